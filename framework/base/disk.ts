@@ -1,0 +1,43 @@
+/**
+ * A file system, as small as a log needs it. Paths are relative to the disk's root and use `/`.
+ *
+ * What survives a power loss:
+ * - the bytes and the size of a file as of its last `sync` that succeeded;
+ * - a name (created, renamed or removed) only after `syncDirectory` of the folder that holds it.
+ * Everything else may be kept, lost, or kept in part. A killed process loses nothing that was written.
+ *
+ * Errors are `VarlogError`s: `NOT_FOUND`, `ALREADY_EXISTS`, `DISK_FULL`, `DIRECTORY_UNWRITABLE`,
+ * `DIRECTORY_IN_USE`, otherwise `DISK_FAILED`.
+ */
+export interface Disk {
+  /** Opens a file to read and write; `create` makes an empty one where there is none. */
+  open(path: string, mode: 'existing' | 'create'): Promise<DiskFile>;
+  /** Replaces `to` if it exists, atomically. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file, or a folder with all that is in it. Succeeds where there is none. */
+  remove(path: string): Promise<void>;
+  /** Names in a folder, sorted; empty where there is no such folder. */
+  list(directory: string): Promise<string[]>;
+  /** Makes a folder and its parents, and syncs their names. */
+  makeDirectory(directory: string): Promise<void>;
+  syncDirectory(directory: string): Promise<void>;
+  /** Takes the folder for this process until `release`; `DIRECTORY_IN_USE` if another process has it. */
+  lock(directory: string): Promise<DirectoryLock>;
+}
+
+export interface DirectoryLock {
+  release(): Promise<void>;
+}
+
+export interface DiskFile {
+  /** Bytes from `offset`; fewer than `length` only at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes the chunks one after the other from `offset`, extending the file where needed. */
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
+  /** Sets the size; new bytes are zero. */
+  truncate(size: number): Promise<void>;
+  /** Makes the file's bytes and size durable. After a failure the file must not be trusted any more. */
+  sync(): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,16 @@
+/**
+ * The words that everyone here uses: positions, ids, errors, assertions, batches; and the ports
+ * through which everything enters that is not deterministic. Imports nothing, touches nothing.
+ */
+export * from './assert.ts';
+export * from './batch.ts';
+export * from './clock.ts';
+export * from './disk.ts';
+export * from './errors.ts';
+export * from './ids.ts';
+export * from './limits.ts';
+export * from './network.ts';
+export * from './ordered-log.ts';
+export * from './ports.ts';
+export * from './position.ts';
+export * from './random.ts';

@@ -1,0 +1,68 @@
+/** A command at its place in the order. */
+export interface LogEntry {
+  readonly position: number;
+  readonly command: Uint8Array;
+}
+
+/** What a follower is given, in order. */
+export type Followed =
+  | {
+      readonly kind: 'entries';
+      readonly entries: readonly LogEntry[];
+      /** All commands up to here have been delivered; may be beyond the last entry's position. */
+      readonly through: number;
+    }
+  | {
+      /** The head of the log is gone: start from this state, then go on behind `position`. */
+      readonly kind: 'snapshot';
+      readonly position: number;
+      readonly state: Uint8Array;
+    };
+
+export interface LogCallOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+/**
+ * A totally ordered, durable log: all that a replicated state machine needs. A Raft group, a Varlog
+ * topic and the in-memory log implement it, and one contract suite tests all three.
+ *
+ * ```
+ *        snapshot        first … entries … tail
+ *   ─────────┤ compacted ├──────────────────┤
+ *            position    position + 1       the last committed position
+ * ```
+ *
+ * Positions count from 1 and grow; they need not be dense, because a log may keep entries of its own.
+ */
+export interface OrderedLog {
+  /**
+   * Appends commands, side by side and in this order. Resolves with the position of the first one
+   * when all are durable and ordered. An append that begins after another was acknowledged gets a
+   * larger position. Rejects with a `VarlogError` whose `outcome` says whether the commands may
+   * still appear: `notAppended` never, `unknown` perhaps, all of them, once.
+   */
+  append(commands: readonly Uint8Array[], options?: LogCallOptions): Promise<number>;
+
+  /**
+   * Delivers what was committed from position `from` on, and then what will be: each position once,
+   * in order. Never ends by itself; resumes by itself after broken connections. When `from` was
+   * compacted, the newest snapshot comes first if the log keeps snapshots; otherwise it throws
+   * `TRIMMED` with `details.firstAvailable`. The consumer sets the pace. Ends quietly when
+   * `options.signal` is aborted.
+   */
+  follow(from: number, options?: { signal?: AbortSignal }): AsyncIterable<Followed>;
+
+  /**
+   * The last committed position, 0 for none: at least that of every append that was acknowledged
+   * before this call began, by any client (a linearizable read).
+   */
+  tail(options?: LogCallOptions): Promise<number>;
+
+  /**
+   * Hands over a state that stands for everything up to `position`, durably kept when this resolves.
+   * The log may then drop those entries. Absent where a log keeps no snapshots: its user must.
+   */
+  compact?(position: number, state: Uint8Array): Promise<void>;
+}

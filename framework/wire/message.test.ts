@@ -1,0 +1,28 @@
+import { AppendRequest, Assignment, Batch } from './gen/log.ts';
+import { MetadataDescriptor } from './gen/varlogpb.ts';
+
+describe('generated messages', () => {
+  test('64-bit fields come back as exact numbers', () => {
+    const batch = Batch.create({
+      llsn: 2 ** 53 - 1,
+      glsn: 7,
+      count: 1,
+      records: new Uint8Array([1]),
+    });
+    const back = Batch.decode(Batch.encode(batch));
+    expect(back.llsn).toBe(2 ** 53 - 1);
+    expect(typeof back.glsn).toBe('number');
+    expect([...back.records]).toEqual([1]);
+  });
+
+  test('fields that were not given have their defaults', () => {
+    const back = Assignment.decode(Assignment.encode(Assignment.create({ topicId: 3 })));
+    expect([back.topicId, back.epoch, back.sealed]).toEqual([3, 0, false]);
+    expect(back.members).toEqual([]);
+    expect(MetadataDescriptor.decode(new Uint8Array()).topics).toEqual([]);
+  });
+
+  test('bytes that are no such message are refused', () => {
+    expect(() => AppendRequest.decode(new Uint8Array([255, 255, 255]))).toThrow(/INVALID_ARGUMENT/);
+  });
+});

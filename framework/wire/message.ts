@@ -1,0 +1,73 @@
+import protobuf from 'protobufjs/light.js';
+import {
+  type BidiMethod,
+  type Codec,
+  type ServerStreamMethod,
+  type UnaryMethod,
+  VarlogError,
+} from '../base/index.ts';
+import { descriptor } from './gen/descriptor.ts';
+
+// Without this protobufjs returns objects of the package `long` for 64-bit fields. All of ours are
+// below 2^53; what arrives from elsewhere is checked where it becomes a position.
+(protobuf.util as { Long: unknown }).Long = null;
+protobuf.configure();
+
+const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
+
+/** The codec of one kind of message. */
+export interface MessageCodec<T> extends Codec<T> {
+  /**
+   * A message of which only some fields are given; the others have the defaults of proto3. Defaults
+   * live on the prototype, as in decoded messages: copy such a message with `create`, not by spreading.
+   */
+  create(fields: Partial<T>): T;
+}
+
+/** Finds the codec of a message by its full name. For the generated code. */
+export function message<T>(fullName: string): MessageCodec<T> {
+  const type = root.lookupType(fullName);
+  return {
+    encode: (value) => type.encode(value as object).finish(),
+    decode: (bytes) => {
+      try {
+        return type.decode(bytes) as T;
+      } catch (cause) {
+        throw new VarlogError('INVALID_ARGUMENT', {
+          what: `${bytes.length} bytes are not a ${fullName}`,
+          because: 'the peer may speak another version of the protocol',
+          cause,
+        });
+      }
+    },
+    create: (fields) => type.create(fields as object) as T,
+  };
+}
+
+/** Describe a service's methods. For the generated code. */
+export function unary<Request, Response>(
+  service: string,
+  name: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): UnaryMethod<Request, Response> {
+  return { kind: 'unary', path: `/${service}/${name}`, request, response };
+}
+
+export function serverStream<Request, Response>(
+  service: string,
+  name: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): ServerStreamMethod<Request, Response> {
+  return { kind: 'serverStream', path: `/${service}/${name}`, request, response };
+}
+
+export function bidi<Request, Response>(
+  service: string,
+  name: string,
+  request: Codec<Request>,
+  response: Codec<Response>,
+): BidiMethod<Request, Response> {
+  return { kind: 'bidi', path: `/${service}/${name}`, request, response };
+}

@@ -1,0 +1,18 @@
+/** Tests run from source: swc turns each TypeScript file into CommonJS as jest loads it. */
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/{framework,apps,test}/**/*.test.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
+  modulePathIgnorePatterns: ['<rootDir>/dist'],
+  maxWorkers: 2,
+};
