@@ -5,7 +5,9 @@
 const RETRYABLE = {
   ADDRESS_IN_USE: false,
   ALREADY_EXISTS: false,
+  ANOTHER_APPLIER: false,
   APPEND_UNKNOWN: false,
+  APPLY_FAILED: false,
   BEYOND_TAIL: false,
   CANCELLED: false,
   CLOSED: false,

@@ -10,6 +10,7 @@ export * from './errors.ts';
 export * from './ids.ts';
 export * from './limits.ts';
 export * from './network.ts';
+export * from './on-abort.ts';
 export * from './ordered-log.ts';
 export * from './ports.ts';
 export * from './position.ts';

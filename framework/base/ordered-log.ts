@@ -66,3 +66,8 @@ export interface OrderedLog {
    */
   compact?(position: number, state: Uint8Array): Promise<void>;
 }
+
+/** Something that is more than a log but can serve as one: a Varlog topic. */
+export interface OrderedLogSource {
+  asOrderedLog(): OrderedLog;
+}

@@ -6,6 +6,8 @@ import * as protobuf from './protobuf.ts';
 import * as varlogpb from './varlogpb.ts';
 
 export interface StorageNodeMetadata {
+  /** Whether the leader hears from it. */
+  alive: boolean;
   storageNode: snpb.StorageNodeMetadataDescriptor | null;
   createTime: protobuf.Timestamp | null;
   lastHeartbeatTime: protobuf.Timestamp | null;
@@ -77,7 +79,10 @@ export interface ListTopicsResponse {
 }
 export const ListTopicsResponse: MessageCodec<ListTopicsResponse> = message('varlog.admpb.ListTopicsResponse');
 
-export type AddTopicRequest = Record<never, never>;
+export interface AddTopicRequest {
+  /** Records count once all replicas have them on disk, not a majority. */
+  acknowledgeAll: boolean;
+}
 export const AddTopicRequest: MessageCodec<AddTopicRequest> = message('varlog.admpb.AddTopicRequest');
 
 export interface AddTopicResponse {
@@ -117,6 +122,8 @@ export const ListLogStreamsResponse: MessageCodec<ListLogStreamsResponse> = mess
 export interface AddLogStreamRequest {
   topicId: number;
   replicas: varlogpb.ReplicaDescriptor[];
+  /** Where no replicas are named: how many to place; 0: the cluster's default. */
+  replicationFactor: number;
 }
 export const AddLogStreamRequest: MessageCodec<AddLogStreamRequest> = message('varlog.admpb.AddLogStreamRequest');
 

@@ -568,10 +568,374 @@ export const descriptor: object = {
       }
      }
     },
+    "metadata": {
+     "nested": {
+      "Command": {
+       "fields": {
+        "cut": {
+         "rule": "repeated",
+         "type": "CutEntry",
+         "id": 1
+        },
+        "other": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "CutEntry": {
+       "fields": {
+        "logStreamId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "log_stream_id"
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 2
+        },
+        "end": {
+         "type": "uint64",
+         "id": 3
+        },
+        "persistedVersion": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "persisted_version"
+        }
+       }
+      }
+     }
+    },
+    "raft": {
+     "nested": {
+      "Parcel": {
+       "fields": {
+        "hello": {
+         "type": "Hello",
+         "id": 1
+        },
+        "messages": {
+         "rule": "repeated",
+         "type": "Message",
+         "id": 2
+        }
+       }
+      },
+      "Hello": {
+       "fields": {
+        "groupId": {
+         "type": "string",
+         "id": 1,
+         "protoName": "group_id"
+        },
+        "from": {
+         "type": "uint64",
+         "id": 2
+        },
+        "to": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "Nothing": {
+       "fields": {}
+      },
+      "Message": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "term": {
+         "type": "uint64",
+         "id": 2
+        },
+        "index": {
+         "type": "uint64",
+         "id": 3
+        },
+        "indexTerm": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "index_term"
+        },
+        "commit": {
+         "type": "uint64",
+         "id": 5
+        },
+        "round": {
+         "type": "uint64",
+         "id": 6
+        },
+        "pre": {
+         "type": "bool",
+         "id": 7
+        },
+        "flag": {
+         "type": "bool",
+         "id": 8
+        },
+        "hintIndex": {
+         "type": "uint64",
+         "id": 9,
+         "protoName": "hint_index"
+        },
+        "hintTerm": {
+         "type": "uint64",
+         "id": 10,
+         "protoName": "hint_term"
+        },
+        "entries": {
+         "rule": "repeated",
+         "type": "Entries",
+         "id": 11
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "NONE": 0,
+          "VOTE": 1,
+          "VOTE_RESPONSE": 2,
+          "APPEND": 3,
+          "APPEND_RESPONSE": 4,
+          "HEARTBEAT": 5,
+          "HEARTBEAT_RESPONSE": 6,
+          "COMMIT": 7,
+          "SNAPSHOT": 8,
+          "TIMEOUT_NOW": 9
+         }
+        }
+       }
+      },
+      "Entries": {
+       "fields": {
+        "index": {
+         "type": "uint64",
+         "id": 1
+        },
+        "term": {
+         "type": "uint64",
+         "id": 2
+        },
+        "count": {
+         "type": "uint32",
+         "id": 3
+        },
+        "payload": {
+         "type": "bytes",
+         "id": 4
+        }
+       }
+      },
+      "ProposeRequest": {
+       "fields": {
+        "count": {
+         "type": "uint32",
+         "id": 1
+        },
+        "payload": {
+         "type": "bytes",
+         "id": 2
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 3,
+         "protoName": "timeout_ms"
+        }
+       }
+      },
+      "ProposeResponse": {
+       "fields": {
+        "index": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
+      "TailRequest": {
+       "fields": {
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "timeout_ms"
+        }
+       }
+      },
+      "TailResponse": {
+       "fields": {
+        "index": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
+      "SnapshotRequest": {
+       "fields": {
+        "index": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
+      "SnapshotChunk": {
+       "fields": {
+        "index": {
+         "type": "uint64",
+         "id": 1
+        },
+        "indexTerm": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "index_term"
+        },
+        "size": {
+         "type": "uint64",
+         "id": 3
+        },
+        "bytes": {
+         "type": "bytes",
+         "id": 4
+        }
+       }
+      },
+      "Raft": {
+       "methods": {
+        "Exchange": {
+         "requestType": "Parcel",
+         "requestStream": true,
+         "responseType": "Nothing",
+         "responseStream": true
+        },
+        "Propose": {
+         "requestType": "ProposeRequest",
+         "responseType": "ProposeResponse"
+        },
+        "Tail": {
+         "requestType": "TailRequest",
+         "responseType": "TailResponse"
+        },
+        "Snapshot": {
+         "requestType": "SnapshotRequest",
+         "responseType": "SnapshotChunk",
+         "responseStream": true
+        }
+       }
+      }
+     }
+    },
+    "rpc": {
+     "nested": {
+      "Status": {
+       "fields": {
+        "code": {
+         "type": "int32",
+         "id": 1
+        },
+        "message": {
+         "type": "string",
+         "id": 2
+        },
+        "details": {
+         "rule": "repeated",
+         "type": "Any",
+         "id": 3
+        }
+       }
+      },
+      "Any": {
+       "fields": {
+        "typeUrl": {
+         "type": "string",
+         "id": 1,
+         "protoName": "type_url"
+        },
+        "value": {
+         "type": "bytes",
+         "id": 2
+        }
+       }
+      }
+     }
+    },
+    "smr": {
+     "nested": {
+      "Snapshot": {
+       "fields": {
+        "format": {
+         "type": "uint32",
+         "id": 1
+        },
+        "position": {
+         "type": "uint64",
+         "id": 2
+        },
+        "time": {
+         "type": "double",
+         "id": 3
+        },
+        "sessions": {
+         "rule": "repeated",
+         "type": "Session",
+         "id": 4
+        },
+        "state": {
+         "type": "bytes",
+         "id": 5
+        }
+       }
+      },
+      "Session": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "usedAt": {
+         "type": "double",
+         "id": 2,
+         "protoName": "used_at"
+        },
+        "usedPosition": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "used_position"
+        },
+        "acked": {
+         "type": "uint64",
+         "id": 4
+        },
+        "results": {
+         "rule": "repeated",
+         "type": "SessionResult",
+         "id": 5
+        }
+       }
+      },
+      "SessionResult": {
+       "fields": {
+        "sequence": {
+         "type": "uint64",
+         "id": 1
+        },
+        "result": {
+         "type": "bytes",
+         "id": 2
+        }
+       }
+      }
+     }
+    },
     "admpb": {
      "nested": {
       "StorageNodeMetadata": {
        "fields": {
+        "alive": {
+         "type": "bool",
+         "id": 100
+        },
         "storageNode": {
          "type": "varlog.snpb.StorageNodeMetadataDescriptor",
          "id": 1,
@@ -703,7 +1067,13 @@ export const descriptor: object = {
        }
       },
       "AddTopicRequest": {
-       "fields": {}
+       "fields": {
+        "acknowledgeAll": {
+         "type": "bool",
+         "id": 100,
+         "protoName": "acknowledge_all"
+        }
+       }
       },
       "AddTopicResponse": {
        "fields": {
@@ -778,6 +1148,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "varlog.varlogpb.ReplicaDescriptor",
          "id": 2
+        },
+        "replicationFactor": {
+         "type": "int32",
+         "id": 100,
+         "protoName": "replication_factor"
         }
        }
       },
