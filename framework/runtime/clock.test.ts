@@ -1,0 +1,49 @@
+import { clockContract } from '../testing/contracts/clock.ts';
+import { realClock } from './clock.ts';
+
+clockContract('the real clock', async () => ({
+  clock: realClock(),
+  run: (scenario) => scenario(),
+}));
+
+describe('the real clock', () => {
+  test('takes a time that no timer can hold for what it is: long', () => {
+    jest.useFakeTimers();
+    try {
+      const clock = realClock();
+      let rang = 0;
+      const ring = (): void => {
+        rang++;
+      };
+      const month = 30 * 24 * 3600 * 1000;
+      const never = clock.after(Infinity, ring);
+      clock.after(month, ring);
+      jest.advanceTimersByTime(month - 1);
+      expect(rang).toBe(0);
+      jest.advanceTimersByTime(1);
+      expect(rang).toBe(1);
+      never.cancel();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  test('in the background, its timers do not keep a process alive', () => {
+    const background = setTimeoutRefs({ background: true });
+    const foreground = setTimeoutRefs({});
+    expect({ background, foreground }).toEqual({ background: false, foreground: true });
+  });
+
+  function setTimeoutRefs(options: { background?: boolean }): boolean {
+    const set = jest.spyOn(globalThis, 'setTimeout');
+    try {
+      const timer = realClock(options).after(1000, () => {});
+      const kept = (set.mock.results[0]!.value as NodeJS.Timeout).hasRef();
+      timer.cancel();
+      return kept;
+    } finally {
+      set.mockRestore();
+    }
+  }
+});

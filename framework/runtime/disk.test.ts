@@ -1,0 +1,103 @@
+import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { diskContract } from '../testing/contracts/disk.ts';
+import { RealDisk } from './disk.ts';
+import { diskError } from './disk-error.ts';
+
+const folder = (): Promise<string> => mkdtemp(join(tmpdir(), 'varlog-disk-'));
+
+diskContract('the real disk', async () => {
+  const root = await folder();
+  return { disk: new RealDisk(root), close: () => rm(root, { recursive: true }) };
+});
+
+describe('a file of the real disk', () => {
+  const HELD = join(tmpdir(), `varlog-short-${process.pid}`);
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await rm(HELD, { recursive: true });
+  });
+
+  /** The methods of Node's file handles, which no module exports. */
+  async function handles(): Promise<FileHandle> {
+    const handle = await open(HELD, 'r');
+    await handle.close();
+    return Object.getPrototypeOf(handle) as FileHandle;
+  }
+
+  test('goes on where the operating system wrote or read less than asked', async () => {
+    await mkdir(HELD);
+    const methods = await handles();
+    const { writev } = methods;
+    const read = methods.read as (...values: unknown[]) => Promise<unknown>;
+    jest.spyOn(methods, 'writev').mockImplementation(function (this: FileHandle, chunks, at) {
+      return writev.call(this, [(chunks[0] as Uint8Array).subarray(0, 2)], at!);
+    });
+    const reads = jest.spyOn(methods, 'read') as unknown as jest.SpyInstance;
+    reads.mockImplementation(function (this: FileHandle, into, from, length, at) {
+      return read.call(this, into, from, Math.min(length, 2), at);
+    });
+    const file = await new RealDisk(HELD).open('a', 'create');
+    const chunks = ['one', '', 'twenty', 'x'].map((it) => new TextEncoder().encode(it));
+    await file.write(5, chunks);
+    expect(new TextDecoder().decode(await file.read(5, 100))).toBe('onetwentyx');
+    await file.close();
+  });
+});
+
+describe('errors of the real disk', () => {
+  let root: string;
+  beforeEach(async () => {
+    root = await folder();
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  // A device that refuses every write in the way a full disk does.
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+  onLinux('a full disk is DISK_FULL, which may pass', async () => {
+    const file = await new RealDisk('/dev').open('full', 'existing');
+    await expect(file.write(0, [Uint8Array.of(1)])).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      retryable: true,
+      message: expect.stringContaining('/dev/full'),
+    });
+    await file.close();
+  });
+
+  test('a path through a file says so', async () => {
+    await writeFile(join(root, 'file'), '');
+    const disk = new RealDisk(join(root, 'file'));
+    await expect(disk.makeDirectory('below')).rejects.toMatchObject({
+      code: 'DIRECTORY_UNWRITABLE',
+      message: expect.stringContaining(join(root, 'file')),
+    });
+  });
+
+  test.each([
+    ['EACCES', 'DIRECTORY_UNWRITABLE'],
+    ['EPERM', 'DIRECTORY_UNWRITABLE'],
+    ['EROFS', 'DIRECTORY_UNWRITABLE'],
+    ['ENOSPC', 'DISK_FULL'],
+    ['EDQUOT', 'DISK_FULL'],
+    ['EIO', 'DISK_FAILED'],
+    ['EMFILE', 'DISK_FAILED'],
+    ['EEXIST', 'ALREADY_EXISTS'],
+  ])('%s becomes %s and names the path', (errno, code) => {
+    const cause = Object.assign(new Error(`${errno}: refused`), { code: errno });
+    expect(diskError('/data/x', cause)).toMatchObject({
+      code,
+      cause,
+      message: expect.stringContaining('/data/x'),
+      details: { path: '/data/x', errno },
+    });
+  });
+
+  test('paths cannot be told apart by a missing folder: create makes it', async () => {
+    const file = await new RealDisk(root).open('a/b/c', 'create');
+    await file.close();
+    expect(await new RealDisk(root).list('a/b')).toEqual(['c']);
+    await mkdir(join(root, 'd'));
+    await new RealDisk(root).makeDirectory('d');
+  });
+});

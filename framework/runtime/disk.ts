@@ -1,0 +1,158 @@
+import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { DirectoryLock, Disk, DiskFile } from '../base/index.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { diskError } from './disk-error.ts';
+
+/** Keeps what is there, unlike 'w+', and writes anywhere, unlike 'a+'. */
+const CREATE = constants.O_RDWR | constants.O_CREAT;
+
+/** The folder `root` of the machine's file system. */
+export class RealDisk implements Disk {
+  private readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+    const full = this.at(path);
+    const handle = await attempt(full, async () => {
+      if (mode === 'existing') return open(full, 'r+');
+      try {
+        return await open(full, CREATE);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        await mkdir(dirname(full), { recursive: true });
+        return open(full, CREATE);
+      }
+    });
+    return new RealFile(full, handle);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return attempt(this.at(from), () => rename(this.at(from), this.at(to)));
+  }
+
+  remove(path: string): Promise<void> {
+    return attempt(this.at(path), () => rm(this.at(path), { recursive: true, force: true }));
+  }
+
+  list(directory: string): Promise<string[]> {
+    return attempt(this.at(directory), async () => {
+      try {
+        return (await readdir(this.at(directory))).sort();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    });
+  }
+
+  async makeDirectory(directory: string): Promise<void> {
+    const full = this.at(directory);
+    // Also where it exists already: whoever made it may have been killed before it was synced.
+    const topmost = (await attempt(full, () => mkdir(full, { recursive: true }))) ?? full;
+    for (let at = full; at.length >= dirname(topmost).length; at = dirname(at)) {
+      await syncAt(at);
+      if (dirname(at) === at) return;
+    }
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    return syncAt(this.at(directory));
+  }
+
+  lock(directory: string): Promise<DirectoryLock> {
+    return attempt(this.at(directory), () => lockDirectory(this.at(directory)));
+  }
+
+  private at(path: string): string {
+    return join(this.root, path);
+  }
+}
+
+class RealFile implements DiskFile {
+  private readonly path: string;
+  private readonly handle: FileHandle;
+
+  constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.handle = handle;
+  }
+
+  read(offset: number, length: number): Promise<Uint8Array> {
+    return attempt(this.path, async () => {
+      const bytes = Buffer.allocUnsafe(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await this.handle.read(
+          bytes,
+          filled,
+          length - filled,
+          offset + filled,
+        );
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    });
+  }
+
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return attempt(this.path, async () => {
+      let rest = [...chunks];
+      let at = offset;
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.handle.writev(rest, at);
+        at += bytesWritten;
+        rest = withoutFirst(rest, bytesWritten);
+      }
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return attempt(this.path, () => this.handle.truncate(size));
+  }
+
+  sync(): Promise<void> {
+    return attempt(this.path, () => this.handle.datasync());
+  }
+
+  size(): Promise<number> {
+    return attempt(this.path, async () => (await this.handle.stat()).size);
+  }
+
+  close(): Promise<void> {
+    return attempt(this.path, () => this.handle.close());
+  }
+}
+
+/** A write may stop short: what is left of the chunks behind `written` bytes. */
+function withoutFirst(chunks: Uint8Array[], written: number): Uint8Array[] {
+  let skip = written;
+  let index = 0;
+  while (index < chunks.length && skip >= chunks[index]!.length) skip -= chunks[index++]!.length;
+  const rest = chunks.slice(index);
+  if (rest.length > 0 && skip > 0) rest[0] = rest[0]!.subarray(skip);
+  return rest;
+}
+
+function syncAt(directory: string): Promise<void> {
+  return attempt(directory, async () => {
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import {
+  type BidiMethod,
+  type CallOptions,
+  type Channel,
+  type Codec,
+  type MessageStream,
+  type ServerStreamMethod,
+  type UnaryMethod,
+  VarlogError,
+} from '../base/index.ts';
+import { serializer, undecoded } from './grpc-codec.ts';
+import { fromStatus } from './grpc-error.ts';
+import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
+
+/** Something under way that can be ended from this side. */
+interface Breakable {
+  breakWith(reason: unknown): void;
+}
+
+/** A {@link Channel} over one connection of its own. */
+export class GrpcChannel implements Channel {
+  readonly address: string;
+  private readonly connect: () => Client;
+  private client: Client | undefined;
+  private closed = false;
+  private readonly underWay = new Set<Breakable>();
+
+  constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
+    this.address = address;
+    this.connect = () => new Client(address, credentials, options);
+  }
+
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      if (this.closed || options.signal?.aborted) {
+        reject(this.closed ? this.closedError() : options.signal?.reason);
+        return;
+      }
+      const client = this.current();
+      let broken = false;
+      const self: Breakable = {
+        breakWith: (reason) => {
+          if (broken) return;
+          broken = true;
+          reject(reason);
+          call.cancel();
+        },
+      };
+      const forget = this.begin(self, options.signal);
+      const call = client.makeUnaryRequest(
+        method.path,
+        serializer(method.request),
+        undecoded,
+        request,
+        new Metadata(),
+        deadline(options),
+        (failure, response) => {
+          forget();
+          if (failure !== null) reject(this.errorOf(client, failure));
+          else settle(() => method.response.decode(response!), resolve, reject);
+        },
+      );
+    });
+  }
+
+  subscribe<Request, Response>(
+    method: ServerStreamMethod<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): MessageStream<never, Response> {
+    return this.stream(options, method.response, (client) =>
+      client.makeServerStreamRequest(
+        method.path,
+        serializer(method.request),
+        undecoded,
+        request,
+        deadline(options),
+      ),
+    );
+  }
+
+  open<Request, Response>(
+    method: BidiMethod<Request, Response>,
+    options: CallOptions = {},
+  ): MessageStream<Request, Response> {
+    return this.stream(options, method.response, (client) =>
+      client.makeBidiStreamRequest(
+        method.path,
+        serializer(method.request),
+        undecoded,
+        deadline(options),
+      ),
+    );
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    const error = this.closedError();
+    for (const one of [...this.underWay]) one.breakWith(error);
+    this.client?.close();
+  }
+
+  private stream<Out, In>(
+    { signal }: CallOptions,
+    codec: Codec<In>,
+    start: (client: Client) => GrpcCall & { cancel(): void },
+  ): MessageStream<Out, In> {
+    if (this.closed) return brokenStream(this.closedError());
+    if (signal?.aborted) return brokenStream(signal.reason);
+    const client = this.current();
+    const call = start(client);
+    const stream = new GrpcStream<Out, In>(call, codec, {
+      abort: () => call.cancel(),
+      toError: (failure) => this.errorOf(client, failure as ServiceError),
+      whenEnded: (proceed) => proceed(),
+      overAtPeersEnd: true,
+    });
+    const forget = this.begin(stream, signal);
+    stream.closed.then(forget, forget);
+    return stream;
+  }
+
+  private current(): Client {
+    this.client ??= this.connect();
+    return this.client;
+  }
+
+  /** Remembers what is under way until the returned function is called. */
+  private begin(one: Breakable, signal: AbortSignal | undefined): () => void {
+    this.underWay.add(one);
+    if (signal === undefined) return () => this.underWay.delete(one);
+    const abort = (): void => one.breakWith(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    return () => {
+      this.underWay.delete(one);
+      signal.removeEventListener('abort', abort);
+    };
+  }
+
+  /**
+   * grpc-js answers from memory for a while after a connection was refused. The next call shall
+   * really try: a node that came back is found at once.
+   */
+  private errorOf(client: Client, failure: ServiceError): VarlogError {
+    const error = fromStatus(this.address, failure);
+    if (error.code === 'UNREACHABLE' && this.client === client) {
+      this.client = undefined;
+      client.close();
+    }
+    return error;
+  }
+
+  private closedError(): VarlogError {
+    return new VarlogError('CLOSED', { what: `the channel to ${this.address} was closed here` });
+  }
+}
+
+function deadline({ timeoutMs }: CallOptions): { deadline?: number } {
+  return timeoutMs === undefined || timeoutMs === Infinity
+    ? {}
+    : { deadline: Date.now() + timeoutMs };
+}
+
+function settle<T>(
+  make: () => T,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+): void {
+  let value: T;
+  try {
+    value = make();
+  } catch (error) {
+    reject(error);
+    return;
+  }
+  resolve(value);
+}
+
+/** A stream that never came to be. */
+function brokenStream<Out, In>(reason: unknown): MessageStream<Out, In> {
+  const closed = Promise.reject(reason);
+  closed.catch(() => {});
+  return {
+    send: () => false,
+    writable: () => closed,
+    receive: () => {},
+    end: () => {},
+    cancel: () => {},
+    closed,
+  };
+}

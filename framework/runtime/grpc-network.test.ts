@@ -1,0 +1,146 @@
+import {
+  type BidiMethod,
+  type Channel,
+  type Codec,
+  handle,
+  type Server,
+  type UnaryMethod,
+} from '../base/index.ts';
+import { networkContract } from '../testing/contracts/network.ts';
+import { realClock } from './clock.ts';
+import { GrpcNetwork, MESSAGE_BYTES_MAX } from './grpc-network.ts';
+import { healthCheck, healthWatch } from './health.ts';
+
+networkContract('gRPC', async () => {
+  const network = new GrpcNetwork();
+  const gone = await network.serve('127.0.0.1:0', []);
+  await gone.close();
+  return {
+    clock: realClock(),
+    serverSide: network,
+    clientSide: network,
+    address: '127.0.0.1:0',
+    deadAddress: gone.address,
+    run: (scenario) => scenario(),
+    close: async () => {},
+  };
+});
+
+describe('gRPC', () => {
+  const bytes: Codec<Uint8Array> = { encode: (it) => it, decode: (it) => it };
+  const shape = { request: bytes, response: bytes };
+  const ask: UnaryMethod<Uint8Array, Uint8Array> = {
+    kind: 'unary',
+    path: '/runtime.Test/Ask',
+    ...shape,
+  };
+  const talk: BidiMethod<Uint8Array, Uint8Array> = {
+    kind: 'bidi',
+    path: '/runtime.Test/Talk',
+    ...shape,
+  };
+  let server: Server;
+  let channel: Channel;
+  beforeEach(async () => {
+    const network = new GrpcNetwork();
+    server = await network.serve('127.0.0.1:0', [
+      handle(ask, async (it) => it),
+      handle(talk, (stream) => {
+        stream.receive((message) => {
+          stream.send(message);
+        });
+        return stream.closed;
+      }),
+    ]);
+    channel = network.connect(server.address);
+  });
+  afterEach(async () => {
+    channel.close();
+    await server.close();
+  });
+
+  test('messages of megabytes pass, larger ones than the limit are RESOURCE_EXHAUSTED', async () => {
+    const large = new Uint8Array(MESSAGE_BYTES_MAX - 1024);
+    expect((await channel.call(ask, large)).length).toBe(large.length);
+    const tooLarge = new Uint8Array(MESSAGE_BYTES_MAX + 1);
+    await expect(channel.call(ask, tooLarge)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    const stream = channel.open(talk);
+    stream.receive(() => {});
+    stream.send(tooLarge);
+    await expect(stream.closed).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  });
+
+  test('an empty message is one', async () => {
+    expect((await channel.call(ask, new Uint8Array())).length).toBe(0);
+  });
+
+  test('answers the health check of gRPC for the process', async () => {
+    expect(await channel.call(healthCheck, '')).toBe(1);
+    await expect(channel.call(healthCheck, 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const watch = channel.subscribe(healthWatch, '');
+    const first = await new Promise((resolve) => watch.receive(resolve));
+    expect(first).toBe(1);
+    watch.cancel();
+  });
+
+  test('each channel has a connection of its own', async () => {
+    const network = new GrpcNetwork();
+    const peers = await network.serve('127.0.0.1:0', [
+      handle(ask, async (_, { peer }) => new TextEncoder().encode(peer)),
+    ]);
+    const channels = [network.connect(peers.address), network.connect(peers.address)];
+    const seen = new Set<string>();
+    for (let i = 0; i < 4; i++) {
+      seen.add(new TextDecoder().decode(await channels[i % 2]!.call(ask, new Uint8Array(1))));
+    }
+    expect([...seen]).toEqual([
+      expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    ]);
+    for (const one of channels) one.close();
+    await peers.close();
+  });
+
+  test('calls and streams with a signal leave no listener on it', async () => {
+    const controller = new AbortController();
+    const add = jest.spyOn(controller.signal, 'addEventListener');
+    const remove = jest.spyOn(controller.signal, 'removeEventListener');
+    for (let i = 0; i < 20; i++) {
+      await channel.call(ask, new Uint8Array(1), { signal: controller.signal });
+      const stream = channel.open(talk, { signal: controller.signal });
+      stream.receive(() => {});
+      stream.end();
+      await stream.closed;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(add).toHaveBeenCalledTimes(40);
+    expect(remove).toHaveBeenCalledTimes(40);
+  });
+
+  test('a server stream that its reader does not read can be cut all the same', async () => {
+    const network = new GrpcNetwork();
+    let cut: (() => void) | undefined;
+    const stuck = await network.serve('127.0.0.1:0', [
+      handle(talk, async (stream) => {
+        stream.receive(() => {});
+        // More than both ends and the connection hold.
+        for (let i = 0; i < 200; i++) stream.send(new Uint8Array(100_000));
+        cut = () => stream.cancel();
+        await stream.closed;
+      }),
+    ]);
+    const reader = network.connect(stuck.address);
+    const stream = reader.open(talk);
+    const opened = new Promise<void>((resolve) => {
+      stream.receive(() => {
+        resolve();
+        return new Promise(() => {});
+      });
+    });
+    await opened;
+    cut!();
+    await expect(stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    reader.close();
+    await stuck.close();
+  });
+});

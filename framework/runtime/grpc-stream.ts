@@ -1,0 +1,152 @@
+import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
+import { type Codec, type MessageStream, VarlogError } from '../base/index.ts';
+
+/** What the streams of grpc-js have in common on either end, as far as it is used here. */
+export interface GrpcCall {
+  write?(message: unknown): boolean;
+  end?(): void;
+  pause?(): void;
+  resume?(): void;
+  readonly writableNeedDrain?: boolean;
+  on(event: string, listener: (...values: never[]) => void): unknown;
+}
+
+/** How the two ends of a call differ. */
+export interface CallEnd {
+  /** Breaks the call, for the peer too. */
+  abort(error: unknown): void;
+  toError(failure: ServiceError | StatusObject): VarlogError;
+  /** Runs `proceed` once it is sure that the peer has ended its side, and not broken the call. */
+  whenEnded(proceed: () => void): void;
+  /** Whether the call is over as soon as the peer has ended its side: so it is for the client. */
+  readonly overAtPeersEnd: boolean;
+}
+
+interface Settle {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+const cancelled = (): VarlogError =>
+  new VarlogError('CANCELLED', { what: 'the stream was cancelled' });
+
+/** A grpc-js call as a {@link MessageStream}. */
+export class GrpcStream<Out, In> implements MessageStream<Out, In> {
+  readonly closed: Promise<void>;
+  private readonly call: GrpcCall;
+  private readonly codec: Codec<In>;
+  private readonly side: CallEnd;
+  private settle!: Settle;
+  /** Nothing more will be received: the peer has ended its side, or the stream broke. */
+  private done = false;
+  /** A receiver's promise is pending. */
+  private handling = false;
+  private peerEnded = false;
+  /** Why nothing more can be sent. */
+  private unwritable: unknown;
+  private waiting: Settle[] = [];
+
+  constructor(call: GrpcCall, codec: Codec<In>, side: CallEnd) {
+    this.call = call;
+    this.codec = codec;
+    this.side = side;
+    this.closed = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    // Ignoring `closed` is allowed.
+    this.closed.catch(() => {});
+    call.on('drain', () => this.drained());
+    call.on('end', () => this.side.whenEnded(() => this.ended()));
+    // grpc-js reports a broken call, and one cancelled here, as an error event: it must have a listener.
+    call.on('error', (error: ServiceError) => this.fail(this.side.toError(error)));
+    call.on('cancelled', () => this.fail(cancelled()));
+    call.on('status', (ended: StatusObject) => {
+      if (ended.code !== status.OK) this.fail(this.side.toError(ended));
+    });
+  }
+
+  send(message: Out): boolean {
+    if (this.unwritable !== undefined) return false;
+    return this.call.write!(message);
+  }
+
+  writable(): Promise<void> {
+    if (this.unwritable !== undefined) return Promise.reject(this.unwritable);
+    if (this.call.writableNeedDrain !== true) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+    });
+  }
+
+  receive(handler: (message: In) => void | Promise<void>): void {
+    const handled = (): void => {
+      this.handling = false;
+      if (this.peerEnded) this.finish();
+      else this.call.resume!();
+    };
+    const broke = (error: unknown): void => this.breakWith(error);
+    this.call.on('data', (bytes: Uint8Array) => {
+      if (this.done) return;
+      try {
+        const pending = handler(this.codec.decode(bytes));
+        if (pending === undefined) return;
+        this.handling = true;
+        this.call.pause!();
+        pending.then(handled, broke);
+      } catch (error) {
+        broke(error);
+      }
+    });
+  }
+
+  end(): void {
+    if (this.unwritable !== undefined) return;
+    this.stopSending(
+      new VarlogError('CLOSED', { what: 'nothing can be sent after the end of the stream' }),
+    );
+    this.call.end?.();
+  }
+
+  cancel(): void {
+    this.breakWith(cancelled());
+  }
+
+  /** Ends both directions; this end sees `error`, as does the peer if this is the server. */
+  breakWith(error: unknown): void {
+    if (this.done && (this.side.overAtPeersEnd || this.unwritable !== undefined)) return;
+    this.fail(error);
+    this.side.abort(error);
+  }
+
+  /** The peer has ended its side; at the server also: the handler has ended the call. */
+  finish(): void {
+    if (this.done) return;
+    this.done = true;
+    if (this.side.overAtPeersEnd) {
+      this.stopSending(new VarlogError('CLOSED', { what: 'the peer has ended the stream' }));
+    }
+    this.settle.resolve();
+  }
+
+  private ended(): void {
+    this.peerEnded = true;
+    if (!this.handling) this.finish();
+  }
+
+  private fail(error: unknown): void {
+    this.stopSending(error);
+    if (this.done) return;
+    this.done = true;
+    this.unwritable = error;
+    this.settle.reject(error);
+  }
+
+  private stopSending(error: unknown): void {
+    this.unwritable ??= error;
+    for (const { reject } of this.waiting.splice(0)) reject(error);
+  }
+
+  private drained(): void {
+    for (const { resolve } of this.waiting.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * The ports on a real machine: timers, files, gRPC. The only folder that touches the outside.
+ *
+ * ```ts
+ * const ports = realPorts({ directory: './data' });
+ * const server = await ports.network.serve('127.0.0.1:9092', handlers);
+ * const channel = ports.network.connect(server.address);
+ * ```
+ *
+ * It decides nothing: what happens after an error is up to whoever holds the port. It retries nothing:
+ * a channel connects again at the next call, and that is all.
+ */
+export { realClock } from './clock.ts';
+export { RealDisk } from './disk.ts';
+export { GrpcNetwork, type GrpcNetworkOptions, MESSAGE_BYTES_MAX } from './grpc-network.ts';
+export { healthCheck, healthWatch } from './health.ts';
+export { type HttpReply, type HttpServer, serveHttp } from './http.ts';
+export { jsonLogger, type LogLevel } from './logger.ts';
+export { realRandom } from './random.ts';
+export { type RealPortsOptions, realPorts } from './real-ports.ts';

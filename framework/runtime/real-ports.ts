@@ -1,0 +1,28 @@
+import type { Logger, Ports } from '../base/index.ts';
+import { realClock } from './clock.ts';
+import { RealDisk } from './disk.ts';
+import { GrpcNetwork } from './grpc-network.ts';
+import { jsonLogger, type LogLevel } from './logger.ts';
+import { realRandom } from './random.ts';
+
+export interface RealPortsOptions {
+  /** The folder that is the disk's root. */
+  directory: string;
+  /** Where notes go. Default: JSON lines on the standard error. */
+  logger?: Logger;
+  /** The least level that the default logger writes. Default: `warn`. */
+  logLevel?: LogLevel;
+  /** Timers alone do not keep the process alive: for a library inside somebody's program. */
+  background?: boolean;
+}
+
+/** The ports of this machine: its clock, its randomness, gRPC, and a folder of its file system. */
+export function realPorts(options: RealPortsOptions): Ports {
+  return {
+    clock: realClock({ background: options.background ?? false }),
+    random: realRandom,
+    disk: new RealDisk(options.directory),
+    network: new GrpcNetwork(),
+    logger: options.logger ?? jsonLogger(options.logLevel ?? 'warn'),
+  };
+}

@@ -1,0 +1,184 @@
+import {
+  type CallContext,
+  type Handler,
+  handle,
+  type MessageStream,
+  sleep,
+  VarlogError,
+} from '../../base/index.ts';
+import { echo, forever, gate, type Scenario, talk } from './network-stage.ts';
+
+export function breakTests(scenario: Scenario): void {
+  /** A server that hands over its end of the stream. */
+  const accept = (
+    receiver: (message: string) => void | Promise<void> = () => {},
+  ): {
+    handler: Handler;
+    accepted: Promise<{ stream: MessageStream<string, string>; context: CallContext }>;
+  } => {
+    const opened = gate<{ stream: MessageStream<string, string>; context: CallContext }>();
+    const handler = handle(talk, async (stream, context) => {
+      stream.receive(receiver);
+      opened.open({ stream, context });
+      await stream.closed.catch(() => {});
+      await forever();
+    });
+    return { handler, accepted: opened.promise };
+  };
+
+  scenario('cancelling at the client ends both ends with CANCELLED', async (stage) => {
+    const { handler, accepted } = accept();
+    const stream = (await stage.serve(handler)).open(talk);
+    stream.receive(() => {});
+    const server = await accepted;
+    stream.cancel();
+    stream.cancel();
+    await expect(stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(server.stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    if (!server.context.signal.aborted) {
+      await new Promise((resolve) => server.context.signal.addEventListener('abort', resolve));
+    }
+  });
+
+  scenario('cancelling at the server ends both ends with CANCELLED', async (stage) => {
+    const { handler, accepted } = accept();
+    const stream = (await stage.serve(handler)).open(talk);
+    stream.receive(() => {});
+    const server = await accepted;
+    server.stream.cancel();
+    await expect(server.stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  scenario('after a break nothing is delivered, and sending is quietly refused', async (stage) => {
+    const channel = await stage.serve(echo);
+    const stream = channel.open(talk);
+    let got = 0;
+    stream.receive(() => {
+      got++;
+      stream.cancel();
+    });
+    for (let i = 0; i < 10; i++) stream.send('x');
+    await expect(stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    await sleep(stage.subject.clock, 20);
+    expect(got).toBe(1);
+    expect(stream.send('y')).toBe(false);
+    await expect(stream.writable()).rejects.toMatchObject({ code: 'CANCELLED' });
+    stream.end();
+  });
+
+  scenario('messages that wait behind a slow receiver are gone after a break', async (stage) => {
+    const channel = await stage.serve(echo);
+    const stream = channel.open(talk);
+    const first = gate();
+    const release = gate();
+    let got = 0;
+    stream.receive(() => {
+      got++;
+      first.open();
+      return release.promise;
+    });
+    for (let i = 0; i < 10; i++) stream.send('x');
+    await first.promise;
+    await sleep(stage.subject.clock, 20);
+    stream.cancel();
+    release.open();
+    await sleep(stage.subject.clock, 20);
+    expect(got).toBe(1);
+  });
+
+  scenario('a server learns that a channel with its streams was closed', async (stage) => {
+    const { handler, accepted } = accept();
+    const channel = await stage.serve(handler);
+    channel.open(talk).receive(() => {});
+    const server = await accepted;
+    channel.close();
+    await expect(server.stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(server.context.signal.aborted).toBe(true);
+  });
+
+  scenario('one who waits for room learns that the stream broke', async (stage) => {
+    const { handler, accepted } = accept(forever);
+    const channel = await stage.serve(handler);
+    const stream = channel.open(talk);
+    stream.receive(() => {});
+    await accepted;
+    while (stream.send('x'.repeat(100_000))) await sleep(stage.subject.clock, 1);
+    const room = stream.writable();
+    stream.cancel();
+    await expect(room).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  scenario('when the server ends, streams break with UNAVAILABLE', async (stage) => {
+    const { handler, accepted } = accept();
+    const server = await stage.server(stage.subject.address, [handler]);
+    const stream = stage.connect(server.address).open(talk);
+    stream.receive(() => {});
+    await accepted;
+    await server.close();
+    await expect(stream.closed).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  scenario(
+    'a limit on time breaks a stream with TIMEOUT, a signal with its reason',
+    async (stage) => {
+      const { handler } = accept();
+      const channel = await stage.serve(handler);
+      const limited = channel.open(talk, { timeoutMs: 30 });
+      limited.receive(() => {});
+      await expect(limited.closed).rejects.toMatchObject({ code: 'TIMEOUT' });
+      const controller = new AbortController();
+      const signalled = channel.open(talk, { signal: controller.signal });
+      signalled.receive(() => {});
+      const reason = new Error('enough');
+      controller.abort(reason);
+      await expect(signalled.closed).rejects.toBe(reason);
+      await expect(channel.open(talk, { signal: controller.signal }).closed).rejects.toBe(reason);
+    },
+  );
+
+  scenario(
+    'an error thrown by a receiver breaks its stream, and a server says it',
+    async (stage) => {
+      const sealed = new VarlogError('SEALED', { what: 'no more' });
+      const channel = await stage.serve(
+        handle(talk, (stream) => {
+          stream.receive((message) => {
+            if (message === 'sync') throw sealed;
+            return Promise.reject(sealed);
+          });
+          return stream.closed;
+        }),
+      );
+      for (const how of ['sync', 'async']) {
+        const stream = channel.open(talk);
+        stream.receive(() => {});
+        stream.send(how);
+        await expect(stream.closed).rejects.toMatchObject({ code: 'SEALED' });
+      }
+    },
+  );
+
+  scenario('a bidi handler that fails at once breaks the stream with its error', async (stage) => {
+    const channel = await stage.serve(
+      handle(talk, async () => {
+        throw new VarlogError('NOT_LEADER', { what: 'follower', details: { leader: 'b:1' } });
+      }),
+    );
+    const stream = channel.open(talk);
+    stream.receive(() => {});
+    stream.send('hello');
+    await expect(stream.closed).rejects.toMatchObject({
+      code: 'NOT_LEADER',
+      details: { leader: 'b:1' },
+    });
+  });
+
+  scenario('bytes that are no message break the stream', async (stage) => {
+    const channel = await stage.serve(echo);
+    const stream = channel.open(talk);
+    stream.receive(() => {});
+    stream.send('undecodable');
+    await expect(stream.closed).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+}
