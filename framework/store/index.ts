@@ -1,0 +1,26 @@
+/**
+ * The durable structures that everything here stands on, over the Disk port: a segmented,
+ * checksummed, append-only log with group commit, and a small value that is replaced atomically.
+ *
+ * ```ts
+ * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', identity: 'log stream 3 data' });
+ * log.onDurable = (end) => report(end);
+ * log.append([{ position: log.end + 1, count: 2, epoch: 1, payload: batch.bytes }]);
+ * await log.flushed(log.end);
+ * for (const frame of await log.read(log.first, 128 * 1024)) use(frame.payload);
+ * await log.trimHead(2);
+ * await log.close();
+ * ```
+ *
+ * What is reported durable survives a power loss. Torn ends are cut when a log is opened; damage
+ * anywhere else is a `CORRUPT` error, never a silent cut. A sector that was synced is taken to stay
+ * whole while it is written again: it then has its old or its new bytes, as disks promise.
+ *
+ * It does not bound what is appended but not yet durable (see `pendingBytes`), does not look into
+ * payloads, does not repair damage, and does not check old segments until they are read.
+ */
+export { crc32c } from './crc32c.ts';
+export { claimDirectory, type DirectoryIdentity } from './directory-identity.ts';
+export { type Frame, frameEnd } from './frame.ts';
+export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
+export { StateFile } from './state-file.ts';

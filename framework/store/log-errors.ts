@@ -1,0 +1,41 @@
+import { VarlogError } from '../base/index.ts';
+
+/** How errors name a log. */
+interface LogName {
+  readonly directory: string;
+  readonly identity: string;
+}
+
+/** Writing failed: what it left on the disk is not known. Bugs and damage stay what they are. */
+export function failed(log: LogName, cause: unknown): VarlogError {
+  if (VarlogError.is(cause, 'INVARIANT') || VarlogError.is(cause, 'CORRUPT')) return cause;
+  return new VarlogError('DISK_FAILED', {
+    what: `the ${log.identity} in ${log.directory} could not be written`,
+    because: cause instanceof Error ? cause.message : String(cause),
+    next: 'repair the disk and start again: nothing more is written until then',
+    outcome: 'unknown',
+    details: {
+      directory: log.directory,
+      reason: VarlogError.is(cause) ? cause.code : 'INTERNAL',
+    },
+    cause,
+  });
+}
+
+export function closed({ directory }: LogName): VarlogError {
+  return new VarlogError('CLOSED', { what: `the log in ${directory} was closed` });
+}
+
+export function trimmed(log: LogName, from: number, first: number): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `position ${from} of the ${log.identity} was trimmed; the first one kept is ${first}`,
+    next: `read from ${first} on`,
+    details: { firstAvailable: first },
+  });
+}
+
+export function cancelled(log: LogName, position: number): VarlogError {
+  return new VarlogError('CANCELLED', {
+    what: `position ${position} of the ${log.identity} was cut off before it was durable`,
+  });
+}

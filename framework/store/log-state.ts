@@ -1,0 +1,37 @@
+import { assert } from '../base/index.ts';
+import { getUint64, setUint64, viewOf } from './frame.ts';
+
+/** The few facts of a log that its segments do not tell. */
+export interface LogState {
+  /** Only segments of this generation belong to the log. */
+  readonly generation: number;
+  /** The first position that was not dropped. */
+  readonly first: number;
+  /** Everything up to here had been synced when this was written. */
+  readonly durable: number;
+  /** There is a segment that begins here, or a newer one. */
+  readonly newest: number;
+}
+
+const STATE_BYTES = 32;
+
+export function encodeLogState(state: LogState): Uint8Array {
+  const bytes = new Uint8Array(STATE_BYTES);
+  const view = viewOf(bytes);
+  setUint64(view, 0, state.generation);
+  setUint64(view, 8, state.first);
+  setUint64(view, 16, state.durable);
+  setUint64(view, 24, state.newest);
+  return bytes;
+}
+
+export function decodeLogState(bytes: Uint8Array): LogState {
+  assert(bytes.length === STATE_BYTES, `a log state has ${STATE_BYTES} bytes`);
+  const view = viewOf(bytes);
+  return {
+    generation: getUint64(view, 0),
+    first: getUint64(view, 8),
+    durable: getUint64(view, 16),
+    newest: getUint64(view, 24),
+  };
+}

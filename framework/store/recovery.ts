@@ -1,0 +1,230 @@
+import { type DiskFile, VarlogError } from '../base/index.ts';
+import {
+  decodeFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  FRAME_MAGIC_BYTE,
+  frameBytes,
+  frameEnd,
+  type StoredFrame,
+  viewOf,
+} from './frame.ts';
+import { type WalkEnd, walkFrames } from './frame-walk.ts';
+import {
+  createSegment,
+  damaged,
+  emptySegment,
+  LogFiles,
+  type LogPlace,
+  type WritePosition,
+} from './log-files.ts';
+import { decodeLogState, encodeLogState, type LogState } from './log-state.ts';
+import { parseSegmentName, Segment } from './segment.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { StateFile } from './state-file.ts';
+
+const PIECE_BYTES = 1024 * 1024;
+const INITIAL: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
+
+/**
+ * Opens the files of a log, or makes them. Everything up to the end is durable when this resolves.
+ *
+ * The log ends at the first frame that is not whole, if that can be the torn end of an interrupted
+ * write. It cannot, and is damage (`CORRUPT`), when the position there is known to have been synced:
+ * because the state file says so, because a later segment exists (one is begun only when the one
+ * before is synced), or because an intact frame behind the hole says so. The one thing that cannot be told from a
+ * torn end is damage of the very last group that was written.
+ */
+export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
+  const { disk, directory, identity } = place;
+  await disk.makeDirectory(directory);
+  // This also syncs the folder: names that a killed process left must not vanish under what follows.
+  const stateFile = await StateFile.open(disk, `${directory}/state`, identity);
+  if (stateFile.value === undefined) return createLogFiles(place, stateFile);
+  const state = decodeLogState(stateFile.value);
+  const segments = await openSegments(place, state);
+  const tail = segments.at(-1)!;
+  const file = await tail.pin();
+  try {
+    const at = await recoverTail(tail, file, state);
+    return new LogFiles(place, stateFile, state, segments, file, at);
+  } catch (error) {
+    await tail.unpin();
+    throw error;
+  }
+}
+
+/** A log is made segment first, state last: without the state nothing was ever appended. */
+async function createLogFiles(place: LogPlace, stateFile: StateFile): Promise<LogFiles> {
+  const { disk, directory } = place;
+  for (const name of await disk.list(directory)) {
+    const path = `${directory}/${name}`;
+    if (parseSegmentName(name) !== undefined) await refuseFrames(place, path);
+    if (parseSegmentName(name.replace(/\.new$/, '')) !== undefined) await disk.remove(path);
+  }
+  const segment = await createSegment(place, INITIAL.generation, INITIAL.first, 0);
+  await stateFile.write(encodeLogState(INITIAL));
+  const file = await segment.pin();
+  return new LogFiles(place, stateFile, INITIAL, [segment], file, emptySegment(segment, 0));
+}
+
+async function refuseFrames(place: LogPlace, path: string): Promise<void> {
+  const file = await place.disk.open(path, 'existing');
+  try {
+    if ((await findNonZero(file, SEGMENT_HEADER_BYTES)) === undefined) return;
+  } finally {
+    await file.close();
+  }
+  throw new VarlogError('CORRUPT', {
+    what: `${place.directory} has segments but no state file`,
+    because: 'a file was deleted, or a copy of the folder is not complete',
+    next: 'rebuild this replica from another one',
+    details: { path: `${place.directory}/state`, offset: 0 },
+  });
+}
+
+/** The segments that belong to the log, oldest first. Removes what a crash left of others. */
+async function openSegments(place: LogPlace, state: LogState): Promise<Segment[]> {
+  const { disk, directory } = place;
+  const firsts: number[] = [];
+  const names = new Map<number, string>();
+  for (const name of await disk.list(directory)) {
+    const parsed = parseSegmentName(name.replace(/\.new$/, ''));
+    if (parsed === undefined) continue;
+    if (name.endsWith('.new') || parsed.generation !== state.generation) {
+      await disk.remove(`${directory}/${name}`);
+    } else {
+      firsts.push(parsed.first);
+      names.set(parsed.first, name);
+    }
+  }
+  firsts.sort((a, b) => a - b);
+  while (firsts.length > 1 && firsts[1]! <= state.first) {
+    await disk.remove(`${directory}/${names.get(firsts.shift()!)}`);
+  }
+  if (firsts.length === 0 || firsts[0]! > state.first) throw missing(directory, state.first);
+  if (firsts.at(-1)! < state.newest) throw missing(directory, state.newest);
+  const segments: Segment[] = [];
+  for (const first of firsts) {
+    const path = `${directory}/${names.get(first)}`;
+    const segment = await openSegment(place, path, state.generation, first);
+    const previous = segments.at(-1);
+    if (previous !== undefined && segment.previousFirst !== previous.first) {
+      throw missing(directory, segment.previousFirst);
+    }
+    segments.push(segment);
+  }
+  return segments;
+}
+
+async function openSegment(
+  place: LogPlace,
+  path: string,
+  generation: number,
+  first: number,
+): Promise<Segment> {
+  const file = await place.disk.open(path, 'existing');
+  try {
+    const bytes = await file.read(0, SEGMENT_HEADER_BYTES);
+    const header = decodeSegmentHeader(bytes, path, place.identity);
+    if (header.first !== first || header.generation !== generation) {
+      throw damaged(path, { offset: 0, position: first });
+    }
+    return new Segment(place.disk, path, header);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Finds the end of the last segment, makes sure of what is there, and clears what lies behind. */
+async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Promise<WritePosition> {
+  let proven = Math.max(state.durable, tail.first - 1);
+  let provenOffset = SEGMENT_HEADER_BYTES;
+  let unproven: { end: number; endOffset: number }[] = [];
+  const start = { offset: SEGMENT_HEADER_BYTES, position: tail.first, previous: tail.tag };
+  const stop = await walkFrames(file, tail.tag, start, PIECE_BYTES, (frame, offset) => {
+    tail.note(frame.position, offset);
+    unproven.push({ end: frameEnd(frame), endOffset: offset + frameBytes(frame) });
+    if (frame.durableEnd > proven || unproven[0]!.end <= proven) {
+      proven = Math.max(proven, frame.durableEnd);
+      for (const it of unproven) if (it.end <= proven) provenOffset = it.endOffset;
+      unproven = unproven.filter((it) => it.end > proven);
+    }
+    return true;
+  });
+  if (stop.position <= proven || (await provenBehind(file, tail.tag, stop))) {
+    throw damaged(tail.path, stop);
+  }
+  // After a sync that failed, the system may show bytes that are not on the disk, and call them
+  // clean. Written again they are dirty again, and the next sync is honest.
+  await rewrite(file, provenOffset, stop.offset);
+  let size = await file.size();
+  if ((await findNonZero(file, stop.offset)) !== undefined) {
+    // Nothing that lay there may come back under what is appended next.
+    await file.truncate(stop.offset);
+    size = stop.offset;
+  }
+  await file.sync();
+  const { offset, previous } = stop;
+  return { end: stop.position - 1, offset, checksum: previous ?? tail.tag, size };
+}
+
+/** Whether an intact frame behind the place where the log seems to end says that more was synced. */
+async function provenBehind(file: DiskFile, tag: number, stop: WalkEnd): Promise<boolean> {
+  const size = await file.size();
+  let offset = await findNonZero(file, stop.offset);
+  while (offset !== undefined && offset < size) {
+    const piece = await file.read(offset, PIECE_BYTES);
+    const view = viewOf(piece);
+    let at = piece.indexOf(FRAME_MAGIC_BYTE);
+    while (at >= 0) {
+      // The magic lies behind the checksum, and perhaps across the end of this piece.
+      if (at + 4 > piece.length || view.getUint32(at, true) === FRAME_MAGIC) {
+        const frame = await readFrame(file, offset + at - 4, size);
+        if (frame?.tag === tag && frame.durableEnd >= stop.position) return true;
+      }
+      at = piece.indexOf(FRAME_MAGIC_BYTE, at + 1);
+    }
+    offset = await findNonZero(file, offset + piece.length);
+  }
+  return false;
+}
+
+async function readFrame(
+  file: DiskFile,
+  offset: number,
+  size: number,
+): Promise<StoredFrame | undefined> {
+  let bytes = await file.read(offset, FRAME_HEADER_BYTES);
+  let frame = decodeFrame(bytes, viewOf(bytes), 0);
+  if (typeof frame === 'number' && offset + frame <= size) {
+    bytes = await file.read(offset, frame);
+    frame = decodeFrame(bytes, viewOf(bytes), 0);
+  }
+  return typeof frame === 'object' ? frame : undefined;
+}
+
+async function rewrite(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let offset = from; offset < to; offset += PIECE_BYTES) {
+    const bytes = await file.read(offset, Math.min(PIECE_BYTES, to - offset));
+    await file.write(offset, [bytes]);
+  }
+}
+
+async function findNonZero(file: DiskFile, from: number): Promise<number | undefined> {
+  for (let offset = from; ; ) {
+    const piece = await file.read(offset, PIECE_BYTES);
+    for (let at = 0; at < piece.length; at++) if (piece[at] !== 0) return offset + at;
+    if (piece.length < PIECE_BYTES) return undefined;
+    offset += piece.length;
+  }
+}
+
+function missing(directory: string, first: number): VarlogError {
+  return new VarlogError('CORRUPT', {
+    what: `${directory} lacks the segment with position ${first}`,
+    because: 'a file was deleted, or a copy of the folder is not complete',
+    next: 'rebuild this replica from another one',
+    details: { path: directory, position: first },
+  });
+}

@@ -1,0 +1,91 @@
+import { VarlogError } from '../base/index.ts';
+import { crc32c } from './crc32c.ts';
+import { getUint64, setUint64, viewOf } from './frame.ts';
+
+/** Frames begin here: the header has a block of its own. */
+export const SEGMENT_HEADER_BYTES = 4096;
+const MAGIC = 0x314c5256;
+const FORMAT = 1;
+const IDENTITY_AT = 40;
+const IDENTITY_BYTES_MAX = SEGMENT_HEADER_BYTES - IDENTITY_AT;
+
+/** What a segment file says of itself. */
+export interface SegmentHeader {
+  /** Which log this is part of, in words. */
+  readonly identity: string;
+  /** Grows when the log is reset: segments of other generations are remains. */
+  readonly generation: number;
+  /** The position of the segment's first frame. */
+  readonly first: number;
+  /** The first position of the segment before this one; 0 for none. */
+  readonly previousFirst: number;
+}
+
+/**
+ * The header block, little endian: checksum of the rest, magic, format, length of the identity,
+ * generation, first, previousFirst (uint64 each), identity (UTF-8), zeros.
+ */
+export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array; tag: number } {
+  const identity = new TextEncoder().encode(header.identity);
+  if (identity.length > IDENTITY_BYTES_MAX) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `the identity of a log has ${identity.length} bytes, at most ${IDENTITY_BYTES_MAX} are possible`,
+      next: 'choose a shorter one',
+    });
+  }
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const view = viewOf(bytes);
+  view.setUint32(4, MAGIC, true);
+  view.setUint32(8, FORMAT, true);
+  view.setUint32(12, identity.length, true);
+  setUint64(view, 16, header.generation);
+  setUint64(view, 24, header.first);
+  setUint64(view, 32, header.previousFirst);
+  bytes.set(identity, IDENTITY_AT);
+  const tag = crc32c(bytes, 4);
+  view.setUint32(0, tag, true);
+  return { bytes, tag };
+}
+
+/**
+ * Reads a header block. Throws `CORRUPT` when it is damaged, `UNIMPLEMENTED` when another version of
+ * the format wrote it, `IDENTITY_MISMATCH` when it belongs to another log.
+ */
+export function decodeSegmentHeader(
+  bytes: Uint8Array,
+  path: string,
+  identity: string,
+): SegmentHeader & { tag: number } {
+  const view = viewOf(bytes);
+  const whole = bytes.length === SEGMENT_HEADER_BYTES && view.getUint32(4, true) === MAGIC;
+  if (!whole || crc32c(bytes, 4) !== view.getUint32(0, true)) {
+    throw new VarlogError('CORRUPT', {
+      what: `the header of ${path} is damaged`,
+      next: 'rebuild this replica from another one',
+      details: { path, offset: 0 },
+    });
+  }
+  if (view.getUint32(8, true) !== FORMAT) {
+    throw new VarlogError('UNIMPLEMENTED', {
+      what: `${path} has format ${view.getUint32(8, true)}, this version reads format ${FORMAT}`,
+      next: 'use the version that wrote it',
+    });
+  }
+  const length = view.getUint32(12, true);
+  const found = new TextDecoder().decode(bytes.subarray(IDENTITY_AT, IDENTITY_AT + length));
+  if (found !== identity) {
+    throw new VarlogError('IDENTITY_MISMATCH', {
+      what: `${path} belongs to "${found}", not to "${identity}"`,
+      because: 'the folder was copied, restored or swapped',
+      next: 'give each node its own folder',
+      details: { path, expected: identity, found },
+    });
+  }
+  return {
+    identity: found,
+    generation: getUint64(view, 16),
+    first: getUint64(view, 24),
+    previousFirst: getUint64(view, 32),
+    tag: view.getUint32(0, true),
+  };
+}

@@ -1,0 +1,342 @@
+import { assert, type Disk, type VarlogError } from '../base/index.ts';
+import { type Frame, frameBytes } from './frame.ts';
+import { cancelled, closed, failed, trimmed } from './log-errors.ts';
+import type { LogFiles } from './log-files.ts';
+import { openLogFiles } from './recovery.ts';
+import { TailCache } from './tail-cache.ts';
+import { type Batch, WorkQueue } from './work-queue.ts';
+
+const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface SegmentedLogOptions {
+  disk: Disk;
+  /** The folder that is this log's own. Made when it does not exist. */
+  directory: string;
+  /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
+  identity: string;
+  /** A new file is begun when one has this many bytes. Default 64 MiB. */
+  segmentBytes?: number;
+  /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
+  tailCacheBytes?: number;
+  /** Called once, when writing failed: the log takes nothing more. */
+  onFailure?: (error: VarlogError) => void;
+}
+
+interface Waiter {
+  readonly position: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A durable log of frames with group commit: while one write and its fdatasync are in flight, what
+ * is appended gathers, and leaves together when they are done. Frames cover dense positions.
+ *
+ * All methods take effect on `first`, `end` and on reads at once and in the order of the calls; the
+ * promises tell when that is durable. A failed write or sync is final: the log never tries again,
+ * rejects everything with `DISK_FAILED`, and still serves reads up to `durableEnd`.
+ */
+export class SegmentedLog {
+  /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
+  onDurable: (durableEnd: number) => void = () => {};
+  private readonly options: SegmentedLogOptions;
+  private readonly files: LogFiles;
+  private readonly cache: TailCache;
+  private readonly queue = new WorkQueue();
+  private waiters: Waiter[] = [];
+  private firstPosition: number;
+  private endPosition: number;
+  private durablePosition: number;
+  private announced: number;
+  /** Frames up to here can be read from the files. */
+  private written: number;
+  private unsyncedBytes = 0;
+  private pumping = false;
+  /** Grows when positions are taken away: what a reader then brings from the files is outdated. */
+  private revision = 0;
+  private failure: VarlogError | undefined;
+  private closing: Promise<void> | undefined;
+
+  private constructor(options: SegmentedLogOptions, files: LogFiles) {
+    this.options = options;
+    this.files = files;
+    this.cache = new TailCache(options.tailCacheBytes ?? 4 * 1024 * 1024);
+    this.firstPosition = files.first;
+    this.endPosition = files.end;
+    this.durablePosition = files.end;
+    this.announced = files.end;
+    this.written = files.end;
+  }
+
+  /**
+   * Opens the log in a folder, or makes one. What it then holds is durable. Throws `CORRUPT` when what was durable is
+   * damaged or missing in the newest segment (older ones are checked as they are read), and
+   * `IDENTITY_MISMATCH` when the folder holds another log.
+   */
+  static async open(options: SegmentedLogOptions): Promise<SegmentedLog> {
+    const { disk, directory, identity, segmentBytes = 64 * 1024 * 1024 } = options;
+    const files = await openLogFiles({ disk, directory, identity, segmentBytes });
+    return new SegmentedLog(options, files);
+  }
+
+  /** The first position that is kept; `end + 1` when the log is empty. */
+  get first(): number {
+    return this.firstPosition;
+  }
+
+  /** The last position appended; `first - 1` when the log is empty, so 0 for a new one. */
+  get end(): number {
+    return this.endPosition;
+  }
+
+  /** The last position known durable. */
+  get durableEnd(): number {
+    return this.durablePosition;
+  }
+
+  /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
+  get pendingBytes(): number {
+    return this.queue.bytes + this.unsyncedBytes;
+  }
+
+  /**
+   * Takes frames that continue the log at `end + 1`. Returns at once; {@link onDurable} tells when
+   * they are durable. With `sync: false` they are written, and become durable with the next frames
+   * that are synced or with {@link flush}.
+   */
+  append(frames: readonly Frame[], options?: { sync?: boolean }): void {
+    this.refuseUnlessOpen();
+    let next = this.endPosition + 1;
+    for (const frame of frames) {
+      assert(frame.position === next, `frame ${frame.position} continues the log at ${next}`);
+      assert(frame.count > 0, 'a frame covers a position');
+      next += frame.count;
+    }
+    for (const frame of frames) this.cache.push(frame);
+    this.endPosition = next - 1;
+    this.queue.addFrames(frames, options?.sync !== false);
+    this.cache.evict(this.written);
+    this.wake();
+  }
+
+  /** Resolves when everything appended so far is durable. */
+  flush(): Promise<void> {
+    if (this.durablePosition < this.endPosition && this.failure === undefined) {
+      this.refuseUnlessOpen();
+      this.queue.addFrames([], true);
+      this.wake();
+    }
+    return this.flushed(this.endPosition);
+  }
+
+  /**
+   * Resolves when everything up to `position` is durable. Rejects with `DISK_FAILED` when it cannot
+   * become so, with `CANCELLED` when the position is cut off before.
+   */
+  flushed(position: number): Promise<void> {
+    if (position <= this.durablePosition) return Promise.resolve();
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.waiters.push({ position, resolve, reject });
+    });
+  }
+
+  /**
+   * Frames from the one that contains `from` on, about `bytesMax` payload bytes, at least one if
+   * there is any; also those that are not durable yet. An array when the newest frames in memory
+   * have it, a promise when the disk must be asked. Throws (or rejects with) `TRIMMED` below
+   * {@link first} and `CORRUPT` when the file does not hold what was written.
+   */
+  read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
+    if (this.closing !== undefined) throw closed(this.options);
+    if (from < this.firstPosition) throw trimmed(this.options, from, this.firstPosition);
+    const through = this.failure === undefined ? this.endPosition : this.durablePosition;
+    if (from > through) return [];
+    return this.cache.read(from, through, bytesMax) ?? this.readFiles(from, through, bytesMax);
+  }
+
+  /**
+   * Removes everything behind `end`, which must be the end of a frame (or of the dropped head).
+   * Durable when this resolves; what is removed never comes back.
+   */
+  truncateTail(end: number): Promise<void> {
+    this.refuseUnlessOpen();
+    assert(end >= this.firstPosition - 1 && end <= this.endPosition, `${end} is in the log`);
+    this.forgetBehind(end);
+    return this.exclusive(end, async () => {
+      if (this.files.end <= end) return;
+      await this.files.cut(end);
+      this.noteSynced();
+    });
+  }
+
+  /** Drops everything below `first` (at most `end + 1`) and frees whole segments. Durable when this resolves. */
+  trimHead(first: number): Promise<void> {
+    this.refuseUnlessOpen();
+    assert(first <= this.endPosition + 1, `${first} is at most one behind the end`);
+    if (first > this.firstPosition) {
+      this.revision++;
+      this.firstPosition = first;
+      this.cache.trim(first);
+    }
+    return this.exclusive(Infinity, async () => {
+      if (first <= this.files.first) return;
+      // A reset behind this one took away frames that were to be written: nothing there is kept.
+      if (this.files.end < first - 1) return this.files.reset(first);
+      if (this.durablePosition < first - 1) await this.sync();
+      await this.files.trim(first, this.durablePosition);
+    });
+  }
+
+  /** Drops everything; the next frame is `first`. Durable when this resolves. */
+  reset(first: number): Promise<void> {
+    this.refuseUnlessOpen();
+    assert(Number.isSafeInteger(first) && first >= 1, `${first} is a position`);
+    this.forgetBehind(0);
+    this.firstPosition = first;
+    this.endPosition = first - 1;
+    this.written = first - 1;
+    return this.exclusive(0, async () => {
+      await this.files.reset(first);
+      this.noteSynced();
+    });
+  }
+
+  /** Makes durable what was appended, and closes the files. Takes nothing more from the call on. */
+  close(): Promise<void> {
+    this.closing ??= this.finish();
+    return this.closing;
+  }
+
+  private async finish(): Promise<void> {
+    if (this.failure === undefined) {
+      await this.exclusive(Infinity, async () => {
+        await this.sync();
+        await this.files.saveDurableEnd(this.durablePosition);
+      }).catch(() => {});
+    }
+    await this.files.close().catch(() => {});
+  }
+
+  private async readFiles(from: number, through: number, bytesMax: number): Promise<Frame[]> {
+    const { revision } = this;
+    // Frames that are not in the files yet are in the cache.
+    const last = Math.min(through, this.cache.first - 1);
+    try {
+      const frames = await this.files.read(from, last, bytesMax);
+      if (revision === this.revision) return frames;
+    } catch (error) {
+      if (revision === this.revision) throw error;
+    }
+    return this.read(from, bytesMax);
+  }
+
+  private exclusive(keeps: number, run: () => Promise<void>): Promise<void> {
+    const done = this.queue.addTask(keeps, run);
+    this.wake();
+    return done;
+  }
+
+  private wake(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    void this.pump();
+  }
+
+  /** Does what is queued, one after the other. Ends when nothing is left. */
+  private async pump(): Promise<void> {
+    // What the caller appends in the same breath goes into the first group.
+    await undefined;
+    while (this.failure === undefined) {
+      const { next } = this.queue;
+      if (next === undefined) break;
+      try {
+        if (next.kind === 'batch') {
+          await this.writeGroup(next);
+        } else {
+          this.queue.shift();
+          await next.run();
+          next.resolve();
+        }
+      } catch (error) {
+        this.fail(error);
+        if (next.kind === 'task') next.reject(this.failure);
+        break;
+      }
+      // Not in the try block: an error of the listener is none of the disk.
+      this.announce();
+    }
+    this.pumping = false;
+  }
+
+  /** Writes what fits of the batch at the head of the queue, or first makes room for it. */
+  private async writeGroup(batch: Batch): Promise<void> {
+    const next = batch.frames[0];
+    if (next !== undefined && this.files.mustRollFor(frameBytes(next))) {
+      await this.sync();
+      await this.files.roll();
+      return;
+    }
+    const limit = Math.min(GROUP_BYTES_MAX, this.files.room);
+    const { frames, bytes } = this.queue.take(batch, limit);
+    if (frames.length > 0) {
+      this.unsyncedBytes += bytes;
+      await this.files.write(frames, this.durablePosition);
+      this.written = Math.max(this.written, Math.min(this.files.end, this.queue.keeps));
+    }
+    if (batch.sync) await this.sync();
+    this.cache.evict(this.written);
+  }
+
+  private async sync(): Promise<void> {
+    if (this.unsyncedBytes === 0) return;
+    await this.files.sync();
+    this.noteSynced();
+  }
+
+  private noteSynced(): void {
+    this.unsyncedBytes = 0;
+    const reached = Math.min(this.files.end, this.queue.keeps);
+    this.durablePosition = Math.max(this.durablePosition, reached);
+  }
+
+  private announce(): void {
+    const end = this.durablePosition;
+    if (end <= this.announced) return;
+    this.announced = end;
+    this.onDurable(end);
+    if (this.waiters.length === 0) return;
+    const ready = this.waiters.filter((it) => it.position <= end);
+    this.waiters = this.waiters.filter((it) => it.position > end);
+    for (const waiter of ready) waiter.resolve();
+  }
+
+  /** Takes away what lies behind `end`, as far as memory goes. */
+  private forgetBehind(end: number): void {
+    this.revision++;
+    this.endPosition = end;
+    this.durablePosition = Math.min(this.durablePosition, end);
+    this.announced = Math.min(this.announced, end);
+    this.written = Math.min(this.written, end);
+    this.cache.cut(end);
+    this.queue.cut(end);
+    const cutOff = this.waiters.filter((it) => it.position > end);
+    this.waiters = this.waiters.filter((it) => it.position <= end);
+    for (const waiter of cutOff) waiter.reject(cancelled(this.options, waiter.position));
+  }
+
+  private fail(cause: unknown): void {
+    const failure = failed(this.options, cause);
+    this.failure = failure;
+    const { waiters } = this;
+    this.waiters = [];
+    this.queue.fail(failure);
+    for (const waiter of waiters) waiter.reject(failure);
+    this.options.onFailure?.(failure);
+  }
+
+  private refuseUnlessOpen(): void {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.closing !== undefined) throw closed(this.options);
+  }
+}
