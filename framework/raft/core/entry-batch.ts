@@ -1,0 +1,41 @@
+/**
+ * Entries side by side, of one term, as they were proposed together: entry `index` … `index + count - 1`.
+ * The unit of replication and of the disk: followers keep it as the leader made it.
+ */
+export interface EntryBatch {
+  /** Index of the first entry, from 1. */
+  readonly index: number;
+  readonly term: number;
+  /** Number of entries, at least 1. */
+  readonly count: number;
+  /** Framed commands (see `encodeBatch` in base); no bytes for the empty entry of a new leader. */
+  readonly payload: Uint8Array;
+}
+
+/** What a batch costs beside its payload, wherever bytes are counted. */
+export const BATCH_OVERHEAD_BYTES = 32;
+
+/** Index of the last entry of a batch. */
+export function endOf(batch: EntryBatch): number {
+  return batch.index + batch.count - 1;
+}
+
+/** Bytes that a batch counts against limits. */
+export function costOf(batch: EntryBatch): number {
+  return batch.payload.length + BATCH_OVERHEAD_BYTES;
+}
+
+/** The entries of `batch` from `from` on: its payload is a view, skipped record by record. */
+export function sliceBatch(batch: EntryBatch, from: number): EntryBatch {
+  if (from <= batch.index) return batch;
+  const { payload } = batch;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  let offset = 0;
+  for (let i = batch.index; i < from; i++) offset += 4 + view.getUint32(offset, true);
+  return {
+    index: from,
+    term: batch.term,
+    count: batch.count - (from - batch.index),
+    payload: payload.subarray(offset),
+  };
+}

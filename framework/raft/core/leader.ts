@@ -1,0 +1,249 @@
+import { hasQuorum, quorumIndex } from './configuration.ts';
+import { costOf, type EntryBatch, endOf } from './entry-batch.ts';
+import { Inflights } from './inflights.ts';
+import type { AppendResponse, HeartbeatResponse } from './message.ts';
+import { Progress } from './progress.ts';
+import type { Raft } from './raft.ts';
+import { ReadRounds } from './read-rounds.ts';
+
+const NO_BYTES = new Uint8Array(0);
+
+/** What a member does and knows while it leads a term. */
+export class Leadership {
+  readonly readRounds = new ReadRounds();
+  readonly progress = new Map<number, Progress>();
+  /** Whom leadership is being handed to, 0 for nobody. */
+  transferTo = 0;
+  private readonly raft: Raft;
+  private heartbeatElapsed = 0;
+  private transferElapsed = 0;
+  /** Proposed in this term and not committed: end index and bytes. */
+  private readonly uncommitted: Inflights;
+  private heartbeatDue = false;
+
+  constructor(raft: Raft) {
+    this.raft = raft;
+    const { inflightMessagesMax, inflightBytesMax, uncommittedBytesMax } = raft.options;
+    this.uncommitted = new Inflights(Infinity, uncommittedBytesMax);
+    for (const member of raft.configuration.voters) {
+      const inflights = new Inflights(inflightMessagesMax, inflightBytesMax);
+      this.progress.set(member, new Progress(raft.log.last + 1, inflights));
+    }
+    // A leader commits what its predecessors left by committing an entry of its own (paper §8).
+    raft.append({ index: raft.log.last + 1, term: raft.term, count: 1, payload: NO_BYTES });
+  }
+
+  /** Returns whether there may be effects. */
+  tick(): boolean {
+    const { raft } = this;
+    const { electionTicks, heartbeatTicks } = raft.options;
+    if (raft.electionElapsed >= electionTicks) {
+      raft.electionElapsed = 0;
+      if (!this.quorumActive()) {
+        raft.becomeFollower(raft.term, 0);
+        return true;
+      }
+    }
+    if (this.transferTo !== 0 && ++this.transferElapsed >= electionTicks) this.transferTo = 0;
+    if (++this.heartbeatElapsed >= heartbeatTicks) {
+      this.heartbeatElapsed = 0;
+      this.heartbeatDue = true;
+    }
+    return this.heartbeatDue;
+  }
+
+  propose(payload: Uint8Array, count: number): number | 'full' | 'transferring' {
+    const { raft } = this;
+    if (this.transferTo !== 0) return 'transferring';
+    // One proposal may exceed the limit: otherwise a large one could never be made.
+    if (this.uncommitted.full) return 'full';
+    const index = raft.log.last + 1;
+    const batch = { index, term: raft.term, count, payload };
+    this.uncommitted.add(endOf(batch), costOf(batch));
+    raft.append(batch);
+    return index;
+  }
+
+  transfer(to: number): boolean {
+    if (to === this.raft.id || !this.progress.has(to)) return false;
+    if (this.transferTo === to) return true;
+    this.transferTo = to;
+    this.transferElapsed = 0;
+    this.handOver(to);
+    return true;
+  }
+
+  /** The leader counts itself like any member: once its own disk has the entries. */
+  ownWriteDone(last: number): void {
+    if (this.progress.get(this.raft.id)?.acknowledged(last) === true) this.advanceCommit();
+  }
+
+  onAppendResponse(message: AppendResponse): void {
+    const progress = this.progress.get(message.from);
+    if (progress === undefined) return;
+    progress.active = true;
+    if (message.rejected) this.onRejection(progress, message);
+    else this.onAcknowledgement(progress, message);
+  }
+
+  onHeartbeatResponse(message: HeartbeatResponse): void {
+    const progress = this.progress.get(message.from);
+    if (progress === undefined) return;
+    progress.active = true;
+    progress.probing = false;
+    if (progress.mode === 'replicate' && progress.inflights.full) progress.inflights.freeFirst();
+    // An answer while entries are unacknowledged may mean that they were lost: ask where it stands.
+    if (progress.match < this.raft.log.last) progress.due = true;
+    progress.round = Math.max(progress.round, message.round);
+    this.confirmReads();
+  }
+
+  unreachable(member: number): void {
+    const progress = this.progress.get(member);
+    if (progress?.mode === 'replicate') progress.becomeProbe();
+  }
+
+  provide(to: number, from: number, batches: readonly EntryBatch[] | 'later'): void {
+    const progress = this.progress.get(to);
+    if (progress === undefined || !progress.fetching) return;
+    progress.fetching = false;
+    if (batches === 'later' || progress.next !== from || progress.paused) return;
+    if (batches.length > 0) this.sendBatches(to, progress, batches);
+    else this.offerSnapshot(to, progress);
+  }
+
+  /** Sends what is due: once per group of inputs, so that their entries travel together. */
+  flush(): void {
+    const { raft } = this;
+    this.beginReads();
+    for (const [member, progress] of this.progress) {
+      if (member === raft.id) continue;
+      if (this.heartbeatDue) this.heartbeat(member, progress);
+      this.replicate(member, progress);
+      const commit = Math.min(progress.match, raft.log.commit);
+      if (commit > progress.commitSent) {
+        progress.commitSent = commit;
+        raft.send({ type: 'commit', to: member, commit });
+      }
+    }
+    this.heartbeatDue = false;
+  }
+
+  /** Only an entry of the current term is committed by counting (paper §5.4.2, figure 8). */
+  mayCommit(index: number): boolean {
+    return this.raft.log.matches(index, this.raft.term);
+  }
+
+  /** Whether something of this term is committed: before, the leader does not know the commit index. */
+  mayRead(): boolean {
+    return this.mayCommit(this.raft.log.commit);
+  }
+
+  private quorumActive(): boolean {
+    const { configuration, id } = this.raft;
+    const active = hasQuorum(configuration, (it) => it === id || !!this.progress.get(it)?.active);
+    for (const progress of this.progress.values()) progress.active = false;
+    return active;
+  }
+
+  private replicate(to: number, progress: Progress): void {
+    const { log, options } = this.raft;
+    while (!progress.paused || (progress.due && progress.mode === 'replicate')) {
+      if (progress.fetching) return;
+      const more = progress.next <= log.last && !progress.paused;
+      if (!more && !progress.due) return;
+      if (log.termAt(progress.next - 1) === undefined) {
+        this.offerSnapshot(to, progress);
+        return;
+      }
+      const batches = more ? log.batches(progress.next, options.messageBytesMax) : [];
+      if (batches === undefined) {
+        progress.fetching = true;
+        this.raft.fetch({ to, from: progress.next, bytesMax: options.messageBytesMax });
+        return;
+      }
+      this.sendBatches(to, progress, batches);
+    }
+  }
+
+  private sendBatches(to: number, progress: Progress, batches: readonly EntryBatch[]): void {
+    const { log } = this.raft;
+    const prevIndex = progress.next - 1;
+    const last = batches.at(-1);
+    const end = last === undefined ? prevIndex : endOf(last);
+    let bytes = 0;
+    for (const batch of batches) bytes += costOf(batch);
+    progress.commitSent = Math.max(progress.commitSent, Math.min(log.commit, end));
+    const prevTerm = log.termAt(prevIndex) ?? 0;
+    this.raft.send({ type: 'append', to, prevIndex, prevTerm, batches, commit: log.commit });
+    progress.sent(end, bytes);
+  }
+
+  private offerSnapshot(to: number, progress: Progress): void {
+    if (!progress.active) {
+      // Not worth it for a member that does not answer; a heartbeat response brings it back here.
+      progress.due = false;
+      return;
+    }
+    const { snapshotIndex, snapshotTerm } = this.raft.log;
+    progress.becomeSnapshot(snapshotIndex);
+    progress.due = false;
+    this.raft.send({ type: 'snapshot', to, index: snapshotIndex, indexTerm: snapshotTerm });
+  }
+
+  private heartbeat(to: number, progress: Progress): void {
+    const { readRounds, raft } = this;
+    const commit = Math.min(progress.match, raft.log.commit);
+    progress.commitSent = Math.max(progress.commitSent, commit);
+    raft.send({ type: 'heartbeat', to, commit, round: readRounds.round });
+    // The offer may have been lost; who is busy with it ignores the repetition.
+    if (progress.mode === 'snapshot') this.offerSnapshot(to, progress);
+  }
+
+  private onAcknowledgement(progress: Progress, { from, index }: AppendResponse): void {
+    const news = progress.acknowledged(index);
+    if (progress.mode === 'probe') {
+      progress.becomeReplicate();
+    } else if (progress.mode === 'snapshot') {
+      if (this.raft.log.termAt(progress.match) !== undefined) progress.becomeReplicate();
+    } else progress.inflights.freeTo(index);
+    if (news) this.advanceCommit();
+    if (this.transferTo === from) this.handOver(from);
+  }
+
+  private onRejection(progress: Progress, message: AppendResponse): void {
+    const { log } = this.raft;
+    if (progress.mode === 'snapshot') return;
+    const candidate = log.lastWithTermUpTo(message.hintIndex, message.hintTerm);
+    if (progress.refused(message.index, candidate)) progress.due = true;
+  }
+
+  private advanceCommit(): void {
+    const { raft } = this;
+    const index = quorumIndex(raft.configuration, (it) => this.progress.get(it)?.match ?? 0);
+    if (index <= raft.log.commit || !this.mayCommit(index)) return;
+    raft.log.commitTo(index);
+    this.uncommitted.freeTo(index);
+  }
+
+  private beginReads(): void {
+    if (!this.mayRead() || !this.readRounds.begin(this.raft.log.commit)) return;
+    this.heartbeatDue = true;
+    this.confirmReads();
+  }
+
+  private confirmReads(): void {
+    const { raft, readRounds } = this;
+    if (!readRounds.underWay) return;
+    const confirmed = hasQuorum(
+      raft.configuration,
+      (it) => it === raft.id || (this.progress.get(it)?.round ?? 0) >= readRounds.round,
+    );
+    if (confirmed) raft.confirmReads(readRounds.confirm());
+  }
+
+  private handOver(to: number): void {
+    if (this.progress.get(to)?.match === this.raft.log.last)
+      this.raft.send({ type: 'timeoutNow', to });
+  }
+}

@@ -1,0 +1,187 @@
+import { assert } from '../../base/index.ts';
+import { costOf, type EntryBatch, endOf, sliceBatch } from './entry-batch.ts';
+
+interface Run {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** What a member knows of its log when it starts. */
+export interface LogShape {
+  /** Index of the last entry that is gone, 0 for none, and its term where it is known. */
+  readonly baseIndex: number;
+  readonly baseTerm: number | undefined;
+  /** For each term in the log, the index of its first entry; both grow. */
+  readonly runs: readonly Run[];
+  readonly last: number;
+  /** What the newest snapshot stands for, 0 for none. */
+  readonly snapshotIndex: number;
+  readonly snapshotTerm: number;
+}
+
+/**
+ * The shape of the log: the term of every entry, as runs, and the newest batches. Older payloads are
+ * on disk only; who needs them asks for them.
+ */
+export class RaftLog {
+  baseIndex: number;
+  last: number;
+  commit: number;
+  snapshotIndex: number;
+  snapshotTerm: number;
+  private baseTerm: number | undefined;
+  private runs: Run[];
+  private readonly recent: EntryBatch[] = [];
+  private recentBytes = 0;
+  private readonly recentBytesMax: number;
+
+  constructor(shape: LogShape, recentBytesMax: number) {
+    this.baseIndex = shape.baseIndex;
+    this.baseTerm = shape.baseTerm;
+    this.runs = [...shape.runs];
+    this.last = shape.last;
+    this.snapshotIndex = shape.snapshotIndex;
+    this.snapshotTerm = shape.snapshotTerm;
+    this.commit = shape.snapshotIndex;
+    this.recentBytesMax = recentBytesMax;
+    assert(this.last >= this.commit, 'the log reaches up to the snapshot');
+    assert(this.baseIndex <= this.snapshotIndex, 'no entries are missing behind the snapshot');
+  }
+
+  get lastTerm(): number {
+    return this.termAt(this.last) ?? 0;
+  }
+
+  /** Term of the entry at `index`; undefined when it is gone or was never there. */
+  termAt(index: number): number | undefined {
+    if (index > this.last || index < this.baseIndex) return undefined;
+    if (index === this.baseIndex) return index === 0 ? 0 : this.baseTerm;
+    for (let i = this.runs.length - 1; i >= 0; i--) {
+      const run = this.runs[i]!;
+      if (run.index <= index) return run.term;
+    }
+    return this.baseTerm;
+  }
+
+  /** Whether the logs agree up to `index` (log matching, paper §5.3). */
+  matches(index: number, term: number): boolean {
+    return this.termAt(index) === term;
+  }
+
+  /** Whether another log is at least as complete as this one (paper §5.4.1). */
+  isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    const own = this.lastTerm;
+    return lastTerm > own || (lastTerm === own && lastIndex >= this.last);
+  }
+
+  append(batch: EntryBatch): void {
+    assert(batch.index === this.last + 1, 'entries are appended without a gap');
+    assert(batch.term >= this.lastTerm, 'terms grow along the log');
+    if (batch.term !== this.lastTerm) this.runs.push({ index: batch.index, term: batch.term });
+    this.last = endOf(batch);
+    this.recent.push(batch);
+    this.recentBytes += costOf(batch);
+    let gone = 0;
+    while (this.recentBytes > this.recentBytesMax && gone < this.recent.length - 1) {
+      this.recentBytes -= costOf(this.recent[gone++]!);
+    }
+    if (gone > 0) this.recent.splice(0, gone);
+  }
+
+  /** Number of leading `batches` that are here already; from the next one on they are new or conflict. */
+  present(batches: readonly EntryBatch[]): number {
+    let known = 0;
+    while (known < batches.length) {
+      const batch = batches[known]!;
+      if (!this.matches(endOf(batch), batch.term)) break;
+      known++;
+    }
+    return known;
+  }
+
+  /** Drops the entries behind `last`. */
+  truncate(last: number): void {
+    assert(last >= this.commit, 'committed entries stay');
+    this.last = last;
+    while (this.runs.length > 0 && this.runs.at(-1)!.index > last) this.runs.pop();
+    while (this.recent.length > 0 && this.recent.at(-1)!.index > last) {
+      this.recentBytes -= costOf(this.recent.pop()!);
+    }
+  }
+
+  commitTo(index: number): void {
+    if (index <= this.commit) return;
+    assert(index <= this.last, 'what is committed is in the log');
+    this.commit = index;
+  }
+
+  /** Starts anew behind a snapshot from elsewhere. */
+  reset(index: number, term: number): void {
+    this.baseIndex = index;
+    this.baseTerm = term;
+    this.snapshotIndex = index;
+    this.snapshotTerm = term;
+    this.runs = [];
+    this.last = index;
+    this.commit = index;
+    this.recent.length = 0;
+    this.recentBytes = 0;
+  }
+
+  /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */
+  compact(index: number, base: number): void {
+    const term = this.termAt(index);
+    assert(index <= this.commit && base <= index, 'only committed entries are compacted');
+    assert(term !== undefined, 'the snapshot is within the log');
+    this.snapshotIndex = index;
+    this.snapshotTerm = term;
+    if (base <= this.baseIndex) return;
+    this.baseTerm = this.termAt(base);
+    this.baseIndex = base;
+    let gone = 0;
+    while (gone + 1 < this.runs.length && this.runs[gone + 1]!.index <= base + 1) gone++;
+    this.runs.splice(0, gone);
+    let old = 0;
+    while (old < this.recent.length && endOf(this.recent[old]!) <= base) {
+      this.recentBytes -= costOf(this.recent[old++]!);
+    }
+    this.recent.splice(0, old);
+  }
+
+  /**
+   * The largest index up to `index` whose term is at most `term`: what both sides skip to after a
+   * rejection, whole terms at a time.
+   */
+  lastWithTermUpTo(index: number, term: number): number {
+    if (index > this.last) return index;
+    for (let i = index; ; ) {
+      const own = this.termAt(i);
+      if (own === undefined || own <= term) return i;
+      const run = this.runs.findLast((it) => it.index <= i);
+      if (run === undefined || run.index - 1 < this.baseIndex) return this.baseIndex;
+      i = run.index - 1;
+    }
+  }
+
+  /** Batches from `from` on, at least one, up to `bytesMax`; undefined when they are on disk only. */
+  batches(from: number, bytesMax: number): EntryBatch[] | undefined {
+    const first = this.recent[0];
+    if (first === undefined || first.index > from) return undefined;
+    let low = 0;
+    let high = this.recent.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.recent[middle]!.index <= from) low = middle;
+      else high = middle - 1;
+    }
+    const found = [sliceBatch(this.recent[low]!, from)];
+    let bytes = costOf(found[0]!);
+    for (let i = low + 1; i < this.recent.length; i++) {
+      const batch = this.recent[i]!;
+      bytes += costOf(batch);
+      if (bytes > bytesMax) break;
+      found.push(batch);
+    }
+    return found;
+  }
+}

@@ -1,0 +1,91 @@
+import type { EntryBatch } from './entry-batch.ts';
+
+interface Envelope {
+  readonly from: number;
+  readonly to: number;
+  /** The sender's term; of a pre-vote the term that it would campaign in. */
+  readonly term: number;
+}
+
+/** Asks for a vote; with `pre`, whether it would be given (thesis §9.6). */
+export interface VoteRequest extends Envelope {
+  readonly type: 'vote';
+  readonly pre: boolean;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  /** The leader asked for this election: voters do not insist on it. */
+  readonly transfer: boolean;
+}
+
+export interface VoteResponse extends Envelope {
+  readonly type: 'voteResponse';
+  readonly pre: boolean;
+  readonly granted: boolean;
+}
+
+/** Entries behind `prevIndex`; without any it only asks whether the logs agree there. */
+export interface AppendMessage extends Envelope {
+  readonly type: 'append';
+  readonly prevIndex: number;
+  readonly prevTerm: number;
+  readonly batches: readonly EntryBatch[];
+  readonly commit: number;
+}
+
+export interface AppendResponse extends Envelope {
+  readonly type: 'appendResponse';
+  readonly rejected: boolean;
+  /** Accepted: the logs agree up to here, durably. Rejected: `prevIndex` of what is refused. */
+  readonly index: number;
+  /** Rejected: the largest index at which the logs may agree, and the term of the entry there. */
+  readonly hintIndex: number;
+  readonly hintTerm: number;
+}
+
+export interface Heartbeat extends Envelope {
+  readonly type: 'heartbeat';
+  readonly commit: number;
+  /** Number of the read round that an answer confirms; 0 for none. */
+  readonly round: number;
+}
+
+export interface HeartbeatResponse extends Envelope {
+  readonly type: 'heartbeatResponse';
+  readonly round: number;
+}
+
+/** News of the commit index, where no entries are on the way that could carry it. Not answered. */
+export interface CommitMessage extends Envelope {
+  readonly type: 'commit';
+  readonly commit: number;
+}
+
+/** The receiver lacks entries that are gone: it is to start from the snapshot. */
+export interface SnapshotMessage extends Envelope {
+  readonly type: 'snapshot';
+  readonly index: number;
+  /** Term of the entry at `index`. */
+  readonly indexTerm: number;
+}
+
+/** Campaign now: leadership is handed over (thesis §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly type: 'timeoutNow';
+}
+
+/** What members tell each other. */
+export type Message =
+  | VoteRequest
+  | VoteResponse
+  | AppendMessage
+  | AppendResponse
+  | Heartbeat
+  | HeartbeatResponse
+  | CommitMessage
+  | SnapshotMessage
+  | TimeoutNow;
+
+/** A message before `from` and the sender's term are put on. */
+export type Outgoing<M extends Message = Message> = M extends Message
+  ? Omit<M, 'from' | 'term'> & { readonly term?: number }
+  : never;

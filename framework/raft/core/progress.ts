@@ -1,0 +1,93 @@
+import type { Inflights } from './inflights.ts';
+
+/** What a leader knows of one member. */
+export class Progress {
+  /** The logs agree up to here, durably. Never decreases while the leader leads. */
+  match = 0;
+  /** The next entry to send. */
+  next: number;
+  /**
+   * `probe`: looks for the place where the logs agree, one message at a time. `replicate`: sends
+   * ahead of acknowledgements. `snapshot`: waits until the member has installed one.
+   */
+  mode: 'probe' | 'replicate' | 'snapshot' = 'probe';
+  /** While probing: the answer to a message is awaited. */
+  probing = false;
+  /** Entries are being fetched from the disk for this member. */
+  fetching = false;
+  /** Heard from since the last check of the quorum. */
+  active = false;
+  /** The newest commit index that was sent. */
+  commitSent = 0;
+  /** An append is due even if it carries no entries. */
+  due = true;
+  /** The newest read round that the member confirmed. */
+  round = 0;
+  snapshotIndex = 0;
+  readonly inflights: Inflights;
+
+  constructor(next: number, inflights: Inflights) {
+    this.next = next;
+    this.inflights = inflights;
+  }
+
+  get paused(): boolean {
+    if (this.fetching || this.mode === 'snapshot') return true;
+    return this.mode === 'probe' ? this.probing : this.inflights.full;
+  }
+
+  becomeProbe(): void {
+    this.next =
+      this.mode === 'snapshot' ? Math.max(this.match, this.snapshotIndex) + 1 : this.match + 1;
+    this.mode = 'probe';
+    this.probing = false;
+    this.inflights.clear();
+  }
+
+  becomeReplicate(): void {
+    this.mode = 'replicate';
+    this.probing = false;
+    this.next = this.match + 1;
+    this.inflights.clear();
+  }
+
+  becomeSnapshot(index: number): void {
+    this.mode = 'snapshot';
+    this.snapshotIndex = index;
+    this.inflights.clear();
+  }
+
+  /** A message with entries up to `end` (none: `end` is `next - 1`) was sent. */
+  sent(end: number, bytes: number): void {
+    this.due = false;
+    if (this.mode === 'probe') this.probing = true;
+    else if (end >= this.next) {
+      this.next = end + 1;
+      this.inflights.add(end, bytes);
+    }
+  }
+
+  /** The member has everything up to `index`. False: that is old news. */
+  acknowledged(index: number): boolean {
+    const news = index > this.match;
+    if (news) this.match = index;
+    this.next = Math.max(this.next, index + 1);
+    return news;
+  }
+
+  /**
+   * The member refused an append behind `prevIndex`; `candidate` may be where the logs agree. False:
+   * the refusal is of a message from before.
+   */
+  refused(prevIndex: number, candidate: number): boolean {
+    if (this.mode === 'replicate') {
+      if (prevIndex <= this.match) return false;
+      this.becomeProbe();
+      return true;
+    }
+    if (this.next - 1 !== prevIndex) return false;
+    this.next = Math.max(Math.min(prevIndex, candidate + 1), this.match + 1);
+    this.probing = false;
+    return true;
+  }
+}

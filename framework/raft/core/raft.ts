@@ -1,0 +1,362 @@
+import { assert, type Random } from '../../base/index.ts';
+import { campaign, onVoteResponse } from './candidate.ts';
+import type { Configuration } from './configuration.ts';
+import type { EntryBatch } from './entry-batch.ts';
+import { onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.ts';
+import { Leadership } from './leader.ts';
+import { type LogShape, RaftLog } from './log.ts';
+import type { Message, Outgoing, VoteRequest } from './message.ts';
+import { type HardState, Persistence, type Write } from './persistence.ts';
+import type { ConfirmedRead } from './read-rounds.ts';
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+export interface RaftOptions {
+  /** This member's id, from 1. */
+  readonly id: number;
+  readonly configuration: Configuration;
+  /** A follower that hears nothing for one to two times this many ticks campaigns. */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** One append message carries about this many bytes. */
+  readonly messageBytesMax: number;
+  /** Bytes and messages on their way to one member. */
+  readonly inflightBytesMax: number;
+  readonly inflightMessagesMax: number;
+  /** Proposals beyond this many uncommitted bytes are refused. */
+  readonly uncommittedBytesMax: number;
+  /** Newest entries that are kept in memory, for members that are nearly up to date. */
+  readonly recentBytesMax: number;
+  readonly random: Random;
+}
+
+/** Asks for entries that are on disk only; answer with `Raft.provide`. */
+export interface Fetch {
+  readonly to: number;
+  readonly from: number;
+  readonly bytesMax: number;
+}
+
+/** All that the core wants done. Messages leave in this order; the write may go on beside them. */
+export interface Effects {
+  readonly messages: readonly Message[];
+  readonly write: Write | undefined;
+  readonly reads: readonly ConfirmedRead[];
+  /** Reads that this member cannot confirm any more, because it does not lead. */
+  readonly droppedReads: readonly number[];
+  readonly fetches: readonly Fetch[];
+}
+
+/**
+ * One member of a Raft group: messages, ticks and finished writes in; messages and writes out. It
+ * does no I/O and knows no clock. After any number of calls, take {@link effects} and carry them out.
+ *
+ * From "In Search of an Understandable Consensus Algorithm" (the paper) and Ongaro's thesis.
+ */
+export class Raft {
+  readonly options: RaftOptions;
+  readonly id: number;
+  readonly log: RaftLog;
+  configuration: Configuration;
+  role: Role = 'follower';
+  term: number;
+  /** Whom this member voted for in `term`, 0 for nobody. */
+  vote: number;
+  /** The leader of `term` as far as known, 0 for unknown. */
+  leader = 0;
+  /** Votes of the campaign that is under way. */
+  votes = new Map<number, boolean>();
+  /** Set while this member leads. */
+  leadership: Leadership | undefined;
+  /** Ticks since the leader was heard from, or since the campaign or the quorum check began. */
+  electionElapsed = 0;
+  readonly persistence = new Persistence();
+  private electionDeadline = 0;
+  private messages: Message[] = [];
+  private reads: ConfirmedRead[] = [];
+  private droppedReads: number[] = [];
+  private fetches: Fetch[] = [];
+
+  constructor(options: RaftOptions, hardState: HardState, shape: LogShape) {
+    assert(options.id > 0 && options.electionTicks > options.heartbeatTicks, 'sane raft options');
+    this.options = options;
+    this.id = options.id;
+    this.configuration = options.configuration;
+    this.log = new RaftLog(shape, options.recentBytesMax);
+    this.term = Math.max(hardState.term, this.log.lastTerm);
+    this.vote = this.term === hardState.term ? hardState.vote : 0;
+    this.resetElectionTimer();
+  }
+
+  /** Time passed: one tick. Returns whether that changed anything: whether there may be effects. */
+  tick(): boolean {
+    this.electionElapsed++;
+    if (this.leadership !== undefined) return this.leadership.tick();
+    if (this.electionElapsed < this.electionDeadline || !this.promotable) return false;
+    campaign(this, 'pre');
+    return true;
+  }
+
+  /** Only a voter may campaign. */
+  get promotable(): boolean {
+    return this.configuration.voters.includes(this.id);
+  }
+
+  /** A message from another member arrived. */
+  step(message: Message): void {
+    if (message.term > this.term && !this.adopt(message)) return;
+    if (message.term < this.term) {
+      this.answerStale(message);
+      return;
+    }
+    switch (message.type) {
+      case 'vote':
+        this.onVote(message);
+        break;
+      case 'voteResponse':
+        // A granted pre-vote carries the next term: with this one it is of an earlier campaign.
+        if (!message.pre || !message.granted) onVoteResponse(this, message);
+        break;
+      case 'append':
+        onAppend(this, message);
+        break;
+      case 'heartbeat':
+        onHeartbeat(this, message);
+        break;
+      case 'commit':
+        onCommit(this, message);
+        break;
+      case 'snapshot':
+        onSnapshot(this, message);
+        break;
+      case 'appendResponse':
+        this.leadership?.onAppendResponse(message);
+        break;
+      case 'heartbeatResponse':
+        this.leadership?.onHeartbeatResponse(message);
+        break;
+      case 'timeoutNow':
+        if (this.role === 'follower' && this.promotable) campaign(this, 'transfer');
+        break;
+    }
+  }
+
+  /**
+   * Appends entries side by side: their first index, or why not. The payload is kept, not copied.
+   */
+  propose(payload: Uint8Array, count: number): number | 'notLeader' | 'full' | 'transferring' {
+    return this.leadership === undefined ? 'notLeader' : this.leadership.propose(payload, count);
+  }
+
+  /** Asks for a linearizable read; it comes back with `context`. False: this member does not lead. */
+  readIndex(context: number): boolean {
+    if (this.leadership === undefined) return false;
+    this.leadership.readRounds.add(context);
+    return true;
+  }
+
+  /** Hands leadership to a member that is, or will soon be, up to date. False: not possible here. */
+  transferLeadership(to: number): boolean {
+    return this.leadership?.transfer(to) ?? false;
+  }
+
+  /** All writes up to `sequence` are durable. */
+  persisted(sequence: number): void {
+    for (const { term, last, messages } of this.persistence.done(sequence)) {
+      if (term === this.term && last > 0) this.leadership?.ownWriteDone(last);
+      for (const message of messages) this.release(message);
+    }
+  }
+
+  /** Entries that a {@link Fetch} asked for: none when they are gone, `later` to ask again. */
+  provide(to: number, from: number, batches: readonly EntryBatch[] | 'later'): void {
+    this.leadership?.provide(to, from, batches);
+  }
+
+  /** A message to `member` was lost for certain. */
+  unreachable(member: number): void {
+    this.leadership?.unreachable(member);
+  }
+
+  /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */
+  compact(index: number, base: number): void {
+    this.log.compact(index, base);
+  }
+
+  /** What is to be done now. To be called after every group of inputs. */
+  effects(): Effects {
+    this.leadership?.flush();
+    const effects = {
+      messages: this.messages,
+      write: this.persistence.take(),
+      reads: this.reads,
+      droppedReads: this.droppedReads,
+      fetches: this.fetches,
+    };
+    this.messages = [];
+    this.reads = [];
+    this.droppedReads = [];
+    this.fetches = [];
+    return effects;
+  }
+
+  // What follows is for the roles.
+
+  /** Sends a message that promises nothing. */
+  send(outgoing: Outgoing): void {
+    this.messages.push(this.complete(outgoing));
+  }
+
+  /** Sends a message once everything that changed up to now is durable. */
+  sendDurable(outgoing: Outgoing): void {
+    const message = this.complete(outgoing);
+    if (!this.persistence.hold(message)) this.release(message);
+  }
+
+  fetch(request: Fetch): void {
+    this.fetches.push(request);
+  }
+
+  confirmReads(reads: readonly ConfirmedRead[]): void {
+    for (const read of reads) this.reads.push(read);
+  }
+
+  append(batch: EntryBatch): void {
+    this.log.append(batch);
+    this.persistence.append(batch, this.term);
+  }
+
+  truncate(last: number): void {
+    this.log.truncate(last);
+    this.persistence.truncate(last);
+  }
+
+  becomeFollower(term: number, leader: number): void {
+    this.leaveRole();
+    this.role = 'follower';
+    this.enterTerm(term);
+    this.leader = leader;
+    this.resetElectionTimer();
+  }
+
+  /** Asks around whether an election could be won; changes nothing that lasts (thesis §9.6). */
+  becomePreCandidate(): void {
+    this.leaveRole();
+    this.role = 'preCandidate';
+    this.leader = 0;
+    this.votes = new Map();
+    this.resetElectionTimer();
+  }
+
+  becomeCandidate(): void {
+    this.leaveRole();
+    this.role = 'candidate';
+    this.enterTerm(this.term + 1);
+    this.vote = this.id;
+    this.persistence.hardState({ term: this.term, vote: this.vote });
+    this.leader = 0;
+    this.votes = new Map();
+    this.resetElectionTimer();
+  }
+
+  becomeLeader(): void {
+    assert(this.role === 'candidate', 'only a candidate becomes leader');
+    this.role = 'leader';
+    this.leader = this.id;
+    this.electionElapsed = 0;
+    this.leadership = new Leadership(this);
+  }
+
+  /** Whether the vote of this term, or of the next one in a pre-vote, may go to the asker. */
+  mayVoteFor(request: VoteRequest): boolean {
+    if (request.pre && request.term > this.term) return true;
+    return this.vote === request.from || (this.vote === 0 && this.leader === 0);
+  }
+
+  private leaveRole(): void {
+    if (this.leadership === undefined) return;
+    this.droppedReads.push(...this.leadership.readRounds.drop());
+    this.leadership = undefined;
+  }
+
+  private enterTerm(term: number): void {
+    assert(term >= this.term, 'terms do not decrease');
+    if (term === this.term) return;
+    this.term = term;
+    this.vote = 0;
+    this.persistence.hardState({ term, vote: 0 });
+  }
+
+  private resetElectionTimer(): void {
+    const { electionTicks, random } = this.options;
+    this.electionElapsed = 0;
+    this.electionDeadline = electionTicks + random.below(electionTicks);
+  }
+
+  /** A message of a later term: follows it, unless it asks for a vote that is not due. */
+  private adopt(message: Message): boolean {
+    if (message.type === 'vote') {
+      // Stickiness (thesis §4.2.3): who hears a leader does not help to depose it.
+      const heard = this.leader !== 0 && this.electionElapsed < this.options.electionTicks;
+      if (heard && !message.transfer) return false;
+      if (message.pre) return true;
+    }
+    if (message.type === 'voteResponse' && message.pre && message.granted) {
+      // The answer carries the term that the campaign would be in: it is ours, not theirs.
+      if (this.role === 'preCandidate' && message.term === this.term + 1) {
+        onVoteResponse(this, message);
+      }
+      return false;
+    }
+    const leads =
+      message.type === 'append' ||
+      message.type === 'heartbeat' ||
+      message.type === 'commit' ||
+      message.type === 'snapshot';
+    this.becomeFollower(message.term, leads ? message.from : 0);
+    return true;
+  }
+
+  /** Frees a sender that is behind: a deposed leader, or a member whose pre-vote cannot succeed. */
+  private answerStale(message: Message): void {
+    if (message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot') {
+      this.sendDurable({
+        type: 'appendResponse',
+        to: message.from,
+        rejected: true,
+        index: 0,
+        hintIndex: 0,
+        hintTerm: 0,
+      });
+    } else if (message.type === 'vote' && message.pre) {
+      this.sendDurable({ type: 'voteResponse', to: message.from, pre: true, granted: false });
+    }
+  }
+
+  private onVote(request: VoteRequest): void {
+    const { from: to, pre, term } = request;
+    const granted =
+      this.mayVoteFor(request) && this.log.isUpToDate(request.lastIndex, request.lastTerm);
+    if (!granted) {
+      this.sendDurable({ type: 'voteResponse', to, pre, granted });
+    } else if (pre) {
+      this.send({ type: 'voteResponse', to, pre, granted, term });
+    } else {
+      if (this.vote !== to) {
+        this.vote = to;
+        this.persistence.hardState({ term: this.term, vote: to });
+      }
+      this.electionElapsed = 0;
+      this.sendDurable({ type: 'voteResponse', to, pre, granted });
+    }
+  }
+
+  private complete(outgoing: Outgoing): Message {
+    return { term: this.term, ...outgoing, from: this.id } as Message;
+  }
+
+  private release(message: Message): void {
+    if (message.to === this.id) this.step(message);
+    else this.messages.push(message);
+  }
+}

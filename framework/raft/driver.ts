@@ -1,0 +1,307 @@
+import {
+  type Handler,
+  handle,
+  type MessageStream,
+  type Ports,
+  type Timer,
+  VarlogError,
+} from '../base/index.ts';
+import type { Nothing, Parcel } from '../wire/gen/raft.ts';
+import { type EntryBatch, endOf, type Message, Raft, type Role } from './core/index.ts';
+import { fromWire } from './message-codec.ts';
+import type { RaftMethods } from './methods.ts';
+import { PeerLink } from './peer-link.ts';
+import { fetchSnapshot } from './snapshot-transfer.ts';
+import type { RaftStorage } from './storage.ts';
+
+export interface Member {
+  readonly id: number;
+  readonly address: string;
+}
+
+/** What the driver tells the parts around it, each time something moved. */
+export interface Progressed {
+  /** Reads that were confirmed: everything up to `index` must be seen by them. */
+  readonly reads: readonly { context: number; index: number }[];
+  readonly droppedReads: readonly number[];
+}
+
+export interface DriverOptions {
+  readonly ports: Ports;
+  readonly groupId: string;
+  readonly memberId: number;
+  readonly members: readonly Member[];
+  readonly methods: RaftMethods;
+  readonly storage: RaftStorage;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  readonly uncommittedBytesMax: number;
+}
+
+const MESSAGE_BYTES_MAX = 1024 * 1024;
+const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
+const INFLIGHT_MESSAGES_MAX = 256;
+const RECENT_BYTES_MAX = 8 * 1024 * 1024;
+const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
+/** Entries behind a snapshot that stay for members that are a little behind. */
+const RETAINED_ENTRIES = 10_000;
+
+/**
+ * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
+ * for, once per turn. Everything that arrives in one turn is handled together.
+ */
+export class RaftDriver {
+  readonly options: DriverOptions;
+  readonly raft: Raft;
+  /** Called before the effects of a turn are taken: the place to propose. */
+  beforeTurn: () => void = () => {};
+  /** Called when this member leads and the commit index moved, before the rest of the turn. */
+  onCommit: () => void = () => {};
+  afterTurn: (progressed: Progressed) => void = () => {};
+  /** Called with each tick; returns whether something waits for a turn. */
+  onTick: () => boolean = () => false;
+  private readonly links = new Map<number, PeerLink>();
+  private readonly inbound = new Set<MessageStream<Nothing, Parcel>>();
+  private readonly stopping = new AbortController();
+  private readonly inbox: Message[] = [];
+  private timer: Timer | undefined;
+  private answeredCommit = 0;
+  /** The last turn stopped after telling those who wait: this one goes on to its end. */
+  private paused = false;
+  private scheduled = false;
+  private closed = false;
+  private fetchingSnapshot = false;
+
+  private constructor(options: DriverOptions, raft: Raft) {
+    this.options = options;
+    this.raft = raft;
+    const { ports, groupId, memberId, methods, storage } = options;
+    for (const { id, address } of options.members) {
+      if (id === memberId) continue;
+      const link = new PeerLink({
+        clock: ports.clock,
+        channel: ports.network.connect(address),
+        method: methods.exchange,
+        hello: { groupId, from: memberId, to: id },
+        queuedBytesMax: QUEUED_BYTES_MAX,
+        onLost: () => {
+          this.raft.unreachable(id);
+          this.schedule();
+        },
+      });
+      this.links.set(id, link);
+    }
+    storage.onPersisted = (sequence) => {
+      this.raft.persisted(sequence);
+      this.schedule();
+    };
+    this.arm();
+  }
+
+  static async start(options: DriverOptions): Promise<RaftDriver> {
+    const { storage, memberId, members } = options;
+    const shape = await storage.shape();
+    const raft = new Raft(
+      {
+        id: memberId,
+        configuration: { voters: members.map((it) => it.id) },
+        electionTicks: options.electionTicks,
+        heartbeatTicks: options.heartbeatTicks,
+        messageBytesMax: MESSAGE_BYTES_MAX,
+        inflightBytesMax: INFLIGHT_BYTES_MAX,
+        inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+        uncommittedBytesMax: options.uncommittedBytesMax,
+        recentBytesMax: RECENT_BYTES_MAX,
+        random: options.ports.random,
+      },
+      storage.hardState,
+      shape,
+    );
+    return new RaftDriver(options, raft);
+  }
+
+  /** Takes the messages of the other members. */
+  get handler(): Handler {
+    return handle(this.options.methods.exchange, async (stream) => {
+      if (this.closed) throw closedError(this.options.groupId);
+      let from = 0;
+      this.inbound.add(stream);
+      stream.receive((parcel) => {
+        if (parcel.hello) from = this.greeted(parcel.hello);
+        for (const wire of parcel.messages) {
+          this.receive(fromWire(wire, from, this.options.memberId));
+        }
+      });
+      try {
+        await stream.closed;
+      } finally {
+        this.inbound.delete(stream);
+      }
+    });
+  }
+
+  get role(): Role {
+    return this.raft.role;
+  }
+
+  /** The leader, where it is known. */
+  get leader(): Member | undefined {
+    return this.options.members.find((it) => it.id === this.raft.leader);
+  }
+
+  /** The way to another member. */
+  channelTo(member: number): PeerLink['channel'] | undefined {
+    return this.links.get(member)?.channel;
+  }
+
+  /** Has the core's effects carried out at the end of this turn. */
+  schedule(): void {
+    if (this.scheduled || this.closed) return;
+    this.scheduled = true;
+    this.options.ports.clock.defer(() => {
+      this.scheduled = false;
+      if (!this.closed) this.turn();
+    });
+  }
+
+  /** Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. */
+  async compact(index: number, state: Uint8Array): Promise<void> {
+    const { raft, options } = this;
+    const { storage } = options;
+    const term = raft.log.termAt(index);
+    if (term === undefined || index <= raft.log.snapshotIndex) return;
+    if (!(await storage.saveSnapshot({ index, term, state }))) return;
+    if (index <= raft.log.snapshotIndex || this.closed) return;
+    const base = Math.max(raft.log.baseIndex, index - RETAINED_ENTRIES);
+    raft.compact(index, base);
+    await storage.trimHead(base + 1);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.timer?.cancel();
+    this.stopping.abort(closedError(this.options.groupId));
+    for (const link of this.links.values()) link.close();
+    for (const stream of this.inbound) stream.cancel();
+    this.options.storage.onPersisted = () => {};
+  }
+
+  private arm(): void {
+    this.timer = this.options.ports.clock.after(this.options.tickMs, () => {
+      if (this.closed) return;
+      const due = this.raft.tick();
+      if (this.onTick() || due) this.schedule();
+      this.arm();
+    });
+  }
+
+  private turn(): void {
+    // Not while they arrive: there a broken invariant would only break the stream.
+    for (const message of this.inbox.splice(0)) this.raft.step(message);
+    if (this.answered()) return;
+    this.beforeTurn();
+    const { storage } = this.options;
+    const effects = this.raft.effects();
+    for (const message of effects.messages) this.links.get(message.to)?.post(message);
+    for (const link of this.links.values()) link.flush();
+    if (effects.write !== undefined) storage.write(effects.write);
+    for (const { to, from, bytesMax } of effects.fetches) this.provide(to, from, bytesMax);
+    this.afterTurn(effects);
+  }
+
+  /**
+   * When a leader committed something, those who wait for it are told first, and the turn goes on after
+   * them: what they append next then travels with the news of the commit.
+   */
+  private answered(): boolean {
+    const { commit } = this.raft.log;
+    const due = this.raft.role === 'leader' && commit !== this.answeredCommit && !this.paused;
+    this.paused = due;
+    if (!due) return false;
+    this.answeredCommit = commit;
+    this.onCommit();
+    this.schedule();
+    return true;
+  }
+
+  private receive(message: Message): void {
+    if (this.closed) return;
+    if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
+      void this.receiveSnapshot(message);
+      return;
+    }
+    this.inbox.push(message);
+    this.schedule();
+  }
+
+  private provide(to: number, from: number, bytesMax: number): void {
+    const { storage } = this.options;
+    if (from < storage.first) {
+      this.give(to, from, []);
+    } else if (from > storage.readableEnd) {
+      this.raft.provide(to, from, 'later');
+    } else {
+      const read = storage.read(from, bytesMax);
+      if (!(read instanceof Promise)) {
+        this.give(to, from, read);
+        return;
+      }
+      read.then(
+        (batches) => this.give(to, from, batches),
+        (error: unknown) => {
+          if (VarlogError.is(error, 'TRIMMED')) this.give(to, from, []);
+          else this.raft.provide(to, from, 'later');
+        },
+      );
+    }
+  }
+
+  private give(to: number, from: number, batches: readonly EntryBatch[]): void {
+    const { log } = this.raft;
+    // What was read while the log changed may be of before.
+    const stale = batches.findIndex((it) => !log.matches(endOf(it), it.term));
+    if (stale === 0) this.raft.provide(to, from, 'later');
+    else this.raft.provide(to, from, stale < 0 ? batches : batches.slice(0, stale));
+    this.schedule();
+  }
+
+  /** Fetches the state that the leader offers, and then lets the core know of it. */
+  private async receiveSnapshot(message: Message & { type: 'snapshot' }): Promise<void> {
+    const channel = this.channelTo(message.from);
+    if (this.fetchingSnapshot || channel === undefined) return;
+    this.fetchingSnapshot = true;
+    const { methods, storage, ports } = this.options;
+    try {
+      const { signal } = this.stopping;
+      const snapshot = await fetchSnapshot(channel, methods.snapshot, message.index, signal);
+      if (this.closed || snapshot.index <= this.raft.log.commit) return;
+      storage.receive(snapshot);
+      this.raft.step({ ...message, index: snapshot.index, indexTerm: snapshot.term });
+      this.schedule();
+    } catch (error) {
+      // The leader offers it again.
+      ports.logger.log('warn', 'raft.snapshot.failed', {
+        from: message.from,
+        error: String(error),
+      });
+    } finally {
+      this.fetchingSnapshot = false;
+    }
+  }
+
+  private greeted(hello: NonNullable<Parcel['hello']>): number {
+    const { groupId, memberId } = this.options;
+    if (hello.groupId === groupId && hello.to === memberId && this.links.has(hello.from)) {
+      return hello.from;
+    }
+    throw new VarlogError('IDENTITY_MISMATCH', {
+      what: `member ${hello.from} of group "${hello.groupId}" looks for member ${hello.to} and found member ${memberId} of "${groupId}"`,
+      next: 'give all members the same list of members and addresses',
+    });
+  }
+}
+
+export function closedError(groupId: string): VarlogError {
+  return new VarlogError('CLOSED', { what: `this member of Raft group "${groupId}" is closed` });
+}

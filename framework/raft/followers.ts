@@ -1,0 +1,112 @@
+import { decodeBatch, type Followed, type LogEntry, VarlogError } from '../base/index.ts';
+import type { EntryBatch, RaftLog } from './core/index.ts';
+import type { RaftStorage } from './storage.ts';
+
+const READ_BYTES = 256 * 1024;
+
+/** Gives the committed entries of this member's log to whoever follows it, at their pace. */
+export class Followers {
+  private readonly log: RaftLog;
+  private readonly storage: RaftStorage;
+  private readonly waiting = new Set<() => void>();
+  /** Committed, and readable in the store. */
+  private visible: number;
+  private stopped: VarlogError | undefined;
+  /** The largest index that any consumer has taken. */
+  applied = 0;
+
+  constructor(log: RaftLog, storage: RaftStorage) {
+    this.log = log;
+    this.storage = storage;
+    this.visible = Math.min(log.commit, storage.readableEnd);
+  }
+
+  /** Looks how far the log has come, once its writes were handed to the store; wakes those who wait. */
+  wake(): void {
+    const visible = Math.min(this.log.commit, this.storage.readableEnd);
+    if (visible <= this.visible) return;
+    this.visible = visible;
+    this.wakeAll();
+  }
+
+  /** Resolves when everything up to `index` can be followed here. */
+  async reached(index: number): Promise<void> {
+    while (index > this.visible) {
+      if (this.stopped !== undefined) throw this.stopped;
+      await this.moved();
+    }
+  }
+
+  stop(error: VarlogError): void {
+    this.stopped = error;
+    this.wakeAll();
+  }
+
+  async *follow(from: number, signal?: AbortSignal): AsyncGenerator<Followed, void, undefined> {
+    const wake = (): void => this.wakeAll();
+    signal?.addEventListener('abort', wake, { once: true });
+    try {
+      let next = Math.max(1, from);
+      while (!signal?.aborted) {
+        if (this.stopped !== undefined) throw this.stopped;
+        if (next > this.visible) {
+          await this.moved();
+          continue;
+        }
+        const found = await this.read(next);
+        if (found === undefined) continue;
+        yield found;
+        next = (found.kind === 'snapshot' ? found.position : found.through) + 1;
+        this.applied = Math.max(this.applied, next - 1);
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  /** What is committed from `from` on; undefined when the log changed meanwhile: look again. */
+  private async read(from: number): Promise<Followed | undefined> {
+    const { visible } = this;
+    if (from < this.storage.first) {
+      const { snapshot } = this.storage;
+      if (snapshot === undefined || snapshot.index < from) return undefined;
+      return { kind: 'snapshot', position: snapshot.index, state: snapshot.state };
+    }
+    let batches: EntryBatch[];
+    try {
+      const read = this.storage.read(from, READ_BYTES);
+      batches = read instanceof Promise ? await read : read;
+    } catch (error) {
+      if (VarlogError.is(error, 'TRIMMED')) return undefined;
+      throw error;
+    }
+    const entries: LogEntry[] = [];
+    let through = from - 1;
+    for (const { index, count, payload } of batches) {
+      if (index !== through + 1 || index > visible) break;
+      if (payload.length > 0) {
+        const commands = decodeBatch({ count, bytes: payload });
+        for (let i = 0; i < count && index + i <= visible; i++) {
+          entries.push({ position: index + i, command: commands[i]! });
+        }
+      }
+      through = Math.min(visible, index + count - 1);
+    }
+    if (through >= from) return { kind: 'entries', entries, through };
+    // A snapshot is being installed: the next commit tells.
+    await this.moved();
+    return undefined;
+  }
+
+  private moved(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.add(resolve);
+    });
+  }
+
+  private wakeAll(): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+}

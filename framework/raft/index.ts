@@ -1,0 +1,58 @@
+/**
+ * Raft: a totally ordered, durable log on a handful of servers that survives the loss of a minority.
+ *
+ * ```ts
+ * import { openRaftGroup } from 'varlog/raft';
+ *
+ * const members = [1, 2, 3].map((id) => ({ id, address: `127.0.0.1:${7000 + id}` }));
+ * await using node = await openRaftGroup({ groupId: 'orders', memberId: 1, members, directory: './data/1' });
+ * const index = await node.group.append([new TextEncoder().encode('buy')]);   // committed
+ * for await (const next of node.group.follow(1)) {
+ *   if (next.kind === 'entries') for (const { position, command } of next.entries) apply(position, command);
+ * }
+ * ```
+ *
+ * Three processes that run this with `memberId` 1, 2 and 3 form the group. Several groups can share a
+ * process and a server: open each with `RaftGroup.open` and serve their `handlers` together.
+ *
+ * It does not change its members while it runs, does not encrypt or authenticate, and does not run a
+ * state machine: `varlog/smr` does, on this or any other ordered log.
+ */
+import type { Server } from '../base/index.ts';
+import { realPorts } from '../runtime/index.ts';
+import { RaftGroup, type RaftGroupOptions } from './group.ts';
+
+export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
+export { VarlogError } from '../base/index.ts';
+export type { Member } from './driver.ts';
+export { RaftGroup, type RaftGroupOptions, type RaftStatus } from './group.ts';
+
+/** A member with the server that it listens on. */
+export interface RaftNode extends AsyncDisposable {
+  readonly group: RaftGroup;
+  readonly server: Server;
+  /** Closes both. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a member on this machine, on real ports, and serves it at its own address of `members`.
+ * Rejects like {@link RaftGroup.open}, and with `ADDRESS_IN_USE`.
+ */
+export async function openRaftGroup(options: Omit<RaftGroupOptions, 'ports'>): Promise<RaftNode> {
+  const ports = realPorts({ directory: options.directory });
+  const group = await RaftGroup.open({ ...options, ports, directory: 'raft' });
+  const own = options.members.find((it) => it.id === options.memberId);
+  let server: Server;
+  try {
+    server = await ports.network.serve(own?.address ?? '', group.handlers);
+  } catch (error) {
+    await group.close();
+    throw error;
+  }
+  const close = async (): Promise<void> => {
+    await group.close();
+    await server.close();
+  };
+  return { group, server, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,117 @@
+import type { Channel, Clock, MessageStream } from '../base/index.ts';
+import { type Nothing, Parcel } from '../wire/gen/raft.ts';
+import { costOf, type Message } from './core/index.ts';
+import { toWire } from './message-codec.ts';
+import type { RaftMethods } from './methods.ts';
+
+const REOPEN_MS = 50;
+
+/**
+ * The way of messages to one other member: one stream, opened when there is something to say. What
+ * cannot be sent is dropped and reported: the protocol repeats what matters.
+ */
+export class PeerLink {
+  readonly channel: Channel;
+  private readonly clock: Clock;
+  private readonly method: RaftMethods['exchange'];
+  private readonly hello: NonNullable<Parcel['hello']>;
+  private readonly queuedBytesMax: number;
+  private readonly onLost: () => void;
+  private stream: MessageStream<Parcel, Nothing> | undefined;
+  private queued: Message[] = [];
+  private queuedBytes = 0;
+  private greeted = false;
+  private blocked = false;
+  private closed = false;
+  private reopenAt = 0;
+
+  constructor(options: {
+    clock: Clock;
+    channel: Channel;
+    method: RaftMethods['exchange'];
+    hello: NonNullable<Parcel['hello']>;
+    /** Beyond this many bytes that the connection does not take, messages are dropped. */
+    queuedBytesMax: number;
+    onLost: () => void;
+  }) {
+    this.clock = options.clock;
+    this.channel = options.channel;
+    this.method = options.method;
+    this.hello = options.hello;
+    this.queuedBytesMax = options.queuedBytesMax;
+    this.onLost = options.onLost;
+  }
+
+  /** Takes a message; it leaves with the others of this turn at {@link flush}. */
+  post(message: Message): void {
+    if (this.closed) return;
+    let bytes = 64;
+    if (message.type === 'append') for (const batch of message.batches) bytes += costOf(batch);
+    this.queued.push(message);
+    this.queuedBytes += bytes;
+  }
+
+  flush(): void {
+    if (this.queued.length === 0 || this.closed) return;
+    if (this.blocked) {
+      if (this.queuedBytes > this.queuedBytesMax) this.drop();
+      return;
+    }
+    const stream = this.stream ?? this.open();
+    if (stream === undefined) {
+      this.drop();
+      return;
+    }
+    const messages = this.queued.map(toWire);
+    this.queued = [];
+    this.queuedBytes = 0;
+    const parcel = this.greeted ? { messages } : { hello: this.hello, messages };
+    this.greeted = true;
+    if (!stream.send(Parcel.create(parcel))) this.wait(stream);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.stream?.cancel();
+    this.stream = undefined;
+    this.queued = [];
+    this.channel.close();
+  }
+
+  private open(): MessageStream<Parcel, Nothing> | undefined {
+    const now = this.clock.now();
+    if (now < this.reopenAt) return undefined;
+    this.reopenAt = now + REOPEN_MS;
+    const stream = this.channel.open(this.method);
+    stream.receive(() => {});
+    const ended = (): void => {
+      if (this.stream !== stream) return;
+      this.stream = undefined;
+      this.blocked = false;
+      this.drop();
+    };
+    stream.closed.then(ended, ended);
+    this.stream = stream;
+    this.greeted = false;
+    return stream;
+  }
+
+  private wait(stream: MessageStream<Parcel, Nothing>): void {
+    this.blocked = true;
+    stream.writable().then(
+      () => {
+        if (this.stream !== stream) return;
+        this.blocked = false;
+        this.flush();
+      },
+      // The end of the stream is handled where it is closed.
+      () => {},
+    );
+  }
+
+  private drop(): void {
+    this.queued = [];
+    this.queuedBytes = 0;
+    if (!this.closed) this.onLost();
+  }
+}

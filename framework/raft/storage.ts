@@ -1,0 +1,302 @@
+import { assert, type DirectoryLock, type Disk, VarlogError } from '../base/index.ts';
+import { type Frame, SegmentedLog, StateFile } from '../store/index.ts';
+import {
+  type EntryBatch,
+  type HardState,
+  type LogShape,
+  sliceBatch,
+  type Write,
+} from './core/index.ts';
+
+export interface Snapshot {
+  readonly index: number;
+  /** Term of the entry at `index`. */
+  readonly term: number;
+  readonly state: Uint8Array;
+}
+
+interface Pending {
+  readonly sequence: number;
+  /** Durable as soon as the log is up to here. */
+  readonly end: number;
+}
+
+const SCAN_BYTES = 4 * 1024 * 1024;
+const SNAPSHOT_HEADER_BYTES = 16;
+
+/**
+ * What a member keeps on disk: its entries (a segmented log, epoch = term), its hard state and its
+ * newest snapshot. Writes become durable in the order in which they were given.
+ */
+export class RaftStorage {
+  /** Called with the sequence of the newest write that is durable, with all before it. */
+  onPersisted: (sequence: number) => void = () => {};
+  private readonly lock: DirectoryLock;
+  private readonly log: SegmentedLog;
+  private readonly hardStateFile: StateFile;
+  private readonly snapshotFile: StateFile;
+  private readonly onFailure: (error: VarlogError) => void;
+  private readonly pending: Pending[] = [];
+  private readonly queue: Write[] = [];
+  private working: Promise<void> | undefined;
+  /** While writes wait: up to here what is in the log is what the core believes it to be. */
+  private settledEnd = Infinity;
+  private newest: Snapshot | undefined;
+  /** Received from the leader; becomes the newest one when the core says so. */
+  private received: Snapshot | undefined;
+
+  private constructor(parts: {
+    lock: DirectoryLock;
+    log: SegmentedLog;
+    hardStateFile: StateFile;
+    snapshotFile: StateFile;
+    onFailure: (error: VarlogError) => void;
+  }) {
+    this.lock = parts.lock;
+    this.log = parts.log;
+    this.hardStateFile = parts.hardStateFile;
+    this.snapshotFile = parts.snapshotFile;
+    this.onFailure = parts.onFailure;
+    this.newest = decodeSnapshot(parts.snapshotFile.value);
+    this.log.onDurable = () => this.report();
+  }
+
+  /**
+   * Opens the folder, which belongs to one member of one group. Rejects with `IDENTITY_MISMATCH` when
+   * it belongs to another one, with `DIRECTORY_IN_USE`, or with `CORRUPT`.
+   */
+  static async open(options: {
+    disk: Disk;
+    directory: string;
+    identity: string;
+    onFailure: (error: VarlogError) => void;
+  }): Promise<RaftStorage> {
+    const { disk, directory, identity, onFailure } = options;
+    await disk.makeDirectory(directory);
+    const lock = await disk.lock(directory);
+    try {
+      const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
+      const snapshotFile = await StateFile.open(disk, `${directory}/snapshot`, identity);
+      const log = await SegmentedLog.open({
+        disk,
+        directory: `${directory}/entries`,
+        identity: `${identity} entries`,
+        onFailure,
+      });
+      if (hardStateFile.value === undefined) await hardStateFile.write(encodeHardState(0, 0));
+      const storage = new RaftStorage({ lock, log, hardStateFile, snapshotFile, onFailure });
+      await storage.alignToSnapshot();
+      return storage;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  /** First index that can be read. */
+  get first(): number {
+    return this.log.first;
+  }
+
+  /** Appended, not yet durable. */
+  get pendingBytes(): number {
+    return this.log.pendingBytes;
+  }
+
+  /** Last index that can be read as the core knows it; grows as writes that wait are carried out. */
+  get readableEnd(): number {
+    return Math.min(this.log.end, this.settledEnd);
+  }
+
+  get snapshot(): Snapshot | undefined {
+    return this.newest;
+  }
+
+  get hardState(): HardState {
+    return decodeHardState(this.hardStateFile.value);
+  }
+
+  /** The shape of the log as it is on disk. Reads all of it once. */
+  async shape(): Promise<LogShape> {
+    const { first, end } = this.log;
+    const snapshotIndex = this.newest?.index ?? 0;
+    const snapshotTerm = this.newest?.term ?? 0;
+    const runs: { index: number; term: number }[] = [];
+    for (let next = first; next <= end; ) {
+      const frames = await this.log.read(next, SCAN_BYTES);
+      for (const frame of frames) {
+        if (runs.at(-1)?.term !== frame.epoch) {
+          runs.push({ index: Math.max(frame.position, first), term: frame.epoch });
+        }
+        next = frame.position + frame.count;
+      }
+    }
+    const baseIndex = first - 1;
+    const baseTerm = baseIndex === snapshotIndex ? snapshotTerm : undefined;
+    return { baseIndex, baseTerm, runs, last: end, snapshotIndex, snapshotTerm };
+  }
+
+  /** Starts a write. */
+  write(write: Write): void {
+    const plain = write.hardState === undefined && write.snapshot === undefined;
+    if (plain && write.truncateTo === undefined && this.working === undefined) {
+      this.append(write);
+      return;
+    }
+    const kept = write.snapshot === undefined ? (write.truncateTo ?? this.log.end) : 0;
+    this.settledEnd = Math.min(this.settledEnd, kept, this.log.end);
+    this.queue.push(write);
+    this.working ??= this.work().catch((error: unknown) => this.onFailure(asFailure(error)));
+  }
+
+  /** Entries from `from` on, at least one if it is there, whether durable or not. */
+  read(from: number, bytesMax: number): EntryBatch[] | Promise<EntryBatch[]> {
+    const frames = this.log.read(from, bytesMax);
+    if (frames instanceof Promise) return frames.then((it) => toBatches(it, from));
+    return toBatches(frames, from);
+  }
+
+  /** Keeps a snapshot from the leader until the core decides to install it. */
+  receive(snapshot: Snapshot): void {
+    this.received = snapshot;
+  }
+
+  /** Makes a snapshot of this member durable. False: a newer one is there. */
+  async saveSnapshot(snapshot: Snapshot): Promise<boolean> {
+    if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
+    this.newest = snapshot;
+    await this.snapshotFile.write(encodeSnapshot(snapshot));
+    return true;
+  }
+
+  /** Gives the entries below `first` back to the disk. */
+  async trimHead(first: number): Promise<void> {
+    await this.log.flushed(Math.min(first - 1, this.log.end));
+    if (first > this.log.first && first <= this.log.end + 1) await this.log.trimHead(first);
+  }
+
+  async close(): Promise<void> {
+    this.onPersisted = () => {};
+    await this.working;
+    await this.log.close();
+    await this.lock.release();
+  }
+
+  private async alignToSnapshot(): Promise<void> {
+    const { newest, log } = this;
+    if (newest === undefined) return;
+    const { index, term } = newest;
+    if (log.first > index + 1) {
+      throw new VarlogError('CORRUPT', {
+        what: `entries ${index + 1} to ${log.first - 1} are missing behind the snapshot`,
+        because: 'files of the member were removed or restored from different times',
+        next: 'rebuild this member under a new id',
+      });
+    }
+    if (log.end === index && log.first === index + 1) return;
+    if (index >= log.first && index <= log.end) {
+      const [frame] = await log.read(index, 1);
+      if (frame?.epoch === term) return;
+    }
+    if (log.first === index + 1) return;
+    await log.reset(index + 1);
+  }
+
+  private append(write: Write): void {
+    if (write.batches.length > 0) this.log.append(write.batches.map(toFrame));
+    this.pending.push({ sequence: write.sequence, end: this.log.end });
+    if (write.batches.length === 0) this.report();
+  }
+
+  private async work(): Promise<void> {
+    for (let write = this.queue.shift(); write !== undefined; write = this.queue.shift()) {
+      if (write.hardState !== undefined) {
+        const { term, vote } = write.hardState;
+        await this.hardStateFile.write(encodeHardState(term, vote));
+      }
+      if (write.snapshot !== undefined) await this.install(write.snapshot.index);
+      if (write.truncateTo !== undefined) {
+        await this.log.flushed(this.log.end);
+        this.report();
+        await this.log.truncateTail(write.truncateTo);
+      }
+      this.append(write);
+    }
+    this.working = undefined;
+    this.settledEnd = Infinity;
+  }
+
+  private async install(index: number): Promise<void> {
+    const snapshot = this.received;
+    assert(snapshot?.index === index, 'the snapshot to install has arrived');
+    await this.log.flushed(this.log.end);
+    this.report();
+    await this.saveSnapshot(snapshot);
+    await this.log.reset(index + 1);
+    this.received = undefined;
+  }
+
+  private report(): void {
+    const { durableEnd } = this.log;
+    let done = 0;
+    while (done < this.pending.length && this.pending[done]!.end <= durableEnd) done++;
+    if (done === 0) return;
+    const { sequence } = this.pending[done - 1]!;
+    this.pending.splice(0, done);
+    this.onPersisted(sequence);
+  }
+}
+
+function toFrame({ index, count, term, payload }: EntryBatch): Frame {
+  return { position: index, count, epoch: term, payload };
+}
+
+function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
+  const batches = frames.map(({ position, count, epoch, payload }) => ({
+    index: position,
+    count,
+    term: epoch,
+    payload,
+  }));
+  if (batches[0] !== undefined) batches[0] = sliceBatch(batches[0], from);
+  return batches;
+}
+
+function asFailure(error: unknown): VarlogError {
+  if (VarlogError.is(error)) return error;
+  return new VarlogError('INTERNAL', { what: String(error), cause: error });
+}
+
+// Numbers are kept as float64: exact below 2^53, without bigint.
+function encodeHardState(term: number, vote: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setFloat64(0, term, true);
+  view.setFloat64(8, vote, true);
+  return bytes;
+}
+
+function decodeHardState(bytes: Uint8Array | undefined): HardState {
+  if (bytes === undefined) return { term: 0, vote: 0 };
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
+}
+
+function encodeSnapshot({ index, term, state }: Snapshot): Uint8Array {
+  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + state.length);
+  const view = new DataView(bytes.buffer);
+  view.setFloat64(0, index, true);
+  view.setFloat64(8, term, true);
+  bytes.set(state, SNAPSHOT_HEADER_BYTES);
+  return bytes;
+}
+
+function decodeSnapshot(bytes: Uint8Array | undefined): Snapshot | undefined {
+  if (bytes === undefined) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    index: view.getFloat64(0, true),
+    term: view.getFloat64(8, true),
+    state: bytes.subarray(SNAPSHOT_HEADER_BYTES),
+  };
+}

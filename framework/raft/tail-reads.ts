@@ -1,0 +1,151 @@
+import { type LogCallOptions, onAbort, VarlogError } from '../base/index.ts';
+import { TailRequest } from '../wire/gen/raft.ts';
+import type { RaftDriver } from './driver.ts';
+
+interface Waiting {
+  readonly deadline: number;
+  settled: boolean;
+  readonly resolve: (index: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Linearizable reads of the tail: all that gather while one question is under way share the next
+ * one, at the leader as one read round, elsewhere as one call to the leader.
+ */
+export class TailReads {
+  private readonly driver: RaftDriver;
+  private readonly defaultTimeoutMs: number;
+  private gathered: Waiting[] = [];
+  private readonly asked = new Map<number, readonly Waiting[]>();
+  private nextContext = 1;
+  private calling = false;
+  private refused = false;
+
+  constructor(driver: RaftDriver, options: { timeoutMs: number }) {
+    this.driver = driver;
+    this.defaultTimeoutMs = options.timeoutMs;
+  }
+
+  /** The last committed index, confirmed by a majority after this call began. */
+  ask(options: LogCallOptions = {}): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
+      let forget = (): void => {};
+      const waiting: Waiting = {
+        deadline,
+        settled: false,
+        resolve: (index) => {
+          forget();
+          resolve(index);
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
+      };
+      const { signal } = options;
+      forget = onAbort(signal, () => fail(waiting, signal?.reason));
+      this.gathered.push(waiting);
+      this.driver.schedule();
+    });
+  }
+
+  /** Asks for what has gathered. */
+  advance(): void {
+    if (this.gathered.length === 0) return;
+    const { raft, leader } = this.driver;
+    if (raft.role === 'leader') {
+      const context = this.nextContext++;
+      this.asked.set(context, this.takeGathered());
+      raft.readIndex(context);
+    } else if (leader !== undefined && !this.calling && !this.refused) {
+      void this.call(leader.id, this.takeGathered());
+    }
+  }
+
+  confirmed(
+    reads: readonly { context: number; index: number }[],
+    dropped: readonly number[],
+  ): void {
+    for (const { context, index } of reads) {
+      for (const waiting of this.asked.get(context) ?? []) succeed(waiting, index);
+      this.asked.delete(context);
+    }
+    for (const context of dropped) {
+      this.gathered.push(...(this.asked.get(context) ?? []));
+      this.asked.delete(context);
+    }
+    if (dropped.length > 0) this.driver.schedule();
+  }
+
+  /** Fails what has waited for too long. Returns whether anything waits to be asked. */
+  tick(): boolean {
+    this.refused = false;
+    const now = this.now();
+    const late = (it: Waiting): boolean => {
+      if (it.deadline <= now) fail(it, this.unavailable());
+      return it.settled;
+    };
+    if (this.gathered.length > 0) this.gathered = this.gathered.filter((it) => !late(it));
+    for (const waiting of this.asked.values()) for (const it of waiting) late(it);
+    return this.gathered.length > 0;
+  }
+
+  stop(error: VarlogError): void {
+    for (const waiting of this.takeGathered()) fail(waiting, error);
+    for (const asked of this.asked.values()) for (const it of asked) fail(it, error);
+    this.asked.clear();
+  }
+
+  private async call(leader: number, waiting: readonly Waiting[]): Promise<void> {
+    const { driver } = this;
+    let deadline = 0;
+    for (const it of waiting) deadline = Math.max(deadline, it.deadline);
+    const timeoutMs = Math.min(Math.max(1, Math.ceil(deadline - this.now())), 2 ** 31);
+    this.calling = true;
+    try {
+      const channel = driver.channelTo(leader);
+      if (channel === undefined) throw this.unavailable();
+      const request = TailRequest.create({ timeoutMs });
+      const { index } = await channel.call(driver.options.methods.tail, request, { timeoutMs });
+      for (const it of waiting) succeed(it, index);
+    } catch {
+      // A read has no effect: it is asked again until its time is up.
+      this.gathered.push(...waiting.filter((it) => !it.settled));
+      this.refused = true;
+    } finally {
+      this.calling = false;
+      driver.schedule();
+    }
+  }
+
+  private takeGathered(): Waiting[] {
+    const gathered = this.gathered;
+    this.gathered = [];
+    return gathered;
+  }
+
+  private now(): number {
+    return this.driver.options.ports.clock.now();
+  }
+
+  private unavailable(): VarlogError {
+    return new VarlogError('UNAVAILABLE', {
+      what: `no leader of Raft group "${this.driver.options.groupId}" confirmed the tail in time`,
+      next: 'check that a majority of its members is up and connected',
+    });
+  }
+}
+
+function succeed(waiting: Waiting, index: number): void {
+  if (waiting.settled) return;
+  waiting.settled = true;
+  waiting.resolve(index);
+}
+
+function fail(waiting: Waiting, error: unknown): void {
+  if (waiting.settled) return;
+  waiting.settled = true;
+  waiting.reject(error);
+}
