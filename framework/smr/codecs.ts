@@ -1,0 +1,23 @@
+import type { Codec } from '../base/index.ts';
+
+const NOTHING = new Uint8Array();
+
+/** JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. */
+export function jsonCodec<T>(): Codec<T> {
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  return {
+    encode: (value) => (value === undefined ? NOTHING : encoder.encode(JSON.stringify(value))),
+    decode: (bytes) => (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T,
+  };
+}
+
+/** For machines whose commands, results or snapshots are bytes already. */
+export const bytesCodec: Codec<Uint8Array> = { encode: (bytes) => bytes, decode: (bytes) => bytes };
+
+/** How a machine's values become bytes. What is left out is JSON. */
+export interface ReplicaCodecs<Command, Result, Snapshot> {
+  command?: Codec<Command>;
+  result?: Codec<Result>;
+  snapshot?: Codec<Snapshot>;
+}

@@ -1,0 +1,56 @@
+import { crc32c } from '@node-rs/crc32';
+import { type Disk, VarlogError } from '../base/index.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+
+const NAME = 'snapshot';
+const FRESH = 'snapshot.new';
+/** CRC32C of the rest (uint32) and position (float64), little endian; the state follows. */
+const HEADER_BYTES = 12;
+
+/** Keeps the newest snapshot in the root of a disk, replaced atomically. For one replica at a time. */
+export class DiskSnapshotStore implements SnapshotStore {
+  private readonly disk: Disk;
+
+  constructor(disk: Disk) {
+    this.disk = disk;
+  }
+
+  async save(position: number, state: Uint8Array): Promise<void> {
+    const bytes = new Uint8Array(HEADER_BYTES + state.length);
+    const view = new DataView(bytes.buffer);
+    view.setFloat64(4, position, true);
+    bytes.set(state, HEADER_BYTES);
+    view.setUint32(0, crc32c(bytes.subarray(4)), true);
+    await this.disk.makeDirectory('.');
+    const file = await this.disk.open(FRESH, 'create');
+    try {
+      await file.truncate(0);
+      await file.write(0, [bytes]);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.disk.rename(FRESH, NAME);
+    await this.disk.syncDirectory('.');
+  }
+
+  /** Throws `CORRUPT` where the file is damaged. */
+  async load(): Promise<{ position: number; state: Uint8Array } | undefined> {
+    if (!(await this.disk.list('.')).includes(NAME)) return undefined;
+    const file = await this.disk.open(NAME, 'existing');
+    try {
+      const bytes = await file.read(0, await file.size());
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== crc32c(bytes.subarray(4))) {
+        throw new VarlogError('CORRUPT', {
+          what: 'a stored snapshot is damaged',
+          because: 'the disk lost or changed what was synced',
+          next: 'restore it from another replica, or remove it where the log still has its head',
+        });
+      }
+      return { position: view.getFloat64(4, true), state: bytes.subarray(HEADER_BYTES) };
+    } finally {
+      await file.close();
+    }
+  }
+}

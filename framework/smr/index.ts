@@ -1,0 +1,99 @@
+/**
+ * Turns a plain class into a replicated service, on any `OrderedLog`.
+ *
+ * ```ts
+ * class Counter implements StateMachine<{ add: number }, number, number> {
+ *   value = 0;
+ *   apply({ add }: { add: number }) { return (this.value += add); }
+ *   snapshot() { return this.value; }
+ *   restore(value: number) { this.value = value; }
+ * }
+ * const counter = await startReplica({ machine: new Counter(), log });
+ * await counter.execute({ add: 1 });
+ * await counter.query((it) => it.value);
+ * await counter.close();
+ * ```
+ *
+ * A machine whose state lies in a SQL database starts with `startSqlReplica`, which needs `typeorm` and
+ * a driver; nothing else here loads them.
+ *
+ * It does not keep commands: the log does.
+ */
+import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
+import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
+import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import { Replica, type ReplicaOptions } from './replica.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import { SqlReplica, type SqlReplicaOptions } from './sql/sql-replica.ts';
+
+export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
+export type { Applied, Consistency, Replica, ReplicaOptions, ReplicaStatus } from './replica.ts';
+export type { SessionLimits } from './session-table.ts';
+export type { SnapshotStore } from './snapshot-store.ts';
+export { sqlReplicaMigrations } from './sql/migrations.ts';
+export type { SqlReplica, SqlReplicaOptions } from './sql/sql-replica.ts';
+export type { SqlStateMachine } from './sql/sql-state-machine.ts';
+export type { ApplyContext, StateMachine } from './state-machine.ts';
+
+/** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
+export function directory(path: string): SnapshotStore {
+  return new DiskSnapshotStore(new RealDisk(path));
+}
+
+/**
+ * Starts a replica of `machine` on `log`. Resolves when it follows the log, which needs no quorum;
+ * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness.
+ */
+export async function startReplica<Command, Result, Snapshot, Machine>(
+  options: Omit<ReplicaOptions<Command, Result, Snapshot, Machine>, 'log'> & {
+    /** A Raft group, a Varlog topic, or a log in memory. */
+    log: OrderedLog | OrderedLogSource;
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+): Promise<Replica<Command, Result, Machine>> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
+  const replica = new Replica<Command, Result, Machine>(
+    { ...options, log } as unknown as ReplicaOptions<Command, Result, unknown, Machine>,
+    ports,
+  );
+  await replica.start();
+  return replica;
+}
+
+/**
+ * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
+ * transaction, so it goes on behind its last command after any crash, without snapshots, and applies
+ * each command once. Rejects with `INVALID_ARGUMENT`, or with the database's error. A replica that is
+ * started later on the same database takes it over; the earlier one stops with `ANOTHER_APPLIER`.
+ *
+ * ```ts
+ * const dataSource = new DataSource({
+ *   type: 'better-sqlite3',
+ *   database: 'counter.db',
+ *   entities: [CounterRow],
+ *   migrations: [...sqlReplicaMigrations, CreateCounter1],
+ *   migrationsTableName: 'varlog_migrations',
+ * });
+ * const machine: SqlStateMachine<{ add: number }, number> = {
+ *   async apply({ add }, manager) {
+ *     await manager.increment(CounterRow, { id: 1 }, 'value', add);
+ *     return (await manager.findOneByOrFail(CounterRow, { id: 1 })).value;
+ *   },
+ * };
+ * const counter = await startSqlReplica({ machine, dataSource, log });
+ * await counter.execute({ add: 1 });
+ * ```
+ */
+export async function startSqlReplica<Command, Result>(
+  options: Omit<SqlReplicaOptions<Command, Result>, 'log'> & {
+    log: OrderedLog | OrderedLogSource;
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+): Promise<SqlReplica<Command, Result>> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
+  const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);
+  await replica.start();
+  return replica;
+}

@@ -1,0 +1,82 @@
+import fc from 'fast-check';
+import { MemoryLog } from '../testing/memory-log.ts';
+import { type StateMachine, startReplica } from './index.ts';
+
+class Counter implements StateMachine<{ add: number }, number, number> {
+  value = 0;
+  apply({ add }: { add: number }): number {
+    if (add === 666) throw new Error('bug');
+    this.value += add;
+    return this.value;
+  }
+  snapshot(): number {
+    return this.value;
+  }
+  restore(value: number): void {
+    this.value = value;
+  }
+}
+
+const faults = fc.array(
+  fc.constantFrom('refused', 'unknownApplied', 'unknownLate', 'unknownLost'),
+  {
+    maxLength: 6,
+  },
+);
+
+describe('replica', () => {
+  test('a command takes effect once, whatever its appends suffer, across snapshots and restarts', async () => {
+    await fc.assert(
+      fc.asyncProperty(faults, fc.integer({ min: 1, max: 5 }), async (injected, snapshotEvery) => {
+        const log = new MemoryLog();
+        let expected = 0;
+        for (let start = 0; start < 2; start++) {
+          await using counter = await startReplica({ machine: new Counter(), log, snapshotEvery });
+          await using other = await startReplica({ machine: new Counter(), log, snapshotEvery });
+          await counter.execute({ add: 1 });
+          log.failNext(...injected);
+          await Promise.all([1, 2, 3].map(() => counter.execute({ add: 1 })));
+          await other.execute({ add: 1 });
+          expected += 5;
+          expect(await counter.query((it) => it.value)).toBe(expected);
+          expect(await other.query((it) => it.value)).toBe(expected);
+          await Promise.all([counter.caughtUp(), other.caughtUp()]);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  }, 60_000);
+
+  test('a retry whose first attempt arrives late takes effect once', async () => {
+    const log = new MemoryLog();
+    await using counter = await startReplica({ machine: new Counter(), log });
+    await counter.execute({ add: 1 });
+    log.failNext('unknownLate');
+    expect(await counter.execute({ add: 1 })).toBe(2);
+    expect(await counter.query((it) => it.value)).toBe(2);
+    expect(await log.tail()).toBe(4);
+  });
+
+  test('a closed session is replaced when the command was sent once only', async () => {
+    const sessions = { sessionsMax: 1, idleMs: 3_600_000 };
+    const log = new MemoryLog();
+    await using one = await startReplica({ machine: new Counter(), log, sessions });
+    await using two = await startReplica({ machine: new Counter(), log, sessions });
+    expect(await one.execute({ add: 1 })).toBe(1);
+    expect(await two.execute({ add: 1 })).toBe(2);
+    expect(await one.execute({ add: 1 })).toBe(3);
+  });
+
+  test('a machine that throws stops its replica with the position', async () => {
+    await using counter = await startReplica({ machine: new Counter(), log: new MemoryLog() });
+    await expect(counter.execute({ add: 666 })).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+    await expect(counter.execute({ add: 1 })).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+  });
+
+  test('over the queue limit a command is refused for certain', async () => {
+    const log = new MemoryLog();
+    await using counter = await startReplica({ machine: new Counter(), log, queueBytesMax: 4 });
+    const refused = { code: 'RESOURCE_EXHAUSTED', outcome: 'notAppended' };
+    await expect(counter.execute({ add: 1 })).rejects.toMatchObject(refused);
+  });
+});

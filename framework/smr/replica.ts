@@ -1,0 +1,300 @@
+import { BehaviorSubject, type Observable, Subject } from 'rxjs';
+import {
+  type Codec,
+  type LogCallOptions,
+  type LogEntry,
+  type OrderedLog,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
+import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
+import { jsonCodec, type ReplicaCodecs } from './codecs.ts';
+import { CommandQueue } from './command-queue.ts';
+import { EnvelopeReader } from './envelope.ts';
+import { LogContext } from './log-context.ts';
+import { ReadBarrier } from './read-barrier.ts';
+import { type SessionLimits, SessionTable } from './session-table.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import type { StateMachine } from './state-machine.ts';
+
+const FORMAT = 1;
+const RETRY_MS = 200;
+const CLOSE_MS = 1_000;
+
+/** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
+export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
+
+export interface Applied<Command, Result> {
+  readonly position: number;
+  readonly time: number;
+  readonly command: Command;
+  readonly result: Result;
+}
+
+export interface ReplicaStatus {
+  readonly state: 'running' | 'failed' | 'closed';
+  readonly position: number;
+  readonly error?: unknown;
+}
+
+export interface ReplicaOptions<Command, Result, Snapshot, Machine> {
+  machine: Machine & StateMachine<Command, Result, Snapshot>;
+  log: OrderedLog;
+  codec?: ReplicaCodecs<Command, Result, Snapshot>;
+  /** Entries between snapshots. Default: none are made. */
+  snapshotEvery?: number;
+  /** For logs without `compact`. */
+  snapshots?: SnapshotStore;
+  /** Bytes of commands that may wait. Default: 16 MiB. */
+  queueBytesMax?: number;
+  /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
+  sessions?: SessionLimits;
+  /** Called after each batch and each restored snapshot, before anything else is applied. */
+  onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;
+}
+
+/** A machine that follows a log. Made by `startReplica`. */
+export class Replica<Command, Result, Machine> {
+  readonly applied$: Observable<Applied<Command, Result>>;
+  /** The machine, now and after each batch. */
+  readonly state$: Observable<Machine>;
+  readonly status$: Observable<ReplicaStatus>;
+  private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
+  private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly commandCodec: Codec<Command>;
+  private readonly snapshotCodec: Codec<unknown>;
+  private readonly sessions: SessionTable<Result>;
+  private readonly queue: CommandQueue<Command, Result>;
+  private readonly barrier: ReadBarrier;
+  private readonly closing = new AbortController();
+  private readonly applied = new Subject<Applied<Command, Result>>();
+  private readonly states: BehaviorSubject<Machine>;
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
+  private readonly envelope = new EnvelopeReader();
+  private readonly context = new LogContext();
+  private at = 0;
+  private sinceSnapshot = 0;
+  private snapshotting: Promise<void> | undefined;
+  private following: Promise<void> = Promise.resolve();
+  private ended = false;
+
+  constructor(
+    options: ReplicaOptions<Command, Result, unknown, Machine>,
+    ports: Pick<Ports, 'clock' | 'random'>,
+  ) {
+    this.options = options;
+    this.ports = ports;
+    this.commandCodec = options.codec?.command ?? jsonCodec<Command>();
+    this.snapshotCodec = options.codec?.snapshot ?? jsonCodec<unknown>();
+    const limits = options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 };
+    this.sessions = new SessionTable(limits, options.codec?.result ?? jsonCodec<Result>());
+    this.queue = new CommandQueue(
+      options.log,
+      ports,
+      this.commandCodec,
+      options.queueBytesMax ?? 16 * 1024 * 1024,
+    );
+    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.states = new BehaviorSubject<Machine>(options.machine);
+    this.applied$ = this.applied.asObservable();
+    this.state$ = this.states.asObservable();
+    this.status$ = this.statuses.asObservable();
+  }
+
+  /** Restores the stored snapshot and begins to follow. For `startReplica`. */
+  async start(): Promise<void> {
+    const stored = await this.options.snapshots?.load();
+    if (stored !== undefined) this.restore(stored.state);
+    this.following = this.follow();
+  }
+
+  /** As of `position`: a stale view. To be looked at, not changed. */
+  get machine(): Machine {
+    return this.options.machine;
+  }
+
+  /** All commands up to here have been applied. */
+  get position(): number {
+    return this.at;
+  }
+
+  /**
+   * Runs a command through the log and resolves with its result: exactly once, however often it had to
+   * be sent. Rejects with `SESSION_EXPIRED`, `TIMEOUT`, `RESOURCE_EXHAUSTED`, `CLOSED`, or
+   * `signal.reason`; after a timeout or an abort the command may still take effect, once.
+   */
+  execute(command: Command, options: LogCallOptions = {}): Promise<Result> {
+    return this.queue.execute(command, options);
+  }
+
+  /** Looks at the machine. Default: linearizable. The machine must not be changed or kept. */
+  async query<T>(
+    look: (machine: Machine) => T,
+    options: LogCallOptions & { consistency?: Consistency } = {},
+  ): Promise<T> {
+    const consistency = options.consistency ?? 'linearizable';
+    if (consistency === 'linearizable') await this.barrier.latest(options);
+    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    return look(this.options.machine);
+  }
+
+  /** Resolves when all that was committed before this call has been applied here. */
+  caughtUp(options: LogCallOptions = {}): Promise<void> {
+    return this.barrier.latest(options);
+  }
+
+  /** Stops following. Commands without a result are rejected. Leaves the log open. */
+  async close(): Promise<void> {
+    this.end({ state: 'closed', position: this.at }, closedError());
+    const settled = new AbortController();
+    const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
+    await Promise.race([Promise.all([this.following, this.snapshotting]), limit]);
+    settled.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private end(status: ReplicaStatus, error: unknown): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.closing.abort();
+    this.queue.stop(error);
+    this.barrier.stop(error);
+    this.statuses.next(status);
+    this.applied.complete();
+    this.states.complete();
+    this.statuses.complete();
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      try {
+        for await (const it of this.options.log.follow(this.at + 1, { signal })) {
+          if (signal.aborted) return;
+          if (it.kind === 'snapshot') this.restore(it.state);
+          else this.applyAll(it.entries, it.through);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!VarlogError.is(error) || !error.retryable) {
+          this.end({ state: 'failed', position: this.at, error }, error);
+          return;
+        }
+      }
+      await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  private applyAll(entries: readonly LogEntry[], through: number): void {
+    for (const entry of entries) {
+      if (entry.position > this.at) this.applyOne(entry);
+    }
+    this.at = Math.max(this.at, through);
+    this.sinceSnapshot += entries.length;
+    this.afterBatch('entries');
+    if (this.sinceSnapshot >= (this.options.snapshotEvery ?? Number.POSITIVE_INFINITY))
+      this.snapshot();
+  }
+
+  private applyOne({ position, command: bytes }: LogEntry): void {
+    const { envelope, context } = this;
+    envelope.read(bytes, position);
+    context.position = position;
+    // A proposer's clock may lag behind; the log's time does not.
+    context.time = Math.max(context.time, envelope.time);
+    this.at = position;
+    if (envelope.kind === 'open') {
+      this.sessions.open(position, context.time);
+      return;
+    }
+    const { session, sequence } = envelope;
+    const verdict = this.sessions.admit(session, sequence, envelope.acked, position, context.time);
+    if (verdict === 'fresh') {
+      const command = this.commandCodec.decode(envelope.command);
+      const result = this.run(command, position);
+      this.sessions.done(session, sequence, result);
+      this.queue.applied(session, sequence, result);
+      if (this.applied.observed)
+        this.applied.next({ position, time: context.time, command, result });
+    } else if (verdict === 'expired') {
+      this.queue.expired(session, sequence);
+    } else if (verdict === 'repeated') {
+      const known = this.sessions.resultOf(session, sequence);
+      if (known !== undefined) this.queue.applied(session, sequence, known.result);
+    }
+  }
+
+  private run(command: Command, position: number): Result {
+    try {
+      return this.options.machine.apply(command, this.context);
+    } catch (cause) {
+      throw new VarlogError('APPLY_FAILED', {
+        what: `the machine threw on the command at position ${position}`,
+        because: 'a refused command must be a result; an exception is a bug in the machine',
+        next: 'correct the machine and start the replica again: it resumes with this command',
+        details: { position },
+        cause,
+      });
+    }
+  }
+
+  private afterBatch(kind: 'entries' | 'snapshot'): void {
+    this.options.onApplied?.({ kind, position: this.at });
+    this.barrier.advance(this.at);
+    this.statuses.next({ state: 'running', position: this.at });
+    this.states.next(this.options.machine);
+  }
+
+  private restore(bytes: Uint8Array): void {
+    const { format, position, time, sessions, state } = SnapshotMessage.decode(bytes);
+    if (format !== FORMAT) {
+      throw new VarlogError('CORRUPT', {
+        what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
+        next: 'run a version that is at least as new as the one that wrote it',
+      });
+    }
+    if (position <= this.at) return;
+    this.options.machine.restore(this.snapshotCodec.decode(state));
+    this.sessions.restore(sessions);
+    this.context.time = time;
+    this.at = position;
+    this.sinceSnapshot = 0;
+    this.queue.reconcile(
+      // One that was opened behind the snapshot is still to come.
+      (id) => id > position || this.sessions.has(id),
+      (id, sequence) => this.sessions.resultOf(id, sequence),
+    );
+    this.afterBatch('snapshot');
+  }
+
+  private snapshot(): void {
+    const { log, snapshots, machine } = this.options;
+    if (this.snapshotting !== undefined) return;
+    this.sinceSnapshot = 0;
+    const position = this.at;
+    const bytes = SnapshotMessage.encode(
+      SnapshotMessage.create({
+        format: FORMAT,
+        position,
+        time: this.context.time,
+        sessions: this.sessions.encode(),
+        state: this.snapshotCodec.encode(machine.snapshot()),
+      }),
+    );
+    const saved =
+      snapshots?.save(position, bytes) ?? log.compact?.(position, bytes) ?? Promise.resolve();
+    // One that failed is made up for by the next.
+    const done = (): void => {
+      this.snapshotting = undefined;
+    };
+    this.snapshotting = saved.then(done, done);
+  }
+}
+
+function closedError(): VarlogError {
+  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
+}

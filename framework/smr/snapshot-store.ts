@@ -1,0 +1,6 @@
+/** Where snapshots go when the log keeps none. The newest one is enough. */
+export interface SnapshotStore {
+  /** Durably kept when this resolves. */
+  save(position: number, state: Uint8Array): Promise<void>;
+  load(): Promise<{ readonly position: number; readonly state: Uint8Array } | undefined>;
+}

@@ -1,0 +1,42 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { APPLIER_TABLE, SESSION_TABLE } from './applier-tables.ts';
+import { dialectOf } from './dialect.ts';
+
+/** The tables in which replicas keep their position and their sessions. */
+class VarlogReplica1700000000000 implements MigrationInterface {
+  readonly name = 'VarlogReplica1700000000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { bytes } = dialectOf(runner.connection);
+    await runner.query(
+      `CREATE TABLE ${APPLIER_TABLE} (
+        name varchar(100) PRIMARY KEY,
+        position bigint NOT NULL,
+        time double precision NOT NULL,
+        owner bigint NOT NULL
+      )`,
+    );
+    await runner.query(
+      `CREATE TABLE ${SESSION_TABLE} (
+        name varchar(100) NOT NULL,
+        id bigint NOT NULL,
+        used_position bigint NOT NULL,
+        state ${bytes} NOT NULL,
+        PRIMARY KEY (name, id)
+      )`,
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE ${SESSION_TABLE}`);
+    await runner.query(`DROP TABLE ${APPLIER_TABLE}`);
+  }
+}
+
+/**
+ * For the `migrations` of the DataSource that is given to `startSqlReplica`, before those of the
+ * machine's own tables.
+ */
+export const sqlReplicaMigrations: readonly (new () => MigrationInterface)[] = [
+  VarlogReplica1700000000000,
+];

@@ -1,0 +1,271 @@
+import { BehaviorSubject, type Observable, Subject } from 'rxjs';
+import type { DataSource, EntityManager } from 'typeorm';
+import {
+  type LogCallOptions,
+  type LogEntry,
+  type OrderedLog,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../../base/index.ts';
+import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
+import { CommandQueue } from '../command-queue.ts';
+import { ReadBarrier } from '../read-barrier.ts';
+import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
+import type { SessionLimits } from '../session-table.ts';
+import { ApplierTables } from './applier-tables.ts';
+import { dialectOf } from './dialect.ts';
+import { type Batch, SqlApplier } from './sql-applier.ts';
+import type { SqlStateMachine } from './sql-state-machine.ts';
+import { Turns } from './turns.ts';
+
+const RETRY_MS = 200;
+const CLOSE_MS = 1_000;
+const BACKOFF_MS = { first: 10, most: 1_000 };
+
+export interface SqlReplicaOptions<Command, Result> {
+  machine: SqlStateMachine<Command, Result>;
+  /**
+   * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
+   * `sqlReplicaMigrations`; `synchronize` is off. It is initialized and migrated where it is not yet,
+   * and left open.
+   */
+  dataSource: DataSource;
+  /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
+  reader?: DataSource;
+  log: OrderedLog;
+  /** Tells several machines in one database apart. Default: `machine`. */
+  name?: string;
+  codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
+  /** So many commands share one transaction at most. Default: 200. */
+  batchMax?: number;
+  /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
+  attemptsMax?: number;
+  /** Bytes of commands that may wait. Default: 16 MiB. */
+  queueBytesMax?: number;
+  /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
+  sessions?: SessionLimits;
+}
+
+/** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
+export class SqlReplica<Command, Result> {
+  /** Each command when its transaction has been committed. */
+  readonly applied$: Observable<Applied<Command, Result>>;
+  readonly status$: Observable<ReplicaStatus>;
+  private readonly options: SqlReplicaOptions<Command, Result>;
+  private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly applier: SqlApplier<Command, Result>;
+  private readonly queue: CommandQueue<Command, Result>;
+  private readonly barrier: ReadBarrier;
+  private readonly turns = new Turns();
+  private readonly closing = new AbortController();
+  private readonly applied = new Subject<Applied<Command, Result>>();
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
+  private at = 0;
+  private following: Promise<void> = Promise.resolve();
+  private ended = false;
+
+  constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
+    this.options = options;
+    this.ports = ports;
+    const command = options.codec?.command ?? jsonCodec<Command>();
+    this.applier = new SqlApplier({
+      machine: options.machine,
+      dataSource: options.dataSource,
+      tables: new ApplierTables(options.name ?? 'machine', dialectOf(options.dataSource)),
+      command,
+      result: options.codec?.result ?? jsonCodec<Result>(),
+      sessions: options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 },
+    });
+    const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
+    this.queue = new CommandQueue(options.log, ports, command, bytesMax);
+    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.applied$ = this.applied.asObservable();
+    this.status$ = this.statuses.asObservable();
+  }
+
+  /** Opens the database and begins to follow. For `startSqlReplica`. */
+  async start(): Promise<void> {
+    await prepare(this.options.dataSource);
+    if (this.options.reader?.isInitialized === false) await this.options.reader.initialize();
+    this.at = await this.applier.open();
+    this.advance(this.at);
+    this.following = this.follow();
+  }
+
+  /** All commands up to here have been applied and committed. */
+  get position(): number {
+    return this.at;
+  }
+
+  /** Runs a command through the log and resolves with its result: like `Replica.execute`. */
+  execute(command: Command, options: LogCallOptions = {}): Promise<Result> {
+    return this.queue.execute(command, options);
+  }
+
+  /**
+   * Looks at the database. Default: linearizable. It must not be changed, nor the manager kept. Without
+   * a `reader`, nothing is applied before `look` is done: it must not wait for this replica.
+   */
+  async query<T>(
+    look: (manager: EntityManager) => Promise<T>,
+    options: LogCallOptions & { consistency?: Consistency } = {},
+  ): Promise<T> {
+    const consistency = options.consistency ?? 'linearizable';
+    if (consistency === 'linearizable') await this.barrier.latest(options);
+    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    const { dataSource, reader } = this.options;
+    if (reader !== undefined) return look(reader.manager);
+    return this.turns.run(() => look(dataSource.manager));
+  }
+
+  /** Resolves when all that was committed before this call has been applied here. */
+  caughtUp(options: LogCallOptions = {}): Promise<void> {
+    return this.barrier.latest(options);
+  }
+
+  /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
+  async close(): Promise<void> {
+    this.end({ state: 'closed', position: this.at }, closedError());
+    const settled = new AbortController();
+    const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
+    await Promise.race([this.following, limit]);
+    settled.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private end(status: ReplicaStatus, error: unknown): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.closing.abort();
+    this.queue.stop(error);
+    this.barrier.stop(error);
+    this.statuses.next(status);
+    this.applied.complete();
+    this.statuses.complete();
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      try {
+        for await (const it of this.options.log.follow(this.at + 1, { signal })) {
+          if (signal.aborted) return;
+          if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
+          await this.applyAll(it.entries);
+          if (signal.aborted) return;
+          this.advance(Math.max(this.at, it.through));
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!VarlogError.is(error) || !error.retryable) {
+          this.end({ state: 'failed', position: this.at, error }, error);
+          return;
+        }
+      }
+      await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  private async applyAll(entries: readonly LogEntry[]): Promise<void> {
+    const batchMax = this.options.batchMax ?? 200;
+    let done = 0;
+    let attempts = 0;
+    // Behind a failure go single commands, so that all before the one at fault are committed.
+    let singleUntil = 0;
+    while (done < entries.length && !this.closing.signal.aborted) {
+      const first = entries[done] as LogEntry;
+      const count = first.position <= singleUntil ? 1 : batchMax;
+      const batch = entries.slice(done, done + count);
+      try {
+        const applied = await this.turns.run(() => this.applier.apply(batch));
+        done += batch.length;
+        attempts = 0;
+        this.publish(applied, (batch.at(-1) as LogEntry).position);
+      } catch (error) {
+        singleUntil = Math.max(singleUntil, this.applier.at);
+        if (isFinal(error)) throw error;
+        if (++attempts >= (this.options.attemptsMax ?? 10))
+          throw applyFailed(this.applier.at, attempts, error);
+        await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
+      }
+    }
+  }
+
+  private publish({ decided, reloaded }: Batch<Command, Result>, position: number): void {
+    const { sessions } = this.applier;
+    for (const it of decided) {
+      if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence);
+      else this.queue.applied(it.session, it.sequence, it.result);
+      if (it.verdict === 'fresh' && this.applied.observed) {
+        const { time, command, result } = it;
+        this.applied.next({ position: it.position, time, command, result });
+      }
+    }
+    if (reloaded) {
+      this.queue.reconcile(
+        // One that was opened behind this batch is still to come.
+        (id) => id > position || sessions.has(id),
+        (id, sequence) => sessions.resultOf(id, sequence),
+      );
+    }
+    this.advance(position);
+  }
+
+  private advance(position: number): void {
+    this.at = position;
+    this.barrier.advance(position);
+    if (!this.ended) this.statuses.next({ state: 'running', position });
+  }
+
+  private pause(ms: number): Promise<void> {
+    const jittered = Math.min(ms, BACKOFF_MS.most) * (0.5 + this.ports.random.fraction() / 2);
+    return sleep(this.ports.clock, jittered, this.closing.signal).catch(() => {});
+  }
+}
+
+async function prepare(dataSource: DataSource): Promise<void> {
+  const { synchronize } = dataSource.options;
+  if (synchronize === true) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'the DataSource of a replica has synchronize switched on',
+      because: 'it would change the tables, and with them the replicated state, at every start',
+      next: 'switch it off and describe the tables in migrations',
+    });
+  }
+  if (!dataSource.isInitialized) await dataSource.initialize();
+  // One log for writers and readers: a reader neither waits for the applier nor makes it wait.
+  if (dialectOf(dataSource).kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
+  await dataSource.runMigrations({ transaction: 'each' });
+}
+
+/** An error that stays, however often the transaction is repeated. */
+function isFinal(error: unknown): boolean {
+  return VarlogError.is(error) && !error.retryable;
+}
+
+function applyFailed(position: number, attempts: number, cause: unknown): VarlogError {
+  return new VarlogError('APPLY_FAILED', {
+    what: `the command at position ${position} could not be applied in ${attempts} attempts`,
+    because: 'the database failed, or the machine threw: a refused command must be a result',
+    next: 'see the cause, correct it and start the replica again: it resumes with this command',
+    details: { position, attempts },
+    cause,
+  });
+}
+
+function headIsGone(position: number, snapshotPosition: number): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `the log begins behind position ${snapshotPosition}, and this database is at ${position}`,
+    because: 'the log was compacted further than this replica had come',
+    next: "start it with a copy of another replica's database",
+    details: { firstAvailable: snapshotPosition + 1, position },
+  });
+}
+
+function closedError(): VarlogError {
+  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
+}

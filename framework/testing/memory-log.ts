@@ -1,0 +1,97 @@
+import {
+  assert,
+  type Followed,
+  type LogCallOptions,
+  type LogEntry,
+  type OrderedLog,
+  VarlogError,
+} from '../base/index.ts';
+
+/** What the next append suffers. `unknownLate` takes effect behind the append after it. */
+export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
+
+/** An `OrderedLog` in memory, for one process. Several replicas may share one. */
+export class MemoryLog implements OrderedLog {
+  private entries: LogEntry[] = [];
+  private last = 0;
+  private snapshot: { position: number; state: Uint8Array } | undefined;
+  private wakeups: (() => void)[] = [];
+  private faults: AppendFault[] = [];
+  private late: Uint8Array[] = [];
+
+  /** Makes the next appends fail, one each. */
+  failNext(...faults: AppendFault[]): void {
+    this.faults.push(...faults);
+  }
+
+  async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    options.signal?.throwIfAborted();
+    if (commands.length === 0) {
+      const next = 'append at least one command';
+      throw new VarlogError('EMPTY_BATCH', {
+        what: 'nothing to append',
+        next,
+        outcome: 'notAppended',
+      });
+    }
+    const fault = this.faults.shift();
+    const what = 'an injected fault hit an append';
+    if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
+    if (fault === 'unknownLost')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    if (fault === 'unknownLate') {
+      this.late.push(...commands.map((it) => it.slice()));
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    }
+    const first = this.last + 1;
+    // The caller may reuse its buffers.
+    for (const command of commands)
+      this.entries.push({ position: ++this.last, command: command.slice() });
+    for (const command of this.late.splice(0)) {
+      this.entries.push({ position: ++this.last, command });
+    }
+    this.wake();
+    if (fault === 'unknownApplied')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    return first;
+  }
+
+  async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
+    const { signal } = options;
+    const wake = (): void => this.wake();
+    signal?.addEventListener('abort', wake, { once: true });
+    try {
+      for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
+        if (this.snapshot !== undefined && next <= this.snapshot.position) {
+          next = this.snapshot.position + 1;
+          yield { kind: 'snapshot', ...this.snapshot };
+        } else if (next <= this.last) {
+          const offset = next - (this.entries[0] as LogEntry).position;
+          const entries = this.entries.slice(offset);
+          next = this.last + 1;
+          yield { kind: 'entries', entries, through: next - 1 };
+        } else {
+          await new Promise<void>((resolve) => this.wakeups.push(resolve));
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  async tail(options: LogCallOptions = {}): Promise<number> {
+    options.signal?.throwIfAborted();
+    return this.last;
+  }
+
+  async compact(position: number, state: Uint8Array): Promise<void> {
+    assert(position <= this.last, 'a snapshot stands for committed entries');
+    if (position <= (this.snapshot?.position ?? 0)) return;
+    this.snapshot = { position, state: state.slice() };
+    this.entries = this.entries.filter((it) => it.position > position);
+  }
+
+  private wake(): void {
+    for (const resolve of this.wakeups.splice(0)) resolve();
+  }
+}
