@@ -1,0 +1,88 @@
+import type { Handler, Ports, Timer } from '../../base/index.ts';
+import type { MetadataRepository } from '../metadata-repository/index.ts';
+import { clusterManagerHandlers } from './cluster-manager.ts';
+import { repairOf, type Surroundings } from './repair.ts';
+
+/** How often the state of the cluster is looked at. Nothing that goes well waits for it. */
+const LOOK_EVERY_MS = 100;
+
+export interface AdminOptions {
+  ports: Ports;
+  /** The member that it runs beside. */
+  repository: MetadataRepository;
+  /** Replicas of a new log stream where the caller names none. */
+  replicationFactor: number;
+}
+
+/** Keeps log streams writable and whole. One runs beside every member, the leader's acts. */
+export interface Admin {
+  /** The published service `varlog.admpb.ClusterManager`. */
+  readonly handlers: readonly Handler[];
+  close(): Promise<void>;
+}
+
+/** Starts to look after the cluster. It keeps no state of its own: everything is in the repository. */
+export function startAdmin({ ports, repository, replicationFactor }: AdminOptions): Admin {
+  const { clock, logger } = ports;
+  const busy = new Set<number>();
+  const settledAt = new Map<number, { key: string; at: number }>();
+  let timer: Timer;
+  let closed = false;
+
+  /** Since when a log stream has been in its present state, as far as this process has seen. */
+  const settledFor = (id: number): number => {
+    const stream = repository.metadata.logStreams.get(id)!;
+    const key = `${stream.epoch} ${stream.sealed}`;
+    const known = settledAt.get(id);
+    if (known?.key === key) return clock.now() - known.at;
+    settledAt.set(id, { key, at: clock.now() });
+    return 0;
+  };
+
+  const repair = async (id: number, around: Surroundings): Promise<void> => {
+    const stream = repository.metadata.logStreams.get(id);
+    const action = stream === undefined ? undefined : repairOf(stream, around);
+    if (stream === undefined || action === undefined) return;
+    const { epoch } = stream;
+    logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
+    if (action.kind === 'seal') {
+      await repository.seal(id, false);
+    } else {
+      const { members } = action;
+      await repository.execute({ kind: 'unseal', id, epoch: epoch + 1, members });
+    }
+  };
+
+  const look = (): void => {
+    const { leadership } = repository;
+    if (leadership !== undefined) {
+      const around: Surroundings = {
+        metadata: repository.metadata,
+        silence: (node) => leadership.silence(node),
+        report: (id, node) => leadership.planner.reportOf(id, node),
+        settledFor,
+      };
+      for (const id of repository.metadata.logStreams.keys()) {
+        if (busy.has(id)) continue;
+        busy.add(id);
+        repair(id, around)
+          .catch((error: unknown) => {
+            logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
+          })
+          .finally(() => busy.delete(id));
+      }
+    } else {
+      settledAt.clear();
+    }
+    if (!closed) timer = clock.after(LOOK_EVERY_MS, look);
+  };
+  timer = clock.after(LOOK_EVERY_MS, look);
+
+  return {
+    handlers: clusterManagerHandlers(repository, ports, replicationFactor),
+    close: async () => {
+      closed = true;
+      timer.cancel();
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import {
+  type Clock,
+  type LogStreamId,
+  type MessageStream,
+  type Timer,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import {
+  AppendBatch,
+  AppendRequest,
+  type AppendResponse,
+  type AppendResult,
+  LogStreams,
+} from '../../wire/gen/log.ts';
+import type { ChannelPool } from './channel-pool.ts';
+import { failureToError } from './wire-failure.ts';
+
+/** One message holds batches of about so many bytes, unless a single one is larger. */
+const MESSAGE_BYTES = 1024 * 1024;
+/** A storage node that owes an answer for so long is suspected, and its log streams are looked up again. */
+export const SUSPECT_AFTER_MS = 500;
+
+/** A batch on its way to one primary. */
+export interface Sending {
+  readonly topicId: TopicId;
+  readonly logStreamId: LogStreamId;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  /** Acknowledged. */
+  succeeded(result: AppendResult): void;
+  /** `certain`: it is not in the log and never will be, by this attempt. */
+  failed(error: unknown, certain: boolean): void;
+}
+
+interface Sent {
+  readonly sending: Sending;
+  readonly at: number;
+}
+
+/**
+ * The stream of appends to one storage node. What is handed over in one turn leaves in one message;
+ * while the connection is behind, the next message gathers.
+ */
+export class AppendLink {
+  readonly address: string;
+  private readonly clock: Clock;
+  private readonly channels: ChannelPool;
+  private readonly suspected: (link: AppendLink) => void;
+  private stream: MessageStream<AppendRequest, AppendResponse> | undefined;
+  private readonly waiting: Set<Sending> = new Set();
+  /** In the order of sending: the first is the oldest. */
+  private readonly sent = new Map<number, Sent>();
+  private sequence = 0;
+  private flushing = false;
+  private watch: Timer | undefined;
+
+  /** `suspected` is called while an answer is overdue, again and again. */
+  constructor(
+    clock: Clock,
+    channels: ChannelPool,
+    address: string,
+    suspected: (link: AppendLink) => void,
+  ) {
+    this.clock = clock;
+    this.channels = channels;
+    this.address = address;
+    this.suspected = suspected;
+  }
+
+  add(sending: Sending): void {
+    this.waiting.add(sending);
+    if (this.flushing) return;
+    this.flushing = true;
+    this.clock.defer(() => this.flush());
+  }
+
+  isWaiting(sending: Sending): boolean {
+    return this.waiting.has(sending);
+  }
+
+  /** Takes it back if it was not sent yet. */
+  takeBack(sending: Sending): void {
+    this.waiting.delete(sending);
+  }
+
+  /** Whether an answer is overdue. */
+  get isSuspect(): boolean {
+    const oldest = this.sent.values().next().value;
+    return oldest !== undefined && this.clock.now() - oldest.at >= SUSPECT_AFTER_MS;
+  }
+
+  /** Gives up on overdue answers for log streams that have another primary by now. */
+  abandon(isElsewhere: (logStreamId: LogStreamId) => boolean): void {
+    const overdue = this.clock.now() - SUSPECT_AFTER_MS;
+    for (const [sequence, { sending, at }] of this.sent) {
+      if (at > overdue) break;
+      if (!isElsewhere(sending.logStreamId)) continue;
+      this.sent.delete(sequence);
+      const what = `log stream ${sending.logStreamId} was given another primary while ${this.address} owed the answer`;
+      sending.failed(new VarlogError('UNAVAILABLE', { what }), false);
+    }
+  }
+
+  /** Ends the stream; what has no answer fails with `error`. */
+  close(error: unknown): void {
+    this.watch?.cancel();
+    this.watch = undefined;
+    const { stream } = this;
+    this.stream = undefined;
+    stream?.cancel();
+    this.failAll(error, false);
+  }
+
+  private flush(): void {
+    if (this.waiting.size === 0) {
+      this.flushing = false;
+      return;
+    }
+    const stream = this.stream ?? this.open();
+    let room = true;
+    while (room && this.waiting.size > 0) room = stream.send(this.nextMessage());
+    this.keepWatch();
+    if (room) {
+      this.flushing = false;
+      return;
+    }
+    stream.writable().then(
+      () => this.flush(),
+      // `broken` deals with it.
+      () => {},
+    );
+  }
+
+  private nextMessage(): AppendRequest {
+    const batches: AppendBatch[] = [];
+    const at = this.clock.now();
+    let size = 0;
+    for (const sending of this.waiting) {
+      if (size > 0 && size + sending.bytes.length > MESSAGE_BYTES) break;
+      size += sending.bytes.length;
+      const sequence = ++this.sequence;
+      this.waiting.delete(sending);
+      this.sent.set(sequence, { sending, at });
+      const { topicId, logStreamId, count, bytes: records } = sending;
+      batches.push(AppendBatch.create({ sequence, topicId, logStreamId, count, records }));
+    }
+    return AppendRequest.create({ batches });
+  }
+
+  private open(): MessageStream<AppendRequest, AppendResponse> {
+    const stream = this.channels.to(this.address).open(LogStreams.Append);
+    this.stream = stream;
+    stream.receive((response) => this.receive(response));
+    const ended = new VarlogError('UNAVAILABLE', {
+      what: `the storage node at ${this.address} ended the stream of appends`,
+    });
+    stream.closed.then(
+      () => this.broken(stream, ended),
+      (error: unknown) => this.broken(stream, error),
+    );
+    return stream;
+  }
+
+  private receive({ results }: AppendResponse): void {
+    for (const result of results) {
+      const found = this.sent.get(result.sequence);
+      if (found === undefined) continue;
+      this.sent.delete(result.sequence);
+      if (result.failure === null) {
+        found.sending.succeeded(result);
+      } else {
+        const certain = result.failure.outcome === 'notAppended';
+        found.sending.failed(failureToError(result.failure), certain);
+      }
+    }
+  }
+
+  private broken(stream: MessageStream<AppendRequest, AppendResponse>, error: unknown): void {
+    if (this.stream !== stream) return;
+    this.stream = undefined;
+    this.flushing = false;
+    stream.cancel();
+    const neverSent =
+      VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'UNIMPLEMENTED');
+    this.failAll(error, neverSent);
+  }
+
+  private failAll(error: unknown, neverSent: boolean): void {
+    const sent = [...this.sent.values()];
+    const waiting = [...this.waiting];
+    this.sent.clear();
+    this.waiting.clear();
+    for (const { sending } of sent) sending.failed(error, neverSent);
+    for (const sending of waiting) sending.failed(error, true);
+  }
+
+  /** A timer only while answers are owed; nothing that goes well waits for it. */
+  private keepWatch(): void {
+    if (this.watch !== undefined || this.sent.size === 0) return;
+    this.watch = this.clock.after(SUSPECT_AFTER_MS, () => {
+      this.watch = undefined;
+      if (this.isSuspect) this.suspected(this);
+      this.keepWatch();
+    });
+  }
+}

@@ -1,0 +1,297 @@
+import { VarlogError } from '../../base/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { type AppendFault, FakeCluster } from './fake-cluster.fixture.ts';
+import { type AppenderLimits, type Topic, Varlog } from './index.ts';
+
+const ports = { clock: realClock(), random: realRandom, network: new GrpcNetwork() };
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function start(
+  layout: number[][],
+  appends: AppenderLimits = {},
+): Promise<{ cluster: FakeCluster; topic: Topic; varlog: Varlog }> {
+  const cluster = await FakeCluster.start(ports.network, layout);
+  closers.push(() => cluster.close());
+  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint, appends });
+  closers.push(() => varlog.close());
+  return { cluster, varlog, topic: varlog.topic(1) };
+}
+
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+const refusal = (code: string): AppendFault => ({ kind: 'refuse', code, outcome: 'notAppended' });
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe('an append', () => {
+  test('tells where the batch is, and uses all log streams in turn', async () => {
+    const { cluster, topic } = await start([[1], [2], [1]]);
+    const acks = [];
+    for (let i = 0; i < 6; i++) acks.push(await topic.append([`${i}`, Buffer.from('x')]));
+    expect(acks.map((it) => it.glsn)).toEqual([1, 3, 5, 7, 9, 11]);
+    expect(acks.map((it) => it.count)).toEqual([2, 2, 2, 2, 2, 2]);
+    expect(acks.slice(3).map((it) => [it.logStream, it.llsn])).toEqual(
+      acks.slice(0, 3).map((it) => [it.logStream, 3]),
+    );
+    expect(new Set(acks.map((it) => it.logStream)).size).toBe(3);
+    expect(cluster.texts().filter((it) => it !== 'x')).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+
+  test('goes to the chosen log stream', async () => {
+    const { topic } = await start([[1], [2]]);
+    for (let i = 1; i <= 4; i++) {
+      expect(await topic.append('a', { logStream: 2 })).toMatchObject({ logStream: 2, llsn: i });
+    }
+    const missing = await failure(topic.append('a', { logStream: 9 }));
+    expect(missing).toMatchObject({ code: 'LOG_STREAM_NOT_FOUND', outcome: 'notAppended' });
+  });
+
+  test.each<[unknown, string]>([
+    [[], 'EMPTY_BATCH'],
+    [42, 'INVALID_ARGUMENT'],
+    [null, 'INVALID_ARGUMENT'],
+    [['a', { b: 1 }], 'INVALID_ARGUMENT'],
+    [new Uint8Array(1024 * 1024 + 1), 'ENTRY_TOO_LARGE'],
+    [Array.from({ length: 5 }, () => new Uint8Array(1024 * 1024)), 'ENTRY_TOO_LARGE'],
+  ])('refuses bad input before anything is sent', async (input, code) => {
+    const { cluster, topic } = await start([[1]]);
+    const error = await failure(topic.append(input as string));
+    expect(error).toMatchObject({ code, outcome: 'notAppended', retryable: false });
+    expect((error as Error).message).toMatch(/; \w/);
+    expect(cluster.highWatermark).toBe(0);
+  });
+
+  test('keeps what it was given, whatever the caller does with it afterwards', async () => {
+    const { cluster, topic } = await start([[1]]);
+    const bytes = Buffer.from('before');
+    const append = topic.append(bytes);
+    bytes.write('after!');
+    await append;
+    expect(cluster.texts()).toEqual(['before']);
+  });
+
+  test.each(['SEALED', 'NOT_PRIMARY', 'RESOURCE_EXHAUSTED', 'LOG_STREAM_NOT_FOUND'])(
+    'that was refused with %s goes to another log stream',
+    async (code) => {
+      const { cluster, topic } = await start([[1], [2]]);
+      cluster.appendFault = (batch) => (batch.logStreamId === 1 ? refusal(code) : undefined);
+      const acks = await Promise.all(Array.from({ length: 10 }, (_, i) => topic.append(`${i}`)));
+      expect(new Set(acks.map((it) => it.logStream))).toEqual(new Set([2]));
+      expect(cluster.texts().sort()).toEqual(acks.map((_, i) => `${i}`));
+    },
+  );
+
+  test('follows a chosen log stream to its new primary', async () => {
+    const { cluster, topic } = await start([[1, 2]]);
+    await topic.append('a', { logStream: 1 });
+    const stream = cluster.streams.get(1)!;
+    stream.sealed = true;
+    const waiting = topic.append('b', { logStream: 1 });
+    await until(() => cluster.renewals > 2);
+    stream.replicas = [2, 1];
+    stream.sealed = false;
+    expect(await waiting).toMatchObject({ glsn: 2, logStream: 1 });
+  });
+
+  test('to a node that is down goes elsewhere, or waits for it', async () => {
+    const { cluster, topic } = await start([[1], [2]]);
+    await cluster.stopNode(1);
+    for (let i = 0; i < 4; i++) expect(await topic.append('a')).toMatchObject({ logStream: 2 });
+    const waiting = topic.append('b', { logStream: 1 });
+    await cluster.startNode(1);
+    expect(await waiting).toMatchObject({ logStream: 1, llsn: 1 });
+  });
+
+  test('whose connection breaks is not sent again: it may be in the log', async () => {
+    const { cluster, topic } = await start([[1]]);
+    for (const [kind, texts] of [
+      ['break', []],
+      ['storeAndBreak', ['b']],
+    ] as const) {
+      cluster.appendFault = () => ({ kind });
+      const error = await failure(topic.append('b'));
+      expect(error).toMatchObject({ code: 'APPEND_UNKNOWN', outcome: 'unknown', retryable: false });
+      expect(cluster.texts()).toEqual(texts);
+    }
+    cluster.appendFault = () => undefined;
+    expect(await topic.append('c')).toMatchObject({ glsn: 2 });
+  });
+
+  test('that the node calls unknown is unknown', async () => {
+    const { cluster, topic } = await start([[1], [2]]);
+    cluster.appendFault = () => ({ kind: 'refuse', code: 'SEALED', outcome: 'unknown' });
+    const error = await failure(topic.append('a'));
+    expect(error).toMatchObject({ code: 'APPEND_UNKNOWN', outcome: 'unknown' });
+  });
+
+  test('says when time is over whether it may be in the log', async () => {
+    const { cluster, topic } = await start([[1]]);
+    cluster.appendFault = () => ({ kind: 'silent' });
+    const sent = await failure(topic.append('a', { timeoutMs: 150 }));
+    expect(sent).toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' });
+    cluster.appendFault = () => refusal('SEALED');
+    const refused = await failure(topic.append('a', { timeoutMs: 150 }));
+    expect(refused).toMatchObject({ code: 'TIMEOUT', outcome: 'notAppended' });
+    expect((refused as Error).message).toContain('SEALED');
+  });
+
+  test('on a silent node ends as unknown once its log stream has another primary', async () => {
+    const { cluster, topic } = await start([[1, 2]]);
+    cluster.appendFault = (_, node) => (node === 1 ? { kind: 'silent' } : undefined);
+    const lost = failure(topic.append('a', { timeoutMs: 60_000 }));
+    await until(() => cluster.renewals > 0);
+    cluster.streams.get(1)!.replicas = [2, 1];
+    expect(await lost).toMatchObject({ code: 'APPEND_UNKNOWN', outcome: 'unknown' });
+    expect(await topic.append('b')).toMatchObject({ glsn: 1 });
+  });
+
+  test('ends with the reason of its signal', async () => {
+    const { cluster, topic } = await start([[1]]);
+    cluster.appendFault = () => ({ kind: 'silent' });
+    const stop = new AbortController();
+    const ends = Array.from({ length: 20 }, () =>
+      failure(topic.append('a', { signal: stop.signal })),
+    );
+    await until(() => cluster.renewals > 0);
+    const reason = new Error('enough');
+    stop.abort(reason);
+    expect(new Set(await Promise.all(ends))).toEqual(new Set([reason]));
+    expect(await failure(topic.append('a', { signal: stop.signal }))).toBe(reason);
+  });
+
+  test('waits while too much is under way, and is refused when too much waits', async () => {
+    const limits = { inFlightBytes: 3_000, waitingBytes: 5_000 };
+    const { cluster, topic } = await start([[1]], limits);
+    let held = 0;
+    cluster.appendFault = () => {
+      held++;
+      return { kind: 'silent' };
+    };
+    const stop = new AbortController();
+    const record = new Uint8Array(996);
+    const ends = Array.from({ length: 10 }, () =>
+      failure(topic.append(record, { signal: stop.signal })),
+    );
+    const refused = await Promise.all(ends.slice(8));
+    for (const it of refused) {
+      expect(it).toMatchObject({ code: 'RESOURCE_EXHAUSTED', outcome: 'notAppended' });
+    }
+    await until(() => held === 3);
+    cluster.appendFault = () => undefined;
+    stop.abort(new Error('stop'));
+    await Promise.all(ends);
+    const acks = await Promise.all(Array.from({ length: 8 }, () => topic.append(record)));
+    expect(acks).toHaveLength(8);
+    expect(held).toBe(3);
+  });
+
+  test('without an answer ends with CLOSED when the client is closed', async () => {
+    const { cluster, topic, varlog } = await start([[1]]);
+    cluster.appendFault = () => ({ kind: 'silent' });
+    const sent = failure(topic.append('a'));
+    await until(() => cluster.renewals > 0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await varlog.close();
+    expect(await sent).toMatchObject({ code: 'CLOSED', outcome: 'unknown' });
+    expect(await failure(topic.append('a'))).toMatchObject({ code: 'CLOSED' });
+    expect(await failure(topic.watermarks())).toMatchObject({ code: 'CLOSED' });
+    expect(await failure(varlog.topics())).toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('many at once are each stored once and answered with their own position', async () => {
+    const { cluster, topic } = await start([[1], [2], [3]]);
+    const refused = new Set<number>();
+    cluster.appendFault = ({ sequence, logStreamId }, node) => {
+      const key = sequence * 10 + node;
+      if (sequence % 7 !== 0 || refused.has(key)) return undefined;
+      refused.add(key);
+      return refusal(logStreamId === 1 ? 'SEALED' : 'RESOURCE_EXHAUSTED');
+    };
+    const acks = await Promise.all(Array.from({ length: 500 }, (_, i) => topic.append(`${i}`)));
+    const texts = cluster.texts();
+    expect(texts).toHaveLength(500);
+    expect(refused.size).toBeGreaterThan(10);
+    acks.forEach((ack, i) => {
+      expect(texts[ack.glsn - 1]).toBe(`${i}`);
+    });
+  });
+});
+
+describe('the cluster', () => {
+  test('that does not answer is named, with how to start one', async () => {
+    const server = await ports.network.serve('127.0.0.1:0', []);
+    await server.close();
+    const { address } = server;
+    const connect = Varlog.connect({ ports, endpoints: [address], timeoutMs: 300 });
+    const error = (await failure(connect)) as VarlogError;
+    expect(error).toMatchObject({ code: 'UNREACHABLE', retryable: true });
+    expect(error.message).toContain(`no node answered at ${address}`);
+    expect(error.message).toContain('npx varlog up');
+  });
+
+  test('is found by any endpoint that answers, and must be the expected one', async () => {
+    const { cluster } = await start([[1]]);
+    const endpoints = `varlog://127.0.0.1:1,${cluster.endpoint}`;
+    await using found = await Varlog.connect({ ports, endpoints });
+    expect(found.clusterId).toBe(7);
+    expect((await found.topics())[0]).toEqual({
+      id: 1,
+      logStreams: [{ id: 1, state: 'open', replicas: [1] }],
+    });
+    const other = Varlog.connect({ ports, endpoints, clusterId: 8 });
+    expect(await failure(other)).toMatchObject({ code: 'CLUSTER_MISMATCH' });
+  });
+
+  test.each(['', 'localhost', ':9092', 'a:0', 'a:99999', 'http://a:1', [] as string[], 'a:1,'])(
+    'cannot be at %p',
+    async (endpoints) => {
+      const error = await failure(Varlog.connect({ ports, endpoints }));
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    },
+  );
+
+  test('calls end with their signal and their time', async () => {
+    const { topic } = await start([[1]]);
+    const reason = new Error('enough');
+    const aborted = failure(topic.watermarks({ signal: AbortSignal.abort(reason) }));
+    expect(await aborted).toBe(reason);
+    expect(await failure(topic.watermarks({ timeoutMs: 0 }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(await failure(topic.append('a', { timeoutMs: Number.NaN }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  test('keeps no topic whose log streams could not be placed', async () => {
+    const { cluster, varlog } = await start([[1]]);
+    expect(await failure(varlog.createTopic())).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(cluster.topicExists).toBe(false);
+    expect(await failure(varlog.createTopic({ logStreams: 0 }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  test('a trim is told to every replica, also when some do not answer', async () => {
+    const { cluster, topic } = await start([
+      [1, 2],
+      [3, 1],
+    ]);
+    cluster.commit(1, ['1', '2', '3']);
+    await cluster.stopNode(3);
+    await topic.trim(2);
+    expect(cluster.trims.sort()).toEqual([1, 2]);
+    expect(await topic.watermarks()).toEqual({ first: 3, last: 3 });
+    expect(await failure(topic.trim(0))).toBeInstanceOf(VarlogError);
+  });
+});

@@ -1,0 +1,193 @@
+import {
+  type Batch,
+  type LogStreamId,
+  type Ports,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import { AppendLink } from './append-link.ts';
+import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
+import type { ChannelPool } from './channel-pool.ts';
+import { type AppendAck, PendingAppend } from './pending-append.ts';
+
+/** Bytes of batches that were handed to the network and have no answer. More wait. */
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+/** Bytes of batches that wait. More are refused. */
+const WAITING_BYTES = 64 * 1024 * 1024;
+/** A log stream that failed is passed over for so long, where there is another one. */
+const AVOID_MS = 500;
+
+export interface AppenderLimits {
+  /** Bytes of batches that were handed to the network and have no answer; more wait. Default 16 MiB. */
+  inFlightBytes?: number;
+  /** Bytes of batches that wait; more are refused with `RESOURCE_EXHAUSTED`. Default 64 MiB. */
+  waitingBytes?: number;
+}
+
+/** Sends batches to primaries: chooses log streams, keeps within limits, tries elsewhere what certainly failed. */
+export class Appender {
+  readonly ports: Pick<Ports, 'clock' | 'random'>;
+  readonly catalog: Catalog;
+  private readonly channels: ChannelPool;
+  private readonly limits: Required<AppenderLimits>;
+  private readonly links = new Map<string, AppendLink>();
+  private readonly avoided = new Map<LogStreamId, number>();
+  private readonly turns = new Map<TopicId, number>();
+  private readonly pending = new Set<PendingAppend>();
+  private waiting: PendingAppend[] = [];
+  private waitingBytes = 0;
+  private inFlightBytes = 0;
+  private closed: VarlogError | undefined;
+
+  constructor(
+    ports: Pick<Ports, 'clock' | 'random'>,
+    channels: ChannelPool,
+    catalog: Catalog,
+    limits: AppenderLimits = {},
+  ) {
+    this.ports = ports;
+    this.channels = channels;
+    this.catalog = catalog;
+    this.limits = { inFlightBytes: IN_FLIGHT_BYTES, waitingBytes: WAITING_BYTES, ...limits };
+  }
+
+  append(
+    topicId: TopicId,
+    batch: Batch,
+    options: { logStream?: LogStreamId; signal?: AbortSignal; timeoutMs: number },
+  ): Promise<AppendAck> {
+    return new Promise((resolve, reject) => {
+      if (this.closed !== undefined) return reject(this.closed);
+      if (options.signal?.aborted) return reject(options.signal.reason);
+      const pending = new PendingAppend(this, { topicId, batch, ...options, resolve, reject });
+      const size = batch.bytes.length;
+      const fits =
+        this.inFlightBytes === 0 || this.inFlightBytes + size <= this.limits.inFlightBytes;
+      if (this.waiting.length === 0 && fits) {
+        this.admit(pending);
+      } else if (this.waitingBytes + size > this.limits.waitingBytes) {
+        reject(tooMuch(this.waitingBytes));
+        return;
+      } else {
+        this.waiting.push(pending);
+        this.waitingBytes += size;
+      }
+      this.pending.add(pending);
+      pending.start();
+    });
+  }
+
+  /** Where an append can go now; `undefined`: nowhere that is known. */
+  choose(topicId: TopicId, only: LogStreamId | undefined): LocatedLogStream | undefined {
+    const topic = this.catalog.known(topicId);
+    if (topic === undefined) return undefined;
+    if (only !== undefined) {
+      const stream = topic.logStreams.find((it) => it.id === only);
+      return stream !== undefined && isWritable(stream) ? stream : undefined;
+    }
+    return this.nextInTurn(topic);
+  }
+
+  /** The next writable log stream; one that seems unwell only when there is no other. */
+  private nextInTurn(topic: LocatedTopic): LocatedLogStream | undefined {
+    const { logStreams } = topic;
+    const turn =
+      this.turns.get(topic.id) ?? this.ports.random.below(Math.max(1, logStreams.length));
+    let fallback: LocatedLogStream | undefined;
+    for (let i = 0; i < logStreams.length; i++) {
+      const at = (turn + i) % logStreams.length;
+      const stream = logStreams[at]!;
+      if (!isWritable(stream)) continue;
+      fallback ??= stream;
+      if (this.seemsUnwell(stream)) continue;
+      this.turns.set(topic.id, at + 1);
+      return stream;
+    }
+    if (fallback !== undefined) this.turns.set(topic.id, turn + 1);
+    return fallback;
+  }
+
+  private seemsUnwell(stream: LocatedLogStream): boolean {
+    const until = this.avoided.get(stream.id);
+    if (until !== undefined) {
+      if (this.ports.clock.now() < until) return true;
+      this.avoided.delete(stream.id);
+    }
+    return this.links.get(stream.addresses[0]!)?.isSuspect === true;
+  }
+
+  /** Passes over a log stream for a while. */
+  avoid(id: LogStreamId): void {
+    this.avoided.set(id, this.ports.clock.now() + AVOID_MS);
+  }
+
+  linkTo(address: string): AppendLink {
+    let link = this.links.get(address);
+    if (link === undefined) {
+      link = new AppendLink(this.ports.clock, this.channels, address, (it) => this.lookAgain(it));
+      this.links.set(address, link);
+    }
+    return link;
+  }
+
+  /** A storage node owes an answer: its log streams may have another primary by now. */
+  private lookAgain(link: AppendLink): void {
+    this.catalog.renew().then(
+      () => link.abandon((id) => this.primaryOf(id) !== link.address),
+      // It is asked again while the answer is owed.
+      () => {},
+    );
+  }
+
+  private primaryOf(id: LogStreamId): string | undefined {
+    return this.catalog.logStream(id)?.addresses[0];
+  }
+
+  private admit(pending: PendingAppend): void {
+    pending.admitted = true;
+    this.inFlightBytes += pending.size;
+  }
+
+  /** Called once for each append, when it has its result. */
+  settled(pending: PendingAppend): void {
+    this.pending.delete(pending);
+    if (!pending.admitted) {
+      this.waitingBytes -= pending.size;
+      this.waiting = this.waiting.filter((it) => it !== pending);
+      return;
+    }
+    this.inFlightBytes -= pending.size;
+    let admitted = 0;
+    for (const next of this.waiting) {
+      const fits = this.inFlightBytes === 0;
+      if (!fits && this.inFlightBytes + next.size > this.limits.inFlightBytes) break;
+      this.admit(next);
+      this.waitingBytes -= next.size;
+      admitted++;
+    }
+    if (admitted === 0) return;
+    for (const next of this.waiting.splice(0, admitted)) next.start();
+  }
+
+  /** Fails everything that has no result. */
+  close(error: VarlogError): void {
+    this.closed = error;
+    for (const pending of [...this.pending]) pending.abandon(error);
+    for (const link of this.links.values()) link.close(error);
+    this.links.clear();
+  }
+}
+
+function isWritable({ state, addresses }: LocatedLogStream): boolean {
+  return state === 'open' && addresses.length > 0;
+}
+
+function tooMuch(waitingBytes: number): VarlogError {
+  return new VarlogError('RESOURCE_EXHAUSTED', {
+    what: `appends of ${waitingBytes} bytes wait for the cluster already`,
+    because: 'more is appended than it takes',
+    next: 'await appends before making more',
+    outcome: 'notAppended',
+    details: { waitingBytes },
+  });
+}

@@ -1,0 +1,88 @@
+import { type Clock, onAbort, type Timer, VarlogError } from '../../base/index.ts';
+
+/** What every call of the client can be given. */
+export interface CallLimits {
+  /** Ends the call: it rejects with `signal.reason`. */
+  signal?: AbortSignal;
+  /** After so many milliseconds the call rejects with `TIMEOUT`. */
+  timeoutMs?: number;
+}
+
+/** A running call's limits as one signal, to be passed down. */
+export class CallLimit {
+  /** Aborted with the caller's reason, or with a `TIMEOUT` error. */
+  readonly signal: AbortSignal;
+  private readonly controller = new AbortController();
+  private readonly clock: Clock;
+  private readonly deadline: number;
+  private readonly forget: (() => void)[];
+  private readonly timer: Timer | undefined;
+
+  /** `outer`: signals that end the call as well. */
+  constructor(
+    clock: Clock,
+    what: string,
+    timeoutMs: number,
+    outer: readonly (AbortSignal | undefined)[],
+  ) {
+    this.clock = clock;
+    this.signal = this.controller.signal;
+    this.deadline = clock.now() + timeoutMs;
+    this.forget = outer.map((it) => onAbort(it, () => this.controller.abort(it?.reason)));
+    if (this.signal.aborted) return;
+    if (timeoutMs !== Infinity) {
+      this.timer = clock.after(timeoutMs, () => this.controller.abort(timedOut(what, timeoutMs)));
+    }
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.deadline - this.clock.now());
+  }
+
+  dispose(): void {
+    this.timer?.cancel();
+    for (const forget of this.forget) forget();
+  }
+}
+
+/** Runs `work` within the limits that the caller gave. */
+export async function withinLimits<T>(
+  clock: Clock,
+  limits: CallLimits & { what: string; timeoutMs: number; lifetime?: AbortSignal },
+  work: (limit: CallLimit) => Promise<T>,
+): Promise<T> {
+  const outer = [limits.lifetime, limits.signal];
+  const limit = new CallLimit(clock, limits.what, checkTimeout(limits.timeoutMs), outer);
+  try {
+    limit.signal.throwIfAborted();
+    return await work(limit);
+  } finally {
+    limit.dispose();
+  }
+}
+
+/** Waits for `work`, but no longer than until `signal` is aborted. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => reject(signal.reason));
+    work.then(resolve, reject).finally(forget);
+  });
+}
+
+export function timedOut(what: string, timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `${what} took longer than ${timeoutMs} ms`,
+    next: 'check with "varlog status" that the cluster is well, or give a larger timeoutMs',
+    details: { timeoutMs },
+  });
+}
+
+/** Gives back `timeoutMs` if it is a number of milliseconds; throws `INVALID_ARGUMENT` otherwise. */
+export function checkTimeout(timeoutMs: number): number {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `timeoutMs is ${timeoutMs}: it must be a number above 0, or Infinity`,
+    next: 'give milliseconds',
+  });
+}

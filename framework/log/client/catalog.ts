@@ -1,0 +1,148 @@
+import {
+  type LogStreamId,
+  type StorageNodeId,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import * as mrpb from '../../wire/gen/mrpb.ts';
+import { LogStreamStatus, MetadataDescriptor } from '../../wire/gen/varlogpb.ts';
+import { type CallLimits, unlessAborted } from './call-limit.ts';
+import type { RepositoryClient } from './repository-client.ts';
+
+/** A log stream as the cluster's metadata tell it. */
+export interface LogStreamDescription {
+  readonly id: LogStreamId;
+  /** Only an open one takes appends; both kinds can be read. */
+  readonly state: 'open' | 'sealed';
+  /** Storage nodes that hold it, the primary first. */
+  readonly replicas: readonly StorageNodeId[];
+}
+
+export interface TopicDescription {
+  readonly id: TopicId;
+  readonly logStreams: readonly LogStreamDescription[];
+}
+
+/** A log stream with the addresses of its replicas. */
+export interface LocatedLogStream extends LogStreamDescription {
+  /** In the order of `replicas`. */
+  readonly addresses: readonly string[];
+}
+
+export interface LocatedTopic {
+  readonly id: TopicId;
+  readonly logStreams: readonly LocatedLogStream[];
+}
+
+/** The client's copy of the cluster's metadata: who holds what. Renewed when something does not fit. */
+export class Catalog {
+  private readonly repository: RepositoryClient;
+  private topics = new Map<TopicId, LocatedTopic>();
+  private logStreams = new Map<LogStreamId, LocatedLogStream>();
+  private current: Promise<void> | undefined;
+  private following: Promise<void> | undefined;
+  /** Grows with every renewal. */
+  generation = 0;
+
+  constructor(repository: RepositoryClient) {
+    this.repository = repository;
+  }
+
+  /** All topics, as of now. */
+  async list(limits: CallLimits = {}): Promise<LocatedTopic[]> {
+    await this.renew(limits);
+    return [...this.topics.values()];
+  }
+
+  /** What is known of a topic without asking. */
+  known(id: TopicId): LocatedTopic | undefined {
+    return this.topics.get(id);
+  }
+
+  /** A topic; asks before it rejects with `TOPIC_NOT_FOUND`. */
+  async topic(id: TopicId, limits: CallLimits = {}): Promise<LocatedTopic> {
+    if (!this.topics.has(id)) await this.renew(limits);
+    const topic = this.topics.get(id);
+    if (topic === undefined) throw this.noTopic(id);
+    return topic;
+  }
+
+  /** What is known of a log stream of any topic. */
+  logStream(id: LogStreamId): LocatedLogStream | undefined {
+    return this.logStreams.get(id);
+  }
+
+  noTopic(id: TopicId): VarlogError {
+    const known = [...this.topics.keys()];
+    return new VarlogError('TOPIC_NOT_FOUND', {
+      what: `there is no topic ${id}`,
+      because: known.length === 0 ? 'the cluster has no topics' : `there are: ${known.join(', ')}`,
+      next: 'make one with varlog.createTopic() or "varlog topic create"',
+      outcome: 'notAppended',
+      details: { topic: id },
+    });
+  }
+
+  /** Reads the metadata anew: what was true when this was called is known when it resolves. */
+  renew(limits: CallLimits = {}): Promise<void> {
+    return unlessAborted(this.joinRenewal(), limits.signal);
+  }
+
+  /** One call at a time; whoever asks while one is under way shares the next one. */
+  private joinRenewal(): Promise<void> {
+    if (this.current === undefined) {
+      this.current = this.load().finally(() => {
+        this.current = undefined;
+      });
+      return this.current;
+    }
+    this.following ??= this.current
+      .catch(() => {})
+      .then(() => {
+        this.following = undefined;
+        return this.joinRenewal();
+      });
+    return this.following;
+  }
+
+  private async load(): Promise<void> {
+    await this.repository.members();
+    const { metadata } = await this.repository.call(
+      mrpb.MetadataRepositoryService.GetMetadata,
+      mrpb.GetMetadataRequest.create({}),
+      { what: "reading the cluster's metadata" },
+    );
+    this.take(metadata ?? MetadataDescriptor.create({}));
+    this.generation++;
+  }
+
+  private take(metadata: MetadataDescriptor): void {
+    const addresses = new Map<StorageNodeId, string>();
+    for (const { storageNode } of metadata.storageNodes) {
+      if (storageNode !== null) addresses.set(storageNode.storageNodeId, storageNode.address);
+    }
+    this.logStreams = new Map();
+    for (const { logStreamId: id, status, replicas } of metadata.logStreams) {
+      const holders = replicas.map((it) => it.storageNodeId).filter((it) => addresses.has(it));
+      this.logStreams.set(id, {
+        id,
+        state: status === LogStreamStatus.LS_STATUS_RUNNING ? 'open' : 'sealed',
+        replicas: holders,
+        addresses: holders.map((it) => addresses.get(it)!),
+      });
+    }
+    this.topics = new Map();
+    for (const { topicId: id, logStreams } of metadata.topics) {
+      const own = logStreams.map((it) => this.logStreams.get(it)).filter((it) => it !== undefined);
+      this.topics.set(id, { id, logStreams: own });
+    }
+  }
+}
+
+/** A topic for its users to see. */
+export function describe({ id, logStreams }: LocatedTopic): TopicDescription {
+  return {
+    id,
+    logStreams: logStreams.map((it) => ({ id: it.id, state: it.state, replicas: it.replicas })),
+  };
+}

@@ -1,0 +1,177 @@
+import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
+import { VarlogError } from '../../base/index.ts';
+import type { CallLimits } from './call-limit.ts';
+import type { Entry } from './entry.ts';
+import { deliverLent, type Lease, type Lendable } from './lease.ts';
+import type { SubscriptionStatus } from './status.ts';
+import type { Subscription } from './subscription.ts';
+
+const IN_FLIGHT_MAX = 1_024;
+const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface FlowLimits {
+  /** Records that operators like `handle` may be working on at a time. Default 1,024. */
+  maxInFlight?: number;
+  /** The same in bytes. Default 8 MiB. */
+  maxInFlightBytes?: number;
+}
+
+/**
+ * A topic as an Observable of its records. Cold: each `subscribe` opens a subscription of its own. It delivers
+ * synchronously and waits while as many records as allowed are being worked on by operators that
+ * say so, such as `handle`. Behind `concatMap`, `mergeMap`, `delay` and the like it cannot wait: they take all there
+ * is into memory.
+ *
+ * It can be iterated with `for await` as well; then nothing runs ahead.
+ */
+export class EntryObservable extends Observable<Entry> implements AsyncIterable<Entry> {
+  /** What the newest subscription is doing; what it did last, when it has ended. */
+  readonly status$: Observable<SubscriptionStatus>;
+  private readonly open: () => Subscription;
+  private newest: Subscription | undefined;
+
+  constructor(open: () => Subscription, limits: FlowLimits) {
+    const statuses = new ReplaySubject<SubscriptionStatus>(1);
+    super((subscriber) => {
+      const subscription = open();
+      this.newest = subscription;
+      const following = subscription.status$.subscribe((it) => statuses.next(it));
+      subscriber.add(() => {
+        subscription.close();
+        following.unsubscribe();
+      });
+      pump(subscription, subscriber, limits).catch((error: unknown) => subscriber.error(error));
+    });
+    this.open = open;
+    this.status$ = statuses.asObservable();
+  }
+
+  /**
+   * Resolves when everything that was acknowledged before this call was delivered, and handled by operators that
+   * hold records. Of the newest subscription: rejects with `FAILED_PRECONDITION` while there is none.
+   */
+  async caughtUp(limits: CallLimits = {}): Promise<void> {
+    if (this.newest !== undefined) return this.newest.caughtUp(limits);
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: 'nobody has subscribed, so nothing is delivered',
+      next: 'subscribe first',
+    });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Entry> {
+    return this.open()[Symbol.asyncIterator]();
+  }
+}
+
+async function pump(
+  subscription: Subscription,
+  subscriber: Subscriber<Entry>,
+  limits: FlowLimits,
+): Promise<void> {
+  subscription.claim();
+  const window = new LendingWindow(subscription, subscriber, limits);
+  for (;;) {
+    const batches = await subscription.take();
+    if (batches === undefined) break;
+    for (const batch of batches) {
+      for (const entry of batch.entries()) {
+        if (subscriber.closed) return;
+        window.deliver(entry);
+        if (window.isFull) await window.room();
+      }
+    }
+  }
+  subscriber.complete();
+}
+
+/** Delivers records and knows which of them are still being worked on. Costs nothing for those that are not. */
+class LendingWindow implements Lendable {
+  private readonly subscription: Subscription;
+  private readonly subscriber: Subscriber<Entry>;
+  private readonly countMax: number;
+  private readonly bytesMax: number;
+  /** In order; those at the head are held. */
+  private lent: Lent[] = [];
+  private head = 0;
+  private held = 0;
+  private heldBytes = 0;
+  private delivering: Entry | undefined;
+  private delivered = 0;
+  private wake: (() => void) | undefined;
+
+  constructor(subscription: Subscription, subscriber: Subscriber<Entry>, limits: FlowLimits) {
+    this.subscription = subscription;
+    this.subscriber = subscriber;
+    this.countMax = limits.maxInFlight ?? IN_FLIGHT_MAX;
+    this.bytesMax = limits.maxInFlightBytes ?? IN_FLIGHT_BYTES_MAX;
+    subscriber.add(() => this.wake?.());
+  }
+
+  get isFull(): boolean {
+    return this.held >= this.countMax || this.heldBytes >= this.bytesMax;
+  }
+
+  deliver(entry: Entry): void {
+    this.delivering = entry;
+    deliverLent(this, () => this.subscriber.next(entry));
+    this.delivering = undefined;
+    this.delivered = entry.glsn;
+    if (this.head === this.lent.length) this.subscription.settle(entry.glsn);
+  }
+
+  /** Room again, or nobody to deliver to. */
+  room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+    });
+  }
+
+  retain(): Lease {
+    const entry = this.delivering!;
+    const newest = this.lent.at(-1);
+    if (newest?.entry === entry && newest.holders > 0) return newest.retain();
+    const lent = new Lent(entry, (it) => this.released(it));
+    this.lent.push(lent);
+    this.held++;
+    this.heldBytes += entry.size;
+    return lent;
+  }
+
+  private released(lent: Lent): void {
+    this.held--;
+    this.heldBytes -= lent.entry.size;
+    while (this.head < this.lent.length && this.lent[this.head]!.holders === 0) this.head++;
+    const oldest = this.lent[this.head];
+    if (oldest === undefined || this.head >= 1_024) {
+      this.lent = this.lent.slice(this.head);
+      this.head = 0;
+    }
+    // One that was released while it is being delivered is not done before the delivery has returned.
+    this.subscription.settle(oldest === undefined ? this.delivered : oldest.entry.glsn - 1);
+    if (this.isFull) return;
+    const { wake } = this;
+    this.wake = undefined;
+    wake?.();
+  }
+}
+
+class Lent implements Lease {
+  readonly entry: Entry;
+  holders = 1;
+  private readonly released: (lent: Lent) => void;
+
+  constructor(entry: Entry, released: (lent: Lent) => void) {
+    this.entry = entry;
+    this.released = released;
+  }
+
+  retain(): this {
+    this.holders++;
+    return this;
+  }
+
+  release(): void {
+    this.holders--;
+    if (this.holders === 0) this.released(this);
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  type Batch,
+  checkBatch,
+  decodeBatch,
+  type Glsn,
+  type Llsn,
+  type LogStreamId,
+  type TopicId,
+} from '../../base/index.ts';
+
+const utf8 = new TextDecoder();
+
+/** A record at its place in the topic. */
+export class Entry {
+  readonly topic: TopicId;
+  /** Position in the topic. */
+  readonly glsn: Glsn;
+  /** Position in its log stream. */
+  readonly llsn: Llsn;
+  readonly logStream: LogStreamId;
+  private readonly framed: Uint8Array;
+  private readonly start: number;
+  private readonly end: number;
+
+  /** Made by {@link EntryBatch.entries}: the payload is `framed` from `start` to before `end`. */
+  constructor(
+    place: Place,
+    index: number,
+    payload: { framed: Uint8Array; start: number; end: number },
+  ) {
+    this.topic = place.topic;
+    this.glsn = (place.glsn + index) as Glsn;
+    this.llsn = (place.llsn + index) as Llsn;
+    this.logStream = place.logStream;
+    this.framed = payload.framed;
+    this.start = payload.start;
+    this.end = payload.end;
+  }
+
+  /**
+   * What was appended. A view of the message that brought it, made when it is asked for: `slice()` it to keep it
+   * for long.
+   */
+  get bytes(): Uint8Array {
+    return this.framed.subarray(this.start, this.end);
+  }
+
+  /** Number of bytes. */
+  get size(): number {
+    return this.end - this.start;
+  }
+
+  /** The record as UTF-8 text. */
+  text(): string {
+    return utf8.decode(this.bytes);
+  }
+
+  /** The record as JSON; throws a `SyntaxError` when it is none. `T` is what the caller takes it for: it is not checked. */
+  json<T>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+}
+
+interface Place {
+  readonly topic: TopicId;
+  readonly logStream: LogStreamId;
+  readonly glsn: Glsn;
+  readonly llsn: Llsn;
+}
+
+/** Records side by side in one log stream, as they were appended. */
+export class EntryBatch {
+  readonly topic: TopicId;
+  readonly logStream: LogStreamId;
+  /** Position of the first record in the topic. */
+  readonly glsn: Glsn;
+  /** Position of the first record in its log stream. */
+  readonly llsn: Llsn;
+  /** Number of records, at least 1. */
+  readonly count: number;
+  /** The records, framed as by `encodeBatch`. */
+  readonly bytes: Uint8Array;
+
+  constructor(place: Place, { count, bytes }: Batch) {
+    this.topic = place.topic;
+    this.logStream = place.logStream;
+    this.glsn = place.glsn;
+    this.llsn = place.llsn;
+    this.count = count;
+    this.bytes = bytes;
+  }
+
+  /** What of a batch lies in the wanted range of GLSNs; some of it must. */
+  static cut(place: Place, batch: Batch, wanted: { from: number; to: number }): EntryBatch {
+    const skip = Math.max(0, wanted.from - place.glsn);
+    const drop = Math.max(0, place.glsn + batch.count - 1 - wanted.to);
+    if (skip === 0 && drop === 0) return new EntryBatch(place, batch);
+    const { bytes } = batch;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const over = (offset: number): number => offset + 4 + view.getUint32(offset, true);
+    let start = 0;
+    for (let i = 0; i < skip; i++) start = over(start);
+    let end = start;
+    const count = batch.count - skip - drop;
+    for (let i = 0; i < count; i++) end = over(end);
+    const shifted = {
+      ...place,
+      glsn: (place.glsn + skip) as Glsn,
+      llsn: (place.llsn + skip) as Llsn,
+    };
+    return new EntryBatch(shifted, { count, bytes: bytes.subarray(start, end) });
+  }
+
+  /** GLSN of the last record. */
+  get lastGlsn(): Glsn {
+    return (this.glsn + this.count - 1) as Glsn;
+  }
+
+  /** The payloads alone, as views. Throws `CORRUPT` when the framing does not add up. */
+  records(): Uint8Array[] {
+    return decodeBatch(this);
+  }
+
+  /** The records. Throws `CORRUPT` when the framing does not add up. */
+  entries(): Entry[] {
+    checkBatch(this);
+    const { bytes: framed, count } = this;
+    const view = new DataView(framed.buffer, framed.byteOffset, framed.byteLength);
+    const entries = new Array<Entry>(count);
+    let start = 4;
+    for (let i = 0; i < count; i++) {
+      const end = start + view.getUint32(start - 4, true);
+      entries[i] = new Entry(this, i, { framed, start, end });
+      start = end + 4;
+    }
+    return entries;
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * The client of a cluster: appends, reads, subscriptions, trimming, topics.
+ *
+ * ```ts
+ * const varlog = await Varlog.connect({ endpoints: ['127.0.0.1:9092'], ports });
+ * const topic = varlog.topic(1);
+ * const { glsn } = await topic.append('hello');
+ * for await (const entry of topic.tail({ from: glsn })) console.log(entry.text());
+ * ```
+ *
+ * It keeps nothing on disk: where to go on after a restart is for its user to remember.
+ */
+export type { RecordInput } from './append-batch.ts';
+export type { AppenderLimits } from './appender.ts';
+export type { CallLimits } from './call-limit.ts';
+export type { LogStreamDescription, TopicDescription } from './catalog.ts';
+export { Entry, EntryBatch } from './entry.ts';
+export { EntryObservable, type FlowLimits } from './entry-observable.ts';
+export { type HandleOptions, handle } from './handle.ts';
+export type { AppendAck } from './pending-append.ts';
+export { after, type From } from './position-option.ts';
+export type { SubscriptionStatus } from './status.ts';
+export { Subscription } from './subscription.ts';
+export { type AppendOptions, type ReadOptions, type TailOptions, Topic } from './topic.ts';
+export {
+  type ClientPorts,
+  type ClusterStatus,
+  type ConnectOptions,
+  type CreateTopicOptions,
+  Varlog,
+} from './varlog.ts';

@@ -1,0 +1,30 @@
+/** A hold on a delivered value: as long as it is held, the value counts as being worked on. */
+export interface Lease extends Lendable {
+  release(): void;
+}
+
+/** Something of which a hold can be taken. */
+export interface Lendable {
+  retain(): Lease;
+}
+
+let current: Lendable | undefined;
+
+/**
+ * Takes a hold on the value that is being delivered right now; `undefined` when its source lends nothing. It
+ * goes by the call stack, not by the value: it does not matter how the value was mapped on the way.
+ */
+export function retainCurrent(): Lease | undefined {
+  return current?.retain();
+}
+
+/** Delivers a value in such a way that operators can take a hold on it. Deliveries nest. */
+export function deliverLent(lendable: Lendable | undefined, deliver: () => void): void {
+  const before = current;
+  current = lendable;
+  try {
+    deliver();
+  } finally {
+    current = before;
+  }
+}

@@ -1,0 +1,223 @@
+import {
+  type Batch,
+  type Glsn,
+  glsn,
+  type Llsn,
+  type LogStreamId,
+  llsn,
+  onAbort,
+  type Timer,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import type { AppendResult } from '../../wire/gen/log.ts';
+import type { AppendLink, Sending } from './append-link.ts';
+import type { Appender } from './appender.ts';
+import { Backoff } from './backoff.ts';
+
+/** Where an append ended up. The batch lies side by side from there on. */
+export interface AppendAck {
+  /** Position of the first record in the topic. */
+  readonly glsn: Glsn;
+  /** Position of the first record in its log stream. */
+  readonly llsn: Llsn;
+  readonly logStream: LogStreamId;
+  /** Number of records. */
+  readonly count: number;
+}
+
+interface Asked {
+  topicId: TopicId;
+  batch: Batch;
+  logStream?: LogStreamId;
+  signal?: AbortSignal;
+  timeoutMs: number;
+  resolve: (ack: AppendAck) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * One append from the call to its result. It is tried again while it is certain that no try before took effect;
+ * once that is not certain any more, it fails with `outcome: 'unknown'`.
+ */
+export class PendingAppend implements Sending {
+  readonly topicId: TopicId;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  /** The log stream of the current try. */
+  logStreamId: LogStreamId = 0;
+  /** Whether it is within the limit of bytes in flight. */
+  admitted = false;
+  private readonly appender: Appender;
+  private readonly asked: Asked;
+  private readonly forget: () => void;
+  private readonly deadline: Timer | undefined;
+  private retry: Timer | undefined;
+  private backoff: Backoff | undefined;
+  private link: AppendLink | undefined;
+  private done = false;
+  private lastFailure: unknown;
+
+  constructor(appender: Appender, asked: Asked) {
+    this.appender = appender;
+    this.asked = asked;
+    this.topicId = asked.topicId;
+    this.count = asked.batch.count;
+    this.bytes = asked.batch.bytes;
+    this.forget = onAbort(asked.signal, () => this.aborted());
+    if (asked.timeoutMs === Infinity) return;
+    this.deadline = appender.ports.clock.after(asked.timeoutMs, () => this.outOfTime());
+  }
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** Sends it, once it is admitted. */
+  start(): void {
+    if (!this.admitted || this.done) return;
+    const stream = this.appender.choose(this.topicId, this.asked.logStream);
+    if (stream === undefined) {
+      this.lookUp();
+      return;
+    }
+    this.logStreamId = stream.id;
+    this.link = this.appender.linkTo(stream.addresses[0]!);
+    this.link.add(this);
+  }
+
+  succeeded(result: AppendResult): void {
+    const { logStreamId: logStream, count } = this;
+    try {
+      const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), logStream, count };
+      if (this.finish()) this.asked.resolve(ack);
+    } catch (error) {
+      if (this.finish()) this.asked.reject(error);
+    }
+  }
+
+  failed(error: unknown, certain: boolean): void {
+    if (this.done) return;
+    this.link = undefined;
+    if (!certain) {
+      if (this.finish()) this.asked.reject(unknownOutcome(this.logStreamId, error));
+      return;
+    }
+    this.lastFailure = error;
+    if (!isWorthRetrying(error)) {
+      if (this.finish()) this.asked.reject(withOutcome(error));
+      return;
+    }
+    this.appender.avoid(this.logStreamId);
+    this.lookUp();
+  }
+
+  /** Ends it because the client is closed. */
+  abandon(error: VarlogError): void {
+    const { code, message: what } = error;
+    const outcome = this.isSent() ? 'unknown' : 'notAppended';
+    if (this.finish()) this.asked.reject(new VarlogError(code, { what, outcome }));
+  }
+
+  /** Learns where the log streams are by now, waits a little from the second time on, and tries again. */
+  private lookUp(): void {
+    const waitMs = this.backoff?.nextMs() ?? 0;
+    this.backoff ??= new Backoff(this.appender.ports.random, 20, 500);
+    this.appender.catalog.renew().then(
+      () => this.tryAgain(waitMs),
+      (error: unknown) => {
+        this.lastFailure ??= error;
+        this.tryAgain(Math.max(waitMs, 100));
+      },
+    );
+  }
+
+  private tryAgain(waitMs: number): void {
+    if (this.done) return;
+    const refusal = this.refusal();
+    if (refusal !== undefined) {
+      if (this.finish()) this.asked.reject(refusal);
+    } else if (waitMs === 0) {
+      this.start();
+    } else {
+      this.retry = this.appender.ports.clock.after(waitMs, () => this.start());
+    }
+  }
+
+  /** Why no log stream can ever take it, by the metadata just read. */
+  private refusal(): VarlogError | undefined {
+    const { catalog } = this.appender;
+    const topic = catalog.known(this.topicId);
+    const only = this.asked.logStream;
+    const outcome = 'notAppended';
+    if (catalog.generation === 0) return undefined;
+    if (topic === undefined) return catalog.noTopic(this.topicId);
+    if (only === undefined || topic.logStreams.some((it) => it.id === only)) return undefined;
+    return new VarlogError('LOG_STREAM_NOT_FOUND', {
+      what: `topic ${this.topicId} has no log stream ${only}`,
+      because: `it has: ${topic.logStreams.map((it) => it.id).join(', ')}`,
+      next: 'choose one of these, or leave logStream out',
+      outcome,
+    });
+  }
+
+  private outOfTime(): void {
+    const { timeoutMs } = this.asked;
+    const outcome = this.isSent() ? 'unknown' : 'notAppended';
+    const cause = this.lastFailure;
+    const because = cause instanceof Error ? { because: cause.message.replace(/\.$/, '') } : {};
+    const what = `an append to topic ${this.topicId} was not acknowledged within ${timeoutMs} ms`;
+    const next =
+      outcome === 'unknown'
+        ? 'read the log to see whether it is there before appending it again'
+        : 'check with "varlog status" that its log streams are open, then append it again';
+    if (!this.finish()) return;
+    this.asked.reject(new VarlogError('TIMEOUT', { what, ...because, next, outcome, cause }));
+  }
+
+  private aborted(): void {
+    if (this.finish()) this.asked.reject(this.asked.signal?.reason);
+  }
+
+  private isSent(): boolean {
+    return this.link !== undefined && !this.link.isWaiting(this);
+  }
+
+  /** Lets go of everything; `false`: it had its result before. */
+  private finish(): boolean {
+    if (this.done) return false;
+    this.done = true;
+    this.deadline?.cancel();
+    this.retry?.cancel();
+    this.forget();
+    this.link?.takeBack(this);
+    this.appender.settled(this);
+    return true;
+  }
+}
+
+/** Refusals that name the batch itself, or that another try would meet again. */
+function isWorthRetrying(error: unknown): boolean {
+  if (!VarlogError.is(error)) return false;
+  // A storage node may not have heard of a new log stream, or of one that came back.
+  if (error.code === 'LOG_STREAM_NOT_FOUND' || error.code === 'TOPIC_NOT_FOUND') return true;
+  return error.retryable || error.code === 'CLOSED' || error.code === 'DISK_FAILED';
+}
+
+function unknownOutcome(logStreamId: LogStreamId, cause: unknown): VarlogError {
+  const because = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause);
+  return new VarlogError('APPEND_UNKNOWN', {
+    what: `whether log stream ${logStreamId} took the batch is not known`,
+    because,
+    next: 'it may be in the log, once: read the log to see, or append commands that can be told apart',
+    outcome: 'unknown',
+    details: { logStream: logStreamId },
+    cause,
+  });
+}
+
+function withOutcome(error: unknown): unknown {
+  if (!VarlogError.is(error) || error.outcome === 'notAppended') return error;
+  const { code, message: what, details } = error;
+  return new VarlogError(code, { what, details, outcome: 'notAppended', cause: error });
+}

@@ -1,0 +1,58 @@
+import { advance, type Glsn, glsn, VarlogError } from '../../base/index.ts';
+import { type Extent, trimmed } from './merged-reader.ts';
+
+/**
+ * Where reading begins: at the first record that was not trimmed, behind the last one that is there, or at
+ * a GLSN, which is included. To go on behind a record, use {@link after}.
+ */
+export type From = 'start' | 'end' | number;
+
+/** The position behind a record that was dealt with: `tail({ from: after(entry.glsn) })`. 0 means the first record. */
+export function after(position: number): Glsn {
+  return advance(glsn(position));
+}
+
+/** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for what no topic could satisfy. */
+export function checkRange(from: unknown, to?: unknown): void {
+  if (from !== 'start' && from !== 'end') checkGlsn(from, 'from', `'start', 'end' or a GLSN`);
+  if (to === undefined) return;
+  checkGlsn(to, 'to', 'a GLSN');
+  if (typeof from !== 'number' || from <= (to as number)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the range from ${from} to ${to} runs backwards`,
+    next: 'both ends are included: give from <= to',
+  });
+}
+
+/** Throws unless it is a position that a record can have. */
+export function checkGlsn(value: unknown, name: string, wanted = 'a GLSN'): void {
+  if (typeof value !== 'number') {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `${name} is ${String(value)}; it must be ${wanted}`,
+      next: 'pass a position that an append or a read returned',
+    });
+  }
+  if (glsn(value) > 0) return;
+  throw new VarlogError('POSITION_OUT_OF_RANGE', {
+    what: `${name} is 0, but records count from 1`,
+    next: `give ${wanted}`,
+  });
+}
+
+/** The first and the last GLSN to read. Throws `TRIMMED` or `BEYOND_TAIL`. */
+export function resolveRange(
+  { from, to }: { from: From; to: number | 'tail' },
+  { first, last }: Extent,
+): { from: number; to: number } {
+  const begin = from === 'start' ? first : from === 'end' ? last + 1 : from;
+  if (begin < first) throw trimmed(begin, first);
+  const end = to === 'tail' ? last : to;
+  const beyond = begin > last + 1 ? begin : end !== Infinity && end > last ? end : undefined;
+  if (beyond === undefined) return { from: begin, to: end };
+  throw new VarlogError('BEYOND_TAIL', {
+    what: `position ${beyond} is beyond the tail: the topic ends at ${last}`,
+    because: 'the position may be of another topic or cluster',
+    next: `read up to ${last}, or use tail() to wait for what comes`,
+    details: { requested: beyond, last },
+  });
+}

@@ -1,0 +1,165 @@
+import {
+  type Clock,
+  type ClusterId,
+  type MemberId,
+  type Ports,
+  sleep,
+  type UnaryMethod,
+  VarlogError,
+} from '../../base/index.ts';
+import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
+import { Backoff } from './backoff.ts';
+import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
+import type { ChannelPool } from './channel-pool.ts';
+
+const CALL_TIMEOUT_MS = 10_000;
+/** A member that does not answer for so long is left for another one. */
+const TRY_TIMEOUT_MS = 2_000;
+
+export interface CallPlan extends CallLimits {
+  /** What is being done, for messages: "listing the topics". */
+  readonly what: string;
+  /** Whether a call that may have been carried out is sent again. Default: yes. */
+  readonly idempotent?: boolean;
+}
+
+/** Calls whichever members of the metadata repository answer. */
+export class RepositoryClient {
+  private readonly clock: Clock;
+  private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly channels: ChannelPool;
+  private readonly endpoints: readonly string[];
+  private readonly lifetime: AbortSignal;
+  private clusterId: ClusterId | undefined;
+  private addresses: string[];
+  private preferred = 0;
+
+  constructor(
+    ports: Pick<Ports, 'clock' | 'random'>,
+    channels: ChannelPool,
+    endpoints: readonly string[],
+    options: { clusterId: ClusterId | undefined; lifetime: AbortSignal },
+  ) {
+    this.ports = ports;
+    this.lifetime = options.lifetime;
+    this.clock = ports.clock;
+    this.channels = channels;
+    this.endpoints = endpoints;
+    this.clusterId = options.clusterId;
+    this.addresses = [...endpoints];
+  }
+
+  /**
+   * Asks who the members are, so that the client does not depend on those it was told of. Rejects
+   * with `CLUSTER_MISMATCH` when another cluster answers than the one expected or met before.
+   */
+  async members(
+    limits: CallLimits = {},
+  ): Promise<{ clusterId: ClusterId; leader?: MemberId; members: MembersResponse['members'] }> {
+    const found = await this.call(Ordering.Members, MembersRequest.create({}), {
+      what: 'asking for the members of the cluster',
+      ...limits,
+    });
+    this.checkCluster(found.clusterId);
+    const others = found.members.map((it) => it.address).filter((it) => it !== '');
+    const current = this.addresses[this.preferred];
+    this.addresses = [...new Set([...others, ...this.endpoints])];
+    this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
+    const { clusterId, leader, members } = found;
+    return leader === 0 ? { clusterId, members } : { clusterId, leader, members };
+  }
+
+  /** Calls one member after the other until one answers. Rejects with `UNREACHABLE` or `TIMEOUT` when none does. */
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    plan: CallPlan,
+  ): Promise<Response> {
+    const limits = { timeoutMs: CALL_TIMEOUT_MS, ...plan, lifetime: this.lifetime };
+    return withinLimits(this.clock, limits, (limit) => this.attempt(method, request, plan, limit));
+  }
+
+  private async attempt<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    plan: CallPlan,
+    limit: CallLimit,
+  ): Promise<Response> {
+    const backoff = new Backoff(this.ports.random, 50, 500);
+    const start = this.clock.now();
+    let last: unknown;
+    for (let tries = 1; ; tries++) {
+      const address = this.addresses[this.preferred % this.addresses.length]!;
+      try {
+        const timeoutMs = Math.min(TRY_TIMEOUT_MS, limit.remainingMs);
+        const options =
+          plan.idempotent === false
+            ? { signal: limit.signal }
+            : { signal: limit.signal, timeoutMs: Math.max(1, timeoutMs) };
+        return await this.channels.to(address).call(method, request, options);
+      } catch (error) {
+        if (!limit.signal.aborted) {
+          if (!isElsewhere(error, plan.idempotent !== false)) throw error;
+          last = error;
+          this.turnTo(error);
+          if (tries % this.addresses.length === 0) {
+            await sleep(this.clock, backoff.nextMs(), limit.signal).catch(() => {});
+          }
+        }
+      }
+      if (!limit.signal.aborted) continue;
+      const { reason } = limit.signal;
+      if (last === undefined || !VarlogError.is(reason, 'TIMEOUT')) throw reason;
+      throw this.nobodyAnswered(plan.what, tries, this.clock.now() - start, last);
+    }
+  }
+
+  /** To the leader, where the refusal names it; otherwise to the next one. */
+  private turnTo(error: unknown): void {
+    this.preferred = (this.preferred + 1) % this.addresses.length;
+    const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
+    if (typeof leader !== 'string' || leader === '') return;
+    if (!this.addresses.includes(leader)) this.addresses.push(leader);
+    this.preferred = this.addresses.indexOf(leader);
+  }
+
+  private checkCluster(found: ClusterId): void {
+    this.clusterId ??= found;
+    if (this.clusterId === found) return;
+    throw new VarlogError('CLUSTER_MISMATCH', {
+      what: `cluster ${found} answers at ${this.addresses.join(', ')}, not cluster ${this.clusterId}`,
+      because: 'the endpoints may be of another cluster, or the cluster was made anew',
+      next: 'check the endpoints and the cluster id, and connect again',
+      details: { expected: this.clusterId, found },
+    });
+  }
+
+  private nobodyAnswered(what: string, tries: number, ms: number, cause: unknown): VarlogError {
+    const at = this.addresses.join(', ');
+    const because = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause);
+    const spent = `${tries} tries in ${(ms / 1000).toFixed(1)} s; last: ${because}`;
+    if (VarlogError.is(cause, 'UNREACHABLE')) {
+      return new VarlogError('UNREACHABLE', {
+        what: `no node answered at ${at}`,
+        because: spent,
+        next: 'start a cluster with "npx varlog up", or check the endpoints (VARLOG_URL)',
+        details: { addresses: this.addresses },
+        cause,
+      });
+    }
+    return new VarlogError('TIMEOUT', {
+      what: `${what} did not succeed at ${at}`,
+      because: spent,
+      next: 'check with "varlog status" that a majority of the metadata repository is up',
+      details: { addresses: this.addresses },
+      cause,
+    });
+  }
+}
+
+/** Whether another member, or the same one a little later, may answer. */
+function isElsewhere(error: unknown, idempotent: boolean): boolean {
+  if (VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'NOT_LEADER')) return true;
+  if (!idempotent || !VarlogError.is(error)) return false;
+  return error.retryable || error.code === 'CLOSED' || error.code === 'CANCELLED';
+}

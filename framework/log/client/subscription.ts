@@ -1,0 +1,270 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
+import { type Glsn, glsn, onAbort, sleep, VarlogError } from '../../base/index.ts';
+import { Backoff } from './backoff.ts';
+import { type CallLimits, unlessAborted, withinLimits } from './call-limit.ts';
+import type { Entry, EntryBatch } from './entry.ts';
+import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
+import { checkRange, type From, resolveRange } from './position-option.ts';
+import { PullIterator } from './pull-iterator.ts';
+import type { SubscriptionStatus } from './status.ts';
+
+const BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** What a subscription needs of the client. */
+export interface SubscriptionSource
+  extends Pick<MergedReaderOptions, 'ports' | 'channels' | 'catalog' | 'topicId'> {
+  /** Where the topic begins and ends, as of now (linearizable). */
+  extent(limits: CallLimits): Promise<Extent>;
+  /** Aborted when the client is closed. */
+  readonly lifetime: AbortSignal;
+}
+
+export interface SubscriptionRange {
+  readonly from: From;
+  /** `Infinity`: never ends. `'tail'`: at the last record that is there when it begins. */
+  readonly to: number | 'tail';
+  readonly signal?: AbortSignal;
+  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
+  readonly bufferBytes?: number;
+}
+
+/**
+ * One pass through a topic in its order, at the pace of whoever iterates. Nothing is opened before the first
+ * record is asked for, or `ready` or `caughtUp` is called. It outlives broken connections, sealed log streams,
+ * lost and moved replicas without gap or repeat, and says in `status$` what it is doing.
+ *
+ * ```ts
+ * const tail = topic.tail({ from: 'start' });
+ * for await (const entry of tail) console.log(entry.glsn, entry.text());
+ * ```
+ *
+ * To be iterated once; leaving the loop closes it.
+ */
+export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
+  /** What it is doing, beginning with what it does now; completes when it is closed. */
+  readonly status$: Observable<SubscriptionStatus>;
+  private readonly statuses = new BehaviorSubject<SubscriptionStatus>({ state: 'connecting' });
+  private readonly source: SubscriptionSource;
+  private readonly range: SubscriptionRange;
+  private readonly ending = new AbortController();
+  private opening: Promise<MergedReader | undefined> | undefined;
+  private reader: MergedReader | undefined;
+  private iterated = false;
+  private start: Glsn = glsn(0);
+  /** Everything up to here was dealt with by the consumer. */
+  private settledTo = -1;
+  private waiting: { through: number; resolve: () => void; reject: (error: unknown) => void }[] =
+    [];
+
+  /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for a bad range. */
+  constructor(source: SubscriptionSource, range: SubscriptionRange) {
+    const { to } = range;
+    checkRange(range.from, to === 'tail' || to === Infinity ? undefined : to);
+    this.source = source;
+    this.range = range;
+    this.status$ = this.statuses.asObservable();
+  }
+
+  /** What it is doing now. */
+  get status(): SubscriptionStatus {
+    return this.statuses.value;
+  }
+
+  /** Each record; the loop's body sets the pace. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Entry> {
+    return this.iterate<Entry>(
+      (batches) => batches.flatMap((it) => it.entries()),
+      (entry) => entry.glsn,
+    );
+  }
+
+  /** The same in batches, as they were appended: for programs that need every microsecond. */
+  batches(): AsyncIterableIterator<EntryBatch> {
+    return this.iterate<EntryBatch>(
+      (batches) => batches,
+      (batch) => batch.lastGlsn,
+    );
+  }
+
+  /** Resolves when it is known where it begins: what is appended from now on is not missed by `from: 'end'`. */
+  async ready(): Promise<{ start: Glsn }> {
+    const reader = await this.open();
+    if (reader === undefined) throw this.endedEarly();
+    return { start: this.start };
+  }
+
+  /**
+   * Resolves when the consumer has dealt with everything that was acknowledged before this call: it came back for
+   * the next record, or its `handle` is done. Somebody must be iterating. Rejects with `CLOSED` when the
+   * subscription ends before that.
+   */
+  async caughtUp(limits: CallLimits = {}): Promise<void> {
+    const what = 'catching up';
+    const { clock } = this.source.ports;
+    await withinLimits(clock, { what, timeoutMs: Infinity, ...limits }, async ({ signal }) => {
+      const reader = await unlessAborted(this.open(), signal);
+      const { last } = await this.source.extent({ signal });
+      const through = Math.min(last, reader?.lastWanted ?? last);
+      await unlessAborted(this.reached(through), signal);
+    });
+  }
+
+  /** Resolves when the consumer has dealt with everything up to `position`: read your own writes. */
+  async reached(position: number): Promise<void> {
+    if (this.settledTo >= position) return;
+    if (this.status.state === 'closed') throw this.endedEarly();
+    await new Promise<void>((resolve, reject) => {
+      this.waiting.push({ through: position, resolve, reject });
+    });
+  }
+
+  /** Ends it; the loop over it ends. Idempotent. */
+  close(): void {
+    this.ending.abort();
+    this.reader?.close();
+    this.closed({ state: 'closed' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** The next batches; `undefined` at the end. For those who say by `settle` what was dealt with. */
+  async take(): Promise<EntryBatch[] | undefined> {
+    const { signal, to } = this.range;
+    const isAborted = (): boolean => signal?.aborted === true;
+    if (!isAborted()) {
+      const reader = await this.open();
+      const batches = await reader?.take();
+      if (batches !== undefined || !isAborted()) return batches;
+    }
+    this.close();
+    // Half a range must not look like a whole one; a tail has no other end.
+    if (to !== Infinity) throw signal?.reason;
+    return undefined;
+  }
+
+  /** The consumer has dealt with everything up to `position`. */
+  settle(position: number): void {
+    this.settledTo = position;
+    if (this.waiting.length === 0) return;
+    const done = this.waiting.filter((it) => it.through <= position);
+    this.waiting = this.waiting.filter((it) => it.through > position);
+    for (const { resolve } of done) resolve();
+  }
+
+  /** To be called once: two loops would share the records. */
+  claim(): void {
+    if (!this.iterated) {
+      this.iterated = true;
+      return;
+    }
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: 'this subscription is being iterated already, or was',
+      next: 'call tail() or read() again for another pass',
+    });
+  }
+
+  private iterate<T>(
+    itemsOf: (batches: EntryBatch[]) => readonly T[],
+    positionOf: (item: T) => number,
+  ): PullIterator<T> {
+    this.claim();
+    return new PullIterator<T>({
+      refill: async () => {
+        const batches = await this.take();
+        return batches === undefined ? undefined : itemsOf(batches);
+      },
+      settled: (item) => this.settle(positionOf(item)),
+      close: () => this.close(),
+    });
+  }
+
+  /** `undefined` when it was closed first. */
+  private open(): Promise<MergedReader | undefined> {
+    this.opening ??= this.openReader().catch((error: unknown) => {
+      this.closed({ state: 'closed', error });
+      const { status } = this;
+      if (status.state === 'closed' && status.error !== undefined) throw status.error;
+      return undefined;
+    });
+    return this.opening;
+  }
+
+  private async openReader(): Promise<MergedReader | undefined> {
+    const { source, range } = this;
+    const forget = [
+      onAbort(range.signal, () => this.close()),
+      onAbort(source.lifetime, () => this.fail(source.lifetime.reason)),
+    ];
+    onAbort(this.ending.signal, () => {
+      for (const it of forget) it();
+    });
+    if (this.ending.signal.aborted) return undefined;
+    const extent = await this.firstExtent();
+    const resolved = resolveRange(range, extent);
+    await source.catalog.topic(source.topicId, { signal: this.ending.signal });
+    if (this.ending.signal.aborted) return undefined;
+    this.start = glsn(resolved.from);
+    this.settle(resolved.from - 1);
+    const { ports, channels, catalog, topicId } = source;
+    this.reader = new MergedReader({
+      ports,
+      channels,
+      catalog,
+      topicId,
+      ...resolved,
+      tail: Math.min(extent.last, resolved.to),
+      bufferBytes: range.bufferBytes ?? BUFFER_BYTES,
+      extent: () => source.extent({ signal: this.ending.signal }),
+      onStatus: (status) => this.report(status),
+    });
+    return this.reader;
+  }
+
+  /** A tail waits for the cluster as long as it takes; a range gives up. */
+  private async firstExtent(): Promise<Extent> {
+    const { source } = this;
+    const { signal } = this.ending;
+    const backoff = new Backoff(source.ports.random, 100, 5_000);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await source.extent({ signal });
+      } catch (error) {
+        const isLasting = !VarlogError.is(error) || !error.retryable;
+        if (signal.aborted || isLasting || this.range.to !== Infinity) throw error;
+        this.report({ state: 'reconnecting', attempt, cause: error });
+        await sleep(source.ports.clock, backoff.nextMs(), signal);
+      }
+    }
+  }
+
+  private report(status: SubscriptionStatus): void {
+    if (status.state === 'closed') this.closed(status);
+    else if (this.status.state !== 'closed') this.statuses.next(status);
+  }
+
+  private fail(error: unknown): void {
+    this.reader?.close({ error });
+    this.closed({ state: 'closed', error });
+  }
+
+  private closed(status: SubscriptionStatus): void {
+    if (this.status.state === 'closed') return;
+    this.statuses.next(status);
+    this.statuses.complete();
+    this.ending.abort();
+    for (const { reject } of this.waiting.splice(0)) reject(this.endedEarly());
+  }
+
+  private endedEarly(): VarlogError {
+    const { status } = this;
+    const cause = status.state === 'closed' ? status.error : undefined;
+    if (VarlogError.is(cause)) return cause;
+    return new VarlogError('CLOSED', {
+      what: 'the subscription ended before that',
+      next: 'keep iterating until it has caught up',
+      cause,
+    });
+  }
+}

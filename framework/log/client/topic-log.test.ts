@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Handler, Server } from '../../base/index.ts';
+import { GrpcNetwork, realClock, realPorts, realRandom } from '../../runtime/index.ts';
+import { orderedLogContract } from '../../testing/contracts/ordered-log.ts';
+import { startAdmin } from '../admin/index.ts';
+import { startMetadataRepository } from '../metadata-repository/index.ts';
+import { startStorageNode } from '../storage-node/index.ts';
+import { FakeCluster } from './fake-cluster.fixture.ts';
+import { Varlog } from './index.ts';
+
+const network = new GrpcNetwork();
+const ports = { clock: realClock(), random: realRandom, network };
+
+orderedLogContract('a topic of a fake cluster', async () => {
+  const cluster = await FakeCluster.start(network, [[1], [2]]);
+  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
+  return {
+    log: varlog.topic(1).asOrderedLog(),
+    close: async () => {
+      await varlog.close();
+      await cluster.close();
+    },
+  };
+});
+
+describe.each([1, 3])('on %i storage nodes', (nodes) => {
+  let cluster: RealCluster;
+  let varlog: Varlog;
+  beforeAll(async () => {
+    cluster = await startRealCluster(nodes);
+    varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint, clusterId: 3 });
+    await varlog.ready({ storageNodes: nodes });
+  }, 30_000);
+  afterAll(async () => {
+    await varlog.close();
+    await cluster.close();
+  }, 30_000);
+
+  orderedLogContract('a new topic', async () => {
+    const topic = await varlog.createTopic({ logStreams: 2 });
+    return { log: topic.asOrderedLog(), close: () => varlog.deleteTopic(topic.id) };
+  });
+
+  test('what was appended is read, trimmed and followed', async () => {
+    const topic = await varlog.createTopic({ logStreams: 2 });
+    const { glsn, count } = await topic.append(['a', 'b', 'c']);
+    expect({ glsn, count }).toEqual({ glsn: 1, count: 3 });
+    const tail = topic.tail({ from: 2 });
+    const followed: string[] = [];
+    const following = (async () => {
+      for await (const entry of tail) {
+        followed.push(entry.text());
+        if (followed.length === 52) break;
+      }
+    })();
+    await Promise.all(Array.from({ length: 50 }, (_, i) => topic.append(`${i}`)));
+    await following;
+    expect(followed.slice(0, 2)).toEqual(['b', 'c']);
+    expect(await topic.watermarks()).toEqual({ first: 1, last: 53 });
+    await topic.trim(10);
+    const read: number[] = [];
+    for await (const entry of topic.read()) read.push(entry.glsn);
+    expect(read).toEqual(Array.from({ length: 43 }, (_, i) => 11 + i));
+    await expect(topic.read({ from: 10 }).batches().next()).rejects.toMatchObject({
+      code: 'TRIMMED',
+      details: { firstAvailable: 11 },
+    });
+    const status = await varlog.status();
+    expect(status).toMatchObject({ clusterId: 3, leader: 1 });
+    expect(status.storageNodes.filter((it) => it.alive)).toHaveLength(nodes);
+    await varlog.deleteTopic(topic.id);
+    await expect(topic.append('x')).rejects.toMatchObject({
+      code: 'TOPIC_NOT_FOUND',
+      outcome: 'notAppended',
+    });
+  });
+
+  test('more replicas than storage nodes are refused, and no topic is left behind', async () => {
+    const before = (await varlog.topics()).length;
+    await expect(varlog.createTopic({ replicationFactor: nodes + 1 })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
+    expect(await varlog.topics()).toHaveLength(before);
+  });
+});
+
+/** A whole cluster in this process on real disks and sockets. */
+interface RealCluster {
+  readonly endpoint: string;
+  close(): Promise<void>;
+}
+
+const CLUSTER_ID = 3;
+
+/** One member of the metadata repository and `nodes` storage nodes. */
+async function startRealCluster(nodes: number): Promise<RealCluster> {
+  const directory = await mkdtemp(join(tmpdir(), 'varlog-client-'));
+  const ports = realPorts({ directory, logLevel: 'error' });
+  const closers: (() => Promise<void>)[] = [];
+  const endpoint = await freeAddress();
+  const repository = await startMetadataRepository({
+    ports,
+    clusterId: CLUSTER_ID,
+    memberId: 1,
+    members: [{ id: 1, address: endpoint }],
+    directory: 'metadata',
+    replicationFactor: nodes,
+  });
+  closers.push(() => repository.close());
+  const admin = startAdmin({ ports, repository, replicationFactor: nodes });
+  closers.push(() => admin.close());
+  closers.push(await serve(endpoint, [...repository.handlers, ...admin.handlers]));
+  for (let id = 1; id <= nodes; id++) {
+    const address = await freeAddress();
+    const node = await startStorageNode({
+      ports,
+      clusterId: CLUSTER_ID,
+      storageNodeId: id,
+      address,
+      directory: `storage-${id}`,
+      metadataRepository: [endpoint],
+    });
+    closers.push(() => node.close());
+    closers.push(await serve(address, [...node.handlers]));
+  }
+  return {
+    endpoint,
+    close: async () => {
+      for (const close of closers.reverse()) await close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+
+  async function serve(address: string, handlers: Handler[]): Promise<() => Promise<void>> {
+    const server: Server = await ports.network.serve(address, handlers);
+    return () => server.close();
+  }
+
+  async function freeAddress(): Promise<string> {
+    const server = await ports.network.serve('127.0.0.1:0', []);
+    await server.close();
+    return server.address;
+  }
+}

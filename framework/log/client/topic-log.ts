@@ -1,0 +1,54 @@
+import type { Followed, LogEntry, OrderedLog } from '../../base/index.ts';
+import type { EntryBatch } from './entry.ts';
+import { PullIterator } from './pull-iterator.ts';
+import type { Subscription } from './subscription.ts';
+import type { Topic } from './topic.ts';
+
+/** A topic behind the port that state machines run on. Positions are GLSNs. */
+export class TopicLog implements OrderedLog {
+  private readonly topic: Topic;
+
+  constructor(topic: Topic) {
+    this.topic = topic;
+  }
+
+  /** One batch, so at most `BATCH_BYTES_MAX` framed bytes. */
+  async append(
+    commands: readonly Uint8Array[],
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<number> {
+    return (await this.topic.append(commands, options)).glsn;
+  }
+
+  follow(from: number, options: { signal?: AbortSignal } = {}): AsyncIterable<Followed> {
+    return {
+      [Symbol.asyncIterator]: () => followed(this.topic.tail({ ...options, from })),
+    };
+  }
+
+  async tail(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<number> {
+    return (await this.topic.watermarks(options)).last;
+  }
+}
+
+/** All that is there becomes one delivery, however many batches it came in. */
+function followed(subscription: Subscription): AsyncIterator<Followed> {
+  subscription.claim();
+  return new PullIterator<Followed & { kind: 'entries' }>({
+    refill: async () => {
+      const batches = await subscription.take();
+      return batches === undefined ? undefined : [toFollowed(batches)];
+    },
+    settled: ({ through }) => subscription.settle(through),
+    close: () => subscription.close(),
+  });
+}
+
+function toFollowed(batches: readonly EntryBatch[]): Followed & { kind: 'entries' } {
+  const entries: LogEntry[] = [];
+  for (const batch of batches) {
+    let position: number = batch.glsn;
+    for (const command of batch.records()) entries.push({ position: position++, command });
+  }
+  return { kind: 'entries', entries, through: batches.at(-1)!.lastGlsn };
+}

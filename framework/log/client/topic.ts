@@ -1,0 +1,199 @@
+import {
+  type LogStreamId,
+  type OrderedLog,
+  type OrderedLogSource,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import * as admpb from '../../wire/gen/admpb.ts';
+import { Ordering, TailRequest, TrimRequest } from '../../wire/gen/log.ts';
+import * as snpb from '../../wire/gen/snpb.ts';
+import { type RecordInput, toBatch } from './append-batch.ts';
+import { type CallLimits, checkTimeout } from './call-limit.ts';
+import { describe, type TopicDescription } from './catalog.ts';
+import type { ClientContext } from './client-context.ts';
+import { EntryObservable, type FlowLimits } from './entry-observable.ts';
+import type { AppendAck } from './pending-append.ts';
+import { checkGlsn, checkRange, type From } from './position-option.ts';
+import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
+import { TopicLog } from './topic-log.ts';
+
+const APPEND_TIMEOUT_MS = 10_000;
+/** Replicas hear of a trim anyway: what asking them in person may take. */
+const TRIM_REPLICA_TIMEOUT_MS = 1_000;
+
+export interface AppendOptions {
+  /** Append to this log stream. Default: the topic's writable ones in turn. */
+  logStream?: LogStreamId;
+  /** Ends the call with `signal.reason`; what was sent already may still be stored. */
+  signal?: AbortSignal;
+  /** Default 10,000. */
+  timeoutMs?: number;
+}
+
+export interface ReadOptions {
+  /** Default `'start'`. */
+  from?: From;
+  /** The last GLSN, included. Default: the last one that is there when the reading begins. */
+  to?: number;
+  /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
+  signal?: AbortSignal;
+  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
+  bufferBytes?: number;
+}
+
+export interface TailOptions {
+  /** Default `'end'`. */
+  from?: From;
+  /** Ends it: the iteration ends quietly. */
+  signal?: AbortSignal;
+  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
+  bufferBytes?: number;
+}
+
+/** One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. */
+export class Topic implements OrderedLogSource {
+  readonly id: TopicId;
+  private readonly context: ClientContext;
+
+  /** Made by `varlog.topic(id)`. */
+  constructor(id: TopicId, context: ClientContext) {
+    if (!Number.isInteger(id) || id < 1 || id >= 2 ** 31) {
+      throw new VarlogError('INVALID_ARGUMENT', {
+        what: `${String(id)} is not a topic id: it must be a whole number from 1 to 2^31 - 1`,
+        next: 'list the topics with varlog.topics() or "varlog topic ls"',
+        outcome: 'notAppended',
+      });
+    }
+    this.id = id;
+    this.context = context;
+  }
+
+  /**
+   * Appends one record, or several as one batch: all of them or none, side by side. Text is stored as UTF-8. Resolves
+   * when the batch is durable and ordered; an append that begins after that gets a larger GLSN. Waits while
+   * too much is under way.
+   *
+   * What certainly did not take effect is tried again, on another log stream if none was chosen, until the time
+   * is over. Otherwise it rejects, and `outcome` says whether the batch may be in the log: `EMPTY_BATCH`,
+   * `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `TOPIC_NOT_FOUND`, `LOG_STREAM_NOT_FOUND`, `RESOURCE_EXHAUSTED`
+   * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
+   */
+  async append(
+    records: RecordInput | readonly RecordInput[],
+    options: AppendOptions = {},
+  ): Promise<AppendAck> {
+    const { timeoutMs = APPEND_TIMEOUT_MS } = options;
+    const batch = toBatch(records);
+    return this.context.appender.append(this.id, batch, {
+      ...options,
+      timeoutMs: checkTimeout(timeoutMs),
+    });
+  }
+
+  /**
+   * The records from `from` to `to`, both included; ends. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`;
+   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL` or `TOPIC_NOT_FOUND`.
+   */
+  read(options: ReadOptions = {}): Subscription {
+    const { from = 'start', to = 'tail', ...rest } = options;
+    return this.subscribe({ ...rest, from, to });
+  }
+
+  /** Like {@link read}, as an Observable; it completes. */
+  read$(options: ReadOptions & FlowLimits = {}): EntryObservable {
+    checkRange(options.from ?? 'start', options.to);
+    return new EntryObservable(() => this.read(options), options);
+  }
+
+  /** The records from `from` on, and all that will come; never ends by itself. Rejects like {@link read}. */
+  tail(options: TailOptions = {}): Subscription {
+    const { from = 'end', ...rest } = options;
+    return this.subscribe({ ...rest, from, to: Infinity });
+  }
+
+  /**
+   * Like {@link tail}, as an Observable; it never completes, unless `signal` is aborted. Use `handle` for what
+   * takes time. After an error, go on behind the last record that was dealt with: `retry()` would begin
+   * at `from` again.
+   */
+  tail$(options: TailOptions & FlowLimits = {}): EntryObservable {
+    checkRange(options.from ?? 'end');
+    return new EntryObservable(() => this.tail(options), options);
+  }
+
+  /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */
+  async watermarks(limits: CallLimits = {}): Promise<{ first: number; last: number }> {
+    const request = TailRequest.create({ topicId: this.id });
+    const what = `asking for the tail of topic ${this.id}`;
+    const { repository } = this.context;
+    const { glsn, firstGlsn } = await repository.call(Ordering.Tail, request, { ...limits, what });
+    return { first: Math.max(1, firstGlsn), last: glsn };
+  }
+
+  /** Removes all records up to and including `glsn`, for good. `BEYOND_TAIL` when there is no such record yet. */
+  async trim(glsn: number, limits: CallLimits = {}): Promise<void> {
+    checkGlsn(glsn, 'glsn');
+    const { repository } = this.context;
+    const what = `trimming topic ${this.id}`;
+    const request = TrimRequest.create({ topicId: this.id, glsn });
+    await repository.call(Ordering.Trim, request, { ...limits, what });
+    await this.trimReplicas(glsn, limits);
+  }
+
+  /** The log streams and who holds them, as of now. */
+  async describe(limits: CallLimits = {}): Promise<TopicDescription> {
+    const { catalog } = this.context;
+    await catalog.renew(limits);
+    return describe(await catalog.topic(this.id, limits));
+  }
+
+  /** Adds a log stream: appends scale with their number. Resolves with its id. */
+  async addLogStream(
+    options: CallLimits & { replicationFactor?: number } = {},
+  ): Promise<LogStreamId> {
+    const { replicationFactor = 0, ...limits } = options;
+    const { repository, catalog } = this.context;
+    const { logStream } = await repository.call(
+      admpb.ClusterManager.AddLogStream,
+      admpb.AddLogStreamRequest.create({ topicId: this.id, replicationFactor }),
+      { ...limits, what: `adding a log stream to topic ${this.id}`, idempotent: false },
+    );
+    await catalog.renew(limits);
+    return logStream!.logStreamId;
+  }
+
+  /** The topic as a log for replicated state machines: `startReplica({ log: topic })` asks for it. */
+  asOrderedLog(): OrderedLog {
+    return new TopicLog(this);
+  }
+
+  private subscribe(range: SubscriptionRange): Subscription {
+    const { ports, channels, catalog, lifetime } = this.context;
+    lifetime.throwIfAborted();
+    const source: SubscriptionSource = {
+      ports,
+      channels,
+      catalog,
+      lifetime,
+      topicId: this.id,
+      extent: (limits) => this.watermarks(limits),
+    };
+    return new Subscription(source, range);
+  }
+
+  /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */
+  private async trimReplicas(glsn: number, limits: CallLimits): Promise<void> {
+    const { catalog, channels } = this.context;
+    const topic = await catalog.topic(this.id, limits);
+    const nodes = new Set(topic.logStreams.flatMap((it) => it.addresses));
+    const request = snpb.TrimRequest.create({ topicId: this.id, lastGlsn: glsn });
+    const timeoutMs = Math.min(limits.timeoutMs ?? Infinity, TRIM_REPLICA_TIMEOUT_MS);
+    await Promise.allSettled(
+      [...nodes].map((it) =>
+        channels.to(it).call(snpb.Management.Trim, request, { ...limits, timeoutMs }),
+      ),
+    );
+    limits.signal?.throwIfAborted();
+  }
+}

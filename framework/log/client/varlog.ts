@@ -1,0 +1,207 @@
+import {
+  type ClusterId,
+  type MemberId,
+  type Ports,
+  type StorageNodeId,
+  sleep,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
+import * as admpb from '../../wire/gen/admpb.ts';
+import { Appender, type AppenderLimits } from './appender.ts';
+import { type CallLimits, withinLimits } from './call-limit.ts';
+import { Catalog, describe, type TopicDescription } from './catalog.ts';
+import { ChannelPool } from './channel-pool.ts';
+import type { ClientContext } from './client-context.ts';
+import { parseEndpoints } from './endpoints.ts';
+import { RepositoryClient } from './repository-client.ts';
+import { Topic } from './topic.ts';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const CALL_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+
+export type ClientPorts = Pick<Ports, 'clock' | 'random' | 'network'>;
+
+export interface ConnectOptions extends CallLimits {
+  /** `host:port` of any nodes with the metadata role, or `varlog://host:port,host:port`. One that answers is enough. */
+  endpoints: string | readonly string[];
+  /** The cluster that is expected. Default: whichever answers first, and no other one after it. */
+  clusterId?: ClusterId;
+  /** How much may be under way in appends. */
+  appends?: AppenderLimits;
+}
+
+export interface CreateTopicOptions extends CallLimits {
+  /** Appends scale with their number. Default 1. */
+  logStreams?: number;
+  /** Copies of every record. Default: the cluster's. */
+  replicationFactor?: number;
+  /** How many copies must be on disk before an append is acknowledged. Default `'majority'`. */
+  acknowledge?: 'majority' | 'all';
+}
+
+export interface ClusterStatus {
+  readonly clusterId: ClusterId;
+  /** The metadata repository's leader, where there is one. */
+  readonly leader?: MemberId;
+  readonly members: readonly { readonly id: MemberId; readonly address: string }[];
+  readonly storageNodes: readonly {
+    readonly id: StorageNodeId;
+    readonly address: string;
+    /** Whether the leader hears from it. */
+    readonly alive: boolean;
+  }[];
+  readonly topics: readonly TopicDescription[];
+}
+
+/** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
+export class Varlog implements AsyncDisposable {
+  readonly clusterId: ClusterId;
+  private readonly context: ClientContext;
+  private readonly closing: AbortController;
+
+  private constructor(clusterId: ClusterId, context: ClientContext, closing: AbortController) {
+    this.clusterId = clusterId;
+    this.context = context;
+    this.closing = closing;
+  }
+
+  /**
+   * Connects to a cluster: some member must answer within `timeoutMs` (default 5,000). Rejects with
+   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`.
+   */
+  static async connect(options: ConnectOptions & { ports: ClientPorts }): Promise<Varlog> {
+    const { ports, clusterId, timeoutMs = CONNECT_TIMEOUT_MS, signal, appends } = options;
+    const endpoints = parseEndpoints(options.endpoints);
+    const closing = new AbortController();
+    const lifetime = closing.signal;
+    const channels = new ChannelPool(ports.network);
+    const repository = new RepositoryClient(ports, channels, endpoints, { clusterId, lifetime });
+    const catalog = new Catalog(repository);
+    const appender = new Appender(ports, channels, catalog, appends);
+    const context = { ports, channels, repository, catalog, appender, lifetime };
+    try {
+      const what = 'connecting';
+      const limits = { timeoutMs, what, ...(signal === undefined ? {} : { signal }) };
+      const found = await repository.members(limits);
+      return new Varlog(found.clusterId, context, closing);
+    } catch (error) {
+      channels.close();
+      throw error;
+    }
+  }
+
+  /** A handle for a topic. Whether there is such a topic shows at its first use: `TOPIC_NOT_FOUND`. */
+  topic(id: TopicId): Topic {
+    return new Topic(id, this.context);
+  }
+
+  /** All topics with their log streams, as of now. */
+  async topics(limits: CallLimits = {}): Promise<TopicDescription[]> {
+    return (await this.context.catalog.list(limits)).map(describe);
+  }
+
+  /**
+   * Makes a topic and its log streams. Rejects with `FAILED_PRECONDITION` when there are fewer storage nodes than
+   * `replicationFactor`; no topic is left behind then.
+   */
+  async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
+    const { logStreams = 1, replicationFactor, acknowledge = 'majority', ...limits } = options;
+    checkCount(logStreams, 'logStreams');
+    if (replicationFactor !== undefined) checkCount(replicationFactor, 'replicationFactor');
+    const { topic: made } = await this.context.repository.call(
+      admpb.ClusterManager.AddTopic,
+      admpb.AddTopicRequest.create({ acknowledgeAll: acknowledge === 'all' }),
+      { ...limits, what: 'making a topic', idempotent: false },
+    );
+    const topic = this.topic(made!.topicId);
+    try {
+      for (let i = 0; i < logStreams; i++) {
+        await topic.addLogStream({
+          ...limits,
+          ...(replicationFactor === undefined ? {} : { replicationFactor }),
+        });
+      }
+    } catch (error) {
+      await this.deleteTopic(topic.id, limits).catch(() => {});
+      throw error;
+    }
+    return topic;
+  }
+
+  /** Deletes a topic with all its records, for good. */
+  async deleteTopic(id: TopicId, limits: CallLimits = {}): Promise<void> {
+    await this.context.repository.call(
+      admpb.ClusterManager.UnregisterTopic,
+      admpb.UnregisterTopicRequest.create({ topicId: this.topic(id).id }),
+      { ...limits, what: `deleting topic ${id}`, idempotent: false },
+    );
+    await this.context.catalog.renew(limits);
+  }
+
+  /** The cluster on one screen: members, storage nodes, topics. */
+  async status(limits: CallLimits = {}): Promise<ClusterStatus> {
+    const { repository, catalog } = this.context;
+    const { clusterId, leader, members } = await repository.members(limits);
+    const { storageNodes } = await repository.call(
+      admpb.ClusterManager.ListStorageNodes,
+      admpb.ListStorageNodesRequest.create({}),
+      { ...limits, what: 'listing the storage nodes' },
+    );
+    return {
+      clusterId,
+      ...(leader === undefined ? {} : { leader }),
+      members: members.map(({ id, address }) => ({ id, address })),
+      storageNodes: storageNodes.map((it) => ({
+        id: it.storageNode?.storageNode?.storageNodeId ?? 0,
+        address: it.storageNode?.storageNode?.address ?? '',
+        alive: it.alive,
+      })),
+      topics: (await catalog.list(limits)).map(describe),
+    };
+  }
+
+  /** Resolves when the metadata repository has a leader and at least so many storage nodes are up. */
+  async ready(options: CallLimits & { storageNodes: number }): Promise<void> {
+    const { ports, lifetime } = this.context;
+    const { storageNodes, ...rest } = options;
+    const what = `waiting for ${storageNodes} storage nodes`;
+    const limits = { timeoutMs: CALL_TIMEOUT_MS, ...rest, what, lifetime };
+    await withinLimits(ports.clock, limits, async ({ signal }) => {
+      for (;;) {
+        const status = await this.status({ signal });
+        const alive = status.storageNodes.filter((it) => it.alive).length;
+        if (status.leader !== undefined && alive >= storageNodes) return;
+        await sleep(ports.clock, POLL_MS, signal);
+      }
+    });
+  }
+
+  /**
+   * Lets go of everything at once. Appends without an answer fail with `CLOSED`, subscriptions end with it; so does
+   * whatever is called afterwards. Idempotent.
+   */
+  async close(): Promise<void> {
+    if (this.closing.signal.aborted) return;
+    const error = new VarlogError('CLOSED', {
+      what: 'the client was closed',
+      next: 'close it when nothing uses it any more, or connect again',
+    });
+    this.closing.abort(error);
+    this.context.appender.close(error);
+    this.context.channels.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function checkCount(value: number, name: string): void {
+  if (Number.isInteger(value) && value >= 1) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `${name} is ${value}: it must be a whole number, 1 or more`,
+    next: 'leave it out for the default',
+  });
+}

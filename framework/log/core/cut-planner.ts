@@ -1,0 +1,142 @@
+import type { CutEntry } from './cut.ts';
+import type { LogStreamState, Metadata } from './metadata.ts';
+
+export type ReplicaState = 'open' | 'sealed' | 'sealing' | 'restarted' | 'learning' | 'failed';
+
+/** What a replica says of itself. */
+export interface Report {
+  readonly logStreamId: number;
+  /** The configuration that it has durably taken over. */
+  readonly epoch: number;
+  /** LLSN of its last durable record. */
+  readonly end: number;
+  /** Last commit on its disk. */
+  readonly persistedVersion: number;
+  readonly state: ReplicaState;
+}
+
+/** Test-only ways to break the protocol. */
+export type PlannerDefect =
+  | 'quorumOfTheHeard'
+  | 'reportsWithoutEpoch'
+  | 'pipelineBaseKept'
+  | 'ackWhenPrimaryDurable'
+  | 'glsnFromProposer';
+
+/** How many of `members` must have a record. */
+export function needed(members: number, acknowledge: 'majority' | 'all'): number {
+  return acknowledge === 'all' ? members : Math.floor(members / 2) + 1;
+}
+
+/**
+ * Decides how far each log stream may be cut, from the reports of its replicas. Soft state of the
+ * leader: a new one starts empty, because what it has not heard is unknown, not zero.
+ */
+export class CutPlanner {
+  private readonly metadata: Metadata;
+  private readonly defects: ReadonlySet<PlannerDefect>;
+  private readonly reports = new Map<number, Map<number, Report>>();
+  /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
+  private readonly proposed = new Map<number, { epoch: number; end: number }>();
+  private readonly dirty = new Set<number>();
+
+  constructor(metadata: Metadata, defects: ReadonlySet<PlannerDefect> = new Set()) {
+    this.metadata = metadata;
+    this.defects = defects;
+  }
+
+  /**
+   * Takes note of a report of storage node `node`. Reports of one replica must come in the order in
+   * which it made them. Returns false for one that contradicts what is known: a replica of this
+   * epoch that once had more than it has now has lost data.
+   */
+  report(node: number, report: Report): boolean {
+    const stream = this.metadata.logStreams.get(report.logStreamId);
+    if (stream === undefined || !stream.replicas.includes(node)) return true;
+    const table = this.reports.get(stream.id) ?? new Map<number, Report>();
+    this.reports.set(stream.id, table);
+    const before = table.get(node);
+    const lost =
+      before !== undefined &&
+      before.epoch === report.epoch &&
+      before.state === 'open' &&
+      report.state === 'open' &&
+      report.end < before.end;
+    table.set(node, lost ? { ...report, state: 'failed' } : report);
+    this.dirty.add(stream.id);
+    return !lost;
+  }
+
+  /** What storage node `node` last said of a log stream. */
+  reportOf(logStreamId: number, node: number): Report | undefined {
+    return this.reports.get(logStreamId)?.get(node);
+  }
+
+  /** Whether anything might be cut: new reports came in since the last plan. */
+  get pending(): boolean {
+    return this.dirty.size > 0;
+  }
+
+  /** The next cut; empty when nothing has moved. Takes it for granted that it will be proposed. */
+  plan(): CutEntry[] {
+    const entries: CutEntry[] = [];
+    for (const id of this.dirty) {
+      const stream = this.metadata.logStreams.get(id);
+      const entry = stream === undefined ? undefined : this.advanceOf(stream);
+      if (entry !== undefined) entries.push(entry);
+    }
+    this.dirty.clear();
+    return entries;
+  }
+
+  /** A proposal may not have taken effect: whatever the reports allow is to be proposed again. */
+  forgetProposals(): void {
+    this.proposed.clear();
+    for (const id of this.reports.keys()) this.dirty.add(id);
+  }
+
+  /** Test-only, for 'pipelineBaseKept': believes that what an earlier leader proposed will come. */
+  inheritProposals(earlier: CutPlanner): void {
+    for (const [id, base] of earlier.proposed) this.proposed.set(id, base);
+  }
+
+  /** Looks at a log stream again, because its members or its state changed. */
+  revisit(logStreamId: number): void {
+    if (!this.metadata.logStreams.has(logStreamId)) {
+      this.reports.delete(logStreamId);
+      this.proposed.delete(logStreamId);
+    }
+    this.dirty.add(logStreamId);
+  }
+
+  private advanceOf(stream: LogStreamState): CutEntry | undefined {
+    if (stream.sealed) return undefined;
+    const { acknowledge, highWatermark } = this.metadata.topics.get(stream.topicId)!;
+    const ends: number[] = [];
+    let persistedVersion = Number.POSITIVE_INFINITY;
+    for (const node of stream.members) {
+      const report = this.countedReport(stream, node);
+      persistedVersion = Math.min(persistedVersion, report?.persistedVersion ?? 0);
+      if (report !== undefined) ends.push(report.end);
+    }
+    const voters = this.defects.has('quorumOfTheHeard') ? ends.length : stream.members.length;
+    const need = this.defects.has('ackWhenPrimaryDurable') ? 1 : needed(voters, acknowledge);
+    if (ends.length < need || ends.length === 0) return undefined;
+    let end = ends.sort((a, b) => b - a)[need - 1]!;
+    const base = this.proposed.get(stream.id);
+    const sameEpoch = base?.epoch === stream.epoch;
+    if (this.defects.has('pipelineBaseKept') && !sameEpoch) end = Math.max(end, base?.end ?? 0);
+    if (end <= Math.max(stream.end, sameEpoch ? base.end : 0)) return undefined;
+    this.proposed.set(stream.id, { epoch: stream.epoch, end });
+    const entry = { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
+    return this.defects.has('glsnFromProposer') ? { ...entry, glsn: highWatermark + 1 } : entry;
+  }
+
+  private countedReport(stream: LogStreamState, node: number): Report | undefined {
+    const report = this.reports.get(stream.id)?.get(node);
+    if (report === undefined) return undefined;
+    if (report.epoch !== stream.epoch && !this.defects.has('reportsWithoutEpoch')) return undefined;
+    // A primary that restarted appends nothing more in this epoch, but what it has is durable.
+    return report.state === 'open' || report.state === 'restarted' ? report : undefined;
+  }
+}

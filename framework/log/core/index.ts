@@ -1,0 +1,24 @@
+/**
+ * The ordering protocol as pure state machines: messages and commands in, decisions out; no I/O, no
+ * clock, no promise. Everything that makes the log correct is here and can be walked through step by
+ * step.
+ *
+ * ```ts
+ * const metadata = new Metadata();
+ * metadata.apply({ kind: 'registerStorageNode', id: 1, address: 'a:1' });
+ * metadata.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
+ * metadata.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] });
+ * metadata.apply({ kind: 'unseal', id: 1, epoch: 1, members: [1] });
+ *
+ * const planner = new CutPlanner(metadata);
+ * planner.report(1, { logStreamId: 1, epoch: 1, end: 3, persistedVersion: 0, state: 'open' });
+ * metadata.apply({ kind: 'cut', entries: planner.plan() });
+ * metadata.takeChanges().commits; // records 1…3 of log stream 1 have the GLSNs 1…3
+ * ```
+ *
+ * It does not store, send or wait: that is what `storage-node` and `metadata-repository` do.
+ */
+export * from './cut.ts';
+export * from './cut-planner.ts';
+export * from './metadata.ts';
+export * from './replica.ts';

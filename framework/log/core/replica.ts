@@ -1,0 +1,260 @@
+import { assert } from '../../base/index.ts';
+import type { ReplicaState, Report } from './cut-planner.ts';
+
+/** What the metadata repository wants of a replica. Level-triggered: the newest one counts. */
+export interface ReplicaAssignment {
+  readonly epoch: number;
+  readonly sealed: boolean;
+  /** When sealed: the LLSN at which the log stream ends. */
+  readonly end: number;
+  /** The newest commit of the log stream. */
+  readonly version: number;
+  /** Storage nodes of the epoch, the primary first. */
+  readonly members: readonly number[];
+}
+
+/** What a replica finds on its disk when its process starts. */
+export interface Recovered {
+  /** The configuration that it had durably taken over; 0: none. */
+  readonly epoch: number;
+  readonly sealed: boolean;
+  readonly end: number;
+  readonly committedEnd: number;
+  readonly version: number;
+}
+
+/**
+ * What a replica must do next to come closer to its assignment. `cut` and `adopt` are done before
+ * anything else is asked; the others state a condition that lasts.
+ */
+export type Step =
+  /** Drop all records behind `end`, durably; then call `wasCut`. */
+  | { readonly kind: 'cut'; readonly end: number }
+  /** Write epoch and sealed flag durably; then call `hasAdopted`. */
+  | { readonly kind: 'adopt'; readonly epoch: number; readonly sealed: boolean }
+  /** Fetch what is committed from another replica, up to the sealed end or for ever. */
+  | { readonly kind: 'fetchCommitted' }
+  /** Follow all that the primary of the epoch has. */
+  | { readonly kind: 'followPrimary' }
+  | { readonly kind: 'none' };
+
+/** What became of a commit. */
+export type CommitOutcome = 'applied' | 'old' | 'waiting' | 'gap';
+
+export interface ReplicaCommit {
+  readonly epoch: number;
+  readonly version: number;
+  readonly llsn: number;
+  readonly count: number;
+}
+
+/** Test-only ways to break the protocol. */
+export type ReplicaDefect =
+  | 'reportBeforeSync'
+  | 'replicateWithoutEpoch'
+  | 'openWithoutSync'
+  | 'commitLengthOnly'
+  | 'commitsWithoutEpoch'
+  | 'numberByLatestCut'
+  | 'keepSuffixAtUnseal'
+  | 'resumeSameEpoch'
+  | 'syncFromAnySurvivor';
+
+/**
+ * One replica of a log stream, as far as the ordering protocol goes: epochs, roles and ends. Pure:
+ * whoever drives it does the writing and the fetching, and says when it is done.
+ *
+ * ```
+ *   1 … committedEnd … durableEnd … end        (durableEnd may be behind committedEnd: under a
+ *   ordered          on disk      written       majority the others can have it first)
+ * ```
+ */
+export class ReplicaCore {
+  readonly node: number;
+  epoch: number;
+  sealed: boolean;
+  end: number;
+  durableEnd: number;
+  committedEnd: number;
+  version: number;
+  private readonly defects: ReadonlySet<ReplicaDefect>;
+  private assignment: ReplicaAssignment | undefined;
+  /** The epoch that this process has opened: a primary appends in no other. */
+  private openedEpoch = 0;
+  private diskFailed = false;
+  /** It should hold the beginning of its epoch, and does not. */
+  private lostData = false;
+  /** The wanted epoch for which everything behind `committedEnd` is known to be of other replicas' commits. */
+  private cleanFor = 0;
+
+  constructor(node: number, recovered: Recovered, defects: ReadonlySet<ReplicaDefect> = new Set()) {
+    this.node = node;
+    this.epoch = recovered.epoch;
+    this.sealed = recovered.sealed;
+    this.end = recovered.end;
+    this.durableEnd = recovered.end;
+    this.committedEnd = recovered.committedEnd;
+    this.version = recovered.version;
+    this.defects = defects;
+    if (defects.has('resumeSameEpoch') && !recovered.sealed) this.openedEpoch = recovered.epoch;
+  }
+
+  /** Takes a newer assignment; one older than what is known, or on disk, has no effect. */
+  assign(assignment: ReplicaAssignment): void {
+    const older = (known: { epoch: number; sealed: boolean }): boolean =>
+      assignment.epoch < known.epoch ||
+      (assignment.epoch === known.epoch && known.sealed && !assignment.sealed);
+    if (older(this) || (this.assignment !== undefined && older(this.assignment))) return;
+    this.assignment = assignment;
+  }
+
+  /** Whether it was told what it is for: before that it has nothing to report. */
+  get assigned(): boolean {
+    return this.assignment !== undefined;
+  }
+
+  /** The disk failed. Final. */
+  fail(): void {
+    this.diskFailed = true;
+  }
+
+  get state(): ReplicaState {
+    const wanted = this.assignment;
+    if (this.diskFailed || wanted === undefined) return 'failed';
+    const adopted = this.epoch === wanted.epoch && this.sealed === wanted.sealed;
+    if (wanted.sealed) return adopted ? 'sealed' : 'sealing';
+    if (!wanted.members.includes(this.node)) return 'learning';
+    if (this.lostData) return 'failed';
+    if (!adopted) return 'sealing';
+    const restarted = wanted.members[0] === this.node && this.openedEpoch !== this.epoch;
+    return restarted ? 'restarted' : 'open';
+  }
+
+  /** Whether it may give LLSNs to new records. */
+  get isPrimary(): boolean {
+    return this.state === 'open' && this.assignment!.members[0] === this.node;
+  }
+
+  /** What to do next; ask again whenever something has been done or has changed. */
+  next(): Step {
+    const wanted = this.assignment;
+    if (wanted === undefined || this.diskFailed) return { kind: 'none' };
+    if (wanted.sealed) return this.nextWhenSealed(wanted);
+    if (!wanted.members.includes(this.node)) return this.nextWhenLearning(wanted);
+    if (wanted.epoch === this.epoch) {
+      return wanted.members[0] === this.node ? { kind: 'none' } : { kind: 'followPrimary' };
+    }
+    // Rule 5: an epoch begins with members that hold the sealed end. Whoever does not has lost it.
+    const holdsSealedEnd = this.sealed && this.epoch === wanted.epoch - 1;
+    this.lostData = !holdsSealedEnd;
+    if (this.lostData) return { kind: 'none' };
+    return { kind: 'adopt', epoch: wanted.epoch, sealed: false };
+  }
+
+  /** Appends `count` records; the LLSN of the first. Only for a primary. */
+  append(count: number): number {
+    assert(this.isPrimary, 'only the primary of an open epoch appends');
+    const llsn = this.end + 1;
+    this.end += count;
+    return llsn;
+  }
+
+  /** Records that another replica sent, from LLSN `llsn` on. False: they do not continue this log. */
+  receive(llsn: number, count: number): boolean {
+    if (llsn !== this.end + 1) return false;
+    this.end += count;
+    return true;
+  }
+
+  wasWritten(durableEnd: number): void {
+    this.durableEnd = Math.max(this.durableEnd, Math.min(durableEnd, this.end));
+  }
+
+  wasCut(end: number): void {
+    assert(end >= this.committedEnd, 'what is committed is never cut off');
+    this.end = end;
+    this.durableEnd = Math.min(this.durableEnd, end);
+  }
+
+  hasAdopted(epoch: number, sealed: boolean): void {
+    assert(epoch >= this.epoch, 'epochs only grow');
+    this.epoch = epoch;
+    this.sealed = sealed;
+    if (!sealed) this.openedEpoch = epoch;
+  }
+
+  /** Begins anew behind a head that was trimmed everywhere (the source of a fetch said so). */
+  restartAt(end: number, committedEnd: number, version: number): void {
+    this.end = end;
+    this.durableEnd = end;
+    this.committedEnd = committedEnd;
+    this.version = version;
+  }
+
+  /**
+   * Takes a commit: `applied` moves the committed end; `old` was taken before; `gap` means that
+   * earlier commits are missing; `waiting` that its records are not here yet.
+   */
+  commit(commit: ReplicaCommit): CommitOutcome {
+    if (this.defects.has('commitLengthOnly')) {
+      if (this.committedEnd + commit.count > this.end) return 'waiting';
+      this.version = commit.version;
+      this.committedEnd += commit.count;
+      return 'applied';
+    }
+    if (commit.version <= this.version) return 'old';
+    // It may begin before the committed end where this log begins behind a head that was trimmed.
+    const continues = commit.version === this.version + 1 && commit.llsn <= this.committedEnd + 1;
+    if (!continues && !this.defects.has('numberByLatestCut')) return 'gap';
+    const end = commit.llsn + commit.count - 1;
+    if (end > this.end || this.isForeign(commit)) return 'waiting';
+    this.version = commit.version;
+    this.committedEnd = Math.max(this.committedEnd, end);
+    return 'applied';
+  }
+
+  /** What it tells the metadata repository. */
+  report(logStreamId: number, persistedVersion: number): Report {
+    const end = this.defects.has('reportBeforeSync') ? this.end : this.durableEnd;
+    const { epoch, state } = this;
+    return { logStreamId, epoch, end, persistedVersion, state };
+  }
+
+  /** Whether a backup that asks by `epoch` may follow this replica. */
+  serves(epoch: number): boolean {
+    return this.isPrimary && (epoch === this.epoch || this.defects.has('replicateWithoutEpoch'));
+  }
+
+  /** Whether a commit is of another epoch than the records that would be taken for those it names. */
+  private isForeign(commit: ReplicaCommit): boolean {
+    if (this.defects.has('commitsWithoutEpoch')) return false;
+    if (commit.epoch === this.epoch || this.end <= this.committedEnd) return false;
+    return this.cleanFor === 0 || this.cleanFor !== this.assignment?.epoch;
+  }
+
+  private nextWhenSealed(wanted: ReplicaAssignment): Step {
+    if (this.epoch === wanted.epoch && this.sealed) return { kind: 'none' };
+    const keepsSuffix = this.defects.has('keepSuffixAtUnseal');
+    if (this.hasForeignSuffix(wanted) && !keepsSuffix) {
+      return { kind: 'cut', end: this.committedEnd };
+    }
+    if (this.end > wanted.end && !keepsSuffix) return { kind: 'cut', end: wanted.end };
+    const whole = this.durableEnd >= wanted.end && this.committedEnd >= wanted.end;
+    if (!whole && !this.defects.has('openWithoutSync')) return { kind: 'fetchCommitted' };
+    return { kind: 'adopt', epoch: wanted.epoch, sealed: true };
+  }
+
+  private nextWhenLearning(wanted: ReplicaAssignment): Step {
+    if (this.hasForeignSuffix(wanted)) return { kind: 'cut', end: this.committedEnd };
+    return { kind: 'fetchCommitted' };
+  }
+
+  /** What an older epoch left uncommitted may differ from what was ordered in its place. */
+  private hasForeignSuffix(wanted: ReplicaAssignment): boolean {
+    if (this.epoch === wanted.epoch || this.cleanFor === wanted.epoch) return false;
+    if (this.end > this.committedEnd) return true;
+    // What is fetched from now on was committed, even where its commit is still to come.
+    this.cleanFor = wanted.epoch;
+    return false;
+  }
+}

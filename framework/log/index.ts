@@ -1,0 +1,84 @@
+/**
+ * A replicated, totally ordered log.
+ *
+ * ```ts
+ * import { handle, Varlog } from 'varlog/log';
+ *
+ * await using varlog = await Varlog.connect({ endpoints: ['127.0.0.1:9092'] });
+ * const topic = varlog.topic(1);
+ *
+ * const { glsn } = await topic.append('hello'); // durable and ordered when this resolves
+ * topic
+ *   .tail$({ from: 'start' }) // never ends, resumes by itself
+ *   .pipe(handle(async (entry) => save(entry))) // effects with backpressure
+ *   .subscribe();
+ * for await (const entry of topic.read({ from: 1, to: glsn })) console.log(entry.text());
+ * await topic.trim(glsn);
+ * ```
+ *
+ * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
+ */
+import { GrpcNetwork, realClock, realRandom } from '../runtime/index.ts';
+import { Varlog as Client, type ClientPorts, type ConnectOptions } from './client/index.ts';
+
+export {
+  BATCH_BYTES_MAX,
+  type ErrorCode,
+  type Glsn,
+  glsn,
+  type Llsn,
+  type LogStreamId,
+  llsn,
+  type OrderedLog,
+  type Outcome,
+  RECORD_BYTES_MAX,
+  type StorageNodeId,
+  type TopicId,
+  VarlogError,
+} from '../base/index.ts';
+export {
+  type AppendAck,
+  type AppenderLimits,
+  type AppendOptions,
+  after,
+  type CallLimits,
+  type ClientPorts,
+  type ClusterStatus,
+  type ConnectOptions,
+  type CreateTopicOptions,
+  Entry,
+  EntryBatch,
+  EntryObservable,
+  type FlowLimits,
+  type From,
+  type HandleOptions,
+  handle,
+  type LogStreamDescription,
+  type ReadOptions,
+  type RecordInput,
+  Subscription,
+  type SubscriptionStatus,
+  type TailOptions,
+  Topic,
+  type TopicDescription,
+} from './client/index.ts';
+
+/** A client of one cluster. */
+export type Varlog = Client;
+
+/** Connects to clusters. */
+export const Varlog = {
+  /**
+   * Finds the cluster behind `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
+   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`. `ports`: another clock, network and
+   * randomness than this machine's, as in a simulation.
+   */
+  connect(options: ConnectOptions & { ports?: ClientPorts }): Promise<Client> {
+    const { ports = machine(), ...rest } = options;
+    return Client.connect({ ...rest, ports });
+  },
+};
+
+function machine(): ClientPorts {
+  return { clock: realClock(), random: realRandom, network: new GrpcNetwork() };
+}

@@ -1,0 +1,229 @@
+import { type MessageStream, type Ports, type Timer, VarlogError } from '../../base/index.ts';
+import { Assignment, Peer, type SessionRequest, type SessionResponse } from '../../wire/gen/log.ts';
+import {
+  type Commit,
+  type CutEntry,
+  CutPlanner,
+  type LogStreamState,
+  type Metadata,
+  type MetadataChanges,
+  type ReplicaState,
+  type Report,
+} from '../core/index.ts';
+import { Session } from './session.ts';
+
+/** A node is told so often that the leader is alive, when there is nothing else to say. */
+const KEEPALIVE_MS = 500;
+/** A node that was silent for so long is taken for lost: it sends something every 200 ms. */
+const SILENCE_MAX_MS = 1_000;
+/** Cuts on their way through Raft at once. More would only make each of them smaller. */
+const CUTS_IN_FLIGHT_MAX = 2;
+
+const STATES: readonly ReplicaState[] = [
+  'open',
+  'sealed',
+  'sealing',
+  'restarted',
+  'learning',
+  'failed',
+];
+
+/** Everything that a member does because it leads; made anew for every term that it does. */
+export class Leadership {
+  readonly planner: CutPlanner;
+  private readonly metadata: Metadata;
+  private readonly ports: Ports;
+  private readonly propose: (entries: readonly CutEntry[]) => Promise<unknown>;
+  private readonly sessions = new Map<number, Session>();
+  /** When each node was last known to be alive. */
+  private readonly lastAlive = new Map<number, number>();
+  private cutsInFlight = 0;
+  private cutScheduled = false;
+  private ended = false;
+  private timer: Timer;
+
+  constructor(
+    metadata: Metadata,
+    ports: Ports,
+    propose: (entries: readonly CutEntry[]) => Promise<unknown>,
+  ) {
+    this.metadata = metadata;
+    this.ports = ports;
+    this.propose = propose;
+    this.planner = new CutPlanner(metadata);
+    // Nobody has been heard yet, so nobody can be missed yet.
+    for (const node of metadata.storageNodes.keys()) this.lastAlive.set(node, ports.clock.now());
+    this.timer = ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
+  }
+
+  /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
+  silence(node: number): number {
+    if (this.sessions.has(node)) return 0;
+    return this.ports.clock.now() - (this.lastAlive.get(node) ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** Takes over a node's stream, whose hello was accepted, and says all that concerns it. */
+  open(
+    node: number,
+    incarnation: string,
+    stream: MessageStream<SessionResponse, SessionRequest>,
+  ): Session {
+    this.sessions.get(node)?.end();
+    const session = new Session(node, incarnation, stream, this.ports.clock);
+    this.sessions.set(node, session);
+    for (const logStream of this.metadata.logStreams.values()) {
+      if (logStream.replicas.includes(node)) session.assign(this.assignmentOf(logStream));
+    }
+    session.markComplete();
+    session.flush();
+    return session;
+  }
+
+  closed(session: Session): void {
+    if (this.sessions.get(session.node) !== session) return;
+    this.sessions.delete(session.node);
+    this.lastAlive.set(session.node, this.ports.clock.now());
+  }
+
+  hear(session: Session, message: SessionRequest): void {
+    session.heard();
+    for (const it of message.reports) {
+      const report: Report = { ...pick(it), state: STATES[it.state] ?? 'failed' };
+      if (this.planner.report(session.node, report)) continue;
+      this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
+    }
+    for (const { logStreamId, fromVersion } of message.history) {
+      const history = this.metadata.logStreams.get(logStreamId)?.history ?? [];
+      for (const commit of history) if (commit.version >= fromVersion) session.commit(commit);
+    }
+    if (message.history.length > 0) session.flush();
+    this.scheduleCut();
+  }
+
+  /** Passes on what a batch of applied commands changed: primaries hear of their commits first. */
+  applied(changes: MetadataChanges): void {
+    const touched = new Map<Session, boolean>();
+    const touch = (session: Session, primary: boolean): void => {
+      touched.set(session, primary || touched.get(session) === true);
+    };
+    for (const [id, nodes] of changes.reassigned) {
+      this.planner.revisit(id);
+      for (const node of nodes) {
+        const session = this.sessions.get(node);
+        if (session === undefined) continue;
+        session.assign(this.assignmentFor(id, node));
+        touch(session, false);
+      }
+    }
+    for (const commit of changes.commits) this.passOn(commit, touch);
+    const primariesFirst = [...touched].sort(([, a], [, b]) => Number(b) - Number(a));
+    for (const [session] of primariesFirst) session.flush();
+    this.scheduleCut();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.timer.cancel();
+    for (const session of this.sessions.values()) session.end();
+    this.sessions.clear();
+  }
+
+  private passOn(commit: Commit, touch: (session: Session, primary: boolean) => void): void {
+    const logStream = this.metadata.logStreams.get(commit.logStreamId);
+    if (logStream === undefined) return;
+    for (const node of logStream.replicas) {
+      const session = this.sessions.get(node);
+      if (session === undefined) continue;
+      session.commit(commit);
+      touch(session, node === logStream.members[0]);
+    }
+    const topic = this.metadata.topics.get(logStream.topicId)!;
+    for (const id of topic.logStreams) {
+      for (const node of this.metadata.logStreams.get(id)!.replicas) {
+        const session = this.sessions.get(node);
+        if (session === undefined) continue;
+        session.watermark(topic.id, topic.highWatermark);
+        touch(session, false);
+      }
+    }
+  }
+
+  private scheduleCut(): void {
+    if (this.cutScheduled || !this.planner.pending) return;
+    if (this.cutsInFlight >= CUTS_IN_FLIGHT_MAX) return;
+    this.cutScheduled = true;
+    // Behind this turn's other reports, so that they share the cut.
+    this.ports.clock.defer(() => {
+      this.cutScheduled = false;
+      if (!this.ended) this.cut();
+    });
+  }
+
+  private cut(): void {
+    const entries = this.planner.plan();
+    if (entries.length === 0) return;
+    this.cutsInFlight++;
+    this.propose(entries).then(
+      () => this.cutDone(),
+      () => {
+        this.planner.forgetProposals();
+        this.cutDone();
+      },
+    );
+  }
+
+  private cutDone(): void {
+    this.cutsInFlight--;
+    if (!this.ended) this.scheduleCut();
+  }
+
+  private keepAlive(): void {
+    const now = this.ports.clock.now();
+    for (const session of this.sessions.values()) {
+      if (now - session.lastHeard > SILENCE_MAX_MS) session.end();
+      else session.flush();
+    }
+    this.timer = this.ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
+  }
+
+  private assignmentFor(id: number, node: number): Assignment {
+    const logStream = this.metadata.logStreams.get(id);
+    if (logStream?.replicas.includes(node) === true) return this.assignmentOf(logStream);
+    return Assignment.create({ logStreamId: id, removed: true });
+  }
+
+  private assignmentOf(logStream: LogStreamState): Assignment {
+    const topic = this.metadata.topics.get(logStream.topicId)!;
+    const peer = (node: number): Peer =>
+      Peer.create({
+        storageNodeId: node,
+        address: this.metadata.storageNodes.get(node)?.address ?? '',
+      });
+    return Assignment.create({
+      topicId: topic.id,
+      logStreamId: logStream.id,
+      epoch: logStream.epoch,
+      sealed: logStream.sealed,
+      end: logStream.end,
+      version: logStream.version,
+      members: logStream.members.map(peer),
+      learners: logStream.replicas.filter((it) => !logStream.members.includes(it)).map(peer),
+      trimmedGlsn: topic.trimmed,
+      highWatermark: topic.highWatermark,
+    });
+  }
+}
+
+function pick(report: Omit<Report, 'state'>): Omit<Report, 'state'> {
+  const { logStreamId, epoch, end, persistedVersion } = report;
+  return { logStreamId, epoch, end, persistedVersion };
+}
+
+export function notLeader(leader: string | undefined): VarlogError {
+  return new VarlogError('NOT_LEADER', {
+    what: 'this metadata repository member does not lead',
+    next: leader === undefined ? 'try the other members' : `ask ${leader}`,
+    details: leader === undefined ? {} : { leader },
+    outcome: 'notAppended',
+  });
+}

@@ -1,0 +1,101 @@
+import { type Handler, handle, type MessageStream, VarlogError } from '../../base/index.ts';
+import {
+  type Hello,
+  Member,
+  MembersResponse,
+  Ordering,
+  type SessionRequest,
+  type SessionResponse,
+  TailResponse,
+  TrimResponse,
+} from '../../wire/gen/log.ts';
+import type { Leadership } from './leadership.ts';
+import type { MetadataRepository } from './repository.ts';
+import type { Session } from './session.ts';
+
+/** The service `varlog.log.Ordering`: what storage nodes and clients ask of the repository. */
+export function orderingHandlers(repository: MetadataRepository): Handler[] {
+  const { clusterId, members } = repository.options;
+  return [
+    handle(Ordering.Session, (stream) => serveSession(repository, stream)),
+    handle(Ordering.Tail, ({ topicId }) =>
+      repository.read((metadata) => {
+        const topic = metadata.topics.get(topicId);
+        if (topic === undefined) throw noTopic(topicId);
+        return TailResponse.create({ glsn: topic.highWatermark, firstGlsn: topic.trimmed + 1 });
+      }),
+    ),
+    handle(Ordering.Trim, async ({ topicId, glsn }) => {
+      await repository.execute({ kind: 'trim', topicId, glsn });
+      return TrimResponse.create({});
+    }),
+    handle(Ordering.Members, async () =>
+      MembersResponse.create({
+        clusterId,
+        members: members.map((it) => Member.create({ ...it })),
+        leader: repository.status.leader?.id ?? 0,
+      }),
+    ),
+  ];
+}
+
+/** Runs until the node leaves, or this member stops leading. */
+async function serveSession(
+  repository: MetadataRepository,
+  stream: MessageStream<SessionResponse, SessionRequest>,
+): Promise<void> {
+  let open: { session: Session; leadership: Leadership } | undefined;
+  let refused: (error: unknown) => void = () => {};
+  const refusal = new Promise<never>((_, reject) => {
+    refused = reject;
+  });
+  stream.receive((message) => {
+    if (open !== undefined) return open.leadership.hear(open.session, message);
+    return openSession(repository, stream, message.hello).then((opened) => {
+      open = opened;
+      opened.leadership.hear(opened.session, message);
+    }, refused);
+  });
+  try {
+    await Promise.race([stream.closed, refusal]);
+  } finally {
+    open?.leadership.closed(open.session);
+  }
+}
+
+async function openSession(
+  repository: MetadataRepository,
+  stream: MessageStream<SessionResponse, SessionRequest>,
+  hello: Hello | null,
+): Promise<{ session: Session; leadership: Leadership }> {
+  const { clusterId } = repository.options;
+  if (hello === null) {
+    throw new VarlogError('INVALID_ARGUMENT', { what: 'a session must begin with a hello' });
+  }
+  if (hello.clusterId !== clusterId) {
+    throw new VarlogError('CLUSTER_MISMATCH', {
+      what: `storage node ${hello.storageNodeId} belongs to cluster ${hello.clusterId}, not to ${clusterId}`,
+      next: 'check clusterId and members in its configuration',
+    });
+  }
+  const { storageNodeId, address, incarnation } = hello;
+  let leadership = await repository.confirmedLeadership();
+  if (repository.metadata.storageNodes.get(storageNodeId)?.address !== address) {
+    const command = {
+      kind: 'registerStorageNode',
+      id: storageNodeId,
+      address,
+      move: true,
+    } as const;
+    await repository.execute(command);
+    leadership = await repository.confirmedLeadership();
+  }
+  return { session: leadership.open(storageNodeId, incarnation, stream), leadership };
+}
+
+function noTopic(id: number): VarlogError {
+  return new VarlogError('TOPIC_NOT_FOUND', {
+    what: `there is no topic ${id}`,
+    next: 'list the topics to see which there are',
+  });
+}

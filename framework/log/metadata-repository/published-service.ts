@@ -1,0 +1,157 @@
+import { type Handler, handle, VarlogError } from '../../base/index.ts';
+import * as mrpb from '../../wire/gen/mrpb.ts';
+import { Empty } from '../../wire/gen/protobuf.ts';
+import * as snpb from '../../wire/gen/snpb.ts';
+import { describeMetadata } from './describe.ts';
+import { notLeader } from './leadership.ts';
+import type { MetadataRepository } from './repository.ts';
+
+const done = (): Empty => Empty.create({});
+
+/**
+ * The services that Varlog publishes for its metadata repository (`varlog.mrpb`), for its Go client and
+ * tools. What our log does by itself (reports, membership) is refused with a sentence.
+ */
+export function publishedHandlers(repository: MetadataRepository): Handler[] {
+  const service = mrpb.MetadataRepositoryService;
+  return [
+    handle(service.RegisterStorageNode, async ({ storageNode }) => {
+      const node = given(storageNode?.storageNode, 'storage_node');
+      const { storageNodeId: id, address } = node;
+      await repository.execute({ kind: 'registerStorageNode', id, address });
+      return done();
+    }),
+    handle(service.UnregisterStorageNode, async ({ storageNode }) => {
+      const { storageNodeId: id } = given(storageNode?.storageNode, 'storage_node');
+      await repository.execute({ kind: 'unregisterStorageNode', id });
+      return done();
+    }),
+    handle(service.RegisterTopic, async ({ topicId: id }) => {
+      await repository.execute({ kind: 'registerTopic', id, acknowledge: 'majority' });
+      return done();
+    }),
+    handle(service.UnregisterTopic, async ({ topicId: id }) => {
+      await repository.execute({ kind: 'unregisterTopic', id });
+      return done();
+    }),
+    handle(service.RegisterLogStream, async ({ logStream }) => {
+      const { logStreamId: id, topicId, replicas } = given(logStream, 'log_stream');
+      const nodes = replicas.map((it) => it.storageNodeId);
+      await repository.execute({ kind: 'registerLogStream', id, topicId, replicas: nodes });
+      return done();
+    }),
+    handle(service.UnregisterLogStream, async ({ logStream }) => {
+      const { logStreamId: id } = given(logStream, 'log_stream');
+      await repository.execute({ kind: 'unregisterLogStream', id });
+      return done();
+    }),
+    handle(service.UpdateLogStream, async ({ logStream }) => {
+      const { logStreamId: id, replicas } = given(logStream, 'log_stream');
+      const nodes = replicas.map((it) => it.storageNodeId);
+      await repository.execute({ kind: 'setReplicas', id, replicas: nodes });
+      return done();
+    }),
+    ...orderHandlers(repository),
+    ...managementHandlers(repository),
+  ];
+}
+
+/** What the published interface says of the order: metadata, seals, commits and reports. */
+function orderHandlers(repository: MetadataRepository): Handler[] {
+  const service = mrpb.MetadataRepositoryService;
+  return [
+    handle(service.GetMetadata, async () => {
+      const { applied } = repository.status;
+      const metadata = await repository.read((it) => describeMetadata(it, applied));
+      return mrpb.GetMetadataResponse.create({ metadata });
+    }),
+    handle(service.Seal, async ({ logStreamId }) =>
+      mrpb.SealResponse.create({
+        status: 2,
+        lastCommittedGlsn: await repository.seal(logStreamId, true),
+      }),
+    ),
+    handle(service.Unseal, async ({ logStreamId: id }) => {
+      await repository.execute({ kind: 'release', id });
+      return mrpb.UnsealResponse.create({ status: 4 });
+    }),
+    handle(service.GetCommitResult, ({ topicId, logStreamId }) =>
+      repository.read((metadata) => {
+        const commit = metadata.logStreams.get(logStreamId)?.history.at(-1);
+        const { highWatermark = 0 } = metadata.topics.get(topicId) ?? {};
+        if (commit === undefined) return mrpb.GetCommitResultResponse.create({});
+        return mrpb.GetCommitResultResponse.create({
+          commitResult: snpb.LogStreamCommitResult.create({
+            logStreamId,
+            topicId,
+            committedLlsnOffset: commit.llsn,
+            committedGlsnOffset: commit.glsn,
+            committedGlsnLength: commit.count,
+            version: commit.version,
+            highWatermark,
+          }),
+        });
+      }),
+    ),
+    handle(service.GetReports, async ({ logStreamId }) => reports(repository, logStreamId)),
+  ];
+}
+
+function reports(repository: MetadataRepository, logStreamId: number): mrpb.GetReportsResponse {
+  const planner = repository.leadership?.planner;
+  if (planner === undefined) throw notLeader(repository.status.leader?.address);
+  const logStream = repository.metadata.logStreams.get(logStreamId);
+  const replicas: Record<string, snpb.LogStreamUncommitReport> = {};
+  for (const node of logStream?.replicas ?? []) {
+    const report = planner.reportOf(logStreamId, node);
+    if (report === undefined) continue;
+    const committed = logStream!.end;
+    replicas[node] = snpb.LogStreamUncommitReport.create({
+      logStreamId,
+      uncommittedLlsnOffset: committed + 1,
+      uncommittedLlsnLength: Math.max(0, report.end - committed),
+      version: report.persistedVersion,
+    });
+  }
+  const status = logStream?.sealed === true ? 2 : 0;
+  return mrpb.GetReportsResponse.create({
+    reports: mrpb.LogStreamUncommitReports.create({ replicas, status }),
+  });
+}
+
+function managementHandlers(repository: MetadataRepository): Handler[] {
+  const fixed = async (): Promise<never> => {
+    throw new VarlogError('UNIMPLEMENTED', {
+      what: 'the members of the metadata repository are fixed by its configuration',
+      next: 'start the members with the wanted configuration',
+    });
+  };
+  return [
+    handle(mrpb.Management.GetClusterInfo, async () => {
+      const { clusterId, memberId, members, replicationFactor } = repository.options;
+      const { leader, applied } = repository.status;
+      return mrpb.GetClusterInfoResponse.create({
+        clusterInfo: mrpb.ClusterInfo.create({
+          clusterId,
+          nodeId: memberId,
+          leader: leader?.id ?? 0,
+          replicationFactor,
+          members: Object.fromEntries(
+            members.map(({ id, address }) => [
+              id,
+              mrpb.ClusterInfoMember.create({ peer: `http://${address}`, endpoint: address }),
+            ]),
+          ),
+          appliedIndex: applied,
+        }),
+      });
+    }),
+    handle(mrpb.Management.AddPeer, fixed),
+    handle(mrpb.Management.RemovePeer, fixed),
+  ];
+}
+
+function given<T>(value: T | null | undefined, field: string): T {
+  if (value !== null && value !== undefined) return value;
+  throw new VarlogError('INVALID_ARGUMENT', { what: `${field} is missing`, next: `set ${field}` });
+}

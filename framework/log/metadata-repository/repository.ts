@@ -1,0 +1,168 @@
+import type { Subscription } from 'rxjs';
+import {
+  type Handler,
+  type LogCallOptions,
+  type MemberId,
+  type Ports,
+  VarlogError,
+} from '../../base/index.ts';
+import { RaftGroup, type RaftStatus } from '../../raft/index.ts';
+import { type Replica, startReplica } from '../../smr/index.ts';
+import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
+import { Leadership, notLeader } from './leadership.ts';
+import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
+import { orderingHandlers } from './ordering-service.ts';
+import { publishedHandlers } from './published-service.ts';
+
+const SNAPSHOT_EVERY = 10_000;
+const CALL_TIMEOUT_MS = 10_000;
+
+export interface MetadataRepositoryOptions {
+  ports: Ports;
+  clusterId: number;
+  /** This member. */
+  memberId: MemberId;
+  /** All members, this one included; the address is that of the process, where its handlers are served. */
+  members: readonly { readonly id: MemberId; readonly address: string }[];
+  directory: string;
+  /** Told to clients that ask; new log streams get so many replicas. */
+  replicationFactor: number;
+}
+
+/**
+ * One member of the metadata repository: the cluster's metadata, replicated by Raft, and while this
+ * member leads, the ordering of all topics.
+ */
+export class MetadataRepository {
+  readonly options: MetadataRepositoryOptions;
+  readonly metadata: Metadata;
+  /** To be served at this member's address. */
+  readonly handlers: readonly Handler[];
+  private readonly group: RaftGroup;
+  private readonly replica: Replica<MetadataCommand, MetadataResult, Metadata>;
+  private readonly roles: Subscription;
+  private leading: { term: number; leadership: Leadership } | undefined;
+
+  private constructor(
+    options: MetadataRepositoryOptions,
+    metadata: Metadata,
+    group: RaftGroup,
+    replica: Replica<MetadataCommand, MetadataResult, Metadata>,
+  ) {
+    this.options = options;
+    this.metadata = metadata;
+    this.group = group;
+    this.replica = replica;
+    this.handlers = [...group.handlers, ...orderingHandlers(this), ...publishedHandlers(this)];
+    this.roles = group.status$.subscribe((status) => this.followRole(status));
+  }
+
+  static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
+    const { ports, clusterId, memberId, members, directory } = options;
+    const metadata = new Metadata();
+    const group = await RaftGroup.open({
+      ports,
+      groupId: `metadata-${clusterId}`,
+      memberId,
+      members,
+      directory: `${directory}/raft`,
+    });
+    let repository: MetadataRepository | undefined;
+    try {
+      const replica = await startReplica({
+        machine: metadata,
+        log: group,
+        codec: { command: commandCodec, result: resultCodec, snapshot: snapshotCodec },
+        snapshotEvery: SNAPSHOT_EVERY,
+        ports,
+        onApplied: () => repository?.passOnChanges(),
+      });
+      repository = new MetadataRepository(options, metadata, group, replica);
+      return repository;
+    } catch (error) {
+      await group.close();
+      throw error;
+    }
+  }
+
+  get status(): RaftStatus {
+    return this.group.status;
+  }
+
+  /** What this member does as the leader; `undefined` while it is none. */
+  get leadership(): Leadership | undefined {
+    return this.leading?.leadership;
+  }
+
+  /** What keeps this member from serving; empty when it is ready. */
+  notReady(): string[] {
+    return this.group.status.leader === undefined ? ['the metadata repository has no leader'] : [];
+  }
+
+  /** Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. */
+  async execute(command: MetadataCommand, options: LogCallOptions = {}): Promise<number> {
+    const result = await this.replica.execute(command, {
+      timeoutMs: CALL_TIMEOUT_MS,
+      ...options,
+    });
+    if (result.ok) return result.value;
+    throw new VarlogError(result.code, { what: result.what, next: result.next });
+  }
+
+  /** Reads the metadata as of now, wherever it was changed last (linearizable). */
+  read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
+    return this.replica.query(look, {
+      consistency: 'linearizable',
+      timeoutMs: CALL_TIMEOUT_MS,
+      ...options,
+    });
+  }
+
+  /** The leadership, once this member is known to have applied all that earlier leaders committed. */
+  async confirmedLeadership(): Promise<Leadership> {
+    await this.read(() => {});
+    if (this.leading !== undefined) return this.leading.leadership;
+    throw notLeader(this.group.status.leader?.address);
+  }
+
+  /**
+   * Freezes the end of a log stream, behind one last cut of what its replicas have reported.
+   * Resolves with the GLSN of its last record.
+   */
+  async seal(id: number, hold: boolean): Promise<number> {
+    const entries = this.leading?.leadership.planner.plan() ?? [];
+    if (entries.length > 0) await this.execute({ kind: 'cut', entries });
+    return this.execute({ kind: 'seal', id, hold });
+  }
+
+  async close(): Promise<void> {
+    this.roles.unsubscribe();
+    this.leading?.leadership.end();
+    this.leading = undefined;
+    await this.replica.close();
+    await this.group.close();
+  }
+
+  private followRole({ role, term }: RaftStatus): void {
+    if (role === 'leader' && this.leading?.term === term) return;
+    this.leading?.leadership.end();
+    this.leading = undefined;
+    if (role !== 'leader') return;
+    const leadership = new Leadership(this.metadata, this.options.ports, (entries) =>
+      this.execute({ kind: 'cut', entries }),
+    );
+    this.leading = { term, leadership };
+  }
+
+  private passOnChanges(): void {
+    const changes = this.metadata.takeChanges();
+    this.leading?.leadership.applied(changes);
+  }
+}
+
+/** Starts one member of the metadata repository. Serve its `handlers` at its address. */
+export function startMetadataRepository(
+  options: MetadataRepositoryOptions,
+): Promise<MetadataRepository> {
+  return MetadataRepository.start(options);
+}

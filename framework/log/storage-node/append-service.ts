@@ -1,0 +1,146 @@
+import {
+  BATCH_BYTES_MAX,
+  type Batch,
+  type Clock,
+  checkBatch,
+  type MessageStream,
+  RECORD_BYTES_MAX,
+  VarlogError,
+} from '../../base/index.ts';
+import {
+  type AppendBatch,
+  type AppendRequest,
+  AppendResponse,
+  AppendResult,
+  Failure,
+} from '../../wire/gen/log.ts';
+import type { AppendSink } from './pending-appends.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+/** Finds the replica that an append is for; throws when it is not here. */
+export type FindReplica = (topicId: number, logStreamId: number) => LogStreamReplica;
+
+/** Serves `LogStreams.Append`: batches in, results out, those of one turn in one message. */
+export async function serveAppends(
+  stream: MessageStream<AppendResponse, AppendRequest>,
+  find: FindReplica,
+  clock: Clock,
+): Promise<void> {
+  const results = new ResultWriter(stream, clock);
+  stream.receive((request) => {
+    for (const batch of request.batches) appendOne(batch, find, results);
+    return results.room();
+  });
+  await stream.closed;
+  await results.drained();
+}
+
+function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
+  sink.expect();
+  try {
+    const batch = { count: it.count, bytes: it.records };
+    checkAppend(batch);
+    find(it.topicId, it.logStreamId).append(batch, it.sequence, sink);
+  } catch (error) {
+    if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    sink.fail(it.sequence, error);
+  }
+}
+
+/** Refuses what a client must not send. Nothing is stored then. */
+export function checkAppend(batch: Batch): void {
+  const refuse = (code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE', what: string, next: string) =>
+    new VarlogError(code, { what, next, outcome: 'notAppended' });
+  if (batch.count === 0) {
+    throw refuse('EMPTY_BATCH', 'no payload: the batch is empty', 'append at least one record');
+  }
+  if (batch.bytes.length > BATCH_BYTES_MAX) {
+    throw refuse(
+      'ENTRY_TOO_LARGE',
+      `the batch has ${batch.bytes.length} bytes, more than ${BATCH_BYTES_MAX}`,
+      'append it in several batches',
+    );
+  }
+  let largest: number;
+  try {
+    largest = checkBatch(batch);
+  } catch (cause) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: cause instanceof Error ? cause.message : String(cause),
+      outcome: 'notAppended',
+      cause,
+    });
+  }
+  if (largest <= RECORD_BYTES_MAX) return;
+  throw refuse(
+    'ENTRY_TOO_LARGE',
+    `a record has ${largest} bytes, more than ${RECORD_BYTES_MAX}`,
+    'split it, or store it elsewhere and append a reference',
+  );
+}
+
+/** Gathers the results of one turn. A client that does not read them is not read from any more. */
+class ResultWriter implements AppendSink {
+  private readonly stream: MessageStream<AppendResponse, AppendRequest>;
+  private readonly clock: Clock;
+  private results: AppendResult[] = [];
+  private outstanding = 0;
+  private blocked: Promise<void> | undefined;
+  private whenDrained: (() => void) | undefined;
+
+  constructor(stream: MessageStream<AppendResponse, AppendRequest>, clock: Clock) {
+    this.stream = stream;
+    this.clock = clock;
+  }
+
+  expect(): void {
+    this.outstanding++;
+  }
+
+  acknowledge(sequence: number, glsn: number, llsn: number): void {
+    this.push(AppendResult.create({ sequence, glsn, llsn }));
+  }
+
+  fail(sequence: number, error: VarlogError): void {
+    const failure = Failure.create({
+      code: error.code,
+      message: error.message,
+      outcome: error.outcome ?? 'notAppended',
+      details: JSON.stringify(error.details),
+    });
+    this.push(AppendResult.create({ sequence, failure }));
+  }
+
+  /** Pending while the client is behind with reading. */
+  room(): Promise<void> | undefined {
+    return this.blocked;
+  }
+
+  /** Resolves when every append has its result. */
+  drained(): Promise<void> {
+    if (this.outstanding === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.whenDrained = resolve;
+    });
+  }
+
+  private push(result: AppendResult): void {
+    this.results.push(result);
+    if (this.results.length === 1) this.clock.defer(() => this.flush());
+  }
+
+  private flush(): void {
+    const { results } = this;
+    this.results = [];
+    this.outstanding -= results.length;
+    if (!this.stream.send(AppendResponse.create({ results }))) {
+      this.blocked ??= this.stream.writable().then(
+        () => {
+          this.blocked = undefined;
+        },
+        () => {},
+      );
+    }
+    if (this.outstanding === 0) this.whenDrained?.();
+  }
+}

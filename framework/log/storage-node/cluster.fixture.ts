@@ -1,0 +1,261 @@
+import {
+  type Channel,
+  encodeBatch,
+  handle,
+  type MessageStream,
+  type Ports,
+  type Server,
+  silent,
+  sleep,
+} from '../../base/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { SimulatedDisk } from '../../testing/simulator/disk.ts';
+import {
+  AppendBatch,
+  AppendRequest,
+  type AppendResult,
+  type Batch,
+  LogStreams,
+  Ordering,
+  ReadRequest,
+  type SessionRequest,
+  SessionResponse,
+} from '../../wire/gen/log.ts';
+import { type Commit, Metadata } from '../core/index.ts';
+import { Leadership } from '../metadata-repository/leadership.ts';
+import type { Session } from '../metadata-repository/session.ts';
+import type { LogStreamReplica } from './replica.ts';
+import { type StorageNode, startStorageNode } from './storage-node.ts';
+
+const clock = realClock();
+const network = new GrpcNetwork();
+const memory = (disk: SimulatedDisk): Ports => ({
+  clock,
+  random: realRandom,
+  disk,
+  network,
+  logger: silent,
+});
+
+/** Storage nodes on disks in memory, with a metadata repository that decides at once, alone. For tests. */
+export class TestCluster {
+  readonly metadata = new Metadata();
+  readonly disks = new Map<number, SimulatedDisk>();
+  readonly nodes = new Map<number, StorageNode>();
+  /** Commits that never arrive. */
+  loses: (commit: Commit, node: number) => boolean = () => false;
+  private readonly leadership: Leadership;
+  private readonly servers = new Map<number, Server>();
+  private readonly channels: Channel[] = [];
+  private readonly isolated = new Set<number>();
+  private readonly sessions = new Map<number, Session>();
+  private repository!: Server;
+
+  private constructor() {
+    const ports = memory(new SimulatedDisk({ random: realRandom }));
+    this.leadership = new Leadership(this.metadata, ports, async (entries) => {
+      this.apply({ kind: 'cut', entries });
+    });
+  }
+
+  static async start(nodes: readonly number[]): Promise<TestCluster> {
+    const cluster = new TestCluster();
+    const session = handle(Ordering.Session, (stream) => cluster.serveSession(stream));
+    cluster.repository = await network.serve('127.0.0.1:0', [session]);
+    for (const id of nodes) {
+      cluster.disks.set(id, new SimulatedDisk({ random: realRandom }));
+      const probe = await network.serve('127.0.0.1:0', []);
+      await probe.close();
+      cluster.apply({ kind: 'registerStorageNode', id, address: probe.address });
+      await cluster.startNode(id);
+    }
+    cluster.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
+    return cluster;
+  }
+
+  /** Applies a command, and tells the nodes. */
+  apply(command: Parameters<Metadata['apply']>[0]): void {
+    const result = this.metadata.apply(command);
+    if (!result.ok) throw new Error(result.what);
+    this.leadership.applied(this.metadata.takeChanges());
+  }
+
+  async startNode(id: number): Promise<StorageNode> {
+    const { address } = this.metadata.storageNodes.get(id)!;
+    const node = await startStorageNode({
+      ports: memory(this.disks.get(id)!),
+      clusterId: 1,
+      storageNodeId: id,
+      address,
+      directory: 'storage',
+      metadataRepository: [this.repository.address],
+    });
+    this.nodes.set(id, node);
+    this.servers.set(id, await network.serve(address, node.handlers));
+    return node;
+  }
+
+  /** Ends a node; with `powerLoss` what was not synced is gone. */
+  async stopNode(id: number, how?: 'powerLoss'): Promise<void> {
+    await this.servers.get(id)?.close();
+    if (how === 'powerLoss') this.disks.get(id)!.crash('powerLoss');
+    const closed = this.nodes.get(id)?.close();
+    // What a dead disk was asked never settles; but the link must end, or two processes share it.
+    if (how === 'powerLoss') closed?.catch(() => {});
+    else await closed;
+    this.nodes.delete(id);
+    this.servers.delete(id);
+  }
+
+  /** Cuts the link between a node and the repository. */
+  isolate(node: number): void {
+    this.isolated.add(node);
+    this.sessions.get(node)?.end();
+  }
+
+  rejoin(node: number): void {
+    this.isolated.delete(node);
+  }
+
+  replica(node: number, logStreamId = 1): LogStreamReplica {
+    return this.nodes.get(node)!.find(1, logStreamId);
+  }
+
+  state(node: number, logStreamId = 1): string {
+    return this.nodes.get(node)?.replicas.get(logStreamId)?.core.state ?? 'absent';
+  }
+
+  reported(node: number, logStreamId = 1): string | undefined {
+    return this.leadership.planner.reportOf(logStreamId, node)?.state;
+  }
+
+  /** Seals a log stream, waits until `members` have all of it, and opens it again with them. */
+  async reopen(logStreamId: number, members: number[]): Promise<void> {
+    this.apply({ kind: 'seal', id: logStreamId, hold: false });
+    await eventually(() => members.every((it) => this.reported(it, logStreamId) === 'sealed'));
+    const { epoch } = this.metadata.logStreams.get(logStreamId)!;
+    this.apply({ kind: 'unseal', id: logStreamId, epoch: epoch + 1, members });
+    await eventually(() => members.every((it) => this.state(it, logStreamId) === 'open'));
+  }
+
+  connect(node: number): Channel {
+    const channel = network.connect(this.metadata.storageNodes.get(node)!.address);
+    this.channels.push(channel);
+    return channel;
+  }
+
+  appender(node: number): Appender {
+    return new Appender(this.connect(node));
+  }
+
+  /** The records of a log stream on one node, as `glsn:text`. */
+  async read(node: number, from: number, to: number, logStreamId = 1): Promise<string[]> {
+    const request = { topicId: 1, logStreamId, fromGlsn: from, toGlsn: to };
+    const found: string[] = [];
+    const stream = this.connect(node).subscribe(LogStreams.Read, ReadRequest.create(request));
+    stream.receive(({ batches }) => {
+      for (const batch of batches) found.push(...textsOf(batch));
+    });
+    await stream.closed;
+    return found;
+  }
+
+  async close(): Promise<void> {
+    for (const it of this.channels) it.close();
+    for (const id of [...this.nodes.keys()]) await this.stopNode(id);
+    this.leadership.end();
+    await this.repository.close();
+  }
+
+  private async serveSession(
+    stream: MessageStream<SessionResponse, SessionRequest>,
+  ): Promise<void> {
+    let session: Session | undefined;
+    stream.receive((message) => {
+      if (session === undefined) {
+        const { storageNodeId: node, incarnation } = message.hello!;
+        if (this.isolated.has(node)) {
+          stream.cancel();
+          return;
+        }
+        session = this.leadership.open(node, incarnation, this.lossy(stream, node));
+        this.sessions.set(node, session);
+      }
+      this.leadership.hear(session, message);
+    });
+    try {
+      await stream.closed;
+    } finally {
+      if (session !== undefined) this.leadership.closed(session);
+    }
+  }
+
+  private lossy(
+    stream: MessageStream<SessionResponse, SessionRequest>,
+    node: number,
+  ): MessageStream<SessionResponse, SessionRequest> {
+    return {
+      send: (message) => {
+        const commits = message.commits.filter((it) => !this.loses(it, node));
+        return stream.send(SessionResponse.create({ ...message, commits }));
+      },
+      writable: () => stream.writable(),
+      receive: (handler) => stream.receive(handler),
+      end: () => stream.end(),
+      cancel: () => stream.cancel(),
+      closed: stream.closed,
+    };
+  }
+}
+
+/** A client's append stream. */
+export class Appender {
+  private readonly stream: MessageStream<AppendRequest, { results: AppendResult[] }>;
+  private readonly waiting = new Map<number, (result: AppendResult) => void>();
+  private next = 1;
+
+  constructor(channel: Channel) {
+    this.stream = channel.open(LogStreams.Append);
+    this.stream.receive(({ results }) => {
+      for (const it of results) this.waiting.get(it.sequence)?.(it);
+    });
+  }
+
+  append(...texts: string[]): Promise<AppendResult> {
+    return this.send({ ...batchOf(texts) });
+  }
+
+  send(fields: Partial<AppendBatch>): Promise<AppendResult> {
+    const sequence = this.next++;
+    const batch = AppendBatch.create({ topicId: 1, logStreamId: 1, ...fields, sequence });
+    return new Promise((resolve) => {
+      this.waiting.set(sequence, resolve);
+      this.stream.send(AppendRequest.create({ batches: [batch] }));
+    });
+  }
+}
+
+export function batchOf(texts: readonly string[]): { count: number; records: Uint8Array } {
+  const { count, bytes } = encodeBatch(texts.map((it) => new TextEncoder().encode(it)));
+  return { count, records: bytes };
+}
+
+function textsOf({ glsn, count, records }: Batch): string[] {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const texts: string[] = [];
+  for (let i = 0, at = 0; i < count; i++) {
+    const end = at + 4 + view.getUint32(at, true);
+    texts.push(`${glsn + i}:${new TextDecoder().decode(records.subarray(at + 4, end))}`);
+    at = end;
+  }
+  return texts;
+}
+
+/** Resolves once `holds` does. */
+export async function eventually(holds: () => boolean): Promise<void> {
+  const until = clock.now() + 3_000;
+  while (!holds()) {
+    if (clock.now() > until) throw new Error(`never came true: ${holds}`);
+    await sleep(clock, 2);
+  }
+}

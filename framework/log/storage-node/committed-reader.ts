@@ -1,0 +1,94 @@
+import { SUBSCRIPTION_MESSAGE_BYTES, VarlogError } from '../../base/index.ts';
+import { type Frame, frameEnd } from '../../store/index.ts';
+import type { Commit } from '../core/index.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+/** A stored batch with the GLSN of its first record. */
+export interface CommittedBatch {
+  readonly frame: Frame;
+  readonly glsn: number;
+}
+
+/** Reads the committed batches of one replica in order, and remembers how far it has come. */
+export class CommittedReader {
+  private readonly replica: LogStreamReplica;
+  private nextLlsn: number;
+  private commit: Commit | undefined;
+
+  private constructor(replica: LogStreamReplica, nextLlsn: number) {
+    this.replica = replica;
+    this.nextLlsn = nextLlsn;
+  }
+
+  /** Begins at the first record at or above GLSN `glsn`. Throws `TRIMMED` when that may be gone. */
+  static async atGlsn(replica: LogStreamReplica, glsn: number): Promise<CommittedReader> {
+    checkTrimmed(replica, glsn);
+    const commit = await replica.storage.commits.findByGlsn(glsn);
+    if (commit === undefined) return new CommittedReader(replica, replica.core.committedEnd + 1);
+    return new CommittedReader(replica, commit.llsn + Math.max(0, glsn - commit.glsn));
+  }
+
+  /** Begins at record `llsn`. Throws `TRIMMED` when it is gone. */
+  static atLlsn(replica: LogStreamReplica, llsn: number): CommittedReader {
+    const { first } = replica.storage.records;
+    if (llsn < first) throw trimmed(replica, `LLSN ${llsn}`, first);
+    return new CommittedReader(replica, llsn);
+  }
+
+  /** The next batches, about as much as one message carries; empty when there are none yet. */
+  async next(): Promise<CommittedBatch[]> {
+    const { records } = this.replica.storage;
+    const { committedEnd } = this.replica.core;
+    if (this.nextLlsn > committedEnd) return [];
+    if (this.nextLlsn < records.first) {
+      throw trimmed(this.replica, `LLSN ${this.nextLlsn}`, records.first);
+    }
+    const read = records.read(this.nextLlsn, SUBSCRIPTION_MESSAGE_BYTES);
+    const frames = Array.isArray(read) ? read : await read;
+    const batches: CommittedBatch[] = [];
+    for (const frame of frames) {
+      if (frameEnd(frame) > committedEnd) break;
+      const commit = this.sameCommit(frame.position) ?? (await this.commitOf(frame.position));
+      batches.push({ frame, glsn: commit.glsn + (frame.position - commit.llsn) });
+      this.nextLlsn = frameEnd(frame) + 1;
+    }
+    return batches;
+  }
+
+  private sameCommit(llsn: number): Commit | undefined {
+    const { commit } = this;
+    const holds = commit !== undefined && commit.llsn <= llsn && llsn < commit.llsn + commit.count;
+    return holds ? commit : undefined;
+  }
+
+  private async commitOf(llsn: number): Promise<Commit> {
+    const { commits } = this.replica.storage;
+    let commit = this.commit;
+    if (commit === undefined || commit.llsn > llsn) commit = await commits.findByLlsn(llsn);
+    while (commit !== undefined && commit.llsn + commit.count <= llsn) {
+      const version: number = commit.version + 1;
+      commit = commits.recentAt(version) ?? (await commits.at(version));
+    }
+    if (commit === undefined) throw trimmed(this.replica, `LLSN ${llsn}`, llsn);
+    this.commit = commit;
+    return commit;
+  }
+}
+
+export function checkTrimmed(replica: LogStreamReplica, glsn: number): void {
+  const { trimmedGlsn } = replica;
+  if (glsn > trimmedGlsn) return;
+  throw new VarlogError('TRIMMED', {
+    what: `log stream: logstream: trimmed: record ${glsn} of topic ${replica.topicId} was removed; the first one left is ${trimmedGlsn + 1}`,
+    next: 'begin there, or from a snapshot',
+    details: { requested: glsn, firstAvailable: trimmedGlsn + 1 },
+  });
+}
+
+function trimmed(replica: LogStreamReplica, wanted: string, first: number): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `log stream: logstream: trimmed: ${wanted} of log stream ${replica.logStreamId} was removed; the first one left is LLSN ${first}`,
+    next: 'begin there, or from a snapshot',
+    details: { firstLlsn: first, firstAvailable: replica.trimmedGlsn + 1 },
+  });
+}

@@ -1,0 +1,166 @@
+import { type CallContext, type MessageStream, VarlogError } from '../../base/index.ts';
+import { type Frame, frameEnd } from '../../store/index.ts';
+import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+const RESPONSE_BYTES = 256 * 1024;
+const COMMITS_MAX = 4_096;
+
+/** Serves `Replication.Fetch`: what another replica of the log stream lacks. */
+export async function serveFetch(
+  replica: LogStreamReplica,
+  request: FetchRequest,
+  stream: MessageStream<FetchResponse, never>,
+  { signal }: CallContext,
+): Promise<void> {
+  if (request.uncommitted) return followPrimary(replica, request, stream, signal);
+  return sendCommitted(replica, request, stream, signal);
+}
+
+/** A backup follows everything that the primary appends, as it is appended. */
+async function followPrimary(
+  replica: LogStreamReplica,
+  { epoch, fromLlsn, fromVersion }: FetchRequest,
+  stream: MessageStream<FetchResponse, never>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { core } = replica;
+  // A backup has nothing that its primary does not have.
+  if (!core.serves(epoch) || fromLlsn > core.end + 1) throw fenced(replica, epoch);
+  let next = fromLlsn;
+  let nextVersion = fromVersion;
+  const head = await trimmedHead(replica, fromLlsn, fromVersion);
+  if (head !== undefined) {
+    next = Math.max(next, head.firstLlsn);
+    nextVersion = (head.commits[0]?.version ?? 0) + 1;
+    await send(stream, head);
+  }
+  // Later ones come from the metadata repository, which may have forgotten these.
+  const { version } = core;
+  while (!signal.aborted) {
+    if (!core.serves(epoch)) throw fenced(replica, epoch);
+    const commits = await commitsUpTo(replica, nextVersion, version, next - 1);
+    if (commits.length > 0) {
+      nextVersion += commits.length;
+      await send(stream, FetchResponse.create({ commits }));
+      continue;
+    }
+    if (next > core.end) {
+      await replica.appended.wait(signal);
+      continue;
+    }
+    const read = readFrom(replica, next);
+    const frames = Array.isArray(read) ? read : await read;
+    const last = frames.at(-1);
+    if (last === undefined) continue;
+    if (frames[0]!.position > next) throw trimmedMeanwhile(replica);
+    next = frameEnd(last) + 1;
+    await send(stream, FetchResponse.create({ batches: frames.map(toBatch) }));
+  }
+}
+
+/** A replica that is no backup gets what is committed, with its commits; that is the same in every epoch. */
+async function sendCommitted(
+  replica: LogStreamReplica,
+  { fromLlsn, fromVersion }: FetchRequest,
+  stream: MessageStream<FetchResponse, never>,
+  signal: AbortSignal,
+): Promise<void> {
+  let nextLlsn = fromLlsn;
+  let nextVersion = fromVersion;
+  const head = await trimmedHead(replica, fromLlsn, fromVersion);
+  if (head !== undefined) {
+    nextLlsn = Math.max(nextLlsn, head.firstLlsn);
+    nextVersion = (head.commits[0]?.version ?? 0) + 1;
+    await send(stream, head);
+  }
+  while (!signal.aborted) {
+    const { version, committedEnd, state } = replica.core;
+    if (replica.isClosed) return;
+    if (nextVersion > version) {
+      if (state !== 'open') return;
+      await replica.committed.wait(signal);
+      continue;
+    }
+    const frames = nextLlsn > committedEnd ? [] : await readFrom(replica, nextLlsn);
+    if (frames.length > 0 && frames[0]!.position > nextLlsn) throw trimmedMeanwhile(replica);
+    const batches = frames.filter((it) => frameEnd(it) <= committedEnd);
+    const last = batches.at(-1);
+    if (last !== undefined) nextLlsn = frameEnd(last) + 1;
+    const ready = await commitsUpTo(replica, nextVersion, version, nextLlsn - 1);
+    nextVersion += ready.length;
+    if (last === undefined && ready.length === 0) throw trimmedMeanwhile(replica);
+    await send(stream, FetchResponse.create({ batches: batches.map(toBatch), commits: ready }));
+  }
+}
+
+/** Where the asker must begin when what it lacks first was trimmed here. */
+async function trimmedHead(
+  replica: LogStreamReplica,
+  fromLlsn: number,
+  fromVersion: number,
+): Promise<FetchResponse | undefined> {
+  const { records, commits } = replica.storage;
+  const commitsGone = fromVersion < commits.firstVersion && commits.last !== undefined;
+  if (fromLlsn >= records.first && !commitsGone) return undefined;
+  // Whoever lacks commits that are gone here has nothing that was not trimmed either.
+  const { first } = records;
+  const [frame] = first > records.end ? [] : await records.read(first, 1);
+  // Batches are sent whole, also the one of which the beginning was trimmed.
+  const firstLlsn = frame?.position ?? first;
+  const commit = (await commits.findByLlsn(firstLlsn)) ?? commits.last;
+  return FetchResponse.create({
+    firstLlsn,
+    firstVersion: commit?.version ?? 0,
+    firstGlsn: replica.trimmedGlsn + 1,
+    commits: commit === undefined ? [] : [Commit.create(commit)],
+  });
+}
+
+/** Commits from `from` to version `through` of records up to `end`, about as many as one message carries. */
+async function commitsUpTo(
+  replica: LogStreamReplica,
+  from: number,
+  through: number,
+  end: number,
+): Promise<Commit[]> {
+  const { commits } = replica.storage;
+  const found: Commit[] = [];
+  for (let version = from; version <= through && found.length < COMMITS_MAX; version++) {
+    if (version < commits.firstVersion) throw trimmedMeanwhile(replica);
+    const commit = commits.recentAt(version) ?? (await commits.at(version));
+    if (commit.llsn + commit.count - 1 > end) break;
+    found.push(Commit.create(commit));
+  }
+  return found;
+}
+
+/** Whole batches from LLSN `from` on, also the one of which the beginning was trimmed. */
+function readFrom({ storage }: LogStreamReplica, from: number): Frame[] | Promise<Frame[]> {
+  return storage.records.read(Math.max(from, storage.records.first), RESPONSE_BYTES);
+}
+
+async function send(
+  stream: MessageStream<FetchResponse, never>,
+  response: FetchResponse,
+): Promise<void> {
+  if (!stream.send(response)) await stream.writable();
+}
+
+function toBatch({ position, count, payload }: Frame): Batch {
+  return Batch.create({ llsn: position, count, records: payload });
+}
+
+function trimmedMeanwhile(replica: LogStreamReplica): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `log stream ${replica.logStreamId} was trimmed while it was sent`,
+    next: 'ask again',
+  });
+}
+
+function fenced(replica: LogStreamReplica, epoch: number): VarlogError {
+  return new VarlogError('SEALED', {
+    what: `storage node does not lead log stream ${replica.logStreamId} in epoch ${epoch}`,
+    details: { epoch: replica.core.epoch, state: replica.core.state },
+  });
+}

@@ -1,0 +1,110 @@
+import { type Channel, sleep, VarlogError } from '../../base/index.ts';
+import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
+import type { LogStreamReplica, ReplicaHost } from './replica.ts';
+
+const RETRY_MS_MIN = 20;
+const RETRY_MS_MAX = 500;
+/** Records that were fetched but are not on disk yet; the source waits beyond that. */
+const UNWRITTEN_BYTES_MAX = 32 * 1024 * 1024;
+
+/**
+ * Pulls what a replica lacks from other replicas, for as long as it is wanted: the next source, or
+ * the same again, whenever one ends or fails.
+ */
+export class Fetcher {
+  /** What it fetches and from where: a replica that wants the same keeps it. */
+  readonly purpose: string;
+  private readonly replica: LogStreamReplica;
+  private readonly host: ReplicaHost;
+  private readonly uncommitted: boolean;
+  private readonly stopped = new AbortController();
+
+  constructor(
+    replica: LogStreamReplica,
+    host: ReplicaHost,
+    options: { purpose: string; sources: readonly string[]; uncommitted: boolean },
+  ) {
+    this.replica = replica;
+    this.host = host;
+    this.purpose = options.purpose;
+    this.uncommitted = options.uncommitted;
+    this.run(options.sources).catch((error: unknown) => {
+      if (!this.stopped.signal.aborted) replica.fail(error);
+    });
+  }
+
+  stop(): void {
+    this.stopped.abort();
+  }
+
+  private async run(sources: readonly string[]): Promise<void> {
+    const { signal } = this.stopped;
+    const { clock, random, network } = this.host.ports;
+    let wait = RETRY_MS_MIN;
+    for (let turn = 0; sources.length > 0 && !signal.aborted; turn++) {
+      const channel = network.connect(sources[turn % sources.length]!);
+      const before = this.replica.core.end;
+      try {
+        await this.fetchFrom(channel);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!VarlogError.is(error)) throw error;
+      } finally {
+        channel.close();
+      }
+      wait = this.replica.core.end > before ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
+      await sleep(clock, wait * (0.5 + random.fraction()), signal).catch(() => {});
+    }
+  }
+
+  private fetchFrom(channel: Channel): Promise<void> {
+    const { core, topicId, logStreamId, assignment } = this.replica;
+    const stream = channel.subscribe(
+      Replication.Fetch,
+      FetchRequest.create({
+        clusterId: this.host.clusterId,
+        storageNodeId: this.host.storageNodeId,
+        topicId,
+        logStreamId,
+        epoch: assignment?.epoch ?? 0,
+        fromLlsn: core.end + 1,
+        fromVersion: core.version + 1,
+        uncommitted: this.uncommitted,
+      }),
+      { signal: this.stopped.signal },
+    );
+    stream.receive((response) => this.take(response));
+    return stream.closed;
+  }
+
+  private take(response: FetchResponse): void | Promise<void> {
+    if (this.stopped.signal.aborted) return undefined;
+    if (response.firstLlsn !== 0) return this.startBehindTrim(response);
+    return this.store(response);
+  }
+
+  private async startBehindTrim(response: FetchResponse): Promise<void> {
+    const { firstLlsn, firstGlsn, commits } = response;
+    const { signal } = this.stopped;
+    await this.replica.restartAt(firstLlsn, commits[0], firstGlsn, signal);
+    if (!signal.aborted) await this.store(response);
+  }
+
+  private store(response: FetchResponse): void | Promise<void> {
+    const { replica } = this;
+    for (const { llsn, count, records } of response.batches) {
+      if (replica.receive(llsn, replica.core.epoch, { count, bytes: records })) continue;
+      throw new VarlogError('UNAVAILABLE', {
+        what: `records ${llsn}… do not continue log stream ${replica.logStreamId}`,
+      });
+    }
+    if (response.commits.length > 0) replica.commitAll(response.commits);
+    replica.retryCommits();
+    const { records } = replica.storage;
+    if (!this.uncommitted) {
+      // Whether a sealed replica is whole now is seen once its records are on disk.
+      return records.flushed(records.end).then(() => replica.advance());
+    }
+    return records.pendingBytes > UNWRITTEN_BYTES_MAX ? records.flushed(records.end) : undefined;
+  }
+}

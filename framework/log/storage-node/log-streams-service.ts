@@ -1,0 +1,29 @@
+import { type Handler, handle, VarlogError } from '../../base/index.ts';
+import { LogStreams, Replication } from '../../wire/gen/log.ts';
+import { serveAppends } from './append-service.ts';
+import { serveFetch } from './fetch-service.ts';
+import { serveRead } from './read-service.ts';
+import type { StorageNode } from './storage-node.ts';
+
+/** The services `varlog.log.LogStreams` and `varlog.log.Replication`. */
+export function logStreamHandlers(node: StorageNode): Handler[] {
+  return [
+    handle(LogStreams.Append, (stream) =>
+      serveAppends(stream, (topic, logStream) => node.find(topic, logStream), node.ports.clock),
+    ),
+    handle(LogStreams.Read, async (request, stream, context) => {
+      const replica = node.find(request.topicId, request.logStreamId);
+      await serveRead(replica, request, stream, context);
+    }),
+    handle(Replication.Fetch, async (request, stream, context) => {
+      if (request.clusterId !== node.clusterId) {
+        throw new VarlogError('CLUSTER_MISMATCH', {
+          what: `storage node ${node.storageNodeId} belongs to cluster ${node.clusterId}`,
+          next: 'check clusterId in the configuration',
+        });
+      }
+      const replica = node.find(request.topicId, request.logStreamId);
+      await serveFetch(replica, request, stream, context);
+    }),
+  ];
+}

@@ -1,0 +1,63 @@
+import type { VarlogError } from '../../base/index.ts';
+
+/** Where the outcome of an append goes. */
+export interface AppendSink {
+  acknowledge(sequence: number, glsn: number, llsn: number, count: number): void;
+  fail(sequence: number, error: VarlogError): void;
+}
+
+interface Pending {
+  readonly llsn: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly sequence: number;
+  readonly sink: AppendSink;
+}
+
+/** What one append occupies beside its payload. */
+const APPEND_BYTES = 128;
+
+/** The appends of a primary that wait to be ordered, in the order of their LLSNs. */
+export class PendingAppends {
+  private queue: Pending[] = [];
+  private head = 0;
+  /** Memory that is held by what waits. */
+  bytes = 0;
+
+  add(pending: Pending): void {
+    this.queue.push(pending);
+    this.bytes += pending.bytes + APPEND_BYTES;
+  }
+
+  /** Records `llsn`… up to `end` have the GLSNs `glsn`…. A batch is ordered as a whole. */
+  committed(llsn: number, glsn: number, end: number): void {
+    for (; this.head < this.queue.length; this.head++) {
+      const it = this.queue[this.head]!;
+      if (it.llsn > end) break;
+      this.bytes -= it.bytes + APPEND_BYTES;
+      it.sink.acknowledge(it.sequence, glsn + (it.llsn - llsn), it.llsn, it.count);
+    }
+    if (this.head === this.queue.length) {
+      this.queue = [];
+      this.head = 0;
+    } else if (this.head > 1024 && this.head * 2 > this.queue.length) {
+      this.queue = this.queue.slice(this.head);
+      this.head = 0;
+    }
+  }
+
+  /** Fails those behind LLSN `end`. */
+  failBehind(end: number, error: VarlogError): void {
+    const kept: Pending[] = [];
+    for (const it of this.queue.slice(this.head)) {
+      if (it.llsn <= end) {
+        kept.push(it);
+        continue;
+      }
+      this.bytes -= it.bytes + APPEND_BYTES;
+      it.sink.fail(it.sequence, error);
+    }
+    this.queue = kept;
+    this.head = 0;
+  }
+}

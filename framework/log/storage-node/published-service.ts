@@ -1,0 +1,259 @@
+import {
+  type CallContext,
+  decodeBatch,
+  encodeBatch,
+  type Handler,
+  handle,
+  type MessageStream,
+  VarlogError,
+} from '../../base/index.ts';
+import { Empty } from '../../wire/gen/protobuf.ts';
+import * as snpb from '../../wire/gen/snpb.ts';
+import {
+  LogEntry,
+  LogEntryMeta,
+  LogSequenceNumber,
+  TopicLogStream,
+  LogStreamReplica as WireReplica,
+  StorageNode as WireStorageNode,
+} from '../../wire/gen/varlogpb.ts';
+import { checkAppend } from './append-service.ts';
+import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
+import type { LogStreamReplica } from './replica.ts';
+import type { StorageNode } from './storage-node.ts';
+
+/** Requests of one stream that are under way at once; more are read once one is answered. */
+const PIPELINE_MAX = 8;
+/** The published way to say "no end": 2^64 - 1, which a number cannot hold exactly. */
+const NO_END = 2 ** 63;
+
+/** The services that Varlog publishes for its storage nodes (`varlog.snpb`). */
+export function publishedHandlers(node: StorageNode): Handler[] {
+  return [
+    handle(snpb.LogIO.Append, (stream) => serveAppend(node, stream)),
+    handle(snpb.LogIO.Subscribe, async (request, stream, context) => {
+      const { topicId, logStreamId, glsnBegin, glsnEnd } = request;
+      checkRange(glsnBegin, glsnEnd);
+      const replica = node.find(topicId, logStreamId);
+      const reader = await CommittedReader.atGlsn(replica, glsnBegin);
+      await sendRecords(replica, reader, stream, context, (it) => {
+        if (it.glsn >= glsnEnd) return undefined;
+        const { glsn, llsn, payload } = it;
+        return it.glsn < glsnBegin ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+      });
+    }),
+    handle(snpb.LogIO.SubscribeTo, async (request, stream, context) => {
+      const { topicId, logStreamId, llsnBegin, llsnEnd } = request;
+      checkRange(llsnBegin, llsnEnd);
+      const replica = node.find(topicId, logStreamId);
+      const reader = CommittedReader.atLlsn(replica, llsnBegin);
+      await sendRecords(replica, reader, stream, context, (it) => {
+        if (it.llsn >= llsnEnd) return undefined;
+        if (it.llsn < llsnBegin) return null;
+        const { glsn, llsn, payload } = it;
+        const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
+        return snpb.SubscribeToResponse.create({
+          logEntry: LogEntry.create({ meta, data: payload }),
+        });
+      });
+    }),
+    handle(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
+      await trimAll(node, topicId, glsn);
+      return Empty.create({});
+    }),
+    handle(snpb.LogIO.LogStreamReplicaMetadata, async ({ topicId, logStreamId }) => {
+      const replica = node.find(topicId, logStreamId);
+      return snpb.LogStreamReplicaMetadataResponse.create({
+        logStreamReplica: await describeReplica(node, replica),
+      });
+    }),
+    ...managementHandlers(node),
+  ];
+}
+
+function managementHandlers(node: StorageNode): Handler[] {
+  const elsewhere = async (): Promise<never> => {
+    throw new VarlogError('UNIMPLEMENTED', {
+      what: 'storage nodes take this from the metadata repository only',
+      next: 'ask the cluster manager (varlog.admpb.ClusterManager)',
+    });
+  };
+  const service = snpb.Management;
+  return [
+    handle(service.GetMetadata, async () => {
+      const replicas = [...node.replicas.values()].map((it) => describeReplica(node, it));
+      return snpb.GetMetadataResponse.create({
+        storageNodeMetadata: snpb.StorageNodeMetadataDescriptor.create({
+          clusterId: node.clusterId,
+          storageNode: self(node),
+          logStreamReplicas: await Promise.all(replicas),
+        }),
+      });
+    }),
+    handle(service.Trim, async ({ topicId, lastGlsn }) => {
+      await trimAll(node, topicId, lastGlsn);
+      return snpb.TrimResponse.create({});
+    }),
+    handle(service.AddLogStreamReplica, elsewhere),
+    handle(service.RemoveLogStream, elsewhere),
+    handle(service.Seal, elsewhere),
+    handle(service.Unseal, elsewhere),
+    handle(service.Sync, elsewhere),
+  ];
+}
+
+/** One stream appends to one log stream; answers come in the order of the requests. */
+async function serveAppend(
+  node: StorageNode,
+  stream: MessageStream<snpb.AppendResponse, snpb.AppendRequest>,
+): Promise<void> {
+  let pinned: { topicId: number; logStreamId: number } | undefined;
+  let underWay = 0;
+  let answered: Promise<void> = Promise.resolve();
+  let refuse: (error: unknown) => void = () => {};
+  const refused = new Promise<never>((_, reject) => {
+    refuse = reject;
+  });
+  stream.receive((request) => {
+    pinned ??= { topicId: request.topicId, logStreamId: request.logStreamId };
+    const outcome = appendOnce(node, request, pinned);
+    outcome.catch(() => {});
+    underWay++;
+    answered = answered
+      .then(() => outcome)
+      .then((response) => {
+        underWay--;
+        if (!stream.send(response)) return stream.writable();
+        return undefined;
+      });
+    answered.catch(refuse);
+    return underWay < PIPELINE_MAX ? undefined : outcome.then(() => {});
+  });
+  await Promise.race([stream.closed, refused]);
+  await answered;
+}
+
+async function appendOnce(
+  node: StorageNode,
+  { topicId, logStreamId, payload }: snpb.AppendRequest,
+  pinned: { topicId: number; logStreamId: number },
+): Promise<snpb.AppendResponse> {
+  if (topicId !== pinned.topicId || logStreamId !== pinned.logStreamId) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'unmatched topic or logstream: one stream appends to one log stream',
+      next: 'open another stream',
+      outcome: 'notAppended',
+    });
+  }
+  const batch = encodeBatch(payload);
+  checkAppend(batch);
+  const replica = node.find(topicId, logStreamId);
+  const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
+    replica.append(batch, 0, {
+      acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
+      fail: (_, error) => reject(error),
+    });
+  });
+  return snpb.AppendResponse.create({
+    results: payload.map((_, i) =>
+      snpb.AppendResult.create({
+        meta: LogEntryMeta.create({ topicId, logStreamId, glsn: glsn + i, llsn: llsn + i }),
+      }),
+    ),
+  });
+}
+
+interface Record {
+  glsn: number;
+  llsn: number;
+  payload: Uint8Array;
+}
+
+/** Sends one record a message, as the published calls do. `shape`: null skips, undefined ends. */
+async function sendRecords<Message>(
+  replica: LogStreamReplica,
+  reader: CommittedReader,
+  stream: MessageStream<Message, never>,
+  { signal }: CallContext,
+  shape: (record: Record) => Message | null | undefined,
+): Promise<void> {
+  while (!signal.aborted && !replica.isClosed) {
+    const { version } = replica.core;
+    const batches = await reader.next();
+    for (const { frame, glsn } of batches) {
+      for (const record of recordsOf({ frame, glsn })) {
+        const message = shape(record);
+        if (message === undefined) return;
+        if (message !== null && !stream.send(message)) await stream.writable();
+      }
+    }
+    if (batches.length === 0 && replica.core.version === version) {
+      await replica.committed.wait(signal);
+    }
+  }
+}
+
+function* recordsOf({ frame, glsn }: CommittedBatch): Generator<Record> {
+  const payloads = decodeBatch({ count: frame.count, bytes: frame.payload });
+  for (const [i, payload] of payloads.entries()) {
+    yield { glsn: glsn + i, llsn: frame.position + i, payload };
+  }
+}
+
+function checkRange(begin: number, end: number): void {
+  if (begin < end && (end >= NO_END || Number.isSafeInteger(end))) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the range from ${begin} to before ${end} is empty`,
+    next: 'the end must be above the beginning',
+  });
+}
+
+async function trimAll(node: StorageNode, topicId: number, glsn: number): Promise<void> {
+  for (const replica of node.replicas.values()) {
+    if (replica.topicId !== topicId) continue;
+    if (glsn > replica.watermark) {
+      throw new VarlogError('BEYOND_TAIL', {
+        what: `topic ${topicId} ends at ${replica.watermark} here, before ${glsn}`,
+        next: 'trim at most up to its tail',
+      });
+    }
+    await replica.trim(glsn);
+  }
+}
+
+async function describeReplica(
+  node: StorageNode,
+  replica: LogStreamReplica,
+): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
+  const { core, topicId, logStreamId, storage, trimmedGlsn } = replica;
+  const last = storage.commits.last;
+  const first = await storage.commits.findByLlsn(storage.records.first);
+  const empty = core.committedEnd < storage.records.first;
+  const sequence = (llsn: number, glsn: number): LogSequenceNumber =>
+    LogSequenceNumber.create({ llsn, glsn });
+  return snpb.LogStreamReplicaMetadataDescriptor.create({
+    logStreamReplica: WireReplica.create({
+      storageNode: self(node),
+      topicLogStream: TopicLogStream.create({ topicId, logStreamId }),
+    }),
+    status: core.state === 'open' ? 0 : core.state === 'sealed' ? 2 : 1,
+    version: core.version,
+    globalHighWatermark: replica.watermark,
+    localLowWatermark:
+      empty || first === undefined
+        ? sequence(0, 0)
+        : sequence(
+            storage.records.first,
+            Math.max(trimmedGlsn + 1, first.glsn + (storage.records.first - first.llsn)),
+          ),
+    localHighWatermark:
+      empty || last === undefined
+        ? sequence(0, 0)
+        : sequence(core.committedEnd, last.glsn + last.count - 1),
+  });
+}
+
+function self(node: StorageNode): WireStorageNode {
+  const { storageNodeId, address } = node.options;
+  return WireStorageNode.create({ storageNodeId, address });
+}

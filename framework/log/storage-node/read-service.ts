@@ -1,0 +1,57 @@
+import { type CallContext, type MessageStream, VarlogError } from '../../base/index.ts';
+import { Batch, type ReadRequest, ReadResponse } from '../../wire/gen/log.ts';
+import { type CommittedBatch, CommittedReader, checkTrimmed } from './committed-reader.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+/** Serves `LogStreams.Read`: committed batches as they are stored, then those that come. */
+export async function serveRead(
+  replica: LogStreamReplica,
+  { fromGlsn, toGlsn }: ReadRequest,
+  stream: MessageStream<ReadResponse, never>,
+  { signal }: CallContext,
+): Promise<void> {
+  const reader = await CommittedReader.atGlsn(replica, fromGlsn);
+  const end = toGlsn === 0 ? Number.POSITIVE_INFINITY : toGlsn;
+  let told = -1;
+  let sent = 0;
+  while (!signal.aborted) {
+    if (replica.isClosed) throw closed(replica);
+    const { version } = replica.core;
+    // Read before the batches: what is committed while they are read is not covered by it.
+    const { watermark } = replica;
+    if (sent === 0) checkTrimmed(replica, fromGlsn);
+    const batches = await reader.next();
+    const wanted = batches.filter((it) => it.glsn <= end);
+    if (wanted.length > 0 || watermark > told) {
+      const highWatermark = batches.length > 0 ? 0 : watermark;
+      const room = stream.send(
+        ReadResponse.create({ batches: wanted.map(toBatch), highWatermark }),
+      );
+      if (batches.length === 0) told = watermark;
+      sent += wanted.length;
+      if (!room) await stream.writable();
+    }
+    if (wanted.length < batches.length) return;
+    if (batches.length > 0) continue;
+    if (watermark >= end) return;
+    const moved = replica.watermark !== watermark || replica.core.version !== version;
+    if (!moved) await replica.committed.wait(signal);
+  }
+}
+
+function closed({ logStreamId }: LogStreamReplica): VarlogError {
+  return new VarlogError('LOG_STREAM_NOT_FOUND', {
+    what: `the replica of log stream ${logStreamId} was taken away from this node`,
+    next: 'ask the metadata repository where the others are',
+    details: { logStreamId },
+  });
+}
+
+function toBatch({ frame, glsn }: CommittedBatch): Batch {
+  return Batch.create({
+    llsn: frame.position,
+    glsn,
+    count: frame.count,
+    records: frame.payload,
+  });
+}

@@ -1,0 +1,103 @@
+import type { Disk, VarlogError } from '../../base/index.ts';
+import { SegmentedLog, StateFile } from '../../store/index.ts';
+import { CommitTable } from './commit-table.ts';
+
+/** Records kept in memory for readers and backups at the tail. */
+const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
+
+/** What a replica must know before it reads its logs. */
+export interface ReplicaState {
+  topicId: number;
+  /** The configuration that it has taken over; 0: none. */
+  epoch: number;
+  sealed: boolean;
+  /** Records up to this GLSN are removed. */
+  trimmedGlsn: number;
+}
+
+/** The files of one replica: its records, its commits and its state. */
+export interface ReplicaStorage {
+  readonly records: SegmentedLog;
+  readonly commits: CommitTable;
+  readonly state: ReplicaState;
+  /** Changes part of the state, durably; changes happen one after the other. */
+  save(change: Partial<ReplicaState>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens what is there, or makes it. `onFailure` hears when the disk has failed for good. */
+export async function openReplicaStorage(options: {
+  disk: Disk;
+  directory: string;
+  clusterId: number;
+  topicId: number;
+  logStreamId: number;
+  onFailure: (error: VarlogError) => void;
+}): Promise<ReplicaStorage> {
+  const { disk, directory, clusterId, logStreamId, onFailure } = options;
+  const identity = (part: string): string =>
+    `cluster ${clusterId} log stream ${logStreamId} ${part}`;
+  await disk.makeDirectory(directory);
+  const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
+  const fresh: ReplicaState = {
+    topicId: options.topicId,
+    epoch: 0,
+    sealed: false,
+    trimmedGlsn: 0,
+  };
+  let state =
+    file.value === undefined
+      ? fresh
+      : (JSON.parse(new TextDecoder().decode(file.value)) as ReplicaState);
+  const records = await SegmentedLog.open({
+    disk,
+    directory: `${directory}/records`,
+    identity: identity('records'),
+    tailCacheBytes: TAIL_CACHE_BYTES,
+    onFailure,
+  });
+  const commits = await CommitTable.open(
+    disk,
+    `${directory}/commits`,
+    identity('commits'),
+    logStreamId,
+    onFailure,
+  );
+  await cutDanglingCommits(records, commits);
+  const write = async (next: ReplicaState): Promise<void> => {
+    await file.write(new TextEncoder().encode(JSON.stringify(next)));
+    state = next;
+  };
+  // A restarted node must know whose records these are before it is told.
+  if (file.value === undefined && state.topicId !== 0) await write(state);
+  let saved: Promise<void> = Promise.resolve();
+  return {
+    records,
+    commits,
+    get state() {
+      return state;
+    },
+    save: (change) => {
+      const done = saved.then(() => write({ ...state, ...change }));
+      saved = done.catch(() => {});
+      return done;
+    },
+    close: async () => {
+      await records.close();
+      await commits.close();
+    },
+  };
+}
+
+/**
+ * A commit may have reached the disk before its records did, because the other replicas had them.
+ * Such commits are asked for again once the records are here.
+ */
+async function cutDanglingCommits(records: SegmentedLog, commits: CommitTable): Promise<void> {
+  for (let last = commits.last; last !== undefined; last = commits.last) {
+    if (last.llsn + last.count - 1 <= records.end) return;
+    if (last.version === commits.firstVersion) return commits.reset(last.version);
+    const { version: keep = last.version } = (await commits.findByLlsn(records.end + 1)) ?? last;
+    await commits.cut(Math.max(keep, commits.firstVersion + 1) - 1);
+  }
+}

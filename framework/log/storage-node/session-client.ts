@@ -1,0 +1,178 @@
+import { type Channel, type Ports, sleep, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  type Hello,
+  HistoryRequest,
+  Ordering,
+  ReplicaReport,
+  SessionRequest,
+  type SessionResponse,
+} from '../../wire/gen/log.ts';
+import type { ReplicaState, Report } from '../core/index.ts';
+
+const HEARTBEAT_MS = 200;
+/** The leader says something at least every 500 ms. */
+const SILENCE_MAX_MS = 1_500;
+const RETRY_MS_MIN = 20;
+const RETRY_MS_MAX = 500;
+
+const STATES: Record<ReplicaState, ReplicaReport['state']> = {
+  open: 0,
+  sealed: 1,
+  sealing: 2,
+  restarted: 3,
+  learning: 4,
+  failed: 5,
+};
+
+export interface SessionClientOptions {
+  ports: Ports;
+  hello: Hello;
+  /** Addresses of metadata repository members. */
+  members: readonly string[];
+  /** Reports of all replicas, for a new session. */
+  allReports(): Report[];
+  handle(response: SessionResponse): void;
+}
+
+/**
+ * A storage node's link to whichever member of the metadata repository leads: finds it, tells it
+ * what changed, hears what was decided, and starts anew whenever the link breaks.
+ */
+export class SessionClient {
+  private readonly options: SessionClientOptions;
+  private readonly stopped = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+  private readonly changed = new Map<number, () => Report>();
+  private readonly history = new Map<number, number>();
+  private send: ((message: SessionRequest) => boolean) | undefined;
+  private writable: (() => Promise<void>) | undefined;
+  private blocked = false;
+  private flushScheduled = false;
+  private lastSent = 0;
+  private lastHeard = 0;
+
+  constructor(options: SessionClientOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.running = this.run();
+  }
+
+  /** Whether a leader has accepted this node. */
+  get connected(): boolean {
+    return this.send !== undefined;
+  }
+
+  /** Tells the leader, with this turn's other changes, once the way is free. */
+  report(logStreamId: number, current: () => Report): void {
+    this.changed.set(logStreamId, current);
+    this.flushSoon();
+  }
+
+  askHistory(logStreamId: number, version: number): void {
+    this.history.set(logStreamId, version);
+    this.flushSoon();
+  }
+
+  async close(): Promise<void> {
+    this.stopped.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { ports, members } = this.options;
+    const { signal } = this.stopped;
+    let hint: string | undefined;
+    let wait = RETRY_MS_MIN;
+    for (let turn = 0; !signal.aborted; turn++) {
+      const address = hint ?? members[turn % members.length]!;
+      hint = undefined;
+      const channel = ports.network.connect(address);
+      const started = ports.clock.now();
+      try {
+        await this.runSession(channel);
+      } catch (error) {
+        if (signal.aborted) return;
+        const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
+        if (typeof leader === 'string' && leader !== address) hint = leader;
+        if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+        if (error.code === 'CLUSTER_MISMATCH') {
+          ports.logger.log('error', 'refused by the metadata repository', { error: error.message });
+        }
+      } finally {
+        this.send = undefined;
+        channel.close();
+      }
+      const lasted = ports.clock.now() - started > RETRY_MS_MAX;
+      wait = lasted || hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
+      await sleep(ports.clock, wait * (0.5 + ports.random.fraction()), signal).catch(() => {});
+    }
+  }
+
+  private async runSession(channel: Channel): Promise<void> {
+    const { clock } = this.options.ports;
+    const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
+    stream.receive((response) => {
+      this.lastHeard = clock.now();
+      // What is said before the first answer would be said to one that does not lead.
+      this.send ??= (message) => stream.send(message);
+      this.writable ??= () => stream.writable();
+      this.options.handle(response);
+      this.flushSoon();
+    });
+    this.lastHeard = clock.now();
+    this.blocked = false;
+    this.writable = () => stream.writable();
+    const { hello } = this.options;
+    stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
+    let timer: Timer;
+    const beat = (): void => {
+      if (clock.now() - this.lastHeard > SILENCE_MAX_MS) stream.cancel();
+      else if (clock.now() - this.lastSent >= HEARTBEAT_MS) this.flush();
+      timer = clock.after(HEARTBEAT_MS, beat);
+    };
+    timer = clock.after(HEARTBEAT_MS, beat);
+    try {
+      await stream.closed;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  private flushSoon(): void {
+    if (this.flushScheduled || this.blocked || this.send === undefined) return;
+    if (this.changed.size === 0 && this.history.size === 0) return;
+    this.flushScheduled = true;
+    this.options.ports.clock.defer(() => {
+      this.flushScheduled = false;
+      this.flush();
+    });
+  }
+
+  private flush(): void {
+    const { send } = this;
+    if (send === undefined || this.blocked) return;
+    const reports = [...this.changed.values()].map((current) => toWire(current()));
+    const history = [...this.history].map(([logStreamId, fromVersion]) =>
+      HistoryRequest.create({ logStreamId, fromVersion }),
+    );
+    this.changed.clear();
+    this.history.clear();
+    this.lastSent = this.options.ports.clock.now();
+    if (send(SessionRequest.create({ reports, history }))) return;
+    // Reports are cumulative: while the way is not free, the newest of each replica is enough.
+    this.blocked = true;
+    this.writable!().then(
+      () => {
+        this.blocked = false;
+        this.flushSoon();
+      },
+      () => {},
+    );
+  }
+}
+
+function toWire(report: Report): ReplicaReport {
+  return ReplicaReport.create({ ...report, state: STATES[report.state] });
+}

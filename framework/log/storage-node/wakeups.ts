@@ -1,0 +1,25 @@
+/** Those that wait for something to change: each waits once and is called once. */
+export class Wakeups {
+  private waiting = new Set<() => void>();
+
+  /** Resolves at the next `wake`, or when `signal` is aborted. */
+  wait(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        this.waiting.delete(done);
+        resolve();
+      };
+      signal.addEventListener('abort', done, { once: true });
+      this.waiting.add(done);
+    });
+  }
+
+  wake(): void {
+    if (this.waiting.size === 0) return;
+    const { waiting } = this;
+    this.waiting = new Set();
+    for (const done of waiting) done();
+  }
+}
