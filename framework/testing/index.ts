@@ -1,0 +1,44 @@
+/**
+ * What users test with: a log in memory with the faults of a real one, contract suites, a simulator,
+ * checkers of histories, and a cluster in containers.
+ *
+ * ```ts
+ * import { MemoryLog } from 'varlog/testing';
+ * import { startReplica } from 'varlog/smr';
+ *
+ * const log = new MemoryLog();
+ * const counter = await startReplica({ machine: new Counter(), log });
+ * log.failNext('unknownApplied'); // the command takes effect, its answer is lost
+ * await counter.execute({ add: 1 }); // and still it counts once
+ * ```
+ *
+ * It is not for production: nothing here is durable.
+ */
+
+export {
+  checkLinearizable,
+  type Operation,
+  registerModel,
+  type SequentialModel,
+} from './checkers/linearizability.ts';
+export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
+export { MemoryLog } from './memory-log.ts';
+export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';
+export {
+  type Fault,
+  type FaultRates,
+  inflict,
+  planFaults,
+  recover,
+  sampleRates,
+} from './simulator/nemesis.ts';
+export type { LinkQuality } from './simulator/network-links.ts';
+export { SeededRandom } from './simulator/random.ts';
+export {
+  type RunReport,
+  type RunSeedsOptions,
+  runSeeds,
+  type SeedFailure,
+} from './simulator/run.ts';
+export { type Process, type StartProcess, World, type WorldOptions } from './simulator/world.ts';
+export { VarlogCluster, type VarlogClusterOptions } from './varlog-cluster.ts';

@@ -1,0 +1,99 @@
+import { assert, type Timer } from '../../base/index.ts';
+import type { SeededRandom } from './random.ts';
+
+class Event implements Timer {
+  readonly timeMs: number;
+  readonly tie: number;
+  readonly sequence: number;
+  run: (() => void) | undefined;
+
+  constructor(timeMs: number, tie: number, sequence: number, run: () => void) {
+    this.timeMs = timeMs;
+    this.tie = tie;
+    this.sequence = sequence;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = undefined;
+  }
+}
+
+/**
+ * What will happen, in the order of virtual time. What happens at the same moment happens in an
+ * order drawn from the seed, not in the order in which it was scheduled.
+ */
+export class Scheduler {
+  /** Virtual milliseconds since the beginning. */
+  nowMs = 0;
+  /** Events that have happened. */
+  eventCount = 0;
+  private readonly random: SeededRandom;
+  private readonly heap: Event[] = [];
+  private sequence = 0;
+
+  constructor(random: SeededRandom) {
+    this.random = random;
+  }
+
+  /** Runs `run` in `ms` virtual milliseconds; never, if that is Infinity. */
+  after(ms: number, run: () => void): Timer {
+    assert(!Number.isNaN(ms), 'a time to wait for is a number');
+    const timeMs = this.nowMs + Math.max(0, ms);
+    const event = new Event(timeMs, this.random.bits(), this.sequence++, run);
+    if (timeMs !== Infinity) this.push(event);
+    return event;
+  }
+
+  /** Time of the next event, Infinity where there is none. */
+  nextMs(): number {
+    while (this.heap.length > 0 && this.heap[0]!.run === undefined) this.pop();
+    return this.heap[0]?.timeMs ?? Infinity;
+  }
+
+  /** Moves to the next event and runs it. */
+  step(): void {
+    if (this.nextMs() === Infinity) return;
+    const event = this.pop();
+    this.nowMs = event.timeMs;
+    this.eventCount++;
+    const run = event.run!;
+    event.run = undefined;
+    run();
+  }
+
+  private push(event: Event): void {
+    const { heap } = this;
+    let at = heap.length;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(event, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  private pop(): Event {
+    const { heap } = this;
+    const first = heap[0]!;
+    const last = heap.pop()!;
+    if (heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
+      if (!before(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+function before(a: Event, b: Event): boolean {
+  if (a.timeMs !== b.timeMs) return a.timeMs < b.timeMs;
+  return a.tie !== b.tie ? a.tie < b.tie : a.sequence < b.sequence;
+}
