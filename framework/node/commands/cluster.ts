@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { realPorts } from '../../runtime/index.ts';
+import { CONFIG_KEYS, resolveConfig } from '../config.ts';
+import { startNode } from '../start-node.ts';
+import { startLocalCluster } from '../up.ts';
+import { atLeast, type Cli } from './cli-context.ts';
+
+/** `up` and `server`: what runs until it is told to end. */
+export function addClusterCommands(program: Command, cli: Cli): void {
+  program
+    .command('up')
+    .description('start a ready cluster on this machine, or go on with the one in --directory')
+    .option('-n, --nodes <count>', 'processes; more than one replicate', atLeast(1), 1)
+    .option('-p, --port <port>', 'gRPC port of the first node', atLeast(1), 9092)
+    .option('--http-port <port>', 'health and metrics port of the first node', atLeast(1), 9180)
+    .option('-d, --directory <path>', 'where the data lies', '.varlog')
+    .option('--log-streams <count>', 'log streams of the first topic', atLeast(1), 2)
+    .action((flags: UpFlags) => cli.run((output) => up(flags, cli, output)));
+
+  const server = program
+    .command('server')
+    .description('run one process with chosen roles')
+    .option('-c, --config <file>', 'configuration file (YAML or JSON)');
+  for (const { flag, env, help } of CONFIG_KEYS) {
+    server.option(`${flag} <value>`, `${help} (${env})`.trim());
+  }
+  server.action((flags: Record<string, string>) => cli.run(() => serve(flags, cli)));
+}
+
+interface UpFlags {
+  nodes: number;
+  port: number;
+  httpPort: number;
+  directory: string;
+  logStreams: number;
+}
+
+async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
+  const stop = cli.stopSignal();
+  const cluster = await startLocalCluster({ ...flags, progress: (text) => output.note(text) });
+  const endpoint = cluster.endpoints[0]!;
+  const option = flags.port === 9092 ? '' : ` --endpoints ${endpoint}`;
+  output.result(
+    { endpoints: cluster.endpoints, http: cluster.httpAddresses, pids: cluster.processIds() },
+    [
+      '',
+      `ready: ${cluster.endpoints.join(', ')}   data in ${flags.directory}`,
+      `health and metrics: ${cluster.httpAddresses.map((it) => `http://${it}/metrics`).join(', ')}`,
+      '',
+      'in another shell:',
+      `  npx varlog append 1 "hello"${option}`,
+      `  npx varlog tail 1${option}`,
+      'Ctrl-C stops the cluster; the same command starts it again with its data.',
+    ].join('\n'),
+  );
+  await stop;
+  output.note('stopping');
+  await cluster.close();
+}
+
+async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
+  const { config: file, ...rest } = flags;
+  const config = resolveConfig({
+    flags: rest,
+    env: process.env,
+    ...(file === undefined ? {} : { file }),
+  });
+  const stop = cli.stopSignal();
+  const ports = realPorts({ directory: config.directory, logLevel: config.logLevel });
+  const node = await startNode(config, ports);
+  await stop;
+  await node.close();
+}

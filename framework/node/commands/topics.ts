@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import { table } from '../output.ts';
+import { atLeast, type Cli } from './cli-context.ts';
+
+/** `topic …`: make, list, describe and delete topics. */
+export function addTopicCommands(program: Command, cli: Cli): void {
+  const topic = program.command('topic').description('make, list, describe and delete topics');
+
+  topic
+    .command('ls')
+    .description('list the topics')
+    .action(() =>
+      cli.withClient(async (varlog, output) => {
+        const topics = await varlog.topics();
+        output.result(
+          topics,
+          table(
+            ['TOPIC', 'LOG STREAMS'],
+            topics.map((it) => [it.id, it.logStreams.map((stream) => stream.id).join(', ')]),
+          ),
+        );
+      }),
+    );
+
+  topic
+    .command('create')
+    .description('make a topic')
+    .option('--log-streams <count>', 'log streams', atLeast(1), 1)
+    .action((flags: { logStreams: number }) =>
+      cli.withClient(async (varlog, output) => {
+        const made = await varlog.createTopic({ logStreams: flags.logStreams });
+        output.result({ id: made.id }, `made topic ${made.id}`);
+      }),
+    );
+
+  topic
+    .command('describe')
+    .description('show the log streams and positions of a topic')
+    .argument('<topic>', 'topic id', atLeast(1))
+    .action((id: number) =>
+      cli.withClient(async (varlog, output) => {
+        const { first, last } = await varlog.topic(id).watermarks();
+        const { logStreams } = await varlog.topic(id).describe();
+        output.result(
+          { id, first, last, logStreams },
+          [
+            `topic ${id}: records ${first} to ${last}`,
+            table(
+              ['LOG STREAM', 'STATE', 'REPLICAS (PRIMARY FIRST)'],
+              logStreams.map((it) => [it.id, it.state, it.replicas.join(', ')]),
+            ),
+          ].join('\n'),
+        );
+      }),
+    );
+
+  topic
+    .command('delete')
+    .description('delete a topic with all its records, for good')
+    .argument('<topic>', 'topic id', atLeast(1))
+    .action((id: number) =>
+      cli.withClient(async (varlog, output) => {
+        await varlog.deleteTopic(id);
+        output.result({ id }, `deleted topic ${id}`);
+      }),
+    );
+}

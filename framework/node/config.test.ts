@@ -1,0 +1,69 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { VarlogError } from '../base/index.ts';
+import { resolveConfig } from './config.ts';
+
+const problemsOf = (sources: Parameters<typeof resolveConfig>[0]): string => {
+  try {
+    resolveConfig(sources);
+  } catch (error) {
+    if (VarlogError.is(error, 'CONFIG_INVALID')) return error.message;
+    throw error;
+  }
+  throw new Error('accepted');
+};
+
+const file = (text: string): string => {
+  const path = join(mkdtempSync(join(tmpdir(), 'varlog-config-')), 'node.yaml');
+  writeFileSync(path, text);
+  return path;
+};
+
+describe('configuration', () => {
+  test('a single node needs none', () => {
+    const config = resolveConfig({});
+    expect(config.members).toEqual([{ id: 1, address: '127.0.0.1:9092' }]);
+    expect(config.roles).toEqual(['metadata', 'storage']);
+  });
+
+  test('flags beat the environment, which beats the file', () => {
+    const path = file('clusterId: 5\nnodeId: 6\nreplicationFactor: 2\n');
+    const config = resolveConfig({
+      file: path,
+      env: { VARLOG_NODE_ID: '7', VARLOG_REPLICATION_FACTOR: '3' },
+      flags: { replicationFactor: '4' },
+    });
+    expect([config.clusterId, config.nodeId, config.replicationFactor]).toEqual([5, 7, 4]);
+  });
+
+  test('members are read from text and from a list', () => {
+    const members = [
+      { id: 1, address: 'a:1' },
+      { id: 2, address: 'b:2' },
+    ];
+    expect(resolveConfig({ flags: { members: '1=a:1,2=b:2' } }).members).toEqual(members);
+    const path = file('members:\n  - { id: 1, address: "a:1" }\n  - { id: 2, address: "b:2" }\n');
+    expect(resolveConfig({ file: path }).members).toEqual(members);
+  });
+
+  test('all problems are told at once, with key and origin', () => {
+    const message = problemsOf({ env: { VARLOG_NODE_ID: 'x' }, flags: { listen: 'nowhere' } });
+    expect(message).toContain('nodeId: ');
+    expect(message).toContain('environment VARLOG_NODE_ID');
+    expect(message).toContain('listen: must be host:port, given "nowhere" by flag --listen');
+  });
+
+  test.each([
+    ['a misspelt key in a file', { file: file('clusterID: 1\n') }, 'clusterID: no such key'],
+    ['a file that is no mapping', { file: file('- 1\n') }, 'not a mapping'],
+    ['a file that is not there', { file: '/nonexistent/x.yaml' }, 'cannot read'],
+    ['a member that is not this node', { flags: { members: '2=a:1' } }, 'must name this node'],
+    ['the same member twice', { flags: { members: '1=a:1,1=b:1' } }, 'same id twice'],
+    ['no way to the metadata repository', { flags: { roles: 'storage' } }, 'members: is needed'],
+    ['an address that nobody can dial', { flags: { listen: '0.0.0.0:9092' } }, 'advertise: '],
+    ['an unknown role', { flags: { roles: 'admin' } }, 'roles'],
+  ])('%s is refused', (_, sources, text) => {
+    expect(problemsOf(sources)).toContain(text);
+  });
+});

@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { VarlogError } from '../base/index.ts';
+
+const address = z.string().regex(/^[^:\s]+:\d{1,5}$/, 'must be host:port');
+const id = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
+const member = z.object({ id, address });
+/** `1=host:port,2=host:port` as a text, or a list of objects in a file. */
+const members = z.preprocess((value) => {
+  if (typeof value !== 'string') return value;
+  return value.split(',').map((part) => {
+    const [memberId, memberAddress] = part.split('=');
+    return { id: memberId, address: memberAddress };
+  });
+}, z.array(member).min(1));
+const list = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',') : value),
+  z.array(z.enum(['metadata', 'storage'])).min(1),
+);
+
+const schema = z
+  .strictObject({
+    clusterId: id.default(1).describe('all nodes of a cluster and its clients name the same id'),
+    nodeId: id.default(1).describe('this node; unique in the cluster'),
+    roles: list.default(['metadata', 'storage']).describe('what this process runs'),
+    listen: address.default('127.0.0.1:9092').describe('gRPC address to bind'),
+    advertise: address.optional().describe('address that others reach this node at'),
+    http: address.optional().describe('address for /livez, /readyz and /metrics'),
+    directory: z.string().min(1).default('.varlog').describe('where the data lies'),
+    members: members
+      .optional()
+      .describe('all metadata repository members: 1=host:port,2=host:port,…'),
+    replicationFactor: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(7)
+      .default(1)
+      .describe('copies of a new log stream'),
+    logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  })
+  .superRefine((config, context) => {
+    const issue = (path: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    const ids = config.members?.map((it) => it.id) ?? [config.nodeId];
+    if (new Set(ids).size !== ids.length) issue('members', 'names the same id twice');
+    if (config.roles.includes('metadata') && !ids.includes(config.nodeId)) {
+      issue(
+        'members',
+        `must name this node (nodeId ${config.nodeId}), which has the role metadata`,
+      );
+    }
+    if (!config.roles.includes('metadata') && config.members === undefined) {
+      issue('members', 'is needed to find the metadata repository');
+    }
+    if (config.advertise === undefined && /^(0\.0\.0\.0|\[?::\]?):/.test(config.listen)) {
+      issue('advertise', `is needed when listen is ${config.listen}: others cannot dial that`);
+    }
+  });
+
+/** Everything that one process needs to know. Read-only once it was resolved. */
+export type NodeConfig = Readonly<z.infer<typeof schema>> & {
+  readonly advertise: string;
+  readonly members: readonly { readonly id: number; readonly address: string }[];
+};
+
+/** The keys of the configuration, with what they mean: for flags, help and docs. */
+export const CONFIG_KEYS: readonly { key: string; flag: string; env: string; help: string }[] =
+  Object.entries(schema.shape).map(([key, field]) => {
+    const kebab = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return {
+      key,
+      flag: `--${kebab}`,
+      env: `VARLOG_${kebab.replaceAll('-', '_').toUpperCase()}`,
+      help: field.description ?? '',
+    };
+  });
+
+/**
+ * Puts a configuration together: a flag beats the environment, which beats the file, which beats
+ * the default. Everything is checked before anything starts; the one error lists all problems, each
+ * with its key and where the value came from (`CONFIG_INVALID`).
+ */
+export function resolveConfig(sources: {
+  flags?: Record<string, unknown>;
+  env?: Record<string, string | undefined>;
+  file?: string;
+}): NodeConfig {
+  const origins = new Map<string, string>();
+  const values: Record<string, unknown> = {};
+  const take = (key: string, value: unknown, origin: string): void => {
+    if (value === undefined) return;
+    values[key] = value;
+    origins.set(key, origin);
+  };
+  const fromFile = sources.file === undefined ? {} : readFile(sources.file);
+  for (const [key, value] of Object.entries(fromFile)) take(key, value, `file ${sources.file}`);
+  for (const { key, env } of CONFIG_KEYS) take(key, sources.env?.[env], `environment ${env}`);
+  for (const { key, flag } of CONFIG_KEYS) take(key, sources.flags?.[key], `flag ${flag}`);
+
+  const parsed = schema.safeParse(values);
+  if (!parsed.success) throw invalid(parsed.error, origins, values);
+  const config = parsed.data;
+  const advertise = config.advertise ?? config.listen;
+  return Object.freeze({
+    ...config,
+    advertise,
+    members: config.members ?? [{ id: config.nodeId, address: advertise }],
+  });
+}
+
+function readFile(path: string): Record<string, unknown> {
+  try {
+    const value: unknown = parse(readFileSync(path, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch (cause) {
+    throw new VarlogError('CONFIG_INVALID', {
+      what: `cannot read the configuration file ${path}`,
+      because: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+  throw new VarlogError('CONFIG_INVALID', {
+    what: `the configuration file ${path} is not a mapping of keys to values`,
+  });
+}
+
+function invalid(
+  error: z.ZodError,
+  origins: Map<string, string>,
+  values: Record<string, unknown>,
+): VarlogError {
+  const problems = error.issues.map((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return `${issue.keys.join(', ')}: no such key (known: ${Object.keys(schema.shape).join(', ')})`;
+    }
+    const key = String(issue.path[0] ?? '');
+    const origin = origins.get(key);
+    const given = origin === undefined ? '' : `, given ${JSON.stringify(values[key])} by ${origin}`;
+    return `${issue.path.join('.')}: ${issue.message}${given}`;
+  });
+  return new VarlogError('CONFIG_INVALID', {
+    what: `the configuration is not usable: ${problems.join('; ')}`,
+    next: 'see "varlog server --help" for the keys',
+    details: { problems },
+  });
+}

@@ -1,0 +1,28 @@
+import { type ErrorCode, VarlogError } from '../base/index.ts';
+
+/**
+ * What the `varlog` command ends with, for scripts: 0 done, 1 failed, 2 called wrongly, 3 no cluster
+ * answered, 4 no such thing, 5 a condition did not hold, 124 took too long.
+ */
+export function exitCodeOf(error: unknown): number {
+  if (!VarlogError.is(error)) return 1;
+  return EXIT_CODES[error.code] ?? 1;
+}
+
+const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+  CONFIG_INVALID: 2,
+  EMPTY_BATCH: 2,
+  ENTRY_TOO_LARGE: 2,
+  INVALID_ARGUMENT: 2,
+  POSITION_OUT_OF_RANGE: 2,
+  UNREACHABLE: 3,
+  LOG_STREAM_NOT_FOUND: 4,
+  NOT_FOUND: 4,
+  TOPIC_NOT_FOUND: 4,
+  ALREADY_EXISTS: 5,
+  BEYOND_TAIL: 5,
+  CLUSTER_MISMATCH: 5,
+  FAILED_PRECONDITION: 5,
+  TRIMMED: 5,
+  TIMEOUT: 124,
+};

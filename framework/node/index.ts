@@ -1,0 +1,19 @@
+/**
+ * The processes of a cluster: roles, configuration, life cycle, health and metrics, and the `varlog`
+ * command.
+ *
+ * ```ts
+ * import { startLocalCluster } from 'varlog/node';
+ *
+ * const cluster = await startLocalCluster({
+ *   nodes: 3, port: 9092, httpPort: 9180, directory: '.varlog', logStreams: 2, progress: console.log,
+ * });
+ * // cluster.endpoints is what Varlog.connect wants
+ * await cluster.close();
+ * ```
+ *
+ * It does not decide anything about the log: that is in `log` and `raft`.
+ */
+export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
+export { startNode, type VarlogNode } from './start-node.ts';
+export { type LocalCluster, startLocalCluster, type UpOptions } from './up.ts';

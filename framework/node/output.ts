@@ -1,0 +1,47 @@
+import { VarlogError } from '../base/index.ts';
+
+/** Where a command writes: text for people, or one JSON value a line for programs. */
+export interface Output {
+  /** A result. `text` is left out with `--json`, `value` without. */
+  result(value: unknown, text: string): void;
+  /** Progress and hints: only for people, and never on the standard output. */
+  note(text: string): void;
+  error(error: unknown): void;
+}
+
+export function makeOutput(
+  json: boolean,
+  streams: { out: (line: string) => void; err: (line: string) => void },
+): Output {
+  return {
+    result: (value, text) => streams.out(json ? JSON.stringify(value) : text),
+    note: (text) => {
+      if (!json) streams.err(text);
+    },
+    error: (error) => {
+      const message = error instanceof Error ? error.message : String(error);
+      if (!json) {
+        streams.err(message);
+      } else if (VarlogError.is(error)) {
+        const { code, retryable, outcome, details } = error;
+        streams.err(JSON.stringify({ error: { code, message, retryable, outcome, details } }));
+      } else {
+        streams.err(JSON.stringify({ error: { code: 'INTERNAL', message } }));
+      }
+    },
+  };
+}
+
+/** Columns as wide as their widest cell; the last one is left as it is. */
+export function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const cells = [head, ...rows.map((row) => row.map(String))];
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

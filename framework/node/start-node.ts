@@ -1,0 +1,91 @@
+import { type Handler, type Ports, VarlogError } from '../base/index.ts';
+import { startAdmin } from '../log/admin/index.ts';
+import {
+  type MetadataRepository,
+  startMetadataRepository,
+} from '../log/metadata-repository/index.ts';
+import { type StorageNode, startStorageNode } from '../log/storage-node/index.ts';
+import { serveHttp } from '../runtime/index.ts';
+import type { NodeConfig } from './config.ts';
+import { type NodeParts, observe } from './observe.ts';
+
+/** One running process of a cluster, with the roles of its configuration. */
+export interface VarlogNode {
+  /** gRPC address that was bound. */
+  readonly address: string;
+  /** Address of /livez, /readyz and /metrics, where one is configured. */
+  readonly httpAddress: string | undefined;
+  /** What keeps this node from serving; empty when it is ready. */
+  notReady(): string[];
+  /** Ends in the reverse order of the start. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Starts the roles of `config` behind one gRPC address. Fails as a whole or not at all. */
+export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
+  const closers: (() => Promise<void>)[] = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const closeOne of closers.reverse()) await closeOne();
+    })();
+    return closing;
+  };
+  try {
+    const parts = await startRoles(config, ports, closers);
+    const server = await ports.network.serve(config.listen, parts.handlers);
+    closers.push(() => server.close());
+    const view = observe(parts);
+    let httpAddress: string | undefined;
+    if (config.http !== undefined) {
+      const http = await serveHttp(config.http, view.answer);
+      closers.push(() => http.close());
+      httpAddress = http.address;
+    }
+    ports.logger.log('info', 'node started', { address: server.address, roles: config.roles });
+    return { address: server.address, httpAddress, notReady: view.notReady, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startRoles(
+  config: NodeConfig,
+  ports: Ports,
+  closers: (() => Promise<void>)[],
+): Promise<NodeParts & { handlers: Handler[] }> {
+  const handlers: Handler[] = [];
+  let repository: MetadataRepository | undefined;
+  let storageNode: StorageNode | undefined;
+  if (config.roles.includes('metadata')) {
+    repository = await startMetadataRepository({
+      ports,
+      clusterId: config.clusterId,
+      memberId: config.nodeId,
+      members: config.members,
+      directory: `metadata-${config.nodeId}`,
+      replicationFactor: config.replicationFactor,
+    });
+    closers.push(() => repository!.close());
+    const admin = startAdmin({ ports, repository, replicationFactor: config.replicationFactor });
+    closers.push(() => admin.close());
+    handlers.push(...repository.handlers, ...admin.handlers);
+  }
+  if (config.roles.includes('storage')) {
+    storageNode = await startStorageNode({
+      ports,
+      clusterId: config.clusterId,
+      storageNodeId: config.nodeId,
+      address: config.advertise,
+      directory: `storage-${config.nodeId}`,
+      metadataRepository: config.members.map((it) => it.address),
+    });
+    closers.push(() => storageNode!.close());
+    handlers.push(...storageNode.handlers);
+  }
+  if (handlers.length === 0) {
+    throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
+  }
+  return { handlers, repository, storageNode };
+}

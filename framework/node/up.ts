@@ -1,0 +1,168 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Clock, sleep, VarlogError } from '../base/index.ts';
+import { Varlog } from '../log/index.ts';
+import { realPorts } from '../runtime/index.ts';
+import { superviseNode } from './child-node.ts';
+import { resolveConfig } from './config.ts';
+import { startNode } from './start-node.ts';
+
+export interface UpOptions {
+  /** Processes: 1 runs in this one, more run beside it and replicate. */
+  nodes: number;
+  /** gRPC port of the first node; the others follow. */
+  port: number;
+  /** Port of /readyz and /metrics of the first node; the others follow. */
+  httpPort: number;
+  directory: string;
+  /** Log streams of the topic that a new cluster starts with. */
+  logStreams: number;
+  /** Hears what is going on, for people. */
+  progress: (text: string) => void;
+}
+
+/** A cluster on this machine. */
+export interface LocalCluster {
+  /** gRPC addresses, one a node. */
+  readonly endpoints: string[];
+  readonly httpAddresses: string[];
+  readonly processIds: () => (number | undefined)[];
+  close(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const READY_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts a ready cluster from nothing, or from what an earlier one left in `directory`: topic 1 is there and
+ * takes appends when this resolves. Rejects with `ADDRESS_IN_USE`, `DIRECTORY_UNWRITABLE`,
+ * `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
+ */
+export async function startLocalCluster(options: UpOptions): Promise<LocalCluster> {
+  const { clock } = realPorts({ directory: options.directory });
+  prepareDirectory(options);
+  const endpoints = range(options.nodes).map((i) => `${HOST}:${options.port + i}`);
+  const httpAddresses = range(options.nodes).map((i) => `${HOST}:${options.httpPort + i}`);
+  const flagsOf = (i: number): Record<string, string> => ({
+    nodeId: String(i + 1),
+    listen: endpoints[i]!,
+    http: httpAddresses[i]!,
+    directory: join(options.directory, `node-${i + 1}`),
+    members: endpoints.map((address, at) => `${at + 1}=${address}`).join(','),
+    replicationFactor: String(options.nodes),
+  });
+
+  const running =
+    options.nodes === 1
+      ? await runHere(flagsOf(0))
+      : runBeside(options, range(options.nodes).map(flagsOf), clock);
+  try {
+    options.progress(`waiting for ${options.nodes === 1 ? 'the node' : 'the nodes'} to be ready`);
+    await readyTopic(endpoints, options, clock, running.failure);
+    return { endpoints, httpAddresses, processIds: running.processIds, close: running.close };
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+}
+
+interface Running {
+  processIds: () => (number | undefined)[];
+  /** Why the cluster can never become ready, once that is known. */
+  failure: () => VarlogError | undefined;
+  close(): Promise<void>;
+}
+
+async function runHere(flags: Record<string, string>): Promise<Running> {
+  const config = resolveConfig({ flags: { ...flags, logLevel: 'warn' } });
+  const node = await startNode(config, realPorts({ directory: config.directory }));
+  return {
+    processIds: () => [process.pid],
+    failure: () => undefined,
+    close: () => node.close(),
+  };
+}
+
+function runBeside(options: UpOptions, nodes: Record<string, string>[], clock: Clock): Running {
+  const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
+  let failure: VarlogError | undefined;
+  const children = nodes.map((flags, i) => {
+    options.progress(`starting node ${i + 1} at ${flags['listen']}`);
+    const directory = flags['directory']!;
+    const args = Object.entries(flags).flatMap(([key, value]) => [
+      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      value,
+    ]);
+    return superviseNode({
+      command: process.execPath,
+      args: [cli, 'server', ...args],
+      directory,
+      now: () => clock.now(),
+      ended: (how, again) => {
+        options.progress(`node ${i + 1} ended (${how})${again ? ', starting it again' : ''}`);
+        if (again) return;
+        failure = new VarlogError('UNAVAILABLE', {
+          what: `node ${i + 1} cannot be started`,
+          next: `see the end of ${join(directory, 'log.jsonl')}`,
+        });
+      },
+    });
+  });
+  return {
+    processIds: () => children.map((it) => it.pid),
+    failure: () => failure,
+    close: async () => {
+      await Promise.all(children.map((it) => it.stop()));
+    },
+  };
+}
+
+/** Waits until the cluster answers, makes its first topic, and waits until that takes appends. */
+async function readyTopic(
+  endpoints: string[],
+  options: UpOptions,
+  clock: Clock,
+  failure: () => VarlogError | undefined,
+): Promise<void> {
+  const deadline = clock.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await using varlog = await Varlog.connect({ endpoints, timeoutMs: 2_000 });
+      await varlog.ready({ storageNodes: options.nodes, timeoutMs: 5_000 });
+      if ((await varlog.topics()).length === 0) {
+        const topic = await varlog.createTopic({ logStreams: options.logStreams });
+        options.progress(`made topic ${topic.id} with ${options.logStreams} log streams`);
+      }
+      return;
+    } catch (error) {
+      const final = failure() ?? (VarlogError.is(error) && error.retryable ? undefined : error);
+      if (final !== undefined) throw final;
+      if (clock.now() > deadline) throw error;
+      await sleep(clock, 100);
+    }
+  }
+}
+
+/** Refuses a directory that holds a cluster of another size: its members could never agree. */
+function prepareDirectory(options: UpOptions): void {
+  const path = join(options.directory, 'cluster.json');
+  try {
+    mkdirSync(options.directory, { recursive: true });
+    if (!existsSync(path)) writeFileSync(path, `${JSON.stringify({ nodes: options.nodes })}\n`);
+  } catch (cause) {
+    throw new VarlogError('DIRECTORY_UNWRITABLE', {
+      what: `cannot write to ${options.directory}`,
+      next: 'choose another one with --directory',
+      cause,
+    });
+  }
+  const { nodes } = JSON.parse(readFileSync(path, 'utf8')) as { nodes: number };
+  if (nodes === options.nodes) return;
+  throw new VarlogError('CONFIG_INVALID', {
+    what: `${options.directory} holds a cluster of ${nodes}, not of ${options.nodes}`,
+    next: `use --nodes ${nodes}, or another --directory`,
+  });
+}
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
