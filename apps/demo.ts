@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { handle, Varlog } from 'varlog/log';
+import { startLocalCluster } from 'varlog/node';
+
+/**
+ * What `npm start` shows: a cluster of three nodes, the key-value store on it in three replicas, the
+ * ledger, and a live tail of the first topic. Data lies in `.varlog`; Ctrl-C ends it all.
+ */
+const DIRECTORY = '.varlog';
+const PORT = 9092;
+const TOPICS = { hello: 1, kv: 2, ledger: 3 };
+
+const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+const interrupted = new Promise<void>((resolve) => {
+  process.once('SIGINT', () => resolve());
+  process.once('SIGTERM', () => resolve());
+});
+
+const cluster = await startLocalCluster({
+  nodes: 3,
+  port: PORT,
+  httpPort: 9180,
+  directory: DIRECTORY,
+  logStreams: 2,
+  progress: (text) => console.log(`  ${text}`),
+});
+const varlog = await Varlog.connect({ endpoints: cluster.endpoints });
+for (let topics = await varlog.topics(); topics.length < 3; topics = await varlog.topics()) {
+  await varlog.createTopic({ logStreams: 1 });
+}
+
+const endpoints = cluster.endpoints.join(',');
+const children: ChildProcess[] = [];
+function run(name: string, path: string, args: string[]): Promise<void> {
+  console.log(`  starting ${name}`);
+  const child = spawn(process.execPath, [script(path), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  children.push(child);
+  return new Promise((resolve, reject) => {
+    child.stdout?.once('data', () => resolve());
+    child.once('exit', (code) => reject(new Error(`${name} ended with exit code ${code}`)));
+  });
+}
+
+await Promise.all([
+  ...[1, 2, 3].map((i) =>
+    run(`replica ${i} of the key-value store`, './kv-store/cli.js', [
+      'serve',
+      `--varlog=${endpoints}`,
+      `--topic=${TOPICS.kv}`,
+      `--grpc=127.0.0.1:${7000 + i}`,
+      `--http=127.0.0.1:${8000 + i}`,
+      `--directory=${DIRECTORY}/kv-${i}`,
+    ]),
+  ),
+  run('the ledger', './txn-log/cli.js', [
+    'serve',
+    `--varlog=${endpoints}`,
+    `--topic=${TOPICS.ledger}`,
+    '--http=127.0.0.1:8101',
+    `--directory=${DIRECTORY}/ledger`,
+  ]),
+]);
+
+console.log(`
+ready. In another shell:
+
+  npx varlog append 1 "hello"                        append to topic 1; it shows up below
+  npx varlog tail 1 --from start                     read it all, and what comes
+  npx varlog status                                  the cluster on one screen
+
+  node dist/apps/kv-store/cli.js put greeting hi     the key-value store ...
+  curl http://127.0.0.1:8002/kv/greeting             ... from another replica
+  curl -N "http://127.0.0.1:8003/watch?from=1"       ... and its changes
+
+  node dist/apps/txn-log/cli.js open alice           the ledger
+  curl "http://127.0.0.1:8101/accounts"
+
+Kill any of these processes and watch: ${cluster.processIds().join(', ')}
+Ctrl-C ends it; the same command goes on with the data in ${DIRECTORY}.
+
+live tail of topic 1:`);
+
+const live = varlog
+  .topic(TOPICS.hello)
+  .tail$({ from: 'end' })
+  .pipe(handle((entry) => console.log(`  ${entry.glsn}  ${entry.text()}`)))
+  .subscribe({ error: (error) => console.error(error) });
+
+await interrupted;
+console.log('stopping');
+live.unsubscribe();
+await varlog.close();
+await Promise.all(
+  children.map((child) => {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    return gone;
+  }),
+);
+await cluster.close();

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { KvClient } from './client.ts';
+import { startKvReplica } from './replica.ts';
+
+const DEFAULT_REPLICAS = '127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003';
+
+const program = new Command('kv').description('a replicated key-value store');
+
+program
+  .command('serve')
+  .description('run one replica')
+  .option('--grpc <address>', 'gRPC face', '127.0.0.1:7001')
+  .option('--http <address>', 'HTTP face', '127.0.0.1:8001')
+  .option('--directory <path>', 'snapshots, and the log on Raft', '.kv/1')
+  .option('--varlog <addresses>', 'a Varlog cluster', '127.0.0.1:9092')
+  .option('--topic <id>', 'the topic that carries the commands', '1')
+  .option('--raft <members>', 'run on a Raft group instead: 1=host:port,2=host:port,…')
+  .option('--member <id>', 'this member of the Raft group', '1')
+  .action(async (flags: Record<string, string>) => {
+    const replica = await startKvReplica({
+      grpc: flags['grpc']!,
+      http: flags['http']!,
+      directory: flags['directory']!,
+      log:
+        flags['raft'] === undefined
+          ? { kind: 'topic', endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) }
+          : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
+    });
+    console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${flags['http']}`);
+    await new Promise<void>((resolve) => {
+      for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
+    });
+    // The channel to the process that started this one would keep it alive.
+    if (process.connected) process.disconnect();
+    await replica.close();
+  });
+
+const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>) =>
+  async function (this: Command, ...given: unknown[]): Promise<void> {
+    const args = given.filter((it) => typeof it === 'string');
+    const client = new KvClient((program.opts()['replicas'] as string).split(','));
+    try {
+      await work(client, ...args);
+    } finally {
+      client.close();
+    }
+  };
+
+program.option('--replicas <addresses>', 'gRPC addresses of the replicas', DEFAULT_REPLICAS);
+program
+  .command('put <key> <value>')
+  .description('write; prints the revision')
+  .action(withClient(async (kv, key, value) => console.log((await kv.put(key!, value!)).revision)));
+program
+  .command('get <key>')
+  .description('print the value; fails with 4 where there is none')
+  .action(
+    withClient(async (kv, key) => {
+      const found = await kv.get(key!);
+      if (found === undefined) process.exitCode = 4;
+      else console.log(found.value);
+    }),
+  );
+program
+  .command('delete <key>')
+  .description('remove; fails with 4 where there is none')
+  .action(
+    withClient(async (kv, key) => {
+      if (!(await kv.delete(key!)).done) process.exitCode = 4;
+    }),
+  );
+program
+  .command('cas <key> <revision> <value>')
+  .description('write if the revision is still this one (0: no such key); fails with 5 otherwise')
+  .action(
+    withClient(async (kv, key, revision, value) => {
+      const { done, revision: now } = await kv.compareAndSet(key!, Number(revision), value!);
+      console.log(now);
+      if (!done) process.exitCode = 5;
+    }),
+  );
+program
+  .command('list [prefix]')
+  .description('print the keys with a prefix')
+  .action(
+    withClient(async (kv, prefix = '') => {
+      const { items } = await kv.list(prefix);
+      for (const { key, value, revision } of items) console.log(`${key}\t${value}\t${revision}`);
+    }),
+  );
+program
+  .command('watch [prefix]')
+  .description('print changes as they happen; Ctrl-C ends it')
+  .action(
+    withClient(
+      (kv, prefix = '') =>
+        new Promise<void>((resolve, reject) => {
+          const changes = kv.watch$(prefix).subscribe({
+            next: (change) => console.log(JSON.stringify(change)),
+            error: reject,
+          });
+          process.once('SIGINT', () => {
+            changes.unsubscribe();
+            resolve();
+          });
+        }),
+    ),
+  );
+
+function members(text: string): { id: number; address: string }[] {
+  return text.split(',').map((part) => {
+    const [id, address] = part.split('=');
+    return { id: Number(id), address: address! };
+  });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

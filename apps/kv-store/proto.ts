@@ -1,0 +1,30 @@
+import { fileURLToPath } from 'node:url';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+
+const root = protobuf.loadSync(fileURLToPath(new URL('./kv.proto', import.meta.url)));
+
+/** `kv.KeyValue` as grpc-js wants it. Messages are plain objects with every field set. */
+export const keyValue: ServiceDefinition = Object.fromEntries(
+  root.lookupService('kv.KeyValue').methodsArray.map((method) => {
+    method.resolve();
+    return [method.name, define(method)];
+  }),
+);
+
+function define(method: protobuf.Method): MethodDefinition<object, object> {
+  const { resolvedRequestType: request, resolvedResponseType: response } = method;
+  const encode = (type: protobuf.Type) => (value: object) =>
+    Buffer.from(type.encode(type.fromObject(value)).finish());
+  const decode = (type: protobuf.Type) => (bytes: Buffer) =>
+    type.toObject(type.decode(bytes), { longs: Number, defaults: true, oneofs: true });
+  return {
+    path: `/kv.KeyValue/${method.name}`,
+    requestStream: false,
+    responseStream: method.responseStream === true,
+    requestSerialize: encode(request!),
+    requestDeserialize: decode(request!),
+    responseSerialize: encode(response!),
+    responseDeserialize: decode(response!),
+  };
+}

@@ -1,0 +1,93 @@
+import type { Server as HttpServer } from 'node:http';
+import { Varlog } from 'varlog/log';
+import { openRaftGroup } from 'varlog/raft';
+import { directory, type Replica, startReplica } from 'varlog/smr';
+import { serveGrpc } from './grpc-face.ts';
+import { makeHttpFace } from './http-face.ts';
+import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
+import { KvService } from './service.ts';
+
+const SNAPSHOT_EVERY = 10_000;
+
+export interface KvReplicaOptions {
+  /** Address of the gRPC face, `host:port`. */
+  grpc: string;
+  /** Address of the HTTP face. */
+  http: string;
+  /** Where snapshots (and, on Raft, the log) lie. */
+  directory: string;
+  /** The log that carries the commands. */
+  log:
+    | { kind: 'topic'; endpoints: string[]; topic: number }
+    | { kind: 'raft'; memberId: number; members: { id: number; address: string }[] };
+}
+
+/** One replica of the store, serving. */
+export interface KvReplica {
+  readonly service: KvService;
+  close(): Promise<void>;
+}
+
+/** Joins the log, catches up, and serves. Any number of replicas may run on the same log. */
+export async function startKvReplica(options: KvReplicaOptions): Promise<KvReplica> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const replica = await startOnLog(options, closers);
+    closers.push(() => replica.close());
+    await replica.caughtUp();
+    const service = new KvService(replica);
+    const grpc = await serveGrpc(service, options.grpc);
+    closers.push(async () => grpc.forceShutdown());
+    const http = makeHttpFace(service);
+    await listen(http, options.http);
+    closers.push(() => stopListening(http));
+    return { service, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startOnLog(
+  options: KvReplicaOptions,
+  closers: (() => Promise<void>)[],
+): Promise<Replica<KvCommand, KvResult, KvMachine>> {
+  const machine = new KvMachine();
+  const { log } = options;
+  if (log.kind === 'raft') {
+    const node = await openRaftGroup({
+      groupId: 'kv',
+      memberId: log.memberId,
+      members: log.members,
+      directory: options.directory,
+    });
+    closers.push(() => node.close());
+    return startReplica({ machine, log: node.group, snapshotEvery: SNAPSHOT_EVERY });
+  }
+  const varlog = await Varlog.connect({ endpoints: log.endpoints });
+  closers.push(() => varlog.close());
+  return startReplica({
+    machine,
+    log: varlog.topic(log.topic),
+    snapshots: directory(options.directory),
+    snapshotEvery: SNAPSHOT_EVERY,
+  });
+}
+
+function listen(server: HttpServer, address: string): Promise<void> {
+  const at = address.lastIndexOf(':');
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+  });
+}
+
+function stopListening(server: HttpServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,53 @@
+import type { EntityManager } from 'typeorm';
+
+export interface Audit {
+  /** Whether nothing was found. */
+  ok: boolean;
+  accounts: number;
+  transfers: number;
+  /** Of all balances, in minor units: zero. As text, because of its size. */
+  sum: string;
+  /** Transfers whose postings do not sum to zero. */
+  unbalanced: string[];
+  /** Accounts whose balance is not the sum of their postings. */
+  deviating: string[];
+  /** Accounts beyond their limit. */
+  overdrawn: string[];
+}
+
+interface Row {
+  id: string;
+}
+
+/** So many findings of a kind are named. */
+const FINDINGS_MAX = 100;
+
+/** Checks the whole book. */
+export async function audit(manager: EntityManager): Promise<Audit> {
+  const ids = async (sql: string): Promise<string[]> =>
+    ((await manager.query(`${sql} LIMIT ${FINDINGS_MAX}`)) as Row[]).map((it) => it.id);
+  const [totals] = (await manager.query(
+    `SELECT (SELECT count(*) FROM account) AS accounts,
+            (SELECT count(*) FROM transfer WHERE refusal IS NULL) AS transfers,
+            (SELECT coalesce(sum(balance), 0) FROM account) AS sum`,
+  )) as [{ accounts: number | string; transfers: number | string; sum: number | string }];
+  const unbalanced = await ids(
+    'SELECT transfer_id AS id FROM posting GROUP BY transfer_id HAVING sum(amount) <> 0 ORDER BY 1',
+  );
+  const deviating = await ids(
+    `SELECT account.id AS id FROM account LEFT JOIN posting ON posting.account_id = account.id
+     GROUP BY account.id, account.balance
+     HAVING account.balance <> coalesce(sum(posting.amount), 0) ORDER BY 1`,
+  );
+  const overdrawn = await ids('SELECT id FROM account WHERE balance < -overdraft_limit ORDER BY 1');
+  const sum = String(totals.sum);
+  return {
+    ok: sum === '0' && unbalanced.length + deviating.length + overdrawn.length === 0,
+    accounts: Number(totals.accounts),
+    transfers: Number(totals.transfers),
+    sum,
+    unbalanced,
+    deviating,
+    overdrawn,
+  };
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { VarlogError } from 'varlog/log';
+import { LedgerClient } from './client.ts';
+import type { LedgerResult } from './ledger-machine.ts';
+import { startLedgerReplica } from './replica.ts';
+
+const program = new Command('ledger').description('a bank ledger on a replicated log');
+
+program
+  .command('serve')
+  .description('run one replica')
+  .option('--http <address>', 'HTTP face', '127.0.0.1:8101')
+  .option('--directory <path>', 'where the SQLite database lies', '.ledger/1')
+  .option('--db <url>', 'a database in Postgres instead: postgres://user:password@host:port/name')
+  .option('--varlog <addresses>', 'a Varlog cluster', '127.0.0.1:9092')
+  .option('--topic <id>', 'the topic that carries the commands', '1')
+  .action(async (flags: Record<string, string>) => {
+    const replica = await startLedgerReplica({
+      http: flags['http']!,
+      location:
+        flags['db'] === undefined ? { directory: flags['directory']! } : { url: flags['db'] },
+      log: { endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) },
+    });
+    console.log(`serving HTTP at ${replica.http}`);
+    const told = new Promise<void>((resolve) => {
+      for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
+    });
+    try {
+      await Promise.race([told, replica.failed]);
+    } finally {
+      // The channel to the process that started this one would keep it alive.
+      if (process.connected) process.disconnect();
+      await replica.close();
+    }
+  });
+
+program.option('--ledger <address>', 'HTTP address of a replica', '127.0.0.1:8101');
+const client = (): LedgerClient => new LedgerClient(program.opts()['ledger'] as string);
+
+program
+  .command('open <account>')
+  .description('open an account')
+  .option('--overdraft <amount>', 'how far below zero it may go, or "unlimited"', '0')
+  .action(async (account: string, { overdraft }: { overdraft: string }) => {
+    report(await client().open(account, overdraft === 'unlimited' ? null : amountOf(overdraft)));
+  });
+program
+  .command('transfer <from> <to> <amount>')
+  .description('move money, in minor units; fails with 5 and the reason when it is refused')
+  .option('--id <key>', 'idempotency key: the same one takes effect once')
+  .option('--description <text>')
+  .action(
+    async (
+      from: string,
+      to: string,
+      amount: string,
+      options: { id?: string; description?: string },
+    ) => {
+      const units = amountOf(amount);
+      const legs = [
+        { account: from, amount: -units },
+        { account: to, amount: units },
+      ];
+      report(await client().transfer({ ...options, legs }));
+    },
+  );
+program
+  .command('balance <account>')
+  .description('print the balance, in minor units; fails with 4 where there is no such account')
+  .action(async (account: string) => console.log((await client().account(account)).balance));
+program
+  .command('accounts')
+  .description('print all accounts with their balances')
+  .action(async () => {
+    for (const { id, balance } of await client().accounts()) console.log(`${id}\t${balance}`);
+  });
+program
+  .command('history [account]')
+  .description('print the transfers, newest first')
+  .action(async (account?: string) => {
+    for (const { postings, ...transfer } of await client().transfers(account)) {
+      const legs = postings.map(({ accountId, amount }) => `${accountId} ${amount}`).join(', ');
+      const what = transfer.refusal ?? legs;
+      console.log(
+        `${transfer.position}\t${new Date(transfer.time).toISOString()}\t${transfer.id}\t${what}`,
+      );
+    }
+  });
+program
+  .command('audit')
+  .description('check the whole book; fails with 5 when it does not add up')
+  .action(async () => {
+    const found = await client().audit();
+    console.log(JSON.stringify(found, undefined, 2));
+    if (!found.ok) process.exitCode = 5;
+  });
+
+function report(result: LedgerResult): void {
+  console.log(result.done ? `done at position ${result.position}` : `refused: ${result.refusal}`);
+  if (!result.done) process.exitCode = 5;
+}
+
+function amountOf(text: string): number {
+  const amount = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(amount)) return amount;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `${text} is not an amount`,
+    next: 'give minor units (cents) as a whole number',
+  });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = VarlogError.is(error, 'NOT_FOUND') ? 4 : 1;
+}

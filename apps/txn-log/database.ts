@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { VarlogError } from 'varlog/log';
+import { LEDGER_ENTITIES } from './entities.ts';
+import { LEDGER_MIGRATIONS } from './migrations.ts';
+
+/** A query of a stranger ends after so many milliseconds (Postgres). */
+const STATEMENT_TIMEOUT_MS = 5_000;
+
+/** The two ways to a ledger's database. */
+export interface LedgerDatabase {
+  /** For the replica alone. */
+  writer: DataSource;
+  /** For everyone else. It cannot change anything. */
+  reader: DataSource;
+}
+
+/** Where a ledger lies: a folder for SQLite, or `postgres://user:password@host:port/database`. */
+export type LedgerLocation = { directory: string } | { url: string };
+
+/** Describes the connections; opens none. */
+export function ledgerDatabase(location: LedgerLocation): LedgerDatabase {
+  const common = { entities: LEDGER_ENTITIES, synchronize: false } as const;
+  const writing = {
+    ...common,
+    migrations: LEDGER_MIGRATIONS,
+    migrationsTableName: 'varlog_migrations',
+  };
+  if ('directory' in location) {
+    mkdirSync(location.directory, { recursive: true });
+    const database = join(location.directory, 'ledger.db');
+    const file = { type: 'better-sqlite3', database } as const;
+    return {
+      writer: new DataSource({ ...writing, ...file, enableWAL: true }),
+      reader: new DataSource({ ...common, ...file, readonly: true }),
+    };
+  }
+  if (!/^postgres(ql)?:\/\//.test(location.url)) {
+    throw new VarlogError('CONFIG_INVALID', {
+      what: 'the address of the database does not begin with postgres://',
+      next: 'give postgres://user:password@host:port/database, or a directory for SQLite',
+    });
+  }
+  const server = { type: 'postgres', url: location.url } as const satisfies DataSourceOptions;
+  const options = `-c default_transaction_read_only=on -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
+  return {
+    writer: new DataSource({ ...writing, ...server, poolSize: 1 }),
+    reader: new DataSource({ ...common, ...server, extra: { options } }),
+  };
+}

@@ -1,0 +1,85 @@
+import { EntitySchema, type ValueTransformer } from 'typeorm';
+import { VarlogError } from 'varlog/log';
+
+export interface Account {
+  id: string;
+  /** Minor units (cents). */
+  balance: number;
+  /** The balance may go down to minus this; `null`: without limit. */
+  overdraftLimit: number | null;
+  /** Position of the command that opened it. */
+  openedAt: number;
+}
+
+export interface Transfer {
+  /** The idempotency key. */
+  id: string;
+  position: number;
+  /** Milliseconds since 1970, by the log's clock. */
+  time: number;
+  description: string;
+  /** Why it was refused; `null` when it took effect. */
+  refusal: string | null;
+  /** The postings as asked for, to tell a repeat from another transfer under the same key. */
+  request: string;
+}
+
+export interface Posting {
+  transferId: string;
+  leg: number;
+  accountId: string;
+  amount: number;
+  /** The account's balance behind it. */
+  balance: number;
+}
+
+/** Whole numbers below 2^53, exact in a `bigint` column; Postgres hands them out as text. */
+const wholeNumber: ValueTransformer = {
+  to: (value: unknown) => value,
+  from: (value: string | number | null) => {
+    if (value === null) return null;
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw new VarlogError('CORRUPT', {
+      what: `the database holds ${value} where a whole number below 2^53 belongs`,
+      next: 'run the audit, and rebuild the database from the log',
+    });
+  },
+};
+const whole = (name: string) => ({ name, type: 'bigint', transformer: wholeNumber }) as const;
+const text = (name: string) => ({ name, type: 'varchar' }) as const;
+
+export const AccountEntity = new EntitySchema<Account>({
+  name: 'account',
+  columns: {
+    id: { type: 'varchar', primary: true },
+    balance: whole('balance'),
+    overdraftLimit: { ...whole('overdraft_limit'), nullable: true },
+    openedAt: whole('opened_at'),
+  },
+});
+
+export const TransferEntity = new EntitySchema<Transfer>({
+  name: 'transfer',
+  columns: {
+    id: { type: 'varchar', primary: true },
+    position: whole('position'),
+    time: whole('time'),
+    description: text('description'),
+    refusal: { ...text('refusal'), nullable: true },
+    request: { name: 'request', type: 'text' },
+  },
+});
+
+export const PostingEntity = new EntitySchema<Posting>({
+  name: 'posting',
+  columns: {
+    transferId: { ...text('transfer_id'), primary: true },
+    leg: { type: 'int', primary: true },
+    accountId: text('account_id'),
+    amount: whole('amount'),
+    balance: whole('balance'),
+  },
+});
+
+export const LEDGER_ENTITIES = [AccountEntity, TransferEntity, PostingEntity];

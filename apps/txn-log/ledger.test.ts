@@ -1,0 +1,224 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { MemoryLog } from 'varlog/testing';
+import { describePostgres, postgresDatabases, type TestDatabases } from '../../test/databases.ts';
+import { LedgerClient } from './client.ts';
+import type { LedgerLocation } from './database.ts';
+import type { Leg } from './ledger-machine.ts';
+import { type LedgerReplica, startLedgerReplica } from './replica.ts';
+
+const ACCOUNTS = ['bank', 'alice', 'bob', 'carol'];
+
+function suite(fresh: () => Promise<LedgerLocation>): void {
+  const open: LedgerReplica[] = [];
+  const start = async (log: MemoryLog, location?: LedgerLocation): Promise<LedgerReplica> => {
+    const http = '127.0.0.1:0';
+    const replica = await startLedgerReplica({ http, location: location ?? (await fresh()), log });
+    open.push(replica);
+    return replica;
+  };
+  afterEach(async () => {
+    for (const it of open.splice(0)) await it.close();
+  });
+
+  const openAll = async ({ service }: LedgerReplica): Promise<void> => {
+    await service.open('bank', null);
+    for (const account of ACCOUNTS.slice(1)) await service.open(account, 50);
+  };
+
+  test('money is neither made nor lost, and replicas agree, whatever appends suffer', async () => {
+    const leg = fc.record({
+      account: fc.constantFrom(...ACCOUNTS, 'nobody'),
+      amount: fc.integer({ min: -200, max: 200 }).filter((it) => it !== 0),
+    });
+    const balanced = fc.array(leg, { minLength: 1, maxLength: 3 }).map((legs): Leg[] => {
+      const sum = legs.reduce((total, { amount }) => total + amount, 0);
+      return [...legs, { account: 'bank', amount: -sum }].filter(({ amount }) => amount !== 0);
+    });
+    const transfers = fc.array(
+      fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), legs: balanced }),
+      { maxLength: 20 },
+    );
+    const faults = fc.constantFrom('refused', 'unknownApplied', 'unknownLate', 'unknownLost');
+    await fc.assert(
+      fc.asyncProperty(transfers, fc.array(faults, { maxLength: 4 }), async (wanted, injected) => {
+        const log = new MemoryLog();
+        const replicas = [await start(log), await start(log)];
+        await openAll(replicas[0]!);
+        log.failNext(...injected);
+        await Promise.all(
+          wanted
+            .filter(({ legs }) => legs.length > 1)
+            .map((it, i) => replicas[i % 2]!.service.transfer(it)),
+        );
+        const [one, two] = replicas.map((it) => it.service);
+        expect(await one!.audit()).toMatchObject({ ok: true, sum: '0' });
+        expect(await two!.audit()).toEqual(await one!.audit());
+        expect(await two!.accounts()).toEqual(await one!.accounts());
+        expect(await two!.transfers()).toEqual(await one!.transfers());
+        for (const it of open.splice(0)) await it.close();
+      }),
+      { numRuns: 10 },
+    );
+  }, 120_000);
+
+  test('an idempotency key takes effect once, across a restart, and stands for one transfer', async () => {
+    const log = new MemoryLog();
+    const location = await fresh();
+    const first = await start(log, location);
+    await openAll(first);
+    const pay = {
+      id: 'pay',
+      legs: [
+        { account: 'alice', amount: -50 },
+        { account: 'bob', amount: 50 },
+      ],
+    };
+    const done = await first.service.transfer(pay);
+    expect(done).toMatchObject({ done: true });
+    await first.close();
+    const { service } = await start(log, location);
+    expect(await service.transfer(pay)).toEqual(done);
+    expect(await service.account('alice')).toMatchObject({ balance: -50 });
+    const other = { id: 'pay', legs: [...pay.legs].reverse() };
+    expect(await service.transfer(other)).toMatchObject({ done: false, refusal: 'KEY_REUSED' });
+  });
+
+  test('a refusal is a result, and nothing moves', async () => {
+    const { service } = await start(new MemoryLog());
+    await service.open('bank', null);
+    await service.open('alice', 50);
+    const refusalOf = async (id: string, legs: [string, number][]): Promise<unknown> => {
+      const given = legs.map(([account, amount]) => ({ account, amount }));
+      const result = await service.transfer({ id, legs: given });
+      return result.done ? undefined : result.refusal;
+    };
+    const most = Number.MAX_SAFE_INTEGER;
+    expect(
+      await refusalOf('1', [
+        ['alice', -51],
+        ['bank', 51],
+      ]),
+    ).toBe('OVERDRAFT');
+    expect(
+      await refusalOf('2', [
+        ['alice', -1],
+        ['nobody', 1],
+      ]),
+    ).toBe('NO_SUCH_ACCOUNT');
+    expect(
+      await refusalOf('3', [
+        ['alice', -1],
+        ['bank', 2],
+      ]),
+    ).toBe('UNBALANCED');
+    // In floating point these sum to zero.
+    expect(
+      await refusalOf('4', [
+        ['bank', -most],
+        ['bank', -2],
+        ['alice', most],
+        ['alice', 3],
+      ]),
+    ).toBe('UNBALANCED');
+    expect(
+      await refusalOf('5', [
+        ['bank', -most],
+        ['bank', -1],
+        ['alice', most],
+        ['alice', 1],
+      ]),
+    ).toBe('BALANCE_TOO_LARGE');
+    expect(await service.audit()).toMatchObject({ ok: true, transfers: 0 });
+    expect(
+      await refusalOf('6', [
+        ['bank', -most],
+        ['alice', most],
+      ]),
+    ).toBeUndefined();
+    expect(await service.account('alice')).toMatchObject({ balance: most });
+    expect((await service.transfers()).map((it) => it.refusal)).toEqual([
+      null,
+      'BALANCE_TOO_LARGE',
+      'UNBALANCED',
+      'UNBALANCED',
+      'NO_SUCH_ACCOUNT',
+      'OVERDRAFT',
+    ]);
+    expect(await service.open('alice', 1)).toMatchObject({
+      done: false,
+      refusal: 'ACCOUNT_EXISTS',
+    });
+  });
+
+  test('the HTTP face answers, refuses and reads only', async () => {
+    const log = new MemoryLog();
+    const { http } = await start(log);
+    const client = new LedgerClient(http);
+    await client.open('bank', null);
+    await client.open('zoë/1');
+    const post = (path: string, body: unknown): Promise<Response> =>
+      fetch(`http://${http}${path}`, { method: 'POST', body: JSON.stringify(body) });
+    const pay = { id: 'x', from: 'bank', to: 'zoë/1', amount: 7 };
+    expect((await post('/transfers', pay)).status).toBe(200);
+    expect(
+      (await post('/transfers', { ...pay, id: 'y', from: 'zoë/1', to: 'bank', amount: 8 })).status,
+    ).toBe(409);
+    expect(await client.account('zoë/1')).toMatchObject({ balance: 7 });
+    await expect(client.account('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await client.transfers('zoë/1')).map((it) => it.id)).toEqual(['x']);
+    expect(await client.audit()).toMatchObject({ ok: true });
+    const before = await log.tail();
+    for (const bad of [
+      {},
+      { ...pay, amount: 1.5 },
+      { ...pay, amount: '7' },
+      { ...pay, to: 'a\0b' },
+      { ...pay, id: '' },
+      { id: 'z', postings: [null, 1] },
+    ])
+      expect((await post('/transfers', bad)).status).toBe(400);
+    expect(await log.tail()).toBe(before);
+    const ask = async (query: string): Promise<{ status: number; rows: unknown }> => {
+      const response = await fetch(`http://${http}/sql?query=${encodeURIComponent(query)}`);
+      return { status: response.status, rows: await response.json() };
+    };
+    expect(await ask('SELECT id FROM account ORDER BY id;')).toEqual({
+      status: 200,
+      rows: [{ id: 'bank' }, { id: 'zoë/1' }],
+    });
+    for (const bad of [
+      'DELETE FROM account',
+      'SELECT 1) AS x; DELETE FROM account; --',
+      'WITH gone AS (DELETE FROM account RETURNING *) SELECT * FROM gone',
+      'SELECT * FROM nothing',
+      '',
+    ])
+      expect((await ask(bad)).status).toBe(400);
+    expect(await client.accounts()).toHaveLength(2);
+  });
+}
+
+describe('the ledger in better-sqlite3', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'varlog-ledger-'));
+  let count = 0;
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  suite(async () => ({ directory: join(folder, String(++count)) }));
+});
+
+describePostgres('the ledger in Postgres', () => {
+  let databases: TestDatabases;
+  beforeAll(async () => {
+    databases = await postgresDatabases();
+  }, 60_000);
+  afterAll(() => databases.close());
+  suite(async () => {
+    const { host, port, username, database } = (await databases.fresh()) as unknown as Record<
+      string,
+      string
+    >;
+    return { url: `postgres://${username}@${host}:${port}/${database}` };
+  });
+});

@@ -1,0 +1,89 @@
+import type { Server as HttpServer } from 'node:http';
+import { Varlog } from 'varlog/log';
+import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
+import { type LedgerLocation, ledgerDatabase } from './database.ts';
+import { makeHttpFace } from './http-face.ts';
+import { type LedgerCommand, LedgerMachine, type LedgerResult } from './ledger-machine.ts';
+import { LedgerService } from './ledger-service.ts';
+
+export interface LedgerReplicaOptions {
+  /** Address of the HTTP face, `host:port`. */
+  http: string;
+  /** This replica's own database. */
+  location: LedgerLocation;
+  /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
+  log: { endpoints: string[]; topic: number } | SqlReplicaOptions<never, never>['log'];
+}
+
+/** One replica of the ledger, serving. */
+export interface LedgerReplica {
+  readonly service: LedgerService;
+  /** `host:port` that was bound. */
+  readonly http: string;
+  /** Rejects when the replica cannot go on: its process should end. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** Joins the log, catches up, and serves. Each replica on the same log has a database of its own. */
+export async function startLedgerReplica(options: LedgerReplicaOptions): Promise<LedgerReplica> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const { writer, reader } = ledgerDatabase(options.location);
+    for (const it of [writer, reader])
+      closers.push(async () => (it.isInitialized ? it.destroy() : undefined));
+    const replica = await startSqlReplica<LedgerCommand, LedgerResult>({
+      machine: new LedgerMachine(),
+      name: 'ledger',
+      dataSource: writer,
+      reader,
+      log: await logOf(options.log, closers),
+    });
+    closers.push(() => replica.close());
+    await replica.caughtUp();
+    const failed = new Promise<never>((_, reject) => {
+      replica.status$.subscribe(({ state, error }) => {
+        if (state === 'failed') reject(error);
+      });
+    });
+    // Whoever does not look at it is told by every call.
+    failed.catch(() => {});
+    const service = new LedgerService(replica, reader);
+    const server = makeHttpFace(service);
+    const http = await listen(server, options.http);
+    closers.push(() => stopListening(server));
+    return { service, http, failed, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function logOf(log: LedgerReplicaOptions['log'], closers: (() => Promise<void>)[]) {
+  if (!('endpoints' in log)) return log;
+  const varlog = await Varlog.connect({ endpoints: log.endpoints });
+  closers.push(() => varlog.close());
+  return varlog.topic(log.topic);
+}
+
+function listen(server: HttpServer, address: string): Promise<string> {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(Number(address.slice(at + 1)), host, () => {
+      const bound = server.address();
+      resolve(`${host}:${typeof bound === 'object' && bound !== null ? bound.port : ''}`);
+    });
+  });
+}
+
+function stopListening(server: HttpServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
