@@ -1,0 +1,35 @@
+import { cpus } from 'node:os';
+import { BenchCluster } from './bench-cluster.ts';
+import { etcdRows } from './etcd-rows.ts';
+import { floors } from './floors.ts';
+import { kvRows } from './kv-rows.ts';
+import { appendRows, idleRow, lossRow } from './log-rows.ts';
+import { type Row, table } from './measure.ts';
+
+/**
+ * `npm run bench`: every row on real processes with fsync, 100 B a record unless said, on this machine
+ * and in this order. Compare within one run only.
+ */
+const rows: Row[] = [];
+const add = (...more: Row[]): void => {
+  rows.push(...more);
+  for (const it of more) process.stderr.write(`${it.work}: ${it.rate}\n`);
+};
+
+add(...(await floors()));
+{
+  await using cluster = await BenchCluster.pair();
+  add(...(await appendRows(cluster, '1 MR, 1 SN')));
+}
+{
+  await using cluster = await BenchCluster.trio();
+  add(await idleRow(cluster));
+  add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
+  add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
+}
+add(...(await kvRows()));
+add(...(await etcdRows()));
+
+console.log(`\n${cpus().length} cores (${cpus()[0]?.model}), Node.js ${process.versions.node}\n`);
+console.log(table(rows));
+process.exit(0);

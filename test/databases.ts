@@ -1,0 +1,107 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource, type DataSourceOptions, type MigrationInterface } from 'typeorm';
+
+/** A kind of database that tests run against. */
+export interface TestDatabases {
+  readonly kind: string;
+  /** Options of a new, empty database; each DataSource made of the same ones is a way to it. */
+  fresh(): Promise<DataSourceOptions>;
+  close(): void;
+}
+
+type Migrations = readonly (new () => MigrationInterface)[];
+
+export function dataSourceOf(
+  database: DataSourceOptions,
+  migrations: Migrations,
+  entities: DataSourceOptions['entities'] = [],
+): DataSource {
+  return new DataSource({
+    ...database,
+    entities,
+    migrations: [...migrations],
+    migrationsTableName: 'varlog_migrations',
+  } as DataSourceOptions);
+}
+
+export function sqliteDatabases(): TestDatabases {
+  const folder = mkdtempSync(join(tmpdir(), 'varlog-sql-'));
+  let count = 0;
+  return {
+    kind: 'better-sqlite3',
+    // Two appliers in one process: the one that waits for a lock keeps the other from letting it go.
+    fresh: async () => ({
+      type: 'better-sqlite3',
+      database: join(folder, `${++count}.db`),
+      timeout: 20,
+    }),
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+const INSTALLED = '/usr/lib/postgresql';
+
+/** Describes tests against PostgreSQL, or says why they are skipped. */
+export function describePostgres(name: string, tests: () => void): void {
+  if (existsSync(INSTALLED)) describe(name, tests);
+  else describe.skip(`${name} (not installed: apt-get install postgresql)`, tests);
+}
+
+/** A server of its own in a temporary folder. */
+export async function postgresDatabases(): Promise<TestDatabases> {
+  const version = readdirSync(INSTALLED).sort().at(-1) as string;
+  const bin = (name: string): string => join(INSTALLED, version, 'bin', name);
+  const folder = mkdtempSync(join(tmpdir(), 'varlog-postgres-'));
+  const user = account();
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid as number);
+  const run = (name: string, args: string[]): void => {
+    const { status, stderr } = spawnSync(bin(name), args, {
+      ...user,
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
+  };
+  const data = join(folder, 'data');
+  const port = await freePort();
+  const flags = `-p ${port} -c listen_addresses=127.0.0.1 -c fsync=off -k ${folder}`;
+  run('initdb', ['-D', data, '-U', 'varlog', '-A', 'trust']);
+  run('pg_ctl', ['-D', data, '-w', '-l', join(folder, 'log'), '-o', flags, 'start']);
+  const options = { type: 'postgres', host: '127.0.0.1', port, username: 'varlog' } as const;
+  let count = 0;
+  return {
+    kind: 'postgres',
+    fresh: async () => {
+      const database = `test${++count}`;
+      const admin = await new DataSource({ ...options, database: 'postgres' }).initialize();
+      await admin.query(`CREATE DATABASE ${database}`);
+      await admin.destroy();
+      return { ...options, database };
+    },
+    close: () => {
+      run('pg_ctl', ['-D', data, '-w', '-m', 'immediate', 'stop']);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** PostgreSQL refuses to run as root. */
+function account(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string): number =>
+    Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually, freePorts, Program, ROOT } from './processes.ts';
+
+describe('the varlog command', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'varlog-cli-'));
+  let port: number;
+  let httpPort: number;
+  let cluster: Program;
+
+  const up = async (): Promise<void> => {
+    cluster = new Program('framework/node/cli.js', [
+      'up',
+      ...['--port', String(port), '--http-port', String(httpPort), '--directory', directory],
+    ]);
+    cluster.start();
+    await eventually(async () => {
+      if (!cluster.output.includes('ready: ')) throw new Error(cluster.output);
+    });
+  };
+  const run = (args: string[], input?: string) => {
+    const cli = join(ROOT, 'dist/framework/node/cli.js');
+    const all = [cli, '--endpoints', `127.0.0.1:${port}`, ...args];
+    const options = { encoding: 'utf8', timeout: 20_000, input: input ?? '' } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, all, options);
+    return { status, out: stdout, err: stderr };
+  };
+
+  beforeAll(async () => {
+    [port, httpPort] = (await freePorts(2)) as [number, number];
+    await up();
+  }, 60_000);
+
+  afterAll(async () => {
+    await cluster.end('SIGKILL');
+    rmSync(directory, { recursive: true });
+  });
+
+  test('up says where it is and what to type next', () => {
+    expect(cluster.output).toContain(`127.0.0.1:${port}`);
+    expect(cluster.output).toContain(`npx varlog append 1 "hello" --endpoints 127.0.0.1:${port}`);
+  });
+
+  test('append, read and trim, for people and for programs', () => {
+    expect(run(['append', '1', 'a', 'b'])).toMatchObject({ status: 0, out: '1..2\n' });
+    expect(run(['append', '1'], 'c\nd\n').out).toBe('3..4\n');
+    expect(run(['read', '1', '--from', '3']).out).toBe('3\tc\n4\td\n');
+    const json = run(['read', '1', '--to', '1', '--json']).out;
+    expect(JSON.parse(json)).toMatchObject({ glsn: 1, llsn: 1, text: 'a' });
+    expect(run(['trim', '1', '1']).status).toBe(0);
+    expect(run(['read', '1', '--from', '1']).status).toBe(5);
+  });
+
+  test('topics are made, listed, described and deleted', () => {
+    const { id } = JSON.parse(run(['topic', 'create', '--log-streams', '2', '--json']).out);
+    expect(JSON.parse(run(['topic', 'ls', '--json']).out)).toHaveLength(2);
+    expect(run(['topic', 'describe', String(id)]).out).toContain('open');
+    expect(run(['topic', 'delete', String(id)]).status).toBe(0);
+    expect(run(['topic', 'describe', String(id)]).status).toBe(4);
+  });
+
+  test('status and doctor', () => {
+    const status = JSON.parse(run(['status', '--json']).out);
+    expect(status).toMatchObject({
+      clusterId: 1,
+      leader: 1,
+      storageNodes: [{ id: 1, alive: true }],
+    });
+    const doctor = run(['doctor', '--directory', directory]);
+    expect(doctor.out).toContain('every storage node is up');
+  });
+
+  test.each([
+    ['called wrongly', ['append'], 2],
+    ['a number that is none', ['read', '1', '--from', 'x'], 2],
+    ['no such command', ['fly'], 2],
+    ['no such topic', ['append', '99', 'x'], 4],
+  ])('%s: exit code', (_, args, code) => {
+    expect(run(args).status).toBe(code);
+  });
+
+  test('no cluster: exit code 3, and how to start one', () => {
+    const { status, err } = run(['append', '1', 'x', '--endpoints', '127.0.0.1:1', '--json']);
+    expect(status).toBe(3);
+    expect(JSON.parse(err).error).toMatchObject({ code: 'UNREACHABLE' });
+    expect(err).toContain('varlog up');
+  }, 30_000);
+
+  test('health and metrics', async () => {
+    const get = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${httpPort}${path}`)).text();
+    expect(await get('/livez')).toBe('alive\n');
+    expect(await get('/readyz')).toBe('ready\n');
+    expect(await get('/metrics')).toMatch(/^varlog_replica_committed_llsn\{.*\} \d+$/m);
+  });
+
+  test('Ctrl-C ends it cleanly; it goes on with its data; another size is refused', async () => {
+    await cluster.end('SIGINT');
+    await up();
+    expect(run(['read', '1', '--from', '4']).out).toBe('4\td\n');
+    const flags = ['up', '--nodes', '3', '--directory', directory];
+    expect(run(flags)).toMatchObject({ status: 2, err: expect.stringContaining('a cluster of 1') });
+  }, 60_000);
+});

@@ -1,0 +1,74 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { transformSync } from '@swc/core';
+import { TestCluster } from './processes.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const blocks = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+  language: match[1]!,
+  code: match[2]!,
+}));
+const scripts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts as object;
+
+/** Runs a block as a reader's file inside the package, against the cluster at `endpoint`. */
+function runTypeScript(code: string, endpoint: string): string {
+  const folder = mkdtempSync(join(ROOT, 'dist', 'readme-'));
+  try {
+    const { code: script } = transformSync(code.replaceAll('127.0.0.1:9092', endpoint), {
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+      module: { type: 'es6' },
+    });
+    const path = join(folder, 'block.mjs');
+    writeFileSync(path, script);
+    return execFileSync(process.execPath, [path], { encoding: 'utf8', timeout: 20_000 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function runCommand(line: string, endpoint: string): void {
+  const command = line.replace(/\s+#.*$/, '');
+  for (const part of command.split(' && ')) {
+    const npm = /^npm (?:run )?(\w+)$/.exec(part);
+    if (npm !== null) {
+      expect(['ci', ...Object.keys(scripts)]).toContain(npm[1]);
+      continue;
+    }
+    const cli = `node ${join(ROOT, 'dist/framework/node/cli.js')} --endpoints ${endpoint} `;
+    expect(part).toMatch(/^npx varlog /);
+    const { status, stderr } = spawnSync(part.replace('npx varlog ', cli), {
+      shell: true,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect({ part, status, stderr }).toEqual({ part, status: 0, stderr: expect.anything() });
+  }
+}
+
+describe('README', () => {
+  test('every code block runs', async () => {
+    await using cluster = await TestCluster.start(1);
+    const endpoint = cluster.endpoints[0]!;
+    {
+      await using varlog = await cluster.connect();
+      await varlog.createTopic({ logStreams: 2 });
+    }
+    const outputs: string[] = [];
+    for (const { language, code } of blocks) {
+      if (language === 'ts') outputs.push(runTypeScript(code, endpoint));
+      else if (language === 'bash') {
+        for (const line of code.trim().split('\n')) runCommand(line, endpoint);
+      } else expect(language).toBe('');
+    }
+    expect(outputs.join('\n')).toContain('durable and ordered when this resolves');
+    expect(outputs.at(-1)).toBe('2\n');
+  }, 120_000);
+
+  test('every link leads somewhere', () => {
+    for (const [, target] of readme.matchAll(/\]\(([^)]+)\)/g)) {
+      expect(() => execFileSync('test', ['-e', join(ROOT, target!)])).not.toThrow();
+    }
+  });
+});

@@ -1,0 +1,263 @@
+import type { Ports } from '../../framework/base/index.ts';
+import { sleep, VarlogError } from '../../framework/base/index.ts';
+import { startAdmin } from '../../framework/log/admin/index.ts';
+import { Varlog } from '../../framework/log/client/index.ts';
+import { startMetadataRepository } from '../../framework/log/metadata-repository/index.ts';
+import { startStorageNode } from '../../framework/log/storage-node/index.ts';
+import { type StateMachine, startReplica } from '../../framework/smr/index.ts';
+import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
+
+const NODES = ['n1', 'n2', 'n3'];
+const FAULTS_MS = 8_000;
+const CLIENTS = 3;
+const PORT = 9092;
+
+const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
+const endpoints = members.map((it) => it.address);
+
+/** A whole node: metadata repository member, admin and storage node on one address. */
+async function startNode(ports: Ports, name: string): Promise<Process> {
+  const id = NODES.indexOf(name) + 1;
+  const address = `${name}:${PORT}`;
+  const repository = await startMetadataRepository({
+    ports,
+    clusterId: 1,
+    memberId: id,
+    members,
+    directory: 'metadata',
+    replicationFactor: NODES.length,
+  });
+  const admin = startAdmin({ ports, repository, replicationFactor: NODES.length });
+  const storage = await startStorageNode({
+    ports,
+    clusterId: 1,
+    storageNodeId: id,
+    address,
+    directory: 'storage',
+    metadataRepository: endpoints,
+  });
+  const handlers = [...repository.handlers, ...admin.handlers, ...storage.handlers];
+  const server = await ports.network.serve(address, handlers);
+  return {
+    close: async () => {
+      await server.close();
+      await storage.close();
+      await admin.close();
+      await repository.close();
+    },
+  };
+}
+
+/** Adds numbers, and remembers which: a command that took effect twice shows. */
+class Sum implements StateMachine<string, number, string[]> {
+  seen: string[] = [];
+  apply(command: string): number {
+    return this.seen.push(command);
+  }
+  snapshot(): string[] {
+    return this.seen;
+  }
+  restore(seen: string[]): void {
+    this.seen = [...seen];
+  }
+}
+
+interface Attempt {
+  readonly text: string;
+  outcome: 'acknowledged' | 'notAppended' | 'unknown';
+  glsn?: number;
+  begunMs: number;
+  doneMs: number;
+}
+
+/** What clients were told, while the cluster went through faults. */
+interface History {
+  attempts: Attempt[];
+  commands: { command: string; outcome: 'done' | 'notAppended' | 'unknown' }[];
+}
+
+/**
+ * The whole cluster through a few seconds of faults from a seed: crashes and power losses of nodes,
+ * all of them at times, partitions, pauses. Three clients append, one runs commands on a replicated
+ * state machine. When all is well again, everything that was acknowledged must be there, once, in one
+ * order that respects real time, and every replica of the machine must have the same state.
+ */
+export async function clusterScenario(seed: number): Promise<RunReport> {
+  const world = new World(seed);
+  try {
+    for (const name of NODES) world.node(name, (ports) => startNode(ports, name));
+    const topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
+    const history: History = { attempts: [], commands: [] };
+    let over = false;
+    const clients = Array.from({ length: CLIENTS }, (_, i) =>
+      appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, () => over),
+    );
+    const machine = runCommands(world.ports('machine'), topicId + 1, history, () => over);
+    await withFaults(world);
+    over = true;
+    await world.play(() => Promise.all([...clients, machine]), 120_000);
+    await world.play(() => checkLog(world.ports('auditor'), topicId, history), 120_000);
+    await world.play(() => checkMachine(world.ports('auditor'), topicId + 1, history), 120_000);
+    return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
+  } finally {
+    world.close();
+  }
+}
+
+async function makeTopic(ports: Ports): Promise<number> {
+  const varlog = await connect(ports);
+  await varlog.ready({ storageNodes: NODES.length, timeoutMs: 30_000 });
+  const { id } = await varlog.createTopic({ logStreams: 2 });
+  await varlog.createTopic({ logStreams: 1 });
+  await varlog.close();
+  return id;
+}
+
+function connect(ports: Ports): Promise<Varlog> {
+  return Varlog.connect({ endpoints, timeoutMs: 60_000, ports });
+}
+
+async function withFaults(world: World): Promise<void> {
+  const random = world.random.stream('faults');
+  const end = world.nowMs + FAULTS_MS;
+  const pick = (): string => NODES[random.below(NODES.length)]!;
+  while (world.nowMs < end) {
+    await world.run(200 + random.below(1_500));
+    const kind = random.below(10);
+    const powerLoss = random.below(2) === 0;
+    if (kind < 4) {
+      const name = pick();
+      world.crash(name, { powerLoss });
+      world.after(random.below(2_000), () => world.restart(name));
+    } else if (kind < 5) {
+      for (const name of NODES) {
+        world.crash(name, { powerLoss });
+        world.after(random.below(1_000), () => world.restart(name));
+      }
+    } else if (kind < 8) {
+      const name = pick();
+      const oneWay = random.below(3) === 0;
+      const lift = world.partition([[name], NODES.filter((it) => it !== name)], { oneWay });
+      world.after(random.below(3_000), lift);
+    } else {
+      const name = pick();
+      world.pause(name);
+      world.after(random.below(2_000), () => world.resume(name));
+    }
+  }
+  world.heal();
+  await world.run(3_100);
+  for (const name of NODES) world.restart(name);
+}
+
+async function appendUntil(
+  ports: Ports,
+  topicId: number,
+  name: string,
+  { attempts }: History,
+  over: () => boolean,
+): Promise<void> {
+  const varlog = await connect(ports);
+  for (let i = 0; !over(); i++) {
+    const text = `${name} append ${i}`;
+    const attempt: Attempt = { text, outcome: 'unknown', begunMs: ports.clock.now(), doneMs: 0 };
+    attempts.push(attempt);
+    try {
+      const batch = i % 5 === 0 ? [text, `${text} bis`] : text;
+      const { glsn } = await varlog.topic(topicId).append(batch, { timeoutMs: 5_000 });
+      attempt.outcome = 'acknowledged';
+      attempt.glsn = glsn;
+    } catch (error) {
+      if (!VarlogError.is(error)) throw error;
+      attempt.outcome = error.outcome ?? 'unknown';
+    }
+    attempt.doneMs = ports.clock.now();
+    await sleep(ports.clock, 20 + ports.random.below(60));
+  }
+  await varlog.close();
+}
+
+async function runCommands(
+  ports: Ports,
+  topicId: number,
+  { commands }: History,
+  over: () => boolean,
+): Promise<void> {
+  const varlog = await connect(ports);
+  const log = varlog.topic(topicId);
+  const replica = await startReplica({ machine: new Sum(), log, ports });
+  for (let i = 0; !over(); i++) {
+    const it: History['commands'][number] = { command: `command ${i}`, outcome: 'unknown' };
+    commands.push(it);
+    try {
+      await replica.execute(it.command, { timeoutMs: 5_000 });
+      it.outcome = 'done';
+    } catch (error) {
+      if (!VarlogError.is(error)) throw error;
+      it.outcome = error.outcome === 'notAppended' ? 'notAppended' : 'unknown';
+    }
+    await sleep(ports.clock, 50 + ports.random.below(100));
+  }
+  await replica.close();
+  await varlog.close();
+}
+
+async function checkLog(ports: Ports, topicId: number, { attempts }: History): Promise<void> {
+  const varlog = await connect(ports);
+  const topic = varlog.topic(topicId);
+  await topic.append('the end', { timeoutMs: 60_000 });
+  const texts: string[] = [];
+  const streams = new Map<number, number>();
+  for await (const entry of topic.read()) {
+    texts.push(entry.text());
+    must(entry.glsn === texts.length, `GLSN ${entry.glsn} comes after ${texts.length - 1}`);
+    const llsn = (streams.get(entry.logStream) ?? 0) + 1;
+    must(entry.llsn === llsn, `LLSN ${entry.llsn} of ${entry.logStream} comes after ${llsn - 1}`);
+    streams.set(entry.logStream, llsn);
+  }
+  const places = new Map(texts.map((text, i) => [text, i + 1]));
+  must(places.size === texts.length, 'a record is there twice');
+  for (const { text, outcome, glsn } of attempts) {
+    const place = places.get(text);
+    if (outcome === 'acknowledged') must(place === glsn, `"${text}" is at ${place}, not ${glsn}`);
+    if (outcome === 'notAppended') must(place === undefined, `"${text}" was refused, and is there`);
+    const bis = places.get(`${text} bis`);
+    must(bis === undefined || bis === place! + 1, `the batch of "${text}" was torn`);
+  }
+  checkRealTime(attempts);
+  await varlog.close();
+}
+
+/** An append that began after another one was acknowledged has a larger GLSN. Clocks drift a little. */
+function checkRealTime(attempts: readonly Attempt[]): void {
+  const done = attempts.filter((it) => it.glsn !== undefined);
+  for (const earlier of done) {
+    for (const later of done) {
+      if (later.begunMs <= earlier.doneMs + 50) continue;
+      must(later.glsn! > earlier.glsn!, `"${later.text}" came before "${earlier.text}"`);
+    }
+  }
+}
+
+async function checkMachine(ports: Ports, topicId: number, { commands }: History): Promise<void> {
+  const varlog = await connect(ports);
+  const log = varlog.topic(topicId);
+  const states: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const replica = await startReplica({ machine: new Sum(), log, ports });
+    const seen = await replica.query((it) => [...it.seen], { timeoutMs: 60_000 });
+    must(new Set(seen).size === seen.length, 'a command took effect twice');
+    for (const { command, outcome } of commands) {
+      if (outcome === 'done') must(seen.includes(command), `"${command}" is lost`);
+      if (outcome === 'notAppended') must(!seen.includes(command), `"${command}" was refused`);
+    }
+    states.push(JSON.stringify(seen));
+    await replica.close();
+  }
+  must(states[0] === states[1], 'two replicas differ');
+  await varlog.close();
+}
+
+function must(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`broken promise: ${what}`);
+}
