@@ -14,6 +14,7 @@ const DEFECTS: readonly Defect[] = [
   'openWithoutSync',
   'ackWhenPrimaryDurable',
   'cutsWithoutEpoch',
+  'reportsWithoutEpoch',
   'commitsWithoutEpoch',
   'commitLengthOnly',
   'numberByLatestCut',

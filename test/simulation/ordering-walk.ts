@@ -4,6 +4,7 @@ import {
   CutPlanner,
   Metadata,
   type MetadataDefect,
+  needed,
   type PlannerDefect,
   ReplicaCore,
   type ReplicaDefect,
@@ -278,8 +279,9 @@ export class OrderingWalk {
       const records = primary.records.slice(to.core.end, to.core.end + 1 + this.below(4));
       this.packets.push({ to, fetch: to.fetch, from: to.core.end + 1, records, commits: [] });
     } else if (wanted.kind === 'fetchCommitted') {
-      const source = this.pick(others);
       const anything = this.defects.has('syncFromAnySurvivor');
+      const longest = [...others].sort((a, b) => b.records.length - a.records.length)[0]!;
+      const source = anything ? longest : this.pick(others);
       const end = anything ? source.records.length : source.core.committedEnd;
       const records = source.records.slice(to.core.end, end);
       const commits = source.commits.filter((it) => it.version > to.core.version);
@@ -513,9 +515,22 @@ export class OrderingWalk {
     this.expect(this.order.size === highWatermark, 'GLSNs are not dense');
   }
 
-  /** I1, I2, I5: a cut extends its log stream and the topic without gap, and no sealed one. */
+  /**
+   * I1, I2, I3, I5: a cut extends its log stream and the topic without gap, no sealed one, and only by
+   * what enough members have had on disk.
+   */
   private checkCommit({ logStreamId, llsn, glsn, count }: Commit): void {
     this.expect(!this.sealedEnds.has(logStreamId), `log stream ${logStreamId} moved while sealed`);
+    const end = llsn + count - 1;
+    const { members } = this.metadata.logStreams.get(logStreamId)!;
+    const holders = this.replicas.filter(
+      ({ stream, node, durableRecords }) =>
+        stream === logStreamId &&
+        members.includes(node) &&
+        (durableRecords >= end || node === this.deficient),
+    );
+    const enough = needed(members.length, this.options.acknowledge);
+    this.expect(holders.length >= enough, `${logStreamId}/${end} is on ${holders.length} disks`);
     for (let i = 0; i < count; i++) {
       const place = `${logStreamId}/${llsn + i}`;
       const before = this.order.get(glsn + i);

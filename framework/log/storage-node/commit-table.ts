@@ -120,6 +120,8 @@ export class CommitTable {
   async trim(version: number): Promise<void> {
     const first = Math.min(version, this.version);
     if (first <= this.log.first) return;
+    // What stays must be on disk before what it stands for is gone: a power loss would leave neither.
+    await this.log.flush();
     await this.log.trimHead(first);
     while (this.sparse.length > 0 && this.sparse[0]!.version < first) this.sparse.shift();
   }

@@ -31,7 +31,8 @@ export async function serveRead(
       sent += wanted.length;
       if (!room) await stream.writable();
     }
-    if (wanted.length < batches.length) return;
+    const last = batches.at(-1);
+    if (last !== undefined && last.glsn + last.frame.count > end) return;
     if (batches.length > 0) continue;
     if (watermark >= end) return;
     const moved = replica.watermark !== watermark || replica.core.version !== version;

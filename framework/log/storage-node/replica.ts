@@ -123,6 +123,7 @@ export class LogStreamReplica {
     this.core.assign({ epoch, sealed, end, version, members });
     this.topicWatermark = Math.max(this.topicWatermark, assignment.highWatermark);
     this.inbox.expect(version);
+    this.settleWatermark();
     this.advance();
   }
 
