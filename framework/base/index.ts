@@ -12,6 +12,7 @@ export * from './limits.ts';
 export * from './network.ts';
 export * from './on-abort.ts';
 export * from './ordered-log.ts';
+export * from './own-bytes.ts';
 export * from './ports.ts';
 export * from './position.ts';
 export * from './random.ts';

@@ -1,4 +1,4 @@
-import { term as checkedTerm, logIndex, VarlogError } from '../base/index.ts';
+import { term as checkedTerm, logIndex, ownBytes, VarlogError } from '../base/index.ts';
 import { MessageKind, Message as Wire } from '../wire/gen/raft.ts';
 import type { Message } from './core/index.ts';
 
@@ -115,7 +115,8 @@ export function fromWire(wire: Wire, from: number, to: number): Message {
 
 function checkedEntries(prevIndex: number, entries: Wire['entries']): Wire['entries'] {
   let next = prevIndex + 1;
-  for (const { index, count } of entries) {
+  for (const entry of entries) {
+    const { index, count } = entry;
     if (index !== next || count === 0) {
       throw new VarlogError('INVALID_ARGUMENT', {
         what: `an append of entry ${index} follows entry ${next - 1}`,
@@ -123,6 +124,7 @@ function checkedEntries(prevIndex: number, entries: Wire['entries']): Wire['entr
       });
     }
     next += count;
+    if (entry.payload.length > 0) entry.payload = ownBytes(entry.payload);
   }
   return entries;
 }

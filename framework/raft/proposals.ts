@@ -4,6 +4,7 @@ import {
   type LogCallOptions,
   type Outcome,
   onAbort,
+  ownBytes,
   VarlogError,
 } from '../base/index.ts';
 import { ProposeRequest } from '../wire/gen/raft.ts';
@@ -294,7 +295,9 @@ export class Proposals {
 /** One batch of all: framed records side by side are a batch again. */
 function concat(proposals: readonly Proposal[]): Batch {
   const first = proposals[0]!;
-  if (proposals.length === 1) return first.batch;
+  if (proposals.length === 1) {
+    return { count: first.batch.count, bytes: ownBytes(first.batch.bytes) };
+  }
   let size = 0;
   let count = 0;
   for (const { batch } of proposals) {

@@ -1,4 +1,11 @@
-import { type Frame, frameBytes, frameEnd } from './frame.ts';
+import { type Frame, frameEnd } from './frame.ts';
+
+/** What a frame costs in memory beside its payload. */
+const FRAME_OBJECT_BYTES = 256;
+
+function memoryOf(frame: Frame): number {
+  return FRAME_OBJECT_BYTES + frame.payload.length;
+}
 
 /** The newest frames of a log, in memory, contiguous up to the log's end. */
 export class TailCache {
@@ -19,7 +26,7 @@ export class TailCache {
 
   push(frame: Frame): void {
     this.frames.push(frame);
-    this.bytes += frameBytes(frame);
+    this.bytes += memoryOf(frame);
   }
 
   /** Lets go of the oldest frames over the limit, but of none that reaches beyond `evictable`. */
@@ -27,7 +34,7 @@ export class TailCache {
     while (this.bytes > this.bytesMax && this.head < this.frames.length) {
       const frame = this.frames[this.head]!;
       if (frameEnd(frame) > evictable) break;
-      this.bytes -= frameBytes(frame);
+      this.bytes -= memoryOf(frame);
       this.head++;
     }
     if (this.head > 64 && this.head * 2 > this.frames.length) {
@@ -39,7 +46,7 @@ export class TailCache {
   /** Lets go of everything that reaches beyond `end`. */
   cut(end: number): void {
     while (this.frames.length > this.head && frameEnd(this.frames.at(-1)!) > end) {
-      this.bytes -= frameBytes(this.frames.pop()!);
+      this.bytes -= memoryOf(this.frames.pop()!);
     }
     if (this.frames.length === this.head) this.clear();
   }
@@ -47,7 +54,7 @@ export class TailCache {
   /** Lets go of everything that lies wholly below `first`. */
   trim(first: number): void {
     while (this.head < this.frames.length && frameEnd(this.frames[this.head]!) < first) {
-      this.bytes -= frameBytes(this.frames[this.head]!);
+      this.bytes -= memoryOf(this.frames[this.head]!);
       this.head++;
     }
     if (this.frames.length === this.head) this.clear();

@@ -21,6 +21,11 @@ export {
   registerModel,
   type SequentialModel,
 } from './checkers/linearizability.ts';
+export {
+  checkListAppend,
+  type ListOperation,
+  type ListTransaction,
+} from './checkers/list-append.ts';
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
 export { MemoryLog } from './memory-log.ts';
 export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';

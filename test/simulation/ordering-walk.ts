@@ -9,6 +9,7 @@ import {
   ReplicaCore,
   type ReplicaDefect,
   type Report,
+  type Step,
 } from '../../framework/log/core/index.ts';
 
 export type Defect = MetadataDefect | PlannerDefect | ReplicaDefect;
@@ -31,7 +32,8 @@ export type Sight =
   | 'suffixCut'
   | 'sync'
   | 'sealedWaiter'
-  | 'restartedPrimary';
+  | 'restartedPrimary'
+  | 'cutOff';
 
 /** What the protocol promised and did not keep. */
 export class Violation extends Error {}
@@ -102,6 +104,8 @@ export class OrderingWalk {
   /** A node that lost its disk and is not whole again. */
   private deficient: number | undefined;
   private calm = false;
+  /** A node that the metadata repository does not reach, 0 for none; the other nodes do. */
+  private cutOff = 0;
 
   constructor(options: WalkOptions) {
     this.options = options;
@@ -133,6 +137,11 @@ export class OrderingWalk {
     this.calm = false;
   }
 
+  /** How many records were acknowledged. */
+  get acknowledgements(): number {
+    return this.acknowledged.size;
+  }
+
   /** Throws a {@link Violation} when the protocol broke a promise. */
   run(): void {
     try {
@@ -145,36 +154,46 @@ export class OrderingWalk {
   }
 
   private step(): void {
-    const kind = this.below(100);
+    if (this.raftStalls && this.below(40) === 0) this.raftStalls = false;
+    if (this.cutOff !== 0 && this.below(200) === 0) this.cutOff = 0;
+    const kind = this.below(1_000);
     const replica = this.pick(this.replicas);
-    if (kind < 18) this.append(this.pick(STREAMS));
-    else if (kind < 30) this.sync(replica);
-    else if (kind < 40) this.report(replica);
-    else if (kind < 50) this.deliverReport(replica);
-    else if (kind < 56) this.propose();
-    else if (kind < 64 && !this.raftStalls) this.commitProposal();
-    else if (kind < 76) this.deliverCommit();
-    else if (kind < 83) this.send(replica);
-    else if (kind < 91) this.deliverPacket();
-    else if (kind < 95) this.advance(replica);
-    else if (kind < 96) this.crashSome();
-    else if (kind < 97) this.changeLeader();
-    else if (kind < 98) this.admin(this.pick(STREAMS));
-    else if (kind < 99) this.loseMessages();
+    if (kind < 120) this.append(this.pick(STREAMS));
+    else if (kind < 250) this.sync(replica);
+    else if (kind < 360) this.report(replica);
+    else if (kind < 490) this.deliverReport(this.pickBusy(replica, (it) => it.outbox.length > 0));
+    else if (kind < 550) this.propose();
+    else if (kind < 630 && !this.raftStalls) this.commitProposal();
+    else if (kind < 750) this.deliverCommit();
+    else if (kind < 830) this.send(this.pickBusy(replica, ({ core }) => isFetch(core.next())));
+    else if (kind < 920) this.deliverPacket();
+    else if (kind < 970) this.advance(this.pickBusy(replica, ({ core }) => isWork(core.next())));
+    else if (kind < 973) this.crashSome();
+    else if (kind < 976) this.changeLeader();
+    else if (kind < 988) this.administer(this.pick(STREAMS));
+    else if (kind < 992) this.loseMessages();
     else this.somethingRare(replica);
   }
 
   private somethingRare(replica: Replica): void {
     const kind = this.below(20);
-    if (kind < 7) this.raftStalls = !this.raftStalls;
+    if (kind < 7) this.raftStalls = true;
     else if (kind < 12) this.deliverLate();
     else if (kind < 13) this.loseDisk(this.pick(NODES));
+    else if (kind < 15) this.cutOffOne();
     else this.assign(replica);
   }
 
+  private cutOffOne(): void {
+    this.sights.add('cutOff');
+    this.cutOff = this.pick(NODES);
+  }
+
   private append(stream: number): void {
-    const primary = this.replicas.find((it) => it.stream === stream && it.core.isPrimary);
-    if (primary === undefined) return;
+    // One that has not heard of its end yet goes on appending beside its successor.
+    const primaries = this.replicas.filter((it) => it.stream === stream && it.core.isPrimary);
+    if (primaries.length === 0) return;
+    const primary = this.pick(primaries);
     const count = 1 + this.below(3);
     let llsn = primary.core.append(count);
     for (let i = 0; i < count; i++) {
@@ -197,7 +216,7 @@ export class OrderingWalk {
   }
 
   private deliverReport(replica: Replica): void {
-    if (replica.outbox.length === 0) return;
+    if (replica.outbox.length === 0 || replica.node === this.cutOff) return;
     // Now and then one overtakes the others, or is delivered twice.
     const index = this.calm || this.below(6) > 0 ? 0 : this.below(replica.outbox.length);
     this.planner.report(replica.node, replica.outbox[index]!);
@@ -243,7 +262,7 @@ export class OrderingWalk {
     const index = this.below(this.commitsUnderWay.length);
     const { to, commit } = this.commitsUnderWay[index]!;
     if (this.below(8) !== 0) this.commitsUnderWay.splice(index, 1);
-    this.take(to, commit);
+    if (to.node !== this.cutOff) this.take(to, commit);
   }
 
   private take(replica: Replica, commit: Commit): void {
@@ -279,11 +298,8 @@ export class OrderingWalk {
       const records = primary.records.slice(to.core.end, to.core.end + 1 + this.below(4));
       this.packets.push({ to, fetch: to.fetch, from: to.core.end + 1, records, commits: [] });
     } else if (wanted.kind === 'fetchCommitted') {
-      const anything = this.defects.has('syncFromAnySurvivor');
-      const longest = [...others].sort((a, b) => b.records.length - a.records.length)[0]!;
-      const source = anything ? longest : this.pick(others);
-      const end = anything ? source.records.length : source.core.committedEnd;
-      const records = source.records.slice(to.core.end, end);
+      const source = this.pick(others);
+      const records = source.records.slice(to.core.end, source.core.servableEnd);
       const commits = source.commits.filter((it) => it.version > to.core.version);
       this.packets.push({ to, fetch: to.fetch, from: to.core.end + 1, records, commits });
     }
@@ -301,10 +317,10 @@ export class OrderingWalk {
     if (commits.length > 0) this.sights.add('sync');
     for (const commit of commits) this.take(to, commit);
     for (const commit of to.early.splice(0)) this.take(to, commit);
-    if (this.defects.has('syncFromAnySurvivor') && commits.length > 0) this.sync(to);
   }
 
   private assign(replica: Replica): void {
+    if (replica.node === this.cutOff) return;
     const { epoch, sealed, end, version, members } = this.metadata.logStreams.get(replica.stream)!;
     replica.core.assign({ epoch, sealed, end, version, members: [...members] });
     replica.told = end;
@@ -414,6 +430,11 @@ export class OrderingWalk {
     for (const it of this.replicas) it.outbox = [];
   }
 
+  /** A log stream is open most of the time. */
+  private administer(id: number): void {
+    if (this.metadata.logStreams.get(id)!.sealed || this.below(5) === 0) this.admin(id);
+  }
+
   /** Seals an open log stream; opens a sealed one on replicas that are known to hold all of it. */
   private admin(id: number): void {
     const stream = this.metadata.logStreams.get(id)!;
@@ -457,6 +478,7 @@ export class OrderingWalk {
   private settle(): void {
     this.calm = true;
     this.raftStalls = false;
+    this.cutOff = 0;
     for (let round = 0; round < 60; round++) {
       for (const it of this.replicas) this.assign(it);
       for (let i = 0; i < 12; i++) {
@@ -603,6 +625,12 @@ export class OrderingWalk {
     };
   }
 
+  /** One of those that have something to do, or else `replica`. */
+  private pickBusy(replica: Replica, isBusy: (replica: Replica) => boolean): Replica {
+    const busy = this.replicas.filter(isBusy);
+    return busy.length === 0 ? replica : this.pick(busy);
+  }
+
   private pick<T>(items: readonly T[]): T {
     return items[this.below(items.length)]!;
   }
@@ -614,4 +642,12 @@ export class OrderingWalk {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * limit);
   }
+}
+
+function isWork({ kind }: Step): boolean {
+  return kind === 'cut' || kind === 'adopt';
+}
+
+function isFetch({ kind }: Step): boolean {
+  return kind === 'fetchCommitted' || kind === 'followPrimary';
 }

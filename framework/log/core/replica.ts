@@ -225,6 +225,14 @@ export class ReplicaCore {
     return this.isPrimary && (epoch === this.epoch || this.defects.has('replicateWithoutEpoch'));
   }
 
+  /**
+   * Up to here a replica that fetches what is committed may be served: what lies behind may be of an
+   * epoch in which it was never ordered.
+   */
+  get servableEnd(): number {
+    return this.defects.has('syncFromAnySurvivor') ? this.end : this.committedEnd;
+  }
+
   /** Whether a commit is of another epoch than the records that would be taken for those it names. */
   private isForeign(commit: ReplicaCommit): boolean {
     if (this.defects.has('commitsWithoutEpoch')) return false;

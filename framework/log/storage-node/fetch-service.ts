@@ -75,16 +75,16 @@ async function sendCommitted(
     await send(stream, head);
   }
   while (!signal.aborted) {
-    const { version, committedEnd, state } = replica.core;
+    const { version, servableEnd, state } = replica.core;
     if (replica.isClosed) return;
     if (nextVersion > version) {
       if (state !== 'open') return;
       await replica.committed.wait(signal);
       continue;
     }
-    const frames = nextLlsn > committedEnd ? [] : await readFrom(replica, nextLlsn);
+    const frames = nextLlsn > servableEnd ? [] : await readFrom(replica, nextLlsn);
     if (frames.length > 0 && frames[0]!.position > nextLlsn) throw trimmedMeanwhile(replica);
-    const batches = frames.filter((it) => frameEnd(it) <= committedEnd);
+    const batches = frames.filter((it) => frameEnd(it) <= servableEnd);
     const last = batches.at(-1);
     if (last !== undefined) nextLlsn = frameEnd(last) + 1;
     const ready = await commitsUpTo(replica, nextVersion, version, nextLlsn - 1);

@@ -1,4 +1,4 @@
-import { type Batch, type Ports, type Timer, VarlogError } from '../../base/index.ts';
+import { type Batch, ownBytes, type Ports, type Timer, VarlogError } from '../../base/index.ts';
 import type { Assignment } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitInbox } from './commit-inbox.ts';
@@ -110,7 +110,7 @@ export class LogStreamReplica {
     const { count } = batch;
     const llsn = this.core.append(count);
     const { epoch } = this.core;
-    this.storage.records.append([{ position: llsn, count, epoch, payload: batch.bytes }]);
+    this.storage.records.append([{ position: llsn, count, epoch, payload: ownBytes(batch.bytes) }]);
     this.pending.add({ llsn, count, bytes, sequence, sink });
     this.wakeFollowers();
   }
@@ -143,7 +143,7 @@ export class LogStreamReplica {
   receive(llsn: number, epoch: number, batch: Batch): boolean {
     if (llsn <= this.core.end) return true;
     if (!this.core.receive(llsn, batch.count)) return false;
-    const frame = { position: llsn, count: batch.count, epoch, payload: batch.bytes };
+    const frame = { position: llsn, count: batch.count, epoch, payload: ownBytes(batch.bytes) };
     this.storage.records.append([frame]);
     this.appended.wake();
     return true;

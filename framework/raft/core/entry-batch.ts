@@ -12,8 +12,8 @@ export interface EntryBatch {
   readonly payload: Uint8Array;
 }
 
-/** What a batch costs beside its payload, wherever bytes are counted. */
-export const BATCH_OVERHEAD_BYTES = 32;
+/** What a batch costs in memory beside its payload, wherever bytes are counted. */
+export const BATCH_OVERHEAD_BYTES = 256;
 
 /** Index of the last entry of a batch. */
 export function endOf(batch: EntryBatch): number {

@@ -39,7 +39,7 @@ function member({ id = 1, members = 3, terms = [], hardState, options }: Given =
       messageBytesMax: 1_000,
       inflightBytesMax: 10_000,
       inflightMessagesMax: 4,
-      uncommittedBytesMax: 1_000,
+      uncommittedBytesMax: 4_000,
       recentBytesMax: 100_000,
       random: fixed(id - 1),
       ...options,
