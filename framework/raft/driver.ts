@@ -7,7 +7,14 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
-import { type EntryBatch, endOf, type Message, Raft, type Role } from './core/index.ts';
+import {
+  type Configuration,
+  type EntryBatch,
+  endOf,
+  type Message,
+  Raft,
+  type Role,
+} from './core/index.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
@@ -30,13 +37,17 @@ export interface DriverOptions {
   readonly ports: Ports;
   readonly groupId: string;
   readonly memberId: number;
-  readonly members: readonly Member[];
+  /** Where this member listens. */
+  readonly address: string;
+  /** What the group began with, or what a member that joins is told of it. */
+  readonly initial: Configuration;
   readonly methods: RaftMethods;
   readonly storage: RaftStorage;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   readonly uncommittedBytesMax: number;
+  readonly leaseMs: number | undefined;
 }
 
 const MESSAGE_BYTES_MAX = 1024 * 1024;
@@ -62,7 +73,8 @@ export class RaftDriver {
   /** Called with each tick; returns whether something waits for a turn. */
   onTick: () => boolean = () => false;
   private readonly links = new Map<number, PeerLink>();
-  private readonly inbound = new Set<MessageStream<Nothing, Parcel>>();
+  /** Open streams from other members, and from whom. */
+  private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
   private readonly stopping = new AbortController();
   private readonly inbox: Message[] = [];
   private timer: Timer | undefined;
@@ -72,26 +84,14 @@ export class RaftDriver {
   private scheduled = false;
   private closed = false;
   private fetchingSnapshot = false;
+  /** The configuration that the links are for. */
+  private connected: Configuration | undefined;
 
   private constructor(options: DriverOptions, raft: Raft) {
     this.options = options;
     this.raft = raft;
-    const { ports, groupId, memberId, methods, storage } = options;
-    for (const { id, address } of options.members) {
-      if (id === memberId) continue;
-      const link = new PeerLink({
-        clock: ports.clock,
-        channel: ports.network.connect(address),
-        method: methods.exchange,
-        hello: { groupId, from: memberId, to: id },
-        queuedBytesMax: QUEUED_BYTES_MAX,
-        onLost: () => {
-          this.raft.unreachable(id);
-          this.schedule();
-        },
-      });
-      this.links.set(id, link);
-    }
+    const { storage } = options;
+    this.connect();
     storage.onPersisted = (sequence) => {
       this.raft.persisted(sequence);
       this.schedule();
@@ -100,12 +100,11 @@ export class RaftDriver {
   }
 
   static async start(options: DriverOptions): Promise<RaftDriver> {
-    const { storage, memberId, members } = options;
-    const shape = await storage.shape();
+    const { storage, memberId } = options;
+    const shape = await storage.shape(options.initial);
     const raft = new Raft(
       {
         id: memberId,
-        configuration: { voters: members.map((it) => it.id) },
         electionTicks: options.electionTicks,
         heartbeatTicks: options.heartbeatTicks,
         messageBytesMax: MESSAGE_BYTES_MAX,
@@ -113,6 +112,7 @@ export class RaftDriver {
         inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
         uncommittedBytesMax: options.uncommittedBytesMax,
         recentBytesMax: RECENT_BYTES_MAX,
+        leaseMs: options.leaseMs,
         random: options.ports.random,
       },
       storage.hardState,
@@ -126,9 +126,12 @@ export class RaftDriver {
     return handle(this.options.methods.exchange, async (stream) => {
       if (this.closed) throw closedError(this.options.groupId);
       let from = 0;
-      this.inbound.add(stream);
+      this.inbound.set(stream, from);
       stream.receive((parcel) => {
-        if (parcel.hello) from = this.greeted(parcel.hello);
+        if (parcel.hello) {
+          from = this.greeted(parcel.hello);
+          this.inbound.set(stream, from);
+        }
         for (const wire of parcel.messages) {
           this.receive(fromWire(wire, from, this.options.memberId));
         }
@@ -137,6 +140,7 @@ export class RaftDriver {
         await stream.closed;
       } finally {
         this.inbound.delete(stream);
+        this.disconnected(from);
       }
     });
   }
@@ -147,7 +151,15 @@ export class RaftDriver {
 
   /** The leader, where it is known. */
   get leader(): Member | undefined {
-    return this.options.members.find((it) => it.id === this.raft.leader);
+    const { leader } = this.raft;
+    const address = this.addressOf(leader);
+    return address === undefined ? undefined : { id: leader, address };
+  }
+
+  /** Where a member listens, as far as this one knows. */
+  addressOf(member: number): string | undefined {
+    if (member === this.options.memberId) return this.options.address;
+    return this.links.get(member)?.channel.address;
   }
 
   /** The way to another member. */
@@ -171,7 +183,8 @@ export class RaftDriver {
     const { storage } = options;
     const term = raft.log.termAt(index);
     if (term === undefined || index <= raft.log.snapshotIndex) return;
-    if (!(await storage.saveSnapshot({ index, term, state }))) return;
+    const configuration = raft.log.configurationAt(index);
+    if (!(await storage.saveSnapshot({ index, term, configuration, state }))) return;
     if (index <= raft.log.snapshotIndex || this.closed) return;
     const base = Math.max(raft.log.baseIndex, index - RETAINED_ENTRIES);
     raft.compact(index, base);
@@ -183,13 +196,14 @@ export class RaftDriver {
     this.timer?.cancel();
     this.stopping.abort(closedError(this.options.groupId));
     for (const link of this.links.values()) link.close();
-    for (const stream of this.inbound) stream.cancel();
+    for (const stream of this.inbound.keys()) stream.cancel();
     this.options.storage.onPersisted = () => {};
   }
 
   private arm(): void {
     this.timer = this.options.ports.clock.after(this.options.tickMs, () => {
       if (this.closed) return;
+      this.raft.now = this.options.ports.clock.now();
       const due = this.raft.tick();
       if (this.onTick() || due) this.schedule();
       this.arm();
@@ -197,12 +211,14 @@ export class RaftDriver {
   }
 
   private turn(): void {
+    this.raft.now = this.options.ports.clock.now();
     // Not while they arrive: there a broken invariant would only break the stream.
     for (const message of this.inbox.splice(0)) this.raft.step(message);
     if (this.answered()) return;
     this.beforeTurn();
     const { storage } = this.options;
     const effects = this.raft.effects();
+    this.connect();
     for (const message of effects.messages) this.links.get(message.to)?.post(message);
     for (const link of this.links.values()) link.flush();
     if (effects.write !== undefined) storage.write(effects.write);
@@ -223,6 +239,48 @@ export class RaftDriver {
     this.onCommit();
     this.schedule();
     return true;
+  }
+
+  /** Has a link to every member, and to those who are being told that they are none any more. */
+  private connect(): void {
+    const { configuration, leadership } = this.raft;
+    if (this.connected === configuration && this.links.size < configuration.addresses.size) return;
+    this.connected = configuration;
+    for (const [member, address] of configuration.addresses) {
+      if (member !== this.options.memberId) this.link(member, address);
+    }
+    for (const [member, link] of this.links) {
+      if (configuration.addresses.has(member) || leadership?.progress.has(member)) continue;
+      if ([...this.inbound.values()].includes(member)) continue;
+      link.close();
+      this.links.delete(member);
+    }
+  }
+
+  private link(member: number, address: string): void {
+    const known = this.links.get(member);
+    if (known?.channel.address === address) return;
+    known?.close();
+    const { ports, groupId, memberId, methods } = this.options;
+    const link = new PeerLink({
+      clock: ports.clock,
+      channel: ports.network.connect(address),
+      method: methods.exchange,
+      hello: { groupId, from: memberId, to: member, address: this.options.address },
+      queuedBytesMax: QUEUED_BYTES_MAX,
+      onLost: () => {
+        this.raft.unreachable(member);
+        this.schedule();
+      },
+      onDisconnected: () => this.disconnected(member),
+    });
+    this.links.set(member, link);
+  }
+
+  private disconnected(member: number): void {
+    if (this.closed) return;
+    this.raft.disconnected(member);
+    this.schedule();
   }
 
   private receive(message: Message): void {
@@ -277,7 +335,8 @@ export class RaftDriver {
       const snapshot = await fetchSnapshot(channel, methods.snapshot, message.index, signal);
       if (this.closed || snapshot.index <= this.raft.log.commit) return;
       storage.receive(snapshot);
-      this.raft.step({ ...message, index: snapshot.index, indexTerm: snapshot.term });
+      const { index, term: indexTerm, configuration } = snapshot;
+      this.raft.step({ ...message, index, indexTerm, configuration });
       this.schedule();
     } catch (error) {
       // The leader offers it again.
@@ -292,7 +351,9 @@ export class RaftDriver {
 
   private greeted(hello: NonNullable<Parcel['hello']>): number {
     const { groupId, memberId } = this.options;
-    if (hello.groupId === groupId && hello.to === memberId && this.links.has(hello.from)) {
+    if (hello.groupId === groupId && hello.to === memberId && hello.from !== memberId) {
+      // Who joins does not know all the others yet.
+      if (!this.links.has(hello.from)) this.link(hello.from, hello.address);
       return hello.from;
     }
     throw new VarlogError('IDENTITY_MISMATCH', {

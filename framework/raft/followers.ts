@@ -1,5 +1,5 @@
 import { decodeBatch, type Followed, type LogEntry, VarlogError } from '../base/index.ts';
-import type { EntryBatch, RaftLog } from './core/index.ts';
+import { type EntryBatch, isConfigurationEntry, type RaftLog } from './core/index.ts';
 import type { RaftStorage } from './storage.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -82,9 +82,10 @@ export class Followers {
     }
     const entries: LogEntry[] = [];
     let through = from - 1;
-    for (const { index, count, payload } of batches) {
+    for (const batch of batches) {
+      const { index, count, payload } = batch;
       if (index !== through + 1 || index > visible) break;
-      if (payload.length > 0) {
+      if (payload.length > 0 && !isConfigurationEntry(batch)) {
         const commands = decodeBatch({ count, bytes: payload });
         for (let i = 0; i < count && index + i <= visible; i++) {
           entries.push({ position: index + i, command: commands[i]! });

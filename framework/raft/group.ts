@@ -8,47 +8,32 @@ import {
   handle,
   type LogCallOptions,
   type OrderedLog,
-  type Ports,
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
+import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { closedError, type Member, RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
+import {
+  checkMembers,
+  initialConfiguration,
+  type RaftGroupOptions,
+  timingOf,
+} from './group-options.ts';
+import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { Proposals } from './proposals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 
-export interface RaftGroupOptions {
-  readonly ports: Ports;
-  /** Names the group on the wire and on the disk: 1 to 64 letters, digits, `-` and `_`. */
-  readonly groupId: string;
-  /** Which of the members this is. */
-  readonly memberId: number;
-  /** All members, the same list at each of them. */
-  readonly members: readonly Member[];
-  /** This member's own folder. */
-  readonly directory: string;
-  /** A member that hears no leader for one to two times this long campaigns. Default 300. */
-  readonly electionTimeoutMs?: number;
-  /** Default 100. */
-  readonly heartbeatMs?: number;
-  /** Whether appends at a member that does not lead are passed on to the leader. Default true. */
-  readonly forward?: boolean;
-  /** How long a call waits that gives no `timeoutMs`. Default 10,000. */
-  readonly timeoutMs?: number;
-  /** Appends that wait may hold this many bytes; beyond, they are refused. Default 64 MiB. */
-  readonly queuedBytesMax?: number;
-  /** Called once when this member cannot go on, because its disk failed. It is closed then. */
-  readonly onFailure?: (error: VarlogError) => void;
-}
-
 export interface RaftStatus {
   readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'closed';
   readonly term: number;
   readonly leader: Member | undefined;
+  /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
+  readonly voters: readonly number[];
+  readonly learners: readonly number[];
   /** Everything up to here is committed, as far as this member knows. */
   readonly commit: number;
   /** What a consumer of `follow` has taken. */
@@ -58,9 +43,6 @@ export interface RaftStatus {
   readonly last: number;
 }
 
-const TICK_MS = 25;
-const ELECTION_TIMEOUT_MS = 300;
-const HEARTBEAT_MS = 100;
 const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
@@ -77,6 +59,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private readonly proposals: Proposals;
   private readonly reads: TailReads;
   private readonly followers: Followers;
+  private readonly membership: Membership;
   private readonly groupId: string;
   private stopped: VarlogError | undefined;
   private closing: Promise<void> | undefined;
@@ -98,6 +81,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       queuedBytesMax: options.queuedBytesMax ?? QUEUED_BYTES_MAX,
       timeoutMs,
     });
+    this.membership = new Membership(driver, { timeoutMs });
     this.subject = new BehaviorSubject(this.status);
     this.status$ = this.subject.asObservable();
     this.handlers = [driver.handler, ...this.answers(methods)];
@@ -113,11 +97,13 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       this.proposals.decided();
       this.reads.confirmed(reads, droppedReads);
       this.followers.wake();
+      this.membership.advance();
       this.publish();
     };
     driver.onTick = () => {
       const proposals = this.proposals.tick();
       const reads = this.reads.tick();
+      this.membership.advance();
       return proposals || reads;
     };
   }
@@ -131,17 +117,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const { ports, groupId, memberId, members, directory } = options;
     const methods = methodsOf(groupId);
     checkMembers(memberId, members);
-    const electionTimeoutMs = options.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
-    const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
-    const tickMs = Math.min(TICK_MS, heartbeatMs);
-    const heartbeatTicks = Math.max(1, Math.round(heartbeatMs / tickMs));
-    const electionTicks = Math.round(electionTimeoutMs / tickMs);
-    if (!(electionTicks >= 2 * heartbeatTicks)) {
-      throw new VarlogError('INVALID_ARGUMENT', {
-        what: `an election timeout of ${electionTimeoutMs} ms does not go with heartbeats every ${heartbeatMs} ms`,
-        next: 'make it at least twice as long',
-      });
-    }
+    const { tickMs, electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
     let fail = (error: VarlogError): void => {
       options.onFailure?.(error);
     };
@@ -155,13 +131,15 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       ports,
       groupId,
       memberId,
-      members,
+      address: members.find((it) => it.id === memberId)!.address,
+      initial: initialConfiguration(members, options.join ?? false),
       methods,
       storage,
       tickMs,
       electionTicks,
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
+      leaseMs,
     }).catch(async (error: unknown) => {
       await storage.close();
       throw error;
@@ -182,6 +160,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       role: this.stopped === undefined ? raft.role : 'closed',
       term: raft.term,
       leader: this.stopped === undefined ? leader : undefined,
+      voters: raft.configuration.voters,
+      learners: raft.configuration.learners,
       commit: raft.log.commit,
       applied: this.followers.applied,
       first: raft.log.baseIndex + 1,
@@ -235,9 +215,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const { raft, options } = this.driver;
     if (raft.role !== 'leader') return;
     const matchOf = (id: number): number => raft.leadership?.progress.get(id)?.match ?? 0;
-    const others = options.members.filter((it) => it.id !== options.memberId);
-    const best = others.sort((a, b) => matchOf(b.id) - matchOf(a.id))[0];
-    const target = to ?? best?.id;
+    const others = raft.configuration.voters.filter((id) => id !== options.memberId);
+    const target = to ?? others.sort((a, b) => matchOf(b) - matchOf(a))[0];
     if (target === undefined || !raft.transferLeadership(target)) return;
     this.driver.schedule();
     const left = this.status$.pipe(filter(({ role }) => role !== 'leader'));
@@ -248,7 +227,30 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     await late.catch(() => {});
   }
 
-  /** Leaves the group: ends all calls, timers and streams, and lets go of the folder. */
+  /**
+   * Adds a member, which was opened with `join`: it gets the log first, and votes as soon as it has caught
+   * up. With `replaces` it takes the place of a member in the same step. Resolves when that is
+   * committed; asked for again it does no harm. Rejects with `NOT_LEADER` (nothing was changed) or
+   * `APPEND_UNKNOWN` (it may have been begun). Ids are never used twice.
+   */
+  addMember(member: Member, options?: LogCallOptions & { replaces?: number }): Promise<void> {
+    return this.change({ kind: 'add', member, replaces: options?.replaces }, options);
+  }
+
+  /** Adds a member that receives the log and does not vote, or takes a voter its vote. Like {@link addMember}. */
+  addLearner(member: Member, options?: LogCallOptions): Promise<void> {
+    return this.change({ kind: 'learn', member }, options);
+  }
+
+  /**
+   * Removes a member, also the leader, which then hands over. Like {@link addMember}; the only voter cannot be
+   * removed: `FAILED_PRECONDITION`. Close the member itself afterwards.
+   */
+  removeMember(id: number, options?: LogCallOptions): Promise<void> {
+    return this.change({ kind: 'remove', member: { id, address: '' } }, options);
+  }
+
+  /** Leaves the process: ends all calls, timers and streams, and lets go of the folder. */
   close(): Promise<void> {
     this.closing ??= this.finish();
     return this.closing;
@@ -269,9 +271,15 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.driver.close();
     this.proposals.stop(error);
     this.reads.stop(error);
+    this.membership.stop(error);
     this.followers.stop(error);
     this.subject.next(this.status);
     this.subject.complete();
+  }
+
+  private change(order: MemberOrder, options?: LogCallOptions): Promise<void> {
+    const refused = this.refusal();
+    return refused === undefined ? this.membership.change(order, options) : Promise.reject(refused);
   }
 
   private refusal(): VarlogError | undefined {
@@ -282,8 +290,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   private publish(): void {
     const { raft, leader } = this.driver;
-    const { role, term, leader: before } = this.subject.value;
-    if (role === raft.role && term === raft.term && before === leader) return;
+    const { role, term, leader: before, voters, learners } = this.subject.value;
+    const { configuration } = raft;
+    const sameMembers = voters === configuration.voters && learners === configuration.learners;
+    if (role === raft.role && term === raft.term && before?.id === leader?.id && sameMembers)
+      return;
     this.subject.next(this.status);
   }
 
@@ -306,19 +317,18 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         }
         return TailResponse.create({ index: await this.reads.ask({ timeoutMs }) });
       }),
+      handle(methods.change, async (request) => {
+        const refused = this.refusal();
+        if (refused !== undefined) throw refused;
+        if (this.driver.role !== 'leader') {
+          throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
+        }
+        await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs });
+        return ChangeResponse.create({});
+      }),
       serveSnapshot(methods.snapshot, () => this.storage.snapshot),
     ];
   }
-}
-
-function checkMembers(memberId: number, members: readonly Member[]): void {
-  const ids = new Set(members.map((it) => it.id));
-  const valid = [...ids].every((it) => Number.isSafeInteger(it) && it > 0);
-  if (valid && ids.size === members.length && ids.has(memberId)) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `member ${memberId} and the members ${[...ids].join(', ')} do not form a group`,
-    next: 'give each member its own id from 1 on, and list this member too',
-  });
 }
 
 function checkCommands(commands: readonly Uint8Array[]): VarlogError | undefined {

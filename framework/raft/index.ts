@@ -20,12 +20,14 @@
  */
 import type { Server } from '../base/index.ts';
 import { realPorts } from '../runtime/index.ts';
-import { RaftGroup, type RaftGroupOptions } from './group.ts';
+import { RaftGroup } from './group.ts';
+import type { RaftGroupOptions } from './group-options.ts';
 
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
 export type { Member } from './driver.ts';
-export { RaftGroup, type RaftGroupOptions, type RaftStatus } from './group.ts';
+export { RaftGroup, type RaftStatus } from './group.ts';
+export type { RaftGroupOptions } from './group-options.ts';
 
 /** A member with the server that it listens on. */
 export interface RaftNode extends AsyncDisposable {

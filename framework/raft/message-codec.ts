@@ -1,6 +1,6 @@
 import { term as checkedTerm, logIndex, ownBytes, VarlogError } from '../base/index.ts';
 import { MessageKind, Message as Wire } from '../wire/gen/raft.ts';
-import type { Message } from './core/index.ts';
+import { decodeConfiguration, encodeConfiguration, type Message } from './core/index.ts';
 
 /** A core message as it travels. Payloads are passed on as they are. */
 export function toWire(message: Message): Wire {
@@ -57,6 +57,7 @@ export function toWire(message: Message): Wire {
         term,
         index: message.index,
         indexTerm: message.indexTerm,
+        configuration: encodeConfiguration(message.configuration),
       });
     case 'timeoutNow':
       return Wire.create({ kind: MessageKind.TIMEOUT_NOW, term });
@@ -102,7 +103,15 @@ export function fromWire(wire: Wire, from: number, to: number): Message {
     case MessageKind.COMMIT:
       return { type: 'commit', from, to, term, commit };
     case MessageKind.SNAPSHOT:
-      return { type: 'snapshot', from, to, term, index, indexTerm };
+      return {
+        type: 'snapshot',
+        from,
+        to,
+        term,
+        index,
+        indexTerm,
+        configuration: decodeConfiguration(wire.configuration),
+      };
     case MessageKind.TIMEOUT_NOW:
       return { type: 'timeoutNow', from, to, term };
     default:

@@ -1,6 +1,8 @@
 import type { BidiMethod, ServerStreamMethod, UnaryMethod } from '../base/index.ts';
 import { VarlogError } from '../base/index.ts';
 import {
+  ChangeRequest,
+  ChangeResponse,
   Nothing,
   Parcel,
   ProposeRequest,
@@ -17,6 +19,7 @@ export interface RaftMethods {
   readonly exchange: BidiMethod<Parcel, Nothing>;
   readonly propose: UnaryMethod<ProposeRequest, ProposeResponse>;
   readonly tail: UnaryMethod<TailRequest, TailResponse>;
+  readonly change: UnaryMethod<ChangeRequest, ChangeResponse>;
   readonly snapshot: ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
 }
 
@@ -36,6 +39,7 @@ export function methodsOf(groupId: string): RaftMethods {
     exchange: bidi(service, 'Exchange', Parcel, Nothing),
     propose: unary(service, 'Propose', ProposeRequest, ProposeResponse),
     tail: unary(service, 'Tail', TailRequest, TailResponse),
+    change: unary(service, 'Change', ChangeRequest, ChangeResponse),
     snapshot: serverStream(service, 'Snapshot', SnapshotRequest, SnapshotChunk),
   };
 }

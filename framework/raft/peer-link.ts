@@ -17,6 +17,7 @@ export class PeerLink {
   private readonly hello: NonNullable<Parcel['hello']>;
   private readonly queuedBytesMax: number;
   private readonly onLost: () => void;
+  private readonly onDisconnected: () => void;
   private stream: MessageStream<Parcel, Nothing> | undefined;
   private queued: Message[] = [];
   private queuedBytes = 0;
@@ -32,7 +33,10 @@ export class PeerLink {
     hello: NonNullable<Parcel['hello']>;
     /** Beyond this many bytes that the connection does not take, messages are dropped. */
     queuedBytesMax: number;
+    /** Messages were dropped. */
     onLost: () => void;
+    /** The connection ended. */
+    onDisconnected: () => void;
   }) {
     this.clock = options.clock;
     this.channel = options.channel;
@@ -40,6 +44,7 @@ export class PeerLink {
     this.hello = options.hello;
     this.queuedBytesMax = options.queuedBytesMax;
     this.onLost = options.onLost;
+    this.onDisconnected = options.onDisconnected;
   }
 
   /** Takes a message; it leaves with the others of this turn at {@link flush}. */
@@ -89,6 +94,7 @@ export class PeerLink {
       this.stream = undefined;
       this.blocked = false;
       this.drop();
+      if (!this.closed) this.onDisconnected();
     };
     stream.closed.then(ended, ended);
     this.stream = stream;

@@ -6,6 +6,7 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { SnapshotChunk, type SnapshotRequest } from '../wire/gen/raft.ts';
+import { decodeConfiguration, encodeConfiguration } from './core/index.ts';
 import type { Snapshot } from './storage.ts';
 
 type Method = ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
@@ -24,10 +25,12 @@ export function serveSnapshot(method: Method, newest: () => Snapshot | undefined
       });
     }
     const { index, term, state } = snapshot;
+    const configuration = encodeConfiguration(snapshot.configuration);
     let offset = 0;
     do {
       const bytes = state.subarray(offset, offset + CHUNK_BYTES);
-      const head = offset === 0 ? { index, indexTerm: term, size: state.length } : {};
+      const head =
+        offset === 0 ? { index, indexTerm: term, size: state.length, configuration } : {};
       const room = stream.send(SnapshotChunk.create({ ...head, bytes }));
       offset += bytes.length;
       if (!room) await stream.writable();
@@ -43,12 +46,17 @@ export async function fetchSnapshot(
   signal: AbortSignal,
 ): Promise<Snapshot> {
   const stream = channel.subscribe(method, { index }, { signal });
-  let found: { index: number; term: number; state: Uint8Array } | undefined;
+  let found: Snapshot | undefined;
   let filled = 0;
   stream.receive((chunk) => {
     if (found === undefined) {
       if (chunk.size > STATE_BYTES_MAX || chunk.index < index) throw incomplete(channel.address);
-      found = { index: chunk.index, term: chunk.indexTerm, state: new Uint8Array(chunk.size) };
+      found = {
+        index: chunk.index,
+        term: chunk.indexTerm,
+        configuration: decodeConfiguration(chunk.configuration),
+        state: new Uint8Array(chunk.size),
+      };
     }
     if (filled + chunk.bytes.length > found.state.length) throw incomplete(channel.address);
     found.state.set(chunk.bytes, filled);

@@ -1,9 +1,14 @@
 import { assert, type DirectoryLock, type Disk, VarlogError } from '../base/index.ts';
 import { type Frame, SegmentedLog, StateFile } from '../store/index.ts';
 import {
+  type Configuration,
+  decodeConfiguration,
   type EntryBatch,
+  encodeConfiguration,
   type HardState,
+  isConfigurationEntry,
   type LogShape,
+  type PlacedConfiguration,
   sliceBatch,
   type Write,
 } from './core/index.ts';
@@ -12,6 +17,8 @@ export interface Snapshot {
   readonly index: number;
   /** Term of the entry at `index`. */
   readonly term: number;
+  /** Who belonged to the group at `index`. */
+  readonly configuration: Configuration;
   readonly state: Uint8Array;
 }
 
@@ -22,7 +29,7 @@ interface Pending {
 }
 
 const SCAN_BYTES = 4 * 1024 * 1024;
-const SNAPSHOT_HEADER_BYTES = 16;
+const SNAPSHOT_HEADER_BYTES = 20;
 
 /**
  * What a member keeps on disk: its entries (a segmented log, epoch = term), its hard state and its
@@ -116,24 +123,33 @@ export class RaftStorage {
     return decodeHardState(this.hardStateFile.value);
   }
 
-  /** The shape of the log as it is on disk. Reads all of it once. */
-  async shape(): Promise<LogShape> {
+  /** The shape of the log as it is on disk, of a group that began with `initial`. Reads all of it once. */
+  async shape(initial: Configuration): Promise<LogShape> {
     const { first, end } = this.log;
     const snapshotIndex = this.newest?.index ?? 0;
     const snapshotTerm = this.newest?.term ?? 0;
     const runs: { index: number; term: number }[] = [];
+    const configurations: PlacedConfiguration[] = [
+      { index: snapshotIndex, configuration: this.newest?.configuration ?? initial },
+    ];
     for (let next = first; next <= end; ) {
       const frames = await this.log.read(next, SCAN_BYTES);
       for (const frame of frames) {
         if (runs.at(-1)?.term !== frame.epoch) {
           runs.push({ index: Math.max(frame.position, first), term: frame.epoch });
         }
+        const [batch] = toBatches([frame], frame.position);
+        if (frame.position > snapshotIndex && isConfigurationEntry(batch!)) {
+          const configuration = decodeConfiguration(frame.payload);
+          configurations.push({ index: frame.position, configuration });
+        }
         next = frame.position + frame.count;
       }
     }
     const baseIndex = first - 1;
     const baseTerm = baseIndex === snapshotIndex ? snapshotTerm : undefined;
-    return { baseIndex, baseTerm, runs, last: end, snapshotIndex, snapshotTerm };
+    const last = end;
+    return { baseIndex, baseTerm, runs, last, snapshotIndex, snapshotTerm, configurations };
   }
 
   /** Starts a write. */
@@ -282,21 +298,26 @@ function decodeHardState(bytes: Uint8Array | undefined): HardState {
   return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
 }
 
-function encodeSnapshot({ index, term, state }: Snapshot): Uint8Array {
-  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + state.length);
+function encodeSnapshot({ index, term, configuration, state }: Snapshot): Uint8Array {
+  const members = encodeConfiguration(configuration);
+  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + members.length + state.length);
   const view = new DataView(bytes.buffer);
   view.setFloat64(0, index, true);
   view.setFloat64(8, term, true);
-  bytes.set(state, SNAPSHOT_HEADER_BYTES);
+  view.setUint32(16, members.length, true);
+  bytes.set(members, SNAPSHOT_HEADER_BYTES);
+  bytes.set(state, SNAPSHOT_HEADER_BYTES + members.length);
   return bytes;
 }
 
 function decodeSnapshot(bytes: Uint8Array | undefined): Snapshot | undefined {
   if (bytes === undefined) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const stateOffset = SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);
   return {
     index: view.getFloat64(0, true),
     term: view.getFloat64(8, true),
-    state: bytes.subarray(SNAPSHOT_HEADER_BYTES),
+    configuration: decodeConfiguration(bytes.subarray(SNAPSHOT_HEADER_BYTES, stateOffset)),
+    state: bytes.subarray(stateOffset),
   };
 }

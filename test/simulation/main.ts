@@ -1,16 +1,27 @@
 import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
+import { raftScenario } from './raft-walk.ts';
 
-/** `npm run simulate -- --seeds N [--seed FIRST]`: the whole cluster, seed by seed. */
-const { values } = parseArgs({
+/** `npm run simulate -- [cluster|raft] --seeds N [--seed FIRST]`: whole clusters, or groups of pure Raft cores, seed by seed. */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: { seeds: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
 });
+const SCENARIOS = { cluster: clusterScenario, raft: raftScenario };
+const name = positionals[0] ?? 'cluster';
+const scenario = SCENARIOS[name as keyof typeof SCENARIOS];
+if (scenario === undefined) {
+  console.error(
+    `there is no scenario "${name}": choose one of ${Object.keys(SCENARIOS).join(', ')}`,
+  );
+  process.exit(2);
+}
 const failures = await runSeeds({
-  scenario: clusterScenario,
+  scenario,
   seeds: Number(values.seeds),
   firstSeed: Number(values.seed),
-  command: (seed) => `npm run simulate -- --seeds 1 --seed ${seed}`,
+  command: (seed) => `npm run simulate -- ${name} --seeds 1 --seed ${seed}`,
 });
 console.log(`${Number(values.seeds) - failures.length} passed, ${failures.length} failed`);
 process.exitCode = failures.length === 0 ? 0 : 1;

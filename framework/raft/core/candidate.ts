@@ -21,7 +21,8 @@ export function campaign(raft: Raft, kind: 'pre' | 'election' | 'transfer'): voi
   } as const;
   // The own vote counts like any other: once it is durable. The requests wait for it too, so that a
   // candidate that crashed can never mistake old answers for answers to a shorter log.
-  for (const to of raft.configuration.voters) {
+  const { voters, outgoing } = raft.configuration;
+  for (const to of new Set([...voters, ...outgoing])) {
     if (to === raft.id) raft.sendDurable({ type: 'voteResponse', to, pre, granted: true, term });
     else raft.sendDurable({ ...request, to });
   }

@@ -2,41 +2,93 @@
 export interface Configuration {
   /** Ids of the members that vote, without repetition. */
   readonly voters: readonly number[];
+  /**
+   * While the voters are being changed (joint consensus, paper §6): those from before, of whom a
+   * majority is needed too. Otherwise empty.
+   */
+  readonly outgoing: readonly number[];
+  /** Members that receive the log and do not vote (thesis §4.2.1). */
+  readonly learners: readonly number[];
+  /** Where members listen. The core only carries it. */
+  readonly addresses: ReadonlyMap<number, string>;
 }
 
-/** The largest index that a majority of voters has reached (paper §5.3). */
+/** What a change leads to: who votes and who only learns. */
+export type MemberChange = Omit<Configuration, 'outgoing'>;
+
+/** Whether a member votes, in a change before it or behind it. */
+export function isVoter({ voters, outgoing }: Configuration, member: number): boolean {
+  return voters.includes(member) || outgoing.includes(member);
+}
+
+/** All members, each once. */
+export function membersOf({ voters, outgoing, learners }: Configuration): Set<number> {
+  return new Set([...voters, ...outgoing, ...learners]);
+}
+
+/** The configuration that a change begins with: joint where the voters change. */
+export function enter(from: Configuration, change: MemberChange): Configuration {
+  const { voters, learners } = change;
+  const same = voters.length === from.voters.length && voters.every((it) => isVoter(from, it));
+  const addresses = new Map([...from.addresses, ...change.addresses]);
+  return keepAddresses({ voters, learners, outgoing: same ? [] : from.voters, addresses });
+}
+
+/** The configuration that ends a change. */
+export function leave(joint: Configuration): Configuration {
+  return keepAddresses({ ...joint, outgoing: [] });
+}
+
+/** The largest index that a majority of voters has reached (paper §5.3), in a change each majority. */
 export function quorumIndex(
-  configuration: Configuration,
+  { voters, outgoing }: Configuration,
   reached: (member: number) => number,
 ): number {
-  const sorted = configuration.voters.map(reached).sort((a, b) => b - a);
-  return sorted[sorted.length >> 1] ?? 0;
+  return Math.min(majorityIndex(voters, reached), majorityIndex(outgoing, reached));
 }
 
 /** How an election stands; members that did not answer are absent from `votes`. */
 export function tally(
-  configuration: Configuration,
+  { voters, outgoing }: Configuration,
   votes: ReadonlyMap<number, boolean>,
 ): 'won' | 'lost' | 'open' {
-  const { voters } = configuration;
-  const majority = (voters.length >> 1) + 1;
-  let granted = 0;
-  let refused = 0;
-  for (const voter of voters) {
-    const vote = votes.get(voter);
-    if (vote === true) granted++;
-    else if (vote === false) refused++;
-  }
-  if (granted >= majority) return 'won';
-  return voters.length - refused < majority ? 'lost' : 'open';
+  const results = [majorityVote(voters, votes), majorityVote(outgoing, votes)];
+  if (results.includes('lost')) return 'lost';
+  return results.includes('open') ? 'open' : 'won';
 }
 
-/** Whether a majority of voters satisfies `holds`. */
+/** Whether a majority of voters satisfies `holds`, in a change each majority. */
 export function hasQuorum(
-  configuration: Configuration,
+  { voters, outgoing }: Configuration,
   holds: (member: number) => boolean,
 ): boolean {
+  return hasMajority(voters, holds) && hasMajority(outgoing, holds);
+}
+
+/** Of nobody: Infinity, which asks nothing of the other majority. */
+function majorityIndex(voters: readonly number[], reached: (member: number) => number): number {
+  const sorted = voters.map(reached).sort((a, b) => b - a);
+  return sorted[sorted.length >> 1] ?? Infinity;
+}
+
+function majorityVote(
+  voters: readonly number[],
+  votes: ReadonlyMap<number, boolean>,
+): 'won' | 'lost' | 'open' {
+  const granted = (it: number): boolean => votes.get(it) === true;
+  const possible = (it: number): boolean => votes.get(it) !== false;
+  if (hasMajority(voters, granted)) return 'won';
+  return hasMajority(voters, possible) ? 'open' : 'lost';
+}
+
+function hasMajority(voters: readonly number[], holds: (member: number) => boolean): boolean {
   let count = 0;
-  for (const voter of configuration.voters) if (holds(voter)) count++;
-  return count > configuration.voters.length >> 1;
+  for (const voter of voters) if (holds(voter)) count++;
+  return voters.length === 0 || count > voters.length >> 1;
+}
+
+function keepAddresses(configuration: Configuration): Configuration {
+  const members = membersOf(configuration);
+  const addresses = [...configuration.addresses].filter(([member]) => members.has(member));
+  return { ...configuration, addresses: new Map(addresses) };
 }

@@ -60,7 +60,7 @@ export function onSnapshot(raft: Raft, message: SnapshotMessage): void {
     if (log.matches(message.index, message.indexTerm)) {
       log.commitTo(message.index);
     } else {
-      log.reset(message.index, message.indexTerm);
+      log.reset(message.index, message.indexTerm, message.configuration);
       raft.persistence.snapshot(message.index, message.indexTerm);
     }
   }

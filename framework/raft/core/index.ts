@@ -12,9 +12,11 @@
  * It does no I/O, keeps no time and starts nothing: the driver in the folder above does.
  */
 export * from './configuration.ts';
+export * from './configuration-entry.ts';
 export * from './entry-batch.ts';
 export * from './log.ts';
 export * from './message.ts';
 export * from './persistence.ts';
 export * from './raft.ts';
+export * from './raft-options.ts';
 export * from './read-rounds.ts';

@@ -1,4 +1,13 @@
-import { hasQuorum, quorumIndex } from './configuration.ts';
+import {
+  enter,
+  hasQuorum,
+  isVoter,
+  leave,
+  type MemberChange,
+  membersOf,
+  quorumIndex,
+} from './configuration.ts';
+import { encodeConfiguration } from './configuration-entry.ts';
 import { costOf, type EntryBatch, endOf } from './entry-batch.ts';
 import { Inflights } from './inflights.ts';
 import type { AppendResponse, HeartbeatResponse } from './message.ts';
@@ -20,17 +29,42 @@ export class Leadership {
   /** Proposed in this term and not committed: end index and bytes. */
   private readonly uncommitted: Inflights;
   private heartbeatDue = false;
+  /** Until then no other member can be elected; see `leaseMs`. */
+  private leaseUntil = 0;
+  /** A member was told to campaign at once: leases mean nothing any more in this term. */
+  private gaveUpLease = false;
 
   constructor(raft: Raft) {
     this.raft = raft;
-    const { inflightMessagesMax, inflightBytesMax, uncommittedBytesMax } = raft.options;
-    this.uncommitted = new Inflights(Infinity, uncommittedBytesMax);
-    for (const member of raft.configuration.voters) {
-      const inflights = new Inflights(inflightMessagesMax, inflightBytesMax);
-      this.progress.set(member, new Progress(raft.log.last + 1, inflights));
+    this.uncommitted = new Inflights(Infinity, raft.options.uncommittedBytesMax);
+    this.configure();
+    for (const it of this.progress.values()) it.active = false;
+    // A leader commits what its predecessors left by committing an entry of its own (paper §8). The
+    // first one of all is what the group began with: from then on the log itself knows.
+    const { configuration, configurationIndex, last } = raft.log;
+    const payload = configurationIndex === 0 ? encodeConfiguration(configuration) : NO_BYTES;
+    raft.append({ index: last + 1, term: raft.term, count: 1, payload });
+  }
+
+  /** Takes over the newest configuration of the log: it is in force from its entry on (paper §6). */
+  configure(): void {
+    const { configuration, log, options } = this.raft;
+    const members = membersOf(configuration);
+    for (const member of members) {
+      const known = this.progress.get(member);
+      if (known !== undefined) {
+        known.departing = undefined;
+        continue;
+      }
+      const inflights = new Inflights(options.inflightMessagesMax, options.inflightBytesMax);
+      const progress = new Progress(log.last + 1, inflights);
+      // A new member has an election timeout to answer, before its silence counts.
+      progress.active = true;
+      this.progress.set(member, progress);
     }
-    // A leader commits what its predecessors left by committing an entry of its own (paper §8).
-    raft.append({ index: raft.log.last + 1, term: raft.term, count: 1, payload: NO_BYTES });
+    for (const [member, progress] of this.progress) {
+      if (!members.has(member)) progress.departing ??= options.electionTicks;
+    }
   }
 
   /** Returns whether there may be effects. */
@@ -44,6 +78,11 @@ export class Leadership {
         return true;
       }
     }
+    for (const [member, progress] of this.progress) {
+      if (progress.departing !== undefined && --progress.departing <= 0) {
+        this.progress.delete(member);
+      }
+    }
     if (this.transferTo !== 0 && ++this.transferElapsed >= electionTicks) this.transferTo = 0;
     if (++this.heartbeatElapsed >= heartbeatTicks) {
       this.heartbeatElapsed = 0;
@@ -53,24 +92,33 @@ export class Leadership {
   }
 
   propose(payload: Uint8Array, count: number): number | 'full' | 'transferring' {
-    const { raft } = this;
     if (this.transferTo !== 0) return 'transferring';
     // One proposal may exceed the limit: otherwise a large one could never be made.
     if (this.uncommitted.full) return 'full';
-    const index = raft.log.last + 1;
-    const batch = { index, term: raft.term, count, payload };
-    this.uncommitted.add(endOf(batch), costOf(batch));
-    raft.append(batch);
-    return index;
+    return this.append(payload, count);
+  }
+
+  changeMembers(change: MemberChange): number | 'changing' | 'full' | 'transferring' {
+    const { configuration } = this.raft;
+    if (this.isChanging() || !this.mayRead()) return 'changing';
+    return this.propose(encodeConfiguration(enter(configuration, change)), 1);
   }
 
   transfer(to: number): boolean {
-    if (to === this.raft.id || !this.progress.has(to)) return false;
+    if (to === this.raft.id || !this.raft.configuration.voters.includes(to)) return false;
     if (this.transferTo === to) return true;
     this.transferTo = to;
     this.transferElapsed = 0;
     this.handOver(to);
     return true;
+  }
+
+  /** Takes a read: at once under a lease, otherwise with the next round. */
+  read(context: number): void {
+    const { raft } = this;
+    if (raft.now < this.leaseUntil && this.mayRead()) {
+      raft.confirmReads([{ context, index: raft.log.commit }]);
+    } else this.readRounds.add(context);
   }
 
   /** The leader counts itself like any member: once its own disk has the entries. */
@@ -125,8 +173,13 @@ export class Leadership {
         progress.commitSent = commit;
         raft.send({ type: 'commit', to: member, commit });
       }
+      // It knows now that it does not belong to the group any more.
+      if (progress.departing !== undefined && progress.commitSent >= raft.log.configurationIndex) {
+        this.progress.delete(member);
+      }
     }
     this.heartbeatDue = false;
+    if (this.hasLeft()) this.retire();
   }
 
   /** Only an entry of the current term is committed by counting (paper §5.4.2, figure 8). */
@@ -185,10 +238,13 @@ export class Leadership {
       progress.due = false;
       return;
     }
-    const { snapshotIndex, snapshotTerm } = this.raft.log;
+    const { log } = this.raft;
+    const { snapshotIndex, snapshotTerm } = log;
+    const configuration = log.configurationAt(snapshotIndex);
     progress.becomeSnapshot(snapshotIndex);
     progress.due = false;
-    this.raft.send({ type: 'snapshot', to, index: snapshotIndex, indexTerm: snapshotTerm });
+    const snapshot = { index: snapshotIndex, indexTerm: snapshotTerm, configuration };
+    this.raft.send({ type: 'snapshot', to, ...snapshot });
   }
 
   private heartbeat(to: number, progress: Progress): void {
@@ -224,10 +280,46 @@ export class Leadership {
     if (index <= raft.log.commit || !this.mayCommit(index)) return;
     raft.log.commitTo(index);
     this.uncommitted.freeTo(index);
+    const { configuration, configurationIndex } = raft.log;
+    if (configuration.outgoing.length > 0 && configurationIndex <= index) {
+      this.append(encodeConfiguration(leave(configuration)), 1);
+    }
+  }
+
+  private append(payload: Uint8Array, count: number): number {
+    const { raft } = this;
+    const index = raft.log.last + 1;
+    const batch = { index, term: raft.term, count, payload };
+    this.uncommitted.add(endOf(batch), costOf(batch));
+    raft.append(batch);
+    return index;
+  }
+
+  private isChanging(): boolean {
+    const { log, configuration } = this.raft;
+    return configuration.outgoing.length > 0 || log.configurationIndex > log.commit;
+  }
+
+  /** A leader that is no voter any more leads until that is committed, without counting itself. */
+  private hasLeft(): boolean {
+    return !this.isChanging() && !isVoter(this.raft.configuration, this.raft.id);
+  }
+
+  private retire(): void {
+    const { raft } = this;
+    const matchOf = (it: number): number => this.progress.get(it)?.match ?? 0;
+    const [heir] = [...raft.configuration.voters].sort((a, b) => matchOf(b) - matchOf(a));
+    if (heir !== undefined && matchOf(heir) >= raft.log.commit) {
+      raft.send({ type: 'timeoutNow', to: heir });
+    }
+    raft.becomeFollower(raft.term, 0);
   }
 
   private beginReads(): void {
-    if (!this.mayRead() || !this.readRounds.begin(this.raft.log.commit)) return;
+    const { raft, readRounds } = this;
+    const leased = raft.options.leaseMs !== undefined && this.heartbeatDue;
+    if (!this.mayRead() || (readRounds.pending === 0 && !leased)) return;
+    if (!readRounds.begin(raft.log.commit, raft.now)) return;
     this.heartbeatDue = true;
     this.confirmReads();
   }
@@ -239,11 +331,17 @@ export class Leadership {
       raft.configuration,
       (it) => it === raft.id || (this.progress.get(it)?.round ?? 0) >= readRounds.round,
     );
-    if (confirmed) raft.confirmReads(readRounds.confirm());
+    if (!confirmed) return;
+    const { leaseMs } = raft.options;
+    if (leaseMs !== undefined && !this.gaveUpLease)
+      this.leaseUntil = readRounds.startedAt + leaseMs;
+    raft.confirmReads(readRounds.confirm());
   }
 
   private handOver(to: number): void {
-    if (this.progress.get(to)?.match === this.raft.log.last)
-      this.raft.send({ type: 'timeoutNow', to });
+    if (this.progress.get(to)?.match !== this.raft.log.last) return;
+    this.gaveUpLease = true;
+    this.leaseUntil = 0;
+    this.raft.send({ type: 'timeoutNow', to });
   }
 }

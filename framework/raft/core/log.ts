@@ -1,9 +1,17 @@
 import { assert } from '../../base/index.ts';
+import type { Configuration } from './configuration.ts';
+import { decodeConfiguration, isConfigurationEntry } from './configuration-entry.ts';
 import { costOf, type EntryBatch, endOf, sliceBatch } from './entry-batch.ts';
 
 interface Run {
   readonly index: number;
   readonly term: number;
+}
+
+/** A configuration, and the entry that brought it; 0: it is what the group began with. */
+export interface PlacedConfiguration {
+  readonly index: number;
+  readonly configuration: Configuration;
 }
 
 /** What a member knows of its log when it starts. */
@@ -17,6 +25,8 @@ export interface LogShape {
   /** What the newest snapshot stands for, 0 for none. */
   readonly snapshotIndex: number;
   readonly snapshotTerm: number;
+  /** The configuration at the snapshot (without one: at the beginning), and each one behind it. */
+  readonly configurations: readonly PlacedConfiguration[];
 }
 
 /**
@@ -31,6 +41,7 @@ export class RaftLog {
   snapshotTerm: number;
   private baseTerm: number | undefined;
   private runs: Run[];
+  private configurations: PlacedConfiguration[];
   private readonly recent: EntryBatch[] = [];
   private recentBytes = 0;
   private readonly recentBytesMax: number;
@@ -39,6 +50,7 @@ export class RaftLog {
     this.baseIndex = shape.baseIndex;
     this.baseTerm = shape.baseTerm;
     this.runs = [...shape.runs];
+    this.configurations = [...shape.configurations];
     this.last = shape.last;
     this.snapshotIndex = shape.snapshotIndex;
     this.snapshotTerm = shape.snapshotTerm;
@@ -46,6 +58,23 @@ export class RaftLog {
     this.recentBytesMax = recentBytesMax;
     assert(this.last >= this.commit, 'the log reaches up to the snapshot');
     assert(this.baseIndex <= this.snapshotIndex, 'no entries are missing behind the snapshot');
+    assert(this.configurations.length > 0, 'a log begins with a configuration');
+  }
+
+  /** Who belongs to the group: the newest configuration in the log, committed or not (paper §6). */
+  get configuration(): Configuration {
+    return this.configurations.at(-1)!.configuration;
+  }
+
+  /** The entry that holds {@link configuration}, 0 for none. */
+  get configurationIndex(): number {
+    return this.configurations.at(-1)!.index;
+  }
+
+  /** The configuration that is in force at `index`, which is not below the snapshot. */
+  configurationAt(index: number): Configuration {
+    return (this.configurations.findLast((it) => it.index <= index) ?? this.configurations[0]!)
+      .configuration;
   }
 
   get lastTerm(): number {
@@ -79,6 +108,10 @@ export class RaftLog {
     assert(batch.term >= this.lastTerm, 'terms grow along the log');
     if (batch.term !== this.lastTerm) this.runs.push({ index: batch.index, term: batch.term });
     this.last = endOf(batch);
+    if (isConfigurationEntry(batch)) {
+      const configuration = decodeConfiguration(batch.payload);
+      this.configurations.push({ index: batch.index, configuration });
+    }
     this.recent.push(batch);
     this.recentBytes += costOf(batch);
     let gone = 0;
@@ -104,6 +137,7 @@ export class RaftLog {
     assert(last >= this.commit, 'committed entries stay');
     this.last = last;
     while (this.runs.length > 0 && this.runs.at(-1)!.index > last) this.runs.pop();
+    while (this.configurationIndex > last) this.configurations.pop();
     while (this.recent.length > 0 && this.recent.at(-1)!.index > last) {
       this.recentBytes -= costOf(this.recent.pop()!);
     }
@@ -116,12 +150,13 @@ export class RaftLog {
   }
 
   /** Starts anew behind a snapshot from elsewhere. */
-  reset(index: number, term: number): void {
+  reset(index: number, term: number, configuration: Configuration): void {
     this.baseIndex = index;
     this.baseTerm = term;
     this.snapshotIndex = index;
     this.snapshotTerm = term;
     this.runs = [];
+    this.configurations = [{ index, configuration }];
     this.last = index;
     this.commit = index;
     this.recent.length = 0;
@@ -135,6 +170,9 @@ export class RaftLog {
     assert(term !== undefined, 'the snapshot is within the log');
     this.snapshotIndex = index;
     this.snapshotTerm = term;
+    while (this.configurations.length > 1 && this.configurations[1]!.index <= index) {
+      this.configurations.shift();
+    }
     if (base <= this.baseIndex) return;
     this.baseTerm = this.termAt(base);
     this.baseIndex = base;

@@ -1,3 +1,4 @@
+import type { Configuration } from './configuration.ts';
 import type { EntryBatch } from './entry-batch.ts';
 
 interface Envelope {
@@ -66,6 +67,8 @@ export interface SnapshotMessage extends Envelope {
   readonly index: number;
   /** Term of the entry at `index`. */
   readonly indexTerm: number;
+  /** Who belonged to the group at `index`. */
+  readonly configuration: Configuration;
 }
 
 /** Campaign now: leadership is handed over (thesis §3.10). */

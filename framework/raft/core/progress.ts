@@ -24,6 +24,8 @@ export class Progress {
   /** The newest read round that the member confirmed. */
   round = 0;
   snapshotIndex = 0;
+  /** Left the group: it is told so for this many more ticks; undefined for a member. */
+  departing: number | undefined;
   readonly inflights: Inflights;
 
   constructor(next: number, inflights: Inflights) {

@@ -1,34 +1,16 @@
-import { assert, type Random } from '../../base/index.ts';
+import { assert } from '../../base/index.ts';
 import { campaign, onVoteResponse } from './candidate.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, isVoter, type MemberChange } from './configuration.ts';
 import type { EntryBatch } from './entry-batch.ts';
 import { onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.ts';
 import { Leadership } from './leader.ts';
 import { type LogShape, RaftLog } from './log.ts';
 import type { Message, Outgoing, VoteRequest } from './message.ts';
 import { type HardState, Persistence, type Write } from './persistence.ts';
+import type { RaftOptions } from './raft-options.ts';
 import type { ConfirmedRead } from './read-rounds.ts';
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
-
-export interface RaftOptions {
-  /** This member's id, from 1. */
-  readonly id: number;
-  readonly configuration: Configuration;
-  /** A follower that hears nothing for one to two times this many ticks campaigns. */
-  readonly electionTicks: number;
-  readonly heartbeatTicks: number;
-  /** One append message carries about this many bytes. */
-  readonly messageBytesMax: number;
-  /** Bytes and messages on their way to one member. */
-  readonly inflightBytesMax: number;
-  readonly inflightMessagesMax: number;
-  /** Proposals beyond this many uncommitted bytes are refused. */
-  readonly uncommittedBytesMax: number;
-  /** Newest entries that are kept in memory, for members that are nearly up to date. */
-  readonly recentBytesMax: number;
-  readonly random: Random;
-}
 
 /** Asks for entries that are on disk only; answer with `Raft.provide`. */
 export interface Fetch {
@@ -57,7 +39,6 @@ export class Raft {
   readonly options: RaftOptions;
   readonly id: number;
   readonly log: RaftLog;
-  configuration: Configuration;
   role: Role = 'follower';
   term: number;
   /** Whom this member voted for in `term`, 0 for nobody. */
@@ -70,6 +51,10 @@ export class Raft {
   leadership: Leadership | undefined;
   /** Ticks since the leader was heard from, or since the campaign or the quorum check began. */
   electionElapsed = 0;
+  /** Monotonic time in ms. Only leases look at it; whoever grants leases sets it before each input. */
+  now = 0;
+  /** Ticks since this member started, up to an election timeout. */
+  private uptime = 0;
   readonly persistence = new Persistence();
   private electionDeadline = 0;
   private messages: Message[] = [];
@@ -81,25 +66,40 @@ export class Raft {
     assert(options.id > 0 && options.electionTicks > options.heartbeatTicks, 'sane raft options');
     this.options = options;
     this.id = options.id;
-    this.configuration = options.configuration;
     this.log = new RaftLog(shape, options.recentBytesMax);
     this.term = Math.max(hardState.term, this.log.lastTerm);
     this.vote = this.term === hardState.term ? hardState.vote : 0;
     this.resetElectionTimer();
+    // Who just started may ask early: a pre-vote disturbs nobody, but a lease may rest on its silence.
+    if (options.leaseMs === undefined) {
+      this.electionDeadline = 1 + options.random.below(options.electionTicks >> 1);
+    }
   }
 
   /** Time passed: one tick. Returns whether that changed anything: whether there may be effects. */
   tick(): boolean {
     this.electionElapsed++;
+    if (this.uptime < this.options.electionTicks) this.uptime++;
     if (this.leadership !== undefined) return this.leadership.tick();
     if (this.electionElapsed < this.electionDeadline || !this.promotable) return false;
     campaign(this, 'pre');
     return true;
   }
 
-  /** Only a voter may campaign. */
+  /** Who belongs to the group, as far as this member knows. */
+  get configuration(): Configuration {
+    return this.log.configuration;
+  }
+
+  /**
+   * Only a voter may campaign: one that is removed by an entry that is not committed too, because it may
+   * be needed to commit just that (thesis §4.2.2).
+   */
   get promotable(): boolean {
-    return this.configuration.voters.includes(this.id);
+    const { configuration, configurationIndex, commit } = this.log;
+    if (isVoter(configuration, this.id)) return true;
+    if (configurationIndex <= commit) return false;
+    return isVoter(this.log.configurationAt(configurationIndex - 1), this.id);
   }
 
   /** A message from another member arrived. */
@@ -148,10 +148,19 @@ export class Raft {
     return this.leadership === undefined ? 'notLeader' : this.leadership.propose(payload, count);
   }
 
+  /**
+   * Changes who belongs to the group (joint consensus, paper §6): the index of the entry that begins the
+   * change; the leader ends it by itself. One change at a time: `changing` while another one is not committed, and
+   * while the leader has committed nothing in its term.
+   */
+  changeMembers(change: MemberChange): number | 'notLeader' | 'changing' | 'full' | 'transferring' {
+    return this.leadership === undefined ? 'notLeader' : this.leadership.changeMembers(change);
+  }
+
   /** Asks for a linearizable read; it comes back with `context`. False: this member does not lead. */
   readIndex(context: number): boolean {
     if (this.leadership === undefined) return false;
-    this.leadership.readRounds.add(context);
+    this.leadership.read(context);
     return true;
   }
 
@@ -200,6 +209,19 @@ export class Raft {
     return effects;
   }
 
+  /**
+   * The connection to `member` broke. Who follows it looks for another leader soon, instead of waiting
+   * for an election timeout: the others decide whether the leader is gone.
+   */
+  disconnected(member: number): void {
+    // A lease relies on nobody looking for another leader before its time.
+    if (this.options.leaseMs !== undefined) return;
+    if (this.role !== 'follower' || this.leader !== member) return;
+    this.leader = 0;
+    this.electionElapsed = 0;
+    this.electionDeadline = 1 + this.options.random.below(this.options.heartbeatTicks);
+  }
+
   // What follows is for the roles.
 
   /** Sends a message that promises nothing. */
@@ -222,8 +244,10 @@ export class Raft {
   }
 
   append(batch: EntryBatch): void {
+    const { configurationIndex } = this.log;
     this.log.append(batch);
     this.persistence.append(batch, this.term);
+    if (this.log.configurationIndex !== configurationIndex) this.leadership?.configure();
   }
 
   truncate(last: number): void {
@@ -298,7 +322,7 @@ export class Raft {
     if (message.type === 'vote') {
       // Stickiness (thesis §4.2.3): who hears a leader does not help to depose it.
       const heard = this.leader !== 0 && this.electionElapsed < this.options.electionTicks;
-      if (heard && !message.transfer) return false;
+      if ((heard || this.mayHaveHeard) && !message.transfer) return false;
       if (message.pre) return true;
     }
     if (message.type === 'voteResponse' && message.pre && message.granted) {
@@ -331,6 +355,11 @@ export class Raft {
     } else if (message.type === 'vote' && message.pre) {
       this.sendDurable({ type: 'voteResponse', to: message.from, pre: true, granted: false });
     }
+  }
+
+  /** A lease may rest on what this member answered before it was restarted. */
+  private get mayHaveHeard(): boolean {
+    return this.options.leaseMs !== undefined && this.uptime < this.options.electionTicks;
   }
 
   private onVote(request: VoteRequest): void {

@@ -12,6 +12,9 @@ export interface ConfirmedRead {
 export class ReadRounds {
   /** Number of the newest round. */
   round = 0;
+  underWay = false;
+  /** When the newest round began. */
+  startedAt = 0;
   private waiting: number[] = [];
   private asked: number[] = [];
   private index = 0;
@@ -20,17 +23,15 @@ export class ReadRounds {
     return this.waiting.length + this.asked.length;
   }
 
-  get underWay(): boolean {
-    return this.asked.length > 0;
-  }
-
   add(context: number): void {
     this.waiting.push(context);
   }
 
-  /** Begins a round for the reads that wait. False: there is none, or one is under way. */
-  begin(commit: number): boolean {
-    if (this.underWay || this.waiting.length === 0) return false;
+  /** Begins a round for the reads that wait, if none is under way; `now` is remembered. */
+  begin(commit: number, now: number): boolean {
+    if (this.underWay) return false;
+    this.underWay = true;
+    this.startedAt = now;
     this.round++;
     this.index = commit;
     this.asked = this.waiting;
@@ -42,6 +43,7 @@ export class ReadRounds {
   confirm(): ConfirmedRead[] {
     const confirmed = this.asked.map((context) => ({ context, index: this.index }));
     this.asked = [];
+    this.underWay = false;
     return confirmed;
   }
 

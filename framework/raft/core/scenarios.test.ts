@@ -1,5 +1,6 @@
 import { encodeBatch, type Random } from '../../base/index.ts';
 import {
+  type Configuration,
   type EntryBatch,
   endOf,
   type HardState,
@@ -20,6 +21,11 @@ function logOf(terms: readonly number[]): EntryBatch[] {
   return terms.map((term, i) => ({ index: i + 1, term, count: 1, payload: PAYLOAD }));
 }
 
+function votersUpTo(size: number): Configuration {
+  const voters = Array.from({ length: size }, (_, i) => i + 1);
+  return { voters, outgoing: [], learners: [], addresses: new Map() };
+}
+
 interface Given {
   id?: number;
   members?: number;
@@ -33,7 +39,6 @@ function member({ id = 1, members = 3, terms = [], hardState, options }: Given =
   const raft = new Raft(
     {
       id,
-      configuration: { voters: Array.from({ length: members }, (_, i) => i + 1) },
       electionTicks: ELECTION,
       heartbeatTicks: HEARTBEAT,
       messageBytesMax: 1_000,
@@ -45,7 +50,15 @@ function member({ id = 1, members = 3, terms = [], hardState, options }: Given =
       ...options,
     },
     hardState ?? { term: terms.at(-1) ?? 0, vote: 0 },
-    { baseIndex: 0, baseTerm: 0, runs, last: terms.length, snapshotIndex: 0, snapshotTerm: 0 },
+    {
+      baseIndex: 0,
+      baseTerm: 0,
+      runs,
+      last: terms.length,
+      snapshotIndex: 0,
+      snapshotTerm: 0,
+      configurations: [{ index: 0, configuration: votersUpTo(members) }],
+    },
   );
   return raft;
 }
@@ -149,11 +162,12 @@ function group(size = 3, logs: readonly (readonly number[])[] = []): Net {
 }
 
 describe('elections', () => {
-  test('a new member follows, and campaigns after one to two election timeouts', () => {
+  test('who does not hear its leader any more campaigns after one to two election timeouts', () => {
     const deadlines = new Set<number>();
     for (let extra = 0; extra < ELECTION; extra++) {
       const raft = member({ options: { random: fixed(extra) } });
       expect(raft.role).toBe('follower');
+      raft.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commit: 0, round: 0 });
       let ticks = 0;
       while (raft.role === 'follower') {
         raft.tick();
@@ -530,7 +544,8 @@ describe('snapshots', () => {
   });
 
   test('an old one is ignored; one that the log agrees with only moves the commit; another replaces the log', () => {
-    const offer = { type: 'snapshot', from: 1, to: 2, term: 5 } as const;
+    const configuration = votersUpTo(3);
+    const offer = { type: 'snapshot', from: 1, to: 2, term: 5, configuration } as const;
     const raft = member({ id: 2, terms: [1, 1, 1] });
     raft.step({ ...offer, index: 2, indexTerm: 1 });
     expect([raft.log.commit, raft.log.last]).toEqual([2, 3]);

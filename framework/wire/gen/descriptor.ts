@@ -636,6 +636,10 @@ export const descriptor: object = {
         "to": {
          "type": "uint64",
          "id": 3
+        },
+        "address": {
+         "type": "string",
+         "id": 4
         }
        }
       },
@@ -691,6 +695,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "Entries",
          "id": 11
+        },
+        "configuration": {
+         "type": "bytes",
+         "id": 12
         }
        },
        "nested": {
@@ -772,6 +780,44 @@ export const descriptor: object = {
         }
        }
       },
+      "ChangeRequest": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "member": {
+         "type": "uint64",
+         "id": 2
+        },
+        "address": {
+         "type": "string",
+         "id": 3
+        },
+        "replaces": {
+         "type": "uint64",
+         "id": 4
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 5,
+         "protoName": "timeout_ms"
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "NONE": 0,
+          "ADD": 1,
+          "LEARN": 2,
+          "REMOVE": 3
+         }
+        }
+       }
+      },
+      "ChangeResponse": {
+       "fields": {}
+      },
       "SnapshotRequest": {
        "fields": {
         "index": {
@@ -798,6 +844,10 @@ export const descriptor: object = {
         "bytes": {
          "type": "bytes",
          "id": 4
+        },
+        "configuration": {
+         "type": "bytes",
+         "id": 5
         }
        }
       },
@@ -816,6 +866,10 @@ export const descriptor: object = {
         "Tail": {
          "requestType": "TailRequest",
          "responseType": "TailResponse"
+        },
+        "Change": {
+         "requestType": "ChangeRequest",
+         "responseType": "ChangeResponse"
         },
         "Snapshot": {
          "requestType": "SnapshotRequest",

@@ -13,6 +13,8 @@ export interface Hello {
   groupId: string;
   from: number;
   to: number;
+  /** Where the sender listens. */
+  address: string;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 
@@ -53,6 +55,8 @@ export interface Message {
   hintTerm: number;
   /** append. */
   entries: Entries[];
+  /** snapshot: who belongs to the group at the index, as the payload of a configuration entry. */
+  configuration: Uint8Array;
 }
 export const Message: MessageCodec<Message> = message('varlog.raft.Message');
 
@@ -90,6 +94,29 @@ export interface TailResponse {
 }
 export const TailResponse: MessageCodec<TailResponse> = message('varlog.raft.TailResponse');
 
+export const ChangeRequestKind = {
+  NONE: 0,
+  ADD: 1,
+  LEARN: 2,
+  REMOVE: 3,
+} as const;
+export type ChangeRequestKind = (typeof ChangeRequestKind)[keyof typeof ChangeRequestKind];
+/** Changes who belongs to the group; at the leader only. */
+export interface ChangeRequest {
+  kind: ChangeRequestKind;
+  member: number;
+  /** Where it listens: ADD. */
+  address: string;
+  /** Whom it replaces, if anyone: ADD. */
+  replaces: number;
+  /** How long the leader may take. */
+  timeoutMs: number;
+}
+export const ChangeRequest: MessageCodec<ChangeRequest> = message('varlog.raft.ChangeRequest');
+
+export type ChangeResponse = Record<never, never>;
+export const ChangeResponse: MessageCodec<ChangeResponse> = message('varlog.raft.ChangeResponse');
+
 export interface SnapshotRequest {
   /** The snapshot must stand for at least this index. */
   index: number;
@@ -102,6 +129,8 @@ export interface SnapshotChunk {
   indexTerm: number;
   size: number;
   bytes: Uint8Array;
+  /** In the first chunk: who belonged to the group at the index, as the payload of a configuration entry. */
+  configuration: Uint8Array;
 }
 export const SnapshotChunk: MessageCodec<SnapshotChunk> = message('varlog.raft.SnapshotChunk');
 
@@ -109,10 +138,12 @@ export const Raft: {
   Exchange: BidiMethod<Parcel, Nothing>;
   Propose: UnaryMethod<ProposeRequest, ProposeResponse>;
   Tail: UnaryMethod<TailRequest, TailResponse>;
+  Change: UnaryMethod<ChangeRequest, ChangeResponse>;
   Snapshot: ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
 } = {
   Exchange: bidi('varlog.raft.Raft', 'Exchange', Parcel, Nothing),
   Propose: unary('varlog.raft.Raft', 'Propose', ProposeRequest, ProposeResponse),
   Tail: unary('varlog.raft.Raft', 'Tail', TailRequest, TailResponse),
+  Change: unary('varlog.raft.Raft', 'Change', ChangeRequest, ChangeResponse),
   Snapshot: serverStream('varlog.raft.Raft', 'Snapshot', SnapshotRequest, SnapshotChunk),
 };

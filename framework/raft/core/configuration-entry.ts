@@ -1,0 +1,43 @@
+import { assert, VarlogError } from '../../base/index.ts';
+import type { Configuration } from './configuration.ts';
+import type { EntryBatch } from './entry-batch.ts';
+
+/** No record is that long: a batch of commands never begins like this. */
+const MARK = 0xffffffff;
+const MARK_BYTES = 4;
+
+/** The payload of an entry that holds a configuration instead of a command. */
+export function encodeConfiguration({
+  voters,
+  outgoing,
+  learners,
+  addresses,
+}: Configuration): Uint8Array {
+  const json = JSON.stringify({ voters, outgoing, learners, addresses: [...addresses] });
+  const text = new TextEncoder().encode(json);
+  const payload = new Uint8Array(MARK_BYTES + text.length);
+  new DataView(payload.buffer).setUint32(0, MARK);
+  payload.set(text, MARK_BYTES);
+  return payload;
+}
+
+/** What {@link encodeConfiguration} made. Throws `CORRUPT` for anything else. */
+export function decodeConfiguration(payload: Uint8Array): Configuration {
+  try {
+    assert(isConfigurationPayload(payload), 'the payload holds a configuration');
+    const found = JSON.parse(new TextDecoder().decode(payload.subarray(MARK_BYTES)));
+    return { ...found, addresses: new Map(found.addresses) } as Configuration;
+  } catch (cause) {
+    throw new VarlogError('CORRUPT', { what: 'an entry does not hold a configuration', cause });
+  }
+}
+
+/** Whether a batch is one entry that changes who belongs to the group. */
+export function isConfigurationEntry({ count, payload }: EntryBatch): boolean {
+  return count === 1 && isConfigurationPayload(payload);
+}
+
+function isConfigurationPayload(payload: Uint8Array): boolean {
+  if (payload.length < MARK_BYTES) return false;
+  return new DataView(payload.buffer, payload.byteOffset).getUint32(0) === MARK;
+}

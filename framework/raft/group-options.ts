@@ -1,0 +1,88 @@
+import { type Ports, VarlogError } from '../base/index.ts';
+import type { Configuration } from './core/index.ts';
+import type { Member } from './driver.ts';
+
+export interface RaftGroupOptions {
+  readonly ports: Ports;
+  /** Names the group on the wire and on the disk: 1 to 64 letters, digits, `-` and `_`. */
+  readonly groupId: string;
+  /** Which of the members this is. */
+  readonly memberId: number;
+  /** The members that the group begins with, the same list at each of them; later the group itself knows. */
+  readonly members: readonly Member[];
+  /**
+   * This member is added to a group that exists (see {@link RaftGroup.addMember}): `members` are some of
+   * that group, and itself. Default false.
+   */
+  readonly join?: boolean;
+  /** This member's own folder. */
+  readonly directory: string;
+  /** A member that hears no leader for one to two times this long campaigns. Default 1,000; a broken
+   * connection to the leader is noticed at once. */
+  readonly electionTimeoutMs?: number;
+  /** Default 250. */
+  readonly heartbeatMs?: number;
+  /**
+   * Whether the leader answers reads by itself while no other one can have been elected (thesis §6.4.1).
+   * It relies on clocks of which none runs more than a tenth faster than another; the same at all
+   * members. Default false: each read asks a majority.
+   */
+  readonly leaseReads?: boolean;
+  /** Whether appends at a member that does not lead are passed on to the leader. Default true. */
+  readonly forward?: boolean;
+  /** How long a call waits that gives no `timeoutMs`. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** Appends that wait may hold this many bytes; beyond, they are refused. Default 64 MiB. */
+  readonly queuedBytesMax?: number;
+  /** Called once when this member cannot go on, because its disk failed. It is closed then. */
+  readonly onFailure?: (error: VarlogError) => void;
+}
+
+const TICK_MS = 50;
+const ELECTION_TIMEOUT_MS = 1_000;
+const HEARTBEAT_MS = 250;
+/** Of an election timeout; the rest is for clocks that differ and timers that are early. */
+const LEASE_SHARE = 0.8;
+/** Throws `INVALID_ARGUMENT` for members that cannot form a group. */
+export function checkMembers(memberId: number, members: readonly Member[]): void {
+  const ids = new Set(members.map((it) => it.id));
+  const valid = [...ids].every((it) => Number.isSafeInteger(it) && it > 0);
+  if (valid && ids.size === members.length && ids.has(memberId)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `member ${memberId} and the members ${[...ids].join(', ')} do not form a group`,
+    next: 'give each member its own id from 1 on, and list this member too',
+  });
+}
+
+/** What a group begins with, as one of its first members or one that joins knows it. */
+export function initialConfiguration(members: readonly Member[], join: boolean): Configuration {
+  return {
+    // Who joins learns from the leader who votes.
+    voters: join ? [] : members.map((it) => it.id),
+    outgoing: [],
+    learners: [],
+    addresses: new Map(members.map((it) => [it.id, it.address])),
+  };
+}
+
+/** The times of a member in ticks. Throws `INVALID_ARGUMENT` for those that do not go together. */
+export function timingOf(options: RaftGroupOptions): {
+  tickMs: number;
+  electionTicks: number;
+  heartbeatTicks: number;
+  leaseMs: number | undefined;
+} {
+  const electionTimeoutMs = options.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
+  const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
+  const tickMs = Math.min(TICK_MS, heartbeatMs);
+  const heartbeatTicks = Math.max(1, Math.round(heartbeatMs / tickMs));
+  const electionTicks = Math.round(electionTimeoutMs / tickMs);
+  if (!(electionTicks >= 2 * heartbeatTicks)) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `an election timeout of ${electionTimeoutMs} ms does not go with heartbeats every ${heartbeatMs} ms`,
+      next: 'make it at least twice as long',
+    });
+  }
+  const leaseMs = options.leaseReads ? electionTicks * tickMs * LEASE_SHARE : undefined;
+  return { tickMs, electionTicks, heartbeatTicks, leaseMs };
+}

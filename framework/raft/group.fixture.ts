@@ -1,0 +1,101 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filter, firstValueFrom } from 'rxjs';
+import type { Server } from '../base/index.ts';
+import { realPorts } from '../runtime/index.ts';
+import { RaftGroup, type RaftStatus } from './group.ts';
+import type { RaftGroupOptions } from './group-options.ts';
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const text = (command: Uint8Array): string => new TextDecoder().decode(command);
+
+/** Three members in this process, on the loopback interface and real files. */
+export class World {
+  readonly members: { id: number; address: string }[] = [];
+  readonly groups = new Map<number, RaftGroup>();
+  private readonly servers = new Map<number, Server>();
+  private readonly root: string;
+  private readonly overrides: Partial<RaftGroupOptions>;
+
+  private constructor(root: string, overrides: Partial<RaftGroupOptions>) {
+    this.root = root;
+    this.overrides = overrides;
+  }
+
+  static async start(size = 3, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'raft-')), overrides);
+    for (let id = 1; id <= size; id++) {
+      const { network } = realPorts({ directory: world.root });
+      const probe = await network.serve('127.0.0.1:0', []);
+      world.members.push({ id, address: probe.address });
+      await probe.close();
+    }
+    for (const { id } of [...world.members]) await world.open(id);
+    return world;
+  }
+
+  /** A further member, which is to be added to the group. */
+  async join(id: number): Promise<{ id: number; address: string }> {
+    const { network } = realPorts({ directory: this.root });
+    const probe = await network.serve('127.0.0.1:0', []);
+    const member = { id, address: probe.address };
+    this.members.push(member);
+    await probe.close();
+    await this.open(id, { join: true });
+    return member;
+  }
+
+  async open(id: number, overrides: Partial<RaftGroupOptions> = {}): Promise<RaftGroup> {
+    const ports = realPorts({ directory: this.root });
+    const { members } = this;
+    const group = await RaftGroup.open({
+      ports,
+      groupId: 'test',
+      memberId: id,
+      members,
+      directory: `${id}`,
+      ...this.overrides,
+      ...overrides,
+    });
+    this.groups.set(id, group);
+    this.servers.set(id, await ports.network.serve(members[id - 1]!.address, group.handlers));
+    return group;
+  }
+
+  async stop(id: number): Promise<void> {
+    await this.groups.get(id)?.close();
+    await this.servers.get(id)?.close();
+    this.groups.delete(id);
+    this.servers.delete(id);
+  }
+
+  async leader(): Promise<RaftGroup> {
+    const found = (it: RaftStatus): boolean =>
+      it.leader !== undefined && this.groups.has(it.leader.id);
+    const [any] = this.groups.values();
+    const { leader } = await firstValueFrom(any!.status$.pipe(filter(found)));
+    const group = this.groups.get(leader!.id)!;
+    await firstValueFrom(group.status$.pipe(filter((it) => it.role === 'leader')));
+    return group;
+  }
+
+  follower(leader: RaftGroup): RaftGroup {
+    return [...this.groups.values()].find((it) => it !== leader)!;
+  }
+
+  async end(): Promise<void> {
+    for (const id of [...this.groups.keys()]) await this.stop(id);
+    await rm(this.root, { recursive: true });
+  }
+}
+
+export async function take(group: RaftGroup, from: number, count: number): Promise<string[]> {
+  const taken: string[] = [];
+  for await (const next of group.follow(from)) {
+    if (next.kind === 'snapshot') taken.push(`snapshot ${text(next.state)}`);
+    else taken.push(...next.entries.map(({ command }) => text(command)));
+    if (taken.length >= count) break;
+  }
+  return taken;
+}

@@ -1,0 +1,257 @@
+import { type LogCallOptions, onAbort, VarlogError } from '../base/index.ts';
+import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
+import type { Configuration, MemberChange } from './core/index.ts';
+import type { Member, RaftDriver } from './driver.ts';
+
+interface Waiting {
+  readonly deadline: number;
+  /** Resolves the wait by returning true, or fails it by throwing. */
+  readonly holds: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What is to be changed about the members. */
+export interface MemberOrder {
+  readonly kind: 'add' | 'learn' | 'remove';
+  readonly member: Member;
+  /** Id of the member whose place it takes; only with `add`. */
+  readonly replaces?: number | undefined;
+}
+
+/**
+ * Changes of the members, at the leader: one step at a time, each by joint consensus (paper §6). Who is
+ * to vote learns first (thesis §4.2.1), so that the group never waits for a member that has nothing yet.
+ */
+export class Membership {
+  private readonly driver: RaftDriver;
+  private readonly defaultTimeoutMs: number;
+  private waiting: Waiting[] = [];
+
+  constructor(driver: RaftDriver, options: { timeoutMs: number }) {
+    this.driver = driver;
+    this.defaultTimeoutMs = options.timeoutMs;
+  }
+
+  /** Carries it out here, or has the leader do it. Resolves when the change is committed. */
+  async change(order: MemberOrder, options: LogCallOptions = {}): Promise<void> {
+    const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
+    const { signal } = options;
+    if (this.driver.role !== 'leader') return this.passOn(order, deadline, signal);
+    const { member, replaces } = order;
+    if (order.kind === 'remove') {
+      return this.step((from) => without(from, member.id), deadline, signal);
+    }
+    this.check(member);
+    await this.step((from) => asLearner(from, member, order.kind === 'learn'), deadline, signal);
+    if (order.kind === 'learn') return;
+    await this.caughtUp(member.id, deadline, signal);
+    await this.step((from) => asVoter(from, member.id, replaces), deadline, signal);
+  }
+
+  /** Something moved: tells those who wait for it. */
+  advance(): void {
+    if (this.waiting.length === 0) return;
+    const now = this.now();
+    this.waiting = this.waiting.filter((it) => {
+      try {
+        if (it.holds()) it.resolve();
+        else if (it.deadline <= now) throw unfinished('the time is up');
+        else return true;
+      } catch (error) {
+        it.reject(error);
+      }
+      return false;
+    });
+  }
+
+  stop(error: VarlogError): void {
+    for (const { reject } of this.waiting.splice(0)) reject(error);
+  }
+
+  /** One change, from the configuration that is in force when its turn comes; nothing if that is so already. */
+  private async step(
+    change: (from: Configuration) => MemberChange | undefined,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { raft } = this.driver;
+    let term: number | undefined;
+    await this.until(
+      () => {
+        const { configuration, configurationIndex, commit } = raft.log;
+        const settled = configuration.outgoing.length === 0 && configurationIndex <= commit;
+        if (settled && change(configuration) === undefined) return true;
+        if (raft.role !== 'leader' || (term !== undefined && raft.term !== term)) {
+          throw term === undefined ? this.notLeader() : unfinished('the leader changed');
+        }
+        const next = settled && term === undefined ? change(configuration) : undefined;
+        if (next === undefined) return false;
+        if (typeof raft.changeMembers(next) !== 'number') return false;
+        term = raft.term;
+        this.driver.schedule();
+        return false;
+      },
+      deadline,
+      signal,
+    );
+  }
+
+  /**
+   * Resolves when the member has got everything that was there an election timeout ago: the rounds of
+   * thesis §4.2.1.
+   */
+  private async caughtUp(member: number, deadline: number, signal?: AbortSignal): Promise<void> {
+    const { raft, options } = this.driver;
+    const roundMs = options.electionTicks * options.tickMs;
+    let goal = raft.log.last;
+    let startedAt = this.now();
+    await this.until(
+      () => {
+        const progress = raft.leadership?.progress.get(member);
+        if (progress === undefined) throw unfinished('the leader changed');
+        if (progress.match < goal) return false;
+        const quick = this.now() - startedAt <= roundMs;
+        goal = raft.log.last;
+        startedAt = this.now();
+        return quick;
+      },
+      deadline,
+      signal,
+    );
+  }
+
+  private until(
+    holds: () => boolean,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let forget = (): void => {};
+      const waiting: Waiting = {
+        deadline,
+        holds,
+        resolve: () => {
+          forget();
+          resolve();
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
+      };
+      forget = onAbort(signal, () => {
+        this.waiting = this.waiting.filter((it) => it !== waiting);
+        reject(signal?.reason);
+      });
+      this.waiting.push(waiting);
+      this.advance();
+    });
+  }
+
+  private async passOn(order: MemberOrder, deadline: number, signal?: AbortSignal): Promise<void> {
+    const { driver } = this;
+    const { leader } = driver;
+    const channel = leader === undefined ? undefined : driver.channelTo(leader.id);
+    if (channel === undefined) throw this.notLeader();
+    const timeoutMs = Math.min(Math.max(1, Math.ceil(deadline - this.now())), 2 ** 31);
+    const request = ChangeRequest.create({
+      kind: KINDS[order.kind],
+      member: order.member.id,
+      address: order.member.address,
+      replaces: order.replaces ?? 0,
+      timeoutMs,
+    });
+    const options = { timeoutMs, ...(signal && { signal }) };
+    await channel.call(driver.options.methods.change, request, options);
+  }
+
+  private check({ id, address }: Member): void {
+    if (Number.isSafeInteger(id) && id > 0 && address !== '') return;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `member ${id} at "${address}" cannot be added`,
+      next: 'give it an id from 1 on that no member ever had, and the address at which it listens',
+      outcome: 'notAppended',
+    });
+  }
+
+  private notLeader(): VarlogError {
+    const { leader } = this.driver;
+    return new VarlogError('NOT_LEADER', {
+      what: 'only the leader changes the members, and this member does not lead',
+      next: leader === undefined ? 'try again when there is a leader' : `ask ${leader.address}`,
+      outcome: 'notAppended',
+    });
+  }
+
+  private now(): number {
+    return this.driver.options.ports.clock.now();
+  }
+}
+
+const KINDS = { add: Kind.ADD, learn: Kind.LEARN, remove: Kind.REMOVE } as const;
+
+/** What another member passed on. Throws `INVALID_ARGUMENT` for an unknown kind. */
+export function memberOrder(request: ChangeRequest): MemberOrder {
+  const kind = (['add', 'learn', 'remove'] as const).find((it) => KINDS[it] === request.kind);
+  if (kind === undefined) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `a change of the members of the unknown kind ${request.kind}`,
+      because: 'the peer may run another version',
+    });
+  }
+  const member = { id: request.member, address: request.address };
+  return { kind, member, replaces: request.replaces === 0 ? undefined : request.replaces };
+}
+
+function asLearner(
+  { voters, learners, addresses }: Configuration,
+  { id, address }: Member,
+  demote: boolean,
+): MemberChange | undefined {
+  if (learners.includes(id) || (voters.includes(id) && !demote)) {
+    return addresses.get(id) === address
+      ? undefined
+      : { voters, learners, addresses: new Map([[id, address]]) };
+  }
+  const rest = voters.filter((it) => it !== id);
+  if (rest.length === 0) throw lastVoter(id);
+  return { voters: rest, learners: [...learners, id], addresses: new Map([[id, address]]) };
+}
+
+function asVoter(
+  { voters, learners, addresses }: Configuration,
+  id: number,
+  replaces: number | undefined,
+): MemberChange | undefined {
+  if (voters.includes(id) && !voters.includes(replaces ?? 0)) return undefined;
+  const others = voters.filter((it) => it !== replaces && it !== id);
+  return { voters: [...others, id], learners: learners.filter((it) => it !== id), addresses };
+}
+
+function without(
+  { voters, learners, addresses }: Configuration,
+  id: number,
+): MemberChange | undefined {
+  if (!voters.includes(id) && !learners.includes(id)) return undefined;
+  const rest = voters.filter((it) => it !== id);
+  if (rest.length === 0) throw lastVoter(id);
+  return { voters: rest, learners: learners.filter((it) => it !== id), addresses };
+}
+
+function lastVoter(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `member ${id} is the only one that votes`,
+    next: 'add another member first',
+    outcome: 'notAppended',
+  });
+}
+
+function unfinished(because: string): VarlogError {
+  return new VarlogError('APPEND_UNKNOWN', {
+    what: 'the change of the members was begun and is not known to be committed',
+    because,
+    next: 'look at the members in the status; the same change may be asked for again',
+    outcome: 'unknown',
+  });
+}

@@ -1,0 +1,78 @@
+import { MUTANTS } from './raft-mutants.ts';
+import { RaftWalk, violationOf, WALK_EVENTS } from './raft-walk.ts';
+
+const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 2_000);
+/** A broken variant must be found within so many seeds. */
+const SEEDS_MAX = 20_000;
+
+/** Rare situations; each must come up, or the walks test nothing. */
+const PROBES = [
+  'change: changing',
+  'change: full',
+  'change: transferring',
+  'commit by two majorities',
+  'conflict cut off',
+  'crash',
+  'full window',
+  'joint configuration',
+  'leader of a joint configuration',
+  'leader removes itself',
+  'leader that left',
+  'learners',
+  'member waits for a snapshot',
+  'paused leader',
+  'promotion',
+  'proposal: full',
+  'proposal: notLeader',
+  'proposal: transferring',
+  'read from disk for a member',
+  'read under a lease',
+  'reads that share a round',
+  'rejected append',
+  'snapshot in a change',
+  'snapshot installed',
+  'transfer',
+];
+
+describe('a group of pure cores', () => {
+  test(`keeps every invariant, comes to rest, and does the same twice (${SEEDS} seeds)`, () => {
+    const probes = new Set<string>();
+    let commits = 0;
+    let reads = 0;
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const walk = new RaftWalk(seed, { probes });
+      const violation = violationOf(walk, WALK_EVENTS);
+      expect({ seed, violation }).toEqual({ seed, violation: undefined });
+      commits += walk.observer.commits;
+      reads += walk.observer.confirmedReads;
+      if (seed % 100 !== 0) continue;
+      const again = new RaftWalk(seed);
+      violationOf(again, WALK_EVENTS);
+      expect({ seed, trace: again.traceHash }).toEqual({ seed, trace: walk.traceHash });
+    }
+    expect([...probes].sort()).toEqual(PROBES);
+    // Otherwise the walks say nothing.
+    expect(commits / SEEDS).toBeGreaterThan(50);
+    expect(reads / SEEDS).toBeGreaterThan(10);
+  }, 600_000);
+
+  const found: string[] = [];
+  afterAll(() => console.log(`seeds until a broken variant was found:\n${found.join('\n')}`));
+
+  test.each(Object.keys(MUTANTS))(
+    'a member that %s is found',
+    (name) => {
+      const startMs = performance.now();
+      for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+        const walk = new RaftWalk(seed, { mutant: MUTANTS[name]! });
+        const violation = violationOf(walk, WALK_EVENTS, false);
+        if (violation === undefined) continue;
+        const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+        found.push(`${seed} in ${seconds} s: ${name} (${violation})`);
+        return;
+      }
+      throw new Error(`not found in ${SEEDS_MAX} seeds`);
+    },
+    300_000,
+  );
+});
