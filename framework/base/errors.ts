@@ -18,6 +18,7 @@ const RETRYABLE = {
   DIRECTORY_UNWRITABLE: false,
   DISK_FAILED: false,
   DISK_FULL: true,
+  DISK_LOST: false,
   EMPTY_BATCH: false,
   ENTRY_TOO_LARGE: false,
   FAILED_PRECONDITION: false,

@@ -7,6 +7,7 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
+import { Acquaintance } from './acquaintance.ts';
 import {
   type Configuration,
   type EntryBatch,
@@ -15,6 +16,7 @@ import {
   Raft,
   type Role,
 } from './core/index.ts';
+import { Introductions } from './introductions.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
@@ -43,6 +45,9 @@ export interface DriverOptions {
   readonly initial: Configuration;
   readonly methods: RaftMethods;
   readonly storage: RaftStorage;
+  readonly directory: string;
+  /** Names group and member in the files of the folder. */
+  readonly identity: string;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
@@ -65,6 +70,7 @@ const RETAINED_ENTRIES = 10_000;
 export class RaftDriver {
   readonly options: DriverOptions;
   readonly raft: Raft;
+  readonly introductions: Introductions;
   /** Called before the effects of a turn are taken: the place to propose. */
   beforeTurn: () => void = () => {};
   /** Called when this member leads and the commit index moved, before the rest of the turn. */
@@ -87,10 +93,12 @@ export class RaftDriver {
   /** The configuration that the links are for. */
   private connected: Configuration | undefined;
 
-  private constructor(options: DriverOptions, raft: Raft) {
+  private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
+    this.introductions = new Introductions(this, acquaintance);
+    this.introductions.look();
     this.connect();
     storage.onPersisted = (sequence) => {
       this.raft.persisted(sequence);
@@ -118,7 +126,10 @@ export class RaftDriver {
       storage.hardState,
       shape,
     );
-    return new RaftDriver(options, raft);
+    const { disk, random } = options.ports;
+    const { directory, identity } = options;
+    const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
+    return new RaftDriver(options, raft, acquaintance);
   }
 
   /** Takes the messages of the other members. */
@@ -128,8 +139,12 @@ export class RaftDriver {
       let from = 0;
       this.inbound.set(stream, from);
       stream.receive((parcel) => {
-        if (parcel.hello) {
-          from = this.greeted(parcel.hello);
+        const { hello } = parcel;
+        if (hello) {
+          this.introductions.check(hello);
+          from = hello.from;
+          // Who joins does not know all the others yet.
+          if (!this.links.has(from)) this.link(from, hello.address);
           this.inbound.set(stream, from);
         }
         for (const wire of parcel.messages) {
@@ -143,6 +158,10 @@ export class RaftDriver {
         this.disconnected(from);
       }
     });
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
   }
 
   get role(): Role {
@@ -218,6 +237,7 @@ export class RaftDriver {
     this.beforeTurn();
     const { storage } = this.options;
     const effects = this.raft.effects();
+    this.introductions.look();
     this.connect();
     for (const message of effects.messages) this.links.get(message.to)?.post(message);
     for (const link of this.links.values()) link.flush();
@@ -261,18 +281,21 @@ export class RaftDriver {
     const known = this.links.get(member);
     if (known?.channel.address === address) return;
     known?.close();
-    const { ports, groupId, memberId, methods } = this.options;
+    const { ports, methods } = this.options;
     const link = new PeerLink({
       clock: ports.clock,
       channel: ports.network.connect(address),
       method: methods.exchange,
-      hello: { groupId, from: memberId, to: member, address: this.options.address },
+      hello: this.introductions.helloTo(member),
       queuedBytesMax: QUEUED_BYTES_MAX,
       onLost: () => {
         this.raft.unreachable(member);
         this.schedule();
       },
-      onDisconnected: () => this.disconnected(member),
+      onDisconnected: (error) => {
+        if (VarlogError.is(error, 'DISK_LOST')) this.introductions.onLost(error);
+        this.disconnected(member);
+      },
     });
     this.links.set(member, link);
   }
@@ -347,19 +370,6 @@ export class RaftDriver {
     } finally {
       this.fetchingSnapshot = false;
     }
-  }
-
-  private greeted(hello: NonNullable<Parcel['hello']>): number {
-    const { groupId, memberId } = this.options;
-    if (hello.groupId === groupId && hello.to === memberId && hello.from !== memberId) {
-      // Who joins does not know all the others yet.
-      if (!this.links.has(hello.from)) this.link(hello.from, hello.address);
-      return hello.from;
-    }
-    throw new VarlogError('IDENTITY_MISMATCH', {
-      what: `member ${hello.from} of group "${hello.groupId}" looks for member ${hello.to} and found member ${memberId} of "${groupId}"`,
-      next: 'give all members the same list of members and addresses',
-    });
   }
 }
 

@@ -62,6 +62,7 @@ export function initialConfiguration(members: readonly Member[], join: boolean):
     outgoing: [],
     learners: [],
     addresses: new Map(members.map((it) => [it.id, it.address])),
+    incarnations: new Map(),
   };
 }
 

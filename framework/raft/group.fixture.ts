@@ -24,6 +24,13 @@ export class World {
   }
 
   static async start(size = 3, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
+    const world = await World.prepare(size, overrides);
+    for (const { id } of [...world.members]) await world.open(id);
+    return world;
+  }
+
+  /** Members with addresses that are not started yet. */
+  static async prepare(size: number, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'raft-')), overrides);
     for (let id = 1; id <= size; id++) {
       const { network } = realPorts({ directory: world.root });
@@ -31,7 +38,6 @@ export class World {
       world.members.push({ id, address: probe.address });
       await probe.close();
     }
-    for (const { id } of [...world.members]) await world.open(id);
     return world;
   }
 
@@ -61,6 +67,11 @@ export class World {
     this.groups.set(id, group);
     this.servers.set(id, await ports.network.serve(members[id - 1]!.address, group.handlers));
     return group;
+  }
+
+  /** The disk of a member that is not running is lost. */
+  async wipe(id: number): Promise<void> {
+    await rm(join(this.root, `${id}`), { recursive: true });
   }
 
   async stop(id: number): Promise<void> {

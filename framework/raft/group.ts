@@ -24,7 +24,7 @@ import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { Proposals } from './proposals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
-import { RaftStorage } from './storage.ts';
+import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 
 export interface RaftStatus {
@@ -84,7 +84,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.membership = new Membership(driver, { timeoutMs });
     this.subject = new BehaviorSubject(this.status);
     this.status$ = this.subject.asObservable();
-    this.handlers = [driver.handler, ...this.answers(methods)];
+    this.handlers = [driver.handler, driver.introductions.handler, ...this.answers(methods)];
     driver.beforeTurn = () => {
       this.proposals.advance();
       this.reads.advance();
@@ -121,13 +121,16 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     let fail = (error: VarlogError): void => {
       options.onFailure?.(error);
     };
+    const identity = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
       disk: ports.disk,
       directory,
-      identity: `raft group ${groupId} member ${memberId}`,
+      identity,
       onFailure: (error) => fail(error),
     });
     const driver = await RaftDriver.start({
+      identity,
+      directory,
       ports,
       groupId,
       memberId,
@@ -145,6 +148,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       throw error;
     });
     const group = new RaftGroup(options, methods, driver, storage);
+    driver.introductions.onLost = (error) => fail(error);
+    driver.introductions.begin().catch((error: unknown) => fail(asFailure(error)));
     fail = (error) => {
       if (group.stopped !== undefined) return;
       ports.logger.log('error', 'raft.failed', { group: groupId, error: error.message });

@@ -1,5 +1,6 @@
 import { type LogCallOptions, onAbort, VarlogError } from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
+import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
 import type { Member, RaftDriver } from './driver.ts';
 
@@ -43,7 +44,8 @@ export class Membership {
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
-    await this.step((from) => asLearner(from, member, order.kind === 'learn'), deadline, signal);
+    const known = { ...member, incarnation: await this.meet(member, deadline) };
+    await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
     await this.caughtUp(member.id, deadline, signal);
     await this.step((from) => asVoter(from, member.id, replaces), deadline, signal);
@@ -166,6 +168,27 @@ export class Membership {
     await channel.call(driver.options.methods.change, request, options);
   }
 
+  /** Which disk it has: not another one than the group knows of it. */
+  private async meet(member: Member, deadline: number): Promise<string> {
+    const { introductions, raft, options } = this.driver;
+    if (member.id === options.memberId) return raft.configuration.incarnations.get(member.id) ?? '';
+    let incarnation: string;
+    try {
+      incarnation = await introductions.meet(member, Math.max(1, deadline - this.now()));
+    } catch (cause) {
+      throw new VarlogError('UNREACHABLE', {
+        what: `member ${member.id} at ${member.address} could not be met, and was not added`,
+        because: cause instanceof Error ? cause.message : String(cause),
+        next: 'start it with `join`, at that address, and try again',
+        outcome: 'notAppended',
+        cause,
+      });
+    }
+    const known = raft.configuration.incarnations.get(member.id);
+    if (known !== undefined && known !== incarnation) throw diskLost(options.groupId, member.id);
+    return incarnation;
+  }
+
   private check({ id, address }: Member): void {
     if (Number.isSafeInteger(id) && id > 0 && address !== '') return;
     throw new VarlogError('INVALID_ARGUMENT', {
@@ -205,38 +228,39 @@ export function memberOrder(request: ChangeRequest): MemberOrder {
 }
 
 function asLearner(
-  { voters, learners, addresses }: Configuration,
-  { id, address }: Member,
+  from: Configuration,
+  { id, address, incarnation }: Member & { incarnation: string },
   demote: boolean,
 ): MemberChange | undefined {
+  const { voters, learners } = from;
+  const addresses = new Map([[id, address]]);
+  const incarnations = new Map([[id, incarnation]]);
   if (learners.includes(id) || (voters.includes(id) && !demote)) {
-    return addresses.get(id) === address
-      ? undefined
-      : { voters, learners, addresses: new Map([[id, address]]) };
+    const moved = from.addresses.get(id) !== address;
+    return moved ? { voters, learners, addresses, incarnations } : undefined;
   }
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
-  return { voters: rest, learners: [...learners, id], addresses: new Map([[id, address]]) };
+  return { voters: rest, learners: [...learners, id], addresses, incarnations };
 }
 
 function asVoter(
-  { voters, learners, addresses }: Configuration,
+  from: Configuration,
   id: number,
   replaces: number | undefined,
 ): MemberChange | undefined {
+  const { voters, learners } = from;
   if (voters.includes(id) && !voters.includes(replaces ?? 0)) return undefined;
   const others = voters.filter((it) => it !== replaces && it !== id);
-  return { voters: [...others, id], learners: learners.filter((it) => it !== id), addresses };
+  return { ...from, voters: [...others, id], learners: learners.filter((it) => it !== id) };
 }
 
-function without(
-  { voters, learners, addresses }: Configuration,
-  id: number,
-): MemberChange | undefined {
+function without(from: Configuration, id: number): MemberChange | undefined {
+  const { voters, learners } = from;
   if (!voters.includes(id) && !learners.includes(id)) return undefined;
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
-  return { voters: rest, learners: learners.filter((it) => it !== id), addresses };
+  return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
 }
 
 function lastVoter(id: number): VarlogError {

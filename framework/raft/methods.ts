@@ -3,6 +3,8 @@ import { VarlogError } from '../base/index.ts';
 import {
   ChangeRequest,
   ChangeResponse,
+  MeetRequest,
+  MeetResponse,
   Nothing,
   Parcel,
   ProposeRequest,
@@ -19,6 +21,7 @@ export interface RaftMethods {
   readonly exchange: BidiMethod<Parcel, Nothing>;
   readonly propose: UnaryMethod<ProposeRequest, ProposeResponse>;
   readonly tail: UnaryMethod<TailRequest, TailResponse>;
+  readonly meet: UnaryMethod<MeetRequest, MeetResponse>;
   readonly change: UnaryMethod<ChangeRequest, ChangeResponse>;
   readonly snapshot: ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
 }
@@ -39,6 +42,7 @@ export function methodsOf(groupId: string): RaftMethods {
     exchange: bidi(service, 'Exchange', Parcel, Nothing),
     propose: unary(service, 'Propose', ProposeRequest, ProposeResponse),
     tail: unary(service, 'Tail', TailRequest, TailResponse),
+    meet: unary(service, 'Meet', MeetRequest, MeetResponse),
     change: unary(service, 'Change', ChangeRequest, ChangeResponse),
     snapshot: serverStream(service, 'Snapshot', SnapshotRequest, SnapshotChunk),
   };

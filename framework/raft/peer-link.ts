@@ -17,7 +17,7 @@ export class PeerLink {
   private readonly hello: NonNullable<Parcel['hello']>;
   private readonly queuedBytesMax: number;
   private readonly onLost: () => void;
-  private readonly onDisconnected: () => void;
+  private readonly onDisconnected: (error: unknown) => void;
   private stream: MessageStream<Parcel, Nothing> | undefined;
   private queued: Message[] = [];
   private queuedBytes = 0;
@@ -36,7 +36,7 @@ export class PeerLink {
     /** Messages were dropped. */
     onLost: () => void;
     /** The connection ended. */
-    onDisconnected: () => void;
+    onDisconnected: (error: unknown) => void;
   }) {
     this.clock = options.clock;
     this.channel = options.channel;
@@ -89,12 +89,12 @@ export class PeerLink {
     this.reopenAt = now + REOPEN_MS;
     const stream = this.channel.open(this.method);
     stream.receive(() => {});
-    const ended = (): void => {
+    const ended = (error?: unknown): void => {
       if (this.stream !== stream) return;
       this.stream = undefined;
       this.blocked = false;
       this.drop();
-      if (!this.closed) this.onDisconnected();
+      if (!this.closed) this.onDisconnected(error);
     };
     stream.closed.then(ended, ended);
     this.stream = stream;

@@ -278,7 +278,8 @@ function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
   return batches;
 }
 
-function asFailure(error: unknown): VarlogError {
+/** Whatever broke, as an error that ends a member. */
+export function asFailure(error: unknown): VarlogError {
   if (VarlogError.is(error)) return error;
   return new VarlogError('INTERNAL', { what: String(error), cause: error });
 }

@@ -85,7 +85,13 @@ export class RaftWalk {
     this.climate = sampleClimate(this.random);
     const size = [1, 2, 3, 3, 3, 4, 5, 5][this.random.below(8)]!;
     const voters = Array.from({ length: size }, (_, i) => i + 1);
-    this.initial = { voters, outgoing: [], learners: [], addresses: new Map() };
+    this.initial = {
+      voters,
+      outgoing: [],
+      learners: [],
+      addresses: new Map(),
+      incarnations: new Map(),
+    };
     for (const id of voters) this.start(this.member(id, this.initial));
   }
 
@@ -268,7 +274,12 @@ export class RaftWalk {
     const next = all.filter((id) => (voters.includes(id) ? this.chance(0.75) : this.chance(0.2)));
     const learning = all.filter((id) => !next.includes(id) && this.chance(0.15));
     if (next.length === 0) return;
-    const change = { voters: next, learners: learning, addresses: new Map() };
+    const change = {
+      voters: next,
+      learners: learning,
+      addresses: new Map(),
+      incarnations: new Map(),
+    };
     const result = this.wake(member).changeMembers(change);
     if (typeof result === 'string') this.probes.add(`change: ${result}`);
     else {

@@ -12,8 +12,10 @@ export function encodeConfiguration({
   outgoing,
   learners,
   addresses,
+  incarnations,
 }: Configuration): Uint8Array {
-  const json = JSON.stringify({ voters, outgoing, learners, addresses: [...addresses] });
+  const known = { addresses: [...addresses], incarnations: [...incarnations] };
+  const json = JSON.stringify({ voters, outgoing, learners, ...known });
   const text = new TextEncoder().encode(json);
   const payload = new Uint8Array(MARK_BYTES + text.length);
   new DataView(payload.buffer).setUint32(0, MARK);
@@ -26,7 +28,9 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
   try {
     assert(isConfigurationPayload(payload), 'the payload holds a configuration');
     const found = JSON.parse(new TextDecoder().decode(payload.subarray(MARK_BYTES)));
-    return { ...found, addresses: new Map(found.addresses) } as Configuration;
+    const addresses = new Map(found.addresses);
+    const incarnations = new Map(found.incarnations);
+    return { ...found, addresses, incarnations } as Configuration;
   } catch (cause) {
     throw new VarlogError('CORRUPT', { what: 'an entry does not hold a configuration', cause });
   }

@@ -11,6 +11,8 @@ export interface Configuration {
   readonly learners: readonly number[];
   /** Where members listen. The core only carries it. */
   readonly addresses: ReadonlyMap<number, string>;
+  /** Which disk each member has, as far as the group knows. The core only carries it. */
+  readonly incarnations: ReadonlyMap<number, string>;
 }
 
 /** What a change leads to: who votes and who only learns. */
@@ -31,12 +33,14 @@ export function enter(from: Configuration, change: MemberChange): Configuration 
   const { voters, learners } = change;
   const same = voters.length === from.voters.length && voters.every((it) => isVoter(from, it));
   const addresses = new Map([...from.addresses, ...change.addresses]);
-  return keepAddresses({ voters, learners, outgoing: same ? [] : from.voters, addresses });
+  const incarnations = new Map([...from.incarnations, ...change.incarnations]);
+  const outgoing = same ? [] : from.voters;
+  return ofMembers({ voters, learners, outgoing, addresses, incarnations });
 }
 
 /** The configuration that ends a change. */
 export function leave(joint: Configuration): Configuration {
-  return keepAddresses({ ...joint, outgoing: [] });
+  return ofMembers({ ...joint, outgoing: [] });
 }
 
 /** The largest index that a majority of voters has reached (paper §5.3), in a change each majority. */
@@ -87,8 +91,11 @@ function hasMajority(voters: readonly number[], holds: (member: number) => boole
   return voters.length === 0 || count > voters.length >> 1;
 }
 
-function keepAddresses(configuration: Configuration): Configuration {
+/** Forgets what is known of others. */
+function ofMembers(configuration: Configuration): Configuration {
   const members = membersOf(configuration);
-  const addresses = [...configuration.addresses].filter(([member]) => members.has(member));
-  return { ...configuration, addresses: new Map(addresses) };
+  const keep = (map: ReadonlyMap<number, string>): Map<number, string> =>
+    new Map([...map].filter(([member]) => members.has(member)));
+  const { addresses, incarnations } = configuration;
+  return { ...configuration, addresses: keep(addresses), incarnations: keep(incarnations) };
 }

@@ -71,6 +71,11 @@ export class RaftLog {
     return this.configurations.at(-1)!.index;
   }
 
+  /** What the group begins with, once more is known of it; ignored when the log already says it. */
+  begin(configuration: Configuration): void {
+    if (this.configurationIndex === 0) this.configurations = [{ index: 0, configuration }];
+  }
+
   /** The configuration that is in force at `index`, which is not below the snapshot. */
   configurationAt(index: number): Configuration {
     return (this.configurations.findLast((it) => it.index <= index) ?? this.configurations[0]!)

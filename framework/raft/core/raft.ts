@@ -51,6 +51,8 @@ export class Raft {
   leadership: Leadership | undefined;
   /** Ticks since the leader was heard from, or since the campaign or the quorum check began. */
   electionElapsed = 0;
+  /** Neither votes nor campaigns: it is not certain that its disk is the one with which it voted before. */
+  silent = false;
   /** Monotonic time in ms. Only leases look at it; whoever grants leases sets it before each input. */
   now = 0;
   /** Ticks since this member started, up to an election timeout. */
@@ -96,6 +98,7 @@ export class Raft {
    * be needed to commit just that (thesis §4.2.2).
    */
   get promotable(): boolean {
+    if (this.silent) return false;
     const { configuration, configurationIndex, commit } = this.log;
     if (isVoter(configuration, this.id)) return true;
     if (configurationIndex <= commit) return false;
@@ -363,6 +366,7 @@ export class Raft {
   }
 
   private onVote(request: VoteRequest): void {
+    if (this.silent) return;
     const { from: to, pre, term } = request;
     const granted =
       this.mayVoteFor(request) && this.log.isUpToDate(request.lastIndex, request.lastTerm);

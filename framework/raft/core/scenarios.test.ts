@@ -23,7 +23,7 @@ function logOf(terms: readonly number[]): EntryBatch[] {
 
 function votersUpTo(size: number): Configuration {
   const voters = Array.from({ length: size }, (_, i) => i + 1);
-  return { voters, outgoing: [], learners: [], addresses: new Map() };
+  return { voters, outgoing: [], learners: [], addresses: new Map(), incarnations: new Map() };
 }
 
 interface Given {

@@ -640,6 +640,26 @@ export const descriptor: object = {
         "address": {
          "type": "string",
          "id": 4
+        },
+        "incarnation": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "MeetRequest": {
+       "fields": {
+        "hello": {
+         "type": "Hello",
+         "id": 1
+        }
+       }
+      },
+      "MeetResponse": {
+       "fields": {
+        "incarnation": {
+         "type": "string",
+         "id": 1
         }
        }
       },
@@ -866,6 +886,10 @@ export const descriptor: object = {
         "Tail": {
          "requestType": "TailRequest",
          "responseType": "TailResponse"
+        },
+        "Meet": {
+         "requestType": "MeetRequest",
+         "responseType": "MeetResponse"
         },
         "Change": {
          "requestType": "ChangeRequest",

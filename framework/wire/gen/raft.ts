@@ -15,8 +15,21 @@ export interface Hello {
   to: number;
   /** Where the sender listens. */
   address: string;
+  /** Which disk the sender has. */
+  incarnation: string;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
+
+/** Which disk do you have, and do you know mine? Refused with DISK_LOST by one who knows another. */
+export interface MeetRequest {
+  hello: Hello | null;
+}
+export const MeetRequest: MessageCodec<MeetRequest> = message('varlog.raft.MeetRequest');
+
+export interface MeetResponse {
+  incarnation: string;
+}
+export const MeetResponse: MessageCodec<MeetResponse> = message('varlog.raft.MeetResponse');
 
 /** Never sent: streams carry messages one way. */
 export type Nothing = Record<never, never>;
@@ -138,12 +151,14 @@ export const Raft: {
   Exchange: BidiMethod<Parcel, Nothing>;
   Propose: UnaryMethod<ProposeRequest, ProposeResponse>;
   Tail: UnaryMethod<TailRequest, TailResponse>;
+  Meet: UnaryMethod<MeetRequest, MeetResponse>;
   Change: UnaryMethod<ChangeRequest, ChangeResponse>;
   Snapshot: ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
 } = {
   Exchange: bidi('varlog.raft.Raft', 'Exchange', Parcel, Nothing),
   Propose: unary('varlog.raft.Raft', 'Propose', ProposeRequest, ProposeResponse),
   Tail: unary('varlog.raft.Raft', 'Tail', TailRequest, TailResponse),
+  Meet: unary('varlog.raft.Raft', 'Meet', MeetRequest, MeetResponse),
   Change: unary('varlog.raft.Raft', 'Change', ChangeRequest, ChangeResponse),
   Snapshot: serverStream('varlog.raft.Raft', 'Snapshot', SnapshotRequest, SnapshotChunk),
 };

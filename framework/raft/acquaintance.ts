@@ -1,0 +1,81 @@
+import { type Disk, type Random, VarlogError } from '../base/index.ts';
+import { StateFile } from '../store/index.ts';
+import type { Configuration } from './core/index.ts';
+
+interface Known {
+  /** Of this member's own disk: made once, with the disk. */
+  readonly incarnation: string;
+  /** Other members by what they said, and whether they confirmed to know this one. */
+  readonly others: readonly (readonly [id: number, incarnation: string, confirmed: boolean])[];
+}
+
+/**
+ * Who has which disk. A member whose disk was lost has forgotten its vote and what it acknowledged, and
+ * must not vote as if nothing had happened. So each disk has an incarnation, a random id that is made with it:
+ *
+ * - the log's configuration names the incarnation of each member; a member that finds another one than its own
+ *   there knows that its disk was lost;
+ * - a group begins when all its first members have met: each told every other one its incarnation, which that one
+ *   wrote down before it answered. A member of a new group votes only then. So a member with an emptied disk cannot
+ *   be taken for new, even by one that was away ever since: whoever it asks knows another incarnation.
+ */
+export class Acquaintance {
+  readonly incarnation: string;
+  private readonly file: StateFile;
+  private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
+
+  private constructor(file: StateFile, { incarnation, others }: Known) {
+    this.file = file;
+    this.incarnation = incarnation;
+    for (const [id, other, confirmed] of others) {
+      this.others.set(id, { incarnation: other, confirmed });
+    }
+  }
+
+  static async open(options: {
+    disk: Disk;
+    random: Random;
+    directory: string;
+    identity: string;
+  }): Promise<Acquaintance> {
+    const { disk, random, directory, identity } = options;
+    const file = await StateFile.open(disk, `${directory}/members`, identity);
+    if (file.value === undefined) {
+      const known: Known = { incarnation: random.id(), others: [] };
+      await file.write(new TextEncoder().encode(JSON.stringify(known)));
+      return new Acquaintance(file, known);
+    }
+    return new Acquaintance(file, JSON.parse(new TextDecoder().decode(file.value)) as Known);
+  }
+
+  /** What is known of a member's disk, by the log first. */
+  of(id: number, { incarnations }: Configuration): string | undefined {
+    return incarnations.get(id) ?? this.others.get(id)?.incarnation;
+  }
+
+  /** Whether that member has confirmed that it knows this one, and no other in its place. */
+  isConfirmedBy(id: number): boolean {
+    return this.others.get(id)?.confirmed === true;
+  }
+
+  /** Writes down what a member said, durably. Resolves at once when it is known. */
+  async note(id: number, incarnation: string, confirmed: boolean): Promise<void> {
+    const before = this.others.get(id);
+    if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
+    this.others.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
+    const others = [...this.others].map(([it, other]) => {
+      return [it, other.incarnation, other.confirmed] as const;
+    });
+    const known: Known = { incarnation: this.incarnation, others };
+    await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+  }
+}
+
+/** The error of a member that is not the one which the others know. */
+export function diskLost(groupId: string, id: number): VarlogError {
+  return new VarlogError('DISK_LOST', {
+    what: `member ${id} of Raft group "${groupId}" does not have the disk that the group knows it by`,
+    because: 'its folder was lost, emptied, or replaced by another one',
+    next: 'put the folder back; or remove the member, and add another one under a new id in its place',
+  });
+}

@@ -1,0 +1,107 @@
+import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
+import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
+import { type Acquaintance, diskLost } from './acquaintance.ts';
+import type { RaftDriver } from './driver.ts';
+
+const MEET_TIMEOUT_MS = 1_000;
+const PAUSE_MS = 50;
+
+/** Lets a member take part once it is certain that its disk is the one which the group knows. */
+export class Introductions {
+  /** Answers members that introduce themselves. */
+  readonly handler: Handler;
+  /** Called when the group knows another disk by this member's id. */
+  onLost: (error: VarlogError) => void = () => {};
+  private readonly driver: RaftDriver;
+  private readonly acquaintance: Acquaintance;
+  private checked: unknown;
+
+  constructor(driver: RaftDriver, acquaintance: Acquaintance) {
+    this.driver = driver;
+    this.acquaintance = acquaintance;
+    this.handler = handle(driver.options.methods.meet, async ({ hello }) => {
+      if (!hello) throw new VarlogError('INVALID_ARGUMENT', { what: 'no hello' });
+      this.check(hello);
+      await acquaintance.note(hello.from, hello.incarnation, false);
+      return MeetResponse.create({ incarnation: acquaintance.incarnation });
+    });
+    driver.raft.silent = true;
+  }
+
+  /** This member as it presents itself to another one. */
+  helloTo(member: number): NonNullable<Parcel['hello']> {
+    const { groupId, memberId, address } = this.driver.options;
+    const { incarnation } = this.acquaintance;
+    return { groupId, from: memberId, to: member, address, incarnation };
+  }
+
+  /** Throws when somebody looks for another member, or has not the disk that is known here. */
+  check({ groupId, from, to, incarnation }: NonNullable<Parcel['hello']>): void {
+    const { options, raft } = this.driver;
+    if (groupId !== options.groupId || to !== options.memberId || from === to) {
+      throw new VarlogError('IDENTITY_MISMATCH', {
+        what: `member ${from} of group "${groupId}" looks for member ${to} and found member ${options.memberId} of "${options.groupId}"`,
+        next: 'give all members the same list of members and addresses',
+      });
+    }
+    const known = this.acquaintance.of(from, raft.configuration);
+    if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
+  }
+
+  /** The members may have changed: looks what the log says of this one's disk. */
+  look(): void {
+    const { raft, options } = this.driver;
+    if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
+    this.checked = raft.configuration;
+    const named = raft.configuration.incarnations.get(options.memberId);
+    if (named === this.acquaintance.incarnation) raft.silent = false;
+    else if (named !== undefined) this.onLost(diskLost(options.groupId, options.memberId));
+  }
+
+  /** Which disk a member has that is to be added. */
+  async meet(member: { id: number; address: string }, timeoutMs: number): Promise<string> {
+    const { ports, methods } = this.driver.options;
+    const channel = ports.network.connect(member.address);
+    try {
+      const request = MeetRequest.create({ hello: this.helloTo(member.id) });
+      return (await channel.call(methods.meet, request, { timeoutMs })).incarnation;
+    } finally {
+      channel.close();
+    }
+  }
+
+  /** Meets all the others with whom a new group begins; without every one of them it does not. */
+  async begin(): Promise<void> {
+    const { raft, options } = this.driver;
+    const { voters } = raft.configuration;
+    const others = voters.filter((it) => it !== options.memberId);
+    if (!voters.includes(options.memberId)) return;
+    while (raft.log.configurationIndex === 0) {
+      await Promise.all(others.map((it) => this.introduceTo(it)));
+      if (this.driver.isClosed) return;
+      if (others.every((it) => this.acquaintance.isConfirmedBy(it))) break;
+      await sleep(options.ports.clock, PAUSE_MS);
+    }
+    const own = [options.memberId, this.acquaintance.incarnation] as const;
+    const { configuration } = raft;
+    const known = others.map((it) => [it, this.acquaintance.of(it, configuration) ?? ''] as const);
+    if (raft.log.configurationIndex > 0) return;
+    raft.log.begin({ ...configuration, incarnations: new Map([own, ...known]) });
+    raft.silent = false;
+  }
+
+  private async introduceTo(member: number): Promise<void> {
+    if (this.acquaintance.isConfirmedBy(member)) return;
+    const { driver } = this;
+    const { methods } = driver.options;
+    try {
+      const request = MeetRequest.create({ hello: this.helloTo(member) });
+      const options = { timeoutMs: MEET_TIMEOUT_MS };
+      const answer = await driver.channelTo(member)?.call(methods.meet, request, options);
+      if (answer !== undefined) await this.acquaintance.note(member, answer.incarnation, true);
+    } catch (error) {
+      // Whoever is not there yet is asked again.
+      if (VarlogError.is(error, 'DISK_LOST')) this.onLost(error);
+    }
+  }
+}
