@@ -325,10 +325,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       handle(methods.change, async (request) => {
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
-        if (this.driver.role !== 'leader') {
-          throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
-        }
-        await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs });
+        await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
       serveSnapshot(methods.snapshot, () => this.storage.snapshot),

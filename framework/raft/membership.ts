@@ -1,4 +1,4 @@
-import { type LogCallOptions, onAbort, VarlogError } from '../base/index.ts';
+import { type LogCallOptions, onAbort, sleep, VarlogError } from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
@@ -8,6 +8,7 @@ interface Waiting {
   readonly deadline: number;
   /** Resolves the wait by returning true, or fails it by throwing. */
   readonly holds: () => boolean;
+  readonly late: () => VarlogError;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -34,11 +35,33 @@ export class Membership {
     this.defaultTimeoutMs = options.timeoutMs;
   }
 
-  /** Carries it out here, or has the leader do it. Resolves when the change is committed. */
-  async change(order: MemberOrder, options: LogCallOptions = {}): Promise<void> {
+  /**
+   * Carries it out here, or has the leader do it, once there is one. Resolves when the change is
+   * committed. `local`: not passed on.
+   */
+  async change(order: MemberOrder, options: LogCallOptions = {}, local = false): Promise<void> {
     const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
     const { signal } = options;
-    if (this.driver.role !== 'leader') return this.passOn(order, deadline, signal);
+    for (;;) {
+      if (!local) await this.until(() => this.driver.leader !== undefined, deadline, signal);
+      try {
+        if (this.driver.role === 'leader') await this.carryOut(order, deadline, signal);
+        else if (local) throw this.notLeader();
+        else await this.passOn(order, deadline, signal);
+        return;
+      } catch (error) {
+        const again = VarlogError.is(error) && error.retryable && error.outcome === 'notAppended';
+        if (!again || local || this.now() >= deadline) throw error;
+      }
+      await sleep(this.driver.options.ports.clock, this.driver.options.tickMs, signal);
+    }
+  }
+
+  private async carryOut(
+    order: MemberOrder,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { member, replaces } = order;
     if (order.kind === 'remove') {
       return this.step((from) => without(from, member.id), deadline, signal);
@@ -58,7 +81,7 @@ export class Membership {
     this.waiting = this.waiting.filter((it) => {
       try {
         if (it.holds()) it.resolve();
-        else if (it.deadline <= now) throw unfinished('the time is up');
+        else if (it.deadline <= now) throw it.late();
         else return true;
       } catch (error) {
         it.reject(error);
@@ -96,6 +119,7 @@ export class Membership {
       },
       deadline,
       signal,
+      timeIsUp,
     );
   }
 
@@ -120,6 +144,7 @@ export class Membership {
       },
       deadline,
       signal,
+      timeIsUp,
     );
   }
 
@@ -127,12 +152,14 @@ export class Membership {
     holds: () => boolean,
     deadline: number,
     signal: AbortSignal | undefined,
+    late: () => VarlogError = () => this.notLeader(),
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       let forget = (): void => {};
       const waiting: Waiting = {
         deadline,
         holds,
+        late,
         resolve: () => {
           forget();
           resolve();
@@ -269,6 +296,10 @@ function lastVoter(id: number): VarlogError {
     next: 'add another member first',
     outcome: 'notAppended',
   });
+}
+
+function timeIsUp(): VarlogError {
+  return unfinished('the time is up');
 }
 
 function unfinished(because: string): VarlogError {

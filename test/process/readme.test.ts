@@ -2,27 +2,34 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformSync } from '@swc/core';
-import { TestCluster } from './processes.ts';
+import { freePorts, TestCluster } from './processes.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const blocks = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
-  language: match[1]!,
-  code: match[2]!,
-}));
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const blocksOf = (text: string): { language: string; code: string }[] =>
+  [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    language: match[1]!,
+    code: match[2]!,
+  }));
+const readme = read('README.md');
+const blocks = blocksOf(readme);
 const scripts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts as object;
 
-/** Runs a block as a reader's file inside the package, against the cluster at `endpoint`. */
-function runTypeScript(code: string, endpoint: string): string {
+/** Runs a block as a reader's file inside the package. */
+function runTypeScript(code: string): string {
   const folder = mkdtempSync(join(ROOT, 'dist', 'readme-'));
   try {
-    const { code: script } = transformSync(code.replaceAll('127.0.0.1:9092', endpoint), {
+    const { code: script } = transformSync(code, {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
       module: { type: 'es6' },
     });
     const path = join(folder, 'block.mjs');
     writeFileSync(path, script);
-    return execFileSync(process.execPath, [path], { encoding: 'utf8', timeout: 20_000 });
+    return execFileSync(process.execPath, [path], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -57,7 +64,8 @@ describe('README', () => {
     }
     const outputs: string[] = [];
     for (const { language, code } of blocks) {
-      if (language === 'ts') outputs.push(runTypeScript(code, endpoint));
+      if (language === 'ts')
+        outputs.push(runTypeScript(code.replaceAll('127.0.0.1:9092', endpoint)));
       else if (language === 'bash') {
         for (const line of code.trim().split('\n')) runCommand(line, endpoint);
       } else expect(language).toBe('');
@@ -65,6 +73,17 @@ describe('README', () => {
     expect(outputs.join('\n')).toContain('durable and ordered when this resolves');
     expect(outputs.at(-1)).toBe('2\n');
   }, 120_000);
+
+  test('every code block of the Raft library runs', async () => {
+    const outputs: string[] = [];
+    for (const { language, code } of blocksOf(read('framework/raft/README.md'))) {
+      if (language !== 'ts') continue;
+      const [port] = await freePorts(1);
+      const moved = code.replace('7100', `${port! - 1}`).replace('7111', `${port}`);
+      outputs.push(runTypeScript(moved));
+    }
+    expect(outputs).toEqual(['5\n', '[ 1, 2 ]\n']);
+  }, 60_000);
 
   test('every link leads somewhere', () => {
     for (const [, target] of readme.matchAll(/\]\(([^)]+)\)/g)) {
