@@ -36,10 +36,13 @@ export function publishedHandlers(node: StorageNode): Handler[] {
       checkRange(glsnBegin, glsnEnd);
       const replica = node.find(topicId, logStreamId);
       const reader = await CommittedReader.atGlsn(replica, glsnBegin);
-      await sendRecords(replica, reader, stream, context, (it) => {
-        if (it.glsn >= glsnEnd) return undefined;
-        const { glsn, llsn, payload } = it;
-        return it.glsn < glsnBegin ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+      await sendRecords(replica, reader, stream, context, {
+        // Records of the other log streams may take up the range to its end.
+        isOver: () => replica.watermark >= glsnEnd - 1,
+        shape: ({ glsn, llsn, payload }) => {
+          if (glsn >= glsnEnd) return undefined;
+          return glsn < glsnBegin ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+        },
       });
     }),
     handle(snpb.LogIO.SubscribeTo, async (request, stream, context) => {
@@ -47,14 +50,16 @@ export function publishedHandlers(node: StorageNode): Handler[] {
       checkRange(llsnBegin, llsnEnd);
       const replica = node.find(topicId, logStreamId);
       const reader = CommittedReader.atLlsn(replica, llsnBegin);
-      await sendRecords(replica, reader, stream, context, (it) => {
-        if (it.llsn >= llsnEnd) return undefined;
-        if (it.llsn < llsnBegin) return null;
-        const { glsn, llsn, payload } = it;
-        const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
-        return snpb.SubscribeToResponse.create({
-          logEntry: LogEntry.create({ meta, data: payload }),
-        });
+      await sendRecords(replica, reader, stream, context, {
+        isOver: () => replica.core.committedEnd >= llsnEnd - 1,
+        shape: ({ glsn, llsn, payload }) => {
+          if (llsn >= llsnEnd) return undefined;
+          if (llsn < llsnBegin) return null;
+          const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
+          return snpb.SubscribeToResponse.create({
+            logEntry: LogEntry.create({ meta, data: payload }),
+          });
+        },
       });
     }),
     handle(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
@@ -169,27 +174,38 @@ interface Record {
   payload: Uint8Array;
 }
 
-/** Sends one record a message, as the published calls do. `shape`: null skips, undefined ends. */
+interface Range<Message> {
+  /** Whether all that belongs to it is committed here. */
+  isOver(): boolean;
+  /** The message for a record; null for one before the range, undefined for one behind it. */
+  shape(record: Record): Message | null | undefined;
+}
+
+/** Sends one record a message, as the published calls do. */
 async function sendRecords<Message>(
   replica: LogStreamReplica,
   reader: CommittedReader,
   stream: MessageStream<Message, never>,
   { signal }: CallContext,
-  shape: (record: Record) => Message | null | undefined,
+  range: Range<Message>,
 ): Promise<void> {
   while (!signal.aborted && !replica.isClosed) {
     const { version } = replica.core;
+    // Looked at before the batches: what is committed while they are read is not covered by it.
+    const { watermark } = replica;
+    const isOver = range.isOver();
     const batches = await reader.next();
     for (const { frame, glsn } of batches) {
       for (const record of recordsOf({ frame, glsn })) {
-        const message = shape(record);
+        const message = range.shape(record);
         if (message === undefined) return;
         if (message !== null && !stream.send(message)) await stream.writable();
       }
     }
-    if (batches.length === 0 && replica.core.version === version) {
-      await replica.committed.wait(signal);
-    }
+    if (batches.length > 0) continue;
+    if (isOver) return;
+    const moved = replica.watermark !== watermark || replica.core.version !== version;
+    if (!moved) await replica.committed.wait(signal);
   }
 }
 

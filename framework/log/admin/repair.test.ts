@@ -1,0 +1,91 @@
+import { type LogStreamState, Metadata, type ReplicaState } from '../core/index.ts';
+import { type Repair, repairOf } from './repair.ts';
+
+interface Situation {
+  acknowledge?: 'majority' | 'all';
+  sealed?: boolean;
+  held?: boolean;
+  members?: number[];
+  /** Nodes that have been silent for so many milliseconds. */
+  silent?: Record<number, number>;
+  states?: Record<number, ReplicaState>;
+  ends?: Record<number, number>;
+  epochs?: Record<number, number>;
+  settledFor?: number;
+}
+
+/** What is done about a log stream on nodes 1, 2 and 3 in epoch 4 that ends at 100. */
+function repair(situation: Situation): Repair | undefined {
+  const { sealed = false, held = false, members = [1, 2, 3], silent = {}, states = {} } = situation;
+  const metadata = new Metadata();
+  metadata.apply({
+    kind: 'registerTopic',
+    id: 1,
+    acknowledge: situation.acknowledge ?? 'majority',
+  });
+  const stream: LogStreamState = {
+    id: 7,
+    topicId: 1,
+    replicas: [1, 2, 3],
+    members,
+    epoch: 4,
+    sealed,
+    held,
+    end: 100,
+    lastGlsn: 100,
+    version: 9,
+    history: [],
+  };
+  return repairOf(stream, {
+    metadata,
+    silence: (node) => silent[node] ?? 0,
+    report: (logStreamId, node) => ({
+      logStreamId,
+      epoch: situation.epochs?.[node] ?? 4,
+      end: situation.ends?.[node] ?? 100,
+      persistedVersion: 0,
+      state: states[node] ?? (sealed ? 'sealed' : 'open'),
+    }),
+    settledFor: () => situation.settledFor ?? 10_000,
+  });
+}
+
+const seal = { kind: 'seal' };
+const unseal = (...members: number[]) => ({ kind: 'unseal', members });
+
+test.each<[string, Situation, unknown]>([
+  ['all is well', {}, undefined],
+  ['the primary is silent for a moment', { silent: { 1: 299 } }, undefined],
+  ['the primary is lost', { silent: { 1: 300 } }, seal],
+  ['the primary was restarted', { states: { 1: 'restarted' } }, seal],
+  ['the disk of the primary failed', { states: { 1: 'failed' } }, seal],
+  ['a backup is lost, and a majority is enough', { silent: { 3: 9_000 } }, undefined],
+  ['a backup is lost, and all are needed', { acknowledge: 'all', silent: { 3: 9_000 } }, seal],
+  ['two of three are lost', { silent: { 1: 9_000, 2: 9_000 } }, undefined],
+  ['of two members the backup is lost', { members: [1, 2], silent: { 2: 9_000 } }, seal],
+  ['a learner has caught up', { members: [1, 2], states: { 3: 'learning' } }, seal],
+  [
+    'a learner is far behind',
+    { members: [1, 2], states: { 3: 'learning' }, ends: { 3: -10_000 } },
+    undefined,
+  ],
+  [
+    'a learner, soon after the last change',
+    { members: [1, 2], states: { 3: 'learning' }, settledFor: 1_999 },
+    undefined,
+  ],
+])('open: %s', (_, situation, due) => expect(repair(situation)).toEqual(due));
+
+test.each<[string, Situation, unknown]>([
+  ['all have all of it', {}, unseal(1, 2, 3)],
+  ['one is behind, for a moment', { ends: { 3: 99 }, settledFor: 299 }, undefined],
+  ['one is behind, for longer', { ends: { 3: 99 }, settledFor: 300 }, unseal(1, 2)],
+  ['one has not heard of the epoch', { epochs: { 1: 3 } }, unseal(2, 3)],
+  ['one is still sealing', { states: { 2: 'sealing' } }, unseal(1, 3)],
+  ['one is lost', { silent: { 1: 9_000 } }, unseal(2, 3)],
+  ['one is lost since a moment ago', { silent: { 1: 9_000 }, settledFor: 100 }, undefined],
+  ['only one of three has all of it', { ends: { 1: 5, 2: 5 } }, undefined],
+  ['an operator sealed it', { held: true }, undefined],
+])('sealed: %s', (_, situation, due) =>
+  expect(repair({ sealed: true, ...situation })).toEqual(due),
+);
