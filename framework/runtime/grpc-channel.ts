@@ -15,9 +15,17 @@ import {
   type UnaryMethod,
   VarlogError,
 } from '../base/index.ts';
-import { serializer, undecoded } from './grpc-codec.ts';
+import { serializer, untouched } from './grpc-codec.ts';
 import { fromStatus } from './grpc-error.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
+
+/** Of the direction in which nothing is sent. */
+const NOTHING: Codec<never> = {
+  encode: () => new Uint8Array(0),
+  decode: (): never => {
+    throw new VarlogError('INTERNAL', { what: 'nothing is sent this way' });
+  },
+};
 
 /** Something under way that can be ended from this side. */
 interface Breakable {
@@ -61,7 +69,7 @@ export class GrpcChannel implements Channel {
       const call = client.makeUnaryRequest(
         method.path,
         serializer(method.request),
-        undecoded,
+        untouched,
         request,
         new Metadata(),
         deadline(options),
@@ -79,11 +87,11 @@ export class GrpcChannel implements Channel {
     request: Request,
     options: CallOptions = {},
   ): MessageStream<never, Response> {
-    return this.stream(options, method.response, (client) =>
+    return this.stream(options, method.response, NOTHING, (client) =>
       client.makeServerStreamRequest(
         method.path,
         serializer(method.request),
-        undecoded,
+        untouched,
         request,
         deadline(options),
       ),
@@ -94,13 +102,8 @@ export class GrpcChannel implements Channel {
     method: BidiMethod<Request, Response>,
     options: CallOptions = {},
   ): MessageStream<Request, Response> {
-    return this.stream(options, method.response, (client) =>
-      client.makeBidiStreamRequest(
-        method.path,
-        serializer(method.request),
-        undecoded,
-        deadline(options),
-      ),
+    return this.stream(options, method.response, method.request, (client) =>
+      client.makeBidiStreamRequest(method.path, untouched, untouched, deadline(options)),
     );
   }
 
@@ -114,14 +117,15 @@ export class GrpcChannel implements Channel {
 
   private stream<Out, In>(
     { signal }: CallOptions,
-    codec: Codec<In>,
+    incoming: Codec<In>,
+    outgoing: Codec<Out>,
     start: (client: Client) => GrpcCall & { cancel(): void },
   ): MessageStream<Out, In> {
     if (this.closed) return brokenStream(this.closedError());
     if (signal?.aborted) return brokenStream(signal.reason);
     const client = this.current();
     const call = start(client);
-    const stream = new GrpcStream<Out, In>(call, codec, {
+    const stream = new GrpcStream<Out, In>(call, incoming, outgoing, {
       abort: () => call.cancel(),
       toError: (failure) => this.errorOf(client, failure as ServiceError),
       whenEnded: (proceed) => proceed(),

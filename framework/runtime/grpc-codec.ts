@@ -11,7 +11,8 @@ export function serializer<T>(codec: Codec<T>): (message: T) => Buffer {
 }
 
 /**
- * Passes the bytes of a message through grpc-js as they are. Decoding is left to where its error can
- * be told to the caller: grpc-js would replace it by one of its own.
+ * Passes the bytes of a message through grpc-js as they are. Decoding is left to where its error can be
+ * told to the caller: grpc-js would replace it by one of its own. Messages of streams are encoded before, so
+ * that their size is known.
  */
-export const undecoded = (bytes: Buffer): Buffer => bytes;
+export const untouched = (bytes: Buffer): Buffer => bytes;

@@ -16,7 +16,7 @@ import {
   type MessageStream,
   VarlogError,
 } from '../base/index.ts';
-import { serializer, undecoded } from './grpc-codec.ts';
+import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 
@@ -51,9 +51,9 @@ function definitionOf(method: Handler['method']): object {
     requestStream: method.kind === 'bidi',
     responseStream: method.kind !== 'unary',
     requestSerialize: serializer(method.request),
-    requestDeserialize: undecoded,
-    responseSerialize: serializer(method.response),
-    responseDeserialize: undecoded,
+    requestDeserialize: untouched,
+    responseSerialize: method.kind === 'unary' ? serializer(method.response) : untouched,
+    responseDeserialize: untouched,
   };
 }
 
@@ -64,9 +64,9 @@ function implementationOf(method: Handler['method'], run: Handler['run']): unkno
     return answer((bytes, context) => untyped(request.decode(bytes), context));
   }
   if (method.kind === 'bidi') {
-    return stream(request, (duplex, _, context) => untyped(duplex, context));
+    return stream(method, (duplex, _, context) => untyped(duplex, context));
   }
-  return stream(request, (out, bytes, context) => untyped(request.decode(bytes), out, context));
+  return stream(method, (out, bytes, context) => untyped(request.decode(bytes), out, context));
 }
 
 /** Makes the signal only for a handler that asks for it: most unary ones do not. */
@@ -108,7 +108,7 @@ function answer(run: (request: Uint8Array, context: CallContext) => Promise<unkn
 }
 
 function stream(
-  codec: Codec<unknown>,
+  { request: incoming, response: outgoing }: { request: Codec<unknown>; response: Codec<unknown> },
   run: (
     stream: MessageStream<unknown, unknown>,
     request: Uint8Array,
@@ -125,7 +125,7 @@ function stream(
       call.emit('error', toStatus(error));
       if (VarlogError.is(error, 'CANCELLED') && call.writableLength > 0) reset(call);
     };
-    const wrapped = new GrpcStream<unknown, unknown>(call, codec, {
+    const wrapped = new GrpcStream<unknown, unknown>(call, incoming, outgoing, {
       abort,
       toError: serverSideError,
       // A client that breaks the call seems to end its side first, and is known only after this turn.

@@ -1,15 +1,22 @@
 import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { type Codec, type MessageStream, VarlogError } from '../base/index.ts';
+import { serializer } from './grpc-codec.ts';
 
 /** What the streams of grpc-js have in common on either end, as far as it is used here. */
 export interface GrpcCall {
-  write?(message: unknown): boolean;
+  write?(message: Buffer, written: () => void): boolean;
   end?(): void;
   pause?(): void;
   resume?(): void;
   readonly writableNeedDrain?: boolean;
   on(event: string, listener: (...values: never[]) => void): unknown;
 }
+
+/**
+ * Bytes that may wait to be sent before a sender is told to wait. grpc-js counts messages, 16 of them, however
+ * large they are.
+ */
+const UNSENT_BYTES_MAX = 1024 * 1024;
 
 /** How the two ends of a call differ. */
 export interface CallEnd {
@@ -34,7 +41,8 @@ const cancelled = (): VarlogError =>
 export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   readonly closed: Promise<void>;
   private readonly call: GrpcCall;
-  private readonly codec: Codec<In>;
+  private readonly incoming: Codec<In>;
+  private readonly encode: (message: Out) => Buffer;
   private readonly side: CallEnd;
   private settle!: Settle;
   /** Nothing more will be received: the peer has ended its side, or the stream broke. */
@@ -45,10 +53,13 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   /** Why nothing more can be sent. */
   private unwritable: unknown;
   private waiting: Settle[] = [];
+  /** Given to grpc-js, and not taken by the connection yet. */
+  private unsentBytes = 0;
 
-  constructor(call: GrpcCall, codec: Codec<In>, side: CallEnd) {
+  constructor(call: GrpcCall, incoming: Codec<In>, outgoing: Codec<Out>, side: CallEnd) {
     this.call = call;
-    this.codec = codec;
+    this.incoming = incoming;
+    this.encode = serializer(outgoing);
     this.side = side;
     this.closed = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
@@ -67,12 +78,18 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   send(message: Out): boolean {
     if (this.unwritable !== undefined) return false;
-    return this.call.write!(message);
+    const bytes = this.encode(message);
+    this.unsentBytes += bytes.length;
+    const room = this.call.write!(bytes, () => {
+      this.unsentBytes -= bytes.length;
+      if (this.waiting.length > 0) this.drained();
+    });
+    return room && this.unsentBytes < UNSENT_BYTES_MAX;
   }
 
   writable(): Promise<void> {
     if (this.unwritable !== undefined) return Promise.reject(this.unwritable);
-    if (this.call.writableNeedDrain !== true) return Promise.resolve();
+    if (!this.isFull) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
     });
@@ -88,7 +105,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     this.call.on('data', (bytes: Uint8Array) => {
       if (this.done) return;
       try {
-        const pending = handler(this.codec.decode(bytes));
+        const pending = handler(this.incoming.decode(bytes));
         if (pending === undefined) return;
         this.handling = true;
         this.call.pause!();
@@ -146,7 +163,12 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
 
+  private get isFull(): boolean {
+    return this.call.writableNeedDrain === true || this.unsentBytes >= UNSENT_BYTES_MAX;
+  }
+
   private drained(): void {
+    if (this.isFull) return;
     for (const { resolve } of this.waiting.splice(0)) resolve();
   }
 }
