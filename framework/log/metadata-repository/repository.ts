@@ -41,6 +41,8 @@ export class MetadataRepository {
   private readonly group: RaftGroup;
   private readonly replica: Replica<MetadataCommand, MetadataResult, Metadata>;
   private readonly roles: Subscription;
+  /** Why this member ended: its disk failed, or is not the one that the others know. */
+  private failure: VarlogError | undefined;
   private leading: { term: number; leadership: Leadership } | undefined;
 
   private constructor(
@@ -60,14 +62,19 @@ export class MetadataRepository {
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
     const { ports, clusterId, memberId, members, directory } = options;
     const metadata = new Metadata();
+    let repository: MetadataRepository | undefined;
+    let failure: VarlogError | undefined;
     const group = await RaftGroup.open({
       ports,
       groupId: `metadata-${clusterId}`,
       memberId,
       members,
       directory: `${directory}/raft`,
+      onFailure: (error) => {
+        failure = error;
+        if (repository !== undefined) repository.failure = error;
+      },
     });
-    let repository: MetadataRepository | undefined;
     try {
       const replica = await startReplica({
         machine: metadata,
@@ -78,6 +85,7 @@ export class MetadataRepository {
         onApplied: () => repository?.passOnChanges(),
       });
       repository = new MetadataRepository(options, metadata, group, replica);
+      repository.failure = failure;
       return repository;
     } catch (error) {
       await group.close();
@@ -96,6 +104,7 @@ export class MetadataRepository {
 
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
+    if (this.failure !== undefined) return [this.failure.message];
     return this.group.status.leader === undefined ? ['the metadata repository has no leader'] : [];
   }
 
