@@ -16,11 +16,20 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof(
   fc.record({ kind: fc.constant('registerStorageNode' as const), id, address: fc.string() }),
 );
 
+/** Without what a decoded message has beside its fields. */
+function plain(command: MetadataCommand): MetadataCommand {
+  if (command.kind !== 'cut') return command;
+  const entries = command.entries.map(({ logStreamId, epoch, end, persistedVersion }) => {
+    return { logStreamId, epoch, end, persistedVersion };
+  });
+  return { kind: 'cut', entries };
+}
+
 test('commands come back as they were, up to the largest position', () => {
   fc.assert(
     fc.property(commands, (command) => {
       const back = commandCodec.decode(commandCodec.encode(command));
-      expect(JSON.parse(JSON.stringify(back))).toEqual(command);
+      expect(plain(back)).toEqual(command);
     }),
   );
 });
