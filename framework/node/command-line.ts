@@ -4,6 +4,7 @@ import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
 import { addRecordCommands } from './commands/records.ts';
+import { addRestoreCommand } from './commands/restore.ts';
 import { addTopicCommands } from './commands/topics.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { makeOutput } from './output.ts';
@@ -25,6 +26,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addRecordCommands(program, cli);
   addTopicCommands(program, cli);
   addDiagnosisCommands(program, cli);
+  addRestoreCommand(program, cli);
   acceptGlobalOptionsEverywhere(program);
   try {
     await program.parseAsync(argv);

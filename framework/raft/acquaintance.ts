@@ -5,6 +5,8 @@ import type { Configuration } from './core/index.ts';
 interface Known {
   /** Of this member's own disk: made once, with the disk. */
   readonly incarnation: string;
+  /** Changes when a group is restored from a minority: members of before are strangers to it. */
+  readonly generation: string;
   /** Other members by what they said, and whether they confirmed to know this one. */
   readonly others: readonly (readonly [id: number, incarnation: string, confirmed: boolean])[];
 }
@@ -21,12 +23,14 @@ interface Known {
  */
 export class Acquaintance {
   readonly incarnation: string;
+  generation: string;
   private readonly file: StateFile;
   private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
 
-  private constructor(file: StateFile, { incarnation, others }: Known) {
+  private constructor(file: StateFile, { incarnation, generation, others }: Known) {
     this.file = file;
     this.incarnation = incarnation;
+    this.generation = generation;
     for (const [id, other, confirmed] of others) {
       this.others.set(id, { incarnation: other, confirmed });
     }
@@ -41,7 +45,7 @@ export class Acquaintance {
     const { disk, random, directory, identity } = options;
     const file = await StateFile.open(disk, `${directory}/members`, identity);
     if (file.value === undefined) {
-      const known: Known = { incarnation: random.id(), others: [] };
+      const known: Known = { incarnation: random.id(), generation: '', others: [] };
       await file.write(new TextEncoder().encode(JSON.stringify(known)));
       return new Acquaintance(file, known);
     }
@@ -63,10 +67,22 @@ export class Acquaintance {
     const before = this.others.get(id);
     if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
     this.others.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
+    await this.save();
+  }
+
+  /** Belongs to another generation of the group from now on, and knows nobody in it yet. */
+  async enter(generation: string): Promise<void> {
+    this.generation = generation;
+    this.others.clear();
+    await this.save();
+  }
+
+  private async save(): Promise<void> {
+    const { incarnation, generation } = this;
     const others = [...this.others].map(([it, other]) => {
       return [it, other.incarnation, other.confirmed] as const;
     });
-    const known: Known = { incarnation: this.incarnation, others };
+    const known: Known = { incarnation, generation, others };
     await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
   }
 }

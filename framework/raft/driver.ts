@@ -286,7 +286,7 @@ export class RaftDriver {
       clock: ports.clock,
       channel: ports.network.connect(address),
       method: methods.exchange,
-      hello: this.introductions.helloTo(member),
+      hello: () => this.introductions.helloTo(member),
       queuedBytesMax: QUEUED_BYTES_MAX,
       onLost: () => {
         this.raft.unreachable(member);

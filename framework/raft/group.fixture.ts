@@ -15,7 +15,7 @@ export class World {
   readonly members: { id: number; address: string }[] = [];
   readonly groups = new Map<number, RaftGroup>();
   private readonly servers = new Map<number, Server>();
-  private readonly root: string;
+  readonly root: string;
   private readonly overrides: Partial<RaftGroupOptions>;
 
   private constructor(root: string, overrides: Partial<RaftGroupOptions>) {

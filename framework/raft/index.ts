@@ -28,6 +28,7 @@ export { VarlogError } from '../base/index.ts';
 export type { Member } from './driver.ts';
 export { RaftGroup, type RaftStatus } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
+export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
 
 /** A member with the server that it listens on. */
 export interface RaftNode extends AsyncDisposable {

@@ -21,6 +21,12 @@ export class Introductions {
     this.acquaintance = acquaintance;
     this.handler = handle(driver.options.methods.meet, async ({ hello }) => {
       if (!hello) throw new VarlogError('INVALID_ARGUMENT', { what: 'no hello' });
+      const { log, configuration } = driver.raft;
+      // Who joins, and has nothing yet, joins the group of whoever asks for it.
+      const joins = log.last === 0 && configuration.voters.length === 0;
+      if (joins && hello.generation !== acquaintance.generation) {
+        await acquaintance.enter(hello.generation);
+      }
       this.check(hello);
       await acquaintance.note(hello.from, hello.incarnation, false);
       return MeetResponse.create({ incarnation: acquaintance.incarnation });
@@ -31,17 +37,24 @@ export class Introductions {
   /** This member as it presents itself to another one. */
   helloTo(member: number): NonNullable<Parcel['hello']> {
     const { groupId, memberId, address } = this.driver.options;
-    const { incarnation } = this.acquaintance;
-    return { groupId, from: memberId, to: member, address, incarnation };
+    const { incarnation, generation } = this.acquaintance;
+    return { groupId, from: memberId, to: member, address, incarnation, generation };
   }
 
   /** Throws when somebody looks for another member, or has not the disk that is known here. */
-  check({ groupId, from, to, incarnation }: NonNullable<Parcel['hello']>): void {
+  check({ groupId, from, to, incarnation, generation }: NonNullable<Parcel['hello']>): void {
     const { options, raft } = this.driver;
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} of group "${groupId}" looks for member ${to} and found member ${options.memberId} of "${options.groupId}"`,
         next: 'give all members the same list of members and addresses',
+      });
+    }
+    if (generation !== this.acquaintance.generation) {
+      throw new VarlogError('IDENTITY_MISMATCH', {
+        what: `member ${from} and member ${to} of group "${groupId}" are of different generations of it`,
+        because: 'one of them was restored as a group of its own after a majority was lost',
+        next: 'empty the folder of the one that is to give way, and add it under a new id',
       });
     }
     const known = this.acquaintance.of(from, raft.configuration);

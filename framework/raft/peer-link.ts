@@ -14,7 +14,7 @@ export class PeerLink {
   readonly channel: Channel;
   private readonly clock: Clock;
   private readonly method: RaftMethods['exchange'];
-  private readonly hello: NonNullable<Parcel['hello']>;
+  private readonly hello: () => NonNullable<Parcel['hello']>;
   private readonly queuedBytesMax: number;
   private readonly onLost: () => void;
   private readonly onDisconnected: (error: unknown) => void;
@@ -30,7 +30,8 @@ export class PeerLink {
     clock: Clock;
     channel: Channel;
     method: RaftMethods['exchange'];
-    hello: NonNullable<Parcel['hello']>;
+    /** How this member presents itself at the beginning of a stream. */
+    hello: () => NonNullable<Parcel['hello']>;
     /** Beyond this many bytes that the connection does not take, messages are dropped. */
     queuedBytesMax: number;
     /** Messages were dropped. */
@@ -70,7 +71,7 @@ export class PeerLink {
     const messages = this.queued.map(toWire);
     this.queued = [];
     this.queuedBytes = 0;
-    const parcel = this.greeted ? { messages } : { hello: this.hello, messages };
+    const parcel = this.greeted ? { messages } : { hello: this.hello(), messages };
     this.greeted = true;
     if (!stream.send(Parcel.create(parcel))) this.wait(stream);
   }

@@ -644,6 +644,10 @@ export const descriptor: object = {
         "incarnation": {
          "type": "string",
          "id": 5
+        },
+        "generation": {
+         "type": "string",
+         "id": 6
         }
        }
       },

@@ -17,6 +17,8 @@ export interface Hello {
   address: string;
   /** Which disk the sender has. */
   incarnation: string;
+  /** Which generation of the group the sender belongs to: see raft/acquaintance.ts. */
+  generation: string;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 

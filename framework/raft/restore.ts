@@ -1,0 +1,96 @@
+import { type Ports, VarlogError } from '../base/index.ts';
+import { Acquaintance } from './acquaintance.ts';
+import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
+import type { Member } from './driver.ts';
+import { methodsOf } from './methods.ts';
+import { asFailure, RaftStorage } from './storage.ts';
+
+export interface RestoreOptions {
+  readonly ports: Ports;
+  readonly groupId: string;
+  /** The member that is left, and the address at which it will listen. */
+  readonly member: Member;
+  /** Its folder; the member must not run. */
+  readonly directory: string;
+  /** Only tell what would be kept; change nothing. Default false. */
+  readonly dryRun?: boolean;
+}
+
+/** What became of a group that was restored from one member. */
+export interface Restored {
+  /** Everything up to this index is kept, also what had never been acknowledged. */
+  readonly keptUpTo: number;
+  /** The term of the last of these entries: a later one may have been lost with the other members. */
+  readonly lastTerm: number;
+  /** Who belonged to the group before, as far as this member knew. */
+  readonly membersBefore: readonly number[];
+}
+
+const NOBODY: Configuration = {
+  voters: [],
+  outgoing: [],
+  learners: [],
+  addresses: new Map(),
+  incarnations: new Map(),
+};
+
+/**
+ * Goes on with one member after a majority of a group is lost for good: makes it the only one of a new
+ * generation of the group, to which others are added then. This is the one operation that may lose what
+ * was acknowledged: whatever a majority had without this member. So take the member with the largest
+ * last term, and among those the one with the most entries. Members of before are refused by the restored group, and
+ * refuse it. Rejects with `FAILED_PRECONDITION` for a member that never belonged to the group, and with
+ * `DIRECTORY_IN_USE` for one that runs.
+ */
+export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
+  const { ports, groupId, member, directory } = options;
+  const { id, address } = member;
+  const { disk, random } = ports;
+  methodsOf(groupId);
+  const identity = `raft group ${groupId} member ${id}`;
+  let fail: (error: VarlogError) => void = () => {};
+  const storage = await RaftStorage.open({
+    disk,
+    directory,
+    identity,
+    onFailure: (error) => fail(error),
+  });
+  try {
+    const { last, runs, snapshotTerm, configurations } = await storage.shape(NOBODY);
+    const before = configurations.at(-1)!.configuration;
+    if (!membersOf(before).has(id)) {
+      throw new VarlogError('FAILED_PRECONDITION', {
+        what: `member ${id} never belonged to Raft group "${groupId}"`,
+        next: 'choose another member that is left',
+      });
+    }
+    const lastTerm = runs.at(-1)?.term ?? snapshotTerm;
+    const restored = { keptUpTo: last, lastTerm, membersBefore: [...membersOf(before)] };
+    if (options.dryRun) return restored;
+    const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
+    // First: a member that was only begun to be restored must not talk to the others any more.
+    await acquaintance.enter(random.id());
+    const term = Math.max(storage.hardState.term, lastTerm) + 1;
+    const alone: Configuration = {
+      ...NOBODY,
+      voters: [id],
+      addresses: new Map([[id, address]]),
+      incarnations: new Map([[id, acquaintance.incarnation]]),
+    };
+    const payload = encodeConfiguration(alone);
+    await new Promise<void>((resolve, reject) => {
+      fail = (error) => reject(asFailure(error));
+      storage.onPersisted = () => resolve();
+      storage.write({
+        sequence: 1,
+        hardState: { term, vote: id },
+        snapshot: undefined,
+        truncateTo: undefined,
+        batches: [{ index: last + 1, term, count: 1, payload }],
+      });
+    });
+    return restored;
+  } finally {
+    await storage.close();
+  }
+}
