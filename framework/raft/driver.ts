@@ -20,7 +20,7 @@ import { Introductions } from './introductions.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
-import { fetchSnapshot } from './snapshot-transfer.ts';
+import { SnapshotDownload } from './snapshot-transfer.ts';
 import type { RaftStorage } from './storage.ts';
 
 export interface Member {
@@ -89,6 +89,7 @@ export class RaftDriver {
   private paused = false;
   private scheduled = false;
   private closed = false;
+  private readonly download: SnapshotDownload;
   private fetchingSnapshot = false;
   /** The configuration that the links are for. */
   private connected: Configuration | undefined;
@@ -97,6 +98,7 @@ export class RaftDriver {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
+    this.download = new SnapshotDownload(options.methods.snapshot);
     this.introductions = new Introductions(this, acquaintance);
     this.introductions.look();
     this.connect();
@@ -352,10 +354,10 @@ export class RaftDriver {
     const channel = this.channelTo(message.from);
     if (this.fetchingSnapshot || channel === undefined) return;
     this.fetchingSnapshot = true;
-    const { methods, storage, ports } = this.options;
+    const { storage, ports } = this.options;
     try {
       const { signal } = this.stopping;
-      const snapshot = await fetchSnapshot(channel, methods.snapshot, message.index, signal);
+      const snapshot = await this.download.fetch(channel, message.index, signal);
       if (this.closed || snapshot.index <= this.raft.log.commit) return;
       storage.receive(snapshot);
       const { index, term: indexTerm, configuration } = snapshot;

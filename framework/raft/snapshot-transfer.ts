@@ -5,7 +5,7 @@ import {
   type ServerStreamMethod,
   VarlogError,
 } from '../base/index.ts';
-import { SnapshotChunk, type SnapshotRequest } from '../wire/gen/raft.ts';
+import { SnapshotChunk, SnapshotRequest } from '../wire/gen/raft.ts';
 import { decodeConfiguration, encodeConfiguration } from './core/index.ts';
 import type { Snapshot } from './storage.ts';
 
@@ -26,45 +26,74 @@ export function serveSnapshot(method: Method, newest: () => Snapshot | undefined
     }
     const { index, term, state } = snapshot;
     const configuration = encodeConfiguration(snapshot.configuration);
-    let offset = 0;
+    const size = state.length;
+    // Continues a transfer that broke, if the snapshot is still the same.
+    let offset = request.partOf === index && request.offset <= size ? request.offset : 0;
+    let head: Partial<SnapshotChunk> = { index, indexTerm: term, size, configuration, offset };
     do {
       const bytes = state.subarray(offset, offset + CHUNK_BYTES);
-      const head =
-        offset === 0 ? { index, indexTerm: term, size: state.length, configuration } : {};
       const room = stream.send(SnapshotChunk.create({ ...head, bytes }));
+      head = {};
       offset += bytes.length;
       if (!room) await stream.writable();
-    } while (offset < state.length);
+    } while (offset < size);
   });
 }
 
-/** Fetches a snapshot of entry `index` or later from another member. */
-export async function fetchSnapshot(
-  channel: Channel,
-  method: Method,
-  index: number,
-  signal: AbortSignal,
-): Promise<Snapshot> {
-  const stream = channel.subscribe(method, { index }, { signal });
-  let found: Snapshot | undefined;
-  let filled = 0;
-  stream.receive((chunk) => {
-    if (found === undefined) {
-      if (chunk.size > STATE_BYTES_MAX || chunk.index < index) throw incomplete(channel.address);
-      found = {
-        index: chunk.index,
-        term: chunk.indexTerm,
-        configuration: decodeConfiguration(chunk.configuration),
-        state: new Uint8Array(chunk.size),
-      };
+/** Fetches snapshots from other members; what broke off is continued by the next try. */
+export class SnapshotDownload {
+  private readonly method: Method;
+  /** What has arrived of a snapshot of which the rest did not, and from where. */
+  private part: { snapshot: Snapshot; filled: number; from: string } | undefined;
+
+  constructor(method: Method) {
+    this.method = method;
+  }
+
+  /** A snapshot of entry `index` or later. */
+  async fetch(channel: Channel, index: number, signal: AbortSignal): Promise<Snapshot> {
+    const from = channel.address;
+    // Of the same entry two members may have snapshots that differ byte by byte.
+    const known = this.part?.from === from ? this.part : undefined;
+    const request = { index, partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
+    const stream = channel.subscribe(this.method, SnapshotRequest.create(request), { signal });
+    let begun = false;
+    stream.receive((chunk) => {
+      if (!begun) {
+        this.begin(chunk, index, from);
+        begun = true;
+      }
+      const part = this.part!;
+      if (part.filled + chunk.bytes.length > part.snapshot.state.length) throw incomplete(from);
+      part.snapshot.state.set(chunk.bytes, part.filled);
+      part.filled += chunk.bytes.length;
+    });
+    await stream.closed;
+    const { part } = this;
+    if (!begun || part === undefined || part.filled < part.snapshot.state.length) {
+      throw incomplete(from);
     }
-    if (filled + chunk.bytes.length > found.state.length) throw incomplete(channel.address);
-    found.state.set(chunk.bytes, filled);
-    filled += chunk.bytes.length;
-  });
-  await stream.closed;
-  if (found === undefined || filled < found.state.length) throw incomplete(channel.address);
-  return found;
+    this.part = undefined;
+    return part.snapshot;
+  }
+
+  private begin(chunk: SnapshotChunk, index: number, from: string): void {
+    const { size, offset } = chunk;
+    if (size > STATE_BYTES_MAX || chunk.index < index) throw incomplete(from);
+    const { part } = this;
+    if (offset > 0) {
+      const continues = part?.snapshot.index === chunk.index && part.filled === offset;
+      if (continues && part.snapshot.state.length === size) return;
+      throw incomplete(from);
+    }
+    const snapshot = {
+      index: chunk.index,
+      term: chunk.indexTerm,
+      configuration: decodeConfiguration(chunk.configuration),
+      state: new Uint8Array(size),
+    };
+    this.part = { snapshot, filled: 0, from };
+  }
 }
 
 function incomplete(address: string): VarlogError {

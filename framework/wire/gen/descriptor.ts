@@ -847,6 +847,15 @@ export const descriptor: object = {
         "index": {
          "type": "uint64",
          "id": 1
+        },
+        "partOf": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "part_of"
+        },
+        "offset": {
+         "type": "uint64",
+         "id": 3
         }
        }
       },
@@ -872,6 +881,10 @@ export const descriptor: object = {
         "configuration": {
          "type": "bytes",
          "id": 5
+        },
+        "offset": {
+         "type": "uint64",
+         "id": 6
         }
        }
       },

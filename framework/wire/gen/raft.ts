@@ -135,6 +135,9 @@ export const ChangeResponse: MessageCodec<ChangeResponse> = message('varlog.raft
 export interface SnapshotRequest {
   /** The snapshot must stand for at least this index. */
   index: number;
+  /** So many bytes of the snapshot of this index have arrived already. */
+  partOf: number;
+  offset: number;
 }
 export const SnapshotRequest: MessageCodec<SnapshotRequest> = message('varlog.raft.SnapshotRequest');
 
@@ -146,6 +149,8 @@ export interface SnapshotChunk {
   bytes: Uint8Array;
   /** In the first chunk: who belonged to the group at the index, as the payload of a configuration entry. */
   configuration: Uint8Array;
+  /** In the first chunk: where its bytes belong. */
+  offset: number;
 }
 export const SnapshotChunk: MessageCodec<SnapshotChunk> = message('varlog.raft.SnapshotChunk');
 
