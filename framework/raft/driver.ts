@@ -71,6 +71,8 @@ export class RaftDriver {
   readonly options: DriverOptions;
   readonly raft: Raft;
   readonly introductions: Introductions;
+  /** What happened since the start. */
+  readonly counts = { campaigns: 0, leaderChanges: 0, snapshotsInstalled: 0 };
   /** Called before the effects of a turn are taken: the place to propose. */
   beforeTurn: () => void = () => {};
   /** Called when this member leads and the commit index moved, before the rest of the turn. */
@@ -85,6 +87,8 @@ export class RaftDriver {
   private readonly inbox: Message[] = [];
   private timer: Timer | undefined;
   private answeredCommit = 0;
+  private knownTerm = 0;
+  private knownLeader = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
   private paused = false;
   private scheduled = false;
@@ -241,6 +245,7 @@ export class RaftDriver {
     const effects = this.raft.effects();
     this.introductions.look();
     this.connect();
+    this.count();
     for (const message of effects.messages) this.links.get(message.to)?.post(message);
     for (const link of this.links.values()) link.flush();
     if (effects.write !== undefined) storage.write(effects.write);
@@ -261,6 +266,15 @@ export class RaftDriver {
     this.onCommit();
     this.schedule();
     return true;
+  }
+
+  private count(): void {
+    const { term, vote, leader, id } = this.raft;
+    if (term !== this.knownTerm && vote === id) this.counts.campaigns++;
+    this.knownTerm = term;
+    if (leader === 0 || leader === this.knownLeader) return;
+    this.knownLeader = leader;
+    this.counts.leaderChanges++;
   }
 
   /** Has a link to every member, and to those who are being told that they are none any more. */
@@ -362,6 +376,7 @@ export class RaftDriver {
       storage.receive(snapshot);
       const { index, term: indexTerm, configuration } = snapshot;
       this.raft.step({ ...message, index, indexTerm, configuration });
+      this.counts.snapshotsInstalled++;
       this.schedule();
     } catch (error) {
       // The leader offers it again.

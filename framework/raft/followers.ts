@@ -14,6 +14,8 @@ export class Followers {
   private stopped: VarlogError | undefined;
   /** The largest index that any consumer has taken. */
   applied = 0;
+  /** Called when {@link applied} moves. */
+  onApplied: () => void = () => {};
 
   constructor(log: RaftLog, storage: RaftStorage) {
     this.log = log;
@@ -57,7 +59,9 @@ export class Followers {
         if (found === undefined) continue;
         yield found;
         next = (found.kind === 'snapshot' ? found.position : found.through) + 1;
-        this.applied = Math.max(this.applied, next - 1);
+        if (next - 1 <= this.applied) continue;
+        this.applied = next - 1;
+        this.onApplied();
       }
     } finally {
       signal?.removeEventListener('abort', wake);

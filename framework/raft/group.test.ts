@@ -71,6 +71,37 @@ describe('a Raft group', () => {
     expect(await take(await world.open(id), 1, 2)).toEqual(['snapshot state', '5999']);
   }, 20_000);
 
+  test('tells how far it is, and what it has been through', async () => {
+    world = await World.start();
+    const leader = await world.leader();
+    const follower = world.follower(leader);
+    const positions: { commit: number; applied: number }[] = [];
+    const watching = follower.positions$.subscribe((it) => positions.push(it));
+    const index = await leader.append([bytes('a'), bytes('b')]);
+    expect(await take(follower, 1, 2)).toEqual(['a', 'b']);
+    // It has taken what was given to it once it asks for more.
+    const enough = new AbortController();
+    const { signal } = enough;
+    const more = follower.follow(index, { signal })[Symbol.asyncIterator]();
+    await more.next();
+    const wanted = { commit: index + 1, applied: index + 1 };
+    const waiting = firstValueFrom(
+      follower.positions$.pipe(
+        filter((it) => it.commit >= wanted.commit && it.applied >= wanted.applied),
+      ),
+    );
+    const rest = more.next();
+    expect(await waiting).toEqual(wanted);
+    enough.abort();
+    await rest;
+    watching.unsubscribe();
+    expect(positions.every((it, i) => i === 0 || it.commit >= positions[i - 1]!.commit)).toBe(true);
+    const { campaigns, members, queuedBytes, leaderChanges } = leader.metrics;
+    expect([campaigns, queuedBytes, leaderChanges]).toEqual([1, 0, 1]);
+    expect(members.map((it) => it.mode)).toEqual(['replicate', 'replicate']);
+    expect(follower.metrics).toMatchObject({ members: [], snapshotsInstalled: 0 });
+  });
+
   test('hands leadership over when asked', async () => {
     world = await World.start();
     const leader = await world.leader();

@@ -1,4 +1,14 @@
-import { BehaviorSubject, filter, firstValueFrom, type Observable } from 'rxjs';
+import {
+  BehaviorSubject,
+  defer,
+  distinctUntilChanged,
+  filter,
+  firstValueFrom,
+  map,
+  type Observable,
+  Subject,
+  startWith,
+} from 'rxjs';
 import {
   BATCH_BYTES_MAX,
   checkBatch,
@@ -22,6 +32,7 @@ import {
 } from './group-options.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
+import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { asFailure, RaftStorage } from './storage.ts';
@@ -43,6 +54,13 @@ export interface RaftStatus {
   readonly last: number;
 }
 
+export interface RaftPositions {
+  /** Everything up to here is committed, as far as this member knows. */
+  readonly commit: number;
+  /** What a consumer of `follow` has taken. */
+  readonly applied: number;
+}
+
 const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
@@ -51,9 +69,15 @@ const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 export class RaftGroup implements OrderedLog, AsyncDisposable {
   /** What the process is to serve at this member's address; several groups may share a server. */
   readonly handlers: readonly Handler[];
-  /** The newest status at once, and again whenever role, term or leader change. Completes on close. */
+  /** The newest status at once, and again whenever role, term, leader or members change. Completes on close. */
   readonly status$: Observable<RaftStatus>;
+  /**
+   * How far the log is committed here, and applied by whoever follows it; at once, and again whenever
+   * one of them moves. Completes on close.
+   */
+  readonly positions$: Observable<RaftPositions>;
   private readonly subject: BehaviorSubject<RaftStatus>;
+  private readonly positions = new Subject<RaftPositions>();
   private readonly driver: RaftDriver;
   private readonly storage: RaftStorage;
   private readonly proposals: Proposals;
@@ -84,6 +108,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.membership = new Membership(driver, { timeoutMs });
     this.subject = new BehaviorSubject(this.status);
     this.status$ = this.subject.asObservable();
+    this.positions$ = defer(() => this.positions.pipe(startWith(this.status))).pipe(
+      map(({ commit, applied }) => ({ commit, applied })),
+      distinctUntilChanged((a, b) => a.commit === b.commit && a.applied === b.applied),
+    );
+    this.followers.onApplied = () => this.move();
     this.handlers = [driver.handler, driver.introductions.handler, ...this.answers(methods)];
     driver.beforeTurn = () => {
       this.proposals.advance();
@@ -99,6 +128,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       this.followers.wake();
       this.membership.advance();
       this.publish();
+      this.move();
     };
     driver.onTick = () => {
       const proposals = this.proposals.tick();
@@ -172,6 +202,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       first: raft.log.baseIndex + 1,
       last: raft.log.last,
     };
+  }
+
+  /** Load and history of this member, for monitoring. */
+  get metrics(): RaftMetrics {
+    return metricsOf(this.driver, this.storage, this.proposals);
   }
 
   /**
@@ -280,11 +315,16 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.followers.stop(error);
     this.subject.next(this.status);
     this.subject.complete();
+    this.positions.complete();
   }
 
   private change(order: MemberOrder, options?: LogCallOptions): Promise<void> {
     const refused = this.refusal();
     return refused === undefined ? this.membership.change(order, options) : Promise.reject(refused);
+  }
+
+  private move(): void {
+    if (this.positions.observed) this.positions.next(this.status);
   }
 
   private refusal(): VarlogError | undefined {

@@ -26,8 +26,9 @@ import type { RaftGroupOptions } from './group-options.ts';
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
 export type { Member } from './driver.ts';
-export { RaftGroup, type RaftStatus } from './group.ts';
+export { RaftGroup, type RaftPositions, type RaftStatus } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
+export type { MemberMetrics, RaftMetrics } from './metrics.ts';
 export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
 
 /** A member with the server that it listens on. */

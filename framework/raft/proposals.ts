@@ -41,7 +41,8 @@ export class Proposals {
   private readonly queuedBytesMax: number;
   private readonly defaultTimeoutMs: number;
   private queue: Proposal[] = [];
-  private queuedBytes = 0;
+  /** Bytes of appends that wait to be proposed or passed on. */
+  queuedBytes = 0;
   private inFlight: InFlight[] = [];
   private forwarding = new Set<readonly Proposal[]>();
   /** After a refusal the next try waits for a tick. */

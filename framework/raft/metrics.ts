@@ -1,0 +1,48 @@
+import type { RaftDriver } from './driver.ts';
+import type { Proposals } from './proposals.ts';
+import type { RaftStorage } from './storage.ts';
+
+/** How a leader sees one other member. */
+export interface MemberMetrics {
+  readonly id: number;
+  /** It has everything up to here on disk. */
+  readonly match: number;
+  /** `probe`: looking for where the logs agree; `replicate`: entries flow; `snapshot`: it gets one. */
+  readonly mode: 'probe' | 'replicate' | 'snapshot';
+  /** Sent to it, and not acknowledged. */
+  readonly inflightBytes: number;
+}
+
+/** A member's load, as of now, and what it has been through since it was opened. */
+export interface RaftMetrics {
+  /** Appends that wait to be proposed or passed on. */
+  readonly queuedBytes: number;
+  /** Written, and not on disk yet. */
+  readonly unsyncedBytes: number;
+  /** At the leader: the other members. Elsewhere empty. */
+  readonly members: readonly MemberMetrics[];
+  /** Campaigns that this member began, pre-votes not counted. */
+  readonly campaigns: number;
+  /** How often another leader was found than the one before. */
+  readonly leaderChanges: number;
+  /** Snapshots of other members that replaced this one's log. */
+  readonly snapshotsInstalled: number;
+}
+
+export function metricsOf(
+  driver: RaftDriver,
+  storage: RaftStorage,
+  proposals: Proposals,
+): RaftMetrics {
+  const { leadership, id: self } = driver.raft;
+  const members = [...(leadership?.progress ?? [])]
+    .filter(([id]) => id !== self)
+    .map(([id, { match, mode, inflights }]) => ({
+      id,
+      match,
+      mode,
+      inflightBytes: inflights.bytes,
+    }));
+  const { queuedBytes } = proposals;
+  return { queuedBytes, unsyncedBytes: storage.pendingBytes, members, ...driver.counts };
+}
