@@ -52,16 +52,16 @@ function makeCli(program: Command): Cli {
         leaveParent();
       }
     },
-    withClient: (work) =>
-      cli.run(async (output) => {
-        const endpoints = globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
-        const varlog = await Varlog.connect({ endpoints: endpoints.split(',') });
-        try {
-          await work(varlog, output);
-        } finally {
-          await varlog.close();
-        }
-      }),
+    ask: async (question) => {
+      const endpoints = globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
+      const varlog = await Varlog.connect({ endpoints: endpoints.split(',') });
+      try {
+        return await question(varlog);
+      } finally {
+        await varlog.close();
+      }
+    },
+    withClient: (work) => cli.run((output) => cli.ask((varlog) => work(varlog, output))),
     stopSignal: () =>
       new Promise((resolve) => {
         const stop = (): void => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VarlogError } from '../base/index.ts';
@@ -14,8 +14,12 @@ const problemsOf = (sources: Parameters<typeof resolveConfig>[0]): string => {
   throw new Error('accepted');
 };
 
+const folder = mkdtempSync(join(tmpdir(), 'varlog-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
 const file = (text: string): string => {
-  const path = join(mkdtempSync(join(tmpdir(), 'varlog-config-')), 'node.yaml');
+  const path = join(folder, `node-${++files}.yaml`);
   writeFileSync(path, text);
   return path;
 };

@@ -6,6 +6,8 @@ import type { Output } from '../output.ts';
 export interface Cli {
   /** Runs a command's work: prints its error, sets the exit code. */
   run(work: (output: Output) => Promise<void>): Promise<void>;
+  /** Asks a cluster something, with a client that is closed afterwards; errors are the caller's. */
+  ask<T>(question: (varlog: Varlog) => Promise<T>): Promise<T>;
   /** Runs work with a client that is closed afterwards. */
   withClient(work: (varlog: Varlog, output: Output) => Promise<void>): Promise<void>;
   /** Resolves at the first Ctrl-C or SIGTERM, or when the process that started this one is gone. */

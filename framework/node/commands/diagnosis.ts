@@ -85,18 +85,15 @@ async function diskSpeed(directory: string): Promise<Finding> {
 }
 
 async function reachability(cli: Cli): Promise<Finding> {
-  let finding: Finding = { ok: false, what: 'no cluster answered' };
-  const codeBefore = process.exitCode;
-  await cli.withClient(async (varlog) => {
-    const status = await varlog.status();
-    const down = status.storageNodes.filter((it) => !it.alive);
-    finding =
-      status.leader === undefined
-        ? { ok: false, what: 'the metadata repository has no leader: start a majority of it' }
-        : down.length > 0
-          ? { ok: false, what: `storage nodes down: ${down.map((it) => it.id).join(', ')}` }
-          : { ok: true, what: `cluster ${status.clusterId} answers, every storage node is up` };
-  });
-  process.exitCode = codeBefore;
-  return finding;
+  try {
+    const status = await cli.ask((varlog) => varlog.status());
+    if (status.leader === undefined) {
+      return { ok: false, what: 'the metadata repository has no leader: start a majority of it' };
+    }
+    const down = status.storageNodes.filter((it) => !it.alive).map((it) => it.id);
+    if (down.length > 0) return { ok: false, what: `storage nodes down: ${down.join(', ')}` };
+    return { ok: true, what: `cluster ${status.clusterId} answers, every storage node is up` };
+  } catch (error) {
+    return { ok: false, what: error instanceof Error ? error.message : String(error) };
+  }
 }
