@@ -18,6 +18,7 @@ describe('the package as it is published', () => {
     execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], options);
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     execFileSync('tar', ['xzf', `varlog-${version}.tgz`], { cwd: folder });
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer' }));
     mkdirSync(join(folder, 'node_modules'));
     symlinkSync(join(folder, 'package'), join(folder, 'node_modules/varlog'));
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'package/node_modules'));
