@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { Varlog } from 'varlog/log';
+import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
 import { serveGrpc } from './grpc-face.ts';
@@ -57,17 +58,19 @@ async function startOnLog(
 ): Promise<Replica<KvCommand, KvResult, KvMachine>> {
   const machine = new KvMachine();
   const { log } = options;
+  const tls = tlsFromEnvironment(process.env);
   if (log.kind === 'raft') {
     const node = await openRaftGroup({
       groupId: 'kv',
       memberId: log.memberId,
       members: log.members,
       directory: options.directory,
+      tls,
     });
     closers.push(() => node.close());
     return startReplica({ machine, log: node.group, snapshotEvery: SNAPSHOT_EVERY });
   }
-  const varlog = await Varlog.connect({ endpoints: log.endpoints });
+  const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
   closers.push(() => varlog.close());
   return startReplica({
     machine,

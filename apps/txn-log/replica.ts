@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { Varlog } from 'varlog/log';
+import { tlsFromEnvironment } from 'varlog/node';
 import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
@@ -64,7 +65,8 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
 
 async function logOf(log: LedgerReplicaOptions['log'], closers: (() => Promise<void>)[]) {
   if (!('endpoints' in log)) return log;
-  const varlog = await Varlog.connect({ endpoints: log.endpoints });
+  const tls = tlsFromEnvironment(process.env);
+  const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
   closers.push(() => varlog.close());
   return varlog.topic(log.topic);
 }

@@ -18,7 +18,7 @@
  *
  * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
  */
-import { GrpcNetwork, realClock, realRandom } from '../runtime/index.ts';
+import { GrpcNetwork, realClock, realRandom, type TlsOptions } from '../runtime/index.ts';
 import { Varlog as Client, type ClientPorts, type ConnectOptions } from './client/index.ts';
 
 export {
@@ -36,6 +36,7 @@ export {
   type TopicId,
   VarlogError,
 } from '../base/index.ts';
+export type { TlsOptions } from '../runtime/index.ts';
 export {
   type AppendAck,
   type AppenderLimits,
@@ -70,15 +71,17 @@ export type Varlog = Client;
 export const Varlog = {
   /**
    * Finds the cluster behind `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
-   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`. `ports`: another clock, network and
-   * randomness than this machine's, as in a simulation.
+   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH`, `INVALID_ARGUMENT` or `CONFIG_INVALID` (TLS). `ports`: another
+   * clock, network and randomness than this machine's, as in a simulation; TLS is up to that network.
    */
-  connect(options: ConnectOptions & { ports?: ClientPorts }): Promise<Client> {
-    const { ports = machine(), ...rest } = options;
+  async connect(
+    options: ConnectOptions & { tls?: TlsOptions | undefined; ports?: ClientPorts },
+  ): Promise<Client> {
+    const { tls, ports = machine(tls), ...rest } = options;
     return Client.connect({ ...rest, ports });
   },
 };
 
-function machine(): ClientPorts {
-  return { clock: realClock(), random: realRandom, network: new GrpcNetwork() };
+function machine(tls: TlsOptions | undefined): ClientPorts {
+  return { clock: realClock(), random: realRandom, network: new GrpcNetwork({ tls }) };
 }

@@ -8,19 +8,44 @@ import { addRestoreCommand } from './commands/restore.ts';
 import { addTopicCommands } from './commands/topics.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { makeOutput } from './output.ts';
+import { type TlsFiles, tlsFilesOf, tlsFromFiles } from './tls-files.ts';
 
 const USAGE_ERROR = 2;
+
+interface GlobalOptions extends TlsFiles {
+  readonly endpoints?: string;
+  readonly json?: boolean;
+}
+
+const GLOBAL_OPTIONS: readonly { name: keyof GlobalOptions; flags: string; help: string }[] = [
+  {
+    name: 'endpoints',
+    flags: '--endpoints <addresses>',
+    help: 'host:port,… of any nodes (VARLOG_URL)',
+  },
+  { name: 'json', flags: '--json', help: 'one JSON value a line, for programs' },
+  {
+    name: 'tlsCa',
+    flags: '--tls-ca <file>',
+    help: 'PEM of the authority to trust, where nodes use TLS (VARLOG_TLS_CA)',
+  },
+  {
+    name: 'tlsCertificate',
+    flags: '--tls-certificate <file>',
+    help: 'PEM of the certificate to show, where nodes demand one (VARLOG_TLS_CERTIFICATE)',
+  },
+  { name: 'tlsKey', flags: '--tls-key <file>', help: 'PEM of its private key (VARLOG_TLS_KEY)' },
+];
 
 /** The `varlog` command. Sets the process's exit code: see exit-code.ts. */
 export async function runCli(argv: readonly string[]): Promise<void> {
   const program = new Command('varlog')
     .description('a replicated, totally ordered log')
-    .option('--endpoints <addresses>', 'host:port,… of any nodes (VARLOG_URL)')
-    .option('--json', 'one JSON value a line, for programs')
     .showHelpAfterError()
     .exitOverride()
     // So that `varlog up --json` and `varlog --json up` mean the same.
     .configureHelp({ showGlobalOptions: true });
+  addGlobalOptions(program);
   const cli = makeCli(program);
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
@@ -37,7 +62,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
 }
 
 function makeCli(program: Command): Cli {
-  const globals = (): { endpoints?: string; json?: boolean } => collectOptions(program);
+  const globals = (): GlobalOptions => collectOptions(program);
   const cli: Cli = {
     run: async (work) => {
       const output = makeOutput(globals().json === true, {
@@ -54,7 +79,8 @@ function makeCli(program: Command): Cli {
     },
     ask: async (question) => {
       const endpoints = globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
-      const varlog = await Varlog.connect({ endpoints: endpoints.split(',') });
+      const tls = tlsFromFiles({ ...tlsFilesOf(process.env), ...globals() });
+      const varlog = await Varlog.connect({ endpoints: endpoints.split(','), tls });
       try {
         return await question(varlog);
       } finally {
@@ -86,10 +112,10 @@ function leaveParent(): void {
 }
 
 /** Options given before or behind the command's name. */
-function collectOptions(program: Command): { endpoints?: string; json?: boolean } {
+function collectOptions(program: Command): GlobalOptions {
   const found: Record<string, unknown> = { ...program.opts() };
   const visit = (command: Command): void => {
-    for (const name of ['endpoints', 'json']) {
+    for (const { name } of GLOBAL_OPTIONS) {
       const value: unknown = command.opts()[name];
       if (value !== undefined) found[name] = value;
     }
@@ -101,11 +127,16 @@ function collectOptions(program: Command): { endpoints?: string; json?: boolean 
 
 function acceptGlobalOptionsEverywhere(program: Command): void {
   const visit = (command: Command): void => {
-    if (command.commands.length === 0) {
-      command.option('--endpoints <addresses>', 'host:port,… of any nodes (VARLOG_URL)');
-      command.option('--json', 'one JSON value a line, for programs');
-    }
+    if (command.commands.length === 0) addGlobalOptions(command);
     command.exitOverride().commands.forEach(visit);
   };
   program.commands.forEach(visit);
+}
+
+function addGlobalOptions(command: Command): void {
+  for (const { flags, help } of GLOBAL_OPTIONS) {
+    const [long] = flags.split(' ');
+    // A server names its own certificate by the same flags.
+    if (command.options.every((it) => it.long !== long)) command.option(flags, help);
+  }
 }

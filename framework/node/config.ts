@@ -19,6 +19,11 @@ const members = z.preprocess((value) => {
     return { id: memberId, address: memberAddress };
   });
 }, z.array(member).min(1));
+const file = z.string().min(1).optional();
+const yesOrNo = z.preprocess(
+  (value) => (typeof value === 'boolean' ? String(value) : value),
+  z.stringbool(),
+);
 const list = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',') : value),
   z.array(z.enum(['metadata', 'storage'])).min(1),
@@ -43,6 +48,12 @@ const schema = z
       .max(7)
       .default(1)
       .describe('copies of a new log stream'),
+    tlsCa: file.describe('PEM of the authority to trust; with it, all connections use TLS'),
+    tlsCertificate: file.describe('PEM of the certificate of this node, for its advertised host'),
+    tlsKey: file.describe('PEM of its private key'),
+    tlsMutual: yesOrNo
+      .default(true)
+      .describe('let in only who shows a certificate of the authority'),
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   })
   .superRefine((config, context) => {
@@ -58,6 +69,10 @@ const schema = z
     }
     if (!config.roles.includes('metadata') && config.members === undefined) {
       issue('members', 'is needed to find the metadata repository');
+    }
+    const tls = [config.tlsCa, config.tlsCertificate, config.tlsKey];
+    if (tls.some((it) => it !== undefined) && tls.includes(undefined)) {
+      issue('tlsCa', 'goes with tlsCertificate and tlsKey; a node with TLS needs all three');
     }
     if (config.advertise === undefined && /^(0\.0\.0\.0|\[?::\]?):/.test(config.listen)) {
       issue('advertise', `is needed when listen is ${config.listen}: others cannot dial that`);

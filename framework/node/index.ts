@@ -16,4 +16,5 @@
  */
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
 export { startNode, type VarlogNode } from './start-node.ts';
+export { tlsFromEnvironment } from './tls-files.ts';
 export { type LocalCluster, startLocalCluster, type UpOptions } from './up.ts';

@@ -19,12 +19,13 @@
  * state machine: `varlog/smr` does, on this or any other ordered log.
  */
 import type { Server } from '../base/index.ts';
-import { realPorts } from '../runtime/index.ts';
+import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
+export type { TlsOptions } from '../runtime/index.ts';
 export type { Member } from './driver.ts';
 export { RaftGroup, type RaftPositions, type RaftStatus } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
@@ -41,10 +42,14 @@ export interface RaftNode extends AsyncDisposable {
 
 /**
  * Opens a member on this machine, on real ports, and serves it at its own address of `members`.
- * Rejects like {@link RaftGroup.open}, and with `ADDRESS_IN_USE`.
+ * With
+ * `tls`, all members use it. Rejects like {@link RaftGroup.open}, and with `ADDRESS_IN_USE` or `CONFIG_INVALID`.
  */
-export async function openRaftGroup(options: Omit<RaftGroupOptions, 'ports'>): Promise<RaftNode> {
-  const ports = realPorts({ directory: options.directory });
+export async function openRaftGroup({
+  tls,
+  ...options
+}: Omit<RaftGroupOptions, 'ports'> & { readonly tls?: TlsOptions | undefined }): Promise<RaftNode> {
+  const ports = realPorts({ directory: options.directory, tls });
   const group = await RaftGroup.open({ ...options, ports, directory: 'raft' });
   const own = options.members.find((it) => it.id === options.memberId);
   let server: Server;

@@ -64,6 +64,7 @@ const CODES: Partial<Record<status, ErrorCode>> = {
 
 /** Connecting failed: nothing of the call has left this machine. */
 const NEVER_SENT = /No connection established|Name resolution failed|ECONNREFUSED|ENOTFOUND/;
+const TLS_FAILED = /certificate|altnames|SSL routines/;
 /** How grpc-js words a stream that was reset because its connection went away. */
 const RESET = 'Call cancelled';
 /** How it words one that our server reset because its reader did not read. */
@@ -112,10 +113,13 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
     });
   }
   if (error.code === status.UNAVAILABLE && NEVER_SENT.test(details)) {
+    const insecure = TLS_FAILED.test(details);
     return new VarlogError('UNREACHABLE', {
-      what: `nothing answers at ${address}`,
-      because: /connect E\w+ \S*\w/.exec(details)?.[0] ?? details,
-      next: 'check that the node runs and that the address is right',
+      what: insecure ? `no TLS connection to ${address}` : `nothing answers at ${address}`,
+      because: reasonOf(details),
+      next: insecure
+        ? 'check that both sides use TLS, and that each trusts the authority of the other and knows the address it dials'
+        : 'check that the node runs, that the address is right, and that either both sides use TLS or none',
       details: { address },
       cause: error,
     });
@@ -144,6 +148,15 @@ function carriedError(error: ServiceError | StatusObject): VarlogError | undefin
   } catch {
     return undefined;
   }
+}
+
+/** Why no connection came about, without what grpc-js writes around it. */
+function reasonOf(details: string): string {
+  const refused = /connect E\w+ \S*\w/.exec(details)?.[0];
+  const alert = /SSL routines:\w+:([^:]+)/.exec(details)?.[1];
+  const last =
+    /Last error: (?:Error(?: \[\w+\])?: )?(.*?)(?: \(\d{4}-|\.? Resolution note|$)/s.exec(details);
+  return refused ?? alert ?? last?.[1] ?? details;
 }
 
 function clean(sentence: string): string {

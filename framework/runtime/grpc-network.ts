@@ -1,10 +1,8 @@
 import {
   type ChannelCredentials,
   type ChannelOptions,
-  credentials,
   logVerbosity,
   Server,
-  ServerCredentials,
   setLogVerbosity,
 } from '@grpc/grpc-js';
 import type { Channel, Handler, Network, Server as VarlogServer } from '../base/index.ts';
@@ -12,9 +10,12 @@ import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
 import { healthHandlers } from './health.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
+import { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
 
 /** A message over this is refused with `RESOURCE_EXHAUSTED`, at either end. */
 export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+
+const SHUT_DOWN_AGAIN_MS = 100;
 
 const COMMON: ChannelOptions = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
@@ -41,18 +42,18 @@ const CLIENT: ChannelOptions = {
 };
 
 export interface GrpcNetworkOptions {
-  /** How to prove who one is. Default: neither encryption nor authentication. */
-  credentials?: { client: ChannelCredentials; server: ServerCredentials };
+  /** Default: neither encryption nor authentication. */
+  tls?: TlsOptions | undefined;
 }
 
-/** gRPC over TCP. */
+/** gRPC over TCP. Throws `CONFIG_INVALID` for certificates and keys that cannot be used. */
 export class GrpcNetwork implements Network {
-  private readonly clientCredentials: ChannelCredentials;
-  private readonly serverCredentials: ServerCredentials;
+  private readonly credentials: ChannelCredentials;
+  private readonly tls: TlsOptions | undefined;
 
-  constructor(options: GrpcNetworkOptions = {}) {
-    this.clientCredentials = options.credentials?.client ?? credentials.createInsecure();
-    this.serverCredentials = options.credentials?.server ?? ServerCredentials.createInsecure();
+  constructor({ tls }: GrpcNetworkOptions = {}) {
+    this.tls = tls;
+    this.credentials = clientCredentials(tls);
   }
 
   /** Serves the handlers, and the health check that gRPC defines. */
@@ -72,8 +73,17 @@ export class GrpcNetwork implements Network {
       close: () => {
         closing ??= new Promise((resolve) => {
           // Breaks the connections in this turn's timers phase; forceShutdown knows none without channelz.
-          server.drain(bound, 0);
-          server.tryShutdown(() => resolve());
+          const shutDown = (): void => {
+            server.drain(bound, 0);
+            server.tryShutdown(() => {
+              clearInterval(again);
+              resolve();
+            });
+          };
+          // A connection that was just made or just failed may not be seen the first time, and would
+          // be waited for without an end.
+          const again = setInterval(shutDown, SHUT_DOWN_AGAIN_MS);
+          shutDown();
         });
         return closing;
       },
@@ -81,12 +91,13 @@ export class GrpcNetwork implements Network {
   }
 
   connect(address: string): Channel {
-    return new GrpcChannel(address, this.clientCredentials, CLIENT);
+    return new GrpcChannel(address, this.credentials, CLIENT);
   }
 
   private bind(server: Server, address: string): Promise<number> {
+    const credentials = serverCredentials(this.tls);
     return new Promise((resolve, reject) => {
-      server.bindAsync(address, this.serverCredentials, (error, port) => {
+      server.bindAsync(address, credentials, (error, port) => {
         if (error === null) resolve(port);
         else reject(listenError(address, error));
       });

@@ -4,6 +4,7 @@ import { RealDisk } from './disk.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import { jsonLogger, type LogLevel } from './logger.ts';
 import { realRandom } from './random.ts';
+import type { TlsOptions } from './tls.ts';
 
 export interface RealPortsOptions {
   /** The folder that is the disk's root. */
@@ -14,6 +15,8 @@ export interface RealPortsOptions {
   logLevel?: LogLevel;
   /** Timers alone do not keep the process alive: for a library inside somebody's program. */
   background?: boolean;
+  /** Default: connections are neither encrypted nor authenticated. */
+  tls?: TlsOptions | undefined;
 }
 
 /** The ports of this machine: its clock, its randomness, gRPC, and a folder of its file system. */
@@ -22,7 +25,7 @@ export function realPorts(options: RealPortsOptions): Ports {
     clock: realClock({ background: options.background ?? false }),
     random: realRandom,
     disk: new RealDisk(options.directory),
-    network: new GrpcNetwork(),
+    network: new GrpcNetwork({ tls: options.tls }),
     logger: options.logger ?? jsonLogger(options.logLevel ?? 'warn'),
   };
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Varlog } from 'varlog/log';
+import { type TlsOptions, Varlog } from 'varlog/log';
 
 /** The package's folder: this file is run from source by tests and from `dist` by the benchmark. */
 export const ROOT = ancestorWith('package.json', import.meta.dirname);
@@ -77,14 +77,22 @@ export class Program {
   }
 }
 
+interface TestClusterOptions {
+  replicationFactor: number;
+  tls: { flags: readonly string[]; client: TlsOptions } | undefined;
+}
+
 /** A cluster of real processes with real disks, in a folder of its own. */
 export class TestCluster implements AsyncDisposable {
   readonly endpoints: string[];
   readonly nodes: Program[];
   private readonly directory: string;
 
-  private constructor(ports: number[], directory: string, replicationFactor: number) {
+  private readonly tls: TlsOptions | undefined;
+
+  private constructor(ports: number[], directory: string, options: TestClusterOptions) {
     this.directory = directory;
+    this.tls = options.tls?.client;
     this.endpoints = ports.map((port) => `127.0.0.1:${port}`);
     const members = this.endpoints.map((it, i) => `${i + 1}=${it}`).join(',');
     this.nodes = this.endpoints.map(
@@ -93,14 +101,20 @@ export class TestCluster implements AsyncDisposable {
           'server',
           ...['--node-id', String(i + 1), '--listen', listen, '--members', members],
           ...['--directory', join(directory, `node-${i + 1}`), '--log-level', 'warn'],
-          ...['--replication-factor', String(replicationFactor)],
+          ...['--replication-factor', String(options.replicationFactor)],
+          ...(options.tls?.flags ?? []),
         ]),
     );
   }
 
-  static async start(nodes: number, replicationFactor = nodes): Promise<TestCluster> {
+  static async start(
+    nodes: number,
+    replicationFactor = nodes,
+    tls?: TestClusterOptions['tls'],
+  ): Promise<TestCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-test-'));
-    const cluster = new TestCluster(await freePorts(nodes), directory, replicationFactor);
+    const options = { replicationFactor, tls };
+    const cluster = new TestCluster(await freePorts(nodes), directory, options);
     cluster.startAll();
     await cluster.ready();
     return cluster;
@@ -111,7 +125,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   connect(): Promise<Awaited<ReturnType<typeof Varlog.connect>>> {
-    return Varlog.connect({ endpoints: this.endpoints, timeoutMs: 30_000 });
+    return Varlog.connect({ endpoints: this.endpoints, timeoutMs: 30_000, tls: this.tls });
   }
 
   /** Resolves when there is a leader and every storage node is up. */

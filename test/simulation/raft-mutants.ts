@@ -109,9 +109,6 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       });
     });
   },
-  'votes right after a restart although a lease may rest on it': (raft) => {
-    Object.defineProperty(raft, 'mayHaveHeard', { get: () => false });
-  },
   'asks only the new majority in a change': (raft) => {
     Object.defineProperty(raft, 'configuration', {
       get: () => ({ ...raft.log.configuration, outgoing: [] }),

@@ -19,7 +19,7 @@ const MEMBERS_MAX = 8;
 const PACKETS_MAX = 400;
 
 /** What may happen in one walk, and how often: about half of it is off (swarm testing, Groce 2012). */
-interface Climate {
+export interface Climate {
   readonly loss: number;
   readonly duplication: number;
   readonly late: number;
@@ -33,6 +33,8 @@ interface Climate {
   readonly slowDisks: boolean;
   readonly drift: number;
   readonly leases: boolean;
+  /** How much happens between two ticks. */
+  readonly msPerEvent: number;
 }
 
 function sampleClimate(random: Random): Climate {
@@ -53,6 +55,7 @@ function sampleClimate(random: Random): Climate {
     // Leases rely on clocks that differ by less than a tenth; nothing else relies on clocks at all.
     drift: leases ? 0.04 : some(0.8),
     leases,
+    msPerEvent: [1, 1, 0.3][random.below(3)]!,
   };
 }
 
@@ -77,12 +80,15 @@ export class RaftWalk {
   private counter = 0;
   private trace = 2_166_136_261;
 
-  constructor(seed: number, options: { probes?: Set<string>; mutant?: Mutant } = {}) {
+  constructor(
+    seed: number,
+    options: { probes?: Set<string>; mutant?: Mutant; climate?: Partial<Climate> } = {},
+  ) {
     this.random = new SeededRandom(seed);
     this.mutant = options.mutant;
     this.probes = options.probes ?? new Set();
     this.observer = new RaftObserver(this.probes, UNCOMMITTED_BYTES_MAX);
-    this.climate = sampleClimate(this.random);
+    this.climate = { ...sampleClimate(this.random), ...options.climate };
     const size = [1, 2, 3, 3, 3, 4, 5, 5][this.random.below(8)]!;
     const voters = Array.from({ length: size }, (_, i) => i + 1);
     this.initial = {
@@ -102,7 +108,7 @@ export class RaftWalk {
 
   run(events: number): void {
     for (let i = 0; i < events; i++) {
-      this.nowMs += this.random.below(3);
+      this.nowMs += this.random.below(3) * this.climate.msPerEvent;
       this.tickDue();
       this.event();
     }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { realPorts } from '../../runtime/index.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
 import { startNode } from '../start-node.ts';
+import { tlsFromFiles } from '../tls-files.ts';
 import { startLocalCluster } from '../up.ts';
 import { atLeast, type Cli } from './cli-context.ts';
 
@@ -24,7 +25,8 @@ export function addClusterCommands(program: Command, cli: Cli): void {
   for (const { flag, env, help } of CONFIG_KEYS) {
     server.option(`${flag} <value>`, `${help} (${env})`.trim());
   }
-  server.action((flags: Record<string, string>) => cli.run(() => serve(flags, cli)));
+  // Some of them are given to clients too, and then taken by the program.
+  server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli)));
 }
 
 interface UpFlags {
@@ -66,7 +68,8 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
     ...(file === undefined ? {} : { file }),
   });
   const stop = cli.stopSignal();
-  const ports = realPorts({ directory: config.directory, logLevel: config.logLevel });
+  const { directory, logLevel } = config;
+  const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });
   const node = await startNode(config, ports);
   await stop;
   await node.close();
