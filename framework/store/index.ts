@@ -22,5 +22,7 @@
 export { crc32c } from './crc32c.ts';
 export { claimDirectory, type DirectoryIdentity } from './directory-identity.ts';
 export { type Frame, frameEnd } from './frame.ts';
+export { Journal } from './journal.ts';
+export type { JournalLog } from './journal-log.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';

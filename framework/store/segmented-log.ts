@@ -94,6 +94,11 @@ export class SegmentedLog {
     return this.durablePosition;
   }
 
+  /** From here on, {@link read} answers from memory. */
+  get recent(): number {
+    return this.cache.first;
+  }
+
   /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
   get pendingBytes(): number {
     return this.queue.bytes + this.unsyncedBytes;
