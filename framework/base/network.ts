@@ -132,6 +132,10 @@ export function handle(method: unknown, run: unknown): Handler {
 export interface Server {
   /** The address that was bound: with the real port where port 0 was asked for. */
   readonly address: string;
+  /** Answers these methods too from now on. */
+  add(handlers: readonly Handler[]): void;
+  /** Answers these methods no more; calls that are under way go on. */
+  remove(handlers: readonly Handler[]): void;
   /** Ends all calls and lets go of the address. */
   close(): Promise<void>;
 }

@@ -3,23 +3,17 @@ import {
   handle,
   type MessageStream,
   type Ports,
-  type Timer,
   VarlogError,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
-import {
-  type Configuration,
-  type EntryBatch,
-  endOf,
-  type Message,
-  Raft,
-  type Role,
-} from './core/index.ts';
+import { CatchUp } from './catch-up.ts';
+import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
 import { Introductions } from './introductions.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
+import type { Shared } from './shared.ts';
 import { SnapshotDownload } from './snapshot-transfer.ts';
 import type { RaftStorage } from './storage.ts';
 
@@ -48,7 +42,7 @@ export interface DriverOptions {
   readonly directory: string;
   /** Names group and member in the files of the folder. */
   readonly identity: string;
-  readonly tickMs: number;
+  readonly shared: Shared;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   readonly uncommittedBytesMax: number;
@@ -58,7 +52,6 @@ export interface DriverOptions {
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
-const RECENT_BYTES_MAX = 8 * 1024 * 1024;
 const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 /** Entries behind a snapshot that stay for members that are a little behind. */
 const RETAINED_ENTRIES = 10_000;
@@ -85,7 +78,7 @@ export class RaftDriver {
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
   private readonly stopping = new AbortController();
   private readonly inbox: Message[] = [];
-  private timer: Timer | undefined;
+  private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
   private knownTerm = 0;
   private knownLeader = 0;
@@ -93,6 +86,7 @@ export class RaftDriver {
   private paused = false;
   private scheduled = false;
   private closed = false;
+  private readonly catchUp: CatchUp;
   private readonly download: SnapshotDownload;
   private fetchingSnapshot = false;
   /** The configuration that the links are for. */
@@ -103,6 +97,7 @@ export class RaftDriver {
     this.raft = raft;
     const { storage } = options;
     this.download = new SnapshotDownload(options.methods.snapshot);
+    this.catchUp = new CatchUp(raft, storage, () => this.schedule());
     this.introductions = new Introductions(this, acquaintance);
     this.introductions.look();
     this.connect();
@@ -110,7 +105,14 @@ export class RaftDriver {
       this.raft.persisted(sequence);
       this.schedule();
     };
-    this.arm();
+    const { shared, groupId, memberId } = options;
+    this.leave.push(
+      shared.ticker.add(() => this.tick()),
+      shared.heartbeats?.join(groupId, memberId, (message) => {
+        // Only of those who have said who they are, on a stream of the group.
+        if ([...this.inbound.values()].includes(message.from)) this.receive(message);
+      }) ?? (() => {}),
+    );
   }
 
   static async start(options: DriverOptions): Promise<RaftDriver> {
@@ -125,7 +127,7 @@ export class RaftDriver {
         inflightBytesMax: INFLIGHT_BYTES_MAX,
         inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
         uncommittedBytesMax: options.uncommittedBytesMax,
-        recentBytesMax: RECENT_BYTES_MAX,
+        recentBytesMax: options.shared.recentBytesMax,
         leaseMs: options.leaseMs,
         random: options.ports.random,
       },
@@ -218,21 +220,17 @@ export class RaftDriver {
 
   close(): void {
     this.closed = true;
-    this.timer?.cancel();
+    for (const leave of this.leave) leave();
     this.stopping.abort(closedError(this.options.groupId));
     for (const link of this.links.values()) link.close();
     for (const stream of this.inbound.keys()) stream.cancel();
     this.options.storage.onPersisted = () => {};
   }
 
-  private arm(): void {
-    this.timer = this.options.ports.clock.after(this.options.tickMs, () => {
-      if (this.closed) return;
-      this.raft.now = this.options.ports.clock.now();
-      const due = this.raft.tick();
-      if (this.onTick() || due) this.schedule();
-      this.arm();
-    });
+  private tick(): void {
+    this.raft.now = this.options.ports.clock.now();
+    const due = this.raft.tick();
+    if (this.onTick() || due) this.schedule();
   }
 
   private turn(): void {
@@ -246,11 +244,22 @@ export class RaftDriver {
     this.introductions.look();
     this.connect();
     this.count();
-    for (const message of effects.messages) this.links.get(message.to)?.post(message);
+    for (const message of effects.messages) this.post(message);
     for (const link of this.links.values()) link.flush();
     if (effects.write !== undefined) storage.write(effects.write);
-    for (const { to, from, bytesMax } of effects.fetches) this.provide(to, from, bytesMax);
+    for (const { to, from, bytesMax } of effects.fetches) {
+      this.catchUp.provide(to, from, bytesMax);
+    }
     this.afterTurn(effects);
+  }
+
+  private post(message: Message): void {
+    const link = this.links.get(message.to);
+    const { shared, groupId, memberId } = this.options;
+    const beats = message.type === 'heartbeat' || message.type === 'heartbeatResponse';
+    if (beats && link?.isOpen && shared.heartbeats !== undefined) {
+      shared.heartbeats.post(groupId, memberId, link.channel.address, message);
+    } else link?.post(message);
   }
 
   /**
@@ -329,37 +338,6 @@ export class RaftDriver {
       return;
     }
     this.inbox.push(message);
-    this.schedule();
-  }
-
-  private provide(to: number, from: number, bytesMax: number): void {
-    const { storage } = this.options;
-    if (from < storage.first) {
-      this.give(to, from, []);
-    } else if (from > storage.readableEnd) {
-      this.raft.provide(to, from, 'later');
-    } else {
-      const read = storage.read(from, bytesMax);
-      if (!(read instanceof Promise)) {
-        this.give(to, from, read);
-        return;
-      }
-      read.then(
-        (batches) => this.give(to, from, batches),
-        (error: unknown) => {
-          if (VarlogError.is(error, 'TRIMMED')) this.give(to, from, []);
-          else this.raft.provide(to, from, 'later');
-        },
-      );
-    }
-  }
-
-  private give(to: number, from: number, batches: readonly EntryBatch[]): void {
-    const { log } = this.raft;
-    // What was read while the log changed may be of before.
-    const stale = batches.findIndex((it) => !log.matches(endOf(it), it.term));
-    if (stale === 0) this.raft.provide(to, from, 'later');
-    else this.raft.provide(to, from, stale < 0 ? batches : batches.slice(0, stale));
     this.schedule();
   }
 

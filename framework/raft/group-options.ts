@@ -67,7 +67,9 @@ export function initialConfiguration(members: readonly Member[], join: boolean):
 }
 
 /** The times of a member in ticks. Throws `INVALID_ARGUMENT` for those that do not go together. */
-export function timingOf(options: RaftGroupOptions): {
+export function timingOf(
+  options: Pick<RaftGroupOptions, 'electionTimeoutMs' | 'heartbeatMs' | 'leaseReads'>,
+): {
   tickMs: number;
   electionTicks: number;
   heartbeatTicks: number;

@@ -10,7 +10,6 @@ import {
   startWith,
 } from 'rxjs';
 import {
-  BATCH_BYTES_MAX,
   checkBatch,
   encodeBatch,
   type Followed,
@@ -22,6 +21,7 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
+import { checkCommands, emptyError } from './commands.ts';
 import { closedError, type Member, RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
 import {
@@ -34,6 +34,7 @@ import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
+import { ofItsOwn, type Shared } from './shared.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
@@ -141,13 +142,16 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   /**
    * Opens this member. Serve its `handlers` at its address for it to take part. Rejects with
    * `INVALID_ARGUMENT`, `IDENTITY_MISMATCH` (the folder belongs to another member),
-   * `DIRECTORY_IN_USE` or `CORRUPT`.
+   * `DIRECTORY_IN_USE` or `CORRUPT`. Groups that share a process are opened by a {@link RaftHost}.
    */
-  static async open(options: RaftGroupOptions): Promise<RaftGroup> {
+  static async open(
+    options: RaftGroupOptions,
+    shared: Shared = ofItsOwn(options),
+  ): Promise<RaftGroup> {
     const { ports, groupId, memberId, members, directory } = options;
     const methods = methodsOf(groupId);
     checkMembers(memberId, members);
-    const { tickMs, electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
+    const { electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
     let fail = (error: VarlogError): void => {
       options.onFailure?.(error);
     };
@@ -157,6 +161,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       directory,
       identity,
       onFailure: (error) => fail(error),
+      journal: shared.journal,
     });
     const driver = await RaftDriver.start({
       identity,
@@ -168,7 +173,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       initial: initialConfiguration(members, options.join ?? false),
       methods,
       storage,
-      tickMs,
+      shared,
       electionTicks,
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
@@ -261,7 +266,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.driver.schedule();
     const left = this.status$.pipe(filter(({ role }) => role !== 'leader'));
     const given = new AbortController();
-    const late = sleep(options.ports.clock, options.tickMs * options.electionTicks, given.signal);
+    const late = sleep(
+      options.ports.clock,
+      options.shared.ticker.tickMs * options.electionTicks,
+      given.signal,
+    );
     await Promise.race([firstValueFrom(left, { defaultValue: undefined }), late]);
     given.abort();
     await late.catch(() => {});
@@ -371,24 +380,4 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       serveSnapshot(methods.snapshot, () => this.storage.snapshot),
     ];
   }
-}
-
-function checkCommands(commands: readonly Uint8Array[]): VarlogError | undefined {
-  if (commands.length === 0) return emptyError();
-  let bytes = 0;
-  for (const command of commands) bytes += 4 + command.length;
-  if (bytes <= BATCH_BYTES_MAX) return undefined;
-  return new VarlogError('ENTRY_TOO_LARGE', {
-    what: `${bytes} bytes of commands are more than the ${BATCH_BYTES_MAX} of one append`,
-    next: 'append less at a time',
-    outcome: 'notAppended',
-  });
-}
-
-function emptyError(): VarlogError {
-  return new VarlogError('EMPTY_BATCH', {
-    what: 'there is no command to append',
-    next: 'append at least one',
-    outcome: 'notAppended',
-  });
 }

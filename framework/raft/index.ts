@@ -12,16 +12,21 @@
  * }
  * ```
  *
- * Three processes that run this with `memberId` 1, 2 and 3 form the group. Several groups can share a
- * process and a server: open each with `RaftGroup.open` and serve their `handlers` together.
+ * Three processes that run this with `memberId` 1, 2 and 3 form the group. Processes that are members of many
+ * groups open a host, which shares what can be shared:
  *
- * It does not change its members while it runs, does not encrypt or authenticate, and does not run a
- * state machine: `varlog/smr` does, on this or any other ordered log.
+ * ```ts
+ * await using host = await openRaftHost({ address: '127.0.0.1:7001', directory: './data/1' });
+ * const shard = await host.openGroup({ groupId: 'shard-17', memberId: 1, members });
+ * ```
+ *
+ * It does not run a state machine: `varlog/smr` does, on this or any other ordered log.
  */
 import type { Server } from '../base/index.ts';
 import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
+import { RaftHost, type RaftHostOptions } from './host.ts';
 
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
@@ -29,6 +34,7 @@ export type { TlsOptions } from '../runtime/index.ts';
 export type { Member } from './driver.ts';
 export { RaftGroup, type RaftPositions, type RaftStatus } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
+export { type HostedGroupOptions, RaftHost, type RaftHostOptions } from './host.ts';
 export type { MemberMetrics, RaftMetrics } from './metrics.ts';
 export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
 
@@ -64,4 +70,17 @@ export async function openRaftGroup({
     await server.close();
   };
   return { group, server, close, [Symbol.asyncDispose]: close };
+}
+
+/**
+ * Opens a host on this machine, on real ports. With `tls`, all hosts of its groups use it. Rejects like
+ * {@link RaftHost.open}, and with `CONFIG_INVALID`.
+ */
+export function openRaftHost({
+  tls,
+  ...options
+}: Omit<RaftHostOptions, 'ports'> & { readonly tls?: TlsOptions | undefined }): Promise<RaftHost> {
+  const { directory } = options;
+  const ports = realPorts({ directory, tls, sharedConnections: true });
+  return RaftHost.open({ ...options, ports, directory: 'raft' });
 }

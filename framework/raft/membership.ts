@@ -53,7 +53,11 @@ export class Membership {
         const again = VarlogError.is(error) && error.retryable && error.outcome === 'notAppended';
         if (!again || local || this.now() >= deadline) throw error;
       }
-      await sleep(this.driver.options.ports.clock, this.driver.options.tickMs, signal);
+      await sleep(
+        this.driver.options.ports.clock,
+        this.driver.options.shared.ticker.tickMs,
+        signal,
+      );
     }
   }
 
@@ -129,7 +133,7 @@ export class Membership {
    */
   private async caughtUp(member: number, deadline: number, signal?: AbortSignal): Promise<void> {
     const { raft, options } = this.driver;
-    const roundMs = options.electionTicks * options.tickMs;
+    const roundMs = options.electionTicks * options.shared.ticker.tickMs;
     let goal = raft.log.last;
     let startedAt = this.now();
     await this.until(

@@ -48,6 +48,11 @@ export class PeerLink {
     this.onDisconnected = options.onDisconnected;
   }
 
+  /** Whether the other member has been told who speaks. */
+  get isOpen(): boolean {
+    return this.stream !== undefined && this.greeted;
+  }
+
   /** Takes a message; it leaves with the others of this turn at {@link flush}. */
   post(message: Message): void {
     if (this.closed) return;

@@ -1,5 +1,5 @@
 import { assert, type DirectoryLock, type Disk, VarlogError } from '../base/index.ts';
-import { type Frame, SegmentedLog, StateFile } from '../store/index.ts';
+import { type Frame, type Journal, SegmentedLog, StateFile } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -28,19 +28,38 @@ interface Pending {
   readonly end: number;
 }
 
+/** Entries as frames: a log of files of its own, or one in a journal that groups share. */
+type EntryLog = Pick<
+  SegmentedLog,
+  | 'first'
+  | 'end'
+  | 'durableEnd'
+  | 'pendingBytes'
+  | 'onDurable'
+  | 'append'
+  | 'flushed'
+  | 'read'
+  | 'truncateTail'
+  | 'trimHead'
+  | 'reset'
+  | 'close'
+>;
+/** A small value that is replaced as a whole. */
+type Value = Pick<StateFile, 'value' | 'write'>;
+
 const SCAN_BYTES = 4 * 1024 * 1024;
 const SNAPSHOT_HEADER_BYTES = 20;
 
 /**
- * What a member keeps on disk: its entries (a segmented log, epoch = term), its hard state and its
+ * What a member keeps on disk: its entries (a log of frames, epoch = term), its hard state and its
  * newest snapshot. Writes become durable in the order in which they were given.
  */
 export class RaftStorage {
   /** Called with the sequence of the newest write that is durable, with all before it. */
   onPersisted: (sequence: number) => void = () => {};
   private readonly lock: DirectoryLock;
-  private readonly log: SegmentedLog;
-  private readonly hardStateFile: StateFile;
+  private readonly log: EntryLog;
+  private readonly hardStateFile: Value;
   private readonly snapshotFile: StateFile;
   private readonly onFailure: (error: VarlogError) => void;
   private readonly pending: Pending[] = [];
@@ -54,8 +73,8 @@ export class RaftStorage {
 
   private constructor(parts: {
     lock: DirectoryLock;
-    log: SegmentedLog;
-    hardStateFile: StateFile;
+    log: EntryLog;
+    hardStateFile: Value;
     snapshotFile: StateFile;
     onFailure: (error: VarlogError) => void;
   }) {
@@ -77,19 +96,15 @@ export class RaftStorage {
     directory: string;
     identity: string;
     onFailure: (error: VarlogError) => void;
+    /** Where entries and hard state are kept. Default: in files of its own. */
+    journal?: Journal | undefined;
   }): Promise<RaftStorage> {
     const { disk, directory, identity, onFailure } = options;
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
-      const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
       const snapshotFile = await StateFile.open(disk, `${directory}/snapshot`, identity);
-      const log = await SegmentedLog.open({
-        disk,
-        directory: `${directory}/entries`,
-        identity: `${identity} entries`,
-        onFailure,
-      });
+      const { log, hardStateFile } = await openEntries(options);
       if (hardStateFile.value === undefined) await hardStateFile.write(encodeHardState(0, 0));
       const storage = new RaftStorage({ lock, log, hardStateFile, snapshotFile, onFailure });
       await storage.alignToSnapshot();
@@ -261,6 +276,25 @@ export class RaftStorage {
     this.pending.splice(0, done);
     this.onPersisted(sequence);
   }
+}
+
+/** Entries and hard state, which become durable together in a journal. */
+async function openEntries({
+  disk,
+  directory,
+  identity,
+  onFailure,
+  journal,
+}: Parameters<typeof RaftStorage.open>[0]): Promise<{ log: EntryLog; hardStateFile: Value }> {
+  const entries = `${identity} entries`;
+  if (journal !== undefined) {
+    const log = await journal.open(entries);
+    log.onFailure = onFailure;
+    return { log, hardStateFile: log };
+  }
+  const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
+  const files = { disk, directory: `${directory}/entries`, identity: entries, onFailure };
+  return { log: await SegmentedLog.open(files), hardStateFile };
 }
 
 function toFrame({ index, count, term, payload }: EntryBatch): Frame {

@@ -32,8 +32,6 @@ const CLIENT: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.min_reconnect_backoff_ms': 50,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // Each channel has a connection of its own: closing one must not disturb another.
-  'grpc.use_local_subchannel_pool': 1,
   // Who retries decides about retries; what was sent twice must never be a surprise.
   'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -44,15 +42,22 @@ const CLIENT: ChannelOptions = {
 export interface GrpcNetworkOptions {
   /** Default: neither encryption nor authentication. */
   tls?: TlsOptions | undefined;
+  /** Whether channels to one address share a connection. Default: each has one of its own. */
+  sharedConnections?: boolean;
 }
 
 /** gRPC over TCP. Throws `CONFIG_INVALID` for certificates and keys that cannot be used. */
 export class GrpcNetwork implements Network {
   private readonly credentials: ChannelCredentials;
   private readonly tls: TlsOptions | undefined;
+  private readonly channelOptions: ChannelOptions;
 
-  constructor({ tls }: GrpcNetworkOptions = {}) {
+  constructor({ tls, sharedConnections = false }: GrpcNetworkOptions = {}) {
     this.tls = tls;
+    this.channelOptions = {
+      ...CLIENT,
+      'grpc.use_local_subchannel_pool': sharedConnections ? 0 : 1,
+    };
     this.credentials = clientCredentials(tls);
   }
 
@@ -62,14 +67,21 @@ export class GrpcNetwork implements Network {
     // An address that is taken is thrown here; grpc-js would print it as well.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     const server = new Server(COMMON);
-    for (const { definition, implementation } of servicesOf([...handlers, ...healthHandlers])) {
-      server.addService(definition, implementation);
-    }
+    const add = (more: readonly Handler[]): void => {
+      for (const { definition, implementation } of servicesOf(more)) {
+        server.addService(definition, implementation);
+      }
+    };
+    add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
     return {
       address: bound,
+      add,
+      remove: (gone) => {
+        for (const { definition } of servicesOf(gone)) server.removeService(definition);
+      },
       close: () => {
         closing ??= new Promise((resolve) => {
           // Breaks the connections in this turn's timers phase; forceShutdown knows none without channelz.
@@ -91,7 +103,7 @@ export class GrpcNetwork implements Network {
   }
 
   connect(address: string): Channel {
-    return new GrpcChannel(address, this.credentials, CLIENT);
+    return new GrpcChannel(address, this.credentials, this.channelOptions);
   }
 
   private bind(server: Server, address: string): Promise<number> {

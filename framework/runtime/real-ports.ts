@@ -17,6 +17,8 @@ export interface RealPortsOptions {
   background?: boolean;
   /** Default: connections are neither encrypted nor authenticated. */
   tls?: TlsOptions | undefined;
+  /** Whether channels to one address share a connection. Default: each has one of its own. */
+  sharedConnections?: boolean;
 }
 
 /** The ports of this machine: its clock, its randomness, gRPC, and a folder of its file system. */
@@ -25,7 +27,10 @@ export function realPorts(options: RealPortsOptions): Ports {
     clock: realClock({ background: options.background ?? false }),
     random: realRandom,
     disk: new RealDisk(options.directory),
-    network: new GrpcNetwork({ tls: options.tls }),
+    network: new GrpcNetwork({
+      tls: options.tls,
+      sharedConnections: options.sharedConnections ?? false,
+    }),
     logger: options.logger ?? jsonLogger(options.logLevel ?? 'warn'),
   };
 }

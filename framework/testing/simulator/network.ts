@@ -121,6 +121,12 @@ export class SimulatedNetwork {
     host.listeners.set(port, listener);
     return {
       address: `${hostName}:${port}`,
+      add: (more) => {
+        for (const it of more) byPath.set(it.method.path, it);
+      },
+      remove: (gone) => {
+        for (const it of gone) byPath.delete(it.method.path);
+      },
       close: async () => {
         if (host.listeners.get(port) === listener) host.listeners.delete(port);
         for (const connection of [...connections]) connection.close();

@@ -651,6 +651,36 @@ export const descriptor: object = {
         }
        }
       },
+      "Beats": {
+       "fields": {
+        "beats": {
+         "rule": "repeated",
+         "type": "Beat",
+         "id": 1
+        }
+       }
+      },
+      "Beat": {
+       "fields": {
+        "groupId": {
+         "type": "string",
+         "id": 1,
+         "protoName": "group_id"
+        },
+        "from": {
+         "type": "uint64",
+         "id": 2
+        },
+        "to": {
+         "type": "uint64",
+         "id": 3
+        },
+        "message": {
+         "type": "Message",
+         "id": 4
+        }
+       }
+      },
       "MeetRequest": {
        "fields": {
         "hello": {
@@ -885,6 +915,16 @@ export const descriptor: object = {
         "offset": {
          "type": "uint64",
          "id": 6
+        }
+       }
+      },
+      "Host": {
+       "methods": {
+        "Beat": {
+         "requestType": "Beats",
+         "requestStream": true,
+         "responseType": "Nothing",
+         "responseStream": true
         }
        }
       },

@@ -22,6 +22,20 @@ export interface Hello {
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 
+/** Heartbeats of several groups, and answers to them, from one process to another. */
+export interface Beats {
+  beats: Beat[];
+}
+export const Beats: MessageCodec<Beats> = message('varlog.raft.Beats');
+
+export interface Beat {
+  groupId: string;
+  from: number;
+  to: number;
+  message: Message | null;
+}
+export const Beat: MessageCodec<Beat> = message('varlog.raft.Beat');
+
 /** Which disk do you have, and do you know mine? Refused with DISK_LOST by one who knows another. */
 export interface MeetRequest {
   hello: Hello | null;
@@ -153,6 +167,12 @@ export interface SnapshotChunk {
   offset: number;
 }
 export const SnapshotChunk: MessageCodec<SnapshotChunk> = message('varlog.raft.SnapshotChunk');
+
+export const Host: {
+  Beat: BidiMethod<Beats, Nothing>;
+} = {
+  Beat: bidi('varlog.raft.Host', 'Beat', Beats, Nothing),
+};
 
 export const Raft: {
   Exchange: BidiMethod<Parcel, Nothing>;

@@ -1,0 +1,139 @@
+import {
+  type BidiMethod,
+  type Channel,
+  type Clock,
+  type Handler,
+  handle,
+  type MessageStream,
+  type Network,
+} from '../base/index.ts';
+import { type Beat, Beats, Nothing } from '../wire/gen/raft.ts';
+import { bidi } from '../wire/message.ts';
+import type { Message } from './core/index.ts';
+import { fromWire, toWire } from './message-codec.ts';
+
+const EXCHANGE: BidiMethod<Beats, Nothing> = bidi('varlog.raft.Host', 'Beat', Beats, Nothing);
+const REOPEN_MS = 50;
+
+type Take = (message: Message) => void;
+
+/**
+ * Carries the heartbeats of all groups between two processes, and their answers, in one message per turn: many quiet
+ * groups then cost hardly more than one (CockroachDB's coalesced heartbeats, and TiKV's). What cannot be sent is
+ * dropped: the next one follows soon.
+ */
+export class Heartbeats {
+  /** Takes those of other processes. */
+  readonly handler: Handler;
+  private readonly clock: Clock;
+  private readonly network: Network;
+  private readonly groups = new Map<string, { memberId: number; take: Take }>();
+  private readonly ways = new Map<string, Way>();
+  /** Messages that left, each with the heartbeats of a turn. */
+  sent = 0;
+  private scheduled = false;
+  private closed = false;
+
+  constructor(clock: Clock, network: Network) {
+    this.clock = clock;
+    this.network = network;
+    this.handler = handle(EXCHANGE, (stream) => {
+      stream.receive(({ beats }) => {
+        for (const beat of beats) this.deliver(beat);
+      });
+      return stream.closed;
+    });
+  }
+
+  /** `take` gets what comes for this member, until the returned function is called. */
+  join(groupId: string, memberId: number, take: Take): () => void {
+    this.groups.set(groupId, { memberId, take });
+    return () => {
+      this.groups.delete(groupId);
+    };
+  }
+
+  /** Takes a message of a group to the process at `address`; it leaves with the others of this turn. */
+  post(groupId: string, from: number, address: string, message: Message): void {
+    let way = this.ways.get(address);
+    if (way === undefined) {
+      way = new Way(this.clock, this.network.connect(address));
+      this.ways.set(address, way);
+    }
+    way.queued.push({ groupId, from, to: message.to, message: toWire(message) });
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.clock.defer(() => this.flush());
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const way of this.ways.values()) way.close();
+  }
+
+  private flush(): void {
+    this.scheduled = false;
+    if (this.closed) return;
+    for (const way of this.ways.values()) if (way.flush()) this.sent++;
+  }
+
+  private deliver({ groupId, from, to, message }: Beat): void {
+    const group = this.groups.get(groupId);
+    if (group?.memberId === to && message) group.take(fromWire(message, from, to));
+  }
+}
+
+/** To one other process. */
+class Way {
+  queued: Beat[] = [];
+  private readonly clock: Clock;
+  private readonly channel: Channel;
+  private stream: MessageStream<Beats, Nothing> | undefined;
+  private blocked = false;
+  private reopenAt = 0;
+
+  constructor(clock: Clock, channel: Channel) {
+    this.clock = clock;
+    this.channel = channel;
+  }
+
+  /** Whether something left. */
+  flush(): boolean {
+    const beats = this.queued;
+    this.queued = [];
+    if (beats.length === 0 || this.blocked) return false;
+    const stream = this.stream ?? this.open();
+    if (stream === undefined) return false;
+    if (!stream.send(Beats.create({ beats }))) this.wait(stream);
+    return true;
+  }
+
+  close(): void {
+    this.stream?.cancel();
+    this.channel.close();
+  }
+
+  private open(): MessageStream<Beats, Nothing> | undefined {
+    const now = this.clock.now();
+    if (now < this.reopenAt) return undefined;
+    this.reopenAt = now + REOPEN_MS;
+    const stream = this.channel.open(EXCHANGE);
+    stream.receive(() => {});
+    const ended = (): void => {
+      if (this.stream !== stream) return;
+      this.stream = undefined;
+      this.blocked = false;
+    };
+    stream.closed.then(ended, ended);
+    this.stream = stream;
+    return stream;
+  }
+
+  private wait(stream: MessageStream<Beats, Nothing>): void {
+    this.blocked = true;
+    const go = (): void => {
+      if (this.stream === stream) this.blocked = false;
+    };
+    stream.writable().then(go, go);
+  }
+}

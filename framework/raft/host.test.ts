@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filter, firstValueFrom, timeout } from 'rxjs';
+import { realPorts } from '../runtime/index.ts';
+import { bytes, take } from './group.fixture.ts';
+import type { RaftGroup } from './group.ts';
+import { RaftHost } from './host.ts';
+
+const SIZE = 3;
+
+/** Three hosts in this process, on the loopback interface and real files. */
+class Hosts {
+  readonly root: string;
+  readonly addresses: string[];
+  readonly hosts: RaftHost[] = [];
+  readonly groups = new Map<string, RaftGroup[]>();
+
+  private constructor(root: string, addresses: string[]) {
+    this.root = root;
+    this.addresses = addresses;
+  }
+
+  static async start(): Promise<Hosts> {
+    const root = await mkdtemp(join(tmpdir(), 'raft-host-'));
+    const { network } = realPorts({ directory: root });
+    const probes = await Promise.all(
+      Array.from({ length: SIZE }, () => network.serve('127.0.0.1:0', [])),
+    );
+    await Promise.all(probes.map((it) => it.close()));
+    const hosts = new Hosts(
+      root,
+      probes.map((it) => it.address),
+    );
+    await hosts.open();
+    return hosts;
+  }
+
+  async open(): Promise<void> {
+    const opened = this.addresses.map((address, i) => {
+      const directory = `${this.root}/${i + 1}`;
+      const ports = realPorts({ directory, sharedConnections: true, logLevel: 'silent' });
+      return RaftHost.open({ ports, address, directory: 'raft' });
+    });
+    this.hosts.splice(0, SIZE, ...(await Promise.all(opened)));
+  }
+
+  async openGroup(groupId: string): Promise<RaftGroup[]> {
+    const members = this.addresses.map((address, i) => ({ id: i + 1, address }));
+    const opened = this.hosts.map((host, i) =>
+      host.openGroup({ groupId, memberId: i + 1, members }),
+    );
+    this.groups.set(groupId, await Promise.all(opened));
+    return this.groups.get(groupId)!;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.hosts.map((it) => it.close()));
+    this.groups.clear();
+  }
+
+  async end(): Promise<void> {
+    await this.close();
+    await rm(this.root, { recursive: true });
+  }
+}
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `shard-${i}`);
+
+async function led(group: RaftGroup): Promise<void> {
+  const known = group.status$.pipe(
+    filter((it) => it.leader !== undefined),
+    timeout(20_000),
+  );
+  await firstValueFrom(known);
+}
+
+const sockets = (): number =>
+  process.getActiveResourcesInfo().filter((it) => it === 'TCPSocketWrap').length;
+
+describe('groups that share a host', () => {
+  let hosts: Hosts;
+  beforeEach(async () => {
+    hosts = await Hosts.start();
+  });
+  afterEach(() => hosts.end());
+
+  test('each keep their own log, also over a restart', async () => {
+    const all = names(12);
+    await Promise.all(all.map((it) => hosts.openGroup(it)));
+    const append = (name: string, text: string, at: number): Promise<number> =>
+      hosts.groups.get(name)![at % SIZE]!.append([bytes(text)]);
+    await Promise.all(all.map((it, i) => append(it, `first of ${it}`, i)));
+    await hosts.close();
+    await hosts.open();
+    await Promise.all(all.map((it) => hosts.openGroup(it)));
+    await Promise.all(all.map((it, i) => append(it, `second of ${it}`, i + 1)));
+    for (const name of all) {
+      for (const group of hosts.groups.get(name)!) {
+        expect(await take(group, 1, 2)).toEqual([`first of ${name}`, `second of ${name}`]);
+      }
+    }
+  }, 60_000);
+
+  test('speak over the same connections, and send their heartbeats together', async () => {
+    await Promise.all(hosts.groups.values());
+    const few = names(2);
+    await Promise.all(few.map((it) => hosts.openGroup(it)));
+    await Promise.all(few.map((it) => led(hosts.groups.get(it)![0]!)));
+    const before = sockets();
+    const more = names(40).slice(2);
+    await Promise.all(more.map((it) => hosts.openGroup(it)));
+    await Promise.all(more.map((it) => led(hosts.groups.get(it)![0]!)));
+    expect(sockets() - before).toBeLessThanOrEqual(4);
+
+    const sent = (): number => hosts.hosts.reduce((sum, it) => sum + it.heartbeatsSent, 0);
+    const from = sent();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // Every 250 ms each of 40 leaders tells two others, and they answer: 1,280 messages, by themselves.
+    const messages = sent() - from;
+    expect(messages).toBeGreaterThan(0);
+    expect(messages).toBeLessThan(600);
+  }, 60_000);
+
+  test('are opened and closed one by one', async () => {
+    const [one] = await hosts.openGroup('one');
+    const [two] = await hosts.openGroup('two');
+    await two!.append([bytes('a')]);
+    await expect(hosts.openGroup('one')).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });
+    await one!.close();
+    await two!.append([bytes('b')]);
+    const members = hosts.addresses.map((address, i) => ({ id: i + 1, address }));
+    const again = await hosts.hosts[0]!.openGroup({ groupId: 'one', memberId: 1, members });
+    await again.append([bytes('c')]);
+    await expect(
+      hosts.hosts[0]!.openGroup({ groupId: 'a/b', memberId: 1, members }),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }, 60_000);
+
+  test('a host is open once, and takes nothing when it is closed', async () => {
+    const ports = realPorts({ directory: `${hosts.root}/1` });
+    const address = '127.0.0.1:0';
+    const opening = RaftHost.open({ ports, address, directory: 'raft' });
+    await expect(opening).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });
+    await hosts.close();
+    const group = hosts.hosts[0]!.openGroup({ groupId: 'late', memberId: 1, members: [] });
+    await expect(group).rejects.toMatchObject({ code: 'CLOSED' });
+  }, 60_000);
+});

@@ -1,0 +1,29 @@
+import type { Ports } from '../base/index.ts';
+import type { Journal } from '../store/index.ts';
+import { timingOf } from './group-options.ts';
+import type { Heartbeats } from './heartbeats.ts';
+import { Ticker } from './ticker.ts';
+
+/** What the groups of one process have together; a group that is alone has none but the ticker. */
+export interface Shared {
+  readonly ticker: Ticker;
+  readonly heartbeats?: Heartbeats;
+  readonly journal?: Journal;
+  /** How much of the newest entries each group keeps in memory for members that are a little behind. */
+  readonly recentBytesMax: number;
+}
+
+const RECENT_BYTES_MAX = 8 * 1024 * 1024;
+
+/** What a group that is alone in its process has for itself. */
+export function ofItsOwn(options: {
+  ports: Ports;
+  electionTimeoutMs?: number;
+  heartbeatMs?: number;
+}): Shared {
+  const { tickMs } = timingOf(options);
+  return {
+    ticker: new Ticker(options.ports.clock, tickMs),
+    recentBytesMax: RECENT_BYTES_MAX,
+  };
+}
