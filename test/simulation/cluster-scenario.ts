@@ -4,11 +4,12 @@ import { startAdmin } from '../../framework/log/admin/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
 import { startMetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { startStorageNode } from '../../framework/log/storage-node/index.ts';
-import { type StateMachine, startReplica } from '../../framework/smr/index.ts';
+import { startReplica } from '../../framework/smr/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
+import { withFaults } from './faults.ts';
+import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
-const FAULTS_MS = 8_000;
 const CLIENTS = 3;
 const PORT = 9092;
 
@@ -48,20 +49,6 @@ async function startNode(ports: Ports, name: string): Promise<Process> {
   };
 }
 
-/** Adds numbers, and remembers which: a command that took effect twice shows. */
-class Sum implements StateMachine<string, number, string[]> {
-  seen: string[] = [];
-  apply(command: string): number {
-    return this.seen.push(command);
-  }
-  snapshot(): string[] {
-    return this.seen;
-  }
-  restore(seen: string[]): void {
-    this.seen = [...seen];
-  }
-}
-
 interface Attempt {
   readonly text: string;
   outcome: 'acknowledged' | 'notAppended' | 'unknown';
@@ -73,7 +60,7 @@ interface Attempt {
 /** What clients were told, while the cluster went through faults. */
 interface History {
   attempts: Attempt[];
-  commands: { command: string; outcome: 'done' | 'notAppended' | 'unknown' }[];
+  commands: CommandRecord[];
 }
 
 /**
@@ -93,7 +80,7 @@ export async function clusterScenario(seed: number): Promise<RunReport> {
       appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, () => over),
     );
     const machine = runCommands(world.ports('machine'), topicId + 1, history, () => over);
-    await withFaults(world);
+    await withFaults(world, NODES);
     over = true;
     await world.play(() => Promise.all([...clients, machine]), 120_000);
     await world.play(() => checkLog(world.ports('auditor'), topicId, history), 120_000);
@@ -115,39 +102,6 @@ async function makeTopic(ports: Ports): Promise<number> {
 
 function connect(ports: Ports): Promise<Varlog> {
   return Varlog.connect({ endpoints, timeoutMs: 60_000, ports });
-}
-
-async function withFaults(world: World): Promise<void> {
-  const random = world.random.stream('faults');
-  const end = world.nowMs + FAULTS_MS;
-  const pick = (): string => NODES[random.below(NODES.length)]!;
-  while (world.nowMs < end) {
-    await world.run(200 + random.below(1_500));
-    const kind = random.below(10);
-    const powerLoss = random.below(2) === 0;
-    if (kind < 4) {
-      const name = pick();
-      world.crash(name, { powerLoss });
-      world.after(random.below(2_000), () => world.restart(name));
-    } else if (kind < 5) {
-      for (const name of NODES) {
-        world.crash(name, { powerLoss });
-        world.after(random.below(1_000), () => world.restart(name));
-      }
-    } else if (kind < 8) {
-      const name = pick();
-      const oneWay = random.below(3) === 0;
-      const lift = world.partition([[name], NODES.filter((it) => it !== name)], { oneWay });
-      world.after(random.below(3_000), lift);
-    } else {
-      const name = pick();
-      world.pause(name);
-      world.after(random.below(2_000), () => world.resume(name));
-    }
-  }
-  world.heal();
-  await world.run(3_100);
-  for (const name of NODES) world.restart(name);
 }
 
 async function appendUntil(
@@ -185,9 +139,9 @@ async function runCommands(
 ): Promise<void> {
   const varlog = await connect(ports);
   const log = varlog.topic(topicId);
-  const replica = await startReplica({ machine: new Sum(), log, ports });
+  const replica = await startReplica({ machine: new Memory(), log, ports });
   for (let i = 0; !over(); i++) {
-    const it: History['commands'][number] = { command: `command ${i}`, outcome: 'unknown' };
+    const it: CommandRecord = { command: `command ${i}`, outcome: 'unknown' };
     commands.push(it);
     try {
       await replica.execute(it.command, { timeoutMs: 5_000 });
@@ -244,20 +198,12 @@ async function checkMachine(ports: Ports, topicId: number, { commands }: History
   const log = varlog.topic(topicId);
   const states: string[] = [];
   for (let i = 0; i < 2; i++) {
-    const replica = await startReplica({ machine: new Sum(), log, ports });
+    const replica = await startReplica({ machine: new Memory(), log, ports });
     const seen = await replica.query((it) => [...it.seen], { timeoutMs: 60_000 });
-    must(new Set(seen).size === seen.length, 'a command took effect twice');
-    for (const { command, outcome } of commands) {
-      if (outcome === 'done') must(seen.includes(command), `"${command}" is lost`);
-      if (outcome === 'notAppended') must(!seen.includes(command), `"${command}" was refused`);
-    }
+    checkCommands(seen, commands);
     states.push(JSON.stringify(seen));
     await replica.close();
   }
   must(states[0] === states[1], 'two replicas differ');
   await varlog.close();
-}
-
-function must(condition: boolean, what: string): void {
-  if (!condition) throw new Error(`broken promise: ${what}`);
 }
