@@ -1,3 +1,5 @@
+import { assert } from '../../base/index.ts';
+
 /** Who belongs to a group. A value: a change makes a new one. */
 export interface Configuration {
   /** Ids of the members that vote, without repetition. */
@@ -31,6 +33,7 @@ export function membersOf({ voters, outgoing, learners }: Configuration): Set<nu
 /** The configuration that a change begins with: joint where the voters change. */
 export function enter(from: Configuration, change: MemberChange): Configuration {
   const { voters, learners } = change;
+  assert(voters.length > 0, 'a group has voters');
   const same = voters.length === from.voters.length && voters.every((it) => isVoter(from, it));
   const addresses = new Map([...from.addresses, ...change.addresses]);
   const incarnations = new Map([...from.incarnations, ...change.incarnations]);

@@ -105,6 +105,8 @@ export class Leadership {
   }
 
   transfer(to: number): boolean {
+    // To stay after all: whoever was told to campaign may still win.
+    if (to === this.raft.id) this.transferTo = 0;
     if (to === this.raft.id || !this.raft.configuration.voters.includes(to)) return false;
     if (this.transferTo === to) return true;
     this.transferTo = to;

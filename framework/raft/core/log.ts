@@ -173,6 +173,7 @@ export class RaftLog {
     const term = this.termAt(index);
     assert(index <= this.commit && base <= index, 'only committed entries are compacted');
     assert(term !== undefined, 'the snapshot is within the log');
+    assert(index >= this.snapshotIndex, 'snapshots move forward');
     this.snapshotIndex = index;
     this.snapshotTerm = term;
     while (this.configurations.length > 1 && this.configurations[1]!.index <= index) {

@@ -18,6 +18,7 @@ import {
   settled,
   tick,
   to,
+  votersUpTo,
 } from './scenario.fixture.ts';
 
 /** Members with the same idea of the group, of which the first one leads; strangers have none. */
@@ -127,8 +128,11 @@ describe('a change', () => {
   });
 
   test('NewLeaderPendingConfig: a new leader begins none before it has committed an entry of its own term', () => {
-    const clean = elect(member({ terms: [1, 1] }));
-    drain(clean);
+    const configurations = [{ index: 1, configuration: votersUpTo(3) }];
+    const clean = member({ terms: [1, 1], shape: { configurations } });
+    clean.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commit: 2, round: 0 });
+    drain(elect(clean));
+    expect([clean.log.commit, clean.log.last]).toEqual([2, 3]);
     expect(clean.changeMembers(changeTo([1, 2]))).toBe('changing');
     acknowledge(clean, 2, 2);
     expect(clean.changeMembers(changeTo([1, 2]))).toBe('changing');

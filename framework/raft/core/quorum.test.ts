@@ -295,6 +295,17 @@ describe('a change of the configuration', () => {
 });
 
 describe('a leader whose voters change', () => {
+  test('StepConfig: it is not ended before it is committed, although entries before it are', () => {
+    const raft = settled(member());
+    raft.propose(PAYLOAD, 1);
+    raft.changeMembers(changeTo([1, 2, 4]));
+    drain(raft);
+    acknowledge(raft, 2, 2);
+    expect(raft.log).toMatchObject({ commit: 2, last: 3, configurationIndex: 3 });
+    acknowledge(raft, 2, 3);
+    expect(raft.log).toMatchObject({ commit: 3, last: 4, configurationIndex: 4 });
+  });
+
   test('confchange learners_next: who is to learn votes with the old ones until the change is ended', () => {
     const raft = settled(member());
     raft.changeMembers(changeTo([1, 2], [3]));

@@ -167,7 +167,10 @@ export class Raft {
     return true;
   }
 
-  /** Hands leadership to a member that is, or will soon be, up to date. False: not possible here. */
+  /**
+   * Hands leadership to a member that is, or will soon be, up to date. False: not possible here; to itself
+   * it takes back what was begun.
+   */
   transferLeadership(to: number): boolean {
     return this.leadership?.transfer(to) ?? false;
   }

@@ -202,6 +202,19 @@ describe('the end of a transfer', () => {
     expect(timeoutNows(raft)).toEqual([]);
   });
 
+  test('TransferBack: the leader that is asked to stay serves again, and tells nobody to campaign', () => {
+    const raft = settled(member());
+    raft.propose(PAYLOAD, 1);
+    drain(raft);
+    raft.transferLeadership(2);
+    expect(raft.propose(PAYLOAD, 1)).toBe('transferring');
+    expect(raft.transferLeadership(1)).toBe(false);
+    expect(raft.propose(PAYLOAD, 1)).toBe(3);
+    drain(raft);
+    acknowledge(raft, 2, 3);
+    expect(timeoutNows(raft)).toEqual([]);
+  });
+
   test('TransferTimeout: … and another one can be wanted afterwards', () => {
     const net = led();
     net.lost = isolated(2);
