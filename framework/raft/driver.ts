@@ -9,11 +9,11 @@ import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
 import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
+import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
-import type { Shared } from './shared.ts';
 import { SnapshotDownload } from './snapshot-transfer.ts';
 import type { RaftStorage } from './storage.ts';
 
@@ -42,7 +42,7 @@ export interface DriverOptions {
   readonly directory: string;
   /** Names group and member in the files of the folder. */
   readonly identity: string;
-  readonly shared: Shared;
+  readonly resources: HostResources;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   readonly uncommittedBytesMax: number;
@@ -105,10 +105,10 @@ export class RaftDriver {
       this.raft.persisted(sequence);
       this.schedule();
     };
-    const { shared, groupId, memberId } = options;
+    const { resources, groupId, memberId } = options;
     this.leave.push(
-      shared.ticker.add(() => this.tick()),
-      shared.heartbeats?.join(groupId, memberId, (message) => {
+      resources.ticker.add(() => this.tick()),
+      resources.heartbeats?.join(groupId, memberId, (message) => {
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
       }) ?? (() => {}),
@@ -127,7 +127,7 @@ export class RaftDriver {
         inflightBytesMax: INFLIGHT_BYTES_MAX,
         inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
         uncommittedBytesMax: options.uncommittedBytesMax,
-        recentBytesMax: options.shared.recentBytesMax,
+        recentBytesMax: options.resources.recentBytesMax,
         leaseMs: options.leaseMs,
         random: options.ports.random,
       },
@@ -255,10 +255,10 @@ export class RaftDriver {
 
   private post(message: Message): void {
     const link = this.links.get(message.to);
-    const { shared, groupId, memberId } = this.options;
+    const { resources, groupId, memberId } = this.options;
     const beats = message.type === 'heartbeat' || message.type === 'heartbeatResponse';
-    if (beats && link?.isOpen && shared.heartbeats !== undefined) {
-      shared.heartbeats.post(groupId, memberId, link.channel.address, message);
+    if (beats && link?.isOpen && resources.heartbeats !== undefined) {
+      resources.heartbeats.post(groupId, memberId, link.channel.address, message);
     } else link?.post(message);
   }
 

@@ -30,11 +30,11 @@ import {
   type RaftGroupOptions,
   timingOf,
 } from './group-options.ts';
+import { type HostResources, ofItsOwn } from './host-resources.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
-import { ofItsOwn, type Shared } from './shared.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
@@ -146,7 +146,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    */
   static async open(
     options: RaftGroupOptions,
-    shared: Shared = ofItsOwn(options),
+    resources: HostResources = ofItsOwn(options),
   ): Promise<RaftGroup> {
     const { ports, groupId, memberId, members, directory } = options;
     const methods = methodsOf(groupId);
@@ -161,7 +161,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       directory,
       identity,
       onFailure: (error) => fail(error),
-      journal: shared.journal,
+      journal: resources.journal,
     });
     const driver = await RaftDriver.start({
       identity,
@@ -173,7 +173,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       initial: initialConfiguration(members, options.join ?? false),
       methods,
       storage,
-      shared,
+      resources,
       electionTicks,
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
@@ -268,7 +268,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const given = new AbortController();
     const late = sleep(
       options.ports.clock,
-      options.shared.ticker.tickMs * options.electionTicks,
+      options.resources.ticker.tickMs * options.electionTicks,
       given.signal,
     );
     await Promise.race([firstValueFrom(left, { defaultValue: undefined }), late]);

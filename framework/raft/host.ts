@@ -3,8 +3,8 @@ import { Journal } from '../store/index.ts';
 import { RaftGroup } from './group.ts';
 import { type RaftGroupOptions, timingOf } from './group-options.ts';
 import { Heartbeats } from './heartbeats.ts';
+import type { HostResources } from './host-resources.ts';
 import { methodsOf } from './methods.ts';
-import type { Shared } from './shared.ts';
 import { Ticker } from './ticker.ts';
 
 /** What all groups of a host have in common. */
@@ -38,7 +38,7 @@ export class RaftHost implements AsyncDisposable {
   private readonly lock: DirectoryLock;
   private readonly journal: Journal;
   private readonly heartbeats: Heartbeats;
-  private readonly shared: Shared;
+  private readonly resources: HostResources;
   private readonly groups = new Set<RaftGroup>();
   private closing: Promise<void> | undefined;
 
@@ -53,7 +53,7 @@ export class RaftHost implements AsyncDisposable {
     this.server = parts.server;
     const ticker = new Ticker(options.ports.clock, timingOf(options).tickMs);
     const { journal, heartbeats } = parts;
-    this.shared = { ticker, journal, heartbeats, recentBytesMax: RECENT_BYTES_MAX };
+    this.resources = { ticker, journal, heartbeats, recentBytesMax: RECENT_BYTES_MAX };
   }
 
   /**
@@ -96,7 +96,7 @@ export class RaftHost implements AsyncDisposable {
       ...(electionTimeoutMs === undefined ? {} : { electionTimeoutMs }),
       ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     };
-    const group = await RaftGroup.open({ ...options, ...timing, ports, directory }, this.shared);
+    const group = await RaftGroup.open({ ...options, ...timing, ports, directory }, this.resources);
     this.groups.add(group);
     this.server.add(group.handlers);
     group.status$.subscribe({

@@ -55,7 +55,7 @@ export class Membership {
       }
       await sleep(
         this.driver.options.ports.clock,
-        this.driver.options.shared.ticker.tickMs,
+        this.driver.options.resources.ticker.tickMs,
         signal,
       );
     }
@@ -133,7 +133,7 @@ export class Membership {
    */
   private async caughtUp(member: number, deadline: number, signal?: AbortSignal): Promise<void> {
     const { raft, options } = this.driver;
-    const roundMs = options.electionTicks * options.shared.ticker.tickMs;
+    const roundMs = options.electionTicks * options.resources.ticker.tickMs;
     let goal = raft.log.last;
     let startedAt = this.now();
     await this.until(

@@ -5,7 +5,7 @@ import type { Heartbeats } from './heartbeats.ts';
 import { Ticker } from './ticker.ts';
 
 /** What the groups of one process have together; a group that is alone has none but the ticker. */
-export interface Shared {
+export interface HostResources {
   readonly ticker: Ticker;
   readonly heartbeats?: Heartbeats;
   readonly journal?: Journal;
@@ -20,7 +20,7 @@ export function ofItsOwn(options: {
   ports: Ports;
   electionTimeoutMs?: number;
   heartbeatMs?: number;
-}): Shared {
+}): HostResources {
   const { tickMs } = timingOf(options);
   return {
     ticker: new Ticker(options.ports.clock, tickMs),
