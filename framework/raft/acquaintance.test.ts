@@ -46,6 +46,31 @@ describe('a member whose disk was lost', () => {
     expect(await take(one, 1, 1)).toEqual(['of 2 and 3']);
   });
 
+  test('is noticed too when an older copy of its disk is put in its place', async () => {
+    world = await World.start();
+    const leader = await world.leader();
+    const id = [1, 2, 3].find((it) => world.groups.get(it) !== leader)!;
+    await leader.append([bytes('old')]);
+    await take(world.groups.get(id)!, 1, 1);
+    await world.stop(id);
+    await world.copy(id, 'before');
+    const again = await world.open(id);
+    await leader.append([bytes('new')]);
+    await take(again, 1, 2);
+    await world.stop(id);
+    // A copy of now does no harm.
+    await world.copy(id, 'now');
+    await world.putBack(id, 'now');
+    await leader.append([bytes('newer')]);
+    await take(await world.open(id), 1, 3);
+    await world.stop(id);
+    await world.putBack(id, 'before');
+    expect(await failureOf(world, id)).toMatchObject({
+      code: 'DISK_LOST',
+      message: expect.stringContaining('earlier copy'),
+    });
+  });
+
   test('cannot come back under its id by being added', async () => {
     world = await World.start();
     const leader = await world.leader();

@@ -95,3 +95,13 @@ export function diskLost(groupId: string, id: number): VarlogError {
     next: 'put the folder back; or remove the member, and add another one under a new id in its place',
   });
 }
+
+/** The error of a member that has forgotten what it promised. */
+export function diskRolledBack(groupId: string, id: number): VarlogError {
+  return new VarlogError('DISK_LOST', {
+    what: `member ${id} of Raft group "${groupId}" has an older disk than the one with which it voted or acknowledged`,
+    because:
+      'its folder was replaced by an earlier copy of itself, or its disk took back what it had synced',
+    next: 'remove the member, and add another one under a new id in its place',
+  });
+}

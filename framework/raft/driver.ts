@@ -333,6 +333,7 @@ export class RaftDriver {
 
   private receive(message: Message): void {
     if (this.closed) return;
+    this.introductions.promises.note(message);
     if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
       void this.receiveSnapshot(message);
       return;

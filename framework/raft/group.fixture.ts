@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filter, firstValueFrom } from 'rxjs';
@@ -72,6 +72,16 @@ export class World {
   /** The disk of a member that is not running is lost. */
   async wipe(id: number): Promise<void> {
     await rm(join(this.root, `${id}`), { recursive: true });
+  }
+
+  /** Keeps a copy of the disk of a member that is not running. */
+  async copy(id: number, name: string): Promise<void> {
+    await cp(join(this.root, `${id}`), join(this.root, name), { recursive: true });
+  }
+
+  async putBack(id: number, name: string): Promise<void> {
+    await this.wipe(id);
+    await cp(join(this.root, name), join(this.root, `${id}`), { recursive: true });
   }
 
   async stop(id: number): Promise<void> {

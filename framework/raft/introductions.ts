@@ -1,7 +1,8 @@
 import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
-import { type Acquaintance, diskLost } from './acquaintance.ts';
+import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
 import type { RaftDriver } from './driver.ts';
+import { Promises } from './promises.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
 const PAUSE_MS = 50;
@@ -12,6 +13,8 @@ export class Introductions {
   readonly handler: Handler;
   /** Called when the group knows another disk by this member's id. */
   onLost: (error: VarlogError) => void = () => {};
+  /** What others promised while this member ran. */
+  readonly promises = new Promises();
   private readonly driver: RaftDriver;
   private readonly acquaintance: Acquaintance;
   private checked: unknown;
@@ -38,11 +41,14 @@ export class Introductions {
   helloTo(member: number): NonNullable<Parcel['hello']> {
     const { groupId, memberId, address } = this.driver.options;
     const { incarnation, generation } = this.acquaintance;
-    return { groupId, from: memberId, to: member, address, incarnation, generation };
+    const { term, log } = this.driver.raft;
+    const disk = { incarnation, generation, term, lastIndex: log.last };
+    return { groupId, from: memberId, to: member, address, ...disk };
   }
 
   /** Throws when somebody looks for another member, or has not the disk that is known here. */
-  check({ groupId, from, to, incarnation, generation }: NonNullable<Parcel['hello']>): void {
+  check(hello: NonNullable<Parcel['hello']>): void {
+    const { groupId, from, to, incarnation, generation, term, lastIndex } = hello;
     const { options, raft } = this.driver;
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
@@ -59,6 +65,7 @@ export class Introductions {
     }
     const known = this.acquaintance.of(from, raft.configuration);
     if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
+    if (!this.promises.areKeptBy(from, term, lastIndex)) throw diskRolledBack(groupId, from);
   }
 
   /** The members may have changed: looks what the log says of this one's disk. */

@@ -80,8 +80,8 @@ export class LogFiles {
     return bytes > this.room && this.at.offset > SEGMENT_HEADER_BYTES;
   }
 
-  /** Writes frames behind the end, in one piece. Not durable before {@link sync}. */
-  async write(frames: readonly Frame[], durableEnd: number): Promise<void> {
+  /** Writes frames behind the end, in one piece; without `durably`, they are durable after {@link sync}. */
+  async write(frames: readonly Frame[], durableEnd: number, durably: boolean): Promise<void> {
     const { offset, checksum, size } = this.at;
     const segment = this.last;
     const group = this.encoder.encode(frames, segment.tag, checksum, durableEnd);
@@ -92,7 +92,8 @@ export class LogFiles {
       prepared = Math.max(0, Math.min(PREPARED.length, this.place.segmentBytes - end));
       chunks.push(PREPARED.subarray(0, prepared));
     }
-    await this.active.write(offset, chunks);
+    if (durably) await this.active.writeDurably(offset, chunks);
+    else await this.active.write(offset, chunks);
     for (let i = 0; i < frames.length; i++) {
       segment.note(frames[i]!.position, offset + group.offsets[i]!);
     }

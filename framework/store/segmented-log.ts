@@ -285,9 +285,11 @@ export class SegmentedLog {
     const limit = Math.min(GROUP_BYTES_MAX, this.files.room);
     const { frames, bytes } = this.queue.take(batch, limit);
     if (frames.length > 0) {
+      const durably = batch.sync && this.unsyncedBytes === 0;
       this.unsyncedBytes += bytes;
-      await this.files.write(frames, this.durablePosition);
+      await this.files.write(frames, this.durablePosition, durably);
       this.written = Math.max(this.written, Math.min(this.files.end, this.queue.keeps));
+      if (durably) this.noteSynced();
     }
     if (batch.sync) await this.sync();
     this.cache.evict(this.written);

@@ -25,7 +25,7 @@ class PlainMap implements StateMachine<Put, number, Put[]> {
   }
 }
 
-const [, , id, addresses, directory] = process.argv;
+const [, , id, addresses, directory, snapshotEvery] = process.argv;
 const members = addresses!.split(',').map((address, i) => ({ id: i + 1, address }));
 const node = await openRaftGroup({
   groupId: 'bench',
@@ -33,10 +33,20 @@ const node = await openRaftGroup({
   members,
   directory: directory!,
 });
-const replica = await startReplica({ machine: new PlainMap(), log: node.group });
+const replica = await startReplica({
+  machine: new PlainMap(),
+  log: node.group,
+  ...(snapshotEvery ? { snapshotEvery: Number(snapshotEvery) } : {}),
+});
 const VALUE = 'x'.repeat(100);
 
-process.on('message', ({ kind, clients }: { kind: 'put' | 'get'; clients: number }) => {
+interface Work {
+  kind: 'put' | 'get';
+  clients: number;
+  seconds?: number;
+}
+
+process.on('message', ({ kind, clients, ...rest }: Work) => {
   if (node.group.status.role !== 'leader') {
     process.send!({ leads: false });
     return;
@@ -44,7 +54,7 @@ process.on('message', ({ kind, clients }: { kind: 'put' | 'get'; clients: number
   let turn = 0;
   const put = (): Promise<unknown> => replica.execute([`key-${turn++ % 10_000}`, VALUE]);
   const get = (): Promise<unknown> => replica.query((it) => it.get(`key-${turn++ % 10_000}`));
-  measure(kind === 'put' ? put : get, { workers: clients }).then(
+  measure(kind === 'put' ? put : get, { workers: clients, ...rest }).then(
     (measured) => process.send!({ leads: true, measured }),
     (error: unknown) => {
       console.error(error);

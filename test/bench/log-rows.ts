@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Topic } from 'varlog/log';
 import type { BenchCluster } from './bench-cluster.ts';
 import { measure, type Row, row } from './measure.ts';
@@ -45,30 +44,6 @@ async function subscribeRow(topic: Topic, label: string): Promise<Row> {
   return {
     work: `subscribe, one subscriber, ${label}`,
     rate: `${Math.round(perSecond).toLocaleString('en-US')} records/s`,
-  };
-}
-
-/** What the processes of an idle cluster cost. */
-export async function idleRow(cluster: BenchCluster, seconds = 10): Promise<Row> {
-  const used = (): { cpuMs: number; written: number } => {
-    let cpuMs = 0;
-    let written = 0;
-    for (const { pid } of cluster.programs) {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      cpuMs += (Number(fields[11]) + Number(fields[12])) * 10;
-      written += Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
-    }
-    return { cpuMs, written };
-  };
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const before = used();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const after = used();
-  const share = (after.cpuMs - before.cpuMs) / (seconds * 10);
-  return {
-    work: `idle cluster of ${cluster.programs.length}, all processes`,
-    rate: `${share.toFixed(1)} % of a core, ${after.written - before.written} bytes written`,
   };
 }
 

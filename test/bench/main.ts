@@ -3,8 +3,9 @@ import { BenchCluster } from './bench-cluster.ts';
 import { etcdRows } from './etcd-rows.ts';
 import { floors } from './floors.ts';
 import { kvRows } from './kv-rows.ts';
-import { appendRows, idleRow, lossRow } from './log-rows.ts';
+import { appendRows, lossRow } from './log-rows.ts';
 import { type Row, table } from './measure.ts';
+import { idleRow } from './process-use.ts';
 
 /**
  * `npm run bench`: every row on real processes with fsync, 100 B a record unless said, on this machine
@@ -23,7 +24,8 @@ add(...(await floors()));
 }
 {
   await using cluster = await BenchCluster.trio();
-  add(await idleRow(cluster));
+  const pids = cluster.programs.map((it) => it.pid);
+  add(await idleRow(`idle cluster of ${pids.length}, all processes`, pids));
   add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { handle } from 'varlog/log';
 import { BenchCluster } from './bench-cluster.ts';
+import { memoryMiB } from './process-use.ts';
 
 /**
  * `npm run soak -- --minutes 10`: a subscriber that handles one entry a second stays behind a fast
@@ -36,13 +36,11 @@ const slow = topic
   )
   .subscribe();
 
-const memory = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 const pids = [process.pid, ...cluster.programs.map((it) => it.pid)];
 console.log('appended | handled | MiB of this process and of the nodes');
 for (let i = 0; i < SAMPLES; i++) {
   await new Promise((resolve) => setTimeout(resolve, (endMs - performance.now()) / (SAMPLES - i)));
-  const sizes = pids.map((pid) => Math.round(memory(pid)));
+  const sizes = pids.map(memoryMiB);
   console.log(`${appended} | ${handled} | ${sizes.join(' ')}`);
 }
 await appending;

@@ -79,10 +79,13 @@ describe('README', () => {
     for (const { language, code } of blocksOf(read('framework/raft/README.md'))) {
       if (language !== 'ts') continue;
       const [port] = await freePorts(1);
-      const moved = code.replace('7100', `${port! - 1}`).replace('7111', `${port}`);
+      const moved = code
+        .replace('7100', `${port! - 1}`)
+        .replace('7111', `${port}`)
+        .replaceAll('7121', `${port}`);
       outputs.push(runTypeScript(moved));
     }
-    expect(outputs).toEqual(['5\n', '[ 1, 2 ]\n']);
+    expect(outputs).toEqual(['5\n', '[ 1, 2 ]\n', '[ 2, 2 ]\n']);
   }, 60_000);
 
   test('every link leads somewhere', () => {

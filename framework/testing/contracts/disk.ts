@@ -41,6 +41,16 @@ function fileTests(disk: () => Disk): void {
     await file.close();
   });
 
+  test('a durable write is a write', async () => {
+    const file = await disk().open('a', 'create');
+    await file.write(0, [text('abc')]);
+    await file.writeDurably(1, [text('X'), text('YZ')]);
+    expect(string(await file.read(0, 9))).toBe('aXYZ');
+    await file.writeDurably(6, []);
+    expect(await file.size()).toBe(4);
+    await file.close();
+  });
+
   test('an empty write changes nothing', async () => {
     const file = await disk().open('a', 'create');
     await file.write(0, []);

@@ -148,6 +148,11 @@ class SimulatedFile implements DiskFile {
     return this.perform(operation, () => this.image.write(offset, bytes), part, part);
   }
 
+  async writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(offset, chunks);
+    await this.sync();
+  }
+
   truncate(size: number): Promise<void> {
     const operation = { kind: 'truncate', path: this.path, offset: size } as const;
     return this.perform(operation, () => this.image.truncate(size));

@@ -648,6 +648,15 @@ export const descriptor: object = {
         "generation": {
          "type": "string",
          "id": 6
+        },
+        "term": {
+         "type": "uint64",
+         "id": 7
+        },
+        "lastIndex": {
+         "type": "uint64",
+         "id": 8,
+         "protoName": "last_index"
         }
        }
       },

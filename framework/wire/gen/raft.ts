@@ -19,6 +19,9 @@ export interface Hello {
   incarnation: string;
   /** Which generation of the group the sender belongs to: see raft/acquaintance.ts. */
   generation: string;
+  /** The sender's term and the end of its log: less than it had shows that its disk was rolled back. */
+  term: number;
+  lastIndex: number;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import type { Row } from './measure.ts';
+
+/** Memory of a process that is resident, in MiB. */
+export function memoryMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024);
+}
+
+/** What processes use that have nothing to do. */
+export async function idleRow(work: string, pids: readonly number[], seconds = 10): Promise<Row> {
+  const used = (): { cpuMs: number; written: number } => {
+    let cpuMs = 0;
+    let written = 0;
+    for (const pid of pids) {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      cpuMs += (Number(fields[11]) + Number(fields[12])) * 10;
+      written += Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+    }
+    return { cpuMs, written };
+  };
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const before = used();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const after = used();
+  const share = (after.cpuMs - before.cpuMs) / (seconds * 10);
+  return {
+    work,
+    rate: `${share.toFixed(1)} % of a core, ${after.written - before.written} bytes written`,
+  };
+}
