@@ -1,4 +1,4 @@
-import { filter, firstValueFrom, lastValueFrom } from 'rxjs';
+import { filter, firstValueFrom, lastValueFrom, timer } from 'rxjs';
 import type { VarlogError } from '../base/index.ts';
 import { bytes, take, World } from './group.fixture.ts';
 
@@ -50,19 +50,21 @@ describe('a member whose disk was lost', () => {
     world = await World.start();
     const leader = await world.leader();
     const id = [1, 2, 3].find((it) => world.groups.get(it) !== leader)!;
-    await leader.append([bytes('old')]);
-    await take(world.groups.get(id)!, 1, 1);
+    const acknowledged = async (index: number): Promise<void> => {
+      const match = () => leader.metrics.members.find((it) => it.id === id)?.match ?? 0;
+      while (match() < index) await firstValueFrom(timer(10));
+    };
+    await acknowledged(await leader.append([bytes('old')]));
     await world.stop(id);
     await world.copy(id, 'before');
-    const again = await world.open(id);
-    await leader.append([bytes('new')]);
-    await take(again, 1, 2);
+    await world.open(id);
+    await acknowledged(await leader.append([bytes('new')]));
     await world.stop(id);
     // A copy of now does no harm.
     await world.copy(id, 'now');
     await world.putBack(id, 'now');
-    await leader.append([bytes('newer')]);
-    await take(await world.open(id), 1, 3);
+    await world.open(id);
+    await acknowledged(await leader.append([bytes('newer')]));
     await world.stop(id);
     await world.putBack(id, 'before');
     expect(await failureOf(world, id)).toMatchObject({

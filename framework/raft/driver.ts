@@ -16,6 +16,7 @@ import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
 import { SnapshotDownload } from './snapshot-transfer.ts';
 import type { RaftStorage } from './storage.ts';
+import type { Ticking } from './ticker.ts';
 
 export interface Member {
   readonly id: number;
@@ -60,7 +61,7 @@ const RETAINED_ENTRIES = 10_000;
  * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
  * for, once per turn. Everything that arrives in one turn is handled together.
  */
-export class RaftDriver {
+export class RaftDriver implements Ticking {
   readonly options: DriverOptions;
   readonly raft: Raft;
   readonly introductions: Introductions;
@@ -73,6 +74,8 @@ export class RaftDriver {
   afterTurn: (progressed: Progressed) => void = () => {};
   /** Called with each tick; returns whether something waits for a turn. */
   onTick: () => boolean = () => false;
+  /** Whether something waits that has a deadline. */
+  isWaiting: () => boolean = () => false;
   private readonly links = new Map<number, PeerLink>();
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
@@ -107,7 +110,7 @@ export class RaftDriver {
     };
     const { resources, groupId, memberId } = options;
     this.leave.push(
-      resources.ticker.add(() => this.tick()),
+      resources.ticker.add(this),
       resources.heartbeats?.join(groupId, memberId, (message) => {
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
@@ -227,13 +230,21 @@ export class RaftDriver {
     this.options.storage.onPersisted = () => {};
   }
 
-  private tick(): void {
+  /** A tick passed. */
+  tick(): void {
     this.raft.now = this.options.ports.clock.now();
     const due = this.raft.tick();
     if (this.onTick() || due) this.schedule();
   }
 
+  /** What waits has deadlines, which are looked at with each tick. */
+  get ticksUntilDue(): number {
+    return this.isWaiting() ? 1 : this.raft.ticksUntilDue;
+  }
+
   private turn(): void {
+    const { ticker } = this.options.resources;
+    ticker.count();
     this.raft.now = this.options.ports.clock.now();
     // Not while they arrive: there a broken invariant would only break the stream.
     for (const message of this.inbox.splice(0)) this.raft.step(message);
@@ -251,6 +262,7 @@ export class RaftDriver {
       this.catchUp.provide(to, from, bytesMax);
     }
     this.afterTurn(effects);
+    ticker.review(this);
   }
 
   private post(message: Message): void {

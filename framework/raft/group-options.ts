@@ -20,7 +20,7 @@ export interface RaftGroupOptions {
   /** A member that hears no leader for one to two times this long campaigns. Default 1,000; a broken
    * connection to the leader is noticed at once. */
   readonly electionTimeoutMs?: number;
-  /** Default 250. */
+  /** Default 400. */
   readonly heartbeatMs?: number;
   /**
    * Whether the leader answers reads by itself while no other one can have been elected (thesis §6.4.1).
@@ -40,7 +40,7 @@ export interface RaftGroupOptions {
 
 const TICK_MS = 50;
 const ELECTION_TIMEOUT_MS = 1_000;
-const HEARTBEAT_MS = 250;
+const HEARTBEAT_MS = 400;
 /** Of an election timeout; the rest is for clocks that differ and timers that are early. */
 const LEASE_SHARE = 0.8;
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */

@@ -131,6 +131,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       this.publish();
       this.move();
     };
+    driver.isWaiting = () =>
+      this.proposals.isWaiting || this.reads.isWaiting || this.membership.isWaiting;
     driver.onTick = () => {
       const proposals = this.proposals.tick();
       const reads = this.reads.tick();

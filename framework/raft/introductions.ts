@@ -108,6 +108,7 @@ export class Introductions {
     if (raft.log.configurationIndex > 0) return;
     raft.log.begin({ ...configuration, incarnations: new Map([own, ...known]) });
     raft.silent = false;
+    this.driver.schedule();
   }
 
   private async introduceTo(member: number): Promise<void> {

@@ -94,6 +94,11 @@ export class Membership {
     });
   }
 
+  /** Whether there is anything that was not settled yet. */
+  get isWaiting(): boolean {
+    return this.waiting.length > 0;
+  }
+
   stop(error: VarlogError): void {
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
@@ -179,6 +184,7 @@ export class Membership {
       });
       this.waiting.push(waiting);
       this.advance();
+      this.driver.schedule();
     });
   }
 

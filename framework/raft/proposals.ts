@@ -139,6 +139,11 @@ export class Proposals {
     if (this.queue.length > 0) this.driver.schedule();
   }
 
+  /** Whether there is anything that was not settled yet. */
+  get isWaiting(): boolean {
+    return this.queue.length > 0 || this.inFlight.length > 0 || this.forwarding.size > 0;
+  }
+
   /** Fails what has waited for too long. Returns whether anything waits to be proposed. */
   tick(): boolean {
     this.refused = false;

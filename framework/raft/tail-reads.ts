@@ -79,6 +79,11 @@ export class TailReads {
     if (dropped.length > 0) this.driver.schedule();
   }
 
+  /** Whether there is anything that was not settled yet. */
+  get isWaiting(): boolean {
+    return this.gathered.length > 0 || this.asked.size > 0;
+  }
+
   /** Fails what has waited for too long. Returns whether anything waits to be asked. */
   tick(): boolean {
     this.refused = false;

@@ -8,7 +8,7 @@ export function memoryMiB(pid: number): number {
 }
 
 /** What processes use that have nothing to do. */
-export async function idleRow(work: string, pids: readonly number[], seconds = 10): Promise<Row> {
+export async function idleRow(work: string, pids: readonly number[], seconds = 20): Promise<Row> {
   const used = (): { cpuMs: number; written: number } => {
     let cpuMs = 0;
     let written = 0;
@@ -20,7 +20,8 @@ export async function idleRow(work: string, pids: readonly number[], seconds = 1
     }
     return { cpuMs, written };
   };
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  // Until compilers and collectors have come to rest too.
+  await new Promise((resolve) => setTimeout(resolve, 20_000));
   const before = used();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const after = used();

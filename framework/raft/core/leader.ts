@@ -91,6 +91,10 @@ export class Leadership {
     return this.heartbeatDue;
   }
 
+  get ticksUntilDue(): number {
+    return Math.max(1, this.raft.options.heartbeatTicks - this.heartbeatElapsed);
+  }
+
   propose(payload: Uint8Array, count: number): number | 'full' | 'transferring' {
     if (this.transferTo !== 0) return 'transferring';
     // One proposal may exceed the limit: otherwise a large one could never be made.

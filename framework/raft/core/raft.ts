@@ -88,6 +88,13 @@ export class Raft {
     return true;
   }
 
+  /** So many ticks from now {@link tick} does something, if nothing happens before; 1 at least. */
+  get ticksUntilDue(): number {
+    if (this.leadership !== undefined) return this.leadership.ticksUntilDue;
+    if (!this.promotable) return this.options.electionTicks;
+    return Math.max(1, this.electionDeadline - this.electionElapsed);
+  }
+
   /** Who belongs to the group, as far as this member knows. */
   get configuration(): Configuration {
     return this.log.configuration;
@@ -225,7 +232,7 @@ export class Raft {
     if (this.role !== 'follower' || this.leader !== member) return;
     this.leader = 0;
     this.electionElapsed = 0;
-    this.electionDeadline = 1 + this.options.random.below(this.options.heartbeatTicks);
+    this.electionDeadline = 1 + this.options.random.below(this.options.electionTicks >> 2);
   }
 
   // What follows is for the roles.
@@ -350,14 +357,8 @@ export class Raft {
   /** Frees a sender that is behind: a deposed leader, or a member whose pre-vote cannot succeed. */
   private answerStale(message: Message): void {
     if (message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot') {
-      this.sendDurable({
-        type: 'appendResponse',
-        to: message.from,
-        rejected: true,
-        index: 0,
-        hintIndex: 0,
-        hintTerm: 0,
-      });
+      const nothing = { index: 0, hintIndex: 0, hintTerm: 0 };
+      this.sendDurable({ type: 'appendResponse', to: message.from, rejected: true, ...nothing });
     } else if (message.type === 'vote' && message.pre) {
       this.sendDurable({ type: 'voteResponse', to: message.from, pre: true, granted: false });
     }
