@@ -18,6 +18,7 @@ import { SnapshotDownload } from './snapshot-transfer.ts';
 import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
 
+/** A member of a group, and where it listens. */
 export interface Member {
   readonly id: number;
   readonly address: string;
@@ -247,7 +248,10 @@ export class RaftDriver implements Ticking {
     ticker.count();
     this.raft.now = this.options.ports.clock.now();
     // Not while they arrive: there a broken invariant would only break the stream.
-    for (const message of this.inbox.splice(0)) this.raft.step(message);
+    for (const message of this.inbox.splice(0)) {
+      if (this.introductions.hasForgotten(message)) return;
+      this.raft.step(message);
+    }
     if (this.answered()) return;
     this.beforeTurn();
     const { storage } = this.options;

@@ -2,6 +2,7 @@ import { type Ports, VarlogError } from '../base/index.ts';
 import type { Configuration } from './core/index.ts';
 import type { Member } from './driver.ts';
 
+/** How to open a member of a group. */
 export interface RaftGroupOptions {
   readonly ports: Ports;
   /** Names the group on the wire and on the disk: 1 to 64 letters, digits, `-` and `_`. */

@@ -39,6 +39,7 @@ import { serveSnapshot } from './snapshot-transfer.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 
+/** What a member is and knows at this moment. */
 export interface RaftStatus {
   readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'closed';
   readonly term: number;
@@ -55,6 +56,7 @@ export interface RaftStatus {
   readonly last: number;
 }
 
+/** How far a member's log is. */
 export interface RaftPositions {
   /** Everything up to here is committed, as far as this member knows. */
   readonly commit: number;
@@ -217,7 +219,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Appends commands. Resolves with the index of the first one when they are committed. At a member
+   * Appends commands. Resolves with the index of the first one when they are committed (paper §5.3, §5.4). At a member
    * that does not lead they are passed on to the leader, unless `forward` is off: `NOT_LEADER`.
    */
   append(commands: readonly Uint8Array[], options?: LogCallOptions): Promise<number> {
@@ -230,13 +232,14 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.followers.follow(from, options?.signal);
   }
 
+  /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
     if (this.stopped !== undefined) return Promise.reject(this.stopped);
     return this.reads.ask(options);
   }
 
   /**
-   * Rejects with `INVALID_ARGUMENT` for a position that is not committed. Some entries stay behind the
+   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is not committed. Some entries stay behind the
    * snapshot, for members that are a little behind.
    */
   async compact(position: number, state: Uint8Array): Promise<void> {
@@ -255,7 +258,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Hands leadership to member `to`, or to any other one. Resolves when this member does not lead any
+   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does not lead any
    * more, or after an election timeout, when it did not work out; at a follower it does nothing.
    */
   async transferLeadership(to?: number): Promise<void> {
@@ -280,7 +283,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /**
    * Adds a member, which was opened with `join`: it gets the log first, and votes as soon as it has caught
-   * up. With `replaces` it takes the place of a member in the same step. Resolves when that is
+   * up (paper §6, thesis §4.2.1). With `replaces` it takes the place of a member in the same step. Resolves when that is
    * committed; asked for again it does no harm. Rejects with `NOT_LEADER` (nothing was changed) or
    * `APPEND_UNKNOWN` (it may have been begun). Ids are never used twice.
    */
@@ -294,7 +297,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Removes a member, also the leader, which then hands over. Like {@link addMember}; the only voter cannot be
+   * Removes a member, also the leader, which then hands over (thesis §4.2.2). Like {@link addMember}; the only voter cannot be
    * removed: `FAILED_PRECONDITION`. Close the member itself afterwards.
    */
   removeMember(id: number, options?: LogCallOptions): Promise<void> {

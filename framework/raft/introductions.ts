@@ -1,6 +1,7 @@
 import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
+import type { Message } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
 import { Promises } from './promises.ts';
 
@@ -66,6 +67,18 @@ export class Introductions {
     const known = this.acquaintance.of(from, raft.configuration);
     if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
     if (!this.promises.areKeptBy(from, term, lastIndex)) throw diskRolledBack(groupId, from);
+  }
+
+  /**
+   * Whether a message shows that this member had more on its disk than it has: a leader tells of a commit only as
+   * far as the entries were acknowledged. Then the member ends.
+   */
+  hasForgotten(message: Message): boolean {
+    const { raft, options } = this.driver;
+    if (message.type !== 'heartbeat' && message.type !== 'commit') return false;
+    if (message.term < raft.term || message.commit <= raft.log.last) return false;
+    this.onLost(diskRolledBack(options.groupId, options.memberId));
+    return true;
   }
 
   /** The members may have changed: looks what the log says of this one's disk. */

@@ -5,6 +5,7 @@ import type { Member } from './driver.ts';
 import { methodsOf } from './methods.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 
+/** Which group to go on with, and which member. */
 export interface RestoreOptions {
   readonly ports: Ports;
   readonly groupId: string;
