@@ -2,6 +2,8 @@ import { type Disk, type Random, VarlogError } from '../base/index.ts';
 import { StateFile } from '../store/index.ts';
 import type { Configuration } from './core/index.ts';
 
+const FILE = 'members';
+
 interface Known {
   /** Of this member's own disk: made once, with the disk. */
   readonly incarnation: string;
@@ -36,6 +38,11 @@ export class Acquaintance {
     }
   }
 
+  /** Whether a folder has been a member's. */
+  static async isIn(directory: string, disk: Disk): Promise<boolean> {
+    return (await disk.list(directory)).includes(FILE);
+  }
+
   static async open(options: {
     disk: Disk;
     random: Random;
@@ -43,7 +50,7 @@ export class Acquaintance {
     identity: string;
   }): Promise<Acquaintance> {
     const { disk, random, directory, identity } = options;
-    const file = await StateFile.open(disk, `${directory}/members`, identity);
+    const file = await StateFile.open(disk, `${directory}/${FILE}`, identity);
     if (file.value === undefined) {
       const known: Known = { incarnation: random.id(), generation: '', others: [] };
       await file.write(new TextEncoder().encode(JSON.stringify(known)));

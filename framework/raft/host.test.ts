@@ -6,6 +6,7 @@ import { realPorts } from '../runtime/index.ts';
 import { bytes, take } from './group.fixture.ts';
 import type { RaftGroup } from './group.ts';
 import { RaftHost } from './host.ts';
+import { restoreLostMajority } from './restore.ts';
 
 const SIZE = 3;
 
@@ -135,6 +136,35 @@ describe('groups that share a host', () => {
     await expect(
       hosts.hosts[0]!.openGroup({ groupId: 'a/b', memberId: 1, members }),
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }, 60_000);
+
+  test('go on with one member after a majority is lost for good', async () => {
+    const [one] = await hosts.openGroup('one');
+    const [other] = await hosts.openGroup('other');
+    await one!.append([bytes('a')]);
+    await other!.append([bytes('b')]);
+    const ports = realPorts({ directory: `${hosts.root}/1` });
+    const restore = (groupId: string) =>
+      restoreLostMajority({
+        ports,
+        groupId,
+        member: { id: 1, address: hosts.addresses[0]! },
+        directory: 'raft',
+      });
+    await expect(restore('one')).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });
+    await hosts.close();
+    await expect(restore('none')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(await ports.disk.list('raft/groups')).toEqual(['one', 'other']);
+    expect((await restore('one')).membersBefore).toEqual([1, 2, 3]);
+    await hosts.open();
+    const [left] = await hosts.openGroup('one');
+    await left!.append([bytes('c')]);
+    expect(left!.status.voters).toEqual([1]);
+    expect(await take(left!, 1, 2)).toEqual(['a', 'c']);
+    // A group beside it is as it was.
+    const [kept] = await hosts.openGroup('other');
+    await kept!.append([bytes('d')]);
+    expect(kept!.status.voters).toEqual([1, 2, 3]);
   }, 60_000);
 
   test('a host is open once, and takes nothing when it is closed', async () => {

@@ -1,8 +1,9 @@
 import { type DirectoryLock, type Ports, type Server, VarlogError } from '../base/index.ts';
-import { Journal } from '../store/index.ts';
+import type { Journal } from '../store/index.ts';
 import { RaftGroup } from './group.ts';
 import { type RaftGroupOptions, timingOf } from './group-options.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { groupFolderOf, openJournalOf } from './host-folder.ts';
 import type { HostResources } from './host-resources.ts';
 import { methodsOf } from './methods.ts';
 import { Ticker } from './ticker.ts';
@@ -68,8 +69,7 @@ export class RaftHost implements AsyncDisposable {
     const lock = await disk.lock(directory);
     let journal: Journal | undefined;
     try {
-      const identity = 'journal of a raft host';
-      journal = await Journal.open({ disk, directory: `${directory}/journal`, identity });
+      journal = await openJournalOf(directory, disk);
       const heartbeats = new Heartbeats(clock, network);
       const server = await network.serve(address, [heartbeats.handler]);
       return new RaftHost(options, { lock, journal, heartbeats, server });
@@ -91,7 +91,7 @@ export class RaftHost implements AsyncDisposable {
     // Of a name that cannot be part of a path.
     methodsOf(options.groupId);
     const { ports, electionTimeoutMs, heartbeatMs } = this.options;
-    const directory = `${this.options.directory}/groups/${options.groupId}`;
+    const directory = groupFolderOf(this.options.directory, options.groupId);
     const timing = {
       ...(electionTimeoutMs === undefined ? {} : { electionTimeoutMs }),
       ...(heartbeatMs === undefined ? {} : { heartbeatMs }),

@@ -62,6 +62,15 @@ describe('a group that lost its majority for good', () => {
     const stranger = await world.join(2);
     await world.stop(stranger.id);
     await expect(restore(2)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    const { disk } = realPorts({ directory: world.root });
+    const elsewhere = restoreLostMajority({
+      ports: realPorts({ directory: world.root }),
+      groupId: 'test',
+      member: world.members[0]!,
+      directory: 'elsewhere',
+    });
+    await expect(elsewhere).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(await disk.list('elsewhere')).toEqual([]);
     expect(await take(leader, 1, 1)).toEqual(['a']);
   });
 });

@@ -1,7 +1,9 @@
 import { type Ports, VarlogError } from '../base/index.ts';
+import type { Journal } from '../store/index.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import type { Member } from './driver.ts';
+import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
 import { methodsOf } from './methods.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 
@@ -11,7 +13,7 @@ export interface RestoreOptions {
   readonly groupId: string;
   /** The member that is left, and the address at which it will listen. */
   readonly member: Member;
-  /** Its folder; the member must not run. */
+  /** Its folder, or that of the {@link RaftHost} it is on; neither may be in use. */
   readonly directory: string;
   /** Only tell what would be kept; change nothing. Default false. */
   readonly dryRun?: boolean;
@@ -44,27 +46,44 @@ const NOBODY: Configuration = {
  * `DIRECTORY_IN_USE` for one that runs.
  */
 export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
-  const { ports, groupId, member, directory } = options;
+  const { ports, groupId, directory } = options;
+  const { disk } = ports;
+  methodsOf(groupId);
+  const isHosted = await isHostFolder(directory, disk);
+  const folder = isHosted ? groupFolderOf(directory, groupId) : directory;
+  // Before anything is opened, which would make files where there are none.
+  if (!(await Acquaintance.isIn(folder, disk))) throw stranger(options);
+  if (!isHosted) return restoreIn(folder, options);
+  const lock = await disk.lock(directory);
+  try {
+    const journal = await openJournalOf(directory, disk);
+    try {
+      return await restoreIn(folder, options, journal);
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Restores the member of one folder, whose entries are in a journal or in the folder itself. */
+async function restoreIn(
+  directory: string,
+  options: RestoreOptions,
+  journal?: Journal,
+): Promise<Restored> {
+  const { ports, groupId, member } = options;
   const { id, address } = member;
   const { disk, random } = ports;
-  methodsOf(groupId);
   const identity = `raft group ${groupId} member ${id}`;
   let fail: (error: VarlogError) => void = () => {};
-  const storage = await RaftStorage.open({
-    disk,
-    directory,
-    identity,
-    onFailure: (error) => fail(error),
-  });
+  const onFailure = (error: VarlogError) => fail(error);
+  const storage = await RaftStorage.open({ disk, directory, identity, onFailure, journal });
   try {
     const { last, runs, snapshotTerm, configurations } = await storage.shape(NOBODY);
     const before = configurations.at(-1)!.configuration;
-    if (!membersOf(before).has(id)) {
-      throw new VarlogError('FAILED_PRECONDITION', {
-        what: `member ${id} never belonged to Raft group "${groupId}"`,
-        next: 'choose another member that is left',
-      });
-    }
+    if (!membersOf(before).has(id)) throw stranger(options);
     const lastTerm = runs.at(-1)?.term ?? snapshotTerm;
     const restored = { keptUpTo: last, lastTerm, membersBefore: [...membersOf(before)] };
     if (options.dryRun) return restored;
@@ -94,4 +113,11 @@ export async function restoreLostMajority(options: RestoreOptions): Promise<Rest
   } finally {
     await storage.close();
   }
+}
+
+function stranger({ groupId, member, directory }: RestoreOptions): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `folder "${directory}" is not of a member ${member.id} that belonged to Raft group "${groupId}"`,
+    next: 'name the folder of a member that is left, or of the host that it is on',
+  });
 }

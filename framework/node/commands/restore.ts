@@ -19,7 +19,7 @@ export function addRestoreCommand(program: Command, cli: Cli): void {
     .requiredOption('--group <id>', 'the group')
     .requiredOption('--member <id>', 'the member that is left; it must not run', atLeast(1))
     .requiredOption('--address <host:port>', 'where it will listen')
-    .requiredOption('-d, --directory <path>', 'its folder')
+    .requiredOption('-d, --directory <path>', 'its folder, or that of its host')
     .option('--accept-loss', 'do it; without this, only say what would be kept')
     .action((flags: Flags) =>
       cli.run(async (output) => {

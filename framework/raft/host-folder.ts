@@ -1,0 +1,20 @@
+import type { Disk } from '../base/index.ts';
+import { Journal } from '../store/index.ts';
+
+const JOURNAL = 'journal';
+
+/** Where a host keeps what is a group's own, beside the journal of all of them. */
+export function groupFolderOf(host: string, groupId: string): string {
+  return `${host}/groups/${groupId}`;
+}
+
+/** Opens the journal of a host's folder, which the caller has locked. */
+export function openJournalOf(host: string, disk: Disk): Promise<Journal> {
+  const identity = 'journal of a raft host';
+  return Journal.open({ disk, directory: `${host}/${JOURNAL}`, identity });
+}
+
+/** Whether a folder belongs to a host of groups. */
+export async function isHostFolder(directory: string, disk: Disk): Promise<boolean> {
+  return (await disk.list(directory)).includes(JOURNAL);
+}
