@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { serveUntilTold } from '../serving.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
 
@@ -27,13 +28,8 @@ program
           ? { kind: 'topic', endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) }
           : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
     });
-    console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${flags['http']}`);
-    await new Promise<void>((resolve) => {
-      for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
-    });
-    // The channel to the process that started this one would keep it alive.
-    if (process.connected) process.disconnect();
-    await replica.close();
+    console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${replica.http}`);
+    await serveUntilTold(replica);
   });
 
 const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>) =>

@@ -6,6 +6,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { VarlogError } from 'varlog/log';
+import { listenError } from '../serving.ts';
 import type { Change } from './machine.ts';
 import { keyValue } from './proto.ts';
 import type { KvService } from './service.ts';
@@ -38,7 +39,7 @@ export async function serveGrpc(service: KvService, address: string): Promise<Se
   });
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
+      error === null ? resolve() : reject(listenError(address, error.message)),
     );
   });
   return server;

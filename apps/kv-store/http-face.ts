@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { VarlogError } from 'varlog/log';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { bodyOf, decoded, invalid, sendError, sendJson, sendText, serveRoutes } from '../http.ts';
 import type { KvService } from './service.ts';
 
 /** A value may have this many bytes. */
@@ -16,49 +16,45 @@ const BODY_BYTES_MAX = 512 * 1024;
  * - `GET /readyz`
  */
 export function makeHttpFace(service: KvService): Server {
-  return createServer((request, response) => {
-    route(service, request, response).catch((error: unknown) => fail(response, error));
-  });
+  return serveRoutes((request, response, url) => route(service, request, response, url));
 }
 
 async function route(
   service: KvService,
   request: IncomingMessage,
   response: ServerResponse,
+  url: URL,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://localhost');
   const stale = url.searchParams.get('stale') === '1';
-  if (url.pathname === '/readyz') return send(response, 200, 'ready\n');
+  if (url.pathname === '/readyz') return sendText(response, 200, 'ready\n');
   if (request.method === 'GET' && url.pathname === '/kv') {
     const found = await service.list(url.searchParams.get('prefix') ?? '', { stale });
-    return send(response, 200, `${JSON.stringify(found)}\n`, {
-      'content-type': 'application/json',
-    });
+    return sendJson(response, 200, found);
   }
   if (request.method === 'GET' && url.pathname === '/watch')
     return watch(service, request, response, url);
-  if (!url.pathname.startsWith('/kv/')) return send(response, 404, 'no such page\n');
+  if (!url.pathname.startsWith('/kv/')) return sendText(response, 404, 'no such page\n');
 
-  const key = decodeURIComponent(url.pathname.slice('/kv/'.length));
+  const key = decoded(url.pathname.slice('/kv/'.length));
   if (request.method === 'GET') {
     const found = await service.get(key, { stale });
-    if (found === undefined) return send(response, 404, `no key ${key}\n`);
-    return send(response, 200, found.value, { etag: `"${found.revision}"` });
+    if (found === undefined) return sendText(response, 404, `no key ${key}\n`);
+    return sendText(response, 200, found.value, { etag: `"${found.revision}"` });
   }
   const id = request.headers['idempotency-key'];
   const options = typeof id === 'string' ? { requestId: id } : {};
   if (request.method === 'DELETE') {
     const { done, revision } = await service.delete(key, options);
-    return send(response, done ? 200 : 404, done ? `${revision}\n` : `no key ${key}\n`);
+    return sendText(response, done ? 200 : 404, done ? `${revision}\n` : `no key ${key}\n`);
   }
-  if (request.method !== 'PUT') return send(response, 405, 'GET, PUT or DELETE\n');
-  const value = await bodyOf(request);
+  if (request.method !== 'PUT') return sendText(response, 405, 'GET, PUT or DELETE\n');
+  const value = await bodyOf(request, BODY_BYTES_MAX);
   const expected = expectedRevision(request);
   const { done, revision } =
     expected === undefined
       ? await service.put(key, value, options)
       : await service.compareAndSet(key, expected, value, options);
-  return send(response, done ? 200 : 412, `${revision}\n`, { etag: `"${revision}"` });
+  return sendText(response, done ? 200 : 412, `${revision}\n`, { etag: `"${revision}"` });
 }
 
 function watch(
@@ -89,7 +85,7 @@ function watch(
       // A reader that does not keep up is let go: it comes back with Last-Event-ID.
       if (!fits && response.writableLength > BODY_BYTES_MAX) response.destroy();
     },
-    error: (error) => fail(response, error),
+    error: (error) => sendError(response, error),
   });
   if (!subscription.closed) start();
   response.once('close', () => subscription.unsubscribe());
@@ -104,56 +100,5 @@ function expectedRevision(request: IncomingMessage): number | undefined {
 function number(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `${text} is not a revision`,
-    next: 'give a whole number, as in an ETag',
-  });
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > BODY_BYTES_MAX) {
-      throw new VarlogError('ENTRY_TOO_LARGE', {
-        what: `the value is larger than ${BODY_BYTES_MAX} bytes`,
-        next: 'split it',
-        outcome: 'notAppended',
-      });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  headers: Record<string, string> = {},
-): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers }).end(body);
-}
-
-const STATUS: Record<string, number> = {
-  INVALID_ARGUMENT: 400,
-  POSITION_OUT_OF_RANGE: 400,
-  ENTRY_TOO_LARGE: 413,
-  TRIMMED: 410,
-  RESOURCE_EXHAUSTED: 429,
-  TIMEOUT: 504,
-};
-
-function fail(response: ServerResponse, error: unknown): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  const code = VarlogError.is(error) ? error.code : 'INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
-  const outcome = VarlogError.is(error) ? error.outcome : undefined;
-  send(response, STATUS[code] ?? 503, `${JSON.stringify({ code, message, outcome })}\n`, {
-    'content-type': 'application/json',
-  });
+  throw invalid(`${text} is not a revision`, 'give a whole number, as in an ETag');
 }

@@ -1,8 +1,8 @@
-import type { Server as HttpServer } from 'node:http';
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
+import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { makeHttpFace } from './http-face.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
@@ -24,9 +24,10 @@ export interface KvReplicaOptions {
 }
 
 /** One replica of the store, serving. */
-export interface KvReplica {
+export interface KvReplica extends Serving {
   readonly service: KvService;
-  close(): Promise<void>;
+  /** `host:port` of the HTTP face that was bound. */
+  readonly http: string;
 }
 
 /** Joins the log, catches up, and serves. Any number of replicas may run on the same log. */
@@ -42,10 +43,10 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(async () => grpc.forceShutdown());
-    const http = makeHttpFace(service);
-    await listen(http, options.http);
-    closers.push(() => stopListening(http));
-    return { service, close };
+    const server = makeHttpFace(service);
+    const http = await listen(server, options.http);
+    closers.push(() => stopListening(server));
+    return { service, http, failed: failureOf(replica), close };
   } catch (error) {
     await close();
     throw error;
@@ -77,20 +78,5 @@ async function startOnLog(
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
     snapshotEvery: SNAPSHOT_EVERY,
-  });
-}
-
-function listen(server: HttpServer, address: string): Promise<void> {
-  const at = address.lastIndexOf(':');
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
-  });
-}
-
-function stopListening(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
   });
 }

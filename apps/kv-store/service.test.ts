@@ -115,10 +115,14 @@ describe('the service', () => {
 
   test.each([
     ['PUT', '/kv/', 'INVALID_ARGUMENT', 400],
+    ['PUT', '/kv/%', 'INVALID_ARGUMENT', 400],
+    ['PUT', '/kv/long', 'ENTRY_TOO_LARGE', 413],
     ['GET', '/watch?from=x', 'INVALID_ARGUMENT', 400],
   ])('%s %s is refused with %s', async (method, path, code, status) => {
     await using it = await start();
-    const reply = await fetch(it.url + path, { method, ...(method === 'PUT' && { body: 'x' }) });
+    const body = 'x'.repeat(path === '/kv/long' ? 512 * 1024 + 1 : 1);
+    const reply = await fetch(it.url + path, { method, ...(method === 'PUT' && { body }) });
     expect([reply.status, ((await reply.json()) as { code: string }).code]).toEqual([status, code]);
+    expect((await it.service.list('')).items).toEqual([]);
   });
 });

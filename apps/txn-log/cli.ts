@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { VarlogError } from 'varlog/log';
+import { serveUntilTold } from '../serving.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import { startLedgerReplica } from './replica.ts';
@@ -23,16 +24,7 @@ program
       log: { endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) },
     });
     console.log(`serving HTTP at ${replica.http}`);
-    const told = new Promise<void>((resolve) => {
-      for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
-    });
-    try {
-      await Promise.race([told, replica.failed]);
-    } finally {
-      // The channel to the process that started this one would keep it alive.
-      if (process.connected) process.disconnect();
-      await replica.close();
-    }
+    await serveUntilTold(replica);
   });
 
 program.option('--ledger <address>', 'HTTP address of a replica', '127.0.0.1:8101');

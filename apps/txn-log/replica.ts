@@ -1,7 +1,7 @@
-import type { Server as HttpServer } from 'node:http';
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
 import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
+import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
 import { type LedgerCommand, LedgerMachine, type LedgerResult } from './ledger-machine.ts';
@@ -17,13 +17,10 @@ export interface LedgerReplicaOptions {
 }
 
 /** One replica of the ledger, serving. */
-export interface LedgerReplica {
+export interface LedgerReplica extends Serving {
   readonly service: LedgerService;
   /** `host:port` that was bound. */
   readonly http: string;
-  /** Rejects when the replica cannot go on: its process should end. */
-  readonly failed: Promise<never>;
-  close(): Promise<void>;
 }
 
 /** Joins the log, catches up, and serves. Each replica on the same log has a database of its own. */
@@ -45,18 +42,11 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     });
     closers.push(() => replica.close());
     await replica.caughtUp();
-    const failed = new Promise<never>((_, reject) => {
-      replica.status$.subscribe(({ state, error }) => {
-        if (state === 'failed') reject(error);
-      });
-    });
-    // Whoever does not look at it is told by every call.
-    failed.catch(() => {});
     const service = new LedgerService(replica, reader);
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server));
-    return { service, http, failed, close };
+    return { service, http, failed: failureOf(replica), close };
   } catch (error) {
     await close();
     throw error;
@@ -69,23 +59,4 @@ async function logOf(log: LedgerReplicaOptions['log'], closers: (() => Promise<v
   const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
   closers.push(() => varlog.close());
   return varlog.topic(log.topic);
-}
-
-function listen(server: HttpServer, address: string): Promise<string> {
-  const at = address.lastIndexOf(':');
-  const host = address.slice(0, at);
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(Number(address.slice(at + 1)), host, () => {
-      const bound = server.address();
-      resolve(`${host}:${typeof bound === 'object' && bound !== null ? bound.port : ''}`);
-    });
-  });
-}
-
-function stopListening(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
