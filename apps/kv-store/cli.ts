@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
@@ -19,6 +20,7 @@ program
   .option('--raft <members>', 'run on a Raft group instead: 1=host:port,2=host:port,…')
   .option('--member <id>', 'this member of the Raft group', '1')
   .action(async (flags: Record<string, string>) => {
+    collectLessOften();
     const replica = await startKvReplica({
       grpc: flags['grpc']!,
       http: flags['http']!,

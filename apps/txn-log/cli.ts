@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { VarlogError } from 'varlog/log';
+import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerResult } from './ledger-machine.ts';
@@ -17,6 +18,7 @@ program
   .option('--varlog <addresses>', 'a Varlog cluster', '127.0.0.1:9092')
   .option('--topic <id>', 'the topic that carries the commands', '1')
   .action(async (flags: Record<string, string>) => {
+    collectLessOften();
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:

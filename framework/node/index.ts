@@ -14,6 +14,7 @@
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
+export { collectLessOften } from './collect-less-often.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
 export { startNode, type VarlogNode } from './start-node.ts';
 export { tlsFromEnvironment } from './tls-files.ts';

@@ -22,6 +22,16 @@ describe('generated messages', () => {
     expect(MetadataDescriptor.decode(new Uint8Array()).topics).toEqual([]);
   });
 
+  test('have bytes of their own, also after one that could not be encoded', () => {
+    const one = Batch.create({ llsn: 1, count: 1, records: new Uint8Array(5_000).fill(1) });
+    const two = Batch.create({ llsn: 2, count: 1, records: new Uint8Array(5_000).fill(2) });
+    const bytes = Batch.encode(one);
+    const broken = { batches: [one, undefined] } as never;
+    expect(() => AppendRequest.encode(broken)).toThrow();
+    expect(Batch.decode(Batch.encode(two))).toEqual(two);
+    expect(Batch.decode(bytes)).toEqual(one);
+  });
+
   test('bytes that are no such message are refused', () => {
     expect(() => AppendRequest.decode(new Uint8Array([255, 255, 255]))).toThrow(/INVALID_ARGUMENT/);
   });

@@ -24,11 +24,25 @@ export interface MessageCodec<T> extends Codec<T> {
   create(fields: Partial<T>): T;
 }
 
+/** What a writer may keep in memory between messages. */
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+let writer = protobuf.Writer.create();
+
+/** Encodes into one buffer that grows once, and copies out what came of it. */
+function encode(type: protobuf.Type, value: object): Uint8Array {
+  const used = writer;
+  // Of what throws midway nothing is used again, and a message inside a message begins afresh.
+  writer = protobuf.Writer.create();
+  const bytes = type.encode(value, used).finish();
+  if (bytes.length <= KEPT_BYTES_MAX) writer = used.reset();
+  return bytes;
+}
+
 /** Finds the codec of a message by its full name. For the generated code. */
 export function message<T>(fullName: string): MessageCodec<T> {
   const type = root.lookupType(fullName);
   return {
-    encode: (value) => type.encode(value as object).finish(),
+    encode: (value) => encode(type, value as object),
     decode: (bytes) => {
       try {
         return type.decode(bytes) as T;

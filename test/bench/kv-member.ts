@@ -1,3 +1,4 @@
+import { collectLessOften } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { type StateMachine, startReplica } from 'varlog/smr';
 import { measure } from './measure.ts';
@@ -25,6 +26,7 @@ class PlainMap implements StateMachine<Put, number, Put[]> {
   }
 }
 
+collectLessOften();
 const [, , id, addresses, directory, snapshotEvery] = process.argv;
 const members = addresses!.split(',').map((address, i) => ({ id: i + 1, address }));
 const node = await openRaftGroup({
@@ -43,10 +45,10 @@ const VALUE = 'x'.repeat(100);
 interface Work {
   kind: 'put' | 'get';
   clients: number;
-  seconds?: number;
+  seconds: number;
 }
 
-process.on('message', ({ kind, clients, ...rest }: Work) => {
+process.on('message', ({ kind, clients, seconds }: Work) => {
   if (node.group.status.role !== 'leader') {
     process.send!({ leads: false });
     return;
@@ -54,7 +56,7 @@ process.on('message', ({ kind, clients, ...rest }: Work) => {
   let turn = 0;
   const put = (): Promise<unknown> => replica.execute([`key-${turn++ % 10_000}`, VALUE]);
   const get = (): Promise<unknown> => replica.query((it) => it.get(`key-${turn++ % 10_000}`));
-  measure(kind === 'put' ? put : get, { workers: clients, ...rest }).then(
+  measure(kind === 'put' ? put : get, { workers: clients, seconds }).then(
     (measured) => process.send!({ leads: true, measured }),
     (error: unknown) => {
       console.error(error);

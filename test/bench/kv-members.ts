@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '../process/processes.ts';
 import type { Measured } from './measure.ts';
+import type { Store } from './stores.ts';
 
-/** Three processes that replicate a map on a Raft group. */
-export class KvMembers implements AsyncDisposable {
+/** Three processes that replicate a map on a Raft group, called by the leader's own process as a service calls its replica. */
+export class KvMembers implements Store {
+  readonly name = 'replicated map on Raft, in its process';
   private readonly children: ChildProcess[];
   private readonly directory: string;
 
@@ -30,15 +32,11 @@ export class KvMembers implements AsyncDisposable {
     return this.children.map((it) => it.pid!);
   }
 
-  /** Has the leader drive itself. */
-  async runAtLeader(work: {
-    kind: 'put' | 'get';
-    clients: number;
-    seconds?: number;
-  }): Promise<Measured> {
+  /** Has the leader load itself. */
+  async run(kind: 'put' | 'get', clients: number, seconds: number): Promise<Measured> {
     for (;;) {
       for (const member of this.children) {
-        member.send(work);
+        member.send({ kind, clients, seconds });
         const answer = (await answerOf(member)) as { leads: boolean; measured: Measured };
         if (answer.leads) return answer.measured;
       }

@@ -1,11 +1,10 @@
 import { cpus } from 'node:os';
 import { BenchCluster } from './bench-cluster.ts';
-import { etcdRows } from './etcd-rows.ts';
 import { floors } from './floors.ts';
-import { kvRows } from './kv-rows.ts';
 import { appendRows, lossRow } from './log-rows.ts';
 import { type Row, table } from './measure.ts';
 import { idleRow } from './process-use.ts';
+import { storeRows } from './stores.ts';
 
 /**
  * `npm run bench`: every row on real processes with fsync, 100 B a record unless said, on this machine
@@ -29,8 +28,7 @@ add(...(await floors()));
   add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }
-add(...(await kvRows()));
-add(...(await etcdRows()));
+add(...(await storeRows()));
 
 console.log(`\n${cpus().length} cores (${cpus()[0]?.model}), Node.js ${process.versions.node}\n`);
 console.log(table(rows));

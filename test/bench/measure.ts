@@ -38,6 +38,12 @@ export async function measure(
   };
 }
 
+/** The one in the middle, by throughput. */
+export function median(rounds: readonly Measured[]): Measured {
+  const sorted = [...rounds].sort((a, b) => a.perSecond - b.perSecond);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
 export interface Row {
   readonly work: string;
   readonly rate: string;

@@ -12,12 +12,12 @@ const CLIENTS = 256;
 const SNAPSHOT_EVERY = '500000';
 
 await using members = await KvMembers.start(SNAPSHOT_EVERY);
-await members.runAtLeader({ kind: 'put', clients: CLIENTS });
+await members.run('put', CLIENTS, 4);
 await members.killFollower();
 console.log('minutes | puts/s | MiB of the two members that are left');
 const seconds = (Number(values.minutes) * 60) / SAMPLES;
 for (let i = 1; i <= SAMPLES; i++) {
-  const { perSecond } = await members.runAtLeader({ kind: 'put', clients: CLIENTS, seconds });
+  const { perSecond } = await members.run('put', CLIENTS, seconds);
   const sizes = members.pids.map(memoryMiB).join(' ');
   console.log(`${((i * seconds) / 60).toFixed(1)} | ${Math.round(perSecond)} | ${sizes}`);
 }

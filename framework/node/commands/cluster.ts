@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { realPorts } from '../../runtime/index.ts';
+import { collectLessOften } from '../collect-less-often.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
 import { startNode } from '../start-node.ts';
 import { tlsFromFiles } from '../tls-files.ts';
@@ -38,6 +39,7 @@ interface UpFlags {
 }
 
 async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
+  collectLessOften();
   const stop = cli.stopSignal();
   const cluster = await startLocalCluster({ ...flags, progress: (text) => output.note(text) });
   const endpoint = cluster.endpoints[0]!;
@@ -67,6 +69,7 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
     env: process.env,
     ...(file === undefined ? {} : { file }),
   });
+  collectLessOften();
   const stop = cli.stopSignal();
   const { directory, logLevel } = config;
   const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });
