@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
+import type { Operation, Replies, Requests } from './calls.ts';
 import type { Change, KvResult, Versioned } from './machine.ts';
 import { keyValue } from './proto.ts';
+import { type CallError, Session } from './session.ts';
 
 const TRY_MS = 3_000;
 /** Answers that another replica may not give. */
@@ -18,32 +20,34 @@ const ELSEWHERE = new Set([
  */
 export class KvClient {
   private readonly replicas: Client[];
+  private readonly sessions: Session[];
   private current = 0;
 
   /** `addresses`: gRPC addresses of the replicas. */
   constructor(addresses: readonly string[]) {
     this.replicas = addresses.map((it) => new Client(it, credentials.createInsecure()));
+    this.sessions = this.replicas.map((it) => new Session(it, TRY_MS));
   }
 
   put(key: string, value: string): Promise<KvResult> {
-    return this.call('Put', { key, value, requestId: randomUUID() });
+    return this.call('put', { key, value, requestId: randomUUID() });
   }
 
   delete(key: string): Promise<KvResult> {
-    return this.call('Delete', { key, requestId: randomUUID() });
+    return this.call('delete', { key, requestId: randomUUID() });
   }
 
   compareAndSet(key: string, expected: number, value: string): Promise<KvResult> {
-    return this.call('CompareAndSet', { key, expected, value, requestId: randomUUID() });
+    return this.call('compareAndSet', { key, expected, value, requestId: randomUUID() });
   }
 
   async get(key: string, stale = false): Promise<Versioned | undefined> {
-    const reply = await this.call<Versioned & { found: boolean }>('Get', { key, stale });
-    return reply.found ? { value: reply.value, revision: reply.revision } : undefined;
+    const { found, value, revision } = await this.call('get', { key, stale });
+    return found ? { value: value!, revision: revision! } : undefined;
   }
 
   list(prefix: string): Promise<{ items: (Versioned & { key: string })[]; revision: number }> {
-    return this.call('List', { prefix });
+    return this.call('list', { prefix, stale: false });
   }
 
   /** Changes from revision `from` on (0: from now on), going on at another replica when one is lost. */
@@ -82,34 +86,22 @@ export class KvClient {
   }
 
   close(): void {
+    for (const it of this.sessions) it.close();
     for (const it of this.replicas) it.close();
   }
 
-  private async call<Reply>(name: string, request: object): Promise<Reply> {
+  private async call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {
     let last: unknown;
     for (let tries = 0; tries < 2 * this.replicas.length; tries++) {
+      const asked = this.current;
       try {
-        return await this.callOnce<Reply>(name, request);
+        return await this.sessions[asked]!.call(operation, request);
       } catch (error) {
         last = error;
-        if (!ELSEWHERE.has((error as ServiceError).code)) throw error;
-        this.current = (this.current + 1) % this.replicas.length;
+        if (!ELSEWHERE.has((error as CallError).code)) throw error;
+        if (this.current === asked) this.current = (asked + 1) % this.replicas.length;
       }
     }
     throw last;
-  }
-
-  private callOnce<Reply>(name: string, request: object): Promise<Reply> {
-    const method = keyValue[name]!;
-    return new Promise((resolve, reject) => {
-      this.replicas[this.current]!.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        { deadline: Date.now() + TRY_MS },
-        (error, reply) => (error === null ? resolve(reply as Reply) : reject(error)),
-      );
-    });
   }
 }

@@ -5,36 +5,25 @@ import {
   ServerCredentials,
   status,
 } from '@grpc/grpc-js';
-import { VarlogError } from 'varlog/log';
 import { listenError } from '../serving.ts';
+import { statusOf } from './grpc-status.ts';
 import type { Change } from './machine.ts';
+import { operationsOf } from './operations.ts';
 import { keyValue } from './proto.ts';
 import type { KvService } from './service.ts';
-
-interface Write {
-  key: string;
-  value: string;
-  expected: number;
-  requestId: string;
-}
+import { serveSession } from './session-face.ts';
 
 /** Serves the store as gRPC service `kv.KeyValue` (kv.proto). Resolves when `address` is bound. */
 export async function serveGrpc(service: KvService, address: string): Promise<Server> {
   const server = new Server();
-  const once = (write: Write) => (write.requestId === '' ? {} : { requestId: write.requestId });
+  const operations = operationsOf(service);
   server.addService(keyValue, {
-    Put: unary((it: Write) => service.put(it.key, it.value, once(it))),
-    Delete: unary((it: Write) => service.delete(it.key, once(it))),
-    CompareAndSet: unary((it: Write) =>
-      service.compareAndSet(it.key, it.expected, it.value, once(it)),
-    ),
-    Get: unary(async ({ key, stale }: { key: string; stale: boolean }) => {
-      const found = await service.get(key, { stale });
-      return { found: found !== undefined, ...found };
-    }),
-    List: unary(({ prefix, stale }: { prefix: string; stale: boolean }) =>
-      service.list(prefix, { stale }),
-    ),
+    Put: unary(operations.put),
+    Delete: unary(operations.delete),
+    CompareAndSet: unary(operations.compareAndSet),
+    Get: unary(operations.get),
+    List: unary(operations.list),
+    Session: serveSession(operations),
     Watch: watch(service),
   });
   await new Promise<void>((resolve, reject) => {
@@ -77,17 +66,4 @@ function watch(
     call.once('cancelled', () => subscription.unsubscribe());
     call.once('error', () => subscription.unsubscribe());
   };
-}
-
-const STATUS: Record<string, status> = {
-  INVALID_ARGUMENT: status.INVALID_ARGUMENT,
-  ENTRY_TOO_LARGE: status.INVALID_ARGUMENT,
-  TRIMMED: status.OUT_OF_RANGE,
-  RESOURCE_EXHAUSTED: status.RESOURCE_EXHAUSTED,
-  TIMEOUT: status.DEADLINE_EXCEEDED,
-};
-
-function statusOf(error: unknown): { code: status; details: string } {
-  const code = VarlogError.is(error) ? (STATUS[error.code] ?? status.UNAVAILABLE) : status.INTERNAL;
-  return { code, details: error instanceof Error ? error.message : String(error) };
 }

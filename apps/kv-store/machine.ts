@@ -1,4 +1,5 @@
 import type { ApplyContext, StateMachine } from 'varlog/smr';
+import { RecentResults, type RecentResultsSnapshot } from '../recent-results.ts';
 
 export type KvCommand = (
   | { op: 'put'; key: string; value: string }
@@ -31,19 +32,19 @@ export interface Change {
 
 export interface KvSnapshot {
   items: [string, Versioned][];
-  requests: [string, KvResult][];
+  requests: RecentResultsSnapshot<KvResult>;
   forgotten: number;
 }
 
 /** So many changes are kept for watchers that come back. */
 const HISTORY_LENGTH_MAX = 100_000;
-/** So many request ids are remembered, with their results. */
-const REQUESTS_MAX = 10_000;
+/** So many request ids at least are remembered, with their results. */
+const REQUESTS_KEPT = 10_000;
 
 /** The replicated map. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> {
   private items = new Map<string, Versioned>();
-  private requests = new Map<string, KvResult>();
+  private readonly requests = new RecentResults<KvResult>(REQUESTS_KEPT);
   private history: Change[] = [];
   private forgotten = 0;
 
@@ -53,23 +54,21 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
     const before = this.requests.get(requestId);
     if (before !== undefined) return before;
     const result = this.change(command, position);
-    this.requests.set(requestId, result);
-    const [oldest] = this.requests.keys();
-    if (this.requests.size > REQUESTS_MAX) this.requests.delete(oldest!);
+    this.requests.add(requestId, result);
     return result;
   }
 
   snapshot(): KvSnapshot {
     return {
       items: [...this.items],
-      requests: [...this.requests],
+      requests: this.requests.snapshot(),
       forgotten: this.history.at(-1)?.revision ?? this.forgotten,
     };
   }
 
   restore({ items, requests, forgotten }: KvSnapshot): void {
     this.items = new Map(items);
-    this.requests = new Map(requests);
+    this.requests.restore(requests);
     this.history = [];
     this.forgotten = forgotten;
   }

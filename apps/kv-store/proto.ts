@@ -20,7 +20,7 @@ function define(method: protobuf.Method): MethodDefinition<object, object> {
     type.toObject(type.decode(bytes), { longs: Number, defaults: true, oneofs: true });
   return {
     path: `/kv.KeyValue/${method.name}`,
-    requestStream: false,
+    requestStream: method.requestStream === true,
     responseStream: method.responseStream === true,
     requestSerialize: encode(request!),
     requestDeserialize: decode(request!),

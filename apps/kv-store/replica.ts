@@ -8,7 +8,7 @@ import { makeHttpFace } from './http-face.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
-const SNAPSHOT_EVERY = 10_000;
+const SNAPSHOT_EVERY = 50_000;
 
 export interface KvReplicaOptions {
   /** Address of the gRPC face, `host:port`. */

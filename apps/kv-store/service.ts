@@ -21,15 +21,15 @@ export class KvService {
     this.replica = replica;
   }
 
-  put(key: string, value: string, options?: WriteOptions): Promise<KvResult> {
+  async put(key: string, value: string, options?: WriteOptions): Promise<KvResult> {
     return this.execute({ op: 'put', key: checked(key), value }, options);
   }
 
-  delete(key: string, options?: WriteOptions): Promise<KvResult> {
+  async delete(key: string, options?: WriteOptions): Promise<KvResult> {
     return this.execute({ op: 'delete', key: checked(key) }, options);
   }
 
-  compareAndSet(
+  async compareAndSet(
     key: string,
     expected: number,
     value: string,

@@ -1,4 +1,5 @@
 import type { ApplyContext, StateMachine } from 'varlog/smr';
+import { RecentResults, type RecentResultsSnapshot } from '../recent-results.ts';
 
 /**
  * A transaction as it lies in the log: what it has read, with versions, and what it wants to write.
@@ -26,11 +27,11 @@ export interface Versioned {
 
 export interface TransactionSnapshot {
   items: [string, Versioned][];
-  outcomes: [string, Outcome][];
+  outcomes: RecentResultsSnapshot<Outcome>;
 }
 
-/** So many outcomes are remembered. */
-const OUTCOMES_MAX = 100_000;
+/** So many outcomes at least are remembered. */
+const OUTCOMES_KEPT = 100_000;
 
 /**
  * Multi-key transactions on a totally ordered log, the optimistic way of Tango (SOSP 2013, section 4):
@@ -41,7 +42,7 @@ export class TransactionMachine
   implements StateMachine<TransactionCommand, Outcome, TransactionSnapshot>
 {
   private items = new Map<string, Versioned>();
-  private outcomes = new Map<string, Outcome>();
+  private readonly outcomes = new RecentResults<Outcome>(OUTCOMES_KEPT);
 
   apply({ id, reads, writes }: TransactionCommand, { position }: ApplyContext): Outcome {
     const before = this.outcomes.get(id);
@@ -53,19 +54,17 @@ export class TransactionMachine
         else this.items.set(key, { value, version: position });
       }
     }
-    this.outcomes.set(id, outcome);
-    const [oldest] = this.outcomes.keys();
-    if (this.outcomes.size > OUTCOMES_MAX) this.outcomes.delete(oldest!);
+    this.outcomes.add(id, outcome);
     return outcome;
   }
 
   snapshot(): TransactionSnapshot {
-    return { items: [...this.items], outcomes: [...this.outcomes] };
+    return { items: [...this.items], outcomes: this.outcomes.snapshot() };
   }
 
   restore({ items, outcomes }: TransactionSnapshot): void {
     this.items = new Map(items);
-    this.outcomes = new Map(outcomes);
+    this.outcomes.restore(outcomes);
   }
 
   get(key: string): Versioned | undefined {

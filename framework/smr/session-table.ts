@@ -77,10 +77,8 @@ export class SessionTable<Result> {
     }
     this.use(session, position, time);
     if (acked > session.acked) {
+      forget(session.results, session.acked, acked);
       session.acked = acked;
-      for (const known of session.results.keys()) {
-        if (known < acked) session.results.delete(known);
-      }
     }
     if (session.results.has(sequence)) return 'repeated';
     return sequence < session.acked ? 'forgotten' : 'fresh';
@@ -143,5 +141,16 @@ export class SessionTable<Result> {
       SessionResult.create({ sequence, result: this.codec.encode(result) }),
     );
     return SessionMessage.create({ ...session, results: kept });
+  }
+}
+
+/** Removes the results of `from` up to before `to`; all of those before `from` are gone already. */
+function forget(results: Map<number, unknown>, from: number, to: number): void {
+  if (to - from <= results.size) {
+    for (let sequence = from; sequence < to; sequence++) results.delete(sequence);
+    return;
+  }
+  for (const known of results.keys()) {
+    if (known < to) results.delete(known);
   }
 }

@@ -1,0 +1,22 @@
+import type { Operation, Replies, Requests } from './calls.ts';
+import type { KvService, WriteOptions } from './service.ts';
+
+/** The store's operations, as they are called over gRPC. */
+export type Operations = { [K in Operation]: (request: Requests[K]) => Promise<Replies[K]> };
+
+export function operationsOf(service: KvService): Operations {
+  return {
+    put: (it) => service.put(it.key, it.value, once(it)),
+    delete: (it) => service.delete(it.key, once(it)),
+    compareAndSet: (it) => service.compareAndSet(it.key, it.expected, it.value, once(it)),
+    get: async ({ key, stale }) => {
+      const found = await service.get(key, { stale });
+      return { found: found !== undefined, ...found };
+    },
+    list: ({ prefix, stale }) => service.list(prefix, { stale }),
+  };
+}
+
+function once({ requestId }: { requestId: string }): WriteOptions {
+  return requestId === '' ? {} : { requestId };
+}

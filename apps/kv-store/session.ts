@@ -1,0 +1,136 @@
+import { type Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type Answer,
+  type Call,
+  fieldOf,
+  type Operation,
+  type Replies,
+  type Requests,
+} from './calls.ts';
+import { keyValue } from './proto.ts';
+
+/** Why a call failed: what gRPC or the store says of it. */
+export class CallError extends Error {
+  /** As gRPC numbers them. */
+  readonly code: status;
+
+  constructor(code: status, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Pending {
+  readonly at: number;
+  readonly answered: (answer: Answer) => void;
+  readonly failed: (error: CallError) => void;
+}
+
+type Stream = ClientDuplexStream<{ calls: Call[] }, { answers: Answer[] }>;
+
+/**
+ * Calls to one replica over one stream. Those that are made in one turn leave in one message. A call that is not
+ * answered in time breaks the stream, and with it all that are under way; the next call opens another one.
+ */
+export class Session {
+  private readonly client: Client;
+  private readonly answerMs: number;
+  private stream: Stream | undefined;
+  /** In the order of sending: the first has waited longest. */
+  private readonly pending = new Map<number, Pending>();
+  private outgoing: Call[] = [];
+  private blocked = false;
+  private id = 0;
+  private closed = false;
+  private watch: NodeJS.Timeout | undefined;
+
+  constructor(client: Client, answerMs: number) {
+    this.client = client;
+    this.answerMs = answerMs;
+  }
+
+  /** Rejects with {@link CallError}. */
+  call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {
+    if (this.closed) return Promise.reject(closedError());
+    return new Promise((resolve, reject) => {
+      this.id = (this.id + 1) % 2 ** 32;
+      const answered = ({ failure, ...answer }: Answer): void => {
+        if (failure !== undefined) reject(new CallError(failure.status, failure.message));
+        else resolve(answer[fieldOf(operation)] as Replies[K]);
+      };
+      this.pending.set(this.id, { at: performance.now(), answered, failed: reject });
+      this.watch ??= setTimeout(() => this.look(), this.answerMs);
+      const call: Call = { id: this.id, [operation]: request };
+      if (this.outgoing.push(call) === 1 && !this.blocked) setImmediate(() => this.flush());
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.break(closedError());
+  }
+
+  private flush(): void {
+    if (this.outgoing.length === 0) return;
+    const calls = this.outgoing;
+    this.outgoing = [];
+    this.stream ??= this.open();
+    this.blocked = !this.stream.write({ calls });
+  }
+
+  private open(): Stream {
+    const { path, requestSerialize, responseDeserialize } = keyValue['Session']!;
+    const stream = this.client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+    ) as Stream;
+    stream.on('data', ({ answers }: { answers: Answer[] }) => {
+      for (const answer of answers) {
+        const pending = this.pending.get(answer.id);
+        this.pending.delete(answer.id);
+        pending?.answered(answer);
+      }
+    });
+    stream.on('drain', () => {
+      this.blocked = false;
+      this.flush();
+    });
+    stream.on('error', ({ code, message }: ServiceError) => {
+      // A replica that shuts down cancels its streams.
+      const why = code === status.CANCELLED ? status.UNAVAILABLE : code;
+      if (this.stream === stream) this.break(new CallError(why, message));
+    });
+    stream.on('end', () => {
+      const error = new CallError(status.UNAVAILABLE, 'the replica ended the session');
+      if (this.stream === stream) this.break(error);
+    });
+    return stream;
+  }
+
+  private look(): void {
+    this.watch = undefined;
+    const oldest = this.pending.values().next().value;
+    if (oldest === undefined) return;
+    const left = oldest.at + this.answerMs - performance.now();
+    if (left > 0) this.watch = setTimeout(() => this.look(), left);
+    else this.break(new CallError(status.DEADLINE_EXCEEDED, `no answer in ${this.answerMs} ms`));
+  }
+
+  private break(error: CallError): void {
+    const { stream } = this;
+    this.stream = undefined;
+    this.blocked = false;
+    this.outgoing = [];
+    clearTimeout(this.watch);
+    this.watch = undefined;
+    stream?.cancel();
+    const failed = [...this.pending.values()];
+    this.pending.clear();
+    for (const it of failed) it.failed(error);
+  }
+}
+
+function closedError(): CallError {
+  return new CallError(status.CANCELLED, 'the client was closed');
+}
