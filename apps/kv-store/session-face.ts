@@ -23,10 +23,13 @@ export function serveSession(
     stream.on('data', ({ calls }: { calls: Call[] }) => {
       underWay += calls.length;
       for (const call of calls) {
-        answerTo(call, operations).then((answer) => {
-          underWay--;
-          if (ready.push(answer) === 1) setImmediate(flush);
-        });
+        answerTo(call, operations).then(
+          (answer) => {
+            underWay--;
+            if (ready.push(answer) === 1) setImmediate(flush);
+          },
+          (error: Error) => stream.destroy(error),
+        );
       }
     });
     stream.on('end', () => {
