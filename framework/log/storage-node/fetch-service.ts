@@ -3,7 +3,7 @@ import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { LogStreamReplica } from './replica.ts';
 
-const RESPONSE_BYTES = 256 * 1024;
+const RESPONSE_BYTES = 1024 * 1024;
 const COMMITS_MAX = 4_096;
 
 /** Serves `Replication.Fetch`: what another replica of the log stream lacks. */
