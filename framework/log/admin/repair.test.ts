@@ -83,7 +83,7 @@ test.each<[string, Situation, unknown]>([
   ['one has not heard of the epoch', { epochs: { 1: 3 } }, unseal(2, 3)],
   ['one is still sealing', { states: { 2: 'sealing' } }, unseal(1, 3)],
   ['one is lost', { silent: { 1: 9_000 } }, unseal(2, 3)],
-  ['one is lost since a moment ago', { silent: { 1: 9_000 }, settledFor: 100 }, undefined],
+  ['one is lost, a moment ago', { silent: { 1: 300 }, settledFor: 0 }, unseal(2, 3)],
   ['only one of three has all of it', { ends: { 1: 5, 2: 5 } }, undefined],
   ['an operator sealed it', { held: true }, undefined],
 ])('sealed: %s', (_, situation, due) =>

@@ -67,7 +67,7 @@ function opening(stream: LogStreamState, around: Surroundings): Repair | undefin
     return report?.state === 'sealed' && report.epoch === stream.epoch && report.end === stream.end;
   });
   if (whole.length < membersLeast(stream)) return undefined;
-  const worthWaiting = alive.length > whole.length || alive.length < stream.replicas.length;
-  if (worthWaiting && around.settledFor(stream.id) < LAGGARD_GRACE_MS) return undefined;
+  const laggards = alive.length - whole.length;
+  if (laggards > 0 && around.settledFor(stream.id) < LAGGARD_GRACE_MS) return undefined;
   return { kind: 'unseal', members: whole };
 }

@@ -15,6 +15,10 @@ import type { AppendLink, Sending } from './append-link.ts';
 import type { Appender } from './appender.ts';
 import { Backoff } from './backoff.ts';
 
+const RETRY_MS_MIN = 20;
+/** A lost primary is replaced within half a second, mostly; all appends of a client ask together. */
+const RETRY_MS_MAX = 100;
+
 /** Where an append ended up. The batch lies side by side from there on. */
 export interface AppendAck {
   /** Position of the first record in the topic. */
@@ -122,7 +126,7 @@ export class PendingAppend implements Sending {
   /** Learns where the log streams are by now, waits a little from the second time on, and tries again. */
   private lookUp(): void {
     const waitMs = this.backoff?.nextMs() ?? 0;
-    this.backoff ??= new Backoff(this.appender.ports.random, 20, 500);
+    this.backoff ??= new Backoff(this.appender.ports.random, RETRY_MS_MIN, RETRY_MS_MAX);
     this.appender.catalog.renew().then(
       () => this.tryAgain(waitMs),
       (error: unknown) => {
