@@ -21,7 +21,7 @@ export interface RaftGroupOptions {
   /** A member that hears no leader for one to two times this long campaigns. Default 1,000; a broken
    * connection to the leader is noticed at once. */
   readonly electionTimeoutMs?: number;
-  /** Default 400. */
+  /** Default 450. */
   readonly heartbeatMs?: number;
   /**
    * Whether the leader answers reads by itself while no other one can have been elected (thesis §6.4.1).
@@ -41,7 +41,7 @@ export interface RaftGroupOptions {
 
 const TICK_MS = 50;
 const ELECTION_TIMEOUT_MS = 1_000;
-const HEARTBEAT_MS = 400;
+const HEARTBEAT_MS = 450;
 /** Of an election timeout; the rest is for clocks that differ and timers that are early. */
 const LEASE_SHARE = 0.8;
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Row } from './measure.ts';
 
 /** Memory of a process that is resident, in MiB. */
@@ -13,9 +13,11 @@ export async function idleRow(work: string, pids: readonly number[], seconds = 2
     let cpuMs = 0;
     let written = 0;
     for (const pid of pids) {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      cpuMs += (Number(fields[11]) + Number(fields[12])) * 10;
+      // To the nanosecond; the times in `stat` are guessed from samples.
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const [ran] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+        cpuMs += Number(ran) / 1e6;
+      }
       written += Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
     }
     return { cpuMs, written };
@@ -28,6 +30,6 @@ export async function idleRow(work: string, pids: readonly number[], seconds = 2
   const share = (after.cpuMs - before.cpuMs) / (seconds * 10);
   return {
     work,
-    rate: `${share.toFixed(1)} % of a core, ${after.written - before.written} bytes written`,
+    rate: `${share.toFixed(2)} % of a core, ${after.written - before.written} bytes written`,
   };
 }

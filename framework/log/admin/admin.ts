@@ -1,5 +1,5 @@
 import type { Handler, Ports, Timer } from '../../base/index.ts';
-import type { MetadataRepository } from '../metadata-repository/index.ts';
+import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { repairOf, type Surroundings } from './repair.ts';
 
@@ -26,8 +26,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const settledAt = new Map<number, { key: string; at: number }>();
-  let timer: Timer;
-  let closed = false;
+  let timer: Timer | undefined;
 
   /** Since when a log stream has been in its present state, as far as this process has seen. */
   const settledFor = (id: number): number => {
@@ -53,36 +52,35 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     }
   };
 
-  const look = (): void => {
-    const { leadership } = repository;
-    if (leadership !== undefined) {
-      const around: Surroundings = {
-        metadata: repository.metadata,
-        silence: (node) => leadership.silence(node),
-        report: (id, node) => leadership.planner.reportOf(id, node),
-        settledFor,
-      };
-      for (const id of repository.metadata.logStreams.keys()) {
-        if (busy.has(id)) continue;
-        busy.add(id);
-        repair(id, around)
-          .catch((error: unknown) => {
-            logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
-          })
-          .finally(() => busy.delete(id));
-      }
-    } else {
-      settledAt.clear();
+  const look = (leadership: Leadership): void => {
+    const around: Surroundings = {
+      metadata: repository.metadata,
+      silence: (node) => leadership.silence(node),
+      report: (id, node) => leadership.planner.reportOf(id, node),
+      settledFor,
+    };
+    for (const id of repository.metadata.logStreams.keys()) {
+      if (busy.has(id)) continue;
+      busy.add(id);
+      repair(id, around)
+        .catch((error: unknown) => {
+          logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
+        })
+        .finally(() => busy.delete(id));
     }
-    if (!closed) timer = clock.after(LOOK_EVERY_MS, look);
+    timer = clock.after(LOOK_EVERY_MS, () => look(leadership));
   };
-  timer = clock.after(LOOK_EVERY_MS, look);
+  const leading = repository.leadership$.subscribe((leadership) => {
+    timer?.cancel();
+    settledAt.clear();
+    if (leadership !== undefined) timer = clock.after(LOOK_EVERY_MS, () => look(leadership));
+  });
 
   return {
     handlers: clusterManagerHandlers(repository, ports, replicationFactor),
     close: async () => {
-      closed = true;
-      timer.cancel();
+      leading.unsubscribe();
+      timer?.cancel();
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Subscription } from 'rxjs';
+import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import {
   type Handler,
   type LogCallOptions,
@@ -44,6 +44,7 @@ export class MetadataRepository {
   /** Why this member ended: its disk failed, or is not the one that the others know. */
   private failure: VarlogError | undefined;
   private leading: { term: number; leadership: Leadership } | undefined;
+  private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
 
   private constructor(
     options: MetadataRepositoryOptions,
@@ -102,6 +103,11 @@ export class MetadataRepository {
     return this.leading?.leadership;
   }
 
+  /** {@link leadership} as it changes. Completes with the member. */
+  get leadership$(): Observable<Leadership | undefined> {
+    return this.leaderships.asObservable();
+  }
+
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
     if (this.failure !== undefined) return [this.failure.message];
@@ -146,21 +152,27 @@ export class MetadataRepository {
 
   async close(): Promise<void> {
     this.roles.unsubscribe();
-    this.leading?.leadership.end();
-    this.leading = undefined;
+    this.lead(undefined);
+    this.leaderships.complete();
     await this.replica.close();
     await this.group.close();
   }
 
   private followRole({ role, term }: RaftStatus): void {
     if (role === 'leader' && this.leading?.term === term) return;
-    this.leading?.leadership.end();
-    this.leading = undefined;
+    this.lead(undefined);
     if (role !== 'leader') return;
     const leadership = new Leadership(this.metadata, this.options.ports, (entries) =>
       this.execute({ kind: 'cut', entries }),
     );
-    this.leading = { term, leadership };
+    this.lead({ term, leadership });
+  }
+
+  private lead(leading: { term: number; leadership: Leadership } | undefined): void {
+    if (leading === this.leading) return;
+    this.leading?.leadership.end();
+    this.leading = leading;
+    this.leaderships.next(leading?.leadership);
   }
 
   private passOnChanges(): void {

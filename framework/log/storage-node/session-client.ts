@@ -9,7 +9,7 @@ import {
 } from '../../wire/gen/log.ts';
 import type { ReplicaState, Report } from '../core/index.ts';
 
-const HEARTBEAT_MS = 200;
+const HEARTBEAT_MS = 400;
 /** The leader says something at least every 500 ms. */
 const SILENCE_MAX_MS = 1_500;
 const RETRY_MS_MIN = 20;
@@ -129,7 +129,7 @@ export class SessionClient {
     let timer: Timer;
     const beat = (): void => {
       if (clock.now() - this.lastHeard > SILENCE_MAX_MS) stream.cancel();
-      else if (clock.now() - this.lastSent >= HEARTBEAT_MS) this.flush();
+      else if (clock.now() - this.lastSent >= HEARTBEAT_MS / 2) this.flush();
       timer = clock.after(HEARTBEAT_MS, beat);
     };
     timer = clock.after(HEARTBEAT_MS, beat);
