@@ -7,8 +7,11 @@ export function memoryMiB(pid: number): number {
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024);
 }
 
+/** Until compilers and collectors have come to rest too. */
+const SETTLE_MS = 30_000;
+
 /** What processes use that have nothing to do. */
-export async function idleRow(work: string, pids: readonly number[], seconds = 20): Promise<Row> {
+export async function idleRow(work: string, pids: readonly number[], seconds = 30): Promise<Row> {
   const used = (): { cpuMs: number; written: number } => {
     let cpuMs = 0;
     let written = 0;
@@ -22,8 +25,7 @@ export async function idleRow(work: string, pids: readonly number[], seconds = 2
     }
     return { cpuMs, written };
   };
-  // Until compilers and collectors have come to rest too.
-  await new Promise((resolve) => setTimeout(resolve, 20_000));
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const before = used();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const after = used();
