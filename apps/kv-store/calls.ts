@@ -26,7 +26,6 @@ export type Call = { id: number } & { request?: Operation } & Partial<Requests>;
 /** Message `Answer`. */
 export interface Answer {
   id: number;
-  reply?: 'write' | 'get' | 'list' | 'failure';
   write?: KvResult;
   get?: Replies['get'];
   list?: Replies['list'];

@@ -219,8 +219,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Appends commands. Resolves with the index of the first one when they are committed (paper §5.3, §5.4). At a member
-   * that does not lead they are passed on to the leader, unless `forward` is off: `NOT_LEADER`.
+   * Appends commands. Resolves with the index of the first one when they are committed (paper §5.3,
+   * §5.4). At a member that does not lead they are passed on to the leader, unless `forward` is off:
+   * `NOT_LEADER`.
    */
   append(commands: readonly Uint8Array[], options?: LogCallOptions): Promise<number> {
     const refused = this.refusal() ?? checkCommands(commands);
@@ -239,8 +240,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is not committed. Some entries stay behind the
-   * snapshot, for members that are a little behind.
+   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is
+   * not committed. Some entries stay behind the snapshot, for members that are a little behind.
    */
   async compact(position: number, state: Uint8Array): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;
@@ -258,8 +259,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does not lead any
-   * more, or after an election timeout, when it did not work out; at a follower it does nothing.
+   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does
+   * not lead any more, or after an election timeout, when it did not work out; at a follower it does nothing.
    */
   async transferLeadership(to?: number): Promise<void> {
     const { raft, options } = this.driver;
@@ -283,8 +284,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /**
    * Adds a member, which was opened with `join`: it gets the log first, and votes as soon as it has caught
-   * up (paper §6, thesis §4.2.1). With `replaces` it takes the place of a member in the same step. Resolves when that is
-   * committed; asked for again it does no harm. Rejects with `NOT_LEADER` (nothing was changed) or
+   * up (paper §6, thesis §4.2.1). With `replaces` it takes the place of a member in the same step. Resolves
+   * when that is committed; asked for again it does no harm. Rejects with `NOT_LEADER` (nothing was changed) or
    * `APPEND_UNKNOWN` (it may have been begun). Ids are never used twice.
    */
   addMember(member: Member, options?: LogCallOptions & { replaces?: number }): Promise<void> {
@@ -297,8 +298,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Removes a member, also the leader, which then hands over (thesis §4.2.2). Like {@link addMember}; the only voter cannot be
-   * removed: `FAILED_PRECONDITION`. Close the member itself afterwards.
+   * Removes a member, also the leader, which then hands over (thesis §4.2.2). Like {@link addMember}; the
+   * only voter cannot be removed: `FAILED_PRECONDITION`. Close the member itself afterwards.
    */
   removeMember(id: number, options?: LogCallOptions): Promise<void> {
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);

@@ -30,12 +30,16 @@ let writer = protobuf.Writer.create();
 
 /** Encodes into one buffer that grows once, and copies out what came of it. */
 function encode(type: protobuf.Type, value: object): Uint8Array {
-  const used = writer;
-  // Of what throws midway nothing is used again, and a message inside a message begins afresh.
-  writer = protobuf.Writer.create();
-  const bytes = type.encode(value, used).finish();
-  if (bytes.length <= KEPT_BYTES_MAX) writer = used.reset();
-  return bytes;
+  try {
+    const bytes = type.encode(value, writer).finish();
+    if (bytes.length > KEPT_BYTES_MAX) writer = protobuf.Writer.create();
+    else writer.reset();
+    return bytes;
+  } catch (error) {
+    // It is in the middle of a message.
+    writer = protobuf.Writer.create();
+    throw error;
+  }
 }
 
 /** Finds the codec of a message by its full name. For the generated code. */

@@ -14,7 +14,7 @@ import { Session } from './session.ts';
 
 /** A node is told so often that the leader is alive, when there is nothing else to say. */
 const KEEPALIVE_MS = 500;
-/** A node that was silent for so long is taken for lost: it sends something every 400 ms. */
+/** A node that was silent for so long is taken for lost: it sends something every 600 ms at least. */
 const SILENCE_MAX_MS = 1_000;
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
