@@ -10,7 +10,7 @@ function memoryOf(frame: Frame): number {
 /** The newest frames of a log, in memory, contiguous up to the log's end. */
 export class TailCache {
   private readonly bytesMax: number;
-  private frames: Frame[] = [];
+  private frames: (Frame | undefined)[] = [];
   /** Frames before this index were evicted; the array is compacted now and then. */
   private head = 0;
   private bytes = 0;
@@ -34,8 +34,7 @@ export class TailCache {
     while (this.bytes > this.bytesMax && this.head < this.frames.length) {
       const frame = this.frames[this.head]!;
       if (frameEnd(frame) > evictable) break;
-      this.bytes -= memoryOf(frame);
-      this.head++;
+      this.drop(frame);
     }
     if (this.head > 64 && this.head * 2 > this.frames.length) {
       this.frames = this.frames.slice(this.head);
@@ -54,8 +53,7 @@ export class TailCache {
   /** Lets go of everything that lies wholly below `first`. */
   trim(first: number): void {
     while (this.head < this.frames.length && frameEnd(this.frames[this.head]!) < first) {
-      this.bytes -= memoryOf(this.frames[this.head]!);
-      this.head++;
+      this.drop(this.frames[this.head]!);
     }
     if (this.frames.length === this.head) this.clear();
   }
@@ -88,5 +86,10 @@ export class TailCache {
       found.push(frame);
     }
     return found;
+  }
+
+  private drop(oldest: Frame): void {
+    this.bytes -= memoryOf(oldest);
+    this.frames[this.head++] = undefined;
   }
 }
