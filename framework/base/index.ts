@@ -16,3 +16,4 @@ export * from './own-bytes.ts';
 export * from './ports.ts';
 export * from './position.ts';
 export * from './random.ts';
+export * from './sequence-map.ts';

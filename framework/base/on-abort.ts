@@ -1,5 +1,7 @@
+import { SequenceMap } from './sequence-map.ts';
+
 /** One listener a signal, however many wait for it: Node.js warns of more than ten as a leak. */
-const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+const waiting = new WeakMap<AbortSignal, SequenceMap<() => void>>();
 
 /** Calls `run` once when `signal` is aborted, at once if it is; gives back what calls that off. */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
@@ -9,21 +11,20 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
     return () => {};
   }
   const callbacks = waiting.get(signal) ?? listen(signal);
-  const callback = (): void => run();
-  callbacks.add(callback);
+  const key = callbacks.add(run);
   return () => {
-    callbacks.delete(callback);
+    callbacks.delete(key);
   };
 }
 
-function listen(signal: AbortSignal): Set<() => void> {
-  const callbacks = new Set<() => void>();
+function listen(signal: AbortSignal): SequenceMap<() => void> {
+  const callbacks = new SequenceMap<() => void>();
   waiting.set(signal, callbacks);
   signal.addEventListener(
     'abort',
     () => {
       waiting.delete(signal);
-      for (const callback of [...callbacks]) if (callbacks.delete(callback)) callback();
+      for (const [key, callback] of callbacks) if (callbacks.delete(key)) callback();
     },
     { once: true },
   );

@@ -8,7 +8,7 @@ const READ_BYTES = 256 * 1024;
 export class Followers {
   private readonly log: RaftLog;
   private readonly storage: RaftStorage;
-  private readonly waiting = new Set<() => void>();
+  private waiting: (() => void)[] = [];
   /** Committed, and readable in the store. */
   private visible: number;
   private stopped: VarlogError | undefined;
@@ -105,13 +105,13 @@ export class Followers {
 
   private moved(): Promise<void> {
     return new Promise((resolve) => {
-      this.waiting.add(resolve);
+      this.waiting.push(resolve);
     });
   }
 
   private wakeAll(): void {
-    const waiting = [...this.waiting];
-    this.waiting.clear();
+    const { waiting } = this;
+    this.waiting = [];
     for (const resolve of waiting) resolve();
   }
 }

@@ -5,6 +5,7 @@ import {
   type Outcome,
   onAbort,
   ownBytes,
+  SequenceMap,
   VarlogError,
 } from '../base/index.ts';
 import { ProposeRequest } from '../wire/gen/raft.ts';
@@ -44,7 +45,7 @@ export class Proposals {
   /** Bytes of appends that wait to be proposed or passed on. */
   queuedBytes = 0;
   private inFlight: InFlight[] = [];
-  private forwarding = new Set<readonly Proposal[]>();
+  private readonly forwarding = new SequenceMap<readonly Proposal[]>();
   /** After a refusal the next try waits for a tick. */
   private refused = false;
 
@@ -159,7 +160,7 @@ export class Proposals {
     for (const { proposals } of this.inFlight) {
       for (const it of proposals) if (it.deadline <= now) this.fail(it, unknown('the time is up'));
     }
-    for (const proposals of this.forwarding) {
+    for (const proposals of this.forwarding.values()) {
       for (const it of proposals) if (it.deadline <= now) this.fail(it, unknown('the time is up'));
     }
     return this.queue.length > 0;
@@ -171,7 +172,7 @@ export class Proposals {
       new VarlogError(error.code, { what: error.message, outcome, cause: error });
     for (const proposal of this.takeAll()) this.fail(proposal, failure('notAppended'));
     for (const { proposals } of this.inFlight) this.failAll(proposals, failure('unknown'));
-    for (const proposals of this.forwarding) this.failAll(proposals, failure('unknown'));
+    for (const proposals of this.forwarding.values()) this.failAll(proposals, failure('unknown'));
     this.inFlight = [];
   }
 
@@ -217,7 +218,7 @@ export class Proposals {
     for (const proposal of proposals) deadline = Math.max(deadline, proposal.deadline);
     const timeoutMs = Math.min(Math.max(1, Math.ceil(deadline - this.now())), 2 ** 31);
     const { bytes, count } = concat(proposals);
-    this.forwarding.add(proposals);
+    const key = this.forwarding.add(proposals);
     try {
       const request = ProposeRequest.create({ count, payload: bytes, timeoutMs });
       const { index } = await channel.call(methods.propose, request, { timeoutMs });
@@ -225,7 +226,7 @@ export class Proposals {
     } catch (error) {
       this.refusedByLeader(proposals, error);
     } finally {
-      this.forwarding.delete(proposals);
+      this.forwarding.delete(key);
       this.driver.schedule();
     }
   }

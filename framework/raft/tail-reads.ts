@@ -1,4 +1,4 @@
-import { type LogCallOptions, onAbort, VarlogError } from '../base/index.ts';
+import { type LogCallOptions, onAbort, SequenceMap, VarlogError } from '../base/index.ts';
 import { TailRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
 
@@ -17,8 +17,7 @@ export class TailReads {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
   private gathered: Waiting[] = [];
-  private readonly asked = new Map<number, readonly Waiting[]>();
-  private nextContext = 1;
+  private readonly asked = new SequenceMap<readonly Waiting[]>();
   private calling = false;
   private refused = false;
 
@@ -56,9 +55,7 @@ export class TailReads {
     if (this.gathered.length === 0) return;
     const { raft, leader } = this.driver;
     if (raft.role === 'leader') {
-      const context = this.nextContext++;
-      this.asked.set(context, this.takeGathered());
-      raft.readIndex(context);
+      raft.readIndex(this.asked.add(this.takeGathered()));
     } else if (leader !== undefined && !this.calling && !this.refused) {
       void this.call(leader.id, this.takeGathered());
     }

@@ -11,6 +11,7 @@ import {
   type Channel,
   type Codec,
   type MessageStream,
+  SequenceMap,
   type ServerStreamMethod,
   type UnaryMethod,
   VarlogError,
@@ -38,7 +39,7 @@ export class GrpcChannel implements Channel {
   private readonly connect: () => Client;
   private client: Client | undefined;
   private closed = false;
-  private readonly underWay = new Set<Breakable>();
+  private readonly underWay = new SequenceMap<Breakable>();
 
   constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
     this.address = address;
@@ -111,7 +112,7 @@ export class GrpcChannel implements Channel {
     if (this.closed) return;
     this.closed = true;
     const error = this.closedError();
-    for (const one of [...this.underWay]) one.breakWith(error);
+    for (const one of this.underWay.values()) one.breakWith(error);
     this.client?.close();
   }
 
@@ -143,12 +144,12 @@ export class GrpcChannel implements Channel {
 
   /** Remembers what is under way until the returned function is called. */
   private begin(one: Breakable, signal: AbortSignal | undefined): () => void {
-    this.underWay.add(one);
-    if (signal === undefined) return () => this.underWay.delete(one);
+    const key = this.underWay.add(one);
+    if (signal === undefined) return () => this.underWay.delete(key);
     const abort = (): void => one.breakWith(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     return () => {
-      this.underWay.delete(one);
+      this.underWay.delete(key);
       signal.removeEventListener('abort', abort);
     };
   }

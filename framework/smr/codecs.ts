@@ -4,10 +4,9 @@ const NOTHING = new Uint8Array();
 
 /** JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. */
 export function jsonCodec<T>(): Codec<T> {
-  const encoder = new TextEncoder();
   const decoder = new TextDecoder();
   return {
-    encode: (value) => (value === undefined ? NOTHING : encoder.encode(JSON.stringify(value))),
+    encode: (value) => (value === undefined ? NOTHING : Buffer.from(JSON.stringify(value))),
     decode: (bytes) => (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T,
   };
 }

@@ -3,10 +3,11 @@ import {
   type LogCallOptions,
   type OrderedLog,
   type Ports,
+  SequenceMap,
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { encodeCommand, encodeOpen } from './envelope.ts';
+import { encodeCommands, encodeOpen } from './envelope.ts';
 
 const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -32,15 +33,14 @@ export class CommandQueue<Command, Result> {
   private readonly codec: Codec<Command>;
   private readonly bytesMax: number;
   private readonly closing = new AbortController();
-  /** By sequence, in ascending order: the first key is what the client still awaits. */
-  private readonly pending = new Map<number, Pending<Result>>();
+  /** By sequence: the first key is what the client still awaits. */
+  private readonly pending = new SequenceMap<Pending<Result>>();
   private waiting: Pending<Result>[] = [];
   private bytes = 0;
   private inFlight = 0;
   private opening = false;
   private scheduled = false;
   private session = 0;
-  private lastSequence = 0;
   private stopped: unknown;
 
   constructor(
@@ -71,7 +71,7 @@ export class CommandQueue<Command, Result> {
       const abort = (): void => this.giveUp(pending, signal?.reason);
       signal?.addEventListener('abort', abort, { once: true });
       const pending: Pending<Result> = {
-        sequence: ++this.lastSequence,
+        sequence: 0,
         session: 0,
         command: bytes,
         bytes: undefined,
@@ -84,7 +84,7 @@ export class CommandQueue<Command, Result> {
         },
       };
       this.bytes += bytes.length;
-      this.pending.set(pending.sequence, pending);
+      pending.sequence = this.pending.add(pending);
       this.waiting.push(pending);
       this.schedule();
     });
@@ -109,10 +109,9 @@ export class CommandQueue<Command, Result> {
       return;
     }
     this.pending.delete(sequence);
-    pending.sequence = ++this.lastSequence;
+    pending.sequence = this.pending.add(pending);
     pending.attempts = 0;
     pending.bytes = undefined;
-    this.pending.set(pending.sequence, pending);
     this.waiting.push(pending);
     this.schedule();
   }
@@ -123,7 +122,7 @@ export class CommandQueue<Command, Result> {
     resultOf: (id: number, sequence: number) => { result: Result } | undefined,
   ): void {
     if (this.session !== 0 && !sessionIsOpen(this.session)) this.session = 0;
-    for (const pending of [...this.pending.values()]) {
+    for (const pending of this.pending.values()) {
       if (pending.session === 0) continue;
       const known = resultOf(pending.session, pending.sequence);
       if (known !== undefined) this.finish(pending, undefined, known.result);
@@ -135,7 +134,7 @@ export class CommandQueue<Command, Result> {
     if (this.stopped !== undefined) return;
     this.stopped = error;
     this.closing.abort(error);
-    for (const pending of [...this.pending.values()])
+    for (const pending of this.pending.values())
       this.finish(pending, stoppedError(error, pending.attempts));
     this.waiting = [];
   }
@@ -211,13 +210,12 @@ export class CommandQueue<Command, Result> {
 
   private async send(batch: Pending<Result>[]): Promise<void> {
     this.inFlight++;
-    const acked = this.pending.keys().next().value ?? 0;
-    const time = this.ports.clock.wall();
-    for (const pending of batch) {
-      if (pending.bytes !== undefined) continue;
+    const acked = this.pending.firstKey ?? 0;
+    const header = { time: this.ports.clock.wall(), session: this.session, acked };
+    const envelopes = encodeCommands(header, batch);
+    for (const [i, pending] of batch.entries()) {
       pending.session = this.session;
-      const header = { time, session: this.session, sequence: pending.sequence, acked };
-      pending.bytes = encodeCommand(header, pending.command);
+      pending.bytes = envelopes[i];
     }
     await this.deliver(batch);
     this.inFlight--;

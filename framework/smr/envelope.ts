@@ -12,7 +12,7 @@ import { VarlogError } from '../base/index.ts';
 const COMMAND = 1;
 const OPEN = 2;
 const OPEN_BYTES = 9;
-export const ENVELOPE_BYTES = 33;
+const ENVELOPE_BYTES = 33;
 
 /** Reads entries one after the other without making an object for each. */
 export class EnvelopeReader {
@@ -53,23 +53,35 @@ export class EnvelopeReader {
   }
 }
 
-export interface CommandHeader {
+/** What commands that leave together have in common. */
+export interface CommandsHeader {
   time: number;
   session: number;
-  sequence: number;
   acked: number;
 }
 
-export function encodeCommand(header: CommandHeader, command: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(ENVELOPE_BYTES + command.length);
+/** Each command in its envelope, all of them in one piece of memory. */
+export function encodeCommands(
+  { time, session, acked }: CommandsHeader,
+  commands: readonly { readonly sequence: number; readonly command: Uint8Array }[],
+): Uint8Array[] {
+  let size = 0;
+  for (const { command } of commands) size += ENVELOPE_BYTES + command.length;
+  const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
-  bytes[0] = COMMAND;
-  view.setFloat64(1, header.time, true);
-  view.setFloat64(9, header.session, true);
-  view.setFloat64(17, header.sequence, true);
-  view.setFloat64(25, header.acked, true);
-  bytes.set(command, ENVELOPE_BYTES);
-  return bytes;
+  let start = 0;
+  return commands.map(({ sequence, command }) => {
+    const end = start + ENVELOPE_BYTES + command.length;
+    bytes[start] = COMMAND;
+    view.setFloat64(start + 1, time, true);
+    view.setFloat64(start + 9, session, true);
+    view.setFloat64(start + 17, sequence, true);
+    view.setFloat64(start + 25, acked, true);
+    bytes.set(command, start + ENVELOPE_BYTES);
+    const envelope = bytes.subarray(start, end);
+    start = end;
+    return envelope;
+  });
 }
 
 export function encodeOpen(time: number): Uint8Array {

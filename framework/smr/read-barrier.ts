@@ -2,6 +2,7 @@ import {
   type Clock,
   type LogCallOptions,
   type OrderedLog,
+  SequenceMap,
   sleep,
   type Timer,
   VarlogError,
@@ -21,7 +22,7 @@ export class ReadBarrier {
   private readonly log: OrderedLog;
   private readonly clock: Clock;
   private readonly closing = new AbortController();
-  private waiters = new Set<Waiter>();
+  private readonly waiters = new SequenceMap<Waiter>();
   private asking = false;
   private applied = 0;
   private stopped: unknown;
@@ -45,7 +46,7 @@ export class ReadBarrier {
 
   advance(applied: number): void {
     this.applied = applied;
-    for (const waiter of this.waiters) {
+    for (const waiter of this.waiters.values()) {
       if (waiter.position !== undefined && waiter.position <= applied) waiter.settle();
     }
   }
@@ -53,7 +54,7 @@ export class ReadBarrier {
   stop(error: unknown): void {
     this.stopped = error;
     this.closing.abort(error);
-    for (const waiter of this.waiters) waiter.settle(error);
+    for (const waiter of this.waiters.values()) waiter.settle(error);
   }
 
   private wait(position: number | undefined, { signal, timeoutMs }: LogCallOptions): Promise<void> {
@@ -65,14 +66,14 @@ export class ReadBarrier {
       const waiter: Waiter = {
         position,
         settle: (error) => {
-          this.waiters.delete(waiter);
+          this.waiters.delete(key);
           timer?.cancel();
           signal?.removeEventListener('abort', abort);
           if (error === undefined) resolve();
           else reject(error);
         },
       };
-      this.waiters.add(waiter);
+      const key = this.waiters.add(waiter);
       signal?.addEventListener('abort', abort, { once: true });
       if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
         timer = this.clock.after(timeoutMs, () => waiter.settle(tooLate(timeoutMs)));
@@ -109,7 +110,7 @@ export class ReadBarrier {
   }
 
   private unanswered(): Waiter[] {
-    return [...this.waiters].filter((it) => it.position === undefined);
+    return [...this.waiters.values()].filter((it) => it.position === undefined);
   }
 }
 

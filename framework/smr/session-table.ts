@@ -1,4 +1,4 @@
-import type { Codec } from '../base/index.ts';
+import { type Codec, SequenceMap } from '../base/index.ts';
 import { Session as SessionMessage, SessionResult } from '../wire/gen/smr.ts';
 
 /**
@@ -17,7 +17,7 @@ interface Session<Result> {
   usedAt: number;
   usedPosition: number;
   acked: number;
-  readonly results: Map<number, Result>;
+  readonly results: SequenceMap<Result>;
 }
 
 /**
@@ -60,7 +60,7 @@ export class SessionTable<Result> {
       if (!full && time - session.usedAt <= this.limits.idleMs) break;
       this.drop(session.id);
     }
-    const results = new Map<number, Result>();
+    const results = new SequenceMap<Result>();
     const session = { id: position, usedAt: time, usedPosition: position, acked: 0, results };
     this.sessions.set(position, session);
     this.newest = session;
@@ -77,7 +77,7 @@ export class SessionTable<Result> {
     }
     this.use(session, position, time);
     if (acked > session.acked) {
-      forget(session.results, session.acked, acked);
+      session.results.deleteBelow(acked);
       session.acked = acked;
     }
     if (session.results.has(sequence)) return 'repeated';
@@ -113,8 +113,8 @@ export class SessionTable<Result> {
     this.sessions.clear();
     this.newest = undefined;
     for (const { id, usedAt, usedPosition, acked, results } of messages) {
-      const known = results.map((it) => [it.sequence, this.codec.decode(it.result)] as const);
-      const session = { id, usedAt, usedPosition, acked, results: new Map(known) };
+      const session = { id, usedAt, usedPosition, acked, results: new SequenceMap<Result>() };
+      for (const it of results) session.results.set(it.sequence, this.codec.decode(it.result));
       this.sessions.set(id, session);
       this.newest = session;
     }
@@ -141,16 +141,5 @@ export class SessionTable<Result> {
       SessionResult.create({ sequence, result: this.codec.encode(result) }),
     );
     return SessionMessage.create({ ...session, results: kept });
-  }
-}
-
-/** Removes the results of `from` up to before `to`; all of those before `from` are gone already. */
-function forget(results: Map<number, unknown>, from: number, to: number): void {
-  if (to - from <= results.size) {
-    for (let sequence = from; sequence < to; sequence++) results.delete(sequence);
-    return;
-  }
-  for (const known of results.keys()) {
-    if (known < to) results.delete(known);
   }
 }

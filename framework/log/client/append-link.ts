@@ -2,6 +2,7 @@ import {
   type Clock,
   type LogStreamId,
   type MessageStream,
+  SequenceMap,
   type Timer,
   type TopicId,
   VarlogError,
@@ -48,10 +49,9 @@ export class AppendLink {
   private readonly channels: ChannelPool;
   private readonly suspected: (link: AppendLink) => void;
   private stream: MessageStream<AppendRequest, AppendResponse> | undefined;
-  private readonly waiting: Set<Sending> = new Set();
+  private readonly waiting = new SequenceMap<Sending>();
   /** In the order of sending: the first is the oldest. */
-  private readonly sent = new Map<number, Sent>();
-  private sequence = 0;
+  private readonly sent = new SequenceMap<Sent>();
   private flushing = false;
   private watch: Timer | undefined;
 
@@ -68,26 +68,30 @@ export class AppendLink {
     this.suspected = suspected;
   }
 
-  add(sending: Sending): void {
-    this.waiting.add(sending);
-    if (this.flushing) return;
-    this.flushing = true;
-    this.clock.defer(() => this.flush());
+  /** Returns a ticket, by which it can be asked for and taken back. */
+  add(sending: Sending): number {
+    const ticket = this.waiting.add(sending);
+    if (!this.flushing) {
+      this.flushing = true;
+      this.clock.defer(() => this.flush());
+    }
+    return ticket;
   }
 
-  isWaiting(sending: Sending): boolean {
-    return this.waiting.has(sending);
+  isWaiting(ticket: number): boolean {
+    return this.waiting.has(ticket);
   }
 
   /** Takes it back if it was not sent yet. */
-  takeBack(sending: Sending): void {
-    this.waiting.delete(sending);
+  takeBack(ticket: number): void {
+    this.waiting.delete(ticket);
   }
 
   /** Whether an answer is overdue. */
   get isSuspect(): boolean {
-    const oldest = this.sent.values().next().value;
-    return oldest !== undefined && this.clock.now() - oldest.at >= SUSPECT_AFTER_MS;
+    const oldest = this.sent.firstKey;
+    if (oldest === undefined) return false;
+    return this.clock.now() - this.sent.get(oldest)!.at >= SUSPECT_AFTER_MS;
   }
 
   /** Gives up on overdue answers for log streams that have another primary by now. */
@@ -136,12 +140,11 @@ export class AppendLink {
     const batches: AppendBatch[] = [];
     const at = this.clock.now();
     let size = 0;
-    for (const sending of this.waiting) {
+    for (const [ticket, sending] of this.waiting) {
       if (size > 0 && size + sending.bytes.length > MESSAGE_BYTES) break;
       size += sending.bytes.length;
-      const sequence = ++this.sequence;
-      this.waiting.delete(sending);
-      this.sent.set(sequence, { sending, at });
+      this.waiting.delete(ticket);
+      const sequence = this.sent.add({ sending, at });
       const { topicId, logStreamId, count, bytes: records } = sending;
       batches.push(AppendBatch.create({ sequence, topicId, logStreamId, count, records }));
     }
@@ -188,7 +191,7 @@ export class AppendLink {
 
   private failAll(error: unknown, neverSent: boolean): void {
     const sent = [...this.sent.values()];
-    const waiting = [...this.waiting];
+    const waiting = [...this.waiting.values()];
     this.sent.clear();
     this.waiting.clear();
     for (const { sending } of sent) sending.failed(error, neverSent);

@@ -2,6 +2,7 @@ import {
   type Batch,
   type LogStreamId,
   type Ports,
+  SequenceMap,
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
@@ -33,7 +34,7 @@ export class Appender {
   private readonly links = new Map<string, AppendLink>();
   private readonly avoided = new Map<LogStreamId, number>();
   private readonly turns = new Map<TopicId, number>();
-  private readonly pending = new Set<PendingAppend>();
+  private readonly pending = new SequenceMap<PendingAppend>();
   private waiting: PendingAppend[] = [];
   private waitingBytes = 0;
   private inFlightBytes = 0;
@@ -72,7 +73,7 @@ export class Appender {
         this.waiting.push(pending);
         this.waitingBytes += size;
       }
-      this.pending.add(pending);
+      pending.key = this.pending.add(pending);
       pending.start();
     });
   }
@@ -150,7 +151,7 @@ export class Appender {
 
   /** Called once for each append, when it has its result. */
   settled(pending: PendingAppend): void {
-    this.pending.delete(pending);
+    this.pending.delete(pending.key);
     if (!pending.admitted) {
       this.waitingBytes -= pending.size;
       this.waiting = this.waiting.filter((it) => it !== pending);
@@ -172,7 +173,7 @@ export class Appender {
   /** Fails everything that has no result. */
   close(error: VarlogError): void {
     this.closed = error;
-    for (const pending of [...this.pending]) pending.abandon(error);
+    for (const pending of this.pending.values()) pending.abandon(error);
     for (const link of this.links.values()) link.close(error);
     this.links.clear();
   }

@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
-import { VarlogError } from '../../base/index.ts';
+import { SequenceMap, VarlogError } from '../../base/index.ts';
 import { deliverLent, type Lease, retainCurrent } from './lease.ts';
 
 /** Values that may wait when their source cannot be made to wait. */
@@ -67,9 +67,9 @@ class HandleRun<T, R> {
   private readonly stopping = new AbortController();
   private readonly busyKeys = new Set<unknown>();
   /** Not begun, in order. */
-  private readonly waiting = new Set<Task<T, R>>();
+  private readonly waiting = new SequenceMap<Task<T, R>>();
   /** Begun or done but not passed on, in the order of the values. */
-  private readonly unsent = new Set<Task<T, R>>();
+  private readonly unsent = new SequenceMap<Task<T, R>>();
   private running = 0;
   private isComplete = false;
 
@@ -104,7 +104,7 @@ class HandleRun<T, R> {
   /** Gives back what is held. */
   stop(): void {
     this.stopping.abort();
-    const held = [...this.unsent];
+    const held = [...this.unsent.values()];
     this.unsent.clear();
     this.waiting.clear();
     for (const { lease } of held) lease?.release();
@@ -112,13 +112,13 @@ class HandleRun<T, R> {
 
   private begin(): void {
     const { concurrency, orderBy } = this.options;
-    for (const task of this.waiting) {
+    for (const [ticket, task] of this.waiting) {
       if (this.running >= concurrency) return;
       if (orderBy !== undefined) {
         if (this.busyKeys.has(task.key)) continue;
         this.busyKeys.add(task.key);
       }
-      this.waiting.delete(task);
+      this.waiting.delete(ticket);
       this.running++;
       this.attempt(task).then(
         (value) => this.ended(task, value),
@@ -141,10 +141,10 @@ class HandleRun<T, R> {
   }
 
   private send(): void {
-    for (const task of this.unsent) {
+    for (const [ticket, task] of this.unsent) {
       const { result, lease } = task;
       if (result === undefined) break;
-      this.unsent.delete(task);
+      this.unsent.delete(ticket);
       deliverLent(lease, () => this.subscriber.next(result.value));
       lease?.release();
     }

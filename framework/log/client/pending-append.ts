@@ -50,6 +50,8 @@ export class PendingAppend implements Sending {
   readonly bytes: Uint8Array;
   /** The log stream of the current try. */
   logStreamId: LogStreamId = 0;
+  /** Among those that its appender remembers. */
+  key = 0;
   /** Whether it is within the limit of bytes in flight. */
   admitted = false;
   private readonly appender: Appender;
@@ -59,6 +61,8 @@ export class PendingAppend implements Sending {
   private retry: Timer | undefined;
   private backoff: Backoff | undefined;
   private link: AppendLink | undefined;
+  /** Of {@link link}. */
+  private ticket = 0;
   private done = false;
   private lastFailure: unknown;
 
@@ -87,7 +91,7 @@ export class PendingAppend implements Sending {
     }
     this.logStreamId = stream.id;
     this.link = this.appender.linkTo(stream.addresses[0]!);
-    this.link.add(this);
+    this.ticket = this.link.add(this);
   }
 
   succeeded(result: AppendResult): void {
@@ -184,7 +188,7 @@ export class PendingAppend implements Sending {
   }
 
   private isSent(): boolean {
-    return this.link !== undefined && !this.link.isWaiting(this);
+    return this.link !== undefined && !this.link.isWaiting(this.ticket);
   }
 
   /** Lets go of everything; `false`: it had its result before. */
@@ -194,7 +198,7 @@ export class PendingAppend implements Sending {
     this.deadline?.cancel();
     this.retry?.cancel();
     this.forget();
-    this.link?.takeBack(this);
+    this.link?.takeBack(this.ticket);
     this.appender.settled(this);
     return true;
   }

@@ -38,7 +38,7 @@ export class CutPlanner {
   private readonly reports = new Map<number, Map<number, Report>>();
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
   private readonly proposed = new Map<number, { epoch: number; end: number }>();
-  private readonly dirty = new Set<number>();
+  private dirty = new Set<number>();
 
   constructor(metadata: Metadata, defects: ReadonlySet<PlannerDefect> = new Set()) {
     this.metadata = metadata;
@@ -85,7 +85,7 @@ export class CutPlanner {
       const entry = stream === undefined ? undefined : this.advanceOf(stream);
       if (entry !== undefined) entries.push(entry);
     }
-    this.dirty.clear();
+    this.dirty = new Set();
     return entries;
   }
 

@@ -42,8 +42,8 @@ export class SessionClient {
   private readonly options: SessionClientOptions;
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
-  private readonly changed = new Map<number, () => Report>();
-  private readonly history = new Map<number, number>();
+  private changed = new Map<number, () => Report>();
+  private history = new Map<number, number>();
   private send: ((message: SessionRequest) => boolean) | undefined;
   private writable: (() => Promise<void>) | undefined;
   private blocked = false;
@@ -157,8 +157,8 @@ export class SessionClient {
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),
     );
-    this.changed.clear();
-    this.history.clear();
+    this.changed = new Map();
+    this.history = new Map();
     this.lastSent = this.options.ports.clock.now();
     if (send(SessionRequest.create({ reports, history }))) return;
     // Reports are cumulative: while the way is not free, the newest of each replica is enough.
