@@ -119,11 +119,14 @@ export class RaftLog {
     }
     this.recent.push(batch);
     this.recentBytes += costOf(batch);
+    if (this.recentBytes <= this.recentBytesMax) return;
+    // Some at a time: to take one from the front of a long array moves all the others.
+    const kept = this.recentBytesMax * 0.9;
     let gone = 0;
-    while (this.recentBytes > this.recentBytesMax && gone < this.recent.length - 1) {
+    while (this.recentBytes > kept && gone < this.recent.length - 1) {
       this.recentBytes -= costOf(this.recent[gone++]!);
     }
-    if (gone > 0) this.recent.splice(0, gone);
+    this.recent.splice(0, gone);
   }
 
   /** Number of leading `batches` that are here already; from the next one on they are new or conflict. */
