@@ -73,7 +73,7 @@ export class RaftDriver implements Ticking {
   /** Called when this member leads and the commit index moved, before the rest of the turn. */
   onCommit: () => void = () => {};
   afterTurn: (progressed: Progressed) => void = () => {};
-  /** Called with each tick; returns whether something waits for a turn. */
+  /** Called with each tick while something waits; returns whether it needs a turn. */
   onTick: () => boolean = () => false;
   /** Whether something waits that has a deadline. */
   isWaiting: () => boolean = () => false;
@@ -235,7 +235,8 @@ export class RaftDriver implements Ticking {
   tick(): void {
     this.raft.now = this.options.ports.clock.now();
     const due = this.raft.tick();
-    if (this.onTick() || due) this.schedule();
+    const waits = this.isWaiting() && this.onTick();
+    if (waits || due) this.schedule();
   }
 
   /** What waits has deadlines, which are looked at with each tick. */

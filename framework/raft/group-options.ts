@@ -21,7 +21,7 @@ export interface RaftGroupOptions {
   /** A member that hears no leader for one to two times this long campaigns. Default 1,000; a broken
    * connection to the leader is noticed at once. */
   readonly electionTimeoutMs?: number;
-  /** Default 450. */
+  /** Default 500, or half the election timeout where that is less. */
   readonly heartbeatMs?: number;
   /**
    * Whether the leader answers reads by itself while no other one can have been elected (thesis §6.4.1).
@@ -41,7 +41,7 @@ export interface RaftGroupOptions {
 
 const TICK_MS = 50;
 const ELECTION_TIMEOUT_MS = 1_000;
-const HEARTBEAT_MS = 450;
+const HEARTBEAT_MS = 500;
 /** Of an election timeout; the rest is for clocks that differ and timers that are early. */
 const LEASE_SHARE = 0.8;
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */
@@ -77,14 +77,14 @@ export function timingOf(
   leaseMs: number | undefined;
 } {
   const electionTimeoutMs = options.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
-  const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
+  const heartbeatMs = options.heartbeatMs ?? Math.min(HEARTBEAT_MS, electionTimeoutMs / 2);
   const tickMs = Math.min(TICK_MS, heartbeatMs);
-  const heartbeatTicks = Math.max(1, Math.round(heartbeatMs / tickMs));
+  const heartbeatTicks = Math.max(1, Math.floor(heartbeatMs / tickMs));
   const electionTicks = Math.round(electionTimeoutMs / tickMs);
-  if (!(electionTicks >= 2 * heartbeatTicks)) {
+  if (!(heartbeatMs > 0 && electionTicks >= 2 * heartbeatTicks)) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: `an election timeout of ${electionTimeoutMs} ms does not go with heartbeats every ${heartbeatMs} ms`,
-      next: 'make it at least twice as long',
+      next: 'give both a positive time, the election timeout at least twice as long a one',
     });
   }
   const leaseMs = options.leaseReads ? electionTicks * tickMs * LEASE_SHARE : undefined;

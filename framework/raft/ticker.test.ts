@@ -56,6 +56,22 @@ describe('the ticks of groups', () => {
     world.close();
   });
 
+  test('do not ring for what was put off meanwhile, if nobody else waits', async () => {
+    const { world, ticker, member } = start();
+    const it = member(10);
+    ticker.add(it);
+    for (let i = 0; i < 5; i++) {
+      await world.run(300);
+      ticker.count();
+      ticker.review(it);
+    }
+    expect(it.ticks).toBe(30);
+    expect(it.toldAt).toEqual([300, 600, 900, 1_200, 1_500]);
+    await world.run(510);
+    expect(it.toldAt.slice(5)).toEqual([2_000]);
+    world.close();
+  });
+
   test('of a process that was stopped do not come all at once', async () => {
     const { world, ticker, member } = start();
     const it = member(4);

@@ -56,10 +56,12 @@ export class Ticker {
     }
   }
 
-  /** Something happened to `member`: it may have something to do sooner than it said. */
+  /** Something happened to `member`: it may have something to do sooner than it said, or later. */
   review(member: Ticking): void {
     const dueMs = this.countedMs + member.ticksUntilDue * this.tickMs;
-    if (dueMs < this.ringsAtMs) this.ringAt(dueMs);
+    // With others beside it, one of them may be what it rings for.
+    const alone = this.members.size === 1;
+    if (dueMs < this.ringsAtMs || (alone && dueMs > this.ringsAtMs)) this.ringAt(dueMs);
   }
 
   private ringAt(ringsAtMs: number): void {
