@@ -43,7 +43,8 @@ export class MetadataRepository {
   private readonly roles: Subscription;
   /** Why this member ended: its disk failed, or is not the one that the others know. */
   private failure: VarlogError | undefined;
-  private leading: { term: number; leadership: Leadership } | undefined;
+  /** The last one that this member led. */
+  private ledTerm = 0;
   private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
 
   private constructor(
@@ -100,7 +101,7 @@ export class MetadataRepository {
 
   /** What this member does as the leader; `undefined` while it is none. */
   get leadership(): Leadership | undefined {
-    return this.leading?.leadership;
+    return this.leaderships.value;
   }
 
   /** {@link leadership} as it changes. Completes with the member. */
@@ -136,7 +137,8 @@ export class MetadataRepository {
   /** The leadership, once this member is known to have applied all that earlier leaders committed. */
   async confirmedLeadership(): Promise<Leadership> {
     await this.read(() => {});
-    if (this.leading !== undefined) return this.leading.leadership;
+    const { leadership } = this;
+    if (leadership !== undefined) return leadership;
     throw notLeader(this.group.status.leader?.address);
   }
 
@@ -145,7 +147,7 @@ export class MetadataRepository {
    * Resolves with the GLSN of its last record.
    */
   async seal(id: number, hold: boolean): Promise<number> {
-    const entries = this.leading?.leadership.planner.plan() ?? [];
+    const entries = this.leadership?.planner.plan() ?? [];
     if (entries.length > 0) await this.execute({ kind: 'cut', entries });
     return this.execute({ kind: 'seal', id, hold });
   }
@@ -159,25 +161,25 @@ export class MetadataRepository {
   }
 
   private followRole({ role, term }: RaftStatus): void {
-    if (role === 'leader' && this.leading?.term === term) return;
+    if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
     if (role !== 'leader') return;
     const leadership = new Leadership(this.metadata, this.options.ports, (entries) =>
       this.execute({ kind: 'cut', entries }),
     );
-    this.lead({ term, leadership });
+    this.ledTerm = term;
+    this.lead(leadership);
   }
 
-  private lead(leading: { term: number; leadership: Leadership } | undefined): void {
-    if (leading === this.leading) return;
-    this.leading?.leadership.end();
-    this.leading = leading;
-    this.leaderships.next(leading?.leadership);
+  private lead(leadership: Leadership | undefined): void {
+    if (leadership === this.leadership) return;
+    this.leadership?.end();
+    this.leaderships.next(leadership);
   }
 
   private passOnChanges(): void {
     const changes = this.metadata.takeChanges();
-    this.leading?.leadership.applied(changes);
+    this.leadership?.applied(changes);
   }
 }
 
