@@ -19,7 +19,7 @@ interface Chunk<T> {
  * collected.
  */
 export class SequenceMap<T> {
-  /** Those that hold anything, in ascending order. */
+  /** In ascending order. Only the last one may be empty: the next key is likely to belong there. */
   private chunks: Chunk<T>[] = [];
   private count = 0;
   private last = 0;
@@ -31,7 +31,7 @@ export class SequenceMap<T> {
   /** The smallest key. */
   get firstKey(): number | undefined {
     const [chunk] = this.chunks;
-    if (chunk === undefined) return undefined;
+    if (chunk === undefined || chunk.used === 0) return undefined;
     while (chunk.slots[chunk.from] === NOTHING) chunk.from++;
     return chunk.number * CHUNK_KEYS + chunk.from;
   }
@@ -49,7 +49,8 @@ export class SequenceMap<T> {
     let chunk = this.chunks[at];
     if (chunk?.number !== number) {
       chunk = { number, slots: new Array(CHUNK_KEYS).fill(NOTHING), used: 0, from: slot };
-      this.chunks.splice(at, 0, chunk);
+      const emptyBefore = this.chunks[at - 1]?.used === 0;
+      this.chunks.splice(emptyBefore ? at - 1 : at, emptyBefore ? 1 : 0, chunk);
     }
     if (chunk.slots[slot] === NOTHING) {
       chunk.used++;
@@ -78,7 +79,7 @@ export class SequenceMap<T> {
     if (chunk?.number !== number || chunk.slots[slot] === NOTHING) return false;
     chunk.slots[slot] = NOTHING;
     this.count--;
-    if (--chunk.used === 0) this.chunks.splice(at, 1);
+    if (--chunk.used === 0 && at < this.chunks.length - 1) this.chunks.splice(at, 1);
     return true;
   }
 
