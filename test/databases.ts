@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource, type DataSourceOptions, type MigrationInterface } from 'typeorm';
+import { freeAddresses } from 'varlog/testing';
 
 /** A kind of database that tests run against. */
 export interface TestDatabases {
@@ -67,7 +67,8 @@ export async function postgresDatabases(): Promise<TestDatabases> {
     if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
   };
   const data = join(folder, 'data');
-  const port = await freePort();
+  const address = (await freeAddresses(1))[0]!;
+  const port = Number(address.split(':')[1]);
   const flags = `-p ${port} -c listen_addresses=127.0.0.1 -c fsync=off -k ${folder}`;
   run('initdb', ['-D', data, '-U', 'varlog', '-A', 'trust']);
   run('pg_ctl', ['-D', data, '-w', '-l', join(folder, 'log'), '-o', flags, 'start']);
@@ -95,13 +96,4 @@ function account(): { uid?: number; gid?: number } {
   const id = (flag: string): number =>
     Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

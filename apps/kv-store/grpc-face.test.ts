@@ -1,6 +1,6 @@
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { startReplica } from 'varlog/smr';
-import { MemoryLog } from 'varlog/testing';
+import { freeAddresses, MemoryLog } from 'varlog/testing';
 import { KvClient } from './client.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { KvMachine } from './machine.ts';
@@ -13,13 +13,11 @@ async function start(size = 2) {
   const log = new MemoryLog();
   const closers: (() => Promise<void>)[] = [];
   const servers: Server[] = [];
-  const addresses: string[] = [];
-  for (let i = 0; i < size; i++) {
+  const addresses = await freeAddresses(size);
+  for (const address of addresses) {
     const replica = await startReplica({ machine: new KvMachine(), log });
     closers.push(() => replica.close());
-    const address = await freeAddress();
     servers.push(await serveGrpc(new KvService(replica), address));
-    addresses.push(address);
   }
   const client = new KvClient(addresses);
   return {
@@ -32,13 +30,6 @@ async function start(size = 2) {
       for (const close of closers) await close();
     },
   };
-}
-
-async function freeAddress(): Promise<string> {
-  const server = new Server();
-  const address = await bind(server);
-  server.forceShutdown();
-  return address;
 }
 
 function bind(server: Server): Promise<string> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
 import { orderedLogContract } from '../testing/contracts/ordered-log.ts';
+import { freeAddresses } from '../testing/free-addresses.ts';
 import { RaftGroup } from './group.ts';
 
 orderedLogContract('Raft group of one member', async () => {
@@ -24,12 +25,7 @@ orderedLogContract('Raft group of one member', async () => {
 orderedLogContract('follower of a Raft group of two', async () => {
   const root = await mkdtemp(join(tmpdir(), 'raft-'));
   const ports = realPorts({ directory: root });
-  const members: { id: number; address: string }[] = [];
-  for (const id of [1, 2]) {
-    const probe = await ports.network.serve('127.0.0.1:0', []);
-    members.push({ id, address: probe.address });
-    await probe.close();
-  }
+  const members = (await freeAddresses(2)).map((address, i) => ({ id: i + 1, address }));
   const groups = await Promise.all(
     members.map(({ id }) =>
       RaftGroup.open({ ports, groupId: 'contract', memberId: id, members, directory: `${id}` }),

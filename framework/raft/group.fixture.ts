@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { filter, firstValueFrom } from 'rxjs';
 import type { Server } from '../base/index.ts';
 import { realPorts } from '../runtime/index.ts';
+import { freeAddresses } from '../testing/free-addresses.ts';
 import { RaftGroup, type RaftStatus } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 
@@ -32,22 +33,16 @@ export class World {
   /** Members with addresses that are not started yet. */
   static async prepare(size: number, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'raft-')), overrides);
-    for (let id = 1; id <= size; id++) {
-      const { network } = realPorts({ directory: world.root });
-      const probe = await network.serve('127.0.0.1:0', []);
-      world.members.push({ id, address: probe.address });
-      await probe.close();
+    for (const [i, address] of (await freeAddresses(size)).entries()) {
+      world.members.push({ id: i + 1, address });
     }
     return world;
   }
 
   /** A further member, which is to be added to the group. */
   async join(id: number): Promise<{ id: number; address: string }> {
-    const { network } = realPorts({ directory: this.root });
-    const probe = await network.serve('127.0.0.1:0', []);
-    const member = { id, address: probe.address };
+    const member = { id, address: (await freeAddresses(1))[0]! };
     this.members.push(member);
-    await probe.close();
     await this.open(id, { join: true });
     return member;
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filter, firstValueFrom, timeout } from 'rxjs';
 import { realPorts } from '../runtime/index.ts';
+import { freeAddresses } from '../testing/free-addresses.ts';
 import { bytes, take } from './group.fixture.ts';
 import type { RaftGroup } from './group.ts';
 import { RaftHost } from './host.ts';
@@ -24,15 +25,7 @@ class Hosts {
 
   static async start(): Promise<Hosts> {
     const root = await mkdtemp(join(tmpdir(), 'raft-host-'));
-    const { network } = realPorts({ directory: root });
-    const probes = await Promise.all(
-      Array.from({ length: SIZE }, () => network.serve('127.0.0.1:0', [])),
-    );
-    await Promise.all(probes.map((it) => it.close()));
-    const hosts = new Hosts(
-      root,
-      probes.map((it) => it.address),
-    );
+    const hosts = new Hosts(root, await freeAddresses(SIZE));
     await hosts.open();
     return hosts;
   }

@@ -7,20 +7,20 @@ import {
   type UnaryMethod,
 } from '../base/index.ts';
 import { networkContract } from '../testing/contracts/network.ts';
+import { freeAddresses } from '../testing/free-addresses.ts';
 import { realClock } from './clock.ts';
 import { GrpcNetwork, MESSAGE_BYTES_MAX } from './grpc-network.ts';
 import { healthCheck, healthWatch } from './health.ts';
 
 networkContract('gRPC', async () => {
   const network = new GrpcNetwork();
-  const gone = await network.serve('127.0.0.1:0', []);
-  await gone.close();
+  const [deadAddress] = await freeAddresses(1);
   return {
     clock: realClock(),
     serverSide: network,
     clientSide: network,
     address: '127.0.0.1:0',
-    deadAddress: gone.address,
+    deadAddress: deadAddress!,
     run: (scenario) => scenario(),
     close: async () => {},
   };

@@ -27,6 +27,7 @@ export {
   type ListTransaction,
 } from './checkers/list-append.ts';
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
+export { freeAddresses } from './free-addresses.ts';
 export { MemoryLog } from './memory-log.ts';
 export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';
 export {

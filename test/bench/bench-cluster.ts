@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
-import { freePorts, Program } from '../process/processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { Program } from '../process/processes.ts';
 
 /** Real processes for the benchmark, on real disks. */
 export class BenchCluster implements AsyncDisposable {
@@ -26,7 +27,7 @@ export class BenchCluster implements AsyncDisposable {
   /** One metadata repository member and one storage node, a process each. */
   static async pair(): Promise<BenchCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
-    const [metadata, storage] = (await freePorts(2)).map((port) => `127.0.0.1:${port}`);
+    const [metadata, storage] = await freeAddresses(2);
     const members = `1=${metadata}`;
     const common = ['--members', members, '--log-level', 'warn', '--directory', directory];
     const run = (role: string, listen: string): Program =>
@@ -41,7 +42,7 @@ export class BenchCluster implements AsyncDisposable {
   /** Three processes, each a member and a storage node; every record on all three. */
   static async trio(): Promise<BenchCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
-    const endpoints = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
+    const endpoints = await freeAddresses(3);
     const members = endpoints.map((it, i) => `${i + 1}=${it}`).join(',');
     const programs = endpoints.map(
       (listen, i) =>

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { freePorts } from '../process/processes.ts';
+import { freeAddresses } from 'varlog/testing';
 import { grpcStore, type StoreClient } from './grpc-store.ts';
 import type { Store } from './stores.ts';
 
@@ -24,9 +24,9 @@ export async function etcd(): Promise<Store | undefined> {
     return undefined;
   }
   const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
-  const ports = await freePorts(6);
-  const faces = ports.slice(0, 3).map((port) => `127.0.0.1:${port}`);
-  const peers = ports.slice(3).map((port) => `http://127.0.0.1:${port}`);
+  const addresses = await freeAddresses(6);
+  const faces = addresses.slice(0, 3);
+  const peers = addresses.slice(3).map((it) => `http://${it}`);
   const cluster = peers.map((it, i) => `m${i}=${it}`).join(',');
   const members = faces.map((face, i) => {
     const name = `m${i}`;

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts } from '../process/processes.ts';
+import { freeAddresses } from 'varlog/testing';
 import type { Measured } from './measure.ts';
 import type { Store } from './stores.ts';
 
@@ -19,7 +19,7 @@ export class KvMembers implements Store {
 
   static async start(snapshotEvery = ''): Promise<KvMembers> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
-    const addresses = (await freePorts(3)).map((port) => `127.0.0.1:${port}`).join(',');
+    const addresses = (await freeAddresses(3)).join(',');
     const script = join(import.meta.dirname, 'kv-member.js');
     const members = [1, 2, 3].map((id) =>
       fork(script, [String(id), addresses, join(directory, String(id)), snapshotEvery]),

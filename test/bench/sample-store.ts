@@ -1,15 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freeAddresses } from 'varlog/testing';
 import { KvClient } from '../../apps/kv-store/client.ts';
-import { freePorts, Program } from '../process/processes.ts';
+import { Program } from '../process/processes.ts';
 import { grpcStore } from './grpc-store.ts';
 import type { Store } from './stores.ts';
 
 /** The sample key-value store on a Raft group, with its own client. */
 export async function sampleStore(): Promise<Store> {
   const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
-  const addresses = (await freePorts(9)).map((port) => `127.0.0.1:${port}`);
+  const addresses = await freeAddresses(9);
   const faces = addresses.slice(0, 3);
   const members = addresses.slice(3, 6).map((address, i) => `${i + 1}=${address}`);
   const programs = faces.map(

@@ -9,7 +9,8 @@ import {
   Varlog,
   VarlogError,
 } from 'varlog/log';
-import { freePorts, Program, TestCluster } from './processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { Program, TestCluster } from './processes.ts';
 
 async function errorOf(work: () => unknown): Promise<VarlogError> {
   try {
@@ -119,8 +120,8 @@ describe('a node that cannot start', () => {
   }
 
   test('a port in use, a directory in use, a directory of another cluster', async () => {
-    const [port, other] = await freePorts(2);
-    const flags = { listen: `127.0.0.1:${port}`, directory: join(directory, 'a') };
+    const [address, other] = await freeAddresses(2);
+    const flags = { listen: address!, directory: join(directory, 'a') };
     const first = new Program('framework/node/cli.js', [
       'server',
       ...['--listen', flags.listen, '--directory', flags.directory],
@@ -129,11 +130,10 @@ describe('a node that cannot start', () => {
     const varlog = await Varlog.connect({ endpoints: [flags.listen], timeoutMs: 20_000 });
     await varlog.ready({ storageNodes: 1 });
     await varlog.close();
-    const listen = `127.0.0.1:${other}`;
     expect(await failureOf({ ...flags, directory: join(directory, 'b') })).toContain(
       'ADDRESS_IN_USE',
     );
-    expect(await failureOf({ ...flags, listen })).toContain('DIRECTORY_IN_USE');
+    expect(await failureOf({ ...flags, listen: other! })).toContain('DIRECTORY_IN_USE');
     await first.end('SIGKILL');
     expect(await failureOf({ ...flags, 'cluster-id': '5' })).toContain('IDENTITY_MISMATCH');
   }, 60_000);
@@ -141,8 +141,8 @@ describe('a node that cannot start', () => {
   test('a directory that cannot be written to', async () => {
     const file = join(directory, 'file');
     writeFileSync(file, '');
-    const [port] = await freePorts(1);
-    const flags = { listen: `127.0.0.1:${port}`, directory: join(file, 'below') };
+    const address = (await freeAddresses(1))[0]!;
+    const flags = { listen: address, directory: join(file, 'below') };
     expect(await failureOf(flags)).toContain('DIRECTORY_UNWRITABLE');
   }, 30_000);
 });

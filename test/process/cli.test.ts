@@ -2,18 +2,19 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, freePorts, Program, ROOT } from './processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { eventually, Program, ROOT } from './processes.ts';
 
 describe('the varlog command', () => {
   const directory = mkdtempSync(join(tmpdir(), 'varlog-cli-'));
-  let port: number;
-  let httpPort: number;
+  let port: string;
+  let httpPort: string;
   let cluster: Program;
 
   const up = async (): Promise<void> => {
     cluster = new Program('framework/node/cli.js', [
       'up',
-      ...['--port', String(port), '--http-port', String(httpPort), '--directory', directory],
+      ...['--port', port, '--http-port', httpPort, '--directory', directory],
     ]);
     cluster.start();
     await eventually(async () => {
@@ -29,7 +30,7 @@ describe('the varlog command', () => {
   };
 
   beforeAll(async () => {
-    [port, httpPort] = (await freePorts(2)) as [number, number];
+    [port, httpPort] = (await freeAddresses(2)).map((it) => it.split(':')[1]!) as [string, string];
     await up();
   }, 60_000);
 

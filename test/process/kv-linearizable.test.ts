@@ -1,8 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkLinearizable, type Operation, type SequentialModel } from 'varlog/testing';
-import { eventually, freePorts, Program, TestCluster } from './processes.ts';
+import {
+  checkLinearizable,
+  freeAddresses,
+  type Operation,
+  type SequentialModel,
+} from 'varlog/testing';
+import { eventually, Program, TestCluster } from './processes.ts';
 
 const KEYS = 4;
 const CLIENTS = 6;
@@ -63,9 +68,9 @@ describe('the key-value store on real processes', () => {
     async (log) => {
       const directory = mkdtempSync(join(tmpdir(), 'varlog-kv-'));
       await using cluster = await TestCluster.start(3);
-      const ports = await freePorts(9);
-      const addresses = ports.slice(0, 3).map((port) => `127.0.0.1:${port}`);
-      const members = ports.slice(6).map((port, i) => `${i + 1}=127.0.0.1:${port}`);
+      const all = await freeAddresses(9);
+      const addresses = all.slice(0, 3);
+      const members = all.slice(6).map((address, i) => `${i + 1}=${address}`);
       {
         await using varlog = await cluster.connect();
         await varlog.createTopic({ logStreams: 2 });
@@ -74,7 +79,7 @@ describe('the key-value store on real processes', () => {
         (http, i) =>
           new Program('apps/kv-store/cli.js', [
             'serve',
-            ...['--http', http, '--grpc', `127.0.0.1:${ports[3 + i]}`],
+            ...['--http', http, '--grpc', all[3 + i]!],
             ...['--directory', join(directory, String(i))],
             ...(log === 'topic'
               ? ['--varlog', cluster.endpoints.join(','), '--topic', '1']

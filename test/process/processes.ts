@@ -1,31 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TlsOptions, Varlog } from 'varlog/log';
+import { freeAddresses } from 'varlog/testing';
 
 /** The package's folder: this file is run from source by tests and from `dist` by the benchmark. */
 export const ROOT = ancestorWith('package.json', import.meta.dirname);
 
 function ancestorWith(file: string, folder: string): string {
   return existsSync(join(folder, file)) ? folder : ancestorWith(file, dirname(folder));
-}
-
-/** Ports that nobody listens on. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((it) => (it.address() as { port: number }).port);
-  await Promise.all(servers.map((it) => new Promise((resolve) => it.close(resolve))));
-  return ports;
 }
 
 /** A process of the built package (`dist`), to be killed and started again at will. */
@@ -90,10 +74,10 @@ export class TestCluster implements AsyncDisposable {
 
   private readonly tls: TlsOptions | undefined;
 
-  private constructor(ports: number[], directory: string, options: TestClusterOptions) {
+  private constructor(endpoints: string[], directory: string, options: TestClusterOptions) {
     this.directory = directory;
     this.tls = options.tls?.client;
-    this.endpoints = ports.map((port) => `127.0.0.1:${port}`);
+    this.endpoints = endpoints;
     const members = this.endpoints.map((it, i) => `${i + 1}=${it}`).join(',');
     this.nodes = this.endpoints.map(
       (listen, i) =>
@@ -114,7 +98,7 @@ export class TestCluster implements AsyncDisposable {
   ): Promise<TestCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-test-'));
     const options = { replicationFactor, tls };
-    const cluster = new TestCluster(await freePorts(nodes), directory, options);
+    const cluster = new TestCluster(await freeAddresses(nodes), directory, options);
     cluster.startAll();
     await cluster.ready();
     return cluster;

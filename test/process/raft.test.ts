@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, freePorts, ROOT } from './processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { eventually, ROOT } from './processes.ts';
 import type { Calls, MemberSettings, Reply, Single } from './raft-member.ts';
 
 const PROGRAM = join(ROOT, 'dist/test/process/raft-member.js');
@@ -118,8 +119,8 @@ class Group implements AsyncDisposable {
     joining = 0,
   ): Promise<Group> {
     const directory = mkdtempSync(join(tmpdir(), 'varlog-raft-'));
-    const all = (await freePorts(count + joining)).map((port, i) => {
-      return { id: i + 1, address: `127.0.0.1:${port}` };
+    const all = (await freeAddresses(count + joining)).map((address, i) => {
+      return { id: i + 1, address };
     });
     const processes = all.map(({ id }) => {
       const own = { memberId: id, directory: join(directory, String(id)), join: id > count };

@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformSync } from '@swc/core';
-import { freePorts, TestCluster } from './processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { TestCluster } from './processes.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -78,7 +79,7 @@ describe('README', () => {
     const outputs: string[] = [];
     for (const { language, code } of blocksOf(read('framework/raft/README.md'))) {
       if (language !== 'ts') continue;
-      const [port] = await freePorts(1);
+      const [port] = (await freeAddresses(3)).map((it) => Number(it.split(':')[1]));
       const moved = code
         .replace('7100', `${port! - 1}`)
         .replace('7111', `${port}`)

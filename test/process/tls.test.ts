@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TlsOptions, Varlog } from 'varlog/log';
 import { openRaftGroup } from 'varlog/raft';
+import { freeAddresses } from 'varlog/testing';
 import { Authority } from '../../framework/runtime/certificates.fixture.ts';
-import { freePorts, ROOT, TestCluster } from './processes.ts';
+import { ROOT, TestCluster } from './processes.ts';
 
 describe('a cluster whose nodes and clients show certificates', () => {
   const folder = mkdtempSync(join(tmpdir(), 'varlog-tls-'));
@@ -84,10 +85,7 @@ test('the members of a Raft group speak TLS to each other', async () => {
   const tls = { ca: authority.ca, ...authority.issue('IP:127.0.0.1') };
   authority.remove();
   const folder = mkdtempSync(join(tmpdir(), 'varlog-raft-tls-'));
-  const members = (await freePorts(3)).map((port, i) => ({
-    id: i + 1,
-    address: `127.0.0.1:${port}`,
-  }));
+  const members = (await freeAddresses(3)).map((address, i) => ({ id: i + 1, address }));
   const open = (memberId: number) =>
     openRaftGroup({
       groupId: 'tls',

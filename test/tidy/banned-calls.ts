@@ -19,7 +19,7 @@ const BANNED: readonly { call: RegExp; instead: string }[] = [
 
 /** Who may: the ports themselves, and the processes (which own their console and environment). */
 const OUTSIDE =
-  /^framework\/(runtime|node|testing\/containers)\/|^framework\/testing\/simulator\/(run|host-[a-z-]+)\.ts$|^framework\/wire\/generate\.mjs$/;
+  /^framework\/(runtime|node)\/|^framework\/testing\/simulator\/(run|host-[a-z-]+)\.ts$|^framework\/wire\/generate\.mjs$/;
 
 /** Finds calls that only `runtime` may make, and names what to use instead. */
 export function bannedCalls(source: Source): Problems {

@@ -21,7 +21,7 @@ const COMPOSITION_ROOT = /^framework\/(log|raft|smr|testing)\/index\.ts$/;
 const PACKAGES: readonly { package: RegExp; only: RegExp; instead: string }[] = [
   {
     package: /^node:/,
-    only: /^framework\/(runtime|node|testing\/containers)\/|^framework\/wire\/generate\.mjs$|^framework\/testing\/simulator\/(run|host-[a-z-]+)\.ts$/,
+    only: /^framework\/(runtime|node)\/|^framework\/wire\/generate\.mjs$|^framework\/testing\/simulator\/(run|host-[a-z-]+)\.ts$/,
     instead: 'take what you need from the Ports that are passed in',
   },
   {

@@ -1,5 +1,6 @@
 import { type Channel, type Ports, silent } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
@@ -34,9 +35,7 @@ class Cluster {
 
   private async startRepository(): Promise<string> {
     const ports = portsOfOne();
-    const probe = await ports.network.serve('127.0.0.1:0', []);
-    const { address } = probe;
-    await probe.close();
+    const address = (await freeAddresses(1))[0]!;
     this.repository = await startMetadataRepository({
       ports,
       clusterId: 7,
@@ -62,9 +61,7 @@ class Cluster {
 
   private async startNode(id: number, repository: string): Promise<void> {
     const ports = portsOfOne();
-    const probe = await ports.network.serve('127.0.0.1:0', []);
-    const { address } = probe;
-    await probe.close();
+    const address = (await freeAddresses(1))[0]!;
     const node = await startStorageNode({
       ports,
       clusterId: 7,

@@ -1,5 +1,6 @@
 import { VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
 import { type AppendFault, FakeCluster } from './fake-cluster.fixture.ts';
 import { type AppenderLimits, type Topic, Varlog } from './index.ts';
 
@@ -229,9 +230,7 @@ describe('an append', () => {
 
 describe('the cluster', () => {
   test('that does not answer is named, with how to start one', async () => {
-    const server = await ports.network.serve('127.0.0.1:0', []);
-    await server.close();
-    const { address } = server;
+    const address = (await freeAddresses(1))[0]!;
     const connect = Varlog.connect({ ports, endpoints: [address], timeoutMs: 300 });
     const error = (await failure(connect)) as VarlogError;
     expect(error).toMatchObject({ code: 'UNREACHABLE', retryable: true });

@@ -9,6 +9,7 @@ import {
   type Server,
   VarlogError,
 } from '../../base/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as wire from '../../wire/gen/log.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
@@ -87,10 +88,9 @@ export class FakeCluster {
   }
 
   async startNode(node: number): Promise<void> {
-    const at = this.addresses.get(node) ?? '127.0.0.1:0';
-    const server = await this.network.serve(at, storageHandlers(this, node));
-    this.nodes.set(node, server);
-    this.addresses.set(node, server.address);
+    const address = this.addresses.get(node) ?? (await freeAddresses(1))[0]!;
+    this.addresses.set(node, address);
+    this.nodes.set(node, await this.network.serve(address, storageHandlers(this, node)));
   }
 
   async stopNode(node: number): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Handler, Server } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realPorts, realRandom } from '../../runtime/index.ts';
 import { orderedLogContract } from '../../testing/contracts/ordered-log.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
 import { startAdmin } from '../admin/index.ts';
 import { startMetadataRepository } from '../metadata-repository/index.ts';
 import { startStorageNode } from '../storage-node/index.ts';
@@ -99,7 +100,7 @@ async function startRealCluster(nodes: number): Promise<RealCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'varlog-client-'));
   const ports = realPorts({ directory, logLevel: 'error' });
   const closers: (() => Promise<void>)[] = [];
-  const endpoint = await freeAddress();
+  const [endpoint = '', ...addresses] = await freeAddresses(1 + nodes);
   const repository = await startMetadataRepository({
     ports,
     clusterId: CLUSTER_ID,
@@ -112,14 +113,13 @@ async function startRealCluster(nodes: number): Promise<RealCluster> {
   const admin = startAdmin({ ports, repository, replicationFactor: nodes });
   closers.push(() => admin.close());
   closers.push(await serve(endpoint, [...repository.handlers, ...admin.handlers]));
-  for (let id = 1; id <= nodes; id++) {
-    const address = await freeAddress();
+  for (const [i, address] of addresses.entries()) {
     const node = await startStorageNode({
       ports,
       clusterId: CLUSTER_ID,
-      storageNodeId: id,
+      storageNodeId: i + 1,
       address,
-      directory: `storage-${id}`,
+      directory: `storage-${i + 1}`,
       metadataRepository: [endpoint],
     });
     closers.push(() => node.close());
@@ -136,11 +136,5 @@ async function startRealCluster(nodes: number): Promise<RealCluster> {
   async function serve(address: string, handlers: Handler[]): Promise<() => Promise<void>> {
     const server: Server = await ports.network.serve(address, handlers);
     return () => server.close();
-  }
-
-  async function freeAddress(): Promise<string> {
-    const server = await ports.network.serve('127.0.0.1:0', []);
-    await server.close();
-    return server.address;
   }
 }

@@ -9,6 +9,7 @@ import {
   sleep,
 } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import {
   AppendBatch,
@@ -64,9 +65,8 @@ export class TestCluster {
     cluster.repository = await network.serve('127.0.0.1:0', [session]);
     for (const id of nodes) {
       cluster.disks.set(id, new SimulatedDisk({ random: realRandom }));
-      const probe = await network.serve('127.0.0.1:0', []);
-      await probe.close();
-      cluster.apply({ kind: 'registerStorageNode', id, address: probe.address });
+      const address = (await freeAddresses(1))[0]!;
+      cluster.apply({ kind: 'registerStorageNode', id, address });
       await cluster.startNode(id);
     }
     cluster.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
