@@ -1,6 +1,7 @@
-import { VarlogError } from '../../base/index.ts';
+import { handle, VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
+import { Ordering } from '../../wire/gen/log.ts';
 import { type AppendFault, FakeCluster } from './fake-cluster.fixture.ts';
 import { type AppenderLimits, type Topic, Varlog } from './index.ts';
 
@@ -236,6 +237,20 @@ describe('the cluster', () => {
     expect(error).toMatchObject({ code: 'UNREACHABLE', retryable: true });
     expect(error.message).toContain(`no node answered at ${address}`);
     expect(error.message).toContain('npx varlog up');
+  });
+
+  test('is not there where one node is gone and another one does not answer in time', async () => {
+    const hung = await ports.network.serve('127.0.0.1:0', [
+      handle(Ordering.Members, (_, { signal }) => {
+        return new Promise((_, reject) => signal.addEventListener('abort', reject));
+      }),
+    ]);
+    const gone = (await freeAddresses(1))[0]!;
+    const endpoints = [gone, hung.address];
+    const connecting = Varlog.connect({ ports, endpoints, timeoutMs: 300 });
+    const error = await failure(connecting);
+    await hung.close();
+    expect(error).toMatchObject({ code: 'UNREACHABLE' });
   });
 
   test('is found by any endpoint that answers, and must be the expected one', async () => {

@@ -13,8 +13,6 @@ export class CallLimit {
   /** Aborted with the caller's reason, or with a `TIMEOUT` error. */
   readonly signal: AbortSignal;
   private readonly controller = new AbortController();
-  private readonly clock: Clock;
-  private readonly deadline: number;
   private readonly forget: (() => void)[];
   private readonly timer: Timer | undefined;
 
@@ -25,18 +23,12 @@ export class CallLimit {
     timeoutMs: number,
     outer: readonly (AbortSignal | undefined)[],
   ) {
-    this.clock = clock;
     this.signal = this.controller.signal;
-    this.deadline = clock.now() + timeoutMs;
     this.forget = outer.map((it) => onAbort(it, () => this.controller.abort(it?.reason)));
     if (this.signal.aborted) return;
     if (timeoutMs !== Infinity) {
       this.timer = clock.after(timeoutMs, () => this.controller.abort(timedOut(what, timeoutMs)));
     }
-  }
-
-  get remainingMs(): number {
-    return Math.max(0, this.deadline - this.clock.now());
   }
 
   dispose(): void {

@@ -91,11 +91,11 @@ export class RepositoryClient {
     for (let tries = 1; ; tries++) {
       const address = this.addresses[this.preferred % this.addresses.length]!;
       try {
-        const timeoutMs = Math.min(TRY_TIMEOUT_MS, limit.remainingMs);
+        // The last try is cut off by the signal alone: its own time would hide what the tries before met.
         const options =
           plan.idempotent === false
             ? { signal: limit.signal }
-            : { signal: limit.signal, timeoutMs: Math.max(1, timeoutMs) };
+            : { signal: limit.signal, timeoutMs: TRY_TIMEOUT_MS };
         return await this.channels.to(address).call(method, request, options);
       } catch (error) {
         if (!limit.signal.aborted) {
