@@ -44,9 +44,10 @@ function runCommand(line: string, endpoint: string): void {
       expect(['ci', ...Object.keys(scripts)]).toContain(npm[1]);
       continue;
     }
-    const cli = `node ${join(ROOT, 'dist/framework/node/cli.js')} --endpoints ${endpoint} `;
     expect(part).toMatch(/^npx varlog /);
-    const { status, stderr } = spawnSync(part.replace('npx varlog ', cli), {
+    const there = part.replace('npx varlog ', `npx varlog --endpoints ${endpoint} `);
+    const { status, stderr } = spawnSync(there, {
+      cwd: ROOT,
       shell: true,
       encoding: 'utf8',
       timeout: 20_000,
