@@ -17,8 +17,8 @@
 
 export {
   checkLinearizable,
+  type LinearizabilityVerdict,
   type Operation,
-  registerModel,
   type SequentialModel,
 } from './checkers/linearizability.ts';
 export {
@@ -26,6 +26,7 @@ export {
   type ListOperation,
   type ListTransaction,
 } from './checkers/list-append.ts';
+export { checkRegisters, type RegisterInput, type RegisterOutput } from './checkers/registers.ts';
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
 export { freeAddresses } from './free-addresses.ts';
 export { MemoryLog } from './memory-log.ts';
