@@ -38,6 +38,13 @@ export interface LogCallOptions {
  */
 export interface OrderedLog {
   /**
+   * Which log this is, of all that were ever made: equal for everybody who reaches this log, and
+   * different for one that was made anew under the same name or address. Waits until it is known, which
+   * takes contact with a cluster, or the first leader that a group ever had.
+   */
+  identity(options?: LogCallOptions): Promise<string>;
+
+  /**
    * Appends commands, side by side and in this order. Resolves with the position of the first one
    * when all are durable and ordered. An append that begins after another was acknowledged gets a
    * larger position. Rejects with a `VarlogError` whose `outcome` says whether the commands may

@@ -218,6 +218,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
+  async identity(): Promise<string> {
+    return `raft group ${this.groupId}`;
+  }
+
   /**
    * Appends commands. Resolves with the index of the first one when they are committed (paper §5.3,
    * §5.4). At a member that does not lead they are passed on to the leader, unless `forward` is off:

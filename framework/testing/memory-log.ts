@@ -10,8 +10,11 @@ import {
 /** What the next append suffers. `unknownLate` takes effect behind the append after it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
 
+let made = 0;
+
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
+  private readonly name = `memory ${++made}`;
   private entries: LogEntry[] = [];
   private last = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
@@ -22,6 +25,10 @@ export class MemoryLog implements OrderedLog {
   /** Makes the next appends fail, one each. */
   failNext(...faults: AppendFault[]): void {
     this.faults.push(...faults);
+  }
+
+  async identity(): Promise<string> {
+    return this.name;
   }
 
   async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {

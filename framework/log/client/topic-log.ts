@@ -12,6 +12,10 @@ export class TopicLog implements OrderedLog {
     this.topic = topic;
   }
 
+  async identity(): Promise<string> {
+    return `topic ${this.topic.id}`;
+  }
+
   /** One batch, so at most `BATCH_BYTES_MAX` framed bytes. */
   async append(
     commands: readonly Uint8Array[],

@@ -20,6 +20,13 @@ export function orderedLogContract(name: string, make: () => Promise<LogUnderTes
     });
     afterEach(() => made.close());
 
+    test('says which log it is, always the same', async () => {
+      const identity = await log.identity();
+      expect(identity).not.toBe('');
+      await log.append([bytes('a')]);
+      expect(await log.identity()).toBe(identity);
+    });
+
     test('delivers commands side by side, in order, each once, from any position', async () => {
       const first = await log.append([bytes('a'), bytes('b'), bytes('c')]);
       const next = await log.append([bytes('d')]);
