@@ -309,6 +309,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "HistoryRequest",
          "id": 3
+        },
+        "removed": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 50
         }
        }
       },
@@ -331,6 +336,10 @@ export const descriptor: object = {
         "incarnation": {
          "type": "string",
          "id": 4
+        },
+        "disk": {
+         "type": "string",
+         "id": 50
         }
        }
       },
@@ -411,6 +420,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "Watermark",
          "id": 4
+        },
+        "cluster": {
+         "type": "string",
+         "id": 50
         }
        }
       },
@@ -479,6 +492,11 @@ export const descriptor: object = {
         "removed": {
          "type": "bool",
          "id": 11
+        },
+        "primaryProcess": {
+         "type": "string",
+         "id": 50,
+         "protoName": "primary_process"
         }
        }
       },
@@ -551,6 +569,10 @@ export const descriptor: object = {
         "leader": {
          "type": "uint64",
          "id": 3
+        },
+        "cluster": {
+         "type": "string",
+         "id": 50
         }
        }
       },
