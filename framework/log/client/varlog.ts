@@ -8,6 +8,7 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
+import { Ordering, ReplaceStorageNodeRequest, RestoreTopicRequest } from '../../wire/gen/log.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
@@ -150,7 +151,10 @@ export class Varlog implements AsyncDisposable {
     return topic;
   }
 
-  /** Deletes a topic with all its records, for good. */
+  /**
+   * Deletes a topic. Its records are kept in the trash of their storage nodes for a day, unless configured otherwise:
+   * until then {@link restoreTopic} brings it back.
+   */
   async deleteTopic(id: TopicId, limits: CallLimits = {}): Promise<void> {
     await this.context.repository.call(
       admpb.ClusterManager.UnregisterTopic,
@@ -158,6 +162,30 @@ export class Varlog implements AsyncDisposable {
       { ...limits, what: `deleting topic ${id}`, idempotent: false },
     );
     await this.context.catalog.renew(limits);
+  }
+
+  /** Brings back a topic that was deleted, with its records. `TOPIC_NOT_FOUND` when it is not remembered. */
+  async restoreTopic(id: TopicId, limits: CallLimits = {}): Promise<Topic> {
+    const topic = this.topic(id);
+    const request = RestoreTopicRequest.create({ topicId: id });
+    const what = `bringing back topic ${id}`;
+    await this.context.repository.call(Ordering.RestoreTopic, request, { ...limits, what });
+    await this.context.catalog.renew(limits);
+    return topic;
+  }
+
+  /**
+   * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
+   * names it, or the next one that comes. The replicas are built anew on it, from the others.
+   */
+  async replaceStorageNode(
+    id: StorageNodeId,
+    options: CallLimits & { disk?: string } = {},
+  ): Promise<void> {
+    const { disk = '', ...limits } = options;
+    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk });
+    const what = `replacing storage node ${id}`;
+    await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
   }
 
   /** The cluster on one screen: members, storage nodes, topics. */

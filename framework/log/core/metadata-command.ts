@@ -15,6 +15,8 @@ export type MetadataCommand =
   /** Id 0: the next free one. */
   | { kind: 'registerTopic'; id: number; acknowledge: Acknowledge }
   | { kind: 'unregisterTopic'; id: number }
+  /** Brings back a topic that was unregistered, as long as it is remembered. */
+  | { kind: 'restoreTopic'; id: number }
   /** Id 0: the next free one. */
   | { kind: 'registerLogStream'; id: number; topicId: number; replicas: number[] }
   | { kind: 'unregisterLogStream'; id: number }

@@ -44,10 +44,16 @@ export interface LogStreamState {
   history: Commit[];
 }
 
+/** A topic that can be brought back as long as its nodes have its replicas in their trash. */
+export type DeletedTopic = Omit<TopicState, 'logStreams'> & { logStreams: LogStreamState[] };
+
+const DELETED_TOPICS_MAX = 16;
+
 export interface MetadataSnapshot {
   storageNodes: StorageNodeState[];
   topics: TopicState[];
   logStreams: LogStreamState[];
+  deletedTopics: DeletedTopic[];
   nextTopicId: number;
   nextLogStreamId: number;
 }
@@ -72,6 +78,8 @@ export class Metadata {
   readonly storageNodes = new Map<number, StorageNodeState>();
   readonly topics = new Map<number, TopicState>();
   readonly logStreams = new Map<number, LogStreamState>();
+  /** The newest of those that were deleted, the oldest first. */
+  private deletedTopics: DeletedTopic[] = [];
   private nextTopicId = 1;
   private nextLogStreamId = 1;
   private changes = noChanges();
@@ -98,6 +106,8 @@ export class Metadata {
         return this.registerTopic(command);
       case 'unregisterTopic':
         return this.unregisterTopic(command.id);
+      case 'restoreTopic':
+        return this.restoreTopic(command.id);
       case 'registerLogStream':
         return this.registerLogStream(command);
       case 'unregisterLogStream':
@@ -127,16 +137,19 @@ export class Metadata {
       storageNodes: [...this.storageNodes.values()],
       topics: [...this.topics.values()],
       logStreams: [...this.logStreams.values()],
+      deletedTopics: this.deletedTopics,
       nextTopicId: this.nextTopicId,
       nextLogStreamId: this.nextLogStreamId,
     });
   }
 
   restore(snapshot: MetadataSnapshot): void {
-    const { storageNodes, topics, logStreams, ...counters } = structuredClone(snapshot);
+    const { storageNodes, topics, logStreams, deletedTopics, ...counters } =
+      structuredClone(snapshot);
     fill(this.storageNodes, storageNodes);
     fill(this.topics, topics);
     fill(this.logStreams, logStreams);
+    this.deletedTopics = deletedTopics;
     this.nextTopicId = counters.nextTopicId;
     this.nextLogStreamId = counters.nextLogStreamId;
     this.takeChanges();
@@ -196,8 +209,37 @@ export class Metadata {
   private unregisterTopic(id: number): MetadataResult {
     const topic = this.topics.get(id);
     if (topic === undefined) return noTopic(id);
+    const logStreams = topic.logStreams.map((it) => this.logStreams.get(it)!);
+    this.deletedTopics.push({ ...topic, logStreams });
+    this.deletedTopics.splice(0, this.deletedTopics.length - DELETED_TOPICS_MAX);
     for (const stream of [...topic.logStreams]) this.unregisterLogStream(stream);
     this.topics.delete(id);
+    return OK;
+  }
+
+  private restoreTopic(id: number): MetadataResult {
+    const at = this.deletedTopics.findIndex((it) => it.id === id);
+    if (this.topics.has(id)) return OK;
+    if (at === -1) return noTopic(id);
+    const { logStreams, ...topic } = this.deletedTopics[at]!;
+    for (const { id: logStream, replicas } of logStreams) {
+      const gone = replicas.find((it) => !this.storageNodes.has(it));
+      if (gone === undefined) continue;
+      return refuse(
+        'FAILED_PRECONDITION',
+        `storage node ${gone}, which has log stream ${logStream} of topic ${id}, was unregistered`,
+        'start it again first',
+      );
+    }
+    this.deletedTopics.splice(at, 1);
+    this.topics.set(id, { ...topic, logStreams: logStreams.map((it) => it.id) });
+    for (const stream of logStreams) {
+      // It opens like any sealed one, once its replicas say that they hold all of it.
+      stream.sealed = true;
+      this.logStreams.set(stream.id, stream);
+      this.giveBack(stream.id, stream.replicas);
+      this.reassigned(stream);
+    }
     return OK;
   }
 
@@ -281,10 +323,7 @@ export class Metadata {
       id,
       before.filter((it) => !replicas.includes(it)),
     );
-    for (const node of replicas) {
-      const { removed } = this.storageNodes.get(node)!;
-      if (removed.includes(id)) removed.splice(removed.indexOf(id), 1);
-    }
+    this.giveBack(id, replicas);
     stream.replicas = [...replicas];
     stream.members = stream.members.filter((it) => replicas.includes(it));
     this.reassigned(stream, before);
@@ -374,6 +413,13 @@ export class Metadata {
 
   private takeAway(logStreamId: number, nodes: readonly number[]): void {
     for (const node of nodes) this.storageNodes.get(node)?.removed.push(logStreamId);
+  }
+
+  private giveBack(logStreamId: number, nodes: readonly number[]): void {
+    for (const node of nodes) {
+      const { removed } = this.storageNodes.get(node)!;
+      if (removed.includes(logStreamId)) removed.splice(removed.indexOf(logStreamId), 1);
+    }
   }
 
   private reassigned(stream: LogStreamState, others: readonly number[] = []): void {

@@ -4,6 +4,8 @@ import {
   Member,
   MembersResponse,
   Ordering,
+  ReplaceStorageNodeResponse,
+  RestoreTopicResponse,
   type SessionRequest,
   type SessionResponse,
   TailResponse,
@@ -28,6 +30,14 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
     handle(Ordering.Trim, async ({ topicId, glsn }) => {
       await repository.execute({ kind: 'trim', topicId, glsn });
       return TrimResponse.create({});
+    }),
+    handle(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+      await repository.execute({ kind: 'replaceStorageNode', id, disk });
+      return ReplaceStorageNodeResponse.create({});
+    }),
+    handle(Ordering.RestoreTopic, async ({ topicId: id }) => {
+      await repository.execute({ kind: 'restoreTopic', id });
+      return RestoreTopicResponse.create({});
     }),
     handle(Ordering.Members, async () =>
       MembersResponse.create({

@@ -288,6 +288,14 @@ export const descriptor: object = {
          "requestType": "TrimRequest",
          "responseType": "TrimResponse"
         },
+        "ReplaceStorageNode": {
+         "requestType": "ReplaceStorageNodeRequest",
+         "responseType": "ReplaceStorageNodeResponse"
+        },
+        "RestoreTopic": {
+         "requestType": "RestoreTopicRequest",
+         "responseType": "RestoreTopicResponse"
+        },
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
@@ -549,6 +557,34 @@ export const descriptor: object = {
        }
       },
       "TrimResponse": {
+       "fields": {}
+      },
+      "ReplaceStorageNodeRequest": {
+       "fields": {
+        "storageNodeId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "storage_node_id"
+        },
+        "disk": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "ReplaceStorageNodeResponse": {
+       "fields": {}
+      },
+      "RestoreTopicRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        }
+       }
+      },
+      "RestoreTopicResponse": {
        "fields": {}
       },
       "MembersRequest": {

@@ -246,6 +246,24 @@ export const TrimRequest: MessageCodec<TrimRequest> = message('varlog.log.TrimRe
 export type TrimResponse = Record<never, never>;
 export const TrimResponse: MessageCodec<TrimResponse> = message('varlog.log.TrimResponse');
 
+export interface ReplaceStorageNodeRequest {
+  storageNodeId: number;
+  /** The disk that takes its place; empty: the next one that comes. */
+  disk: string;
+}
+export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
+
+export type ReplaceStorageNodeResponse = Record<never, never>;
+export const ReplaceStorageNodeResponse: MessageCodec<ReplaceStorageNodeResponse> = message('varlog.log.ReplaceStorageNodeResponse');
+
+export interface RestoreTopicRequest {
+  topicId: number;
+}
+export const RestoreTopicRequest: MessageCodec<RestoreTopicRequest> = message('varlog.log.RestoreTopicRequest');
+
+export type RestoreTopicResponse = Record<never, never>;
+export const RestoreTopicResponse: MessageCodec<RestoreTopicResponse> = message('varlog.log.RestoreTopicResponse');
+
 export type MembersRequest = Record<never, never>;
 export const MembersRequest: MessageCodec<MembersRequest> = message('varlog.log.MembersRequest');
 
@@ -294,11 +312,17 @@ export const Ordering: {
   Tail: UnaryMethod<TailRequest, TailResponse>;
   /** Moves a topic's trim point; answered when it is committed. */
   Trim: UnaryMethod<TrimRequest, TrimResponse>;
+  /** Gives up the disk of a storage node, so that another one may take its place. */
+  ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
+  /** Brings back a topic that was deleted not long ago, with its log streams and records. */
+  RestoreTopic: UnaryMethod<RestoreTopicRequest, RestoreTopicResponse>;
   /** The members, and who leads. */
   Members: UnaryMethod<MembersRequest, MembersResponse>;
 } = {
   Session: bidi('varlog.log.Ordering', 'Session', SessionRequest, SessionResponse),
   Tail: unary('varlog.log.Ordering', 'Tail', TailRequest, TailResponse),
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
+  ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
+  RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
 };
