@@ -55,14 +55,19 @@ export {
   type HandleOptions,
   handle,
   type LogStreamDescription,
+  type LogStreamStatus,
+  type MemberStatus,
   type ReadOptions,
   type RecordInput,
+  type ReplicaStatus,
   type ResumeToken,
+  type StorageNodeStatus,
   Subscription,
   type SubscriptionStatus,
   type TailOptions,
   Topic,
   type TopicDescription,
+  type TopicStatus,
 } from './client/index.ts';
 
 /** A client of one cluster. */

@@ -70,7 +70,7 @@ describe('the varlog command', () => {
       storageNodes: [{ id: 1, alive: true }],
     });
     const doctor = run(['doctor', '--directory', directory]);
-    expect(doctor.out).toContain('every storage node is up');
+    expect(doctor.out).toContain('every node is up');
   });
 
   test.each([

@@ -155,6 +155,24 @@ export class FakeCluster {
     });
   }
 
+  health(): wire.HealthResponse {
+    return wire.HealthResponse.create({
+      storageNodes: [...this.addresses].map(([storageNodeId, address]) =>
+        wire.StorageNodeHealth.create({ storageNodeId, address, connected: true }),
+      ),
+      logStreams: [...this.streams.values()].map(({ id, replicas, sealed }) =>
+        wire.LogStreamHealth.create({
+          topicId: 1,
+          logStreamId: id,
+          sealed,
+          replicas: replicas.map((storageNodeId) =>
+            wire.ReplicaHealth.create({ storageNodeId, member: true, state: 'open' }),
+          ),
+        }),
+      ),
+    });
+  }
+
   metadata(): varlogpb.MetadataDescriptor {
     this.renewals++;
     return varlogpb.MetadataDescriptor.create({
@@ -205,6 +223,7 @@ function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
       cluster().trimmed = Math.max(cluster().trimmed, glsn);
       return wire.TrimResponse.create({});
     }),
+    handle(wire.Ordering.Health, async () => cluster().health()),
     handle(mrpb.MetadataRepositoryService.GetMetadata, async () =>
       mrpb.GetMetadataResponse.create({ metadata: cluster().metadata() }),
     ),

@@ -14,6 +14,14 @@ export type { RecordInput } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
+export type {
+  ClusterStatus,
+  LogStreamStatus,
+  MemberStatus,
+  ReplicaStatus,
+  StorageNodeStatus,
+  TopicStatus,
+} from './cluster-status.ts';
 export { Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export { type HandleOptions, handle } from './handle.ts';
@@ -25,7 +33,6 @@ export { Subscription } from './subscription.ts';
 export { type AppendOptions, type ReadOptions, type TailOptions, Topic } from './topic.ts';
 export {
   type ClientPorts,
-  type ClusterStatus,
   type ConnectOptions,
   type CreateTopicOptions,
   Varlog,

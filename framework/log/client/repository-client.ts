@@ -15,6 +15,7 @@ import type { ChannelPool } from './channel-pool.ts';
 const CALL_TIMEOUT_MS = 10_000;
 /** A member that does not answer for so long is left for another one. */
 const TRY_TIMEOUT_MS = 2_000;
+const PROBE_TIMEOUT_MS = 1_000;
 
 /** By these a member says that it is not fit to be asked, before it does anything. */
 const MEMBER_REFUSALS: ReadonlySet<string> = new Set([
@@ -87,6 +88,18 @@ export class RepositoryClient {
     const { cluster, clusterId, leader, members } = found;
     const known = { cluster, clusterId, members };
     return leader === 0 ? known : { ...known, leader };
+  }
+
+  /** How one member answers: `up`, or the code of its error. */
+  async probe(address: string, signal?: AbortSignal): Promise<string> {
+    const options = { timeoutMs: PROBE_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
+    try {
+      await this.channels.to(address).call(Ordering.Members, MembersRequest.create({}), options);
+      return 'up';
+    } catch (error) {
+      if (VarlogError.is(error)) return error.code;
+      throw error;
+    }
   }
 
   /**

@@ -1,6 +1,5 @@
 import {
   type ClusterId,
-  type MemberId,
   type Ports,
   type StorageNodeId,
   sleep,
@@ -8,12 +7,18 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
-import { Ordering, ReplaceStorageNodeRequest, RestoreTopicRequest } from '../../wire/gen/log.ts';
+import {
+  HealthRequest,
+  Ordering,
+  ReplaceStorageNodeRequest,
+  RestoreTopicRequest,
+} from '../../wire/gen/log.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
+import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
@@ -42,23 +47,6 @@ export interface CreateTopicOptions extends CallLimits {
   replicationFactor?: number;
   /** How many copies must be on disk before an append is acknowledged. Default `'majority'`. */
   acknowledge?: 'majority' | 'all';
-}
-
-export interface ClusterStatus {
-  /** Which cluster this is, of all that were ever made. */
-  readonly cluster: string;
-  /** The number by which people call it. */
-  readonly clusterId: ClusterId;
-  /** The metadata repository's leader, where there is one. */
-  readonly leader?: MemberId;
-  readonly members: readonly { readonly id: MemberId; readonly address: string }[];
-  readonly storageNodes: readonly {
-    readonly id: StorageNodeId;
-    readonly address: string;
-    /** Whether the leader hears from it. */
-    readonly alive: boolean;
-  }[];
-  readonly topics: readonly TopicDescription[];
 }
 
 /** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
@@ -188,27 +176,26 @@ export class Varlog implements AsyncDisposable {
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
   }
 
-  /** The cluster on one screen: members, storage nodes, topics. */
+  /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
-    const { repository, catalog } = this.context;
+    const { repository } = this.context;
     const { cluster, clusterId, leader, members } = await repository.members(limits);
-    const { storageNodes } = await repository.call(
-      admpb.ClusterManager.ListStorageNodes,
-      admpb.ListStorageNodesRequest.create({}),
-      { ...limits, what: 'listing the storage nodes' },
+    const described = await Promise.all(
+      members.map(async ({ id, address }) => {
+        const state = await repository.probe(address, limits.signal);
+        return { id, address, state };
+      }),
     );
-    return {
-      cluster,
-      clusterId,
-      ...(leader === undefined ? {} : { leader }),
-      members: members.map(({ id, address }) => ({ id, address })),
-      storageNodes: storageNodes.map((it) => ({
-        id: it.storageNode?.storageNode?.storageNodeId ?? 0,
-        address: it.storageNode?.storageNode?.address ?? '',
-        alive: it.alive,
-      })),
-      topics: (await catalog.list(limits)).map(describe),
-    };
+    const known = { cluster, clusterId, members: described };
+    const what = 'asking how the cluster is';
+    const request = HealthRequest.create({});
+    const health = await repository.call(Ordering.Health, request, { ...limits, what });
+    const { topics, storageNodes } = describeStatus(health);
+    const all = (await this.topics(limits)).map(
+      ({ id }) => topics.find((it) => it.id === id) ?? { id, logStreams: [] },
+    );
+    const status = { ...known, storageNodes, topics: all };
+    return leader === undefined ? status : { ...status, leader };
   }
 
   /** Resolves when the metadata repository has a leader and at least so many storage nodes are up. */

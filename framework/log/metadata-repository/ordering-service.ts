@@ -11,6 +11,7 @@ import {
   TailResponse,
   TrimResponse,
 } from '../../wire/gen/log.ts';
+import { describeHealth } from './describe-health.ts';
 import type { Leadership } from './leadership.ts';
 import type { MetadataRepository } from './repository.ts';
 import type { Session } from './session.ts';
@@ -39,14 +40,19 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
       await repository.execute({ kind: 'restoreTopic', id });
       return RestoreTopicResponse.create({});
     }),
-    handle(Ordering.Members, async () =>
-      MembersResponse.create({
+    handle(Ordering.Health, async () => {
+      const leadership = await repository.confirmedLeadership();
+      return describeHealth(repository.metadata, leadership);
+    }),
+    handle(Ordering.Members, async () => {
+      repository.throwIfFailed();
+      return MembersResponse.create({
         clusterId,
         members: members.map((it) => Member.create({ ...it })),
         leader: repository.status.leader?.id ?? 0,
         cluster: repository.cluster ?? '',
-      }),
-    ),
+      });
+    }),
   ];
 }
 

@@ -132,6 +132,11 @@ export class MetadataRepository {
     return this.leaderships.asObservable();
   }
 
+  /** Throws why this member ended, if it did: whoever asks must turn to another one. */
+  throwIfFailed(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
     if (this.failure !== undefined) return [this.failure.message];

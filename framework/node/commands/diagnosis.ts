@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ClusterStatus, LogStreamStatus } from '../../log/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
@@ -17,20 +18,23 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
         output.result(
           status,
           [
-            `cluster ${status.clusterId}, leader: member ${status.leader ?? 'none'}`,
+            `cluster ${status.cluster}, number ${status.clusterId}, leader: member ${status.leader ?? 'none'}`,
             table(
-              ['MEMBER', 'ADDRESS'],
-              status.members.map((it) => [it.id, it.address]),
+              ['MEMBER', 'ADDRESS', 'STATE'],
+              status.members.map((it) => [it.id, it.address, it.state]),
             ),
             table(
-              ['STORAGE NODE', 'ADDRESS', 'STATE'],
-              status.storageNodes.map((it) => [it.id, it.address, it.alive ? 'up' : 'down']),
+              ['STORAGE NODE', 'ADDRESS', 'STATE', 'DISK'],
+              status.storageNodes.map((it) => [
+                it.id,
+                it.address,
+                it.alive ? 'up' : 'down',
+                it.disk,
+              ]),
             ),
             table(
-              ['TOPIC', 'LOG STREAM', 'STATE', 'REPLICAS (PRIMARY FIRST)'],
-              status.topics.flatMap((topic) =>
-                topic.logStreams.map((it) => [topic.id, it.id, it.state, it.replicas.join(', ')]),
-              ),
+              ['TOPIC', 'LOG STREAM', 'STATE', 'IN SYNC', 'REPLICAS (PRIMARY FIRST)'],
+              status.topics.flatMap((topic) => topic.logStreams.map((it) => row(topic.id, it))),
             ),
           ].join('\n\n'),
         );
@@ -43,11 +47,26 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
     .option('-d, --directory <path>', 'the folder whose disk to try', '.')
     .action((flags: { directory: string }) =>
       cli.run(async (output) => {
-        const findings = [nodeVersion(), await diskSpeed(flags.directory), await reachability(cli)];
+        const findings = [
+          nodeVersion(),
+          await diskSpeed(flags.directory),
+          ...(await reachability(cli)),
+        ];
         for (const it of findings) output.result(it, `${it.ok ? 'ok  ' : 'BAD '} ${it.what}`);
         if (findings.some((it) => !it.ok)) process.exitCode = 1;
       }),
     );
+}
+
+function row(topic: number, stream: LogStreamStatus): (string | number)[] {
+  const { id, state, held, inSync, replicas } = stream;
+  const described = replicas.map((it) => {
+    const well = it.member && it.state === state;
+    const behind = it.behind > 0 ? `, ${it.behind} behind` : '';
+    return well ? `${it.node}` : `${it.node} (${it.state}${behind})`;
+  });
+  const by = held ? `${state} by an operator` : state;
+  return [topic, id, by, `${inSync} of ${replicas.length}`, described.join(', ')];
 }
 
 interface Finding {
@@ -84,16 +103,46 @@ async function diskSpeed(directory: string): Promise<Finding> {
   }
 }
 
-async function reachability(cli: Cli): Promise<Finding> {
+async function reachability(cli: Cli): Promise<Finding[]> {
   try {
     const status = await cli.ask((varlog) => varlog.status());
     if (status.leader === undefined) {
-      return { ok: false, what: 'the metadata repository has no leader: start a majority of it' };
+      const what = 'the metadata repository has no leader: start a majority of it';
+      return [{ ok: false, what }];
     }
-    const down = status.storageNodes.filter((it) => !it.alive).map((it) => it.id);
-    if (down.length > 0) return { ok: false, what: `storage nodes down: ${down.join(', ')}` };
-    return { ok: true, what: `cluster ${status.clusterId} answers, every storage node is up` };
+    const problems = problemsOf(status);
+    if (problems.length > 0) return problems.map((what) => ({ ok: false, what }));
+    const what = `cluster ${status.cluster} answers, every node is up, every log stream is whole`;
+    return [{ ok: true, what }];
   } catch (error) {
-    return { ok: false, what: error instanceof Error ? error.message : String(error) };
+    return [{ ok: false, what: error instanceof Error ? error.message : String(error) }];
   }
+}
+
+/** What is not as it should be, a sentence each, with what to do. */
+function problemsOf({ members, storageNodes, topics }: ClusterStatus): string[] {
+  const ill = members.filter((it) => it.state !== 'up');
+  const down = storageNodes.filter((it) => !it.alive);
+  const streams = topics.flatMap((topic) => topic.logStreams);
+  return [
+    ...ill.map(
+      (it) =>
+        `metadata repository member ${it.id} at ${it.address} is not up (${it.state}): see its log`,
+    ),
+    ...down.map((it) => `storage node ${it.id} at ${it.address} is down: start it, or see its log`),
+    ...streams
+      .filter((it) => it.held)
+      .map((it) => `log stream ${it.id} was sealed by an operator: unseal it to append to it`),
+    ...streams
+      .filter((it) => it.state === 'sealed' && !it.held)
+      .map((it) => `log stream ${it.id} takes no appends: too few of its replicas are whole`),
+    ...streams.flatMap((it) =>
+      it.replicas
+        .filter((replica) => !replica.member || replica.state !== it.state)
+        .map(
+          (replica) =>
+            `log stream ${it.id} has ${it.inSync} of ${it.replicas.length} copies: the one on storage node ${replica.node} is ${replica.state}`,
+        ),
+    ),
+  ];
 }

@@ -296,6 +296,10 @@ export const descriptor: object = {
          "requestType": "RestoreTopicRequest",
          "responseType": "RestoreTopicResponse"
         },
+        "Health": {
+         "requestType": "HealthRequest",
+         "responseType": "HealthResponse"
+        },
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
@@ -586,6 +590,107 @@ export const descriptor: object = {
       },
       "RestoreTopicResponse": {
        "fields": {}
+      },
+      "HealthRequest": {
+       "fields": {}
+      },
+      "HealthResponse": {
+       "fields": {
+        "storageNodes": {
+         "rule": "repeated",
+         "type": "StorageNodeHealth",
+         "id": 1,
+         "protoName": "storage_nodes"
+        },
+        "logStreams": {
+         "rule": "repeated",
+         "type": "LogStreamHealth",
+         "id": 2,
+         "protoName": "log_streams"
+        }
+       }
+      },
+      "StorageNodeHealth": {
+       "fields": {
+        "storageNodeId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "storage_node_id"
+        },
+        "address": {
+         "type": "string",
+         "id": 2
+        },
+        "disk": {
+         "type": "string",
+         "id": 3
+        },
+        "connected": {
+         "type": "bool",
+         "id": 4
+        },
+        "silentMs": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "silent_ms"
+        }
+       }
+      },
+      "LogStreamHealth": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 3
+        },
+        "sealed": {
+         "type": "bool",
+         "id": 4
+        },
+        "held": {
+         "type": "bool",
+         "id": 5
+        },
+        "end": {
+         "type": "uint64",
+         "id": 6
+        },
+        "replicas": {
+         "rule": "repeated",
+         "type": "ReplicaHealth",
+         "id": 7
+        }
+       }
+      },
+      "ReplicaHealth": {
+       "fields": {
+        "storageNodeId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "storage_node_id"
+        },
+        "member": {
+         "type": "bool",
+         "id": 2
+        },
+        "state": {
+         "type": "string",
+         "id": 3
+        },
+        "end": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
       },
       "MembersRequest": {
        "fields": {}

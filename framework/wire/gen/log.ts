@@ -264,6 +264,51 @@ export const RestoreTopicRequest: MessageCodec<RestoreTopicRequest> = message('v
 export type RestoreTopicResponse = Record<never, never>;
 export const RestoreTopicResponse: MessageCodec<RestoreTopicResponse> = message('varlog.log.RestoreTopicResponse');
 
+export type HealthRequest = Record<never, never>;
+export const HealthRequest: MessageCodec<HealthRequest> = message('varlog.log.HealthRequest');
+
+export interface HealthResponse {
+  storageNodes: StorageNodeHealth[];
+  logStreams: LogStreamHealth[];
+}
+export const HealthResponse: MessageCodec<HealthResponse> = message('varlog.log.HealthResponse');
+
+export interface StorageNodeHealth {
+  storageNodeId: number;
+  address: string;
+  /** Identity of its disk; empty until it has connected once. */
+  disk: string;
+  connected: boolean;
+  /** Since it was last heard; 0 while it is connected. */
+  silentMs: number;
+}
+export const StorageNodeHealth: MessageCodec<StorageNodeHealth> = message('varlog.log.StorageNodeHealth');
+
+export interface LogStreamHealth {
+  topicId: number;
+  logStreamId: number;
+  epoch: number;
+  sealed: boolean;
+  /** Sealed by an operator, until an operator opens it. */
+  held: boolean;
+  /** LLSN of the last record that is ordered. */
+  end: number;
+  /** Of the placement, members of the epoch first, the primary first of all. */
+  replicas: ReplicaHealth[];
+}
+export const LogStreamHealth: MessageCodec<LogStreamHealth> = message('varlog.log.LogStreamHealth');
+
+export interface ReplicaHealth {
+  storageNodeId: number;
+  /** Whether it counts for acknowledgements of the epoch. */
+  member: boolean;
+  /** As it said itself last; `unknown` when it has said nothing to this leader. */
+  state: string;
+  /** LLSN of its last durable record, as it said itself last. */
+  end: number;
+}
+export const ReplicaHealth: MessageCodec<ReplicaHealth> = message('varlog.log.ReplicaHealth');
+
 export type MembersRequest = Record<never, never>;
 export const MembersRequest: MessageCodec<MembersRequest> = message('varlog.log.MembersRequest');
 
@@ -316,6 +361,8 @@ export const Ordering: {
   ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
   /** Brings back a topic that was deleted not long ago, with its log streams and records. */
   RestoreTopic: UnaryMethod<RestoreTopicRequest, RestoreTopicResponse>;
+  /** How storage nodes and replicas are; of the leader only, as Session. */
+  Health: UnaryMethod<HealthRequest, HealthResponse>;
   /** The members, and who leads. */
   Members: UnaryMethod<MembersRequest, MembersResponse>;
 } = {
@@ -324,5 +371,6 @@ export const Ordering: {
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
+  Health: unary('varlog.log.Ordering', 'Health', HealthRequest, HealthResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
 };

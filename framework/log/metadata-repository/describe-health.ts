@@ -1,0 +1,48 @@
+import {
+  HealthResponse,
+  LogStreamHealth,
+  ReplicaHealth,
+  StorageNodeHealth,
+} from '../../wire/gen/log.ts';
+import type { LogStreamState, Metadata } from '../core/index.ts';
+import type { Leadership } from './leadership.ts';
+
+/** How storage nodes and replicas are, by what the leader has heard. */
+export function describeHealth(metadata: Metadata, leadership: Leadership): HealthResponse {
+  const alive = (node: number): boolean => leadership.silence(node) === 0;
+  return HealthResponse.create({
+    storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) => {
+      const silence = leadership.silence(id);
+      return StorageNodeHealth.create({
+        storageNodeId: id,
+        address,
+        disk,
+        connected: alive(id),
+        silentMs: Number.isFinite(silence) ? Math.round(silence) : Number.MAX_SAFE_INTEGER,
+      });
+    }),
+    logStreams: [...metadata.logStreams.values()].map((stream) =>
+      LogStreamHealth.create({
+        topicId: stream.topicId,
+        logStreamId: stream.id,
+        epoch: stream.epoch,
+        sealed: stream.sealed,
+        held: stream.held,
+        end: stream.end,
+        replicas: placement(stream).map((node) => {
+          const report = leadership.planner.reportOf(stream.id, node);
+          return ReplicaHealth.create({
+            storageNodeId: node,
+            member: stream.members.includes(node),
+            state: alive(node) ? (report?.state ?? 'unknown') : 'unreachable',
+            end: report?.end ?? 0,
+          });
+        }),
+      }),
+    ),
+  });
+}
+
+function placement({ members, replicas }: LogStreamState): number[] {
+  return [...members, ...replicas.filter((it) => !members.includes(it))];
+}
