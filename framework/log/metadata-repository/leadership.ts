@@ -135,8 +135,8 @@ export class Leadership {
       this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
     }
     for (const { logStreamId, fromVersion } of message.history) {
-      const history = this.metadata.logStreams.get(logStreamId)?.history ?? [];
-      for (const commit of history) if (commit.version >= fromVersion) session.commit(commit);
+      const history = this.metadata.logStreams.get(logStreamId)?.history.from(fromVersion) ?? [];
+      for (const commit of history) session.commit(commit);
     }
     if (message.history.length > 0) session.flush();
     this.scheduleCut();
@@ -162,6 +162,7 @@ export class Leadership {
         touch(session, false);
       }
     }
+    for (const node of changes.unregistered) this.sessions.get(node)?.end();
     for (const commit of changes.commits) this.passOn(commit, touch);
     const primariesFirst = [...touched].sort(([, a], [, b]) => Number(b) - Number(a));
     for (const [session] of primariesFirst) session.flush();

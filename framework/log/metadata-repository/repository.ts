@@ -11,6 +11,7 @@ import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { Leadership, notLeader } from './leadership.ts';
+import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
@@ -37,6 +38,8 @@ export interface MetadataRepositoryOptions {
 export class MetadataRepository {
   readonly options: MetadataRepositoryOptions;
   readonly metadata: Metadata;
+  /** What only the leader can do to a log stream. */
+  readonly changes: LogStreamChanges;
   /** To be served at this member's address. */
   readonly handlers: readonly Handler[];
   private readonly group: RaftGroup;
@@ -59,6 +62,7 @@ export class MetadataRepository {
     this.metadata = metadata;
     this.group = group;
     this.replica = replica;
+    this.changes = new LogStreamChanges(this);
     this.handlers = [
       ...group.handlers,
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
@@ -168,16 +172,6 @@ export class MetadataRepository {
     const { leadership } = this;
     if (leadership !== undefined && this.identity !== undefined) return leadership;
     throw notLeader(this.group.status.leader?.address);
-  }
-
-  /**
-   * Freezes the end of a log stream, behind one last cut of what its replicas have reported.
-   * Resolves with the GLSN of its last record.
-   */
-  async seal(id: number, hold: boolean): Promise<number> {
-    const entries = this.leadership?.planner.plan() ?? [];
-    if (entries.length > 0) await this.execute({ kind: 'cut', entries });
-    return this.execute({ kind: 'seal', id, hold });
   }
 
   async close(): Promise<void> {
