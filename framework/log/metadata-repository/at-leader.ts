@@ -18,7 +18,7 @@ export function atLeader<Request, Response>(
     if (repository.leadership !== undefined) return work(request);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
-    const channel = ports.network.connect(leader.address);
+    const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });
     try {
       return await channel.call(method, request, { signal, timeoutMs: FORWARD_TIMEOUT_MS });
     } finally {
