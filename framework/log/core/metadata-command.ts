@@ -58,7 +58,7 @@ export interface SetReplicas extends Conditions {
 
 /** To pass over it would leave this member with another state than those that know it. */
 export function unknownCommand(command: never): VarlogError {
-  return new VarlogError('UNIMPLEMENTED', {
+  return new VarlogError('APPLY_FAILED', {
     what: `a command of the metadata is of an unknown kind: ${JSON.stringify(command)}`,
     next: 'start this member with the version that the others run: it resumes with this command',
   });

@@ -49,11 +49,11 @@ test('results come back as they were, and the usual one costs nothing', () => {
 
 test('a command of a later version, or of an unknown kind, is not passed over', () => {
   const later = Command.encode(Command.create({ format: 2, other: '{"kind":"seal","id":1}' }));
-  expect(() => commandCodec.decode(later)).toThrow(/UNIMPLEMENTED.*format 2/);
+  expect(() => commandCodec.decode(later)).toThrow(/APPLY_FAILED.*format 2/);
   const unknown = Command.encode(Command.create({ format: 1, other: '{"kind":"split","id":1}' }));
-  expect(() => new Metadata().apply(commandCodec.decode(unknown))).toThrow(/UNIMPLEMENTED.*split/);
+  expect(() => new Metadata().apply(commandCodec.decode(unknown))).toThrow(/APPLY_FAILED.*split/);
   const snapshot = Snapshot.encode(Snapshot.create({ format: 2, state: '{}' }));
-  expect(() => snapshotCodec.decode(snapshot)).toThrow(/UNIMPLEMENTED.*format 2/);
+  expect(() => snapshotCodec.decode(snapshot)).toThrow(/APPLY_FAILED.*format 2/);
 });
 
 /** `streams` log streams in one topic, each ordered by `cuts` cuts that nobody has on disk yet. */

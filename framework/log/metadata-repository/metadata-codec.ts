@@ -66,7 +66,7 @@ const json: Codec<unknown> = {
 };
 
 function tooNew(what: string, format: number, known: number): VarlogError {
-  return new VarlogError('UNIMPLEMENTED', {
+  return new VarlogError('APPLY_FAILED', {
     what: `${what} of the metadata has format ${format}, and this version reads format ${known}`,
     because: 'other members run another version',
     next: 'start this member with the version that the others run: it resumes where it stopped',

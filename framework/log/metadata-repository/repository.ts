@@ -45,8 +45,7 @@ export class MetadataRepository {
   private readonly group: RaftGroup;
   private readonly replica: Replica<MetadataCommand, MetadataResult, Metadata>;
   private readonly roles: Subscription;
-  /** Why this member ended: its disk failed, or is not the one that the others know. */
-  private failure: VarlogError | undefined;
+  private failed: VarlogError | undefined;
   private identity: string | undefined;
   /** The last one that this member led. */
   private ledTerm = 0;
@@ -75,6 +74,9 @@ export class MetadataRepository {
       () => {},
     );
     this.roles = group.status$.subscribe((status) => this.followRole(status));
+    replica.status$.subscribe(({ state, error }) => {
+      if (state === 'failed') this.fail(error);
+    });
   }
 
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
@@ -90,7 +92,7 @@ export class MetadataRepository {
       directory: `${directory}/raft`,
       onFailure: (error) => {
         failure = error;
-        if (repository !== undefined) repository.failure = error;
+        repository?.fail(error);
       },
     });
     try {
@@ -103,7 +105,7 @@ export class MetadataRepository {
         onApplied: () => repository?.passOnChanges(),
       });
       repository = new MetadataRepository(options, metadata, group, replica);
-      repository.failure = failure;
+      if (failure !== undefined) repository.fail(failure);
       return repository;
     } catch (error) {
       await group.close();
@@ -126,6 +128,14 @@ export class MetadataRepository {
     return this.group.status;
   }
 
+  /**
+   * Why this member ended, for good until it is started again: its disk failed or is not the one that the
+   * others know, or it cannot apply a command. `undefined`: it has not.
+   */
+  get failure(): VarlogError | undefined {
+    return this.failed;
+  }
+
   /** What this member does as the leader; `undefined` while it is none. */
   get leadership(): Leadership | undefined {
     return this.leaderships.value;
@@ -143,7 +153,7 @@ export class MetadataRepository {
 
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
-    if (this.failure !== undefined) return [this.failure.message];
+    if (this.failed !== undefined) return [this.failed.message];
     return this.group.status.leader === undefined ? ['the metadata repository has no leader'] : [];
   }
 
@@ -182,10 +192,25 @@ export class MetadataRepository {
     await this.group.close();
   }
 
+  /** A member that cannot apply what was committed must not lead, nor be taken for one that is well. */
+  private fail(error: unknown): void {
+    if (this.failed !== undefined) return;
+    this.failed = VarlogError.is(error)
+      ? error
+      : new VarlogError('INTERNAL', { what: String(error), cause: error });
+    const { ports, memberId } = this.options;
+    ports.logger.log('error', 'metadata repository failed', {
+      member: memberId,
+      error: this.failed.message,
+    });
+    this.lead(undefined);
+    this.group.close().catch(() => {});
+  }
+
   private followRole({ role, term }: RaftStatus): void {
     if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
-    if (role !== 'leader') return;
+    if (role !== 'leader' || this.failed !== undefined) return;
     const leadership = new Leadership(this.metadata, this.options.ports, {
       cluster: () => this.identity!,
       execute: (command) => this.execute(command),
