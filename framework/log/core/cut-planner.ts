@@ -1,5 +1,6 @@
 import type { CutEntry } from './cut.ts';
-import type { LogStreamState, Metadata } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
+import type { LogStreamState } from './metadata-state.ts';
 
 export type ReplicaState = 'open' | 'sealed' | 'sealing' | 'restarted' | 'learning' | 'failed';
 
@@ -107,9 +108,15 @@ export class CutPlanner {
 
   /** Looks at a log stream again, because its members or its state changed. */
   revisit(logStreamId: number): void {
-    if (!this.metadata.logStreams.has(logStreamId)) {
+    const stream = this.metadata.logStreams.get(logStreamId);
+    if (stream === undefined) {
       this.reports.delete(logStreamId);
       this.proposed.delete(logStreamId);
+    }
+    const table = this.reports.get(logStreamId);
+    for (const node of table?.keys() ?? []) {
+      // Should it be given the log stream again, it begins with nothing.
+      if (stream?.replicas.includes(node) !== true) table!.delete(node);
     }
     this.dirty.add(logStreamId);
   }

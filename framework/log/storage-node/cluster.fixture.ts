@@ -83,6 +83,13 @@ export class TestCluster {
     this.leadership.applied(this.metadata.takeChanges());
   }
 
+  /** Seals log stream 1 and gives it other replicas. */
+  setReplicas(replicas: number[]): void {
+    this.apply({ kind: 'seal', id: 1, hold: false });
+    const { revision, replicas: holders } = this.metadata.logStreams.get(1)!;
+    this.apply({ kind: 'setReplicas', id: 1, replicas, revision, holders });
+  }
+
   async startNode(id: number): Promise<StorageNode> {
     const { address } = this.metadata.storageNodes.get(id)!;
     const node = await startStorageNode({

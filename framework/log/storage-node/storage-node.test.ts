@@ -153,11 +153,12 @@ describe('one replica', () => {
     cluster.forgets = () => false;
     await cluster.startNode(3);
     await cluster.reopen(1, [1, 2]);
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2] });
+    cluster.setReplicas([1, 2]);
     await eventually(() => cluster.metadata.storageNodes.get(3)!.removed.length === 0);
     expect(await disk.list('storage/replicas')).toEqual([]);
     expect(await disk.list('storage/trash')).toHaveLength(1);
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2, 3] });
+    cluster.setReplicas([1, 2, 3]);
+    await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.state(3) === 'learning');
     expect(cluster.replica(3).core.committedEnd).toBe(2);
     expect(await disk.list('storage/trash')).toEqual([]);
@@ -190,6 +191,7 @@ describe('one replica', () => {
     await cluster.appender(1).append('a');
     const endless = cluster.read(1, 1, 100);
     await eventually(() => cluster.metadata.topics.get(1)!.highWatermark === 1);
+    cluster.apply({ kind: 'seal', id: 1, hold: false });
     cluster.apply({ kind: 'unregisterLogStream', id: 1 });
     await expect(endless).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
     await cluster.stopNode(1);
@@ -273,7 +275,7 @@ describe('several replicas', () => {
   test('a replica on a new node gets everything, also from one that was trimmed within a batch', async () => {
     await clusterOf([1, 2, 3]);
     cluster.apply({ kind: 'seal', id: 1, hold: false });
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2] });
+    cluster.setReplicas([1, 2]);
     await eventually(() => cluster.state(3) === 'absent');
     await cluster.reopen(1, [1, 2]);
     const appender = cluster.appender(1);
@@ -281,7 +283,8 @@ describe('several replicas', () => {
     await appender.append('e');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
     await eventually(() => [1, 2].every((it) => cluster.replica(it).trimmedGlsn === 2));
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2, 3] });
+    cluster.setReplicas([1, 2, 3]);
+    await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.reported(3) === 'learning');
     await eventually(() => cluster.replica(3).core.committedEnd === 5);
     await cluster.stopNode(3, 'powerLoss');

@@ -743,6 +743,10 @@ export const descriptor: object = {
         "other": {
          "type": "string",
          "id": 2
+        },
+        "format": {
+         "type": "uint32",
+         "id": 3
         }
        }
       },
@@ -765,6 +769,40 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 4,
          "protoName": "persisted_version"
+        }
+       }
+      },
+      "Snapshot": {
+       "fields": {
+        "format": {
+         "type": "uint32",
+         "id": 1
+        },
+        "state": {
+         "type": "string",
+         "id": 2
+        },
+        "histories": {
+         "rule": "repeated",
+         "type": "History",
+         "id": 3
+        }
+       }
+      },
+      "History": {
+       "fields": {
+        "first": {
+         "type": "uint64",
+         "id": 1
+        },
+        "pieces": {
+         "rule": "repeated",
+         "type": "bytes",
+         "id": 2
+        },
+        "tail": {
+         "type": "bytes",
+         "id": 3
         }
        }
       }
