@@ -33,6 +33,7 @@ const STATES: readonly ReplicaState[] = [
   'restarted',
   'learning',
   'failed',
+  'damaged',
 ];
 
 /** Everything that a member does because it leads; made anew for every term that it does. */

@@ -49,14 +49,11 @@ export class NameSpace {
 
   rename(from: string, to: string): void {
     this.makeParents(to);
-    const entry = this.visible.get(from);
-    this.change(
-      [parentOf(from), parentOf(to)],
-      [
-        [from, undefined],
-        [to, entry],
-      ],
-    );
+    // A folder takes with it what is inside.
+    const moved = [...this.visible].filter(([it]) => it === from || it.startsWith(`${from}/`));
+    const gone = moved.map(([path]) => [path, undefined] as const);
+    const come = moved.map(([path, entry]) => [`${to}${path.slice(from.length)}`, entry] as const);
+    this.change([parentOf(from), parentOf(to)], [...gone, ...come]);
   }
 
   remove(path: string): void {
