@@ -2,7 +2,16 @@ import type { CutEntry } from './cut.ts';
 import type { Metadata } from './metadata.ts';
 import type { LogStreamState } from './metadata-state.ts';
 
-export type ReplicaState = 'open' | 'sealed' | 'sealing' | 'restarted' | 'learning' | 'failed';
+export type ReplicaState =
+  | 'open'
+  | 'sealed'
+  | 'sealing'
+  | 'restarted'
+  /** Fetches what is committed; also a member of the epoch that lost its data, and so takes no part in it. */
+  | 'learning'
+  | 'failed'
+  /** Lacks or cannot read what it had: rebuilds itself from a good copy, once there is one. */
+  | 'damaged';
 
 /** What a replica says of itself. */
 export interface Report {

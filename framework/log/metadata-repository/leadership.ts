@@ -37,6 +37,7 @@ const STATES: readonly ReplicaState[] = [
   'restarted',
   'learning',
   'failed',
+  'damaged',
 ];
 
 /** Notes that something is to be said to a node, and whether it hears of it as a primary. */

@@ -123,7 +123,7 @@ describe('one replica', () => {
     await eventually(() => node.notReady().some((it) => it.includes(next)));
     expect(node.replicas.size).toBe(0);
     cluster.apply({ kind: 'replaceStorageNode', id: 1, disk: node.disk });
-    await eventually(() => cluster.reported(1) === 'failed');
+    await eventually(() => cluster.reported(1) === 'damaged');
     expect(cluster.replica(1).core.end).toBe(0);
   });
 
@@ -173,9 +173,35 @@ describe('one replica', () => {
     await file.sync();
     await file.close();
     await cluster.startNode(1);
-    await eventually(() => cluster.reported(1, 2) === 'failed');
+    await eventually(() => cluster.reported(1, 2) === 'damaged');
     await cluster.reopen(1, [1]);
     expect(await cluster.appender(1).append('a')).toMatchObject({ failure: null });
+  });
+
+  test('what is no replica among the replicas is left where it is', async () => {
+    await clusterOf([1]);
+    await cluster.appender(1).append('a');
+    await cluster.stopNode(1);
+    const disk = cluster.disks.get(1)!;
+    for (const name of ['lost+found', '1.bak', '-1', '0']) {
+      await disk.makeDirectory(`storage/replicas/${name}`);
+    }
+    const node = await cluster.startNode(1);
+    expect([...node.replicas.keys()]).toEqual([1]);
+    await eventually(() => cluster.reported(1) === 'restarted');
+    expect(node.notReady()).toEqual([]);
+    expect(await disk.list('storage/replicas')).toContain('lost+found');
+  });
+
+  test('a trim that was noted and not carried out is carried out by the next process', async () => {
+    await clusterOf([1]);
+    const appender = cluster.appender(1);
+    for (const text of ['a', 'b', 'c']) await appender.append(text);
+    await cluster.replica(1).storage.save({ trimmedGlsn: 2 });
+    await cluster.stopNode(1, 'powerLoss');
+    await cluster.startNode(1);
+    await eventually(() => cluster.reported(1) === 'restarted');
+    await eventually(() => cluster.replica(1).storage.records.first === 3);
   });
 
   test('a folder is for one node of one cluster', async () => {

@@ -169,6 +169,32 @@ export const descriptor: object = {
          "requestType": "FetchRequest",
          "responseType": "FetchResponse",
          "responseStream": true
+        },
+        "Describe": {
+         "requestType": "DescribeReplicaRequest",
+         "responseType": "DescribeReplicaResponse"
+        }
+       }
+      },
+      "DescribeReplicaRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
+      "DescribeReplicaResponse": {
+       "fields": {
+        "version": {
+         "type": "uint64",
+         "id": 1
         }
        }
       },
@@ -393,7 +419,8 @@ export const descriptor: object = {
           "SEALING": 2,
           "RESTARTED": 3,
           "LEARNING": 4,
-          "FAILED": 5
+          "FAILED": 5,
+          "DAMAGED": 6
          }
         }
        }
@@ -2017,6 +2044,22 @@ export const descriptor: object = {
          "type": "google.protobuf.Timestamp",
          "id": 10,
          "protoName": "updated_time"
+        },
+        "state": {
+         "type": "string",
+         "id": 100
+        },
+        "failure": {
+         "type": "string",
+         "id": 101
+        },
+        "end": {
+         "type": "uint64",
+         "id": 102
+        },
+        "target": {
+         "type": "uint64",
+         "id": 103
         }
        }
       },
