@@ -47,12 +47,14 @@ export class SqlApplier<Command, Result> {
   private readonly parts: SqlApplierParts<Command, Result>;
   readonly sessions: SessionTable<Result>;
   private readonly touched = new Set<number>();
-  private readonly envelope = new EnvelopeReader();
+  private envelope = new EnvelopeReader(new Uint8Array(8));
   private readonly context = new LogContext();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  /** Records of others that were passed over. */
+  foreign = 0;
 
   constructor(parts: SqlApplierParts<Command, Result>) {
     this.parts = parts;
@@ -62,6 +64,11 @@ export class SqlApplier<Command, Result> {
   /** Position of the entry at work, or of the last one. */
   get at(): number {
     return this.applying;
+  }
+
+  /** Before the first {@link apply}: whose commands are applied. */
+  bind(tag: Uint8Array): void {
+    this.envelope = new EnvelopeReader(tag);
   }
 
   /** Takes the database over from any other applier. Resolves with its position. */
@@ -141,6 +148,10 @@ export class SqlApplier<Command, Result> {
   ): Promise<Decision<Command, Result> | undefined> {
     const { envelope, context, sessions } = this;
     envelope.read(bytes, position);
+    if (envelope.kind === 'foreign') {
+      this.foreign++;
+      return undefined;
+    }
     context.position = position;
     // A proposer's clock may lag behind; the log's time does not.
     context.time = Math.max(context.time, envelope.time);

@@ -10,6 +10,7 @@ import {
 } from '../../base/index.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
 import { CommandQueue } from '../command-queue.ts';
+import { checkedName, identityOf, tagOf } from '../log-identity.ts';
 import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
 import type { SessionLimits } from '../session-table.ts';
@@ -60,9 +61,14 @@ export class SqlReplica<Command, Result> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
+    state: 'running',
+    position: 0,
+    foreign: 0,
+  });
   private at = 0;
   private following: Promise<void> = Promise.resolve();
+  private identified = false;
   private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
@@ -79,7 +85,9 @@ export class SqlReplica<Command, Result> {
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
     this.queue = new CommandQueue(options.log, ports, command, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.barrier = new ReadBarrier(options.log, ports.clock, (error) =>
+      this.end(this.status('failed', error), error),
+    );
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.asObservable();
   }
@@ -126,7 +134,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end({ state: 'closed', position: this.at }, closedError());
+    this.end(this.status('closed'), closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.following, limit]);
@@ -148,10 +156,22 @@ export class SqlReplica<Command, Result> {
     this.statuses.complete();
   }
 
+  private async identify(): Promise<void> {
+    if (this.identified) return;
+    const { log, name } = this.options;
+    const { clock } = this.ports;
+    const identity = await identityOf(log, clock, this.closing.signal);
+    const tag = tagOf({ log: identity, machine: checkedName(name ?? 'machine') });
+    this.applier.bind(tag);
+    this.queue.bind(tag);
+    this.identified = true;
+  }
+
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     while (!signal.aborted) {
       try {
+        await this.identify();
         for await (const it of this.options.log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
@@ -162,7 +182,7 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end({ state: 'failed', position: this.at, error }, error);
+          this.end(this.status('failed', error), error);
           return;
         }
       }
@@ -217,8 +237,14 @@ export class SqlReplica<Command, Result> {
 
   private advance(position: number): void {
     this.at = position;
+    this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next({ state: 'running', position });
+    if (!this.ended) this.statuses.next(this.status('running'));
+  }
+
+  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
+    const { foreign } = this.applier;
+    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
   }
 
   private pause(ms: number): Promise<void> {

@@ -1256,6 +1256,14 @@ export const descriptor: object = {
         "state": {
          "type": "bytes",
          "id": 5
+        },
+        "log": {
+         "type": "string",
+         "id": 6
+        },
+        "machine": {
+         "type": "string",
+         "id": 7
         }
        }
       },
