@@ -53,7 +53,10 @@ export function addTopicCommands(program: Command, cli: Cli): void {
         );
       }),
     );
+  addDeletion(topic, cli);
+}
 
+function addDeletion(topic: Command, cli: Cli): void {
   topic
     .command('delete')
     .description('delete a topic; "topic restore" brings it back for a day')
