@@ -58,6 +58,7 @@ export function checkMembers(memberId: number, members: readonly Member[]): void
 /** What a group begins with, as one of its first members or one that joins knows it. */
 export function initialConfiguration(members: readonly Member[], join: boolean): Configuration {
   return {
+    identity: '',
     // Who joins learns from the leader who votes.
     voters: join ? [] : members.map((it) => it.id),
     outgoing: [],

@@ -71,6 +71,9 @@ export class Membership {
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
+    // Who joins is told which group it joins.
+    const { log } = this.driver.raft;
+    await this.until(() => log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
@@ -200,6 +203,7 @@ export class Membership {
       address: order.member.address,
       replaces: order.replaces ?? 0,
       timeoutMs,
+      identity: driver.raft.log.identity,
     });
     const options = { timeoutMs, ...(signal && { signal }) };
     await channel.call(driver.options.methods.change, request, options);
@@ -213,6 +217,8 @@ export class Membership {
     try {
       incarnation = await introductions.meet(member, Math.max(1, deadline - this.now()));
     } catch (cause) {
+      const certain = VarlogError.is(cause) && /_MISMATCH$|^DISK_LOST$/.test(cause.code);
+      if (certain) throw withOutcome(cause);
       throw new VarlogError('UNREACHABLE', {
         what: `member ${member.id} at ${member.address} could not be met, and was not added`,
         because: cause instanceof Error ? cause.message : String(cause),
@@ -306,6 +312,11 @@ function lastVoter(id: number): VarlogError {
     next: 'add another member first',
     outcome: 'notAppended',
   });
+}
+
+/** What was said about a member that was to be added, which it was not. */
+function withOutcome(cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, { what: cause.message, outcome: 'notAppended', cause });
 }
 
 function timeIsUp(): VarlogError {

@@ -30,6 +30,7 @@ export interface Restored {
 }
 
 const NOBODY: Configuration = {
+  identity: '',
   voters: [],
   outgoing: [],
   learners: [],
@@ -93,6 +94,7 @@ async function restoreIn(
     const term = Math.max(storage.hardState.term, lastTerm) + 1;
     const alone: Configuration = {
       ...NOBODY,
+      identity: acquaintance.identity || before.identity,
       voters: [id],
       addresses: new Map([[id, address]]),
       incarnations: new Map([[id, acquaintance.incarnation]]),

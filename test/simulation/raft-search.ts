@@ -112,6 +112,7 @@ class World {
     this.slowDisks = bounds.slowDisks;
     const initial = {
       voters: MEMBERS,
+      identity: '',
       outgoing: [],
       learners: [],
       addresses: new Map(),

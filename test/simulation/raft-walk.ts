@@ -93,6 +93,7 @@ export class RaftWalk {
     const voters = Array.from({ length: size }, (_, i) => i + 1);
     this.initial = {
       voters,
+      identity: '',
       outgoing: [],
       learners: [],
       addresses: new Map(),

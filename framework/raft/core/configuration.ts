@@ -2,6 +2,11 @@ import { assert } from '../../base/index.ts';
 
 /** Who belongs to a group. A value: a change makes a new one. */
 export interface Configuration {
+  /**
+   * Which group this is, of all that were ever made: 128 random bits as 32 hex digits. The first leader that a
+   * group ever has puts it into the first entry, and no change touches it; empty before.
+   */
+  readonly identity: string;
   /** Ids of the members that vote, without repetition. */
   readonly voters: readonly number[];
   /**
@@ -18,7 +23,7 @@ export interface Configuration {
 }
 
 /** What a change leads to: who votes and who only learns. */
-export type MemberChange = Omit<Configuration, 'outgoing'>;
+export type MemberChange = Omit<Configuration, 'outgoing' | 'identity'>;
 
 /** Whether a member votes, in a change before it or behind it. */
 export function isVoter({ voters, outgoing }: Configuration, member: number): boolean {
@@ -38,7 +43,8 @@ export function enter(from: Configuration, change: MemberChange): Configuration 
   const addresses = new Map([...from.addresses, ...change.addresses]);
   const incarnations = new Map([...from.incarnations, ...change.incarnations]);
   const outgoing = same ? [] : from.voters;
-  return ofMembers({ voters, learners, outgoing, addresses, incarnations });
+  const { identity } = from;
+  return ofMembers({ identity, voters, learners, outgoing, addresses, incarnations });
 }
 
 /** The configuration that ends a change. */

@@ -1,5 +1,5 @@
 import { assert } from '../../base/index.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, membersOf } from './configuration.ts';
 import { decodeConfiguration, isConfigurationEntry } from './configuration-entry.ts';
 import { costOf, type EntryBatch, endOf, sliceBatch } from './entry-batch.ts';
 
@@ -39,6 +39,11 @@ export class RaftLog {
   commit: number;
   snapshotIndex: number;
   snapshotTerm: number;
+  /**
+   * Which group this is, empty while that is not certain: known once the first entry is committed, and then for
+   * ever; or from whoever vouches for it.
+   */
+  identity = '';
   private baseTerm: number | undefined;
   private runs: Run[];
   private configurations: PlacedConfiguration[];
@@ -59,6 +64,7 @@ export class RaftLog {
     assert(this.last >= this.commit, 'the log reaches up to the snapshot');
     assert(this.baseIndex <= this.snapshotIndex, 'no entries are missing behind the snapshot');
     assert(this.configurations.length > 0, 'a log begins with a configuration');
+    this.identify();
   }
 
   /** Who belongs to the group: the newest configuration in the log, committed or not (paper §6). */
@@ -155,6 +161,12 @@ export class RaftLog {
     if (index <= this.commit) return;
     assert(index <= this.last, 'what is committed is in the log');
     this.commit = index;
+    this.identify();
+  }
+
+  /** Whether a member is, or was, in a configuration that this log still holds. */
+  hasKnown(member: number): boolean {
+    return this.configurations.some((it) => membersOf(it.configuration).has(member));
   }
 
   /** Starts anew behind a snapshot from elsewhere. */
@@ -169,6 +181,12 @@ export class RaftLog {
     this.commit = index;
     this.recent.length = 0;
     this.recentBytes = 0;
+    this.identify();
+  }
+
+  private identify(): void {
+    if (this.identity !== '' || this.commit === 0) return;
+    this.identity = this.configurationAt(this.commit).identity;
   }
 
   /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */

@@ -715,6 +715,15 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 8,
          "protoName": "last_index"
+        },
+        "identity": {
+         "type": "string",
+         "id": 9
+        },
+        "configurationIndex": {
+         "type": "uint64",
+         "id": 10,
+         "protoName": "configuration_index"
         }
        }
       },
@@ -745,6 +754,10 @@ export const descriptor: object = {
         "message": {
          "type": "Message",
          "id": 4
+        },
+        "identity": {
+         "type": "string",
+         "id": 5
         }
        }
       },
@@ -761,6 +774,10 @@ export const descriptor: object = {
         "incarnation": {
          "type": "string",
          "id": 1
+        },
+        "identity": {
+         "type": "string",
+         "id": 2
         }
        }
       },
@@ -873,6 +890,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 3,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 4
         }
        }
       },
@@ -890,6 +911,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 1,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 2
         }
        }
       },
@@ -923,6 +948,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 5,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 6
         }
        },
        "nested": {
@@ -953,6 +982,10 @@ export const descriptor: object = {
         "offset": {
          "type": "uint64",
          "id": 3
+        },
+        "identity": {
+         "type": "string",
+         "id": 4
         }
        }
       },
