@@ -35,6 +35,7 @@ import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
+import { removed } from './refusals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { asFailure, RaftStorage } from './storage.ts';
@@ -185,6 +186,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       leader: this.stopped === undefined ? leader : undefined,
       voters: raft.configuration.voters,
       learners: raft.configuration.learners,
+      removed: this.driver.introductions.isRemoved,
       commit: raft.log.commit,
       applied: this.followers.applied,
       first: raft.log.baseIndex + 1,
@@ -229,8 +231,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
-    if (this.stopped !== undefined) return Promise.reject(this.stopped);
-    return this.reads.ask(options);
+    const refused = this.stopped ?? this.removal();
+    return refused === undefined ? this.reads.ask(options) : Promise.reject(refused);
   }
 
   /**
@@ -337,18 +339,32 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private refusal(): VarlogError | undefined {
-    if (this.stopped === undefined) return undefined;
+    if (this.stopped === undefined) return this.removal();
     const { code, message } = this.stopped;
     return new VarlogError(code, { what: message, outcome: 'notAppended', cause: this.stopped });
   }
 
+  private removal(): VarlogError | undefined {
+    return this.status.removed ? removed(this.groupId, this.driver.options.memberId) : undefined;
+  }
+
   private publish(): void {
     const { raft, leader } = this.driver;
-    const { role, term, identity, leader: before, voters, learners } = this.subject.value;
+    const {
+      role,
+      term,
+      identity,
+      removed: wasRemoved,
+      leader: before,
+      voters,
+      learners,
+    } = this.subject.value;
     const { configuration } = raft;
     const sameMembers = voters === configuration.voters && learners === configuration.learners;
     const sameLeader = role === raft.role && term === raft.term && before?.id === leader?.id;
-    const sameGroup = identity === (raft.log.identity || undefined);
+    const sameGroup =
+      wasRemoved === this.driver.introductions.isRemoved &&
+      identity === (raft.log.identity || undefined);
     if (!sameLeader || !sameMembers || !sameGroup) this.subject.next(this.status);
   }
 

@@ -4,7 +4,7 @@ import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
 import { distrustOf, type Message } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
 import { Promises } from './promises.ts';
-import { notMember, otherGroup } from './refusals.ts';
+import { notMember, otherGroup, removed } from './refusals.ts';
 import { asFailure } from './storage.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
@@ -23,6 +23,7 @@ export class Introductions {
   private readonly acquaintance: Acquaintance;
   private checked: unknown;
   private asking = false;
+  private toldRemoved = false;
   /** Refusals that were logged, of others here and of this member elsewhere. */
   private readonly logged = new Set<string>();
 
@@ -59,10 +60,9 @@ export class Introductions {
     const { groupId, memberId, address } = this.driver.options;
     const { incarnation, generation } = this.acquaintance;
     const { term, log } = this.driver.raft;
-    const { identity, configurationIndex } = log;
+    const { identity } = log;
     const disk = { incarnation, generation, term, lastIndex: log.last };
-    const group = { groupId, identity, configurationIndex };
-    return { ...group, from: memberId, to: member, address, ...disk };
+    return { groupId, identity, from: memberId, to: member, address, ...disk };
   }
 
   /** Throws `CLUSTER_MISMATCH` for one who belongs to another group, as far as both are certain. */
@@ -87,7 +87,16 @@ export class Introductions {
   refusedBy(member: number, error: unknown): void {
     if (!VarlogError.is(error)) return;
     if (error.code === 'DISK_LOST') this.onLost(error);
-    else if (error.code.endsWith('_MISMATCH')) this.tell('raft.refusedBy', { by: member }, error);
+    else if (error.details['removed'] === this.driver.options.memberId) {
+      this.toldRemoved = true;
+      this.driver.raft.silent = true;
+      this.tell('raft.removed', { by: member }, error);
+    } else if (error.code.endsWith('_MISMATCH')) this.tell('raft.refusedBy', { by: member }, error);
+  }
+
+  /** Whether this member knows that it was removed from the group. */
+  get isRemoved(): boolean {
+    return this.toldRemoved || this.driver.raft.log.hasRemoved(this.driver.options.memberId);
   }
 
   private tell(event: string, who: Record<string, unknown>, cause: unknown): void {
@@ -126,6 +135,7 @@ export class Introductions {
       if (raft.log.identity === '') void this.ask();
       throw notMember(groupId, raft.log.identity, from);
     }
+    if (raft.log.hasRemoved(from)) throw removed(groupId, from);
     const known = this.acquaintance.of(from, raft.configuration);
     if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
     if (!this.promises.areKeptBy(from, term, lastIndex)) throw diskRolledBack(groupId, from);
@@ -151,7 +161,7 @@ export class Introductions {
     }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
-    const named = raft.configuration.incarnations.get(options.memberId);
+    const named = raft.log.incarnationOf(options.memberId);
     if (named === this.acquaintance.incarnation) raft.silent = false;
     else if (named !== undefined) this.onLost(diskLost(options.groupId, options.memberId));
   }

@@ -67,13 +67,14 @@ export class Membership {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { member, replaces } = order;
+    const { raft } = this.driver;
     if (order.kind === 'remove') {
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
+    if (raft.configuration.retired.includes(member.id)) throw retired(member.id);
     // Who joins is told which group it joins.
-    const { log } = this.driver.raft;
-    await this.until(() => log.identity !== '', deadline, signal);
+    await this.until(() => raft.log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
@@ -282,6 +283,7 @@ function asLearner(
     const moved = from.addresses.get(id) !== address;
     return moved ? { voters, learners, addresses, incarnations } : undefined;
   }
+  if (from.retired.includes(id)) throw retired(id);
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
   return { voters: rest, learners: [...learners, id], addresses, incarnations };
@@ -304,6 +306,15 @@ function without(from: Configuration, id: number): MemberChange | undefined {
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
   return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
+}
+
+function retired(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the id ${id} belonged to a member that was removed, and nothing was changed`,
+    because: 'ids are never used twice: what the others know of a member must stay true',
+    next: 'empty the folder of the member that is to be added, and give it an id that no member ever had',
+    outcome: 'notAppended',
+  });
 }
 
 function lastVoter(id: number): VarlogError {

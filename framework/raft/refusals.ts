@@ -16,6 +16,16 @@ export function otherGroup(
   });
 }
 
+/** The error for a member that was removed, here and at whoever it speaks to. */
+export function removed(groupId: string, member: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `member ${member} was removed from group "${groupId}"`,
+    next: 'close it; to take part again, empty its folder and add it under a new id',
+    outcome: 'notAppended',
+    details: { removed: member },
+  });
+}
+
 /** The error for somebody who was never heard of here, and cannot show to be of the same group. */
 export function notMember(groupId: string, own: string, from: number): VarlogError {
   const group = own === '' ? '' : ` with the identity ${own}`;

@@ -31,6 +31,7 @@ export interface Restored {
 
 const NOBODY: Configuration = {
   identity: '',
+  retired: [],
   voters: [],
   outgoing: [],
   learners: [],
@@ -95,6 +96,7 @@ async function restoreIn(
     const alone: Configuration = {
       ...NOBODY,
       identity: acquaintance.identity || before.identity,
+      retired: [...before.retired, ...membersOf(before)].filter((it) => it !== id),
       voters: [id],
       addresses: new Map([[id, address]]),
       incarnations: new Map([[id, acquaintance.incarnation]]),

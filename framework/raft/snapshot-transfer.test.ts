@@ -10,6 +10,7 @@ const { snapshot: method } = methodsOf('test');
 const { signal } = new AbortController();
 const configuration = {
   identity: 'f'.repeat(32),
+  retired: [4],
   voters: [1, 2],
   outgoing: [],
   learners: [3],

@@ -12,6 +12,8 @@ export interface RaftStatus {
   /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
   readonly voters: readonly number[];
   readonly learners: readonly number[];
+  /** Whether this member knows that it was removed from the group: it takes no appends and no reads any more. */
+  readonly removed: boolean;
   /** Everything up to here is committed, as far as this member knows. */
   readonly commit: number;
   /** What a consumer of `follow` has taken. */

@@ -113,6 +113,7 @@ class World {
     const initial = {
       voters: MEMBERS,
       identity: '',
+      retired: [],
       outgoing: [],
       learners: [],
       addresses: new Map(),

@@ -94,6 +94,7 @@ export class RaftWalk {
     this.initial = {
       voters,
       identity: '',
+      retired: [],
       outgoing: [],
       learners: [],
       addresses: new Map(),

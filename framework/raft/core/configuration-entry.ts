@@ -14,9 +14,10 @@ export function encodeConfiguration({
   learners,
   addresses,
   incarnations,
+  retired,
 }: Configuration): Uint8Array {
   const known = { addresses: [...addresses], incarnations: [...incarnations] };
-  const json = JSON.stringify({ identity, voters, outgoing, learners, ...known });
+  const json = JSON.stringify({ identity, voters, outgoing, learners, retired, ...known });
   const text = new TextEncoder().encode(json);
   const payload = new Uint8Array(MARK_BYTES + text.length);
   new DataView(payload.buffer).setUint32(0, MARK);

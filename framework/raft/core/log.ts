@@ -164,6 +164,22 @@ export class RaftLog {
     this.identify();
   }
 
+  /**
+   * The disk by which the group knows a member. Where the newest configuration is not committed, the one before it
+   * counts too: a member that it removes may be needed to commit just that.
+   */
+  incarnationOf(member: number): string | undefined {
+    const { configuration, configurationIndex, commit } = this;
+    const named = configuration.incarnations.get(member);
+    if (named !== undefined || configurationIndex <= commit) return named;
+    return this.configurationAt(configurationIndex - 1).incarnations.get(member);
+  }
+
+  /** Whether a member belonged to the group and was removed, by a configuration that is committed. */
+  hasRemoved(member: number): boolean {
+    return this.commit > 0 && this.configurationAt(this.commit).retired.includes(member);
+  }
+
   /** Whether a member is, or was, in a configuration that this log still holds. */
   hasKnown(member: number): boolean {
     return this.configurations.some((it) => membersOf(it.configuration).has(member));

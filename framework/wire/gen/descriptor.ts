@@ -719,11 +719,6 @@ export const descriptor: object = {
         "identity": {
          "type": "string",
          "id": 9
-        },
-        "configurationIndex": {
-         "type": "uint64",
-         "id": 10,
-         "protoName": "configuration_index"
         }
        }
       },

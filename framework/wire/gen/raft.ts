@@ -24,8 +24,6 @@ export interface Hello {
   lastIndex: number;
   /** The group that the sender belongs to, as far as it is certain of it: 32 hex digits, made once with the group. */
   identity: string;
-  /** The entry that holds the newest configuration in the sender's log, 0 for none. */
-  configurationIndex: number;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 
