@@ -101,7 +101,11 @@ export class RaftDriver implements Ticking {
     this.raft = raft;
     const { storage } = options;
     this.download = new SnapshotDownload(options.methods.snapshot, () => raft.log.identity);
-    this.catchUp = new CatchUp(raft, storage, () => this.schedule());
+    this.catchUp = new CatchUp(raft, storage, {
+      schedule: () => this.schedule(),
+      onUnreadable: (entry, needed, error) =>
+        this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
+    });
     this.introductions = new Introductions(this, acquaintance);
     this.introductions.look();
     this.connect();
@@ -348,6 +352,11 @@ export class RaftDriver implements Ticking {
     this.links.set(member, link);
   }
 
+  private log(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {
+    const { ports, groupId } = this.options;
+    ports.logger.log(level, event, { group: groupId, ...fields });
+  }
+
   private disconnected(member: number): void {
     if (this.closed) return;
     this.raft.disconnected(member);
@@ -370,7 +379,7 @@ export class RaftDriver implements Ticking {
     const channel = this.channelTo(message.from);
     if (this.fetchingSnapshot || channel === undefined) return;
     this.fetchingSnapshot = true;
-    const { storage, ports } = this.options;
+    const { storage } = this.options;
     try {
       const { signal } = this.stopping;
       const snapshot = await this.download.fetch(channel, message.index, signal);
@@ -383,10 +392,8 @@ export class RaftDriver implements Ticking {
       this.schedule();
     } catch (error) {
       // The leader offers it again.
-      ports.logger.log('warn', 'raft.snapshot.failed', {
-        from: message.from,
-        error: String(error),
-      });
+      const { from } = message;
+      this.log('warn', 'raft.snapshot.failed', { from, error: String(error) });
     } finally {
       this.fetchingSnapshot = false;
     }
