@@ -8,7 +8,7 @@ import {
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
-import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
+import { type Configuration, distrustOf, type Message, Raft, type Role } from './core/index.ts';
 import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
 import { fromWire } from './message-codec.ts';
@@ -100,8 +100,12 @@ export class RaftDriver implements Ticking {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
-    this.download = new SnapshotDownload(options.methods.snapshot);
-    this.catchUp = new CatchUp(raft, storage, () => this.schedule());
+    this.download = new SnapshotDownload(options.methods.snapshot, () => raft.log.identity);
+    this.catchUp = new CatchUp(raft, storage, {
+      schedule: () => this.schedule(),
+      onUnreadable: (entry, needed, error) =>
+        this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
+    });
     this.introductions = new Introductions(this, acquaintance);
     this.introductions.look();
     this.connect();
@@ -112,7 +116,8 @@ export class RaftDriver implements Ticking {
     const { resources, groupId, memberId } = options;
     this.leave.push(
       resources.ticker.add(this),
-      resources.heartbeats?.join(groupId, memberId, (message) => {
+      resources.heartbeats?.join(groupId, memberId, (message, identity) => {
+        if (distrustOf(raft.log, message.from, identity) !== undefined) return;
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
       }) ?? (() => {}),
@@ -275,7 +280,12 @@ export class RaftDriver implements Ticking {
     const { resources, groupId, memberId } = this.options;
     const beats = message.type === 'heartbeat' || message.type === 'heartbeatResponse';
     if (beats && link?.isOpen && resources.heartbeats !== undefined) {
-      resources.heartbeats.post(groupId, memberId, link.channel.address, message);
+      const { identity } = this.raft.log;
+      resources.heartbeats.post(
+        { groupId, identity, from: memberId },
+        link.channel.address,
+        message,
+      );
     } else link?.post(message);
   }
 
@@ -335,11 +345,16 @@ export class RaftDriver implements Ticking {
         this.schedule();
       },
       onDisconnected: (error) => {
-        if (VarlogError.is(error, 'DISK_LOST')) this.introductions.onLost(error);
+        this.introductions.refusedBy(member, error);
         this.disconnected(member);
       },
     });
     this.links.set(member, link);
+  }
+
+  private log(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {
+    const { ports, groupId } = this.options;
+    ports.logger.log(level, event, { group: groupId, ...fields });
   }
 
   private disconnected(member: number): void {
@@ -364,11 +379,12 @@ export class RaftDriver implements Ticking {
     const channel = this.channelTo(message.from);
     if (this.fetchingSnapshot || channel === undefined) return;
     this.fetchingSnapshot = true;
-    const { storage, ports } = this.options;
+    const { storage } = this.options;
     try {
       const { signal } = this.stopping;
       const snapshot = await this.download.fetch(channel, message.index, signal);
       if (this.closed || snapshot.index <= this.raft.log.commit) return;
+      this.introductions.checkIdentity(snapshot.configuration.identity);
       storage.receive(snapshot);
       const { index, term: indexTerm, configuration } = snapshot;
       this.raft.step({ ...message, index, indexTerm, configuration });
@@ -376,10 +392,8 @@ export class RaftDriver implements Ticking {
       this.schedule();
     } catch (error) {
       // The leader offers it again.
-      ports.logger.log('warn', 'raft.snapshot.failed', {
-        from: message.from,
-        error: String(error),
-      });
+      const { from } = message;
+      this.log('warn', 'raft.snapshot.failed', { from, error: String(error) });
     } finally {
       this.fetchingSnapshot = false;
     }

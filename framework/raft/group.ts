@@ -35,34 +35,11 @@ import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
+import { removed } from './refusals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
+import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
-
-/** What a member is and knows at this moment. */
-export interface RaftStatus {
-  readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'closed';
-  readonly term: number;
-  readonly leader: Member | undefined;
-  /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
-  readonly voters: readonly number[];
-  readonly learners: readonly number[];
-  /** Everything up to here is committed, as far as this member knows. */
-  readonly commit: number;
-  /** What a consumer of `follow` has taken. */
-  readonly applied: number;
-  /** First and last index in this member's log; `last` is `first - 1` when it is empty. */
-  readonly first: number;
-  readonly last: number;
-}
-
-/** How far a member's log is. */
-export interface RaftPositions {
-  /** Everything up to here is committed, as far as this member knows. */
-  readonly commit: number;
-  /** What a consumer of `follow` has taken. */
-  readonly applied: number;
-}
 
 const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
@@ -88,6 +65,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private readonly followers: Followers;
   private readonly membership: Membership;
   private readonly groupId: string;
+  private readonly timeoutMs: number;
   private stopped: VarlogError | undefined;
   private closing: Promise<void> | undefined;
 
@@ -99,6 +77,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   ) {
     const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.groupId = options.groupId;
+    this.timeoutMs = timeoutMs;
     this.driver = driver;
     this.storage = storage;
     this.followers = new Followers(driver.raft.log, storage);
@@ -203,9 +182,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return {
       role: this.stopped === undefined ? raft.role : 'closed',
       term: raft.term,
+      identity: raft.log.identity || undefined,
       leader: this.stopped === undefined ? leader : undefined,
       voters: raft.configuration.voters,
       learners: raft.configuration.learners,
+      removed: this.driver.introductions.isRemoved,
       commit: raft.log.commit,
       applied: this.followers.applied,
       first: raft.log.baseIndex + 1,
@@ -218,8 +199,19 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
-  async identity(_options?: LogCallOptions): Promise<string> {
-    return `raft group ${this.groupId}`;
+  /**
+   * Which group this is, of all that were ever made: 32 hex digits, made at random with the group's first entry, and
+   * kept for ever, also by `restoreLostMajority`. Waits until it is known; rejects with what ended the member,
+   * `UNAVAILABLE` when the time is up, or the signal's reason.
+   */
+  async identity(options?: LogCallOptions): Promise<string> {
+    if (this.stopped !== undefined) throw this.stopped;
+    const { clock } = this.driver.options.ports;
+    try {
+      return await firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
+    } catch (error) {
+      throw this.stopped ?? error;
+    }
   }
 
   /**
@@ -239,8 +231,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
-    if (this.stopped !== undefined) return Promise.reject(this.stopped);
-    return this.reads.ask(options);
+    const refused = this.stopped ?? this.removal();
+    return refused === undefined ? this.reads.ask(options) : Promise.reject(refused);
   }
 
   /**
@@ -347,25 +339,41 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private refusal(): VarlogError | undefined {
-    if (this.stopped === undefined) return undefined;
+    if (this.stopped === undefined) return this.removal();
     const { code, message } = this.stopped;
     return new VarlogError(code, { what: message, outcome: 'notAppended', cause: this.stopped });
   }
 
+  private removal(): VarlogError | undefined {
+    return this.status.removed ? removed(this.groupId, this.driver.options.memberId) : undefined;
+  }
+
   private publish(): void {
     const { raft, leader } = this.driver;
-    const { role, term, leader: before, voters, learners } = this.subject.value;
+    const {
+      role,
+      term,
+      identity,
+      removed: wasRemoved,
+      leader: before,
+      voters,
+      learners,
+    } = this.subject.value;
     const { configuration } = raft;
     const sameMembers = voters === configuration.voters && learners === configuration.learners;
-    if (role === raft.role && term === raft.term && before?.id === leader?.id && sameMembers)
-      return;
-    this.subject.next(this.status);
+    const sameLeader = role === raft.role && term === raft.term && before?.id === leader?.id;
+    const sameGroup =
+      wasRemoved === this.driver.introductions.isRemoved &&
+      identity === (raft.log.identity || undefined);
+    if (!sameLeader || !sameMembers || !sameGroup) this.subject.next(this.status);
   }
 
   /** Answers what other members pass on because this one may lead. */
   private answers(methods: RaftMethods): Handler[] {
+    const { introductions } = this.driver;
     return [
-      handle(methods.propose, async ({ count, payload, timeoutMs }) => {
+      handle(methods.propose, async ({ count, payload, timeoutMs, identity }) => {
+        introductions.checkIdentity(identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         const batch = { count, bytes: payload };
@@ -374,7 +382,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         const index = await this.proposals.append(batch, { timeoutMs }, true);
         return ProposeResponse.create({ index });
       }),
-      handle(methods.tail, async ({ timeoutMs }) => {
+      handle(methods.tail, async ({ timeoutMs, identity }) => {
+        introductions.checkIdentity(identity);
         if (this.stopped !== undefined) throw this.stopped;
         if (this.driver.role !== 'leader') {
           throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
@@ -382,12 +391,17 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         return TailResponse.create({ index: await this.reads.ask({ timeoutMs }) });
       }),
       handle(methods.change, async (request) => {
+        introductions.checkIdentity(request.identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshot),
+      serveSnapshot(
+        methods.snapshot,
+        () => this.storage.snapshot,
+        (identity) => introductions.checkIdentity(identity),
+      ),
     ];
   }
 }

@@ -67,10 +67,14 @@ export class Membership {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { member, replaces } = order;
+    const { raft } = this.driver;
     if (order.kind === 'remove') {
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
+    if (raft.configuration.retired.includes(member.id)) throw retired(member.id);
+    // Who joins is told which group it joins.
+    await this.until(() => raft.log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
@@ -200,6 +204,7 @@ export class Membership {
       address: order.member.address,
       replaces: order.replaces ?? 0,
       timeoutMs,
+      identity: driver.raft.log.identity,
     });
     const options = { timeoutMs, ...(signal && { signal }) };
     await channel.call(driver.options.methods.change, request, options);
@@ -213,6 +218,8 @@ export class Membership {
     try {
       incarnation = await introductions.meet(member, Math.max(1, deadline - this.now()));
     } catch (cause) {
+      const certain = VarlogError.is(cause) && /_MISMATCH$|^DISK_LOST$/.test(cause.code);
+      if (certain) throw withOutcome(cause);
       throw new VarlogError('UNREACHABLE', {
         what: `member ${member.id} at ${member.address} could not be met, and was not added`,
         because: cause instanceof Error ? cause.message : String(cause),
@@ -276,6 +283,7 @@ function asLearner(
     const moved = from.addresses.get(id) !== address;
     return moved ? { voters, learners, addresses, incarnations } : undefined;
   }
+  if (from.retired.includes(id)) throw retired(id);
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
   return { voters: rest, learners: [...learners, id], addresses, incarnations };
@@ -300,12 +308,26 @@ function without(from: Configuration, id: number): MemberChange | undefined {
   return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
 }
 
+function retired(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the id ${id} belonged to a member that was removed, and nothing was changed`,
+    because: 'ids are never used twice: what the others know of a member must stay true',
+    next: 'empty the folder of the member that is to be added, and give it an id that no member ever had',
+    outcome: 'notAppended',
+  });
+}
+
 function lastVoter(id: number): VarlogError {
   return new VarlogError('FAILED_PRECONDITION', {
     what: `member ${id} is the only one that votes`,
     next: 'add another member first',
     outcome: 'notAppended',
   });
+}
+
+/** What was said about a member that was to be added, which it was not. */
+function withOutcome(cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, { what: cause.message, outcome: 'notAppended', cause });
 }
 
 function timeIsUp(): VarlogError {

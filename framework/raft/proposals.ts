@@ -220,7 +220,8 @@ export class Proposals {
     const { bytes, count } = concat(proposals);
     const key = this.forwarding.add(proposals);
     try {
-      const request = ProposeRequest.create({ count, payload: bytes, timeoutMs });
+      const { identity } = this.driver.raft.log;
+      const request = ProposeRequest.create({ count, payload: bytes, timeoutMs, identity });
       const { index } = await channel.call(methods.propose, request, { timeoutMs });
       this.succeed(proposals, index);
     } catch (error) {

@@ -30,6 +30,8 @@ export interface Restored {
 }
 
 const NOBODY: Configuration = {
+  identity: '',
+  retired: [],
   voters: [],
   outgoing: [],
   learners: [],
@@ -93,6 +95,8 @@ async function restoreIn(
     const term = Math.max(storage.hardState.term, lastTerm) + 1;
     const alone: Configuration = {
       ...NOBODY,
+      identity: acquaintance.identity || before.identity,
+      retired: [...before.retired, ...membersOf(before)].filter((it) => it !== id),
       voters: [id],
       addresses: new Map([[id, address]]),
       incarnations: new Map([[id, acquaintance.incarnation]]),

@@ -16,8 +16,13 @@ const CHUNK_BYTES = 256 * 1024;
 const STATE_BYTES_MAX = 2 ** 31;
 
 /** Serves this member's newest snapshot, in chunks, as fast as the receiver takes them. */
-export function serveSnapshot(method: Method, newest: () => Snapshot | undefined): Handler {
+export function serveSnapshot(
+  method: Method,
+  newest: () => Snapshot | undefined,
+  checkIdentity: (identity: string) => void,
+): Handler {
   return handle(method, async (request, stream) => {
+    checkIdentity(request.identity);
     const snapshot = newest();
     if (snapshot === undefined || snapshot.index < request.index) {
       throw new VarlogError('NOT_FOUND', {
@@ -43,11 +48,13 @@ export function serveSnapshot(method: Method, newest: () => Snapshot | undefined
 /** Fetches snapshots from other members; what broke off is continued by the next try. */
 export class SnapshotDownload {
   private readonly method: Method;
+  private readonly identity: () => string;
   /** What has arrived of a snapshot of which the rest did not, and from where. */
   private part: { snapshot: Snapshot; filled: number; from: string } | undefined;
 
-  constructor(method: Method) {
+  constructor(method: Method, identity: () => string) {
     this.method = method;
+    this.identity = identity;
   }
 
   /** A snapshot of entry `index` or later. */
@@ -55,7 +62,8 @@ export class SnapshotDownload {
     const from = channel.address;
     // Of the same entry two members may have snapshots that differ byte by byte.
     const known = this.part?.from === from ? this.part : undefined;
-    const request = { index, partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
+    const part = { partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
+    const request = { index, ...part, identity: this.identity() };
     const stream = channel.subscribe(this.method, SnapshotRequest.create(request), { signal });
     let begun = false;
     stream.receive((chunk) => {
@@ -69,12 +77,12 @@ export class SnapshotDownload {
       part.filled += chunk.bytes.length;
     });
     await stream.closed;
-    const { part } = this;
-    if (!begun || part === undefined || part.filled < part.snapshot.state.length) {
+    const { part: whole } = this;
+    if (!begun || whole === undefined || whole.filled < whole.snapshot.state.length) {
       throw incomplete(from);
     }
     this.part = undefined;
-    return part.snapshot;
+    return whole.snapshot;
   }
 
   private begin(chunk: SnapshotChunk, index: number, from: string): void {

@@ -68,8 +68,8 @@ export class RaftStorage {
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
   private newest: Snapshot | undefined;
-  /** Received from the leader; becomes the newest one when the core says so. */
-  private received: Snapshot | undefined;
+  /** Received from the leader, by index: one becomes the newest when the core says so, while the next may arrive. */
+  private readonly received = new Map<number, Snapshot>();
 
   private constructor(parts: {
     lock: DirectoryLock;
@@ -189,7 +189,7 @@ export class RaftStorage {
 
   /** Keeps a snapshot from the leader until the core decides to install it. */
   receive(snapshot: Snapshot): void {
-    this.received = snapshot;
+    this.received.set(snapshot.index, snapshot);
   }
 
   /** Makes a snapshot of this member durable. False: a newer one is there. */
@@ -258,13 +258,13 @@ export class RaftStorage {
   }
 
   private async install(index: number): Promise<void> {
-    const snapshot = this.received;
-    assert(snapshot?.index === index, 'the snapshot to install has arrived');
+    const snapshot = this.received.get(index);
+    assert(snapshot !== undefined, 'the snapshot to install has arrived');
     await this.log.flushed(this.log.end);
     this.report();
     await this.saveSnapshot(snapshot);
     await this.log.reset(index + 1);
-    this.received = undefined;
+    for (const older of [...this.received.keys()]) if (older <= index) this.received.delete(older);
   }
 
   private report(): void {

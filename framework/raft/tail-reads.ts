@@ -109,7 +109,7 @@ export class TailReads {
     try {
       const channel = driver.channelTo(leader);
       if (channel === undefined) throw this.unavailable();
-      const request = TailRequest.create({ timeoutMs });
+      const request = TailRequest.create({ timeoutMs, identity: driver.raft.log.identity });
       const { index } = await channel.call(driver.options.methods.tail, request, { timeoutMs });
       for (const it of waiting) succeed(it, index);
     } catch {
