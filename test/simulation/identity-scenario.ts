@@ -323,6 +323,11 @@ class IdentityRun {
       OWN.some((name) => {
         const repository = this.node(name)?.repository;
         if (repository?.leadership === undefined) return false;
+        const { storageNodes } = repository.metadata;
+        const isSelf = (own: string, i: number): boolean =>
+          storageNodes.get(i + 1)?.address === addressOf(own) &&
+          repository.leadership?.silence(i + 1) === 0;
+        if (!OWN.every(isSelf)) return false;
         return [...repository.metadata.logStreams.values()].every(
           (it) => !it.sealed && it.members.length === OWN.length,
         );
