@@ -1,7 +1,9 @@
 import {
   type Channel,
+  type Clock,
   type Handler,
   handle,
+  onAbort,
   type ServerStreamMethod,
   VarlogError,
 } from '../base/index.ts';
@@ -43,11 +45,14 @@ export function serveSnapshot(method: Method, newest: () => Snapshot | undefined
 /** Fetches snapshots from other members; what broke off is continued by the next try. */
 export class SnapshotDownload {
   private readonly method: Method;
+  private readonly options: { clock: Clock; silenceMsMax: number };
   /** What has arrived of a snapshot of which the rest did not, and from where. */
   private part: { snapshot: Snapshot; filled: number; from: string } | undefined;
 
-  constructor(method: Method) {
+  /** A sender that is silent for longer than `silenceMsMax` is given up. */
+  constructor(method: Method, options: { clock: Clock; silenceMsMax: number }) {
     this.method = method;
+    this.options = options;
   }
 
   /** A snapshot of entry `index` or later. */
@@ -56,9 +61,18 @@ export class SnapshotDownload {
     // Of the same entry two members may have snapshots that differ byte by byte.
     const known = this.part?.from === from ? this.part : undefined;
     const request = { index, partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
-    const stream = channel.subscribe(this.method, SnapshotRequest.create(request), { signal });
+    const { clock, silenceMsMax } = this.options;
+    const abort = new AbortController();
+    const forget = onAbort(signal, () => abort.abort(signal.reason));
+    const watch = () => clock.after(silenceMsMax, () => abort.abort(silent(from)));
+    let watching = watch();
+    const stream = channel.subscribe(this.method, SnapshotRequest.create(request), {
+      signal: abort.signal,
+    });
     let begun = false;
     stream.receive((chunk) => {
+      watching.cancel();
+      watching = watch();
       if (!begun) {
         this.begin(chunk, index, from);
         begun = true;
@@ -68,7 +82,12 @@ export class SnapshotDownload {
       part.snapshot.state.set(chunk.bytes, part.filled);
       part.filled += chunk.bytes.length;
     });
-    await stream.closed;
+    try {
+      await stream.closed;
+    } finally {
+      watching.cancel();
+      forget();
+    }
     const { part } = this;
     if (!begun || part === undefined || part.filled < part.snapshot.state.length) {
       throw incomplete(from);
@@ -94,6 +113,13 @@ export class SnapshotDownload {
     };
     this.part = { snapshot, filled: 0, from };
   }
+}
+
+function silent(address: string): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `nothing more came of the snapshot from ${address}`,
+    next: 'it is fetched again, from where it stopped',
+  });
 }
 
 function incomplete(address: string): VarlogError {
