@@ -1,20 +1,17 @@
-import {
-  type Handler,
-  handle,
-  type MessageStream,
-  type Ports,
-  VarlogError,
-} from '../base/index.ts';
+import { type Handler, handle, type MessageStream, type Ports } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
+import { closedError } from './commands.ts';
 import { type Configuration, distrustOf, type Message, Raft, type Role } from './core/index.ts';
+import { Handover } from './handover.ts';
 import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
+import { LeaderCalls } from './leader-calls.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
 import { PeerLink } from './peer-link.ts';
-import { SnapshotDownload } from './snapshot-transfer.ts';
+import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
 
@@ -55,8 +52,6 @@ const MESSAGE_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
 const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
-/** Entries behind a snapshot that stay for members that are a little behind. */
-const RETAINED_ENTRIES = 10_000;
 
 /**
  * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
@@ -67,7 +62,11 @@ export class RaftDriver implements Ticking {
   readonly raft: Raft;
   readonly introductions: Introductions;
   /** What happened since the start. */
-  readonly counts = { campaigns: 0, leaderChanges: 0, snapshotsInstalled: 0 };
+  readonly counts = { campaigns: 0, leaderChanges: 0, compactionsFailed: 0 };
+  /** What this member asks of the leader. */
+  readonly calls = new LeaderCalls(() => this.raft.leader);
+  readonly handover = new Handover(this);
+  readonly snapshots: SnapshotReceiver;
   /** Called before the effects of a turn are taken: the place to propose. */
   beforeTurn: () => void = () => {};
   /** Called when this member leads and the commit index moved, before the rest of the turn. */
@@ -80,7 +79,6 @@ export class RaftDriver implements Ticking {
   private readonly links = new Map<number, PeerLink>();
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
-  private readonly stopping = new AbortController();
   private readonly inbox: Message[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
@@ -91,8 +89,6 @@ export class RaftDriver implements Ticking {
   private scheduled = false;
   private closed = false;
   private readonly catchUp: CatchUp;
-  private readonly download: SnapshotDownload;
-  private fetchingSnapshot = false;
   /** The configuration that the links are for. */
   private connected: Configuration | undefined;
 
@@ -100,7 +96,7 @@ export class RaftDriver implements Ticking {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
-    this.download = new SnapshotDownload(options.methods.snapshot, () => raft.log.identity);
+    this.snapshots = new SnapshotReceiver(this);
     this.catchUp = new CatchUp(raft, storage, {
       schedule: () => this.schedule(),
       onUnreadable: (entry, needed, error) =>
@@ -127,6 +123,7 @@ export class RaftDriver implements Ticking {
   static async start(options: DriverOptions): Promise<RaftDriver> {
     const { storage, memberId } = options;
     const shape = await storage.shape(options.initial);
+    let resigned = (): boolean => false;
     const raft = new Raft(
       {
         id: memberId,
@@ -138,6 +135,7 @@ export class RaftDriver implements Ticking {
         uncommittedBytesMax: options.uncommittedBytesMax,
         recentBytesMax: options.resources.recentBytesMax,
         leaseMs: options.leaseMs,
+        abstains: () => resigned(),
         random: options.ports.random,
       },
       storage.hardState,
@@ -146,7 +144,9 @@ export class RaftDriver implements Ticking {
     const { disk, random } = options.ports;
     const { directory, identity } = options;
     const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
-    return new RaftDriver(options, raft, acquaintance);
+    const driver = new RaftDriver(options, raft, acquaintance);
+    resigned = () => driver.handover.resigned !== undefined;
+    return driver;
   }
 
   /** Takes the messages of the other members. */
@@ -213,8 +213,23 @@ export class RaftDriver implements Ticking {
     });
   }
 
-  /** Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. */
+  /**
+   * Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. Rejects with `DISK_FULL`
+   * when there is no room: the next try may succeed.
+   */
   async compact(index: number, state: Uint8Array): Promise<void> {
+    try {
+      await this.compactTo(index, state);
+    } catch (error) {
+      if (this.closed) throw closedError(this.options.groupId);
+      this.counts.compactionsFailed++;
+      const { ports, groupId } = this.options;
+      ports.logger.log('warn', 'raft.compaction.failed', { group: groupId, error: String(error) });
+      throw error;
+    }
+  }
+
+  private async compactTo(index: number, state: Uint8Array): Promise<void> {
     const { raft, options } = this;
     const { storage } = options;
     const term = raft.log.termAt(index);
@@ -222,7 +237,7 @@ export class RaftDriver implements Ticking {
     const configuration = raft.log.configurationAt(index);
     if (!(await storage.saveSnapshot({ index, term, configuration, state }))) return;
     if (index <= raft.log.snapshotIndex || this.closed) return;
-    const base = Math.max(raft.log.baseIndex, index - RETAINED_ENTRIES);
+    const base = Math.max(raft.log.baseIndex, storage.retention.baseFor(index));
     raft.compact(index, base);
     await storage.trimHead(base + 1);
   }
@@ -230,7 +245,8 @@ export class RaftDriver implements Ticking {
   close(): void {
     this.closed = true;
     for (const leave of this.leave) leave();
-    this.stopping.abort(closedError(this.options.groupId));
+    this.calls.stop(closedError(this.options.groupId));
+    this.snapshots.stop();
     for (const link of this.links.values()) link.close();
     for (const stream of this.inbound.keys()) stream.cancel();
     this.options.storage.onPersisted = () => {};
@@ -240,13 +256,15 @@ export class RaftDriver implements Ticking {
   tick(): void {
     this.raft.now = this.options.ports.clock.now();
     const due = this.raft.tick();
+    this.calls.tick();
     const waits = this.isWaiting() && this.onTick();
     if (waits || due) this.schedule();
   }
 
   /** What waits has deadlines, which are looked at with each tick. */
   get ticksUntilDue(): number {
-    return this.isWaiting() ? 1 : this.raft.ticksUntilDue;
+    const waits = this.isWaiting() || this.calls.isWaiting;
+    return waits ? 1 : this.raft.ticksUntilDue;
   }
 
   private turn(): void {
@@ -259,6 +277,7 @@ export class RaftDriver implements Ticking {
       this.raft.step(message);
     }
     if (this.answered()) return;
+    this.handover.review();
     this.beforeTurn();
     const { storage } = this.options;
     const effects = this.raft.effects();
@@ -367,39 +386,10 @@ export class RaftDriver implements Ticking {
     if (this.closed) return;
     this.introductions.promises.note(message);
     if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
-      void this.receiveSnapshot(message);
+      void this.snapshots.receive(message);
       return;
     }
     this.inbox.push(message);
     this.schedule();
   }
-
-  /** Fetches the state that the leader offers, and then lets the core know of it. */
-  private async receiveSnapshot(message: Message & { type: 'snapshot' }): Promise<void> {
-    const channel = this.channelTo(message.from);
-    if (this.fetchingSnapshot || channel === undefined) return;
-    this.fetchingSnapshot = true;
-    const { storage } = this.options;
-    try {
-      const { signal } = this.stopping;
-      const snapshot = await this.download.fetch(channel, message.index, signal);
-      if (this.closed || snapshot.index <= this.raft.log.commit) return;
-      this.introductions.checkIdentity(snapshot.configuration.identity);
-      storage.receive(snapshot);
-      const { index, term: indexTerm, configuration } = snapshot;
-      this.raft.step({ ...message, index, indexTerm, configuration });
-      this.counts.snapshotsInstalled++;
-      this.schedule();
-    } catch (error) {
-      // The leader offers it again.
-      const { from } = message;
-      this.log('warn', 'raft.snapshot.failed', { from, error: String(error) });
-    } finally {
-      this.fetchingSnapshot = false;
-    }
-  }
-}
-
-export function closedError(groupId: string): VarlogError {
-  return new VarlogError('CLOSED', { what: `this member of Raft group "${groupId}" is closed` });
 }

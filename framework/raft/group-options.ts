@@ -1,6 +1,7 @@
 import { type Ports, VarlogError } from '../base/index.ts';
 import { type Configuration, leaseMsOf } from './core/index.ts';
 import type { Member } from './driver.ts';
+import type { RetentionOptions } from './retention.ts';
 import { EARLY_MS } from './ticker.ts';
 
 /** How to open a member of a group. */
@@ -36,6 +37,11 @@ export interface RaftGroupOptions {
   readonly timeoutMs?: number;
   /** Appends that wait may hold this many bytes; beyond, they are refused. Default 64 MiB. */
   readonly queuedBytesMax?: number;
+  /**
+   * Entries behind a snapshot that stay for members that are a little behind, so that these need not be sent
+   * the whole state. Default: 10,000 entries, and not more than 64 MiB.
+   */
+  readonly retain?: RetentionOptions;
   /** Called once when this member cannot go on, because its disk failed. It is closed then. */
   readonly onFailure?: (error: VarlogError) => void;
 }

@@ -2,8 +2,6 @@ import {
   BehaviorSubject,
   defer,
   distinctUntilChanged,
-  filter,
-  firstValueFrom,
   map,
   type Observable,
   Subject,
@@ -17,12 +15,11 @@ import {
   handle,
   type LogCallOptions,
   type OrderedLog,
-  sleep,
   VarlogError,
 } from '../base/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
-import { checkCommands, emptyError } from './commands.ts';
-import { closedError, type Member, RaftDriver } from './driver.ts';
+import { checkCommands, closedError, emptyError } from './commands.ts';
+import { type Member, RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
 import {
   checkMembers,
@@ -141,6 +138,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const identity = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
       disk: ports.disk,
+      clock: ports.clock,
+      retention: options.retain,
       directory,
       identity,
       onFailure: (error) => fail(error),
@@ -191,6 +190,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       applied: this.followers.applied,
       first: raft.log.baseIndex + 1,
       last: raft.log.last,
+      resigned: this.driver.handover.resigned,
     };
   }
 
@@ -255,27 +255,28 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does
-   * not lead any more, or after an election timeout, when it did not work out; at a follower it does nothing.
+   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does not lead any
+   * more. Rejects with `NOT_LEADER` at a member that does not lead, `FAILED_PRECONDITION` when there is no such
+   * member that votes, and `TIMEOUT` when it did not take over within an election timeout: this member leads on.
    */
-  async transferLeadership(to?: number): Promise<void> {
-    const { raft, options } = this.driver;
-    if (raft.role !== 'leader') return;
-    const matchOf = (id: number): number => raft.leadership?.progress.get(id)?.match ?? 0;
-    const others = raft.configuration.voters.filter((id) => id !== options.memberId);
-    const target = to ?? others.sort((a, b) => matchOf(b) - matchOf(a))[0];
-    if (target === undefined || !raft.transferLeadership(target)) return;
+  transferLeadership(to?: number): Promise<void> {
+    return this.stopped === undefined
+      ? this.driver.handover.transfer(to)
+      : Promise.reject(this.stopped);
+  }
+
+  /**
+   * To be called when what runs on this member failed, its state machine for example: the member hands leadership over,
+   * steps down when nobody takes it within an election timeout, and does not campaign again until it is opened
+   * anew. It keeps the log, votes, and answers as before. `reason` is seen in the status and the metrics.
+   */
+  resign(reason: string): void {
+    if (this.stopped !== undefined || this.driver.handover.resigned !== undefined) return;
+    this.driver.handover.resigned = reason;
+    const { logger } = this.driver.options.ports;
+    logger.log('error', 'raft.resigned', { group: this.groupId, reason });
     this.driver.schedule();
-    const left = this.status$.pipe(filter(({ role }) => role !== 'leader'));
-    const given = new AbortController();
-    const late = sleep(
-      options.ports.clock,
-      options.resources.ticker.tickMs * options.electionTicks,
-      given.signal,
-    );
-    await Promise.race([firstValueFrom(left, { defaultValue: undefined }), late]);
-    given.abort();
-    await late.catch(() => {});
+    this.subject.next(this.status);
   }
 
   /**

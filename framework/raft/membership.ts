@@ -29,6 +29,7 @@ export class Membership {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
   private waiting: Waiting[] = [];
+  private stopped: VarlogError | undefined;
 
   constructor(driver: RaftDriver, options: { timeoutMs: number }) {
     this.driver = driver;
@@ -42,6 +43,7 @@ export class Membership {
   async change(order: MemberOrder, options: LogCallOptions = {}, local = false): Promise<void> {
     const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
     const { signal } = options;
+    let refusal: unknown;
     for (;;) {
       if (!local) await this.until(() => this.driver.leader !== undefined, deadline, signal);
       try {
@@ -51,7 +53,11 @@ export class Membership {
         return;
       } catch (error) {
         const again = VarlogError.is(error) && error.retryable && error.outcome === 'notAppended';
-        if (!again || local || this.now() >= deadline) throw error;
+        const late = this.now() >= deadline;
+        // What the leader said of it before is worth more than that it did not answer once more.
+        if (late && VarlogError.is(error, 'TIMEOUT') && refusal !== undefined) throw refusal;
+        if (!again || local || late) throw error;
+        refusal = error;
       }
       await sleep(
         this.driver.options.ports.clock,
@@ -104,6 +110,7 @@ export class Membership {
   }
 
   stop(error: VarlogError): void {
+    this.stopped = error;
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
 
@@ -167,6 +174,7 @@ export class Membership {
     signal: AbortSignal | undefined,
     late: () => VarlogError = () => this.notLeader(),
   ): Promise<void> {
+    if (this.stopped !== undefined) return Promise.reject(this.stopped);
     return new Promise((resolve, reject) => {
       let forget = (): void => {};
       const waiting: Waiting = {
@@ -207,7 +215,14 @@ export class Membership {
       identity: driver.raft.log.identity,
     });
     const options = { timeoutMs, ...(signal && { signal }) };
-    await channel.call(driver.options.methods.change, request, options);
+    try {
+      const to = [leader!.id, channel] as const;
+      await driver.calls.call(to, driver.options.methods.change, request, options);
+    } catch (error) {
+      // Given up because another member leads: that one can be asked, a change does no harm twice.
+      const deposed = VarlogError.is(error, 'NOT_LEADER') && error.outcome === undefined;
+      throw deposed ? this.notLeader() : error;
+    }
   }
 
   /** Which disk it has: not another one than the group knows of it. */

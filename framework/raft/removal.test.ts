@@ -13,7 +13,7 @@ async function beginRemoval(
   entries: 1 | 2,
 ): Promise<void> {
   const storage = await RaftStorage.open({
-    disk: realPorts({ directory: world.root }).disk,
+    ...realPorts({ directory: world.root }),
     directory: `${at}`,
     identity: `raft group test member ${at}`,
     onFailure: (error) => {

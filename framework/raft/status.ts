@@ -21,6 +21,8 @@ export interface RaftStatus {
   /** First and last index in this member's log; `last` is `first - 1` when it is empty. */
   readonly first: number;
   readonly last: number;
+  /** Why this member does not lead any more, after `RaftGroup.resign`. */
+  readonly resigned: string | undefined;
 }
 
 /** How far a member's log is. */

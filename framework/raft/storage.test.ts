@@ -22,7 +22,7 @@ describe('what a member keeps on disk', () => {
       state: new Uint8Array(100_000).fill(index),
     });
     const options = {
-      disk: realPorts({ directory: root }).disk,
+      ...realPorts({ directory: root }),
       directory: 'raft',
       identity: 'test',
       onFailure: (error: unknown) => failures.push(error),

@@ -33,5 +33,7 @@ export interface RaftOptions {
    * more than clocks may drift apart; the same at all members, or undefined at all of them.
    */
   readonly leaseMs?: number | undefined;
+  /** Whether this member leaves it to others to lead; it votes all the same. Default: it does not. */
+  readonly abstains?: () => boolean;
   readonly random: Random;
 }
