@@ -89,6 +89,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Where the call comes from, for messages to people. */
   readonly peer: string;
+  /** Which cluster the caller takes this one for; `undefined` when it does not say. */
+  readonly cluster: string | undefined;
 }
 
 /** A method with the code that answers it. Made by {@link handle}. */
@@ -140,9 +142,14 @@ export interface Server {
   close(): Promise<void>;
 }
 
+export interface DialOptions {
+  /** Said with each call, as of then: the cluster that the callee must belong to. */
+  cluster?: () => string | undefined;
+}
+
 export interface Network {
   /** `host:port`. Rejects with `ADDRESS_IN_USE` or `INVALID_ARGUMENT`. */
   serve(address: string, handlers: readonly Handler[]): Promise<Server>;
   /** Does no work yet: an address where nothing listens shows at the first call. */
-  connect(address: string): Channel;
+  connect(address: string, options?: DialOptions): Channel;
 }

@@ -57,6 +57,7 @@ export {
   type LogStreamDescription,
   type ReadOptions,
   type RecordInput,
+  type ResumeToken,
   Subscription,
   type SubscriptionStatus,
   type TailOptions,

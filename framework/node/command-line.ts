@@ -3,6 +3,7 @@ import { Varlog } from '../log/index.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
+import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
 import { addRestoreCommand } from './commands/restore.ts';
 import { addTopicCommands } from './commands/topics.ts';
@@ -50,6 +51,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
   addTopicCommands(program, cli);
+  addNodeCommands(program, cli);
   addDiagnosisCommands(program, cli);
   addRestoreCommand(program, cli);
   acceptGlobalOptionsEverywhere(program);

@@ -218,7 +218,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
-  async identity(): Promise<string> {
+  async identity(_options?: LogCallOptions): Promise<string> {
     return `raft group ${this.groupId}`;
   }
 

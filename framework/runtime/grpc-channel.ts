@@ -20,6 +20,9 @@ import { serializer, untouched } from './grpc-codec.ts';
 import { fromStatus } from './grpc-error.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 
+/** The header that names the cluster for which a call is meant. */
+export const CLUSTER_HEADER = 'varlog-cluster';
+
 /** Of the direction in which nothing is sent. */
 const NOTHING: Codec<never> = {
   encode: () => new Uint8Array(0),
@@ -40,9 +43,16 @@ export class GrpcChannel implements Channel {
   private client: Client | undefined;
   private closed = false;
   private readonly underWay = new SequenceMap<Breakable>();
+  private readonly cluster: () => string | undefined;
 
-  constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
+  constructor(
+    address: string,
+    credentials: ChannelCredentials,
+    options: ChannelOptions,
+    cluster: () => string | undefined = () => undefined,
+  ) {
     this.address = address;
+    this.cluster = cluster;
     this.connect = () => new Client(address, credentials, options);
   }
 
@@ -72,7 +82,7 @@ export class GrpcChannel implements Channel {
         serializer(method.request),
         untouched,
         request,
-        new Metadata(),
+        this.metadata(),
         deadline(options),
         (failure, response) => {
           forget();
@@ -94,6 +104,7 @@ export class GrpcChannel implements Channel {
         serializer(method.request),
         untouched,
         request,
+        this.metadata(),
         deadline(options),
       ),
     );
@@ -104,7 +115,13 @@ export class GrpcChannel implements Channel {
     options: CallOptions = {},
   ): MessageStream<Request, Response> {
     return this.stream(options, method.response, method.request, (client) =>
-      client.makeBidiStreamRequest(method.path, untouched, untouched, deadline(options)),
+      client.makeBidiStreamRequest(
+        method.path,
+        untouched,
+        untouched,
+        this.metadata(),
+        deadline(options),
+      ),
     );
   }
 
@@ -135,6 +152,13 @@ export class GrpcChannel implements Channel {
     const forget = this.begin(stream, signal);
     stream.closed.then(forget, forget);
     return stream;
+  }
+
+  private metadata(): Metadata {
+    const metadata = new Metadata();
+    const cluster = this.cluster();
+    if (cluster !== undefined) metadata.set(CLUSTER_HEADER, cluster);
+    return metadata;
   }
 
   private current(): Client {

@@ -5,7 +5,13 @@ import {
   Server,
   setLogVerbosity,
 } from '@grpc/grpc-js';
-import type { Channel, Handler, Network, Server as VarlogServer } from '../base/index.ts';
+import type {
+  Channel,
+  DialOptions,
+  Handler,
+  Network,
+  Server as VarlogServer,
+} from '../base/index.ts';
 import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
 import { healthHandlers } from './health.ts';
@@ -102,8 +108,8 @@ export class GrpcNetwork implements Network {
     };
   }
 
-  connect(address: string): Channel {
-    return new GrpcChannel(address, this.credentials, this.channelOptions);
+  connect(address: string, { cluster }: DialOptions = {}): Channel {
+    return new GrpcChannel(address, this.credentials, this.channelOptions, cluster);
   }
 
   private bind(server: Server, address: string): Promise<number> {

@@ -16,6 +16,7 @@ import {
   type MessageStream,
   VarlogError,
 } from '../base/index.ts';
+import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
@@ -69,13 +70,16 @@ function implementationOf(method: Handler['method'], run: Handler['run']): unkno
   return stream(method, (out, bytes, context) => untyped(request.decode(bytes), out, context));
 }
 
+/** What of a call says who made it. */
+type Called = Pick<ServerUnaryCall<unknown, unknown>, 'getPeer' | 'metadata'>;
+
 /** Makes the signal only for a handler that asks for it: most unary ones do not. */
 class ServerContext implements CallContext {
-  private readonly call: { getPeer(): string };
+  private readonly call: Called;
   private controller: AbortController | undefined;
   private over = false;
 
-  constructor(call: { getPeer(): string }) {
+  constructor(call: Called) {
     this.call = call;
   }
 
@@ -87,6 +91,11 @@ class ServerContext implements CallContext {
 
   get peer(): string {
     return this.call.getPeer();
+  }
+
+  get cluster(): string | undefined {
+    const [named] = this.call.metadata.get(CLUSTER_HEADER);
+    return named?.toString();
   }
 
   end(): void {

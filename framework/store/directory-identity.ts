@@ -1,42 +1,92 @@
 import { type Disk, VarlogError } from '../base/index.ts';
 import { StateFile } from './state-file.ts';
 
-/** Whose data a folder holds. */
-export interface DirectoryIdentity {
+/** Whose data a folder is to hold. */
+export interface DirectoryOwner {
+  /** The number by which people call the cluster. */
   readonly clusterId: number;
   readonly nodeId: number;
   /** What kind of node: `storage node`, `metadata repository`. */
   readonly kind: string;
 }
 
-/**
- * Makes sure that a data folder belongs to this node: writes the identity where there is none, and
- * throws `IDENTITY_MISMATCH` where there is another. Resolves with whether the folder is `new`: only
- * the caller can know if it should be.
- */
-export async function claimDirectory(
-  disk: Disk,
-  directory: string,
-  identity: DirectoryIdentity,
-): Promise<{ isNew: boolean }> {
-  await disk.makeDirectory(directory);
-  const path = `${directory}/identity`;
-  const file = await StateFile.open(disk, path, 'directory identity');
-  const wanted = describe(identity);
-  if (file.value === undefined) {
-    await file.write(new TextEncoder().encode(wanted));
-    return { isNew: true };
-  }
-  const found = new TextDecoder().decode(file.value);
-  if (found === wanted) return { isNew: false };
-  throw new VarlogError('IDENTITY_MISMATCH', {
-    what: `${directory} holds the data of ${found}, this is ${wanted}`,
-    because: 'the folder was copied or swapped, or the configuration names the wrong id',
-    next: 'correct the id or the folder',
-    details: { directory, expected: wanted, found },
-  });
+interface Written extends DirectoryOwner {
+  readonly disk: string;
+  readonly cluster?: string;
 }
 
-function describe({ clusterId, nodeId, kind }: DirectoryIdentity): string {
+/**
+ * Who a data folder is: the node that it belongs to, an identity of its own that it got when it was made, and the
+ * cluster that it became part of.
+ */
+export class DirectoryIdentity {
+  private readonly file: StateFile;
+  private written: Written;
+
+  private constructor(file: StateFile, written: Written) {
+    this.file = file;
+    this.written = written;
+  }
+
+  /**
+   * Makes sure that a folder belongs to `owner`: writes so where nothing is written, with `disk` as the folder's
+   * own identity, and throws `IDENTITY_MISMATCH` where it belongs to another.
+   */
+  static async claim(
+    disk: Disk,
+    directory: string,
+    owner: DirectoryOwner,
+    newDisk: string,
+  ): Promise<DirectoryIdentity> {
+    await disk.makeDirectory(directory);
+    const file = await StateFile.open(disk, `${directory}/identity`, 'directory identity');
+    if (file.value === undefined) {
+      const made = new DirectoryIdentity(file, { ...owner, disk: newDisk });
+      await made.write(made.written);
+      return made;
+    }
+    const written = JSON.parse(new TextDecoder().decode(file.value)) as Written;
+    const [expected, found] = [describe(owner), describe(written)];
+    if (found === expected) return new DirectoryIdentity(file, written);
+    throw new VarlogError('IDENTITY_MISMATCH', {
+      what: `${directory} holds the data of ${found}, this is ${expected}`,
+      because: 'the folder was copied or swapped, or the configuration names the wrong id',
+      next: 'correct the id or the folder',
+      details: { directory, expected, found },
+    });
+  }
+
+  /** Of the folder: equal wherever it is moved to, and new when it is made anew. */
+  get disk(): string {
+    return this.written.disk;
+  }
+
+  /** The cluster that it became part of; `undefined` before. */
+  get cluster(): string | undefined {
+    return this.written.cluster;
+  }
+
+  /** Becomes part of a cluster, durably and for good. Throws `CLUSTER_MISMATCH` when it is part of another. */
+  async join(cluster: string): Promise<void> {
+    const { cluster: own } = this.written;
+    if (own === cluster) return;
+    if (own !== undefined) {
+      throw new VarlogError('CLUSTER_MISMATCH', {
+        what: `this folder holds the data of cluster ${own}, not of ${cluster}`,
+        because: 'the cluster was made anew, or the addresses are of another one',
+        next: 'correct the addresses; to give the data up, empty the folder',
+        details: { expected: own, found: cluster },
+      });
+    }
+    await this.write({ ...this.written, cluster });
+  }
+
+  private async write(next: Written): Promise<void> {
+    await this.file.write(new TextEncoder().encode(JSON.stringify(next)));
+    this.written = next;
+  }
+}
+
+function describe({ clusterId, nodeId, kind }: DirectoryOwner): string {
   return `${kind} ${nodeId} of cluster ${clusterId}`;
 }

@@ -20,7 +20,7 @@
  * payloads, does not repair damage, and does not check old segments until they are read.
  */
 export { crc32c } from './crc32c.ts';
-export { claimDirectory, type DirectoryIdentity } from './directory-identity.ts';
+export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd } from './frame.ts';
 export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';

@@ -1,5 +1,5 @@
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
-import { claimDirectory } from './directory-identity.ts';
+import { DirectoryIdentity } from './directory-identity.ts';
 import { StateFile } from './state-file.ts';
 
 const always = { below: () => 0, fraction: () => 0, id: () => 'id' };
@@ -95,12 +95,30 @@ describe('a data folder', () => {
 
   test('belongs to the first node that claims it', async () => {
     const disk = await makeDisk();
-    expect(await claimDirectory(disk, 'd', node)).toEqual({ isNew: true });
+    expect((await DirectoryIdentity.claim(disk, 'd', node, 'disk a')).disk).toBe('disk a');
     disk.crash('powerLoss');
-    expect(await claimDirectory(disk, 'd', node)).toEqual({ isNew: false });
-    await expect(claimDirectory(disk, 'd', { ...node, nodeId: 3 })).rejects.toMatchObject({
+    expect((await DirectoryIdentity.claim(disk, 'd', node, 'disk b')).disk).toBe('disk a');
+    await expect(
+      DirectoryIdentity.claim(disk, 'd', { ...node, nodeId: 3 }, 'disk b'),
+    ).rejects.toMatchObject({
       code: 'IDENTITY_MISMATCH',
       message: expect.stringMatching(/storage node 2 of cluster 1.*storage node 3 of cluster 1/),
     });
+  });
+
+  test('belongs to the first cluster that it joins, also after a power loss', async () => {
+    const disk = await makeDisk();
+    const fresh = await DirectoryIdentity.claim(disk, 'd', node, 'disk a');
+    expect(fresh.cluster).toBeUndefined();
+    await fresh.join('one');
+    disk.crash('powerLoss');
+    const found = await DirectoryIdentity.claim(disk, 'd', node, 'disk b');
+    expect(found.cluster).toBe('one');
+    await found.join('one');
+    await expect(found.join('two')).rejects.toMatchObject({
+      code: 'CLUSTER_MISMATCH',
+      details: { expected: 'one', found: 'two' },
+    });
+    expect(found.cluster).toBe('one');
   });
 });

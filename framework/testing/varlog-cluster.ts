@@ -77,7 +77,7 @@ export class VarlogCluster implements AsyncDisposable {
     const real = new GrpcNetwork();
     const network: Network = {
       serve: (address, handlers) => real.serve(address, handlers),
-      connect: (address) => real.connect(mapped.get(address) ?? address),
+      connect: (address, dial) => real.connect(mapped.get(address) ?? address, dial),
     };
     const ports = { clock: realClock({ background: true }), random: realRandom, network };
     return Varlog.connect({

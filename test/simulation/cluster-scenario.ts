@@ -49,7 +49,7 @@ async function startNode(ports: Ports, name: string): Promise<Process> {
   };
 }
 
-interface Attempt {
+export interface Attempt {
   readonly text: string;
   outcome: 'acknowledged' | 'notAppended' | 'unknown';
   glsn?: number;
@@ -58,7 +58,7 @@ interface Attempt {
 }
 
 /** What clients were told, while the cluster went through faults. */
-interface History {
+export interface History {
   attempts: Attempt[];
   commands: CommandRecord[];
 }
@@ -91,7 +91,7 @@ export async function clusterScenario(seed: number): Promise<RunReport> {
   }
 }
 
-async function makeTopic(ports: Ports): Promise<number> {
+export async function makeTopic(ports: Ports): Promise<number> {
   const varlog = await connect(ports);
   await varlog.ready({ storageNodes: NODES.length, timeoutMs: 30_000 });
   const { id } = await varlog.createTopic({ logStreams: 2 });
@@ -100,11 +100,11 @@ async function makeTopic(ports: Ports): Promise<number> {
   return id;
 }
 
-function connect(ports: Ports): Promise<Varlog> {
+export function connect(ports: Ports): Promise<Varlog> {
   return Varlog.connect({ endpoints, timeoutMs: 60_000, ports });
 }
 
-async function appendUntil(
+export async function appendUntil(
   ports: Ports,
   topicId: number,
   name: string,
@@ -156,7 +156,11 @@ async function runCommands(
   await varlog.close();
 }
 
-async function checkLog(ports: Ports, topicId: number, { attempts }: History): Promise<void> {
+export async function checkLog(
+  ports: Ports,
+  topicId: number,
+  { attempts }: History,
+): Promise<void> {
   const varlog = await connect(ports);
   const topic = varlog.topic(topicId);
   await topic.append('the end', { timeoutMs: 60_000 });

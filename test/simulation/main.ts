@@ -2,15 +2,22 @@ import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
+import { identityScenario } from './identity-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 
-/** `npm run simulate -- [cluster|groups|raft] --seeds N [--seed FIRST]`: whole clusters, hosts of Raft groups, or
+/** `npm run simulate -- [cluster|groups|identity|raft] --seeds N [--seed FIRST]`: whole clusters through faults
+ * or through folders, processes and clusters that are taken for others, hosts of Raft groups, or
  * groups of pure Raft cores, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seeds: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
 });
-const SCENARIOS = { cluster: clusterScenario, groups: groupsScenario, raft: raftScenario };
+const SCENARIOS = {
+  cluster: clusterScenario,
+  groups: groupsScenario,
+  identity: identityScenario,
+  raft: raftScenario,
+};
 const name = positionals[0] ?? 'cluster';
 const scenario = SCENARIOS[name as keyof typeof SCENARIOS];
 if (scenario === undefined) {

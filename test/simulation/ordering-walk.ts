@@ -102,6 +102,9 @@ export class OrderingWalk {
   private readonly refused = new Set<string>();
   private readonly sealedEnds = new Map<number, number>();
   /** A node that lost its disk and is not whole again. */
+  /** The newest process of each replica. */
+  private readonly processes = new Map<string, string>();
+  private processesMade = 0;
   private deficient: number | undefined;
   private calm = false;
   /** A node that the metadata repository does not reach, 0 for none; the other nodes do. */
@@ -321,8 +324,9 @@ export class OrderingWalk {
 
   private assign(replica: Replica): void {
     if (replica.node === this.cutOff) return;
-    const { epoch, sealed, end, version, members } = this.metadata.logStreams.get(replica.stream)!;
-    replica.core.assign({ epoch, sealed, end, version, members: [...members] });
+    const { members, ...stream } = this.metadata.logStreams.get(replica.stream)!;
+    const { epoch, sealed, end, version, primaryProcess } = stream;
+    replica.core.assign({ epoch, sealed, end, version, members: [...members], primaryProcess });
     replica.told = end;
     if (sealed) this.refuseBehind(replica, end);
     replica.fetch++;
@@ -381,7 +385,7 @@ export class OrderingWalk {
       fetch: replica.fetch + 1,
       outbox: [],
       core: new ReplicaCore(
-        replica.node,
+        this.newProcess(replica.node, replica.stream),
         {
           ...replica.adopted,
           end: replica.records.length,
@@ -456,7 +460,10 @@ export class OrderingWalk {
     const enough = this.calm ? NODES.length : 2;
     if (whole.length < enough) return;
     const members = this.calm || this.below(2) === 0 ? whole : whole.slice(0, 2);
-    this.metadata.apply({ kind: 'unseal', id, epoch: stream.epoch + 1, members });
+    const disks = members.map(() => '');
+    const primaryProcess = this.processes.get(`${members[0]} ${id}`)!;
+    const opening = { id, epoch: stream.epoch + 1, members, disks, primaryProcess };
+    this.metadata.apply({ kind: 'unseal', ...opening });
     this.sealedEnds.delete(id);
     this.passOn();
     if (this.deficient !== undefined) this.checkDeficient();
@@ -602,6 +609,12 @@ export class OrderingWalk {
     if (!condition) throw new Violation(what);
   }
 
+  private newProcess(node: number, stream: number): { node: number; process: string } {
+    const process = `process ${++this.processesMade}`;
+    this.processes.set(`${node} ${stream}`, process);
+    return { node, process };
+  }
+
   private newPlanner(): CutPlanner {
     return new CutPlanner(this.metadata, this.defects as ReadonlySet<PlannerDefect>);
   }
@@ -611,7 +624,11 @@ export class OrderingWalk {
     return {
       node,
       stream,
-      core: new ReplicaCore(node, recovered, this.defects as ReadonlySet<ReplicaDefect>),
+      core: new ReplicaCore(
+        this.newProcess(node, stream),
+        recovered,
+        this.defects as ReadonlySet<ReplicaDefect>,
+      ),
       records: [],
       durableRecords: 0,
       commits: [],

@@ -48,7 +48,10 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
       await repository.seal(id, false);
     } else {
       const { members } = action;
-      await repository.execute({ kind: 'unseal', id, epoch: epoch + 1, members });
+      const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
+      const primaryProcess = repository.leadership?.processOf(members[0]!) ?? '';
+      const opening = { id, epoch: epoch + 1, members, disks, primaryProcess };
+      await repository.execute({ kind: 'unseal', ...opening });
     }
   };
 
@@ -77,7 +80,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   });
 
   return {
-    handlers: clusterManagerHandlers(repository, ports, replicationFactor),
+    handlers: repository.identified(clusterManagerHandlers(repository, ports, replicationFactor)),
     close: async () => {
       leading.unsubscribe();
       timer?.cancel();

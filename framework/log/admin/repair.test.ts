@@ -28,6 +28,7 @@ function repair(situation: Situation): Repair | undefined {
     topicId: 1,
     replicas: [1, 2, 3],
     members,
+    primaryProcess: '',
     epoch: 4,
     sealed,
     held,

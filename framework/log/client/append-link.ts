@@ -22,6 +22,13 @@ const MESSAGE_BYTES = 1024 * 1024;
 /** A storage node that owes an answer for so long is suspected, and its log streams are looked up again. */
 export const SUSPECT_AFTER_MS = 500;
 
+/** A stream that breaks by one of these was refused, or never came to be. */
+const NOTHING_DONE: ReadonlySet<string> = new Set([
+  'CLUSTER_MISMATCH',
+  'UNIMPLEMENTED',
+  'UNREACHABLE',
+]);
+
 /** A batch on its way to one primary. */
 export interface Sending {
   readonly topicId: TopicId;
@@ -184,8 +191,7 @@ export class AppendLink {
     this.stream = undefined;
     this.flushing = false;
     stream.cancel();
-    const neverSent =
-      VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'UNIMPLEMENTED');
+    const neverSent = VarlogError.is(error) && NOTHING_DONE.has(error.code);
     this.failAll(error, neverSent);
   }
 

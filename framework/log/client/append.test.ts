@@ -253,6 +253,24 @@ describe('the cluster', () => {
     expect(error).toMatchObject({ code: 'UNREACHABLE' });
   });
 
+  test.each(['DISK_LOST', 'DISK_FAILED'] as const)(
+    'is reached although the first member says %s of itself',
+    async (code) => {
+      const { cluster } = await start([[1]]);
+      const bad = await ports.network.serve('127.0.0.1:0', [
+        handle(Ordering.Members, async () => {
+          throw new VarlogError(code, { what: 'the disk of this member is gone' });
+        }),
+      ]);
+      const both = [bad.address, cluster.endpoint];
+      await using varlog = await Varlog.connect({ ports, endpoints: both });
+      expect(varlog.cluster).toBe('fake cluster');
+      const alone = await failure(Varlog.connect({ ports, endpoints: bad.address }));
+      expect(alone).toMatchObject({ code });
+      await bad.close();
+    },
+  );
+
   test('is found by any endpoint that answers, and must be the expected one', async () => {
     const { cluster } = await start([[1]]);
     const endpoints = `varlog://127.0.0.1:1,${cluster.endpoint}`;

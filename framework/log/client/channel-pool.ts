@@ -4,6 +4,8 @@ import type { Channel, Network } from '../../base/index.ts';
 export class ChannelPool {
   private readonly network: Network;
   private readonly channels = new Map<string, Channel>();
+  /** Said with every call: whoever belongs to another cluster refuses it. */
+  cluster: string | undefined;
 
   constructor(network: Network) {
     this.network = network;
@@ -12,7 +14,7 @@ export class ChannelPool {
   to(address: string): Channel {
     let channel = this.channels.get(address);
     if (channel === undefined) {
-      channel = this.network.connect(address);
+      channel = this.network.connect(address, { cluster: () => this.cluster });
       this.channels.set(address, channel);
     }
     return channel;

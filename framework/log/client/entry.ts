@@ -7,6 +7,7 @@ import {
   type LogStreamId,
   type TopicId,
 } from '../../base/index.ts';
+import { type ResumeToken, resumeToken } from './resume-token.ts';
 
 const utf8 = new TextDecoder();
 
@@ -18,6 +19,7 @@ export class Entry {
   /** Position in its log stream. */
   readonly llsn: Llsn;
   readonly logStream: LogStreamId;
+  private readonly cluster: string;
   private readonly framed: Uint8Array;
   private readonly start: number;
   private readonly end: number;
@@ -32,6 +34,7 @@ export class Entry {
     this.glsn = (place.glsn + index) as Glsn;
     this.llsn = (place.llsn + index) as Llsn;
     this.logStream = place.logStream;
+    this.cluster = place.cluster;
     this.framed = payload.framed;
     this.start = payload.start;
     this.end = payload.end;
@@ -43,6 +46,11 @@ export class Entry {
    */
   get bytes(): Uint8Array {
     return this.framed.subarray(this.start, this.end);
+  }
+
+  /** To be kept once the record was dealt with: `topic.tail({ from: token })` goes on behind it. */
+  get resumeToken(): ResumeToken {
+    return resumeToken(this.cluster, this.topic, this.glsn);
   }
 
   /** Number of bytes. */
@@ -62,6 +70,7 @@ export class Entry {
 }
 
 interface Place {
+  readonly cluster: string;
   readonly topic: TopicId;
   readonly logStream: LogStreamId;
   readonly glsn: Glsn;
@@ -70,6 +79,8 @@ interface Place {
 
 /** Records side by side in one log stream, as they were appended. */
 export class EntryBatch {
+  /** Identity of the cluster. */
+  readonly cluster: string;
   readonly topic: TopicId;
   readonly logStream: LogStreamId;
   /** Position of the first record in the topic. */
@@ -82,6 +93,7 @@ export class EntryBatch {
   readonly bytes: Uint8Array;
 
   constructor(place: Place, { count, bytes }: Batch) {
+    this.cluster = place.cluster;
     this.topic = place.topic;
     this.logStream = place.logStream;
     this.glsn = place.glsn;
@@ -109,6 +121,11 @@ export class EntryBatch {
       llsn: (place.llsn + skip) as Llsn,
     };
     return new EntryBatch(shifted, { count, bytes: bytes.subarray(start, end) });
+  }
+
+  /** Of the last record: see {@link Entry.resumeToken}. */
+  get resumeToken(): ResumeToken {
+    return resumeToken(this.cluster, this.topic, this.lastGlsn);
   }
 
   /** GLSN of the last record. */

@@ -15,6 +15,7 @@ import * as wire from '../../wire/gen/log.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import * as varlogpb from '../../wire/gen/varlogpb.ts';
+import { ofCluster } from '../of-cluster.ts';
 
 interface FakeLogStream {
   readonly id: number;
@@ -37,6 +38,7 @@ export type AppendFault =
  */
 export class FakeCluster {
   clusterId = 7;
+  cluster = 'fake cluster';
   readonly endpoint: string;
   readonly streams = new Map<number, FakeLogStream>();
   highWatermark = 0;
@@ -71,7 +73,10 @@ export class FakeCluster {
     const late: { cluster?: FakeCluster } = {};
     const server = await network.serve(
       '127.0.0.1:0',
-      repositoryHandlers(() => late.cluster!),
+      identified(
+        () => late.cluster!,
+        repositoryHandlers(() => late.cluster!),
+      ),
     );
     const cluster = new FakeCluster(network, server.address);
     late.cluster = cluster;
@@ -90,7 +95,13 @@ export class FakeCluster {
   async startNode(node: number): Promise<void> {
     const address = this.addresses.get(node) ?? (await freeAddresses(1))[0]!;
     this.addresses.set(node, address);
-    this.nodes.set(node, await this.network.serve(address, storageHandlers(this, node)));
+    this.nodes.set(
+      node,
+      await this.network.serve(
+        address,
+        identified(() => this, storageHandlers(this, node)),
+      ),
+    );
   }
 
   async stopNode(node: number): Promise<void> {
@@ -169,11 +180,16 @@ export class FakeCluster {
   }
 }
 
+function identified(cluster: () => FakeCluster, handlers: Handler[]): Handler[] {
+  return ofCluster(handlers, () => cluster().cluster, 'a fake node');
+}
+
 function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
   return [
     handle(wire.Ordering.Members, async () =>
       wire.MembersResponse.create({
         clusterId: cluster().clusterId,
+        cluster: cluster().cluster,
         leader: 1,
         members: [wire.Member.create({ id: 1, address: cluster().endpoint })],
       }),

@@ -154,7 +154,7 @@ export class LogStreamCursor {
   }
 
   private accept(wire: WireBatch): void {
-    const { topicId, logStreamId } = this.options;
+    const { topicId, logStreamId, channels } = this.options;
     const first = glsn(wire.glsn);
     const end = first + wire.count;
     if (end <= this.next || first > this.options.to) return;
@@ -167,7 +167,13 @@ export class LogStreamCursor {
       });
     }
     const batch = EntryBatch.cut(
-      { topic: topicId, logStream: logStreamId, glsn: first, llsn: llsn(wire.llsn) },
+      {
+        cluster: channels.cluster!,
+        topic: topicId,
+        logStream: logStreamId,
+        glsn: first,
+        llsn: llsn(wire.llsn),
+      },
       { count: wire.count, bytes: wire.records },
       { from: this.next, to: this.options.to },
     );

@@ -131,7 +131,9 @@ export class MergedReader implements CursorOwner {
     if (this.isClosed) return;
     this.lastCause = error;
     const isDamaged = VarlogError.is(error, 'CORRUPT') && cursor.attempts > CORRUPT_TRIES;
-    if (isDamaged || isFinal(error)) {
+    // What one storage node says of the cluster is about itself: the metadata repository is asked.
+    const isFinalHere = isFinal(error) && !VarlogError.is(error, 'CLUSTER_MISMATCH');
+    if (isDamaged || isFinalHere) {
       this.close({ error });
       return;
     }

@@ -134,6 +134,10 @@ export class PendingAppend implements Sending {
     this.appender.catalog.renew().then(
       () => this.tryAgain(waitMs),
       (error: unknown) => {
+        if (VarlogError.is(error, 'CLUSTER_MISMATCH')) {
+          if (this.finish()) this.asked.reject(withOutcome(error));
+          return;
+        }
         this.lastFailure ??= error;
         this.tryAgain(Math.max(waitMs, 100));
       },
@@ -209,6 +213,8 @@ function isWorthRetrying(error: unknown): boolean {
   if (!VarlogError.is(error)) return false;
   // A storage node may not have heard of a new log stream, or of one that came back.
   if (error.code === 'LOG_STREAM_NOT_FOUND' || error.code === 'TOPIC_NOT_FOUND') return true;
+  // The metadata repository knows whether it is the node or the cluster that changed.
+  if (error.code === 'CLUSTER_MISMATCH') return true;
   return error.retryable || error.code === 'CLOSED' || error.code === 'DISK_FAILED';
 }
 

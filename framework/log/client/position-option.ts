@@ -1,20 +1,32 @@
-import { advance, type Glsn, glsn, VarlogError } from '../../base/index.ts';
+import { advance, type Glsn, glsn, type TopicId, VarlogError } from '../../base/index.ts';
 import { type Extent, trimmed } from './merged-reader.ts';
+import { isResumeToken, positionOf, type ResumeToken } from './resume-token.ts';
 
 /**
- * Where reading begins: at the first record that was not trimmed, behind the last one that is there, or at
- * a GLSN, which is included. To go on behind a record, use {@link after}.
+ * Where reading begins: at the first record that was not trimmed, behind the last one that is there, at
+ * a GLSN, which is included, or behind the record of a resume token. To go on behind a record that was dealt with, keep
+ * its `resumeToken`; where only its position is known, use {@link after}.
  */
-export type From = 'start' | 'end' | number;
+export type From = 'start' | 'end' | number | ResumeToken;
+
+/** A place without any doubt about whose it is. */
+export type Begin = Exclude<From, ResumeToken>;
 
 /** The position behind a record that was dealt with: `tail({ from: after(entry.glsn) })`. 0 means the first record. */
 export function after(position: number): Glsn {
   return advance(glsn(position));
 }
 
+/** Where a reader of `topic` in `cluster` begins. Throws for a resume token that is of elsewhere. */
+export function beginOf(from: From, cluster: string, topic: TopicId): Begin {
+  return isResumeToken(from) ? after(positionOf(from, cluster, topic)) : from;
+}
+
 /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for what no topic could satisfy. */
 export function checkRange(from: unknown, to?: unknown): void {
-  if (from !== 'start' && from !== 'end') checkGlsn(from, 'from', `'start', 'end' or a GLSN`);
+  if (from !== 'start' && from !== 'end' && !isResumeToken(from)) {
+    checkGlsn(from, 'from', `'start', 'end', a GLSN or a resume token`);
+  }
   if (to === undefined) return;
   checkGlsn(to, 'to', 'a GLSN');
   if (typeof from !== 'number' || from <= (to as number)) return;
@@ -41,7 +53,7 @@ export function checkGlsn(value: unknown, name: string, wanted = 'a GLSN'): void
 
 /** The first and the last GLSN to read. Throws `TRIMMED` or `BEYOND_TAIL`. */
 export function resolveRange(
-  { from, to }: { from: From; to: number | 'tail' },
+  { from, to }: { from: Begin; to: number | 'tail' },
   { first, last }: Extent,
 ): { from: number; to: number } {
   const begin = from === 'start' ? first : from === 'end' ? last + 1 : from;

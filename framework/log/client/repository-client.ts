@@ -16,6 +16,16 @@ const CALL_TIMEOUT_MS = 10_000;
 /** A member that does not answer for so long is left for another one. */
 const TRY_TIMEOUT_MS = 2_000;
 
+/** By these a member says that it is not fit to be asked, before it does anything. */
+const MEMBER_REFUSALS: ReadonlySet<string> = new Set([
+  'CLUSTER_MISMATCH',
+  'DISK_LOST',
+  'IDENTITY_MISMATCH',
+  'UNIMPLEMENTED',
+]);
+/** These can meet it in the middle of something. */
+const MEMBER_FAULTS: ReadonlySet<string> = new Set(['APPLY_FAILED', 'CORRUPT', 'DISK_FAILED']);
+
 export interface CallPlan extends CallLimits {
   /** What is being done, for messages: "listing the topics". */
   readonly what: string;
@@ -38,7 +48,11 @@ export class RepositoryClient {
     ports: Pick<Ports, 'clock' | 'random'>,
     channels: ChannelPool,
     endpoints: readonly string[],
-    options: { clusterId: ClusterId | undefined; lifetime: AbortSignal },
+    options: {
+      clusterId: ClusterId | undefined;
+      cluster: string | undefined;
+      lifetime: AbortSignal;
+    },
   ) {
     this.ports = ports;
     this.lifetime = options.lifetime;
@@ -46,6 +60,7 @@ export class RepositoryClient {
     this.channels = channels;
     this.endpoints = endpoints;
     this.clusterId = options.clusterId;
+    channels.cluster = options.cluster;
     this.addresses = [...endpoints];
   }
 
@@ -53,41 +68,54 @@ export class RepositoryClient {
    * Asks who the members are, so that the client does not depend on those it was told of. Rejects
    * with `CLUSTER_MISMATCH` when another cluster answers than the one expected or met before.
    */
-  async members(
-    limits: CallLimits = {},
-  ): Promise<{ clusterId: ClusterId; leader?: MemberId; members: MembersResponse['members'] }> {
-    const found = await this.call(Ordering.Members, MembersRequest.create({}), {
-      what: 'asking for the members of the cluster',
-      ...limits,
-    });
-    this.checkCluster(found.clusterId);
+  async members(limits: CallLimits = {}): Promise<{
+    cluster: string;
+    clusterId: ClusterId;
+    leader?: MemberId;
+    members: MembersResponse['members'];
+  }> {
+    const found = await this.call(
+      Ordering.Members,
+      MembersRequest.create({}),
+      { what: 'asking for the members of the cluster', ...limits },
+      (it) => this.checkCluster(it),
+    );
     const others = found.members.map((it) => it.address).filter((it) => it !== '');
     const current = this.addresses[this.preferred];
     this.addresses = [...new Set([...others, ...this.endpoints])];
     this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
-    const { clusterId, leader, members } = found;
-    return leader === 0 ? { clusterId, members } : { clusterId, leader, members };
+    const { cluster, clusterId, leader, members } = found;
+    const known = { cluster, clusterId, members };
+    return leader === 0 ? known : { ...known, leader };
   }
 
-  /** Calls one member after the other until one answers. Rejects with `UNREACHABLE` or `TIMEOUT` when none does. */
+  /**
+   * Calls one member after the other until one answers, and `check` throws nothing about the answer. Rejects with
+   * `UNREACHABLE` or `TIMEOUT` when none does, and with what is wrong with them when all of them say that it is
+   * themselves: a lost disk, another cluster.
+   */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     plan: CallPlan,
+    check: (response: Response) => void = () => {},
   ): Promise<Response> {
     const limits = { timeoutMs: CALL_TIMEOUT_MS, ...plan, lifetime: this.lifetime };
-    return withinLimits(this.clock, limits, (limit) => this.attempt(method, request, plan, limit));
+    return withinLimits(this.clock, limits, (limit) =>
+      this.attempt(method, request, { ...plan, check }, limit),
+    );
   }
 
   private async attempt<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
-    plan: CallPlan,
+    plan: CallPlan & { check: (response: Response) => void },
     limit: CallLimit,
   ): Promise<Response> {
     const backoff = new Backoff(this.ports.random, 50, 500);
     const start = this.clock.now();
     let last: unknown;
+    const fates = new Map<string, unknown>();
     for (let tries = 1; ; tries++) {
       const address = this.addresses[this.preferred % this.addresses.length]!;
       try {
@@ -96,11 +124,16 @@ export class RepositoryClient {
           plan.idempotent === false
             ? { signal: limit.signal }
             : { signal: limit.signal, timeoutMs: TRY_TIMEOUT_MS };
-        return await this.channels.to(address).call(method, request, options);
+        const response = await this.channels.to(address).call(method, request, options);
+        plan.check(response);
+        return response;
       } catch (error) {
         if (!limit.signal.aborted) {
-          if (!isElsewhere(error, plan.idempotent !== false)) throw error;
+          const idempotent = plan.idempotent !== false;
+          if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
           last = error;
+          fates.set(address, error);
+          this.throwIfNoneIsFit(fates, tries, idempotent);
           this.turnTo(error);
           if (tries % this.addresses.length === 0) {
             await sleep(this.clock, backoff.nextMs(), limit.signal).catch(() => {});
@@ -114,6 +147,24 @@ export class RepositoryClient {
     }
   }
 
+  /**
+   * Throws what is wrong with the members when nobody is left who may be well: all say so themselves, or those
+   * that can be reached are of another cluster, twice.
+   */
+  private throwIfNoneIsFit(
+    fates: ReadonlyMap<string, unknown>,
+    tries: number,
+    idempotent: boolean,
+  ): void {
+    const all = this.addresses.map((it) => fates.get(it));
+    const unfit = all.filter((it) => isOfMember(it, idempotent));
+    if (unfit.length === 0) return;
+    if (unfit.length === all.length) throw unfit[0];
+    const rest = all.filter((it) => !VarlogError.is(it, 'UNREACHABLE'));
+    const isOther = rest.every((it) => VarlogError.is(it, 'CLUSTER_MISMATCH'));
+    if (isOther && tries >= 2 * all.length) throw rest[0];
+  }
+
   /** To the leader, where the refusal names it; otherwise to the next one. */
   private turnTo(error: unknown): void {
     this.preferred = (this.preferred + 1) % this.addresses.length;
@@ -123,14 +174,26 @@ export class RepositoryClient {
     this.preferred = this.addresses.indexOf(leader);
   }
 
-  private checkCluster(found: ClusterId): void {
-    this.clusterId ??= found;
-    if (this.clusterId === found) return;
-    throw new VarlogError('CLUSTER_MISMATCH', {
-      what: `cluster ${found} answers at ${this.addresses.join(', ')}, not cluster ${this.clusterId}`,
+  private checkCluster({ clusterId, cluster }: MembersResponse): void {
+    if (cluster === '') {
+      throw new VarlogError('UNAVAILABLE', {
+        what: 'the metadata repository has no leader yet, so it is not known which cluster it is',
+        next: 'start a majority of its members',
+      });
+    }
+    const expected = this.clusterId ?? clusterId;
+    if (expected !== clusterId) throw this.mismatch(String(expected), String(clusterId));
+    this.clusterId = clusterId;
+    this.channels.cluster ??= cluster;
+    if (this.channels.cluster !== cluster) throw this.mismatch(this.channels.cluster, cluster);
+  }
+
+  private mismatch(expected: string, found: string): VarlogError {
+    return new VarlogError('CLUSTER_MISMATCH', {
+      what: `cluster ${found} answers at ${this.addresses.join(', ')}, not cluster ${expected}`,
       because: 'the endpoints may be of another cluster, or the cluster was made anew',
       next: 'check the endpoints and the cluster id, and connect again',
-      details: { expected: this.clusterId, found },
+      details: { expected, found },
     });
   }
 
@@ -155,6 +218,12 @@ export class RepositoryClient {
       cause,
     });
   }
+}
+
+/** Whether it is the member's own fault, the next one may be well, and asking it does no harm. */
+function isOfMember(error: unknown, idempotent: boolean): boolean {
+  if (!VarlogError.is(error)) return false;
+  return MEMBER_REFUSALS.has(error.code) || (idempotent && MEMBER_FAULTS.has(error.code));
 }
 
 /** Whether another member, or the same one a little later, may answer. */

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
-import { after, type Entry, type SubscriptionStatus, type Topic, Varlog } from './index.ts';
+import {
+  after,
+  type Entry,
+  type ResumeToken,
+  type SubscriptionStatus,
+  type Topic,
+  Varlog,
+} from './index.ts';
 
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };
@@ -296,6 +303,42 @@ describe('following', () => {
     expect(await second).toMatchObject({ code: 'CLUSTER_MISMATCH' });
     expect(other.status).toMatchObject({ state: 'closed', error: { code: 'CLUSTER_MISMATCH' } });
   }, 20_000);
+
+  test('nobody is taken for a cluster that was made anew, at the same place under the same number', async () => {
+    const { cluster, topic } = await start([[1], [2]]);
+    fill(cluster, 4);
+    const tail = topic.tail({ from: 'start' });
+    const seen = failure(collect(tail));
+    await tail.caughtUp();
+    cluster.cluster = 'remade';
+    await cluster.stopNode(1);
+    await cluster.startNode(1);
+    const before = cluster.texts().length;
+    fill(cluster, 40);
+    const after = cluster.texts().length;
+    expect(after).toBeGreaterThan(before);
+    expect(await seen).toMatchObject({
+      code: 'CLUSTER_MISMATCH',
+      message: expect.stringMatching(/fake cluster.*remade|remade.*fake cluster/),
+    });
+    const append = failure(topic.append('a'));
+    expect(await append).toMatchObject({ code: 'CLUSTER_MISMATCH', outcome: 'notAppended' });
+    expect(cluster.texts()).toHaveLength(after);
+  }, 20_000);
+
+  test('goes on behind a resume token, which belongs to one topic of one cluster', async () => {
+    const { cluster, topic, varlog } = await start([[1], [2]]);
+    for (let i = 1; i <= 4; i++) cluster.commit(1 + (i % 2), [`${i}`]);
+    const tokens: ResumeToken[] = [];
+    for await (const it of topic.read()) tokens.push(it.resumeToken);
+    const rest = [];
+    for await (const it of topic.read({ from: tokens[1]! })) rest.push(it.glsn);
+    expect(rest).toEqual([3, 4]);
+    expect(() => varlog.topic(2).tail({ from: tokens[1]! })).toThrow(/of topic 1.*topic 2/);
+    const foreign = tokens[1]!.replace('fake cluster', 'other') as ResumeToken;
+    expect(() => topic.tail({ from: foreign })).toThrow(/CLUSTER_MISMATCH.*other.*fake cluster/);
+    expect(() => topic.tail({ from: 'varlog:1' })).toThrow(/INVALID_ARGUMENT/);
+  });
 
   test('a consumer that stands still stops the reading', async () => {
     const { cluster, topic } = await start([[1], [1]]);

@@ -4,7 +4,7 @@ import { Backoff } from './backoff.ts';
 import { type CallLimits, unlessAborted, withinLimits } from './call-limit.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
-import { checkRange, type From, resolveRange } from './position-option.ts';
+import { type Begin, checkRange, resolveRange } from './position-option.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { SubscriptionStatus } from './status.ts';
 
@@ -20,7 +20,7 @@ export interface SubscriptionSource
 }
 
 export interface SubscriptionRange {
-  readonly from: From;
+  readonly from: Begin;
   /** `Infinity`: never ends. `'tail'`: at the last record that is there when it begins. */
   readonly to: number | 'tail';
   readonly signal?: AbortSignal;

@@ -13,7 +13,7 @@ export class TopicLog implements OrderedLog {
   }
 
   async identity(): Promise<string> {
-    return `topic ${this.topic.id}`;
+    return this.topic.identity;
   }
 
   /** One batch, so at most `BATCH_BYTES_MAX` framed bytes. */

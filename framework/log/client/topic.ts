@@ -14,7 +14,7 @@ import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import type { AppendAck } from './pending-append.ts';
-import { checkGlsn, checkRange, type From } from './position-option.ts';
+import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
 
@@ -163,14 +163,20 @@ export class Topic implements OrderedLogSource {
     return logStream!.logStreamId;
   }
 
+  /** Which topic this is, of all that were ever made: of this id in this cluster. */
+  get identity(): string {
+    return `topic ${this.id} of cluster ${this.context.channels.cluster}`;
+  }
+
   /** The topic as a log for replicated state machines: `startReplica({ log: topic })` asks for it. */
   asOrderedLog(): OrderedLog {
     return new TopicLog(this);
   }
 
-  private subscribe(range: SubscriptionRange): Subscription {
+  private subscribe({ from, ...range }: Omit<SubscriptionRange, 'from'> & { from: From }) {
     const { ports, channels, catalog, lifetime } = this.context;
     lifetime.throwIfAborted();
+    const begin = beginOf(from, channels.cluster!, this.id);
     const source: SubscriptionSource = {
       ports,
       channels,
@@ -179,7 +185,7 @@ export class Topic implements OrderedLogSource {
       topicId: this.id,
       extent: (limits) => this.watermarks(limits),
     };
-    return new Subscription(source, range);
+    return new Subscription(source, { ...range, from: begin });
   }
 
   /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */

@@ -8,6 +8,7 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
+import { Ordering, ReplaceStorageNodeRequest, RestoreTopicRequest } from '../../wire/gen/log.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
@@ -28,6 +29,8 @@ export interface ConnectOptions extends CallLimits {
   endpoints: string | readonly string[];
   /** The cluster that is expected. Default: whichever answers first, and no other one after it. */
   clusterId?: ClusterId;
+  /** Identity of the cluster that is expected, as `varlog.cluster` of an earlier connection tells it. */
+  cluster?: string;
   /** How much may be under way in appends. */
   appends?: AppenderLimits;
 }
@@ -42,6 +45,9 @@ export interface CreateTopicOptions extends CallLimits {
 }
 
 export interface ClusterStatus {
+  /** Which cluster this is, of all that were ever made. */
+  readonly cluster: string;
+  /** The number by which people call it. */
   readonly clusterId: ClusterId;
   /** The metadata repository's leader, where there is one. */
   readonly leader?: MemberId;
@@ -57,11 +63,22 @@ export interface ClusterStatus {
 
 /** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
 export class Varlog implements AsyncDisposable {
+  /**
+   * Which cluster this is, of all that were ever made: 128 random bits in hex. Everything that this client asks for
+   * is refused by any other one, also by one that was made anew at the same addresses.
+   */
+  readonly cluster: string;
+  /** The number by which people call it. */
   readonly clusterId: ClusterId;
   private readonly context: ClientContext;
   private readonly closing: AbortController;
 
-  private constructor(clusterId: ClusterId, context: ClientContext, closing: AbortController) {
+  private constructor(
+    { cluster, clusterId }: { cluster: string; clusterId: ClusterId },
+    context: ClientContext,
+    closing: AbortController,
+  ) {
+    this.cluster = cluster;
     this.clusterId = clusterId;
     this.context = context;
     this.closing = closing;
@@ -72,12 +89,16 @@ export class Varlog implements AsyncDisposable {
    * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`.
    */
   static async connect(options: ConnectOptions & { ports: ClientPorts }): Promise<Varlog> {
-    const { ports, clusterId, timeoutMs = CONNECT_TIMEOUT_MS, signal, appends } = options;
+    const { ports, clusterId, cluster, timeoutMs = CONNECT_TIMEOUT_MS, signal, appends } = options;
     const endpoints = parseEndpoints(options.endpoints);
     const closing = new AbortController();
     const lifetime = closing.signal;
     const channels = new ChannelPool(ports.network);
-    const repository = new RepositoryClient(ports, channels, endpoints, { clusterId, lifetime });
+    const repository = new RepositoryClient(ports, channels, endpoints, {
+      clusterId,
+      cluster,
+      lifetime,
+    });
     const catalog = new Catalog(repository);
     const appender = new Appender(ports, channels, catalog, appends);
     const context = { ports, channels, repository, catalog, appender, lifetime };
@@ -85,7 +106,7 @@ export class Varlog implements AsyncDisposable {
       const what = 'connecting';
       const limits = { timeoutMs, what, ...(signal === undefined ? {} : { signal }) };
       const found = await repository.members(limits);
-      return new Varlog(found.clusterId, context, closing);
+      return new Varlog(found, context, closing);
     } catch (error) {
       channels.close();
       throw error;
@@ -130,7 +151,10 @@ export class Varlog implements AsyncDisposable {
     return topic;
   }
 
-  /** Deletes a topic with all its records, for good. */
+  /**
+   * Deletes a topic. Its records are kept in the trash of their storage nodes for a day, unless configured otherwise:
+   * until then {@link restoreTopic} brings it back.
+   */
   async deleteTopic(id: TopicId, limits: CallLimits = {}): Promise<void> {
     await this.context.repository.call(
       admpb.ClusterManager.UnregisterTopic,
@@ -140,16 +164,41 @@ export class Varlog implements AsyncDisposable {
     await this.context.catalog.renew(limits);
   }
 
+  /** Brings back a topic that was deleted, with its records. `TOPIC_NOT_FOUND` when it is not remembered. */
+  async restoreTopic(id: TopicId, limits: CallLimits = {}): Promise<Topic> {
+    const topic = this.topic(id);
+    const request = RestoreTopicRequest.create({ topicId: id });
+    const what = `bringing back topic ${id}`;
+    await this.context.repository.call(Ordering.RestoreTopic, request, { ...limits, what });
+    await this.context.catalog.renew(limits);
+    return topic;
+  }
+
+  /**
+   * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
+   * names it, or the next one that comes. The replicas are built anew on it, from the others.
+   */
+  async replaceStorageNode(
+    id: StorageNodeId,
+    options: CallLimits & { disk?: string } = {},
+  ): Promise<void> {
+    const { disk = '', ...limits } = options;
+    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk });
+    const what = `replacing storage node ${id}`;
+    await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
+  }
+
   /** The cluster on one screen: members, storage nodes, topics. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
     const { repository, catalog } = this.context;
-    const { clusterId, leader, members } = await repository.members(limits);
+    const { cluster, clusterId, leader, members } = await repository.members(limits);
     const { storageNodes } = await repository.call(
       admpb.ClusterManager.ListStorageNodes,
       admpb.ListStorageNodesRequest.create({}),
       { ...limits, what: 'listing the storage nodes' },
     );
     return {
+      cluster,
       clusterId,
       ...(leader === undefined ? {} : { leader }),
       members: members.map(({ id, address }) => ({ id, address })),

@@ -8,7 +8,14 @@ function planner(acknowledge: 'majority' | 'all' = 'majority') {
   }
   metadata.apply({ kind: 'registerTopic', id: 1, acknowledge });
   metadata.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1, 2, 3] });
-  metadata.apply({ kind: 'unseal', id: 1, epoch: 1, members: [1, 2, 3] });
+  metadata.apply({
+    kind: 'unseal',
+    id: 1,
+    epoch: 1,
+    members: [1, 2, 3],
+    disks: ['', '', ''],
+    primaryProcess: '',
+  });
   return { metadata, planner: new CutPlanner(metadata) };
 }
 
@@ -103,7 +110,14 @@ test('a sealed log stream is not cut; its next epoch begins at its end', () => {
   it.report(2, report(5));
   metadata.apply({ kind: 'seal', id: 1, hold: false });
   expect(it.plan()).toEqual([]);
-  metadata.apply({ kind: 'unseal', id: 1, epoch: 2, members: [1, 2] });
+  metadata.apply({
+    kind: 'unseal',
+    id: 1,
+    epoch: 2,
+    members: [1, 2],
+    disks: ['', ''],
+    primaryProcess: '',
+  });
   it.revisit(1);
   expect(it.plan()).toEqual([]);
   it.report(1, report(3, { epoch: 2 }));

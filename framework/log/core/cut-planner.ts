@@ -67,6 +67,11 @@ export class CutPlanner {
     return !lost;
   }
 
+  /** Nothing that storage node `node` said counts any more: its disk was given up. */
+  forget(node: number): void {
+    for (const table of this.reports.values()) table.delete(node);
+  }
+
   /** What storage node `node` last said of a log stream. */
   reportOf(logStreamId: number, node: number): Report | undefined {
     return this.reports.get(logStreamId)?.get(node);

@@ -8,7 +8,8 @@ function open(): Metadata {
   for (const topicId of [1, 2, 1]) {
     metadata.apply({ kind: 'registerLogStream', id: 0, topicId, replicas: [1] });
   }
-  for (const id of [1, 2, 3]) metadata.apply({ kind: 'unseal', id, epoch: 1, members: [1] });
+  for (const id of [1, 2, 3])
+    metadata.apply({ kind: 'unseal', id, epoch: 1, members: [1], disks: [''], primaryProcess: '' });
   metadata.takeChanges();
   return metadata;
 }

@@ -8,7 +8,7 @@
  * metadata.apply({ kind: 'registerStorageNode', id: 1, address: 'a:1' });
  * metadata.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
  * metadata.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] });
- * metadata.apply({ kind: 'unseal', id: 1, epoch: 1, members: [1] });
+ * metadata.apply({ kind: 'unseal', id: 1, epoch: 1, members: [1], disks: [''], primaryProcess: 'a' });
  *
  * const planner = new CutPlanner(metadata);
  * planner.report(1, { logStreamId: 1, epoch: 1, end: 3, persistedVersion: 0, state: 'open' });
@@ -21,4 +21,7 @@
 export * from './cut.ts';
 export * from './cut-planner.ts';
 export * from './metadata.ts';
+export type { Acknowledge, MetadataCommand } from './metadata-command.ts';
+export type { MetadataResult } from './metadata-result.ts';
 export * from './replica.ts';
+export { type StorageNodeState, strangerAt } from './storage-nodes.ts';

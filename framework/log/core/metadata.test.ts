@@ -7,7 +7,14 @@ function cluster(): Metadata {
   for (const id of [1, 2, 3]) done(metadata, register(id));
   done(metadata, { kind: 'registerTopic', id: 0, acknowledge: 'majority' });
   done(metadata, { kind: 'registerLogStream', id: 0, topicId: 1, replicas: [1, 2, 3] });
-  done(metadata, { kind: 'unseal', id: 1, epoch: 1, members: [1, 2, 3] });
+  done(metadata, {
+    kind: 'unseal',
+    id: 1,
+    epoch: 1,
+    members: [1, 2, 3],
+    disks: ['', '', ''],
+    primaryProcess: '',
+  });
   metadata.takeChanges();
   return metadata;
 }
@@ -70,7 +77,11 @@ test.each<[string, MetadataCommand, string]>([
   ['an unknown log stream', { kind: 'unregisterLogStream', id: 9 }, 'LOG_STREAM_NOT_FOUND'],
   ['to seal an unknown one', { kind: 'seal', id: 9, hold: false }, 'LOG_STREAM_NOT_FOUND'],
   ['to release an unknown one', { kind: 'release', id: 9 }, 'LOG_STREAM_NOT_FOUND'],
-  ['to open an open one', { kind: 'unseal', id: 1, epoch: 2, members: [1] }, 'FAILED_PRECONDITION'],
+  [
+    'to open an open one',
+    { kind: 'unseal', id: 1, epoch: 2, members: [1], disks: [''], primaryProcess: '' },
+    'FAILED_PRECONDITION',
+  ],
   [
     'to take away a member of an open one',
     { kind: 'setReplicas', id: 1, replicas: [1, 2] },
@@ -91,7 +102,14 @@ test('a sealed log stream opens in the next epoch only, on replicas of its own',
   done(metadata, cut(5));
   expect(done(metadata, { kind: 'seal', id: 1, hold: false })).toBe(5);
   const open = (epoch: number, members: number[]) =>
-    metadata.apply({ kind: 'unseal', id: 1, epoch, members });
+    metadata.apply({
+      kind: 'unseal',
+      id: 1,
+      epoch,
+      members,
+      disks: members.map(() => ''),
+      primaryProcess: 'p',
+    });
   expect(open(1, [1])).toMatchObject({ code: 'FAILED_PRECONDITION' });
   expect(open(3, [1])).toMatchObject({ code: 'FAILED_PRECONDITION' });
   expect(open(2, [])).toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -136,6 +154,49 @@ test('repeating a registration does no harm, and ids are never used again', () =
   done(metadata, { kind: 'unregisterStorageNode', id: 3 });
 });
 
+test('a deleted topic comes back with its log streams, sealed, and its nodes keep what they have', () => {
+  const metadata = cluster();
+  done(metadata, cut(9));
+  done(metadata, { kind: 'unregisterTopic', id: 1 });
+  expect(metadata.storageNodes.get(2)!.removed).toEqual([1]);
+  const restored = new Metadata();
+  restored.restore(metadata.snapshot());
+  restored.takeChanges();
+  done(restored, { kind: 'restoreTopic', id: 1 });
+  expect(restored.topics.get(1)).toMatchObject({ highWatermark: 9, logStreams: [1] });
+  expect(restored.logStreams.get(1)).toMatchObject({ end: 9, sealed: true, replicas: [1, 2, 3] });
+  expect(restored.storageNodes.get(2)!.removed).toEqual([]);
+  expect([...restored.takeChanges().reassigned.keys()]).toEqual([1]);
+  expect(restored.apply({ kind: 'restoreTopic', id: 2 })).toMatchObject({
+    code: 'TOPIC_NOT_FOUND',
+  });
+});
+
+test('a disk is bound to its node; another one only takes its place when it is replaced', () => {
+  const metadata = cluster();
+  const hello = (disk: string) => metadata.apply({ ...register(1), disk } as MetadataCommand);
+  expect([hello('a'), hello('a')]).toEqual([
+    { ok: true, value: 0 },
+    { ok: true, value: 0 },
+  ]);
+  expect(hello('b')).toMatchObject({
+    code: 'DISK_UNKNOWN',
+    what: expect.stringMatching(/disk a.*disk b/),
+    next: expect.stringContaining('varlog node replace 1 --disk b'),
+  });
+  done(metadata, { kind: 'seal', id: 1, hold: false });
+  const opening = { kind: 'unseal' as const, id: 1, epoch: 2, members: [1], primaryProcess: 'p' };
+  done(metadata, { kind: 'replaceStorageNode', id: 1, disk: 'b' });
+  expect([...metadata.takeChanges().replaced]).toEqual([1]);
+  expect(metadata.apply({ ...opening, disks: ['a'] })).toMatchObject({ ok: false });
+  expect(hello('a')).toMatchObject({ code: 'DISK_UNKNOWN' });
+  expect(hello('b')).toMatchObject({ ok: true });
+  done(metadata, { ...opening, disks: ['b'] });
+  done(metadata, { kind: 'replaceStorageNode', id: 1, disk: '' });
+  expect([hello('a'), hello('b')]).toMatchObject([{ ok: false }, { ok: false }]);
+  expect(hello('c')).toMatchObject({ ok: true });
+});
+
 test('trimming only goes forward, and every log stream of the topic hears of it', () => {
   const metadata = cluster();
   done(metadata, { kind: 'registerLogStream', id: 0, topicId: 1, replicas: [2] });
@@ -157,9 +218,14 @@ const commands: fc.Arbitrary<MetadataCommand[]> = fc.array(
         .map(([id, epoch, end]) => cut(end, epoch, id)),
     },
     fc.nat(4).map((id) => ({ kind: 'seal', id, hold: false })),
-    fc
-      .tuple(fc.nat(4), fc.nat(4))
-      .map(([id, epoch]) => ({ kind: 'unseal', id, epoch, members: [1, 2] })),
+    fc.tuple(fc.nat(4), fc.nat(4)).map(([id, epoch]) => ({
+      kind: 'unseal',
+      id,
+      epoch,
+      members: [1, 2],
+      disks: ['', ''],
+      primaryProcess: '',
+    })),
     fc.nat(2).map((topicId) => ({ kind: 'registerLogStream', id: 0, topicId, replicas: [1, 2] })),
     fc.nat(2).map(() => ({ kind: 'registerTopic', id: 0, acknowledge: 'all' })),
     fc.tuple(fc.nat(2), fc.nat(20)).map(([topicId, glsn]) => ({ kind: 'trim', topicId, glsn })),

@@ -1,13 +1,14 @@
-import type { ErrorCode } from '../../base/index.ts';
-import { applyCut, type Commit, type CutEntry } from './cut.ts';
-
-/** How many of a log stream's replicas must have a record on disk before it counts. */
-export type Acknowledge = 'majority' | 'all';
-
-export interface StorageNodeState {
-  readonly id: number;
-  address: string;
-}
+import { applyCut, type Commit } from './cut.ts';
+import type { Acknowledge, MetadataCommand } from './metadata-command.ts';
+import { type MetadataResult, OK, refuse } from './metadata-result.ts';
+import {
+  confirmRemovals,
+  noStorageNode,
+  type RegisterStorageNode,
+  registerStorageNode,
+  replaceStorageNode,
+  type StorageNodeState,
+} from './storage-nodes.ts';
 
 export interface TopicState {
   readonly id: number;
@@ -27,6 +28,8 @@ export interface LogStreamState {
   replicas: number[];
   /** Those of them that make up the current epoch, the primary first. */
   members: number[];
+  /** The process that may append in the current epoch: its node may have been started again since. */
+  primaryProcess: string;
   epoch: number;
   sealed: boolean;
   /** Sealed by an operator: stays so until an operator opens it. */
@@ -41,32 +44,16 @@ export interface LogStreamState {
   history: Commit[];
 }
 
-export type MetadataCommand =
-  | { kind: 'registerStorageNode'; id: number; address: string; move?: boolean }
-  | { kind: 'unregisterStorageNode'; id: number }
-  /** Id 0: the next free one. */
-  | { kind: 'registerTopic'; id: number; acknowledge: Acknowledge }
-  | { kind: 'unregisterTopic'; id: number }
-  /** Id 0: the next free one. */
-  | { kind: 'registerLogStream'; id: number; topicId: number; replicas: number[] }
-  | { kind: 'unregisterLogStream'; id: number }
-  | { kind: 'setReplicas'; id: number; replicas: number[] }
-  | { kind: 'cut'; entries: readonly CutEntry[] }
-  | { kind: 'seal'; id: number; hold: boolean }
-  /** Lets a log stream that an operator sealed be opened again. */
-  | { kind: 'release'; id: number }
-  | { kind: 'unseal'; id: number; epoch: number; members: number[] }
-  | { kind: 'trim'; topicId: number; glsn: number };
+/** A topic that can be brought back as long as its nodes have its replicas in their trash. */
+export type DeletedTopic = Omit<TopicState, 'logStreams'> & { logStreams: LogStreamState[] };
 
-/** A refusal is a result like any other: every member of the repository comes to the same one. */
-export type MetadataResult =
-  /** `value`: the id that was given, or the GLSN at which a log stream was sealed. */
-  { ok: true; value: number } | { ok: false; code: ErrorCode; what: string; next: string };
+const DELETED_TOPICS_MAX = 16;
 
 export interface MetadataSnapshot {
   storageNodes: StorageNodeState[];
   topics: TopicState[];
   logStreams: LogStreamState[];
+  deletedTopics: DeletedTopic[];
   nextTopicId: number;
   nextLogStreamId: number;
 }
@@ -76,12 +63,12 @@ export interface MetadataChanges {
   commits: Commit[];
   /** Log streams whose assignment changed, with all nodes that are concerned. */
   reassigned: Map<number, Set<number>>;
+  /** Nodes whose disk was given up: nothing that they said counts any more. */
+  replaced: Set<number>;
 }
 
 /** Test-only ways to break the protocol, to see that the checks find them. */
 export type MetadataDefect = 'sealedAdvances' | 'cutsWithoutEpoch' | 'glsnFromProposer';
-
-const OK: MetadataResult = { ok: true, value: 0 };
 
 /**
  * The cluster's metadata and the order of all topics: a deterministic state machine. Everything it
@@ -91,9 +78,11 @@ export class Metadata {
   readonly storageNodes = new Map<number, StorageNodeState>();
   readonly topics = new Map<number, TopicState>();
   readonly logStreams = new Map<number, LogStreamState>();
+  /** The newest of those that were deleted, the oldest first. */
+  private deletedTopics: DeletedTopic[] = [];
   private nextTopicId = 1;
   private nextLogStreamId = 1;
-  private changes: MetadataChanges = { commits: [], reassigned: new Map() };
+  private changes = noChanges();
   private readonly defects: ReadonlySet<MetadataDefect>;
 
   constructor(defects: ReadonlySet<MetadataDefect> = new Set()) {
@@ -107,12 +96,18 @@ export class Metadata {
         return OK;
       case 'registerStorageNode':
         return this.registerStorageNode(command);
+      case 'replaceStorageNode':
+        return this.replaceStorageNode(command);
+      case 'confirmRemovals':
+        return confirmRemovals(this.storageNodes, command);
       case 'unregisterStorageNode':
         return this.unregisterStorageNode(command.id);
       case 'registerTopic':
         return this.registerTopic(command);
       case 'unregisterTopic':
         return this.unregisterTopic(command.id);
+      case 'restoreTopic':
+        return this.restoreTopic(command.id);
       case 'registerLogStream':
         return this.registerLogStream(command);
       case 'unregisterLogStream':
@@ -133,7 +128,7 @@ export class Metadata {
   /** What changed since the last call. */
   takeChanges(): MetadataChanges {
     const { changes } = this;
-    this.changes = { commits: [], reassigned: new Map() };
+    this.changes = noChanges();
     return changes;
   }
 
@@ -142,41 +137,42 @@ export class Metadata {
       storageNodes: [...this.storageNodes.values()],
       topics: [...this.topics.values()],
       logStreams: [...this.logStreams.values()],
+      deletedTopics: this.deletedTopics,
       nextTopicId: this.nextTopicId,
       nextLogStreamId: this.nextLogStreamId,
     });
   }
 
   restore(snapshot: MetadataSnapshot): void {
-    const { storageNodes, topics, logStreams, ...counters } = structuredClone(snapshot);
+    const { storageNodes, topics, logStreams, deletedTopics, ...counters } =
+      structuredClone(snapshot);
     fill(this.storageNodes, storageNodes);
     fill(this.topics, topics);
     fill(this.logStreams, logStreams);
+    this.deletedTopics = deletedTopics;
     this.nextTopicId = counters.nextTopicId;
     this.nextLogStreamId = counters.nextLogStreamId;
     this.takeChanges();
     for (const stream of this.logStreams.values()) this.reassigned(stream);
   }
 
-  private registerStorageNode(command: { id: number; address: string; move?: boolean }) {
-    const known = this.storageNodes.get(command.id);
-    if (known === undefined) {
-      this.storageNodes.set(command.id, { id: command.id, address: command.address });
-      return OK;
+  private registerStorageNode(command: RegisterStorageNode): MetadataResult {
+    const before = this.storageNodes.get(command.id)?.address;
+    const result = registerStorageNode(this.storageNodes, command);
+    if (before !== undefined && before !== this.storageNodes.get(command.id)!.address) {
+      for (const stream of this.logStreams.values()) {
+        if (stream.replicas.includes(command.id)) this.reassigned(stream);
+      }
     }
-    if (known.address === command.address) return OK;
-    if (command.move !== true) {
-      return refuse(
-        'ALREADY_EXISTS',
-        `storage node ${command.id} is registered at ${known.address}`,
-        'choose another id',
-      );
-    }
-    known.address = command.address;
-    for (const stream of this.logStreams.values()) {
-      if (stream.replicas.includes(command.id)) this.reassigned(stream);
-    }
-    return OK;
+    return result;
+  }
+
+  private replaceStorageNode(command: { id: number; disk: string }): MetadataResult {
+    const before = this.storageNodes.get(command.id)?.disk;
+    const result = replaceStorageNode(this.storageNodes, command);
+    const isNew = result.ok && before !== '' && this.storageNodes.get(command.id)!.disk !== before;
+    if (isNew) this.changes.replaced.add(command.id);
+    return result;
   }
 
   private unregisterStorageNode(id: number): MetadataResult {
@@ -213,8 +209,37 @@ export class Metadata {
   private unregisterTopic(id: number): MetadataResult {
     const topic = this.topics.get(id);
     if (topic === undefined) return noTopic(id);
+    const logStreams = topic.logStreams.map((it) => this.logStreams.get(it)!);
+    this.deletedTopics.push({ ...topic, logStreams });
+    this.deletedTopics.splice(0, this.deletedTopics.length - DELETED_TOPICS_MAX);
     for (const stream of [...topic.logStreams]) this.unregisterLogStream(stream);
     this.topics.delete(id);
+    return OK;
+  }
+
+  private restoreTopic(id: number): MetadataResult {
+    const at = this.deletedTopics.findIndex((it) => it.id === id);
+    if (this.topics.has(id)) return OK;
+    if (at === -1) return noTopic(id);
+    const { logStreams, ...topic } = this.deletedTopics[at]!;
+    for (const { id: logStream, replicas } of logStreams) {
+      const gone = replicas.find((it) => !this.storageNodes.has(it));
+      if (gone === undefined) continue;
+      return refuse(
+        'FAILED_PRECONDITION',
+        `storage node ${gone}, which has log stream ${logStream} of topic ${id}, was unregistered`,
+        'start it again first',
+      );
+    }
+    this.deletedTopics.splice(at, 1);
+    this.topics.set(id, { ...topic, logStreams: logStreams.map((it) => it.id) });
+    for (const stream of logStreams) {
+      // It opens like any sealed one, once its replicas say that they hold all of it.
+      stream.sealed = true;
+      this.logStreams.set(stream.id, stream);
+      this.giveBack(stream.id, stream.replicas);
+      this.reassigned(stream);
+    }
     return OK;
   }
 
@@ -244,6 +269,7 @@ export class Metadata {
       topicId,
       replicas: [...replicas],
       members: [...replicas],
+      primaryProcess: '',
       // It opens like any sealed one, when its replicas say that they hold all of it: so one that has
       // lost its disk is never taken for a new one.
       epoch: 0,
@@ -267,6 +293,7 @@ export class Metadata {
     const topic = this.topics.get(stream.topicId)!;
     topic.logStreams.splice(topic.logStreams.indexOf(id), 1);
     this.logStreams.delete(id);
+    this.takeAway(id, stream.replicas);
     this.reassigned(stream);
     return OK;
   }
@@ -292,6 +319,11 @@ export class Metadata {
       );
     }
     const before = stream.replicas;
+    this.takeAway(
+      id,
+      before.filter((it) => !replicas.includes(it)),
+    );
+    this.giveBack(id, replicas);
     stream.replicas = [...replicas];
     stream.members = stream.members.filter((it) => replicas.includes(it));
     this.reassigned(stream, before);
@@ -316,8 +348,8 @@ export class Metadata {
     return OK;
   }
 
-  private unseal(command: { id: number; epoch: number; members: number[] }): MetadataResult {
-    const { id, epoch, members } = command;
+  private unseal(command: MetadataCommand & { kind: 'unseal' }): MetadataResult {
+    const { id, epoch, members, disks, primaryProcess } = command;
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
     if (!stream.sealed || epoch !== stream.epoch + 1) {
@@ -335,8 +367,17 @@ export class Metadata {
         'choose among its replicas',
       );
     }
+    const replaced = members.find((it, i) => this.storageNodes.get(it)!.disk !== disks[i]);
+    if (replaced !== undefined) {
+      return refuse(
+        'FAILED_PRECONDITION',
+        `storage node ${replaced} has another disk than the one that holds log stream ${id}`,
+        'look at its state again',
+      );
+    }
     stream.epoch = epoch;
     stream.members = [...members];
+    stream.primaryProcess = primaryProcess;
     stream.sealed = false;
     stream.held = false;
     this.reassigned(stream);
@@ -370,6 +411,17 @@ export class Metadata {
     return unknown === undefined ? undefined : noStorageNode(unknown);
   }
 
+  private takeAway(logStreamId: number, nodes: readonly number[]): void {
+    for (const node of nodes) this.storageNodes.get(node)?.removed.push(logStreamId);
+  }
+
+  private giveBack(logStreamId: number, nodes: readonly number[]): void {
+    for (const node of nodes) {
+      const { removed } = this.storageNodes.get(node)!;
+      if (removed.includes(logStreamId)) removed.splice(removed.indexOf(logStreamId), 1);
+    }
+  }
+
   private reassigned(stream: LogStreamState, others: readonly number[] = []): void {
     const nodes = this.changes.reassigned.get(stream.id) ?? new Set<number>();
     for (const node of [...stream.replicas, ...others]) nodes.add(node);
@@ -377,17 +429,14 @@ export class Metadata {
   }
 }
 
-function refuse(code: ErrorCode, what: string, next: string): MetadataResult & { ok: false } {
-  return { ok: false, code, what, next };
+function noChanges(): MetadataChanges {
+  return { commits: [], reassigned: new Map(), replaced: new Set() };
 }
 
 const noTopic = (id: number) =>
   refuse('TOPIC_NOT_FOUND', `there is no topic ${id}`, 'list the topics to see which there are');
 const noLogStream = (id: number) =>
   refuse('LOG_STREAM_NOT_FOUND', `there is no log stream ${id}`, 'describe its topic');
-const noStorageNode = (id: number) =>
-  refuse('NOT_FOUND', `there is no storage node ${id}`, 'list the storage nodes');
-
 function fill<T extends { readonly id: number }>(map: Map<number, T>, values: T[]): void {
   map.clear();
   for (const value of values) map.set(value.id, value);

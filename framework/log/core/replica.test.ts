@@ -8,6 +8,7 @@ const assignment = (more: Partial<ReplicaAssignment> = {}): ReplicaAssignment =>
   end: 0,
   version: 0,
   members: [1, 2],
+  primaryProcess: 'p',
   ...more,
 });
 const commit = (version: number, llsn: number, count: number, epoch = 1) => ({
@@ -34,7 +35,7 @@ function settle(core: ReplicaCore): string[] {
 
 /** Node `node` in open epoch 1 with nothing in it. */
 function open(node = 1): ReplicaCore {
-  const core = new ReplicaCore(node, NEW);
+  const core = new ReplicaCore({ node, process: 'p' }, NEW);
   core.assign(assignment({ epoch: 0, sealed: true }));
   settle(core);
   core.assign(assignment());
@@ -42,8 +43,22 @@ function open(node = 1): ReplicaCore {
   return core;
 }
 
+test('a process that the epoch does not name appends nothing in it', () => {
+  const core = new ReplicaCore({ node: 1, process: 'twin' }, NEW);
+  core.assign(assignment({ epoch: 0, sealed: true }));
+  settle(core);
+  core.assign(assignment());
+  settle(core);
+  expect([core.state, core.isPrimary]).toEqual(['restarted', false]);
+  core.assign(assignment({ sealed: true }));
+  settle(core);
+  core.assign(assignment({ epoch: 2, primaryProcess: 'twin' }));
+  settle(core);
+  expect([core.state, core.isPrimary]).toEqual(['open', true]);
+});
+
 test('a new replica seals the empty log stream, and opens with the first epoch', () => {
-  const core = new ReplicaCore(1, NEW);
+  const core = new ReplicaCore({ node: 1, process: 'p' }, NEW);
   expect([core.assigned, core.state]).toEqual([false, 'failed']);
   core.assign(assignment({ epoch: 0, sealed: true }));
   expect(settle(core)).toEqual(['adopt 0 sealed', 'none']);
@@ -60,14 +75,14 @@ test('a new replica seals the empty log stream, and opens with the first epoch',
 });
 
 test('a replica without the sealed end does not open: it has lost its disk', () => {
-  const core = new ReplicaCore(1, NEW);
+  const core = new ReplicaCore({ node: 1, process: 'p' }, NEW);
   core.assign(assignment({ epoch: 2, end: 5 }));
   expect([settle(core), core.state]).toEqual([['none'], 'failed']);
 });
 
 test('a primary that restarted appends nothing more in its epoch, and a backup goes on', () => {
   const recovered = { epoch: 1, sealed: false, end: 3, committedEnd: 2, version: 1 };
-  const primary = new ReplicaCore(1, recovered);
+  const primary = new ReplicaCore({ node: 1, process: 'p' }, recovered);
   primary.assign(assignment());
   expect([primary.state, primary.isPrimary, primary.serves(1)]).toEqual([
     'restarted',
@@ -75,7 +90,7 @@ test('a primary that restarted appends nothing more in its epoch, and a backup g
     false,
   ]);
   expect(() => primary.append(1)).toThrow(/INVARIANT/);
-  const backup = new ReplicaCore(2, recovered);
+  const backup = new ReplicaCore({ node: 2, process: 'p' }, recovered);
   backup.assign(assignment());
   expect(backup.state).toBe('open');
 });
@@ -93,7 +108,10 @@ test('sealing cuts off what was not ordered, and waits for what was', () => {
 });
 
 test('what an older epoch left uncommitted is cut off before anything is fetched', () => {
-  const core = new ReplicaCore(3, { epoch: 1, sealed: false, end: 9, committedEnd: 4, version: 2 });
+  const core = new ReplicaCore(
+    { node: 3, process: 'p' },
+    { epoch: 1, sealed: false, end: 9, committedEnd: 4, version: 2 },
+  );
   core.assign(assignment({ epoch: 3 }));
   expect([settle(core), core.state]).toEqual([['cut 4', 'fetchCommitted'], 'learning']);
   // From now on what is fetched may come before its commit.
@@ -159,7 +177,7 @@ test('of assignments the newest counts, in whatever order they come', () => {
   ]);
   fc.assert(
     fc.property(fc.shuffledSubarray(all, { minLength: 1 }), (list) => {
-      const core = new ReplicaCore(3, { ...NEW, epoch: 1 });
+      const core = new ReplicaCore({ node: 3, process: 'p' }, { ...NEW, epoch: 1 });
       for (const it of list) core.assign(it);
       const rank = ({ epoch, sealed }: ReplicaAssignment): number => 2 * epoch + Number(sealed);
       const newest = list.reduce((a, b) => (rank(a) > rank(b) ? a : b));

@@ -11,6 +11,8 @@ export interface ReplicaAssignment {
   readonly version: number;
   /** Storage nodes of the epoch, the primary first. */
   readonly members: readonly number[];
+  /** The process that may append in the epoch. */
+  readonly primaryProcess: string;
 }
 
 /** What a replica finds on its disk when its process starts. */
@@ -58,6 +60,7 @@ export type ReplicaDefect =
   | 'numberByLatestCut'
   | 'keepSuffixAtUnseal'
   | 'resumeSameEpoch'
+  | 'anyProcessAppends'
   | 'syncFromAnySurvivor';
 
 /**
@@ -71,6 +74,7 @@ export type ReplicaDefect =
  */
 export class ReplicaCore {
   readonly node: number;
+  private readonly process: string;
   epoch: number;
   sealed: boolean;
   end: number;
@@ -87,8 +91,14 @@ export class ReplicaCore {
   /** The wanted epoch for which everything behind `committedEnd` is known to be of other replicas' commits. */
   private cleanFor = 0;
 
-  constructor(node: number, recovered: Recovered, defects: ReadonlySet<ReplicaDefect> = new Set()) {
+  /** `process`: identity of this run of the storage node, new for every start. */
+  constructor(
+    { node, process }: { node: number; process: string },
+    recovered: Recovered,
+    defects: ReadonlySet<ReplicaDefect> = new Set(),
+  ) {
     this.node = node;
+    this.process = process;
     this.epoch = recovered.epoch;
     this.sealed = recovered.sealed;
     this.end = recovered.end;
@@ -180,7 +190,9 @@ export class ReplicaCore {
     assert(epoch >= this.epoch, 'epochs only grow');
     this.epoch = epoch;
     this.sealed = sealed;
-    if (!sealed) this.openedEpoch = epoch;
+    // Two processes may believe to be this node: the epoch names the one that its members know.
+    const named = this.assignment?.primaryProcess === this.process;
+    if (!sealed && (named || this.defects.has('anyProcessAppends'))) this.openedEpoch = epoch;
   }
 
   /** Begins anew behind a head that was trimmed everywhere (the source of a fetch said so). */

@@ -1,14 +1,21 @@
 import { type MessageStream, type Ports, type Timer, VarlogError } from '../../base/index.ts';
-import { Assignment, Peer, type SessionRequest, type SessionResponse } from '../../wire/gen/log.ts';
+import {
+  Assignment,
+  type Hello,
+  Peer,
+  type SessionRequest,
+  type SessionResponse,
+} from '../../wire/gen/log.ts';
 import {
   type Commit,
-  type CutEntry,
   CutPlanner,
   type LogStreamState,
   type Metadata,
   type MetadataChanges,
+  type MetadataCommand,
   type ReplicaState,
   type Report,
+  strangerAt,
 } from '../core/index.ts';
 import { Session } from './session.ts';
 
@@ -33,7 +40,8 @@ export class Leadership {
   readonly planner: CutPlanner;
   private readonly metadata: Metadata;
   private readonly ports: Ports;
-  private readonly propose: (entries: readonly CutEntry[]) => Promise<unknown>;
+  private readonly cluster: () => string;
+  private readonly execute: (command: MetadataCommand) => Promise<unknown>;
   private readonly sessions = new Map<number, Session>();
   /** When each node was last known to be alive. */
   private readonly lastAlive = new Map<number, number>();
@@ -45,11 +53,16 @@ export class Leadership {
   constructor(
     metadata: Metadata,
     ports: Ports,
-    propose: (entries: readonly CutEntry[]) => Promise<unknown>,
+    group: {
+      /** Identity of the cluster, which is known once there are sessions. */
+      cluster: () => string;
+      execute: (command: MetadataCommand) => Promise<unknown>;
+    },
   ) {
     this.metadata = metadata;
     this.ports = ports;
-    this.propose = propose;
+    this.cluster = group.cluster;
+    this.execute = group.execute;
     this.planner = new CutPlanner(metadata);
     // Nobody has been heard yet, so nobody can be missed yet.
     for (const node of metadata.storageNodes.keys()) this.lastAlive.set(node, ports.clock.now());
@@ -62,21 +75,42 @@ export class Leadership {
     return this.ports.clock.now() - (this.lastAlive.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** Takes over a node's stream, whose hello was accepted, and says all that concerns it. */
-  open(
-    node: number,
-    incarnation: string,
-    stream: MessageStream<SessionResponse, SessionRequest>,
-  ): Session {
+  /** Throws when a node's disk is another one than its own, or another process is that node and alive. */
+  admit({ storageNodeId: node, disk, incarnation }: Hello): void {
+    const known = this.metadata.storageNodes.get(node);
+    const stranger = known === undefined ? undefined : strangerAt(known, disk);
+    if (stranger !== undefined) {
+      throw new VarlogError(stranger.code, { what: stranger.what, next: stranger.next });
+    }
+    const twin = this.sessions.get(node);
+    if (twin === undefined || twin.incarnation === incarnation) return;
+    throw new VarlogError('ALREADY_EXISTS', {
+      what: `another process is storage node ${node}, at ${twin.address}, and was heard just now`,
+      next: 'stop one of them; this one goes on as soon as the other is surely gone',
+    });
+  }
+
+  /** Takes over the stream of a node that was admitted, and says all that concerns it. */
+  open(hello: Hello, stream: MessageStream<SessionResponse, SessionRequest>): Session {
+    this.admit(hello);
+    const { storageNodeId: node } = hello;
     this.sessions.get(node)?.end();
-    const session = new Session(node, incarnation, stream, this.ports.clock);
+    const session = new Session(hello, stream, this.ports.clock);
     this.sessions.set(node, session);
     for (const logStream of this.metadata.logStreams.values()) {
       if (logStream.replicas.includes(node)) session.assign(this.assignmentOf(logStream));
     }
-    session.markComplete();
+    for (const logStreamId of this.metadata.storageNodes.get(node)?.removed ?? []) {
+      session.assign(Assignment.create({ logStreamId, removed: true }));
+    }
+    session.welcome(this.cluster());
     session.flush();
     return session;
+  }
+
+  /** The process that is storage node `node` now; empty when none is connected. */
+  processOf(node: number): string {
+    return this.sessions.get(node)?.incarnation ?? '';
   }
 
   closed(session: Session): void {
@@ -86,7 +120,15 @@ export class Leadership {
   }
 
   hear(session: Session, message: SessionRequest): void {
+    // What a process says that was taken for gone does not count.
+    if (this.sessions.get(session.node) !== session) return;
     session.heard();
+    if (message.removed.length > 0) {
+      const { node: id, disk } = session;
+      const { removed: logStreams } = message;
+      // What is not confirmed is asked for again in the next session.
+      this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
+    }
     for (const it of message.reports) {
       const report: Report = { ...pick(it), state: STATES[it.state] ?? 'failed' };
       if (this.planner.report(session.node, report)) continue;
@@ -106,6 +148,11 @@ export class Leadership {
     const touch = (session: Session, primary: boolean): void => {
       touched.set(session, primary || touched.get(session) === true);
     };
+    for (const node of changes.replaced) {
+      this.planner.forget(node);
+      this.sessions.get(node)?.end();
+      this.sessions.delete(node);
+    }
     for (const [id, nodes] of changes.reassigned) {
       this.planner.revisit(id);
       for (const node of nodes) {
@@ -163,7 +210,7 @@ export class Leadership {
     const entries = this.planner.plan();
     if (entries.length === 0) return;
     this.cutsInFlight++;
-    this.propose(entries).then(
+    this.execute({ kind: 'cut', entries }).then(
       () => this.cutDone(),
       () => {
         this.planner.forgetProposals();
@@ -207,6 +254,7 @@ export class Leadership {
       end: logStream.end,
       version: logStream.version,
       members: logStream.members.map(peer),
+      primaryProcess: logStream.primaryProcess,
       learners: logStream.replicas.filter((it) => !logStream.members.includes(it)).map(peer),
       trimmedGlsn: topic.trimmed,
       highWatermark: topic.highWatermark,

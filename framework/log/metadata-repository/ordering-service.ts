@@ -4,6 +4,8 @@ import {
   Member,
   MembersResponse,
   Ordering,
+  ReplaceStorageNodeResponse,
+  RestoreTopicResponse,
   type SessionRequest,
   type SessionResponse,
   TailResponse,
@@ -29,11 +31,20 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
       await repository.execute({ kind: 'trim', topicId, glsn });
       return TrimResponse.create({});
     }),
+    handle(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+      await repository.execute({ kind: 'replaceStorageNode', id, disk });
+      return ReplaceStorageNodeResponse.create({});
+    }),
+    handle(Ordering.RestoreTopic, async ({ topicId: id }) => {
+      await repository.execute({ kind: 'restoreTopic', id });
+      return RestoreTopicResponse.create({});
+    }),
     handle(Ordering.Members, async () =>
       MembersResponse.create({
         clusterId,
         members: members.map((it) => Member.create({ ...it })),
         leader: repository.status.leader?.id ?? 0,
+        cluster: repository.cluster ?? '',
       }),
     ),
   ];
@@ -78,19 +89,20 @@ async function openSession(
       next: 'check clusterId and members in its configuration',
     });
   }
-  const { storageNodeId, address, incarnation } = hello;
+  const { storageNodeId: id, address, disk } = hello;
+  if (disk === '') {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `storage node ${id} does not name its disk`,
+    });
+  }
   let leadership = await repository.confirmedLeadership();
-  if (repository.metadata.storageNodes.get(storageNodeId)?.address !== address) {
-    const command = {
-      kind: 'registerStorageNode',
-      id: storageNodeId,
-      address,
-      move: true,
-    } as const;
-    await repository.execute(command);
+  leadership.admit(hello);
+  const known = repository.metadata.storageNodes.get(id);
+  if (known?.address !== address || known.disk !== disk) {
+    await repository.execute({ kind: 'registerStorageNode', id, address, disk, move: true });
     leadership = await repository.confirmedLeadership();
   }
-  return { session: leadership.open(storageNodeId, incarnation, stream), leadership };
+  return { session: leadership.open(hello, stream), leadership };
 }
 
 function noTopic(id: number): VarlogError {

@@ -9,6 +9,7 @@ import {
 import { RaftGroup, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
+import { ofCluster } from '../of-cluster.ts';
 import { Leadership, notLeader } from './leadership.ts';
 import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
 import { orderingHandlers } from './ordering-service.ts';
@@ -43,6 +44,7 @@ export class MetadataRepository {
   private readonly roles: Subscription;
   /** Why this member ended: its disk failed, or is not the one that the others know. */
   private failure: VarlogError | undefined;
+  private identity: string | undefined;
   /** The last one that this member led. */
   private ledTerm = 0;
   private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
@@ -57,7 +59,17 @@ export class MetadataRepository {
     this.metadata = metadata;
     this.group = group;
     this.replica = replica;
-    this.handlers = [...group.handlers, ...orderingHandlers(this), ...publishedHandlers(this)];
+    this.handlers = [
+      ...group.handlers,
+      ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
+    ];
+    group.identity({ timeoutMs: Infinity }).then(
+      (identity) => {
+        this.identity = identity;
+      },
+      // Closed before it was known.
+      () => {},
+    );
     this.roles = group.status$.subscribe((status) => this.followRole(status));
   }
 
@@ -93,6 +105,17 @@ export class MetadataRepository {
       await group.close();
       throw error;
     }
+  }
+
+  /** Identity of the cluster: that of the Raft group which orders it. `undefined` until it is known. */
+  get cluster(): string | undefined {
+    return this.identity;
+  }
+
+  /** Handlers that refuse what is meant for another cluster. */
+  identified(handlers: readonly Handler[]): Handler[] {
+    const { memberId } = this.options;
+    return ofCluster(handlers, () => this.identity, `metadata repository member ${memberId}`);
   }
 
   get status(): RaftStatus {
@@ -138,7 +161,7 @@ export class MetadataRepository {
   async confirmedLeadership(): Promise<Leadership> {
     await this.read(() => {});
     const { leadership } = this;
-    if (leadership !== undefined) return leadership;
+    if (leadership !== undefined && this.identity !== undefined) return leadership;
     throw notLeader(this.group.status.leader?.address);
   }
 
@@ -164,9 +187,10 @@ export class MetadataRepository {
     if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
     if (role !== 'leader') return;
-    const leadership = new Leadership(this.metadata, this.options.ports, (entries) =>
-      this.execute({ kind: 'cut', entries }),
-    );
+    const leadership = new Leadership(this.metadata, this.options.ports, {
+      cluster: () => this.identity!,
+      execute: (command) => this.execute(command),
+    });
     this.ledTerm = term;
     this.lead(leadership);
   }

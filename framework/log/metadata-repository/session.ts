@@ -1,6 +1,7 @@
 import type { Clock, MessageStream } from '../../base/index.ts';
 import {
   type Assignment,
+  type Hello,
   type SessionRequest,
   SessionResponse,
   Watermark,
@@ -18,23 +19,26 @@ export class Session {
   readonly node: number;
   /** Of the process at the other end. */
   readonly incarnation: string;
+  readonly address: string;
+  readonly disk: string;
   lastHeard: number;
   private readonly stream: MessageStream<SessionResponse, SessionRequest>;
   private readonly clock: Clock;
   private assignments: Assignment[] = [];
   private commits: WireCommit[] = [];
   private watermarks = new Map<number, number>();
-  private complete = false;
+  private cluster = '';
   private waiting = 0;
 
   constructor(
-    node: number,
-    incarnation: string,
+    { storageNodeId, incarnation, address, disk }: Hello,
     stream: MessageStream<SessionResponse, SessionRequest>,
     clock: Clock,
   ) {
-    this.node = node;
+    this.node = storageNodeId;
     this.incarnation = incarnation;
+    this.address = address;
+    this.disk = disk;
     this.stream = stream;
     this.clock = clock;
     this.lastHeard = clock.now();
@@ -48,9 +52,9 @@ export class Session {
     this.assignments.push(assignment);
   }
 
-  /** The assignments said so far are all that the node has. */
-  markComplete(): void {
-    this.complete = true;
+  /** The assignments said so far are all that the node has, in this cluster. */
+  welcome(cluster: string): void {
+    this.cluster = cluster;
   }
 
   commit(commit: Commit): void {
@@ -66,7 +70,8 @@ export class Session {
     const accepted = this.stream.send(
       SessionResponse.create({
         assignments: this.assignments,
-        complete: this.complete,
+        complete: this.cluster !== '',
+        cluster: this.cluster,
         commits: this.commits,
         watermarks: [...this.watermarks].map(([topicId, highWatermark]) =>
           Watermark.create({ topicId, highWatermark }),
@@ -76,7 +81,7 @@ export class Session {
     this.assignments = [];
     this.commits = [];
     this.watermarks = new Map();
-    this.complete = false;
+    this.cluster = '';
     if (accepted) return;
     this.waiting++;
     if (this.waiting > WAITING_MESSAGES_MAX) {

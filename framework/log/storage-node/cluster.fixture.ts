@@ -45,6 +45,8 @@ export class TestCluster {
   readonly nodes = new Map<number, StorageNode>();
   /** Commits that never arrive. */
   loses: (commit: Commit, node: number) => boolean = () => false;
+  /** Nodes that are told of no log stream at all. */
+  forgets: (node: number) => boolean = () => false;
   private readonly leadership: Leadership;
   private readonly servers = new Map<number, Server>();
   private readonly channels: Channel[] = [];
@@ -54,8 +56,9 @@ export class TestCluster {
 
   private constructor() {
     const ports = memory(new SimulatedDisk({ random: realRandom }));
-    this.leadership = new Leadership(this.metadata, ports, async (entries) => {
-      this.apply({ kind: 'cut', entries });
+    this.leadership = new Leadership(this.metadata, ports, {
+      cluster: () => 'test cluster',
+      execute: async (command) => this.apply(command),
     });
   }
 
@@ -93,6 +96,24 @@ export class TestCluster {
     this.nodes.set(id, node);
     this.servers.set(id, await network.serve(address, node.handlers));
     return node;
+  }
+
+  /** Another process that believes to be node `id`: it has the file that says so. */
+  async startTwin(id: number): Promise<StorageNode> {
+    const disk = new SimulatedDisk({ random: realRandom });
+    await disk.makeDirectory('storage');
+    const original = await this.disks.get(id)!.open('storage/identity', 'existing');
+    const copy = await disk.open('storage/identity', 'create');
+    await copy.write(0, [await original.read(0, await original.size())]);
+    await copy.sync();
+    return startStorageNode({
+      ports: memory(disk),
+      clusterId: 1,
+      storageNodeId: id,
+      address: (await freeAddresses(1))[0]!,
+      directory: 'storage',
+      metadataRepository: [this.repository.address],
+    });
   }
 
   /** Ends a node; with `powerLoss` what was not synced is gone. */
@@ -134,7 +155,14 @@ export class TestCluster {
     this.apply({ kind: 'seal', id: logStreamId, hold: false });
     await eventually(() => members.every((it) => this.reported(it, logStreamId) === 'sealed'));
     const { epoch } = this.metadata.logStreams.get(logStreamId)!;
-    this.apply({ kind: 'unseal', id: logStreamId, epoch: epoch + 1, members });
+    this.apply({
+      kind: 'unseal',
+      id: logStreamId,
+      epoch: epoch + 1,
+      members,
+      disks: members.map((it) => this.metadata.storageNodes.get(it)!.disk),
+      primaryProcess: this.leadership.processOf(members[0]!),
+    });
     await eventually(() => members.every((it) => this.state(it, logStreamId) === 'open'));
   }
 
@@ -171,20 +199,30 @@ export class TestCluster {
     stream: MessageStream<SessionResponse, SessionRequest>,
   ): Promise<void> {
     let session: Session | undefined;
+    let refuse: (error: unknown) => void = () => {};
+    const refusal = new Promise<never>((_, reject) => {
+      refuse = reject;
+    });
     stream.receive((message) => {
       if (session === undefined) {
-        const { storageNodeId: node, incarnation } = message.hello!;
+        const { storageNodeId: node, address, disk } = message.hello!;
         if (this.isolated.has(node)) {
           stream.cancel();
           return;
         }
-        session = this.leadership.open(node, incarnation, this.lossy(stream, node));
-        this.sessions.set(node, session);
+        try {
+          this.leadership.admit(message.hello!);
+          this.apply({ kind: 'registerStorageNode', id: node, address, disk, move: true });
+          session = this.leadership.open(message.hello!, this.lossy(stream, node));
+          this.sessions.set(node, session);
+        } catch (error) {
+          return refuse(error);
+        }
       }
       this.leadership.hear(session, message);
     });
     try {
-      await stream.closed;
+      await Promise.race([stream.closed, refusal]);
     } finally {
       if (session !== undefined) this.leadership.closed(session);
     }
@@ -197,7 +235,8 @@ export class TestCluster {
     return {
       send: (message) => {
         const commits = message.commits.filter((it) => !this.loses(it, node));
-        return stream.send(SessionResponse.create({ ...message, commits }));
+        const assignments = this.forgets(node) ? [] : message.assignments;
+        return stream.send(SessionResponse.create({ ...message, commits, assignments }));
       },
       writable: () => stream.writable(),
       receive: (handler) => stream.receive(handler),

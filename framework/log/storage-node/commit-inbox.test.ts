@@ -16,8 +16,18 @@ const range = (from: number, to: number): Commit[] =>
 
 /** A backup of open epoch 1 that has nothing, and what its inbox wants done. */
 function inbox() {
-  const core = new ReplicaCore(2, { epoch: 1, sealed: false, end: 0, committedEnd: 0, version: 0 });
-  core.assign({ epoch: 1, sealed: false, end: 0, version: 0, members: [1, 2] });
+  const core = new ReplicaCore(
+    { node: 2, process: 'p' },
+    { epoch: 1, sealed: false, end: 0, committedEnd: 0, version: 0 },
+  );
+  core.assign({
+    epoch: 1,
+    sealed: false,
+    end: 0,
+    version: 0,
+    members: [1, 2],
+    primaryProcess: 'q',
+  });
   const applied: number[] = [];
   const asked: number[] = [];
   let forgotten = 0;

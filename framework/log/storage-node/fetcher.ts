@@ -42,7 +42,9 @@ export class Fetcher {
     const { clock, random, network } = this.host.ports;
     let wait = RETRY_MS_MIN;
     for (let turn = 0; sources.length > 0 && !signal.aborted; turn++) {
-      const channel = network.connect(sources[turn % sources.length]!);
+      const channel = network.connect(sources[turn % sources.length]!, {
+        cluster: () => this.host.cluster,
+      });
       const before = this.replica.core.end;
       try {
         await this.fetchFrom(channel);

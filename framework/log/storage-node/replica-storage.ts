@@ -29,14 +29,14 @@ export interface ReplicaStorage {
 export async function openReplicaStorage(options: {
   disk: Disk;
   directory: string;
-  clusterId: number;
+  /** The cluster and the disk, as every file names them. */
+  owner: string;
   topicId: number;
   logStreamId: number;
   onFailure: (error: VarlogError) => void;
 }): Promise<ReplicaStorage> {
-  const { disk, directory, clusterId, logStreamId, onFailure } = options;
-  const identity = (part: string): string =>
-    `cluster ${clusterId} log stream ${logStreamId} ${part}`;
+  const { disk, directory, owner, logStreamId, onFailure } = options;
+  const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
   const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
   const fresh: ReplicaState = {

@@ -17,6 +17,10 @@ export interface ReplicaHost {
   readonly ports: Ports;
   readonly clusterId: number;
   readonly storageNodeId: number;
+  /** Identities: of the cluster, of this node's folder, of this run of the process. */
+  readonly cluster: string | undefined;
+  readonly disk: string;
+  readonly process: string;
   /** Its report differs from the last one. */
   reportChanged(replica: LogStreamReplica): void;
   /** It misses commits from `version` on. */
@@ -58,7 +62,8 @@ export class LogStreamReplica {
     this.storage = storage;
     const { records, commits, state } = storage;
     const last = commits.last;
-    this.core = new ReplicaCore(host.storageNodeId, {
+    const self = { node: host.storageNodeId, process: host.process };
+    this.core = new ReplicaCore(self, {
       epoch: state.epoch,
       sealed: state.sealed,
       end: records.end,
@@ -118,9 +123,9 @@ export class LogStreamReplica {
   /** Takes what the metadata repository wants of this replica, and sets about it. */
   assign(assignment: Assignment): void {
     this.assignment = assignment;
-    const { epoch, sealed, end, version } = assignment;
+    const { epoch, sealed, end, version, primaryProcess } = assignment;
     const members = assignment.members.map((it) => it.storageNodeId);
-    this.core.assign({ epoch, sealed, end, version, members });
+    this.core.assign({ epoch, sealed, end, version, members, primaryProcess });
     this.topicWatermark = Math.max(this.topicWatermark, assignment.highWatermark);
     this.inbox.expect(version);
     this.settleWatermark();

@@ -15,6 +15,9 @@ const SILENCE_MAX_MS = 1_500;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
+/** What a node is told that is taken for somebody else. */
+const REFUSALS = new Set(['CLUSTER_MISMATCH', 'DISK_UNKNOWN', 'ALREADY_EXISTS']);
+
 const STATES: Record<ReplicaState, ReplicaReport['state']> = {
   open: 0,
   sealed: 1,
@@ -27,11 +30,13 @@ const STATES: Record<ReplicaState, ReplicaReport['state']> = {
 export interface SessionClientOptions {
   ports: Ports;
   hello: Hello;
+  /** Identity of the cluster that the node is part of. */
+  cluster: () => string | undefined;
   /** Addresses of metadata repository members. */
   members: readonly string[];
   /** Reports of all replicas, for a new session. */
   allReports(): Report[];
-  handle(response: SessionResponse): void;
+  handle(response: SessionResponse): void | Promise<void>;
 }
 
 /**
@@ -44,6 +49,8 @@ export class SessionClient {
   private running: Promise<void> = Promise.resolve();
   private changed = new Map<number, () => Report>();
   private history = new Map<number, number>();
+  private removed: number[] = [];
+  private refused: VarlogError | undefined;
   private send: ((message: SessionRequest) => boolean) | undefined;
   private writable: (() => Promise<void>) | undefined;
   private blocked = false;
@@ -75,6 +82,17 @@ export class SessionClient {
     this.flushSoon();
   }
 
+  /** Tells the leader that a replica which was to go is gone. */
+  confirmRemoval(logStreamId: number): void {
+    this.removed.push(logStreamId);
+    this.flushSoon();
+  }
+
+  /** Why the metadata repository does not take this node for the one that it says it is. */
+  get refusal(): VarlogError | undefined {
+    return this.refused;
+  }
+
   async close(): Promise<void> {
     this.stopped.abort();
     await this.running;
@@ -88,7 +106,7 @@ export class SessionClient {
     for (let turn = 0; !signal.aborted; turn++) {
       const address = hint ?? members[turn % members.length]!;
       hint = undefined;
-      const channel = ports.network.connect(address);
+      const channel = ports.network.connect(address, { cluster: this.options.cluster });
       const started = ports.clock.now();
       try {
         await this.runSession(channel);
@@ -97,9 +115,7 @@ export class SessionClient {
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
-        if (error.code === 'CLUSTER_MISMATCH') {
-          ports.logger.log('error', 'refused by the metadata repository', { error: error.message });
-        }
+        if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
         this.send = undefined;
         channel.close();
@@ -110,6 +126,14 @@ export class SessionClient {
     }
   }
 
+  private noteRefusal(error: VarlogError): void {
+    if (this.refused?.message !== error.message) {
+      const { logger } = this.options.ports;
+      logger.log('error', 'refused by the metadata repository', { error: error.message });
+    }
+    this.refused = error;
+  }
+
   private async runSession(channel: Channel): Promise<void> {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
@@ -118,8 +142,10 @@ export class SessionClient {
       // What is said before the first answer would be said to one that does not lead.
       this.send ??= (message) => stream.send(message);
       this.writable ??= () => stream.writable();
-      this.options.handle(response);
+      this.refused = undefined;
+      const handled = this.options.handle(response);
       this.flushSoon();
+      return handled;
     });
     this.lastHeard = clock.now();
     this.blocked = false;
@@ -142,7 +168,8 @@ export class SessionClient {
 
   private flushSoon(): void {
     if (this.flushScheduled || this.blocked || this.send === undefined) return;
-    if (this.changed.size === 0 && this.history.size === 0) return;
+    const { changed, history, removed } = this;
+    if (changed.size === 0 && history.size === 0 && removed.length === 0) return;
     this.flushScheduled = true;
     this.options.ports.clock.defer(() => {
       this.flushScheduled = false;
@@ -159,8 +186,10 @@ export class SessionClient {
     );
     this.changed = new Map();
     this.history = new Map();
+    const { removed } = this;
+    this.removed = [];
     this.lastSent = this.options.ports.clock.now();
-    if (send(SessionRequest.create({ reports, history }))) return;
+    if (send(SessionRequest.create({ reports, history, removed }))) return;
     // Reports are cumulative: while the way is not free, the newest of each replica is enough.
     this.blocked = true;
     this.writable!().then(

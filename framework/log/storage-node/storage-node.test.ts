@@ -118,9 +118,49 @@ describe('one replica', () => {
     await cluster.appender(1).append('a');
     await cluster.stopNode(1);
     await cluster.disks.get(1)!.remove('storage');
-    await cluster.startNode(1);
+    const node = await cluster.startNode(1);
+    const next = `"varlog node replace 1 --disk ${node.disk}"`;
+    await eventually(() => node.notReady().some((it) => it.includes(next)));
+    expect(node.replicas.size).toBe(0);
+    cluster.apply({ kind: 'replaceStorageNode', id: 1, disk: node.disk });
     await eventually(() => cluster.reported(1) === 'failed');
     expect(cluster.replica(1).core.end).toBe(0);
+  });
+
+  test('a second process of a node waits until the first one is surely gone', async () => {
+    await clusterOf([1]);
+    await cluster.appender(1).append('a');
+    const twin = await cluster.startTwin(1);
+    await eventually(() => twin.notReady().some((it) => it.includes('another process')));
+    expect(twin.status.connected).toBe(false);
+    await cluster.appender(1).append('b');
+    await cluster.stopNode(1);
+    await eventually(() => twin.status.connected);
+    await twin.close();
+  });
+
+  test('what is not mentioned stays; what was taken away can be brought back', async () => {
+    await clusterOf([1, 2, 3]);
+    await cluster.appender(1).append('a', 'b');
+    await eventually(() => cluster.replica(3).core.committedEnd === 2);
+    await cluster.stopNode(3);
+    const disk = cluster.disks.get(3)!;
+    cluster.forgets = (node) => node === 3;
+    const forgotten = await cluster.startNode(3);
+    await eventually(() => forgotten.status.connected);
+    await cluster.stopNode(3);
+    expect(await disk.list('storage/replicas')).toEqual(['1']);
+    cluster.forgets = () => false;
+    await cluster.startNode(3);
+    await cluster.reopen(1, [1, 2]);
+    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2] });
+    await eventually(() => cluster.metadata.storageNodes.get(3)!.removed.length === 0);
+    expect(await disk.list('storage/replicas')).toEqual([]);
+    expect(await disk.list('storage/trash')).toHaveLength(1);
+    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2, 3] });
+    await eventually(() => cluster.state(3) === 'learning');
+    expect(cluster.replica(3).core.committedEnd).toBe(2);
+    expect(await disk.list('storage/trash')).toEqual([]);
   });
 
   test('a damaged replica is reported, and the others go on', async () => {

@@ -5,14 +5,16 @@ import {
   type StorageNodeId,
   VarlogError,
 } from '../../base/index.ts';
-import { claimDirectory } from '../../store/index.ts';
+import { DirectoryIdentity } from '../../store/index.ts';
 import { type Assignment, Hello, type SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
+import { ofCluster } from '../of-cluster.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { publishedHandlers } from './published-service.ts';
 import { LogStreamReplica, type ReplicaHost } from './replica.ts';
 import { openReplicaStorage } from './replica-storage.ts';
 import { SessionClient } from './session-client.ts';
+import { Trash } from './trash.ts';
 
 export interface StorageNodeOptions {
   ports: Ports;
@@ -23,7 +25,11 @@ export interface StorageNodeOptions {
   directory: string;
   /** Addresses of metadata repository members. */
   metadataRepository: readonly string[];
+  /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
+  trashKeepMs?: number;
 }
+
+const TRASH_KEEP_MS = 24 * 3_600_000;
 
 /** What a replica looks like from outside. */
 export interface ReplicaStatus {
@@ -49,7 +55,11 @@ export class StorageNode implements ReplicaHost {
   readonly replicas = new Map<number, LogStreamReplica>();
   /** Log streams whose replica here cannot be opened, and the epoch for which they were wanted. */
   private readonly broken = new Map<number, { error: VarlogError; epoch: number | undefined }>();
+  /** Of this run of the process. */
+  readonly process: string;
   private readonly lock: DirectoryLock;
+  private readonly identity: DirectoryIdentity;
+  private readonly trash: Trash;
   private readonly session: SessionClient;
   /** Opening and removing replicas happens one after the other. */
   private changing: Promise<void> = Promise.resolve();
@@ -57,21 +67,35 @@ export class StorageNode implements ReplicaHost {
   private heardAll = false;
   private closed: Promise<void> | undefined;
 
-  private constructor(options: StorageNodeOptions, lock: DirectoryLock) {
+  private constructor(
+    options: StorageNodeOptions,
+    lock: DirectoryLock,
+    identity: DirectoryIdentity,
+    trash: Trash,
+  ) {
     this.options = options;
     this.ports = options.ports;
     this.clusterId = options.clusterId;
     this.storageNodeId = options.storageNodeId;
     this.lock = lock;
-    this.handlers = [...logStreamHandlers(this), ...publishedHandlers(this)];
+    this.identity = identity;
+    this.trash = trash;
+    this.process = options.ports.random.id();
+    this.handlers = ofCluster(
+      [...logStreamHandlers(this), ...publishedHandlers(this)],
+      () => this.cluster,
+      `storage node ${options.storageNodeId}`,
+    );
     this.session = new SessionClient({
       ports: options.ports,
       hello: Hello.create({
         clusterId: options.clusterId,
         storageNodeId: options.storageNodeId,
         address: options.address,
-        incarnation: options.ports.random.id(),
+        incarnation: this.process,
+        disk: identity.disk,
       }),
+      cluster: () => this.cluster,
       members: options.metadataRepository,
       allReports: () => this.allReports(),
       handle: (response) => this.handle(response),
@@ -83,21 +107,36 @@ export class StorageNode implements ReplicaHost {
     await disk.makeDirectory(options.directory);
     const lock = await disk.lock(options.directory);
     try {
-      await claimDirectory(disk, options.directory, {
+      const { directory, ports } = options;
+      const found = await disk.list(`${directory}/replicas`);
+      if (found.length > 0 && !(await disk.list(directory)).includes('identity')) {
+        throw nobodys(directory);
+      }
+      const owner = {
         kind: 'storage node',
         nodeId: options.storageNodeId,
         clusterId: options.clusterId,
-      });
-      const node = new StorageNode(options, lock);
-      for (const name of await disk.list(`${options.directory}/replicas`)) {
-        await node.openKnown(Number(name));
-      }
+      };
+      const identity = await DirectoryIdentity.claim(disk, directory, owner, ports.random.id());
+      const trash = await Trash.open(ports, directory, options.trashKeepMs ?? TRASH_KEEP_MS);
+      const node = new StorageNode(options, lock, identity, trash);
+      for (const name of found) await node.openKnown(Number(name));
       node.session.start();
       return node;
     } catch (error) {
       await lock.release();
       throw error;
     }
+  }
+
+  /** Identity of the cluster that this node is part of; `undefined` before it became so. */
+  get cluster(): string | undefined {
+    return this.identity.cluster;
+  }
+
+  /** Identity of this node's folder. */
+  get disk(): string {
+    return this.identity.disk;
   }
 
   get status(): { connected: boolean; replicas: ReplicaStatus[] } {
@@ -122,7 +161,9 @@ export class StorageNode implements ReplicaHost {
     const { connected, replicas } = this.status;
     const failed = replicas.filter((it) => it.state === 'failed' && this.heardAll);
     return [
-      ...(connected ? [] : ['no link to the leader of the metadata repository']),
+      ...(connected
+        ? []
+        : [this.session.refusal?.message ?? 'no link to the leader of the metadata repository']),
       ...failed.map((it) => `the replica of log stream ${it.logStreamId} failed`),
       ...[...this.broken].map(([id, { error }]) => `log stream ${id}: ${error.message}`),
     ];
@@ -152,6 +193,7 @@ export class StorageNode implements ReplicaHost {
   close(): Promise<void> {
     this.closed ??= (async () => {
       await this.session.close();
+      this.trash.close();
       await this.changing;
       for (const replica of this.replicas.values()) await replica.close();
       await this.lock.release();
@@ -171,6 +213,7 @@ export class StorageNode implements ReplicaHost {
   /** Opens a replica, or takes note that it cannot be: the others go on. */
   private async open(topicId: number, logStreamId: number): Promise<LogStreamReplica | undefined> {
     try {
+      await this.trash.bringBack(logStreamId);
       return await openReplica(this, this.options.directory, topicId, logStreamId);
     } catch (error) {
       if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
@@ -201,13 +244,21 @@ export class StorageNode implements ReplicaHost {
     this.session.report(logStreamId, () => this.brokenReport(logStreamId));
   }
 
-  private handle(response: SessionResponse): void {
+  private handle(response: SessionResponse): void | Promise<void> {
+    const { cluster } = response;
+    if (cluster === '' || cluster === this.cluster) return this.obey(response);
+    return this.identity.join(cluster).then(() => this.obey(response));
+  }
+
+  private obey(response: SessionResponse): void {
     for (const assignment of response.assignments) this.take(assignment);
     if (response.complete) {
       this.heardAll = true;
-      const wanted = new Set(response.assignments.map((it) => it.logStreamId));
-      const here = [...this.replicas.keys(), ...this.broken.keys(), ...this.opening.keys()];
-      for (const id of here) if (!wanted.has(id)) this.remove(id);
+      for (const { core, logStreamId } of this.replicas.values()) {
+        if (core.assigned) continue;
+        // Whoever does not mention it may not know of it yet, or any more: no reason to part with it.
+        this.ports.logger.log('warn', 'a replica is not assigned', { logStream: logStreamId });
+      }
     }
     for (const commit of response.commits) {
       this.replicas.get(commit.logStreamId)?.commitAll([commit]);
@@ -256,7 +307,8 @@ export class StorageNode implements ReplicaHost {
     this.opening.delete(logStreamId);
     this.change(async () => {
       await replica?.close();
-      await this.ports.disk.remove(`${this.options.directory}/replicas/${logStreamId}`);
+      await this.trash.put(logStreamId);
+      this.session.confirmRemoval(logStreamId);
     });
   }
 
@@ -272,6 +324,15 @@ export function startStorageNode(options: StorageNodeOptions): Promise<StorageNo
   return StorageNode.start(options);
 }
 
+function nobodys(directory: string): VarlogError {
+  return new VarlogError('DISK_LOST', {
+    what: `${directory} holds replicas, but not the file that says whose they are`,
+    because: 'part of the folder was lost or left behind when it was copied',
+    next: 'bring back the file "identity", or move the folder aside and run "varlog node replace"',
+    details: { directory },
+  });
+}
+
 async function openReplica(
   host: ReplicaHost,
   directory: string,
@@ -282,7 +343,7 @@ async function openReplica(
   const storage = await openReplicaStorage({
     disk: host.ports.disk,
     directory: `${directory}/replicas/${logStreamId}`,
-    clusterId: host.clusterId,
+    owner: `cluster ${host.cluster} disk ${host.disk}`,
     topicId,
     logStreamId,
     onFailure: (error) => replica?.fail(error),

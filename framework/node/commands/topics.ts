@@ -56,12 +56,23 @@ export function addTopicCommands(program: Command, cli: Cli): void {
 
   topic
     .command('delete')
-    .description('delete a topic with all its records, for good')
+    .description('delete a topic; "topic restore" brings it back for a day')
     .argument('<topic>', 'topic id', atLeast(1))
     .action((id: number) =>
       cli.withClient(async (varlog, output) => {
         await varlog.deleteTopic(id);
         output.result({ id }, `deleted topic ${id}`);
+      }),
+    );
+
+  topic
+    .command('restore')
+    .description('bring back a topic that was deleted, with its records')
+    .argument('<topic>', 'topic id', atLeast(1))
+    .action((id: number) =>
+      cli.withClient(async (varlog, output) => {
+        await varlog.restoreTopic(id);
+        output.result({ id }, `topic ${id} is back`);
       }),
     );
 }

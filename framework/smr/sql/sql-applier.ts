@@ -1,18 +1,18 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Codec, LogEntry } from '../../base/index.ts';
-import { EnvelopeReader } from '../envelope.ts';
+import { Admission, type AdmissionLimits } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
-import { type SessionLimits, SessionTable } from '../session-table.ts';
+import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
 
 /** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
-export interface Batch<Command, Result> {
-  readonly decided: readonly Decision<Command, Result>[];
+export interface Batch<Command> {
+  readonly decided: readonly Decision<Command>[];
   readonly reloaded: boolean;
 }
 
-export type Decision<Command, Result> =
+export type Decision<Command> =
   | {
       readonly verdict: 'fresh';
       readonly session: number;
@@ -20,13 +20,13 @@ export type Decision<Command, Result> =
       readonly position: number;
       readonly time: number;
       readonly command: Command;
-      readonly result: Result;
+      readonly outcome: Outcome;
     }
   | {
-      readonly verdict: 'repeated';
+      readonly verdict: 'settled';
       readonly session: number;
       readonly sequence: number;
-      readonly result: Result;
+      readonly outcome: Outcome;
     }
   | { readonly verdict: 'expired'; readonly session: number; readonly sequence: number };
 
@@ -36,7 +36,7 @@ export interface SqlApplierParts<Command, Result> {
   readonly tables: ApplierTables;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
-  readonly sessions: SessionLimits;
+  readonly limits: AdmissionLimits;
 }
 
 /**
@@ -45,23 +45,32 @@ export interface SqlApplierParts<Command, Result> {
  */
 export class SqlApplier<Command, Result> {
   private readonly parts: SqlApplierParts<Command, Result>;
-  readonly sessions: SessionTable<Result>;
+  readonly admission: Admission;
   private readonly touched = new Set<number>();
-  private readonly envelope = new EnvelopeReader();
   private readonly context = new LogContext();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  /** Records of others that were passed over. */
+  foreign = 0;
 
   constructor(parts: SqlApplierParts<Command, Result>) {
     this.parts = parts;
-    this.sessions = new SessionTable(parts.sessions, parts.result, (id) => this.touched.add(id));
+    this.admission = new Admission(parts.limits, {
+      session: (id) => this.touched.add(id),
+      request: () => {},
+    });
   }
 
   /** Position of the entry at work, or of the last one. */
   get at(): number {
     return this.applying;
+  }
+
+  /** Before the first {@link apply}: whose commands are applied. */
+  bind(tag: Uint8Array): void {
+    this.admission.bind(tag);
   }
 
   /** Takes the database over from any other applier. Resolves with its position. */
@@ -81,9 +90,9 @@ export class SqlApplier<Command, Result> {
    * Applies the entries that the database does not have yet. When it rejects, the transaction was
    * rolled back, or nobody knows: the next call finds out, and skips what was committed.
    */
-  async apply(entries: readonly LogEntry[]): Promise<Batch<Command, Result>> {
+  async apply(entries: readonly LogEntry[]): Promise<Batch<Command>> {
     let reloaded = false;
-    let decided: Decision<Command, Result>[] = [];
+    let decided: Decision<Command>[] = [];
     const before = this.stored;
     this.stored = undefined;
     this.touched.clear();
@@ -107,26 +116,26 @@ export class SqlApplier<Command, Result> {
   }
 
   private async load(manager: EntityManager, { time }: Progress): Promise<void> {
-    this.sessions.restore(await this.parts.tables.sessions(manager));
+    const sessions = await this.parts.tables.sessions(manager);
+    this.admission.restore({ time, sessions, requests: [], forgotten: 0 });
     this.touched.clear();
-    this.context.time = time;
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
     for (const id of this.touched) {
-      const session = this.sessions.encodeOne(id);
+      const session = this.admission.sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
       else await tables.saveSession(manager, session);
     }
-    await tables.advance(manager, { position, time: this.context.time });
+    await tables.advance(manager, { position, time: this.admission.time });
   }
 
   private async applyAll(
     entries: readonly LogEntry[],
     manager: EntityManager,
-  ): Promise<Decision<Command, Result>[]> {
-    const decided: Decision<Command, Result>[] = [];
+  ): Promise<Decision<Command>[]> {
+    const decided: Decision<Command>[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
       const decision = await this.applyOne(entry, manager);
@@ -136,30 +145,29 @@ export class SqlApplier<Command, Result> {
   }
 
   private async applyOne(
-    { position, command: bytes }: LogEntry,
+    entry: LogEntry,
     manager: EntityManager,
-  ): Promise<Decision<Command, Result> | undefined> {
-    const { envelope, context, sessions } = this;
-    envelope.read(bytes, position);
-    context.position = position;
-    // A proposer's clock may lag behind; the log's time does not.
-    context.time = Math.max(context.time, envelope.time);
-    if (envelope.kind === 'open') {
-      sessions.open(position, context.time);
-      return undefined;
-    }
-    const { session, sequence } = envelope;
-    const { time } = context;
-    const verdict = sessions.admit(session, sequence, envelope.acked, position, time);
+  ): Promise<Decision<Command> | undefined> {
+    const { admission, context } = this;
+    const { position } = entry;
+    const verdict = admission.admit(entry);
+    if (verdict === 'foreign') this.foreign++;
+    if (verdict === 'foreign' || verdict === 'passed') return undefined;
+    const { session, sequence, time } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
-    if (verdict === 'forgotten') return undefined;
-    if (verdict === 'repeated') {
-      const known = sessions.resultOf(session, sequence);
-      return known && { verdict, session, sequence, result: known.result };
+    if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
+    context.begin(position, time);
+    const command = this.parts.command.decode(admission.command);
+    const outcome = this.encode(await this.parts.machine.apply(command, manager, context));
+    admission.settle(outcome);
+    return { verdict, session, sequence, position, time, command, outcome };
+  }
+
+  private encode(result: Result): Outcome {
+    try {
+      return this.parts.result.encode(result);
+    } catch {
+      return 'unencodable';
     }
-    const command = this.parts.command.decode(envelope.command);
-    const result = await this.parts.machine.apply(command, manager, context);
-    sessions.done(session, sequence, result);
-    return { verdict, session, sequence, position, time, command, result };
   }
 }

@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
+  type Codec,
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
@@ -8,11 +9,13 @@ import {
   sleep,
   VarlogError,
 } from '../../base/index.ts';
+import type { AdmissionLimits } from '../admission.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
-import { CommandQueue } from '../command-queue.ts';
+import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
+import { checkedName, identityOf, tagOf } from '../log-identity.ts';
+import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
-import type { SessionLimits } from '../session-table.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
@@ -23,7 +26,7 @@ const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
-export interface SqlReplicaOptions<Command, Result> {
+export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   machine: SqlStateMachine<Command, Result>;
   /**
    * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
@@ -43,8 +46,6 @@ export interface SqlReplicaOptions<Command, Result> {
   attemptsMax?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
-  /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
-  sessions?: SessionLimits;
 }
 
 /** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
@@ -54,32 +55,42 @@ export class SqlReplica<Command, Result> {
   readonly status$: Observable<ReplicaStatus>;
   private readonly options: SqlReplicaOptions<Command, Result>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly resultCodec: Codec<Result>;
   private readonly applier: SqlApplier<Command, Result>;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
+    state: 'running',
+    position: 0,
+    foreign: 0,
+  });
   private at = 0;
   private following: Promise<void> = Promise.resolve();
+  private identified = false;
   private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
     const command = options.codec?.command ?? jsonCodec<Command>();
+    this.resultCodec = options.codec?.result ?? jsonCodec<Result>();
+    const result = this.resultCodec;
     this.applier = new SqlApplier({
       machine: options.machine,
       dataSource: options.dataSource,
       tables: new ApplierTables(options.name ?? 'machine', dialectOf(options.dataSource)),
       command,
-      result: options.codec?.result ?? jsonCodec<Result>(),
-      sessions: options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 },
+      result,
+      limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, command, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.queue = new CommandQueue(options.log, ports, { command, result }, bytesMax);
+    this.barrier = new ReadBarrier(options.log, ports.clock, (error) =>
+      this.end(this.status('failed', error), error),
+    );
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.asObservable();
   }
@@ -99,7 +110,14 @@ export class SqlReplica<Command, Result> {
   }
 
   /** Runs a command through the log and resolves with its result: like `Replica.execute`. */
-  execute(command: Command, options: LogCallOptions = {}): Promise<Result> {
+  async execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
+    if (options.requestId !== undefined) {
+      throw new VarlogError('UNIMPLEMENTED', {
+        what: 'a machine in a SQL database takes no request ids',
+        next: "keep them in the machine's own tables",
+        outcome: 'notAppended',
+      });
+    }
     return this.queue.execute(command, options);
   }
 
@@ -126,7 +144,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end({ state: 'closed', position: this.at }, closedError());
+    this.end(this.status('closed'), closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.following, limit]);
@@ -148,10 +166,22 @@ export class SqlReplica<Command, Result> {
     this.statuses.complete();
   }
 
+  private async identify(): Promise<void> {
+    if (this.identified) return;
+    const { log, name } = this.options;
+    const { clock } = this.ports;
+    const identity = await identityOf(log, clock, this.closing.signal);
+    const tag = tagOf({ log: identity, machine: checkedName(name ?? 'machine') });
+    this.applier.bind(tag);
+    this.queue.bind(tag);
+    this.identified = true;
+  }
+
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     while (!signal.aborted) {
       try {
+        await this.identify();
         for await (const it of this.options.log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
@@ -162,7 +192,7 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end({ state: 'failed', position: this.at, error }, error);
+          this.end(this.status('failed', error), error);
           return;
         }
       }
@@ -195,13 +225,14 @@ export class SqlReplica<Command, Result> {
     }
   }
 
-  private publish({ decided, reloaded }: Batch<Command, Result>, position: number): void {
-    const { sessions } = this.applier;
+  private publish({ decided, reloaded }: Batch<Command>, position: number): void {
+    const { sessions, requests } = this.applier.admission;
     for (const it of decided) {
-      if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence);
-      else this.queue.applied(it.session, it.sequence, it.result);
-      if (it.verdict === 'fresh' && this.applied.observed) {
-        const { time, command, result } = it;
+      if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence, requests.forgotten);
+      else this.queue.settled(it.session, it.sequence, it.outcome);
+      if (it.verdict === 'fresh' && this.applied.observed && typeof it.outcome !== 'string') {
+        const { time, command, outcome } = it;
+        const result = resultOf(outcome, this.resultCodec);
         this.applied.next({ position: it.position, time, command, result });
       }
     }
@@ -209,7 +240,8 @@ export class SqlReplica<Command, Result> {
       this.queue.reconcile(
         // One that was opened behind this batch is still to come.
         (id) => id > position || sessions.has(id),
-        (id, sequence) => sessions.resultOf(id, sequence),
+        (id, sequence) => sessions.outcomeOf(id, sequence),
+        requests.forgotten,
       );
     }
     this.advance(position);
@@ -217,8 +249,14 @@ export class SqlReplica<Command, Result> {
 
   private advance(position: number): void {
     this.at = position;
+    this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next({ state: 'running', position });
+    if (!this.ended) this.statuses.next(this.status('running'));
+  }
+
+  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
+    const { foreign } = this.applier;
+    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
   }
 
   private pause(ms: number): Promise<void> {

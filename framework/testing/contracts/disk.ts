@@ -172,6 +172,19 @@ function nameTests(disk: () => Disk): void {
     expect(await disk().list('d/e')).toEqual(['x']);
   });
 
+  test('a folder is renamed with all that is in it', async () => {
+    await disk().makeDirectory('d/e');
+    await create('d/e/x');
+    await create('d/y');
+    await disk().makeDirectory('other');
+    await disk().rename('d', 'other/f');
+    await disk().syncDirectory('');
+    await disk().syncDirectory('other');
+    expect(await disk().list('')).toEqual(['other']);
+    expect(await disk().list('other/f')).toEqual(['e', 'y']);
+    expect(await content('other/f/e/x')).toBe('d/e/x');
+  });
+
   test('rename replaces, and the old name is gone', async () => {
     await create('a');
     await create('b');

@@ -52,6 +52,36 @@ export function unaryTests(scenario: Scenario): void {
     expect(await Promise.all(many)).toEqual(many.map((_, i) => `${i}!`));
   });
 
+  scenario('each kind of call says for which cluster it is meant, as of then', async (stage) => {
+    const heard: (string | undefined)[] = [];
+    const server = await stage.server(stage.subject.address, [
+      handle(ask, async (it, { cluster }) => {
+        heard.push(cluster);
+        return it;
+      }),
+      handle(list, async (_, stream, { cluster }) => {
+        heard.push(cluster);
+        stream.send('x');
+      }),
+      handle(talk, async (stream, { cluster }) => {
+        heard.push(cluster);
+        stream.receive(() => {});
+      }),
+    ]);
+    let cluster: string | undefined;
+    const channel = stage.connect(server.address, { cluster: () => cluster });
+    await channel.call(ask, 'x');
+    cluster = 'c1';
+    await channel.call(ask, 'x');
+    await collect(channel.subscribe(list, 'x'));
+    cluster = 'c2';
+    const stream = channel.open(talk);
+    stream.receive(() => {});
+    stream.end();
+    await stream.closed;
+    expect(heard).toEqual([undefined, 'c1', 'c1', 'c2']);
+  });
+
   scenario('an error of the handler arrives as it was thrown', async (stage) => {
     const thrown = new VarlogError('SEALED', {
       what: 'log stream 3 is sealed – 世界\n100 %',

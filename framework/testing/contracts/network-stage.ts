@@ -3,6 +3,7 @@ import {
   type Channel,
   type Clock,
   type Codec,
+  type DialOptions,
   type Handler,
   handle,
   type MessageStream,
@@ -86,8 +87,8 @@ export class Stage {
     return server;
   }
 
-  connect(address: string): Channel {
-    const channel = this.subject.clientSide.connect(address);
+  connect(address: string, options?: DialOptions): Channel {
+    const channel = this.subject.clientSide.connect(address, options);
     this.closers.push(() => channel.close());
     return channel;
   }

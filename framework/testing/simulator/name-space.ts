@@ -47,16 +47,22 @@ export class NameSpace {
     return file;
   }
 
+  /** Moves a file, in the place of what is there; or a folder with all that is in it. */
   rename(from: string, to: string): void {
     this.makeParents(to);
-    const entry = this.visible.get(from);
-    this.change(
-      [parentOf(from), parentOf(to)],
-      [
-        [from, undefined],
-        [to, entry],
-      ],
-    );
+    const moved = (path: string): string => `${to}${path.slice(from.length)}`;
+    const isInside = (path: string): boolean => path === from || path.startsWith(`${from}/`);
+    // What is not durable yet in a folder becomes so by its new name too.
+    this.pending = this.pending.map(({ folders, edits }) => ({
+      folders: [...folders, ...folders.filter(isInside).map(moved)],
+      edits,
+    }));
+    const inside = [...this.visible].filter(([path]) => isInside(path));
+    const edits = inside.flatMap(([path, entry]) => [
+      [path, undefined] as const,
+      [moved(path), entry] as const,
+    ]);
+    this.change([parentOf(from), parentOf(to)], edits);
   }
 
   remove(path: string): void {

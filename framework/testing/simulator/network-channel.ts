@@ -32,6 +32,7 @@ export class SimulatedChannel implements Channel {
   private readonly clock: Clock;
   private readonly dial: Dial;
   private readonly windowBytes: number;
+  private readonly cluster: () => string | undefined;
   private end: ConnectionEnd | undefined;
   /** What is to be sent as soon as the connection is there. */
   private outbox: Frame[] | undefined;
@@ -39,7 +40,14 @@ export class SimulatedChannel implements Channel {
   private readonly calls = new Map<number, ClientCall>();
   private nextCall = 1;
 
-  constructor(options: { address: string; clock: Clock; dial: Dial; windowBytes: number }) {
+  constructor(options: {
+    address: string;
+    clock: Clock;
+    dial: Dial;
+    windowBytes: number;
+    cluster: () => string | undefined;
+  }) {
+    this.cluster = options.cluster;
     this.address = options.address;
     this.clock = options.clock;
     this.dial = options.dial;
@@ -69,7 +77,8 @@ export class SimulatedChannel implements Channel {
           this.transmit({ kind: 'reset', call });
         },
       });
-      this.transmit({ kind: 'start', call, path: method.path, request: bytes });
+      const { path } = method;
+      this.transmit({ kind: 'start', call, path, cluster: this.cluster(), request: bytes });
     });
   }
 
@@ -136,7 +145,8 @@ export class SimulatedChannel implements Channel {
       breakWith: (reason) => stream.breakWith(reason),
     });
     stream.closed.then(forget, forget);
-    const start = { kind: 'start', call, path: method.path } as const;
+    const { path } = method;
+    const start = { kind: 'start', call, path, cluster: this.cluster() } as const;
     this.transmit(request === undefined ? start : { ...start, request });
     return stream;
   }

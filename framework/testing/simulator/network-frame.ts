@@ -15,6 +15,7 @@ export type Frame =
       readonly kind: 'start';
       readonly call: number;
       readonly path: string;
+      readonly cluster: string | undefined;
       readonly request?: Uint8Array;
     }
   | { readonly kind: 'message'; readonly call: number; readonly bytes: Uint8Array }

@@ -64,7 +64,7 @@ export class ServerConnection {
     call.controller.abort();
   }
 
-  private start({ call, path, request }: Frame & { kind: 'start' }): void {
+  private start({ call, path, cluster, request }: Frame & { kind: 'start' }): void {
     const handler = this.handlers.get(path);
     if (handler === undefined) {
       const error = new VarlogError('UNIMPLEMENTED', { what: `${path} is not served here` });
@@ -74,7 +74,7 @@ export class ServerConnection {
     const { method } = handler;
     const run = handler.run as (...given: unknown[]) => Promise<unknown>;
     const controller = new AbortController();
-    const context: CallContext = { signal: controller.signal, peer: this.peer };
+    const context: CallContext = { signal: controller.signal, peer: this.peer, cluster };
     if (method.kind === 'unary') {
       this.calls.set(call, { controller, stream: undefined });
       settle(

@@ -1,6 +1,7 @@
 import {
   type Channel,
   type Clock,
+  type DialOptions,
   type Handler,
   type Network,
   type Server,
@@ -65,7 +66,7 @@ export class SimulatedNetwork {
     this.host(incarnation.host).up = true;
     return {
       serve: async (address, handlers) => this.serve(incarnation, address, handlers),
-      connect: (address) => this.channel(incarnation, clock, address),
+      connect: (address, options) => this.channel(incarnation, clock, address, options),
     };
   }
 
@@ -134,9 +135,15 @@ export class SimulatedNetwork {
     };
   }
 
-  private channel(incarnation: Incarnation, clock: Clock, address: string): Channel {
+  private channel(
+    incarnation: Incarnation,
+    clock: Clock,
+    address: string,
+    { cluster = () => undefined }: DialOptions = {},
+  ): Channel {
     const dial: Dial = (to, opened, failed) => this.dial(incarnation, to, opened, failed);
-    return new SimulatedChannel({ address, clock, dial, windowBytes: this.windowBytes });
+    const { windowBytes } = this;
+    return new SimulatedChannel({ address, clock, dial, windowBytes, cluster });
   }
 
   private dial(

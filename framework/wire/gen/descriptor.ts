@@ -288,6 +288,14 @@ export const descriptor: object = {
          "requestType": "TrimRequest",
          "responseType": "TrimResponse"
         },
+        "ReplaceStorageNode": {
+         "requestType": "ReplaceStorageNodeRequest",
+         "responseType": "ReplaceStorageNodeResponse"
+        },
+        "RestoreTopic": {
+         "requestType": "RestoreTopicRequest",
+         "responseType": "RestoreTopicResponse"
+        },
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
@@ -309,6 +317,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "HistoryRequest",
          "id": 3
+        },
+        "removed": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 50
         }
        }
       },
@@ -331,6 +344,10 @@ export const descriptor: object = {
         "incarnation": {
          "type": "string",
          "id": 4
+        },
+        "disk": {
+         "type": "string",
+         "id": 50
         }
        }
       },
@@ -411,6 +428,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "Watermark",
          "id": 4
+        },
+        "cluster": {
+         "type": "string",
+         "id": 50
         }
        }
       },
@@ -479,6 +500,11 @@ export const descriptor: object = {
         "removed": {
          "type": "bool",
          "id": 11
+        },
+        "primaryProcess": {
+         "type": "string",
+         "id": 50,
+         "protoName": "primary_process"
         }
        }
       },
@@ -533,6 +559,34 @@ export const descriptor: object = {
       "TrimResponse": {
        "fields": {}
       },
+      "ReplaceStorageNodeRequest": {
+       "fields": {
+        "storageNodeId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "storage_node_id"
+        },
+        "disk": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "ReplaceStorageNodeResponse": {
+       "fields": {}
+      },
+      "RestoreTopicRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        }
+       }
+      },
+      "RestoreTopicResponse": {
+       "fields": {}
+      },
       "MembersRequest": {
        "fields": {}
       },
@@ -551,6 +605,10 @@ export const descriptor: object = {
         "leader": {
          "type": "uint64",
          "id": 3
+        },
+        "cluster": {
+         "type": "string",
+         "id": 50
         }
        }
       },
@@ -1028,6 +1086,23 @@ export const descriptor: object = {
         "state": {
          "type": "bytes",
          "id": 5
+        },
+        "log": {
+         "type": "string",
+         "id": 6
+        },
+        "machine": {
+         "type": "string",
+         "id": 7
+        },
+        "requests": {
+         "rule": "repeated",
+         "type": "Request",
+         "id": 8
+        },
+        "forgotten": {
+         "type": "uint64",
+         "id": 9
         }
        }
       },
@@ -1055,6 +1130,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "SessionResult",
          "id": 5
+        },
+        "clock": {
+         "type": "double",
+         "id": 6
         }
        }
       },
@@ -1067,6 +1146,42 @@ export const descriptor: object = {
         "result": {
          "type": "bytes",
          "id": 2
+        },
+        "refusal": {
+         "type": "string",
+         "id": 3
+        }
+       }
+      },
+      "Request": {
+       "fields": {
+        "id": {
+         "type": "string",
+         "id": 1
+        },
+        "length": {
+         "type": "uint32",
+         "id": 2
+        },
+        "checksum": {
+         "type": "uint32",
+         "id": 3
+        },
+        "position": {
+         "type": "uint64",
+         "id": 4
+        },
+        "time": {
+         "type": "double",
+         "id": 5
+        },
+        "result": {
+         "type": "bytes",
+         "id": 6
+        },
+        "refusal": {
+         "type": "string",
+         "id": 7
         }
        }
       }

@@ -128,6 +128,8 @@ export interface SessionRequest {
   /** Only of replicas whose report changed, except right after the hello: then of all. */
   reports: ReplicaReport[];
   history: HistoryRequest[];
+  /** Log streams whose removal this node has carried out. */
+  removed: number[];
 }
 export const SessionRequest: MessageCodec<SessionRequest> = message('varlog.log.SessionRequest');
 
@@ -138,6 +140,8 @@ export interface Hello {
   address: string;
   /** New for every start of the process. */
   incarnation: string;
+  /** Made with the node's folder: another one is another disk. */
+  disk: string;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.log.Hello');
 
@@ -173,8 +177,8 @@ export const HistoryRequest: MessageCodec<HistoryRequest> = message('varlog.log.
 
 export interface SessionResponse {
   /**
-   * All assignments of the node when `complete` is set (first response): replicas that are not in it
-   * were taken away. Later only changed ones.
+   * All assignments of the node when `complete` is set (first response); later only changed ones. What is
+   * not in it was not taken away: a removal is always said, and again until it was carried out.
    */
   assignments: Assignment[];
   complete: boolean;
@@ -182,6 +186,8 @@ export interface SessionResponse {
   commits: Commit[];
   /** Of every topic that moved and of which the node has a replica. */
   watermarks: Watermark[];
+  /** In the first response: the cluster to which the node belongs from now on. */
+  cluster: string;
 }
 export const SessionResponse: MessageCodec<SessionResponse> = message('varlog.log.SessionResponse');
 
@@ -207,6 +213,8 @@ export interface Assignment {
   trimmedGlsn: number;
   highWatermark: number;
   removed: boolean;
+  /** The process that may append in this epoch, by its `Hello.incarnation`. */
+  primaryProcess: string;
 }
 export const Assignment: MessageCodec<Assignment> = message('varlog.log.Assignment');
 
@@ -238,6 +246,24 @@ export const TrimRequest: MessageCodec<TrimRequest> = message('varlog.log.TrimRe
 export type TrimResponse = Record<never, never>;
 export const TrimResponse: MessageCodec<TrimResponse> = message('varlog.log.TrimResponse');
 
+export interface ReplaceStorageNodeRequest {
+  storageNodeId: number;
+  /** The disk that takes its place; empty: the next one that comes. */
+  disk: string;
+}
+export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
+
+export type ReplaceStorageNodeResponse = Record<never, never>;
+export const ReplaceStorageNodeResponse: MessageCodec<ReplaceStorageNodeResponse> = message('varlog.log.ReplaceStorageNodeResponse');
+
+export interface RestoreTopicRequest {
+  topicId: number;
+}
+export const RestoreTopicRequest: MessageCodec<RestoreTopicRequest> = message('varlog.log.RestoreTopicRequest');
+
+export type RestoreTopicResponse = Record<never, never>;
+export const RestoreTopicResponse: MessageCodec<RestoreTopicResponse> = message('varlog.log.RestoreTopicResponse');
+
 export type MembersRequest = Record<never, never>;
 export const MembersRequest: MessageCodec<MembersRequest> = message('varlog.log.MembersRequest');
 
@@ -246,6 +272,8 @@ export interface MembersResponse {
   members: Member[];
   /** 0 while there is none. */
   leader: number;
+  /** Which cluster this is, of all that were ever made; empty while the member does not know it. */
+  cluster: string;
 }
 export const MembersResponse: MessageCodec<MembersResponse> = message('varlog.log.MembersResponse');
 
@@ -284,11 +312,17 @@ export const Ordering: {
   Tail: UnaryMethod<TailRequest, TailResponse>;
   /** Moves a topic's trim point; answered when it is committed. */
   Trim: UnaryMethod<TrimRequest, TrimResponse>;
+  /** Gives up the disk of a storage node, so that another one may take its place. */
+  ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
+  /** Brings back a topic that was deleted not long ago, with its log streams and records. */
+  RestoreTopic: UnaryMethod<RestoreTopicRequest, RestoreTopicResponse>;
   /** The members, and who leads. */
   Members: UnaryMethod<MembersRequest, MembersResponse>;
 } = {
   Session: bidi('varlog.log.Ordering', 'Session', SessionRequest, SessionResponse),
   Tail: unary('varlog.log.Ordering', 'Tail', TailRequest, TailResponse),
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
+  ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
+  RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
 };

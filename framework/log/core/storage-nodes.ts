@@ -1,0 +1,100 @@
+import { type MetadataResult, OK, refuse } from './metadata-result.ts';
+
+export interface StorageNodeState {
+  readonly id: number;
+  address: string;
+  /** Identity of its disk; empty until a node with this id has opened a session. */
+  disk: string;
+  /** Disks that an operator has given up: they never come back under this id. */
+  readonly formerDisks: string[];
+  /** Log streams whose replicas were taken away from it, and which it may still have. */
+  readonly removed: number[];
+}
+
+type StorageNodes = Map<number, StorageNodeState>;
+
+export interface RegisterStorageNode {
+  readonly kind: 'registerStorageNode';
+  readonly id: number;
+  readonly address: string;
+  /** Said by the node itself. The first one is bound to the id, another one refused. */
+  readonly disk?: string;
+  readonly move?: boolean;
+}
+
+/** Makes a node known, or its new address where `move` allows that. */
+export function registerStorageNode(
+  nodes: StorageNodes,
+  { id, address, disk = '', move = false }: RegisterStorageNode,
+): MetadataResult {
+  const known = nodes.get(id);
+  if (known === undefined) {
+    nodes.set(id, { id, address, disk, formerDisks: [], removed: [] });
+    return OK;
+  }
+  const stranger = disk === '' ? undefined : strangerAt(known, disk);
+  if (stranger !== undefined) return stranger;
+  if (known.address !== address && !move) {
+    return refuse(
+      'ALREADY_EXISTS',
+      `storage node ${id} is registered at ${known.address}`,
+      'choose another id',
+    );
+  }
+  if (disk !== '') known.disk = disk;
+  known.address = address;
+  return OK;
+}
+
+/** Why a disk is not the one of a node; `undefined`: it is, or none was known yet. */
+export function strangerAt(
+  { id, disk: own, formerDisks }: StorageNodeState,
+  disk: string,
+): (MetadataResult & { ok: false }) | undefined {
+  if (own === disk) return undefined;
+  if (formerDisks.includes(disk)) {
+    return refuse(
+      'DISK_UNKNOWN',
+      `disk ${disk} of storage node ${id} was given up when the node was replaced`,
+      `start the node with the folder that took its place, or with an empty one and "varlog node replace ${id}"`,
+    );
+  }
+  if (own === '') return undefined;
+  return refuse(
+    'DISK_UNKNOWN',
+    `storage node ${id} has disk ${own}, and this is disk ${disk}`,
+    `correct the node's id or folder; or, if its disk is lost for good, run "varlog node replace ${id} --disk ${disk}"`,
+  );
+}
+
+/** Gives up a node's disk, and binds another one to its id: `disk` or, if that is empty, the next that comes. */
+export function replaceStorageNode(
+  nodes: StorageNodes,
+  { id, disk }: { id: number; disk: string },
+): MetadataResult {
+  const known = nodes.get(id);
+  if (known === undefined) return noStorageNode(id);
+  if (disk !== '' && known.disk === disk) return OK;
+  if (known.formerDisks.includes(disk)) return strangerAt(known, disk)!;
+  if (known.disk !== '') known.formerDisks.push(known.disk);
+  known.disk = disk;
+  // Whatever was to be removed went with the disk.
+  known.removed.length = 0;
+  return OK;
+}
+
+/** A node has carried out removals. */
+export function confirmRemovals(
+  nodes: StorageNodes,
+  { id, disk, logStreams }: { id: number; disk: string; logStreams: readonly number[] },
+): MetadataResult {
+  const node = nodes.get(id);
+  if (node === undefined) return noStorageNode(id);
+  if (node.disk !== disk) return OK;
+  const left = node.removed.filter((it) => !logStreams.includes(it));
+  node.removed.splice(0, Number.POSITIVE_INFINITY, ...left);
+  return OK;
+}
+
+export const noStorageNode = (id: number): MetadataResult & { ok: false } =>
+  refuse('NOT_FOUND', `there is no storage node ${id}`, 'list the storage nodes');

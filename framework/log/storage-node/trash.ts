@@ -1,0 +1,87 @@
+import type { Ports, Timer } from '../../base/index.ts';
+
+const LOOK_EVERY_MS = 3_600_000;
+
+/**
+ * Where replicas go that were taken away from a node: `trash/<log stream>.<milliseconds since 1970>`. They are brought
+ * back when the log stream is assigned to the node again, and deleted when they have been here for long enough.
+ */
+export class Trash {
+  private readonly ports: Ports;
+  private readonly directory: string;
+  private readonly keepMs: number;
+  private timer: Timer | undefined;
+
+  private constructor(ports: Ports, directory: string, keepMs: number) {
+    this.ports = ports;
+    this.directory = directory;
+    this.keepMs = keepMs;
+  }
+
+  /** The trash of the node whose folder is `directory`; what was there for longer than `keepMs` is deleted. */
+  static async open(ports: Ports, directory: string, keepMs: number): Promise<Trash> {
+    const trash = new Trash(ports, directory, keepMs);
+    await trash.empty();
+    return trash;
+  }
+
+  /** Moves a replica here, durably. Nothing happens where the node has none. */
+  async put(logStreamId: number): Promise<void> {
+    const { disk, clock, logger } = this.ports;
+    const replicas = `${this.directory}/replicas`;
+    if (!(await disk.list(replicas)).includes(String(logStreamId))) return;
+    await disk.makeDirectory(this.path);
+    const name = `${logStreamId}.${clock.wall()}`;
+    await disk.rename(`${replicas}/${logStreamId}`, `${this.path}/${name}`);
+    await disk.syncDirectory(this.path);
+    await disk.syncDirectory(replicas);
+    logger.log('info', 'a replica was taken away', { logStream: logStreamId, kept: name });
+  }
+
+  /** Moves the newest replica of a log stream back, durably, where the node has none. */
+  async bringBack(logStreamId: number): Promise<void> {
+    const { disk, logger } = this.ports;
+    const replicas = `${this.directory}/replicas`;
+    if ((await disk.list(replicas)).includes(String(logStreamId))) return;
+    const name = (await this.list()).findLast((it) => it.logStreamId === logStreamId)?.name;
+    if (name === undefined) return;
+    await disk.rename(`${this.path}/${name}`, `${replicas}/${logStreamId}`);
+    await disk.syncDirectory(replicas);
+    await disk.syncDirectory(this.path);
+    logger.log('info', 'a replica was brought back', { logStream: logStreamId, from: name });
+  }
+
+  /** What is here, the oldest first. */
+  async list(): Promise<{ name: string; logStreamId: number; since: number }[]> {
+    const names = await this.ports.disk.list(this.path);
+    return names
+      .map((name) => {
+        const [logStreamId, since] = name.split('.').map(Number);
+        return { name, logStreamId: logStreamId!, since: since! };
+      })
+      .filter((it) => Number.isSafeInteger(it.logStreamId) && Number.isSafeInteger(it.since))
+      .sort((a, b) => a.since - b.since);
+  }
+
+  close(): void {
+    this.timer?.cancel();
+  }
+
+  private get path(): string {
+    return `${this.directory}/trash`;
+  }
+
+  private async empty(): Promise<void> {
+    const { disk, clock, logger } = this.ports;
+    for (const { name, since } of await this.list()) {
+      if (clock.wall() - since < this.keepMs) continue;
+      await disk.remove(`${this.path}/${name}`);
+      logger.log('info', 'a replica was deleted from the trash', { name });
+    }
+    this.timer = clock.after(Math.min(LOOK_EVERY_MS, this.keepMs), () => {
+      this.empty().catch((error: unknown) => {
+        logger.log('warn', 'the trash cannot be emptied', { error: String(error) });
+      });
+    });
+  }
+}

@@ -1,0 +1,361 @@
+import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import { startAdmin } from '../../framework/log/admin/index.ts';
+import { Varlog } from '../../framework/log/client/index.ts';
+import {
+  type MetadataRepository,
+  startMetadataRepository,
+} from '../../framework/log/metadata-repository/index.ts';
+import { type StorageNode, startStorageNode } from '../../framework/log/storage-node/index.ts';
+import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
+import { appendUntil, checkLog, type History, makeTopic } from './cluster-scenario.ts';
+import { copyFolder, moveFolder } from './folders.ts';
+import { must } from './memory.ts';
+
+const OWN = ['n1', 'n2', 'n3'];
+const OTHER = 'm1';
+const CLIENTS = 2;
+const STEPS = 5;
+const WHOLE_WITHIN_MS = 60_000;
+const addressOf = (name: string): string => `${name}:9092`;
+
+/** What a machine is started as. The numbers are the same in both clusters: they prove nothing. */
+interface Role {
+  id: number;
+  members: string[];
+  /** Without: a storage node alone. */
+  withMetadata: boolean;
+}
+
+interface RunningNode extends Process {
+  readonly repository: MetadataRepository | undefined;
+  readonly storage: StorageNode | undefined;
+  /** Why it does not run. */
+  readonly refusal: VarlogError | undefined;
+}
+
+/**
+ * Everybody is taken for somebody else: a cluster of three, beside another one with the same numbers, goes through wrong
+ * members, emptied, copied, swapped and rolled-back folders, a metadata repository that is made anew, and second
+ * processes of a node, one thing at a time. Nothing that was acknowledged may be lost or be there twice, nothing
+ * may be deleted, every refusal must say what to do, and every log stream must be whole again after each.
+ */
+export async function identityScenario(seed: number): Promise<RunReport> {
+  const world = new World(seed);
+  try {
+    const run = new IdentityRun(world);
+    await run.play();
+    return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
+  } finally {
+    world.close();
+  }
+}
+
+class IdentityRun {
+  private readonly world: World;
+  private readonly roles = new Map<string, Role>();
+  private readonly history: History = { attempts: [], commands: [] };
+  private topicId = 0;
+  private twins = 0;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  async play(): Promise<void> {
+    const { world } = this;
+    for (const [i, name] of OWN.entries()) this.add(name, { id: i + 1, members: OWN });
+    this.add(OTHER, { id: 1, members: [OTHER] });
+    this.topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
+    await world.play(() => makeOtherTopic(world.ports('stranger')), 60_000);
+    let over = false;
+    const clients = Array.from({ length: CLIENTS }, (_, i) =>
+      appendUntil(
+        world.ports(`client-${i}`),
+        this.topicId,
+        `client ${i}`,
+        this.history,
+        () => over,
+      ),
+    );
+    const random = world.random.stream('identity');
+    for (let i = 0; i < STEPS; i++) {
+      await world.run(500 + random.below(1_500));
+      const name = random.pick(OWN);
+      const step = random.pick(STEPS_BY_NAME);
+      world.note(`step ${step} ${name}`);
+      await this[step](name);
+      await this.whole(step);
+    }
+    over = true;
+    await world.play(() => Promise.all(clients), 120_000);
+    await world.play(() => checkLog(world.ports('auditor'), this.topicId, this.history), 120_000);
+    await world.play(() => checkOtherLog(world.ports('stranger')), 120_000);
+  }
+
+  /** Its configuration names the members of the other cluster. */
+  async wrongMembers(name: string): Promise<void> {
+    this.crash(name);
+    const held = await this.replicasOf(name);
+    this.restart(name, { members: [OTHER], withMetadata: false });
+    await this.world.run(3_000);
+    this.expectRefusal(name, 'CLUSTER_MISMATCH');
+    await this.expectKept(name, held);
+    this.restart(name, { members: OWN, withMetadata: true });
+  }
+
+  /** The folder of a storage node is emptied: it is refused until an operator replaces it. */
+  async emptied(name: string): Promise<void> {
+    this.crash(name);
+    await this.files(() => moveFolder(this.world.disk(name), 'storage', 'lost'));
+    this.restart(name);
+    await this.world.run(2_500);
+    this.expectRefusal(name, 'DISK_UNKNOWN', 'varlog node replace');
+    const { id } = this.roles.get(name)!;
+    await this.operate((varlog) => varlog.replaceStorageNode(id));
+  }
+
+  /** An old copy of a storage node's folder is put in its place. */
+  async rolledBack(name: string): Promise<void> {
+    const disk = this.world.disk(name);
+    this.crash(name);
+    await this.files(() => copyFolder(disk, 'storage', disk, 'old'));
+    this.restart(name);
+    await this.world.run(1_500);
+    this.crash(name);
+    await this.files(async () => {
+      await disk.remove('storage');
+      await moveFolder(disk, 'old', 'storage');
+    });
+    this.restart(name);
+  }
+
+  /** Two storage nodes have each other's folders. */
+  async swapped(name: string): Promise<void> {
+    await this.swapWith(name, OWN[(OWN.indexOf(name) + 1) % OWN.length]!, 'IDENTITY_MISMATCH');
+  }
+
+  /** A storage node has the folder of its namesake in the other cluster, and the other way round. */
+  async swappedClusters(): Promise<void> {
+    await this.swapWith('n1', OTHER, 'CLUSTER_MISMATCH');
+  }
+
+  /** The metadata repository is made anew at the same addresses, under the same numbers. */
+  async remade(): Promise<void> {
+    for (const name of OWN) this.crash(name);
+    const held = new Map<string, string[]>();
+    for (const name of OWN) {
+      held.set(name, await this.replicasOf(name));
+      await this.files(() => moveFolder(this.world.disk(name), 'metadata', 'metadata-of-before'));
+    }
+    for (const name of OWN) this.restart(name);
+    await this.world.run(5_000);
+    for (const name of OWN) this.expectRefusal(name, 'CLUSTER_MISMATCH');
+    for (const name of OWN) this.crash(name);
+    for (const name of OWN) {
+      await this.expectKept(name, held.get(name)!);
+      await this.files(async () => {
+        const disk = this.world.disk(name);
+        await disk.remove('metadata');
+        await moveFolder(disk, 'metadata-of-before', 'metadata');
+      });
+    }
+    for (const name of OWN) this.restart(name);
+  }
+
+  /** A second process believes to be the same storage node, with a copy of its folder. */
+  async twin(name: string): Promise<void> {
+    const { world } = this;
+    const { id } = this.roles.get(name)!;
+    const twin = `t${++this.twins}`;
+    const first = world.random.stream(twin).below(2) === 0;
+    this.crash(name);
+    const original = world.disk(name);
+    this.prepare(twin, { id, members: OWN, withMetadata: false });
+    await this.files(() => copyFolder(original, 'storage', world.disk(twin), 'storage'));
+    // Whoever is there first is the node; the other one waits.
+    if (first) this.restart(twin);
+    else this.restart(name);
+    await world.run(2_000);
+    this.restart(name);
+    this.restart(twin);
+    await world.run(2_500);
+    const connected = [name, twin].filter((it) => this.node(it)?.storage?.status.connected);
+    must(connected.length === 1, `connected as storage node ${id}: ${connected}`);
+    this.expectRefusal(connected[0] === name ? twin : name, 'ALREADY_EXISTS');
+    this.crash(twin);
+  }
+
+  private async swapWith(name: string, other: string, code: string): Promise<void> {
+    const swap = () =>
+      this.files(async () => {
+        const [a, b] = [this.world.disk(name), this.world.disk(other)];
+        await copyFolder(a, 'storage', b, 'swapped');
+        await a.remove('storage');
+        await copyFolder(b, 'storage', a, 'storage');
+        await b.remove('storage');
+        await moveFolder(b, 'swapped', 'storage');
+      });
+    for (const it of [name, other]) this.crash(it);
+    await swap();
+    for (const it of [name, other]) this.restart(it);
+    await this.world.run(2_500);
+    for (const it of [name, other]) this.expectRefusal(it, code);
+    for (const it of [name, other]) this.crash(it);
+    await swap();
+    for (const it of [name, other]) this.restart(it);
+  }
+
+  private add(name: string, role: Omit<Role, 'withMetadata'>): void {
+    this.prepare(name, { ...role, withMetadata: true });
+    this.world.restart(name);
+  }
+
+  /** A machine with a role, which does not run yet. */
+  private prepare(name: string, role: Role): void {
+    this.roles.set(name, role);
+    this.world.node(name, (ports) => this.start(ports, name));
+    if (role.withMetadata) return;
+    this.world.crash(name);
+  }
+
+  private async start(ports: Ports, name: string): Promise<RunningNode> {
+    const { id, members, withMetadata } = this.roles.get(name)!;
+    const closers: (() => Promise<void>)[] = [];
+    const handlers = [];
+    let repository: MetadataRepository | undefined;
+    let storage: StorageNode | undefined;
+    let refusal: VarlogError | undefined;
+    const close = async (): Promise<void> => {
+      for (const it of closers.reverse()) await it();
+    };
+    try {
+      if (withMetadata) {
+        repository = await startMetadataRepository({
+          ports,
+          clusterId: 1,
+          memberId: id,
+          members: members.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
+          directory: 'metadata',
+          replicationFactor: members.length,
+        });
+        const admin = startAdmin({ ports, repository, replicationFactor: members.length });
+        handlers.push(...repository.handlers, ...admin.handlers);
+      }
+      storage = await startStorageNode({
+        ports,
+        clusterId: 1,
+        storageNodeId: id,
+        address: addressOf(name),
+        directory: 'storage',
+        metadataRepository: members.map(addressOf),
+      });
+      handlers.push(...storage.handlers);
+    } catch (error) {
+      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+      refusal = error;
+    }
+    if (handlers.length > 0) await ports.network.serve(addressOf(name), handlers);
+    return { repository, storage, refusal, close };
+  }
+
+  private crash(name: string): void {
+    this.world.crash(name, { powerLoss: this.world.random.stream('crashes').below(2) === 0 });
+  }
+
+  private restart(name: string, change: Partial<Role> = {}): void {
+    if (Object.keys(change).length > 0) this.world.crash(name);
+    Object.assign(this.roles.get(name)!, change);
+    this.world.restart(name);
+  }
+
+  private node(name: string): RunningNode | undefined {
+    return this.world.process(name) as RunningNode | undefined;
+  }
+
+  private expectRefusal(name: string, code: string, next = ''): void {
+    const node = this.node(name);
+    const reasons = [node?.refusal?.message ?? '', ...(node?.storage?.notReady() ?? [])];
+    const refusal = reasons.find((it) => it.startsWith(`${code}: `));
+    must(refusal !== undefined, `${name} is not refused with ${code}: ${reasons.join(' | ')}`);
+    must(
+      refusal!.includes('; ') && refusal!.includes(next),
+      `it is not said what to do: ${refusal}`,
+    );
+    must(node?.storage?.status.connected !== true, `${name} was refused, and has a session`);
+  }
+
+  private replicasOf(name: string): Promise<string[]> {
+    return this.files(() => this.world.disk(name).list('storage/replicas'));
+  }
+
+  private async expectKept(name: string, held: readonly string[]): Promise<void> {
+    const kept = await this.replicasOf(name);
+    must(String(kept) === String(held), `${name} held ${held} and has ${kept} left`);
+  }
+
+  private files<T>(work: () => Promise<T>): Promise<T> {
+    return this.world.play(work, 60_000);
+  }
+
+  private async operate(work: (varlog: Varlog) => Promise<unknown>): Promise<void> {
+    const { world } = this;
+    await world.play(async () => {
+      const varlog = await Varlog.connect({
+        endpoints: OWN.map(addressOf),
+        timeoutMs: 60_000,
+        ports: world.ports('operator'),
+      });
+      await work(varlog);
+      await varlog.close();
+    }, 120_000);
+  }
+
+  /** Waits until every log stream of the cluster is open on all of its nodes. */
+  private async whole(step: string): Promise<void> {
+    const isWhole = (): boolean =>
+      OWN.some((name) => {
+        const repository = this.node(name)?.repository;
+        if (repository?.leadership === undefined) return false;
+        return [...repository.metadata.logStreams.values()].every(
+          (it) => !it.sealed && it.members.length === OWN.length,
+        );
+      });
+    await this.world.until(isWhole, WHOLE_WITHIN_MS).catch((error: unknown) => {
+      throw new Error(`not whole again after ${step}: ${String(error)}`);
+    });
+  }
+}
+
+const STEPS_BY_NAME = [
+  'wrongMembers',
+  'emptied',
+  'rolledBack',
+  'swapped',
+  'swappedClusters',
+  'remade',
+  'twin',
+] as const;
+
+async function makeOtherTopic(ports: Ports): Promise<void> {
+  const varlog = await connectToOther(ports);
+  await varlog.ready({ storageNodes: 1, timeoutMs: 30_000 });
+  const topic = await varlog.createTopic();
+  for (let i = 1; i <= 20; i++) await topic.append(`other ${i}`);
+  await varlog.close();
+}
+
+/** The other cluster has what it had: nothing of the first one came to it. */
+async function checkOtherLog(ports: Ports): Promise<void> {
+  const varlog = await connectToOther(ports);
+  await sleep(ports.clock, 1_000);
+  let count = 0;
+  for await (const it of varlog.topic(1).read()) {
+    must(it.text() === `other ${++count}`, `"${it.text()}" is at ${it.glsn} of the other cluster`);
+  }
+  must(count === 20, `the other cluster has ${count} records left`);
+  await varlog.close();
+}
+
+function connectToOther(ports: Ports): Promise<Varlog> {
+  return Varlog.connect({ endpoints: addressOf(OTHER), timeoutMs: 60_000, ports });
+}
