@@ -108,7 +108,7 @@ describe('the gRPC face', () => {
       ['CompareAndSet', { key: 'a', expected: 2 ** 60 }],
       ['Put', { key: 'k'.repeat(3_000) }],
       ['Put', { key: 'a', value: Buffer.alloc(512 * 1024 + 1) }],
-      ['Put', { key: 'a', requestId: 'x'.repeat(201) }],
+      ['Put', { key: 'a', requestId: 'x'.repeat(257) }],
     ];
     for (const [name, request] of refused)
       await expect(call(name, request)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });

@@ -76,6 +76,7 @@ async function startOnLog(
     closers.push(() => node.close());
     return startReplica({
       machine,
+      name: 'kv',
       log: node.group,
       codec: kvCodecs,
       snapshotEvery: SNAPSHOT_EVERY,
@@ -85,6 +86,7 @@ async function startOnLog(
   closers.push(() => varlog.close());
   return startReplica({
     machine,
+    name: 'kv',
     codec: kvCodecs,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
