@@ -122,11 +122,16 @@ export class KvService {
     let next = from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
     let told = next - 1;
+    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     this.watching++;
     try {
       yield { changes: [], through: told };
       for (;;) {
-        await replica.query(() => {}, { consistency: { atLeast: next }, signal: either });
+        await replica.query(() => {}, {
+          ...forEver,
+          consistency: { atLeast: next },
+          signal: either,
+        });
         for (let more = true; more; ) {
           either.throwIfAborted();
           const changes = replica.machine.history.from(next);
