@@ -2,13 +2,18 @@ import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
+import { type Figure, operatorPages } from '../operator-pages.ts';
+import { Readiness } from '../readiness.ts';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
+import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { makeHttpFace } from './http-face.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
 const SNAPSHOT_EVERY = 50_000;
+/** Requests that are under way at the end get this long. */
+const GRACE_MS = 1_000;
 
 export interface KvReplicaOptions {
   /** Address of the gRPC face, `host:port`. */
@@ -42,15 +47,32 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     await replica.caughtUp();
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
-    closers.push(async () => grpc.forceShutdown());
-    const server = makeHttpFace(service);
+    closers.push(() => grpc.close());
+    const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
+    const server = makeHttpFace(service, pages);
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server));
+    closers.push(() => stopListening(server, GRACE_MS));
+    // First of all, so that watchers go to another replica and do not hold up the end.
+    closers.push(async () => service.endWatches());
     return { service, http, failed: failureOf(replica), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function figuresOf(
+  replica: Replica<KvCommand, KvResult, KvMachine>,
+  service: KvService,
+): Record<string, Figure> {
+  const { machine } = replica;
+  return {
+    position: { help: 'Position of the last command applied', value: () => replica.position },
+    keys: { help: 'Keys', value: () => machine.size },
+    history_changes: { help: 'Changes kept for watchers', value: () => machine.history.length },
+    history_bytes: { help: 'Bytes of those changes', value: () => machine.history.bytes },
+    watchers: { help: 'Watches that are open', value: () => service.watchers },
+  };
 }
 
 async function startOnLog(
@@ -69,12 +91,20 @@ async function startOnLog(
       tls,
     });
     closers.push(() => node.close());
-    return startReplica({ machine, log: node.group, snapshotEvery: SNAPSHOT_EVERY });
+    return startReplica({
+      machine,
+      name: 'kv',
+      log: node.group,
+      codec: kvCodecs,
+      snapshotEvery: SNAPSHOT_EVERY,
+    });
   }
   const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
   closers.push(() => varlog.close());
   return startReplica({
     machine,
+    name: 'kv',
+    codec: kvCodecs,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
     snapshotEvery: SNAPSHOT_EVERY,

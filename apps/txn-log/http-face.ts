@@ -25,7 +25,7 @@ async function route(
   service: LedgerService,
   request: IncomingMessage,
   response: ServerResponse,
-  { pathname: path, searchParams }: URL,
+  { pathname: path, searchParams }: Pick<URL, 'pathname' | 'searchParams'>,
 ): Promise<void> {
   const options = { stale: searchParams.get('stale') === '1' };
   switch (`${request.method} ${path}`) {
