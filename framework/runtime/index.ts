@@ -18,4 +18,5 @@ export { type HttpReply, type HttpServer, serveHttp } from './http.ts';
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
+export { isTcpAddress, isWildcard, localAddress } from './tcp-address.ts';
 export type { TlsOptions } from './tls.ts';
