@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { bodyOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
-import type { LedgerResult, Leg } from './ledger-machine.ts';
+import type { Leg } from './book.ts';
+import { amountProblem } from './ledger-command.ts';
+import type { LedgerResult } from './ledger-machine.ts';
 import type { LedgerService } from './ledger-service.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
@@ -62,15 +64,27 @@ async function route(
 async function transfer(service: LedgerService, request: IncomingMessage): Promise<LedgerResult> {
   const body = await objectOf(request);
   const { from, to, amount, postings, description } = body;
-  const given = postings ?? [
-    { account: from, amount: -(amount as number) },
-    { account: to, amount },
-  ];
+  const given = postings ?? legsOf(from, to, amount);
   return service.transfer({
     id: (body['id'] ?? request.headers['idempotency-key']) as string,
     legs: given as Leg[],
     ...(description === undefined ? {} : { description: description as string }),
   });
+}
+
+/** Money goes from one to the other: an amount below zero would take it from the one who is to be paid. */
+function legsOf(from: unknown, to: unknown, amount: unknown): unknown[] {
+  const problem = amountProblem(amount);
+  if (problem !== undefined) throw invalid(problem.what, problem.next);
+  if ((amount as number) < 0)
+    throw invalid(
+      `${amount} is less than nothing`,
+      'to move money the other way, exchange from and to',
+    );
+  return [
+    { account: from, amount: -(amount as number) },
+    { account: to, amount },
+  ];
 }
 
 interface Body {

@@ -2,6 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import type { SqlReplica } from 'varlog/smr';
 import { type Audit, audit } from './audit.ts';
+import type { Leg } from './book.ts';
 import {
   type Account,
   AccountEntity,
@@ -10,7 +11,8 @@ import {
   type Transfer,
   TransferEntity,
 } from './entities.ts';
-import type { LedgerCommand, LedgerResult, Leg } from './ledger-machine.ts';
+import { type LedgerCommand, problemOf } from './ledger-command.ts';
+import type { LedgerResult } from './ledger-machine.ts';
 import { askInSql } from './read-only-sql.ts';
 
 export interface ReadOptions {
@@ -28,10 +30,6 @@ export interface TransferRequest {
 /** A transfer with its postings; of a refused one there are none. */
 export type TransferEntry = Omit<Transfer, 'request'> & { postings: Omit<Posting, 'transferId'>[] };
 
-const NAME_LENGTH_MAX = 200;
-/** Neither zero characters nor half surrogate pairs come back from a database as they went in. */
-const storable = (text: string): boolean => !text.includes('\0') && !/\p{Surrogate}/u.test(text);
-const LEGS_MAX = 100;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
 
@@ -46,38 +44,13 @@ export class LedgerService {
   }
 
   /** Opens an account; `overdraftLimit` in minor units, `null` for none. Rejects with `INVALID_ARGUMENT`. */
-  async open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    checkName('account', account);
-    if (overdraftLimit !== null && !(Number.isSafeInteger(overdraftLimit) && overdraftLimit >= 0))
-      throw invalid('the overdraft limit is not a whole number of minor units', 'give 0 or more');
-    return this.replica.execute({ op: 'open', account, overdraftLimit });
+  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
+    return this.execute({ op: 'open', account, overdraftLimit });
   }
 
   /** Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`. */
-  async transfer({ id, legs, description = '' }: TransferRequest): Promise<LedgerResult> {
-    checkName('transfer', id);
-    if (
-      typeof description !== 'string' ||
-      description.length > NAME_LENGTH_MAX ||
-      !storable(description)
-    )
-      throw invalid(
-        'the description is not a short text',
-        `give up to ${NAME_LENGTH_MAX} characters`,
-      );
-    if (!Array.isArray(legs) || legs.length < 2 || legs.length > LEGS_MAX)
-      throw invalid('the postings of a transfer are not a list', `give 2 to ${LEGS_MAX} of them`);
-    for (const leg of legs) {
-      checkName('account', leg?.account);
-      if (!Number.isSafeInteger(leg.amount) || leg.amount === 0)
-        throw invalid(
-          `${leg.amount} is not an amount`,
-          'give minor units (cents) as a whole number other than 0',
-        );
-    }
-    // Only what belongs to a leg goes into the log.
-    const exact = legs.map(({ account, amount }) => ({ account, amount }));
-    return this.replica.execute({ op: 'transfer', id, legs: exact, description });
+  transfer({ id, legs, description = '' }: TransferRequest): Promise<LedgerResult> {
+    return this.execute({ op: 'transfer', id, legs, description });
   }
 
   account(id: string, options?: ReadOptions): Promise<Account | undefined> {
@@ -116,6 +89,13 @@ export class LedgerService {
     return askInSql(this.reader, query);
   }
 
+  private async execute(command: LedgerCommand): Promise<LedgerResult> {
+    const problem = problemOf(command);
+    if (problem !== undefined)
+      throw new VarlogError('INVALID_ARGUMENT', { ...problem, outcome: 'notAppended' });
+    return this.replica.execute(exactly(command));
+  }
+
   private read<T>(
     look: (manager: EntityManager) => Promise<T>,
     { stale = false }: ReadOptions = {},
@@ -151,16 +131,8 @@ async function withPostings(
   }));
 }
 
-function checkName(kind: string, name: unknown): void {
-  const good =
-    typeof name === 'string' && name !== '' && name.length <= NAME_LENGTH_MAX && storable(name);
-  if (!good)
-    throw invalid(
-      `the name of the ${kind} is missing or not a name`,
-      `give 1 to ${NAME_LENGTH_MAX} characters`,
-    );
-}
-
-function invalid(what: string, next: string): VarlogError {
-  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
+/** Only what belongs to a command goes into the log. */
+function exactly(command: LedgerCommand): LedgerCommand {
+  if (command.op === 'open') return command;
+  return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
 }

@@ -4,7 +4,8 @@ import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
-import { type LedgerCommand, LedgerMachine, type LedgerResult } from './ledger-machine.ts';
+import type { LedgerCommand } from './ledger-command.ts';
+import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
 import { LedgerService } from './ledger-service.ts';
 
 export interface LedgerReplicaOptions {
