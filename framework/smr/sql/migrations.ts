@@ -10,19 +10,21 @@ class VarlogReplica1700000000000 implements MigrationInterface {
     const { bytes } = dialectOf(runner.connection);
     await runner.query(
       `CREATE TABLE ${APPLIER_TABLE} (
-        name varchar(100) PRIMARY KEY,
+        name text PRIMARY KEY,
+        log text NOT NULL,
         position bigint NOT NULL,
         time double precision NOT NULL,
-        owner bigint NOT NULL
+        owner bigint NOT NULL,
+        holder text NOT NULL,
+        challenge bigint NOT NULL,
+        answer bigint NOT NULL
       )`,
     );
     await runner.query(
       `CREATE TABLE ${SESSION_TABLE} (
-        name varchar(100) NOT NULL,
-        id bigint NOT NULL,
+        id bigint PRIMARY KEY,
         used_position bigint NOT NULL,
-        state ${bytes} NOT NULL,
-        PRIMARY KEY (name, id)
+        state ${bytes} NOT NULL
       )`,
     );
   }

@@ -4,7 +4,9 @@ import { EnvelopeReader } from '../envelope.ts';
 import { LogContext } from '../log-context.ts';
 import { type SessionLimits, SessionTable } from '../session-table.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
+import type { Dialect } from './dialect.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
+import { applyGuarded } from './statement-guard.ts';
 
 /** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
 export interface Batch<Command, Result> {
@@ -33,6 +35,7 @@ export type Decision<Command, Result> =
 export interface SqlApplierParts<Command, Result> {
   readonly machine: SqlStateMachine<Command, Result>;
   readonly dataSource: DataSource;
+  readonly dialect: Dialect;
   readonly tables: ApplierTables;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
@@ -48,7 +51,8 @@ export class SqlApplier<Command, Result> {
   readonly sessions: SessionTable<Result>;
   private readonly touched = new Set<number>();
   private readonly envelope = new EnvelopeReader();
-  private readonly context = new LogContext();
+  /** The log's time. */
+  private time = 0;
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
@@ -64,12 +68,12 @@ export class SqlApplier<Command, Result> {
     return this.applying;
   }
 
-  /** Takes the database over from any other applier. Resolves with its position. */
-  async open(): Promise<number> {
+  /** Begins as the applier with this number. Resolves with the position of the database. */
+  async open(owner: number): Promise<number> {
     const { dataSource, tables } = this.parts;
+    this.owner = owner;
     this.applying = await dataSource.transaction(async (manager) => {
-      this.owner = await tables.claim(manager);
-      const progress = await tables.lock(manager, this.owner);
+      const progress = await tables.lock(manager, owner);
       await this.load(manager, progress);
       return progress.position;
     });
@@ -88,6 +92,7 @@ export class SqlApplier<Command, Result> {
     this.stored = undefined;
     this.touched.clear();
     this.applying = entries.at(-1)?.position ?? this.applying;
+    if (before === undefined) await this.parts.dialect.reset(this.parts.dataSource);
     const stored = await this.parts.dataSource.transaction(async (manager) => {
       const progress = await this.parts.tables.lock(manager, this.owner);
       const { position } = progress;
@@ -109,7 +114,7 @@ export class SqlApplier<Command, Result> {
   private async load(manager: EntityManager, { time }: Progress): Promise<void> {
     this.sessions.restore(await this.parts.tables.sessions(manager));
     this.touched.clear();
-    this.context.time = time;
+    this.time = time;
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
@@ -119,7 +124,7 @@ export class SqlApplier<Command, Result> {
       if (session === undefined) await tables.dropSession(manager, id);
       else await tables.saveSession(manager, session);
     }
-    await tables.advance(manager, { position, time: this.context.time });
+    await tables.advance(manager, { position, time: this.time });
   }
 
   private async applyAll(
@@ -139,17 +144,16 @@ export class SqlApplier<Command, Result> {
     { position, command: bytes }: LogEntry,
     manager: EntityManager,
   ): Promise<Decision<Command, Result> | undefined> {
-    const { envelope, context, sessions } = this;
+    const { envelope, sessions } = this;
     envelope.read(bytes, position);
-    context.position = position;
     // A proposer's clock may lag behind; the log's time does not.
-    context.time = Math.max(context.time, envelope.time);
+    this.time = Math.max(this.time, envelope.time);
+    const { time } = this;
     if (envelope.kind === 'open') {
-      sessions.open(position, context.time);
+      sessions.open(position, time);
       return undefined;
     }
     const { session, sequence } = envelope;
-    const { time } = context;
     const verdict = sessions.admit(session, sequence, envelope.acked, position, time);
     if (verdict === 'expired') return { verdict, session, sequence };
     if (verdict === 'forgotten') return undefined;
@@ -157,9 +161,14 @@ export class SqlApplier<Command, Result> {
       const known = sessions.resultOf(session, sequence);
       return known && { verdict, session, sequence, result: known.result };
     }
-    const command = this.parts.command.decode(envelope.command);
-    const result = await this.parts.machine.apply(command, manager, context);
+    const { machine, dialect } = this.parts;
+    let command: Command;
+    const result = await applyGuarded(manager, dialect, () => {
+      // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
+      command = this.parts.command.decode(envelope.command);
+      return machine.apply(command, manager, new LogContext(position, time));
+    });
     sessions.done(session, sequence, result);
-    return { verdict, session, sequence, position, time, command, result };
+    return { verdict, session, sequence, position, time, command: command!, result };
   }
 }

@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
+  type Clock,
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
@@ -14,9 +15,11 @@ import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
 import type { SessionLimits } from '../session-table.ts';
 import { ApplierTables } from './applier-tables.ts';
-import { dialectOf } from './dialect.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
+import { type SourceUse, useSource } from './source-use.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
+import { Tenancy } from './tenancy.ts';
 import { Turns } from './turns.ts';
 
 const RETRY_MS = 200;
@@ -34,13 +37,18 @@ export interface SqlReplicaOptions<Command, Result> {
   /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
   reader?: DataSource;
   log: OrderedLog;
-  /** Tells several machines in one database apart. Default: `machine`. */
+  /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
   name?: string;
   codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
   /** So many commands share one transaction at most. Default: 200. */
   batchMax?: number;
   /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
   attemptsMax?: number;
+  /**
+   * A replica that holds the database and does not answer for so long, because its process died or
+   * hangs, loses it to one that is started. Default: 2,000.
+   */
+  takeOverMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
   /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
@@ -54,6 +62,8 @@ export class SqlReplica<Command, Result> {
   readonly status$: Observable<ReplicaStatus>;
   private readonly options: SqlReplicaOptions<Command, Result>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly dialect: Dialect;
+  private readonly tables: ApplierTables;
   private readonly applier: SqlApplier<Command, Result>;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
@@ -63,16 +73,21 @@ export class SqlReplica<Command, Result> {
   private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
   private at = 0;
   private following: Promise<void> = Promise.resolve();
+  private released: Promise<void> = Promise.resolve();
+  private use: SourceUse | undefined;
   private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
     const command = options.codec?.command ?? jsonCodec<Command>();
+    this.dialect = dialectOf(options.dataSource);
+    this.tables = new ApplierTables(this.dialect);
     this.applier = new SqlApplier({
       machine: options.machine,
       dataSource: options.dataSource,
-      tables: new ApplierTables(options.name ?? 'machine', dialectOf(options.dataSource)),
+      dialect: this.dialect,
+      tables: this.tables,
       command,
       result: options.codec?.result ?? jsonCodec<Result>(),
       sessions: options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 },
@@ -84,13 +99,34 @@ export class SqlReplica<Command, Result> {
     this.status$ = this.statuses.asObservable();
   }
 
-  /** Opens the database and begins to follow. For `startSqlReplica`. */
-  async start(): Promise<void> {
-    await prepare(this.options.dataSource);
-    if (this.options.reader?.isInitialized === false) await this.options.reader.initialize();
-    this.at = await this.applier.open();
+  /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
+  async start(clock: Clock): Promise<void> {
+    const { dataSource, reader, log, name = 'machine', takeOverMs = 2_000 } = this.options;
+    check(dataSource, reader);
+    const identity = await log.identity();
+    const use = await useSource(dataSource, this.dialect);
+    const { dialect, tables, turns } = this;
+    const parts = { dataSource, dialect, tables, turns, takeOverMs };
+    const tenancy = new Tenancy({ ...parts, ...this.ports });
+    const belonging = { name, log: identity };
+    try {
+      // Before its tables are changed.
+      await tables.check(dataSource.manager, belonging);
+      await prepare(dataSource, dialect);
+      if (reader?.isInitialized === false) await reader.initialize();
+      await tenancy.begin(belonging, clock);
+      this.at = await this.applier.open(tenancy.owner);
+    } catch (error) {
+      use.leave(tenancy.end());
+      throw error;
+    }
+    this.use = use;
     this.advance(this.at);
-    this.following = this.follow();
+    this.following = Promise.resolve().then(() => this.follow());
+    this.released = this.following.then(() => turns.run(() => tenancy.end()));
+    // One that cannot be told is waited for by the next.
+    this.released.catch(() => {});
+    tenancy.keep((error) => this.end({ state: 'failed', position: this.at, error }, error));
   }
 
   /** All commands up to here have been applied and committed. */
@@ -129,7 +165,7 @@ export class SqlReplica<Command, Result> {
     this.end({ state: 'closed', position: this.at }, closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
-    await Promise.race([this.following, limit]);
+    await Promise.race([this.released.catch(() => {}), limit]);
     settled.abort();
   }
 
@@ -140,6 +176,7 @@ export class SqlReplica<Command, Result> {
   private end(status: ReplicaStatus, error: unknown): void {
     if (this.ended) return;
     this.ended = true;
+    this.use?.leave(this.released);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
@@ -227,18 +264,26 @@ export class SqlReplica<Command, Result> {
   }
 }
 
-async function prepare(dataSource: DataSource): Promise<void> {
-  const { synchronize } = dataSource.options;
-  if (synchronize === true) {
+function check(dataSource: DataSource, reader: DataSource | undefined): void {
+  if (dataSource.options.synchronize === true) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'the DataSource of a replica has synchronize switched on',
       because: 'it would change the tables, and with them the replicated state, at every start',
       next: 'switch it off and describe the tables in migrations',
     });
   }
-  if (!dataSource.isInitialized) await dataSource.initialize();
+  if (reader === dataSource) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'the reader of a replica is the DataSource that it writes with',
+      because: 'queries would see what is not committed',
+      next: 'leave the reader away, or give it a DataSource of its own',
+    });
+  }
+}
+
+async function prepare(dataSource: DataSource, { kind }: Dialect): Promise<void> {
   // One log for writers and readers: a reader neither waits for the applier nor makes it wait.
-  if (dialectOf(dataSource).kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
+  if (kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
   await dataSource.runMigrations({ transaction: 'each' });
 }
 
