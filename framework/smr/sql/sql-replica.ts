@@ -24,6 +24,7 @@ import { Turns } from './turns.ts';
 
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
+const TAIL_TIMEOUT_MS = 5_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 export interface SqlReplicaOptions<Command, Result> {
@@ -187,9 +188,15 @@ export class SqlReplica<Command, Result> {
 
   private async follow(): Promise<void> {
     const { signal } = this.closing;
-    while (!signal.aborted) {
+    const { log } = this.options;
+    for (let checked = false; !signal.aborted; ) {
       try {
-        for await (const it of this.options.log.follow(this.at + 1, { signal })) {
+        if (!checked) {
+          const tail = await log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
+          if (this.at > tail) throw beyondTail(this.at, tail);
+          checked = true;
+        }
+        for await (const it of log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
           await this.applyAll(it.entries);
@@ -308,6 +315,16 @@ function headIsGone(position: number, snapshotPosition: number): VarlogError {
     because: 'the log was compacted further than this replica had come',
     next: "start it with a copy of another replica's database",
     details: { firstAvailable: snapshotPosition + 1, position },
+  });
+}
+
+function beyondTail(position: number, tail: number): VarlogError {
+  return new VarlogError('LOG_MISMATCH', {
+    what: `this database is at position ${position}, and its log ends at ${tail}`,
+    because:
+      'the log was put back to an earlier state, so its next commands are not those that this database has',
+    next: 'bring the log back to where it was; or give this replica an empty database, which it fills from the log',
+    details: { position, tail },
   });
 }
 
