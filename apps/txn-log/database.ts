@@ -4,9 +4,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import { LEDGER_ENTITIES } from './entities.ts';
 import { LEDGER_MIGRATIONS } from './migrations.ts';
-
-/** A query of a stranger ends after so many milliseconds (Postgres). */
-const STATEMENT_TIMEOUT_MS = 5_000;
+import { QUESTION_MS } from './read-only-sql.ts';
 
 /** The two ways to a ledger's database. */
 export interface LedgerDatabase {
@@ -43,7 +41,7 @@ export function ledgerDatabase(location: LedgerLocation): LedgerDatabase {
     });
   }
   const server = { type: 'postgres', url: location.url } as const satisfies DataSourceOptions;
-  const options = `-c default_transaction_read_only=on -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
+  const options = `-c default_transaction_read_only=on -c statement_timeout=${QUESTION_MS}`;
   return {
     writer: new DataSource({ ...writing, ...server, poolSize: 1 }),
     reader: new DataSource({ ...common, ...server, extra: { options } }),

@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import type { SqlReplica } from 'varlog/smr';
 import { type Audit, audit } from './audit.ts';
@@ -13,7 +13,7 @@ import {
 } from './entities.ts';
 import { type LedgerCommand, problemOf } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
-import { askInSql } from './read-only-sql.ts';
+import type { ReadOnlySql } from './read-only-sql.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
@@ -30,17 +30,25 @@ export interface TransferRequest {
 /** A transfer with its postings; of a refused one there are none. */
 export type TransferEntry = Omit<Transfer, 'request'> & { postings: Omit<Posting, 'transferId'>[] };
 
+const CALL_MS = 10_000;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
 
 /** The ledger as its faces see it. */
 export class LedgerService {
   private readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
-  private readonly reader: DataSource;
+  private readonly reader: ReadOnlySql;
+  private readonly timeoutMs: number;
 
-  constructor(replica: SqlReplica<LedgerCommand, LedgerResult>, reader: DataSource) {
+  /** No call takes longer than `timeoutMs`: then it rejects with `TIMEOUT`. */
+  constructor(
+    replica: SqlReplica<LedgerCommand, LedgerResult>,
+    reader: ReadOnlySql,
+    timeoutMs: number = CALL_MS,
+  ) {
     this.replica = replica;
     this.reader = reader;
+    this.timeoutMs = timeoutMs;
   }
 
   /** Opens an account; `overdraftLimit` in minor units, `null` for none. Rejects with `INVALID_ARGUMENT`. */
@@ -83,24 +91,25 @@ export class LedgerService {
     return this.read(audit, options);
   }
 
-  /** Rows of one SELECT; see `askInSql`. */
+  /** Rows of one SELECT; see `ReadOnlySql`. */
   async sql(query: string): Promise<unknown[]> {
-    await this.replica.caughtUp();
-    return askInSql(this.reader, query);
+    await this.replica.caughtUp({ timeoutMs: this.timeoutMs });
+    return this.reader.ask(query);
   }
 
   private async execute(command: LedgerCommand): Promise<LedgerResult> {
     const problem = problemOf(command);
     if (problem !== undefined)
       throw new VarlogError('INVALID_ARGUMENT', { ...problem, outcome: 'notAppended' });
-    return this.replica.execute(exactly(command));
+    return this.replica.execute(exactly(command), { timeoutMs: this.timeoutMs });
   }
 
   private read<T>(
     look: (manager: EntityManager) => Promise<T>,
     { stale = false }: ReadOptions = {},
   ): Promise<T> {
-    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' });
+    const { timeoutMs } = this;
+    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable', timeoutMs });
   }
 }
 

@@ -7,6 +7,7 @@ import { makeHttpFace } from './http-face.ts';
 import type { LedgerCommand } from './ledger-command.ts';
 import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
 import { LedgerService } from './ledger-service.ts';
+import { ReadOnlySql } from './read-only-sql.ts';
 
 export interface LedgerReplicaOptions {
   /** Address of the HTTP face, `host:port`. */
@@ -43,7 +44,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     });
     closers.push(() => replica.close());
     await replica.caughtUp();
-    const service = new LedgerService(replica, reader);
+    const service = new LedgerService(replica, new ReadOnlySql(reader));
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server));
