@@ -31,6 +31,7 @@ export interface TransferRequest {
 export type TransferEntry = Omit<Transfer, 'request'> & { postings: Omit<Posting, 'transferId'>[] };
 
 const CALL_MS = 10_000;
+const READY_MS = 2_000;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
 
@@ -87,6 +88,11 @@ export class LedgerService {
     }, options);
   }
 
+  /** Resolves when the log, the database and the replica between them answer. Rejects with what does not. */
+  async ready(): Promise<void> {
+    await this.read((manager) => manager.count(AccountEntity), {}, READY_MS);
+  }
+
   audit(options?: ReadOptions): Promise<Audit> {
     return this.read(audit, options);
   }
@@ -104,12 +110,25 @@ export class LedgerService {
     return this.replica.execute(exactly(command), { timeoutMs: this.timeoutMs });
   }
 
-  private read<T>(
+  private async read<T>(
     look: (manager: EntityManager) => Promise<T>,
     { stale = false }: ReadOptions = {},
+    timeoutMs: number = this.timeoutMs,
   ): Promise<T> {
-    const { timeoutMs } = this;
-    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable', timeoutMs });
+    const consistency = stale ? 'stale' : 'linearizable';
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(tooLate(timeoutMs)), timeoutMs);
+    const { signal } = ended;
+    try {
+      const answer = this.replica.query(look, { consistency, signal });
+      // The database takes no signal: whoever waits for it is let go.
+      const late = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
@@ -144,4 +163,12 @@ async function withPostings(
 function exactly(command: LedgerCommand): LedgerCommand {
   if (command.op === 'open') return command;
   return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
+}
+
+function tooLate(timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `the ledger did not answer within ${timeoutMs} ms`,
+    because: 'its log has no quorum, its database does not answer, or this replica is far behind',
+    next: 'try again, or read with stale=1 what this replica has',
+  });
 }
