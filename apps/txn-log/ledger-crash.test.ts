@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryLog } from 'varlog/testing';
-import { fileLog } from './file-log.fixture.ts';
+import { FILE_LOG, fileLog } from './file-log.fixture.ts';
 import { startLedgerReplica } from './replica.ts';
 
 const CHILD = join(__dirname, '../../dist/apps/txn-log/ledger-applier.fixture.js');
@@ -33,7 +33,7 @@ describe('a ledger that is killed', () => {
 
   test('has applied each command once, however often it was killed', async () => {
     if (!existsSync(CHILD)) throw new Error(`${CHILD} is missing: npm run build`);
-    const log = new MemoryLog();
+    const log = new MemoryLog({ identity: FILE_LOG });
     const whole = await startLedgerReplica({
       http,
       location: { directory: join(folder, 'whole') },

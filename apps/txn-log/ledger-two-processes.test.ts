@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { startSqlReplica } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
 import { ledgerDatabase } from './database.ts';
+import { FILE_LOG } from './file-log.fixture.ts';
 import { LedgerMachine } from './ledger-machine.ts';
 
 const CHILD = join(__dirname, '../../dist/apps/txn-log/ledger-applier.fixture.js');
@@ -35,7 +36,7 @@ function startApplier(directory: string, file: string): Applier {
 
 /** A file with the entries of a small log. */
 async function writeLog(folder: string): Promise<string> {
-  const log = new MemoryLog();
+  const log = new MemoryLog({ identity: FILE_LOG });
   const { writer } = ledgerDatabase({ directory: join(folder, 'first') });
   const ledger = await startSqlReplica({
     machine: new LedgerMachine(),

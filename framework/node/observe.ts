@@ -30,7 +30,10 @@ export function observe(parts: NodeParts): NodeView {
   return {
     notReady,
     answer: async (path) => {
-      if (path === '/livez') return text(200, 'alive');
+      if (path === '/livez') {
+        const dead = parts.storageNode?.health;
+        return dead === undefined ? text(200, 'alive') : text(503, dead);
+      }
       if (path === '/readyz') {
         const reasons = notReady();
         return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
@@ -87,6 +90,11 @@ function metricsOf({ repository, storageNode }: NodeParts): Registry {
     each('replica_end_llsn', 'LLSN of the last record written', (it) => it.end);
     each('replica_durable_end_llsn', 'LLSN of the last record on disk', (it) => it.durableEnd);
     each('replica_committed_llsn', 'LLSN of the last record committed', (it) => it.committed);
+    gauge('replica_state', 'State of the replica, as a label', [...labels, 'state'], (set) => {
+      for (const { topicId, logStreamId, state } of storageNode.status.replicas) {
+        set({ topic: topicId, log_stream: logStreamId, state }, 1);
+      }
+    });
     each('replica_epoch', 'Configuration of the log stream', (it) => it.epoch);
   }
   return registry;

@@ -12,11 +12,13 @@ import { encodeCommands, encodeOpen } from './envelope.ts';
 const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
 const ATTEMPT_TIMEOUT_MS = 5_000;
+const NOTHING = new Uint8Array();
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 interface Pending<Result> {
   sequence: number;
   session: number;
+  readonly requestId: Uint8Array;
   readonly command: Uint8Array;
   bytes: Uint8Array | undefined;
   attempts: number;
@@ -41,6 +43,9 @@ export class CommandQueue<Command, Result> {
   private opening = false;
   private scheduled = false;
   private session = 0;
+  /** How far this replica has applied the log. */
+  private seen = 0;
+  private tag: Uint8Array | undefined;
   private stopped: unknown;
 
   constructor(
@@ -73,6 +78,7 @@ export class CommandQueue<Command, Result> {
       const pending: Pending<Result> = {
         sequence: 0,
         session: 0,
+        requestId: NOTHING,
         command: bytes,
         bytes: undefined,
         attempts: 0,
@@ -88,6 +94,16 @@ export class CommandQueue<Command, Result> {
       this.waiting.push(pending);
       this.schedule();
     });
+  }
+
+  /** From now on it is known which log this is, and commands leave. */
+  bind(tag: Uint8Array): void {
+    this.tag = tag;
+    this.schedule();
+  }
+
+  advance(position: number): void {
+    this.seen = position;
   }
 
   /** The command took effect, now or before. */
@@ -164,13 +180,15 @@ export class CommandQueue<Command, Result> {
   }
 
   private pump(): void {
+    const { tag } = this;
+    if (tag === undefined) return;
     while (this.stopped === undefined && this.waiting.length > 0 && this.inFlight < IN_FLIGHT_MAX) {
       if (this.session === 0) {
-        if (!this.opening) void this.openSession();
+        if (!this.opening) void this.openSession(tag);
         return;
       }
       const batch = this.takeBatch();
-      if (batch.length > 0) void this.send(batch);
+      if (batch.length > 0) void this.send(batch, tag);
     }
   }
 
@@ -189,11 +207,11 @@ export class CommandQueue<Command, Result> {
     return batch;
   }
 
-  private async openSession(): Promise<void> {
+  private async openSession(tag: Uint8Array): Promise<void> {
     this.opening = true;
     for (let backoffMs = BACKOFF_MS.first; this.stopped === undefined; backoffMs *= 2) {
       try {
-        const position = await this.append([encodeOpen(this.ports.clock.wall())]);
+        const position = await this.append([encodeOpen(tag, this.ports.clock.wall())]);
         this.session = position;
         break;
       } catch (error) {
@@ -208,10 +226,11 @@ export class CommandQueue<Command, Result> {
     this.schedule();
   }
 
-  private async send(batch: Pending<Result>[]): Promise<void> {
+  private async send(batch: Pending<Result>[], tag: Uint8Array): Promise<void> {
     this.inFlight++;
     const acked = this.pending.firstKey ?? 0;
-    const header = { time: this.ports.clock.wall(), session: this.session, acked };
+    const { session, seen } = this;
+    const header = { tag, time: this.ports.clock.wall(), session, acked, seen };
     const envelopes = encodeCommands(header, batch);
     for (const [i, pending] of batch.entries()) {
       pending.session = this.session;

@@ -1,22 +1,33 @@
 import { VarlogError } from '../base/index.ts';
 
 /**
- * A command as it lies in the log, or the opening of a session, whose id is the position of that entry.
+ * What replicas write into a log. A session's id is the position of the entry that opened it.
  *
  * ```
- *   kind (uint8) | time (float64) | session (float64) | sequence (float64) | acked (float64) | command
- *   kind (uint8) | time (float64)                                            opens a session
+ *   kind (uint8) | tag (8 bytes) | …
+ *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
+ *     open:     time
+ *     skip:     position
  * ```
- * All numbers little endian.
+ * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
+ * whatever carries another one, or none, belongs to somebody else.
  */
 const COMMAND = 1;
 const OPEN = 2;
-const OPEN_BYTES = 9;
-const ENVELOPE_BYTES = 33;
+const SKIP = 3;
+const TAG_BYTES = 8;
+const SHORT_BYTES = 1 + TAG_BYTES + 8;
+const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
+const NOTHING = new Uint8Array();
+
+/** Bytes of a request id at most, in UTF-8. */
+export const REQUEST_ID_BYTES_MAX = 256;
 
 /** Reads entries one after the other without making an object for each. */
 export class EnvelopeReader {
-  kind: 'command' | 'open' = 'open';
+  private readonly tag: Uint8Array;
+  /** `foreign`: not of this machine on this log. */
+  kind: 'command' | 'open' | 'skip' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
@@ -24,69 +35,133 @@ export class EnvelopeReader {
   sequence = 0;
   /** The client awaits nothing below this sequence any more. */
   acked = 0;
-  command: Uint8Array = new Uint8Array();
+  /** How far the proposer had applied the log. */
+  seen = 0;
+  /** Empty where the caller gave none. */
+  requestId = '';
+  command: Uint8Array = NOTHING;
+  /** Of the command that is to be passed over. */
+  skipped = 0;
 
-  /** Throws `CORRUPT` on bytes that no replica wrote. */
+  constructor(tag: Uint8Array) {
+    this.tag = tag;
+  }
+
+  /** Throws `CORRUPT` on what this machine's replicas wrote and this one cannot read. */
   read(bytes: Uint8Array, position: number): void {
+    if (!this.isOwn(bytes)) {
+      this.kind = 'foreign';
+      return;
+    }
     const kind = bytes[0];
-    if (kind === COMMAND && bytes.length >= ENVELOPE_BYTES) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, ENVELOPE_BYTES);
-      this.kind = 'command';
-      this.time = view.getFloat64(1, true);
-      this.session = view.getFloat64(9, true);
-      this.sequence = view.getFloat64(17, true);
-      this.acked = view.getFloat64(25, true);
-      this.command = bytes.subarray(ENVELOPE_BYTES);
-      return;
-    }
-    if (kind === OPEN && bytes.length === OPEN_BYTES) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (kind === COMMAND && commandFits(view)) this.readCommand(bytes, view);
+    else if (kind === OPEN && bytes.length === SHORT_BYTES) {
       this.kind = 'open';
-      this.time = new DataView(bytes.buffer, bytes.byteOffset, OPEN_BYTES).getFloat64(1, true);
-      return;
-    }
-    throw new VarlogError('CORRUPT', {
-      what: `the entry at position ${position} is not a command of a replica`,
-      because: 'something else appends to this log, or a newer version wrote it',
-      next: 'give every replicated machine a log of its own, and upgrade all replicas',
-      details: { position },
-    });
+      this.time = view.getFloat64(1 + TAG_BYTES, true);
+    } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
+      this.kind = 'skip';
+      this.skipped = view.getFloat64(1 + TAG_BYTES, true);
+    } else throw unreadable(position);
+  }
+
+  private readCommand(bytes: Uint8Array, view: DataView): void {
+    this.kind = 'command';
+    this.time = view.getFloat64(9, true);
+    this.session = view.getFloat64(17, true);
+    this.sequence = view.getFloat64(25, true);
+    this.acked = view.getFloat64(33, true);
+    this.seen = view.getFloat64(41, true);
+    const length = view.getUint16(49, true);
+    const end = COMMAND_BYTES + length;
+    this.requestId = length === 0 ? '' : Buffer.from(bytes.subarray(COMMAND_BYTES, end)).toString();
+    this.command = bytes.subarray(end);
+  }
+
+  private isOwn(bytes: Uint8Array): boolean {
+    if (bytes.length < SHORT_BYTES) return false;
+    for (let i = 0; i < TAG_BYTES; i++) if (bytes[1 + i] !== this.tag[i]) return false;
+    return true;
   }
 }
 
 /** What commands that leave together have in common. */
 export interface CommandsHeader {
+  readonly tag: Uint8Array;
   time: number;
   session: number;
   acked: number;
+  seen: number;
+}
+
+export interface OutgoingCommand {
+  readonly sequence: number;
+  /** UTF-8; empty where the caller gave none. */
+  readonly requestId: Uint8Array;
+  readonly command: Uint8Array;
+}
+
+/** Size of a command in its envelope. */
+export function envelopeBytes({ requestId, command }: OutgoingCommand): number {
+  return COMMAND_BYTES + requestId.length + command.length;
 }
 
 /** Each command in its envelope, all of them in one piece of memory. */
 export function encodeCommands(
-  { time, session, acked }: CommandsHeader,
-  commands: readonly { readonly sequence: number; readonly command: Uint8Array }[],
+  { tag, time, session, acked, seen }: CommandsHeader,
+  commands: readonly OutgoingCommand[],
 ): Uint8Array[] {
   let size = 0;
-  for (const { command } of commands) size += ENVELOPE_BYTES + command.length;
+  for (const command of commands) size += envelopeBytes(command);
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   let start = 0;
-  return commands.map(({ sequence, command }) => {
-    const end = start + ENVELOPE_BYTES + command.length;
+  return commands.map((outgoing) => {
+    const { sequence, requestId, command } = outgoing;
+    const end = start + envelopeBytes(outgoing);
     bytes[start] = COMMAND;
-    view.setFloat64(start + 1, time, true);
-    view.setFloat64(start + 9, session, true);
-    view.setFloat64(start + 17, sequence, true);
-    view.setFloat64(start + 25, acked, true);
-    bytes.set(command, start + ENVELOPE_BYTES);
+    bytes.set(tag, start + 1);
+    view.setFloat64(start + 9, time, true);
+    view.setFloat64(start + 17, session, true);
+    view.setFloat64(start + 25, sequence, true);
+    view.setFloat64(start + 33, acked, true);
+    view.setFloat64(start + 41, seen, true);
+    view.setUint16(start + 49, requestId.length, true);
+    bytes.set(requestId, start + COMMAND_BYTES);
+    bytes.set(command, start + COMMAND_BYTES + requestId.length);
     const envelope = bytes.subarray(start, end);
     start = end;
     return envelope;
   });
 }
 
-export function encodeOpen(time: number): Uint8Array {
-  const bytes = new Uint8Array(OPEN_BYTES);
-  bytes[0] = OPEN;
-  new DataView(bytes.buffer).setFloat64(1, time, true);
+export function encodeOpen(tag: Uint8Array, time: number): Uint8Array {
+  return short(OPEN, tag, time);
+}
+
+/** Has all replicas pass over the command at `position`. */
+export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
+  return short(SKIP, tag, position);
+}
+
+function commandFits(view: DataView): boolean {
+  const { byteLength } = view;
+  return byteLength >= COMMAND_BYTES && byteLength >= COMMAND_BYTES + view.getUint16(49, true);
+}
+
+function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
+  const bytes = new Uint8Array(SHORT_BYTES);
+  bytes[0] = kind;
+  bytes.set(tag, 1);
+  new DataView(bytes.buffer).setFloat64(1 + TAG_BYTES, value, true);
   return bytes;
+}
+
+function unreadable(position: number): VarlogError {
+  return new VarlogError('CORRUPT', {
+    what: `the entry at position ${position} is of this machine, and of a kind that is not known here`,
+    because: 'a replica of a newer version wrote it',
+    next: 'upgrade this replica to that version',
+    details: { position },
+  });
 }

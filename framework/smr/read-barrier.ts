@@ -7,6 +7,7 @@ import {
   type Timer,
   VarlogError,
 } from '../base/index.ts';
+import { beyondTail } from './log-identity.ts';
 
 const RETRY_MS = 20;
 const TAIL_TIMEOUT_MS = 5_000;
@@ -21,15 +22,25 @@ interface Waiter {
 export class ReadBarrier {
   private readonly log: OrderedLog;
   private readonly clock: Clock;
+  private readonly behind: (error: VarlogError) => void;
   private readonly closing = new AbortController();
   private readonly waiters = new SequenceMap<Waiter>();
   private asking = false;
   private applied = 0;
+  /** Position of the stored state that this replica began with. */
+  private begun = 0;
   private stopped: unknown;
 
-  constructor(log: OrderedLog, clock: Clock) {
+  /** `behind` is told when the log turns out to end before the state that this replica began with. */
+  constructor(log: OrderedLog, clock: Clock, behind: (error: VarlogError) => void) {
     this.log = log;
     this.clock = clock;
+    this.behind = behind;
+  }
+
+  /** A stored state stands for all up to `position`: a log that ends before it is not the one. */
+  begin(position: number): void {
+    this.begun = position;
   }
 
   /** Resolves when all that was acknowledged before this call is applied. */
@@ -98,6 +109,10 @@ export class ReadBarrier {
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
+      if (tail < this.begun) {
+        this.behind(beyondTail(this.begun, tail));
+        return;
+      }
       for (const waiter of asked) waiter.position = tail;
       this.advance(this.applied);
     } catch (error) {

@@ -13,12 +13,14 @@ import { jsonCodec, type ReplicaCodecs } from './codecs.ts';
 import { CommandQueue } from './command-queue.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { LogContext } from './log-context.ts';
+import { checkedName, checkIdentity, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { type SessionLimits, SessionTable } from './session-table.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
+const START_MS = 30_000;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 
@@ -35,12 +37,19 @@ export interface Applied<Command, Result> {
 export interface ReplicaStatus {
   readonly state: 'running' | 'failed' | 'closed';
   readonly position: number;
+  /** Records of others in this log that were passed over since the start. */
+  readonly foreign: number;
   readonly error?: unknown;
 }
 
 export interface ReplicaOptions<Command, Result, Snapshot, Machine> {
   machine: Machine & StateMachine<Command, Result, Snapshot>;
   log: OrderedLog;
+  /**
+   * Name of the machine, equal on all its replicas and for ever: its commands and snapshots carry it, and what another
+   * machine wrote into the same log is passed over. Default: `machine`.
+   */
+  name?: string;
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
   /** Entries between snapshots. Default: none are made. */
   snapshotEvery?: number;
@@ -70,9 +79,17 @@ export class Replica<Command, Result, Machine> {
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly states: BehaviorSubject<Machine>;
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
-  private readonly envelope = new EnvelopeReader();
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
+    state: 'running',
+    position: 0,
+    foreign: 0,
+  });
   private readonly context = new LogContext();
+  private readonly name: string;
+  /** Unknown until the log has said which one it is. */
+  private identity: LogIdentity | undefined;
+  private envelope = new EnvelopeReader(new Uint8Array(8));
+  private foreign = 0;
   private at = 0;
   private sinceSnapshot = 0;
   private snapshotting: Promise<void> | undefined;
@@ -85,6 +102,7 @@ export class Replica<Command, Result, Machine> {
   ) {
     this.options = options;
     this.ports = ports;
+    this.name = checkedName(options.name ?? 'machine');
     this.commandCodec = options.codec?.command ?? jsonCodec<Command>();
     this.snapshotCodec = options.codec?.snapshot ?? jsonCodec<unknown>();
     const limits = options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 };
@@ -95,17 +113,29 @@ export class Replica<Command, Result, Machine> {
       this.commandCodec,
       options.queueBytesMax ?? 16 * 1024 * 1024,
     );
-    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
     this.states = new BehaviorSubject<Machine>(options.machine);
     this.applied$ = this.applied.asObservable();
     this.state$ = this.states.asObservable();
     this.status$ = this.statuses.asObservable();
   }
 
-  /** Restores the stored snapshot and begins to follow. For `startReplica`. */
+  /**
+   * Restores the stored snapshot and begins to follow. For `startReplica`. Only a stored snapshot makes it wait for the
+   * log to say which one it is.
+   */
   async start(): Promise<void> {
-    const stored = await this.options.snapshots?.load();
-    if (stored !== undefined) this.restore(stored.state);
+    try {
+      const stored = await this.options.snapshots?.load();
+      if (stored !== undefined) {
+        await this.identifyInTime();
+        this.restore(stored.state, 'the stored snapshot');
+        this.barrier.begin(this.at);
+      }
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
     this.following = this.follow();
   }
 
@@ -146,7 +176,7 @@ export class Replica<Command, Result, Machine> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log open. */
   async close(): Promise<void> {
-    this.end({ state: 'closed', position: this.at }, closedError());
+    this.end(this.status('closed'), closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([Promise.all([this.following, this.snapshotting]), limit]);
@@ -169,19 +199,43 @@ export class Replica<Command, Result, Machine> {
     this.statuses.complete();
   }
 
+  private async identifyInTime(): Promise<void> {
+    const limit = new AbortController();
+    const late = sleep(this.ports.clock, START_MS, limit.signal).then(() => {
+      throw unidentified();
+    });
+    await Promise.race([this.identify(limit.signal), late]).finally(() => limit.abort());
+  }
+
+  private async identify(signal: AbortSignal): Promise<void> {
+    if (this.identity !== undefined) return;
+    const log = await identityOf(this.options.log, this.ports.clock, signal);
+    this.identity = { log, machine: this.name };
+    const tag = tagOf(this.identity);
+    this.envelope = new EnvelopeReader(tag);
+    this.queue.bind(tag);
+  }
+
+  private fail(error: unknown): void {
+    this.end(this.status('failed', error), error);
+  }
+
   private async follow(): Promise<void> {
     const { signal } = this.closing;
+    // A log that ends before the state that it began with is found even when nobody asks.
+    this.caughtUp({ signal }).catch(() => {});
     while (!signal.aborted) {
       try {
+        await this.identify(signal);
         for await (const it of this.options.log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
-          if (it.kind === 'snapshot') this.restore(it.state);
+          if (it.kind === 'snapshot') this.restore(it.state, "the log's snapshot");
           else this.applyAll(it.entries, it.through);
         }
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end({ state: 'failed', position: this.at, error }, error);
+          this.fail(error);
           return;
         }
       }
@@ -203,10 +257,14 @@ export class Replica<Command, Result, Machine> {
   private applyOne({ position, command: bytes }: LogEntry): void {
     const { envelope, context } = this;
     envelope.read(bytes, position);
+    this.at = position;
+    if (envelope.kind === 'foreign') {
+      this.foreign++;
+      return;
+    }
     context.position = position;
     // A proposer's clock may lag behind; the log's time does not.
     context.time = Math.max(context.time, envelope.time);
-    this.at = position;
     if (envelope.kind === 'open') {
       this.sessions.open(position, context.time);
       return;
@@ -244,19 +302,27 @@ export class Replica<Command, Result, Machine> {
 
   private afterBatch(kind: 'entries' | 'snapshot'): void {
     this.options.onApplied?.({ kind, position: this.at });
+    this.queue.advance(this.at);
     this.barrier.advance(this.at);
-    this.statuses.next({ state: 'running', position: this.at });
+    this.statuses.next(this.status('running'));
     this.states.next(this.options.machine);
   }
 
-  private restore(bytes: Uint8Array): void {
-    const { format, position, time, sessions, state } = SnapshotMessage.decode(bytes);
+  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
+    const { at: position, foreign } = this;
+    return { state, position, foreign, ...(error === undefined ? {} : { error }) };
+  }
+
+  private restore(bytes: Uint8Array, what: string): void {
+    const decoded = SnapshotMessage.decode(bytes);
+    const { format, position, time, sessions, state, log, machine } = decoded;
     if (format !== FORMAT) {
       throw new VarlogError('CORRUPT', {
         what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
         next: 'run a version that is at least as new as the one that wrote it',
       });
     }
+    checkIdentity({ log, machine }, this.identity as LogIdentity, what);
     if (position <= this.at) return;
     this.options.machine.restore(this.snapshotCodec.decode(state));
     this.sessions.restore(sessions);
@@ -273,12 +339,13 @@ export class Replica<Command, Result, Machine> {
 
   private snapshot(): void {
     const { log, snapshots, machine } = this.options;
-    if (this.snapshotting !== undefined) return;
+    if (this.snapshotting !== undefined || this.identity === undefined) return;
     this.sinceSnapshot = 0;
     const position = this.at;
     const bytes = SnapshotMessage.encode(
       SnapshotMessage.create({
         format: FORMAT,
+        ...this.identity,
         position,
         time: this.context.time,
         sessions: this.sessions.encode(),
@@ -297,4 +364,12 @@ export class Replica<Command, Result, Machine> {
 
 function closedError(): VarlogError {
   return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
+}
+
+function unidentified(): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `the log did not say within ${START_MS} ms which one it is`,
+    because: 'a stored snapshot is served only when it is known to be of this log',
+    next: 'see whether the log has a quorum, and start the replica again',
+  });
 }

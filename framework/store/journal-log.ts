@@ -56,6 +56,11 @@ export class JournalLog {
     return this.journal.pendingBytes;
   }
 
+  /** As {@link SegmentedLog.full}, for the whole journal. */
+  get full(): VarlogError | undefined {
+    return this.journal.full;
+  }
+
   /** The small value as last written. */
   get value(): Uint8Array | undefined {
     return this.current;

@@ -1,4 +1,4 @@
-import { type Disk, VarlogError } from '../base/index.ts';
+import { type Clock, type Disk, VarlogError } from '../base/index.ts';
 import type { Frame } from './frame.ts';
 import { JournalLog } from './journal-log.ts';
 import { type Place, placeOf } from './journal-places.ts';
@@ -52,6 +52,9 @@ export class Journal {
     segmentBytes?: number;
     /** Of the newest records, in memory. Default 16 MiB. */
     tailCacheBytes?: number;
+    /** As those of a {@link SegmentedLog}. */
+    clock?: Clock;
+    onFull?: (error: VarlogError | undefined) => void;
   }): Promise<Journal> {
     const { segmentBytes = SEGMENT_BYTES, tailCacheBytes = TAIL_CACHE_BYTES } = options;
     let fail = (_error: VarlogError): void => {};
@@ -71,6 +74,11 @@ export class Journal {
   /** Handed over, and not yet durable. */
   get pendingBytes(): number {
     return this.log.pendingBytes;
+  }
+
+  /** As {@link SegmentedLog.full}. */
+  get full(): VarlogError | undefined {
+    return this.log.full;
   }
 
   /** Bytes between the oldest record that is needed and the end. */

@@ -22,6 +22,18 @@ export function failed(log: LogName, cause: unknown): VarlogError {
   });
 }
 
+/** There is no room, and nothing is in doubt: what was appended waits for some. */
+export function full({ directory, identity }: LogName, cause: VarlogError): VarlogError {
+  return new VarlogError('DISK_FULL', {
+    what: `the ${identity} in ${directory} takes nothing more`,
+    because: 'the disk is full',
+    next: 'free space on it: writing then goes on by itself',
+    outcome: 'notAppended',
+    details: { directory },
+    cause,
+  });
+}
+
 export function closed({ directory }: LogName): VarlogError {
   return new VarlogError('CLOSED', { what: `the log in ${directory} was closed` });
 }

@@ -5,12 +5,16 @@ import { GroupEncoder } from './group-encoder.ts';
 import { encodeLogState, type LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
-import type { StateFile } from './state-file.ts';
+import { type StateFile, writeNew } from './state-file.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
 const PREPARED = new Uint8Array(256 * 1024);
 /** … until the zeros written for it cost more than that. */
 const PREPARE_FOR_BYTES_MAX = 32 * 1024;
+/** So much is prepared before it is needed: a full disk shows while there is room for what was promised. */
+const RESERVE_BYTES = 64 * 1024;
+/** Behind larger groups: given back, it makes room for a state and the header of a segment. */
+const LEAST_RESERVE_BYTES = 8 * 1024;
 const READ_BYTES_MIN = 64 * 1024;
 const READ_BYTES_MAX = 1024 * 1024;
 
@@ -43,6 +47,10 @@ export class LogFiles {
   private segments: Segment[];
   private active: DiskFile;
   private at: WritePosition;
+  /** The disk has no room to prepare, or none for what was to be written. */
+  full: VarlogError | undefined;
+  /** A write that failed for want of room may have left some of its bytes behind the end. */
+  private torn = false;
 
   constructor(
     place: LogPlace,
@@ -80,20 +88,33 @@ export class LogFiles {
     return bytes > this.room && this.at.offset > SEGMENT_HEADER_BYTES;
   }
 
-  /** Writes frames behind the end, in one piece; without `durably`, they are durable after {@link sync}. */
+  /**
+   * Writes frames behind the end, in one piece; without `durably`, they are durable after {@link sync}. Throws
+   * `DISK_FULL` where there is no room for them: nothing has changed then, and they may be written again.
+   */
   async write(frames: readonly Frame[], durableEnd: number, durably: boolean): Promise<void> {
     const { offset, checksum, size } = this.at;
     const segment = this.last;
     const group = this.encoder.encode(frames, segment.tag, checksum, durableEnd);
     const end = offset + group.bytes;
-    const chunks = [...group.chunks];
-    let prepared = 0;
-    if (end > size && group.bytes <= PREPARE_FOR_BYTES_MAX) {
-      prepared = Math.max(0, Math.min(PREPARED.length, this.place.segmentBytes - end));
-      chunks.push(PREPARED.subarray(0, prepared));
+    const small = group.bytes <= PREPARE_FOR_BYTES_MAX;
+    const most = small ? Math.min(PREPARED.length, this.place.segmentBytes) : LEAST_RESERVE_BYTES;
+    const due = end + Math.min(most, RESERVE_BYTES) > size;
+    let prepared = due ? most : 0;
+    const chunks = due ? [...group.chunks, PREPARED.subarray(0, prepared)] : group.chunks;
+    const write = (all: readonly Uint8Array[]): Promise<void> =>
+      durably ? this.active.writeDurably(offset, all) : this.active.write(offset, all);
+    try {
+      await write(chunks);
+      if (due) this.full = undefined;
+    } catch (error) {
+      if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+      this.full = error;
+      prepared = 0;
+      this.torn = true;
+      // The frames alone may fit. The same bytes in the same place: nothing is in doubt.
+      await write(group.chunks);
     }
-    if (durably) await this.active.writeDurably(offset, chunks);
-    else await this.active.write(offset, chunks);
     for (let i = 0; i < frames.length; i++) {
       segment.note(frames[i]!.position, offset + group.offsets[i]!);
     }
@@ -105,18 +126,41 @@ export class LogFiles {
     };
   }
 
-  sync(): Promise<void> {
-    return this.active.sync();
+  async sync(): Promise<void> {
+    try {
+      await this.active.sync();
+    } catch (error) {
+      throw inDoubt(error);
+    }
+  }
+
+  /** Prepares for what comes, and so finds out whether there is room again. */
+  async prepare(): Promise<void> {
+    const { offset, size } = this.at;
+    try {
+      await this.active.write(offset, [PREPARED]);
+      this.at = { ...this.at, size: Math.max(size, offset + PREPARED.length) };
+      this.full = undefined;
+    } catch (error) {
+      if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+      this.full = error;
+    }
+  }
+
+  /** Whether something may lie behind the end. */
+  get isTorn(): boolean {
+    return this.torn;
   }
 
   /** Begins a new segment. Everything written must have been synced. */
   async roll(): Promise<void> {
     const { generation } = this.state;
     const previous = this.last;
+    await this.giveBack();
     const segment = await createSegment(this.place, generation, this.end + 1, previous.first);
-    this.segments = [...this.segments, segment];
     // Else nobody would miss the newest file.
     await this.save({ durable: this.end, newest: segment.first });
+    this.segments = [...this.segments, segment];
     await this.writeTo(segment, this.end);
     await previous.unpin();
   }
@@ -135,14 +179,15 @@ export class LogFiles {
       const dropped = this.segments[i]!;
       this.segments = this.segments.slice(0, i);
       await this.place.disk.remove(dropped.path);
-      await this.place.disk.syncDirectory(this.place.directory);
+      await syncNames(this.place);
       await dropped.unpin();
     }
     segment.forget(at.offset);
     this.active = await segment.pin();
     await this.active.truncate(at.offset);
-    await this.active.sync();
+    await this.sync();
     this.at = at;
+    this.torn = false;
   }
 
   /** Stores the first position, durably, and removes the segments that lie wholly below it. */
@@ -159,7 +204,7 @@ export class LogFiles {
   async reset(first: number): Promise<void> {
     const dropped = this.segments;
     const generation = this.state.generation + 1;
-    const segment = await createSegment(this.place, generation, first, 0);
+    const segment = await this.withRoom(() => createSegment(this.place, generation, first, 0));
     await this.save({ generation, first, durable: first - 1, newest: first });
     this.segments = [segment];
     await this.writeTo(segment, first - 1);
@@ -216,13 +261,33 @@ export class LogFiles {
   }
 
   private async save(changes: Partial<LogState>): Promise<void> {
-    this.state = { ...this.state, ...changes };
-    await this.stateFile.write(encodeLogState(this.state));
+    const state = { ...this.state, ...changes };
+    await this.withRoom(() => this.stateFile.write(encodeLogState(state)));
+    this.state = state;
+  }
+
+  /** On a full disk, what was prepared for frames makes room for what may free some. */
+  private async withRoom<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+      await this.giveBack();
+      return run();
+    }
+  }
+
+  private async giveBack(): Promise<void> {
+    const { offset, size } = this.at;
+    if (size <= offset && !this.torn) return;
+    await this.active.truncate(offset);
+    this.at = { ...this.at, size: offset };
   }
 
   private async writeTo(segment: Segment, end: number): Promise<void> {
     this.active = await segment.pin();
     this.at = emptySegment(segment, end);
+    this.torn = false;
   }
 
   /** The index of the segment whose range holds `position`; -1 when it lies before all of them. */
@@ -257,17 +322,28 @@ export async function createSegment(
   const header = { identity, generation, first, previousFirst };
   const { bytes, tag } = encodeSegmentHeader(header);
   // Under its own name a segment is never seen half made: its header is what recovery relies on.
-  const file = await disk.open(`${path}.new`, 'create');
-  try {
-    await file.truncate(0);
-    await file.write(0, [bytes]);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeNew(disk, `${path}.new`, [bytes]);
   await disk.rename(`${path}.new`, path);
-  await disk.syncDirectory(directory);
+  await syncNames(place);
   return new Segment(disk, path, { ...header, tag });
+}
+
+async function syncNames({ disk, directory }: LogPlace): Promise<void> {
+  try {
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    throw inDoubt(error);
+  }
+}
+
+/** What a sync did not make durable is in doubt, whatever the reason was. */
+function inDoubt(error: unknown): unknown {
+  if (!VarlogError.is(error, 'DISK_FULL')) return error;
+  return new VarlogError('DISK_FAILED', {
+    what: error.message,
+    details: error.details,
+    cause: error,
+  });
 }
 
 /** Where the first frame of a new segment goes. */

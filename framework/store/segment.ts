@@ -48,7 +48,12 @@ export class Segment {
   async pin(): Promise<DiskFile> {
     this.pinned = true;
     this.file ??= this.disk.open(this.path, 'existing');
-    return this.file;
+    try {
+      return await this.file;
+    } catch (error) {
+      this.file = undefined;
+      throw error;
+    }
   }
 
   /** Lets the file be closed as soon as nobody uses it. */

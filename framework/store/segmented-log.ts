@@ -1,5 +1,6 @@
-import { assert, type Disk, type VarlogError } from '../base/index.ts';
+import { assert, type Clock, type Disk, type VarlogError } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
+import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
@@ -20,6 +21,10 @@ export interface SegmentedLogOptions {
   tailCacheBytes?: number;
   /** Called once, when writing failed: the log takes nothing more. */
   onFailure?: (error: VarlogError) => void;
+  /** With it a full disk is waited out: see {@link SegmentedLog.full}. Without, it is a failure as any other. */
+  clock?: Clock;
+  /** Called when the disk is full, and with `undefined` when there is room again. */
+  onFull?: (error: VarlogError | undefined) => void;
 }
 
 interface Waiter {
@@ -34,7 +39,8 @@ interface Waiter {
  *
  * All methods take effect on `first`, `end` and on reads at once and in the order of the calls; the
  * promises tell when that is durable. A failed write or sync is final: the log never tries again,
- * rejects everything with `DISK_FAILED`, and still serves reads up to `durableEnd`.
+ * rejects everything with `DISK_FAILED`, and still serves reads up to `durableEnd`. A full disk is no
+ * failure, as long as nothing is in doubt: what was appended waits until there is room.
  */
 export class SegmentedLog {
   /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
@@ -55,11 +61,15 @@ export class SegmentedLog {
   /** Grows when positions are taken away: what a reader then brings from the files is outdated. */
   private revision = 0;
   private failure: VarlogError | undefined;
+  private readonly disk: FullDisk;
   private closing: Promise<void> | undefined;
 
   private constructor(options: SegmentedLogOptions, files: LogFiles) {
     this.options = options;
     this.files = files;
+    this.disk = new FullDisk(options, () => {
+      this.exclusive(Infinity, () => this.files.prepare()).catch(() => {});
+    });
     this.cache = new TailCache(options.tailCacheBytes ?? 4 * 1024 * 1024);
     this.firstPosition = files.first;
     this.endPosition = files.end;
@@ -102,6 +112,14 @@ export class SegmentedLog {
   /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
   get pendingBytes(): number {
     return this.queue.bytes + this.unsyncedBytes;
+  }
+
+  /**
+   * While the disk has no room: what to refuse appends with, `notAppended`. What is appended all the same waits until
+   * there is room, with what was appended before; reads and {@link trimHead} go on.
+   */
+  get full(): VarlogError | undefined {
+    return this.disk.error;
   }
 
   /**
@@ -169,8 +187,8 @@ export class SegmentedLog {
     assert(end >= this.firstPosition - 1 && end <= this.endPosition, `${end} is in the log`);
     this.forgetBehind(end);
     return this.exclusive(end, async () => {
-      if (this.files.end <= end) return;
-      await this.files.cut(end);
+      if (this.files.end <= end && !this.files.isTorn) return;
+      await this.files.cut(Math.min(end, this.files.end));
       this.noteSynced();
     });
   }
@@ -184,13 +202,14 @@ export class SegmentedLog {
       this.firstPosition = first;
       this.cache.trim(first);
     }
-    return this.exclusive(Infinity, async () => {
+    const trim = async (): Promise<void> => {
       if (first <= this.files.first) return;
       // A reset behind this one took away frames that were to be written: nothing there is kept.
       if (this.files.end < first - 1) return this.files.reset(first);
       if (this.durablePosition < first - 1) await this.sync();
       await this.files.trim(first, this.durablePosition);
-    });
+    };
+    return this.exclusive(Infinity, trim, () => first - 1 <= this.durablePosition);
   }
 
   /** Drops everything; the next frame is `first`. Durable when this resolves. */
@@ -214,6 +233,10 @@ export class SegmentedLog {
   }
 
   private async finish(): Promise<void> {
+    this.disk.stop();
+    // What waits for room is not waited for.
+    if (this.disk.isAwaited) this.giveUp(closed(this.options));
+    this.disk.retry();
     if (this.failure === undefined) {
       await this.exclusive(Infinity, async () => {
         await this.sync();
@@ -236,8 +259,14 @@ export class SegmentedLog {
     return this.read(from, bytesMax);
   }
 
-  private exclusive(keeps: number, run: () => Promise<void>): Promise<void> {
-    const done = this.queue.addTask(keeps, run);
+  private exclusive(
+    keeps: number,
+    run: () => Promise<void>,
+    mayOvertake?: () => boolean,
+  ): Promise<void> {
+    const done = this.queue.addTask(keeps, run, mayOvertake);
+    // It may make room.
+    this.disk.retry();
     this.wake();
     return done;
   }
@@ -253,6 +282,7 @@ export class SegmentedLog {
     // What the caller appends in the same breath goes into the first group.
     await undefined;
     while (this.failure === undefined) {
+      if (this.disk.error !== undefined) this.queue.overtake();
       const { next } = this.queue;
       if (next === undefined) break;
       try {
@@ -264,11 +294,17 @@ export class SegmentedLog {
           next.resolve();
         }
       } catch (error) {
+        if (this.disk.mayWaitAfter(error)) {
+          if (next.kind === 'task') this.queue.putBack(next);
+          await this.disk.room(error);
+          continue;
+        }
         this.fail(error);
         if (next.kind === 'task') next.reject(this.failure);
         break;
       }
       // Not in the try block: an error of the listener is none of the disk.
+      this.disk.note(this.files.full);
       this.announce();
     }
     this.pumping = false;
@@ -287,7 +323,15 @@ export class SegmentedLog {
     if (frames.length > 0) {
       const durably = batch.sync && this.unsyncedBytes === 0;
       this.unsyncedBytes += bytes;
-      await this.files.write(frames, this.durablePosition, durably);
+      try {
+        await this.files.write(frames, this.durablePosition, durably);
+      } catch (error) {
+        if (this.disk.mayWaitAfter(error)) {
+          this.unsyncedBytes -= bytes;
+          this.queue.putBackFrames(frames, batch.sync);
+        }
+        throw error;
+      }
       this.written = Math.max(this.written, Math.min(this.files.end, this.queue.keeps));
       if (durably) this.noteSynced();
     }
@@ -334,12 +378,16 @@ export class SegmentedLog {
 
   private fail(cause: unknown): void {
     const failure = failed(this.options, cause);
+    this.giveUp(failure);
+    this.options.onFailure?.(failure);
+  }
+
+  private giveUp(failure: VarlogError): void {
     this.failure = failure;
     const { waiters } = this;
     this.waiters = [];
     this.queue.fail(failure);
     for (const waiter of waiters) waiter.reject(failure);
-    this.options.onFailure?.(failure);
   }
 
   private refuseUnlessOpen(): void {

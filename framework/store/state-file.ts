@@ -48,8 +48,9 @@ export class StateFile {
   }
 
   /**
-   * Replaces the value; writes happen in the order of the calls. Rejects with the disk's error, and
-   * from then on always: what a failed write left on the disk is not known.
+   * Replaces the value; writes happen in the order of the calls. Rejects with `DISK_FULL` when there is no
+   * room for the new value: the old one stays, and another try may succeed. Rejects with `DISK_FAILED` for
+   * anything else, and from then on always: what a failed write left on the disk is not known.
    */
   write(value: Uint8Array): Promise<void> {
     const written = this.last.then(() => this.replace(value));
@@ -59,19 +60,18 @@ export class StateFile {
 
   private async replace(value: Uint8Array): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
+    let renamed = false;
     try {
-      const chunks = encode(this.identity, value);
-      const file = await this.disk.open(temporary(this.path), 'create');
-      try {
-        await file.truncate(0);
-        await file.write(0, chunks);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      await writeNew(this.disk, temporary(this.path), encode(this.identity, value));
       await this.disk.rename(temporary(this.path), this.path);
+      renamed = true;
       await this.disk.syncDirectory(folderOf(this.path));
     } catch (cause) {
+      if (!renamed && VarlogError.is(cause, 'DISK_FULL')) {
+        // A value that did not fit must not take the room that others need.
+        await this.disk.remove(temporary(this.path)).catch(() => {});
+        throw cause;
+      }
       this.failure = new VarlogError('DISK_FAILED', {
         what: `${this.path} could not be replaced`,
         because: cause instanceof Error ? cause.message : String(cause),
@@ -92,6 +92,22 @@ function temporary(path: string): string {
 function folderOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '.' : path.slice(0, slash);
+}
+
+/** Writes a file anew, durably; its name is not. */
+export async function writeNew(
+  disk: Disk,
+  path: string,
+  chunks: readonly Uint8Array[],
+): Promise<void> {
+  const file = await disk.open(path, 'create');
+  try {
+    await file.truncate(0);
+    await file.write(0, chunks);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function readWhole(disk: Disk, path: string): Promise<Uint8Array | undefined> {

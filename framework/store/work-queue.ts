@@ -14,6 +14,8 @@ export interface Task {
   /** Frames behind this position are gone as soon as the task is asked for. */
   readonly keeps: number;
   readonly run: () => Promise<void>;
+  /** Whether it may run before frames that wait: it needs none of them, and gives room back. */
+  readonly mayOvertake: () => boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -50,15 +52,39 @@ export class WorkQueue {
     }
   }
 
-  addTask(keeps: number, run: () => Promise<void>): Promise<void> {
+  addTask(keeps: number, run: () => Promise<void>, mayOvertake = () => false): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      this.items.push({ kind: 'task', keeps, run, resolve, reject });
+      this.items.push({ kind: 'task', keeps, run, mayOvertake, resolve, reject });
     });
   }
 
   /** Takes what is next from the queue. */
   shift(): void {
     this.items.shift();
+  }
+
+  /** Has a task that may overtake the frames before it do so. */
+  overtake(): void {
+    const [frames, task] = this.items;
+    if (frames?.kind !== 'batch' || task?.kind !== 'task' || !task.mayOvertake()) return;
+    this.items.splice(0, 2, task, frames);
+  }
+
+  /** Gives back a task that could not be done. */
+  putBack(task: Task): void {
+    this.items.unshift(task);
+  }
+
+  /** Gives back frames that were taken from a batch and not written, but for those cut meanwhile. */
+  putBackFrames(frames: readonly Frame[], sync: boolean): void {
+    const { keeps } = this;
+    const kept = frames.filter((it) => frameEnd(it) <= keeps);
+    for (const frame of kept) this.frameBytes += frameBytes(frame);
+    const first = this.items[0];
+    if (first?.kind === 'batch') {
+      first.frames = [...kept, ...first.frames];
+      first.sync ||= sync;
+    } else this.items.unshift({ kind: 'batch', frames: kept, sync });
   }
 
   /**

@@ -12,9 +12,17 @@ export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknow
 
 let made = 0;
 
+export interface MemoryLogOptions {
+  /** What it says it is: to play a log that lost its end, or the same one. Default: one of its own. */
+  identity?: string;
+  /** Whether it answers from the start. Default: it does. */
+  connected?: boolean;
+}
+
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
-  private readonly name = `memory ${++made}`;
+  private readonly name: string;
+  private connected: boolean;
   private entries: LogEntry[] = [];
   private last = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
@@ -22,12 +30,29 @@ export class MemoryLog implements OrderedLog {
   private faults: AppendFault[] = [];
   private late: Uint8Array[] = [];
 
+  constructor(options: MemoryLogOptions = {}) {
+    this.name = options.identity ?? `memory ${++made}`;
+    this.connected = options.connected ?? true;
+  }
+
+  /** From now on nobody reaches it: calls are refused, followers wait. */
+  disconnect(): void {
+    this.connected = false;
+  }
+
+  connect(): void {
+    this.connected = true;
+    this.wake();
+  }
+
   /** Makes the next appends fail, one each. */
   failNext(...faults: AppendFault[]): void {
     this.faults.push(...faults);
   }
 
-  async identity(): Promise<string> {
+  async identity(options: LogCallOptions = {}): Promise<string> {
+    options.signal?.throwIfAborted();
+    this.checkConnected();
     return this.name;
   }
 
@@ -41,6 +66,7 @@ export class MemoryLog implements OrderedLog {
         outcome: 'notAppended',
       });
     }
+    this.checkConnected();
     const fault = this.faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
@@ -69,7 +95,9 @@ export class MemoryLog implements OrderedLog {
     signal?.addEventListener('abort', wake, { once: true });
     try {
       for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
-        if (this.snapshot !== undefined && next <= this.snapshot.position) {
+        if (!this.connected) {
+          await new Promise<void>((resolve) => this.wakeups.push(resolve));
+        } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
           next = this.snapshot.position + 1;
           yield { kind: 'snapshot', ...this.snapshot };
         } else if (next <= this.last) {
@@ -88,14 +116,25 @@ export class MemoryLog implements OrderedLog {
 
   async tail(options: LogCallOptions = {}): Promise<number> {
     options.signal?.throwIfAborted();
+    this.checkConnected();
     return this.last;
   }
 
   async compact(position: number, state: Uint8Array): Promise<void> {
+    this.checkConnected();
     assert(position <= this.last, 'a snapshot stands for committed entries');
     if (position <= (this.snapshot?.position ?? 0)) return;
     this.snapshot = { position, state: state.slice() };
     this.entries = this.entries.filter((it) => it.position > position);
+  }
+
+  private checkConnected(): void {
+    if (this.connected) return;
+    throw new VarlogError('UNAVAILABLE', {
+      what: 'the log in memory is disconnected',
+      next: 'call connect()',
+      outcome: 'notAppended',
+    });
   }
 
   private wake(): void {

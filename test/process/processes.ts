@@ -104,6 +104,11 @@ export class TestCluster implements AsyncDisposable {
     return cluster;
   }
 
+  /** The data folder of node `id`. */
+  folderOf(id: number): string {
+    return join(this.directory, `node-${id}`);
+  }
+
   startAll(): void {
     for (const node of this.nodes) node.start();
   }

@@ -22,6 +22,7 @@ const DEFECTS: readonly Defect[] = [
   'resumeSameEpoch',
   'syncFromAnySurvivor',
   'pipelineBaseKept',
+  'anyMemberStays',
 ];
 
 function violationOf(seed: number, acknowledge: 'majority' | 'all', defect?: Defect) {
@@ -52,12 +53,15 @@ describe('the ordering protocol', () => {
       expect(acknowledgements / WALKS).toBeGreaterThan(10);
       expect([...sights].sort()).toEqual([
         'ack',
+        'changeRefused',
         'crash',
         'cutOff',
         'droppedProposal',
         'history',
         'leaderChange',
         'lostDisk',
+        'replicaComesBack',
+        'replicasChanged',
         'restartedPrimary',
         'sealedWaiter',
         'suffixCut',

@@ -9,6 +9,7 @@ import {
   ReplicaCore,
   type ReplicaDefect,
   type Report,
+  type SetReplicas,
   type Step,
 } from '../../framework/log/core/index.ts';
 
@@ -33,7 +34,10 @@ export type Sight =
   | 'sync'
   | 'sealedWaiter'
   | 'restartedPrimary'
-  | 'cutOff';
+  | 'cutOff'
+  | 'replicasChanged'
+  | 'changeRefused'
+  | 'replicaComesBack';
 
 /** What the protocol promised and did not keep. */
 export class Violation extends Error {}
@@ -101,19 +105,24 @@ export class OrderingWalk {
   private readonly acknowledged = new Map<string, { place: string; glsn: number }>();
   private readonly refused = new Set<string>();
   private readonly sealedEnds = new Map<number, number>();
-  /** A node that lost its disk and is not whole again. */
   /** The newest process of each replica. */
   private readonly processes = new Map<string, string>();
   private processesMade = 0;
+  /** A node that lost its disk and is not whole again. */
   private deficient: number | undefined;
   private calm = false;
   /** A node that the metadata repository does not reach, 0 for none; the other nodes do. */
   private cutOff = 0;
+  /** Whether an operator changes replicas: not in every walk, because it is in the way of other things. */
+  private readonly isOperated: boolean;
+  /** What an operator has decided, and not done yet. */
+  private pending: SetReplicas | undefined;
 
   constructor(options: WalkOptions) {
     this.options = options;
     this.state = options.seed * 2_654_435_761 + 1;
     this.defects = new Set(options.defects);
+    this.isOperated = options.seed % 4 === 0;
     this.metadata = new Metadata(this.defects as ReadonlySet<MetadataDefect>);
     for (const id of NODES) {
       this.metadata.apply({ kind: 'registerStorageNode', id, address: `node-${id}` });
@@ -151,7 +160,8 @@ export class OrderingWalk {
       for (let i = 0; i < this.options.steps; i++) this.step();
       this.settle();
     } catch (error) {
-      if (error instanceof Violation) throw error;
+      // A mistake of the walk's own says nothing of the protocol.
+      if (error instanceof Violation || error instanceof TypeError) throw error;
       throw new Violation(error instanceof Error ? error.message : String(error));
     }
   }
@@ -249,7 +259,8 @@ export class OrderingWalk {
     for (const commit of commits) {
       this.checkCommit(commit);
       for (const it of this.replicas) {
-        if (it.stream === commit.logStreamId) this.commitsUnderWay.push({ to: it, commit });
+        if (it.stream === commit.logStreamId && this.isPlaced(it))
+          this.commitsUnderWay.push({ to: it, commit });
       }
     }
     for (const id of reassigned.keys()) {
@@ -269,6 +280,7 @@ export class OrderingWalk {
   }
 
   private take(replica: Replica, commit: Commit): void {
+    if (!this.isPlaced(replica)) return;
     const before = replica.core.committedEnd;
     const outcome = replica.core.commit(commit);
     if (outcome === 'waiting') replica.early.push(commit);
@@ -283,10 +295,8 @@ export class OrderingWalk {
     if (this.commitsUnderWay.some(({ to }) => to === replica)) return;
     this.sights.add('history');
     const { history } = this.metadata.logStreams.get(replica.stream)!;
-    for (const commit of history) {
-      if (commit.version > replica.core.version && this.below(4) > 0) {
-        this.commitsUnderWay.push({ to: replica, commit });
-      }
+    for (const commit of history.from(replica.core.version + 1)) {
+      if (this.below(4) > 0) this.commitsUnderWay.push({ to: replica, commit });
     }
   }
 
@@ -294,10 +304,13 @@ export class OrderingWalk {
   private send(to: Replica): void {
     const wanted = to.core.next();
     const stream = this.metadata.logStreams.get(to.stream)!;
-    const others = this.replicas.filter((it) => it.stream === to.stream && it !== to);
+    const others = this.replicas.filter(
+      (it) => it.stream === to.stream && it !== to && this.isPlaced(it),
+    );
+    if (others.length === 0) return;
     if (wanted.kind === 'followPrimary') {
-      const primary = others.find((it) => it.node === stream.members[0])!;
-      if (!primary.core.serves(to.core.epoch)) return;
+      const primary = others.find((it) => it.node === stream.members[0]);
+      if (primary?.core.serves(to.core.epoch) !== true) return;
       const records = primary.records.slice(to.core.end, to.core.end + 1 + this.below(4));
       this.packets.push({ to, fetch: to.fetch, from: to.core.end + 1, records, commits: [] });
     } else if (wanted.kind === 'fetchCommitted') {
@@ -324,6 +337,7 @@ export class OrderingWalk {
 
   private assign(replica: Replica): void {
     if (replica.node === this.cutOff) return;
+    if (!this.isPlaced(replica)) return;
     const { members, ...stream } = this.metadata.logStreams.get(replica.stream)!;
     const { epoch, sealed, end, version, primaryProcess } = stream;
     replica.core.assign({ epoch, sealed, end, version, members: [...members], primaryProcess });
@@ -399,7 +413,7 @@ export class OrderingWalk {
   }
 
   private loseDisk(node: number): void {
-    if (this.deficient !== undefined || this.calm) return;
+    if (this.deficient !== undefined || this.calm || !this.isRedundant()) return;
     this.sights.add('lostDisk');
     this.deficient = node;
     for (const it of this.replicas) {
@@ -436,7 +450,10 @@ export class OrderingWalk {
 
   /** A log stream is open most of the time. */
   private administer(id: number): void {
-    if (this.metadata.logStreams.get(id)!.sealed || this.below(5) === 0) this.admin(id);
+    if (this.pending?.id === id) this.carryOut(this.pending);
+    else if (this.isOperated && this.metadata.logStreams.get(id)!.sealed && this.below(3) === 0)
+      this.changeReplicas(id);
+    else if (this.metadata.logStreams.get(id)!.sealed || this.below(5) === 0) this.admin(id);
   }
 
   /** Seals an open log stream; opens a sealed one on replicas that are known to hold all of it. */
@@ -451,13 +468,8 @@ export class OrderingWalk {
       this.passOn();
       return;
     }
-    const whole = stream.replicas.filter((node) => {
-      const report = this.planner.reportOf(id, node);
-      return (
-        report?.state === 'sealed' && report.epoch === stream.epoch && report.end === stream.end
-      );
-    });
-    const enough = this.calm ? NODES.length : 2;
+    const whole = this.holdersOf(id);
+    const enough = this.calm ? NODES.length : Math.ceil(stream.replicas.length / 2);
     if (whole.length < enough) return;
     const members = this.calm || this.below(2) === 0 ? whole : whole.slice(0, 2);
     const disks = members.map(() => '');
@@ -467,6 +479,69 @@ export class OrderingWalk {
     this.sealedEnds.delete(id);
     this.passOn();
     if (this.deficient !== undefined) this.checkDeficient();
+  }
+
+  /** Replicas of a sealed log stream that have said that they hold all of it. */
+  private holdersOf(id: number): number[] {
+    const { replicas, epoch, end } = this.metadata.logStreams.get(id)!;
+    return replicas.filter((node) => {
+      const report = this.planner.reportOf(id, node);
+      return report?.state === 'sealed' && report.epoch === epoch && report.end === end;
+    });
+  }
+
+  /** An operator takes replicas away or adds some; now and then what he saw is old when it is done. */
+  private changeReplicas(id: number): void {
+    if (this.deficient !== undefined) return;
+    const chosen = NODES.filter(() => this.below(2) === 0);
+    if (chosen.length === 0) return;
+    const { revision } = this.metadata.logStreams.get(id)!;
+    const holders = this.holdersOf(id);
+    const order: SetReplicas = { kind: 'setReplicas', id, replicas: chosen, revision, holders };
+    if (this.below(4) === 0) this.pending = order;
+    else this.carryOut(order);
+  }
+
+  private carryOut(order: SetReplicas): void {
+    this.pending = undefined;
+    const stream = this.metadata.logStreams.get(order.id)!;
+    // One without its disk has said before that it holds everything.
+    if (this.deficient !== undefined || !stream.sealed) return;
+    const before = stream.replicas;
+    if (!this.metadata.apply(order).ok) {
+      this.sights.add('changeRefused');
+      return;
+    }
+    this.sights.add('replicasChanged');
+    for (const it of this.replicas) {
+      if (it.stream !== order.id) continue;
+      const was = before.includes(it.node);
+      if (was && !this.isPlaced(it)) this.remove(it);
+      if (!was && this.isPlaced(it)) this.sights.add('replicaComesBack');
+    }
+    this.passOn();
+  }
+
+  /** What it held is gone; should it be a replica again, it begins with nothing. */
+  private remove(replica: Replica): void {
+    const { node, stream, fetch } = replica;
+    Object.assign(replica, this.newReplica(node, stream), { fetch: fetch + 1 });
+    this.late = this.late.filter((it) => it.node !== node || it.report.logStreamId !== stream);
+    this.commitsUnderWay = this.commitsUnderWay.filter(({ to }) => to !== replica);
+  }
+
+  private isPlaced({ node, stream }: Replica): boolean {
+    return this.metadata.logStreams.get(stream)!.replicas.includes(node);
+  }
+
+  /** Whether every record is on a second disk, so that one may be lost. */
+  private isRedundant(): boolean {
+    return [...this.metadata.logStreams.values()].every(
+      ({ replicas, members, founders }) =>
+        replicas.length === NODES.length &&
+        members.length === founders.length &&
+        members.length > 1,
+    );
   }
 
   private loseMessages(): void {
@@ -507,7 +582,13 @@ export class OrderingWalk {
         return;
       }
       for (const id of STREAMS) {
-        const { sealed, members } = this.metadata.logStreams.get(id)!;
+        const { sealed, members, replicas, revision } = this.metadata.logStreams.get(id)!;
+        if (sealed && replicas.length < NODES.length) {
+          const all = [...replicas, ...NODES.filter((it) => !replicas.includes(it))];
+          const holders = this.holdersOf(id);
+          this.carryOut({ kind: 'setReplicas', id, replicas: all, revision, holders });
+          continue;
+        }
         const restarted = this.replicas.some(
           (it) => it.stream === id && it.core.state !== 'open' && it.node === members[0],
         );

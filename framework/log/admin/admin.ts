@@ -42,15 +42,16 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     const stream = repository.metadata.logStreams.get(id);
     const action = stream === undefined ? undefined : repairOf(stream, around);
     if (stream === undefined || action === undefined) return;
-    const { epoch } = stream;
+    const { epoch, revision } = stream;
+    const by = `the repair of member ${repository.options.memberId}`;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
     if (action.kind === 'seal') {
-      await repository.seal(id, false);
+      await repository.changes.seal(id, false, { revision, by });
     } else {
       const { members } = action;
       const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
       const primaryProcess = repository.leadership?.processOf(members[0]!) ?? '';
-      const opening = { id, epoch: epoch + 1, members, disks, primaryProcess };
+      const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
       await repository.execute({ kind: 'unseal', ...opening });
     }
   };

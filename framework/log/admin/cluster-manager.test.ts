@@ -8,7 +8,7 @@ import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import * as varlogpb from '../../wire/gen/varlogpb.ts';
 import { type MetadataRepository, startMetadataRepository } from '../metadata-repository/index.ts';
-import { startStorageNode } from '../storage-node/index.ts';
+import { type StorageNode, startStorageNode } from '../storage-node/index.ts';
 import { startAdmin } from './index.ts';
 
 const service = admpb.ClusterManager;
@@ -19,6 +19,7 @@ class Cluster {
   channel!: Channel;
   repository!: MetadataRepository;
   readonly addresses: string[] = [];
+  readonly nodes: StorageNode[] = [];
   private readonly closers: (() => Promise<void> | void)[] = [];
 
   static async start(): Promise<Cluster> {
@@ -72,6 +73,7 @@ class Cluster {
     });
     const server = await ports.network.serve(address, node.handlers);
     this.addresses[id] = address;
+    this.nodes[id] = node;
     this.closers.push(
       () => node.close(),
       () => server.close(),
@@ -121,6 +123,27 @@ const addLogStream = (topicId: number, ...nodes: number[]) =>
     }),
   );
 
+const seal = (logStreamId: number) =>
+  cluster.channel.call(service.Seal, admpb.SealRequest.create({ logStreamId }));
+/** Appends at the node that leads the log stream: node 1 in these tests. */
+const append = async (topicId: number, logStreamId: number, ...texts: string[]): Promise<void> => {
+  const node = new GrpcNetwork().connect(cluster.addresses[1]!);
+  const stream = node.open(snpb.LogIO.Append);
+  stream.receive(() => {});
+  const payload = texts.map((it) => new TextEncoder().encode(it));
+  stream.send(snpb.AppendRequest.create({ topicId, logStreamId, payload }));
+  stream.end();
+  await stream.closed;
+  node.close();
+};
+/** Waits until node `node` says that it holds all of a sealed log stream. */
+const reported = async (logStreamId: number, node: number): Promise<void> => {
+  const { planner } = cluster.repository.leadership!;
+  while (planner.reportOf(logStreamId, node)?.state !== 'sealed') {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
 describe('the published ClusterManager', () => {
   test('makes topics and log streams, which are open then, and describes them', async () => {
     const topicId = await addTopic();
@@ -139,32 +162,60 @@ describe('the published ClusterManager', () => {
     expect(logStreams.map((it) => it.logStreamId)).toEqual(described.topic!.logStreams);
   });
 
-  test('seals and unseals a log stream on demand', async () => {
+  test('seals and unseals a log stream on demand, and answers when it takes appends', async () => {
     const topicId = await addTopic();
-    const { logStream } = await addLogStream(topicId, 1);
+    const { logStream } = await addLogStream(topicId, 1, 2);
     const { logStreamId } = logStream!;
     const request = { topicId, logStreamId };
-    await cluster.channel.call(service.Seal, admpb.SealRequest.create(request));
+    const primary = () => cluster.nodes[1]!.replicas.get(logStreamId)!.core;
+    expect(primary().isPrimary).toBe(true);
     const get = async (): Promise<number> => {
       const it = admpb.GetLogStreamRequest.create(request);
       return (await cluster.channel.call(service.GetLogStream, it)).logStream!.status;
     };
-    expect(await get()).not.toBe(0);
-    await cluster.channel.call(service.Unseal, admpb.UnsealRequest.create(request));
-    while ((await get()) !== 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let i = 0; i < 5; i++) {
+      await seal(logStreamId);
+      expect(await get()).not.toBe(0);
+      await cluster.channel.call(service.Unseal, admpb.UnsealRequest.create(request));
+      expect([await get(), primary().isPrimary]).toEqual([0, true]);
+    }
   });
 
-  test('moves a replica: the log stream is sealed for it, and goes on with what it had', async () => {
+  test('moves a replica of a log stream that is sealed, and of no other', async () => {
     const topicId = await addTopic();
     const { logStream } = await addLogStream(topicId, 1);
     const { logStreamId } = logStream!;
-    const pushed = varlogpb.ReplicaDescriptor.create({ storageNodeId: 2 });
-    const request = { topicId, logStreamId, pushedReplica: pushed };
-    const { logStream: after } = await cluster.channel.call(
-      service.UpdateLogStream,
-      admpb.UpdateLogStreamRequest.create(request),
-    );
-    expect(after!.replicas.map((it) => it.storageNodeId)).toEqual([1, 2]);
+    const update = async (change: { pushed?: number; popped?: number }): Promise<number[]> => {
+      const replica = (storageNodeId: number | undefined) =>
+        storageNodeId === undefined ? null : varlogpb.ReplicaDescriptor.create({ storageNodeId });
+      const { logStream: after } = await cluster.channel.call(
+        service.UpdateLogStream,
+        admpb.UpdateLogStreamRequest.create({
+          topicId,
+          logStreamId,
+          pushedReplica: replica(change.pushed),
+          poppedReplica: replica(change.popped),
+        }),
+      );
+      return after!.replicas.map((it) => it.storageNodeId);
+    };
+    await append(topicId, logStreamId, 'a');
+    await expect(update({ pushed: 2 })).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
+    await seal(logStreamId);
+    await reported(logStreamId, 1);
+    expect(await update({ pushed: 2 })).toEqual([1, 2]);
+    // Node 2 holds it by now, or does not: no new epoch says so yet.
+    await expect(update({ popped: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    const request = admpb.UnsealRequest.create({ topicId, logStreamId });
+    await reported(logStreamId, 2);
+    await cluster.channel.call(service.Unseal, request);
+    await append(topicId, logStreamId, 'b');
+    await seal(logStreamId);
+    await reported(logStreamId, 2);
+    expect(await update({ popped: 1 })).toEqual([2]);
+    await cluster.channel.call(service.Unseal, request);
+    const { isPrimary, committedEnd } = cluster.nodes[2]!.replicas.get(logStreamId)!.core;
+    expect({ isPrimary, committedEnd }).toEqual({ isPrimary: true, committedEnd: 2 });
   });
 
   test('refuses what cannot be, with codes that say why', async () => {
@@ -196,10 +247,14 @@ describe('the published ClusterManager', () => {
     const topicId = await addTopic();
     const { logStream } = await addLogStream(topicId, 1);
     const { logStreamId } = logStream!;
-    await cluster.channel.call(
-      service.UnregisterLogStream,
-      admpb.UnregisterLogStreamRequest.create({ topicId, logStreamId }),
-    );
+    const unregister = () =>
+      cluster.channel.call(
+        service.UnregisterLogStream,
+        admpb.UnregisterLogStreamRequest.create({ topicId, logStreamId }),
+      );
+    await expect(unregister()).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
+    await seal(logStreamId);
+    await unregister();
     await expect(
       cluster.channel.call(
         service.GetLogStream,
@@ -231,14 +286,7 @@ describe('the published MetadataRepositoryService', () => {
     const topicId = await addTopic();
     const { logStream } = await addLogStream(topicId, 1);
     const { logStreamId } = logStream!;
-    const node = new GrpcNetwork().connect(cluster.addresses[1]!);
-    const stream = node.open(snpb.LogIO.Append);
-    stream.receive(() => {});
-    const payload = ['a', 'b'].map((it) => new TextEncoder().encode(it));
-    stream.send(snpb.AppendRequest.create({ topicId, logStreamId, payload }));
-    stream.end();
-    await stream.closed;
-    node.close();
+    await append(topicId, logStreamId, 'a', 'b');
     const { commitResult } = await cluster.channel.call(
       repositoryService.GetCommitResult,
       mrpb.GetCommitResultRequest.create({ topicId, logStreamId }),

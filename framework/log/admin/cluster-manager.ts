@@ -1,8 +1,9 @@
-import { type Handler, handle, type Ports, sleep, VarlogError } from '../../base/index.ts';
+import { type Handler, handle, type Ports, VarlogError } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { MetadataRepositoryNode, StorageNode } from '../../wire/gen/varlogpb.ts';
 import {
+  atLeader,
   describeLogStream,
   describeTopic,
   type MetadataRepository,
@@ -10,9 +11,6 @@ import {
 import { place } from './placement.ts';
 
 const NODE_CALL_TIMEOUT_MS = 2_000;
-/** How long a new log stream is waited for until it is open. */
-const OPEN_TIMEOUT_MS = 3_000;
-const OPEN_POLL_MS = 10;
 
 /** The service that Varlog publishes for administration, served by every member. */
 export function clusterManagerHandlers(
@@ -154,50 +152,46 @@ function logStreamHandlers(
         }),
       }),
     ),
-    handle(service.AddLogStream, async ({ topicId, replicas, replicationFactor: wanted }) => {
-      const given = replicas.map((it) => it.storageNodeId);
-      const factor = wanted === 0 ? replicationFactor : wanted;
-      const nodes =
-        given.length > 0
-          ? given
-          : place(repository.metadata, factor, await aliveNodes(repository, ports));
-      const id = await repository.execute({
-        kind: 'registerLogStream',
-        id: 0,
-        topicId,
-        replicas: nodes,
+    atLeader(
+      repository,
+      service.AddLogStream,
+      async ({ topicId, replicas, replicationFactor: wanted }) => {
+        const given = replicas.map((it) => it.storageNodeId);
+        const factor = wanted === 0 ? replicationFactor : wanted;
+        const nodes =
+          given.length > 0
+            ? given
+            : place(repository.metadata, factor, await aliveNodes(repository, ports));
+        const id = await repository.execute({
+          kind: 'registerLogStream',
+          id: 0,
+          topicId,
+          replicas: nodes,
+        });
+        await repository.changes.opened(id);
+        return admpb.AddLogStreamResponse.create({ logStream: await logStreamOf(id) });
+      },
+    ),
+    atLeader(repository, service.UpdateLogStream, async (request) => {
+      const { logStreamId: id, poppedReplica, pushedReplica } = request;
+      await repository.changes.setReplicas(id, (replicas) => {
+        const rest = replicas.filter((it) => it !== poppedReplica?.storageNodeId);
+        return pushedReplica === null ? rest : [...rest, pushedReplica.storageNodeId];
       });
-      await opened(repository, ports, id);
-      return admpb.AddLogStreamResponse.create({ logStream: await logStreamOf(id) });
-    }),
-    handle(service.UpdateLogStream, async ({ logStreamId: id, poppedReplica, pushedReplica }) => {
-      const replicas = await repository.read((it) => it.logStreams.get(id)?.replicas ?? []);
-      const rest = replicas.filter((it) => it !== poppedReplica?.storageNodeId);
-      const next = pushedReplica === null ? rest : [...rest, pushedReplica.storageNodeId];
-      await repository.execute({ kind: 'setReplicas', id, replicas: next });
       return admpb.UpdateLogStreamResponse.create({ logStream: await logStreamOf(id) });
     }),
     handle(service.UnregisterLogStream, async ({ logStreamId: id }) => {
       await repository.execute({ kind: 'unregisterLogStream', id });
       return admpb.UnregisterLogStreamResponse.create({});
     }),
-    handle(service.Seal, async ({ logStreamId }) =>
-      admpb.SealResponse.create({ sealedGlsn: await repository.seal(logStreamId, true) }),
+    atLeader(repository, service.Seal, async ({ logStreamId }) =>
+      admpb.SealResponse.create({ sealedGlsn: await repository.changes.seal(logStreamId, true) }),
     ),
-    handle(service.Unseal, async ({ logStreamId: id }) => {
-      await repository.execute({ kind: 'release', id });
+    atLeader(repository, service.Unseal, async ({ logStreamId: id }) => {
+      await repository.changes.release(id);
       return admpb.UnsealResponse.create({ logStream: await logStreamOf(id) });
     }),
   ];
-}
-
-/** Waits until a new log stream takes appends; not for ever, because a replica may be down. */
-async function opened(repository: MetadataRepository, ports: Ports, id: number): Promise<void> {
-  const deadline = ports.clock.now() + OPEN_TIMEOUT_MS;
-  while (repository.metadata.logStreams.get(id)?.sealed !== false) {
-    if (ports.clock.now() > deadline) return;
-    await sleep(ports.clock, OPEN_POLL_MS);
-  }
 }
 
 /** Nodes that are up: by the leader's knowledge or, at another member, by asking them. */

@@ -1,4 +1,4 @@
-import { type LogStreamState, Metadata, type ReplicaState } from '../core/index.ts';
+import { CommitHistory, type LogStreamState, Metadata, type ReplicaState } from '../core/index.ts';
 import { type Repair, repairOf } from './repair.ts';
 
 interface Situation {
@@ -29,13 +29,16 @@ function repair(situation: Situation): Repair | undefined {
     replicas: [1, 2, 3],
     members,
     primaryProcess: '',
+    founders: members.map((node) => ({ node, disk: '' })),
     epoch: 4,
     sealed,
     held,
+    revision: 0,
+    changed: 'made',
     end: 100,
     lastGlsn: 100,
     version: 9,
-    history: [],
+    history: new CommitHistory(7),
   };
   return repairOf(stream, {
     metadata,

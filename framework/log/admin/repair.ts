@@ -37,7 +37,13 @@ function membersLeast(stream: LogStreamState): number {
 
 function isLost(node: number, stream: LogStreamState, around: Surroundings): boolean {
   if (around.silence(node) >= LOST_AFTER_MS) return true;
-  return around.report(stream.id, node)?.state === 'failed';
+  const state = around.report(stream.id, node)?.state;
+  return state === 'failed' || state === 'damaged';
+}
+
+/** Gets from the others what it lacks. A member that does so has lost it, and takes no part in the epoch. */
+function isLearning(node: number, stream: LogStreamState, around: Surroundings): boolean {
+  return around.report(stream.id, node)?.state === 'learning';
 }
 
 function sealing(stream: LogStreamState, around: Surroundings): Repair | undefined {
@@ -45,17 +51,19 @@ function sealing(stream: LogStreamState, around: Surroundings): Repair | undefin
   if (alive.length < membersLeast(stream)) return undefined;
   const primary = stream.members[0]!;
   const restarted = around.report(stream.id, primary)?.state === 'restarted';
-  if (restarted || isLost(primary, stream, around)) return { kind: 'seal' };
+  const gone = isLost(primary, stream, around) || isLearning(primary, stream, around);
+  if (restarted || gone) return { kind: 'seal' };
 
   const { acknowledge } = around.metadata.topics.get(stream.topicId)!;
-  const members = stream.members.filter((it) => alive.includes(it));
+  const members = stream.members.filter(
+    (it) => alive.includes(it) && !isLearning(it, stream, around),
+  );
   if (members.length < needed(stream.members.length, acknowledge)) return { kind: 'seal' };
 
   if (around.settledFor(stream.id) < PROMOTION_GAP_MS) return undefined;
   const caughtUp = alive.some((node) => {
-    if (stream.members.includes(node)) return false;
-    const report = around.report(stream.id, node);
-    return report?.state === 'learning' && report.end + NEARLY >= stream.end;
+    const end = around.report(stream.id, node)?.end ?? 0;
+    return isLearning(node, stream, around) && end + NEARLY >= stream.end;
   });
   return caughtUp ? { kind: 'seal' } : undefined;
 }

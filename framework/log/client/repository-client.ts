@@ -11,10 +11,13 @@ import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/l
 import { Backoff } from './backoff.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
+import { hedged } from './hedged.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
 /** A member that does not answer for so long is left for another one. */
 const TRY_TIMEOUT_MS = 2_000;
+/** A member that has not answered by then may stand still: the next one is asked beside it. */
+const STANDSTILL_MS = 250;
 const PROBE_TIMEOUT_MS = 1_000;
 
 /** By these a member says that it is not fit to be asked, before it does anything. */
@@ -132,12 +135,10 @@ export class RepositoryClient {
     for (let tries = 1; ; tries++) {
       const address = this.addresses[this.preferred % this.addresses.length]!;
       try {
-        // The last try is cut off by the signal alone: its own time would hide what the tries before met.
-        const options =
+        const response =
           plan.idempotent === false
-            ? { signal: limit.signal }
-            : { signal: limit.signal, timeoutMs: TRY_TIMEOUT_MS };
-        const response = await this.channels.to(address).call(method, request, options);
+            ? await this.channels.to(address).call(method, request, { signal: limit.signal })
+            : await this.askHedged(method, request, limit.signal);
         plan.check(response);
         return response;
       } catch (error) {
@@ -158,6 +159,25 @@ export class RepositoryClient {
       if (last === undefined || !VarlogError.is(reason, 'TIMEOUT')) throw reason;
       throw this.nobodyAnswered(plan.what, tries, this.clock.now() - start, last);
     }
+  }
+
+  /** Asks the preferred member, and the next one too when it stands still. */
+  private async askHedged<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { addresses, preferred, channels } = this;
+    const asked = [preferred, preferred + 1].slice(0, addresses.length);
+    const asks = asked.map(
+      (it) => (own: AbortSignal) =>
+        channels
+          .to(addresses[it % addresses.length]!)
+          .call(method, request, { signal: own, timeoutMs: TRY_TIMEOUT_MS }),
+    );
+    const { answer, by } = await hedged(this.clock, signal, STANDSTILL_MS, asks);
+    if (by === 1 && this.addresses === addresses) this.preferred = asked[1]! % addresses.length;
+    return answer;
   }
 
   /**

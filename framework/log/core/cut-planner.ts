@@ -1,7 +1,17 @@
 import type { CutEntry } from './cut.ts';
-import type { LogStreamState, Metadata } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
+import type { LogStreamState } from './metadata-state.ts';
 
-export type ReplicaState = 'open' | 'sealed' | 'sealing' | 'restarted' | 'learning' | 'failed';
+export type ReplicaState =
+  | 'open'
+  | 'sealed'
+  | 'sealing'
+  | 'restarted'
+  /** Fetches what is committed; also a member of the epoch that lost its data, and so takes no part in it. */
+  | 'learning'
+  | 'failed'
+  /** Lacks or cannot read what it had: rebuilds itself from a good copy, once there is one. */
+  | 'damaged';
 
 /** What a replica says of itself. */
 export interface Report {
@@ -107,9 +117,15 @@ export class CutPlanner {
 
   /** Looks at a log stream again, because its members or its state changed. */
   revisit(logStreamId: number): void {
-    if (!this.metadata.logStreams.has(logStreamId)) {
+    const stream = this.metadata.logStreams.get(logStreamId);
+    if (stream === undefined) {
       this.reports.delete(logStreamId);
       this.proposed.delete(logStreamId);
+    }
+    const table = this.reports.get(logStreamId);
+    for (const node of table?.keys() ?? []) {
+      // Should it be given the log stream again, it begins with nothing.
+      if (stream?.replicas.includes(node) !== true) table!.delete(node);
     }
     this.dirty.add(logStreamId);
   }

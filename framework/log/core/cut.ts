@@ -1,5 +1,6 @@
 import { assert, POSITION_LIMIT } from '../../base/index.ts';
-import type { LogStreamState, MetadataDefect, TopicState } from './metadata.ts';
+import type { MetadataDefect } from './metadata.ts';
+import type { LogStreamState, TopicState } from './metadata-state.ts';
 
 /**
  * How far one log stream is ordered by a cut: an absolute end, not a length, so that a cut applied
@@ -51,7 +52,7 @@ export function applyCut(
     const stream = metadata.logStreams.get(entry.logStreamId);
     if (stream === undefined) continue;
     if (entry.epoch !== stream.epoch && !defects.has('cutsWithoutEpoch')) continue;
-    forget(stream, entry.persistedVersion);
+    stream.history.forget(entry.persistedVersion);
     if (stream.sealed && !defects.has('sealedAdvances')) continue;
     if (entry.end <= stream.end) continue;
     const topic = metadata.topics.get(stream.topicId)!;
@@ -83,15 +84,9 @@ function advanceTo(
   stream.version = commit.version;
   stream.history.push(commit);
   if (stream.history.length > HISTORY_LENGTH_MAX) {
-    forget(stream, stream.version - HISTORY_LENGTH_MAX / 2);
+    stream.history.forget(stream.version - HISTORY_LENGTH_MAX / 2);
   }
   return commit;
-}
-
-function forget(stream: LogStreamState, version: number): void {
-  const first = stream.history[0];
-  if (first === undefined || first.version > version) return;
-  stream.history.splice(0, version - first.version + 1);
 }
 
 function inOrder(metadata: Ordered, entries: readonly CutEntry[]): readonly CutEntry[] {

@@ -18,10 +18,14 @@
  *
  * It does not store, send or wait: that is what `storage-node` and `metadata-repository` do.
  */
+export * from './commit-history.ts';
 export * from './cut.ts';
 export * from './cut-planner.ts';
+export * from './id-pool.ts';
 export * from './metadata.ts';
-export type { Acknowledge, MetadataCommand } from './metadata-command.ts';
-export type { MetadataResult } from './metadata-result.ts';
+export * from './metadata-changes.ts';
+export * from './metadata-command.ts';
+export * from './metadata-result.ts';
+export * from './metadata-state.ts';
 export * from './replica.ts';
 export { type StorageNodeState, strangerAt } from './storage-nodes.ts';

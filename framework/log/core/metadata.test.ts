@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Metadata, type MetadataCommand } from './index.ts';
+import { Metadata, type MetadataCommand, type SetReplicas, type Unseal } from './index.ts';
 
 /** Three storage nodes, topic 1, and its open log stream 1 on all of them. */
 function cluster(): Metadata {
@@ -19,7 +19,7 @@ function cluster(): Metadata {
   return metadata;
 }
 
-const register = (id: number): MetadataCommand => ({
+const register = (id: number): MetadataCommand & { kind: 'registerStorageNode' } => ({
   kind: 'registerStorageNode',
   id,
   address: `node-${id}`,
@@ -29,6 +29,15 @@ const cut = (end: number, epoch = 1, logStreamId = 1): MetadataCommand => ({
   entries: [{ logStreamId, epoch, end, persistedVersion: 0 }],
 });
 
+const opening = (epoch: number, members: number[]): Unseal => ({
+  kind: 'unseal',
+  id: 1,
+  epoch,
+  members,
+  disks: members.map(() => ''),
+  primaryProcess: '',
+});
+
 function done(metadata: Metadata, command: MetadataCommand): number {
   const result = metadata.apply(command);
   if (!result.ok) throw new Error(`${result.code}: ${result.what}`);
@@ -36,11 +45,7 @@ function done(metadata: Metadata, command: MetadataCommand): number {
 }
 
 test.each<[string, MetadataCommand, string]>([
-  [
-    'another address',
-    { ...register(1), address: 'elsewhere' } as MetadataCommand,
-    'ALREADY_EXISTS',
-  ],
+  ['another address', { ...register(1), address: 'elsewhere' }, 'ALREADY_EXISTS'],
   ['an unknown node', { kind: 'unregisterStorageNode', id: 9 }, 'NOT_FOUND'],
   ['a node in use', { kind: 'unregisterStorageNode', id: 1 }, 'FAILED_PRECONDITION'],
   [
@@ -83,9 +88,19 @@ test.each<[string, MetadataCommand, string]>([
     'FAILED_PRECONDITION',
   ],
   [
-    'to take away a member of an open one',
-    { kind: 'setReplicas', id: 1, replicas: [1, 2] },
+    'other replicas of a running one',
+    { kind: 'setReplicas', id: 1, replicas: [1, 2], revision: 1, holders: [1, 2, 3] },
     'FAILED_PRECONDITION',
+  ],
+  ['to unregister a running one', { kind: 'unregisterLogStream', id: 1 }, 'FAILED_PRECONDITION'],
+  ['a storage node 0', register(0), 'INVALID_ARGUMENT'],
+  ['a storage node beyond all ids', register(2 ** 31), 'INVALID_ARGUMENT'],
+  ['a storage node without address', { ...register(4), address: '' }, 'INVALID_ARGUMENT'],
+  ['a topic -1', { kind: 'registerTopic', id: -1, acknowledge: 'all' }, 'INVALID_ARGUMENT'],
+  [
+    'a log stream beyond all ids',
+    { kind: 'registerLogStream', id: 2 ** 31, topicId: 1, replicas: [1] },
+    'INVALID_ARGUMENT',
   ],
   ['to trim beyond the tail', { kind: 'trim', topicId: 1, glsn: 1 }, 'BEYOND_TAIL'],
   ['to trim an unknown topic', { kind: 'trim', topicId: 9, glsn: 1 }, 'TOPIC_NOT_FOUND'],
@@ -127,17 +142,128 @@ test('a log stream that an operator sealed stays held until it is released', () 
   expect(metadata.logStreams.get(1)).toMatchObject({ held: false, sealed: true });
 });
 
-test('new replicas of a sealed log stream keep at least one that has its records', () => {
+describe('other replicas of a sealed log stream', () => {
+  const change = (metadata: Metadata, replicas: number[], more: Partial<SetReplicas> = {}) => {
+    const { revision } = metadata.logStreams.get(1)!;
+    const holders = more.holders ?? replicas;
+    return metadata.apply({ kind: 'setReplicas', id: 1, replicas, revision, holders, ...more });
+  };
+  const refused = { code: 'FAILED_PRECONDITION' };
+  /** Of members 1, 2 and 3, of which a majority, whichever it is, has all five records. */
+  const sealedAt5 = (): Metadata => {
+    const metadata = cluster();
+    for (const id of [4, 5]) done(metadata, register(id));
+    done(metadata, cut(5));
+    done(metadata, { kind: 'seal', id: 1, hold: false });
+    metadata.takeChanges();
+    return metadata;
+  };
+
+  test('keep so many members that one of them must have its records, however often they change', () => {
+    const metadata = sealedAt5();
+    expect(change(metadata, [4, 5])).toMatchObject(refused);
+    expect(change(metadata, [3, 4])).toMatchObject(refused);
+    expect(change(metadata, [2, 3])).toMatchObject({ ok: true });
+    expect(metadata.logStreams.get(1)).toMatchObject({ replicas: [2, 3], members: [2, 3] });
+    // Those who are out of it are told too.
+    expect([...metadata.takeChanges().reassigned.get(1)!].sort()).toEqual([1, 2, 3]);
+    // Neither may be taken away now, also not for one that comes back with nothing.
+    expect(change(metadata, [3])).toMatchObject(refused);
+    expect(change(metadata, [3, 1])).toMatchObject(refused);
+    expect(change(metadata, [1, 2, 3])).toMatchObject({ ok: true });
+    expect(change(metadata, [1, 3])).toMatchObject(refused);
+    done(metadata, opening(2, [1, 3]));
+    done(metadata, { kind: 'seal', id: 1, hold: false });
+    // All that the epoch began with had everything, and both were needed for anything new.
+    expect(change(metadata, [3])).toMatchObject({ ok: true });
+  });
+
+  test('keep one that is up and has said that it holds all of it', () => {
+    const metadata = sealedAt5();
+    expect(change(metadata, [2, 3], { holders: [] })).toMatchObject(refused);
+    expect(change(metadata, [2, 3, 4], { holders: [1, 4] })).toMatchObject({
+      ...refused,
+      next: 'keep one of 1, 4',
+    });
+    expect(change(metadata, [2, 3, 4], { holders: [1, 2] })).toMatchObject({ ok: true });
+  });
+
+  test('do not count on a member whose disk was given up', () => {
+    const metadata = sealedAt5();
+    done(metadata, { ...register(1), disk: 'a' });
+    done(metadata, opening(2, [2, 3]));
+    done(metadata, { kind: 'seal', id: 1, hold: false });
+    done(metadata, { kind: 'replaceStorageNode', id: 2, disk: 'b' });
+    expect(change(metadata, [2, 4], { holders: [1, 2, 3] })).toMatchObject(refused);
+    expect(change(metadata, [3, 4], { holders: [3] })).toMatchObject({ ok: true });
+  });
+
+  test('are free while nothing was ever ordered', () => {
+    const metadata = cluster();
+    done(metadata, register(4));
+    done(metadata, { kind: 'seal', id: 1, hold: false });
+    expect(change(metadata, [4], { holders: [] })).toMatchObject({ ok: true });
+  });
+
+  test('are refused to whoever has not seen the last change, with who made it', () => {
+    const metadata = sealedAt5();
+    const { revision } = metadata.logStreams.get(1)!;
+    expect(change(metadata, [1, 2, 3, 4])).toMatchObject({ ok: true });
+    expect(change(metadata, [1, 2, 3, 5], { revision })).toMatchObject({
+      ...refused,
+      what: 'log stream 1 was changed meanwhile: it was given the replicas 1, 2, 3, 4 by an operator',
+    });
+  });
+});
+
+test('a seal and an opening that follow from an earlier state are refused', () => {
   const metadata = cluster();
-  for (const id of [4, 5]) done(metadata, register(id));
-  done(metadata, { kind: 'seal', id: 1, hold: false });
-  expect(metadata.apply({ kind: 'setReplicas', id: 1, replicas: [4, 5] })).toMatchObject({
+  const seen = metadata.logStreams.get(1)!.revision;
+  done(metadata, { kind: 'seal', id: 1, hold: false, by: 'the repair of member 2' });
+  const sealed = metadata.logStreams.get(1)!.revision;
+  // Whoever lost that race must not seal the epoch that follows.
+  done(metadata, { ...opening(2, [1, 2]), revision: sealed });
+  expect(metadata.apply({ kind: 'seal', id: 1, hold: false, revision: seen })).toMatchObject({
     code: 'FAILED_PRECONDITION',
   });
-  done(metadata, { kind: 'setReplicas', id: 1, replicas: [4, 2] });
-  expect(metadata.logStreams.get(1)).toMatchObject({ replicas: [4, 2], members: [2] });
-  // Those who are out of it are told too.
-  expect([...metadata.takeChanges().reassigned.get(1)!].sort()).toEqual([1, 2, 3, 4]);
+  done(metadata, { kind: 'seal', id: 1, hold: false });
+  const before = metadata.logStreams.get(1)!.revision;
+  // An operator who seals it as well wants it to stay sealed.
+  done(metadata, { kind: 'seal', id: 1, hold: true });
+  expect(metadata.apply({ ...opening(3, [1, 2]), revision: before })).toMatchObject({
+    what: 'log stream 1 was changed meanwhile: it was sealed at 0 by an operator',
+  });
+  expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, held: true });
+});
+
+test('an id that a caller chooses uses up itself alone', () => {
+  const metadata = cluster();
+  const last = 2 ** 31 - 1;
+  done(metadata, { kind: 'registerTopic', id: last, acknowledge: 'all' });
+  done(metadata, { kind: 'registerLogStream', id: last, topicId: last, replicas: [1] });
+  done(metadata, { kind: 'registerTopic', id: 3, acknowledge: 'all' });
+  const next = () => done(metadata, { kind: 'registerTopic', id: 0, acknowledge: 'all' });
+  expect([next(), next()]).toEqual([2, 4]);
+  expect(done(metadata, { kind: 'registerLogStream', id: 0, topicId: 1, replicas: [1] })).toBe(2);
+  done(metadata, { kind: 'unregisterTopic', id: last });
+  const again = metadata.apply({ kind: 'registerTopic', id: last, acknowledge: 'all' });
+  expect(again).toMatchObject({ code: 'ALREADY_EXISTS' });
+});
+
+test('a storage node that was unregistered comes back when an operator registers it, not by itself', () => {
+  const metadata = cluster();
+  done(metadata, register(4));
+  done(metadata, { kind: 'unregisterStorageNode', id: 4 });
+  expect([...metadata.takeChanges().unregistered]).toEqual([4]);
+  expect(metadata.apply({ ...register(4), move: true })).toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    what: 'storage node 4 was unregistered',
+  });
+  const restored = new Metadata();
+  restored.restore(metadata.snapshot());
+  expect(restored.apply({ ...register(4), move: true })).toMatchObject({ ok: false });
+  done(restored, register(4));
+  done(restored, { ...register(4), move: true, address: 'elsewhere' });
 });
 
 test('repeating a registration does no harm, and ids are never used again', () => {
@@ -147,7 +273,8 @@ test('repeating a registration does no harm, and ids are never used again', () =
   expect([done(metadata, topic), done(metadata, topic)]).toEqual([7, 7]);
   done(metadata, { kind: 'unregisterTopic', id: 7 });
   expect(metadata.apply(topic)).toMatchObject({ code: 'ALREADY_EXISTS' });
-  expect(done(metadata, { ...topic, id: 0 } as MetadataCommand)).toBe(8);
+  expect(done(metadata, { ...topic, id: 0 } as MetadataCommand)).toBe(2);
+  done(metadata, { kind: 'seal', id: 1, hold: true });
   done(metadata, { kind: 'unregisterLogStream', id: 1 });
   const stream: MetadataCommand = { kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] };
   expect(metadata.apply(stream)).toMatchObject({ code: 'ALREADY_EXISTS' });
@@ -230,6 +357,14 @@ const commands: fc.Arbitrary<MetadataCommand[]> = fc.array(
     fc.nat(2).map(() => ({ kind: 'registerTopic', id: 0, acknowledge: 'all' })),
     fc.tuple(fc.nat(2), fc.nat(20)).map(([topicId, glsn]) => ({ kind: 'trim', topicId, glsn })),
     fc.nat(3).map((id) => ({ kind: 'unregisterLogStream', id })),
+    fc
+      .tuple(fc.nat(3), fc.nat(4), fc.subarray([1, 2, 3], { minLength: 1 }))
+      .map(
+        ([id, revision, replicas]) =>
+          ({ kind: 'setReplicas', id, replicas, revision, holders: replicas }) as const,
+      ),
+    fc.integer({ min: 3, max: 4 }).map((id) => ({ kind: 'unregisterStorageNode', id }) as const),
+    fc.integer({ min: 3, max: 4 }).map((id) => ({ ...register(id), move: true })),
   ),
   { maxLength: 60 },
 );

@@ -1,74 +1,52 @@
-import { applyCut, type Commit } from './cut.ts';
-import type { Acknowledge, MetadataCommand } from './metadata-command.ts';
-import { type MetadataResult, OK, refuse } from './metadata-result.ts';
+import { CommitHistory } from './commit-history.ts';
+import { applyCut } from './cut.ts';
+import { IdPool, isId } from './id-pool.ts';
+import { type MetadataChanges, noChanges } from './metadata-changes.ts';
+import {
+  type MetadataCommand,
+  type SetReplicas,
+  type Unseal,
+  unknownCommand,
+} from './metadata-command.ts';
+import {
+  type MetadataResult,
+  noId,
+  noIdLeft,
+  noLogStream,
+  noStorageNode,
+  noTopic,
+  OK,
+  refuse,
+} from './metadata-result.ts';
+import {
+  copyOfLogStream,
+  copyOfNode,
+  copyOfTopic,
+  type DeletedTopic,
+  type LogStreamState,
+  type MetadataSnapshot,
+  newLogStream,
+  type TopicState,
+} from './metadata-state.ts';
+import { changedMeanwhile, refusalOfChange, refusalOfOpening } from './replica-change.ts';
 import {
   confirmRemovals,
-  noStorageNode,
   type RegisterStorageNode,
+  refusalOfPlacement,
+  refusalOfReturn,
   registerStorageNode,
   replaceStorageNode,
   type StorageNodeState,
 } from './storage-nodes.ts';
 
-export interface TopicState {
-  readonly id: number;
-  readonly acknowledge: Acknowledge;
-  /** GLSN of the last record ordered; 0 for none. */
-  highWatermark: number;
-  /** Records up to this GLSN are removed. */
-  trimmed: number;
-  /** Ascending. */
-  readonly logStreams: number[];
-}
-
-export interface LogStreamState {
-  readonly id: number;
-  readonly topicId: number;
-  /** Storage nodes that are to hold it, in order of preference as primary. */
-  replicas: number[];
-  /** Those of them that make up the current epoch, the primary first. */
-  members: number[];
-  /** The process that may append in the current epoch: its node may have been started again since. */
-  primaryProcess: string;
-  epoch: number;
-  sealed: boolean;
-  /** Sealed by an operator: stays so until an operator opens it. */
-  held: boolean;
-  /** LLSN of the last record ordered; 0 for none. */
-  end: number;
-  /** GLSN of that record. */
-  lastGlsn: number;
-  /** Number of the last commit. */
-  version: number;
-  /** The last commits, oldest first, kept until every member has them on disk. */
-  history: Commit[];
-}
-
-/** A topic that can be brought back as long as its nodes have its replicas in their trash. */
-export type DeletedTopic = Omit<TopicState, 'logStreams'> & { logStreams: LogStreamState[] };
-
 const DELETED_TOPICS_MAX = 16;
 
-export interface MetadataSnapshot {
-  storageNodes: StorageNodeState[];
-  topics: TopicState[];
-  logStreams: LogStreamState[];
-  deletedTopics: DeletedTopic[];
-  nextTopicId: number;
-  nextLogStreamId: number;
-}
-
-/** What a batch of commands changed, for the leader to pass on. Not part of the state. */
-export interface MetadataChanges {
-  commits: Commit[];
-  /** Log streams whose assignment changed, with all nodes that are concerned. */
-  reassigned: Map<number, Set<number>>;
-  /** Nodes whose disk was given up: nothing that they said counts any more. */
-  replaced: Set<number>;
-}
-
 /** Test-only ways to break the protocol, to see that the checks find them. */
-export type MetadataDefect = 'sealedAdvances' | 'cutsWithoutEpoch' | 'glsnFromProposer';
+export type MetadataDefect =
+  | 'sealedAdvances'
+  | 'cutsWithoutEpoch'
+  | 'glsnFromProposer'
+  | 'anyMemberStays';
 
 /**
  * The cluster's metadata and the order of all topics: a deterministic state machine. Everything it
@@ -80,8 +58,10 @@ export class Metadata {
   readonly logStreams = new Map<number, LogStreamState>();
   /** The newest of those that were deleted, the oldest first. */
   private deletedTopics: DeletedTopic[] = [];
-  private nextTopicId = 1;
-  private nextLogStreamId = 1;
+  /** Storage nodes that an operator took out: they do not come back by themselves. */
+  private readonly unregistered = new Set<number>();
+  private readonly topicIds = new IdPool();
+  private readonly logStreamIds = new IdPool();
   private changes = noChanges();
   private readonly defects: ReadonlySet<MetadataDefect>;
 
@@ -122,6 +102,8 @@ export class Metadata {
         return this.unseal(command);
       case 'trim':
         return this.trim(command);
+      default:
+        throw unknownCommand(command);
     }
   }
 
@@ -132,33 +114,49 @@ export class Metadata {
     return changes;
   }
 
+  /** The whole state. What never changes in it is shared, not copied. */
   snapshot(): MetadataSnapshot {
-    return structuredClone({
-      storageNodes: [...this.storageNodes.values()],
-      topics: [...this.topics.values()],
-      logStreams: [...this.logStreams.values()],
-      deletedTopics: this.deletedTopics,
-      nextTopicId: this.nextTopicId,
-      nextLogStreamId: this.nextLogStreamId,
-    });
+    const deleted = this.deletedTopics.flatMap((it) => it.logStreams);
+    const logStreams = [...this.logStreams.values(), ...deleted];
+    return {
+      storageNodes: [...this.storageNodes.values()].map(copyOfNode),
+      unregistered: [...this.unregistered],
+      topics: [...this.topics.values()].map(copyOfTopic),
+      deletedTopics: this.deletedTopics.map(({ logStreams: streams, ...it }) => {
+        return { ...it, logStreams: streams.map(({ id }) => id) };
+      }),
+      logStreams: logStreams.map(copyOfLogStream),
+      histories: logStreams.map((it) => it.history.snapshot()),
+      topicIds: this.topicIds.snapshot(),
+      logStreamIds: this.logStreamIds.snapshot(),
+    };
   }
 
-  restore(snapshot: MetadataSnapshot): void {
-    const { storageNodes, topics, logStreams, deletedTopics, ...counters } =
-      structuredClone(snapshot);
-    fill(this.storageNodes, storageNodes);
-    fill(this.topics, topics);
-    fill(this.logStreams, logStreams);
-    this.deletedTopics = deletedTopics;
-    this.nextTopicId = counters.nextTopicId;
-    this.nextLogStreamId = counters.nextLogStreamId;
+  restore({ histories, ...snapshot }: MetadataSnapshot): void {
+    const streams = snapshot.logStreams.map((it, i): LogStreamState => {
+      const history = CommitHistory.restore(it.id, histories[i]!);
+      return { ...copyOfLogStream({ ...it, history }), history };
+    });
+    const byId = new Map(streams.map((it) => [it.id, it]));
+    this.deletedTopics = snapshot.deletedTopics.map(({ logStreams, ...it }) => {
+      return { ...it, logStreams: logStreams.map((id) => byId.get(id)!) };
+    });
+    for (const { logStreams } of snapshot.deletedTopics)
+      for (const it of logStreams) byId.delete(it);
+    fill(this.logStreams, [...byId.values()]);
+    fill(this.storageNodes, snapshot.storageNodes.map(copyOfNode));
+    fill(this.topics, snapshot.topics.map(copyOfTopic));
+    this.unregistered.clear();
+    for (const id of snapshot.unregistered) this.unregistered.add(id);
+    this.topicIds.restore(snapshot.topicIds);
+    this.logStreamIds.restore(snapshot.logStreamIds);
     this.takeChanges();
     for (const stream of this.logStreams.values()) this.reassigned(stream);
   }
 
   private registerStorageNode(command: RegisterStorageNode): MetadataResult {
     const before = this.storageNodes.get(command.id)?.address;
-    const result = registerStorageNode(this.storageNodes, command);
+    const result = registerStorageNode(this.storageNodes, this.unregistered, command);
     if (before !== undefined && before !== this.storageNodes.get(command.id)!.address) {
       for (const stream of this.logStreams.values()) {
         if (stream.replicas.includes(command.id)) this.reassigned(stream);
@@ -171,7 +169,12 @@ export class Metadata {
     const before = this.storageNodes.get(command.id)?.disk;
     const result = replaceStorageNode(this.storageNodes, command);
     const isNew = result.ok && before !== '' && this.storageNodes.get(command.id)!.disk !== before;
-    if (isNew) this.changes.replaced.add(command.id);
+    if (!isNew) return result;
+    this.changes.replaced.add(command.id);
+    for (const stream of this.logStreams.values()) {
+      if (!stream.replicas.includes(command.id)) continue;
+      this.revise(stream, `given another disk on storage node ${command.id}`, undefined);
+    }
     return result;
   }
 
@@ -186,21 +189,25 @@ export class Metadata {
       );
     }
     this.storageNodes.delete(id);
+    this.unregistered.add(id);
+    this.changes.unregistered.add(id);
     return OK;
   }
 
-  private registerTopic(command: { id: number; acknowledge: Acknowledge }): MetadataResult {
-    const id = command.id === 0 ? this.nextTopicId : command.id;
+  private registerTopic(command: MetadataCommand & { kind: 'registerTopic' }): MetadataResult {
+    const id = command.id === 0 ? this.topicIds.free : command.id;
+    if (id === undefined) return noIdLeft('topic');
+    if (!isId(id)) return noId('topic', id);
     const known = this.topics.get(id);
     if (known !== undefined) {
       const same = known.acknowledge === command.acknowledge && known.logStreams.length === 0;
       if (same) return { ok: true, value: id };
       return refuse('ALREADY_EXISTS', `topic ${id} exists`, 'choose another id');
     }
-    if (id < this.nextTopicId) {
+    if (this.topicIds.wasGiven(id)) {
       return refuse('ALREADY_EXISTS', `topic ${id} existed before`, 'ids are never used again');
     }
-    this.nextTopicId = id + 1;
+    this.topicIds.give(id);
     const { acknowledge } = command;
     this.topics.set(id, { id, acknowledge, highWatermark: 0, trimmed: 0, logStreams: [] });
     return { ok: true, value: id };
@@ -212,7 +219,7 @@ export class Metadata {
     const logStreams = topic.logStreams.map((it) => this.logStreams.get(it)!);
     this.deletedTopics.push({ ...topic, logStreams });
     this.deletedTopics.splice(0, this.deletedTopics.length - DELETED_TOPICS_MAX);
-    for (const stream of [...topic.logStreams]) this.unregisterLogStream(stream);
+    for (const stream of logStreams) this.remove(stream, topic);
     this.topics.delete(id);
     return OK;
   }
@@ -222,20 +229,14 @@ export class Metadata {
     if (this.topics.has(id)) return OK;
     if (at === -1) return noTopic(id);
     const { logStreams, ...topic } = this.deletedTopics[at]!;
-    for (const { id: logStream, replicas } of logStreams) {
-      const gone = replicas.find((it) => !this.storageNodes.has(it));
-      if (gone === undefined) continue;
-      return refuse(
-        'FAILED_PRECONDITION',
-        `storage node ${gone}, which has log stream ${logStream} of topic ${id}, was unregistered`,
-        'start it again first',
-      );
-    }
+    const refused = refusalOfReturn(this.storageNodes, id, logStreams);
+    if (refused !== undefined) return refused;
     this.deletedTopics.splice(at, 1);
     this.topics.set(id, { ...topic, logStreams: logStreams.map((it) => it.id) });
     for (const stream of logStreams) {
       // It opens like any sealed one, once its replicas say that they hold all of it.
       stream.sealed = true;
+      this.revise(stream, 'restored', undefined);
       this.logStreams.set(stream.id, stream);
       this.giveBack(stream.id, stream.replicas);
       this.reassigned(stream);
@@ -243,143 +244,113 @@ export class Metadata {
     return OK;
   }
 
-  private registerLogStream(command: { id: number; topicId: number; replicas: number[] }) {
+  private registerLogStream(
+    command: MetadataCommand & { kind: 'registerLogStream' },
+  ): MetadataResult {
     const { topicId, replicas } = command;
     const topic = this.topics.get(topicId);
     if (topic === undefined) return noTopic(topicId);
-    const bad = this.unusable(replicas);
+    const bad = refusalOfPlacement(this.storageNodes, replicas);
     if (bad !== undefined) return bad;
-    const id = command.id === 0 ? this.nextLogStreamId : command.id;
+    const id = command.id === 0 ? this.logStreamIds.free : command.id;
+    if (id === undefined) return noIdLeft('log stream');
+    if (!isId(id)) return noId('log stream', id);
     const known = this.logStreams.get(id);
     if (known !== undefined) {
       const same = known.topicId === topicId && String(known.replicas) === String(replicas);
-      if (same) return { ok: true as const, value: id };
+      if (same) return { ok: true, value: id };
       return refuse('ALREADY_EXISTS', `log stream ${id} exists`, 'choose another id');
     }
-    if (id < this.nextLogStreamId) {
-      return refuse(
-        'ALREADY_EXISTS',
-        `log stream ${id} existed before`,
-        'ids are never used again',
-      );
+    if (this.logStreamIds.wasGiven(id)) {
+      const what = `log stream ${id} existed before`;
+      return refuse('ALREADY_EXISTS', what, 'ids are never used again');
     }
-    this.nextLogStreamId = id + 1;
-    const stream: LogStreamState = {
-      id,
-      topicId,
-      replicas: [...replicas],
-      members: [...replicas],
-      primaryProcess: '',
-      // It opens like any sealed one, when its replicas say that they hold all of it: so one that has
-      // lost its disk is never taken for a new one.
-      epoch: 0,
-      sealed: true,
-      held: false,
-      end: 0,
-      lastGlsn: 0,
-      version: 0,
-      history: [],
-    };
+    this.logStreamIds.give(id);
+    const stream = newLogStream(id, topicId, replicas);
     this.logStreams.set(id, stream);
     topic.logStreams.push(id);
     topic.logStreams.sort((a, b) => a - b);
     this.reassigned(stream);
-    return { ok: true as const, value: id };
+    return { ok: true, value: id };
   }
 
   private unregisterLogStream(id: number): MetadataResult {
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
-    const topic = this.topics.get(stream.topicId)!;
-    topic.logStreams.splice(topic.logStreams.indexOf(id), 1);
-    this.logStreams.delete(id);
-    this.takeAway(id, stream.replicas);
-    this.reassigned(stream);
+    if (!stream.sealed) {
+      return refuse('FAILED_PRECONDITION', `log stream ${id} is running`, 'seal it first');
+    }
+    this.remove(stream, this.topics.get(stream.topicId)!);
     return OK;
   }
 
-  private setReplicas({ id, replicas }: { id: number; replicas: number[] }): MetadataResult {
+  private remove(stream: LogStreamState, topic: TopicState): void {
+    topic.logStreams.splice(topic.logStreams.indexOf(stream.id), 1);
+    this.logStreams.delete(stream.id);
+    this.takeAway(stream.id, stream.replicas);
+    this.reassigned(stream);
+  }
+
+  private setReplicas(command: SetReplicas): MetadataResult {
+    const { id, replicas, by } = command;
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
-    const bad = this.unusable(replicas);
+    const bad = refusalOfPlacement(this.storageNodes, replicas) ?? this.refusalOf(stream, command);
     if (bad !== undefined) return bad;
-    const gone = stream.members.filter((it) => !replicas.includes(it));
-    if (gone.length > 0 && !stream.sealed) {
-      return refuse(
-        'FAILED_PRECONDITION',
-        `log stream ${id} is not sealed, and storage node ${gone[0]} is a member of its epoch`,
-        'seal it first',
-      );
-    }
-    if (gone.length === stream.members.length) {
-      return refuse(
-        'FAILED_PRECONDITION',
-        `none of the new replicas of log stream ${id} has its records`,
-        'keep at least one of the old ones until the new ones have caught up',
-      );
-    }
     const before = stream.replicas;
-    this.takeAway(
-      id,
-      before.filter((it) => !replicas.includes(it)),
-    );
+    const gone = before.filter((it) => !replicas.includes(it));
+    this.takeAway(id, gone);
     this.giveBack(id, replicas);
     stream.replicas = [...replicas];
     stream.members = stream.members.filter((it) => replicas.includes(it));
+    this.revise(stream, `given the replicas ${replicas.join(', ')}`, by);
     this.reassigned(stream, before);
     return OK;
   }
 
-  private seal({ id, hold }: { id: number; hold: boolean }): MetadataResult {
+  private refusalOf(stream: LogStreamState, command: SetReplicas): MetadataResult | undefined {
+    const stays = stream.members.some((it) => command.replicas.includes(it));
+    if (this.defects.has('anyMemberStays') && stays) return undefined;
+    const topic = this.topics.get(stream.topicId)!;
+    return refusalOfChange(stream, topic, command, this.storageNodes);
+  }
+
+  private seal(command: MetadataCommand & { kind: 'seal' }): MetadataResult {
+    const { id, hold, revision, by } = command;
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
+    if (revision !== undefined && revision !== stream.revision) return changedMeanwhile(stream);
+    const changes = !stream.sealed || (hold && !stream.held);
     if (!stream.sealed) {
       stream.sealed = true;
       this.reassigned(stream);
     }
     stream.held ||= hold;
+    if (changes) this.revise(stream, `sealed at ${stream.end}`, by);
     return { ok: true, value: stream.lastGlsn };
   }
 
   private release(id: number): MetadataResult {
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
+    if (stream.held) this.revise(stream, 'released', undefined);
     stream.held = false;
     return OK;
   }
 
-  private unseal(command: MetadataCommand & { kind: 'unseal' }): MetadataResult {
-    const { id, epoch, members, disks, primaryProcess } = command;
+  private unseal(command: Unseal): MetadataResult {
+    const { id, epoch, members, disks, primaryProcess, by } = command;
     const stream = this.logStreams.get(id);
     if (stream === undefined) return noLogStream(id);
-    if (!stream.sealed || epoch !== stream.epoch + 1) {
-      const state = stream.sealed ? 'sealed' : 'open';
-      return refuse(
-        'FAILED_PRECONDITION',
-        `log stream ${id} is ${state} in epoch ${stream.epoch}, so epoch ${epoch} cannot begin`,
-        'look at its state again',
-      );
-    }
-    if (members.length === 0 || members.some((it) => !stream.replicas.includes(it))) {
-      return refuse(
-        'INVALID_ARGUMENT',
-        `${members.join(', ')} are not replicas of log stream ${id}`,
-        'choose among its replicas',
-      );
-    }
-    const replaced = members.find((it, i) => this.storageNodes.get(it)!.disk !== disks[i]);
-    if (replaced !== undefined) {
-      return refuse(
-        'FAILED_PRECONDITION',
-        `storage node ${replaced} has another disk than the one that holds log stream ${id}`,
-        'look at its state again',
-      );
-    }
+    const refused = refusalOfOpening(stream, command, this.storageNodes);
+    if (refused !== undefined) return refused;
     stream.epoch = epoch;
     stream.members = [...members];
+    stream.founders = members.map((node, i) => ({ node, disk: disks[i]! }));
     stream.primaryProcess = primaryProcess;
     stream.sealed = false;
     stream.held = false;
+    this.revise(stream, `opened in epoch ${epoch} on ${members.join(', ')}`, by);
     this.reassigned(stream);
     return OK;
   }
@@ -400,17 +371,6 @@ export class Metadata {
     return OK;
   }
 
-  private unusable(replicas: readonly number[]): MetadataResult | undefined {
-    if (replicas.length === 0) {
-      return refuse('INVALID_ARGUMENT', 'no replicas are given', 'name at least one storage node');
-    }
-    if (new Set(replicas).size !== replicas.length) {
-      return refuse('INVALID_ARGUMENT', 'a storage node is named twice', 'name each one once');
-    }
-    const unknown = replicas.find((it) => !this.storageNodes.has(it));
-    return unknown === undefined ? undefined : noStorageNode(unknown);
-  }
-
   private takeAway(logStreamId: number, nodes: readonly number[]): void {
     for (const node of nodes) this.storageNodes.get(node)?.removed.push(logStreamId);
   }
@@ -422,6 +382,11 @@ export class Metadata {
     }
   }
 
+  private revise(stream: LogStreamState, what: string, by: string | undefined): void {
+    stream.revision++;
+    stream.changed = `${what} by ${by ?? 'an operator'}`;
+  }
+
   private reassigned(stream: LogStreamState, others: readonly number[] = []): void {
     const nodes = this.changes.reassigned.get(stream.id) ?? new Set<number>();
     for (const node of [...stream.replicas, ...others]) nodes.add(node);
@@ -429,15 +394,7 @@ export class Metadata {
   }
 }
 
-function noChanges(): MetadataChanges {
-  return { commits: [], reassigned: new Map(), replaced: new Set() };
-}
-
-const noTopic = (id: number) =>
-  refuse('TOPIC_NOT_FOUND', `there is no topic ${id}`, 'list the topics to see which there are');
-const noLogStream = (id: number) =>
-  refuse('LOG_STREAM_NOT_FOUND', `there is no log stream ${id}`, 'describe its topic');
-function fill<T extends { readonly id: number }>(map: Map<number, T>, values: T[]): void {
+function fill<T extends { readonly id: number }>(map: Map<number, T>, values: readonly T[]): void {
   map.clear();
   for (const value of values) map.set(value.id, value);
 }

@@ -74,10 +74,14 @@ test('a new replica seals the empty log stream, and opens with the first epoch',
   ]);
 });
 
-test('a replica without the sealed end does not open: it has lost its disk', () => {
+test('a replica without the sealed end does not open, and learns what it has lost', () => {
   const core = new ReplicaCore({ node: 1, process: 'p' }, NEW);
   core.assign(assignment({ epoch: 2, end: 5 }));
-  expect([settle(core), core.state]).toEqual([['none'], 'failed']);
+  expect([settle(core), core.state]).toEqual([['fetchCommitted'], 'learning']);
+  const alone = new ReplicaCore({ node: 1, process: 'p' }, NEW);
+  alone.assign(assignment({ epoch: 2, end: 5, members: [1] }));
+  settle(alone);
+  expect(alone.state).toBe('damaged');
 });
 
 test('a primary that restarted appends nothing more in its epoch, and a backup goes on', () => {
@@ -149,7 +153,7 @@ test('it reports what is on its disk, not what it has in memory', () => {
     persistedVersion: 7,
     state: 'open',
   });
-  core.fail();
+  core.fail('failed');
   expect([core.state, core.next().kind]).toEqual(['failed', 'none']);
 });
 

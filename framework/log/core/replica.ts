@@ -85,7 +85,7 @@ export class ReplicaCore {
   private assignment: ReplicaAssignment | undefined;
   /** The epoch that this process has opened: a primary appends in no other. */
   private openedEpoch = 0;
-  private diskFailed = false;
+  private unfit: 'failed' | 'damaged' | undefined;
   /** It should hold the beginning of its epoch, and does not. */
   private lostData = false;
   /** The wanted epoch for which everything behind `committedEnd` is known to be of other replicas' commits. */
@@ -109,13 +109,14 @@ export class ReplicaCore {
     if (defects.has('resumeSameEpoch') && !recovered.sealed) this.openedEpoch = recovered.epoch;
   }
 
-  /** Takes a newer assignment; one older than what is known, or on disk, has no effect. */
-  assign(assignment: ReplicaAssignment): void {
+  /** Takes a newer assignment. False, without effect: it is older than what is known, or on disk. */
+  assign(assignment: ReplicaAssignment): boolean {
     const older = (known: { epoch: number; sealed: boolean }): boolean =>
       assignment.epoch < known.epoch ||
       (assignment.epoch === known.epoch && known.sealed && !assignment.sealed);
-    if (older(this) || (this.assignment !== undefined && older(this.assignment))) return;
+    if (older(this) || (this.assignment !== undefined && older(this.assignment))) return false;
     this.assignment = assignment;
+    return true;
   }
 
   /** Whether it was told what it is for: before that it has nothing to report. */
@@ -123,18 +124,19 @@ export class ReplicaCore {
     return this.assignment !== undefined;
   }
 
-  /** The disk failed. Final. */
-  fail(): void {
-    this.diskFailed = true;
+  /** The disk failed, or what was durable on it is damaged. Final: it serves and reports nothing from here on. */
+  fail(how: 'failed' | 'damaged'): void {
+    this.unfit ??= how;
   }
 
   get state(): ReplicaState {
     const wanted = this.assignment;
-    if (this.diskFailed || wanted === undefined) return 'failed';
+    if (this.unfit !== undefined) return this.unfit;
+    if (wanted === undefined) return 'failed';
     const adopted = this.epoch === wanted.epoch && this.sealed === wanted.sealed;
     if (wanted.sealed) return adopted ? 'sealed' : 'sealing';
     if (!wanted.members.includes(this.node)) return 'learning';
-    if (this.lostData) return 'failed';
+    if (this.lostData) return wanted.members.length > 1 ? 'learning' : 'damaged';
     if (!adopted) return 'sealing';
     const restarted = wanted.members[0] === this.node && this.openedEpoch !== this.epoch;
     return restarted ? 'restarted' : 'open';
@@ -148,16 +150,17 @@ export class ReplicaCore {
   /** What to do next; ask again whenever something has been done or has changed. */
   next(): Step {
     const wanted = this.assignment;
-    if (wanted === undefined || this.diskFailed) return { kind: 'none' };
+    if (wanted === undefined || this.unfit !== undefined) return { kind: 'none' };
     if (wanted.sealed) return this.nextWhenSealed(wanted);
     if (!wanted.members.includes(this.node)) return this.nextWhenLearning(wanted);
     if (wanted.epoch === this.epoch) {
       return wanted.members[0] === this.node ? { kind: 'none' } : { kind: 'followPrimary' };
     }
-    // Rule 5: an epoch begins with members that hold the sealed end. Whoever does not has lost it.
+    // An epoch begins with members that hold the sealed end. Whoever does not has lost it: it takes no
+    // part in this epoch, and gets from the others what is committed, to be whole for the next one.
     const holdsSealedEnd = this.sealed && this.epoch === wanted.epoch - 1;
     this.lostData = !holdsSealedEnd;
-    if (this.lostData) return { kind: 'none' };
+    if (this.lostData) return this.nextWhenLearning(wanted);
     return { kind: 'adopt', epoch: wanted.epoch, sealed: false };
   }
 
@@ -190,6 +193,7 @@ export class ReplicaCore {
     assert(epoch >= this.epoch, 'epochs only grow');
     this.epoch = epoch;
     this.sealed = sealed;
+    this.lostData = false;
     // Two processes may believe to be this node: the epoch names the one that its members know.
     const named = this.assignment?.primaryProcess === this.process;
     if (!sealed && (named || this.defects.has('anyProcessAppends'))) this.openedEpoch = epoch;

@@ -1,4 +1,12 @@
-import { type MetadataResult, OK, refuse } from './metadata-result.ts';
+import { isId } from './id-pool.ts';
+import {
+  type MetadataResult,
+  noId,
+  noStorageNode,
+  OK,
+  type Refusal,
+  refuse,
+} from './metadata-result.ts';
 
 export interface StorageNodeState {
   readonly id: number;
@@ -19,16 +27,31 @@ export interface RegisterStorageNode {
   readonly address: string;
   /** Said by the node itself. The first one is bound to the id, another one refused. */
   readonly disk?: string;
+  /** Said by the node itself, which does not bring back one that was unregistered. */
   readonly move?: boolean;
 }
 
 /** Makes a node known, or its new address where `move` allows that. */
 export function registerStorageNode(
   nodes: StorageNodes,
+  unregistered: Set<number>,
   { id, address, disk = '', move = false }: RegisterStorageNode,
 ): MetadataResult {
+  if (!isId(id)) return noId('storage node', id);
+  if (address === '') {
+    const what = `the address of storage node ${id} is empty`;
+    return refuse('INVALID_ARGUMENT', what, 'name its host and port');
+  }
+  if (move && unregistered.has(id)) {
+    return refuse(
+      'FAILED_PRECONDITION',
+      `storage node ${id} was unregistered`,
+      'stop its process, or register it again (AddStorageNode of the cluster manager)',
+    );
+  }
   const known = nodes.get(id);
   if (known === undefined) {
+    unregistered.delete(id);
     nodes.set(id, { id, address, disk, formerDisks: [], removed: [] });
     return OK;
   }
@@ -50,7 +73,7 @@ export function registerStorageNode(
 export function strangerAt(
   { id, disk: own, formerDisks }: StorageNodeState,
   disk: string,
-): (MetadataResult & { ok: false }) | undefined {
+): Refusal | undefined {
   if (own === disk) return undefined;
   if (formerDisks.includes(disk)) {
     return refuse(
@@ -96,5 +119,35 @@ export function confirmRemovals(
   return OK;
 }
 
-export const noStorageNode = (id: number): MetadataResult & { ok: false } =>
-  refuse('NOT_FOUND', `there is no storage node ${id}`, 'list the storage nodes');
+/** Why log streams cannot be placed on these nodes; `undefined`: they can. */
+export function refusalOfPlacement(
+  nodes: ReadonlyMap<number, StorageNodeState>,
+  replicas: readonly number[],
+): Refusal | undefined {
+  if (replicas.length === 0) {
+    return refuse('INVALID_ARGUMENT', 'no replicas are given', 'name at least one storage node');
+  }
+  if (new Set(replicas).size !== replicas.length) {
+    return refuse('INVALID_ARGUMENT', 'a storage node is named twice', 'name each one once');
+  }
+  const unknown = replicas.find((it) => !nodes.has(it));
+  return unknown === undefined ? undefined : noStorageNode(unknown);
+}
+
+/** Why the log streams of a deleted topic cannot be brought back; `undefined`: they can. */
+export function refusalOfReturn(
+  nodes: ReadonlyMap<number, StorageNodeState>,
+  topicId: number,
+  logStreams: readonly { id: number; replicas: number[] }[],
+): Refusal | undefined {
+  for (const { id, replicas } of logStreams) {
+    const gone = replicas.find((it) => !nodes.has(it));
+    if (gone === undefined) continue;
+    return refuse(
+      'FAILED_PRECONDITION',
+      `storage node ${gone}, which has log stream ${id} of topic ${topicId}, was unregistered`,
+      'register it again first',
+    );
+  }
+  return undefined;
+}

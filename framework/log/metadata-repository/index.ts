@@ -13,6 +13,7 @@
  * It sees counts, never payloads, and it does not decide when to seal or where to place: that is
  * `admin`.
  */
+export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { Leadership } from './leadership.ts';
 export {

@@ -23,6 +23,10 @@ import { Session } from './session.ts';
 const KEEPALIVE_MS = 500;
 /** A node that was silent for so long is taken for lost: it sends something every 600 ms at least. */
 const SILENCE_MAX_MS = 1_000;
+/** A timer that rings so late shows that this process was held up: nobody could be heard meanwhile. */
+const STALL_MS = 100;
+/** What was sent before a stall may have waited for so long already. */
+const STALL_MARGIN_MS = 200;
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
 
@@ -33,7 +37,11 @@ const STATES: readonly ReplicaState[] = [
   'restarted',
   'learning',
   'failed',
+  'damaged',
 ];
+
+/** Notes that something is to be said to a node, and whether it hears of it as a primary. */
+type Touch = (session: Session, primary: boolean) => void;
 
 /** Everything that a member does because it leads; made anew for every term that it does. */
 export class Leadership {
@@ -45,10 +53,14 @@ export class Leadership {
   private readonly sessions = new Map<number, Session>();
   /** When each node was last known to be alive. */
   private readonly lastAlive = new Map<number, number>();
+  /** Storage nodes that have replicas of a topic. */
+  private readonly nodesOfTopics = new Map<number, ReadonlySet<number>>();
   private cutsInFlight = 0;
   private cutScheduled = false;
   private ended = false;
   private timer: Timer;
+  /** When the timer should ring. */
+  private due: number;
 
   constructor(
     metadata: Metadata,
@@ -66,12 +78,14 @@ export class Leadership {
     this.planner = new CutPlanner(metadata);
     // Nobody has been heard yet, so nobody can be missed yet.
     for (const node of metadata.storageNodes.keys()) this.lastAlive.set(node, ports.clock.now());
+    this.due = ports.clock.now() + KEEPALIVE_MS;
     this.timer = ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
   silence(node: number): number {
     if (this.sessions.has(node)) return 0;
+    this.excuseStall();
     return this.ports.clock.now() - (this.lastAlive.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
@@ -94,8 +108,15 @@ export class Leadership {
   open(hello: Hello, stream: MessageStream<SessionResponse, SessionRequest>): Session {
     this.admit(hello);
     const { storageNodeId: node } = hello;
+    if (!this.metadata.storageNodes.has(node)) {
+      throw new VarlogError('UNAVAILABLE', {
+        what: `storage node ${node} was unregistered just now`,
+        next: 'ask again',
+      });
+    }
     this.sessions.get(node)?.end();
-    const session = new Session(hello, stream, this.ports.clock);
+    const { metadata, ports } = this;
+    const session = new Session(hello, stream, { metadata, clock: ports.clock });
     this.sessions.set(node, session);
     for (const logStream of this.metadata.logStreams.values()) {
       if (logStream.replicas.includes(node)) session.assign(this.assignmentOf(logStream));
@@ -135,8 +156,7 @@ export class Leadership {
       this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
     }
     for (const { logStreamId, fromVersion } of message.history) {
-      const history = this.metadata.logStreams.get(logStreamId)?.history ?? [];
-      for (const commit of history) if (commit.version >= fromVersion) session.commit(commit);
+      session.tellFrom(logStreamId, fromVersion);
     }
     if (message.history.length > 0) session.flush();
     this.scheduleCut();
@@ -145,14 +165,15 @@ export class Leadership {
   /** Passes on what a batch of applied commands changed: primaries hear of their commits first. */
   applied(changes: MetadataChanges): void {
     const touched = new Map<Session, boolean>();
-    const touch = (session: Session, primary: boolean): void => {
+    const touch: Touch = (session, primary) => {
       touched.set(session, primary || touched.get(session) === true);
     };
-    for (const node of changes.replaced) {
+    for (const node of [...changes.replaced, ...changes.unregistered]) {
       this.planner.forget(node);
       this.sessions.get(node)?.end();
       this.sessions.delete(node);
     }
+    if (changes.reassigned.size > 0) this.nodesOfTopics.clear();
     for (const [id, nodes] of changes.reassigned) {
       this.planner.revisit(id);
       for (const node of nodes) {
@@ -162,7 +183,14 @@ export class Leadership {
         touch(session, false);
       }
     }
-    for (const commit of changes.commits) this.passOn(commit, touch);
+    const moved = new Set<number>();
+    for (const commit of changes.commits) {
+      const logStream = this.metadata.logStreams.get(commit.logStreamId);
+      if (logStream === undefined) continue;
+      moved.add(logStream.topicId);
+      this.passOn(commit, logStream, touch);
+    }
+    for (const topicId of moved) this.passOnWatermark(topicId, touch);
     const primariesFirst = [...touched].sort(([, a], [, b]) => Number(b) - Number(a));
     for (const [session] of primariesFirst) session.flush();
     this.scheduleCut();
@@ -175,24 +203,33 @@ export class Leadership {
     this.sessions.clear();
   }
 
-  private passOn(commit: Commit, touch: (session: Session, primary: boolean) => void): void {
-    const logStream = this.metadata.logStreams.get(commit.logStreamId);
-    if (logStream === undefined) return;
-    for (const node of logStream.replicas) {
+  private passOn(commit: Commit, { replicas, members }: LogStreamState, touch: Touch): void {
+    for (const node of replicas) {
       const session = this.sessions.get(node);
       if (session === undefined) continue;
       session.commit(commit);
-      touch(session, node === logStream.members[0]);
+      touch(session, node === members[0]);
     }
-    const topic = this.metadata.topics.get(logStream.topicId)!;
-    for (const id of topic.logStreams) {
-      for (const node of this.metadata.logStreams.get(id)!.replicas) {
-        const session = this.sessions.get(node);
-        if (session === undefined) continue;
-        session.watermark(topic.id, topic.highWatermark);
-        touch(session, false);
-      }
+  }
+
+  /** Once a topic, however many of its log streams have moved. */
+  private passOnWatermark(topicId: number, touch: Touch): void {
+    const { highWatermark } = this.metadata.topics.get(topicId)!;
+    for (const node of this.nodesOf(topicId)) {
+      const session = this.sessions.get(node);
+      if (session === undefined) continue;
+      session.watermark(topicId, highWatermark);
+      touch(session, false);
     }
+  }
+
+  private nodesOf(topicId: number): ReadonlySet<number> {
+    const known = this.nodesOfTopics.get(topicId);
+    if (known !== undefined) return known;
+    const logStreams = this.metadata.topics.get(topicId)!.logStreams;
+    const nodes = new Set(logStreams.flatMap((id) => this.metadata.logStreams.get(id)!.replicas));
+    this.nodesOfTopics.set(topicId, nodes);
+    return nodes;
   }
 
   private scheduleCut(): void {
@@ -225,12 +262,26 @@ export class Leadership {
   }
 
   private keepAlive(): void {
+    this.excuseStall();
     const now = this.ports.clock.now();
     for (const session of this.sessions.values()) {
       if (now - session.lastHeard > SILENCE_MAX_MS) session.end();
       else session.flush();
     }
+    this.due = now + KEEPALIVE_MS;
     this.timer = this.ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
+  }
+
+  /** While this process is held up, what nodes send waits: that is no silence of theirs. */
+  private excuseStall(): void {
+    const now = this.ports.clock.now();
+    const late = now - this.due;
+    if (late < STALL_MS) return;
+    this.due = now;
+    this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
+    const ms = late + STALL_MARGIN_MS;
+    for (const session of this.sessions.values()) session.excuse(ms);
+    for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
   }
 
   private assignmentFor(id: number, node: number): Assignment {

@@ -2,6 +2,7 @@ import { type Handler, handle, VarlogError } from '../../base/index.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
+import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import { notLeader } from './leadership.ts';
 import type { MetadataRepository } from './repository.ts';
@@ -45,10 +46,9 @@ export function publishedHandlers(repository: MetadataRepository): Handler[] {
       await repository.execute({ kind: 'unregisterLogStream', id });
       return done();
     }),
-    handle(service.UpdateLogStream, async ({ logStream }) => {
+    atLeader(repository, service.UpdateLogStream, async ({ logStream }) => {
       const { logStreamId: id, replicas } = given(logStream, 'log_stream');
-      const nodes = replicas.map((it) => it.storageNodeId);
-      await repository.execute({ kind: 'setReplicas', id, replicas: nodes });
+      await repository.changes.setReplicas(id, () => replicas.map((it) => it.storageNodeId));
       return done();
     }),
     ...orderHandlers(repository),
@@ -65,19 +65,19 @@ function orderHandlers(repository: MetadataRepository): Handler[] {
       const metadata = await repository.read((it) => describeMetadata(it, applied));
       return mrpb.GetMetadataResponse.create({ metadata });
     }),
-    handle(service.Seal, async ({ logStreamId }) =>
+    atLeader(repository, service.Seal, async ({ logStreamId }) =>
       mrpb.SealResponse.create({
         status: 2,
-        lastCommittedGlsn: await repository.seal(logStreamId, true),
+        lastCommittedGlsn: await repository.changes.seal(logStreamId, true),
       }),
     ),
-    handle(service.Unseal, async ({ logStreamId: id }) => {
-      await repository.execute({ kind: 'release', id });
+    atLeader(repository, service.Unseal, async ({ logStreamId }) => {
+      await repository.changes.release(logStreamId);
       return mrpb.UnsealResponse.create({ status: 4 });
     }),
     handle(service.GetCommitResult, ({ topicId, logStreamId }) =>
       repository.read((metadata) => {
-        const commit = metadata.logStreams.get(logStreamId)?.history.at(-1);
+        const commit = metadata.logStreams.get(logStreamId)?.history.last;
         const { highWatermark = 0 } = metadata.topics.get(topicId) ?? {};
         if (commit === undefined) return mrpb.GetCommitResultResponse.create({});
         return mrpb.GetCommitResultResponse.create({
@@ -93,7 +93,9 @@ function orderHandlers(repository: MetadataRepository): Handler[] {
         });
       }),
     ),
-    handle(service.GetReports, async ({ logStreamId }) => reports(repository, logStreamId)),
+    atLeader(repository, service.GetReports, async ({ logStreamId }) =>
+      reports(repository, logStreamId),
+    ),
   ];
 }
 

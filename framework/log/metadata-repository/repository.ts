@@ -11,6 +11,7 @@ import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { Leadership, notLeader } from './leadership.ts';
+import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
@@ -37,13 +38,14 @@ export interface MetadataRepositoryOptions {
 export class MetadataRepository {
   readonly options: MetadataRepositoryOptions;
   readonly metadata: Metadata;
+  /** What only the leader can do to a log stream. */
+  readonly changes: LogStreamChanges;
   /** To be served at this member's address. */
   readonly handlers: readonly Handler[];
   private readonly group: RaftGroup;
   private readonly replica: Replica<MetadataCommand, MetadataResult, Metadata>;
   private readonly roles: Subscription;
-  /** Why this member ended: its disk failed, or is not the one that the others know. */
-  private failure: VarlogError | undefined;
+  private failed: VarlogError | undefined;
   private identity: string | undefined;
   /** The last one that this member led. */
   private ledTerm = 0;
@@ -59,6 +61,7 @@ export class MetadataRepository {
     this.metadata = metadata;
     this.group = group;
     this.replica = replica;
+    this.changes = new LogStreamChanges(this);
     this.handlers = [
       ...group.handlers,
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
@@ -71,6 +74,9 @@ export class MetadataRepository {
       () => {},
     );
     this.roles = group.status$.subscribe((status) => this.followRole(status));
+    replica.status$.subscribe(({ state, error }) => {
+      if (state === 'failed') this.fail(error);
+    });
   }
 
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
@@ -86,7 +92,7 @@ export class MetadataRepository {
       directory: `${directory}/raft`,
       onFailure: (error) => {
         failure = error;
-        if (repository !== undefined) repository.failure = error;
+        repository?.fail(error);
       },
     });
     try {
@@ -99,7 +105,7 @@ export class MetadataRepository {
         onApplied: () => repository?.passOnChanges(),
       });
       repository = new MetadataRepository(options, metadata, group, replica);
-      repository.failure = failure;
+      if (failure !== undefined) repository.fail(failure);
       return repository;
     } catch (error) {
       await group.close();
@@ -122,6 +128,14 @@ export class MetadataRepository {
     return this.group.status;
   }
 
+  /**
+   * Why this member ended, for good until it is started again: its disk failed or is not the one that the
+   * others know, or it cannot apply a command. `undefined`: it has not.
+   */
+  get failure(): VarlogError | undefined {
+    return this.failed;
+  }
+
   /** What this member does as the leader; `undefined` while it is none. */
   get leadership(): Leadership | undefined {
     return this.leaderships.value;
@@ -139,7 +153,7 @@ export class MetadataRepository {
 
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
-    if (this.failure !== undefined) return [this.failure.message];
+    if (this.failed !== undefined) return [this.failed.message];
     return this.group.status.leader === undefined ? ['the metadata repository has no leader'] : [];
   }
 
@@ -170,16 +184,6 @@ export class MetadataRepository {
     throw notLeader(this.group.status.leader?.address);
   }
 
-  /**
-   * Freezes the end of a log stream, behind one last cut of what its replicas have reported.
-   * Resolves with the GLSN of its last record.
-   */
-  async seal(id: number, hold: boolean): Promise<number> {
-    const entries = this.leadership?.planner.plan() ?? [];
-    if (entries.length > 0) await this.execute({ kind: 'cut', entries });
-    return this.execute({ kind: 'seal', id, hold });
-  }
-
   async close(): Promise<void> {
     this.roles.unsubscribe();
     this.lead(undefined);
@@ -188,10 +192,25 @@ export class MetadataRepository {
     await this.group.close();
   }
 
+  /** A member that cannot apply what was committed must not lead, nor be taken for one that is well. */
+  private fail(error: unknown): void {
+    if (this.failed !== undefined) return;
+    this.failed = VarlogError.is(error)
+      ? error
+      : new VarlogError('INTERNAL', { what: String(error), cause: error });
+    const { ports, memberId } = this.options;
+    ports.logger.log('error', 'metadata repository failed', {
+      member: memberId,
+      error: this.failed.message,
+    });
+    this.lead(undefined);
+    this.group.close().catch(() => {});
+  }
+
   private followRole({ role, term }: RaftStatus): void {
     if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
-    if (role !== 'leader') return;
+    if (role !== 'leader' || this.failed !== undefined) return;
     const leadership = new Leadership(this.metadata, this.options.ports, {
       cluster: () => this.identity!,
       execute: (command) => this.execute(command),

@@ -7,13 +7,16 @@ import {
   Watermark,
   Commit as WireCommit,
 } from '../../wire/gen/log.ts';
-import type { Commit } from '../core/index.ts';
+import type { Commit, Metadata } from '../core/index.ts';
 
-/** A node that reads so slowly gets a new session, and with it the complete state, instead. */
-const WAITING_MESSAGES_MAX = 10_000;
+/** Older commits that are said in one message, of one log stream and altogether. */
+const PIECE_OF_ONE = 256;
+const PIECE_COMMITS = 1_024;
 
 /**
  * The leader's link to one storage node: gathers what is to be said in one turn into one message.
+ * Nothing queues up for a node that reads slowly: of what cannot be said now it is only noted that it
+ * is still to be said, and older commits go in pieces, each when there is room for it.
  */
 export class Session {
   readonly node: number;
@@ -22,23 +25,28 @@ export class Session {
   readonly address: string;
   readonly disk: string;
   lastHeard: number;
+  private readonly metadata: Metadata;
   private readonly stream: MessageStream<SessionResponse, SessionRequest>;
   private readonly clock: Clock;
-  private assignments: Assignment[] = [];
+  private assignments = new Map<number, Assignment>();
   private commits: WireCommit[] = [];
   private watermarks = new Map<number, number>();
+  /** Log streams of which older commits come first, and the version of the next one to say. */
+  private readonly behind = new Map<number, number>();
   private cluster = '';
-  private waiting = 0;
+  private blocked = false;
+  private ended = false;
 
   constructor(
     { storageNodeId, incarnation, address, disk }: Hello,
     stream: MessageStream<SessionResponse, SessionRequest>,
-    clock: Clock,
+    { metadata, clock }: { metadata: Metadata; clock: Clock },
   ) {
     this.node = storageNodeId;
     this.incarnation = incarnation;
     this.address = address;
     this.disk = disk;
+    this.metadata = metadata;
     this.stream = stream;
     this.clock = clock;
     this.lastHeard = clock.now();
@@ -48,8 +56,14 @@ export class Session {
     this.lastHeard = this.clock.now();
   }
 
+  /** It could not be heard for so many milliseconds, for reasons that are not its own. */
+  excuse(ms: number): void {
+    this.lastHeard = Math.min(this.clock.now(), this.lastHeard + ms);
+  }
+
+  /** The newest one of a log stream counts. */
   assign(assignment: Assignment): void {
-    this.assignments.push(assignment);
+    this.assignments.set(assignment.logStreamId, assignment);
   }
 
   /** The assignments said so far are all that the node has, in this cluster. */
@@ -58,7 +72,15 @@ export class Session {
   }
 
   commit(commit: Commit): void {
-    this.commits.push(WireCommit.create(commit));
+    const { logStreamId, version } = commit;
+    if (this.behind.has(logStreamId)) return;
+    if (this.blocked) this.behind.set(logStreamId, version);
+    else this.commits.push(WireCommit.create(commit));
+  }
+
+  /** The node lacks the commits of a log stream from `version` on. */
+  tellFrom(logStreamId: number, version: number): void {
+    this.behind.set(logStreamId, version);
   }
 
   watermark(topicId: number, highWatermark: number): void {
@@ -67,36 +89,73 @@ export class Session {
 
   /** Says what has been gathered; with nothing gathered, that the leader is alive. */
   flush(): void {
+    if (this.blocked || this.ended) return;
+    this.addPiece();
     const accepted = this.stream.send(
       SessionResponse.create({
-        assignments: this.assignments,
+        assignments: [...this.assignments.values()],
         complete: this.cluster !== '',
         cluster: this.cluster,
         commits: this.commits,
-        watermarks: [...this.watermarks].map(([topicId, highWatermark]) =>
-          Watermark.create({ topicId, highWatermark }),
-        ),
+        watermarks: this.takeWatermarks(),
       }),
     );
-    this.assignments = [];
+    this.assignments = new Map();
     this.commits = [];
-    this.watermarks = new Map();
     this.cluster = '';
-    if (accepted) return;
-    this.waiting++;
-    if (this.waiting > WAITING_MESSAGES_MAX) {
-      this.end();
-      return;
-    }
+    if (!accepted) this.waitForRoom();
+    // The leader's other work has its turn in between.
+    else if (this.behind.size > 0) this.clock.defer(() => this.flushNews());
+  }
+
+  end(): void {
+    this.ended = true;
+    this.stream.cancel();
+  }
+
+  private flushNews(): void {
+    const news = [this.assignments, this.behind, this.watermarks];
+    if (this.commits.length > 0 || news.some((it) => it.size > 0)) this.flush();
+  }
+
+  private waitForRoom(): void {
+    this.blocked = true;
     this.stream.writable().then(
       () => {
-        this.waiting = 0;
+        this.blocked = false;
+        this.flushNews();
       },
       () => {},
     );
   }
 
-  end(): void {
-    this.stream.cancel();
+  /** The next older commits, some of each log stream in turn. */
+  private addPiece(): void {
+    let room = PIECE_COMMITS;
+    for (const [id, version] of [...this.behind]) {
+      if (room <= 0) return;
+      this.behind.delete(id);
+      const { history } = this.metadata.logStreams.get(id) ?? {};
+      const commits = history?.from(version, Math.min(room, PIECE_OF_ONE)) ?? [];
+      const last = commits.at(-1);
+      for (const it of commits) this.commits.push(WireCommit.create(it));
+      room -= commits.length;
+      if (last === undefined || last.version === history!.last!.version) continue;
+      this.behind.set(id, last.version + 1);
+    }
+  }
+
+  /** None of a topic of which the node is still to hear commits: they are at or below it. */
+  private takeWatermarks(): Watermark[] {
+    const held = new Set(
+      [...this.behind.keys()].map((id) => this.metadata.logStreams.get(id)?.topicId),
+    );
+    const said: Watermark[] = [];
+    for (const [topicId, highWatermark] of this.watermarks) {
+      if (held.has(topicId)) continue;
+      said.push(Watermark.create({ topicId, highWatermark }));
+      this.watermarks.delete(topicId);
+    }
+    return said;
   }
 }

@@ -7,6 +7,7 @@ import {
   type Server,
   silent,
   sleep,
+  VarlogError,
 } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
@@ -21,6 +22,7 @@ import {
   ReadRequest,
   type SessionRequest,
   SessionResponse,
+  TrimResponse,
 } from '../../wire/gen/log.ts';
 import { type Commit, Metadata } from '../core/index.ts';
 import { Leadership } from '../metadata-repository/leadership.ts';
@@ -65,7 +67,11 @@ export class TestCluster {
   static async start(nodes: readonly number[]): Promise<TestCluster> {
     const cluster = new TestCluster();
     const session = handle(Ordering.Session, (stream) => cluster.serveSession(stream));
-    cluster.repository = await network.serve('127.0.0.1:0', [session]);
+    const trim = handle(Ordering.Trim, async ({ topicId, glsn }) => {
+      cluster.apply({ kind: 'trim', topicId, glsn });
+      return TrimResponse.create({});
+    });
+    cluster.repository = await network.serve('127.0.0.1:0', [session, trim]);
     for (const id of nodes) {
       cluster.disks.set(id, new SimulatedDisk({ random: realRandom }));
       const address = (await freeAddresses(1))[0]!;
@@ -79,8 +85,15 @@ export class TestCluster {
   /** Applies a command, and tells the nodes. */
   apply(command: Parameters<Metadata['apply']>[0]): void {
     const result = this.metadata.apply(command);
-    if (!result.ok) throw new Error(result.what);
+    if (!result.ok) throw new VarlogError(result.code, { what: result.what });
     this.leadership.applied(this.metadata.takeChanges());
+  }
+
+  /** Seals log stream 1 and gives it other replicas. */
+  setReplicas(replicas: number[]): void {
+    this.apply({ kind: 'seal', id: 1, hold: false });
+    const { revision, replicas: holders } = this.metadata.logStreams.get(1)!;
+    this.apply({ kind: 'setReplicas', id: 1, replicas, revision, holders });
   }
 
   async startNode(id: number): Promise<StorageNode> {

@@ -38,9 +38,14 @@ export class CommitInbox {
     return this.core.version >= this.knownVersion;
   }
 
+  /** Commits up to `version` exist, wherever they are now: it is not complete without them. */
+  hear(version: number): void {
+    this.knownVersion = Math.max(this.knownVersion, version);
+  }
+
   /** A new session, or a new assignment: commits up to `version` exist, and were not told of. */
   expect(version: number): void {
-    this.knownVersion = Math.max(this.knownVersion, version);
+    this.hear(version);
     this.asked = false;
     if (this.lacksSome) this.ask();
   }

@@ -22,21 +22,35 @@ export class CommittedReader {
 
   /** Begins at the first record at or above GLSN `glsn`. Throws `TRIMMED` when that may be gone. */
   static async atGlsn(replica: LogStreamReplica, glsn: number): Promise<CommittedReader> {
+    replica.assertServes();
     checkTrimmed(replica, glsn);
-    const commit = await replica.storage.commits.findByGlsn(glsn);
-    if (commit === undefined) return new CommittedReader(replica, replica.core.committedEnd + 1);
+    // Taken before the search: what is committed during it may be what is looked for.
+    const { committedEnd } = replica.core;
+    const commit = await replica.reading(replica.storage.commits.findByGlsn(glsn));
+    if (commit === undefined) return new CommittedReader(replica, committedEnd + 1);
     return new CommittedReader(replica, commit.llsn + Math.max(0, glsn - commit.glsn));
   }
 
   /** Begins at record `llsn`. Throws `TRIMMED` when it is gone. */
   static atLlsn(replica: LogStreamReplica, llsn: number): CommittedReader {
+    replica.assertServes();
     const { first } = replica.storage.records;
     if (llsn < first) throw trimmed(replica, `LLSN ${llsn}`, first);
     return new CommittedReader(replica, llsn);
   }
 
-  /** The next batches, about as much as one message carries; empty when there are none yet. */
+  /**
+   * The next batches, about as much as one message carries; empty when there are none yet. Throws
+   * `UNAVAILABLE` when the replica failed, also meanwhile: empty then would mean complete.
+   */
   async next(): Promise<CommittedBatch[]> {
+    this.replica.assertServes();
+    const batches = await this.read();
+    this.replica.assertServes();
+    return batches;
+  }
+
+  private async read(): Promise<CommittedBatch[]> {
     const { records } = this.replica.storage;
     const { committedEnd } = this.replica.core;
     if (this.nextLlsn > committedEnd) return [];
@@ -44,7 +58,7 @@ export class CommittedReader {
       throw trimmed(this.replica, `LLSN ${this.nextLlsn}`, records.first);
     }
     const read = records.read(this.nextLlsn, SUBSCRIPTION_MESSAGE_BYTES);
-    const frames = Array.isArray(read) ? read : await read;
+    const frames = Array.isArray(read) ? read : await this.replica.reading(read);
     const batches: CommittedBatch[] = [];
     for (const frame of frames) {
       if (frameEnd(frame) > committedEnd) break;
@@ -64,10 +78,12 @@ export class CommittedReader {
   private async commitOf(llsn: number): Promise<Commit> {
     const { commits } = this.replica.storage;
     let commit = this.commit;
-    if (commit === undefined || commit.llsn > llsn) commit = await commits.findByLlsn(llsn);
+    if (commit === undefined || commit.llsn > llsn) {
+      commit = await this.replica.reading(commits.findByLlsn(llsn));
+    }
     while (commit !== undefined && commit.llsn + commit.count <= llsn) {
       const version: number = commit.version + 1;
-      commit = commits.recentAt(version) ?? (await commits.at(version));
+      commit = commits.recentAt(version) ?? (await this.replica.reading(commits.at(version)));
     }
     if (commit === undefined) throw trimmed(this.replica, `LLSN ${llsn}`, llsn);
     this.commit = commit;

@@ -75,8 +75,8 @@ async function sendCommitted(
     await send(stream, head);
   }
   while (!signal.aborted) {
+    replica.assertServes();
     const { version, servableEnd, state } = replica.core;
-    if (replica.isClosed) return;
     if (nextVersion > version) {
       if (state !== 'open') return;
       await replica.committed.wait(signal);
@@ -128,7 +128,7 @@ async function commitsUpTo(
   const found: Commit[] = [];
   for (let version = from; version <= through && found.length < COMMITS_MAX; version++) {
     if (version < commits.firstVersion) throw trimmedMeanwhile(replica);
-    const commit = commits.recentAt(version) ?? (await commits.at(version));
+    const commit = commits.recentAt(version) ?? (await replica.reading(commits.at(version)));
     if (commit.llsn + commit.count - 1 > end) break;
     found.push(Commit.create(commit));
   }
@@ -136,8 +136,10 @@ async function commitsUpTo(
 }
 
 /** Whole batches from LLSN `from` on, also the one of which the beginning was trimmed. */
-function readFrom({ storage }: LogStreamReplica, from: number): Frame[] | Promise<Frame[]> {
-  return storage.records.read(Math.max(from, storage.records.first), RESPONSE_BYTES);
+function readFrom(replica: LogStreamReplica, from: number): Frame[] | Promise<Frame[]> {
+  const { records } = replica.storage;
+  const read = records.read(Math.max(from, records.first), RESPONSE_BYTES);
+  return Array.isArray(read) ? read : replica.reading(read);
 }
 
 async function send(

@@ -6,6 +6,8 @@ const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 /** Records that were fetched but are not on disk yet; the source waits beyond that. */
 const UNWRITTEN_BYTES_MAX = 32 * 1024 * 1024;
+/** A learner copies no faster, so that appends and reads go on beside it. */
+const CATCH_UP_BYTES_PER_SECOND = 64 * 1024 * 1024;
 
 /**
  * Pulls what a replica lacks from other replicas, for as long as it is wanted: the next source, or
@@ -17,17 +19,25 @@ export class Fetcher {
   private readonly replica: LogStreamReplica;
   private readonly host: ReplicaHost;
   private readonly uncommitted: boolean;
+  private readonly throttled: boolean;
   private readonly stopped = new AbortController();
 
   constructor(
     replica: LogStreamReplica,
     host: ReplicaHost,
-    options: { purpose: string; sources: readonly string[]; uncommitted: boolean },
+    options: {
+      purpose: string;
+      sources: readonly string[];
+      uncommitted: boolean;
+      /** Leaves disk and network to others for part of the time. */
+      throttled: boolean;
+    },
   ) {
     this.replica = replica;
     this.host = host;
     this.purpose = options.purpose;
     this.uncommitted = options.uncommitted;
+    this.throttled = options.throttled;
     this.run(options.sources).catch((error: unknown) => {
       if (!this.stopped.signal.aborted) replica.fail(error);
     });
@@ -105,8 +115,19 @@ export class Fetcher {
     const { records } = replica.storage;
     if (!this.uncommitted) {
       // Whether a sealed replica is whole now is seen once its records are on disk.
-      return records.flushed(records.end).then(() => replica.advance());
+      return records.flushed(records.end).then(() => {
+        replica.advance();
+        return this.throttled ? this.pauseFor(response) : undefined;
+      });
     }
     return records.pendingBytes > UNWRITTEN_BYTES_MAX ? records.flushed(records.end) : undefined;
+  }
+
+  /** Keeps to the rate: the source waits meanwhile. */
+  private async pauseFor({ batches }: FetchResponse): Promise<void> {
+    const bytes = batches.reduce((sum, it) => sum + it.records.length, 0);
+    if (bytes === 0) return;
+    const ms = (1_000 * bytes) / CATCH_UP_BYTES_PER_SECOND;
+    await sleep(this.host.ports.clock, ms, this.stopped.signal).catch(() => {});
   }
 }

@@ -12,8 +12,8 @@
  * It does not know the order of its records until the metadata repository says so, and it does not
  * decide who is primary.
  */
+export type { ReplicaStatus } from './node-status.ts';
 export {
-  type ReplicaStatus,
   StorageNode,
   type StorageNodeOptions,
   startStorageNode,

@@ -1,5 +1,5 @@
 import { type Handler, handle, VarlogError } from '../../base/index.ts';
-import { LogStreams, Replication } from '../../wire/gen/log.ts';
+import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen/log.ts';
 import { serveAppends } from './append-service.ts';
 import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
@@ -24,6 +24,11 @@ export function logStreamHandlers(node: StorageNode): Handler[] {
       }
       const replica = node.find(request.topicId, request.logStreamId);
       await serveFetch(replica, request, stream, context);
+    }),
+    handle(Replication.Describe, async ({ topicId, logStreamId }) => {
+      const replica = node.find(topicId, logStreamId);
+      replica.assertServes();
+      return DescribeReplicaResponse.create({ version: replica.core.version });
     }),
   ];
 }

@@ -180,13 +180,14 @@ describe('the published SubscribeTo', () => {
 });
 
 describe('the other published calls', () => {
-  test('Trim removes up to a GLSN, and not beyond the tail', async () => {
+  test('Trim is decided for the whole topic: removes up to a GLSN, and not beyond the tail', async () => {
     await node();
     await put(1, 'a', 'b', 'c');
     const trim = (lastGlsn: number): Promise<unknown> =>
       channel.call(snpb.Management.Trim, snpb.TrimRequest.create({ topicId: 1, lastGlsn }));
     await expect(trim(4)).rejects.toMatchObject({ code: 'BEYOND_TAIL' });
     await trim(2);
+    expect(cluster.metadata.topics.get(1)!.trimmed).toBe(2);
     await expect(subscribe(2, 4)).rejects.toMatchObject({ code: 'TRIMMED' });
     expect(await subscribe(3, 4)).toEqual(['3/3:c']);
   });

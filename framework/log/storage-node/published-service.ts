@@ -9,16 +9,10 @@ import {
 } from '../../base/index.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import {
-  LogEntry,
-  LogEntryMeta,
-  LogSequenceNumber,
-  TopicLogStream,
-  LogStreamReplica as WireReplica,
-  StorageNode as WireStorageNode,
-} from '../../wire/gen/varlogpb.ts';
+import { LogEntry, LogEntryMeta } from '../../wire/gen/varlogpb.ts';
 import { checkAppend } from './append-service.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
+import { describeReplica, self } from './published-description.ts';
 import type { LogStreamReplica } from './replica.ts';
 import type { StorageNode } from './storage-node.ts';
 
@@ -63,13 +57,16 @@ export function publishedHandlers(node: StorageNode): Handler[] {
       });
     }),
     handle(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
-      await trimAll(node, topicId, glsn);
+      await node.trim(topicId, glsn);
       return Empty.create({});
     }),
     handle(snpb.LogIO.LogStreamReplicaMetadata, async ({ topicId, logStreamId }) => {
-      const replica = node.find(topicId, logStreamId);
+      const status = node.status.replicas.find(
+        (it) => it.topicId === topicId && it.logStreamId === logStreamId,
+      );
+      if (status === undefined) throw node.noReplica(topicId, logStreamId);
       return snpb.LogStreamReplicaMetadataResponse.create({
-        logStreamReplica: await describeReplica(node, replica),
+        logStreamReplica: await describeReplica(node, status),
       });
     }),
     ...managementHandlers(node),
@@ -86,7 +83,7 @@ function managementHandlers(node: StorageNode): Handler[] {
   const service = snpb.Management;
   return [
     handle(service.GetMetadata, async () => {
-      const replicas = [...node.replicas.values()].map((it) => describeReplica(node, it));
+      const replicas = node.status.replicas.map((it) => describeReplica(node, it));
       return snpb.GetMetadataResponse.create({
         storageNodeMetadata: snpb.StorageNodeMetadataDescriptor.create({
           clusterId: node.clusterId,
@@ -96,7 +93,7 @@ function managementHandlers(node: StorageNode): Handler[] {
       });
     }),
     handle(service.Trim, async ({ topicId, lastGlsn }) => {
-      await trimAll(node, topicId, lastGlsn);
+      await node.trim(topicId, lastGlsn);
       return snpb.TrimResponse.create({});
     }),
     handle(service.AddLogStreamReplica, elsewhere),
@@ -189,7 +186,7 @@ async function sendRecords<Message>(
   { signal }: CallContext,
   range: Range<Message>,
 ): Promise<void> {
-  while (!signal.aborted && !replica.isClosed) {
+  while (!signal.aborted) {
     const { version } = replica.core;
     // Looked at before the batches: what is committed while they are read is not covered by it.
     const { watermark } = replica;
@@ -222,54 +219,4 @@ function checkRange(begin: number, end: number): void {
     what: `the range from ${begin} to before ${end} is empty`,
     next: 'the end must be above the beginning',
   });
-}
-
-async function trimAll(node: StorageNode, topicId: number, glsn: number): Promise<void> {
-  for (const replica of node.replicas.values()) {
-    if (replica.topicId !== topicId) continue;
-    if (glsn > replica.watermark) {
-      throw new VarlogError('BEYOND_TAIL', {
-        what: `topic ${topicId} ends at ${replica.watermark} here, before ${glsn}`,
-        next: 'trim at most up to its tail',
-      });
-    }
-    await replica.trim(glsn);
-  }
-}
-
-async function describeReplica(
-  node: StorageNode,
-  replica: LogStreamReplica,
-): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
-  const { core, topicId, logStreamId, storage, trimmedGlsn } = replica;
-  const last = storage.commits.last;
-  const first = await storage.commits.findByLlsn(storage.records.first);
-  const empty = core.committedEnd < storage.records.first;
-  const sequence = (llsn: number, glsn: number): LogSequenceNumber =>
-    LogSequenceNumber.create({ llsn, glsn });
-  return snpb.LogStreamReplicaMetadataDescriptor.create({
-    logStreamReplica: WireReplica.create({
-      storageNode: self(node),
-      topicLogStream: TopicLogStream.create({ topicId, logStreamId }),
-    }),
-    status: core.state === 'open' ? 0 : core.state === 'sealed' ? 2 : 1,
-    version: core.version,
-    globalHighWatermark: replica.watermark,
-    localLowWatermark:
-      empty || first === undefined
-        ? sequence(0, 0)
-        : sequence(
-            storage.records.first,
-            Math.max(trimmedGlsn + 1, first.glsn + (storage.records.first - first.llsn)),
-          ),
-    localHighWatermark:
-      empty || last === undefined
-        ? sequence(0, 0)
-        : sequence(core.committedEnd, last.glsn + last.count - 1),
-  });
-}
-
-function self(node: StorageNode): WireStorageNode {
-  const { storageNodeId, address } = node.options;
-  return WireStorageNode.create({ storageNodeId, address });
 }

@@ -1,4 +1,4 @@
-import { type CallContext, type MessageStream, VarlogError } from '../../base/index.ts';
+import type { CallContext, MessageStream } from '../../base/index.ts';
 import { Batch, type ReadRequest, ReadResponse } from '../../wire/gen/log.ts';
 import { type CommittedBatch, CommittedReader, checkTrimmed } from './committed-reader.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -15,7 +15,6 @@ export async function serveRead(
   let told = -1;
   let sent = 0;
   while (!signal.aborted) {
-    if (replica.isClosed) throw closed(replica);
     const { version } = replica.core;
     // Read before the batches: what is committed while they are read is not covered by it.
     const { watermark } = replica;
@@ -38,14 +37,6 @@ export async function serveRead(
     const moved = replica.watermark !== watermark || replica.core.version !== version;
     if (!moved) await replica.committed.wait(signal);
   }
-}
-
-function closed({ logStreamId }: LogStreamReplica): VarlogError {
-  return new VarlogError('LOG_STREAM_NOT_FOUND', {
-    what: `the replica of log stream ${logStreamId} was taken away from this node`,
-    next: 'ask the metadata repository where the others are',
-    details: { logStreamId },
-  });
 }
 
 function toBatch({ frame, glsn }: CommittedBatch): Batch {

@@ -1,9 +1,17 @@
 import { type Batch, ownBytes, type Ports, type Timer, VarlogError } from '../../base/index.ts';
-import type { Assignment } from '../../wire/gen/log.ts';
+import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitInbox } from './commit-inbox.ts';
-import { Fetcher } from './fetcher.ts';
+import { Following } from './following.ts';
 import { type AppendSink, PendingAppends } from './pending-appends.ts';
+import {
+  appendUnknown,
+  notPrimary,
+  sealedBefore,
+  takenAway,
+  tooMuchWaits,
+  unavailable,
+} from './refusals.ts';
 import type { ReplicaStorage } from './replica-storage.ts';
 import { Wakeups } from './wakeups.ts';
 
@@ -23,6 +31,8 @@ export interface ReplicaHost {
   readonly process: string;
   /** Its report differs from the last one. */
   reportChanged(replica: LogStreamReplica): void;
+  /** It serves nothing any more. */
+  replicaFailed(replica: LogStreamReplica): void;
   /** It misses commits from `version` on. */
   askHistory(logStreamId: number, version: number): void;
 }
@@ -43,16 +53,16 @@ export class LogStreamReplica {
   private readonly host: ReplicaHost;
   private readonly pending = new PendingAppends();
   private readonly inbox: CommitInbox;
-  private fetcher: Fetcher | undefined;
+  private readonly following: Following;
   private stepping: Promise<void> = Promise.resolve();
   private flushTimer: Timer | undefined;
   private wakeScheduled = false;
   private topicWatermark = 0;
-  /** Grows when the source must be asked anew, because commits are missing that will not come otherwise. */
-  private fetches = 0;
+  /** Records up to this GLSN are known to be off the disk. */
+  private droppedGlsn = 0;
   /** The log is being begun anew: what comes meanwhile comes again. */
   private restarting = false;
-  private failed = false;
+  private failed: VarlogError | undefined;
   private closed = false;
 
   constructor(host: ReplicaHost, logStreamId: number, storage: ReplicaStorage) {
@@ -71,15 +81,17 @@ export class LogStreamReplica {
       committedEnd: Math.max(records.first, last === undefined ? 1 : last.llsn + last.count) - 1,
       version: commits.version,
     });
+    this.following = new Following(this, host);
     this.inbox = new CommitInbox(this.core, {
       applied: (commit) => this.applied(commit),
       askHistory: (version) => this.host.askHistory(logStreamId, version),
       historyForgotten: () => {
-        this.fetches++;
+        this.following.again();
         this.advance();
       },
     });
     records.onDurable = (end) => {
+      if (this.failed !== undefined) return;
       this.core.wasWritten(end);
       this.host.reportChanged(this);
     };
@@ -87,11 +99,6 @@ export class LogStreamReplica {
 
   get report(): Report {
     return this.core.report(this.logStreamId, this.storage.commits.persistedVersion);
-  }
-
-  /** Taken away from this node, or the node ends: whoever reads from it must stop. */
-  get isClosed(): boolean {
-    return this.closed;
   }
 
   get trimmedGlsn(): number {
@@ -103,14 +110,13 @@ export class LogStreamReplica {
    * stored, when this replica is not the primary or is too far behind.
    */
   append(batch: Batch, sequence: number, sink: AppendSink): void {
-    if (!this.core.isPrimary) throw this.notPrimary();
+    this.assertServes();
+    if (!this.core.isPrimary) {
+      throw notPrimary(this.logStreamId, this.host.storageNodeId, this.assignment);
+    }
     const bytes = batch.bytes.length;
     if (this.pending.bytes + bytes > PENDING_BYTES_MAX) {
-      throw new VarlogError('RESOURCE_EXHAUSTED', {
-        what: `${this.pending.bytes} bytes wait to be ordered in log stream ${this.logStreamId}`,
-        next: 'append more slowly, or to more log streams',
-        outcome: 'notAppended',
-      });
+      throw tooMuchWaits(this.logStreamId, this.pending.bytes);
     }
     const { count } = batch;
     const llsn = this.core.append(count);
@@ -122,10 +128,11 @@ export class LogStreamReplica {
 
   /** Takes what the metadata repository wants of this replica, and sets about it. */
   assign(assignment: Assignment): void {
-    this.assignment = assignment;
     const { epoch, sealed, end, version, primaryProcess } = assignment;
     const members = assignment.members.map((it) => it.storageNodeId);
-    this.core.assign({ epoch, sealed, end, version, members, primaryProcess });
+    const wanted = { epoch, sealed, end, version, members, primaryProcess };
+    if (this.core.assign(wanted)) this.assignment = assignment;
+    // What an older one says of commits stays true.
     this.topicWatermark = Math.max(this.topicWatermark, assignment.highWatermark);
     this.inbox.expect(version);
     this.settleWatermark();
@@ -134,7 +141,10 @@ export class LogStreamReplica {
 
   /** Commits of this log stream, in the order of their versions. */
   commitAll(commits: readonly Commit[]): void {
-    if (this.failed || this.restarting) return;
+    // Whatever becomes of them here, they exist: the watermark waits for them.
+    const newest = commits.at(-1);
+    if (newest !== undefined) this.inbox.hear(newest.version);
+    if (this.failed !== undefined || this.restarting) return;
     this.inbox.take(commits);
     this.settleWatermark();
   }
@@ -183,6 +193,7 @@ export class LogStreamReplica {
       this.core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
       if (keeps) this.core.wasWritten(records.durableEnd);
       this.restarting = false;
+      this.inbox.expect(0);
       await this.storage.save({ trimmedGlsn: Math.max(this.trimmedGlsn, firstGlsn - 1) });
     });
   }
@@ -197,63 +208,72 @@ export class LogStreamReplica {
     this.inTurn(() => this.takeSteps()).catch(() => {});
   }
 
-  /** The disk cannot be trusted any more. */
+  /** Why it serves nothing any more; `undefined` while it does. */
+  get failure(): VarlogError | undefined {
+    return this.failed;
+  }
+
+  /**
+   * Throws when nothing may be read from this replica and nothing appended to it: it failed, is to be
+   * rebuilt and cannot be, or was taken away. What it vouched for before stands.
+   */
+  assertServes(): void {
+    if (this.closed) throw takenAway(this.logStreamId);
+    const { state } = this.core;
+    if (this.failed === undefined && state !== 'damaged') return;
+    const why = this.failed?.message ?? 'it lacks records that it had before';
+    throw unavailable(this.logStreamId, this.host.storageNodeId, why);
+  }
+
+  /**
+   * Passes on what was read from the disk. What cannot be read is lost here: with other replicas to
+   * read from, this one fails, to be rebuilt; without, it goes on with what it can read.
+   */
+  async reading<T>(read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (error) {
+      const lost = VarlogError.is(error, 'CORRUPT') || VarlogError.is(error, 'DISK_FAILED');
+      if (lost && this.peers.length > 0) this.fail(error);
+      throw error;
+    }
+  }
+
+  /** Where the other replicas of the log stream are. */
+  get peers(): Peer[] {
+    const { members = [], learners = [] } = this.assignment ?? {};
+    return [...members, ...learners].filter((it) => it.storageNodeId !== this.host.storageNodeId);
+  }
+
+  /** The disk cannot be trusted any more: a write failed, or what was durable is damaged. Final. */
   fail(error: unknown): void {
-    if (this.closed || this.failed) return;
-    this.failed = true;
-    this.fetcher?.stop();
-    this.host.ports.logger.log('error', 'replica failed', {
+    if (this.closed || this.failed !== undefined) return;
+    this.failed = VarlogError.is(error)
+      ? error
+      : new VarlogError('INTERNAL', { what: String(error), cause: error });
+    this.following.stop();
+    this.flushTimer?.cancel();
+    this.host.ports.logger.log('error', 'a replica failed and serves nothing any more', {
       logStream: this.logStreamId,
-      error: String(error),
+      error: this.failed.message,
     });
-    this.core.fail();
+    this.core.fail(this.failed.code === 'CORRUPT' ? 'damaged' : 'failed');
     this.roleChanged();
-    this.pending.failBehind(
-      0,
-      new VarlogError('APPEND_UNKNOWN', {
-        what: `the disk of log stream ${this.logStreamId} failed while an append was on its way`,
-        because: String(error),
-        outcome: 'unknown',
-      }),
-    );
+    const what = `the disk of log stream ${this.logStreamId} failed`;
+    this.pending.failBehind(0, appendUnknown(what, this.failed.message));
+    this.host.replicaFailed(this);
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     this.flushTimer?.cancel();
-    this.fetcher?.stop();
+    this.following.stop();
     await this.stepping;
-    this.core.fail();
+    this.core.fail('failed');
     this.roleChanged();
-    this.pending.failBehind(
-      0,
-      new VarlogError('APPEND_UNKNOWN', {
-        what: 'the storage node ended while an append was on its way',
-        outcome: 'unknown',
-      }),
-    );
+    this.pending.failBehind(0, appendUnknown('the storage node ended'));
     await this.storage.close();
-  }
-
-  notPrimary(): VarlogError {
-    const primary = this.assignment?.members[0];
-    const { logStreamId } = this;
-    const restarts = primary?.storageNodeId === this.host.storageNodeId;
-    if (this.assignment?.sealed !== false || primary === undefined || restarts) {
-      return new VarlogError('SEALED', {
-        what: `sealed: log stream ${logStreamId} takes no appends until it is opened again`,
-        next: 'try again soon, or append to another log stream',
-        details: { logStreamId },
-        outcome: 'notAppended',
-      });
-    }
-    return new VarlogError('NOT_PRIMARY', {
-      what: `not primary replica: log stream ${logStreamId} takes appends at ${primary.address}`,
-      next: 'append there',
-      details: { logStreamId, primary: primary.address },
-      outcome: 'notAppended',
-    });
   }
 
   private applied(commit: Commit): void {
@@ -267,7 +287,7 @@ export class LogStreamReplica {
 
   /** No record at or below the watermark may come after it was told to a reader. */
   private settleWatermark(): void {
-    if (!this.inbox.isComplete) return;
+    if (this.failed !== undefined || !this.inbox.isComplete) return;
     if (this.topicWatermark <= this.watermark) return;
     this.watermark = this.topicWatermark;
     this.committed.wake();
@@ -284,14 +304,18 @@ export class LogStreamReplica {
     for (;;) {
       if (this.closed) return;
       const step = this.core.next();
-      this.followSources(step.kind);
-      if (this.assignment?.sealed === true) this.refuseBehind(this.assignment.end);
+      this.following.follow(step.kind);
+      if (this.assignment?.sealed === true) {
+        this.pending.failBehind(this.assignment.end, sealedBefore(this.logStreamId));
+      }
       if (step.kind === 'cut') {
         const cut = this.storage.records.truncateTail(step.end);
         // In the same breath: a commit that comes meanwhile must not find what is being cut off.
         this.core.wasCut(step.end);
         this.inbox.clear();
-        this.forgetBehind(step.end);
+        // Other records take the place of these, or the same ones again: that is not known here.
+        const what = `log stream ${this.logStreamId} went on without this replica`;
+        this.pending.failBehind(step.end, appendUnknown(what));
         await cut;
       } else if (step.kind === 'adopt') {
         await this.storage.commits.flush();
@@ -302,58 +326,14 @@ export class LogStreamReplica {
         break;
       }
     }
-    const trimmed = this.assignment?.trimmedGlsn ?? 0;
-    await this.dropHead(trimmed);
+    // Also what an earlier life of this process had noted and not come to.
+    await this.dropHead(Math.max(this.assignment?.trimmedGlsn ?? 0, this.trimmedGlsn));
     this.host.reportChanged(this);
   }
 
-  /** Starts, keeps or ends the fetching that the core wants. */
-  private followSources(kind: ReturnType<ReplicaCore['next']>['kind']): void {
-    const { assignment } = this;
-    if (assignment === undefined || (kind !== 'followPrimary' && kind !== 'fetchCommitted')) {
-      this.fetcher?.stop();
-      this.fetcher = undefined;
-      return;
-    }
-    const uncommitted = kind === 'followPrimary';
-    const peers = [...assignment.members, ...assignment.learners].filter(
-      (it) => it.storageNodeId !== this.host.storageNodeId,
-    );
-    const sources = (uncommitted ? peers.slice(0, 1) : peers).map((it) => it.address);
-    const { epoch, sealed } = assignment;
-    const purpose = `${kind} ${epoch} ${sealed} ${sources} ${this.fetches}`;
-    if (this.fetcher?.purpose === purpose) return;
-    this.fetcher?.stop();
-    this.fetcher = new Fetcher(this, this.host, { purpose, sources, uncommitted });
-  }
-
-  private refuseBehind(end: number): void {
-    this.pending.failBehind(
-      end,
-      new VarlogError('SEALED', {
-        what: `sealed: log stream ${this.logStreamId} was sealed before this append was ordered`,
-        next: 'append again',
-        details: { logStreamId: this.logStreamId },
-        outcome: 'notAppended',
-      }),
-    );
-  }
-
-  /** Another replica's records take the place of these, or the same ones again: not known here. */
-  private forgetBehind(end: number): void {
-    this.pending.failBehind(
-      end,
-      new VarlogError('APPEND_UNKNOWN', {
-        what: `log stream ${this.logStreamId} went on without this replica while an append was on its way`,
-        next: 'read the log to see whether it is there',
-        outcome: 'unknown',
-      }),
-    );
-  }
-
   private async dropHead(glsn: number): Promise<void> {
-    if (glsn <= this.trimmedGlsn || this.closed) return;
-    await this.storage.save({ trimmedGlsn: glsn });
+    if (glsn <= this.droppedGlsn || this.closed) return;
+    if (glsn > this.trimmedGlsn) await this.storage.save({ trimmedGlsn: glsn });
     const { commits, records } = this.storage;
     // Taken before the search: what is committed during it may lie above.
     const { committedEnd, version } = this.core;
@@ -362,6 +342,8 @@ export class LogStreamReplica {
       commit === undefined ? committedEnd + 1 : commit.llsn + Math.max(0, glsn + 1 - commit.glsn);
     await records.trimHead(Math.max(records.first, Math.min(first, committedEnd + 1)));
     await commits.trim(commit?.version ?? version);
+    // What is ordered below it and has not come yet is dropped once it has.
+    this.droppedGlsn = commit === undefined ? Math.min(glsn, this.watermark) : glsn;
     this.committed.wake();
   }
 

@@ -1,4 +1,11 @@
-import { type Channel, type Ports, sleep, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  type Channel,
+  type Ports,
+  sleep,
+  type Timer,
+  type UnaryMethod,
+  VarlogError,
+} from '../../base/index.ts';
 import {
   type Hello,
   HistoryRequest,
@@ -12,6 +19,7 @@ import type { ReplicaState, Report } from '../core/index.ts';
 const HEARTBEAT_MS = 400;
 /** The leader says something at least every 500 ms. */
 const SILENCE_MAX_MS = 1_500;
+const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
@@ -25,6 +33,7 @@ const STATES: Record<ReplicaState, ReplicaReport['state']> = {
   restarted: 3,
   learning: 4,
   failed: 5,
+  damaged: 6,
 };
 
 export interface SessionClientOptions {
@@ -51,6 +60,7 @@ export class SessionClient {
   private history = new Map<number, number>();
   private removed: number[] = [];
   private refused: VarlogError | undefined;
+  private channel: Channel | undefined;
   private send: ((message: SessionRequest) => boolean) | undefined;
   private writable: (() => Promise<void>) | undefined;
   private blocked = false;
@@ -93,6 +103,24 @@ export class SessionClient {
     return this.refused;
   }
 
+  /** Calls the member that leads. Rejects with `UNAVAILABLE` while there is no link to one. */
+  async call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const { channel, send } = this;
+    if (channel === undefined || send === undefined) {
+      throw new VarlogError('UNAVAILABLE', {
+        what: 'this storage node has no link to the leader of the metadata repository',
+        next: 'try again soon, or ask another node',
+      });
+    }
+    return channel.call(method, request, {
+      timeoutMs: CALL_TIMEOUT_MS,
+      signal: this.stopped.signal,
+    });
+  }
+
   async close(): Promise<void> {
     this.stopped.abort();
     await this.running;
@@ -107,6 +135,7 @@ export class SessionClient {
       const address = hint ?? members[turn % members.length]!;
       hint = undefined;
       const channel = ports.network.connect(address, { cluster: this.options.cluster });
+      this.channel = channel;
       const started = ports.clock.now();
       try {
         await this.runSession(channel);

@@ -123,7 +123,7 @@ describe('one replica', () => {
     await eventually(() => node.notReady().some((it) => it.includes(next)));
     expect(node.replicas.size).toBe(0);
     cluster.apply({ kind: 'replaceStorageNode', id: 1, disk: node.disk });
-    await eventually(() => cluster.reported(1) === 'failed');
+    await eventually(() => cluster.reported(1) === 'damaged');
     expect(cluster.replica(1).core.end).toBe(0);
   });
 
@@ -153,11 +153,12 @@ describe('one replica', () => {
     cluster.forgets = () => false;
     await cluster.startNode(3);
     await cluster.reopen(1, [1, 2]);
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2] });
+    cluster.setReplicas([1, 2]);
     await eventually(() => cluster.metadata.storageNodes.get(3)!.removed.length === 0);
     expect(await disk.list('storage/replicas')).toEqual([]);
     expect(await disk.list('storage/trash')).toHaveLength(1);
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2, 3] });
+    cluster.setReplicas([1, 2, 3]);
+    await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.state(3) === 'learning');
     expect(cluster.replica(3).core.committedEnd).toBe(2);
     expect(await disk.list('storage/trash')).toEqual([]);
@@ -172,9 +173,35 @@ describe('one replica', () => {
     await file.sync();
     await file.close();
     await cluster.startNode(1);
-    await eventually(() => cluster.reported(1, 2) === 'failed');
+    await eventually(() => cluster.reported(1, 2) === 'damaged');
     await cluster.reopen(1, [1]);
     expect(await cluster.appender(1).append('a')).toMatchObject({ failure: null });
+  });
+
+  test('what is no replica among the replicas is left where it is', async () => {
+    await clusterOf([1]);
+    await cluster.appender(1).append('a');
+    await cluster.stopNode(1);
+    const disk = cluster.disks.get(1)!;
+    for (const name of ['lost+found', '1.bak', '-1', '0']) {
+      await disk.makeDirectory(`storage/replicas/${name}`);
+    }
+    const node = await cluster.startNode(1);
+    expect([...node.replicas.keys()]).toEqual([1]);
+    await eventually(() => cluster.reported(1) === 'restarted');
+    expect(node.notReady()).toEqual([]);
+    expect(await disk.list('storage/replicas')).toContain('lost+found');
+  });
+
+  test('a trim that was noted and not carried out is carried out by the next process', async () => {
+    await clusterOf([1]);
+    const appender = cluster.appender(1);
+    for (const text of ['a', 'b', 'c']) await appender.append(text);
+    await cluster.replica(1).storage.save({ trimmedGlsn: 2 });
+    await cluster.stopNode(1, 'powerLoss');
+    await cluster.startNode(1);
+    await eventually(() => cluster.reported(1) === 'restarted');
+    await eventually(() => cluster.replica(1).storage.records.first === 3);
   });
 
   test('a folder is for one node of one cluster', async () => {
@@ -190,6 +217,7 @@ describe('one replica', () => {
     await cluster.appender(1).append('a');
     const endless = cluster.read(1, 1, 100);
     await eventually(() => cluster.metadata.topics.get(1)!.highWatermark === 1);
+    cluster.apply({ kind: 'seal', id: 1, hold: false });
     cluster.apply({ kind: 'unregisterLogStream', id: 1 });
     await expect(endless).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
     await cluster.stopNode(1);
@@ -273,7 +301,7 @@ describe('several replicas', () => {
   test('a replica on a new node gets everything, also from one that was trimmed within a batch', async () => {
     await clusterOf([1, 2, 3]);
     cluster.apply({ kind: 'seal', id: 1, hold: false });
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2] });
+    cluster.setReplicas([1, 2]);
     await eventually(() => cluster.state(3) === 'absent');
     await cluster.reopen(1, [1, 2]);
     const appender = cluster.appender(1);
@@ -281,7 +309,8 @@ describe('several replicas', () => {
     await appender.append('e');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
     await eventually(() => [1, 2].every((it) => cluster.replica(it).trimmedGlsn === 2));
-    cluster.apply({ kind: 'setReplicas', id: 1, replicas: [1, 2, 3] });
+    cluster.setReplicas([1, 2, 3]);
+    await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.reported(3) === 'learning');
     await eventually(() => cluster.replica(3).core.committedEnd === 5);
     await cluster.stopNode(3, 'powerLoss');

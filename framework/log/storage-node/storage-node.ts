@@ -6,13 +6,23 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import { DirectoryIdentity } from '../../store/index.ts';
-import { type Assignment, Hello, type SessionResponse } from '../../wire/gen/log.ts';
+import {
+  type Assignment,
+  Hello,
+  Ordering,
+  type SessionResponse,
+  TrimRequest,
+} from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { Assignments } from './assignments.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
+import { brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
+import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
-import { LogStreamReplica, type ReplicaHost } from './replica.ts';
-import { openReplicaStorage } from './replica-storage.ts';
+import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
+import { nobodys, noReplica, unavailable } from './refusals.ts';
+import type { LogStreamReplica } from './replica.ts';
 import { SessionClient } from './session-client.ts';
 import { Trash } from './trash.ts';
 
@@ -30,22 +40,10 @@ export interface StorageNodeOptions {
 }
 
 const TRASH_KEEP_MS = 24 * 3_600_000;
-
-/** What a replica looks like from outside. */
-export interface ReplicaStatus {
-  topicId: number;
-  logStreamId: number;
-  state: string;
-  role: 'primary' | 'backup' | 'learner';
-  primary: boolean;
-  epoch: number;
-  end: number;
-  durableEnd: number;
-  committed: number;
-}
+const UNFIT = new Set(['failed', 'damaged']);
 
 /** Keeps replicas of log streams on this machine's disk. */
-export class StorageNode implements ReplicaHost {
+export class StorageNode implements RebuilderHost {
   readonly options: StorageNodeOptions;
   readonly ports: Ports;
   readonly clusterId: number;
@@ -53,8 +51,8 @@ export class StorageNode implements ReplicaHost {
   /** To be served at this node's address. */
   readonly handlers: readonly Handler[];
   readonly replicas = new Map<number, LogStreamReplica>();
-  /** Log streams whose replica here cannot be opened, and the epoch for which they were wanted. */
-  private readonly broken = new Map<number, { error: VarlogError; epoch: number | undefined }>();
+  /** Log streams whose replica here cannot be opened, and why. */
+  private readonly broken = new Map<number, VarlogError>();
   /** Of this run of the process. */
   readonly process: string;
   private readonly lock: DirectoryLock;
@@ -63,7 +61,10 @@ export class StorageNode implements ReplicaHost {
   private readonly session: SessionClient;
   /** Opening and removing replicas happens one after the other. */
   private changing: Promise<void> = Promise.resolve();
-  private opening = new Map<number, Assignment>();
+  private readonly assignments = new Assignments();
+  /** Log streams whose replica is being opened, and for which wish: a later one is another. */
+  private readonly opening = new Map<number, symbol>();
+  private readonly rebuilder: Rebuilder;
   private heardAll = false;
   private closed: Promise<void> | undefined;
 
@@ -81,6 +82,7 @@ export class StorageNode implements ReplicaHost {
     this.identity = identity;
     this.trash = trash;
     this.process = options.ports.random.id();
+    this.rebuilder = new Rebuilder(this);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -120,7 +122,7 @@ export class StorageNode implements ReplicaHost {
       const identity = await DirectoryIdentity.claim(disk, directory, owner, ports.random.id());
       const trash = await Trash.open(ports, directory, options.trashKeepMs ?? TRASH_KEEP_MS);
       const node = new StorageNode(options, lock, identity, trash);
-      for (const name of found) await node.openKnown(Number(name));
+      await Promise.all(found.map((name) => node.openKnown(name)));
       node.session.start();
       return node;
     } catch (error) {
@@ -140,38 +142,66 @@ export class StorageNode implements ReplicaHost {
   }
 
   get status(): { connected: boolean; replicas: ReplicaStatus[] } {
-    return {
-      connected: this.session.connected,
-      replicas: [...this.replicas.values()].map(({ topicId, logStreamId, core }) => ({
-        topicId,
-        logStreamId,
-        state: core.state,
-        role: core.isPrimary ? 'primary' : core.state === 'learning' ? 'learner' : 'backup',
-        primary: core.isPrimary,
-        epoch: core.epoch,
-        end: core.end,
-        durableEnd: core.durableEnd,
-        committed: core.committedEnd,
-      })),
-    };
+    const broken = [...this.broken].map(([id, error]) =>
+      brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
+    );
+    const replicas = [...this.replicas.values()].map(statusOf);
+    return { connected: this.session.connected, replicas: [...replicas, ...broken] };
   }
 
   /** What keeps this node from serving; empty when it is ready. */
   notReady(): string[] {
     const { connected, replicas } = this.status;
-    const failed = replicas.filter((it) => it.state === 'failed' && this.heardAll);
+    const unfit = replicas.filter(
+      (it) => it.failure !== undefined || (this.heardAll && UNFIT.has(it.state)),
+    );
     return [
       ...(connected
         ? []
         : [this.session.refusal?.message ?? 'no link to the leader of the metadata repository']),
-      ...failed.map((it) => `the replica of log stream ${it.logStreamId} failed`),
-      ...[...this.broken].map(([id, { error }]) => `log stream ${id}: ${error.message}`),
+      ...unfit.map(
+        (it) =>
+          `the replica of log stream ${it.logStreamId} is ${it.state}: ${it.failure ?? 'it lacks records'}`,
+      ),
     ];
+  }
+
+  /** Why this process is of no use any more, and nothing but a restart helps; `undefined` while it is. */
+  get health(): string | undefined {
+    const { replicas } = this.status;
+    if (replicas.length === 0 || replicas.some((it) => it.failure === undefined)) return undefined;
+    return `all ${replicas.length} replicas of storage node ${this.storageNodeId} failed: ${replicas[0]!.failure}`;
   }
 
   reportChanged(replica: LogStreamReplica): void {
     if (this.replicas.get(replica.logStreamId) !== replica) return;
     this.session.report(replica.logStreamId, () => replica.report);
+  }
+
+  replicaFailed({ logStreamId }: LogStreamReplica): void {
+    this.rebuilder.attend(logStreamId);
+  }
+
+  failureOf(logStreamId: number): VarlogError | undefined {
+    return this.replicas.get(logStreamId)?.failure ?? this.broken.get(logStreamId);
+  }
+
+  assignmentOf(logStreamId: number): Assignment | undefined {
+    return this.assignments.get(logStreamId);
+  }
+
+  beginAnew(logStreamId: number): Promise<void> {
+    return this.change(async () => {
+      const wanted = this.assignments.get(logStreamId);
+      if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
+      const failed = this.replicas.get(logStreamId);
+      this.replicas.delete(logStreamId);
+      this.broken.delete(logStreamId);
+      const opening = this.beginOpening(logStreamId);
+      await failed?.close().catch(() => {});
+      await this.trash.put(logStreamId, true);
+      await this.openWanted(wanted.topicId, logStreamId, opening);
+    });
   }
 
   askHistory(logStreamId: number, version: number): void {
@@ -182,16 +212,25 @@ export class StorageNode implements ReplicaHost {
   find(topicId: number, logStreamId: number): LogStreamReplica {
     const replica = this.replicas.get(logStreamId);
     if (replica !== undefined && replica.topicId === topicId) return replica;
-    throw new VarlogError('LOG_STREAM_NOT_FOUND', {
-      what: `no such log stream: storage node ${this.storageNodeId} has no replica of log stream ${logStreamId} of topic ${topicId}`,
-      next: 'ask the metadata repository where it is',
-      details: { topicId, logStreamId },
-      outcome: 'notAppended',
-    });
+    const broken = this.broken.get(logStreamId);
+    if (broken !== undefined) throw unavailable(logStreamId, this.storageNodeId, broken.message);
+    throw this.noReplica(topicId, logStreamId);
+  }
+
+  noReplica(topicId: number, logStreamId: number): VarlogError {
+    return noReplica(topicId, logStreamId, this.storageNodeId);
+  }
+
+  /** Trims a topic, for all of its replicas everywhere: resolves when that is decided, and done here. */
+  async trim(topicId: number, glsn: number): Promise<void> {
+    await this.session.call(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
+    const replicas = [...this.replicas.values()].filter((it) => it.topicId === topicId);
+    await Promise.all(replicas.filter((it) => it.failure === undefined).map((it) => it.trim(glsn)));
   }
 
   close(): Promise<void> {
     this.closed ??= (async () => {
+      this.rebuilder.stop();
       await this.session.close();
       this.trash.close();
       await this.changing;
@@ -202,7 +241,12 @@ export class StorageNode implements ReplicaHost {
   }
 
   /** What is on disk from an earlier life. */
-  private async openKnown(logStreamId: number): Promise<void> {
+  private async openKnown(name: string): Promise<void> {
+    if (!/^[1-9]\d*$/.test(name)) {
+      this.ports.logger.log('warn', 'what is no replica lies among the replicas', { name });
+      return;
+    }
+    const logStreamId = Number(name);
     const opened = await this.open(0, logStreamId);
     if (opened === undefined) return;
     if (opened.topicId !== 0) this.replicas.set(logStreamId, opened);
@@ -221,7 +265,7 @@ export class StorageNode implements ReplicaHost {
         logStream: logStreamId,
         error: error.message,
       });
-      this.broken.set(logStreamId, { error, epoch: undefined });
+      this.broken.set(logStreamId, error);
       return undefined;
     }
   }
@@ -233,15 +277,14 @@ export class StorageNode implements ReplicaHost {
   }
 
   private brokenReport(logStreamId: number): Report {
-    const epoch = this.broken.get(logStreamId)?.epoch ?? 0;
-    return { logStreamId, epoch, end: 0, persistedVersion: 0, state: 'failed' };
+    const { epoch = 0 } = this.assignments.get(logStreamId) ?? {};
+    const state = this.broken.get(logStreamId)?.code === 'CORRUPT' ? 'damaged' : 'failed';
+    return { logStreamId, epoch, end: 0, persistedVersion: 0, state };
   }
 
-  private reportBroken({ logStreamId, epoch }: Assignment): void {
-    const broken = this.broken.get(logStreamId);
-    if (broken === undefined) return;
-    broken.epoch = epoch;
+  private reportBroken(logStreamId: number): void {
     this.session.report(logStreamId, () => this.brokenReport(logStreamId));
+    this.rebuilder.attend(logStreamId);
   }
 
   private handle(response: SessionResponse): void | Promise<void> {
@@ -251,6 +294,7 @@ export class StorageNode implements ReplicaHost {
   }
 
   private obey(response: SessionResponse): void {
+    this.assignments.hear(response);
     for (const assignment of response.assignments) this.take(assignment);
     if (response.complete) {
       this.heardAll = true;
@@ -282,22 +326,30 @@ export class StorageNode implements ReplicaHost {
       return;
     }
     if (this.broken.has(logStreamId)) {
-      this.reportBroken(assignment);
+      this.reportBroken(logStreamId);
       return;
     }
-    const already = this.opening.has(logStreamId);
-    this.opening.set(logStreamId, assignment);
-    if (already) return;
-    this.change(async () => {
-      const opened = await this.open(topicId, logStreamId);
-      const newest = this.opening.get(logStreamId);
-      this.opening.delete(logStreamId);
-      // Taken away again in the meantime.
-      if (newest === undefined) return opened?.close();
-      if (opened === undefined) return this.reportBroken(newest);
-      this.replicas.set(logStreamId, opened);
-      opened.assign(newest);
-    });
+    if (this.opening.has(logStreamId)) return;
+    const opening = this.beginOpening(logStreamId);
+    void this.change(() => this.openWanted(topicId, logStreamId, opening));
+  }
+
+  private beginOpening(logStreamId: number): symbol {
+    const opening = Symbol('opening');
+    this.opening.set(logStreamId, opening);
+    return opening;
+  }
+
+  private async openWanted(topicId: number, logStreamId: number, opening: symbol): Promise<void> {
+    const opened = await this.open(topicId, logStreamId);
+    // As it is by now: what came meanwhile was not heard by a replica.
+    const wanted = this.assignments.get(logStreamId);
+    // Taken away again in the meantime.
+    if (wanted === undefined || this.opening.get(logStreamId) !== opening) return opened?.close();
+    this.opening.delete(logStreamId);
+    if (opened === undefined) return this.reportBroken(logStreamId);
+    this.replicas.set(logStreamId, opened);
+    opened.assign(wanted);
   }
 
   private remove(logStreamId: number): void {
@@ -305,49 +357,22 @@ export class StorageNode implements ReplicaHost {
     this.replicas.delete(logStreamId);
     this.broken.delete(logStreamId);
     this.opening.delete(logStreamId);
-    this.change(async () => {
+    void this.change(async () => {
       await replica?.close();
       await this.trash.put(logStreamId);
       this.session.confirmRemoval(logStreamId);
     });
   }
 
-  private change(work: () => Promise<void>): void {
+  private change(work: () => Promise<void>): Promise<void> {
     this.changing = this.changing.then(work).catch((error: unknown) => {
-      this.ports.logger.log('error', 'a replica cannot be removed', { error: String(error) });
+      this.ports.logger.log('error', 'a replica cannot be changed', { error: String(error) });
     });
+    return this.changing;
   }
 }
 
 /** Starts a storage node. Serve its `handlers` at its address. */
 export function startStorageNode(options: StorageNodeOptions): Promise<StorageNode> {
   return StorageNode.start(options);
-}
-
-function nobodys(directory: string): VarlogError {
-  return new VarlogError('DISK_LOST', {
-    what: `${directory} holds replicas, but not the file that says whose they are`,
-    because: 'part of the folder was lost or left behind when it was copied',
-    next: 'bring back the file "identity", or move the folder aside and run "varlog node replace"',
-    details: { directory },
-  });
-}
-
-async function openReplica(
-  host: ReplicaHost,
-  directory: string,
-  topicId: number,
-  logStreamId: number,
-): Promise<LogStreamReplica> {
-  let replica: LogStreamReplica | undefined;
-  const storage = await openReplicaStorage({
-    disk: host.ports.disk,
-    directory: `${directory}/replicas/${logStreamId}`,
-    owner: `cluster ${host.cluster} disk ${host.disk}`,
-    topicId,
-    logStreamId,
-    onFailure: (error) => replica?.fail(error),
-  });
-  replica = new LogStreamReplica(host, logStreamId, storage);
-  return replica;
 }

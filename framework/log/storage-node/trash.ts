@@ -1,6 +1,7 @@
 import type { Ports, Timer } from '../../base/index.ts';
 
 const LOOK_EVERY_MS = 3_600_000;
+const UNFIT = '.unfit';
 
 /**
  * Where replicas go that were taken away from a node: `trash/<log stream>.<milliseconds since 1970>`. They are brought
@@ -25,17 +26,23 @@ export class Trash {
     return trash;
   }
 
-  /** Moves a replica here, durably. Nothing happens where the node has none. */
-  async put(logStreamId: number): Promise<void> {
+  /**
+   * Moves a replica here, durably. Nothing happens where the node has none. One that is `unfit` is
+   * kept for people to look at, and never brought back.
+   */
+  async put(logStreamId: number, unfit = false): Promise<void> {
     const { disk, clock, logger } = this.ports;
     const replicas = `${this.directory}/replicas`;
     if (!(await disk.list(replicas)).includes(String(logStreamId))) return;
     await disk.makeDirectory(this.path);
-    const name = `${logStreamId}.${clock.wall()}`;
+    const name = `${logStreamId}.${clock.wall()}${unfit ? UNFIT : ''}`;
     await disk.rename(`${replicas}/${logStreamId}`, `${this.path}/${name}`);
     await disk.syncDirectory(this.path);
     await disk.syncDirectory(replicas);
-    logger.log('info', 'a replica was taken away', { logStream: logStreamId, kept: name });
+    const what = unfit
+      ? 'the files of a failed replica were put aside'
+      : 'a replica was taken away';
+    logger.log('info', what, { logStream: logStreamId, kept: name });
   }
 
   /** Moves the newest replica of a log stream back, durably, where the node has none. */
@@ -43,7 +50,9 @@ export class Trash {
     const { disk, logger } = this.ports;
     const replicas = `${this.directory}/replicas`;
     if ((await disk.list(replicas)).includes(String(logStreamId))) return;
-    const name = (await this.list()).findLast((it) => it.logStreamId === logStreamId)?.name;
+    const name = (await this.list()).findLast(
+      (it) => it.logStreamId === logStreamId && !it.name.endsWith(UNFIT),
+    )?.name;
     if (name === undefined) return;
     await disk.rename(`${this.path}/${name}`, `${replicas}/${logStreamId}`);
     await disk.syncDirectory(replicas);

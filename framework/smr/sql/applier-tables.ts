@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { POSITION_LIMIT, VarlogError } from '../../base/index.ts';
 import { Session as SessionMessage } from '../../wire/gen/smr.ts';
+import { checkIdentity, type LogIdentity } from '../log-identity.ts';
 import type { Dialect } from './dialect.ts';
 
 export const APPLIER_TABLE = 'varlog_applier';
@@ -25,17 +26,7 @@ export interface Tenure {
   readonly answer: number;
 }
 
-/** What a database belongs to: it is of no use to any other machine, nor on any other log. */
-export interface Belonging {
-  /** The machine's name. */
-  readonly name: string;
-  /** Identity of the log. */
-  readonly log: string;
-}
-
-interface ApplierRow {
-  name: string;
-  log: string;
+interface ApplierRow extends LogIdentity {
   // Postgres hands out a bigint as text.
   position: number | string;
   time: number;
@@ -58,7 +49,7 @@ export class ApplierTables {
   }
 
   /** Throws `LOG_MISMATCH` for a database that belongs to something else; looks only. */
-  async check(manager: EntityManager, wanted: Belonging): Promise<void> {
+  async check(manager: EntityManager, own: LogIdentity): Promise<void> {
     let row: ApplierRow | undefined;
     try {
       row = await this.row(manager);
@@ -66,19 +57,19 @@ export class ApplierTables {
       // An empty database has no tables yet.
       if (!this.dialect.isOfStatement(error)) throw error;
     }
-    if (row !== undefined && (row.name !== wanted.name || row.log !== wanted.log))
-      throw mismatch(row, wanted);
+    if (row !== undefined)
+      checkIdentity({ log: row.log, machine: row.machine }, own, 'this database');
   }
 
   /** Dedicates an empty database. Throws `LOG_MISMATCH` for one that belongs to something else. */
-  async dedicate(manager: EntityManager, belonging: Belonging): Promise<void> {
+  async dedicate(manager: EntityManager, own: LogIdentity): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${APPLIER_TABLE} (name, log, position, time, owner, holder, challenge, answer)
+      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, owner, holder, challenge, answer)
        SELECT $1, $2, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
-      [belonging.name, belonging.log],
+      [own.machine, own.log],
     );
-    await this.check(manager, belonging);
+    await this.check(manager, own);
   }
 
   /**
@@ -198,21 +189,6 @@ function rowIsGone(): VarlogError {
     next: 'start the replica again: with an empty database it begins at the head of the log',
   });
 }
-
-function mismatch(found: Belonging, wanted: Belonging): VarlogError {
-  return new VarlogError('LOG_MISMATCH', {
-    what:
-      `this database belongs to the machine "${found.name}" on the log ${found.log}, ` +
-      `and this replica is of the machine "${wanted.name}" on the log ${wanted.log}`,
-    because: 'the wrong database or log is named, or the log was made anew',
-    next:
-      'name the database that belongs to this log; or give this replica an empty one, which it fills ' +
-      'from the log',
-    details: { found: { ...pick(found) }, wanted: { ...pick(wanted) } },
-  });
-}
-
-const pick = ({ name, log }: Belonging): Belonging => ({ name, log });
 
 function exact(value: number | string): number {
   const number = Number(value);

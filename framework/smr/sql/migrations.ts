@@ -10,7 +10,7 @@ class VarlogReplica1700000000000 implements MigrationInterface {
     const { bytes } = dialectOf(runner.connection);
     await runner.query(
       `CREATE TABLE ${APPLIER_TABLE} (
-        name text PRIMARY KEY,
+        machine text PRIMARY KEY,
         log text NOT NULL,
         position bigint NOT NULL,
         time double precision NOT NULL,

@@ -50,13 +50,16 @@ export class SqlApplier<Command, Result> {
   private readonly parts: SqlApplierParts<Command, Result>;
   readonly sessions: SessionTable<Result>;
   private readonly touched = new Set<number>();
-  private readonly envelope = new EnvelopeReader();
+  private envelope = new EnvelopeReader(new Uint8Array(8));
   /** The log's time. */
   private time = 0;
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  /** Records of others that were passed over, as committed. */
+  foreign = 0;
+  private passed = 0;
 
   constructor(parts: SqlApplierParts<Command, Result>) {
     this.parts = parts;
@@ -68,10 +71,14 @@ export class SqlApplier<Command, Result> {
     return this.applying;
   }
 
-  /** Begins as the applier with this number. Resolves with the position of the database. */
-  async open(owner: number): Promise<number> {
+  /**
+   * Begins as the applier with this number, for the commands that carry this tag. Resolves with the
+   * position of the database.
+   */
+  async open(owner: number, tag: Uint8Array): Promise<number> {
     const { dataSource, tables } = this.parts;
     this.owner = owner;
+    this.envelope = new EnvelopeReader(tag);
     this.applying = await dataSource.transaction(async (manager) => {
       const progress = await tables.lock(manager, owner);
       await this.load(manager, progress);
@@ -91,6 +98,7 @@ export class SqlApplier<Command, Result> {
     const before = this.stored;
     this.stored = undefined;
     this.touched.clear();
+    this.passed = 0;
     this.applying = entries.at(-1)?.position ?? this.applying;
     if (before === undefined) await this.parts.dialect.reset(this.parts.dataSource);
     const stored = await this.parts.dataSource.transaction(async (manager) => {
@@ -108,6 +116,7 @@ export class SqlApplier<Command, Result> {
       return through;
     });
     this.stored = stored;
+    this.foreign += this.passed;
     return { decided, reloaded };
   }
 
@@ -146,6 +155,10 @@ export class SqlApplier<Command, Result> {
   ): Promise<Decision<Command, Result> | undefined> {
     const { envelope, sessions } = this;
     envelope.read(bytes, position);
+    if (envelope.kind === 'foreign') {
+      this.passed++;
+      return undefined;
+    }
     // A proposer's clock may lag behind; the log's time does not.
     this.time = Math.max(this.time, envelope.time);
     const { time } = this;

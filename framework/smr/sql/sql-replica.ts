@@ -11,6 +11,7 @@ import {
 } from '../../base/index.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
 import { CommandQueue } from '../command-queue.ts';
+import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
 import type { SessionLimits } from '../session-table.ts';
@@ -24,7 +25,7 @@ import { Turns } from './turns.ts';
 
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
-const TAIL_TIMEOUT_MS = 5_000;
+const START_MS = 30_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 export interface SqlReplicaOptions<Command, Result> {
@@ -71,7 +72,11 @@ export class SqlReplica<Command, Result> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({ state: 'running', position: 0 });
+  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
+    state: 'running',
+    position: 0,
+    foreign: 0,
+  });
   private at = 0;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
@@ -95,39 +100,41 @@ export class SqlReplica<Command, Result> {
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
     this.queue = new CommandQueue(options.log, ports, command, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock);
+    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.asObservable();
   }
 
   /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
   async start(clock: Clock): Promise<void> {
-    const { dataSource, reader, log, name = 'machine', takeOverMs = 2_000 } = this.options;
+    const { dataSource, reader, takeOverMs = 2_000 } = this.options;
     check(dataSource, reader);
-    const identity = await log.identity();
+    const identity = await this.identify(clock);
+    const tag = tagOf(identity);
     const use = await useSource(dataSource, this.dialect);
     const { dialect, tables, turns } = this;
     const parts = { dataSource, dialect, tables, turns, takeOverMs };
     const tenancy = new Tenancy({ ...parts, ...this.ports });
-    const belonging = { name, log: identity };
     try {
       // Before its tables are changed.
-      await tables.check(dataSource.manager, belonging);
+      await tables.check(dataSource.manager, identity);
       await prepare(dataSource, dialect);
       if (reader?.isInitialized === false) await reader.initialize();
-      await tenancy.begin(belonging, clock);
-      this.at = await this.applier.open(tenancy.owner);
+      await tenancy.begin(identity, clock);
+      this.at = await this.applier.open(tenancy.owner, tag);
     } catch (error) {
       use.leave(tenancy.end());
       throw error;
     }
     this.use = use;
+    this.queue.bind(tag);
+    this.barrier.begin(this.at);
     this.advance(this.at);
     this.following = Promise.resolve().then(() => this.follow());
     this.released = this.following.then(() => turns.run(() => tenancy.end()));
     // One that cannot be told is waited for by the next.
     this.released.catch(() => {});
-    tenancy.keep((error) => this.end({ state: 'failed', position: this.at, error }, error));
+    tenancy.keep((error) => this.fail(error));
   }
 
   /** All commands up to here have been applied and committed. */
@@ -163,7 +170,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end({ state: 'closed', position: this.at }, closedError());
+    this.end(this.status('closed'), closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.released.catch(() => {}), limit]);
@@ -172,6 +179,21 @@ export class SqlReplica<Command, Result> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  private async identify(clock: Clock): Promise<LogIdentity> {
+    const { log, name = 'machine' } = this.options;
+    const machine = checkedName(name);
+    const limit = new AbortController();
+    const late = sleep(clock, START_MS, limit.signal).then(() => {
+      throw unidentified();
+    });
+    const known = identityOf(log, clock, limit.signal);
+    return { log: await Promise.race([known, late]).finally(() => limit.abort()), machine };
+  }
+
+  private fail(error: unknown): void {
+    this.end(this.status('failed', error), error);
   }
 
   private end(status: ReplicaStatus, error: unknown): void {
@@ -189,13 +211,10 @@ export class SqlReplica<Command, Result> {
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     const { log } = this.options;
-    for (let checked = false; !signal.aborted; ) {
+    // A log that ends before the state of the database is found even when nobody asks.
+    this.caughtUp({ signal }).catch(() => {});
+    while (!signal.aborted) {
       try {
-        if (!checked) {
-          const tail = await log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
-          if (this.at > tail) throw beyondTail(this.at, tail);
-          checked = true;
-        }
         for await (const it of log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
@@ -206,7 +225,7 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end({ state: 'failed', position: this.at, error }, error);
+          this.fail(error);
           return;
         }
       }
@@ -261,8 +280,14 @@ export class SqlReplica<Command, Result> {
 
   private advance(position: number): void {
     this.at = position;
+    this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next({ state: 'running', position });
+    if (!this.ended) this.statuses.next(this.status('running'));
+  }
+
+  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
+    const { foreign } = this.applier;
+    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
   }
 
   private pause(ms: number): Promise<void> {
@@ -318,13 +343,11 @@ function headIsGone(position: number, snapshotPosition: number): VarlogError {
   });
 }
 
-function beyondTail(position: number, tail: number): VarlogError {
-  return new VarlogError('LOG_MISMATCH', {
-    what: `this database is at position ${position}, and its log ends at ${tail}`,
-    because:
-      'the log was put back to an earlier state, so its next commands are not those that this database has',
-    next: 'bring the log back to where it was; or give this replica an empty database, which it fills from the log',
-    details: { position, tail },
+function unidentified(): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `the log did not say within ${START_MS} ms which one it is`,
+    because: 'a database is used only when it is known to be of this log',
+    next: 'see whether the log has a quorum, and start the replica again',
   });
 }
 

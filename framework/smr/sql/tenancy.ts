@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { type Clock, type Random, sleep, type Timer, VarlogError } from '../../base/index.ts';
-import { type ApplierTables, type Belonging, fenced, type Tenure } from './applier-tables.ts';
+import type { LogIdentity } from '../log-identity.ts';
+import { type ApplierTables, fenced, type Tenure } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import type { Turns } from './turns.ts';
 
@@ -39,14 +40,14 @@ export class Tenancy {
   }
 
   /** Becomes the one applier; `clock` measures the wait for an answer. Rejects with `ANOTHER_APPLIER`, `LOG_MISMATCH` or the database's error. */
-  async begin(belonging: Belonging, clock: Clock): Promise<void> {
+  async begin(identity: LogIdentity, clock: Clock): Promise<void> {
     const { takeOverMs, tables } = this.parts;
     let asked: Tenure | undefined;
     const deadline = clock.now() + takeOverMs;
     for (let late = false; this.owner === 0; ) {
       try {
         asked ??= await this.transaction(async (manager) => {
-          await tables.dedicate(manager, belonging);
+          await tables.dedicate(manager, identity);
           return this.ask(manager);
         });
         const question = asked;

@@ -25,6 +25,8 @@ export interface DiskFaults {
   latencyMs?: (operation: DiskOperation, random: Random) => number;
   /** Asked before each operation: the error that it fails with, if it is to fail. */
   fail?: (operation: DiskOperation, random: Random) => DiskErrno | undefined;
+  /** Writes that would make all files together larger than this fail with `ENOSPC`. */
+  capacityBytes?: number;
   /** What becomes of unsynced changes when a sync fails. Default: drawn once per disk. */
   afterFailedSync?: SyncAftermath;
   /** Operations that claim success and do nothing: to see that a test would notice. */
@@ -197,7 +199,8 @@ export class SimulatedDisk implements Disk, Performer {
       this.onOperation(operation);
       const interrupt = (): void => interrupted?.(this.random);
       mount.inFlight.add(interrupt);
-      const errno = this.faults.fail?.(operation, this.random);
+      const planted = this.faults.fail?.(operation, this.random);
+      const errno = planted ?? (this.lacksRoomFor(operation) ? 'ENOSPC' : undefined);
       const run = (): void => {
         if (mount.dead) return;
         mount.inFlight.delete(interrupt);
@@ -216,6 +219,14 @@ export class SimulatedDisk implements Disk, Performer {
       if (this.clock === undefined) void Promise.resolve().then(run);
       else this.clock.after(this.latencyMs(operation), run);
     });
+  }
+
+  private lacksRoomFor({ kind, path, offset = 0, bytes = 0 }: DiskOperation): boolean {
+    const { capacityBytes } = this.faults;
+    if (capacityBytes === undefined || kind !== 'write') return false;
+    const growth = offset + bytes - (this.names.file(path)?.size ?? 0);
+    if (growth <= 0) return false;
+    return this.files().reduce((sum, it) => sum + it.size, growth) > capacityBytes;
   }
 
   private latencyMs(operation: DiskOperation): number {

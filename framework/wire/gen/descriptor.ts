@@ -169,6 +169,32 @@ export const descriptor: object = {
          "requestType": "FetchRequest",
          "responseType": "FetchResponse",
          "responseStream": true
+        },
+        "Describe": {
+         "requestType": "DescribeReplicaRequest",
+         "responseType": "DescribeReplicaResponse"
+        }
+       }
+      },
+      "DescribeReplicaRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
+      "DescribeReplicaResponse": {
+       "fields": {
+        "version": {
+         "type": "uint64",
+         "id": 1
         }
        }
       },
@@ -393,7 +419,8 @@ export const descriptor: object = {
           "SEALING": 2,
           "RESTARTED": 3,
           "LEARNING": 4,
-          "FAILED": 5
+          "FAILED": 5,
+          "DAMAGED": 6
          }
         }
        }
@@ -743,6 +770,10 @@ export const descriptor: object = {
         "other": {
          "type": "string",
          "id": 2
+        },
+        "format": {
+         "type": "uint32",
+         "id": 3
         }
        }
       },
@@ -765,6 +796,40 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 4,
          "protoName": "persisted_version"
+        }
+       }
+      },
+      "Snapshot": {
+       "fields": {
+        "format": {
+         "type": "uint32",
+         "id": 1
+        },
+        "state": {
+         "type": "string",
+         "id": 2
+        },
+        "histories": {
+         "rule": "repeated",
+         "type": "History",
+         "id": 3
+        }
+       }
+      },
+      "History": {
+       "fields": {
+        "first": {
+         "type": "uint64",
+         "id": 1
+        },
+        "pieces": {
+         "rule": "repeated",
+         "type": "bytes",
+         "id": 2
+        },
+        "tail": {
+         "type": "bytes",
+         "id": 3
         }
        }
       }
@@ -1191,6 +1256,14 @@ export const descriptor: object = {
         "state": {
          "type": "bytes",
          "id": 5
+        },
+        "log": {
+         "type": "string",
+         "id": 6
+        },
+        "machine": {
+         "type": "string",
+         "id": 7
         }
        }
       },
@@ -1979,6 +2052,22 @@ export const descriptor: object = {
          "type": "google.protobuf.Timestamp",
          "id": 10,
          "protoName": "updated_time"
+        },
+        "state": {
+         "type": "string",
+         "id": 100
+        },
+        "failure": {
+         "type": "string",
+         "id": 101
+        },
+        "end": {
+         "type": "uint64",
+         "id": 102
+        },
+        "target": {
+         "type": "uint64",
+         "id": 103
         }
        }
       },

@@ -77,6 +77,18 @@ export interface ReadResponse {
 }
 export const ReadResponse: MessageCodec<ReadResponse> = message('varlog.log.ReadResponse');
 
+export interface DescribeReplicaRequest {
+  topicId: number;
+  logStreamId: number;
+}
+export const DescribeReplicaRequest: MessageCodec<DescribeReplicaRequest> = message('varlog.log.DescribeReplicaRequest');
+
+export interface DescribeReplicaResponse {
+  /** It holds all records of all commits up to this one. */
+  version: number;
+}
+export const DescribeReplicaResponse: MessageCodec<DescribeReplicaResponse> = message('varlog.log.DescribeReplicaResponse');
+
 export interface FetchRequest {
   clusterId: number;
   /** Who asks. */
@@ -152,6 +164,7 @@ export const ReplicaReportState = {
   RESTARTED: 3,
   LEARNING: 4,
   FAILED: 5,
+  DAMAGED: 6,
 } as const;
 export type ReplicaReportState = (typeof ReplicaReportState)[keyof typeof ReplicaReportState];
 export interface ReplicaReport {
@@ -342,8 +355,11 @@ export const LogStreams: {
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */
 export const Replication: {
   Fetch: ServerStreamMethod<FetchRequest, FetchResponse>;
+  /** How far a replica is: before another one is rebuilt from it. Refused by one that serves nothing. */
+  Describe: UnaryMethod<DescribeReplicaRequest, DescribeReplicaResponse>;
 } = {
   Fetch: serverStream('varlog.log.Replication', 'Fetch', FetchRequest, FetchResponse),
+  Describe: unary('varlog.log.Replication', 'Describe', DescribeReplicaRequest, DescribeReplicaResponse),
 };
 
 /** Storage nodes and clients to metadata repository nodes. */

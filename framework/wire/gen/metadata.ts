@@ -6,6 +6,8 @@ export interface Command {
   cut: CutEntry[];
   /** Any other command, as JSON. */
   other: string;
+  /** A member that knows only lower ones does not apply the command, and stops. */
+  format: number;
 }
 export const Command: MessageCodec<Command> = message('varlog.metadata.Command');
 
@@ -16,3 +18,22 @@ export interface CutEntry {
   persistedVersion: number;
 }
 export const CutEntry: MessageCodec<CutEntry> = message('varlog.metadata.CutEntry');
+
+/** The whole state, as it lies in a snapshot. */
+export interface Snapshot {
+  format: number;
+  /** All but the histories, as JSON. */
+  state: string;
+  /** In the order of the log streams in `state`. */
+  histories: History[];
+}
+export const Snapshot: MessageCodec<Snapshot> = message('varlog.metadata.Snapshot');
+
+/** The last commits of one log stream, packed (see core/commit-history.ts). */
+export interface History {
+  /** Version of the first one that is kept. */
+  first: number;
+  pieces: Uint8Array[];
+  tail: Uint8Array;
+}
+export const History: MessageCodec<History> = message('varlog.metadata.History');

@@ -9,6 +9,9 @@ export interface Snapshot {
   /** Least recently used first. */
   sessions: Session[];
   state: Uint8Array;
+  /** Whose state it is: which log, and which machine on it. */
+  log: string;
+  machine: string;
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
 

@@ -25,6 +25,13 @@ export interface LogStreamReplicaMetadataDescriptor {
   storageSizeBytes: number;
   createdTime: protobuf.Timestamp | null;
   updatedTime: protobuf.Timestamp | null;
+  /** As it is reported to the metadata repository; "rebuilding": a member that learns what it has lost. */
+  state: string;
+  /** Why it serves nothing; empty while it does. */
+  failure: string;
+  /** LLSNs: of the last record that it has, and of the last one that was ordered, as far as it has heard. */
+  end: number;
+  target: number;
 }
 export const LogStreamReplicaMetadataDescriptor: MessageCodec<LogStreamReplicaMetadataDescriptor> = message('varlog.snpb.LogStreamReplicaMetadataDescriptor');
 

@@ -1,0 +1,95 @@
+import { needed } from './cut-planner.ts';
+import type { SetReplicas, Unseal } from './metadata-command.ts';
+import { type Refusal, refuse } from './metadata-result.ts';
+import type { LogStreamState, TopicState } from './metadata-state.ts';
+import type { StorageNodeState } from './storage-nodes.ts';
+
+/**
+ * Why the replicas of a log stream may not be changed like that; `undefined`: they may.
+ *
+ * A record counts when enough members of its epoch have it on disk, so of any number of members that
+ * is too large to be the rest, at least one has it. So many of those that the epoch began with must
+ * stay until a new epoch has begun, whose members are known to hold everything. One of the replicas
+ * that stay must also be up and hold all of it now: the others get it from there.
+ */
+export function refusalOfChange(
+  stream: LogStreamState,
+  { acknowledge }: TopicState,
+  { revision, replicas, holders }: SetReplicas,
+  nodes: ReadonlyMap<number, StorageNodeState>,
+): Refusal | undefined {
+  const { id } = stream;
+  if (!stream.sealed) {
+    return refuse(
+      'FAILED_PRECONDITION',
+      `log stream ${id} is running: its replicas cannot be changed`,
+      'seal it first, and unseal it afterwards',
+    );
+  }
+  if (revision !== stream.revision) return changedMeanwhile(stream);
+  // Nothing was ever ordered in it: there is nothing to lose.
+  if (stream.end === 0) return undefined;
+  const { founders, members } = stream;
+  // One whose disk was given up since has nothing more than one that is new.
+  const whole = founders.filter(
+    ({ node, disk }) => members.includes(node) && nodes.get(node)?.disk === disk,
+  );
+  const staying = whole.filter(({ node }) => replicas.includes(node));
+  const least = founders.length - needed(founders.length, acknowledge) + 1;
+  if (staying.length < least) {
+    return refuse(
+      'FAILED_PRECONDITION',
+      `only ${staying.length} of the ${founders.length} members of epoch ${stream.epoch} of log stream ${id} would stay, and its records may be on none of them`,
+      `keep ${least} of ${whole.map(({ node }) => node).join(', ')}, and take away others once it was unsealed with the new ones`,
+    );
+  }
+  const kept = holders.filter((it) => replicas.includes(it) && stream.replicas.includes(it));
+  if (kept.length > 0) return undefined;
+  return refuse(
+    'FAILED_PRECONDITION',
+    `none of the replicas of log stream ${id} that would stay is up and holds all ${stream.end} records`,
+    holders.length === 0
+      ? 'bring back a storage node that has them, and wait until the log stream is sealed there'
+      : `keep one of ${holders.join(', ')}`,
+  );
+}
+
+/** Why a log stream may not be opened like that; `undefined`: it may. */
+export function refusalOfOpening(
+  stream: LogStreamState,
+  { epoch, members, disks, revision }: Unseal,
+  nodes: ReadonlyMap<number, StorageNodeState>,
+): Refusal | undefined {
+  const { id } = stream;
+  if (revision !== undefined && revision !== stream.revision) return changedMeanwhile(stream);
+  if (!stream.sealed || epoch !== stream.epoch + 1) {
+    const state = stream.sealed ? 'sealed' : 'open';
+    return refuse(
+      'FAILED_PRECONDITION',
+      `log stream ${id} is ${state} in epoch ${stream.epoch}, so epoch ${epoch} cannot begin`,
+      'look at its state again',
+    );
+  }
+  if (members.length === 0 || members.some((it) => !stream.replicas.includes(it))) {
+    return refuse(
+      'INVALID_ARGUMENT',
+      `${members.join(', ')} are not replicas of log stream ${id}`,
+      'choose among its replicas',
+    );
+  }
+  const replaced = members.find((it, i) => nodes.get(it)!.disk !== disks[i]);
+  if (replaced === undefined) return undefined;
+  return refuse(
+    'FAILED_PRECONDITION',
+    `storage node ${replaced} has another disk than the one that holds log stream ${id}`,
+    'look at its state again',
+  );
+}
+
+export function changedMeanwhile({ id, changed }: LogStreamState): Refusal {
+  return refuse(
+    'FAILED_PRECONDITION',
+    `log stream ${id} was changed meanwhile: it was ${changed}`,
+    'look at its state again',
+  );
+}

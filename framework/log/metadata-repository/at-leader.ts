@@ -1,0 +1,28 @@
+import { type Handler, handle, type UnaryMethod } from '../../base/index.ts';
+import { notLeader } from './leadership.ts';
+import type { MetadataRepository } from './repository.ts';
+
+const FORWARD_TIMEOUT_MS = 10_000;
+
+/**
+ * Serves a call for which it takes what only the leader knows: what storage nodes report. Any other
+ * member passes it on.
+ */
+export function atLeader<Request, Response>(
+  repository: MetadataRepository,
+  method: UnaryMethod<Request, Response>,
+  work: (request: Request) => Promise<Response>,
+): Handler {
+  const { ports, memberId } = repository.options;
+  return handle(method, async (request, { signal }) => {
+    if (repository.leadership !== undefined) return work(request);
+    const { leader } = repository.status;
+    if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
+    const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });
+    try {
+      return await channel.call(method, request, { signal, timeoutMs: FORWARD_TIMEOUT_MS });
+    } finally {
+      channel.close();
+    }
+  });
+}

@@ -1,0 +1,280 @@
+import fc from 'fast-check';
+import {
+  type Clock,
+  type MessageStream,
+  type Network,
+  type Ports,
+  silent,
+  type Timer,
+} from '../../base/index.ts';
+import { realRandom } from '../../runtime/index.ts';
+import { SimulatedDisk } from '../../testing/simulator/disk.ts';
+import { Hello, HistoryRequest, SessionRequest, type SessionResponse } from '../../wire/gen/log.ts';
+import { type CutEntry, Metadata } from '../core/index.ts';
+import { Leadership } from './leadership.ts';
+
+/** A clock that stands still until it is moved on. */
+class HandClock implements Clock {
+  private time = 1_000;
+  private timers: { at: number; ring: () => void }[] = [];
+  private deferred: (() => void)[] = [];
+
+  now = (): number => this.time;
+  wall = (): number => this.time;
+
+  after(ms: number, ring: () => void): Timer {
+    const timer = { at: this.time + ms, ring };
+    this.timers.push(timer);
+    return {
+      cancel: () => {
+        this.timers = this.timers.filter((it) => it !== timer);
+      },
+    };
+  }
+
+  defer(run: () => void): void {
+    this.deferred.push(run);
+  }
+
+  /** Runs what was deferred, once. */
+  turn(): boolean {
+    const ready = this.deferred.splice(0);
+    for (const run of ready) run();
+    return ready.length > 0;
+  }
+
+  /** Time passes with nothing being done: a stall. */
+  stall(ms: number): void {
+    this.time += ms;
+    const ringing = this.timers.filter(({ at }) => at <= this.time);
+    this.timers = this.timers.filter(({ at }) => at > this.time);
+    for (const { ring } of ringing) ring();
+  }
+}
+
+/** The other end of a session. */
+class Node implements MessageStream<SessionResponse, SessionRequest> {
+  readonly heard: SessionResponse[] = [];
+  readonly closed = new Promise<void>(() => {});
+  isCancelled = false;
+  /** Whether it reads as fast as it is told. */
+  accepts = true;
+  private readonly waiting: (() => void)[] = [];
+
+  send(message: SessionResponse): boolean {
+    this.heard.push(message);
+    return this.accepts;
+  }
+
+  writable(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  async read(): Promise<void> {
+    for (const resume of this.waiting.splice(0)) resume();
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+
+  receive(): void {}
+  end(): void {}
+  cancel(): void {
+    this.isCancelled = true;
+  }
+}
+
+/** A leader of `streams` log streams of one topic, all open on storage node 1 (and on node 2 alone, on demand). */
+function leading(streams: number, replicas: number[] = [1]) {
+  const clock = new HandClock();
+  const metadata = new Metadata();
+  for (const id of [1, 2]) {
+    metadata.apply({ kind: 'registerStorageNode', id, address: `node-${id}`, disk: `disk ${id}` });
+  }
+  metadata.apply({ kind: 'registerTopic', id: 1, acknowledge: 'all' });
+  const disks = replicas.map((it) => `disk ${it}`);
+  for (let id = 1; id <= streams; id++) {
+    metadata.apply({ kind: 'registerLogStream', id, topicId: 1, replicas });
+    const opening = { id, epoch: 1, members: replicas, disks, primaryProcess: 'p' };
+    metadata.apply({ kind: 'unseal', ...opening });
+  }
+  metadata.takeChanges();
+  const disk = new SimulatedDisk({ random: realRandom });
+  const network = {} as Network;
+  const ports: Ports = { clock, random: realRandom, disk, network, logger: silent };
+  const leadership = new Leadership(metadata, ports, {
+    cluster: () => 'cluster',
+    execute: async () => 0,
+  });
+  const join = (id: number) => {
+    const node = new Node();
+    const session = leadership.open(
+      Hello.create({ storageNodeId: id, disk: `disk ${id}`, incarnation: `p${id}` }),
+      node,
+    );
+    return { node, session };
+  };
+  const entries = (end: number): CutEntry[] =>
+    Array.from({ length: streams }, (_, i) => {
+      return { logStreamId: i + 1, epoch: 1, end, persistedVersion: 0 };
+    });
+  const cut = (end: number): void => {
+    metadata.apply({ kind: 'cut', entries: entries(end) });
+    leadership.applied(metadata.takeChanges());
+  };
+  return { clock, metadata, leadership, join, cut };
+}
+
+describe('a node that missed much', () => {
+  test('is told of it in pieces, each when there is room, in order, and with everything that is new', async () => {
+    const { clock, metadata, leadership, join, cut } = leading(12);
+    for (let end = 1; end <= 3_000; end++) cut(end);
+    const { node, session } = join(1);
+    node.accepts = false;
+    const history = [...metadata.logStreams.keys()].map((logStreamId) =>
+      HistoryRequest.create({ logStreamId, fromVersion: 1 }),
+    );
+    leadership.hear(session, SessionRequest.create({ history }));
+    cut(3_001);
+    const before = node.heard.length;
+    expect(before).toBeLessThanOrEqual(2);
+    for (let i = 0; i < 200; i++) {
+      if (i === 3) cut(3_002);
+      await node.read();
+      clock.turn();
+    }
+    const versions = new Map<number, number>();
+    for (const { commits, watermarks } of node.heard) {
+      expect(commits.length).toBeLessThanOrEqual(2_000);
+      for (const { logStreamId, version } of commits) {
+        expect(version).toBe((versions.get(logStreamId) ?? 0) + 1);
+        versions.set(logStreamId, version);
+      }
+      // A watermark vouches for all that lies below it.
+      for (const { highWatermark } of watermarks) {
+        const told = [...versions.values()].reduce((a, b) => a + b, 0);
+        expect(told).toBeGreaterThanOrEqual(highWatermark);
+      }
+    }
+    expect([...versions.values()]).toEqual(Array(12).fill(3_002));
+    expect(node.heard.at(-1)!.watermarks[0]!.highWatermark).toBe(12 * 3_002);
+  });
+
+  test('whatever it reads and when, it hears of every commit, in order, and of no watermark too early', async () => {
+    const step = fc.oneof(
+      fc.integer({ min: 1, max: 40 }).map((cuts) => ({ cuts })),
+      fc.record({ ask: fc.integer({ min: 1, max: 3 }), back: fc.nat(20) }),
+      fc.boolean().map((accepts) => ({ accepts })),
+      fc.constant({ read: true }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const { clock, leadership, join, cut } = leading(3);
+        const { node, session } = join(1);
+        let end = 0;
+        const ask = (logStreamId: number, fromVersion: number): void => {
+          const history = [HistoryRequest.create({ logStreamId, fromVersion })];
+          leadership.hear(session, SessionRequest.create({ history }));
+        };
+        for (const it of steps) {
+          if ('cuts' in it) for (let i = 0; i < it.cuts; i++) cut(++end);
+          // What it has it never lacks again, but it may not have it any more.
+          if ('ask' in it) ask(it.ask, Math.max(1, nextOf(node, it.ask) - it.back));
+          if ('accepts' in it) node.accepts = it.accepts;
+          if ('read' in it) await node.read();
+          clock.turn();
+        }
+        node.accepts = true;
+        for (let i = 0; i < 20; i++) {
+          await node.read();
+          clock.turn();
+        }
+        const next = new Map<number, number>();
+        for (const { commits, watermarks } of node.heard) {
+          for (const { logStreamId, version } of commits) {
+            const due = next.get(logStreamId) ?? 1;
+            // Repeated where it asked; never with a gap.
+            expect(version).toBeLessThanOrEqual(due);
+            next.set(logStreamId, Math.max(due, version + 1));
+          }
+          const told = [1, 2, 3].reduce((sum, id) => sum + (next.get(id) ?? 1) - 1, 0);
+          for (const { highWatermark } of watermarks) {
+            expect(told).toBeGreaterThanOrEqual(highWatermark);
+          }
+        }
+        expect([1, 2, 3].map((id) => next.get(id) ?? 1)).toEqual([end + 1, end + 1, end + 1]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+/** Version of the first commit of a log stream that the node has not heard. */
+function nextOf({ heard }: Node, logStreamId: number): number {
+  const commits = heard.flatMap((it) => it.commits).filter((it) => it.logStreamId === logStreamId);
+  return commits.reduce((next, { version }) => Math.max(next, version + 1), 1);
+}
+
+test('what a cut costs grows with the log streams that have moved, not with their square', () => {
+  const lookups = (streams: number): number => {
+    const { metadata, join, cut } = leading(streams, [1, 2]);
+    for (const id of [1, 2]) join(id);
+    cut(1);
+    const spy = jest.spyOn(metadata.logStreams, 'get');
+    cut(2);
+    return spy.mock.calls.length;
+  };
+  const [one, four] = [lookups(100), lookups(400)];
+  expect(four).toBeLessThanOrEqual(4 * one + 10);
+});
+
+describe('silence', () => {
+  const heartbeat = SessionRequest.create({});
+
+  test('of a node that says nothing for a second ends its session', () => {
+    const { clock, leadership, join } = leading(1);
+    const { node, session } = join(1);
+    for (let i = 0; i < 2; i++) clock.stall(500);
+    leadership.hear(session, heartbeat);
+    for (let i = 0; i < 2; i++) clock.stall(500);
+    expect(node.isCancelled).toBe(false);
+    clock.stall(500);
+    expect(node.isCancelled).toBe(true);
+  });
+
+  test('that is a stall of the leader itself ends none', () => {
+    const { clock, leadership, join } = leading(1);
+    const { node, session } = join(1);
+    for (const stall of [3_000, 1_200, 60_000]) {
+      clock.stall(stall);
+      // What the node has sent meanwhile is read only now.
+      leadership.hear(session, heartbeat);
+      clock.stall(400);
+    }
+    expect(node.isCancelled).toBe(false);
+    for (let i = 0; i < 4; i++) clock.stall(500);
+    expect(node.isCancelled).toBe(true);
+  });
+
+  test('of a node that left is not made longer by a stall of the leader', () => {
+    const { clock, leadership, join } = leading(1);
+    const { session } = join(1);
+    leadership.closed(session);
+    clock.stall(100);
+    expect(leadership.silence(1)).toBe(100);
+    clock.stall(5_000);
+    expect(leadership.silence(1)).toBeLessThan(500);
+    clock.stall(400);
+    clock.stall(400);
+    expect(leadership.silence(1)).toBeGreaterThan(500);
+  });
+});
+
+test('a node that was unregistered has no session any more, and what it said is forgotten', () => {
+  const { metadata, leadership, join } = leading(1);
+  const { node } = join(2);
+  metadata.apply({ kind: 'unregisterStorageNode', id: 2 });
+  leadership.applied(metadata.takeChanges());
+  expect(node.isCancelled).toBe(true);
+  expect(leadership.processOf(2)).toBe('');
+  expect(() => join(2)).toThrow(/unregistered/);
+});

@@ -1,0 +1,96 @@
+import { sleep, VarlogError } from '../../base/index.ts';
+import { noLogStream } from '../core/index.ts';
+import { type Leadership, notLeader } from './leadership.ts';
+import type { MetadataRepository } from './repository.ts';
+
+/** How long a log stream is waited for until its primary takes appends. */
+const OPEN_TIMEOUT_MS = 5_000;
+const OPEN_POLL_MS = 10;
+
+/** The leader's changes of one log stream, of which each follows from what was read before. */
+export class LogStreamChanges {
+  private readonly repository: MetadataRepository;
+
+  constructor(repository: MetadataRepository) {
+    this.repository = repository;
+  }
+
+  /**
+   * Freezes the end of a log stream, behind one last cut of what its replicas have reported.
+   * Resolves with the GLSN of its last record. With a `revision`, only while it is at that.
+   */
+  async seal(id: number, hold: boolean, asked: { revision?: number; by?: string } = {}) {
+    const { planner } = this.leadership();
+    const entries = planner.plan();
+    try {
+      if (entries.length > 0) await this.repository.execute({ kind: 'cut', entries });
+    } catch (error) {
+      planner.forgetProposals();
+      throw error;
+    }
+    return this.repository.execute({ kind: 'seal', id, hold, ...asked });
+  }
+
+  /**
+   * Gives a sealed log stream the replicas that `choose` makes of those it has. Rejects with
+   * `FAILED_PRECONDITION` when its records might be lost by that, or somebody else changes it meanwhile.
+   */
+  async setReplicas(id: number, choose: (replicas: readonly number[]) => number[]): Promise<void> {
+    const stream = await this.repository.read((it) => it.logStreams.get(id));
+    if (stream === undefined) throw refused(noLogStream(id));
+    const leadership = this.leadership();
+    const { revision, epoch, end } = stream;
+    const holders = stream.replicas.filter((node) => {
+      const report = leadership.planner.reportOf(id, node);
+      const holdsAll = report?.state === 'sealed' && report.epoch === epoch && report.end === end;
+      return holdsAll && leadership.silence(node) === 0;
+    });
+    const replicas = choose(stream.replicas);
+    await this.repository.execute({ kind: 'setReplicas', id, replicas, revision, holders });
+  }
+
+  /**
+   * Lets a log stream that an operator sealed be opened again, and waits until it takes appends. Rejects
+   * with `TIMEOUT` when it does not in time; it will as soon as enough of its replicas are up.
+   */
+  async release(id: number): Promise<void> {
+    await this.repository.execute({ kind: 'release', id });
+    await this.opened(id);
+  }
+
+  /** Resolves when the primary of a log stream takes appends. Rejects with `TIMEOUT`. */
+  async opened(id: number): Promise<void> {
+    const { clock } = this.repository.options.ports;
+    const deadline = clock.now() + OPEN_TIMEOUT_MS;
+    while (!this.isOpen(id)) {
+      if (clock.now() > deadline) throw notOpened(id);
+      await sleep(clock, OPEN_POLL_MS);
+    }
+  }
+
+  private isOpen(id: number): boolean {
+    const stream = this.repository.metadata.logStreams.get(id);
+    if (stream === undefined) throw refused(noLogStream(id));
+    const report = this.leadership().planner.reportOf(id, stream.members[0]!);
+    return !stream.sealed && report?.state === 'open' && report.epoch === stream.epoch;
+  }
+
+  private leadership(): Leadership {
+    const { leadership, status } = this.repository;
+    if (leadership === undefined) throw notLeader(status.leader?.address);
+    return leadership;
+  }
+}
+
+function refused({ code, what, next }: ReturnType<typeof noLogStream>): VarlogError {
+  return new VarlogError(code, { what, next });
+}
+
+function notOpened(logStreamId: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `log stream ${logStreamId} is not open after ${OPEN_TIMEOUT_MS / 1000} s`,
+    because: 'too few of its replicas are up, or they have not caught up',
+    next: 'check its storage nodes with "varlog status": it opens by itself once they are well',
+    details: { logStreamId },
+  });
+}

@@ -1,0 +1,146 @@
+import { type Channel, type Ports, silent } from '../../base/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
+import { SimulatedDisk } from '../../testing/simulator/disk.ts';
+import * as mrpb from '../../wire/gen/mrpb.ts';
+import type { MetadataCommand } from '../core/index.ts';
+import { type MetadataRepository, startMetadataRepository } from './index.ts';
+
+const service = mrpb.MetadataRepositoryService;
+
+/** Members of one metadata repository, on the loopback interface. */
+class Members {
+  readonly all: MetadataRepository[] = [];
+  private readonly addresses: string[];
+  private readonly closers: (() => Promise<void> | void)[] = [];
+
+  private constructor(addresses: string[]) {
+    this.addresses = addresses;
+  }
+
+  static async start(count: number): Promise<Members> {
+    const members = new Members(await freeAddresses(count));
+    for (let id = 1; id <= count; id++) await members.startOne(id);
+    return members;
+  }
+
+  async leader(): Promise<MetadataRepository> {
+    let leader: MetadataRepository | undefined;
+    await until(() => {
+      leader = this.all.find((it) => it.leadership !== undefined);
+      return leader !== undefined;
+    });
+    await leader!.read(() => {});
+    return leader!;
+  }
+
+  connect(member: MetadataRepository): Channel {
+    const channel = new GrpcNetwork().connect(this.addresses[member.options.memberId - 1]!);
+    this.closers.push(() => channel.close());
+    return channel;
+  }
+
+  async close(): Promise<void> {
+    for (const it of this.closers.reverse()) await it();
+  }
+
+  private async startOne(id: number): Promise<void> {
+    const network = new GrpcNetwork();
+    const disk = new SimulatedDisk({ random: realRandom });
+    const ports: Ports = { clock: realClock(), random: realRandom, disk, network, logger: silent };
+    const repository = await startMetadataRepository({
+      ports,
+      clusterId: 7,
+      memberId: id as never,
+      members: this.addresses.map((address, i) => ({ id: (i + 1) as never, address })),
+      directory: 'metadata',
+      replicationFactor: 1,
+    });
+    const server = await network.serve(this.addresses[id - 1]!, repository.handlers);
+    this.all.push(repository);
+    this.closers.push(
+      () => repository.close(),
+      () => server.close(),
+    );
+  }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Log stream 1 of topic 1, open on storage node 1, which has `end` records. */
+async function open(leader: MetadataRepository, end: number): Promise<void> {
+  const opening = { id: 1, epoch: 1, members: [1], disks: [''], primaryProcess: '' };
+  const commands: MetadataCommand[] = [
+    { kind: 'registerStorageNode', id: 1, address: 'nowhere:1' },
+    { kind: 'registerTopic', id: 1, acknowledge: 'all' },
+    { kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] },
+    { kind: 'unseal', ...opening },
+  ];
+  for (const it of commands) await leader.execute(it);
+  const report = { logStreamId: 1, epoch: 1, end, persistedVersion: 0, state: 'open' } as const;
+  leader.leadership!.planner.report(1, report);
+}
+
+let members: Members;
+afterEach(() => members.close());
+
+test('a member that cannot apply a command gives up leadership, says so, and the others go on', async () => {
+  members = await Members.start(3);
+  const leader = await members.leader();
+  await leader.execute({ kind: 'registerTopic', id: 1, acknowledge: 'all' });
+  const others = members.all.filter((it) => it !== leader);
+  jest.spyOn(leader.metadata, 'apply').mockImplementation(() => {
+    throw new Error('out of order');
+  });
+  await others[0]!.execute({ kind: 'registerTopic', id: 2, acknowledge: 'all' });
+  await until(() => leader.failure !== undefined);
+  expect(leader.leadership).toBeUndefined();
+  expect(leader.notReady()).toEqual([expect.stringContaining('APPLY_FAILED')]);
+  await until(() => others.some((it) => it.leadership !== undefined));
+  await others[1]!.execute({ kind: 'registerTopic', id: 3, acknowledge: 'all' });
+  expect(await others[0]!.read((it) => [...it.topics.keys()])).toEqual([1, 2, 3]);
+  expect(others.flatMap((it) => it.notReady())).toEqual([]);
+});
+
+test('a command that this version does not know stops the member, which says what to do', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  const unknown = { kind: 'splitLogStream', id: 1 } as never;
+  await expect(leader.execute(unknown)).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+  expect(leader.leadership).toBeUndefined();
+  expect(leader.notReady()).toHaveLength(1);
+  expect(String(leader.failure!.cause)).toMatch(/unknown kind.*splitLogStream.*version/);
+});
+
+test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
+  members = await Members.start(3);
+  const leader = await members.leader();
+  await open(leader, 5);
+  const execute = jest.spyOn(leader, 'execute').mockRejectedValueOnce(new Error('too late'));
+  await expect(leader.changes.seal(1, false)).rejects.toThrow('too late');
+  execute.mockRestore();
+  const { planner } = leader.leadership!;
+  expect(planner.plan()).toMatchObject([{ logStreamId: 1, end: 5 }]);
+  planner.forgetProposals();
+  const follower = members.all.find((it) => it !== leader)!;
+  const sealed = await members
+    .connect(follower)
+    .call(service.Seal, mrpb.SealRequest.create({ logStreamId: 1 }));
+  expect(sealed.lastCommittedGlsn).toBe(5);
+});
+
+test('a log stream that does not open is said to be so', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  await open(leader, 0);
+  const channel = members.connect(leader);
+  await channel.call(service.Seal, mrpb.SealRequest.create({ logStreamId: 1 }));
+  const unsealed = channel.call(service.Unseal, mrpb.UnsealRequest.create({ logStreamId: 1 }));
+  await expect(unsealed).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(/not open after.*varlog status/),
+    details: { logStreamId: 1 },
+  });
+}, 20_000);

@@ -1,0 +1,177 @@
+import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
+import * as snpb from '../../wire/gen/snpb.ts';
+import { eventually, TestCluster } from './cluster.fixture.ts';
+
+let cluster: TestCluster;
+
+async function clusterOf(nodes: number[]): Promise<TestCluster> {
+  cluster = await TestCluster.start(nodes);
+  cluster.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: nodes });
+  await cluster.reopen(1, nodes);
+  return cluster;
+}
+
+afterEach(() => cluster.close());
+
+async function append(node: number, count: number): Promise<void> {
+  const appender = cluster.appender(node);
+  for (let i = 0; i < count; i++) {
+    expect((await appender.append(`record ${i}`)).failure).toBeNull();
+  }
+}
+
+/** What the published Subscribe gives, and what it ends with. */
+async function subscribe(node: number, glsnBegin: number, glsnEnd: number) {
+  const request = { topicId: 1, logStreamId: 1, glsnBegin, glsnEnd };
+  const method = snpb.LogIO.Subscribe;
+  const stream = cluster.connect(node).subscribe(method, snpb.SubscribeRequest.create(request));
+  const found: number[] = [];
+  stream.receive(({ glsn }) => {
+    found.push(glsn);
+  });
+  const code = await stream.closed.then(
+    () => 'OK',
+    (error: { code: string }) => error.code,
+  );
+  return { found, code };
+}
+
+const positions = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+/** The disk of a node fails to sync from now on; what was synced can be read. */
+const failSyncs = (node: number): void => {
+  cluster.disks.get(node)!.faults = {
+    fail: ({ kind, path }) =>
+      kind === 'sync' || kind === 'write'
+        ? path.includes('records')
+          ? 'EIO'
+          : undefined
+        : undefined,
+  };
+};
+
+describe('one replica of three whose disk failed', () => {
+  test('vouches for nothing any more, and ends all who read from it', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    await eventually(() => cluster.replica(2).watermark === 5);
+    const running = subscribe(2, 1, 100);
+    const tail = cluster
+      .connect(2)
+      .subscribe(LogStreams.Read, ReadRequest.create({ topicId: 1, logStreamId: 1, fromGlsn: 1 }));
+    tail.receive(() => {});
+    failSyncs(2);
+    await append(1, 20);
+    await eventually(() => cluster.reported(2) === 'failed');
+    await append(1, 20);
+    const held = cluster.replica(2).core.committedEnd;
+    expect(cluster.replica(2).watermark).toBeLessThanOrEqual(held);
+    expect(await running).toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(tail.closed).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(await subscribe(2, 1, 46)).toEqual({ found: [], code: 'UNAVAILABLE' });
+    expect(await subscribe(2, 1, 2)).toEqual({ found: [], code: 'UNAVAILABLE' });
+    await expect(cluster.read(2, 1, 45)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const refused = await cluster.appender(2).append('x');
+    expect(refused.failure).toMatchObject({ code: 'UNAVAILABLE', outcome: 'notAppended' });
+    const node = cluster.nodes.get(2)!;
+    expect(node.status.replicas).toMatchObject([
+      { state: 'failed', failure: expect.stringContaining('EIO') },
+    ]);
+    expect(node.health).toContain('all 1 replicas of storage node 2 failed');
+    expect(node.notReady().join()).toContain('log stream 1 is failed');
+    expect(await subscribe(3, 1, 46)).toEqual({ found: positions(45), code: 'OK' });
+  });
+
+  test('is rebuilt from a good copy, and counts from the next epoch on', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    failSyncs(2);
+    await append(1, 5);
+    await eventually(() => cluster.reported(2) === 'failed');
+    cluster.disks.get(2)!.faults = {};
+    await eventually(() => cluster.nodes.get(2)!.status.replicas[0]?.state === 'rebuilding');
+    await eventually(() => cluster.reported(2) === 'learning');
+    await append(1, 5);
+    await eventually(() => cluster.replica(2).core.committedEnd === 15);
+    // Not a member of the epoch that goes on: with another one down there is no majority.
+    expect(cluster.state(2)).toBe('learning');
+    await cluster.reopen(1, [2, 1, 3]);
+    await append(2, 5);
+    expect(await subscribe(2, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
+    const kept = await cluster.disks.get(2)!.list('storage/trash');
+    expect(kept).toEqual([expect.stringMatching(/^1\.\d+\.unfit$/)]);
+  });
+});
+
+describe('a replica with a damaged record in the middle', () => {
+  /** Changes a byte of the first record, which lies far before the last one that was synced. */
+  function damage(node: number): void {
+    const disk = cluster.disks.get(node)!;
+    const { path } = disk.files().find((it) => /replicas\/1\/records\/.*seg/.test(it.path))!;
+    disk.damage(path, (bytes) => {
+      const at = Buffer.from(bytes).indexOf('record 0');
+      bytes[at + 7]! ^= 1;
+    });
+  }
+
+  test('found when it is opened: reported as damaged, and rebuilt', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 20);
+    await eventually(() => cluster.replica(2).core.durableEnd === 20);
+    await cluster.stopNode(2);
+    damage(2);
+    await cluster.startNode(2);
+    await eventually(() => cluster.reported(2) === 'damaged');
+    expect(await subscribe(2, 1, 21)).toEqual({ found: [], code: 'UNAVAILABLE' });
+    await eventually(() => cluster.reported(2) === 'learning');
+    await cluster.reopen(1, [1, 2, 3]);
+    expect(await subscribe(2, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
+  });
+
+  test('found by a reader: who gets an error, and nothing wrong', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 20);
+    await eventually(() => cluster.replica(2).core.durableEnd === 20);
+    // Nothing of it is in memory any more.
+    await cluster.stopNode(2);
+    await cluster.startNode(2);
+    await eventually(() => cluster.replica(2).watermark === 20);
+    damage(2);
+    const { found, code } = await subscribe(2, 1, 21);
+    expect(found).toEqual([]);
+    expect(['CORRUPT', 'UNAVAILABLE']).toContain(code);
+    await eventually(() => cluster.reported(2) === 'learning');
+    await cluster.reopen(1, [1, 2, 3]);
+    expect(await subscribe(2, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
+  });
+
+  test('is left alone while no other one is a good copy', async () => {
+    await clusterOf([1, 2]);
+    await append(1, 20);
+    await eventually(() => cluster.replica(2).core.durableEnd === 20);
+    for (const node of [1, 2]) await cluster.stopNode(node);
+    damage(1);
+    damage(2);
+    await cluster.startNode(1);
+    await cluster.startNode(2);
+    await eventually(() => [1, 2].every((it) => cluster.reported(it) === 'damaged'));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await cluster.disks.get(2)!.list('storage/trash')).toEqual([]);
+    expect(cluster.nodes.get(2)!.status.replicas[0]?.state).toBe('damaged');
+  });
+});
+
+test('two of three replicas that were emptied get everything again from the third', async () => {
+  await clusterOf([1, 2, 3]);
+  await append(1, 20);
+  await eventually(() => [2, 3].every((it) => cluster.replica(it).core.committedEnd === 20));
+  for (const node of [2, 3]) {
+    await cluster.stopNode(node);
+    await cluster.disks.get(node)!.remove('storage/replicas/1');
+    await cluster.startNode(node);
+  }
+  await eventually(() => [2, 3].every((it) => cluster.reported(it) === 'learning'));
+  await cluster.reopen(1, [1, 2, 3]);
+  expect(await subscribe(3, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
+  await append(1, 1);
+});

@@ -1,0 +1,58 @@
+import * as snpb from '../../wire/gen/snpb.ts';
+import {
+  LogSequenceNumber,
+  TopicLogStream,
+  LogStreamReplica as WireReplica,
+  StorageNode as WireStorageNode,
+} from '../../wire/gen/varlogpb.ts';
+import type { ReplicaStatus } from './node-status.ts';
+import type { LogStreamReplica } from './replica.ts';
+import type { StorageNode } from './storage-node.ts';
+
+/** What the published calls tell of a replica; of one that failed, only what it is and why. */
+export async function describeReplica(
+  node: StorageNode,
+  { topicId, logStreamId, state, failure, end, target }: ReplicaStatus,
+): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
+  const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
+  return snpb.LogStreamReplicaMetadataDescriptor.create({
+    logStreamReplica: WireReplica.create({
+      storageNode: self(node),
+      topicLogStream: TopicLogStream.create({ topicId, logStreamId }),
+    }),
+    status: state === 'open' ? 0 : state === 'sealed' ? 2 : 1,
+    ...(replica !== undefined && (await extentOf(replica))),
+    state,
+    failure: failure ?? '',
+    end,
+    target,
+  });
+}
+
+/** Version and watermarks. */
+async function extentOf(
+  replica: LogStreamReplica,
+): Promise<Partial<snpb.LogStreamReplicaMetadataDescriptor>> {
+  const { core, storage, trimmedGlsn } = replica;
+  const { version, committedEnd } = core;
+  const last = storage.commits.last;
+  const first = await replica.reading(storage.commits.findByLlsn(storage.records.first));
+  const extent = { version, globalHighWatermark: replica.watermark };
+  const sequence = (llsn: number, glsn: number): LogSequenceNumber =>
+    LogSequenceNumber.create({ llsn, glsn });
+  if (committedEnd < storage.records.first || first === undefined || last === undefined) {
+    const none = sequence(0, 0);
+    return { ...extent, localLowWatermark: none, localHighWatermark: none };
+  }
+  const low = Math.max(trimmedGlsn + 1, first.glsn + (storage.records.first - first.llsn));
+  return {
+    ...extent,
+    localLowWatermark: sequence(storage.records.first, low),
+    localHighWatermark: sequence(committedEnd, last.glsn + last.count - 1),
+  };
+}
+
+export function self(node: StorageNode): WireStorageNode {
+  const { storageNodeId, address } = node.options;
+  return WireStorageNode.create({ storageNodeId, address });
+}

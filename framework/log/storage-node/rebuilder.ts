@@ -1,0 +1,117 @@
+import { sleep, VarlogError } from '../../base/index.ts';
+import {
+  type Assignment,
+  DescribeReplicaRequest,
+  type Peer,
+  Replication,
+} from '../../wire/gen/log.ts';
+import type { ReplicaHost } from './replica.ts';
+
+const FIRST_TRY_MS = 1_000;
+const RETRY_MS_MAX = 60_000;
+const CALL_TIMEOUT_MS = 2_000;
+/** A replica that failed for another reason is not helped by another copy. */
+const CURABLE = new Set(['CORRUPT', 'DISK_FAILED']);
+
+/** What rebuilding needs of the storage node. */
+export interface RebuilderHost extends ReplicaHost {
+  /** Why the replica serves nothing; `undefined` when there is none, or it is well. */
+  failureOf(logStreamId: number): VarlogError | undefined;
+  /** What is wanted of it, with the newest commit that was heard of. */
+  assignmentOf(logStreamId: number): Assignment | undefined;
+  /** Puts its files aside and begins anew, with nothing. */
+  beginAnew(logStreamId: number): Promise<void>;
+}
+
+/**
+ * Has failed replicas begin anew with nothing, to learn from the others, once one of these is known
+ * to hold all that was ever ordered. A replica that begins anew has taken over no epoch: it counts
+ * for nothing before the log stream was sealed, it holds the sealed end, and the next epoch names it.
+ */
+export class Rebuilder {
+  private readonly host: RebuilderHost;
+  private readonly stopped = new AbortController();
+  /** Log streams whose replica waits for a good copy, and how often it was begun anew. */
+  private readonly waiting = new Set<number>();
+  private readonly tries = new Map<number, number>();
+
+  constructor(host: RebuilderHost) {
+    this.host = host;
+  }
+
+  /** A replica failed: sees to it until it is well, or taken away. */
+  attend(logStreamId: number): void {
+    const failure = this.host.failureOf(logStreamId);
+    if (failure === undefined || !CURABLE.has(failure.code)) return;
+    if (this.waiting.has(logStreamId) || this.stopped.signal.aborted) return;
+    this.waiting.add(logStreamId);
+    this.rebuild(logStreamId)
+      .catch((error: unknown) =>
+        this.log('error', 'a replica cannot be rebuilt', logStreamId, { error: String(error) }),
+      )
+      .finally(() => this.waiting.delete(logStreamId));
+  }
+
+  stop(): void {
+    this.stopped.abort();
+  }
+
+  private async rebuild(logStreamId: number): Promise<void> {
+    const { host } = this;
+    const { signal } = this.stopped;
+    const tries = this.tries.get(logStreamId) ?? 0;
+    this.tries.set(logStreamId, tries + 1);
+    // A disk that fails again and again is not written full with copies.
+    let wait = Math.min(FIRST_TRY_MS * 2 ** tries, RETRY_MS_MAX);
+    let told = false;
+    for (;;) {
+      await sleep(host.ports.clock, wait, signal).catch(() => {});
+      const assignment = host.assignmentOf(logStreamId);
+      if (signal.aborted || host.failureOf(logStreamId) === undefined) return;
+      const source = assignment && (await this.goodCopy(assignment));
+      if (signal.aborted) return;
+      if (source !== undefined) {
+        const from = source.storageNodeId;
+        this.log('info', 'a failed replica begins anew from a good copy', logStreamId, { from });
+        return host.beginAnew(logStreamId);
+      }
+      if (!told) this.log('warn', 'no replica is known to be a good copy', logStreamId, {});
+      told = true;
+      wait = Math.min(2 * wait, RETRY_MS_MAX);
+    }
+  }
+
+  /** A replica that holds everything that was ordered, as far as this node has heard. */
+  private async goodCopy({
+    topicId,
+    logStreamId,
+    version,
+    ...it
+  }: Assignment): Promise<Peer | undefined> {
+    const { network } = this.host.ports;
+    const request = DescribeReplicaRequest.create({ topicId, logStreamId });
+    for (const peer of [...it.members, ...it.learners]) {
+      if (peer.storageNodeId === this.host.storageNodeId) continue;
+      const channel = network.connect(peer.address, { cluster: () => this.host.cluster });
+      try {
+        const options = { timeoutMs: CALL_TIMEOUT_MS, signal: this.stopped.signal };
+        const found = await channel.call(Replication.Describe, request, options);
+        if (found.version >= version) return peer;
+      } catch (error) {
+        if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+      } finally {
+        channel.close();
+      }
+    }
+    return undefined;
+  }
+
+  private log(
+    level: 'info' | 'warn' | 'error',
+    what: string,
+    logStream: number,
+    facts: Record<string, unknown>,
+  ): void {
+    this.host.ports.logger.log(level, what, { logStream, ...facts });
+  }
+}
