@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { firstValueFrom } from 'rxjs';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import {
   dataSourceOf,
@@ -147,6 +148,27 @@ function suite(given: () => TestDatabases): void {
     await expect(dataSource.query('SELECT * FROM varlog_applier')).rejects.toThrow();
     await dataSource.runMigrations({ transaction: 'each' });
     expect(await dataSource.query('SELECT * FROM varlog_applier')).toEqual([]);
+  });
+
+  test('what others wrote into the log is passed over and counted', async () => {
+    const log = new MemoryLog();
+    const other = await startSqlReplica({
+      machine: new Counter(),
+      dataSource: await fresh(),
+      log,
+      name: 'other',
+    });
+    const machine = new Counter();
+    await using counter = await startSqlReplica({ machine, dataSource: await fresh(), log });
+    await other.execute({ add: 5 });
+    await log.append([new Uint8Array(), Buffer.from('{"add":7}'), new Uint8Array(100).fill(1)]);
+    machine.failures = ['before'];
+    expect(await counter.execute({ add: 1 })).toBe(1);
+    const status = await firstValueFrom(counter.status$);
+    // The other's session and its command, and three that are nobody's.
+    expect(status).toMatchObject({ state: 'running', foreign: 5, position: await log.tail() });
+    expect(await other.query(valueIn)).toBe(5);
+    await other.close();
   });
 
   test('a log whose head is gone is refused, not skipped', async () => {
