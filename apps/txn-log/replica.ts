@@ -25,7 +25,7 @@ export interface LedgerReplica extends Serving {
   readonly http: string;
 }
 
-/** Joins the log, catches up, and serves. Each replica on the same log has a database of its own. */
+/** Joins the log and serves; `/readyz` says when it has caught up. Each replica on the same log has a database of its own. */
 export async function startLedgerReplica(options: LedgerReplicaOptions): Promise<LedgerReplica> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -43,7 +43,6 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       log: await logOf(options.log, closers),
     });
     closers.push(() => replica.close());
-    await replica.caughtUp();
     const service = new LedgerService(replica, new ReadOnlySql(reader));
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
