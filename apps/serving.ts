@@ -1,5 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
-import { VarlogError } from 'varlog/log';
+export { listen, stopListening } from 'varlog/node';
 
 /** A replica that serves, as its process sees it. */
 export interface Serving {
@@ -39,44 +38,4 @@ export async function serveUntilTold(replica: Serving): Promise<void> {
     if (process.connected) process.disconnect();
     await replica.close();
   }
-}
-
-/**
- * Listens at `host:port`; resolves with the address that was bound. Rejects with `ADDRESS_IN_USE` or
- * `INVALID_ARGUMENT`.
- */
-export function listen(server: HttpServer, address: string): Promise<string> {
-  const [, host = '', digits] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
-  const port = Number(digits);
-  return new Promise((resolve, reject) => {
-    if (!(port < 65_536)) throw listenError(address, 'it is not host:port');
-    server.once('error', (cause) => reject(listenError(address, cause.message)));
-    server.listen(port, host.replace(/^\[|\]$/g, ''), () => {
-      const bound = server.address();
-      resolve(`${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`);
-    });
-  });
-}
-
-/** Ends a server and its connections. */
-export function stopListening(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}
-
-/** Why an address could not be listened on. */
-export function listenError(address: string, because: string): VarlogError {
-  if (because.includes('EADDRINUSE')) {
-    return new VarlogError('ADDRESS_IN_USE', {
-      what: `something listens on ${address} already`,
-      next: 'stop it, or choose another port',
-    });
-  }
-  return new VarlogError('INVALID_ARGUMENT', {
-    what: `cannot listen on ${address}`,
-    because,
-    next: 'give host:port of this machine, with a port that this user may use',
-  });
 }

@@ -1,11 +1,12 @@
 import type { KvResult, Versioned } from './machine.ts';
+import type { Listing } from './service.ts';
 
 /** What a call of the store asks for, as it travels (kv.proto); one of them is set. */
 export interface Requests {
-  put: { key: string; value: string; requestId: string };
+  put: { key: string; value: Uint8Array; requestId: string };
   get: { key: string; stale: boolean };
   delete: { key: string; requestId: string };
-  compareAndSet: { key: string; expected: number; value: string; requestId: string };
+  compareAndSet: { key: string; expected: number; value: Uint8Array; requestId: string };
   list: { prefix: string; stale: boolean };
 }
 
@@ -15,7 +16,7 @@ export interface Replies {
   get: { found: boolean } & Partial<Versioned>;
   delete: KvResult;
   compareAndSet: KvResult;
-  list: { items: (Versioned & { key: string })[]; revision: number };
+  list: Listing;
 }
 
 export type Operation = keyof Requests;
@@ -35,4 +36,24 @@ export interface Answer {
 /** The field of an answer in which an operation's reply travels. */
 export function fieldOf(operation: Operation): 'write' | 'get' | 'list' {
   return operation === 'get' || operation === 'list' ? operation : 'write';
+}
+
+/** Calls or answers that leave in one message have about this many bytes together. */
+const MESSAGE_BYTES = 1024 * 1024;
+
+/** As much of the head of `queue` as may travel in one message: at least one. It is taken out. */
+export function takeMessage<T extends Call | Answer>(queue: T[]): T[] {
+  let bytes = 0;
+  let taken = 0;
+  while (taken < queue.length && bytes < MESSAGE_BYTES) bytes += sizeOf(queue[taken++]!);
+  return queue.splice(0, taken);
+}
+
+/** Roughly: what is large in a call or in an answer are the values, and a listing travels alone. */
+function sizeOf(it: Call | Answer): number {
+  if ('list' in it && it.list !== undefined) return MESSAGE_BYTES;
+  const { put, compareAndSet } = it as Call;
+  const { get } = it as Answer;
+  const value = put?.value ?? compareAndSet?.value ?? get?.value;
+  return 100 + (value?.length ?? 0);
 }

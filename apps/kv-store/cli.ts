@@ -4,6 +4,7 @@ import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
+import { shown } from './shown.ts';
 
 const DEFAULT_REPLICAS = '127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003';
 
@@ -57,7 +58,7 @@ program
     withClient(async (kv, key) => {
       const found = await kv.get(key!);
       if (found === undefined) process.exitCode = 4;
-      else console.log(found.value);
+      else process.stdout.write(Buffer.concat([found.value, Buffer.from('\n')]));
     }),
   );
 program
@@ -84,7 +85,8 @@ program
   .action(
     withClient(async (kv, prefix = '') => {
       const { items } = await kv.list(prefix);
-      for (const { key, value, revision } of items) console.log(`${key}\t${value}\t${revision}`);
+      for (const { key, value, revision } of items)
+        console.log(`${key}\t${Buffer.from(value).toString()}\t${revision}`);
     }),
   );
 program
@@ -95,7 +97,8 @@ program
       (kv, prefix = '') =>
         new Promise<void>((resolve, reject) => {
           const changes = kv.watch$(prefix).subscribe({
-            next: (change) => console.log(JSON.stringify(change)),
+            next: ({ value, ...change }) =>
+              console.log(JSON.stringify({ ...change, ...(value && shown(value)) })),
             error: reject,
           });
           process.once('SIGINT', () => {

@@ -1,18 +1,39 @@
 import { randomUUID } from 'node:crypto';
-import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import type { Operation, Replies, Requests } from './calls.ts';
-import type { Change, KvResult, Versioned } from './machine.ts';
+import type { Change } from './change-history.ts';
+import type { KvResult, Versioned } from './machine.ts';
 import { keyValue } from './proto.ts';
-import { type CallError, Session } from './session.ts';
+import { LIST_BYTES_MAX, type Listing } from './service.ts';
+import { CallError, Session } from './session.ts';
 
 const TRY_MS = 3_000;
-/** Answers that another replica may not give. */
+/** A watch that was broken begins again after so long. */
+const AGAIN_MS = 200;
+const TRIES_MAX = 10;
+/** Answers that another replica may not give. Every write carries an id, so it may be sent again whatever came of it. */
 const ELSEWHERE = new Set([
   status.UNAVAILABLE,
   status.DEADLINE_EXCEEDED,
   status.RESOURCE_EXHAUSTED,
 ]);
+/** Endings of a watch after which it goes on: at a replica that was stopped or killed, gRPC has many words for that. */
+const WATCH_ON = new Set([
+  ...ELSEWHERE,
+  status.OK,
+  status.CANCELLED,
+  status.INTERNAL,
+  status.UNKNOWN,
+  // What one replica has forgotten another may know.
+  status.OUT_OF_RANGE,
+]);
+const OPTIONS = {
+  'grpc.max_receive_message_length': 2 * LIST_BYTES_MAX,
+  // A replica that vanished without a word is found by these.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+};
 
 /**
  * Talks to the replicas of a store, to the next one when one does not answer. A write carries an id and so
@@ -25,20 +46,22 @@ export class KvClient {
 
   /** `addresses`: gRPC addresses of the replicas. */
   constructor(addresses: readonly string[]) {
-    this.replicas = addresses.map((it) => new Client(it, credentials.createInsecure()));
+    this.replicas = addresses.map((it) => new Client(it, credentials.createInsecure(), OPTIONS));
     this.sessions = this.replicas.map((it) => new Session(it, TRY_MS));
   }
 
-  put(key: string, value: string): Promise<KvResult> {
-    return this.call('put', { key, value, requestId: randomUUID() });
+  /** A value that is a string is written in UTF-8. */
+  put(key: string, value: string | Uint8Array): Promise<KvResult> {
+    return this.call('put', { key, value: bytes(value), requestId: randomUUID() });
   }
 
   delete(key: string): Promise<KvResult> {
     return this.call('delete', { key, requestId: randomUUID() });
   }
 
-  compareAndSet(key: string, expected: number, value: string): Promise<KvResult> {
-    return this.call('compareAndSet', { key, expected, value, requestId: randomUUID() });
+  compareAndSet(key: string, expected: number, value: string | Uint8Array): Promise<KvResult> {
+    const requestId = randomUUID();
+    return this.call('compareAndSet', { key, expected, value: bytes(value), requestId });
   }
 
   async get(key: string, stale = false): Promise<Versioned | undefined> {
@@ -46,42 +69,50 @@ export class KvClient {
     return found ? { value: value!, revision: revision! } : undefined;
   }
 
-  list(prefix: string): Promise<{ items: (Versioned & { key: string })[]; revision: number }> {
+  list(prefix: string): Promise<Listing> {
     return this.call('list', { prefix, stale: false });
   }
 
-  /** Changes from revision `from` on (0: from now on), going on at another replica when one is lost. */
+  /**
+   * Changes from revision `from` on (0: from now on), each once, going on at another replica when one is lost. Errors
+   * when no replica knows that revision any more, or none has answered for a while.
+   */
   watch$(prefix: string, from = 0): Observable<Change> {
     return new Observable<Change>((subscriber) => {
       let next = from;
       let failures = 0;
-      let cancel = (): void => {};
+      let stop = (): void => {};
       const open = (): void => {
-        const method = keyValue['Watch']!;
-        const call = this.replicas[this.current]!.makeServerStreamRequest(
-          method.path,
-          method.requestSerialize,
-          method.responseDeserialize,
-          { prefix, from: next },
+        const { path, requestSerialize, responseDeserialize } = keyValue['Watch']!;
+        const request = { prefix, from: next, progress: true };
+        const asked = this.current;
+        const call = this.replicas[asked]!.makeServerStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
         );
-        cancel = () => call.cancel();
+        stop = () => call.cancel();
         call.on('data', (change: Change) => {
           failures = 0;
           next = change.revision + 1;
-          subscriber.next(change);
+          if (change.key !== '') subscriber.next(change);
         });
-        call.on('error', (error: ServiceError) => {
+        // The status follows, as it does behind an end without an error.
+        call.on('error', () => {});
+        call.on('status', ({ code, details }: StatusObject) => {
           if (subscriber.closed) return;
           failures++;
-          const elsewhere = ELSEWHERE.has(error.code) && failures <= 10 * this.replicas.length;
-          if (!elsewhere) return subscriber.error(error);
-          this.current = (this.current + 1) % this.replicas.length;
-          const timer = setTimeout(open, 200);
-          cancel = () => clearTimeout(timer);
+          const triesMax = (code === status.OUT_OF_RANGE ? 1 : TRIES_MAX) * this.replicas.length;
+          if (!WATCH_ON.has(code) || failures >= triesMax)
+            return subscriber.error(new CallError(code, details));
+          if (this.current === asked) this.current = (asked + 1) % this.replicas.length;
+          const timer = setTimeout(open, AGAIN_MS);
+          stop = () => clearTimeout(timer);
         });
       };
       open();
-      return () => cancel();
+      return () => stop();
     });
   }
 
@@ -104,4 +135,8 @@ export class KvClient {
     }
     throw last;
   }
+}
+
+function bytes(value: string | Uint8Array): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value) : value;
 }

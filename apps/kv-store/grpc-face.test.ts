@@ -1,36 +1,31 @@
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { startReplica } from 'varlog/smr';
-import { freeAddresses, MemoryLog } from 'varlog/testing';
+import { lastValueFrom, take, toArray } from 'rxjs';
+import { type OrderedLog, VarlogError } from 'varlog/log';
+import { MemoryLog } from 'varlog/testing';
+import type { Change } from './change-history.ts';
 import { KvClient } from './client.ts';
-import { serveGrpc } from './grpc-face.ts';
-import { KvMachine } from './machine.ts';
 import { keyValue } from './proto.ts';
-import { KvService } from './service.ts';
 import { Session } from './session.ts';
+import { type StartedStore, startStore } from './store.fixture.ts';
 
-/** Replicas on one log, each with its gRPC face. */
-async function start(size = 2) {
+/** Replicas on one log, and a client of them all. */
+async function start(size = 2, logOf: (log: OrderedLog, i: number) => OrderedLog = (log) => log) {
   const log = new MemoryLog();
-  const closers: (() => Promise<void>)[] = [];
-  const servers: Server[] = [];
-  const addresses = await freeAddresses(size);
-  for (const address of addresses) {
-    const replica = await startReplica({ machine: new KvMachine(), log });
-    closers.push(() => replica.close());
-    servers.push(await serveGrpc(new KvService(replica), address));
-  }
-  const client = new KvClient(addresses);
+  const stores: StartedStore[] = [];
+  for (let i = 0; i < size; i++) stores.push(await startStore(logOf(log, i)));
+  const client = new KvClient(stores.map((it) => it.grpc));
   return {
-    addresses,
-    servers,
+    stores,
     client,
     async [Symbol.asyncDispose]() {
       client.close();
-      for (const it of servers) it.forceShutdown();
-      for (const close of closers) await close();
+      for (const it of stores) await it.end();
     },
   };
 }
+
+const text = (value: Uint8Array | undefined): string | undefined =>
+  value && new TextDecoder().decode(value);
 
 function bind(server: Server): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -47,8 +42,8 @@ describe('the gRPC face', () => {
     const written = await Promise.all(keys.map((key) => it.client.put(key, `of ${key}`)));
     expect(new Set(written.map(({ revision }) => revision)).size).toBe(keys.length);
     const found = await Promise.all(keys.map((key) => it.client.get(key)));
-    expect(found).toEqual(
-      keys.map((key, i) => ({ value: `of ${key}`, revision: written[i]!.revision })),
+    expect(found.map((it) => [text(it?.value), it?.revision])).toEqual(
+      keys.map((key, i) => [`of ${key}`, written[i]!.revision]),
     );
     const { revision } = written[0]!;
     expect(await it.client.compareAndSet('key-0', revision + 1, 'x')).toMatchObject({
@@ -76,19 +71,20 @@ describe('the gRPC face', () => {
     const puts = Array.from({ length: 200 }, async (_, i) => {
       const key = `key-${i}`;
       const { revision } = await it.client.put(key, `${i}`);
-      expect(await it.client.get(key)).toEqual({ value: `${i}`, revision });
-      if (i === 20) it.servers[0]!.forceShutdown();
+      const found = await it.client.get(key);
+      expect([text(found?.value), found?.revision]).toEqual([`${i}`, revision]);
+      if (i === 20) void it.stores[0]!.end();
       expect((await it.client.put(key, 'again')).revision).toBeGreaterThan(revision);
     });
     await Promise.all(puts);
     const { items, revision } = await it.client.list('key-');
-    expect(items.map(({ value }) => value)).toEqual(puts.map(() => 'again'));
+    expect(items.map(({ value }) => text(value))).toEqual(puts.map(() => 'again'));
     expect(revision).toBeGreaterThanOrEqual(400);
   });
 
   test('takes calls by themselves too', async () => {
     await using it = await start(1);
-    const connection = new Client(it.addresses[0]!, credentials.createInsecure());
+    const connection = new Client(it.stores[0]!.grpc, credentials.createInsecure());
     const call = (name: string, request: object): Promise<unknown> =>
       new Promise((resolve, reject) => {
         const { path, requestSerialize, responseDeserialize } = keyValue[name]!;
@@ -101,10 +97,143 @@ describe('the gRPC face', () => {
         );
       });
     const { revision } = await it.client.put('a', '1');
-    expect(await call('Get', { key: 'a' })).toEqual({ found: true, value: '1', revision });
-    expect(await call('Put', { key: 'a', value: '2' })).toMatchObject({ done: true });
-    await expect(call('Put', { key: '' })).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    const value = Buffer.from('1');
+    expect(await call('Get', { key: 'a' })).toEqual({ found: true, value, revision });
+    expect(await call('Put', { key: 'a', value })).toMatchObject({ done: true, existed: true });
+    const refused: [string, object][] = [
+      ['Put', { key: '' }],
+      ['Get', { key: '' }],
+      ['Delete', { key: '' }],
+      ['CompareAndSet', { key: '' }],
+      ['CompareAndSet', { key: 'a', expected: 2 ** 60 }],
+      ['Put', { key: 'k'.repeat(3_000) }],
+      ['Put', { key: 'a', value: Buffer.alloc(512 * 1024 + 1) }],
+      ['Put', { key: 'a', requestId: 'x'.repeat(201) }],
+    ];
+    for (const [name, request] of refused)
+      await expect(call(name, request)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     connection.close();
+  });
+});
+
+describe('values as large as may be', () => {
+  test('travel side by side, whatever gRPC allows for one message', async () => {
+    await using it = await start(1);
+    const value = Buffer.alloc(512 * 1024, 'x');
+    const keys = Array.from({ length: 24 }, (_, i) => `key-${i}`);
+    await Promise.all(keys.map((key) => it.client.put(key, value)));
+    const found = await Promise.all(keys.map((key) => it.client.get(key)));
+    expect(found.map((one) => one?.value.length)).toEqual(keys.map(() => value.length));
+    expect((await it.client.list('key-')).items).toHaveLength(24);
+    await Promise.all(keys.map((key) => it.client.put(`more-${key}`, value)));
+    await expect(it.client.list('')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+  });
+});
+
+describe('a watch', () => {
+  /** The first `count` changes. */
+  const first = (client: KvClient, count: number, from?: number): Promise<Change[]> =>
+    lastValueFrom(client.watch$('', from).pipe(take(count), toArray()));
+
+  test('brings a backlog of any size', async () => {
+    await using it = await start(1);
+    const value = Buffer.alloc(1_000, 'x');
+    const keys = Array.from({ length: 20_000 }, (_, i) => `key-${i}`);
+    await Promise.all(keys.map((key) => it.client.put(key, value)));
+    const seen = await first(it.client, keys.length, 1);
+    expect(seen.map(({ key }) => key)).toEqual(keys);
+  });
+
+  test('that has seen nothing yet misses nothing when it goes on at another replica', async () => {
+    await using it = await start();
+    await it.client.put('before', '1');
+    const begun = new Promise<void>((resolve) => {
+      const look = setInterval(() => {
+        if (it.stores[0]!.service.watchers === 0) return;
+        clearInterval(look);
+        resolve();
+      }, 5);
+    });
+    const seen = first(it.client, 3);
+    await begun;
+    // Another answers to the watcher only after it has seen that this one is gone.
+    const ended = it.stores[0]!.end();
+    await it.stores[1]!.service.put('a', Buffer.from('1'));
+    await it.stores[1]!.service.put('b', Buffer.from('2'));
+    await ended;
+    await it.stores[1]!.service.put('c', Buffer.from('3'));
+    expect((await seen).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+  });
+
+  /** How one watch on one replica ends. */
+  function endOf(store: StartedStore): Promise<{ code: status; details: string }> {
+    const connection = new Client(store.grpc, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = keyValue['Watch']!;
+    const call = connection.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
+      prefix: '',
+    });
+    call.resume();
+    return new Promise((resolve) => {
+      call.on('error', () => {});
+      call.on('status', (ended) => {
+        connection.close();
+        resolve(ended);
+      });
+    });
+  }
+
+  test('is told to go elsewhere when its replica shuts down', async () => {
+    await using it = await start(1);
+    const ended = endOf(it.stores[0]!);
+    while (it.stores[0]!.service.watchers === 0) await new Promise((go) => setTimeout(go, 5));
+    await it.stores[0]!.end();
+    expect(await ended).toMatchObject({
+      code: status.UNAVAILABLE,
+      details: expect.stringContaining('shuts down'),
+    });
+  });
+
+  test('on a replica that fails ends, and goes on at another', async () => {
+    let fail = (): void => {};
+    const failing = (log: OrderedLog, i: number): OrderedLog => {
+      if (i > 0) return log;
+      const failed = new Promise<never>((_, reject) => {
+        fail = () => reject(new VarlogError('CORRUPT', { what: 'the log is damaged' }));
+      });
+      failed.catch(() => {});
+      const follow: OrderedLog['follow'] = async function* (from, options) {
+        const events = log.follow(from, options)[Symbol.asyncIterator]();
+        for (;;) {
+          const next = await Promise.race([events.next(), failed]);
+          if (next.done === true) return;
+          yield next.value;
+        }
+      };
+      return new Proxy(log, {
+        get: (target, name) => {
+          if (name === 'follow') return follow;
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    };
+    await using it = await start(2, failing);
+    const seen = first(it.client, 2);
+    const ended = endOf(it.stores[0]!);
+    while (it.stores[0]!.service.watchers < 2) await new Promise((go) => setTimeout(go, 5));
+    await it.stores[1]!.service.put('a', Buffer.from('1'));
+    fail();
+    expect(await ended).toMatchObject({ code: status.UNAVAILABLE });
+    await it.stores[1]!.service.put('b', Buffer.from('2'));
+    expect((await seen).map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  test('from a revision that is forgotten everywhere says so', async () => {
+    await using store = await startStore(new MemoryLog(), { changesMax: 10 });
+    for (let i = 0; i < 30; i++) await store.service.put(`k-${i}`, Buffer.from('x'));
+    const client = new KvClient([store.grpc]);
+    await expect(first(client, 1, 1)).rejects.toMatchObject({ code: status.OUT_OF_RANGE });
+    client.close();
   });
 });
 

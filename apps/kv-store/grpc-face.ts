@@ -3,19 +3,47 @@ import {
   type handleUnaryCall,
   Server,
   ServerCredentials,
-  status,
 } from '@grpc/grpc-js';
-import { listenError } from '../serving.ts';
+import { listenError } from 'varlog/node';
 import { statusOf } from './grpc-status.ts';
-import type { Change } from './machine.ts';
 import { operationsOf } from './operations.ts';
 import { keyValue } from './proto.ts';
-import type { KvService } from './service.ts';
+import type { KvService, Watched } from './service.ts';
 import { serveSession } from './session-face.ts';
 
+/** Calls that are under way at the end of a face get this long. */
+const GRACE_MS = 1_000;
+/** A peer that vanished without a word is found by these. */
+const KEEP_ALIVE = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+};
+
+export interface GrpcFace {
+  /**
+   * Takes no more calls and resolves when those under way are answered, or were cancelled after a second. Watches go on
+   * until their service ends them.
+   */
+  close(): Promise<void>;
+}
+
+interface WatchRequest {
+  prefix: string;
+  from: number;
+  progress: boolean;
+}
+
+/** A change, or without a key: how far the store has come. */
+interface ChangeMessage {
+  key?: string;
+  value?: Uint8Array;
+  revision: number;
+}
+
 /** Serves the store as gRPC service `kv.KeyValue` (kv.proto). Resolves when `address` is bound. */
-export async function serveGrpc(service: KvService, address: string): Promise<Server> {
-  const server = new Server();
+export async function serveGrpc(service: KvService, address: string): Promise<GrpcFace> {
+  const server = new Server(KEEP_ALIVE);
+  const ending = new AbortController();
   const operations = operationsOf(service);
   server.addService(keyValue, {
     Put: unary(operations.put),
@@ -23,17 +51,35 @@ export async function serveGrpc(service: KvService, address: string): Promise<Se
     CompareAndSet: unary(operations.compareAndSet),
     Get: unary(operations.get),
     List: unary(operations.list),
-    Session: serveSession(operations),
-    Watch: watch(service),
+    Session: serveSession(operations, ending.signal),
+    Watch: pieces(async function* ({ prefix, from, progress }: WatchRequest, signal) {
+      for await (const it of service.watch(prefix, from || undefined, signal))
+        yield messagesOf(it, progress);
+    }),
   });
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(listenError(address, error.message)),
+      error === null ? resolve() : reject(listenError(address, error)),
     );
   });
-  return server;
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        ending.abort();
+        const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      }),
+  };
 }
 
+function messagesOf({ changes, through }: Watched, progress: boolean): ChangeMessage[] {
+  return changes.length > 0 || !progress ? [...changes] : [{ revision: through }];
+}
+
+/** A method of which `answer` gives the reply, or rejects with an error to be told. */
 function unary<Request, Reply extends object>(
   answer: (request: Request) => Promise<Reply>,
 ): handleUnaryCall<Request, Reply> {
@@ -45,25 +91,41 @@ function unary<Request, Reply extends object>(
   };
 }
 
-function watch(
-  service: KvService,
-): handleServerStreamingCall<{ prefix: string; from: number }, Change> {
+/**
+ * A method of which `answer` gives the messages piece by piece; the next piece is asked for when the one before is on
+ * its way, so that a reader who does not keep up costs no memory. `signal` is aborted when the call is over.
+ */
+function pieces<Request, Message>(
+  answer: (request: Request, signal: AbortSignal) => AsyncIterable<Message[]>,
+): handleServerStreamingCall<Request, Message> {
   return (call) => {
-    const { prefix, from } = call.request;
-    const subscription = service.watch$(prefix, from === 0 ? undefined : from).subscribe({
-      next: (change) => {
-        if (call.write(change)) return;
-        // A reader that does not keep up is let go: it comes back with the revision it has seen.
-        if (call.writableLength > 1_000) {
-          call.emit('error', {
-            code: status.RESOURCE_EXHAUSTED,
-            details: `slow watcher: watch again from revision ${change.revision}`,
-          });
-        }
+    const over = new AbortController();
+    const { signal } = over;
+    for (const event of ['cancelled', 'error', 'close']) call.once(event, () => over.abort());
+    const sent = (messages: Message[]): Promise<void> =>
+      new Promise((resolve, reject) => {
+        signal.throwIfAborted();
+        const stop = (): void => reject(signal.reason as Error);
+        signal.addEventListener('abort', stop, { once: true });
+        messages.forEach((message, i) => {
+          if (i < messages.length - 1) call.write(message);
+          else
+            call.write(message, () => {
+              signal.removeEventListener('abort', stop);
+              resolve();
+            });
+        });
+      });
+    const run = async (): Promise<void> => {
+      for await (const messages of answer(call.request, signal)) {
+        if (messages.length > 0) await sent(messages);
+      }
+    };
+    run().then(
+      () => call.end(),
+      (error: unknown) => {
+        if (!signal.aborted) call.emit('error', statusOf(error));
       },
-      error: (error) => call.emit('error', statusOf(error)),
-    });
-    call.once('cancelled', () => subscription.unsubscribe());
-    call.once('error', () => subscription.unsubscribe());
+    );
   };
 }

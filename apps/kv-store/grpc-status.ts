@@ -4,13 +4,20 @@ import { VarlogError } from 'varlog/log';
 const STATUS: Record<string, status> = {
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
   ENTRY_TOO_LARGE: status.INVALID_ARGUMENT,
+  REQUEST_MISMATCH: status.FAILED_PRECONDITION,
   TRIMMED: status.OUT_OF_RANGE,
   RESOURCE_EXHAUSTED: status.RESOURCE_EXHAUSTED,
   TIMEOUT: status.DEADLINE_EXCEEDED,
 };
+const DETAILS_LENGTH_MAX = 1_000;
 
-/** An error as gRPC tells it. */
+/** An error as gRPC tells it: every other one of the log's means that another replica may answer. */
 export function statusOf(error: unknown): { code: status; details: string } {
   const code = VarlogError.is(error) ? (STATUS[error.code] ?? status.UNAVAILABLE) : status.INTERNAL;
-  return { code, details: error instanceof Error ? error.message : String(error) };
+  const details = error instanceof Error ? error.message : String(error);
+  // Half a surrogate pair cannot be written as a header.
+  return {
+    code,
+    details: details.slice(0, DETAILS_LENGTH_MAX).replace(/\p{Surrogate}/gu, '\u{FFFD}'),
+  };
 }

@@ -1,104 +1,163 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { bodyOf, decoded, invalid, sendError, sendJson, sendText, serveRoutes } from '../http.ts';
-import type { KvService } from './service.ts';
-
-/** A value may have this many bytes. */
-const BODY_BYTES_MAX = 512 * 1024;
+import type { HttpTarget } from 'varlog/node';
+import {
+  bytesOf,
+  decoded,
+  invalid,
+  sendJson,
+  sendNotAllowed,
+  sendText,
+  serveRoutes,
+} from '../http.ts';
+import { type Condition, holds, type Revisions } from './condition.ts';
+import { watchOverHttp } from './event-stream.ts';
+import { type KvService, VALUE_BYTES_MAX, type WriteOptions } from './service.ts';
+import { shown } from './shown.ts';
 
 /**
- * The store over HTTP:
+ * The store over HTTP. Values are bytes, keys are percent-encoded, the revision of a key is its `ETag`:
  *
- * - `GET /kv/KEY` (`?stale=1`): the value, its revision as `ETag`; 404
- * - `PUT /kv/KEY`: writes the body; with `If-Match: "REVISION"` or `If-None-Match: *` only on that condition, else 412
- * - `DELETE /kv/KEY`
+ * - `GET /kv/KEY` (`?stale=1`): the value; 404 where there is none, 304 and 412 by `If-None-Match` and `If-Match`
+ * - `PUT /kv/KEY`: writes the body; 201 for a new key, 200 otherwise
+ * - `DELETE /kv/KEY`: 200, or 404
+ * - both with `If-Match` and `If-None-Match` (`"REVISION"`, several of them, or `*`) only on that condition, else 412;
+ *   with `Idempotency-Key` once, however often it is sent; 422 when the key comes with another request
  * - `GET /kv?prefix=P`: `{ items, revision }`
  * - `GET /watch?prefix=P&from=REVISION`: server-sent events, resumable by `Last-Event-ID`
- * - `GET /readyz`
+ *
+ * What there is beside (`/readyz` and the like) is `other`'s.
  */
-export function makeHttpFace(service: KvService): Server {
-  return serveRoutes((request, response, url) => route(service, request, response, url));
-}
-
-async function route(
+export function makeHttpFace(
   service: KvService,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-): Promise<void> {
-  const stale = url.searchParams.get('stale') === '1';
-  if (url.pathname === '/readyz') return sendText(response, 200, 'ready\n');
-  if (request.method === 'GET' && url.pathname === '/kv') {
-    const found = await service.list(url.searchParams.get('prefix') ?? '', { stale });
-    return sendJson(response, 200, found);
-  }
-  if (request.method === 'GET' && url.pathname === '/watch')
-    return watch(service, request, response, url);
-  if (!url.pathname.startsWith('/kv/')) return sendText(response, 404, 'no such page\n');
-
-  const key = decoded(url.pathname.slice('/kv/'.length));
-  if (request.method === 'GET') {
-    const found = await service.get(key, { stale });
-    if (found === undefined) return sendText(response, 404, `no key ${key}\n`);
-    return sendText(response, 200, found.value, { etag: `"${found.revision}"` });
-  }
-  const id = request.headers['idempotency-key'];
-  const options = typeof id === 'string' ? { requestId: id } : {};
-  if (request.method === 'DELETE') {
-    const { done, revision } = await service.delete(key, options);
-    return sendText(response, done ? 200 : 404, done ? `${revision}\n` : `no key ${key}\n`);
-  }
-  if (request.method !== 'PUT') return sendText(response, 405, 'GET, PUT or DELETE\n');
-  const value = await bodyOf(request, BODY_BYTES_MAX);
-  const expected = expectedRevision(request);
-  const { done, revision } =
-    expected === undefined
-      ? await service.put(key, value, options)
-      : await service.compareAndSet(key, expected, value, options);
-  return sendText(response, done ? 200 : 412, `${revision}\n`, { etag: `"${revision}"` });
-}
-
-function watch(
-  service: KvService,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-): void {
-  const lastEvent = request.headers['last-event-id'];
-  const given = url.searchParams.get('from');
-  const from =
-    typeof lastEvent === 'string'
-      ? number(lastEvent) + 1
-      : given === null
-        ? undefined
-        : number(given);
-  let open = false;
-  const start = (): void => {
-    if (open) return;
-    open = true;
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-    response.flushHeaders();
-  };
-  const subscription = service.watch$(url.searchParams.get('prefix') ?? '', from).subscribe({
-    next: (change) => {
-      start();
-      const fits = response.write(`id: ${change.revision}\ndata: ${JSON.stringify(change)}\n\n`);
-      // A reader that does not keep up is let go: it comes back with Last-Event-ID.
-      if (!fits && response.writableLength > BODY_BYTES_MAX) response.destroy();
-    },
-    error: (error) => sendError(response, error),
+  other: (path: string, response: ServerResponse) => Promise<boolean> = async () => false,
+): Server {
+  return serveRoutes(async (request, response, target) => {
+    const { pathname: path, searchParams: query } = target;
+    if (path.startsWith('/kv/')) return onKey(service, request, response, target);
+    if (path !== '/kv' && path !== '/watch') {
+      if (request.method !== 'GET' && request.method !== 'HEAD')
+        return sendNotAllowed(response, 'GET, HEAD');
+      if (!(await other(path, response))) sendText(response, 404, 'no such page\n');
+      return;
+    }
+    if (request.method !== 'GET') return sendNotAllowed(response, 'GET');
+    if (path === '/watch') return watchOverHttp(service, request, response, query);
+    const { items, revision } = await service.list(query.get('prefix') ?? '', reading(query));
+    sendJson(response, 200, {
+      items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
+      revision,
+    });
   });
-  if (!subscription.closed) start();
-  response.once('close', () => subscription.unsubscribe());
 }
 
-function expectedRevision(request: IncomingMessage): number | undefined {
-  if (request.headers['if-none-match'] === '*') return 0;
-  const match = request.headers['if-match'];
-  return match === undefined ? undefined : number(match.replaceAll('"', ''));
+async function onKey(
+  service: KvService,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { pathname, searchParams }: HttpTarget,
+): Promise<void> {
+  const key = decoded(pathname.slice('/kv/'.length));
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      return read(service, request, response, key, reading(searchParams));
+    case 'PUT': {
+      if (request.headers['content-encoding'] !== undefined)
+        return sendText(response, 415, 'send the value itself: without Content-Encoding\n', {
+          'accept-encoding': 'identity',
+        });
+      // Whatever is wrong with the headers is said before the body is read.
+      const options = writing(request);
+      const value = await bytesOf(request, VALUE_BYTES_MAX);
+      const { done, revision, existed } = await service.put(key, value, options);
+      const etag: Record<string, string> = revision === 0 ? {} : { etag: `"${revision}"` };
+      return sendText(response, done ? (existed ? 200 : 201) : 412, `${revision}\n`, etag);
+    }
+    case 'DELETE': {
+      const options = writing(request);
+      const { done, revision, existed } = await service.delete(key, options);
+      if (done) return sendText(response, 200, `${revision}\n`);
+      if (!existed && options.condition?.ifMatch === undefined)
+        return sendText(response, 404, 'no such key\n');
+      const etag: Record<string, string> = existed ? { etag: `"${revision}"` } : {};
+      return sendText(response, 412, `${revision}\n`, etag);
+    }
+    default:
+      return sendNotAllowed(response, 'GET, HEAD, PUT, DELETE');
+  }
 }
 
-function number(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw invalid(`${text} is not a revision`, 'give a whole number, as in an ETag');
+async function read(
+  service: KvService,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  key: string,
+  options: { stale: boolean },
+): Promise<void> {
+  const found = await service.get(key, options);
+  const revision = found?.revision ?? 0;
+  const { ifMatch, ifNoneMatch } = conditionOf(headers) ?? {};
+  if (ifMatch !== undefined && !holds({ ifMatch }, revision))
+    return sendText(response, 412, `${revision}\n`);
+  if (found === undefined) return sendText(response, 404, 'no such key\n');
+  const etag = `"${revision}"`;
+  if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, revision)) {
+    response.writeHead(304, { etag }).end();
+    return;
+  }
+  sendText(response, 200, found.value, {
+    etag,
+    'content-type': 'application/octet-stream',
+    'content-length': String(found.value.length),
+    'x-content-type-options': 'nosniff',
+  });
+}
+
+function reading(query: URLSearchParams): { stale: boolean } {
+  const stale = query.get('stale') ?? '0';
+  if (stale === '0' || stale === '1') return { stale: stale === '1' };
+  throw invalid(`stale=${stale.slice(0, 20)} says nothing`, 'give stale=1, or leave it out');
+}
+
+function writing({ headers }: IncomingMessage): WriteOptions {
+  const condition = conditionOf(headers);
+  const requestId = headers['idempotency-key'];
+  return {
+    ...(condition && { condition }),
+    ...(typeof requestId === 'string' && { requestId }),
+  };
+}
+
+function conditionOf(headers: IncomingMessage['headers']): Condition | undefined {
+  const ifMatch = headers['if-match'];
+  const ifNoneMatch = headers['if-none-match'];
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  return {
+    ...(ifMatch !== undefined && { ifMatch: revisionsOf(ifMatch, 'strong') }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: revisionsOf(ifNoneMatch, 'weak') }),
+  };
+}
+
+const TAGS = /^(W\/)?"[^"]*"(\s*,\s*(W\/)?"[^"]*")*$/;
+
+/**
+ * The revisions among the entity tags of a header. Tags that are none of ours are well formed, and match nothing, as a
+ * weak one does where the comparison is strong.
+ */
+function revisionsOf(header: string, comparison: 'strong' | 'weak'): Revisions {
+  const text = header.trim();
+  if (text === '*') return 'any';
+  // Quotes are forgotten easily by those who type them into a shell.
+  if (/^[1-9]\d{0,15}$/.test(text)) return [Number(text)];
+  if (!TAGS.test(text)) {
+    throw invalid(
+      'a condition is no list of entity tags',
+      'give "REVISION" as an answer\'s ETag has it, several of them with commas between, or *',
+    );
+  }
+  return [...text.matchAll(/(W\/)?"([^"]*)"/g)]
+    .filter(([, weak]) => weak === undefined || comparison === 'weak')
+    .map(([, , tag]) => tag!)
+    .filter((it) => /^[1-9]\d{0,15}$/.test(it))
+    .map(Number);
 }

@@ -1,52 +1,54 @@
 import type { ApplyContext, StateMachine } from 'varlog/smr';
 import { RecentResults, type RecentResultsSnapshot } from '../recent-results.ts';
+import { ChangeHistory, type HistoryLimits } from './change-history.ts';
+import { type Condition, holds } from './condition.ts';
 
 export type KvCommand = (
-  | { op: 'put'; key: string; value: string }
+  | { op: 'put'; key: string; value: Uint8Array }
   | { op: 'delete'; key: string }
-  /** Writes only if the key's revision is `expected`; 0: only if there is no such key. */
-  | { op: 'compareAndSet'; key: string; expected: number; value: string }
 ) & {
+  /** Without it the write takes place whatever is there. */
+  condition?: Condition;
   /** Unique: a command whose id was seen before only gets the first one's result again. */
   requestId?: string;
 };
 
-/** `revision` is the key's: as written when done, as found otherwise (0: no such key). */
+/**
+ * `revision` is the key's: as written when done, as found otherwise (0: no such key). `existed` tells whether the key was
+ * there before.
+ */
 export interface KvResult {
   done: boolean;
   revision: number;
+  existed: boolean;
 }
 
 /** A value and the position of the command that wrote it. */
 export interface Versioned {
-  value: string;
-  revision: number;
-}
-
-/** One change of one key. `value` is absent when the key was deleted. */
-export interface Change {
-  key: string;
-  value?: string;
+  value: Uint8Array;
   revision: number;
 }
 
 export interface KvSnapshot {
-  items: [string, Versioned][];
+  items: (Versioned & { key: string })[];
+  /** Of the last change. */
+  newest: number;
   requests: RecentResultsSnapshot<KvResult>;
-  forgotten: number;
 }
 
-/** So many changes are kept for watchers that come back. */
-const HISTORY_LENGTH_MAX = 100_000;
-/** So many request ids at least are remembered, with their results. */
 const REQUESTS_KEPT = 10_000;
 
 /** The replicated map. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> {
-  private items = new Map<string, Versioned>();
+  private readonly items = new Map<string, Versioned>();
   private readonly requests = new RecentResults<KvResult>(REQUESTS_KEPT);
-  private history: Change[] = [];
-  private forgotten = 0;
+  private readonly limits: Partial<HistoryLimits>;
+  private changes: ChangeHistory;
+
+  constructor(limits: Partial<HistoryLimits> = {}) {
+    this.limits = limits;
+    this.changes = new ChangeHistory(limits);
+  }
 
   apply(command: KvCommand, { position }: ApplyContext): KvResult {
     const { requestId } = command;
@@ -60,17 +62,26 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
 
   snapshot(): KvSnapshot {
     return {
-      items: [...this.items],
+      items: [...this.items].map(([key, item]) => ({ key, ...item })),
+      newest: this.changes.newest,
       requests: this.requests.snapshot(),
-      forgotten: this.history.at(-1)?.revision ?? this.forgotten,
     };
   }
 
-  restore({ items, requests, forgotten }: KvSnapshot): void {
-    this.items = new Map(items);
+  restore({ items, newest, requests }: KvSnapshot): void {
     this.requests.restore(requests);
-    this.history = [];
-    this.forgotten = forgotten;
+    this.items.clear();
+    for (const { key, value, revision } of items) this.items.set(key, { value, revision });
+    this.changes = new ChangeHistory(this.limits, newest);
+  }
+
+  get size(): number {
+    return this.items.size;
+  }
+
+  /** The newest changes. */
+  get history(): Pick<ChangeHistory, 'from' | 'forgotten' | 'bytes' | 'length'> {
+    return this.changes;
   }
 
   get(key: string): Versioned | undefined {
@@ -85,48 +96,19 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  /** Changes from revision `from` on, or `undefined` when some of them are no longer known. */
-  changesFrom(from: number): readonly Change[] | undefined {
-    if (from <= this.forgotten) return undefined;
-    return this.history.slice(firstAtLeast(this.history, from));
-  }
-
   private change(command: KvCommand, position: number): KvResult {
-    const revision = this.items.get(command.key)?.revision ?? 0;
-    switch (command.op) {
-      case 'put':
-        return this.write(command.key, command.value, position);
-      case 'compareAndSet':
-        if (revision !== command.expected) return { done: false, revision };
-        return this.write(command.key, command.value, position);
-      case 'delete':
-        if (!this.items.delete(command.key)) return { done: false, revision: 0 };
-        this.remember({ key: command.key, revision: position });
-        return { done: true, revision: position };
+    const { key, condition } = command;
+    const revision = this.items.get(key)?.revision ?? 0;
+    const existed = revision > 0;
+    const refused = condition !== undefined && !holds(condition, revision);
+    if (refused || (command.op === 'delete' && !existed)) return { done: false, revision, existed };
+    if (command.op === 'delete') {
+      this.items.delete(key);
+      this.changes.add({ key, revision: position });
+    } else {
+      this.items.set(key, { value: command.value, revision: position });
+      this.changes.add({ key, value: command.value, revision: position });
     }
+    return { done: true, revision: position, existed };
   }
-
-  private write(key: string, value: string, revision: number): KvResult {
-    this.items.set(key, { value, revision });
-    this.remember({ key, value, revision });
-    return { done: true, revision };
-  }
-
-  private remember(change: Change): void {
-    this.history.push(change);
-    if (this.history.length < 2 * HISTORY_LENGTH_MAX) return;
-    this.forgotten = this.history[HISTORY_LENGTH_MAX - 1]!.revision;
-    this.history = this.history.slice(HISTORY_LENGTH_MAX);
-  }
-}
-
-function firstAtLeast(history: readonly Change[], revision: number): number {
-  let low = 0;
-  let high = history.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (history[middle]!.revision < revision) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

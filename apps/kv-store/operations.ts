@@ -1,5 +1,5 @@
 import type { Operation, Replies, Requests } from './calls.ts';
-import type { KvService, WriteOptions } from './service.ts';
+import type { KvService } from './service.ts';
 
 /** The store's operations, as they are called over gRPC. */
 export type Operations = { [K in Operation]: (request: Requests[K]) => Promise<Replies[K]> };
@@ -17,6 +17,6 @@ export function operationsOf(service: KvService): Operations {
   };
 }
 
-function once({ requestId }: { requestId: string }): WriteOptions {
+function once({ requestId }: { requestId: string }): { requestId?: string } {
   return requestId === '' ? {} : { requestId };
 }

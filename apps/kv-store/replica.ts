@@ -3,12 +3,15 @@ import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
+import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { makeHttpFace } from './http-face.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
 const SNAPSHOT_EVERY = 50_000;
+/** Requests that are under way at the end get this long. */
+const GRACE_MS = 1_000;
 
 export interface KvReplicaOptions {
   /** Address of the gRPC face, `host:port`. */
@@ -42,10 +45,12 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     await replica.caughtUp();
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
-    closers.push(async () => grpc.forceShutdown());
+    closers.push(() => grpc.close());
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server));
+    closers.push(() => stopListening(server, GRACE_MS));
+    // First of all, so that watchers go to another replica and do not hold up the end.
+    closers.push(async () => service.endWatches());
     return { service, http, failed: failureOf(replica), close };
   } catch (error) {
     await close();
@@ -69,12 +74,18 @@ async function startOnLog(
       tls,
     });
     closers.push(() => node.close());
-    return startReplica({ machine, log: node.group, snapshotEvery: SNAPSHOT_EVERY });
+    return startReplica({
+      machine,
+      log: node.group,
+      codec: kvCodecs,
+      snapshotEvery: SNAPSHOT_EVERY,
+    });
   }
   const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
   closers.push(() => varlog.close());
   return startReplica({
     machine,
+    codec: kvCodecs,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
     snapshotEvery: SNAPSHOT_EVERY,

@@ -1,22 +1,24 @@
-import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { startReplica } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
-import { makeHttpFace } from './http-face.ts';
-import { type Change, type KvCommand, KvMachine } from './machine.ts';
+import type { Change } from './change-history.ts';
+import { kvCodecs } from './codecs.ts';
+import { type KvCommand, KvMachine } from './machine.ts';
 import { KvService } from './service.ts';
+import { type StartedStore, startStore } from './store.fixture.ts';
 
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (value: Uint8Array | undefined): string | undefined =>
+  value && new TextDecoder().decode(value);
 const context = (position: number) => ({ position, time: 0, random: () => 0 });
 const key = fc.constantFrom('a', 'b', 'ab');
+const revisions = fc.oneof(fc.constant('any' as const), fc.array(fc.nat(20), { maxLength: 3 }));
+const condition = fc.record({ ifMatch: revisions, ifNoneMatch: revisions }, { requiredKeys: [] });
 const command: fc.Arbitrary<KvCommand> = fc.oneof(
-  fc.record({ op: fc.constant('put' as const), key, value: fc.string() }),
+  fc.record({ op: fc.constant('put' as const), key, value: fc.uint8Array() }),
+  fc.record({ op: fc.constant('put' as const), key, value: fc.uint8Array(), condition }),
   fc.record({ op: fc.constant('delete' as const), key }),
-  fc.record({
-    op: fc.constant('compareAndSet' as const),
-    key,
-    expected: fc.nat(20),
-    value: fc.string(),
-  }),
+  fc.record({ op: fc.constant('delete' as const), key, condition }),
 );
 
 describe('the replicated map', () => {
@@ -27,17 +29,22 @@ describe('the replicated map', () => {
         let parts = new KvMachine();
         commands.forEach((it, i) => {
           if (i === cut) {
-            const { ...snapshot } = structuredClone(parts.snapshot());
+            const snapshot = kvCodecs.snapshot!.encode(parts.snapshot());
             parts = new KvMachine();
-            parts.restore(snapshot);
+            parts.restore(kvCodecs.snapshot!.decode(snapshot));
           }
           expect(parts.apply(it, context(i + 1))).toEqual(whole.apply(it, context(i + 1)));
         });
         expect(parts.list('')).toEqual(whole.list(''));
-        const replayed = new Map<string, string>();
-        for (const { key: changed, value } of whole.changesFrom(1) ?? []) {
-          if (value === undefined) replayed.delete(changed);
-          else replayed.set(changed, value);
+        const replayed = new Map<string, Uint8Array>();
+        for (let next = 1, more = true; more; ) {
+          const changes = whole.history.from(next)!;
+          for (const { key: changed, value } of changes) {
+            if (value === undefined) replayed.delete(changed);
+            else replayed.set(changed, value);
+          }
+          more = changes.length > 0;
+          next = more ? changes.at(-1)!.revision + 1 : next;
         }
         expect(whole.list('').map((it) => [it.key, it.value])).toEqual([...replayed].sort());
       }),
@@ -46,83 +53,76 @@ describe('the replicated map', () => {
 
   test('a request id takes effect once, also across a snapshot', () => {
     const machine = new KvMachine();
-    const put: KvCommand = { op: 'put', key: 'a', value: '1', requestId: 'x' };
+    const put: KvCommand = { op: 'put', key: 'a', value: bytes('1'), requestId: 'x' };
     const first = machine.apply(put, context(1));
-    machine.apply({ op: 'put', key: 'a', value: '2' }, context(2));
+    machine.apply({ op: 'put', key: 'a', value: bytes('2') }, context(2));
     const other = new KvMachine();
     other.restore(structuredClone(machine.snapshot()));
     expect(other.apply(put, context(3))).toEqual(first);
-    expect(other.get('a')?.value).toBe('2');
+    expect(text(other.get('a')?.value)).toBe('2');
   });
 });
 
 describe('the service', () => {
-  async function start() {
-    const replica = await startReplica({ machine: new KvMachine(), log: new MemoryLog() });
-    const service = new KvService(replica);
-    const server = makeHttpFace(service);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return {
-      service,
-      url,
-      async [Symbol.asyncDispose]() {
-        server.closeAllConnections();
-        await new Promise((resolve) => server.close(resolve));
-        await replica.close();
-      },
-    };
+  /** Watches until `count` changes came. */
+  async function watch(service: KvService, prefix: string, from: number, count: number) {
+    const seen: Change[] = [];
+    for await (const { changes } of service.watch(prefix, from, AbortSignal.timeout(10_000))) {
+      seen.push(...changes);
+      if (seen.length >= count) return seen;
+    }
+    throw new Error('a watch never ends by itself');
   }
 
   test('a watcher sees every change from its revision on, once, in order', async () => {
-    await using it = await start();
-    const { revision } = await it.service.put('a', '1');
-    await it.service.put('b', '2');
-    const seen: Change[] = [];
-    const watching = it.service.watch$('a', revision).subscribe((change) => seen.push(change));
-    await it.service.put('a', '3');
+    await using it = await startStore();
+    const { revision } = await it.service.put('a', bytes('1'));
+    await it.service.put('b', bytes('2'));
+    const watching = watch(it.service, 'a', revision, 3);
+    await it.service.put('a', bytes('3'));
     await it.service.delete('a');
-    expect(seen.map((change) => change.value)).toEqual(['1', '3', undefined]);
-    watching.unsubscribe();
+    const seen = await watching;
+    expect(seen.map(({ value }) => text(value))).toEqual(['1', '3', undefined]);
+    expect(it.service.watchers).toBe(0);
   });
 
-  test('conditions are told by ETag, If-Match and If-None-Match', async () => {
-    await using it = await start();
-    const put = (value: string, headers: Record<string, string> = {}) =>
-      fetch(`${it.url}/kv/a`, { method: 'PUT', body: value, headers });
-    const first = await put('1', { 'if-none-match': '*' });
-    expect(first.status).toBe(200);
-    expect((await put('2', { 'if-none-match': '*' })).status).toBe(412);
-    expect((await put('2', { 'if-match': first.headers.get('etag')! })).status).toBe(200);
-    expect((await put('3', { 'if-match': first.headers.get('etag')! })).status).toBe(412);
-    const found = await fetch(`${it.url}/kv/a`);
-    expect([found.status, await found.text()]).toEqual([200, '2']);
-    expect((await fetch(`${it.url}/kv/b`)).status).toBe(404);
-    expect((await fetch(`${it.url}/kv/a`, { method: 'DELETE' })).status).toBe(200);
-    expect((await fetch(`${it.url}/kv/a`)).status).toBe(404);
-  });
-
-  test('server-sent events go on behind the last one that was seen', async () => {
-    await using it = await start();
-    const { revision } = await it.service.put('a', '1');
-    await it.service.put('a', '2');
-    const headers = { 'last-event-id': String(revision) };
-    const reply = await fetch(`${it.url}/watch?prefix=a`, { headers });
-    const { value } = await reply.body!.getReader().read();
-    expect(new TextDecoder().decode(value)).toContain('"value":"2"');
-    expect(new TextDecoder().decode(value)).not.toContain('"value":"1"');
+  test('a watcher for whom nothing comes is told how far the store has come', async () => {
+    await using it = await startStore();
+    const { revision } = await it.service.put('a', bytes('1'));
+    const watching = it.service.watch('a', undefined, AbortSignal.timeout(10_000));
+    const begun = await watching.next();
+    expect(begun.value).toEqual({ changes: [], through: revision });
+    const told = watching.next();
+    await Promise.all(
+      Array.from({ length: 1_500 }, (_, i) => it.service.put(`b-${i}`, bytes('x'))),
+    );
+    const { value } = await told;
+    expect(value!.changes).toEqual([]);
+    expect(value!.through).toBeGreaterThan(revision + 900);
+    await watching.return(undefined);
   });
 
   test.each([
-    ['PUT', '/kv/', 'INVALID_ARGUMENT', 400],
-    ['PUT', '/kv/%', 'INVALID_ARGUMENT', 400],
-    ['PUT', '/kv/long', 'ENTRY_TOO_LARGE', 413],
-    ['GET', '/watch?from=x', 'INVALID_ARGUMENT', 400],
-  ])('%s %s is refused with %s', async (method, path, code, status) => {
-    await using it = await start();
-    const body = 'x'.repeat(path === '/kv/long' ? 512 * 1024 + 1 : 1);
-    const reply = await fetch(it.url + path, { method, ...(method === 'PUT' && { body }) });
-    expect([reply.status, ((await reply.json()) as { code: string }).code]).toEqual([status, code]);
-    expect((await it.service.list('')).items).toEqual([]);
+    ['the replica ends', (it: StartedStore) => it.replica.close()],
+    ['it shuts down', async (it: StartedStore) => it.service.endWatches()],
+  ])('a watch ends when %s', async (_, end) => {
+    await using it = await startStore();
+    const watching = it.service.watch('', undefined, AbortSignal.timeout(10_000));
+    await watching.next();
+    const next = watching.next();
+    await end(it);
+    await expect(next).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('a write without a quorum ends in time, and says what is known of it', async () => {
+    const log = new MemoryLog();
+    // Takes every entry and never says so, as a log whose quorum is lost.
+    log.append = () => new Promise(() => {});
+    const replica = await startReplica({ machine: new KvMachine(), log, codec: kvCodecs });
+    const service = new KvService(replica, { timeoutMs: 50 });
+    await expect(service.put('a', bytes('1'))).rejects.toMatchObject({ code: 'TIMEOUT' });
+    log.tail = () => new Promise(() => {});
+    await expect(service.get('a')).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await replica.close();
   });
 });

@@ -1,7 +1,8 @@
-import { from, Observable } from 'rxjs';
 import { VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
-import type { Change, KvCommand, KvMachine, KvResult, Versioned } from './machine.ts';
+import type { Change } from './change-history.ts';
+import type { Condition } from './condition.ts';
+import type { KvCommand, KvMachine, KvResult, Versioned } from './machine.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
@@ -9,87 +10,167 @@ export interface ReadOptions {
 }
 
 export interface WriteOptions {
+  /** Without it the write takes place whatever is there. */
+  condition?: Condition;
   /** Unique: the same id takes effect once, however often and wherever it is sent. */
   requestId?: string;
 }
 
+export interface Listing {
+  items: (Versioned & { key: string })[];
+  /** Of the state that the items were read from. */
+  revision: number;
+}
+
+/** What a watcher gets at a time: the changes, often none, among all those up to revision `through`. */
+export interface Watched {
+  readonly changes: readonly Change[];
+  /** A watch from the next one on misses nothing. */
+  readonly through: number;
+}
+
+const KEY_BYTES_MAX = 2_048;
+/** A value may have this many bytes. */
+export const VALUE_BYTES_MAX = 512 * 1024;
+/** A listing may have this many bytes. */
+export const LIST_BYTES_MAX = 16 * 1024 * 1024;
+const REQUEST_ID = /^[\x20-\x7e]{1,200}$/;
+/** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
+const PROGRESS_EVERY = 1_000;
+const CALL_MS = 5_000;
+
 /** The key-value store as its faces (gRPC, HTTP) see it. */
 export class KvService {
   private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
+  private readonly timeoutMs: number;
+  private readonly closing = new AbortController();
+  private watching = 0;
 
-  constructor(replica: Replica<KvCommand, KvResult, KvMachine>) {
+  /** A call that is not done after `timeoutMs` rejects with `TIMEOUT`. */
+  constructor(
+    replica: Replica<KvCommand, KvResult, KvMachine>,
+    { timeoutMs = CALL_MS }: { timeoutMs?: number } = {},
+  ) {
     this.replica = replica;
+    this.timeoutMs = timeoutMs;
   }
 
-  async put(key: string, value: string, options?: WriteOptions): Promise<KvResult> {
-    return this.execute({ op: 'put', key: checked(key), value }, options);
+  /** How many watch at the moment. */
+  get watchers(): number {
+    return this.watching;
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<KvResult> {
-    return this.execute({ op: 'delete', key: checked(key) }, options);
+  /** Rejects with `INVALID_ARGUMENT`, `ENTRY_TOO_LARGE`, `REQUEST_MISMATCH`, `TIMEOUT`, or why the replica ended. */
+  async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<KvResult> {
+    if (value.length > VALUE_BYTES_MAX) throw tooLarge(value.length);
+    return this.write({ op: 'put', key: checked(key), value }, options);
   }
 
+  /** Rejects like {@link put}. */
+  async delete(key: string, options: WriteOptions = {}): Promise<KvResult> {
+    return this.write({ op: 'delete', key: checked(key) }, options);
+  }
+
+  /** Writes only if the key's revision is `expected`; 0: only if there is no such key. Rejects like {@link put}. */
   async compareAndSet(
     key: string,
     expected: number,
-    value: string,
-    options?: WriteOptions,
+    value: Uint8Array,
+    options: Omit<WriteOptions, 'condition'> = {},
   ): Promise<KvResult> {
-    return this.execute({ op: 'compareAndSet', key: checked(key), expected, value }, options);
+    if (!Number.isSafeInteger(expected) || expected < 0)
+      throw invalid(`${expected} is not a revision`, 'give one that the store has answered with');
+    const condition: Condition = expected === 0 ? { ifNoneMatch: 'any' } : { ifMatch: [expected] };
+    return this.put(key, value, { ...options, condition });
   }
 
-  get(key: string, options?: ReadOptions): Promise<Versioned | undefined> {
-    return this.replica.query((machine) => machine.get(key), consistency(options));
+  async get(key: string, options: ReadOptions = {}): Promise<Versioned | undefined> {
+    return this.read((machine) => machine.get(checked(key)), options);
   }
 
-  /** The keys with a prefix, and the revision of the state that they were read from. */
-  list(
-    prefix: string,
-    options?: ReadOptions,
-  ): Promise<{ items: (Versioned & { key: string })[]; revision: number }> {
-    return this.replica.query(
-      (machine) => ({ items: machine.list(prefix), revision: this.replica.position }),
-      consistency(options),
+  /** The keys with a prefix. Rejects with `INVALID_ARGUMENT` where they have more than {@link LIST_BYTES_MAX} bytes. */
+  async list(prefix: string, options: ReadOptions = {}): Promise<Listing> {
+    const found = await this.read((machine) => {
+      const items = machine.list(prefix);
+      return { items, revision: this.replica.position };
+    }, options);
+    let bytes = 0;
+    for (const { key, value } of found.items) bytes += key.length + value.length;
+    if (bytes <= LIST_BYTES_MAX) return found;
+    throw invalid(
+      `the keys with prefix "${prefix.slice(0, 100)}" have ${bytes} bytes`,
+      'give a longer prefix',
     );
   }
 
   /**
-   * Every change of the keys with `prefix` from revision `from` on (left out: from now on), each
-   * once, in order. Errors with `TRIMMED` when that revision is no longer known here.
+   * Every change of the keys with `prefix` from revision `from` on (left out: from now on), each once, in order. Piece by
+   * piece, as it is asked for: who reads slowly costs no memory. Says at first where it begins.
+   *
+   * Ends only by an error: `TRIMMED` where that revision is no longer known here, why the replica ended, `CLOSED` when
+   * it shuts down, or the reason of `signal`.
    */
-  watch$(prefix: string, from_ = this.replica.position + 1): Observable<Change> {
-    return new Observable<Change>((subscriber) => {
-      let seen = from_ - 1;
-      const known = this.replica.machine.changesFrom(from_);
-      if (known === undefined) {
-        subscriber.error(noLongerKnown(from_));
-        return;
+  async *watch(
+    prefix: string,
+    from: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<Watched> {
+    const { replica } = this;
+    const either = AbortSignal.any([signal, this.closing.signal]);
+    let next = from ?? replica.position + 1;
+    if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
+    let told = next - 1;
+    this.watching++;
+    try {
+      yield { changes: [], through: told };
+      for (;;) {
+        await replica.query(() => {}, { consistency: { atLeast: next }, signal: either });
+        for (let more = true; more; ) {
+          either.throwIfAborted();
+          const changes = replica.machine.history.from(next);
+          if (changes === undefined) throw noLongerKnown(next);
+          more = changes.length > 0;
+          next = more ? changes.at(-1)!.revision + 1 : Math.max(next, replica.position + 1);
+          const wanted = changes.filter(({ key }) => key.startsWith(prefix));
+          if (wanted.length === 0 && next - 1 < told + PROGRESS_EVERY) continue;
+          told = next - 1;
+          yield { changes: wanted, through: told };
+        }
       }
-      const next = (change: Change): void => {
-        if (change.revision <= seen) return;
-        seen = change.revision;
-        if (change.key.startsWith(prefix)) subscriber.next(change);
-      };
-      subscriber.add(from(known).subscribe(next));
-      // What was applied since is in the machine's history: a state may stand for many commands.
-      const newer = (machine: KvMachine): void => {
-        const changes = machine.changesFrom(seen + 1);
-        if (changes === undefined) subscriber.error(noLongerKnown(seen + 1));
-        else for (const change of changes) next(change);
-      };
-      subscriber.add(
-        this.replica.state$.subscribe({
-          next: newer,
-          error: (error) => subscriber.error(error),
-          complete: () => subscriber.complete(),
-        }),
-      );
-    });
+    } finally {
+      this.watching--;
+    }
   }
 
-  private execute(command: KvCommand, options: WriteOptions = {}): Promise<KvResult> {
-    const { requestId } = options;
-    return this.replica.execute(requestId === undefined ? command : { ...command, requestId });
+  /** Ends all watches, so that their readers go on at another replica. */
+  endWatches(): void {
+    this.closing.abort(
+      new VarlogError('CLOSED', {
+        what: 'this replica shuts down',
+        next: 'watch on at another one, from the revision behind the last that was seen',
+      }),
+    );
+  }
+
+  private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
+    const consistency = stale ? 'stale' : 'linearizable';
+    return this.replica.query(look, { consistency, timeoutMs: this.timeoutMs });
+  }
+
+  private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
+    if (requestId !== undefined && !REQUEST_ID.test(requestId))
+      throw invalid(
+        'the id of the request is empty, too long, or has other than printable ASCII characters',
+        'give 1 to 200 of them',
+      );
+    return this.replica.execute(
+      {
+        ...command,
+        ...(condition && { condition }),
+        ...(requestId !== undefined && { requestId }),
+      },
+      { timeoutMs: this.timeoutMs },
+    );
   }
 }
 
@@ -100,15 +181,23 @@ function noLongerKnown(revision: number): VarlogError {
   });
 }
 
-function consistency(options: ReadOptions = {}): { consistency: 'stale' | 'linearizable' } {
-  return { consistency: options.stale === true ? 'stale' : 'linearizable' };
+function checked(key: string): string {
+  if (key === '') throw invalid('the key is empty', 'give a key of at least one character');
+  if (Buffer.byteLength(key) > KEY_BYTES_MAX)
+    throw invalid(`the key has more than ${KEY_BYTES_MAX} bytes`, 'give a shorter one');
+  if (/\p{Surrogate}/u.test(key))
+    throw invalid('the key has half a character', 'give a key that can be written in UTF-8');
+  return key;
 }
 
-function checked(key: string): string {
-  if (key !== '') return key;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: 'the key is empty',
-    next: 'give a key of at least one character',
+function tooLarge(bytes: number): VarlogError {
+  return new VarlogError('ENTRY_TOO_LARGE', {
+    what: `the value has ${bytes} bytes, and the limit is ${VALUE_BYTES_MAX}`,
+    next: 'split it',
     outcome: 'notAppended',
   });
+}
+
+function invalid(what: string, next: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
 }

@@ -1,41 +1,61 @@
 import { type handleBidiStreamingCall, status } from '@grpc/grpc-js';
-import { type Answer, type Call, fieldOf } from './calls.ts';
+import { type Answer, type Call, fieldOf, takeMessage } from './calls.ts';
 import { statusOf } from './grpc-status.ts';
 import type { Operations } from './operations.ts';
 
-/** Answers calls as they become ready; those of one turn leave in one message. */
+/** A client with more calls under way than this is not listened to until some are answered. */
+const UNDER_WAY_MAX = 10_000;
+
+/**
+ * Answers calls as they become ready; those of one turn leave together. When `ending` is aborted, no more calls are taken
+ * and a session ends as soon as those that it has are answered.
+ */
 export function serveSession(
   operations: Operations,
+  ending: AbortSignal,
 ): handleBidiStreamingCall<{ calls: Call[] }, { answers: Answer[] }> {
   return (stream) => {
     const ready: Answer[] = [];
     let underWay = 0;
-    let ended = false;
-    const flush = (): void => {
-      if (stream.cancelled) return;
-      // Who does not read the answers is not asked for more calls.
-      if (!stream.write({ answers: ready.splice(0) })) {
-        stream.pause();
-        stream.once('drain', () => stream.resume());
-      }
-      if (ended && underWay === 0) stream.end();
+    let ended = ending.aborted;
+    let over = false;
+    const finish = (): void => {
+      if (!ended || over || underWay > 0 || ready.length > 0) return;
+      over = true;
+      stream.end();
     };
+    const flush = (): void => {
+      if (stream.cancelled || over) return;
+      while (ready.length > 0 && !stream.writableNeedDrain)
+        stream.write({ answers: takeMessage(ready) });
+      // Who does not read the answers is not asked for more calls.
+      if (stream.writableNeedDrain || underWay >= UNDER_WAY_MAX) stream.pause();
+      else stream.resume();
+      finish();
+    };
+    const stop = (): void => {
+      ended = true;
+      finish();
+    };
+    stream.on('drain', flush);
     stream.on('data', ({ calls }: { calls: Call[] }) => {
+      // Calls that nobody has begun with go to another replica.
+      if (ended) return;
       underWay += calls.length;
       for (const call of calls) {
-        answerTo(call, operations).then(
-          (answer) => {
-            underWay--;
-            if (ready.push(answer) === 1) setImmediate(flush);
-          },
-          (error: Error) => stream.destroy(error),
-        );
+        // It never rejects.
+        void answerTo(call, operations).then((answer) => {
+          underWay--;
+          if (ready.push(answer) === 1) setImmediate(flush);
+        });
       }
+      if (underWay >= UNDER_WAY_MAX) stream.pause();
     });
-    stream.on('end', () => {
-      ended = true;
-      if (underWay === 0) stream.end();
-    });
+    stream.on('end', stop);
+    ending.addEventListener('abort', stop, { once: true });
+    for (const event of ['cancelled', 'close'])
+      stream.once(event, () => ending.removeEventListener('abort', stop));
+    finish();
   };
 }
 

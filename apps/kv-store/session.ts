@@ -6,6 +6,7 @@ import {
   type Operation,
   type Replies,
   type Requests,
+  takeMessage,
 } from './calls.ts';
 import { keyValue } from './proto.ts';
 
@@ -72,10 +73,9 @@ export class Session {
 
   private flush(): void {
     if (this.outgoing.length === 0) return;
-    const calls = this.outgoing;
-    this.outgoing = [];
     this.stream ??= this.open();
-    this.blocked = !this.stream.write({ calls });
+    while (this.outgoing.length > 0 && !this.blocked)
+      this.blocked = !this.stream.write({ calls: takeMessage(this.outgoing) });
   }
 
   private open(): Stream {

@@ -1,13 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { bodyOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
+import type { HttpTarget } from 'varlog/node';
+import { bytesOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
 import type { Leg } from './book.ts';
 import { amountProblem } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { LedgerService } from './ledger-service.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
-/** What bytes become that are no text. */
-const NO_TEXT = '\ufffd';
 
 /**
  * The ledger over HTTP, in JSON; amounts are minor units:
@@ -22,15 +21,14 @@ const NO_TEXT = '\ufffd';
  * - `GET /readyz`: 200 when the log, the database and this replica answer, and 503 otherwise
  */
 export function makeHttpFace(service: LedgerService): Server {
-  return serveRoutes((request, response, url) => route(service, request, response, url));
+  return serveRoutes((request, response, target) => route(service, request, response, target));
 }
 
-type Target = Pick<URL, 'pathname' | 'searchParams'>;
 type Answer = (
   service: LedgerService,
   request: IncomingMessage,
   response: ServerResponse,
-  target: Target,
+  target: HttpTarget,
 ) => Promise<void>;
 
 const RESOURCES: Record<string, Record<string, Answer>> = {
@@ -65,7 +63,7 @@ async function route(
   service: LedgerService,
   request: IncomingMessage,
   response: ServerResponse,
-  target: Target,
+  target: HttpTarget,
 ): Promise<void> {
   const { pathname: path } = target;
   const name = path.startsWith('/accounts/') ? '/accounts/' : path;
@@ -97,7 +95,7 @@ async function account(
   service: LedgerService,
   _: IncomingMessage,
   response: ServerResponse,
-  target: Target,
+  target: HttpTarget,
 ): Promise<void> {
   const id = decoded(target.pathname.slice('/accounts/'.length));
   const found = await service.account(id, reading(target));
@@ -105,7 +103,7 @@ async function account(
   else sendJson(response, 200, found);
 }
 
-function reading({ searchParams }: Target): { stale: boolean } {
+function reading({ searchParams }: HttpTarget): { stale: boolean } {
   return { stale: searchParams.get('stale') === '1' };
 }
 
@@ -150,16 +148,14 @@ interface Body {
 }
 
 async function objectOf(request: IncomingMessage): Promise<Body> {
-  const text = await bodyOf(request, BODY_BYTES_MAX);
-  if (text.includes(NO_TEXT))
-    throw invalid('the body of the request is not text in UTF-8', 'send JSON');
+  const bytes = await bytesOf(request, BODY_BYTES_MAX);
   try {
-    const body: unknown = JSON.parse(text);
+    const body: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body;
   } catch {
     // Said below.
   }
-  throw invalid('the body of the request is not a JSON object', 'send one');
+  throw invalid('the body of the request is not a JSON object', 'send one, in UTF-8');
 }
 
 function decided(response: ServerResponse, result: LedgerResult): void {

@@ -12,8 +12,18 @@
  * await cluster.close();
  * ```
  *
+ * Programs beside a node serve HTTP as a node does: with `httpServer`, `listen` and `stopListening`.
+ *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
+export {
+  type HttpHandler,
+  type HttpTarget,
+  httpServer,
+  listen,
+  listenError,
+  stopListening,
+} from '../runtime/index.ts';
 export { collectLessOften } from './collect-less-often.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
 export { startNode, type VarlogNode } from './start-node.ts';

@@ -14,8 +14,18 @@ export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
 export { GrpcNetwork, type GrpcNetworkOptions, MESSAGE_BYTES_MAX } from './grpc-network.ts';
 export { healthCheck, healthWatch } from './health.ts';
-export { type HttpReply, type HttpServer, serveHttp } from './http.ts';
+export {
+  type HttpHandler,
+  type HttpReply,
+  type HttpServer,
+  type HttpTarget,
+  httpServer,
+  listen,
+  serveHttp,
+  stopListening,
+} from './http.ts';
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
+export { listenError } from './tcp-address.ts';
 export type { TlsOptions } from './tls.ts';

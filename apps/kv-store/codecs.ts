@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
+import type { ReplicaCodecs } from 'varlog/smr';
+import type { Condition, Revisions } from './condition.ts';
+import type { KvCommand, KvResult, KvSnapshot } from './machine.ts';
+
+const root = protobuf.loadSync(fileURLToPath(new URL('./stored.proto', import.meta.url)));
+const Command = root.lookupType('kv.stored.Command');
+const Snapshot = root.lookupType('kv.stored.Snapshot');
+
+interface RevisionsMessage {
+  any: boolean;
+  of: (number | protobuf.Long)[];
+}
+
+interface CommandMessage {
+  key: string;
+  effect?: 'put' | 'delete';
+  put: Uint8Array;
+  ifMatch: RevisionsMessage | null;
+  ifNoneMatch: RevisionsMessage | null;
+  requestId: string;
+}
+
+/** How the store's commands and snapshots become bytes (stored.proto); results are JSON. */
+export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
+  command: {
+    encode: (command) => {
+      const { key, condition = {}, requestId } = command;
+      const message = {
+        key,
+        ...(command.op === 'put' ? { put: command.value } : { delete: true }),
+        ...(condition.ifMatch && { ifMatch: revisionsMessage(condition.ifMatch) }),
+        ...(condition.ifNoneMatch && { ifNoneMatch: revisionsMessage(condition.ifNoneMatch) }),
+        ...(requestId !== undefined && { requestId }),
+      };
+      return Command.encode(message as unknown as protobuf.Message).finish();
+    },
+    decode: (bytes) => {
+      const message = Command.decode(bytes) as unknown as CommandMessage;
+      const { key, put, effect, requestId } = message;
+      const condition = conditionOf(message);
+      return {
+        // A view would keep the whole batch in memory that the command came in.
+        ...(effect === 'put'
+          ? { op: effect, key, value: new Uint8Array(put) }
+          : { op: 'delete', key }),
+        ...(condition && { condition }),
+        ...(requestId !== '' && { requestId }),
+      };
+    },
+  },
+  snapshot: {
+    encode: ({ items, newest, requests }) =>
+      Snapshot.encode({
+        items,
+        newest,
+        requests: Buffer.from(JSON.stringify(requests)),
+      } as unknown as protobuf.Message).finish(),
+    decode: (bytes) => {
+      const { items, newest, requests } = Snapshot.toObject(Snapshot.decode(bytes), {
+        longs: Number,
+        defaults: true,
+      }) as KvSnapshot & { requests: Uint8Array };
+      for (const item of items) item.value = new Uint8Array(item.value);
+      return { items, newest, requests: JSON.parse(Buffer.from(requests).toString()) };
+    },
+  },
+};
+
+function conditionOf({ ifMatch, ifNoneMatch }: CommandMessage): Condition | undefined {
+  if (ifMatch === null && ifNoneMatch === null) return undefined;
+  return {
+    ...(ifMatch !== null && { ifMatch: revisionsOf(ifMatch) }),
+    ...(ifNoneMatch !== null && { ifNoneMatch: revisionsOf(ifNoneMatch) }),
+  };
+}
+
+function revisionsOf({ any, of }: RevisionsMessage): Revisions {
+  return any ? 'any' : of.map(Number);
+}
+
+function revisionsMessage(revisions: Revisions): RevisionsMessage {
+  return revisions === 'any' ? { any: true, of: [] } : { any: false, of: [...revisions] };
+}
