@@ -11,10 +11,16 @@ export function jsonCodec<T>(): Codec<T> {
   };
 }
 
-/** For machines whose commands, results or snapshots are bytes already. */
-export const bytesCodec: Codec<Uint8Array> = { encode: (bytes) => bytes, decode: (bytes) => bytes };
+/** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
+export const bytesCodec: Codec<Uint8Array> = {
+  encode: (bytes) => new Uint8Array(bytes),
+  decode: (bytes) => new Uint8Array(bytes),
+};
 
-/** How a machine's values become bytes. What is left out is JSON. */
+/**
+ * How a machine's values become bytes. What is left out is JSON. A codec makes bytes and values of its own: neither may
+ * share memory with what it was given.
+ */
 export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;

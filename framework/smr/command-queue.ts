@@ -7,13 +7,30 @@ import {
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { encodeCommands, encodeOpen } from './envelope.ts';
+import { encodeCommands, encodeOpen, envelopeBytes, REQUEST_ID_BYTES_MAX } from './envelope.ts';
+import { type Outcome, resultOf } from './outcome.ts';
 
 const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
+/** See `encodeBatch`. */
+const BATCH_FRAME_BYTES = 4;
 const ATTEMPT_TIMEOUT_MS = 5_000;
 const NOTHING = new Uint8Array();
 const BACKOFF_MS = { first: 10, most: 1_000 };
+
+export interface ExecuteOptions extends LogCallOptions {
+  /**
+   * The caller's own name for this request, at most 256 bytes: a command with an id that was used before takes no
+   * effect and gets the result of the first, from whichever replica and process it comes. Kept for 24 hours of the
+   * log's time and up to 64 MiB (`requests` of the replica). With another command: `REQUEST_MISMATCH`.
+   */
+  requestId?: string;
+}
+
+interface Codecs<Command, Result> {
+  readonly command: Codec<Command>;
+  readonly result: Codec<Result>;
+}
 
 interface Pending<Result> {
   sequence: number;
@@ -32,7 +49,7 @@ interface Pending<Result> {
 export class CommandQueue<Command, Result> {
   private readonly log: OrderedLog;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
-  private readonly codec: Codec<Command>;
+  private readonly codecs: Codecs<Command, Result>;
   private readonly bytesMax: number;
   private readonly closing = new AbortController();
   /** By sequence: the first key is what the client still awaits. */
@@ -51,21 +68,23 @@ export class CommandQueue<Command, Result> {
   constructor(
     log: OrderedLog,
     ports: Pick<Ports, 'clock' | 'random'>,
-    codec: Codec<Command>,
+    codecs: Codecs<Command, Result>,
     bytesMax: number,
   ) {
     this.log = log;
     this.ports = ports;
-    this.codec = codec;
+    this.codecs = codecs;
     this.bytesMax = bytesMax;
   }
 
-  async execute(command: Command, options: LogCallOptions): Promise<Result> {
+  async execute(command: Command, options: ExecuteOptions): Promise<Result> {
     const { signal, timeoutMs } = options;
     if (this.stopped !== undefined) throw this.stopped;
     signal?.throwIfAborted();
-    const bytes = this.codec.encode(command);
-    if (this.bytes + bytes.length > this.bytesMax) throw this.full();
+    const requestId = checkedRequestId(options.requestId);
+    const bytes = this.codecs.command.encode(command);
+    const size = envelopeBytes({ requestId, command: bytes });
+    if (this.bytes + size > this.bytesMax) throw this.full();
     return new Promise((resolve, reject) => {
       const timer =
         timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY
@@ -78,7 +97,7 @@ export class CommandQueue<Command, Result> {
       const pending: Pending<Result> = {
         sequence: 0,
         session: 0,
-        requestId: NOTHING,
+        requestId,
         command: bytes,
         bytes: undefined,
         attempts: 0,
@@ -89,7 +108,7 @@ export class CommandQueue<Command, Result> {
           else reject(error);
         },
       };
-      this.bytes += bytes.length;
+      this.bytes += size;
       pending.sequence = this.pending.add(pending);
       this.waiting.push(pending);
       this.schedule();
@@ -106,43 +125,36 @@ export class CommandQueue<Command, Result> {
     this.seen = position;
   }
 
-  /** The command took effect, now or before. */
-  applied(session: number, sequence: number, result: Result): void {
+  /** The command was decided, now or before. */
+  settled(session: number, sequence: number, outcome: Outcome): void {
     const pending = this.find(session, sequence);
-    if (pending !== undefined) this.finish(pending, undefined, result);
+    if (pending !== undefined) this.settle(pending, outcome);
   }
 
   /**
-   * The command came too late for its session. One that was sent only once has certainly had no
-   * effect and goes again in a new session; of any other nobody can tell.
+   * The command came too late for its session. One that was sent only once has certainly had no effect, and one with a
+   * request id is known if it had: they go again in a new session. Of any other nobody can tell.
+   *
+   * @param forgotten position of the newest request that the replicas have forgotten
    */
-  expired(session: number, sequence: number): void {
+  expired(session: number, sequence: number, forgotten: number): void {
     if (this.session === session) this.session = 0;
     const pending = this.find(session, sequence);
-    if (pending === undefined) return;
-    if (pending.attempts > 1) {
-      this.finish(pending, sessionExpired());
-      return;
-    }
-    this.pending.delete(sequence);
-    pending.sequence = this.pending.add(pending);
-    pending.attempts = 0;
-    pending.bytes = undefined;
-    this.waiting.push(pending);
-    this.schedule();
+    if (pending !== undefined) this.sendAnew(pending, forgotten);
   }
 
   /** After a snapshot: looks up what was decided in the entries that were jumped over. */
   reconcile(
     sessionIsOpen: (id: number) => boolean,
-    resultOf: (id: number, sequence: number) => { result: Result } | undefined,
+    outcomeOf: (id: number, sequence: number) => Outcome | undefined,
+    forgotten: number,
   ): void {
     if (this.session !== 0 && !sessionIsOpen(this.session)) this.session = 0;
-    for (const pending of this.pending.values()) {
+    for (const pending of [...this.pending.values()]) {
       if (pending.session === 0) continue;
-      const known = resultOf(pending.session, pending.sequence);
-      if (known !== undefined) this.finish(pending, undefined, known.result);
-      else if (!sessionIsOpen(pending.session)) this.finish(pending, sessionExpired());
+      const known = outcomeOf(pending.session, pending.sequence);
+      if (known !== undefined) this.settle(pending, known);
+      else if (!sessionIsOpen(pending.session)) this.sendAnew(pending, forgotten);
     }
   }
 
@@ -160,13 +172,36 @@ export class CommandQueue<Command, Result> {
     return pending?.session === session ? pending : undefined;
   }
 
+  private settle(pending: Pending<Result>, outcome: Outcome): void {
+    try {
+      this.finish(pending, undefined, resultOf(outcome, this.codecs.result));
+    } catch (error) {
+      this.finish(pending, error);
+    }
+  }
+
+  private sendAnew(pending: Pending<Result>, forgotten: number): void {
+    const decidedOnce = pending.requestId.length > 0 && forgotten < pending.session;
+    if (pending.attempts > 1 && !decidedOnce) {
+      this.finish(pending, sessionExpired());
+      return;
+    }
+    this.pending.delete(pending.sequence);
+    pending.sequence = this.pending.add(pending);
+    pending.session = 0;
+    pending.attempts = 0;
+    pending.bytes = undefined;
+    this.waiting.push(pending);
+    this.schedule();
+  }
+
   private giveUp(pending: Pending<Result>, error: unknown): void {
     if (this.pending.get(pending.sequence) === pending) this.finish(pending, error);
   }
 
   private finish(pending: Pending<Result>, error: unknown, result?: Result): void {
     this.pending.delete(pending.sequence);
-    this.bytes -= pending.command.length;
+    this.bytes -= envelopeBytes(pending);
     pending.settle(error, result);
   }
 
@@ -197,11 +232,11 @@ export class CommandQueue<Command, Result> {
     let bytes = 0;
     let taken = 0;
     for (const pending of this.waiting) {
-      if (batch.length > 0 && bytes + pending.command.length > APPEND_BYTES_MAX) break;
+      if (batch.length > 0 && bytes + framedBytes(pending) > APPEND_BYTES_MAX) break;
       taken++;
       if (this.pending.get(pending.sequence) !== pending) continue;
       batch.push(pending);
-      bytes += pending.command.length;
+      bytes += framedBytes(pending);
     }
     this.waiting = taken === this.waiting.length ? [] : this.waiting.slice(taken);
     return batch;
@@ -255,8 +290,11 @@ export class CommandQueue<Command, Result> {
         const certain = VarlogError.is(error) && error.outcome === 'notAppended';
         if (certain) for (const pending of open) pending.attempts--;
         if (!mayRetry(error)) {
-          if (open.length > 1) for (const pending of open) await this.deliver([pending]);
-          else for (const pending of open) this.giveUp(pending, error);
+          if (open.length > 1) {
+            const half = open.length >>> 1;
+            await this.deliver(open.slice(0, half));
+            await this.deliver(open.slice(half));
+          } else for (const pending of open) this.giveUp(pending, error);
           return;
         }
         await this.pause(backoffMs);
@@ -284,6 +322,11 @@ export class CommandQueue<Command, Result> {
       outcome: 'notAppended',
     });
   }
+}
+
+/** Its share of an append: a batch writes its length before it. */
+function framedBytes(pending: Parameters<typeof envelopeBytes>[0]): number {
+  return BATCH_FRAME_BYTES + envelopeBytes(pending);
 }
 
 /** Sessions make it safe to repeat an append of unknown outcome; a certain refusal that will not change is final. */
@@ -315,5 +358,18 @@ function stoppedError(cause: unknown, attempts: number): VarlogError {
     what: 'the replica stopped before the result of a command was known',
     outcome: attempts === 0 ? 'notAppended' : 'unknown',
     cause,
+  });
+}
+
+const encoder = new TextEncoder();
+
+function checkedRequestId(requestId: string | undefined): Uint8Array {
+  if (requestId === undefined) return NOTHING;
+  const bytes = encoder.encode(requestId);
+  if (bytes.length > 0 && bytes.length <= REQUEST_ID_BYTES_MAX) return bytes;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `a request id has ${bytes.length} bytes`,
+    next: `give 1 to ${REQUEST_ID_BYTES_MAX} bytes, or none where the command may be repeated`,
+    outcome: 'notAppended',
   });
 }

@@ -102,7 +102,10 @@ export interface OutgoingCommand {
 }
 
 /** Size of a command in its envelope. */
-export function envelopeBytes({ requestId, command }: OutgoingCommand): number {
+export function envelopeBytes({
+  requestId,
+  command,
+}: Pick<OutgoingCommand, 'requestId' | 'command'>): number {
   return COMMAND_BYTES + requestId.length + command.length;
 }
 

@@ -26,8 +26,11 @@ import { Replica, type ReplicaOptions } from './replica.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import { SqlReplica, type SqlReplicaOptions } from './sql/sql-replica.ts';
 
+export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
+export type { ExecuteOptions } from './command-queue.ts';
 export type { Applied, Consistency, Replica, ReplicaOptions, ReplicaStatus } from './replica.ts';
+export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export type { SnapshotStore } from './snapshot-store.ts';
 export { sqlReplicaMigrations } from './sql/migrations.ts';

@@ -9,13 +9,13 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
+import { Admission, type AdmissionLimits } from './admission.ts';
 import { jsonCodec, type ReplicaCodecs } from './codecs.ts';
-import { CommandQueue } from './command-queue.ts';
-import { EnvelopeReader } from './envelope.ts';
+import { CommandQueue, type ExecuteOptions } from './command-queue.ts';
 import { LogContext } from './log-context.ts';
 import { checkedName, checkIdentity, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
+import type { Outcome } from './outcome.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { type SessionLimits, SessionTable } from './session-table.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
@@ -42,7 +42,7 @@ export interface ReplicaStatus {
   readonly error?: unknown;
 }
 
-export interface ReplicaOptions<Command, Result, Snapshot, Machine> {
+export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends AdmissionLimits {
   machine: Machine & StateMachine<Command, Result, Snapshot>;
   log: OrderedLog;
   /**
@@ -57,8 +57,6 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> {
   snapshots?: SnapshotStore;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
-  /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
-  sessions?: SessionLimits;
   /** Called after each batch and each restored snapshot, before anything else is applied. */
   onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;
 }
@@ -73,7 +71,8 @@ export class Replica<Command, Result, Machine> {
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
   private readonly commandCodec: Codec<Command>;
   private readonly snapshotCodec: Codec<unknown>;
-  private readonly sessions: SessionTable<Result>;
+  private readonly resultCodec: Codec<Result>;
+  private readonly admission: Admission;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
   private readonly closing = new AbortController();
@@ -88,7 +87,6 @@ export class Replica<Command, Result, Machine> {
   private readonly name: string;
   /** Unknown until the log has said which one it is. */
   private identity: LogIdentity | undefined;
-  private envelope = new EnvelopeReader(new Uint8Array(8));
   private foreign = 0;
   private at = 0;
   private sinceSnapshot = 0;
@@ -105,12 +103,12 @@ export class Replica<Command, Result, Machine> {
     this.name = checkedName(options.name ?? 'machine');
     this.commandCodec = options.codec?.command ?? jsonCodec<Command>();
     this.snapshotCodec = options.codec?.snapshot ?? jsonCodec<unknown>();
-    const limits = options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 };
-    this.sessions = new SessionTable(limits, options.codec?.result ?? jsonCodec<Result>());
+    this.resultCodec = options.codec?.result ?? jsonCodec<Result>();
+    this.admission = new Admission(options);
     this.queue = new CommandQueue(
       options.log,
       ports,
-      this.commandCodec,
+      { command: this.commandCodec, result: this.resultCodec },
       options.queueBytesMax ?? 16 * 1024 * 1024,
     );
     this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
@@ -151,10 +149,10 @@ export class Replica<Command, Result, Machine> {
 
   /**
    * Runs a command through the log and resolves with its result: exactly once, however often it had to
-   * be sent. Rejects with `SESSION_EXPIRED`, `TIMEOUT`, `RESOURCE_EXHAUSTED`, `CLOSED`, or
+   * be sent, and with a `requestId` however often the caller repeats it, here or elsewhere. Rejects with `SESSION_EXPIRED`, `TIMEOUT`, `RESOURCE_EXHAUSTED`, `CLOSED`, or
    * `signal.reason`; after a timeout or an abort the command may still take effect, once.
    */
-  execute(command: Command, options: LogCallOptions = {}): Promise<Result> {
+  execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
     return this.queue.execute(command, options);
   }
 
@@ -212,7 +210,7 @@ export class Replica<Command, Result, Machine> {
     const log = await identityOf(this.options.log, this.ports.clock, signal);
     this.identity = { log, machine: this.name };
     const tag = tagOf(this.identity);
-    this.envelope = new EnvelopeReader(tag);
+    this.admission.bind(tag);
     this.queue.bind(tag);
   }
 
@@ -254,39 +252,42 @@ export class Replica<Command, Result, Machine> {
       this.snapshot();
   }
 
-  private applyOne({ position, command: bytes }: LogEntry): void {
-    const { envelope, context } = this;
-    envelope.read(bytes, position);
-    this.at = position;
-    if (envelope.kind === 'foreign') {
-      this.foreign++;
-      return;
-    }
-    context.position = position;
-    // A proposer's clock may lag behind; the log's time does not.
-    context.time = Math.max(context.time, envelope.time);
-    if (envelope.kind === 'open') {
-      this.sessions.open(position, context.time);
-      return;
-    }
-    const { session, sequence } = envelope;
-    const verdict = this.sessions.admit(session, sequence, envelope.acked, position, context.time);
-    if (verdict === 'fresh') {
-      const command = this.commandCodec.decode(envelope.command);
-      const result = this.run(command, position);
-      this.sessions.done(session, sequence, result);
-      this.queue.applied(session, sequence, result);
-      if (this.applied.observed)
-        this.applied.next({ position, time: context.time, command, result });
-    } else if (verdict === 'expired') {
-      this.queue.expired(session, sequence);
-    } else if (verdict === 'repeated') {
-      const known = this.sessions.resultOf(session, sequence);
-      if (known !== undefined) this.queue.applied(session, sequence, known.result);
+  private applyOne(entry: LogEntry): void {
+    const { admission, queue } = this;
+    const verdict = admission.admit(entry);
+    this.at = entry.position;
+    if (verdict === 'foreign') this.foreign++;
+    else if (verdict === 'fresh') this.run(entry.position);
+    else if (verdict === 'settled')
+      queue.settled(admission.session, admission.sequence, admission.outcome);
+    else if (verdict === 'expired')
+      queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
+  }
+
+  private run(position: number): void {
+    const { admission, context, commandCodec, resultCodec } = this;
+    const { session, sequence, time, command } = admission;
+    context.begin(position, time);
+    const outcome = this.outcomeOf(command);
+    admission.settle(outcome);
+    this.queue.settled(session, sequence, outcome);
+    if (!this.applied.observed || typeof outcome === 'string') return;
+    // Values of their own: the machine may have kept those that it was given, or gave.
+    const [given, result] = [commandCodec.decode(command), resultCodec.decode(outcome)];
+    this.applied.next({ position, time, command: given, result });
+  }
+
+  private outcomeOf(bytes: Uint8Array): Outcome {
+    const result = this.apply(this.commandCodec.decode(bytes));
+    try {
+      return this.resultCodec.encode(result);
+    } catch {
+      return 'unencodable';
     }
   }
 
-  private run(command: Command, position: number): Result {
+  private apply(command: Command): Result {
+    const { position } = this.context;
     try {
       return this.options.machine.apply(command, this.context);
     } catch (cause) {
@@ -315,7 +316,7 @@ export class Replica<Command, Result, Machine> {
 
   private restore(bytes: Uint8Array, what: string): void {
     const decoded = SnapshotMessage.decode(bytes);
-    const { format, position, time, sessions, state, log, machine } = decoded;
+    const { format, position, state, log, machine } = decoded;
     if (format !== FORMAT) {
       throw new VarlogError('CORRUPT', {
         what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
@@ -325,14 +326,14 @@ export class Replica<Command, Result, Machine> {
     checkIdentity({ log, machine }, this.identity as LogIdentity, what);
     if (position <= this.at) return;
     this.options.machine.restore(this.snapshotCodec.decode(state));
-    this.sessions.restore(sessions);
-    this.context.time = time;
+    this.admission.restore(decoded);
     this.at = position;
     this.sinceSnapshot = 0;
     this.queue.reconcile(
       // One that was opened behind the snapshot is still to come.
-      (id) => id > position || this.sessions.has(id),
-      (id, sequence) => this.sessions.resultOf(id, sequence),
+      (id) => id > position || this.admission.sessions.has(id),
+      (id, sequence) => this.admission.sessions.outcomeOf(id, sequence),
+      this.admission.requests.forgotten,
     );
     this.afterBatch('snapshot');
   }
@@ -347,8 +348,7 @@ export class Replica<Command, Result, Machine> {
         format: FORMAT,
         ...this.identity,
         position,
-        time: this.context.time,
-        sessions: this.sessions.encode(),
+        ...this.admission.encode(),
         state: this.snapshotCodec.encode(machine.snapshot()),
       }),
     );

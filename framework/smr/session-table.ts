@@ -1,5 +1,7 @@
-import { type Codec, SequenceMap } from '../base/index.ts';
+import { SequenceMap } from '../base/index.ts';
 import { Session as SessionMessage, SessionResult } from '../wire/gen/smr.ts';
+import type { Anchor } from './log-time.ts';
+import { decodeOutcome, encodeOutcome, type Outcome } from './outcome.ts';
 
 /**
  * Limits of the session table. They decide what a command does, so they must be equal on all
@@ -12,41 +14,49 @@ export interface SessionLimits {
   idleMs: number;
 }
 
-interface Session<Result> {
+export const SESSION_LIMITS: SessionLimits = { sessionsMax: 10_000, idleMs: 3_600_000 };
+
+interface Session {
   readonly id: number;
   usedAt: number;
   usedPosition: number;
+  clock: number;
   acked: number;
-  readonly results: SequenceMap<Result>;
+  readonly results: SequenceMap<Outcome>;
+}
+
+/** A command in its session. */
+export interface SessionUse {
+  readonly sequence: number;
+  readonly acked: number;
+  readonly position: number;
+  /** The log's time there. */
+  readonly time: number;
+  /** The proposer's. */
+  readonly clock: number;
 }
 
 /**
- * What becomes of a command: it takes effect; it has done so, and the result is known, or was
- * forgotten because its client said that it awaits it no more; or nobody can tell any more.
+ * What becomes of a command, as far as its session knows: it takes effect; it has done so, and the outcome is known, or
+ * was forgotten because its client said that it awaits it no more; or nobody can tell any more.
  */
-export type Verdict = 'fresh' | 'repeated' | 'forgotten' | 'expired';
+export type SessionVerdict = 'fresh' | 'repeated' | 'forgotten' | 'expired';
 
 /**
  * Which commands have taken effect: part of the replicated state (Raft thesis, section 6.3). A session
  * is opened by an entry and named by its position, so one that was closed can never come back, and a
  * late retry in it never takes effect twice. All decisions depend on the entries alone.
  */
-export class SessionTable<Result> {
+export class SessionTable {
   private readonly limits: SessionLimits;
-  private readonly codec: Codec<Result>;
   /** Least recently used first. */
-  private readonly sessions = new Map<number, Session<Result>>();
+  private readonly sessions = new Map<number, Session>();
   private readonly touched: (id: number) => void;
-  private newest: Session<Result> | undefined;
+  private newest: Session | undefined;
 
   /** `touched` is told of each session that is opened, used or closed: for tables kept row by row. */
-  constructor(
-    limits: SessionLimits,
-    codec: Codec<Result>,
-    touched: (id: number) => void = () => {},
-  ) {
+  constructor(limits: SessionLimits, touched: (id: number) => void = () => {}) {
     this.limits = limits;
-    this.codec = codec;
     this.touched = touched;
   }
 
@@ -54,48 +64,59 @@ export class SessionTable<Result> {
     return this.sessions.size;
   }
 
-  open(position: number, time: number): void {
+  /** `clock`: of the proposer. */
+  open(position: number, time: number, clock: number): void {
     for (const session of this.sessions.values()) {
       const full = this.sessions.size >= this.limits.sessionsMax;
       if (!full && time - session.usedAt <= this.limits.idleMs) break;
       this.drop(session.id);
     }
-    const results = new SequenceMap<Result>();
-    const session = { id: position, usedAt: time, usedPosition: position, acked: 0, results };
+    const session = {
+      id: position,
+      usedAt: time,
+      usedPosition: position,
+      clock,
+      acked: 0,
+      results: new SequenceMap<Outcome>(),
+    };
     this.sessions.set(position, session);
     this.newest = session;
     this.touched(position);
   }
 
+  /** Where its client's clock stood; `undefined` where it is not open. */
+  anchorOf(id: number): Anchor | undefined {
+    return this.sessions.get(id);
+  }
+
   /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
-  admit(id: number, sequence: number, acked: number, position: number, time: number): Verdict {
+  admit(id: number, use: SessionUse): SessionVerdict {
     const session = this.sessions.get(id);
     if (session === undefined) return 'expired';
-    if (time - session.usedAt > this.limits.idleMs) {
+    if (use.time - session.usedAt > this.limits.idleMs) {
       this.drop(id);
       return 'expired';
     }
-    this.use(session, position, time);
-    if (acked > session.acked) {
-      session.results.deleteBelow(acked);
-      session.acked = acked;
+    this.use(session, use);
+    if (use.acked > session.acked) {
+      session.results.deleteBelow(use.acked);
+      session.acked = use.acked;
     }
-    if (session.results.has(sequence)) return 'repeated';
-    return sequence < session.acked ? 'forgotten' : 'fresh';
+    if (session.results.has(use.sequence)) return 'repeated';
+    return use.sequence < session.acked ? 'forgotten' : 'fresh';
   }
 
-  done(id: number, sequence: number, result: Result): void {
-    this.sessions.get(id)?.results.set(sequence, result);
+  done(id: number, sequence: number, outcome: Outcome): void {
+    this.sessions.get(id)?.results.set(sequence, outcome);
   }
 
   has(id: number): boolean {
     return this.sessions.has(id);
   }
 
-  /** The kept result of a command, in an object because a result may be `undefined`. */
-  resultOf(id: number, sequence: number): { readonly result: Result } | undefined {
-    const results = this.sessions.get(id)?.results;
-    return results?.has(sequence) ? { result: results.get(sequence) as Result } : undefined;
+  /** What a command came to, where that is still kept. */
+  outcomeOf(id: number, sequence: number): Outcome | undefined {
+    return this.sessions.get(id)?.results.get(sequence);
   }
 
   /** All sessions, least recently used first. */
@@ -112,17 +133,20 @@ export class SessionTable<Result> {
   restore(messages: readonly SessionMessage[]): void {
     this.sessions.clear();
     this.newest = undefined;
-    for (const { id, usedAt, usedPosition, acked, results } of messages) {
-      const session = { id, usedAt, usedPosition, acked, results: new SequenceMap<Result>() };
-      for (const it of results) session.results.set(it.sequence, this.codec.decode(it.result));
+    for (const { id, usedAt, usedPosition, clock, acked, results: kept } of messages) {
+      const results = new SequenceMap<Outcome>();
+      for (const it of kept) results.set(it.sequence, decodeOutcome(it));
+      const session = { id, usedAt, usedPosition, clock, acked, results };
       this.sessions.set(id, session);
       this.newest = session;
     }
   }
 
-  private use(session: Session<Result>, position: number, time: number): void {
+  private use(session: Session, { time, position, clock }: SessionUse): void {
     session.usedAt = time;
     session.usedPosition = position;
+    // A repeated entry carries the time of its first attempt: only what is new has passed.
+    session.clock = Math.max(session.clock, clock);
     this.touched(session.id);
     if (session === this.newest) return;
     this.sessions.delete(session.id);
@@ -136,9 +160,9 @@ export class SessionTable<Result> {
     if (this.newest?.id === id) this.newest = undefined;
   }
 
-  private toMessage({ results, ...session }: Session<Result>): SessionMessage {
-    const kept = [...results].map(([sequence, result]) =>
-      SessionResult.create({ sequence, result: this.codec.encode(result) }),
+  private toMessage({ results, ...session }: Session): SessionMessage {
+    const kept = [...results].map(([sequence, outcome]) =>
+      SessionResult.create({ sequence, ...encodeOutcome(outcome) }),
     );
     return SessionMessage.create({ ...session, results: kept });
   }

@@ -73,13 +73,13 @@ export class MemoryLog implements OrderedLog {
     if (fault === 'unknownLost')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     if (fault === 'unknownLate') {
-      this.late.push(...commands.map((it) => it.slice()));
+      this.late.push(...commands.map((it) => new Uint8Array(it)));
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
     const first = this.last + 1;
     // The caller may reuse its buffers.
     for (const command of commands)
-      this.entries.push({ position: ++this.last, command: command.slice() });
+      this.entries.push({ position: ++this.last, command: new Uint8Array(command) });
     for (const command of this.late.splice(0)) {
       this.entries.push({ position: ++this.last, command });
     }
@@ -124,7 +124,7 @@ export class MemoryLog implements OrderedLog {
     this.checkConnected();
     assert(position <= this.last, 'a snapshot stands for committed entries');
     if (position <= (this.snapshot?.position ?? 0)) return;
-    this.snapshot = { position, state: state.slice() };
+    this.snapshot = { position, state: new Uint8Array(state) };
     this.entries = this.entries.filter((it) => it.position > position);
   }
 

@@ -1,11 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import { POSITION_LIMIT, VarlogError } from '../../base/index.ts';
-import { Session as SessionMessage } from '../../wire/gen/smr.ts';
+import { Request as RequestMessage, Session as SessionMessage } from '../../wire/gen/smr.ts';
 import { checkIdentity, type LogIdentity } from '../log-identity.ts';
 import type { Dialect } from './dialect.ts';
 
 export const APPLIER_TABLE = 'varlog_applier';
 export const SESSION_TABLE = 'varlog_session';
+export const REQUEST_TABLE = 'varlog_request';
 
 /** How far a database is. */
 export interface Progress {
@@ -13,6 +14,8 @@ export interface Progress {
   readonly position: number;
   /** The log's time there. */
   readonly time: number;
+  /** Position of the newest request that was forgotten. */
+  readonly forgotten: number;
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -30,6 +33,7 @@ interface ApplierRow extends LogIdentity {
   // Postgres hands out a bigint as text.
   position: number | string;
   time: number;
+  forgotten: number | string;
   owner: number | string;
   holder: string;
   challenge: number | string;
@@ -38,7 +42,7 @@ interface ApplierRow extends LogIdentity {
 
 /**
  * What a replica keeps beside the machine's own rows: position, time, what the database belongs to and
- * who may apply, in one row; and its sessions, one row each. Positions are whole numbers below 2^53,
+ * who may apply, in one row; and its sessions and requests, one row each. Positions are whole numbers below 2^53,
  * which `bigint` columns of SQLite and Postgres keep exactly.
  */
 export class ApplierTables {
@@ -65,8 +69,8 @@ export class ApplierTables {
   async dedicate(manager: EntityManager, own: LogIdentity): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, owner, holder, challenge, answer)
-       SELECT $1, $2, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
+      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, owner, holder, challenge, answer)
+       SELECT $1, $2, 0, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
       [own.machine, own.log],
     );
     await this.check(manager, own);
@@ -106,14 +110,15 @@ export class ApplierTables {
     if (tenure.owner !== owner) throw fenced();
     if (tenure.answer < tenure.challenge)
       await this.setTenure(manager, { ...tenure, answer: tenure.challenge });
-    return { position: exact(row.position), time: row.time };
+    return { position: exact(row.position), time: row.time, forgotten: exact(row.forgotten) };
   }
 
-  async advance(manager: EntityManager, { position, time }: Progress): Promise<void> {
-    await this.query(manager, `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2`, [
-      position,
-      time,
-    ]);
+  async advance(manager: EntityManager, { position, time, forgotten }: Progress): Promise<void> {
+    await this.query(
+      manager,
+      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3`,
+      [position, time, forgotten],
+    );
   }
 
   /** All sessions, least recently used first. */
@@ -138,6 +143,29 @@ export class ApplierTables {
 
   async dropSession(manager: EntityManager, id: number): Promise<void> {
     await this.query(manager, `DELETE FROM ${SESSION_TABLE} WHERE id = $1`, [id]);
+  }
+
+  /** All requests, oldest first. */
+  async requests(manager: EntityManager): Promise<RequestMessage[]> {
+    const rows = await this.query<{ state: Uint8Array }>(
+      manager,
+      `SELECT state FROM ${REQUEST_TABLE} ORDER BY position`,
+      [],
+    );
+    return rows.map(({ state }) => RequestMessage.decode(state));
+  }
+
+  async saveRequest(manager: EntityManager, request: RequestMessage): Promise<void> {
+    await this.query(
+      manager,
+      `INSERT INTO ${REQUEST_TABLE} (id, position, state) VALUES ($1, $2, $3)
+       ON CONFLICT (id) DO UPDATE SET position = excluded.position, state = excluded.state`,
+      [bytesOf(request.id), request.position, RequestMessage.encode(request)],
+    );
+  }
+
+  async dropRequest(manager: EntityManager, id: string): Promise<void> {
+    await this.query(manager, `DELETE FROM ${REQUEST_TABLE} WHERE id = $1`, [bytesOf(id)]);
   }
 
   private async lockedRow(manager: EntityManager): Promise<ApplierRow> {
@@ -188,6 +216,11 @@ function rowIsGone(): VarlogError {
     because: 'somebody emptied this database or put another in its place',
     next: 'start the replica again: with an empty database it begins at the head of the log',
   });
+}
+
+/** A text of Postgres holds no zero character, and an id may. */
+function bytesOf(id: string): Uint8Array {
+  return Buffer.from(id);
 }
 
 function exact(value: number | string): number {

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { APPLIER_TABLE, SESSION_TABLE } from './applier-tables.ts';
+import { APPLIER_TABLE, REQUEST_TABLE, SESSION_TABLE } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
 
-/** The tables in which replicas keep their position and their sessions. */
+/** The tables in which replicas keep their position, sessions and requests. */
 class VarlogReplica1700000000000 implements MigrationInterface {
   readonly name = 'VarlogReplica1700000000000';
 
@@ -14,6 +14,7 @@ class VarlogReplica1700000000000 implements MigrationInterface {
         log text NOT NULL,
         position bigint NOT NULL,
         time double precision NOT NULL,
+        forgotten bigint NOT NULL,
         owner bigint NOT NULL,
         holder text NOT NULL,
         challenge bigint NOT NULL,
@@ -27,9 +28,17 @@ class VarlogReplica1700000000000 implements MigrationInterface {
         state ${bytes} NOT NULL
       )`,
     );
+    await runner.query(
+      `CREATE TABLE ${REQUEST_TABLE} (
+        id ${bytes} PRIMARY KEY,
+        position bigint NOT NULL,
+        state ${bytes} NOT NULL
+      )`,
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE ${REQUEST_TABLE}`);
     await runner.query(`DROP TABLE ${SESSION_TABLE}`);
     await runner.query(`DROP TABLE ${APPLIER_TABLE}`);
   }

@@ -1,36 +1,31 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Codec, LogEntry } from '../../base/index.ts';
-import { EnvelopeReader } from '../envelope.ts';
+import { Admission, type AdmissionLimits } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
-import { type SessionLimits, SessionTable } from '../session-table.ts';
+import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
 import { applyGuarded } from './statement-guard.ts';
 
 /** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
-export interface Batch<Command, Result> {
-  readonly decided: readonly Decision<Command, Result>[];
+export interface Batch {
+  readonly decided: readonly Decision[];
   readonly reloaded: boolean;
 }
 
-export type Decision<Command, Result> =
+export type Decision = { readonly session: number; readonly sequence: number } & (
   | {
       readonly verdict: 'fresh';
-      readonly session: number;
-      readonly sequence: number;
       readonly position: number;
       readonly time: number;
-      readonly command: Command;
-      readonly result: Result;
+      /** As it lies in the log. */
+      readonly command: Uint8Array;
+      readonly outcome: Outcome;
     }
-  | {
-      readonly verdict: 'repeated';
-      readonly session: number;
-      readonly sequence: number;
-      readonly result: Result;
-    }
-  | { readonly verdict: 'expired'; readonly session: number; readonly sequence: number };
+  | { readonly verdict: 'settled'; readonly outcome: Outcome }
+  | { readonly verdict: 'expired' }
+);
 
 export interface SqlApplierParts<Command, Result> {
   readonly machine: SqlStateMachine<Command, Result>;
@@ -39,7 +34,7 @@ export interface SqlApplierParts<Command, Result> {
   readonly tables: ApplierTables;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
-  readonly sessions: SessionLimits;
+  readonly limits: AdmissionLimits;
 }
 
 /**
@@ -48,11 +43,9 @@ export interface SqlApplierParts<Command, Result> {
  */
 export class SqlApplier<Command, Result> {
   private readonly parts: SqlApplierParts<Command, Result>;
-  readonly sessions: SessionTable<Result>;
-  private readonly touched = new Set<number>();
-  private envelope = new EnvelopeReader(new Uint8Array(8));
-  /** The log's time. */
-  private time = 0;
+  readonly admission: Admission;
+  private readonly touchedSessions = new Set<number>();
+  private readonly touchedRequests = new Set<string>();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
@@ -63,7 +56,10 @@ export class SqlApplier<Command, Result> {
 
   constructor(parts: SqlApplierParts<Command, Result>) {
     this.parts = parts;
-    this.sessions = new SessionTable(parts.sessions, parts.result, (id) => this.touched.add(id));
+    this.admission = new Admission(parts.limits, {
+      session: (id) => this.touchedSessions.add(id),
+      request: (id) => this.touchedRequests.add(id),
+    });
   }
 
   /** Position of the entry at work, or of the last one. */
@@ -78,7 +74,7 @@ export class SqlApplier<Command, Result> {
   async open(owner: number, tag: Uint8Array): Promise<number> {
     const { dataSource, tables } = this.parts;
     this.owner = owner;
-    this.envelope = new EnvelopeReader(tag);
+    this.admission.bind(tag);
     this.applying = await dataSource.transaction(async (manager) => {
       const progress = await tables.lock(manager, owner);
       await this.load(manager, progress);
@@ -92,12 +88,12 @@ export class SqlApplier<Command, Result> {
    * Applies the entries that the database does not have yet. When it rejects, the transaction was
    * rolled back, or nobody knows: the next call finds out, and skips what was committed.
    */
-  async apply(entries: readonly LogEntry[]): Promise<Batch<Command, Result>> {
+  async apply(entries: readonly LogEntry[]): Promise<Batch> {
     let reloaded = false;
-    let decided: Decision<Command, Result>[] = [];
+    let decided: Decision[] = [];
     const before = this.stored;
     this.stored = undefined;
-    this.touched.clear();
+    this.untouch();
     this.passed = 0;
     this.applying = entries.at(-1)?.position ?? this.applying;
     if (before === undefined) await this.parts.dialect.reset(this.parts.dataSource);
@@ -120,27 +116,40 @@ export class SqlApplier<Command, Result> {
     return { decided, reloaded };
   }
 
-  private async load(manager: EntityManager, { time }: Progress): Promise<void> {
-    this.sessions.restore(await this.parts.tables.sessions(manager));
-    this.touched.clear();
-    this.time = time;
+  private async load(manager: EntityManager, { time, forgotten }: Progress): Promise<void> {
+    const { tables } = this.parts;
+    const sessions = await tables.sessions(manager);
+    const requests = await tables.requests(manager);
+    this.admission.restore({ time, forgotten, sessions, requests });
+    this.untouch();
+  }
+
+  private untouch(): void {
+    this.touchedSessions.clear();
+    this.touchedRequests.clear();
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    for (const id of this.touched) {
-      const session = this.sessions.encodeOne(id);
+    const { sessions, requests, time } = this.admission;
+    for (const id of this.touchedSessions) {
+      const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
       else await tables.saveSession(manager, session);
     }
-    await tables.advance(manager, { position, time: this.time });
+    for (const id of this.touchedRequests) {
+      const request = requests.encodeOne(id);
+      if (request === undefined) await tables.dropRequest(manager, id);
+      else await tables.saveRequest(manager, request);
+    }
+    await tables.advance(manager, { position, time, forgotten: requests.forgotten });
   }
 
   private async applyAll(
     entries: readonly LogEntry[],
     manager: EntityManager,
-  ): Promise<Decision<Command, Result>[]> {
-    const decided: Decision<Command, Result>[] = [];
+  ): Promise<Decision[]> {
+    const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
       const decision = await this.applyOne(entry, manager);
@@ -149,39 +158,32 @@ export class SqlApplier<Command, Result> {
     return decided;
   }
 
-  private async applyOne(
-    { position, command: bytes }: LogEntry,
-    manager: EntityManager,
-  ): Promise<Decision<Command, Result> | undefined> {
-    const { envelope, sessions } = this;
-    envelope.read(bytes, position);
-    if (envelope.kind === 'foreign') {
-      this.passed++;
-      return undefined;
-    }
-    // A proposer's clock may lag behind; the log's time does not.
-    this.time = Math.max(this.time, envelope.time);
-    const { time } = this;
-    if (envelope.kind === 'open') {
-      sessions.open(position, time);
-      return undefined;
-    }
-    const { session, sequence } = envelope;
-    const verdict = sessions.admit(session, sequence, envelope.acked, position, time);
+  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision | undefined> {
+    const { admission } = this;
+    const { position } = entry;
+    const verdict = admission.admit(entry);
+    if (verdict === 'foreign') this.passed++;
+    if (verdict === 'foreign' || verdict === 'passed') return undefined;
+    const { session, sequence, time, command } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
-    if (verdict === 'forgotten') return undefined;
-    if (verdict === 'repeated') {
-      const known = sessions.resultOf(session, sequence);
-      return known && { verdict, session, sequence, result: known.result };
-    }
-    const { machine, dialect } = this.parts;
-    let command: Command;
+    if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
+    const { machine, dialect, command: codec } = this.parts;
     const result = await applyGuarded(manager, dialect, () => {
       // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-      command = this.parts.command.decode(envelope.command);
-      return machine.apply(command, manager, new LogContext(position, time));
+      const context = new LogContext();
+      context.begin(position, time);
+      return machine.apply(codec.decode(command), manager, context);
     });
-    sessions.done(session, sequence, result);
-    return { verdict, session, sequence, position, time, command: command!, result };
+    const outcome = this.encoded(result);
+    admission.settle(outcome);
+    return { verdict, session, sequence, position, time, command, outcome };
+  }
+
+  private encoded(result: Result): Outcome {
+    try {
+      return this.parts.result.encode(result);
+    } catch {
+      return 'unencodable';
+    }
   }
 }

@@ -2,6 +2,7 @@ import { BehaviorSubject, type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
   type Clock,
+  type Codec,
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
@@ -9,12 +10,13 @@ import {
   sleep,
   VarlogError,
 } from '../../base/index.ts';
+import type { AdmissionLimits } from '../admission.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
-import { CommandQueue } from '../command-queue.ts';
+import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
+import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
-import type { SessionLimits } from '../session-table.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { type SourceUse, useSource } from './source-use.ts';
@@ -28,7 +30,7 @@ const CLOSE_MS = 1_000;
 const START_MS = 30_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
-export interface SqlReplicaOptions<Command, Result> {
+export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   machine: SqlStateMachine<Command, Result>;
   /**
    * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
@@ -53,8 +55,6 @@ export interface SqlReplicaOptions<Command, Result> {
   takeOverMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
-  /** Must be equal on all replicas. Default: 10,000 sessions, an hour. */
-  sessions?: SessionLimits;
 }
 
 /** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
@@ -66,6 +66,7 @@ export class SqlReplica<Command, Result> {
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
   private readonly dialect: Dialect;
   private readonly tables: ApplierTables;
+  private readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
   private readonly applier: SqlApplier<Command, Result>;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
@@ -86,7 +87,10 @@ export class SqlReplica<Command, Result> {
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
-    const command = options.codec?.command ?? jsonCodec<Command>();
+    this.codecs = {
+      command: options.codec?.command ?? jsonCodec<Command>(),
+      result: options.codec?.result ?? jsonCodec<Result>(),
+    };
     this.dialect = dialectOf(options.dataSource);
     this.tables = new ApplierTables(this.dialect);
     this.applier = new SqlApplier({
@@ -94,12 +98,11 @@ export class SqlReplica<Command, Result> {
       dataSource: options.dataSource,
       dialect: this.dialect,
       tables: this.tables,
-      command,
-      result: options.codec?.result ?? jsonCodec<Result>(),
-      sessions: options.sessions ?? { sessionsMax: 10_000, idleMs: 3_600_000 },
+      ...this.codecs,
+      limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, command, bytesMax);
+    this.queue = new CommandQueue(options.log, ports, this.codecs, bytesMax);
     this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.asObservable();
@@ -143,7 +146,7 @@ export class SqlReplica<Command, Result> {
   }
 
   /** Runs a command through the log and resolves with its result: like `Replica.execute`. */
-  execute(command: Command, options: LogCallOptions = {}): Promise<Result> {
+  execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
     return this.queue.execute(command, options);
   }
 
@@ -258,21 +261,23 @@ export class SqlReplica<Command, Result> {
     }
   }
 
-  private publish({ decided, reloaded }: Batch<Command, Result>, position: number): void {
-    const { sessions } = this.applier;
+  private publish({ decided, reloaded }: Batch, position: number): void {
+    const { sessions, requests } = this.applier.admission;
     for (const it of decided) {
-      if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence);
-      else this.queue.applied(it.session, it.sequence, it.result);
-      if (it.verdict === 'fresh' && this.applied.observed) {
-        const { time, command, result } = it;
-        this.applied.next({ position: it.position, time, command, result });
+      if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence, requests.forgotten);
+      else this.queue.settled(it.session, it.sequence, it.outcome);
+      if (it.verdict === 'fresh' && this.applied.observed && typeof it.outcome !== 'string') {
+        const command = this.codecs.command.decode(it.command);
+        const result = resultOf(it.outcome, this.codecs.result);
+        this.applied.next({ position: it.position, time: it.time, command, result });
       }
     }
     if (reloaded) {
       this.queue.reconcile(
         // One that was opened behind this batch is still to come.
         (id) => id > position || sessions.has(id),
-        (id, sequence) => sessions.resultOf(id, sequence),
+        (id, sequence) => sessions.outcomeOf(id, sequence),
+        requests.forgotten,
       );
     }
     this.advance(position);

@@ -181,7 +181,7 @@ async function useAll(
     }
     const command = outcomes.size;
     outcomes.set(command, 'unknown');
-    const call = replicas[random.below(2)]!.execute(command, { timeoutMs: 2_000 }).then(
+    const call = replicas[random.below(2)]!.execute(command, named(command)).then(
       () => void outcomes.set(command, 'done'),
       (error: unknown) => {
         if (!VarlogError.is(error)) throw error;
@@ -198,10 +198,25 @@ async function useAll(
   await Promise.all(calls);
 }
 
+/** A repeated command is the same request. */
+const named = (command: number): { requestId: string; timeoutMs: number } => ({
+  requestId: `command ${command}`,
+  timeoutMs: 2_000,
+});
+
 async function compare(
   replicas: SqlReplica<number, number>[],
   outcomes: Map<number, 'done' | 'not' | 'unknown'>,
 ): Promise<void> {
+  // A second effect of one command would meet the first one's key.
+  for (const [command, outcome] of outcomes) {
+    if (outcome === 'not') continue;
+    const replica = replicas[command % 2]!;
+    const sums = [await replica.execute(command, named(command))];
+    sums.push(await replicas[(command + 1) % 2]!.execute(command, named(command)));
+    expect(sums[1]).toBe(sums[0]);
+    outcomes.set(command, 'done');
+  }
   const [one, two] = await Promise.all(
     replicas.map((it) =>
       it.query(

@@ -1264,6 +1264,15 @@ export const descriptor: object = {
         "machine": {
          "type": "string",
          "id": 7
+        },
+        "requests": {
+         "rule": "repeated",
+         "type": "Request",
+         "id": 8
+        },
+        "forgotten": {
+         "type": "uint64",
+         "id": 9
         }
        }
       },
@@ -1291,6 +1300,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "SessionResult",
          "id": 5
+        },
+        "clock": {
+         "type": "double",
+         "id": 6
         }
        }
       },
@@ -1303,6 +1316,42 @@ export const descriptor: object = {
         "result": {
          "type": "bytes",
          "id": 2
+        },
+        "refusal": {
+         "type": "string",
+         "id": 3
+        }
+       }
+      },
+      "Request": {
+       "fields": {
+        "id": {
+         "type": "string",
+         "id": 1
+        },
+        "length": {
+         "type": "uint32",
+         "id": 2
+        },
+        "checksum": {
+         "type": "uint32",
+         "id": 3
+        },
+        "position": {
+         "type": "uint64",
+         "id": 4
+        },
+        "time": {
+         "type": "double",
+         "id": 5
+        },
+        "result": {
+         "type": "bytes",
+         "id": 6
+        },
+        "refusal": {
+         "type": "string",
+         "id": 7
         }
        }
       }

@@ -12,6 +12,10 @@ export interface Snapshot {
   /** Whose state it is: which log, and which machine on it. */
   log: string;
   machine: string;
+  /** Oldest first. */
+  requests: Request[];
+  /** Position of the newest request that was forgotten. */
+  forgotten: number;
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
 
@@ -24,11 +28,29 @@ export interface Session {
   /** Its client awaits nothing below this sequence. */
   acked: number;
   results: SessionResult[];
+  /** Wall clock of its client at its last entry. */
+  clock: number;
 }
 export const Session: MessageCodec<Session> = message('varlog.smr.Session');
 
 export interface SessionResult {
   sequence: number;
   result: Uint8Array;
+  /** Why there is no result; empty where there is one. */
+  refusal: string;
 }
 export const SessionResult: MessageCodec<SessionResult> = message('varlog.smr.SessionResult');
+
+/** A caller's request that was decided. */
+export interface Request {
+  id: string;
+  /** Of the command that it came with: length, CRC32C. */
+  length: number;
+  checksum: number;
+  position: number;
+  /** The log's time there. */
+  time: number;
+  result: Uint8Array;
+  refusal: string;
+}
+export const Request: MessageCodec<Request> = message('varlog.smr.Request');
