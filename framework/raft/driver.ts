@@ -143,7 +143,7 @@ export class RaftDriver implements Ticking {
   static async start(options: DriverOptions): Promise<RaftDriver> {
     const { storage, memberId } = options;
     const shape = await storage.shape(options.initial);
-    let resigned = (): boolean => false;
+    let abstains = (): boolean => false;
     const raft = new Raft(
       {
         id: memberId,
@@ -155,7 +155,7 @@ export class RaftDriver implements Ticking {
         uncommittedBytesMax: options.uncommittedBytesMax,
         recentBytesMax: options.resources.recentBytesMax,
         leaseMs: options.leaseMs,
-        abstains: () => resigned(),
+        abstains: () => abstains(),
         random: options.ports.random,
       },
       storage.hardState,
@@ -165,7 +165,7 @@ export class RaftDriver implements Ticking {
     const { directory, identity } = options;
     const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
     const driver = new RaftDriver(options, raft, acquaintance);
-    resigned = () => driver.handover.resigned !== undefined;
+    abstains = () => driver.handover.reason !== undefined;
     return driver;
   }
 
