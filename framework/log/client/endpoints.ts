@@ -2,7 +2,7 @@ import { type TopicId, VarlogError } from '../../base/index.ts';
 
 const SCHEME = 'varlog://';
 const DEFAULT_PORT = 9092;
-const ADDRESS = /^([^\s:/?#[\]@=]+|\[[\da-fA-F:.%]+\])(?::(\d{1,5}))?$/;
+const ADDRESS = /^([^\s:/?#[\]@=]+|\[[\da-fA-F:.]+(?:%\w+)?\])(?::(\d{1,5}))?$/;
 
 /** Where a cluster is. */
 export interface ClusterAddress {
