@@ -316,6 +316,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   private async finish(): Promise<void> {
     this.stop(closedError(this.groupId));
+    await this.driver.introductions.settled();
     await this.storage.close();
   }
 

@@ -28,6 +28,8 @@ export class SimulatedMember {
   hardState: HardState = { term: 0, vote: 0 };
   snapshot: StoredSnapshot;
   batches: EntryBatch[] = [];
+  /** Which group it knows to belong to, also after a restart. */
+  identity = '';
   /** Entries up to here are gone. */
   base = 0;
   /** Of the process: it runs and does nothing. */
