@@ -173,7 +173,7 @@ describe('the identity of a group', () => {
 
   test('is of no account to who sends messages and does not say who it is', async () => {
     const one = await running(1);
-    const { term } = one.groups.get(1)!.status;
+    const { term } = (await one.leader()).status;
     const channel = realPorts({ directory: one.root }).network.connect(one.members[0]!.address);
     const stream = channel.open(methodsOf('test').exchange);
     stream.receive(() => {});

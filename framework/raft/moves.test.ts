@@ -7,7 +7,7 @@ import { RaftStorage } from './storage.ts';
 
 async function shapeOf(world: World, id: number): Promise<LogShape> {
   const storage = await RaftStorage.open({
-    disk: realPorts({ directory: world.root }).disk,
+    ...realPorts({ directory: world.root }),
     directory: `${id}`,
     identity: `raft group test member ${id}`,
     onFailure: (error) => {
