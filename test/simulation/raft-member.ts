@@ -13,6 +13,8 @@ import {
   type Write,
 } from '../../framework/raft/core/index.ts';
 
+import { must } from './raft-observer.ts';
+
 interface StoredSnapshot {
   index: number;
   term: number;
@@ -103,7 +105,9 @@ export class SimulatedMember {
   store({ hardState, snapshot, truncateTo, batches }: Write): void {
     if (hardState !== undefined) this.hardState = hardState;
     if (snapshot !== undefined) {
-      this.snapshot = this.received.get(snapshot.index) ?? this.snapshot;
+      const arrived = this.received.get(snapshot.index);
+      must(arrived !== undefined, 'a snapshot that is to be installed has arrived');
+      this.snapshot = arrived;
       this.base = snapshot.index;
       this.batches = [];
     }

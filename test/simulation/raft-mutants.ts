@@ -130,6 +130,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'stays silent when the newest configuration does not name it, committed or not': ({ log }) => {
     log.incarnationOf = (member) => log.configuration.incarnations.get(member);
   },
+  'keeps the newest snapshot only of those that arrived': (raft, { members }) => {
+    const { received } = members.get(raft.id)!;
+    received.set = (index, snapshot) => {
+      received.clear();
+      return Map.prototype.set.call(received, index, snapshot) as typeof received;
+    };
+  },
   'asks only the new majority in a change': (raft) => {
     Object.defineProperty(raft, 'configuration', {
       get: () => ({ ...raft.log.configuration, outgoing: [] }),

@@ -23,6 +23,7 @@ const CLIMATES: Record<string, Partial<Climate>> = {
     msPerEvent: 0.03,
     partitions: 4,
   },
+  'keeps the newest snapshot only of those that arrived': { slowDisks: true, compactions: 40 },
   'listens to other groups': { foreigners: 40 },
   'listens to those who never belonged to its group': { foreigners: 40 },
   'stays silent when the newest configuration does not name it, committed or not': REMOVALS,
