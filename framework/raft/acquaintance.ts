@@ -30,6 +30,7 @@ export class Acquaintance {
   identity: string;
   generation: string;
   private readonly file: StateFile;
+  private saved: Promise<void> = Promise.resolve();
   private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
 
   private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
@@ -94,13 +95,20 @@ export class Acquaintance {
     await this.save();
   }
 
+  /** Resolves when nothing is being written any more. */
+  settled(): Promise<void> {
+    return this.saved;
+  }
+
   private async save(): Promise<void> {
     const { incarnation, identity, generation } = this;
     const others = [...this.others].map(([it, other]) => {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };
-    await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+    const saved = this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+    this.saved = saved.catch(() => {});
+    await saved;
   }
 }
 
