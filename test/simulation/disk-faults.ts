@@ -76,4 +76,5 @@ export async function withDiskFaults(
     else if (kind < climate.hanging + climate.full) fill(name);
     else if (kind < climate.hanging + climate.full + climate.torn) tear(name);
   }
+  for (const name of nodes) world.disk(name).faults = {};
 }
