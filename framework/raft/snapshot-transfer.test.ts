@@ -101,7 +101,8 @@ test('one that is too old is refused', async () => {
 
 test('a sender that falls silent is given up, and what has come is not lost', async () => {
   const snapshot = snapshotAt(7, 1_000_000);
-  const honest = serveSnapshot(method, () => snapshot).run as (...args: unknown[]) => Promise<void>;
+  const serving = serveSnapshot(method, () => snapshot, { checkIdentity: () => {} });
+  const honest = serving.run as (...args: unknown[]) => Promise<void>;
   const asked: number[] = [];
   const silent: Handler = handle(method, async (request, stream) => {
     asked.push(request.offset);
