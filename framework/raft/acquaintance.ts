@@ -79,13 +79,21 @@ export class Acquaintance {
     const before = this.others.get(id);
     if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
     this.others.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
-    await this.save();
+    await this.save().catch((error: unknown) => {
+      if (before === undefined) this.others.delete(id);
+      else this.others.set(id, before);
+      throw error;
+    });
   }
 
   /** Belongs to this group from now on, for ever. Resolves when that is durable. */
   async belongTo(identity: string): Promise<void> {
+    const before = this.identity;
     this.identity = identity;
-    await this.save();
+    await this.save().catch((error: unknown) => {
+      this.identity = before;
+      throw error;
+    });
   }
 
   /** Belongs to another generation of the group from now on, and knows nobody in it yet. */

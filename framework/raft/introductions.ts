@@ -157,7 +157,10 @@ export class Introductions {
   look(): void {
     const { raft, options } = this.driver;
     if (raft.log.identity !== this.acquaintance.identity) {
-      this.remember().catch((error: unknown) => this.onLost(asFailure(error)));
+      this.remember().catch((error: unknown) => {
+        // On a full disk it is tried again.
+        if (!VarlogError.is(error, 'DISK_FULL')) this.onLost(asFailure(error));
+      });
     }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
