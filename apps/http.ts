@@ -40,11 +40,6 @@ export function bytesOf(request: IncomingMessage, bytesMax: number): Promise<Buf
   });
 }
 
-/** {@link bytesOf} a request as text in UTF-8. */
-export async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<string> {
-  return (await bytesOf(request, bytesMax)).toString('utf8');
-}
-
 function tooLarge(bytesMax: number): VarlogError {
   return new VarlogError('ENTRY_TOO_LARGE', {
     what: `the body of the request has more than ${bytesMax} bytes`,

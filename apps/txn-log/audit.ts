@@ -22,6 +22,15 @@ interface Row {
 /** So many findings of a kind are named. */
 const FINDINGS_MAX = 100;
 
+/**
+ * Sums are made of two halves: those of large amounts would leave the 64 bits of SQLite on the way to zero. Parts of such a sum are small
+ * enough to be exact as numbers.
+ */
+const HALF = 2n ** 32n;
+const highOf = (column: string): string => `coalesce(sum(${column} / ${HALF}), 0)`;
+const lowOf = (column: string): string => `coalesce(sum(${column} % ${HALF}), 0)`;
+const sumOf = (column: string): string => `(${highOf(column)} * ${HALF} + ${lowOf(column)})`;
+
 /** Checks the whole book. */
 export async function audit(manager: EntityManager): Promise<Audit> {
   const ids = async (sql: string): Promise<string[]> =>
@@ -29,18 +38,19 @@ export async function audit(manager: EntityManager): Promise<Audit> {
   const [totals] = (await manager.query(
     `SELECT (SELECT count(*) FROM account) AS accounts,
             (SELECT count(*) FROM transfer WHERE refusal IS NULL) AS transfers,
-            (SELECT coalesce(sum(balance), 0) FROM account) AS sum`,
-  )) as [{ accounts: number | string; transfers: number | string; sum: number | string }];
+            (SELECT ${highOf('balance')} FROM account) AS high,
+            (SELECT ${lowOf('balance')} FROM account) AS low`,
+  )) as [Record<'accounts' | 'transfers' | 'high' | 'low', number | string>];
   const unbalanced = await ids(
-    'SELECT transfer_id AS id FROM posting GROUP BY transfer_id HAVING sum(amount) <> 0 ORDER BY 1',
+    `SELECT transfer_id AS id FROM posting GROUP BY transfer_id HAVING ${sumOf('amount')} <> 0 ORDER BY 1`,
   );
   const deviating = await ids(
     `SELECT account.id AS id FROM account LEFT JOIN posting ON posting.account_id = account.id
      GROUP BY account.id, account.balance
-     HAVING account.balance <> coalesce(sum(posting.amount), 0) ORDER BY 1`,
+     HAVING account.balance <> ${sumOf('posting.amount')} ORDER BY 1`,
   );
   const overdrawn = await ids('SELECT id FROM account WHERE balance < -overdraft_limit ORDER BY 1');
-  const sum = String(totals.sum);
+  const sum = String(BigInt(totals.high) * HALF + BigInt(totals.low));
   return {
     ok: sum === '0' && unbalanced.length + deviating.length + overdrawn.length === 0,
     accounts: Number(totals.accounts),

@@ -1,9 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { VarlogError } from 'varlog/log';
+import { type ErrorCode, VarlogError } from 'varlog/log';
 import type { Audit } from './audit.ts';
 import type { Account } from './entities.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { TransferEntry, TransferRequest } from './ledger-service.ts';
+
+const CALL_MS = 30_000;
+const CODES: Record<number, ErrorCode> = {
+  400: 'INVALID_ARGUMENT',
+  404: 'NOT_FOUND',
+  413: 'ENTRY_TOO_LARGE',
+  429: 'RESOURCE_EXHAUSTED',
+  504: 'TIMEOUT',
+};
 
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
@@ -18,13 +27,16 @@ export class LedgerClient {
     return this.call('POST', '/accounts', { account, overdraftLimit });
   }
 
-  /** Without `id`: a new one, so that a repeated call is another transfer. */
+  /**
+   * Without `id`: a new one, so that a repeated call is another transfer. When the outcome is not known, `details.id` of the
+   * error is the one to repeat it with.
+   */
   transfer({
     id = randomUUID(),
     legs,
     description,
   }: Partial<TransferRequest>): Promise<LedgerResult> {
-    return this.call('POST', '/transfers', { id, postings: legs, description });
+    return this.call('POST', '/transfers', { id, postings: legs, description }, { id });
   }
 
   account(id: string): Promise<Account> {
@@ -44,30 +56,56 @@ export class LedgerClient {
     return this.call('GET', '/audit');
   }
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  private async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    details: Record<string, unknown> = {},
+  ): Promise<T> {
     let response: Response;
+    let text: string;
     try {
       response = await fetch(this.root + path, {
         method,
+        signal: AbortSignal.timeout(CALL_MS),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
+      text = await response.text();
     } catch (cause) {
-      throw new VarlogError('UNREACHABLE', {
-        what: `no ledger answers at ${this.root}`,
-        next: 'start one with "serve", or name another with --ledger',
-        cause,
-      });
+      throw unreachable(this.root, cause, method === 'GET' ? {} : details);
     }
-    const answer = (await response.json()) as { message?: string };
-    if (response.ok || response.status === 409) return answer as T;
-    const code =
-      response.status === 404
-        ? 'NOT_FOUND'
-        : response.status === 400
-          ? 'INVALID_ARGUMENT'
-          : 'UNAVAILABLE';
-    throw new VarlogError(code, {
+    const answer = objectIn(text) as { message?: string; outcome?: unknown };
+    if (response.ok || response.status === 409 || (response.status === 422 && 'done' in answer))
+      return answer as T;
+    throw new VarlogError(CODES[response.status] ?? 'UNAVAILABLE', {
       what: answer.message ?? `the ledger answered ${response.status}`,
+      ...(answer.outcome === 'unknown' || answer.outcome === 'notAppended'
+        ? { outcome: answer.outcome }
+        : {}),
+      details,
     });
   }
+}
+
+function objectIn(text: string): object {
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch {
+    return {};
+  }
+}
+
+function unreachable(root: string, cause: unknown, details: Record<string, unknown>): VarlogError {
+  const refused = (cause as { cause?: { code?: unknown } }).cause?.code === 'ECONNREFUSED';
+  const { id } = details;
+  return new VarlogError('UNREACHABLE', {
+    what: `no ledger answers at ${root}`,
+    next:
+      refused || id === undefined
+        ? 'start one with "serve", or name another with --ledger'
+        : `it may have taken effect: repeat it with --id ${id}`,
+    outcome: refused ? 'notAppended' : 'unknown',
+    details,
+    cause,
+  });
 }

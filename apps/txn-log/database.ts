@@ -4,9 +4,10 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import { LEDGER_ENTITIES } from './entities.ts';
 import { LEDGER_MIGRATIONS } from './migrations.ts';
+import { QUESTION_MS } from './read-only-sql.ts';
 
-/** A query of a stranger ends after so many milliseconds (Postgres). */
-const STATEMENT_TIMEOUT_MS = 5_000;
+const CONNECT_MS = 10_000;
+const STATEMENT_MS = 60_000;
 
 /** The two ways to a ledger's database. */
 export interface LedgerDatabase {
@@ -43,9 +44,23 @@ export function ledgerDatabase(location: LedgerLocation): LedgerDatabase {
     });
   }
   const server = { type: 'postgres', url: location.url } as const satisfies DataSourceOptions;
-  const options = `-c default_transaction_read_only=on -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
+  const options = `-c default_transaction_read_only=on -c statement_timeout=${QUESTION_MS}`;
   return {
-    writer: new DataSource({ ...writing, ...server, poolSize: 1 }),
-    reader: new DataSource({ ...common, ...server, extra: { options } }),
+    writer: new DataSource({ ...writing, ...server, poolSize: 1, extra: limits(STATEMENT_MS) }),
+    reader: new DataSource({
+      ...common,
+      ...server,
+      extra: { ...limits(2 * QUESTION_MS), options },
+    }),
+  };
+}
+
+/** A server that is gone without a word is noticed, and a statement that it never answers ends. */
+function limits(statementMs: number) {
+  return {
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: statementMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: CONNECT_MS,
   };
 }

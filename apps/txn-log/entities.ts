@@ -1,12 +1,9 @@
 import { EntitySchema, type ValueTransformer } from 'typeorm';
 import { VarlogError } from 'varlog/log';
+import type { Balance } from './book.ts';
 
-export interface Account {
+export interface Account extends Balance {
   id: string;
-  /** Minor units (cents). */
-  balance: number;
-  /** The balance may go down to minus this; `null`: without limit. */
-  overdraftLimit: number | null;
   /** Position of the command that opened it. */
   openedAt: number;
 }
@@ -20,7 +17,7 @@ export interface Transfer {
   description: string;
   /** Why it was refused; `null` when it took effect. */
   refusal: string | null;
-  /** The postings as asked for, to tell a repeat from another transfer under the same key. */
+  /** Postings and description as asked for, to tell a repeat from another transfer under the same key. */
   request: string;
 }
 

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryLog } from 'varlog/testing';
+import { FILE_LOG, fileLog } from './file-log.fixture.ts';
 import { startLedgerReplica } from './replica.ts';
 
 const CHILD = join(__dirname, '../../dist/apps/txn-log/ledger-applier.fixture.js');
@@ -11,7 +12,7 @@ const http = '127.0.0.1:0';
 /** Runs the applier and kills it some time after it reached another `steps` positions; tells whether it was done before. */
 function runAndKill(directory: string, file: string, steps: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CHILD, directory, file], {
+    const child = spawn(process.execPath, [CHILD, directory, file, '20'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let seen = 0;
@@ -32,7 +33,7 @@ describe('a ledger that is killed', () => {
 
   test('has applied each command once, however often it was killed', async () => {
     if (!existsSync(CHILD)) throw new Error(`${CHILD} is missing: npm run build`);
-    const log = new MemoryLog();
+    const log = new MemoryLog({ identity: FILE_LOG });
     const whole = await startLedgerReplica({
       http,
       location: { directory: join(folder, 'whole') },
@@ -69,7 +70,11 @@ describe('a ledger that is killed', () => {
     for (let steps = 3; !(await runAndKill(directory, file, steps)); steps = 3 + ((steps * 7) % 31))
       kills++;
     expect(kills).toBeGreaterThan(3);
-    const again = await startLedgerReplica({ http, location: { directory }, log });
+    const again = await startLedgerReplica({
+      http,
+      location: { directory },
+      log: await fileLog(file),
+    });
     const balances = async ({ service }: typeof whole) =>
       (await service.accounts({ stale: true })).map(({ id, balance }) => [id, balance]);
     const outcomes = async ({ service }: typeof whole) =>

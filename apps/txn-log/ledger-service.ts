@@ -1,7 +1,8 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import type { SqlReplica } from 'varlog/smr';
 import { type Audit, audit } from './audit.ts';
+import type { Leg } from './book.ts';
 import {
   type Account,
   AccountEntity,
@@ -10,8 +11,9 @@ import {
   type Transfer,
   TransferEntity,
 } from './entities.ts';
-import type { LedgerCommand, LedgerResult, Leg } from './ledger-machine.ts';
-import { askInSql } from './read-only-sql.ts';
+import { type LedgerCommand, problemOf } from './ledger-command.ts';
+import type { LedgerResult } from './ledger-machine.ts';
+import type { ReadOnlySql } from './read-only-sql.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
@@ -28,56 +30,36 @@ export interface TransferRequest {
 /** A transfer with its postings; of a refused one there are none. */
 export type TransferEntry = Omit<Transfer, 'request'> & { postings: Omit<Posting, 'transferId'>[] };
 
-const NAME_LENGTH_MAX = 200;
-/** Neither zero characters nor half surrogate pairs come back from a database as they went in. */
-const storable = (text: string): boolean => !text.includes('\0') && !/\p{Surrogate}/u.test(text);
-const LEGS_MAX = 100;
+const CALL_MS = 10_000;
+const READY_MS = 2_000;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
 
 /** The ledger as its faces see it. */
 export class LedgerService {
   private readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
-  private readonly reader: DataSource;
+  private readonly reader: ReadOnlySql;
+  private readonly timeoutMs: number;
 
-  constructor(replica: SqlReplica<LedgerCommand, LedgerResult>, reader: DataSource) {
+  /** No call takes longer than `timeoutMs`: then it rejects with `TIMEOUT`. */
+  constructor(
+    replica: SqlReplica<LedgerCommand, LedgerResult>,
+    reader: ReadOnlySql,
+    timeoutMs: number = CALL_MS,
+  ) {
     this.replica = replica;
     this.reader = reader;
+    this.timeoutMs = timeoutMs;
   }
 
   /** Opens an account; `overdraftLimit` in minor units, `null` for none. Rejects with `INVALID_ARGUMENT`. */
-  async open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    checkName('account', account);
-    if (overdraftLimit !== null && !(Number.isSafeInteger(overdraftLimit) && overdraftLimit >= 0))
-      throw invalid('the overdraft limit is not a whole number of minor units', 'give 0 or more');
-    return this.replica.execute({ op: 'open', account, overdraftLimit });
+  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
+    return this.execute({ op: 'open', account, overdraftLimit });
   }
 
   /** Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`. */
-  async transfer({ id, legs, description = '' }: TransferRequest): Promise<LedgerResult> {
-    checkName('transfer', id);
-    if (
-      typeof description !== 'string' ||
-      description.length > NAME_LENGTH_MAX ||
-      !storable(description)
-    )
-      throw invalid(
-        'the description is not a short text',
-        `give up to ${NAME_LENGTH_MAX} characters`,
-      );
-    if (!Array.isArray(legs) || legs.length < 2 || legs.length > LEGS_MAX)
-      throw invalid('the postings of a transfer are not a list', `give 2 to ${LEGS_MAX} of them`);
-    for (const leg of legs) {
-      checkName('account', leg?.account);
-      if (!Number.isSafeInteger(leg.amount) || leg.amount === 0)
-        throw invalid(
-          `${leg.amount} is not an amount`,
-          'give minor units (cents) as a whole number other than 0',
-        );
-    }
-    // Only what belongs to a leg goes into the log.
-    const exact = legs.map(({ account, amount }) => ({ account, amount }));
-    return this.replica.execute({ op: 'transfer', id, legs: exact, description });
+  transfer({ id, legs, description = '' }: TransferRequest): Promise<LedgerResult> {
+    return this.execute({ op: 'transfer', id, legs, description });
   }
 
   account(id: string, options?: ReadOptions): Promise<Account | undefined> {
@@ -106,21 +88,47 @@ export class LedgerService {
     }, options);
   }
 
+  /** Resolves when the log, the database and the replica between them answer. Rejects with what does not. */
+  async ready(): Promise<void> {
+    await this.read((manager) => manager.count(AccountEntity), {}, READY_MS);
+  }
+
   audit(options?: ReadOptions): Promise<Audit> {
     return this.read(audit, options);
   }
 
-  /** Rows of one SELECT; see `askInSql`. */
+  /** Rows of one SELECT; see `ReadOnlySql`. */
   async sql(query: string): Promise<unknown[]> {
-    await this.replica.caughtUp();
-    return askInSql(this.reader, query);
+    await this.replica.caughtUp({ timeoutMs: this.timeoutMs });
+    return this.reader.ask(query);
   }
 
-  private read<T>(
+  private async execute(command: LedgerCommand): Promise<LedgerResult> {
+    const problem = problemOf(command);
+    if (problem !== undefined)
+      throw new VarlogError('INVALID_ARGUMENT', { ...problem, outcome: 'notAppended' });
+    return this.replica.execute(exactly(command), { timeoutMs: this.timeoutMs });
+  }
+
+  private async read<T>(
     look: (manager: EntityManager) => Promise<T>,
     { stale = false }: ReadOptions = {},
+    timeoutMs: number = this.timeoutMs,
   ): Promise<T> {
-    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' });
+    const consistency = stale ? 'stale' : 'linearizable';
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(tooLate(timeoutMs)), timeoutMs);
+    const { signal } = ended;
+    try {
+      const answer = this.replica.query(look, { consistency, signal });
+      // The database takes no signal: whoever waits for it is let go.
+      const late = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
@@ -151,16 +159,16 @@ async function withPostings(
   }));
 }
 
-function checkName(kind: string, name: unknown): void {
-  const good =
-    typeof name === 'string' && name !== '' && name.length <= NAME_LENGTH_MAX && storable(name);
-  if (!good)
-    throw invalid(
-      `the name of the ${kind} is missing or not a name`,
-      `give 1 to ${NAME_LENGTH_MAX} characters`,
-    );
+/** Only what belongs to a command goes into the log. */
+function exactly(command: LedgerCommand): LedgerCommand {
+  if (command.op === 'open') return command;
+  return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
 }
 
-function invalid(what: string, next: string): VarlogError {
-  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
+function tooLate(timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `the ledger did not answer within ${timeoutMs} ms`,
+    because: 'its log has no quorum, its database does not answer, or this replica is far behind',
+    next: 'try again, or read with stale=1 what this replica has',
+  });
 }

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { MemoryLog } from 'varlog/testing';
 import { describePostgres, postgresDatabases, type TestDatabases } from '../../test/databases.ts';
+import type { Leg } from './book.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerLocation } from './database.ts';
-import type { Leg } from './ledger-machine.ts';
+
 import { type LedgerReplica, startLedgerReplica } from './replica.ts';
 
 const ACCOUNTS = ['bank', 'alice', 'bob', 'carol'];
@@ -174,6 +175,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     for (const bad of [
       {},
       { ...pay, amount: 1.5 },
+      { ...pay, amount: -7 },
       { ...pay, amount: '7' },
       { ...pay, to: 'a\0b' },
       { ...pay, id: '' },

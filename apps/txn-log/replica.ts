@@ -4,8 +4,10 @@ import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
-import { type LedgerCommand, LedgerMachine, type LedgerResult } from './ledger-machine.ts';
+import type { LedgerCommand } from './ledger-command.ts';
+import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
 import { LedgerService } from './ledger-service.ts';
+import { ReadOnlySql } from './read-only-sql.ts';
 
 export interface LedgerReplicaOptions {
   /** Address of the HTTP face, `host:port`. */
@@ -23,7 +25,7 @@ export interface LedgerReplica extends Serving {
   readonly http: string;
 }
 
-/** Joins the log, catches up, and serves. Each replica on the same log has a database of its own. */
+/** Joins the log and serves; `/readyz` says when it has caught up. Each replica on the same log has a database of its own. */
 export async function startLedgerReplica(options: LedgerReplicaOptions): Promise<LedgerReplica> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -41,8 +43,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       log: await logOf(options.log, closers),
     });
     closers.push(() => replica.close());
-    await replica.caughtUp();
-    const service = new LedgerService(replica, reader);
+    const service = new LedgerService(replica, new ReadOnlySql(reader));
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server));

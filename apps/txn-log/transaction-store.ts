@@ -1,16 +1,27 @@
-import { randomUUID } from 'node:crypto';
 import { VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
-import type { Outcome, TransactionCommand, TransactionMachine } from './transactions.ts';
+import type {
+  CommittedOutcome,
+  Outcome,
+  TransactionCommand,
+  TransactionMachine,
+} from './transactions.ts';
 
 type TransactionReplica = Replica<TransactionCommand, Outcome, TransactionMachine>;
 
 export interface TransactOptions {
   /** So many conflicts in a row are an error. Default: 100. */
   attemptsMax?: number;
-  /** Names the transaction, for `outcome`. Attempt n > 1 is called `ID/n`. Default: a random one. */
+  /**
+   * Names the transaction: however often and wherever it is run under this name within a day, it takes effect once, and
+   * each run gets what that one returned, which must survive JSON.
+   */
   id?: string;
+  /** No step of it takes longer. Default: 10,000. */
+  timeoutMs?: number;
 }
+
+const STEP_MS = 10_000;
 
 /** Multi-key transactions that are as if run one after the other, each at one moment (strict serializability). */
 export class TransactionStore {
@@ -29,10 +40,12 @@ export class TransactionStore {
     body: (transaction: Transaction) => Promise<T>,
     options: TransactOptions = {},
   ): Promise<T> {
-    const { attemptsMax = 100, id = randomUUID() } = options;
+    const { attemptsMax = 100, id, timeoutMs = STEP_MS } = options;
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
       // All that anyone was told before this transaction began must be seen by it.
-      await this.replica.caughtUp();
+      await this.replica.caughtUp({ timeoutMs });
+      const before = id === undefined ? undefined : this.replica.machine.outcome(id);
+      if (before !== undefined) return decoded(before);
       const transaction = new Transaction(this.replica);
       let result: T;
       try {
@@ -41,10 +54,16 @@ export class TransactionStore {
         if (error instanceof Conflict) continue;
         throw error;
       }
-      const command = transaction.command(attempt === 1 ? id : `${id}/${attempt}`);
+      const command = transaction.command();
       // What was read is of one moment: without writes there is nothing to decide.
       if (command.writes.length === 0) return result;
-      if ((await this.replica.execute(command)).committed) return result;
+      if (id === undefined) {
+        if ((await this.replica.execute(command, { timeoutMs })).committed) return result;
+        continue;
+      }
+      const named = { ...command, id, ...encoded(result) };
+      const outcome = await this.replica.execute(named, { timeoutMs });
+      if (outcome.committed) return decoded(outcome);
     }
     throw new VarlogError('FAILED_PRECONDITION', {
       what: `the transaction met a conflict ${attemptsMax} times in a row`,
@@ -54,9 +73,9 @@ export class TransactionStore {
     });
   }
 
-  /** What became of a transaction, by its id: for those whose outcome was lost. */
-  outcome(id: string): Promise<Outcome | undefined> {
-    return this.replica.query((machine) => machine.outcome(id));
+  /** How a transaction was committed, by its id: for those whose outcome was lost. `undefined`: it was not, so far. */
+  outcome(id: string): Promise<CommittedOutcome | undefined> {
+    return this.replica.query((machine) => machine.outcome(id), { timeoutMs: STEP_MS });
   }
 }
 
@@ -90,8 +109,8 @@ export class Transaction {
     this.writes.set(key, null);
   }
 
-  command(id: string): TransactionCommand {
-    return { id, reads: [...this.reads], writes: [...this.writes] };
+  command(): TransactionCommand {
+    return { reads: [...this.reads], writes: [...this.writes] };
   }
 }
 
@@ -99,4 +118,22 @@ class Conflict extends Error {
   constructor() {
     super('what this transaction has read was changed: let this error pass, and it runs again');
   }
+}
+
+function encoded(result: unknown): { result?: string } {
+  try {
+    const text = JSON.stringify(result);
+    return text === undefined ? {} : { result: text };
+  } catch (cause) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'what the body of a transaction with an id returned does not survive JSON',
+      because: cause instanceof Error ? cause.message : String(cause),
+      next: 'return plain values, or leave the id away',
+      outcome: 'notAppended',
+    });
+  }
+}
+
+function decoded<T>({ result }: CommittedOutcome): T {
+  return (result === undefined ? undefined : JSON.parse(result)) as T;
 }

@@ -1,13 +1,25 @@
 import fc from 'fast-check';
-import { startReplica } from 'varlog/smr';
+import { type ApplyContext, startReplica } from 'varlog/smr';
 import {
   checkListAppend,
   type ListOperation,
   type ListTransaction,
   MemoryLog,
 } from 'varlog/testing';
-import { TransactionStore } from './transaction-store.ts';
-import { TransactionMachine } from './transactions.ts';
+import { type Transaction, TransactionStore } from './transaction-store.ts';
+import { type Outcome, TransactionMachine } from './transactions.ts';
+
+class Context implements ApplyContext {
+  readonly position: number;
+  readonly time: number;
+  constructor(position: number, time: number) {
+    this.position = position;
+    this.time = time;
+  }
+  random(): number {
+    throw new Error('nothing here is left to chance');
+  }
+}
 
 async function storesOn(log: MemoryLog, count: number) {
   const replicas = await Promise.all(
@@ -78,21 +90,57 @@ describe('transactions', () => {
     );
   }, 60_000);
 
-  test('an outcome can be asked for by id, and a repeated id takes effect once', async () => {
-    await using cluster = await storesOn(new MemoryLog(), 1);
-    const [store] = cluster.stores as [TransactionStore];
-    const increment = (): Promise<void> =>
+  test('a transaction with an id takes effect once, and each run is told the same', async () => {
+    await using cluster = await storesOn(new MemoryLog(), 2);
+    const [store, other] = cluster.stores as [TransactionStore, TransactionStore];
+    await store.transact(async (txn) => txn.put('n', '0'));
+    const increment = (meets: number, id = 'pay'): Promise<{ was: number }> =>
       store.transact(
         async (txn) => {
-          txn.put('n', `${await txn.get('n')}+`);
+          const was = Number(await txn.get('n'));
+          // Another gets in between so many times.
+          if (meets-- > 0) await other.transact(async (it) => it.put('n', String(was)));
+          await txn.get('x');
+          txn.put('n', String(was + 1));
+          return { was };
         },
-        { id: 'once' },
+        { id },
       );
-    expect(await store.outcome('once')).toBeUndefined();
-    await increment();
-    expect(await store.outcome('once')).toMatchObject({ committed: true });
-    await increment();
-    expect(await store.transact((txn) => txn.get('n'))).toBe('undefined+');
+    expect(await store.outcome('pay')).toBeUndefined();
+    expect(await increment(2)).toEqual({ was: 0 });
+    expect(await store.outcome('pay')).toMatchObject({ committed: true });
+    for (const meets of [0, 1, 3]) expect(await increment(meets)).toEqual({ was: 0 });
+    expect(await increment(0, 'pay/2')).toEqual({ was: 1 });
+    expect(await other.transact((txn) => txn.get('n'))).toBe('2');
+    const both = await Promise.all([increment(0, 'both'), increment(0, 'both')]);
+    expect(both).toEqual([{ was: 2 }, { was: 2 }]);
+    const large = async (txn: Transaction): Promise<bigint> => {
+      txn.put('n', '');
+      return 1n;
+    };
+    await expect(store.transact(large, { id: 'large' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      outcome: 'notAppended',
+    });
+  });
+
+  test('an id is kept for its time, by the log, however much else goes on', () => {
+    const machine = new TransactionMachine({ keptMs: 1_000, countMax: 10_000 });
+    let position = 0;
+    const put = (id: string, time: number): Outcome =>
+      machine.apply({ id, reads: [], writes: [['k', id]] }, new Context(++position, time));
+    const first = put('first', 5_000);
+    for (let i = 0; i < 5_000; i++) put(`other ${i}`, 5_000 + i / 10);
+    expect(put('first', 5_900)).toEqual(first);
+    const copy = new TransactionMachine({ keptMs: 1_000, countMax: 10_000 });
+    copy.restore(JSON.parse(JSON.stringify(machine.snapshot())) as never);
+    expect(copy.outcome('first')).toEqual(first);
+    for (const time of [6_100, 7_200, 8_300]) put(`late ${time}`, time);
+    expect(machine.outcome('first')).toBeUndefined();
+    // And where there are too many, the oldest go: memory has a bound.
+    for (let i = 0; i < 30_000; i++) put(`more ${i}`, 8_300);
+    expect(machine.outcome('late 8300')).toBeUndefined();
+    expect(machine.outcome('more 29999')).toBeDefined();
   });
 
   test('a body that always meets a conflict ends with an error', async () => {

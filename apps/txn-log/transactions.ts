@@ -1,13 +1,18 @@
 import type { ApplyContext, StateMachine } from 'varlog/smr';
-import { RecentResults, type RecentResultsSnapshot } from '../recent-results.ts';
+import { Committed, type CommittedSnapshot, type Retention } from './committed.ts';
 
 /**
  * A transaction as it lies in the log: what it has read, with versions, and what it wants to write.
  * Versions are the positions of the transactions that wrote; 0 stands for a key that is not there.
  */
 export interface TransactionCommand {
-  /** Unique: one that was decided before only gets the same outcome again. */
-  id: string;
+  /**
+   * The transaction that this is an attempt of, where it has a name. Once an attempt was committed, every other gets its
+   * outcome and changes nothing.
+   */
+  id?: string;
+  /** What the body returned, in JSON, for those who repeat the transaction. Absent for `undefined`. */
+  result?: string;
   reads: [key: string, version: number][];
   /** `null` removes the key. */
   writes: [key: string, value: string | null][];
@@ -15,9 +20,16 @@ export interface TransactionCommand {
 
 /** Decided by every replica alike, when the command is applied. */
 export type Outcome =
-  | { committed: true; version: number }
+  | CommittedOutcome
   /** `conflict` was written by another after it had been read. */
   | { committed: false; conflict: string };
+
+/** What the attempt was told that took effect. */
+export interface CommittedOutcome {
+  committed: true;
+  version: number;
+  result?: string;
+}
 
 /** A value and the position of the transaction that wrote it. */
 export interface Versioned {
@@ -27,11 +39,11 @@ export interface Versioned {
 
 export interface TransactionSnapshot {
   items: [string, Versioned][];
-  outcomes: RecentResultsSnapshot<Outcome>;
+  committed: CommittedSnapshot<CommittedOutcome>;
 }
 
-/** So many outcomes at least are remembered. */
-const OUTCOMES_KEPT = 100_000;
+/** The default: a day, for up to a million transactions with names. */
+const RETENTION: Retention = { keptMs: 24 * 3_600_000, countMax: 500_000 };
 
 /**
  * Multi-key transactions on a totally ordered log, the optimistic way of Tango (SOSP 2013, section 4):
@@ -42,38 +54,46 @@ export class TransactionMachine
   implements StateMachine<TransactionCommand, Outcome, TransactionSnapshot>
 {
   private items = new Map<string, Versioned>();
-  private readonly outcomes = new RecentResults<Outcome>(OUTCOMES_KEPT);
+  private readonly committed: Committed<CommittedOutcome>;
 
-  apply({ id, reads, writes }: TransactionCommand, { position }: ApplyContext): Outcome {
-    const before = this.outcomes.get(id);
+  /** `retention` decides what commands do: it must be equal on all replicas. */
+  constructor(retention: Retention = RETENTION) {
+    this.committed = new Committed(retention);
+  }
+
+  apply(command: TransactionCommand, { position, time }: ApplyContext): Outcome {
+    const { id, result, reads, writes } = command;
+    const before = id === undefined ? undefined : this.committed.get(id);
     if (before !== undefined) return before;
-    const outcome = this.decide(reads, position);
-    if (outcome.committed) {
-      for (const [key, value] of writes) {
-        if (value === null) this.items.delete(key);
-        else this.items.set(key, { value, version: position });
-      }
+    const conflict = this.conflict(reads);
+    if (conflict !== undefined) return { committed: false, conflict };
+    for (const [key, value] of writes) {
+      if (value === null) this.items.delete(key);
+      else this.items.set(key, { value, version: position });
     }
-    this.outcomes.add(id, outcome);
+    const outcome: CommittedOutcome = { committed: true, version: position };
+    if (result !== undefined) outcome.result = result;
+    if (id !== undefined) this.committed.add(id, outcome, time);
     return outcome;
   }
 
   snapshot(): TransactionSnapshot {
-    return { items: [...this.items], outcomes: this.outcomes.snapshot() };
+    return { items: [...this.items], committed: this.committed.snapshot() };
   }
 
-  restore({ items, outcomes }: TransactionSnapshot): void {
+  restore({ items, committed }: TransactionSnapshot): void {
     this.items = new Map(items);
-    this.outcomes.restore(outcomes);
+    this.committed.restore(committed);
   }
 
   get(key: string): Versioned | undefined {
     return this.items.get(key);
   }
 
-  /** What became of a transaction; `undefined` when it has not been decided, or long ago. */
-  outcome(id: string): Outcome | undefined {
-    return this.outcomes.get(id);
+  /** How a transaction was committed; `undefined` when it was not, or long ago. */
+  outcome(id: string): CommittedOutcome | undefined {
+    const found = this.committed.get(id);
+    return found && { ...found };
   }
 
   /** The first of the reads that is not up to date any more. */
@@ -82,12 +102,5 @@ export class TransactionMachine
       if ((this.items.get(key)?.version ?? 0) !== version) return key;
     }
     return undefined;
-  }
-
-  private decide(reads: [string, number][], position: number): Outcome {
-    const conflict = this.conflict(reads);
-    return conflict === undefined
-      ? { committed: true, version: position }
-      : { committed: false, conflict };
   }
 }

@@ -1,4 +1,10 @@
-import { type Handler, handle, type MessageStream, type Ports } from '../base/index.ts';
+import {
+  type Channel,
+  type Handler,
+  handle,
+  type MessageStream,
+  type Ports,
+} from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
@@ -8,9 +14,9 @@ import { Handover } from './handover.ts';
 import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
 import { LeaderCalls } from './leader-calls.ts';
+import { Links } from './links.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
-import { PeerLink } from './peer-link.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
@@ -51,7 +57,6 @@ export interface DriverOptions {
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
-const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
@@ -76,7 +81,7 @@ export class RaftDriver implements Ticking {
   onTick: () => boolean = () => false;
   /** Whether something waits that has a deadline. */
   isWaiting: () => boolean = () => false;
-  private readonly links = new Map<number, PeerLink>();
+  readonly links: Links;
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
   private readonly inbox: Message[] = [];
@@ -89,8 +94,6 @@ export class RaftDriver implements Ticking {
   private scheduled = false;
   private closed = false;
   private readonly catchUp: CatchUp;
-  /** The configuration that the links are for. */
-  private connected: Configuration | undefined;
 
   private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
     this.options = options;
@@ -103,6 +106,23 @@ export class RaftDriver implements Ticking {
         this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
     });
     this.introductions = new Introductions(this, acquaintance);
+    const { ports, methods } = options;
+    this.links = new Links({
+      clock: ports.clock,
+      network: ports.network,
+      method: methods.exchange,
+      memberId: options.memberId,
+      listed: options.initial.addresses,
+      helloTo: (member) => this.introductions.helloTo(member),
+      onLost: (member) => {
+        this.raft.unreachable(member);
+        this.schedule();
+      },
+      onDisconnected: (member, error) => {
+        this.introductions.refusedBy(member, error);
+        this.disconnected(member);
+      },
+    });
     this.introductions.look();
     this.connect();
     storage.onPersisted = (sequence) => {
@@ -123,7 +143,7 @@ export class RaftDriver implements Ticking {
   static async start(options: DriverOptions): Promise<RaftDriver> {
     const { storage, memberId } = options;
     const shape = await storage.shape(options.initial);
-    let resigned = (): boolean => false;
+    let abstains = (): boolean => false;
     const raft = new Raft(
       {
         id: memberId,
@@ -135,7 +155,7 @@ export class RaftDriver implements Ticking {
         uncommittedBytesMax: options.uncommittedBytesMax,
         recentBytesMax: options.resources.recentBytesMax,
         leaseMs: options.leaseMs,
-        abstains: () => resigned(),
+        abstains: () => abstains(),
         random: options.ports.random,
       },
       storage.hardState,
@@ -145,7 +165,7 @@ export class RaftDriver implements Ticking {
     const { directory, identity } = options;
     const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
     const driver = new RaftDriver(options, raft, acquaintance);
-    resigned = () => driver.handover.resigned !== undefined;
+    abstains = () => driver.handover.reason !== undefined;
     return driver;
   }
 
@@ -160,8 +180,7 @@ export class RaftDriver implements Ticking {
         if (hello) {
           this.introductions.check(hello);
           from = hello.from;
-          // Who joins does not know all the others yet.
-          if (!this.links.has(from)) this.link(from, hello.address);
+          this.links.met(from, hello.address);
           this.inbound.set(stream, from);
         }
         for (const wire of parcel.messages) {
@@ -195,12 +214,12 @@ export class RaftDriver implements Ticking {
   /** Where a member listens, as far as this one knows. */
   addressOf(member: number): string | undefined {
     if (member === this.options.memberId) return this.options.address;
-    return this.links.get(member)?.channel.address;
+    return this.channelTo(member)?.address;
   }
 
   /** The way to another member. */
-  channelTo(member: number): PeerLink['channel'] | undefined {
-    return this.links.get(member)?.channel;
+  channelTo(member: number): Channel | undefined {
+    return this.links.channelTo(member);
   }
 
   /** Has the core's effects carried out at the end of this turn. */
@@ -247,7 +266,7 @@ export class RaftDriver implements Ticking {
     for (const leave of this.leave) leave();
     this.calls.stop(closedError(this.options.groupId));
     this.snapshots.stop();
-    for (const link of this.links.values()) link.close();
+    this.links.close();
     for (const stream of this.inbound.keys()) stream.cancel();
     this.options.storage.onPersisted = () => {};
   }
@@ -285,7 +304,7 @@ export class RaftDriver implements Ticking {
     this.connect();
     this.count();
     for (const message of effects.messages) this.post(message);
-    for (const link of this.links.values()) link.flush();
+    this.links.flush();
     if (effects.write !== undefined) storage.write(effects.write);
     for (const { to, from, bytesMax } of effects.fetches) {
       this.catchUp.provide(to, from, bytesMax);
@@ -295,17 +314,18 @@ export class RaftDriver implements Ticking {
   }
 
   private post(message: Message): void {
-    const link = this.links.get(message.to);
+    const channel = this.channelTo(message.to);
     const { resources, groupId, memberId } = this.options;
     const beats = message.type === 'heartbeat' || message.type === 'heartbeatResponse';
-    if (beats && link?.isOpen && resources.heartbeats !== undefined) {
+    if (
+      beats &&
+      channel !== undefined &&
+      this.links.isOpen(message.to) &&
+      resources.heartbeats !== undefined
+    ) {
       const { identity } = this.raft.log;
-      resources.heartbeats.post(
-        { groupId, identity, from: memberId },
-        link.channel.address,
-        message,
-      );
-    } else link?.post(message);
+      resources.heartbeats.post({ groupId, identity, from: memberId }, channel.address, message);
+    } else this.links.post(message);
   }
 
   /**
@@ -335,40 +355,8 @@ export class RaftDriver implements Ticking {
   /** Has a link to every member, and to those who are being told that they are none any more. */
   private connect(): void {
     const { configuration, leadership } = this.raft;
-    if (this.connected === configuration && this.links.size < configuration.addresses.size) return;
-    this.connected = configuration;
-    for (const [member, address] of configuration.addresses) {
-      if (member !== this.options.memberId) this.link(member, address);
-    }
-    for (const [member, link] of this.links) {
-      if (configuration.addresses.has(member) || leadership?.progress.has(member)) continue;
-      if ([...this.inbound.values()].includes(member)) continue;
-      link.close();
-      this.links.delete(member);
-    }
-  }
-
-  private link(member: number, address: string): void {
-    const known = this.links.get(member);
-    if (known?.channel.address === address) return;
-    known?.close();
-    const { ports, methods } = this.options;
-    const link = new PeerLink({
-      clock: ports.clock,
-      channel: ports.network.connect(address),
-      method: methods.exchange,
-      hello: () => this.introductions.helloTo(member),
-      queuedBytesMax: QUEUED_BYTES_MAX,
-      onLost: () => {
-        this.raft.unreachable(member);
-        this.schedule();
-      },
-      onDisconnected: (error) => {
-        this.introductions.refusedBy(member, error);
-        this.disconnected(member);
-      },
-    });
-    this.links.set(member, link);
+    const spoken = new Set(this.inbound.values());
+    this.links.connect(configuration, (it) => spoken.has(it) || !!leadership?.progress.has(it));
   }
 
   private log(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {

@@ -42,6 +42,9 @@ const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 
+/** What is told at once when it changes, beside the leader. */
+const WATCHED = ['role', 'term', 'identity', 'voters', 'learners', 'removed'] as const;
+
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
 export class RaftGroup implements OrderedLog, AsyncDisposable {
   /** What the process is to serve at this member's address; several groups may share a server. */
@@ -207,11 +210,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   async identity(options?: LogCallOptions): Promise<string> {
     if (this.stopped !== undefined) throw this.stopped;
     const { clock } = this.driver.options.ports;
-    try {
-      return await firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
-    } catch (error) {
+    const known = firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
+    return known.catch((error: unknown) => {
       throw this.stopped ?? error;
-    }
+    });
   }
 
   /**
@@ -350,23 +352,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private publish(): void {
-    const { raft, leader } = this.driver;
-    const {
-      role,
-      term,
-      identity,
-      removed: wasRemoved,
-      leader: before,
-      voters,
-      learners,
-    } = this.subject.value;
-    const { configuration } = raft;
-    const sameMembers = voters === configuration.voters && learners === configuration.learners;
-    const sameLeader = role === raft.role && term === raft.term && before?.id === leader?.id;
-    const sameGroup =
-      wasRemoved === this.driver.introductions.isRemoved &&
-      identity === (raft.log.identity || undefined);
-    if (!sameLeader || !sameMembers || !sameGroup) this.subject.next(this.status);
+    const now = this.status;
+    const before = this.subject.value;
+    const sameLeader = before.leader?.id === now.leader?.id;
+    if (!sameLeader || WATCHED.some((it) => before[it] !== now[it])) this.subject.next(now);
   }
 
   /** Answers what other members pass on because this one may lead. */
@@ -398,11 +387,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(
-        methods.snapshot,
-        () => this.storage.snapshot,
-        (identity) => introductions.checkIdentity(identity),
-      ),
+      serveSnapshot(methods.snapshot, () => this.storage.snapshot, introductions),
     ];
   }
 }

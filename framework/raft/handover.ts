@@ -25,6 +25,11 @@ export class Handover {
     this.driver = driver;
   }
 
+  /** Why this member should not lead, if there is a reason. It could not even write down that it campaigns. */
+  get reason(): string | undefined {
+    return this.resigned ?? this.trouble;
+  }
+
   /** What is wrong with this member's disk, if anything is. */
   get trouble(): 'full' | 'stalled' | undefined {
     const { storage } = this.driver.options;
@@ -49,8 +54,8 @@ export class Handover {
 
   /** Looks, once per turn, whether this member leads and should not. */
   review(): void {
+    const { reason } = this;
     const { raft, options } = this.driver;
-    const reason = this.resigned ?? this.trouble;
     if (raft.role !== 'leader' || reason === undefined) {
       this.tries = 0;
       this.nextTryMs = 0;

@@ -30,6 +30,8 @@ export class Membership {
   private readonly defaultTimeoutMs: number;
   private waiting: Waiting[] = [];
   private stopped: VarlogError | undefined;
+  /** Whose addresses, after so many moves, are those that the group knows. */
+  private noted: { configuration: Configuration; moves: number } | undefined;
 
   constructor(driver: RaftDriver, options: { timeoutMs: number }) {
     this.driver = driver;
@@ -90,6 +92,7 @@ export class Membership {
 
   /** Something moved: tells those who wait for it. */
   advance(): void {
+    this.noteMoves();
     if (this.waiting.length === 0) return;
     const now = this.now();
     this.waiting = this.waiting.filter((it) => {
@@ -102,6 +105,24 @@ export class Membership {
       }
       return false;
     });
+  }
+
+  /** A leader writes down where members listen that are elsewhere than the group knew. */
+  private noteMoves(): void {
+    const { raft, links, options } = this.driver;
+    if (raft.role !== 'leader') return;
+    const { configuration } = raft;
+    const { noted } = this;
+    if (noted?.configuration === configuration && noted.moves === links.moves) return;
+    const moved = links.movedFrom(configuration, options.address);
+    if (moved.size === 0) {
+      this.noted = { configuration, moves: links.moves };
+      return;
+    }
+    const addresses = new Map([...configuration.addresses, ...moved]);
+    if (typeof raft.changeMembers({ ...configuration, addresses }) === 'number') {
+      this.driver.schedule();
+    }
   }
 
   /** Whether there is anything that was not settled yet. */

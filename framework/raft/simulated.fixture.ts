@@ -33,11 +33,11 @@ export class SimulatedGroup {
   }
 
   at(name: Name): RaftGroup {
-    return this.world.process(name) as unknown as RaftGroup;
+    return this.world.process(name) as RaftGroup;
   }
 
   get running(): Name[] {
-    return NAMES.filter((it) => this.world.isRunning(it) && this.at(it) !== undefined);
+    return NAMES.filter((it) => this.at(it) !== undefined);
   }
 
   /** Who leads, once all members but `besides` agree on another one. */
@@ -49,7 +49,7 @@ export class SimulatedGroup {
       const [id] = leaders;
       found = NAMES[(id ?? 0) - 1];
       const agreed = leaders.size === 1 && found !== undefined && found !== besides;
-      return agreed && this.at(found!).status.role === 'leader';
+      return agreed && this.at(found!)?.status.role === 'leader';
     }, maxMs);
     return found!;
   }

@@ -28,7 +28,7 @@ const snapshotAt = (index: number, size: number): Snapshot => ({
 /** Serves `newest`, and breaks each transfer of `breakAfter` once it has sent so many messages. */
 async function serve(newest: () => Snapshot | undefined, breakAfter: number[] = []) {
   const asked: { partOf: number; offset: number }[] = [];
-  const honest = serveSnapshot(method, newest, () => {});
+  const honest = serveSnapshot(method, newest, { checkIdentity: () => {} });
   const flaky: Handler = handle(method, async (request, stream, context) => {
     asked.push({ partOf: request.partOf, offset: request.offset });
     let left = breakAfter.shift() ?? Infinity;

@@ -21,10 +21,10 @@ const STATE_BYTES_MAX = 2 ** 31;
 export function serveSnapshot(
   method: Method,
   newest: () => Snapshot | undefined,
-  checkIdentity: (identity: string) => void,
+  introductions: { checkIdentity: (identity: string) => void },
 ): Handler {
   return handle(method, async (request, stream) => {
-    checkIdentity(request.identity);
+    introductions.checkIdentity(request.identity);
     const snapshot = newest();
     if (snapshot === undefined || snapshot.index < request.index) {
       throw new VarlogError('NOT_FOUND', {

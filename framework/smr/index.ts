@@ -67,8 +67,9 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
 /**
  * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
  * transaction, so it goes on behind its last command after any crash, without snapshots, and applies
- * each command once. Rejects with `INVALID_ARGUMENT`, or with the database's error. A replica that is
- * started later on the same database takes it over; the earlier one stops with `ANOTHER_APPLIER`.
+ * each command once. Rejects with `INVALID_ARGUMENT`; with `LOG_MISMATCH` for the database of
+ * another machine or log; with `ANOTHER_APPLIER` while another replica applies to it, in whichever
+ * process; or with the database's error.
  *
  * ```ts
  * const dataSource = new DataSource({
@@ -97,6 +98,7 @@ export async function startSqlReplica<Command, Result>(
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
   const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
   const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);
-  await replica.start();
+  // Whoever starts a replica waits for it: the process must not end meanwhile.
+  await replica.start(options.ports?.clock ?? realClock());
   return replica;
 }

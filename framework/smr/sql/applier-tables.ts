@@ -1,10 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import { POSITION_LIMIT, VarlogError } from '../../base/index.ts';
-import { Session as SessionMessage } from '../../wire/gen/smr.ts';
+import { Request as RequestMessage, Session as SessionMessage } from '../../wire/gen/smr.ts';
+import { checkIdentity, type LogIdentity } from '../log-identity.ts';
 import type { Dialect } from './dialect.ts';
 
 export const APPLIER_TABLE = 'varlog_applier';
 export const SESSION_TABLE = 'varlog_session';
+export const REQUEST_TABLE = 'varlog_request';
 
 /** How far a database is. */
 export interface Progress {
@@ -12,62 +14,110 @@ export interface Progress {
   readonly position: number;
   /** The log's time there. */
   readonly time: number;
+  /** Position of the newest request that was forgotten. */
+  readonly forgotten: number;
 }
 
-interface ApplierRow {
+/** Who applies to a database, and what was asked of it. */
+export interface Tenure {
+  /** Grows with each applier: all but the newest are fenced off. */
+  readonly owner: number;
+  /** The newest one's own name for itself; empty once it has said that it ended. */
+  readonly holder: string;
+  /** The newest question whether it lives, and the newest that it answered. */
+  readonly challenge: number;
+  readonly answer: number;
+}
+
+interface ApplierRow extends LogIdentity {
   // Postgres hands out a bigint as text.
   position: number | string;
   time: number;
+  forgotten: number | string;
   owner: number | string;
+  holder: string;
+  challenge: number | string;
+  answer: number | string;
 }
 
 /**
- * What a replica keeps beside the machine's own rows: position, time, and who may apply; and its
- * sessions, one row each. Positions are whole numbers below 2^53, which `bigint` columns of SQLite and
- * Postgres keep exactly.
+ * What a replica keeps beside the machine's own rows: position, time, what the database belongs to and
+ * who may apply, in one row; and its sessions and requests, one row each. Positions are whole numbers below 2^53,
+ * which `bigint` columns of SQLite and Postgres keep exactly.
  */
 export class ApplierTables {
-  private readonly name: string;
   private readonly dialect: Dialect;
 
-  constructor(name: string, dialect: Dialect) {
-    this.name = name;
+  constructor(dialect: Dialect) {
     this.dialect = dialect;
   }
 
-  /** Makes the caller the one applier: whoever was it before is fenced off. Returns its owner epoch. */
-  async claim(manager: EntityManager): Promise<number> {
+  /** Throws `LOG_MISMATCH` for a database that belongs to something else; looks only. */
+  async check(manager: EntityManager, own: LogIdentity): Promise<void> {
+    let row: ApplierRow | undefined;
+    try {
+      row = await this.row(manager);
+    } catch (error) {
+      // An empty database has no tables yet.
+      if (!this.dialect.isOfStatement(error)) throw error;
+    }
+    if (row !== undefined)
+      checkIdentity({ log: row.log, machine: row.machine }, own, 'this database');
+  }
+
+  /** Dedicates an empty database. Throws `LOG_MISMATCH` for one that belongs to something else. */
+  async dedicate(manager: EntityManager, own: LogIdentity): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${APPLIER_TABLE} (name, position, time, owner) VALUES ($1, 0, 0, 0)
-       ON CONFLICT (name) DO NOTHING`,
-      [this.name],
+      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, owner, holder, challenge, answer)
+       SELECT $1, $2, 0, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
+      [own.machine, own.log],
     );
-    await this.query(manager, `UPDATE ${APPLIER_TABLE} SET owner = owner + 1 WHERE name = $1`, [
-      this.name,
-    ]);
-    return exact((await this.row(manager)).owner);
+    await this.check(manager, own);
   }
 
   /**
-   * Must come first in a transaction: keeps all others from applying until it ends. Throws
-   * `ANOTHER_APPLIER` when `owner` is not the newest.
+   * Who applies. Must come first in a transaction that changes it: keeps all others from changing
+   * anything until the transaction ends.
    */
-  async lock(manager: EntityManager, owner: number): Promise<Progress> {
-    // A write, because on SQLite it takes the lock that a read would have to be upgraded to.
-    await this.query(manager, `UPDATE ${APPLIER_TABLE} SET owner = owner WHERE name = $1`, [
-      this.name,
-    ]);
-    const row = await this.row(manager);
-    if (exact(row.owner) !== owner) throw this.fenced();
-    return { position: exact(row.position), time: row.time };
+  async tenure(manager: EntityManager): Promise<Tenure> {
+    const row = await this.lockedRow(manager);
+    return tenureOf(row);
   }
 
-  async advance(manager: EntityManager, { position, time }: Progress): Promise<void> {
+  /** Who applies, looked at without keeping anybody waiting. */
+  async glance(manager: EntityManager): Promise<Tenure> {
+    const row = await this.row(manager);
+    if (row === undefined) throw rowIsGone();
+    return tenureOf(row);
+  }
+
+  async setTenure(manager: EntityManager, it: Tenure): Promise<void> {
     await this.query(
       manager,
-      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2 WHERE name = $3`,
-      [position, time, this.name],
+      `UPDATE ${APPLIER_TABLE} SET owner = $1, holder = $2, challenge = $3, answer = $4`,
+      [it.owner, it.holder, it.challenge, it.answer],
+    );
+  }
+
+  /**
+   * Must come first in a transaction: keeps all others from applying until it ends, and answers who
+   * asks whether this applier lives. Throws `ANOTHER_APPLIER` when `owner` is not the newest.
+   */
+  async lock(manager: EntityManager, owner: number): Promise<Progress> {
+    const row = await this.lockedRow(manager);
+    const tenure = tenureOf(row);
+    if (tenure.owner !== owner) throw fenced();
+    if (tenure.answer < tenure.challenge)
+      await this.setTenure(manager, { ...tenure, answer: tenure.challenge });
+    return { position: exact(row.position), time: row.time, forgotten: exact(row.forgotten) };
+  }
+
+  async advance(manager: EntityManager, { position, time, forgotten }: Progress): Promise<void> {
+    await this.query(
+      manager,
+      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3`,
+      [position, time, forgotten],
     );
   }
 
@@ -75,8 +125,8 @@ export class ApplierTables {
   async sessions(manager: EntityManager): Promise<SessionMessage[]> {
     const rows = await this.query<{ state: Uint8Array }>(
       manager,
-      `SELECT state FROM ${SESSION_TABLE} WHERE name = $1 ORDER BY used_position`,
-      [this.name],
+      `SELECT state FROM ${SESSION_TABLE} ORDER BY used_position`,
+      [],
     );
     return rows.map(({ state }) => SessionMessage.decode(state));
   }
@@ -84,28 +134,50 @@ export class ApplierTables {
   async saveSession(manager: EntityManager, session: SessionMessage): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${SESSION_TABLE} (name, id, used_position, state) VALUES ($1, $2, $3, $4)
-       ON CONFLICT (name, id)
+      `INSERT INTO ${SESSION_TABLE} (id, used_position, state) VALUES ($1, $2, $3)
+       ON CONFLICT (id)
        DO UPDATE SET used_position = excluded.used_position, state = excluded.state`,
-      [this.name, session.id, session.usedPosition, SessionMessage.encode(session)],
+      [session.id, session.usedPosition, SessionMessage.encode(session)],
     );
   }
 
   async dropSession(manager: EntityManager, id: number): Promise<void> {
-    await this.query(manager, `DELETE FROM ${SESSION_TABLE} WHERE name = $1 AND id = $2`, [
-      this.name,
-      id,
-    ]);
+    await this.query(manager, `DELETE FROM ${SESSION_TABLE} WHERE id = $1`, [id]);
   }
 
-  private async row(manager: EntityManager): Promise<ApplierRow> {
-    const rows = await this.query<ApplierRow>(
+  /** All requests, oldest first. */
+  async requests(manager: EntityManager): Promise<RequestMessage[]> {
+    const rows = await this.query<{ state: Uint8Array }>(
       manager,
-      `SELECT position, time, owner FROM ${APPLIER_TABLE} WHERE name = $1`,
-      [this.name],
+      `SELECT state FROM ${REQUEST_TABLE} ORDER BY position`,
+      [],
     );
-    // Whoever removed the row will begin anew: this applier must not go on beside it.
-    if (rows[0] === undefined) throw this.fenced();
+    return rows.map(({ state }) => RequestMessage.decode(state));
+  }
+
+  async saveRequest(manager: EntityManager, request: RequestMessage): Promise<void> {
+    await this.query(
+      manager,
+      `INSERT INTO ${REQUEST_TABLE} (id, position, state) VALUES ($1, $2, $3)
+       ON CONFLICT (id) DO UPDATE SET position = excluded.position, state = excluded.state`,
+      [bytesOf(request.id), request.position, RequestMessage.encode(request)],
+    );
+  }
+
+  async dropRequest(manager: EntityManager, id: string): Promise<void> {
+    await this.query(manager, `DELETE FROM ${REQUEST_TABLE} WHERE id = $1`, [bytesOf(id)]);
+  }
+
+  private async lockedRow(manager: EntityManager): Promise<ApplierRow> {
+    // A write, because on SQLite it takes the lock that a read would have to be upgraded to.
+    await this.query(manager, `UPDATE ${APPLIER_TABLE} SET owner = owner`, []);
+    const row = await this.row(manager);
+    if (row === undefined) throw rowIsGone();
+    return row;
+  }
+
+  private async row(manager: EntityManager): Promise<ApplierRow | undefined> {
+    const rows = await this.query<ApplierRow>(manager, `SELECT * FROM ${APPLIER_TABLE}`, []);
     return rows[0];
   }
 
@@ -116,15 +188,39 @@ export class ApplierTables {
   ): Promise<Row[]> {
     return manager.query(this.dialect.statement(sql), [...parameters]);
   }
+}
 
-  private fenced(): VarlogError {
-    return new VarlogError('ANOTHER_APPLIER', {
-      what: `another replica applies "${this.name}" to this database`,
-      because: 'a replica that was started later took it over',
-      next: 'give each replica a database of its own, and start one process for each',
-      details: { name: this.name },
-    });
-  }
+function tenureOf({ owner, holder, challenge, answer }: ApplierRow): Tenure {
+  return {
+    owner: exact(owner),
+    holder,
+    challenge: exact(challenge),
+    answer: exact(answer),
+  };
+}
+
+/** Another applier is the newest one. */
+export function fenced(): VarlogError {
+  return new VarlogError('ANOTHER_APPLIER', {
+    what: 'another replica has taken this database over',
+    because:
+      'it was started while this one did not answer: its process was stopped, or was too busy',
+    next: 'leave the other one to it, or stop that one and start this one again',
+  });
+}
+
+/** Whoever removed the row will begin anew: this applier must not go on beside it. */
+function rowIsGone(): VarlogError {
+  return new VarlogError('ANOTHER_APPLIER', {
+    what: `the row of ${APPLIER_TABLE} is gone`,
+    because: 'somebody emptied this database or put another in its place',
+    next: 'start the replica again: with an empty database it begins at the head of the log',
+  });
+}
+
+/** A text of Postgres holds no zero character, and an id may. */
+function bytesOf(id: string): Uint8Array {
+  return Buffer.from(id);
 }
 
 function exact(value: number | string): number {

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { APPLIER_TABLE, SESSION_TABLE } from './applier-tables.ts';
+import { APPLIER_TABLE, REQUEST_TABLE, SESSION_TABLE } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
 
-/** The tables in which replicas keep their position and their sessions. */
+/** The tables in which replicas keep their position, sessions and requests. */
 class VarlogReplica1700000000000 implements MigrationInterface {
   readonly name = 'VarlogReplica1700000000000';
 
@@ -10,24 +10,35 @@ class VarlogReplica1700000000000 implements MigrationInterface {
     const { bytes } = dialectOf(runner.connection);
     await runner.query(
       `CREATE TABLE ${APPLIER_TABLE} (
-        name varchar(100) PRIMARY KEY,
+        machine text PRIMARY KEY,
+        log text NOT NULL,
         position bigint NOT NULL,
         time double precision NOT NULL,
-        owner bigint NOT NULL
+        forgotten bigint NOT NULL,
+        owner bigint NOT NULL,
+        holder text NOT NULL,
+        challenge bigint NOT NULL,
+        answer bigint NOT NULL
       )`,
     );
     await runner.query(
       `CREATE TABLE ${SESSION_TABLE} (
-        name varchar(100) NOT NULL,
-        id bigint NOT NULL,
+        id bigint PRIMARY KEY,
         used_position bigint NOT NULL,
-        state ${bytes} NOT NULL,
-        PRIMARY KEY (name, id)
+        state ${bytes} NOT NULL
+      )`,
+    );
+    await runner.query(
+      `CREATE TABLE ${REQUEST_TABLE} (
+        id ${bytes} PRIMARY KEY,
+        position bigint NOT NULL,
+        state ${bytes} NOT NULL
       )`,
     );
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE ${REQUEST_TABLE}`);
     await runner.query(`DROP TABLE ${SESSION_TABLE}`);
     await runner.query(`DROP TABLE ${APPLIER_TABLE}`);
   }

@@ -4,35 +4,33 @@ import { Admission, type AdmissionLimits } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
 import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
+import type { Dialect } from './dialect.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
+import { applyGuarded } from './statement-guard.ts';
 
 /** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
-export interface Batch<Command> {
-  readonly decided: readonly Decision<Command>[];
+export interface Batch {
+  readonly decided: readonly Decision[];
   readonly reloaded: boolean;
 }
 
-export type Decision<Command> =
+export type Decision = { readonly session: number; readonly sequence: number } & (
   | {
       readonly verdict: 'fresh';
-      readonly session: number;
-      readonly sequence: number;
       readonly position: number;
       readonly time: number;
-      readonly command: Command;
+      /** As it lies in the log. */
+      readonly command: Uint8Array;
       readonly outcome: Outcome;
     }
-  | {
-      readonly verdict: 'settled';
-      readonly session: number;
-      readonly sequence: number;
-      readonly outcome: Outcome;
-    }
-  | { readonly verdict: 'expired'; readonly session: number; readonly sequence: number };
+  | { readonly verdict: 'settled'; readonly outcome: Outcome }
+  | { readonly verdict: 'expired' }
+);
 
 export interface SqlApplierParts<Command, Result> {
   readonly machine: SqlStateMachine<Command, Result>;
   readonly dataSource: DataSource;
+  readonly dialect: Dialect;
   readonly tables: ApplierTables;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
@@ -46,20 +44,21 @@ export interface SqlApplierParts<Command, Result> {
 export class SqlApplier<Command, Result> {
   private readonly parts: SqlApplierParts<Command, Result>;
   readonly admission: Admission;
-  private readonly touched = new Set<number>();
-  private readonly context = new LogContext();
+  private readonly touchedSessions = new Set<number>();
+  private readonly touchedRequests = new Set<string>();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
-  /** Records of others that were passed over. */
+  /** Records of others that were passed over, as committed. */
   foreign = 0;
+  private passed = 0;
 
   constructor(parts: SqlApplierParts<Command, Result>) {
     this.parts = parts;
     this.admission = new Admission(parts.limits, {
-      session: (id) => this.touched.add(id),
-      request: () => {},
+      session: (id) => this.touchedSessions.add(id),
+      request: (id) => this.touchedRequests.add(id),
     });
   }
 
@@ -68,17 +67,16 @@ export class SqlApplier<Command, Result> {
     return this.applying;
   }
 
-  /** Before the first {@link apply}: whose commands are applied. */
-  bind(tag: Uint8Array): void {
-    this.admission.bind(tag);
-  }
-
-  /** Takes the database over from any other applier. Resolves with its position. */
-  async open(): Promise<number> {
+  /**
+   * Begins as the applier with this number, for the commands that carry this tag. Resolves with the
+   * position of the database.
+   */
+  async open(owner: number, tag: Uint8Array): Promise<number> {
     const { dataSource, tables } = this.parts;
+    this.owner = owner;
+    this.admission.bind(tag);
     this.applying = await dataSource.transaction(async (manager) => {
-      this.owner = await tables.claim(manager);
-      const progress = await tables.lock(manager, this.owner);
+      const progress = await tables.lock(manager, owner);
       await this.load(manager, progress);
       return progress.position;
     });
@@ -90,13 +88,15 @@ export class SqlApplier<Command, Result> {
    * Applies the entries that the database does not have yet. When it rejects, the transaction was
    * rolled back, or nobody knows: the next call finds out, and skips what was committed.
    */
-  async apply(entries: readonly LogEntry[]): Promise<Batch<Command>> {
+  async apply(entries: readonly LogEntry[]): Promise<Batch> {
     let reloaded = false;
-    let decided: Decision<Command>[] = [];
+    let decided: Decision[] = [];
     const before = this.stored;
     this.stored = undefined;
-    this.touched.clear();
+    this.untouch();
+    this.passed = 0;
     this.applying = entries.at(-1)?.position ?? this.applying;
+    if (before === undefined) await this.parts.dialect.reset(this.parts.dataSource);
     const stored = await this.parts.dataSource.transaction(async (manager) => {
       const progress = await this.parts.tables.lock(manager, this.owner);
       const { position } = progress;
@@ -112,30 +112,44 @@ export class SqlApplier<Command, Result> {
       return through;
     });
     this.stored = stored;
+    this.foreign += this.passed;
     return { decided, reloaded };
   }
 
-  private async load(manager: EntityManager, { time }: Progress): Promise<void> {
-    const sessions = await this.parts.tables.sessions(manager);
-    this.admission.restore({ time, sessions, requests: [], forgotten: 0 });
-    this.touched.clear();
+  private async load(manager: EntityManager, { time, forgotten }: Progress): Promise<void> {
+    const { tables } = this.parts;
+    const sessions = await tables.sessions(manager);
+    const requests = await tables.requests(manager);
+    this.admission.restore({ time, forgotten, sessions, requests });
+    this.untouch();
+  }
+
+  private untouch(): void {
+    this.touchedSessions.clear();
+    this.touchedRequests.clear();
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    for (const id of this.touched) {
-      const session = this.admission.sessions.encodeOne(id);
+    const { sessions, requests, time } = this.admission;
+    for (const id of this.touchedSessions) {
+      const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
       else await tables.saveSession(manager, session);
     }
-    await tables.advance(manager, { position, time: this.admission.time });
+    for (const id of this.touchedRequests) {
+      const request = requests.encodeOne(id);
+      if (request === undefined) await tables.dropRequest(manager, id);
+      else await tables.saveRequest(manager, request);
+    }
+    await tables.advance(manager, { position, time, forgotten: requests.forgotten });
   }
 
   private async applyAll(
     entries: readonly LogEntry[],
     manager: EntityManager,
-  ): Promise<Decision<Command>[]> {
-    const decided: Decision<Command>[] = [];
+  ): Promise<Decision[]> {
+    const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
       const decision = await this.applyOne(entry, manager);
@@ -144,26 +158,28 @@ export class SqlApplier<Command, Result> {
     return decided;
   }
 
-  private async applyOne(
-    entry: LogEntry,
-    manager: EntityManager,
-  ): Promise<Decision<Command> | undefined> {
-    const { admission, context } = this;
+  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision | undefined> {
+    const { admission } = this;
     const { position } = entry;
     const verdict = admission.admit(entry);
-    if (verdict === 'foreign') this.foreign++;
+    if (verdict === 'foreign') this.passed++;
     if (verdict === 'foreign' || verdict === 'passed') return undefined;
-    const { session, sequence, time } = admission;
+    const { session, sequence, time, command } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
     if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    context.begin(position, time);
-    const command = this.parts.command.decode(admission.command);
-    const outcome = this.encode(await this.parts.machine.apply(command, manager, context));
+    const { machine, dialect, command: codec } = this.parts;
+    const result = await applyGuarded(manager, dialect, () => {
+      // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
+      const context = new LogContext();
+      context.begin(position, time);
+      return machine.apply(codec.decode(command), manager, context);
+    });
+    const outcome = this.encoded(result);
     admission.settle(outcome);
     return { verdict, session, sequence, position, time, command, outcome };
   }
 
-  private encode(result: Result): Outcome {
+  private encoded(result: Result): Outcome {
     try {
       return this.parts.result.encode(result);
     } catch {

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
-import {
-  DataSource,
-  type DataSourceOptions,
-  type EntityManager,
-  type MigrationInterface,
-  type QueryRunner,
-} from 'typeorm';
+import { firstValueFrom } from 'rxjs';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import {
   dataSourceOf,
   describePostgres,
@@ -14,44 +9,10 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import {
-  type ApplyContext,
-  type SqlStateMachine,
-  sqlReplicaMigrations,
-  startSqlReplica,
-} from '../index.ts';
+import { startSqlReplica } from '../index.ts';
 import { ApplierTables } from './applier-tables.ts';
+import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
 import { dialectOf } from './dialect.ts';
-
-class CreateCounter1700000000001 implements MigrationInterface {
-  readonly name = 'CreateCounter1700000000001';
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query('CREATE TABLE counter (id int PRIMARY KEY, value int NOT NULL)');
-    await runner.query('INSERT INTO counter VALUES (1, 0)');
-  }
-  async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP TABLE counter');
-  }
-}
-
-const MIGRATIONS = [...sqlReplicaMigrations, CreateCounter1700000000001];
-
-class Counter implements SqlStateMachine<{ add: number }, number> {
-  /** Throws at the next so many steps of `apply`. */
-  failures: ('never' | 'before' | 'between' | 'after')[] = [];
-  calls = 0;
-
-  async apply({ add }: { add: number }, manager: EntityManager, _: ApplyContext): Promise<number> {
-    this.calls++;
-    const failure = this.failures.shift();
-    if (failure === 'before') throw new Error('crash before the effect');
-    await manager.query(`UPDATE counter SET value = value + ${add} WHERE id = 1`);
-    if (failure === 'between') await manager.query('SELECT * FROM no_such_table');
-    const value = await valueIn(manager);
-    if (failure === 'after') throw new Error('crash behind the effect');
-    return value;
-  }
-}
 
 /** The next transactions are committed, but the answer of the database is lost. */
 function loseCommits(dataSource: DataSource, count: number, skipped = 0): void {
@@ -66,10 +27,6 @@ function loseCommits(dataSource: DataSource, count: number, skipped = 0): void {
       throw new Error('the connection broke behind the commit');
     return result as never;
   };
-}
-
-async function valueIn(manager: EntityManager): Promise<number> {
-  return (await manager.query('SELECT value FROM counter WHERE id = 1'))[0].value as number;
 }
 
 function suite(given: () => TestDatabases): void {
@@ -107,6 +64,7 @@ function suite(given: () => TestDatabases): void {
             expect(results.sort((a, b) => a - b)).toEqual([1, 2, 3].map((it) => it + expected));
             expected += 3;
             expect(await counter.query(valueIn)).toBe(expected);
+            loseCommits(dataSource, 0);
           }
         },
       ),
@@ -125,8 +83,8 @@ function suite(given: () => TestDatabases): void {
     await source.close();
     const machine = new Counter();
     const dataSource = await fresh();
-    // The first transaction takes the database over, the second applies all that is in the log.
-    loseCommits(dataSource, 1, 1);
+    // Three transactions take the database over, the fourth applies all that is in the log.
+    loseCommits(dataSource, 1, 3);
     await using late = await startSqlReplica({ machine, dataSource, log });
     await late.caughtUp();
     expect(await late.query(valueIn)).toBe(3);
@@ -150,26 +108,6 @@ function suite(given: () => TestDatabases): void {
     expect(second.position).toBe(await log.tail());
   });
 
-  test('a later applier fences the earlier one off', async () => {
-    const log = new MemoryLog();
-    const database = await given().fresh();
-    const early = await startSqlReplica({
-      machine: new Counter(),
-      dataSource: sourceOf(database),
-      log,
-    });
-    await early.execute({ add: 1 });
-    await using late = await startSqlReplica({
-      machine: new Counter(),
-      dataSource: sourceOf(database),
-      log,
-    });
-    await expect(early.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
-    await late.execute({ add: 1 });
-    expect(await late.query(valueIn)).toBe(3);
-    await early.close();
-  });
-
   test('a command that cannot be applied stops the replica, is not skipped, and is resumed with', async () => {
     const log = new MemoryLog();
     const dataSource = await fresh();
@@ -191,11 +129,15 @@ function suite(given: () => TestDatabases): void {
   test('positions are exact up to 2^53 - 1', async () => {
     const dataSource = await (await fresh()).initialize();
     await dataSource.runMigrations();
-    const tables = new ApplierTables('exact', dialectOf(dataSource));
-    const owner = await tables.claim(dataSource.manager);
+    const tables = new ApplierTables(dialectOf(dataSource));
+    await tables.dedicate(dataSource.manager, { machine: 'exact', log: 'some' });
     for (const position of [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 31, 2 ** 32 + 1]) {
-      await tables.advance(dataSource.manager, { position, time: 1.5 });
-      expect(await tables.lock(dataSource.manager, owner)).toEqual({ position, time: 1.5 });
+      await tables.advance(dataSource.manager, { position, time: 1.5, forgotten: position });
+      expect(await tables.lock(dataSource.manager, 0)).toEqual({
+        position,
+        time: 1.5,
+        forgotten: position,
+      });
       const text = await dataSource.query(
         'SELECT CAST(position AS varchar(20)) AS text FROM varlog_applier',
       );
@@ -210,6 +152,27 @@ function suite(given: () => TestDatabases): void {
     await expect(dataSource.query('SELECT * FROM varlog_applier')).rejects.toThrow();
     await dataSource.runMigrations({ transaction: 'each' });
     expect(await dataSource.query('SELECT * FROM varlog_applier')).toEqual([]);
+  });
+
+  test('what others wrote into the log is passed over and counted', async () => {
+    const log = new MemoryLog();
+    const other = await startSqlReplica({
+      machine: new Counter(),
+      dataSource: await fresh(),
+      log,
+      name: 'other',
+    });
+    const machine = new Counter();
+    await using counter = await startSqlReplica({ machine, dataSource: await fresh(), log });
+    await other.execute({ add: 5 });
+    await log.append([new Uint8Array(), Buffer.from('{"add":7}'), new Uint8Array(100).fill(1)]);
+    machine.failures = ['before'];
+    expect(await counter.execute({ add: 1 })).toBe(1);
+    const status = await firstValueFrom(counter.status$);
+    // The other's session and its command, and three that are nobody's.
+    expect(status).toMatchObject({ state: 'running', foreign: 5, position: await log.tail() });
+    expect(await other.query(valueIn)).toBe(5);
+    await other.close();
   });
 
   test('a log whose head is gone is refused, not skipped', async () => {

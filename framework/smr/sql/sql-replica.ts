@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
+  type Clock,
   type Codec,
   type LogCallOptions,
   type LogEntry,
@@ -12,18 +13,21 @@ import {
 import type { AdmissionLimits } from '../admission.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
-import { checkedName, identityOf, tagOf } from '../log-identity.ts';
+import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
 import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
 import { ApplierTables } from './applier-tables.ts';
-import { dialectOf } from './dialect.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
+import { type SourceUse, useSource } from './source-use.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
+import { Tenancy } from './tenancy.ts';
 import { Turns } from './turns.ts';
 
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
+const START_MS = 30_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
@@ -37,13 +41,18 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
   reader?: DataSource;
   log: OrderedLog;
-  /** Tells several machines in one database apart. Default: `machine`. */
+  /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
   name?: string;
   codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
   /** So many commands share one transaction at most. Default: 200. */
   batchMax?: number;
   /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
   attemptsMax?: number;
+  /**
+   * A replica that holds the database and does not answer for so long, because its process died or
+   * hangs, loses it to one that is started. Default: 2,000.
+   */
+  takeOverMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
 }
@@ -55,7 +64,9 @@ export class SqlReplica<Command, Result> {
   readonly status$: Observable<ReplicaStatus>;
   private readonly options: SqlReplicaOptions<Command, Result>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
-  private readonly resultCodec: Codec<Result>;
+  private readonly dialect: Dialect;
+  private readonly tables: ApplierTables;
+  private readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
   private readonly applier: SqlApplier<Command, Result>;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
@@ -69,39 +80,64 @@ export class SqlReplica<Command, Result> {
   });
   private at = 0;
   private following: Promise<void> = Promise.resolve();
-  private identified = false;
+  private released: Promise<void> = Promise.resolve();
+  private use: SourceUse | undefined;
   private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
-    const command = options.codec?.command ?? jsonCodec<Command>();
-    this.resultCodec = options.codec?.result ?? jsonCodec<Result>();
-    const result = this.resultCodec;
+    this.codecs = {
+      command: options.codec?.command ?? jsonCodec<Command>(),
+      result: options.codec?.result ?? jsonCodec<Result>(),
+    };
+    this.dialect = dialectOf(options.dataSource);
+    this.tables = new ApplierTables(this.dialect);
     this.applier = new SqlApplier({
       machine: options.machine,
       dataSource: options.dataSource,
-      tables: new ApplierTables(options.name ?? 'machine', dialectOf(options.dataSource)),
-      command,
-      result,
+      dialect: this.dialect,
+      tables: this.tables,
+      ...this.codecs,
       limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, { command, result }, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock, (error) =>
-      this.end(this.status('failed', error), error),
-    );
+    this.queue = new CommandQueue(options.log, ports, this.codecs, bytesMax);
+    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.asObservable();
   }
 
-  /** Opens the database and begins to follow. For `startSqlReplica`. */
-  async start(): Promise<void> {
-    await prepare(this.options.dataSource);
-    if (this.options.reader?.isInitialized === false) await this.options.reader.initialize();
-    this.at = await this.applier.open();
+  /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
+  async start(clock: Clock): Promise<void> {
+    const { dataSource, reader, takeOverMs = 2_000 } = this.options;
+    check(dataSource, reader);
+    const identity = await this.identify(clock);
+    const tag = tagOf(identity);
+    const use = await useSource(dataSource, this.dialect);
+    const { dialect, tables, turns } = this;
+    const parts = { dataSource, dialect, tables, turns, takeOverMs };
+    const tenancy = new Tenancy({ ...parts, ...this.ports });
+    try {
+      // Before its tables are changed.
+      await tables.check(dataSource.manager, identity);
+      await prepare(dataSource, dialect);
+      if (reader?.isInitialized === false) await reader.initialize();
+      await tenancy.begin(identity, clock);
+      this.at = await this.applier.open(tenancy.owner, tag);
+    } catch (error) {
+      use.leave(tenancy.end());
+      throw error;
+    }
+    this.use = use;
+    this.queue.bind(tag);
+    this.barrier.begin(this.at);
     this.advance(this.at);
-    this.following = this.follow();
+    this.following = Promise.resolve().then(() => this.follow());
+    this.released = this.following.then(() => turns.run(() => tenancy.end()));
+    // One that cannot be told is waited for by the next.
+    this.released.catch(() => {});
+    tenancy.keep((error) => this.fail(error));
   }
 
   /** All commands up to here have been applied and committed. */
@@ -110,14 +146,7 @@ export class SqlReplica<Command, Result> {
   }
 
   /** Runs a command through the log and resolves with its result: like `Replica.execute`. */
-  async execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
-    if (options.requestId !== undefined) {
-      throw new VarlogError('UNIMPLEMENTED', {
-        what: 'a machine in a SQL database takes no request ids',
-        next: "keep them in the machine's own tables",
-        outcome: 'notAppended',
-      });
-    }
+  execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
     return this.queue.execute(command, options);
   }
 
@@ -147,7 +176,7 @@ export class SqlReplica<Command, Result> {
     this.end(this.status('closed'), closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
-    await Promise.race([this.following, limit]);
+    await Promise.race([this.released.catch(() => {}), limit]);
     settled.abort();
   }
 
@@ -155,9 +184,25 @@ export class SqlReplica<Command, Result> {
     return this.close();
   }
 
+  private async identify(clock: Clock): Promise<LogIdentity> {
+    const { log, name = 'machine' } = this.options;
+    const machine = checkedName(name);
+    const limit = new AbortController();
+    const late = sleep(clock, START_MS, limit.signal).then(() => {
+      throw unidentified();
+    });
+    const known = identityOf(log, clock, limit.signal);
+    return { log: await Promise.race([known, late]).finally(() => limit.abort()), machine };
+  }
+
+  private fail(error: unknown): void {
+    this.end(this.status('failed', error), error);
+  }
+
   private end(status: ReplicaStatus, error: unknown): void {
     if (this.ended) return;
     this.ended = true;
+    this.use?.leave(this.released);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
@@ -166,23 +211,14 @@ export class SqlReplica<Command, Result> {
     this.statuses.complete();
   }
 
-  private async identify(): Promise<void> {
-    if (this.identified) return;
-    const { log, name } = this.options;
-    const { clock } = this.ports;
-    const identity = await identityOf(log, clock, this.closing.signal);
-    const tag = tagOf({ log: identity, machine: checkedName(name ?? 'machine') });
-    this.applier.bind(tag);
-    this.queue.bind(tag);
-    this.identified = true;
-  }
-
   private async follow(): Promise<void> {
     const { signal } = this.closing;
+    const { log } = this.options;
+    // A log that ends before the state of the database is found even when nobody asks.
+    this.caughtUp({ signal }).catch(() => {});
     while (!signal.aborted) {
       try {
-        await this.identify();
-        for await (const it of this.options.log.follow(this.at + 1, { signal })) {
+        for await (const it of log.follow(this.at + 1, { signal })) {
           if (signal.aborted) return;
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
           await this.applyAll(it.entries);
@@ -192,7 +228,7 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end(this.status('failed', error), error);
+          this.fail(error);
           return;
         }
       }
@@ -225,15 +261,15 @@ export class SqlReplica<Command, Result> {
     }
   }
 
-  private publish({ decided, reloaded }: Batch<Command>, position: number): void {
+  private publish({ decided, reloaded }: Batch, position: number): void {
     const { sessions, requests } = this.applier.admission;
     for (const it of decided) {
       if (it.verdict === 'expired') this.queue.expired(it.session, it.sequence, requests.forgotten);
       else this.queue.settled(it.session, it.sequence, it.outcome);
       if (it.verdict === 'fresh' && this.applied.observed && typeof it.outcome !== 'string') {
-        const { time, command, outcome } = it;
-        const result = resultOf(outcome, this.resultCodec);
-        this.applied.next({ position: it.position, time, command, result });
+        const command = this.codecs.command.decode(it.command);
+        const result = resultOf(it.outcome, this.codecs.result);
+        this.applied.next({ position: it.position, time: it.time, command, result });
       }
     }
     if (reloaded) {
@@ -265,18 +301,26 @@ export class SqlReplica<Command, Result> {
   }
 }
 
-async function prepare(dataSource: DataSource): Promise<void> {
-  const { synchronize } = dataSource.options;
-  if (synchronize === true) {
+function check(dataSource: DataSource, reader: DataSource | undefined): void {
+  if (dataSource.options.synchronize === true) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'the DataSource of a replica has synchronize switched on',
       because: 'it would change the tables, and with them the replicated state, at every start',
       next: 'switch it off and describe the tables in migrations',
     });
   }
-  if (!dataSource.isInitialized) await dataSource.initialize();
+  if (reader === dataSource) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'the reader of a replica is the DataSource that it writes with',
+      because: 'queries would see what is not committed',
+      next: 'leave the reader away, or give it a DataSource of its own',
+    });
+  }
+}
+
+async function prepare(dataSource: DataSource, { kind }: Dialect): Promise<void> {
   // One log for writers and readers: a reader neither waits for the applier nor makes it wait.
-  if (dialectOf(dataSource).kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
+  if (kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
   await dataSource.runMigrations({ transaction: 'each' });
 }
 
@@ -301,6 +345,14 @@ function headIsGone(position: number, snapshotPosition: number): VarlogError {
     because: 'the log was compacted further than this replica had come',
     next: "start it with a copy of another replica's database",
     details: { firstAvailable: snapshotPosition + 1, position },
+  });
+}
+
+function unidentified(): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `the log did not say within ${START_MS} ms which one it is`,
+    because: 'a database is used only when it is known to be of this log',
+    next: 'see whether the log has a quorum, and start the replica again',
   });
 }
 

@@ -1,0 +1,138 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import type { OrderedLog } from 'varlog/log';
+import { MemoryLog } from 'varlog/testing';
+import { LedgerClient } from './client.ts';
+import { type LedgerReplica, startLedgerReplica } from './replica.ts';
+
+/** Sends bytes as they are; resolves with all that comes back until the connection ends. */
+function say(address: string, ...parts: (string | Uint8Array)[]): Promise<string> {
+  const [host, port] = address.split(':');
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), host);
+    let heard = '';
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(heard));
+    for (const part of parts) socket.write(part);
+  });
+}
+
+const statusOf = (heard: string): number =>
+  Number(/^HTTP\/1\.1 ([2-5]\d\d)/m.exec(heard)?.[1] ?? 0);
+
+describe('the HTTP face of the ledger', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'varlog-ledger-http-'));
+  const open: LedgerReplica[] = [];
+  let count = 0;
+  const start = async (log: OrderedLog = new MemoryLog()): Promise<LedgerReplica> => {
+    const location = { directory: join(folder, String(++count)) };
+    const replica = await startLedgerReplica({ http: '127.0.0.1:0', location, log });
+    open.push(replica);
+    return replica;
+  };
+  afterEach(async () => {
+    for (const it of open.splice(0)) await it.close();
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('no request ends it or leaves a trace in the log', async () => {
+    const log = new MemoryLog();
+    const { http } = await start(log);
+    await new LedgerClient(http).open('bank', null);
+    const before = await log.tail();
+    const target = fc.oneof(
+      fc.constantFrom('//', '///', '/%', '/accounts/%', '/accounts/%ff', '*', '/accounts//..%2f'),
+      fc.constantFrom(
+        'http://[::1',
+        '/sql?query=%',
+        '/transfers?account=%00',
+        '/__proto__',
+        '/a?b?c',
+      ),
+      fc.webPath(),
+    );
+    const method = fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH');
+    const body = fc.oneof(
+      fc.constantFrom('', 'null', '[]', '7', '{"id":', '{"__proto__":{"id":"x"}}', '{"id":{}}'),
+      fc.json(),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const headers = fc.constantFrom(
+      '',
+      'Idempotency-Key: \xff\r\n',
+      'Expect: 100-continue\r\n',
+      `X: ${'x'.repeat(20_000)}\r\n`,
+      'Host\r\n',
+    );
+    await fc.assert(
+      fc.asyncProperty(method, target, headers, body, async (verb, path, more, content) => {
+        const bytes = Buffer.from(content);
+        const head = `${verb} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${bytes.length}\r\n${more}\r\n`;
+        const status = statusOf(await say(http, head, bytes));
+        expect(status).toBeGreaterThanOrEqual(200);
+        expect(status).toBeLessThan(500);
+      }),
+      { numRuns: 300 },
+    );
+    expect(await log.tail()).toBe(before);
+    expect(await new LedgerClient(http).accounts()).toHaveLength(1);
+  }, 60_000);
+
+  test('bytes that are no text are refused, not stored as something else', async () => {
+    const { http } = await start();
+    const bad = Buffer.concat([
+      Buffer.from('{"account":"a'),
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from('"}'),
+    ]);
+    const response = await fetch(`http://${http}/accounts`, { method: 'POST', body: bad });
+    expect(response.status).toBe(400);
+    expect(await new LedgerClient(http).accounts()).toEqual([]);
+  });
+
+  test('an idempotency key stands for one transfer', async () => {
+    const { http } = await start();
+    const client = new LedgerClient(http);
+    for (const it of ['bank', 'alice']) await client.open(it, null);
+    const send = async (key: string | undefined, body: object): Promise<number> => {
+      const headers: Record<string, string> = key === undefined ? {} : { 'idempotency-key': key };
+      const init = { method: 'POST', headers, body: JSON.stringify(body) };
+      return (await fetch(`http://${http}/transfers`, init)).status;
+    };
+    const pay = { from: 'bank', to: 'alice', amount: 5 };
+    for (let i = 0; i < 3; i++) expect(await send('k', pay)).toBe(200);
+    expect(await send(undefined, { ...pay, id: 'k' })).toBe(200);
+    expect(await send('k', { ...pay, amount: 6 })).toBe(422);
+    expect(await send('k', { ...pay, description: 'another' })).toBe(422);
+    expect(await send('k', { ...pay, id: 'other' })).toBe(400);
+    expect(await send(undefined, pay)).toBe(400);
+    expect(await client.account('alice')).toMatchObject({ balance: 5 });
+  });
+
+  test('a method that a resource does not have is refused by name', async () => {
+    const { http } = await start();
+    const refused = await fetch(`http://${http}/transfers`, { method: 'DELETE' });
+    expect(refused.status).toBe(405);
+    expect(refused.headers.get('allow')).toBe('GET, POST');
+  });
+
+  test('it is ready while log, database and replica answer, and no call waits for ever', async () => {
+    const log = new MemoryLog();
+    let answers = true;
+    const tail = log.tail.bind(log);
+    log.tail = (options) => (answers ? tail(options) : new Promise(() => {}));
+    const { http, service } = await start(log);
+    const ready = async (): Promise<number> => (await fetch(`http://${http}/readyz`)).status;
+    expect(await ready()).toBe(200);
+    answers = false;
+    expect(await ready()).toBe(503);
+    expect(await service.accounts({ stale: true })).toEqual([]);
+    await expect(service.accounts()).rejects.toMatchObject({ code: 'TIMEOUT' });
+  }, 30_000);
+});

@@ -1,0 +1,187 @@
+import type { DataSource, EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
+import {
+  dataSourceOf,
+  describePostgres,
+  postgresDatabases,
+  sqliteDatabases,
+  type TestDatabases,
+} from '../../../test/databases.ts';
+import { MemoryLog } from '../../testing/memory-log.ts';
+import {
+  type ApplyContext,
+  type SqlStateMachine,
+  sqlReplicaMigrations,
+  startSqlReplica,
+} from '../index.ts';
+
+class CreateNotes1700000000002 implements MigrationInterface {
+  readonly name = 'CreateNotes1700000000002';
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('CREATE TABLE note (id int PRIMARY KEY, text varchar(50) NOT NULL)');
+  }
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE note');
+  }
+}
+
+type Step = 'insert' | 'insert again' | 'no such table' | 'nested' | 'draw' | 'break' | 'crash';
+
+/** Takes steps, each of which may fail, and goes on behind all that it can catch. */
+class Careless implements SqlStateMachine<Step[], string[]> {
+  /** The next so many steps `break` meet an error that no other replica has. */
+  breaks = 0;
+  /** Beyond the last step, the machine throws so many times. */
+  crashes = 0;
+  private next = 0;
+
+  async apply(steps: Step[], manager: EntityManager, context: ApplyContext): Promise<string[]> {
+    const told: string[] = [];
+    this.next = context.position * 100;
+    for (const step of steps) {
+      try {
+        told.push(await this.take(step, manager, context));
+      } catch {
+        told.push(`${step} failed`);
+      }
+    }
+    const [{ count }] = await manager.query('SELECT count(*) AS count FROM note');
+    if (steps.includes('crash') && this.crashes-- > 0) throw new Error('a crash');
+    return [...told, String(count)];
+  }
+
+  private async take(step: Step, manager: EntityManager, context: ApplyContext): Promise<string> {
+    const insert = (id: number, text: string): Promise<unknown> =>
+      manager.query(`INSERT INTO note VALUES (${id}, '${text}')`);
+    if (step === 'insert') await insert(this.next++, step);
+    if (step === 'insert again') await insert(this.next - 1, step);
+    if (step === 'no such table') await manager.query('SELECT * FROM no_such_table');
+    if (step === 'draw') await insert(this.next++, `${context.random()} at ${context.time}`);
+    if (step === 'nested')
+      await manager.transaction(async (inner) => {
+        await inner.query(`INSERT INTO note VALUES (${this.next++}, 'undone')`);
+        await inner.query(`INSERT INTO note VALUES (${this.next - 1}, 'twice')`);
+      });
+    if (step === 'break' && this.breaks-- > 0) await lost(manager);
+    return step;
+  }
+}
+
+/** What a statement meets whose connection is lost, as far as its caller can tell. */
+async function lost(manager: EntityManager): Promise<void> {
+  const connection: object = await (manager.queryRunner as QueryRunner).connect();
+  const method = 'prepare' in connection ? 'prepare' : 'query';
+  Object.assign(connection, {
+    [method]: () => {
+      Reflect.deleteProperty(connection, method);
+      throw Object.assign(new Error('the connection is lost'), { code: 'ECONNRESET' });
+    },
+  });
+  await manager.query('SELECT 1 AS lost');
+}
+
+function suite(given: () => TestDatabases): void {
+  const open: DataSource[] = [];
+  const fresh = async (): Promise<DataSource> => {
+    const migrations = [...sqlReplicaMigrations, CreateNotes1700000000002];
+    const source = dataSourceOf(await given().fresh(), migrations);
+    open.push(source);
+    return source;
+  };
+  afterEach(async () => {
+    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
+  });
+  const notesIn = async (manager: EntityManager): Promise<string[]> =>
+    (await manager.query('SELECT text FROM note ORDER BY id')).map(
+      (it: { text: string }) => it.text,
+    );
+
+  test('a statement whose error is caught is undone alone, and the command goes on', async () => {
+    const dataSource = await fresh();
+    const options = { machine: new Careless(), dataSource, log: new MemoryLog(), attemptsMax: 2 };
+    await using notes = await startSqlReplica(options);
+    const together = [
+      notes.execute(['insert', 'insert again', 'insert']),
+      notes.execute(['no such table', 'insert']),
+      notes.execute(['nested', 'insert', 'insert again']),
+      notes.execute(['insert']),
+    ];
+    expect(await Promise.all(together)).toEqual([
+      ['insert', 'insert again failed', 'insert', '2'],
+      ['no such table failed', 'insert', '3'],
+      ['nested failed', 'insert', 'insert again failed', '4'],
+      ['insert', '5'],
+    ]);
+    expect(await notes.query(notesIn)).toEqual(Array(5).fill('insert'));
+  });
+
+  test('an error of this database alone never becomes a result, not even where it is caught', async () => {
+    const log = new MemoryLog();
+    const machine = new Careless();
+    await using one = await startSqlReplica({ machine, dataSource: await fresh(), log });
+    machine.breaks = 3;
+    const commands: Step[][] = [
+      ['insert', 'break', 'insert'],
+      ['insert again', 'insert', 'insert again', 'break', 'insert'],
+    ];
+    const results = await Promise.all(commands.map((it) => one.execute(it)));
+    expect(results[0]).toEqual(['insert', 'break', 'insert', '2']);
+    const dataSource = await fresh();
+    await using two = await startSqlReplica({ machine: new Careless(), dataSource, log });
+    expect(await two.query(notesIn)).toEqual(await one.query(notesIn));
+  });
+
+  test('an attempt that is repeated draws the same numbers and sees the same time', async () => {
+    const log = new MemoryLog();
+    const machine = new Careless();
+    await using one = await startSqlReplica({ machine, dataSource: await fresh(), log });
+    machine.crashes = 1;
+    await one.execute(['draw', 'draw', 'crash']);
+    machine.breaks = 2;
+    await Promise.all([
+      one.execute(['draw', 'draw', 'break']),
+      one.execute(['draw', 'insert again', 'draw']),
+      one.execute(['insert', 'insert again', 'draw', 'break', 'draw']),
+    ]);
+    const dataSource = await fresh();
+    await using two = await startSqlReplica({ machine: new Careless(), dataSource, log });
+    expect(await two.query(notesIn)).toEqual(await one.query(notesIn));
+  });
+}
+
+describe('errors of statements in better-sqlite3', () => {
+  const databases = sqliteDatabases();
+  afterAll(() => databases.close());
+  suite(() => databases);
+
+  test('a transaction that the database ended by itself is not taken for the start of a larger one', async () => {
+    const database = await databases.fresh();
+    const migrations = [...sqlReplicaMigrations, CreateNotes1700000000002];
+    const dataSource = dataSourceOf(database, migrations);
+    let failures = 2;
+    const machine: SqlStateMachine<number, number> = {
+      apply: async (id, manager) => {
+        await manager.query(`INSERT INTO note VALUES (${id}, 'kept')`);
+        // As a full disk does it; the next attempt fails as well, in an ordinary way.
+        if (id === 2 && failures === 2) await manager.query('ROLLBACK');
+        if (id === 2 && failures-- > 0) throw new Error('the disk is full');
+        return id;
+      },
+    };
+    const notes = await startSqlReplica({ machine, dataSource, log: new MemoryLog() });
+    for (const id of [1, 2, 3]) expect(await notes.execute(id)).toBe(id);
+    const other = await dataSourceOf(database, []).initialize();
+    expect(await other.query('SELECT id FROM note ORDER BY id')).toHaveLength(3);
+    await notes.close();
+    await other.destroy();
+    await dataSource.destroy();
+  });
+});
+
+describePostgres('errors of statements in Postgres', () => {
+  let databases: TestDatabases;
+  beforeAll(async () => {
+    databases = await postgresDatabases();
+  }, 60_000);
+  afterAll(() => databases.close());
+  suite(() => databases);
+});

@@ -1,0 +1,205 @@
+import { symlinkSync } from 'node:fs';
+import type { DataSource, DataSourceOptions } from 'typeorm';
+import {
+  dataSourceOf,
+  describePostgres,
+  postgresDatabases,
+  sqliteDatabases,
+  type TestDatabases,
+} from '../../../test/databases.ts';
+import { MemoryLog } from '../../testing/memory-log.ts';
+import { type SqlReplica, startSqlReplica } from '../index.ts';
+import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
+
+type Counting = SqlReplica<{ add: number }, number>;
+
+function suite(given: () => TestDatabases): void {
+  const open: DataSource[] = [];
+  const running: Counting[] = [];
+  const sourceOf = (database: DataSourceOptions): DataSource => {
+    const source = dataSourceOf(database, MIGRATIONS);
+    open.push(source);
+    return source;
+  };
+  const start = async (
+    dataSource: DataSource,
+    log: MemoryLog,
+    more: { name?: string; takeOverMs?: number } = {},
+  ): Promise<Counting> => {
+    const machine = new Counter();
+    const replica = await startSqlReplica({ machine, dataSource, log, takeOverMs: 200, ...more });
+    running.push(replica);
+    return replica;
+  };
+  afterEach(async () => {
+    for (const it of running.splice(0)) await it.close();
+    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
+  });
+  const failureOf = (replica: Counting): Promise<unknown> =>
+    new Promise((resolve) => {
+      replica.status$.subscribe(({ state, error }) => {
+        if (state === 'failed') resolve(error);
+      });
+    });
+
+  test("another log's database is refused, and so is another machine's", async () => {
+    const database = await given().fresh();
+    const log = new MemoryLog();
+    const first = await start(sourceOf(database), log, { name: 'counter' });
+    await first.execute({ add: 1 });
+    await first.close();
+    const other = new MemoryLog();
+    const identities = [await log.identity(), await other.identity()];
+    for (const [wrongLog, name] of [
+      [other, 'counter'],
+      [log, 'ledger'],
+    ] as const) {
+      const refused = start(sourceOf(database), wrongLog, { name });
+      await expect(refused).rejects.toMatchObject({ code: 'LOG_MISMATCH' });
+      await expect(refused).rejects.toThrow(wrongLog === other ? identities[1] : '"ledger"');
+      await expect(refused).rejects.toThrow(wrongLog === other ? identities[0] : '"counter"');
+      await expect(refused).rejects.toThrow('move the old state away');
+    }
+    const again = await start(sourceOf(database), log, { name: 'counter' });
+    expect(await again.execute({ add: 1 })).toBe(2);
+  });
+
+  test('a refused database is left as it was', async () => {
+    const database = await given().fresh();
+    const mine = await dataSourceOf(database, MIGRATIONS.slice(0, 1)).initialize();
+    open.push(mine);
+    await mine.runMigrations();
+    await mine.query(
+      `INSERT INTO varlog_applier (machine, log, position, time, forgotten, owner, holder, challenge, answer)
+       VALUES ('other', 'another log', 0, 0, 0, 0, '', 0, 0)`,
+    );
+    await expect(start(sourceOf(database), new MemoryLog())).rejects.toMatchObject({
+      code: 'LOG_MISMATCH',
+    });
+    await expect(mine.query('SELECT * FROM counter')).rejects.toThrow();
+  });
+
+  test('a log that ends before the position of the database is refused', async () => {
+    const database = await given().fresh();
+    const log = new MemoryLog();
+    const first = await start(sourceOf(database), log);
+    for (let i = 0; i < 5; i++) await first.execute({ add: 1 });
+    await first.close();
+    const shorter = new MemoryLog({ identity: await log.identity() });
+    await shorter.append([new Uint8Array(1)]);
+    const refused = await start(sourceOf(database), shorter);
+    await expect(refused.query(valueIn)).rejects.toMatchObject({ code: 'BEYOND_TAIL' });
+  });
+
+  test('two replicas on one DataSource are refused, until the first is closed', async () => {
+    const log = new MemoryLog();
+    const source = sourceOf(await given().fresh());
+    const first = await start(source, log);
+    await expect(start(source, log)).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+    expect(await first.execute({ add: 1 })).toBe(1);
+    const closing = first.close();
+    const second = await start(source, log);
+    await closing;
+    expect(await second.execute({ add: 1 })).toBe(2);
+  });
+
+  test('of several that start on one DataSource at once, one does', async () => {
+    const source = sourceOf(await given().fresh());
+    const log = new MemoryLog();
+    const started = await Promise.allSettled([1, 2, 3].map(() => start(source, log)));
+    expect(started.filter((it) => it.status === 'fulfilled')).toHaveLength(1);
+    expect(await running[0]!.execute({ add: 1 })).toBe(1);
+  });
+
+  test('the writer is no reader', async () => {
+    const dataSource = sourceOf(await given().fresh());
+    const options = { machine: new Counter(), dataSource, reader: dataSource };
+    const refused = startSqlReplica({ ...options, log: new MemoryLog() });
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  test('a database is taken over from an applier that does not answer, and that one is fenced', async () => {
+    const database = await given().fresh();
+    const log = new MemoryLog();
+    const first = await start(sourceOf(database), log);
+    await first.execute({ add: 1 });
+    const fenced = failureOf(first);
+    // What a process does that comes while this one stands still.
+    const other = await dataSourceOf(database, []).initialize();
+    open.push(other);
+    await other.query("UPDATE varlog_applier SET owner = owner + 1, holder = 'another'");
+    expect(await fenced).toMatchObject({ code: 'ANOTHER_APPLIER' });
+    await expect(first.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+    await first.close();
+    // The other one is killed, so it will never answer.
+    const second = await start(sourceOf(database), log);
+    expect(await second.execute({ add: 1 })).toBe(2);
+  });
+
+  test('an applier that was fenced commits nothing more', async () => {
+    const database = await given().fresh();
+    const log = new MemoryLog();
+    // It is not going to look by itself whether it is fenced.
+    const first = await start(sourceOf(database), log, { takeOverMs: 1e9 });
+    await first.execute({ add: 1 });
+    const other = await dataSourceOf(database, []).initialize();
+    open.push(other);
+    await other.query('UPDATE varlog_applier SET owner = owner + 1');
+    await expect(first.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+    expect(await valueIn(other.manager)).toBe(1);
+  });
+}
+
+describe('who applies, in better-sqlite3', () => {
+  const databases = sqliteDatabases();
+  afterAll(() => databases.close());
+  suite(() => databases);
+
+  test('two DataSources on one file are refused, by whatever name it goes', async () => {
+    const log = new MemoryLog();
+    const database = await databases.fresh();
+    const path = database.database as string;
+    const first = dataSourceOf(database, MIGRATIONS);
+    await using counter = await startSqlReplica({ machine: new Counter(), dataSource: first, log });
+    await counter.execute({ add: 1 });
+    symlinkSync(path, `${path}.link`);
+    for (const database of [path, `${path}.link`]) {
+      const dataSource = dataSourceOf({ type: 'better-sqlite3', database }, MIGRATIONS);
+      const refused = startSqlReplica({ machine: new Counter(), dataSource, log });
+      await expect(refused).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+      await expect(refused).rejects.toThrow(path);
+      await dataSource.destroy();
+    }
+    expect(await counter.execute({ add: 1 })).toBe(2);
+    await counter.close();
+    await first.destroy();
+  });
+});
+
+describePostgres('who applies, in Postgres', () => {
+  let databases: TestDatabases;
+  beforeAll(async () => {
+    databases = await postgresDatabases();
+  }, 60_000);
+  afterAll(() => databases.close());
+  suite(() => databases);
+
+  test('one that comes later is refused while the earlier one lives, however often it tries', async () => {
+    const log = new MemoryLog();
+    const database = await databases.fresh();
+    const sources = [1, 2].map(() => dataSourceOf(database, MIGRATIONS));
+    const [one, two] = sources as [DataSource, DataSource];
+    const options = { machine: new Counter(), log, takeOverMs: 1_000 };
+    await using first = await startSqlReplica({ ...options, dataSource: one });
+    for (let i = 1; i <= 3; i++) {
+      const refused = startSqlReplica({ ...options, dataSource: two });
+      await expect(refused).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+      expect(await first.execute({ add: 1 })).toBe(i);
+    }
+    await first.close();
+    const second = await startSqlReplica({ ...options, dataSource: two });
+    expect(await second.execute({ add: 1 })).toBe(4);
+    await second.close();
+    for (const it of sources) await it.destroy();
+  });
+});

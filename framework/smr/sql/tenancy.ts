@@ -1,0 +1,134 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { type Clock, type Random, sleep, type Timer, VarlogError } from '../../base/index.ts';
+import type { LogIdentity } from '../log-identity.ts';
+import { type ApplierTables, fenced, type Tenure } from './applier-tables.ts';
+import type { Dialect } from './dialect.ts';
+import type { Turns } from './turns.ts';
+
+/** So many looks in the time in which an applier must answer. */
+const LOOKS = 10;
+
+export interface TenancyParts {
+  readonly dataSource: DataSource;
+  readonly dialect: Dialect;
+  readonly tables: ApplierTables;
+  /** Shared with all that use the DataSource. */
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** An applier that has not answered for so long may be replaced. */
+  readonly takeOverMs: number;
+}
+
+/**
+ * One applier for a database, of all processes. One that comes asks, in the database, whether there is
+ * another; one that lives answers, and the one that came is refused. Only when no answer came for
+ * `takeOverMs` it takes over, and whoever was too slow is fenced by the owner number. So of two that are
+ * kept running by supervisors one goes on undisturbed. No clocks are compared.
+ */
+export class Tenancy {
+  /** Ours; 0 for none. */
+  owner = 0;
+  private readonly parts: TenancyParts;
+  private readonly holder: string;
+  private timer: Timer | undefined;
+  private ended = false;
+
+  constructor(parts: TenancyParts) {
+    this.parts = parts;
+    this.holder = parts.random.id();
+  }
+
+  /** Becomes the one applier; `clock` measures the wait for an answer. Rejects with `ANOTHER_APPLIER`, `LOG_MISMATCH` or the database's error. */
+  async begin(identity: LogIdentity, clock: Clock): Promise<void> {
+    const { takeOverMs, tables } = this.parts;
+    let asked: Tenure | undefined;
+    const deadline = clock.now() + takeOverMs;
+    for (let late = false; this.owner === 0; ) {
+      try {
+        asked ??= await this.transaction(async (manager) => {
+          await tables.dedicate(manager, identity);
+          return this.ask(manager);
+        });
+        const question = asked;
+        this.owner = await this.transaction((manager) => this.look(manager, question, late));
+      } catch (error) {
+        // A database that is busy is being used: the next look tells by whom.
+        if (late || VarlogError.is(error)) throw error;
+      }
+      if (this.owner !== 0) return;
+      await sleep(clock, takeOverMs / LOOKS);
+      late = clock.now() >= deadline;
+    }
+  }
+
+  /** Answers those who ask from now on. `lost` is called when another has taken over. */
+  keep(lost: (error: VarlogError) => void): void {
+    const { clock, takeOverMs, tables, turns, dataSource } = this.parts;
+    const answer = async (): Promise<void> => {
+      const { owner, challenge, answer: answered } = await tables.glance(dataSource.manager);
+      if (owner !== this.owner) throw fenced();
+      if (answered < challenge)
+        await this.transaction((manager) => tables.lock(manager, this.owner));
+    };
+    const next = (): void => {
+      if (this.ended) return;
+      this.timer = clock.after(takeOverMs / LOOKS, () => {
+        turns
+          .run(async () => (this.ended ? undefined : answer()))
+          .catch((error: unknown) => {
+            // Trouble of the database is met, counted and told where commands are applied.
+            if (!this.ended && VarlogError.is(error, 'ANOTHER_APPLIER')) lost(error);
+          })
+          .finally(next);
+      });
+    };
+    next();
+  }
+
+  /** Lets the next one in without a wait. */
+  async end(): Promise<void> {
+    this.ended = true;
+    this.timer?.cancel();
+    if (this.owner === 0) return;
+    const { tables } = this.parts;
+    await this.transaction(async (manager) => {
+      const tenure = await tables.tenure(manager);
+      if (tenure.owner === this.owner) await tables.setTenure(manager, { ...tenure, holder: '' });
+    });
+  }
+
+  private async ask(manager: EntityManager): Promise<Tenure> {
+    const tenure = await this.parts.tables.tenure(manager);
+    const asked = { ...tenure, challenge: tenure.challenge + 1 };
+    await this.parts.tables.setTenure(manager, asked);
+    return asked;
+  }
+
+  /** The owner number where the database was taken; 0 as long as the other may still answer. */
+  private async look(manager: EntityManager, asked: Tenure, late: boolean): Promise<number> {
+    const tenure = await this.parts.tables.tenure(manager);
+    // Taken by a transaction of ours whose end was not heard of.
+    if (tenure.holder === this.holder) return tenure.owner;
+    if (tenure.owner !== asked.owner || tenure.answer >= asked.challenge) throw occupied();
+    if (tenure.holder !== '' && !late) return 0;
+    const owner = tenure.owner + 1;
+    const answer = tenure.challenge;
+    await this.parts.tables.setTenure(manager, { ...tenure, owner, holder: this.holder, answer });
+    return owner;
+  }
+
+  private async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const { dataSource, dialect } = this.parts;
+    await dialect.reset(dataSource);
+    return dataSource.transaction(work);
+  }
+}
+
+function occupied(): VarlogError {
+  return new VarlogError('ANOTHER_APPLIER', {
+    what: 'another replica applies to this database, and it is alive',
+    because: 'two processes were given the same database',
+    next: 'stop the other one first, or give this one a database of its own: it fills itself from the log',
+  });
+}
