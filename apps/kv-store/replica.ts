@@ -35,7 +35,7 @@ export interface KvReplica extends Serving {
   readonly http: string;
 }
 
-/** Joins the log, catches up, and serves. Any number of replicas may run on the same log. */
+/** Joins the log and serves; `/readyz` says when it has caught up. Any number of replicas may run on the same log. */
 export async function startKvReplica(options: KvReplicaOptions): Promise<KvReplica> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -44,7 +44,6 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
   try {
     const replica = await startOnLog(options, closers);
     closers.push(() => replica.close());
-    await replica.caughtUp();
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());
