@@ -51,6 +51,9 @@ describe('the gRPC face', () => {
       revision,
     });
     expect((await it.client.compareAndSet('key-0', revision, 'x')).done).toBe(true);
+    await expect(it.client.compareAndSet('new', Number('x'), 'x')).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
     expect((await it.client.delete('key-1')).done).toBe(true);
     expect(await it.client.get('key-1')).toBeUndefined();
     expect((await it.client.list('key-1')).items).toHaveLength(110);
@@ -228,6 +231,17 @@ describe('a watch', () => {
     expect(await ended).toMatchObject({ code: status.UNAVAILABLE });
     await it.stores[1]!.service.put('b', Buffer.from('2'));
     expect((await seen).map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  test('completes when its client is closed, whatever it waits for', async () => {
+    await using it = await start(1);
+    const client = new KvClient([it.stores[0]!.grpc]);
+    const open = lastValueFrom(client.watch$('').pipe(toArray()));
+    while (it.stores[0]!.service.watchers === 0) await new Promise((go) => setTimeout(go, 5));
+    client.close();
+    expect(await open).toEqual([]);
+    expect(await lastValueFrom(client.watch$('').pipe(toArray()))).toEqual([]);
+    while (it.stores[0]!.service.watchers > 0) await new Promise((go) => setTimeout(go, 5));
   });
 
   test('from a revision that is forgotten everywhere says so', async () => {
