@@ -119,10 +119,12 @@ export class KvService {
   ): AsyncGenerator<Watched> {
     const { replica } = this;
     const either = AbortSignal.any([signal, this.closing.signal]);
+    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
+    // A replica that has ended does not begin with a watch.
+    await replica.query(() => {}, { ...forEver, consistency: { atLeast: 0 }, signal: either });
     let next = from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
     let told = next - 1;
-    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     this.watching++;
     try {
       yield { changes: [], through: told };
