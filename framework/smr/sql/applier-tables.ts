@@ -16,6 +16,10 @@ export interface Progress {
   readonly time: number;
   /** Position of the newest request that was forgotten. */
   readonly forgotten: number;
+  /** Furthest position that the writer of an entry had applied. */
+  readonly seen: number;
+  /** Positions of commands that were passed over by an operator's order. */
+  readonly skipped: readonly number[];
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -34,6 +38,9 @@ interface ApplierRow extends LogIdentity {
   position: number | string;
   time: number;
   forgotten: number | string;
+  seen: number | string;
+  /** JSON. */
+  skipped: string;
   owner: number | string;
   holder: string;
   challenge: number | string;
@@ -110,14 +117,20 @@ export class ApplierTables {
     if (tenure.owner !== owner) throw fenced();
     if (tenure.answer < tenure.challenge)
       await this.setTenure(manager, { ...tenure, answer: tenure.challenge });
-    return { position: exact(row.position), time: row.time, forgotten: exact(row.forgotten) };
+    return {
+      position: exact(row.position),
+      time: row.time,
+      forgotten: exact(row.forgotten),
+      seen: exact(row.seen),
+      skipped: (JSON.parse(row.skipped) as number[]).map(exact),
+    };
   }
 
-  async advance(manager: EntityManager, { position, time, forgotten }: Progress): Promise<void> {
+  async advance(manager: EntityManager, it: Progress): Promise<void> {
     await this.query(
       manager,
-      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3`,
-      [position, time, forgotten],
+      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
+      [it.position, it.time, it.forgotten, it.seen, JSON.stringify(it.skipped)],
     );
   }
 

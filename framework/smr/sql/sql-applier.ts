@@ -47,6 +47,8 @@ export class SqlApplier<Command, Result> {
   private readonly touchedSessions = new Set<number>();
   private readonly touchedRequests = new Set<string>();
   private owner = 0;
+  /** Of the commands that are applied. */
+  tag: Uint8Array = new Uint8Array();
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
@@ -74,6 +76,7 @@ export class SqlApplier<Command, Result> {
   async open(owner: number, tag: Uint8Array): Promise<number> {
     const { dataSource, tables } = this.parts;
     this.owner = owner;
+    this.tag = tag;
     this.admission.bind(tag);
     this.applying = await dataSource.transaction(async (manager) => {
       const progress = await tables.lock(manager, owner);
@@ -116,11 +119,11 @@ export class SqlApplier<Command, Result> {
     return { decided, reloaded };
   }
 
-  private async load(manager: EntityManager, { time, forgotten }: Progress): Promise<void> {
+  private async load(manager: EntityManager, progress: Progress): Promise<void> {
     const { tables } = this.parts;
     const sessions = await tables.sessions(manager);
     const requests = await tables.requests(manager);
-    this.admission.restore({ time, forgotten, sessions, requests });
+    this.admission.restore({ ...progress, sessions, requests });
     this.untouch();
   }
 
@@ -131,7 +134,7 @@ export class SqlApplier<Command, Result> {
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    const { sessions, requests, time } = this.admission;
+    const { sessions, requests, progress } = this.admission;
     for (const id of this.touchedSessions) {
       const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
@@ -142,7 +145,7 @@ export class SqlApplier<Command, Result> {
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
     }
-    await tables.advance(manager, { position, time, forgotten: requests.forgotten });
+    await tables.advance(manager, { position, ...progress });
   }
 
   private async applyAll(

@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable, Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
   type Clock,
@@ -13,10 +13,14 @@ import {
 import type { AdmissionLimits } from '../admission.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
+import { Deadlines, inTime } from '../deadlines.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
-import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
+import { closedError, textOf, unidentified } from '../replica-errors.ts';
+import type { Applied, Consistency } from '../replica-options.ts';
+import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
+import { skipsFrom } from '../skip-command.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { type SourceUse, useSource } from './source-use.ts';
@@ -28,6 +32,9 @@ import { Turns } from './turns.ts';
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 const START_MS = 30_000;
+const CALL_MS = 30_000;
+/** So often a replica whose status somebody watches makes sure that the log answers. */
+const PROBE_MS = 5_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
@@ -53,6 +60,8 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
    * hangs, loses it to one that is started. Default: 2,000.
    */
   takeOverMs?: number;
+  /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
+  callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
 }
@@ -73,16 +82,12 @@ export class SqlReplica<Command, Result> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
-    state: 'running',
-    position: 0,
-    foreign: 0,
-  });
+  private readonly statuses = new ReplicaStatuses();
+  private readonly deadlines: Deadlines;
   private at = 0;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
   private use: SourceUse | undefined;
-  private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
@@ -102,10 +107,14 @@ export class SqlReplica<Command, Result> {
       limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, this.codecs, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
+    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
+    const { log } = options;
+    this.deadlines = deadlines;
+    this.queue = new CommandQueue(log, ports, this.codecs, bytesMax, deadlines, this.statuses);
+    const behind = (error: VarlogError): void => this.fail(error);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, behind);
     this.applied$ = this.applied.asObservable();
-    this.status$ = this.statuses.asObservable();
+    this.status$ = this.statuses.status$;
   }
 
   /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
@@ -134,6 +143,7 @@ export class SqlReplica<Command, Result> {
     this.barrier.begin(this.at);
     this.advance(this.at);
     this.following = Promise.resolve().then(() => this.follow());
+    void this.probe();
     this.released = this.following.then(() => turns.run(() => tenancy.end()));
     // One that cannot be told is waited for by the next.
     this.released.catch(() => {});
@@ -160,7 +170,8 @@ export class SqlReplica<Command, Result> {
   ): Promise<T> {
     const consistency = options.consistency ?? 'linearizable';
     if (consistency === 'linearizable') await this.barrier.latest(options);
-    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    else if (consistency === 'stale') this.barrier.check();
+    else await this.barrier.reached(consistency.atLeast, options);
     const { dataSource, reader } = this.options;
     if (reader !== undefined) return look(reader.manager);
     return this.turns.run(() => look(dataSource.manager));
@@ -173,7 +184,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end(this.status('closed'), closedError());
+    this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.released.catch(() => {}), limit]);
@@ -187,35 +198,34 @@ export class SqlReplica<Command, Result> {
   private async identify(clock: Clock): Promise<LogIdentity> {
     const { log, name = 'machine' } = this.options;
     const machine = checkedName(name);
-    const limit = new AbortController();
-    const late = sleep(clock, START_MS, limit.signal).then(() => {
-      throw unidentified();
-    });
-    const known = identityOf(log, clock, limit.signal);
-    return { log: await Promise.race([known, late]).finally(() => limit.abort()), machine };
+    const ask = (signal: AbortSignal): Promise<string> => identityOf(log, clock, signal);
+    const known = inTime(clock, START_MS, this.closing.signal, ask, () => unidentified(START_MS));
+    return { log: await known, machine };
   }
 
   private fail(error: unknown): void {
-    this.end(this.status('failed', error), error);
+    if (this.statuses.ended) return;
+    this.end('failed', error);
+    this.options.log.resign?.(textOf(error));
   }
 
-  private end(status: ReplicaStatus, error: unknown): void {
-    if (this.ended) return;
-    this.ended = true;
+  private end(state: 'failed' | 'closed', error: unknown): void {
+    if (this.statuses.ended) return;
+    this.statuses.end(state, state === 'failed' ? error : undefined);
     this.use?.leave(this.released);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
-    this.statuses.next(status);
-    this.applied.complete();
-    this.statuses.complete();
+    this.deadlines.stop();
+    if (state === 'failed') this.applied.error(error);
+    else this.applied.complete();
   }
 
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     const { log } = this.options;
     // A log that ends before the state of the database is found even when nobody asks.
-    this.caughtUp({ signal }).catch(() => {});
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
     while (!signal.aborted) {
       try {
         for await (const it of log.follow(this.at + 1, { signal })) {
@@ -231,6 +241,7 @@ export class SqlReplica<Command, Result> {
           this.fail(error);
           return;
         }
+        this.statuses.lost(error);
       }
       await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
     }
@@ -252,12 +263,42 @@ export class SqlReplica<Command, Result> {
         attempts = 0;
         this.publish(applied, (batch.at(-1) as LogEntry).position);
       } catch (error) {
-        singleUntil = Math.max(singleUntil, this.applier.at);
+        const { at } = this.applier;
+        singleUntil = Math.max(singleUntil, at);
+        const over = ++attempts >= (this.options.attemptsMax ?? 10);
+        const isPoison = over || (isFinal(error) && !VarlogError.is(error, 'ANOTHER_APPLIER'));
+        if (isPoison && (await this.isSkipped(at))) {
+          attempts = 0;
+          continue;
+        }
         if (isFinal(error)) throw error;
-        if (++attempts >= (this.options.attemptsMax ?? 10))
-          throw applyFailed(this.applier.at, attempts, error);
+        if (over) throw applyFailed(at, attempts, error);
         await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
       }
+    }
+  }
+
+  /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
+  private async isSkipped(position: number): Promise<boolean> {
+    const { log } = this.options;
+    const { clock } = this.ports;
+    const { admission, tag } = this.applier;
+    if (admission.isOrdered(position)) return false;
+    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+      skipsFrom(log, tag, position, signal);
+    const late = (): VarlogError => unidentified(START_MS);
+    const skips = await inTime(clock, START_MS, this.closing.signal, look, late).catch(() => {});
+    if (skips?.has(position) !== true) return false;
+    admission.order(skips);
+    return true;
+  }
+
+  private async probe(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      await sleep(this.ports.clock, PROBE_MS, signal).catch(() => {});
+      if (!signal.aborted && this.statuses.observed)
+        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
     }
   }
 
@@ -287,12 +328,8 @@ export class SqlReplica<Command, Result> {
     this.at = position;
     this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next(this.status('running'));
-  }
-
-  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
-    const { foreign } = this.applier;
-    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
+    const { foreign, admission } = this.applier;
+    this.statuses.update({ position, foreign, skipped: admission.skips });
   }
 
   private pause(ms: number): Promise<void> {
@@ -333,7 +370,7 @@ function applyFailed(position: number, attempts: number, cause: unknown): Varlog
   return new VarlogError('APPLY_FAILED', {
     what: `the command at position ${position} could not be applied in ${attempts} attempts`,
     because: 'the database failed, or the machine threw: a refused command must be a result',
-    next: 'see the cause, correct it and start the replica again: it resumes with this command',
+    next: `see the cause, correct it and start the replica again: it resumes with this command; or have all replicas pass over it with skipCommand(log, ${position})`,
     details: { position, attempts },
     cause,
   });
@@ -346,16 +383,4 @@ function headIsGone(position: number, snapshotPosition: number): VarlogError {
     next: "start it with a copy of another replica's database",
     details: { firstAvailable: snapshotPosition + 1, position },
   });
-}
-
-function unidentified(): VarlogError {
-  return new VarlogError('UNREACHABLE', {
-    what: `the log did not say within ${START_MS} ms which one it is`,
-    because: 'a database is used only when it is known to be of this log',
-    next: 'see whether the log has a quorum, and start the replica again',
-  });
-}
-
-function closedError(): VarlogError {
-  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
 }
