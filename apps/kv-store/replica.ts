@@ -12,6 +12,8 @@ import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
 const SNAPSHOT_EVERY = 50_000;
+/** Calls of the store are done within this time, or fail with `TIMEOUT`. */
+const CALL_MS = 5_000;
 /** Requests that are under way at the end get this long. */
 const GRACE_MS = 1_000;
 
@@ -95,6 +97,7 @@ async function startOnLog(
       name: 'kv',
       log: node.group,
       codec: kvCodecs,
+      callTimeoutMs: CALL_MS,
       snapshotEvery: SNAPSHOT_EVERY,
     });
   }
@@ -104,6 +107,7 @@ async function startOnLog(
     machine,
     name: 'kv',
     codec: kvCodecs,
+    callTimeoutMs: CALL_MS,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
     snapshotEvery: SNAPSHOT_EVERY,

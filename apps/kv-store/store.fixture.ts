@@ -28,6 +28,7 @@ export async function startStore(
   const replica = await startReplica({
     machine: new KvMachine(limits),
     name: 'kv',
+    callTimeoutMs: 5_000,
     log,
     codec: kvCodecs,
   });
