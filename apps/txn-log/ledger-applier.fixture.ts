@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { startSqlReplica } from 'varlog/smr';
+import { startSqlReplica } from 'varlog/smr/sql';
 import { MemoryLog } from 'varlog/testing';
 import { ledgerDatabase } from './database.ts';
 import { LedgerMachine } from './ledger-machine.ts';

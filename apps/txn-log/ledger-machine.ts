@@ -1,5 +1,6 @@
 import { type EntityManager, In } from 'typeorm';
-import type { ApplyContext, SqlStateMachine } from 'varlog/smr';
+import type { ApplyContext } from 'varlog/smr';
+import type { SqlStateMachine } from 'varlog/smr/sql';
 import { type Account, AccountEntity, PostingEntity, TransferEntity } from './entities.ts';
 
 /** One leg of a transfer: what an account gets (positive) or gives (negative), in minor units. */

@@ -14,8 +14,8 @@
  * await counter.close();
  * ```
  *
- * A machine whose state lies in a SQL database starts with `startSqlReplica`, which needs `typeorm` and
- * a driver; nothing else here loads them.
+ * A machine whose state lies in a SQL database starts with `startSqlReplica` of `varlog/smr/sql`, which needs
+ * `typeorm` and a driver; nothing here does.
  *
  * It does not keep commands: the log does.
  */
@@ -24,7 +24,6 @@ import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { Replica, type ReplicaOptions } from './replica.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { SqlReplica, type SqlReplicaOptions } from './sql/sql-replica.ts';
 
 export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
@@ -33,9 +32,6 @@ export type { Applied, Consistency, Replica, ReplicaOptions, ReplicaStatus } fro
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export type { SnapshotStore } from './snapshot-store.ts';
-export { sqlReplicaMigrations } from './sql/migrations.ts';
-export type { SqlReplica, SqlReplicaOptions } from './sql/sql-replica.ts';
-export type { SqlStateMachine } from './sql/sql-state-machine.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
@@ -60,43 +56,6 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     { ...options, log } as unknown as ReplicaOptions<Command, Result, unknown, Machine>,
     ports,
   );
-  await replica.start();
-  return replica;
-}
-
-/**
- * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
- * transaction, so it goes on behind its last command after any crash, without snapshots, and applies
- * each command once. Rejects with `INVALID_ARGUMENT`, or with the database's error. A replica that is
- * started later on the same database takes it over; the earlier one stops with `ANOTHER_APPLIER`.
- *
- * ```ts
- * const dataSource = new DataSource({
- *   type: 'better-sqlite3',
- *   database: 'counter.db',
- *   entities: [CounterRow],
- *   migrations: [...sqlReplicaMigrations, CreateCounter1],
- *   migrationsTableName: 'varlog_migrations',
- * });
- * const machine: SqlStateMachine<{ add: number }, number> = {
- *   async apply({ add }, manager) {
- *     await manager.increment(CounterRow, { id: 1 }, 'value', add);
- *     return (await manager.findOneByOrFail(CounterRow, { id: 1 })).value;
- *   },
- * };
- * const counter = await startSqlReplica({ machine, dataSource, log });
- * await counter.execute({ add: 1 });
- * ```
- */
-export async function startSqlReplica<Command, Result>(
-  options: Omit<SqlReplicaOptions<Command, Result>, 'log'> & {
-    log: OrderedLog | OrderedLogSource;
-    ports?: Pick<Ports, 'clock' | 'random'>;
-  },
-): Promise<SqlReplica<Command, Result>> {
-  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
-  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
-  const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);
   await replica.start();
   return replica;
 }

@@ -14,14 +14,10 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import {
-  type ApplyContext,
-  type SqlStateMachine,
-  sqlReplicaMigrations,
-  startSqlReplica,
-} from '../index.ts';
+import type { ApplyContext } from '../index.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
+import { type SqlStateMachine, sqlReplicaMigrations, startSqlReplica } from './index.ts';
 
 class CreateCounter1700000000001 implements MigrationInterface {
   readonly name = 'CreateCounter1700000000001';
