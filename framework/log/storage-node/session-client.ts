@@ -24,7 +24,12 @@ const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
 /** What a node is told that is taken for somebody else. */
-const REFUSALS = new Set(['CLUSTER_MISMATCH', 'DISK_UNKNOWN', 'ALREADY_EXISTS']);
+const REFUSALS = new Set([
+  'CLUSTER_MISMATCH',
+  'DISK_UNKNOWN',
+  'ALREADY_EXISTS',
+  'FAILED_PRECONDITION',
+]);
 
 const STATES: Record<ReplicaState, ReplicaReport['state']> = {
   open: 0,
