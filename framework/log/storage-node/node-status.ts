@@ -1,6 +1,8 @@
 import type { VarlogError } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
+const UNFIT = new Set(['failed', 'damaged']);
+
 /** What a replica looks like from outside. */
 export interface ReplicaStatus {
   topicId: number;
@@ -61,4 +63,20 @@ export function brokenStatus(
     full: error.code === 'DISK_FULL',
     failure: error.message,
   };
+}
+
+/** What keeps replicas from serving, for people. `isTold`: the node knows what its replicas are for. */
+export function shortcomings(replicas: readonly ReplicaStatus[], isTold: boolean): string[] {
+  const unfit = replicas.filter(
+    (it) => it.failure !== undefined || (isTold && UNFIT.has(it.state)),
+  );
+  return [
+    ...replicas
+      .filter((it) => it.full)
+      .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
+    ...unfit.map((it) => {
+      const why = it.failure ?? 'it lacks records';
+      return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;
+    }),
+  ];
 }
