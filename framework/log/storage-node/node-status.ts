@@ -23,6 +23,15 @@ export interface ReplicaStatus {
   failure?: string;
 }
 
+/** What a storage node looks like from outside. */
+export interface NodeStatus {
+  /** Whether the leader of the metadata repository has accepted it. */
+  connected: boolean;
+  /** The longest that a write or sync took in the last half minute, also one that is not done. */
+  slowestWriteMs: number;
+  replicas: ReplicaStatus[];
+}
+
 export function statusOf(replica: LogStreamReplica): ReplicaStatus {
   const { topicId, logStreamId, core, failure, assignment } = replica;
   const isMember = assignment?.members.some((it) => it.storageNodeId === core.node) === true;
@@ -79,4 +88,12 @@ export function shortcomings(replicas: readonly ReplicaStatus[], isTold: boolean
       return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;
     }),
   ];
+}
+
+/** Says so when no replica is of any use any more. One that waits for room on the disk is. */
+export function allFailed(failures: readonly (VarlogError | undefined)[]): string | undefined {
+  const [first] = failures;
+  if (first === undefined) return undefined;
+  if (failures.some((it) => it === undefined || it.code === 'DISK_FULL')) return undefined;
+  return `all ${failures.length} replicas of this storage node failed: ${first.message}`;
 }

@@ -16,9 +16,10 @@ import {
 import type { Report } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { Assignments } from './assignments.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { brokenStatus, type ReplicaStatus, shortcomings, statusOf } from './node-status.ts';
+import { allFailed, brokenStatus, type NodeStatus, shortcomings, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
 import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
@@ -62,6 +63,7 @@ export class StorageNode implements RebuilderHost {
   /** Of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
+  private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
@@ -83,7 +85,9 @@ export class StorageNode implements RebuilderHost {
     trash: Trash,
   ) {
     this.options = options;
-    this.ports = options.ports;
+    const { disk, clock, logger } = options.ports;
+    this.diskWatch = new DiskWatch(disk, clock, logger);
+    this.ports = { ...options.ports, disk: this.diskWatch.disk };
     this.clusterId = options.clusterId;
     this.storageNodeId = options.storageNodeId;
     this.lock = lock;
@@ -153,12 +157,16 @@ export class StorageNode implements RebuilderHost {
     return this.identity.disk;
   }
 
-  get status(): { connected: boolean; replicas: ReplicaStatus[] } {
+  get status(): NodeStatus {
     const broken = [...this.broken].map(([id, error]) =>
       brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
     );
     const replicas = [...this.replicas.values()].map(statusOf);
-    return { connected: this.session.connected, replicas: [...replicas, ...broken] };
+    return {
+      connected: this.session.connected,
+      slowestWriteMs: this.diskWatch.slowestMs,
+      replicas: [...replicas, ...broken],
+    };
   }
 
   /** What keeps this node from serving; empty when it is ready. */
@@ -171,14 +179,8 @@ export class StorageNode implements RebuilderHost {
 
   /** Why this process is of no use any more, and nothing but a restart helps; `undefined` while it is. */
   get health(): string | undefined {
-    const failures = [...this.replicas.keys(), ...this.broken.keys()].map((it) =>
-      this.failureOf(it),
-    );
-    const first = failures[0];
-    if (first === undefined || failures.some((it) => it === undefined || it.code === 'DISK_FULL')) {
-      return undefined;
-    }
-    return `all ${failures.length} replicas of storage node ${this.storageNodeId} failed: ${first.message}`;
+    const ids = [...this.replicas.keys(), ...this.broken.keys()];
+    return allFailed(ids.map((it) => this.failureOf(it)));
   }
 
   reportChanged(replica: LogStreamReplica): void {
@@ -236,11 +238,7 @@ export class StorageNode implements RebuilderHost {
     if (replica !== undefined && replica.topicId === topicId) return replica;
     const broken = this.broken.get(logStreamId);
     if (broken !== undefined) throw unavailable(logStreamId, this.storageNodeId, broken.message);
-    throw this.noReplica(topicId, logStreamId);
-  }
-
-  noReplica(topicId: number, logStreamId: number): VarlogError {
-    return noReplica(topicId, logStreamId, this.storageNodeId);
+    throw noReplica(topicId, logStreamId, this.storageNodeId);
   }
 
   /** Trims a topic, for all of its replicas everywhere: resolves when that is decided, and done here. */
