@@ -44,7 +44,7 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
   try {
     const replica = await startOnLog(options, closers);
     closers.push(() => replica.close());
-    await replica.caughtUp();
+    await replica.caughtUp({ timeoutMs: Infinity });
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());

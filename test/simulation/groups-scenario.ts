@@ -10,6 +10,8 @@ const GROUPS = ['a', 'b', 'c'];
 const PORT = 7001;
 const SNAPSHOT_EVERY = 20;
 const CALL_MS = 3_000;
+/** How often a client sends a command whose outcome it does not know. */
+const ATTEMPTS = 3;
 
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
 
@@ -71,27 +73,46 @@ async function runCommands(
   const { clock, random } = world.ports(`client of ${groupId}`);
   for (let i = 0; !over(); i++) {
     await sleep(clock, 10 + random.below(40));
-    const host = world.isRunning(NODES[i % NODES.length]!)
-      ? (world.process(NODES[i % NODES.length]!) as Host | undefined)
-      : undefined;
-    if (host === undefined) continue;
     const it: CommandRecord = { command: `${groupId} ${i}`, outcome: 'unknown' };
     commands.push(it);
-    const executed = host.replicas
-      .get(groupId)!
-      .execute(it.command, { timeoutMs: CALL_MS })
-      .then(
-        () => {
-          it.outcome = 'done';
-        },
-        (error: unknown) => {
-          if (!VarlogError.is(error)) throw error;
-          it.outcome = error.outcome === 'notAppended' ? 'notAppended' : 'unknown';
-        },
+    let certain = true;
+    // Whoever does not know asks again, elsewhere: it is one request.
+    for (let attempt = 0; attempt < ATTEMPTS && it.outcome !== 'done'; attempt++) {
+      const outcome = await execute(
+        world,
+        NODES[(i + attempt) % NODES.length]!,
+        groupId,
+        it.command,
       );
-    // Of a process that crashed nothing is heard any more.
-    await Promise.race([executed, sleep(clock, 2 * CALL_MS)]);
+      if (outcome === 'done') it.outcome = outcome;
+      certain &&= outcome === 'notAppended';
+    }
+    if (certain && it.outcome !== 'done') it.outcome = 'notAppended';
   }
+}
+
+async function execute(
+  world: World,
+  node: string,
+  groupId: string,
+  command: string,
+): Promise<CommandRecord['outcome']> {
+  const host = world.isRunning(node) ? (world.process(node) as Host | undefined) : undefined;
+  if (host === undefined) return 'notAppended';
+  const { clock } = world.ports(`client of ${groupId}`);
+  const executed = host.replicas
+    .get(groupId)!
+    .execute(command, { timeoutMs: CALL_MS, requestId: command })
+    .then(
+      () => 'done' as const,
+      (error: unknown) => {
+        if (!VarlogError.is(error)) throw error;
+        return error.outcome === 'notAppended' ? error.outcome : 'unknown';
+      },
+    );
+  // Of a process that crashed nothing is heard any more.
+  const silence = sleep(clock, 2 * CALL_MS).then(() => 'unknown' as const);
+  return Promise.race([executed, silence]);
 }
 
 async function check(world: World, histories: Map<string, CommandRecord[]>): Promise<void> {
