@@ -1,6 +1,6 @@
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
-import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
+import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
