@@ -53,7 +53,9 @@ async function raise(directory: string, flags: string): Promise<Flag> {
       throw error;
     }
     await flag.lower();
-    await new Promise((resolve) => hostTimers.setTimeout(() => resolve(undefined), realRandom.below(PAUSE_MS_MAX)));
+    await new Promise((resolve) =>
+      hostTimers.setTimeout(() => resolve(undefined), realRandom.below(PAUSE_MS_MAX)),
+    );
   }
   throw inUse(directory);
 }
