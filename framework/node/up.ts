@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, sleep, VarlogError } from '../base/index.ts';
@@ -138,10 +138,16 @@ async function readyTopic(
   for (;;) {
     try {
       if (!running.isListening()) throw notListening();
-      await using varlog = await Varlog.connect({ endpoints, timeoutMs: 2_000, ...stopping });
+      const known = readState(options.directory);
+      const expected = known.cluster === undefined ? {} : { cluster: known.cluster };
+      const limits = { timeoutMs: 2_000, ...stopping };
+      await using varlog = await Varlog.connect({ endpoints, ...expected, ...limits });
       await varlog.ready({ storageNodes: options.nodes, timeoutMs: 5_000, ...stopping });
       // One of them may have ended since, and another process have taken its place.
       if (!running.isListening()) throw notListening();
+      if (known.cluster === undefined) {
+        writeState(options.directory, { ...known, cluster: varlog.cluster });
+      }
       if ((await varlog.topics(stopping)).length === 0) {
         const topic = await varlog.createTopic({ logStreams: options.logStreams });
         options.progress(`made topic ${topic.id} with ${options.logStreams} log streams`);
@@ -167,10 +173,10 @@ function notListening(): VarlogError {
 
 /** Refuses a directory that holds a cluster of another size: its members could never agree. */
 function prepareDirectory(options: UpOptions): void {
-  const path = join(options.directory, 'cluster.json');
+  const { directory, nodes: asked } = options;
   try {
-    mkdirSync(options.directory, { recursive: true });
-    if (!existsSync(path)) writeFileSync(path, `${JSON.stringify({ nodes: options.nodes })}\n`);
+    mkdirSync(directory, { recursive: true });
+    if (!existsSync(stateFile(directory))) writeState(directory, { nodes: asked });
   } catch (cause) {
     throw new VarlogError('DIRECTORY_UNWRITABLE', {
       what: `cannot write to ${options.directory}`,
@@ -178,12 +184,32 @@ function prepareDirectory(options: UpOptions): void {
       cause,
     });
   }
-  const { nodes } = JSON.parse(readFileSync(path, 'utf8')) as { nodes: number };
+  const { nodes } = readState(directory);
   if (nodes === options.nodes) return;
   throw new VarlogError('CONFIG_INVALID', {
     what: `${options.directory} holds a cluster of ${nodes}, not of ${options.nodes}`,
     next: `use --nodes ${nodes}, or another --directory`,
   });
+}
+
+/** What the folder of a local cluster tells about it. */
+interface ClusterState {
+  readonly nodes: number;
+  /** Which cluster it is, once it was ready for the first time. */
+  readonly cluster?: string;
+}
+
+const stateFile = (directory: string): string => join(directory, 'cluster.json');
+
+function readState(directory: string): ClusterState {
+  return JSON.parse(readFileSync(stateFile(directory), 'utf8')) as ClusterState;
+}
+
+/** Replaced as a whole: half a file would keep the cluster from starting. */
+function writeState(directory: string, state: ClusterState): void {
+  const next = `${stateFile(directory)}.new`;
+  writeFileSync(next, `${JSON.stringify(state)}\n`);
+  renameSync(next, stateFile(directory));
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

@@ -53,6 +53,30 @@ describe('varlog up', () => {
     });
   }, 30_000);
 
+  test('is not ready when another cluster answers than the one of its folder', async () => {
+    const port = await freeRange();
+    const directory = join(folder, 'another');
+    const one = [CLI, 'up', '--port', `${port}`, '--http-port', `${port + 10}`];
+    const start = async (): Promise<{ out: string; code: unknown }> => {
+      const child = spawn(process.execPath, [...one, '--directory', directory]);
+      let out = '';
+      const hear = (text: Buffer): void => {
+        const wasReady = out.includes('ready: ');
+        out += text;
+        if (!wasReady && out.includes('ready: ')) child.kill('SIGTERM');
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      return { code: await new Promise((resolve) => child.once('exit', resolve)), out };
+    };
+    expect((await start()).code).toBe(0);
+    // Its metadata is lost, and would be made anew.
+    rmSync(join(directory, 'node-1'), { recursive: true });
+    const again = await start();
+    expect(again).toEqual({ code: 5, out: expect.stringContaining('CLUSTER_MISMATCH') });
+    expect(again.out).not.toContain('ready: ');
+  }, 60_000);
+
   test('Ctrl-C during the start ends it, and starts nothing again', async () => {
     const port = await freeRange();
     // As a terminal does it: the signal goes to all processes of the group.
