@@ -21,7 +21,11 @@ const REMOVALS: Partial<Climate> = {
 const CLIMATES: Record<string, Partial<Climate>> = {
   'keeps its lease over a pause': LEASES,
   'keeps its lease when it hands over': LEASES,
-  'follows appends of an older term': { loss: 0.25, late: 0.5, disorder: 0.5, msPerEvent: 1 },
+  'follows appends of an older term': {
+    ...QUIET,
+    ...{ loss: 0.3, late: 0.8, disorder: 0.5, transfers: 30, msPerEvent: 1 },
+    ...{ leases: false, electionTicks: 8 },
+  },
   'counts on a tick of its followers that may be short': {
     ...QUIET,
     leases: true,
