@@ -278,7 +278,7 @@ export class Leadership {
     const late = now - this.due;
     if (late < STALL_MS) return;
     this.due = now;
-    this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
+    if (late >= KEEPALIVE_MS) this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
     const ms = late + STALL_MARGIN_MS;
     for (const session of this.sessions.values()) session.excuse(ms);
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
