@@ -19,7 +19,7 @@ import {
   startSqlReplica,
 } from '../index.ts';
 
-const SEEDS = 60;
+const SEEDS = 20;
 const ROUNDS = 3;
 const NAMES = ['one', 'two'];
 const TAKE_OVER_MS = 500;
