@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Codec, LogEntry } from '../../base/index.ts';
-import { Admission, type AdmissionLimits } from '../admission.ts';
+import { Admission, type AdmissionLimits, NOTHING_ADMITTED } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
 import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
@@ -117,7 +117,7 @@ export class SqlApplier<Command, Result> {
 
   private async load(manager: EntityManager, { time }: Progress): Promise<void> {
     const sessions = await this.parts.tables.sessions(manager);
-    this.admission.restore({ time, sessions, requests: [], forgotten: 0 });
+    this.admission.restore({ ...NOTHING_ADMITTED, time, sessions });
     this.touched.clear();
   }
 

@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable, Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
   type Codec,
@@ -12,10 +12,13 @@ import {
 import type { AdmissionLimits } from '../admission.ts';
 import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
+import { Deadlines } from '../deadlines.ts';
 import { checkedName, identityOf, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
-import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
+import { closedError } from '../replica-errors.ts';
+import type { Applied, Consistency } from '../replica-options.ts';
+import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
@@ -44,6 +47,8 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   batchMax?: number;
   /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
   attemptsMax?: number;
+  /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
+  callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
 }
@@ -62,15 +67,11 @@ export class SqlReplica<Command, Result> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
-    state: 'running',
-    position: 0,
-    foreign: 0,
-  });
+  private readonly statuses = new ReplicaStatuses();
+  private readonly deadlines: Deadlines;
   private at = 0;
   private following: Promise<void> = Promise.resolve();
   private identified = false;
-  private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
@@ -86,13 +87,17 @@ export class SqlReplica<Command, Result> {
       result,
       limits: options,
     });
+    const { log } = options;
+    const codecs = { command, result };
+    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? 30_000);
+    this.deadlines = deadlines;
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, { command, result }, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock, (error) =>
-      this.end(this.status('failed', error), error),
+    this.queue = new CommandQueue(log, ports, codecs, bytesMax, deadlines, this.statuses);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, (error) =>
+      this.fail(error),
     );
     this.applied$ = this.applied.asObservable();
-    this.status$ = this.statuses.asObservable();
+    this.status$ = this.statuses.status$;
   }
 
   /** Opens the database and begins to follow. For `startSqlReplica`. */
@@ -131,7 +136,8 @@ export class SqlReplica<Command, Result> {
   ): Promise<T> {
     const consistency = options.consistency ?? 'linearizable';
     if (consistency === 'linearizable') await this.barrier.latest(options);
-    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    else if (consistency === 'stale') this.barrier.check();
+    else await this.barrier.reached(consistency.atLeast, options);
     const { dataSource, reader } = this.options;
     if (reader !== undefined) return look(reader.manager);
     return this.turns.run(() => look(dataSource.manager));
@@ -144,7 +150,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end(this.status('closed'), closedError());
+    this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.following, limit]);
@@ -155,22 +161,30 @@ export class SqlReplica<Command, Result> {
     return this.close();
   }
 
-  private end(status: ReplicaStatus, error: unknown): void {
-    if (this.ended) return;
-    this.ended = true;
+  private fail(error: unknown): void {
+    if (this.statuses.ended) return;
+    this.end('failed', error);
+    if (VarlogError.is(error)) this.options.log.abstain?.(error);
+  }
+
+  private end(state: 'failed' | 'closed', error: unknown): void {
+    if (this.statuses.ended) return;
+    this.statuses.end(state, state === 'failed' ? error : undefined);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
-    this.statuses.next(status);
-    this.applied.complete();
-    this.statuses.complete();
+    this.deadlines.stop();
+    if (state === 'failed') this.applied.error(error);
+    else this.applied.complete();
   }
 
   private async identify(): Promise<void> {
     if (this.identified) return;
     const { log, name } = this.options;
     const { clock } = this.ports;
-    const identity = await identityOf(log, clock, this.closing.signal);
+    const identity = await identityOf(log, clock, this.closing.signal, (error) =>
+      this.statuses.lost(error),
+    );
     const tag = tagOf({ log: identity, machine: checkedName(name ?? 'machine') });
     this.applier.bind(tag);
     this.queue.bind(tag);
@@ -192,7 +206,7 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error) || !error.retryable) {
-          this.end(this.status('failed', error), error);
+          this.fail(error);
           return;
         }
       }
@@ -251,12 +265,7 @@ export class SqlReplica<Command, Result> {
     this.at = position;
     this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next(this.status('running'));
-  }
-
-  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
-    const { foreign } = this.applier;
-    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
+    this.statuses.update({ position, foreign: this.applier.foreign });
   }
 
   private pause(ms: number): Promise<void> {
@@ -302,8 +311,4 @@ function headIsGone(position: number, snapshotPosition: number): VarlogError {
     next: "start it with a copy of another replica's database",
     details: { firstAvailable: snapshotPosition + 1, position },
   });
-}
-
-function closedError(): VarlogError {
-  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
 }

@@ -1103,6 +1103,15 @@ export const descriptor: object = {
         "forgotten": {
          "type": "uint64",
          "id": 9
+        },
+        "seen": {
+         "type": "uint64",
+         "id": 10
+        },
+        "skipped": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 11
         }
        }
       },
