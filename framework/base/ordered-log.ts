@@ -1,3 +1,5 @@
+import type { VarlogError } from './errors.ts';
+
 /** A command at its place in the order. */
 export interface LogEntry {
   readonly position: number;
@@ -72,6 +74,12 @@ export interface OrderedLog {
    * The log may then drop those entries. Absent where a log keeps no snapshots: its user must.
    */
   compact?(position: number, state: Uint8Array): Promise<void>;
+
+  /**
+   * Whoever follows this log here cannot go on: where the log is led by one of its members, this one leaves that to
+   * the others until it is opened anew. Absent where nobody leads.
+   */
+  abstain?(reason: VarlogError): void;
 }
 
 /** Something that is more than a log but can serve as one: a Varlog topic. */

@@ -1,11 +1,12 @@
 import { crc32c } from '@node-rs/crc32';
-import type { LogEntry } from '../base/index.ts';
+import { type LogEntry, VarlogError } from '../base/index.ts';
 import type { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
 import type { Outcome } from './outcome.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
+import { counts } from './skip-command.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {
@@ -22,6 +23,22 @@ export interface Touched {
   session(id: number): void;
   request(id: string): void;
 }
+
+/** What a snapshot holds of an {@link Admission}. */
+export type AdmissionState = Pick<
+  SnapshotMessage,
+  'time' | 'sessions' | 'requests' | 'forgotten' | 'seen' | 'skipped'
+>;
+
+/** Of a machine that has applied nothing. */
+export const NOTHING_ADMITTED: AdmissionState = {
+  time: 0,
+  sessions: [],
+  requests: [],
+  forgotten: 0,
+  seen: 0,
+  skipped: [],
+};
 
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.settle} must follow. `settled`: it
@@ -42,6 +59,12 @@ export class Admission {
   private position = 0;
   private now = 0;
   private decided: Outcome = 'skipped';
+  /** Furthest position that the writer of an entry had applied. */
+  private seen = 0;
+  /** Commands that were passed over by order. */
+  private readonly skipped = new Set<number>();
+  /** To be passed over when they come: known from looking ahead, so not part of the state. */
+  private ordered: ReadonlySet<number> = new Set();
 
   constructor(
     limits: AdmissionLimits,
@@ -81,14 +104,38 @@ export class Admission {
     return this.decided;
   }
 
-  /** Decides on the next entry. Throws `CORRUPT` on one that only a newer version can read. */
+  /** Its part of a snapshot without the tables of sessions and requests, for those who keep these row by row. */
+  get marks(): Omit<AdmissionState, 'sessions' | 'requests'> {
+    const { now: time, seen, skipped } = this;
+    return { time, forgotten: this.requests.forgotten, seen, skipped: [...skipped] };
+  }
+
+  /** How many commands were passed over by order. */
+  get skips(): number {
+    return this.skipped.size;
+  }
+
+  /** Entries at these positions are passed over when they come: see `skipsFrom`. */
+  order(positions: ReadonlySet<number>): void {
+    this.ordered = new Set([...this.ordered, ...positions]);
+  }
+
+  isOrdered(position: number): boolean {
+    return this.ordered.has(position);
+  }
+
+  /**
+   * Decides on the next entry. Throws `CORRUPT` on one that only a newer version can read, and `FAILED_PRECONDITION`
+   * on an order to pass over a command that took effect here.
+   */
   admit({ position, command }: LogEntry): Verdict {
     const { envelope } = this;
     envelope.read(command, position);
     this.position = position;
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
-    if (envelope.kind === 'open') {
+    if (envelope.kind === 'skip') this.checkSkip(envelope.skipped);
+    else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
       this.sessions.open(position, this.now, envelope.time);
     }
@@ -107,24 +154,27 @@ export class Admission {
   }
 
   /** Its part of a snapshot. */
-  encode(): Partial<SnapshotMessage> {
+  encode(): AdmissionState {
     return {
-      time: this.now,
+      ...this.marks,
       sessions: this.sessions.encode(),
       requests: this.requests.encode(),
-      forgotten: this.requests.forgotten,
     };
   }
 
-  restore(stored: Pick<SnapshotMessage, 'time' | 'sessions' | 'requests' | 'forgotten'>): void {
+  restore(stored: AdmissionState): void {
     this.now = stored.time;
     this.sessions.restore(stored.sessions);
     this.requests.restore(stored.requests, stored.forgotten);
+    this.seen = stored.seen;
+    this.skipped.clear();
+    for (const position of stored.skipped) this.skipped.add(position);
   }
 
   private admitCommand(): Verdict {
     const { sessions, requests, envelope, position } = this;
     const { session, sequence, time: clock } = envelope;
+    this.seen = Math.max(this.seen, envelope.seen);
     const anchor = sessions.anchorOf(session);
     // Of a session that is closed nobody knows how its clock went.
     if (anchor === undefined) return 'expired';
@@ -143,10 +193,33 @@ export class Admission {
   private admitRequest(): Verdict {
     const { requestId, command, session, sequence } = this.envelope;
     const known = requestId === '' ? undefined : this.requests.find(requestId);
+    if (known === undefined && this.ordered.has(this.position)) {
+      this.skipped.add(this.position);
+      this.settle('skipped');
+      return 'settled';
+    }
     if (known === undefined) return 'fresh';
     const same = known.length === command.length && known.checksum === crc32c(command);
     this.decided = same ? known.outcome : 'requestMismatch';
     this.sessions.done(session, sequence, this.decided);
     return 'settled';
+  }
+
+  /** All replicas pass over a command alike, or stop. */
+  private checkSkip(skipped: number): void {
+    const { position } = this;
+    if (!counts(skipped, position, this.seen)) return;
+    if (this.skipped.has(skipped)) return;
+    if (this.ordered.has(position)) {
+      this.skipped.add(position);
+      return;
+    }
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `the entry at position ${position} orders to pass over the command at ${skipped}, which took effect here`,
+      because:
+        'the order named a command that could be applied, or replicas run different versions',
+      next: `start from a snapshot of a replica that passed over it; or, where none did, take the order back with skipCommand(log, ${position})`,
+      details: { position, skipped },
+    });
   }
 }

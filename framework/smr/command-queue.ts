@@ -7,8 +7,10 @@ import {
   sleep,
   VarlogError,
 } from '../base/index.ts';
+import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, envelopeBytes, REQUEST_ID_BYTES_MAX } from './envelope.ts';
 import { type Outcome, resultOf } from './outcome.ts';
+import type { Contact } from './replica-status.ts';
 
 const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -51,6 +53,8 @@ export class CommandQueue<Command, Result> {
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
   private readonly codecs: Codecs<Command, Result>;
   private readonly bytesMax: number;
+  private readonly deadlines: Deadlines;
+  private readonly contact: Contact;
   private readonly closing = new AbortController();
   /** By sequence: the first key is what the client still awaits. */
   private readonly pending = new SequenceMap<Pending<Result>>();
@@ -70,7 +74,11 @@ export class CommandQueue<Command, Result> {
     ports: Pick<Ports, 'clock' | 'random'>,
     codecs: Codecs<Command, Result>,
     bytesMax: number,
+    deadlines: Deadlines,
+    contact: Contact,
   ) {
+    this.deadlines = deadlines;
+    this.contact = contact;
     this.log = log;
     this.ports = ports;
     this.codecs = codecs;
@@ -86,12 +94,9 @@ export class CommandQueue<Command, Result> {
     const size = envelopeBytes({ requestId, command: bytes });
     if (this.bytes + size > this.bytesMax) throw this.full();
     return new Promise((resolve, reject) => {
-      const timer =
-        timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY
-          ? undefined
-          : this.ports.clock.after(timeoutMs, () =>
-              this.giveUp(pending, timedOut(timeoutMs, pending.attempts)),
-            );
+      const callOff = this.deadlines.limit(timeoutMs, (ms) =>
+        this.giveUp(pending, timedOut(ms, pending.attempts)),
+      );
       const abort = (): void => this.giveUp(pending, signal?.reason);
       signal?.addEventListener('abort', abort, { once: true });
       const pending: Pending<Result> = {
@@ -102,7 +107,7 @@ export class CommandQueue<Command, Result> {
         bytes: undefined,
         attempts: 0,
         settle: (error, result) => {
-          timer?.cancel();
+          callOff();
           signal?.removeEventListener('abort', abort);
           if (error === undefined) resolve(result as Result);
           else reject(error);
@@ -302,11 +307,16 @@ export class CommandQueue<Command, Result> {
     }
   }
 
-  private append(commands: Uint8Array[]): Promise<number> {
-    return this.log.append(commands, {
-      signal: this.closing.signal,
-      timeoutMs: ATTEMPT_TIMEOUT_MS,
-    });
+  private async append(commands: Uint8Array[]): Promise<number> {
+    const { signal } = this.closing;
+    try {
+      const position = await this.log.append(commands, { signal, timeoutMs: ATTEMPT_TIMEOUT_MS });
+      this.contact.heard();
+      return position;
+    } catch (error) {
+      if (mayRetry(error)) this.contact.lost(error);
+      throw error;
+    }
   }
 
   private pause(ms: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import { type Disk, VarlogError } from '../base/index.ts';
-import type { SnapshotStore } from './snapshot-store.ts';
+import type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 
 const NAME = 'snapshot';
 const FRESH = 'snapshot.new';
@@ -15,17 +15,21 @@ export class DiskSnapshotStore implements SnapshotStore {
     this.disk = disk;
   }
 
+  async lock(): Promise<SnapshotLock> {
+    await this.disk.makeDirectory('.');
+    return this.disk.lock('.');
+  }
+
   async save(position: number, state: Uint8Array): Promise<void> {
-    const bytes = new Uint8Array(HEADER_BYTES + state.length);
-    const view = new DataView(bytes.buffer);
+    const header = new Uint8Array(HEADER_BYTES);
+    const view = new DataView(header.buffer);
     view.setFloat64(4, position, true);
-    bytes.set(state, HEADER_BYTES);
-    view.setUint32(0, crc32c(bytes.subarray(4)), true);
+    view.setUint32(0, crc32c(state, crc32c(header.subarray(4))), true);
     await this.disk.makeDirectory('.');
     const file = await this.disk.open(FRESH, 'create');
     try {
       await file.truncate(0);
-      await file.write(0, [bytes]);
+      await file.write(0, [header, state]);
       await file.sync();
     } finally {
       await file.close();

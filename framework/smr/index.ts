@@ -22,19 +22,25 @@
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
-import { Replica, type ReplicaOptions } from './replica.ts';
+import { Replica } from './replica.ts';
+import type { ReplicaOptions } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { SqlReplica, type SqlReplicaOptions } from './sql/sql-replica.ts';
+import { SqlReplica } from './sql/sql-replica.ts';
+import type { SqlReplicaOptions } from './sql/sql-replica-options.ts';
 
 export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
-export type { Applied, Consistency, Replica, ReplicaOptions, ReplicaStatus } from './replica.ts';
+export type { Replica } from './replica.ts';
+export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
+export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
-export type { SnapshotStore } from './snapshot-store.ts';
+export { skipCommand } from './skip-command.ts';
+export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 export { sqlReplicaMigrations } from './sql/migrations.ts';
-export type { SqlReplica, SqlReplicaOptions } from './sql/sql-replica.ts';
+export type { SqlReplica } from './sql/sql-replica.ts';
+export type { SqlReplicaOptions } from './sql/sql-replica-options.ts';
 export type { SqlStateMachine } from './sql/sql-state-machine.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 

@@ -4,10 +4,11 @@ import {
   type OrderedLog,
   SequenceMap,
   sleep,
-  type Timer,
   VarlogError,
 } from '../base/index.ts';
+import type { Deadlines } from './deadlines.ts';
 import { beyondTail } from './log-identity.ts';
+import type { Contact } from './replica-status.ts';
 
 const RETRY_MS = 20;
 const TAIL_TIMEOUT_MS = 5_000;
@@ -22,6 +23,8 @@ interface Waiter {
 export class ReadBarrier {
   private readonly log: OrderedLog;
   private readonly clock: Clock;
+  private readonly deadlines: Deadlines;
+  private readonly contact: Contact;
   private readonly behind: (error: VarlogError) => void;
   private readonly closing = new AbortController();
   private readonly waiters = new SequenceMap<Waiter>();
@@ -32,8 +35,16 @@ export class ReadBarrier {
   private stopped: unknown;
 
   /** `behind` is told when the log turns out to end before the state that this replica began with. */
-  constructor(log: OrderedLog, clock: Clock, behind: (error: VarlogError) => void) {
+  constructor(
+    log: OrderedLog,
+    clock: Clock,
+    deadlines: Deadlines,
+    contact: Contact,
+    behind: (error: VarlogError) => void,
+  ) {
     this.log = log;
+    this.deadlines = deadlines;
+    this.contact = contact;
     this.clock = clock;
     this.behind = behind;
   }
@@ -48,6 +59,11 @@ export class ReadBarrier {
     const waiting = this.wait(undefined, options);
     this.ask();
     return waiting;
+  }
+
+  /** Throws where the replica has ended. */
+  check(): void {
+    if (this.stopped !== undefined) throw this.stopped;
   }
 
   reached(position: number, options: LogCallOptions): Promise<void> {
@@ -72,13 +88,12 @@ export class ReadBarrier {
     if (this.stopped !== undefined) return Promise.reject(this.stopped);
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      let timer: Timer | undefined;
       const abort = (): void => waiter.settle(signal?.reason);
       const waiter: Waiter = {
         position,
         settle: (error) => {
           this.waiters.delete(key);
-          timer?.cancel();
+          callOff();
           signal?.removeEventListener('abort', abort);
           if (error === undefined) resolve();
           else reject(error);
@@ -86,9 +101,7 @@ export class ReadBarrier {
       };
       const key = this.waiters.add(waiter);
       signal?.addEventListener('abort', abort, { once: true });
-      if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
-        timer = this.clock.after(timeoutMs, () => waiter.settle(tooLate(timeoutMs)));
-      }
+      const callOff = this.deadlines.limit(timeoutMs, (ms) => waiter.settle(tooLate(ms)));
     });
   }
 
@@ -109,6 +122,7 @@ export class ReadBarrier {
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
+      this.contact.heard();
       if (tail < this.begun) {
         this.behind(beyondTail(this.begun, tail));
         return;
@@ -116,6 +130,8 @@ export class ReadBarrier {
       for (const waiter of asked) waiter.position = tail;
       this.advance(this.applied);
     } catch (error) {
+      if (this.stopped !== undefined) return;
+      this.contact.lost(error);
       if (VarlogError.is(error) && error.retryable) {
         await sleep(this.clock, RETRY_MS, this.closing.signal).catch(() => {});
       } else {

@@ -1,98 +1,72 @@
-import { BehaviorSubject, type Observable, Subject } from 'rxjs';
+import { type Observable, ReplaySubject, Subject } from 'rxjs';
 import {
   type Codec,
   type LogCallOptions,
   type LogEntry,
-  type OrderedLog,
   type Ports,
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
-import { Admission, type AdmissionLimits } from './admission.ts';
-import { jsonCodec, type ReplicaCodecs } from './codecs.ts';
+import { Admission, NOTHING_ADMITTED } from './admission.ts';
+import { jsonCodec } from './codecs.ts';
 import { CommandQueue, type ExecuteOptions } from './command-queue.ts';
+import { Deadlines, inTime } from './deadlines.ts';
 import { LogContext } from './log-context.ts';
-import { checkedName, checkIdentity, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
-import type { Outcome } from './outcome.ts';
+import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
+import { MachineRunner } from './machine-runner.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import type { SnapshotStore } from './snapshot-store.ts';
+import { cannotStartOver, closedError, unidentified } from './replica-errors.ts';
+import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
+import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
+import { skipsFrom } from './skip-command.ts';
+import { decodeSnapshot, encodeSnapshot } from './snapshot-format.ts';
+import { SnapshotKeeper } from './snapshot-keeper.ts';
+import type { SnapshotLock } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
-const FORMAT = 2;
 const START_MS = 30_000;
+const CALL_MS = 30_000;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
-
-/** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
-export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
-
-export interface Applied<Command, Result> {
-  readonly position: number;
-  readonly time: number;
-  readonly command: Command;
-  readonly result: Result;
-}
-
-export interface ReplicaStatus {
-  readonly state: 'running' | 'failed' | 'closed';
-  readonly position: number;
-  /** Records of others in this log that were passed over since the start. */
-  readonly foreign: number;
-  readonly error?: unknown;
-}
-
-export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends AdmissionLimits {
-  machine: Machine & StateMachine<Command, Result, Snapshot>;
-  log: OrderedLog;
-  /**
-   * Name of the machine, equal on all its replicas and for ever: its commands and snapshots carry it, and what another
-   * machine wrote into the same log is passed over. Default: `machine`.
-   */
-  name?: string;
-  codec?: ReplicaCodecs<Command, Result, Snapshot>;
-  /** Entries between snapshots. Default: none are made. */
-  snapshotEvery?: number;
-  /** For logs without `compact`. */
-  snapshots?: SnapshotStore;
-  /** Bytes of commands that may wait. Default: 16 MiB. */
-  queueBytesMax?: number;
-  /** Called after each batch and each restored snapshot, before anything else is applied. */
-  onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;
-}
+/** So often a replica whose status somebody watches makes sure that the log answers. */
+const PROBE_MS = 5_000;
 
 /** A machine that follows a log. Made by `startReplica`. */
 export class Replica<Command, Result, Machine> {
+  /** Each command when it has taken effect. Errors when the replica fails. */
   readonly applied$: Observable<Applied<Command, Result>>;
-  /** The machine, now and after each batch. */
+  /** The machine, now and after each batch. Errors when the replica fails. */
   readonly state$: Observable<Machine>;
+  /** How the replica fares, now and from now on. Completes behind `failed` or `closed`. */
   readonly status$: Observable<ReplicaStatus>;
   private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
-  private readonly commandCodec: Codec<Command>;
+  private readonly codecs: { command: Codec<Command>; result: Codec<Result> };
   private readonly snapshotCodec: Codec<unknown>;
-  private readonly resultCodec: Codec<Result>;
   private readonly admission: Admission;
+  private readonly runner: MachineRunner<Command, Result>;
+  private readonly deadlines: Deadlines;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
+  private readonly snapshots: SnapshotKeeper;
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly states: BehaviorSubject<Machine>;
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
-    state: 'running',
-    position: 0,
-    foreign: 0,
-  });
+  private readonly states = new ReplaySubject<Machine>(1);
+  private readonly statuses = new ReplicaStatuses();
   private readonly context = new LogContext();
   private readonly name: string;
   /** Unknown until the log has said which one it is. */
   private identity: LogIdentity | undefined;
+  private lock: SnapshotLock | undefined;
+  /** The machine as it was given, for starting over. */
+  private initial: Uint8Array | undefined;
   private foreign = 0;
   private at = 0;
-  private sinceSnapshot = 0;
-  private snapshotting: Promise<void> | undefined;
+  /** Position of the entry that is being applied; 0 between entries. */
+  private working = 0;
+  /** What was passed on to `applied$`. */
+  private announced = 0;
   private following: Promise<void> = Promise.resolve();
-  private ended = false;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,
@@ -100,22 +74,32 @@ export class Replica<Command, Result, Machine> {
   ) {
     this.options = options;
     this.ports = ports;
+    const { machine, log, codec } = options;
+    const { clock } = ports;
     this.name = checkedName(options.name ?? 'machine');
-    this.commandCodec = options.codec?.command ?? jsonCodec<Command>();
-    this.snapshotCodec = options.codec?.snapshot ?? jsonCodec<unknown>();
-    this.resultCodec = options.codec?.result ?? jsonCodec<Result>();
+    const command = codec?.command ?? jsonCodec<Command>();
+    this.codecs = { command, result: codec?.result ?? jsonCodec<Result>() };
+    this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.admission = new Admission(options);
-    this.queue = new CommandQueue(
-      options.log,
-      ports,
-      { command: this.commandCodec, result: this.resultCodec },
-      options.queueBytesMax ?? 16 * 1024 * 1024,
-    );
-    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
-    this.states = new BehaviorSubject<Machine>(options.machine);
+    this.runner = new MachineRunner(machine, this.codecs);
+    const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
+    const deadlines = new Deadlines(clock, options.callTimeoutMs ?? CALL_MS);
+    this.deadlines = deadlines;
+    this.queue = new CommandQueue(log, ports, this.codecs, bytesMax, deadlines, this.statuses);
+    const behind = (error: VarlogError): void => this.fail(error);
+    this.barrier = new ReadBarrier(log, clock, deadlines, this.statuses, behind);
+    this.snapshots = new SnapshotKeeper({
+      clock,
+      every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
+      make: () => this.encodeSnapshot(),
+      save: async (position, state) =>
+        options.snapshots?.save(position, state) ?? log.compact?.(position, state),
+      changed: () => this.publishStatus(),
+    });
+    this.states.next(machine);
     this.applied$ = this.applied.asObservable();
     this.state$ = this.states.asObservable();
-    this.status$ = this.statuses.asObservable();
+    this.status$ = this.statuses.status$;
   }
 
   /**
@@ -123,18 +107,23 @@ export class Replica<Command, Result, Machine> {
    * log to say which one it is.
    */
   async start(): Promise<void> {
+    const { snapshots, machine } = this.options;
     try {
-      const stored = await this.options.snapshots?.load();
-      if (stored !== undefined) {
-        await this.identifyInTime();
+      this.lock = await snapshots?.lock?.();
+      const stored = await snapshots?.load();
+      if (stored === undefined) this.initial = this.tryEncode(machine);
+      else {
+        await this.inTime((signal) => this.identify(signal));
         this.restore(stored.state, 'the stored snapshot');
         this.barrier.begin(this.at);
       }
     } catch (error) {
       this.fail(error);
+      await this.lock?.release();
       throw error;
     }
     this.following = this.follow();
+    void this.probe();
   }
 
   /** As of `position`: a stale view. To be looked at, not changed. */
@@ -148,8 +137,9 @@ export class Replica<Command, Result, Machine> {
   }
 
   /**
-   * Runs a command through the log and resolves with its result: exactly once, however often it had to
-   * be sent, and with a `requestId` however often the caller repeats it, here or elsewhere. Rejects with `SESSION_EXPIRED`, `TIMEOUT`, `RESOURCE_EXHAUSTED`, `CLOSED`, or
+   * Runs a command through the log and resolves with its result: exactly once, however often it had to be sent, and
+   * with a `requestId` however often the caller repeats it, here or elsewhere. Rejects with `SESSION_EXPIRED`,
+   * `TIMEOUT`, `RESOURCE_EXHAUSTED`, `REQUEST_MISMATCH`, `CLOSED`, the error of a replica that failed, or
    * `signal.reason`; after a timeout or an abort the command may still take effect, once.
    */
   execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
@@ -163,7 +153,8 @@ export class Replica<Command, Result, Machine> {
   ): Promise<T> {
     const consistency = options.consistency ?? 'linearizable';
     if (consistency === 'linearizable') await this.barrier.latest(options);
-    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    else if (consistency === 'stale') this.barrier.check();
+    else await this.barrier.reached(consistency.atLeast, options);
     return look(this.options.machine);
   }
 
@@ -174,54 +165,57 @@ export class Replica<Command, Result, Machine> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log open. */
   async close(): Promise<void> {
-    this.end(this.status('closed'), closedError());
+    this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
-    await Promise.race([Promise.all([this.following, this.snapshotting]), limit]);
+    await Promise.race([Promise.all([this.following, this.snapshots.settled()]), limit]);
     settled.abort();
+    await this.lock?.release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  private end(status: ReplicaStatus, error: unknown): void {
-    if (this.ended) return;
-    this.ended = true;
+  /** A machine that failed must not be led by this member: others have to see that it does not go on. */
+  private fail(error: unknown): void {
+    if (this.statuses.ended) return;
+    this.end('failed', error);
+    if (VarlogError.is(error)) this.options.log.abstain?.(error);
+    const release = async (): Promise<void> => this.lock?.release();
+    this.snapshots
+      .settled()
+      .then(release)
+      .catch(() => {});
+  }
+
+  private end(state: 'failed' | 'closed', error: unknown): void {
+    if (this.statuses.ended) return;
+    this.statuses.end(state, state === 'failed' ? error : undefined);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
-    this.statuses.next(status);
-    this.applied.complete();
-    this.states.complete();
-    this.statuses.complete();
-  }
-
-  private async identifyInTime(): Promise<void> {
-    const limit = new AbortController();
-    const late = sleep(this.ports.clock, START_MS, limit.signal).then(() => {
-      throw unidentified();
-    });
-    await Promise.race([this.identify(limit.signal), late]).finally(() => limit.abort());
+    this.deadlines.stop();
+    for (const subject of [this.applied, this.states]) {
+      if (state === 'failed') subject.error(error);
+      else subject.complete();
+    }
   }
 
   private async identify(signal: AbortSignal): Promise<void> {
     if (this.identity !== undefined) return;
-    const log = await identityOf(this.options.log, this.ports.clock, signal);
+    const { statuses, options, ports } = this;
+    const log = await identityOf(options.log, ports.clock, signal, (error) => statuses.lost(error));
     this.identity = { log, machine: this.name };
     const tag = tagOf(this.identity);
     this.admission.bind(tag);
     this.queue.bind(tag);
   }
 
-  private fail(error: unknown): void {
-    this.end(this.status('failed', error), error);
-  }
-
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     // A log that ends before the state that it began with is found even when nobody asks.
-    this.caughtUp({ signal }).catch(() => {});
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
     while (!signal.aborted) {
       try {
         await this.identify(signal);
@@ -232,12 +226,70 @@ export class Replica<Command, Result, Machine> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!VarlogError.is(error) || !error.retryable) {
-          this.fail(error);
-          return;
-        }
+        if (!(await this.recover(error))) return;
       }
       await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Whether following goes on. */
+  private async recover(error: unknown): Promise<boolean> {
+    const position = this.working;
+    this.working = 0;
+    try {
+      if (position === 0) {
+        if (!VarlogError.is(error) || !error.retryable) throw error;
+        this.statuses.lost(error);
+        return true;
+      }
+      if (!(await this.isSkipped(position))) throw error;
+      await this.startOver();
+      return true;
+    } catch (final) {
+      if (!this.closing.signal.aborted) this.fail(final);
+      return false;
+    }
+  }
+
+  /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
+  private async isSkipped(position: number): Promise<boolean> {
+    if (this.admission.isOrdered(position)) return false;
+    const tag = tagOf(this.identity as LogIdentity);
+    const { log } = this.options;
+    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+      skipsFrom(log, tag, position, signal);
+    const skips = await this.inTime(look).catch(() => undefined);
+    if (skips?.has(position) !== true) return false;
+    this.admission.order(skips);
+    return true;
+  }
+
+  private inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return inTime(this.ports.clock, START_MS, this.closing.signal, work, () =>
+      unidentified(START_MS),
+    );
+  }
+
+  /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
+  private async startOver(): Promise<void> {
+    const stored = await this.options.snapshots?.load();
+    this.at = 0;
+    if (stored !== undefined) {
+      this.restore(stored.state, 'the stored snapshot');
+      return;
+    }
+    if (this.initial === undefined) throw cannotStartOver();
+    this.options.machine.restore(this.snapshotCodec.decode(this.initial));
+    this.admission.restore(NOTHING_ADMITTED);
+    this.afterBatch('snapshot');
+  }
+
+  private async probe(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      await sleep(this.ports.clock, PROBE_MS, signal).catch(() => {});
+      if (!signal.aborted && this.statuses.observed)
+        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
     }
   }
 
@@ -246,130 +298,87 @@ export class Replica<Command, Result, Machine> {
       if (entry.position > this.at) this.applyOne(entry);
     }
     this.at = Math.max(this.at, through);
-    this.sinceSnapshot += entries.length;
     this.afterBatch('entries');
-    if (this.sinceSnapshot >= (this.options.snapshotEvery ?? Number.POSITIVE_INFINITY))
-      this.snapshot();
+    this.snapshots.applied(entries.length, this.at);
   }
 
   private applyOne(entry: LogEntry): void {
     const { admission, queue } = this;
+    this.working = entry.position;
     const verdict = admission.admit(entry);
-    this.at = entry.position;
     if (verdict === 'foreign') this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position);
     else if (verdict === 'settled')
       queue.settled(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
       queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
+    this.at = entry.position;
+    this.working = 0;
   }
 
   private run(position: number): void {
-    const { admission, context, commandCodec, resultCodec } = this;
-    const { session, sequence, time, command } = admission;
+    const { admission, context, codecs } = this;
+    const { session, sequence, time, command: bytes } = admission;
     context.begin(position, time);
-    const outcome = this.outcomeOf(command);
+    const outcome = this.runner.run(bytes, context);
     admission.settle(outcome);
     this.queue.settled(session, sequence, outcome);
+    if (position <= this.announced) return;
+    this.announced = position;
     if (!this.applied.observed || typeof outcome === 'string') return;
     // Values of their own: the machine may have kept those that it was given, or gave.
-    const [given, result] = [commandCodec.decode(command), resultCodec.decode(outcome)];
-    this.applied.next({ position, time, command: given, result });
-  }
-
-  private outcomeOf(bytes: Uint8Array): Outcome {
-    const result = this.apply(this.commandCodec.decode(bytes));
-    try {
-      return this.resultCodec.encode(result);
-    } catch {
-      return 'unencodable';
-    }
-  }
-
-  private apply(command: Command): Result {
-    const { position } = this.context;
-    try {
-      return this.options.machine.apply(command, this.context);
-    } catch (cause) {
-      throw new VarlogError('APPLY_FAILED', {
-        what: `the machine threw on the command at position ${position}`,
-        because: 'a refused command must be a result; an exception is a bug in the machine',
-        next: 'correct the machine and start the replica again: it resumes with this command',
-        details: { position },
-        cause,
-      });
-    }
+    const [command, result] = [codecs.command.decode(bytes), codecs.result.decode(outcome)];
+    this.applied.next({ position, time, command, result });
   }
 
   private afterBatch(kind: 'entries' | 'snapshot'): void {
     this.options.onApplied?.({ kind, position: this.at });
     this.queue.advance(this.at);
     this.barrier.advance(this.at);
-    this.statuses.next(this.status('running'));
+    this.publishStatus();
     this.states.next(this.options.machine);
   }
 
-  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
-    const { at: position, foreign } = this;
-    return { state, position, foreign, ...(error === undefined ? {} : { error }) };
+  private publishStatus(): void {
+    const { position: snapshotPosition, error: snapshotError } = this.snapshots;
+    this.statuses.update({
+      position: this.at,
+      foreign: this.foreign,
+      skipped: this.admission.skips,
+      snapshotPosition,
+      snapshotError,
+    });
   }
 
   private restore(bytes: Uint8Array, what: string): void {
-    const decoded = SnapshotMessage.decode(bytes);
-    const { format, position, state, log, machine } = decoded;
-    if (format !== FORMAT) {
-      throw new VarlogError('CORRUPT', {
-        what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
-        next: 'run a version that is at least as new as the one that wrote it',
-      });
-    }
-    checkIdentity({ log, machine }, this.identity as LogIdentity, what);
+    const decoded = decodeSnapshot(bytes, this.identity as LogIdentity, what);
+    const { position, state } = decoded;
     if (position <= this.at) return;
+    const { admission } = this;
     this.options.machine.restore(this.snapshotCodec.decode(state));
-    this.admission.restore(decoded);
+    admission.restore(decoded);
     this.at = position;
-    this.sinceSnapshot = 0;
+    this.snapshots.restored(position);
     this.queue.reconcile(
       // One that was opened behind the snapshot is still to come.
-      (id) => id > position || this.admission.sessions.has(id),
-      (id, sequence) => this.admission.sessions.outcomeOf(id, sequence),
-      this.admission.requests.forgotten,
+      (id) => id > position || admission.sessions.has(id),
+      (id, sequence) => admission.sessions.outcomeOf(id, sequence),
+      admission.requests.forgotten,
     );
     this.afterBatch('snapshot');
   }
 
-  private snapshot(): void {
-    const { log, snapshots, machine } = this.options;
-    if (this.snapshotting !== undefined || this.identity === undefined) return;
-    this.sinceSnapshot = 0;
-    const position = this.at;
-    const bytes = SnapshotMessage.encode(
-      SnapshotMessage.create({
-        format: FORMAT,
-        ...this.identity,
-        position,
-        ...this.admission.encode(),
-        state: this.snapshotCodec.encode(machine.snapshot()),
-      }),
-    );
-    const saved =
-      snapshots?.save(position, bytes) ?? log.compact?.(position, bytes) ?? Promise.resolve();
-    // One that failed is made up for by the next.
-    const done = (): void => {
-      this.snapshotting = undefined;
-    };
-    this.snapshotting = saved.then(done, done);
+  private encodeSnapshot(): Uint8Array {
+    const { identity, at: position, admission, snapshotCodec, options } = this;
+    const state = snapshotCodec.encode(options.machine.snapshot());
+    return encodeSnapshot(identity as LogIdentity, { ...admission.encode(), position, state });
   }
-}
 
-function closedError(): VarlogError {
-  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
-}
-
-function unidentified(): VarlogError {
-  return new VarlogError('UNREACHABLE', {
-    what: `the log did not say within ${START_MS} ms which one it is`,
-    because: 'a stored snapshot is served only when it is known to be of this log',
-    next: 'see whether the log has a quorum, and start the replica again',
-  });
+  private tryEncode(machine: StateMachine<Command, Result>): Uint8Array | undefined {
+    try {
+      return this.snapshotCodec.encode(machine.snapshot());
+    } catch {
+      return undefined;
+    }
+  }
 }

@@ -1,5 +1,7 @@
 import {
   assert,
+  BATCH_BYTES_MAX,
+  encodeBatch,
   type Followed,
   type LogCallOptions,
   type LogEntry,
@@ -67,6 +69,7 @@ export class MemoryLog implements OrderedLog {
       });
     }
     this.checkConnected();
+    checkSize(commands);
     const fault = this.faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
@@ -140,4 +143,15 @@ export class MemoryLog implements OrderedLog {
   private wake(): void {
     for (const resolve of this.wakeups.splice(0)) resolve();
   }
+}
+
+/** As a topic and a Raft group do. */
+function checkSize(commands: readonly Uint8Array[]): void {
+  const framed = encodeBatch(commands).bytes.length;
+  if (framed <= BATCH_BYTES_MAX) return;
+  throw new VarlogError('ENTRY_TOO_LARGE', {
+    what: `the batch has ${framed} bytes; a batch may have ${BATCH_BYTES_MAX}`,
+    next: 'append it in several batches',
+    outcome: 'notAppended',
+  });
 }

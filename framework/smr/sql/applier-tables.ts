@@ -16,6 +16,10 @@ export interface Progress {
   readonly time: number;
   /** Position of the newest request that was forgotten. */
   readonly forgotten: number;
+  /** Furthest position that the writer of an entry had applied. */
+  readonly seen: number;
+  /** Commands that were passed over by order: few. */
+  readonly skipped: number[];
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -34,6 +38,8 @@ interface ApplierRow extends LogIdentity {
   position: number | string;
   time: number;
   forgotten: number | string;
+  seen: number | string;
+  skipped: string;
   owner: number | string;
   holder: string;
   challenge: number | string;
@@ -69,8 +75,8 @@ export class ApplierTables {
   async dedicate(manager: EntityManager, own: LogIdentity): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, owner, holder, challenge, answer)
-       SELECT $1, $2, 0, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
+      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, seen, skipped, owner, holder, challenge, answer)
+       SELECT $1, $2, 0, 0, 0, 0, '[]', 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
       [own.machine, own.log],
     );
     await this.check(manager, own);
@@ -110,14 +116,22 @@ export class ApplierTables {
     if (tenure.owner !== owner) throw fenced();
     if (tenure.answer < tenure.challenge)
       await this.setTenure(manager, { ...tenure, answer: tenure.challenge });
-    return { position: exact(row.position), time: row.time, forgotten: exact(row.forgotten) };
+    return {
+      position: exact(row.position),
+      time: row.time,
+      forgotten: exact(row.forgotten),
+      seen: exact(row.seen),
+      skipped: JSON.parse(row.skipped) as number[],
+    };
   }
 
-  async advance(manager: EntityManager, { position, time, forgotten }: Progress): Promise<void> {
+  async advance(manager: EntityManager, progress: Progress): Promise<void> {
+    const { position, time, forgotten, seen, skipped } = progress;
     await this.query(
       manager,
-      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3`,
-      [position, time, forgotten],
+      `UPDATE ${APPLIER_TABLE}
+       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
+      [position, time, forgotten, seen, JSON.stringify(skipped)],
     );
   }
 

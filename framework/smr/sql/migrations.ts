@@ -15,6 +15,8 @@ class VarlogReplica1700000000000 implements MigrationInterface {
         position bigint NOT NULL,
         time double precision NOT NULL,
         forgotten bigint NOT NULL,
+        seen bigint NOT NULL,
+        skipped text NOT NULL,
         owner bigint NOT NULL,
         holder text NOT NULL,
         challenge bigint NOT NULL,

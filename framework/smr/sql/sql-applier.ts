@@ -116,11 +116,11 @@ export class SqlApplier<Command, Result> {
     return { decided, reloaded };
   }
 
-  private async load(manager: EntityManager, { time, forgotten }: Progress): Promise<void> {
+  private async load(manager: EntityManager, progress: Progress): Promise<void> {
     const { tables } = this.parts;
     const sessions = await tables.sessions(manager);
     const requests = await tables.requests(manager);
-    this.admission.restore({ time, forgotten, sessions, requests });
+    this.admission.restore({ ...progress, sessions, requests });
     this.untouch();
   }
 
@@ -131,7 +131,7 @@ export class SqlApplier<Command, Result> {
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    const { sessions, requests, time } = this.admission;
+    const { sessions, requests } = this.admission;
     for (const id of this.touchedSessions) {
       const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
@@ -142,7 +142,7 @@ export class SqlApplier<Command, Result> {
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
     }
-    await tables.advance(manager, { position, time, forgotten: requests.forgotten });
+    await tables.advance(manager, { position, ...this.admission.marks });
   }
 
   private async applyAll(

@@ -132,12 +132,9 @@ function suite(given: () => TestDatabases): void {
     const tables = new ApplierTables(dialectOf(dataSource));
     await tables.dedicate(dataSource.manager, { machine: 'exact', log: 'some' });
     for (const position of [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 31, 2 ** 32 + 1]) {
-      await tables.advance(dataSource.manager, { position, time: 1.5, forgotten: position });
-      expect(await tables.lock(dataSource.manager, 0)).toEqual({
-        position,
-        time: 1.5,
-        forgotten: position,
-      });
+      const progress = { position, time: 1.5, forgotten: position, seen: position, skipped: [1] };
+      await tables.advance(dataSource.manager, progress);
+      expect(await tables.lock(dataSource.manager, 0)).toEqual(progress);
       const text = await dataSource.query(
         'SELECT CAST(position AS varchar(20)) AS text FROM varlog_applier',
       );

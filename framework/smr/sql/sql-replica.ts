@@ -1,61 +1,41 @@
-import { BehaviorSubject, type Observable, Subject } from 'rxjs';
-import type { DataSource, EntityManager } from 'typeorm';
+import { type Observable, Subject } from 'rxjs';
+import type { EntityManager } from 'typeorm';
 import {
   type Clock,
   type Codec,
   type LogCallOptions,
   type LogEntry,
-  type OrderedLog,
   type Ports,
   sleep,
   VarlogError,
 } from '../../base/index.ts';
-import type { AdmissionLimits } from '../admission.ts';
-import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
+import { jsonCodec } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
+import { Deadlines, inTime } from '../deadlines.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
-import type { Applied, Consistency, ReplicaStatus } from '../replica.ts';
+import { closedError, unidentified } from '../replica-errors.ts';
+import type { Applied, Consistency } from '../replica-options.ts';
+import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
+import { skipsFrom } from '../skip-command.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
+import { checkSources, prepare } from './prepare-source.ts';
 import { type SourceUse, useSource } from './source-use.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
-import type { SqlStateMachine } from './sql-state-machine.ts';
+import { applyFailed, headIsGone } from './sql-replica-errors.ts';
+import type { SqlReplicaOptions } from './sql-replica-options.ts';
 import { Tenancy } from './tenancy.ts';
 import { Turns } from './turns.ts';
 
+/** So often a replica whose status somebody watches makes sure that the log answers. */
+const PROBE_MS = 5_000;
+const CALL_MS = 30_000;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 const START_MS = 30_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
-
-export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
-  machine: SqlStateMachine<Command, Result>;
-  /**
-   * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
-   * `sqlReplicaMigrations`; `synchronize` is off. It is initialized and migrated where it is not yet,
-   * and left open.
-   */
-  dataSource: DataSource;
-  /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
-  reader?: DataSource;
-  log: OrderedLog;
-  /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
-  name?: string;
-  codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
-  /** So many commands share one transaction at most. Default: 200. */
-  batchMax?: number;
-  /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
-  attemptsMax?: number;
-  /**
-   * A replica that holds the database and does not answer for so long, because its process died or
-   * hangs, loses it to one that is started. Default: 2,000.
-   */
-  takeOverMs?: number;
-  /** Bytes of commands that may wait. Default: 16 MiB. */
-  queueBytesMax?: number;
-}
 
 /** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
 export class SqlReplica<Command, Result> {
@@ -73,16 +53,13 @@ export class SqlReplica<Command, Result> {
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
-  private readonly statuses = new BehaviorSubject<ReplicaStatus>({
-    state: 'running',
-    position: 0,
-    foreign: 0,
-  });
+  private readonly statuses = new ReplicaStatuses();
+  private readonly deadlines: Deadlines;
+  private tag: Uint8Array = new Uint8Array();
   private at = 0;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
   private use: SourceUse | undefined;
-  private ended = false;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
@@ -102,18 +79,23 @@ export class SqlReplica<Command, Result> {
       limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    this.queue = new CommandQueue(options.log, ports, this.codecs, bytesMax);
-    this.barrier = new ReadBarrier(options.log, ports.clock, (error) => this.fail(error));
+    const { log } = options;
+    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
+    this.deadlines = deadlines;
+    this.queue = new CommandQueue(log, ports, this.codecs, bytesMax, deadlines, this.statuses);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, (error) =>
+      this.fail(error),
+    );
     this.applied$ = this.applied.asObservable();
-    this.status$ = this.statuses.asObservable();
+    this.status$ = this.statuses.status$;
   }
 
   /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
   async start(clock: Clock): Promise<void> {
     const { dataSource, reader, takeOverMs = 2_000 } = this.options;
-    check(dataSource, reader);
+    checkSources(dataSource, reader);
     const identity = await this.identify(clock);
-    const tag = tagOf(identity);
+    this.tag = tagOf(identity);
     const use = await useSource(dataSource, this.dialect);
     const { dialect, tables, turns } = this;
     const parts = { dataSource, dialect, tables, turns, takeOverMs };
@@ -124,13 +106,13 @@ export class SqlReplica<Command, Result> {
       await prepare(dataSource, dialect);
       if (reader?.isInitialized === false) await reader.initialize();
       await tenancy.begin(identity, clock);
-      this.at = await this.applier.open(tenancy.owner, tag);
+      this.at = await this.applier.open(tenancy.owner, this.tag);
     } catch (error) {
       use.leave(tenancy.end());
       throw error;
     }
     this.use = use;
-    this.queue.bind(tag);
+    this.queue.bind(this.tag);
     this.barrier.begin(this.at);
     this.advance(this.at);
     this.following = Promise.resolve().then(() => this.follow());
@@ -138,6 +120,7 @@ export class SqlReplica<Command, Result> {
     // One that cannot be told is waited for by the next.
     this.released.catch(() => {});
     tenancy.keep((error) => this.fail(error));
+    void this.probe();
   }
 
   /** All commands up to here have been applied and committed. */
@@ -160,7 +143,8 @@ export class SqlReplica<Command, Result> {
   ): Promise<T> {
     const consistency = options.consistency ?? 'linearizable';
     if (consistency === 'linearizable') await this.barrier.latest(options);
-    else if (consistency !== 'stale') await this.barrier.reached(consistency.atLeast, options);
+    else if (consistency === 'stale') this.barrier.check();
+    else await this.barrier.reached(consistency.atLeast, options);
     const { dataSource, reader } = this.options;
     if (reader !== undefined) return look(reader.manager);
     return this.turns.run(() => look(dataSource.manager));
@@ -173,7 +157,7 @@ export class SqlReplica<Command, Result> {
 
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   async close(): Promise<void> {
-    this.end(this.status('closed'), closedError());
+    this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([this.released.catch(() => {}), limit]);
@@ -187,35 +171,45 @@ export class SqlReplica<Command, Result> {
   private async identify(clock: Clock): Promise<LogIdentity> {
     const { log, name = 'machine' } = this.options;
     const machine = checkedName(name);
-    const limit = new AbortController();
-    const late = sleep(clock, START_MS, limit.signal).then(() => {
-      throw unidentified();
-    });
-    const known = identityOf(log, clock, limit.signal);
-    return { log: await Promise.race([known, late]).finally(() => limit.abort()), machine };
+    const look = (signal: AbortSignal): Promise<string> =>
+      identityOf(log, clock, signal, (error) => this.statuses.lost(error));
+    const late = (): VarlogError => unidentified(START_MS);
+    return { log: await inTime(clock, START_MS, this.closing.signal, look, late), machine };
   }
 
+  /** A machine that failed must not be led by this member: others have to see that it does not go on. */
   private fail(error: unknown): void {
-    this.end(this.status('failed', error), error);
+    if (this.statuses.ended) return;
+    this.end('failed', error);
+    if (VarlogError.is(error)) this.options.log.abstain?.(error);
   }
 
-  private end(status: ReplicaStatus, error: unknown): void {
-    if (this.ended) return;
-    this.ended = true;
+  private end(state: 'failed' | 'closed', error: unknown): void {
+    if (this.statuses.ended) return;
+    this.statuses.end(state, state === 'failed' ? error : undefined);
     this.use?.leave(this.released);
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
-    this.statuses.next(status);
-    this.applied.complete();
-    this.statuses.complete();
+    this.deadlines.stop();
+    if (state === 'failed') this.applied.error(error);
+    else this.applied.complete();
+  }
+
+  private async probe(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      await sleep(this.ports.clock, PROBE_MS, signal).catch(() => {});
+      if (!signal.aborted && this.statuses.observed)
+        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
+    }
   }
 
   private async follow(): Promise<void> {
     const { signal } = this.closing;
     const { log } = this.options;
     // A log that ends before the state of the database is found even when nobody asks.
-    this.caughtUp({ signal }).catch(() => {});
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
     while (!signal.aborted) {
       try {
         for await (const it of log.follow(this.at + 1, { signal })) {
@@ -231,6 +225,7 @@ export class SqlReplica<Command, Result> {
           this.fail(error);
           return;
         }
+        this.statuses.lost(error);
       }
       await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
     }
@@ -252,13 +247,30 @@ export class SqlReplica<Command, Result> {
         attempts = 0;
         this.publish(applied, (batch.at(-1) as LogEntry).position);
       } catch (error) {
-        singleUntil = Math.max(singleUntil, this.applier.at);
-        if (isFinal(error)) throw error;
-        if (++attempts >= (this.options.attemptsMax ?? 10))
-          throw applyFailed(this.applier.at, attempts, error);
+        const { at } = this.applier;
+        singleUntil = Math.max(singleUntil, at);
+        const final = isFinal(error) || ++attempts >= (this.options.attemptsMax ?? 10);
+        if (final && !(await this.isSkipped(at, error)))
+          throw isFinal(error) ? error : applyFailed(at, attempts, error);
+        if (final) attempts = 1;
         await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
       }
     }
+  }
+
+  /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
+  private async isSkipped(position: number, error: unknown): Promise<boolean> {
+    const { admission } = this.applier;
+    if (admission.isOrdered(position) || VarlogError.is(error, 'ANOTHER_APPLIER')) return false;
+    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+      skipsFrom(this.options.log, this.tag, position, signal);
+    const late = (): VarlogError => unidentified(START_MS);
+    const { clock } = this.ports;
+    const { signal } = this.closing;
+    const skips = await inTime(clock, START_MS, signal, look, late).catch(() => undefined);
+    if (skips?.has(position) !== true) return false;
+    admission.order(skips);
+    return true;
   }
 
   private publish({ decided, reloaded }: Batch, position: number): void {
@@ -287,12 +299,8 @@ export class SqlReplica<Command, Result> {
     this.at = position;
     this.queue.advance(position);
     this.barrier.advance(position);
-    if (!this.ended) this.statuses.next(this.status('running'));
-  }
-
-  private status(state: ReplicaStatus['state'], error?: unknown): ReplicaStatus {
-    const { foreign } = this.applier;
-    return { state, position: this.at, foreign, ...(error === undefined ? {} : { error }) };
+    const { foreign, admission } = this.applier;
+    this.statuses.update({ position, foreign, skipped: admission.skips });
   }
 
   private pause(ms: number): Promise<void> {
@@ -301,61 +309,7 @@ export class SqlReplica<Command, Result> {
   }
 }
 
-function check(dataSource: DataSource, reader: DataSource | undefined): void {
-  if (dataSource.options.synchronize === true) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: 'the DataSource of a replica has synchronize switched on',
-      because: 'it would change the tables, and with them the replicated state, at every start',
-      next: 'switch it off and describe the tables in migrations',
-    });
-  }
-  if (reader === dataSource) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: 'the reader of a replica is the DataSource that it writes with',
-      because: 'queries would see what is not committed',
-      next: 'leave the reader away, or give it a DataSource of its own',
-    });
-  }
-}
-
-async function prepare(dataSource: DataSource, { kind }: Dialect): Promise<void> {
-  // One log for writers and readers: a reader neither waits for the applier nor makes it wait.
-  if (kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
-  await dataSource.runMigrations({ transaction: 'each' });
-}
-
 /** An error that stays, however often the transaction is repeated. */
 function isFinal(error: unknown): boolean {
   return VarlogError.is(error) && !error.retryable;
-}
-
-function applyFailed(position: number, attempts: number, cause: unknown): VarlogError {
-  return new VarlogError('APPLY_FAILED', {
-    what: `the command at position ${position} could not be applied in ${attempts} attempts`,
-    because: 'the database failed, or the machine threw: a refused command must be a result',
-    next: 'see the cause, correct it and start the replica again: it resumes with this command',
-    details: { position, attempts },
-    cause,
-  });
-}
-
-function headIsGone(position: number, snapshotPosition: number): VarlogError {
-  return new VarlogError('TRIMMED', {
-    what: `the log begins behind position ${snapshotPosition}, and this database is at ${position}`,
-    because: 'the log was compacted further than this replica had come',
-    next: "start it with a copy of another replica's database",
-    details: { firstAvailable: snapshotPosition + 1, position },
-  });
-}
-
-function unidentified(): VarlogError {
-  return new VarlogError('UNREACHABLE', {
-    what: `the log did not say within ${START_MS} ms which one it is`,
-    because: 'a database is used only when it is known to be of this log',
-    next: 'see whether the log has a quorum, and start the replica again',
-  });
-}
-
-function closedError(): VarlogError {
-  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
 }

@@ -70,8 +70,8 @@ function suite(given: () => TestDatabases): void {
     open.push(mine);
     await mine.runMigrations();
     await mine.query(
-      `INSERT INTO varlog_applier (machine, log, position, time, forgotten, owner, holder, challenge, answer)
-       VALUES ('other', 'another log', 0, 0, 0, 0, '', 0, 0)`,
+      `INSERT INTO varlog_applier (machine, log, position, time, forgotten, seen, skipped, owner, holder, challenge, answer)
+       VALUES ('other', 'another log', 0, 0, 0, 0, '[]', 0, '', 0, 0)`,
     );
     await expect(start(sourceOf(database), new MemoryLog())).rejects.toMatchObject({
       code: 'LOG_MISMATCH',

@@ -1273,6 +1273,15 @@ export const descriptor: object = {
         "forgotten": {
          "type": "uint64",
          "id": 9
+        },
+        "seen": {
+         "type": "uint64",
+         "id": 10
+        },
+        "skipped": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 11
         }
        }
       },

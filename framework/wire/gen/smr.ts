@@ -16,6 +16,10 @@ export interface Snapshot {
   requests: Request[];
   /** Position of the newest request that was forgotten. */
   forgotten: number;
+  /** Furthest position that the writer of an entry had applied. */
+  seen: number;
+  /** Positions of commands that were passed over by an operator's order. */
+  skipped: number[];
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
 

@@ -1,0 +1,76 @@
+import { type Codec, VarlogError } from '../base/index.ts';
+import type { LogContext } from './log-context.ts';
+import type { Outcome } from './outcome.ts';
+import type { StateMachine } from './state-machine.ts';
+
+/** Applies commands as they lie in the log, and encodes what comes of them. */
+export class MachineRunner<Command, Result> {
+  private readonly machine: StateMachine<Command, Result>;
+  private readonly command: Codec<Command>;
+  private readonly result: Codec<Result>;
+
+  constructor(
+    machine: StateMachine<Command, Result>,
+    codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> },
+  ) {
+    this.machine = machine;
+    this.command = codecs.command;
+    this.result = codecs.result;
+  }
+
+  /** Throws `APPLY_FAILED`; the machine may be changed in part then. */
+  run(bytes: Uint8Array, context: LogContext): Outcome {
+    const result = this.apply(this.decode(bytes, context.position), context);
+    try {
+      return this.result.encode(result);
+    } catch {
+      return 'unencodable';
+    }
+  }
+
+  private decode(bytes: Uint8Array, position: number): Command {
+    try {
+      return this.command.decode(bytes);
+    } catch (cause) {
+      throw applyFailed(position, 'cannot be decoded', {
+        because: 'another codec wrote it',
+        next: `give the replica that codec, or have all replicas pass over it with skipCommand(log, ${position})`,
+        cause,
+      });
+    }
+  }
+
+  private apply(command: Command, context: LogContext): Result {
+    const { position } = context;
+    let result: Result;
+    try {
+      result = this.machine.apply(command, context);
+    } catch (cause) {
+      throw applyFailed(position, 'cannot be applied: the machine threw', {
+        because: 'a refused command must be a result; an exception is a bug in the machine',
+        next: `correct the machine and start the replica again: it resumes with this command; or have all replicas pass over it with skipCommand(log, ${position})`,
+        cause,
+      });
+    }
+    if (!isPromise(result)) return result;
+    result.then(undefined, () => {});
+    throw applyFailed(position, 'was answered with a promise', {
+      because:
+        'what happens behind a promise depends on more than the log, and replicas would differ',
+      next: 'make `apply` synchronous: do what must be awaited before the command is executed',
+    });
+  }
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+function applyFailed(
+  position: number,
+  how: string,
+  parts: { because: string; next: string; cause?: unknown },
+): VarlogError {
+  const what = `the command at position ${position} ${how}`;
+  return new VarlogError('APPLY_FAILED', { what, ...parts, details: { position } });
+}

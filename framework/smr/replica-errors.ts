@@ -1,0 +1,21 @@
+import { VarlogError } from '../base/index.ts';
+
+export function closedError(): VarlogError {
+  return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
+}
+
+export function cannotStartOver(): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: 'a command is to be passed over, and the machine cannot be brought back to before it',
+    because: 'its `snapshot()` threw when the replica was started',
+    next: 'correct `snapshot()`, and start the replica again',
+  });
+}
+
+export function unidentified(timeoutMs: number): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `the log did not say within ${timeoutMs} ms which one it is`,
+    because: 'a stored snapshot is served only when it is known to be of this log',
+    next: 'see whether the log has a quorum, and start the replica again',
+  });
+}

@@ -1,0 +1,36 @@
+import type { OrderedLog } from '../base/index.ts';
+import type { AdmissionLimits } from './admission.ts';
+import type { ReplicaCodecs } from './codecs.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import type { StateMachine } from './state-machine.ts';
+
+/** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
+export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
+
+export interface Applied<Command, Result> {
+  readonly position: number;
+  readonly time: number;
+  readonly command: Command;
+  readonly result: Result;
+}
+
+export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends AdmissionLimits {
+  machine: Machine & StateMachine<Command, Result, Snapshot>;
+  log: OrderedLog;
+  /**
+   * Name of the machine, equal on all its replicas and for ever: its commands and snapshots carry it, and what another
+   * machine wrote into the same log is passed over. Default: `machine`.
+   */
+  name?: string;
+  codec?: ReplicaCodecs<Command, Result, Snapshot>;
+  /** Entries between snapshots. Default: none are made. */
+  snapshotEvery?: number;
+  /** For logs without `compact`. For this replica alone. */
+  snapshots?: SnapshotStore;
+  /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
+  callTimeoutMs?: number;
+  /** Bytes of commands that may wait. Default: 16 MiB. */
+  queueBytesMax?: number;
+  /** Called after each batch and each restored snapshot, before anything else is applied. */
+  onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;
+}

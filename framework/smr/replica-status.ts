@@ -1,0 +1,85 @@
+import { type Observable, ReplaySubject } from 'rxjs';
+
+export interface ReplicaStatus {
+  /**
+   * `connecting`: the log has not answered yet, or does no longer: `error` says why, where it is known.
+   * `failed` and `closed` are the end.
+   */
+  readonly state: 'connecting' | 'running' | 'failed' | 'closed';
+  /** All commands up to here have been applied. */
+  readonly position: number;
+  /** Records of others in this log that were passed over since the start. */
+  readonly foreign: number;
+  /** Commands that were passed over by an operator's order. */
+  readonly skipped: number;
+  /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed behind it. */
+  readonly snapshotPosition: number;
+  /** Why the last snapshot could not be made or kept. It is tried again. */
+  readonly snapshotError?: unknown;
+  readonly error?: unknown;
+}
+
+/** Told how the log answers. */
+export interface Contact {
+  heard(): void;
+  lost(error: unknown): void;
+}
+
+/** How a replica fares. Whoever subscribes late gets the last status too, also when the replica has ended. */
+export class ReplicaStatuses implements Contact {
+  readonly status$: Observable<ReplicaStatus>;
+  private readonly subject = new ReplaySubject<ReplicaStatus>(1);
+  private now: ReplicaStatus = {
+    state: 'connecting',
+    position: 0,
+    foreign: 0,
+    skipped: 0,
+    snapshotPosition: 0,
+  };
+
+  constructor() {
+    this.status$ = this.subject.asObservable();
+    this.subject.next(this.now);
+  }
+
+  get current(): ReplicaStatus {
+    return this.now;
+  }
+
+  get observed(): boolean {
+    return this.subject.observed;
+  }
+
+  get ended(): boolean {
+    return this.now.state === 'failed' || this.now.state === 'closed';
+  }
+
+  /** Says how far the replica is. */
+  update(changes: Partial<Omit<ReplicaStatus, 'state' | 'error'>>): void {
+    if (this.ended) return;
+    this.now = { ...this.now, ...changes };
+    this.subject.next(this.now);
+  }
+
+  /** The log answered. */
+  heard(): void {
+    if (this.now.state !== 'connecting') return;
+    const { error: _, ...rest } = this.now;
+    this.now = { ...rest, state: 'running' };
+    this.subject.next(this.now);
+  }
+
+  /** The log did not answer, or refused. */
+  lost(error: unknown): void {
+    if (this.ended) return;
+    this.now = { ...this.now, state: 'connecting', error };
+    this.subject.next(this.now);
+  }
+
+  end(state: 'failed' | 'closed', error?: unknown): void {
+    const { error: _, ...rest } = this.now;
+    this.now = { ...rest, state, ...(error === undefined ? {} : { error }) };
+    this.subject.next(this.now);
+    this.subject.complete();
+  }
+}

@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+import { VarlogError } from '../base/index.ts';
+import { MemoryLog } from '../testing/memory-log.ts';
+import { type Replica, type StateMachine, skipCommand, startReplica } from './index.ts';
+
+/** Keeps words, and throws on some of them: in the middle, when it has changed already. */
+class Fragile implements StateMachine<string, number, string[]> {
+  words: string[] = [];
+  readonly sound: boolean;
+  constructor(sound = false) {
+    this.sound = sound;
+  }
+  apply(word: string): number {
+    this.words.push(word);
+    if (word === 'poison' && !this.sound) throw new Error('a bug');
+    return this.words.length;
+  }
+  snapshot(): string[] {
+    return this.words;
+  }
+  restore(words: string[]): void {
+    this.words = [...words];
+  }
+}
+
+type FragileReplica = Replica<string, number, Fragile>;
+const wordsOf = (it: Fragile): string[] => [...it.words];
+const start = (log: MemoryLog, snapshotEvery?: number, machine = new Fragile()) =>
+  startReplica({ machine, log, ...(snapshotEvery === undefined ? {} : { snapshotEvery }) });
+
+/** Executes the poison; gives back its position. */
+async function poison(replica: FragileReplica): Promise<number> {
+  const error = await replica.execute('poison', { requestId: 'p' }).catch((it: unknown) => it);
+  expect(error).toMatchObject({ code: 'APPLY_FAILED', cause: { code: 'APPLY_FAILED' } });
+  return ((error as VarlogError).cause as VarlogError).details['position'] as number;
+}
+
+describe('a command that no replica can apply', () => {
+  test('stops them with its position, also after restarts; by order all pass over it alike', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(4),
+        fc.nat(4),
+        fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+        async (before, between, snapshotEvery) => {
+          const log = new MemoryLog();
+          await using one = await start(log, snapshotEvery);
+          const expected: string[] = [];
+          for (let i = 0; i < before; i++) {
+            await one.execute(`before ${i}`);
+            expected.push(`before ${i}`);
+          }
+          const position = await poison(one);
+          await using again = await start(log, snapshotEvery);
+          await expect(again.caughtUp()).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+          for (let i = 0; i < between; i++) await log.append([new TextEncoder().encode('stray')]);
+          await skipCommand(log, position);
+          await using two = await start(log, snapshotEvery);
+          await using three = await start(log);
+          await two.execute('behind');
+          expected.push('behind');
+          for (const it of [two, three]) expect(await it.query(wordsOf)).toEqual(expected);
+          const refused = { code: 'APPLY_FAILED', outcome: 'notAppended' };
+          await expect(three.execute('poison', { requestId: 'p' })).rejects.toMatchObject(refused);
+          await using four = await start(log);
+          expect(await four.query(wordsOf)).toEqual(expected);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  }, 60_000);
+
+  test('a command that cannot be decoded is one, too', async () => {
+    const log = new MemoryLog();
+    const command = { encode: (it: string) => Buffer.from(it), decode: () => never() };
+    const never = (): string => {
+      throw new Error('not of this codec');
+    };
+    await using one = await startReplica({ machine: new Fragile(), log, codec: { command } });
+    const error = await one.execute('x').catch((it: unknown) => it);
+    expect(error).toMatchObject({ cause: { code: 'APPLY_FAILED' } });
+    await skipCommand(
+      log,
+      ((error as VarlogError).cause as VarlogError).details['position'] as number,
+    );
+    await using two = await start(log);
+    expect(await two.execute('a')).toBe(1);
+  });
+
+  test('an order against a command that took effect is refused, or void', async () => {
+    const log = new MemoryLog();
+    await using one = await start(log);
+    await one.execute('a');
+    const position = one.position;
+    await one.execute('b');
+    const refused = { code: 'FAILED_PRECONDITION', outcome: 'notAppended' };
+    await expect(skipCommand(log, position)).rejects.toMatchObject(refused);
+    for (const at of [0, 1, one.position + 1, 0.5])
+      await expect(skipCommand(log, at)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(skipCommand(log, position, { name: 'other' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  test('a replica that did apply it stops at the order, until that is taken back', async () => {
+    const log = new MemoryLog();
+    await using one = await start(log);
+    await one.execute('a');
+    const order = await skipCommand(log, one.position);
+    await expect(one.caughtUp()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await skipCommand(log, order);
+    await using two = await start(log);
+    await two.execute('b');
+    await using three = await start(log);
+    expect(await three.query(wordsOf)).toEqual(['a', 'b']);
+  });
+
+  test('a replica of a mended version shows that it applied it: the order comes too late', async () => {
+    const log = new MemoryLog();
+    await using one = await start(log);
+    const position = await poison(one);
+    await using mended = await start(log, undefined, new Fragile(true));
+    await mended.execute('a');
+    await expect(skipCommand(log, position)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(VarlogError.is(await mended.query(wordsOf))).toBe(false);
+  });
+});

@@ -1,0 +1,141 @@
+import {
+  type LogCallOptions,
+  type OrderedLog,
+  type OrderedLogSource,
+  VarlogError,
+} from '../base/index.ts';
+import { EnvelopeReader, encodeSkip } from './envelope.ts';
+import { checkedName, tagOf } from './log-identity.ts';
+
+/** For each call of the log where the caller names no limit. */
+const CALL_MS = 30_000;
+
+/** What lies behind a position of the log. */
+interface Survey {
+  /** What is at the position itself. */
+  readonly kind: EnvelopeReader['kind'];
+  /** Furthest position that the writer of an entry behind it had applied. */
+  readonly seen: number;
+  /** Positions that are to be passed over. */
+  readonly skips: ReadonlySet<number>;
+}
+
+/**
+ * Orders every replica of a machine to pass over the command at `position`, which none of them can apply: it takes no
+ * effect, and whoever sent it is told so. Start the replicas that stopped again: they find the order by looking ahead.
+ * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`).
+ *
+ * Rejects with `FAILED_PRECONDITION` where a replica has applied the command meanwhile, with `INVALID_ARGUMENT` where
+ * no command of this machine is there, with `TRIMMED` where the log begins behind it, and with errors of the log.
+ *
+ * @param options.name of the machine, as its replicas have it. Default: `machine`.
+ * @returns position of the order. A replica that did apply the command stops there; passing over the order takes it back.
+ */
+export async function skipCommand(
+  source: OrderedLog | OrderedLogSource,
+  position: number,
+  options: LogCallOptions & { name?: string } = {},
+): Promise<number> {
+  const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
+  const { name, ...given } = options;
+  const call = { timeoutMs: CALL_MS, ...given };
+  const machine = checkedName(name ?? 'machine');
+  const tag = tagOf({ log: await log.identity(call), machine });
+  const { kind, seen } = await survey(log, tag, position, call);
+  if (kind !== 'command' && kind !== 'skip') throw notACommand(position, machine);
+  if (seen >= position) throw wasApplied(position, seen);
+  return log.append([encodeSkip(tag, position)], call);
+}
+
+/**
+ * The positions from `position` on that an operator ordered to be passed over. An order counts if no replica had shown
+ * before it, by what it wrote, that it had applied the command: so all who read the log agree.
+ */
+export async function skipsFrom(
+  log: OrderedLog,
+  tag: Uint8Array,
+  position: number,
+  signal: AbortSignal,
+): Promise<ReadonlySet<number>> {
+  return (await survey(log, tag, position, { signal })).skips;
+}
+
+async function survey(
+  log: OrderedLog,
+  tag: Uint8Array,
+  position: number,
+  options: LogCallOptions,
+): Promise<Survey> {
+  const tail = await log.tail(options);
+  const envelope = new EnvelopeReader(tag);
+  const orders = new Map<number, number>();
+  let kind: Survey['kind'] = 'foreign';
+  let seen = 0;
+  if (!(position >= 1 && position <= tail)) return { kind, seen, skips: new Set() };
+  const { signal } = options;
+  for await (const it of log.follow(position, signal === undefined ? {} : { signal })) {
+    if (it.kind === 'snapshot') throw isTrimmed(position, it.position);
+    for (const entry of it.entries) {
+      // What only a newer version can read orders nothing that this one could follow.
+      if (!isReadable(envelope, entry.command, entry.position)) continue;
+      if (entry.position === position) kind = envelope.kind;
+      if (envelope.kind === 'command') seen = Math.max(seen, envelope.seen);
+      if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
+        orders.set(entry.position, envelope.skipped);
+    }
+    if (it.through >= tail) return { kind, seen, skips: inForce(orders) };
+  }
+  signal?.throwIfAborted();
+  throw new VarlogError('UNAVAILABLE', { what: 'the log ended before its tail was read' });
+}
+
+/** Whether an order at `position` counts, after entries whose writers had applied all up to `seen`. */
+export function counts(skipped: number, position: number, seen: number): boolean {
+  return skipped < position && seen < skipped;
+}
+
+/** Without the orders that are to be passed over themselves. */
+function inForce(orders: ReadonlyMap<number, number>): ReadonlySet<number> {
+  const targets = new Set(orders.values());
+  const skips = new Set<number>();
+  for (const [position, target] of orders) if (!targets.has(position)) skips.add(target);
+  return skips;
+}
+
+function isReadable(envelope: EnvelopeReader, command: Uint8Array, position: number): boolean {
+  try {
+    envelope.read(command, position);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function notACommand(position: number, machine: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `there is no command of machine "${machine}" at position ${position}`,
+    next: 'give the position that the failed replica names, and the name that it was started with',
+    details: { position },
+    outcome: 'notAppended',
+  });
+}
+
+function wasApplied(position: number, seen: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `a replica has applied the command at position ${position}: it went on to ${seen}`,
+    because: 'the command cannot be taken back, and replicas that pass over it would differ',
+    next: 'start the replicas that failed with the version of the machine that applied it',
+    details: { position, seen },
+    outcome: 'notAppended',
+  });
+}
+
+function isTrimmed(position: number, snapshot: number): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `the log begins behind position ${snapshot}, and the command was at ${position}`,
+    because: 'a replica has applied it and made a snapshot since',
+    next: 'start the failed replica again: it goes on from that snapshot',
+    details: { firstAvailable: snapshot + 1, position },
+    outcome: 'notAppended',
+  });
+}

@@ -1,0 +1,37 @@
+import { VarlogError } from '../base/index.ts';
+import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
+import type { AdmissionState } from './admission.ts';
+import { checkIdentity, type LogIdentity } from './log-identity.ts';
+
+const FORMAT = 2;
+
+/** A state that stands for all entries up to `position`. */
+export interface SnapshotContent extends AdmissionState {
+  readonly position: number;
+  /** The machine's. */
+  readonly state: Uint8Array;
+}
+
+/** Throws where it does not fit into one piece of memory. */
+export function encodeSnapshot(identity: LogIdentity, content: SnapshotContent): Uint8Array {
+  return SnapshotMessage.encode(
+    SnapshotMessage.create({ format: FORMAT, ...identity, ...content }),
+  );
+}
+
+/**
+ * Throws `LOG_MISMATCH` where it is not the state of `own`, and `CORRUPT` where another version wrote it. `what` names
+ * the snapshot for the reader of the error.
+ */
+export function decodeSnapshot(bytes: Uint8Array, own: LogIdentity, what: string): SnapshotContent {
+  const snapshot = SnapshotMessage.decode(bytes);
+  const { format, log, machine } = snapshot;
+  if (format !== FORMAT) {
+    throw new VarlogError('CORRUPT', {
+      what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
+      next: 'run a version that is at least as new as the one that wrote it',
+    });
+  }
+  checkIdentity({ log, machine }, own, what);
+  return snapshot;
+}

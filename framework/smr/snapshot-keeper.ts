@@ -1,0 +1,85 @@
+import type { Clock } from '../base/index.ts';
+
+const BACKOFF_MS = { first: 1_000, most: 60_000 };
+
+export interface SnapshotKeeperParts {
+  readonly clock: Clock;
+  /** Entries between snapshots. */
+  readonly every: number;
+  /** Encodes the state as it is now. */
+  readonly make: () => Uint8Array;
+  /** Durably kept when it resolves. */
+  readonly save: (position: number, state: Uint8Array) => Promise<void>;
+  /** A snapshot was kept, or could not be. */
+  readonly changed: () => void;
+}
+
+/**
+ * Has snapshots made and kept, one at a time. One that fails is no reason to stop: the log has all that it would
+ * stand for. It is tried again with the entries that follow, ever less often while it goes on failing.
+ */
+export class SnapshotKeeper {
+  private readonly parts: SnapshotKeeperParts;
+  private entries = 0;
+  private saving: Promise<void> | undefined;
+  private backoffMs = 0;
+  private retryAt = 0;
+  /** Of the newest one that is kept; 0: none. */
+  position = 0;
+  /** Why the last attempt failed. */
+  error: unknown;
+
+  constructor(parts: SnapshotKeeperParts) {
+    this.parts = parts;
+  }
+
+  /** The state is that of a snapshot which is kept already. */
+  restored(position: number): void {
+    this.position = position;
+    this.entries = 0;
+  }
+
+  /** So many more entries were applied, up to `position`. */
+  applied(entries: number, position: number): void {
+    this.entries += entries;
+    if (this.saving !== undefined || this.entries < this.parts.every) return;
+    if (this.error !== undefined && this.parts.clock.now() < this.retryAt) return;
+    this.take(position);
+  }
+
+  /** Resolves when nothing is being kept. */
+  async settled(): Promise<void> {
+    await this.saving;
+  }
+
+  private take(position: number): void {
+    const { make, save } = this.parts;
+    let entries = this.entries;
+    this.entries = 0;
+    const failed = (error: unknown): void => {
+      this.entries += entries;
+      this.backoffMs = Math.min(Math.max(BACKOFF_MS.first, 2 * this.backoffMs), BACKOFF_MS.most);
+      this.retryAt = this.parts.clock.now() + this.backoffMs;
+      this.done(error);
+    };
+    let state: Uint8Array;
+    try {
+      state = make();
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    this.saving = save(position, state).then(() => {
+      entries = 0;
+      this.backoffMs = 0;
+      this.position = Math.max(this.position, position);
+      this.done(undefined);
+    }, failed);
+  }
+
+  private done(error: unknown): void {
+    this.saving = undefined;
+    this.error = error;
+    this.parts.changed();
+  }
+}
