@@ -15,4 +15,6 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   maxWorkers: 2,
+  // Real disks and sockets, also on a busy machine: a test that hangs is found all the same.
+  testTimeout: 30_000,
 };

@@ -37,6 +37,8 @@ function run(name: string, path: string, args: string[]): Promise<void> {
   console.log(`  starting ${name}`);
   const child = spawn(process.execPath, [script(path), ...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    // Ctrl-C in the shell is for this process, which ends the others in order.
+    detached: true,
   });
   children.push(child);
   return new Promise((resolve, reject) => {
@@ -96,6 +98,7 @@ live.unsubscribe();
 await varlog.close();
 await Promise.all(
   children.map((child) => {
+    if (child.exitCode !== null || child.signalCode !== null) return undefined;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
     return gone;

@@ -19,26 +19,24 @@ interface CommandMessage {
   put: Uint8Array;
   ifMatch: RevisionsMessage | null;
   ifNoneMatch: RevisionsMessage | null;
-  requestId: string;
 }
 
 /** How the store's commands and snapshots become bytes (stored.proto); results are JSON. */
 export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
   command: {
     encode: (command) => {
-      const { key, condition = {}, requestId } = command;
+      const { key, condition = {} } = command;
       const message = {
         key,
         ...(command.op === 'put' ? { put: command.value } : { delete: true }),
         ...(condition.ifMatch && { ifMatch: revisionsMessage(condition.ifMatch) }),
         ...(condition.ifNoneMatch && { ifNoneMatch: revisionsMessage(condition.ifNoneMatch) }),
-        ...(requestId !== undefined && { requestId }),
       };
       return Command.encode(message as unknown as protobuf.Message).finish();
     },
     decode: (bytes) => {
       const message = Command.decode(bytes) as unknown as CommandMessage;
-      const { key, put, effect, requestId } = message;
+      const { key, put, effect } = message;
       const condition = conditionOf(message);
       return {
         // A view would keep the whole batch in memory that the command came in.
@@ -46,24 +44,16 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
           ? { op: effect, key, value: new Uint8Array(put) }
           : { op: 'delete', key }),
         ...(condition && { condition }),
-        ...(requestId !== '' && { requestId }),
       };
     },
   },
   snapshot: {
-    encode: ({ items, newest, requests }) =>
-      Snapshot.encode({
-        items,
-        newest,
-        requests: Buffer.from(JSON.stringify(requests)),
-      } as unknown as protobuf.Message).finish(),
+    encode: (snapshot) => Snapshot.encode(snapshot as unknown as protobuf.Message).finish(),
     decode: (bytes) => {
-      const { items, newest, requests } = Snapshot.toObject(Snapshot.decode(bytes), {
-        longs: Number,
-        defaults: true,
-      }) as KvSnapshot & { requests: Uint8Array };
+      const options = { longs: Number, defaults: true };
+      const { items, newest } = Snapshot.toObject(Snapshot.decode(bytes), options) as KvSnapshot;
       for (const item of items) item.value = new Uint8Array(item.value);
-      return { items, newest, requests: JSON.parse(Buffer.from(requests).toString()) };
+      return { items, newest };
     },
   },
 };

@@ -66,7 +66,10 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
     close: () =>
       new Promise((resolve) => {
         ending.abort();
-        const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
+        const force = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();

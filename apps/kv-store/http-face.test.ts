@@ -91,6 +91,26 @@ test('a value comes back byte by byte, and a key character by character', async 
   );
 });
 
+test('an idempotency key answers what it has answered, and refuses what it has not', async () => {
+  await using it = await store();
+  const once = { 'idempotency-key': 'one' };
+  const first = await it.ask('PUT', '/kv/a', once, '1');
+  await it.ask('PUT', '/kv/a', {}, '2');
+  const again = await it.ask('PUT', '/kv/a', once, '1');
+  expect([again.status, again.headers.get('etag')]).toEqual([201, first.headers.get('etag')]);
+  for (const refused of [
+    await it.ask('PUT', '/kv/a', once, '3'),
+    await it.ask('PUT', '/kv/b', once, '1'),
+    await it.ask('PUT', '/kv/a', { ...once, 'if-match': '*' }, '1'),
+    await it.ask('DELETE', '/kv/a', once),
+  ])
+    expect([refused.status, await refused.json()]).toMatchObject([
+      422,
+      { code: 'REQUEST_MISMATCH' },
+    ]);
+  expect(await (await it.ask('GET', '/kv/a')).text()).toBe('2');
+});
+
 describe('what a request gets', () => {
   test.each([
     ['PUT', '/kv/', {}, 400],
@@ -98,7 +118,7 @@ describe('what a request gets', () => {
     ['PUT', '/kv/%ff', {}, 400],
     ['PUT', `/kv/${'k'.repeat(3_000)}`, {}, 400],
     ['PUT', '/kv/a', { 'idempotency-key': '' }, 400],
-    ['PUT', '/kv/a', { 'idempotency-key': 'x'.repeat(201) }, 400],
+    ['PUT', '/kv/a', { 'idempotency-key': 'x'.repeat(257) }, 400],
     ['PUT', '/kv/a', { 'content-encoding': 'gzip' }, 415],
     ['PUT', '/kv/long', {}, 413],
     ['PUT', '/kv/longer', {}, 413],

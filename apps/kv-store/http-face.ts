@@ -9,6 +9,7 @@ import {
   sendText,
   serveRoutes,
 } from '../http.ts';
+import type { Pages } from '../operator-pages.ts';
 import { type Condition, holds, type Revisions } from './condition.ts';
 import { watchOverHttp } from './event-stream.ts';
 import { type KvService, VALUE_BYTES_MAX, type WriteOptions } from './service.ts';
@@ -25,12 +26,9 @@ import { shown } from './shown.ts';
  * - `GET /kv?prefix=P`: `{ items, revision }`
  * - `GET /watch?prefix=P&from=REVISION`: server-sent events, resumable by `Last-Event-ID`
  *
- * What there is beside (`/readyz` and the like) is `other`'s.
+ * - `GET /livez`, `/readyz` and `/metrics`, which `other` answers
  */
-export function makeHttpFace(
-  service: KvService,
-  other: (path: string, response: ServerResponse) => Promise<boolean> = async () => false,
-): Server {
+export function makeHttpFace(service: KvService, other: Pages = async () => false): Server {
   return serveRoutes(async (request, response, target) => {
     const { pathname: path, searchParams: query } = target;
     if (path.startsWith('/kv/')) return onKey(service, request, response, target);

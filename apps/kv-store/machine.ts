@@ -1,5 +1,4 @@
 import type { ApplyContext, StateMachine } from 'varlog/smr';
-import { RecentResults, type RecentResultsSnapshot } from '../recent-results.ts';
 import { ChangeHistory, type HistoryLimits } from './change-history.ts';
 import { type Condition, holds } from './condition.ts';
 
@@ -9,8 +8,6 @@ export type KvCommand = (
 ) & {
   /** Without it the write takes place whatever is there. */
   condition?: Condition;
-  /** Unique: a command whose id was seen before only gets the first one's result again. */
-  requestId?: string;
 };
 
 /**
@@ -33,15 +30,11 @@ export interface KvSnapshot {
   items: (Versioned & { key: string })[];
   /** Of the last change. */
   newest: number;
-  requests: RecentResultsSnapshot<KvResult>;
 }
-
-const REQUESTS_KEPT = 10_000;
 
 /** The replicated map. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> {
   private readonly items = new Map<string, Versioned>();
-  private readonly requests = new RecentResults<KvResult>(REQUESTS_KEPT);
   private readonly limits: Partial<HistoryLimits>;
   private changes: ChangeHistory;
 
@@ -51,25 +44,29 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
   }
 
   apply(command: KvCommand, { position }: ApplyContext): KvResult {
-    const { requestId } = command;
-    if (requestId === undefined) return this.change(command, position);
-    const before = this.requests.get(requestId);
-    if (before !== undefined) return before;
-    const result = this.change(command, position);
-    this.requests.add(requestId, result);
-    return result;
+    const { key, condition } = command;
+    const revision = this.items.get(key)?.revision ?? 0;
+    const existed = revision > 0;
+    const refused = condition !== undefined && !holds(condition, revision);
+    if (refused || (command.op === 'delete' && !existed)) return { done: false, revision, existed };
+    if (command.op === 'delete') {
+      this.items.delete(key);
+      this.changes.add({ key, revision: position });
+    } else {
+      this.items.set(key, { value: command.value, revision: position });
+      this.changes.add({ key, value: command.value, revision: position });
+    }
+    return { done: true, revision: position, existed };
   }
 
   snapshot(): KvSnapshot {
     return {
       items: [...this.items].map(([key, item]) => ({ key, ...item })),
       newest: this.changes.newest,
-      requests: this.requests.snapshot(),
     };
   }
 
-  restore({ items, newest, requests }: KvSnapshot): void {
-    this.requests.restore(requests);
+  restore({ items, newest }: KvSnapshot): void {
     this.items.clear();
     for (const { key, value, revision } of items) this.items.set(key, { value, revision });
     this.changes = new ChangeHistory(this.limits, newest);
@@ -94,21 +91,5 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
       .filter(([key]) => key.startsWith(prefix))
       .map(([key, item]) => ({ key, ...item }))
       .sort((a, b) => (a.key < b.key ? -1 : 1));
-  }
-
-  private change(command: KvCommand, position: number): KvResult {
-    const { key, condition } = command;
-    const revision = this.items.get(key)?.revision ?? 0;
-    const existed = revision > 0;
-    const refused = condition !== undefined && !holds(condition, revision);
-    if (refused || (command.op === 'delete' && !existed)) return { done: false, revision, existed };
-    if (command.op === 'delete') {
-      this.items.delete(key);
-      this.changes.add({ key, revision: position });
-    } else {
-      this.items.set(key, { value: command.value, revision: position });
-      this.changes.add({ key, value: command.value, revision: position });
-    }
-    return { done: true, revision: position, existed };
   }
 }

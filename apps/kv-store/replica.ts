@@ -2,6 +2,8 @@ import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
+import { type Figure, operatorPages } from '../operator-pages.ts';
+import { Readiness } from '../readiness.ts';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-face.ts';
@@ -46,7 +48,8 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());
-    const server = makeHttpFace(service);
+    const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
+    const server = makeHttpFace(service, pages);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
     // First of all, so that watchers go to another replica and do not hold up the end.
@@ -56,6 +59,20 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     await close();
     throw error;
   }
+}
+
+function figuresOf(
+  replica: Replica<KvCommand, KvResult, KvMachine>,
+  service: KvService,
+): Record<string, Figure> {
+  const { machine } = replica;
+  return {
+    position: { help: 'Position of the last command applied', value: () => replica.position },
+    keys: { help: 'Keys', value: () => machine.size },
+    history_changes: { help: 'Changes kept for watchers', value: () => machine.history.length },
+    history_bytes: { help: 'Bytes of those changes', value: () => machine.history.bytes },
+    watchers: { help: 'Watches that are open', value: () => service.watchers },
+  };
 }
 
 async function startOnLog(
@@ -76,6 +93,7 @@ async function startOnLog(
     closers.push(() => node.close());
     return startReplica({
       machine,
+      name: 'kv',
       log: node.group,
       codec: kvCodecs,
       snapshotEvery: SNAPSHOT_EVERY,
@@ -85,6 +103,7 @@ async function startOnLog(
   closers.push(() => varlog.close());
   return startReplica({
     machine,
+    name: 'kv',
     codec: kvCodecs,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),

@@ -50,17 +50,6 @@ describe('the replicated map', () => {
       }),
     );
   });
-
-  test('a request id takes effect once, also across a snapshot', () => {
-    const machine = new KvMachine();
-    const put: KvCommand = { op: 'put', key: 'a', value: bytes('1'), requestId: 'x' };
-    const first = machine.apply(put, context(1));
-    machine.apply({ op: 'put', key: 'a', value: bytes('2') }, context(2));
-    const other = new KvMachine();
-    other.restore(structuredClone(machine.snapshot()));
-    expect(other.apply(put, context(3))).toEqual(first);
-    expect(text(other.get('a')?.value)).toBe('2');
-  });
 });
 
 describe('the service', () => {
@@ -112,6 +101,29 @@ describe('the service', () => {
     const next = watching.next();
     await end(it);
     await expect(next).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('a request takes effect once, however many are between it and its repetition', async () => {
+    await using it = await startStore();
+    const [requestId, condition] = ['x', { ifNoneMatch: 'any' as const }];
+    const first = await it.service.put('a', bytes('1'), { requestId, condition });
+    for (let i = 0; i < 25; i++) {
+      const ids = Array.from({ length: 1_000 }, (_, j) => `${i}-${j}`);
+      await Promise.all(ids.map((id) => it.service.put('b', bytes('2'), { requestId: id })));
+    }
+    expect(await it.service.put('a', bytes('1'), { requestId, condition })).toEqual(first);
+    await it.service.delete('a');
+    expect(await it.service.put('a', bytes('1'), { requestId, condition })).toEqual(first);
+    expect(await it.service.get('a')).toBeUndefined();
+    const others = [
+      it.service.put('a', bytes('2'), { requestId, condition }),
+      it.service.put('a', bytes('1'), { requestId }),
+      it.service.put('b', bytes('1'), { requestId, condition }),
+      it.service.delete('a', { requestId, condition }),
+    ];
+    for (const other of others)
+      await expect(other).rejects.toMatchObject({ code: 'REQUEST_MISMATCH' });
+    expect((await it.service.list('')).items.map(({ key: one }) => one)).toEqual(['b']);
   });
 
   test('a write without a quorum ends in time, and says what is known of it', async () => {

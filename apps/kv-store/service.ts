@@ -12,7 +12,10 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** Without it the write takes place whatever is there. */
   condition?: Condition;
-  /** Unique: the same id takes effect once, however often and wherever it is sent. */
+  /**
+   * Unique: the same id takes effect once, however often and wherever it is sent. With another write it is refused
+   * (`REQUEST_MISMATCH`).
+   */
   requestId?: string;
 }
 
@@ -34,7 +37,6 @@ const KEY_BYTES_MAX = 2_048;
 export const VALUE_BYTES_MAX = 512 * 1024;
 /** A listing may have this many bytes. */
 export const LIST_BYTES_MAX = 16 * 1024 * 1024;
-const REQUEST_ID = /^[\x20-\x7e]{1,200}$/;
 /** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
 const PROGRESS_EVERY = 1_000;
 const CALL_MS = 5_000;
@@ -120,11 +122,16 @@ export class KvService {
     let next = from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
     let told = next - 1;
+    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     this.watching++;
     try {
       yield { changes: [], through: told };
       for (;;) {
-        await replica.query(() => {}, { consistency: { atLeast: next }, signal: either });
+        await replica.query(() => {}, {
+          ...forEver,
+          consistency: { atLeast: next },
+          signal: either,
+        });
         for (let more = true; more; ) {
           either.throwIfAborted();
           const changes = replica.machine.history.from(next);
@@ -158,19 +165,11 @@ export class KvService {
   }
 
   private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
-    if (requestId !== undefined && !REQUEST_ID.test(requestId))
-      throw invalid(
-        'the id of the request is empty, too long, or has other than printable ASCII characters',
-        'give 1 to 200 of them',
-      );
-    return this.replica.execute(
-      {
-        ...command,
-        ...(condition && { condition }),
-        ...(requestId !== undefined && { requestId }),
-      },
-      { timeoutMs: this.timeoutMs },
-    );
+    const conditional = condition === undefined ? command : { ...command, condition };
+    return this.replica.execute(conditional, {
+      timeoutMs: this.timeoutMs,
+      ...(requestId !== undefined && { requestId }),
+    });
   }
 }
 

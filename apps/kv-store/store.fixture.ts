@@ -25,7 +25,12 @@ export async function startStore(
   log: OrderedLog = new MemoryLog(),
   limits: Partial<HistoryLimits> = {},
 ): Promise<StartedStore> {
-  const replica = await startReplica({ machine: new KvMachine(limits), log, codec: kvCodecs });
+  const replica = await startReplica({
+    machine: new KvMachine(limits),
+    name: 'kv',
+    log,
+    codec: kvCodecs,
+  });
   const service = new KvService(replica);
   const [grpc = ''] = await freeAddresses(1);
   const grpcFace = await serveGrpc(service, grpc);

@@ -78,12 +78,19 @@ export const Varlog = {
   /**
    * Finds the cluster behind `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
    * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH`, `INVALID_ARGUMENT` or `CONFIG_INVALID` (TLS). `ports`: another
-   * clock, network and randomness than this machine's, as in a simulation; TLS is up to that network.
+   * clock, network and randomness than this machine's, as in a simulation; TLS is up to that network. A text is
+   * short for its `endpoints`.
+   *
+   * ```ts
+   * const varlog = await Varlog.connect('varlog://10.0.0.1:9092,[fd00::2]:9092/1');
+   * await varlog.topic().append('hello'); // topic 1
+   * ```
    */
   async connect(
-    options: ConnectOptions & { tls?: TlsOptions | undefined; ports?: ClientPorts },
+    options: string | (ConnectOptions & { tls?: TlsOptions | undefined; ports?: ClientPorts }),
   ): Promise<Client> {
-    const { tls, ports = machine(tls), ...rest } = options;
+    const given = typeof options === 'string' ? { endpoints: options } : options;
+    const { tls, ports = machine(tls), ...rest } = given;
     return Client.connect({ ...rest, ports });
   },
 };

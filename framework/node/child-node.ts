@@ -15,10 +15,13 @@ export interface ChildNode {
 /** Starts that follow one another faster than this mean that the process cannot run at all. */
 const QUICK_DEATH_MS = 5_000;
 const QUICK_DEATHS_MAX = 3;
+/** One that was asked to end and does not is killed after so long. */
+const STOP_MS = 10_000;
 
 /**
  * Runs `command` with `args` until `stop`. Its output goes to `log.jsonl` in `directory`. `ended` hears of
- * every death, and whether the process will be started again.
+ * every death, and whether the process will be started again. It has a process group of its own: Ctrl-C in the shell is
+ * for whoever supervises it, and not a death.
  */
 export function superviseNode(options: {
   command: string;
@@ -32,24 +35,43 @@ export function superviseNode(options: {
   let quickDeaths = 0;
   let allDone: () => void = () => {};
 
+  const died = (how: Ending, startedAt: number): void => {
+    child = undefined;
+    if (stopping) {
+      allDone();
+      return;
+    }
+    quickDeaths = options.now() - startedAt < QUICK_DEATH_MS ? quickDeaths + 1 : 0;
+    const again = quickDeaths < QUICK_DEATHS_MAX;
+    options.ended(how, again);
+    if (again) start();
+  };
+
   const start = (): void => {
-    mkdirSync(options.directory, { recursive: true });
-    const log = openSync(join(options.directory, 'log.jsonl'), 'a');
     const startedAt = options.now();
-    // The channel tells the child when this process is gone, however that came about.
-    child = spawn(options.command, [...options.args], { stdio: ['ignore', log, log, 'ipc'] });
-    closeSync(log);
-    child.once('exit', (code, signal) => {
-      child = undefined;
-      if (stopping) {
-        allDone();
-        return;
-      }
-      quickDeaths = options.now() - startedAt < QUICK_DEATH_MS ? quickDeaths + 1 : 0;
-      const again = quickDeaths < QUICK_DEATHS_MAX;
-      options.ended(signal === null ? `exit code ${code}` : `signal ${signal}`, again);
-      if (again) start();
-    });
+    try {
+      mkdirSync(options.directory, { recursive: true });
+      const log = openSync(join(options.directory, 'log.jsonl'), 'a');
+      // The channel tells the child when this process is gone, however that came about.
+      const started = spawn(options.command, [...options.args], {
+        stdio: ['ignore', log, log, 'ipc'],
+        detached: true,
+      });
+      closeSync(log);
+      child = started;
+      const gone = (how: Ending): void => {
+        if (child === started) died(how, startedAt);
+      };
+      started.once('exit', (code, signal) =>
+        gone(signal === null ? `exit code ${code}` : `signal ${signal}`),
+      );
+      // One that could not be started at all has no exit.
+      started.on('error', (error) => {
+        if (started.pid === undefined) gone(error.message);
+      });
+    } catch (error) {
+      died(error instanceof Error ? error.message : String(error), startedAt);
+    }
   };
   start();
 
@@ -60,10 +82,15 @@ export function superviseNode(options: {
     stop: () => {
       stopping = true;
       if (child === undefined) return Promise.resolve();
+      const asked = child;
       const done = new Promise<void>((resolve) => {
-        allDone = resolve;
+        const kill = setTimeout(() => asked.kill('SIGKILL'), STOP_MS);
+        allDone = () => {
+          clearTimeout(kill);
+          resolve();
+        };
       });
-      child.kill('SIGTERM');
+      asked.kill('SIGTERM');
       return done;
     },
   };

@@ -22,7 +22,7 @@ const GLOBAL_OPTIONS: readonly { name: keyof GlobalOptions; flags: string; help:
   {
     name: 'endpoints',
     flags: '--endpoints <addresses>',
-    help: 'host:port,… of any nodes (VARLOG_URL)',
+    help: 'host:port,… of any nodes, or varlog://host:port,…/topic (VARLOG_URL)',
   },
   { name: 'json', flags: '--json', help: 'one JSON value a line, for programs' },
   {
@@ -65,31 +65,43 @@ export async function runCli(argv: readonly string[]): Promise<void> {
 
 function makeCli(program: Command): Cli {
   const globals = (): GlobalOptions => collectOptions(program);
+  const written = watchOutput();
+  const askCluster = async <T>(
+    url: string | undefined,
+    question: (varlog: Varlog) => Promise<T>,
+  ): Promise<T> => {
+    const endpoints = url ?? globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
+    const tls = tlsFromFiles({ ...tlsFilesOf(process.env), ...globals() });
+    const varlog = await Varlog.connect({ endpoints, tls });
+    try {
+      return await question(varlog);
+    } finally {
+      await varlog.close();
+    }
+  };
   const cli: Cli = {
     run: async (work) => {
       const output = makeOutput(globals().json === true, {
-        out: (line) => process.stdout.write(`${line}\n`),
+        out: (data) => process.stdout.write(data),
         err: (line) => process.stderr.write(`${line}\n`),
       });
       try {
         await work(output);
+        if (written.aborted) throw written.reason;
       } catch (error) {
+        if (error === READER_LEFT) return;
         output.error(error);
         process.exitCode = exitCodeOf(error);
         leaveParent();
       }
     },
-    ask: async (question) => {
-      const endpoints = globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
-      const tls = tlsFromFiles({ ...tlsFilesOf(process.env), ...globals() });
-      const varlog = await Varlog.connect({ endpoints: endpoints.split(','), tls });
-      try {
-        return await question(varlog);
-      } finally {
-        await varlog.close();
-      }
-    },
+    ask: (question) => askCluster(undefined, question),
     withClient: (work) => cli.run((output) => cli.ask((varlog) => work(varlog, output))),
+    withTopic: (argument, work) =>
+      cli.run((output) => {
+        const { url, id } = { url: undefined, id: undefined, ...argument };
+        return askCluster(url, (varlog) => work(varlog.topic(id), output));
+      }),
     stopSignal: () =>
       new Promise((resolve) => {
         const stop = (): void => {
@@ -102,10 +114,24 @@ function makeCli(program: Command): Cli {
       const controller = new AbortController();
       process.once('SIGINT', () => controller.abort());
       process.once('SIGTERM', () => controller.abort());
-      return controller.signal;
+      return AbortSignal.any([controller.signal, written]);
     },
   };
   return cli;
+}
+
+/** Whoever reads the output has seen enough, as `head` has: no error, and nothing to tell anybody. */
+const READER_LEFT = Symbol('the reader of the output left');
+
+/** Aborted when the output cannot be written any more, with the reason. */
+function watchOutput(): AbortSignal {
+  const controller = new AbortController();
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    controller.abort(error.code === 'EPIPE' ? READER_LEFT : error);
+  });
+  // Nobody is left who could be told.
+  process.stderr.on('error', () => {});
+  return controller.signal;
 }
 
 /** The channel to the process that started this one would keep it alive. */

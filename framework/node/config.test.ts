@@ -51,11 +51,23 @@ describe('configuration', () => {
     expect(resolveConfig({ file: path }).members).toEqual(members);
   });
 
+  test('IPv6 addresses are written in brackets', () => {
+    const flags = {
+      listen: '[::]:9092',
+      advertise: '[fd00::1]:9092',
+      http: '[::1]:9180',
+      members: '1=[fd00::1]:9092,2=[fd00::2]:9092',
+    };
+    const config = resolveConfig({ flags });
+    expect(config).toMatchObject({ listen: '[::]:9092', http: '[::1]:9180' });
+    expect(config.members[1]).toEqual({ id: 2, address: '[fd00::2]:9092' });
+  });
+
   test('all problems are told at once, with key and origin', () => {
     const message = problemsOf({ env: { VARLOG_NODE_ID: 'x' }, flags: { listen: 'nowhere' } });
     expect(message).toContain('nodeId: ');
     expect(message).toContain('environment VARLOG_NODE_ID');
-    expect(message).toContain('listen: must be host:port, given "nowhere" by flag --listen');
+    expect(message).toMatch(/listen: must be host:port, .*given "nowhere" by flag --listen/);
   });
 
   test.each([
@@ -66,6 +78,9 @@ describe('configuration', () => {
     ['the same member twice', { flags: { members: '1=a:1,1=b:1' } }, 'same id twice'],
     ['no way to the metadata repository', { flags: { roles: 'storage' } }, 'members: is needed'],
     ['an address that nobody can dial', { flags: { listen: '0.0.0.0:9092' } }, 'advertise: '],
+    ['a wildcard of IPv6', { flags: { listen: '[::]:9092' } }, 'advertise: '],
+    ['IPv6 without brackets', { flags: { listen: '::1:9092' } }, 'listen: must be host:port'],
+    ['a port that is none', { flags: { http: 'a:65536' } }, 'http: must be host:port'],
     ['an unknown role', { flags: { roles: 'admin' } }, 'roles'],
   ])('%s is refused', (_, sources, text) => {
     expect(problemsOf(sources)).toContain(text);

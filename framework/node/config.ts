@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { VarlogError } from '../base/index.ts';
+import { isTcpAddress, isWildcard } from '../runtime/index.ts';
 
-const address = z.string().regex(/^[^:\s]+:\d{1,5}$/, 'must be host:port');
+const address = z
+  .string()
+  .refine(isTcpAddress, 'must be host:port, with an IPv6 address in brackets: [::1]:9092');
 const id = z.coerce
   .number()
   .int()
@@ -74,7 +77,7 @@ const schema = z
     if (tls.some((it) => it !== undefined) && tls.includes(undefined)) {
       issue('tlsCa', 'goes with tlsCertificate and tlsKey; a node with TLS needs all three');
     }
-    if (config.advertise === undefined && /^(0\.0\.0\.0|\[?::\]?):/.test(config.listen)) {
+    if (config.advertise === undefined && isWildcard(config.listen)) {
       issue('advertise', `is needed when listen is ${config.listen}: others cannot dial that`);
     }
   });

@@ -2,10 +2,11 @@
  * What a container's health check runs: ends with 0 when this machine's node is ready, with 1
  * otherwise. Knows the address from VARLOG_HTTP, as the node does.
  */
-const [, port = '9180'] = (process.env['VARLOG_HTTP'] ?? '').split(':');
+import { localAddress } from '../runtime/index.ts';
 
 try {
-  const reply = await fetch(`http://127.0.0.1:${port}/readyz`);
+  const address = localAddress(process.env['VARLOG_HTTP'] ?? '127.0.0.1:9180');
+  const reply = await fetch(`http://${address}/readyz`);
   if (!reply.ok) process.stderr.write(await reply.text());
   process.exitCode = reply.ok ? 0 : 1;
 } catch (error) {

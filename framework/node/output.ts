@@ -2,8 +2,12 @@ import { VarlogError } from '../base/index.ts';
 
 /** Where a command writes: text for people, or one JSON value a line for programs. */
 export interface Output {
+  /** Whether it writes for programs. */
+  readonly isJson: boolean;
   /** A result. `text` is left out with `--json`, `value` without. */
   result(value: unknown, text: string): void;
+  /** Bytes as they are. */
+  bytes(data: Uint8Array): void;
   /** Progress and hints: only for people, and never on the standard output. */
   note(text: string): void;
   error(error: unknown): void;
@@ -11,10 +15,12 @@ export interface Output {
 
 export function makeOutput(
   json: boolean,
-  streams: { out: (line: string) => void; err: (line: string) => void },
+  streams: { out: (data: string | Uint8Array) => void; err: (line: string) => void },
 ): Output {
   return {
-    result: (value, text) => streams.out(json ? JSON.stringify(value) : text),
+    isJson: json,
+    result: (value, text) => streams.out(`${json ? JSON.stringify(value) : text}\n`),
+    bytes: (data) => streams.out(data),
     note: (text) => {
       if (!json) streams.err(text);
     },

@@ -7,6 +7,8 @@ const FILE = 'members';
 interface Known {
   /** Of this member's own disk: made once, with the disk. */
   readonly incarnation: string;
+  /** Which group this disk belongs to, empty before that is certain; it never belongs to another one. */
+  readonly identity: string;
   /** Changes when a group is restored from a minority: members of before are strangers to it. */
   readonly generation: string;
   /** Other members by what they said, and whether they confirmed to know this one. */
@@ -25,13 +27,15 @@ interface Known {
  */
 export class Acquaintance {
   readonly incarnation: string;
+  identity: string;
   generation: string;
   private readonly file: StateFile;
   private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
 
-  private constructor(file: StateFile, { incarnation, generation, others }: Known) {
+  private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
     this.file = file;
     this.incarnation = incarnation;
+    this.identity = identity;
     this.generation = generation;
     for (const [id, other, confirmed] of others) {
       this.others.set(id, { incarnation: other, confirmed });
@@ -52,7 +56,7 @@ export class Acquaintance {
     const { disk, random, directory, identity } = options;
     const file = await StateFile.open(disk, `${directory}/${FILE}`, identity);
     if (file.value === undefined) {
-      const known: Known = { incarnation: random.id(), generation: '', others: [] };
+      const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
       await file.write(new TextEncoder().encode(JSON.stringify(known)));
       return new Acquaintance(file, known);
     }
@@ -77,6 +81,12 @@ export class Acquaintance {
     await this.save();
   }
 
+  /** Belongs to this group from now on, for ever. Resolves when that is durable. */
+  async belongTo(identity: string): Promise<void> {
+    this.identity = identity;
+    await this.save();
+  }
+
   /** Belongs to another generation of the group from now on, and knows nobody in it yet. */
   async enter(generation: string): Promise<void> {
     this.generation = generation;
@@ -85,11 +95,11 @@ export class Acquaintance {
   }
 
   private async save(): Promise<void> {
-    const { incarnation, generation } = this;
+    const { incarnation, identity, generation } = this;
     const others = [...this.others].map(([it, other]) => {
       return [it, other.incarnation, other.confirmed] as const;
     });
-    const known: Known = { incarnation, generation, others };
+    const known: Known = { incarnation, identity, generation, others };
     await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
   }
 }

@@ -7,11 +7,23 @@ export class CatchUp {
   private readonly raft: Raft;
   private readonly storage: RaftStorage;
   private readonly schedule: () => void;
+  private readonly onUnreadable: (from: number, to: number, error: unknown) => void;
+  private reported = 0;
 
-  constructor(raft: Raft, storage: RaftStorage, schedule: () => void) {
+  constructor(
+    raft: Raft,
+    storage: RaftStorage,
+    options: {
+      /** The core has something to do. */
+      schedule: () => void;
+      /** Entry `from`, which member `to` needs, is damaged here; told once for each entry. */
+      onUnreadable: (from: number, to: number, error: unknown) => void;
+    },
+  ) {
     this.raft = raft;
     this.storage = storage;
-    this.schedule = schedule;
+    this.schedule = options.schedule;
+    this.onUnreadable = options.onUnreadable;
   }
 
   /** Gives the core entries from `from` on for member `to`. */
@@ -31,10 +43,30 @@ export class CatchUp {
         (batches) => this.give(to, from, batches),
         (error: unknown) => {
           if (VarlogError.is(error, 'TRIMMED')) this.give(to, from, []);
-          else this.raft.provide(to, from, 'later');
+          else this.replace(to, from, error);
         },
       );
     }
+  }
+
+  /**
+   * What cannot be read here comes from elsewhere: from the snapshot, if it stands for it, or from another leader.
+   * Otherwise the member that needs it would wait for ever.
+   */
+  private replace(to: number, from: number, error: unknown): void {
+    const { raft } = this;
+    if (this.reported !== from) this.onUnreadable(from, to, error);
+    this.reported = from;
+    if (raft.log.snapshotIndex >= from) {
+      this.give(to, from, []);
+      return;
+    }
+    const matchOf = (it: number): number => raft.leadership?.progress.get(it)?.match ?? 0;
+    const others = raft.configuration.voters.filter((it) => it !== to && it !== raft.id);
+    const [heir] = others.sort((a, b) => matchOf(b) - matchOf(a));
+    if (heir !== undefined) raft.transferLeadership(heir);
+    raft.provide(to, from, 'later');
+    this.schedule();
   }
 
   private give(to: number, from: number, batches: readonly EntryBatch[]): void {

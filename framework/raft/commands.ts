@@ -20,3 +20,7 @@ export function emptyError(): VarlogError {
     outcome: 'notAppended',
   });
 }
+
+export function closedError(groupId: string): VarlogError {
+  return new VarlogError('CLOSED', { what: `this member of Raft group "${groupId}" is closed` });
+}

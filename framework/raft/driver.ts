@@ -1,20 +1,23 @@
 import {
+  type Channel,
   type Handler,
   handle,
   type MessageStream,
   type Ports,
-  VarlogError,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
-import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
+import { closedError } from './commands.ts';
+import { type Configuration, distrustOf, type Message, Raft, type Role } from './core/index.ts';
+import { Handover } from './handover.ts';
 import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
+import { LeaderCalls } from './leader-calls.ts';
+import { Links } from './links.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
-import { PeerLink } from './peer-link.ts';
-import { SnapshotDownload } from './snapshot-transfer.ts';
+import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
 
@@ -54,9 +57,6 @@ export interface DriverOptions {
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
-const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
-/** Entries behind a snapshot that stay for members that are a little behind. */
-const RETAINED_ENTRIES = 10_000;
 
 /**
  * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
@@ -67,7 +67,11 @@ export class RaftDriver implements Ticking {
   readonly raft: Raft;
   readonly introductions: Introductions;
   /** What happened since the start. */
-  readonly counts = { campaigns: 0, leaderChanges: 0, snapshotsInstalled: 0 };
+  readonly counts = { campaigns: 0, leaderChanges: 0, compactionsFailed: 0 };
+  /** What this member asks of the leader. */
+  readonly calls = new LeaderCalls(() => this.raft.leader);
+  readonly handover = new Handover(this);
+  readonly snapshots: SnapshotReceiver;
   /** Called before the effects of a turn are taken: the place to propose. */
   beforeTurn: () => void = () => {};
   /** Called when this member leads and the commit index moved, before the rest of the turn. */
@@ -77,10 +81,9 @@ export class RaftDriver implements Ticking {
   onTick: () => boolean = () => false;
   /** Whether something waits that has a deadline. */
   isWaiting: () => boolean = () => false;
-  private readonly links = new Map<number, PeerLink>();
+  readonly links: Links;
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
-  private readonly stopping = new AbortController();
   private readonly inbox: Message[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
@@ -91,18 +94,35 @@ export class RaftDriver implements Ticking {
   private scheduled = false;
   private closed = false;
   private readonly catchUp: CatchUp;
-  private readonly download: SnapshotDownload;
-  private fetchingSnapshot = false;
-  /** The configuration that the links are for. */
-  private connected: Configuration | undefined;
 
   private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
-    this.download = new SnapshotDownload(options.methods.snapshot);
-    this.catchUp = new CatchUp(raft, storage, () => this.schedule());
+    this.snapshots = new SnapshotReceiver(this);
+    this.catchUp = new CatchUp(raft, storage, {
+      schedule: () => this.schedule(),
+      onUnreadable: (entry, needed, error) =>
+        this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
+    });
     this.introductions = new Introductions(this, acquaintance);
+    const { ports, methods } = options;
+    this.links = new Links({
+      clock: ports.clock,
+      network: ports.network,
+      method: methods.exchange,
+      memberId: options.memberId,
+      listed: options.initial.addresses,
+      helloTo: (member) => this.introductions.helloTo(member),
+      onLost: (member) => {
+        this.raft.unreachable(member);
+        this.schedule();
+      },
+      onDisconnected: (member, error) => {
+        this.introductions.refusedBy(member, error);
+        this.disconnected(member);
+      },
+    });
     this.introductions.look();
     this.connect();
     storage.onPersisted = (sequence) => {
@@ -112,7 +132,8 @@ export class RaftDriver implements Ticking {
     const { resources, groupId, memberId } = options;
     this.leave.push(
       resources.ticker.add(this),
-      resources.heartbeats?.join(groupId, memberId, (message) => {
+      resources.heartbeats?.join(groupId, memberId, (message, identity) => {
+        if (distrustOf(raft.log, message.from, identity) !== undefined) return;
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
       }) ?? (() => {}),
@@ -122,6 +143,7 @@ export class RaftDriver implements Ticking {
   static async start(options: DriverOptions): Promise<RaftDriver> {
     const { storage, memberId } = options;
     const shape = await storage.shape(options.initial);
+    let abstains = (): boolean => false;
     const raft = new Raft(
       {
         id: memberId,
@@ -133,6 +155,7 @@ export class RaftDriver implements Ticking {
         uncommittedBytesMax: options.uncommittedBytesMax,
         recentBytesMax: options.resources.recentBytesMax,
         leaseMs: options.leaseMs,
+        abstains: () => abstains(),
         random: options.ports.random,
       },
       storage.hardState,
@@ -141,7 +164,9 @@ export class RaftDriver implements Ticking {
     const { disk, random } = options.ports;
     const { directory, identity } = options;
     const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
-    return new RaftDriver(options, raft, acquaintance);
+    const driver = new RaftDriver(options, raft, acquaintance);
+    abstains = () => driver.handover.reason !== undefined;
+    return driver;
   }
 
   /** Takes the messages of the other members. */
@@ -155,8 +180,7 @@ export class RaftDriver implements Ticking {
         if (hello) {
           this.introductions.check(hello);
           from = hello.from;
-          // Who joins does not know all the others yet.
-          if (!this.links.has(from)) this.link(from, hello.address);
+          this.links.met(from, hello.address);
           this.inbound.set(stream, from);
         }
         for (const wire of parcel.messages) {
@@ -190,12 +214,12 @@ export class RaftDriver implements Ticking {
   /** Where a member listens, as far as this one knows. */
   addressOf(member: number): string | undefined {
     if (member === this.options.memberId) return this.options.address;
-    return this.links.get(member)?.channel.address;
+    return this.channelTo(member)?.address;
   }
 
   /** The way to another member. */
-  channelTo(member: number): PeerLink['channel'] | undefined {
-    return this.links.get(member)?.channel;
+  channelTo(member: number): Channel | undefined {
+    return this.links.channelTo(member);
   }
 
   /** Has the core's effects carried out at the end of this turn. */
@@ -208,8 +232,23 @@ export class RaftDriver implements Ticking {
     });
   }
 
-  /** Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. */
+  /**
+   * Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. Rejects with `DISK_FULL`
+   * when there is no room: the next try may succeed.
+   */
   async compact(index: number, state: Uint8Array): Promise<void> {
+    try {
+      await this.compactTo(index, state);
+    } catch (error) {
+      if (this.closed) throw closedError(this.options.groupId);
+      this.counts.compactionsFailed++;
+      const { ports, groupId } = this.options;
+      ports.logger.log('warn', 'raft.compaction.failed', { group: groupId, error: String(error) });
+      throw error;
+    }
+  }
+
+  private async compactTo(index: number, state: Uint8Array): Promise<void> {
     const { raft, options } = this;
     const { storage } = options;
     const term = raft.log.termAt(index);
@@ -217,7 +256,7 @@ export class RaftDriver implements Ticking {
     const configuration = raft.log.configurationAt(index);
     if (!(await storage.saveSnapshot({ index, term, configuration, state }))) return;
     if (index <= raft.log.snapshotIndex || this.closed) return;
-    const base = Math.max(raft.log.baseIndex, index - RETAINED_ENTRIES);
+    const base = Math.max(raft.log.baseIndex, storage.retention.baseFor(index));
     raft.compact(index, base);
     await storage.trimHead(base + 1);
   }
@@ -225,8 +264,9 @@ export class RaftDriver implements Ticking {
   close(): void {
     this.closed = true;
     for (const leave of this.leave) leave();
-    this.stopping.abort(closedError(this.options.groupId));
-    for (const link of this.links.values()) link.close();
+    this.calls.stop(closedError(this.options.groupId));
+    this.snapshots.stop();
+    this.links.close();
     for (const stream of this.inbound.keys()) stream.cancel();
     this.options.storage.onPersisted = () => {};
   }
@@ -235,13 +275,15 @@ export class RaftDriver implements Ticking {
   tick(): void {
     this.raft.now = this.options.ports.clock.now();
     const due = this.raft.tick();
+    this.calls.tick();
     const waits = this.isWaiting() && this.onTick();
     if (waits || due) this.schedule();
   }
 
   /** What waits has deadlines, which are looked at with each tick. */
   get ticksUntilDue(): number {
-    return this.isWaiting() ? 1 : this.raft.ticksUntilDue;
+    const waits = this.isWaiting() || this.calls.isWaiting;
+    return waits ? 1 : this.raft.ticksUntilDue;
   }
 
   private turn(): void {
@@ -254,6 +296,7 @@ export class RaftDriver implements Ticking {
       this.raft.step(message);
     }
     if (this.answered()) return;
+    this.handover.review();
     this.beforeTurn();
     const { storage } = this.options;
     const effects = this.raft.effects();
@@ -261,7 +304,7 @@ export class RaftDriver implements Ticking {
     this.connect();
     this.count();
     for (const message of effects.messages) this.post(message);
-    for (const link of this.links.values()) link.flush();
+    this.links.flush();
     if (effects.write !== undefined) storage.write(effects.write);
     for (const { to, from, bytesMax } of effects.fetches) {
       this.catchUp.provide(to, from, bytesMax);
@@ -271,12 +314,18 @@ export class RaftDriver implements Ticking {
   }
 
   private post(message: Message): void {
-    const link = this.links.get(message.to);
+    const channel = this.channelTo(message.to);
     const { resources, groupId, memberId } = this.options;
     const beats = message.type === 'heartbeat' || message.type === 'heartbeatResponse';
-    if (beats && link?.isOpen && resources.heartbeats !== undefined) {
-      resources.heartbeats.post(groupId, memberId, link.channel.address, message);
-    } else link?.post(message);
+    if (
+      beats &&
+      channel !== undefined &&
+      this.links.isOpen(message.to) &&
+      resources.heartbeats !== undefined
+    ) {
+      const { identity } = this.raft.log;
+      resources.heartbeats.post({ groupId, identity, from: memberId }, channel.address, message);
+    } else this.links.post(message);
   }
 
   /**
@@ -306,40 +355,13 @@ export class RaftDriver implements Ticking {
   /** Has a link to every member, and to those who are being told that they are none any more. */
   private connect(): void {
     const { configuration, leadership } = this.raft;
-    if (this.connected === configuration && this.links.size < configuration.addresses.size) return;
-    this.connected = configuration;
-    for (const [member, address] of configuration.addresses) {
-      if (member !== this.options.memberId) this.link(member, address);
-    }
-    for (const [member, link] of this.links) {
-      if (configuration.addresses.has(member) || leadership?.progress.has(member)) continue;
-      if ([...this.inbound.values()].includes(member)) continue;
-      link.close();
-      this.links.delete(member);
-    }
+    const spoken = new Set(this.inbound.values());
+    this.links.connect(configuration, (it) => spoken.has(it) || !!leadership?.progress.has(it));
   }
 
-  private link(member: number, address: string): void {
-    const known = this.links.get(member);
-    if (known?.channel.address === address) return;
-    known?.close();
-    const { ports, methods } = this.options;
-    const link = new PeerLink({
-      clock: ports.clock,
-      channel: ports.network.connect(address),
-      method: methods.exchange,
-      hello: () => this.introductions.helloTo(member),
-      queuedBytesMax: QUEUED_BYTES_MAX,
-      onLost: () => {
-        this.raft.unreachable(member);
-        this.schedule();
-      },
-      onDisconnected: (error) => {
-        if (VarlogError.is(error, 'DISK_LOST')) this.introductions.onLost(error);
-        this.disconnected(member);
-      },
-    });
-    this.links.set(member, link);
+  private log(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {
+    const { ports, groupId } = this.options;
+    ports.logger.log(level, event, { group: groupId, ...fields });
   }
 
   private disconnected(member: number): void {
@@ -352,40 +374,10 @@ export class RaftDriver implements Ticking {
     if (this.closed) return;
     this.introductions.promises.note(message);
     if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
-      void this.receiveSnapshot(message);
+      void this.snapshots.receive(message);
       return;
     }
     this.inbox.push(message);
     this.schedule();
   }
-
-  /** Fetches the state that the leader offers, and then lets the core know of it. */
-  private async receiveSnapshot(message: Message & { type: 'snapshot' }): Promise<void> {
-    const channel = this.channelTo(message.from);
-    if (this.fetchingSnapshot || channel === undefined) return;
-    this.fetchingSnapshot = true;
-    const { storage, ports } = this.options;
-    try {
-      const { signal } = this.stopping;
-      const snapshot = await this.download.fetch(channel, message.index, signal);
-      if (this.closed || snapshot.index <= this.raft.log.commit) return;
-      storage.receive(snapshot);
-      const { index, term: indexTerm, configuration } = snapshot;
-      this.raft.step({ ...message, index, indexTerm, configuration });
-      this.counts.snapshotsInstalled++;
-      this.schedule();
-    } catch (error) {
-      // The leader offers it again.
-      ports.logger.log('warn', 'raft.snapshot.failed', {
-        from: message.from,
-        error: String(error),
-      });
-    } finally {
-      this.fetchingSnapshot = false;
-    }
-  }
-}
-
-export function closedError(groupId: string): VarlogError {
-  return new VarlogError('CLOSED', { what: `this member of Raft group "${groupId}" is closed` });
 }

@@ -104,6 +104,7 @@ export class Followers {
   }
 
   private moved(): Promise<void> {
+    if (this.stopped !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.waiting.push(resolve);
     });

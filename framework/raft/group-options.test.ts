@@ -25,8 +25,29 @@ describe('the times of a member', () => {
       tickMs: 50,
       electionTicks: 20,
       heartbeatTicks: 10,
-      leaseMs: 800,
+      leaseMs: (19 * 50 - 1) * 0.8,
     });
+  });
+
+  test('leave a lease that ends before a follower, a tick and a tenth early, looks for another leader', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 10, max: 10_000, noNaN: true }),
+        fc.double({ min: 0.05, max: 0.5, noNaN: true }),
+        (electionTimeoutMs, share) => {
+          const heartbeatMs = electionTimeoutMs * share;
+          const times = { electionTimeoutMs, heartbeatMs, leaseReads: true };
+          const { tickMs, electionTicks, leaseMs } = timingOf(times);
+          // Each counts by its own clock: the leader's is slow, the follower's fast.
+          const followerMs = ((electionTicks - 1) * tickMs - 1) / 1.05;
+          expect(leaseMs! / 0.95).toBeLessThan(followerMs);
+        },
+      ),
+    );
+    const tooShort = { electionTimeoutMs: 3, leaseReads: true };
+    expect(() => timingOf(tooShort)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+    );
   });
 
   test.each([

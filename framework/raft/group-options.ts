@@ -1,6 +1,8 @@
 import { type Ports, VarlogError } from '../base/index.ts';
-import type { Configuration } from './core/index.ts';
+import { type Configuration, leaseMsOf } from './core/index.ts';
 import type { Member } from './driver.ts';
+import type { RetentionOptions } from './retention.ts';
+import { EARLY_MS } from './ticker.ts';
 
 /** How to open a member of a group. */
 export interface RaftGroupOptions {
@@ -35,6 +37,11 @@ export interface RaftGroupOptions {
   readonly timeoutMs?: number;
   /** Appends that wait may hold this many bytes; beyond, they are refused. Default 64 MiB. */
   readonly queuedBytesMax?: number;
+  /**
+   * Entries behind a snapshot that stay for members that are a little behind, so that these need not be sent
+   * the whole state. Default: 10,000 entries, and not more than 64 MiB.
+   */
+  readonly retain?: RetentionOptions;
   /** Called once when this member cannot go on, because its disk failed. It is closed then. */
   readonly onFailure?: (error: VarlogError) => void;
 }
@@ -42,8 +49,8 @@ export interface RaftGroupOptions {
 const TICK_MS = 50;
 const ELECTION_TIMEOUT_MS = 1_000;
 const HEARTBEAT_MS = 500;
-/** Of an election timeout; the rest is for clocks that differ and timers that are early. */
-const LEASE_SHARE = 0.8;
+/** A lease below that is over before a read is asked. */
+const LEASE_MS_MIN = 1;
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */
 export function checkMembers(memberId: number, members: readonly Member[]): void {
   const ids = new Set(members.map((it) => it.id));
@@ -58,6 +65,8 @@ export function checkMembers(memberId: number, members: readonly Member[]): void
 /** What a group begins with, as one of its first members or one that joins knows it. */
 export function initialConfiguration(members: readonly Member[], join: boolean): Configuration {
   return {
+    identity: '',
+    retired: [],
     // Who joins learns from the leader who votes.
     voters: join ? [] : members.map((it) => it.id),
     outgoing: [],
@@ -87,6 +96,13 @@ export function timingOf(
       next: 'give both a positive time, the election timeout at least twice as long a one',
     });
   }
-  const leaseMs = options.leaseReads ? electionTicks * tickMs * LEASE_SHARE : undefined;
+  const leaseMs = options.leaseReads ? leaseMsOf(electionTicks, tickMs, EARLY_MS) : undefined;
+  if (leaseMs !== undefined && leaseMs < LEASE_MS_MIN) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `an election timeout of ${electionTimeoutMs} ms is too short for reads under a lease`,
+      because: 'timers are a millisecond early at times, and clocks differ',
+      next: 'give it more time, or leave `leaseReads` off',
+    });
+  }
   return { tickMs, electionTicks, heartbeatTicks, leaseMs };
 }

@@ -5,8 +5,9 @@ import { filter, firstValueFrom } from 'rxjs';
 import type { Server } from '../base/index.ts';
 import { realPorts } from '../runtime/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
-import { RaftGroup, type RaftStatus } from './group.ts';
+import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
+import type { RaftStatus } from './status.ts';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (command: Uint8Array): string => new TextDecoder().decode(command);

@@ -2,8 +2,6 @@ import {
   BehaviorSubject,
   defer,
   distinctUntilChanged,
-  filter,
-  firstValueFrom,
   map,
   type Observable,
   Subject,
@@ -17,12 +15,11 @@ import {
   handle,
   type LogCallOptions,
   type OrderedLog,
-  sleep,
   VarlogError,
 } from '../base/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
-import { checkCommands, emptyError } from './commands.ts';
-import { closedError, type Member, RaftDriver } from './driver.ts';
+import { checkCommands, closedError, emptyError } from './commands.ts';
+import { type Member, RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
 import {
   checkMembers,
@@ -35,38 +32,18 @@ import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
+import { removed } from './refusals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
+import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { asFailure, RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
-
-/** What a member is and knows at this moment. */
-export interface RaftStatus {
-  readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'closed';
-  readonly term: number;
-  readonly leader: Member | undefined;
-  /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
-  readonly voters: readonly number[];
-  readonly learners: readonly number[];
-  /** Everything up to here is committed, as far as this member knows. */
-  readonly commit: number;
-  /** What a consumer of `follow` has taken. */
-  readonly applied: number;
-  /** First and last index in this member's log; `last` is `first - 1` when it is empty. */
-  readonly first: number;
-  readonly last: number;
-}
-
-/** How far a member's log is. */
-export interface RaftPositions {
-  /** Everything up to here is committed, as far as this member knows. */
-  readonly commit: number;
-  /** What a consumer of `follow` has taken. */
-  readonly applied: number;
-}
 
 const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** What is told at once when it changes, beside the leader. */
+const WATCHED = ['role', 'term', 'identity', 'voters', 'learners', 'removed'] as const;
 
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
 export class RaftGroup implements OrderedLog, AsyncDisposable {
@@ -88,6 +65,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private readonly followers: Followers;
   private readonly membership: Membership;
   private readonly groupId: string;
+  private readonly timeoutMs: number;
   private stopped: VarlogError | undefined;
   private closing: Promise<void> | undefined;
 
@@ -99,6 +77,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   ) {
     const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.groupId = options.groupId;
+    this.timeoutMs = timeoutMs;
     this.driver = driver;
     this.storage = storage;
     this.followers = new Followers(driver.raft.log, storage);
@@ -162,6 +141,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const identity = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
       disk: ports.disk,
+      clock: ports.clock,
+      retention: options.retain,
       directory,
       identity,
       onFailure: (error) => fail(error),
@@ -203,13 +184,16 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return {
       role: this.stopped === undefined ? raft.role : 'closed',
       term: raft.term,
+      identity: raft.log.identity || undefined,
       leader: this.stopped === undefined ? leader : undefined,
       voters: raft.configuration.voters,
       learners: raft.configuration.learners,
+      removed: this.driver.introductions.isRemoved,
       commit: raft.log.commit,
       applied: this.followers.applied,
       first: raft.log.baseIndex + 1,
       last: raft.log.last,
+      resigned: this.driver.handover.resigned,
     };
   }
 
@@ -218,8 +202,18 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
-  async identity(_options?: LogCallOptions): Promise<string> {
-    return `raft group ${this.groupId}`;
+  /**
+   * Which group this is, of all that were ever made: 32 hex digits, made at random with the group's first entry, and
+   * kept for ever, also by `restoreLostMajority`. Waits until it is known; rejects with what ended the member,
+   * `UNAVAILABLE` when the time is up, or the signal's reason.
+   */
+  async identity(options?: LogCallOptions): Promise<string> {
+    if (this.stopped !== undefined) throw this.stopped;
+    const { clock } = this.driver.options.ports;
+    const known = firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
+    return known.catch((error: unknown) => {
+      throw this.stopped ?? error;
+    });
   }
 
   /**
@@ -239,8 +233,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
-    if (this.stopped !== undefined) return Promise.reject(this.stopped);
-    return this.reads.ask(options);
+    const refused = this.stopped ?? this.removal();
+    return refused === undefined ? this.reads.ask(options) : Promise.reject(refused);
   }
 
   /**
@@ -263,27 +257,28 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does
-   * not lead any more, or after an election timeout, when it did not work out; at a follower it does nothing.
+   * Hands leadership to member `to`, or to any other one (thesis §3.10). Resolves when this member does not lead any
+   * more. Rejects with `NOT_LEADER` at a member that does not lead, `FAILED_PRECONDITION` when there is no such
+   * member that votes, and `TIMEOUT` when it did not take over within an election timeout: this member leads on.
    */
-  async transferLeadership(to?: number): Promise<void> {
-    const { raft, options } = this.driver;
-    if (raft.role !== 'leader') return;
-    const matchOf = (id: number): number => raft.leadership?.progress.get(id)?.match ?? 0;
-    const others = raft.configuration.voters.filter((id) => id !== options.memberId);
-    const target = to ?? others.sort((a, b) => matchOf(b) - matchOf(a))[0];
-    if (target === undefined || !raft.transferLeadership(target)) return;
+  transferLeadership(to?: number): Promise<void> {
+    return this.stopped === undefined
+      ? this.driver.handover.transfer(to)
+      : Promise.reject(this.stopped);
+  }
+
+  /**
+   * To be called when what runs on this member failed, its state machine for example: the member hands leadership over,
+   * steps down when nobody takes it within an election timeout, and does not campaign again until it is opened
+   * anew. It keeps the log, votes, and answers as before. `reason` is seen in the status and the metrics.
+   */
+  resign(reason: string): void {
+    if (this.stopped !== undefined || this.driver.handover.resigned !== undefined) return;
+    this.driver.handover.resigned = reason;
+    const { logger } = this.driver.options.ports;
+    logger.log('error', 'raft.resigned', { group: this.groupId, reason });
     this.driver.schedule();
-    const left = this.status$.pipe(filter(({ role }) => role !== 'leader'));
-    const given = new AbortController();
-    const late = sleep(
-      options.ports.clock,
-      options.resources.ticker.tickMs * options.electionTicks,
-      given.signal,
-    );
-    await Promise.race([firstValueFrom(left, { defaultValue: undefined }), late]);
-    given.abort();
-    await late.catch(() => {});
+    this.subject.next(this.status);
   }
 
   /**
@@ -347,25 +342,28 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private refusal(): VarlogError | undefined {
-    if (this.stopped === undefined) return undefined;
+    if (this.stopped === undefined) return this.removal();
     const { code, message } = this.stopped;
     return new VarlogError(code, { what: message, outcome: 'notAppended', cause: this.stopped });
   }
 
+  private removal(): VarlogError | undefined {
+    return this.status.removed ? removed(this.groupId, this.driver.options.memberId) : undefined;
+  }
+
   private publish(): void {
-    const { raft, leader } = this.driver;
-    const { role, term, leader: before, voters, learners } = this.subject.value;
-    const { configuration } = raft;
-    const sameMembers = voters === configuration.voters && learners === configuration.learners;
-    if (role === raft.role && term === raft.term && before?.id === leader?.id && sameMembers)
-      return;
-    this.subject.next(this.status);
+    const now = this.status;
+    const before = this.subject.value;
+    const sameLeader = before.leader?.id === now.leader?.id;
+    if (!sameLeader || WATCHED.some((it) => before[it] !== now[it])) this.subject.next(now);
   }
 
   /** Answers what other members pass on because this one may lead. */
   private answers(methods: RaftMethods): Handler[] {
+    const { introductions } = this.driver;
     return [
-      handle(methods.propose, async ({ count, payload, timeoutMs }) => {
+      handle(methods.propose, async ({ count, payload, timeoutMs, identity }) => {
+        introductions.checkIdentity(identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         const batch = { count, bytes: payload };
@@ -374,7 +372,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         const index = await this.proposals.append(batch, { timeoutMs }, true);
         return ProposeResponse.create({ index });
       }),
-      handle(methods.tail, async ({ timeoutMs }) => {
+      handle(methods.tail, async ({ timeoutMs, identity }) => {
+        introductions.checkIdentity(identity);
         if (this.stopped !== undefined) throw this.stopped;
         if (this.driver.role !== 'leader') {
           throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
@@ -382,12 +381,13 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         return TailResponse.create({ index: await this.reads.ask({ timeoutMs }) });
       }),
       handle(methods.change, async (request) => {
+        introductions.checkIdentity(request.identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshot),
+      serveSnapshot(methods.snapshot, () => this.storage.snapshot, introductions),
     ];
   }
 }

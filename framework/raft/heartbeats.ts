@@ -15,7 +15,8 @@ import { fromWire, toWire } from './message-codec.ts';
 const EXCHANGE: BidiMethod<Beats, Nothing> = bidi('varlog.raft.Host', 'Beat', Beats, Nothing);
 const REOPEN_MS = 50;
 
-type Take = (message: Message) => void;
+/** Takes a message of one who says that its group is `identity`. */
+type Take = (message: Message, identity: string) => void;
 
 /**
  * Carries the heartbeats of all groups between two processes, and their answers, in one message per turn: many quiet
@@ -53,14 +54,18 @@ export class Heartbeats {
     };
   }
 
-  /** Takes a message of a group to the process at `address`; it leaves with the others of this turn. */
-  post(groupId: string, from: number, address: string, message: Message): void {
+  /** Takes a message of a member to the process at `address`; it leaves with the others of this turn. */
+  post(
+    sender: Pick<Beat, 'groupId' | 'identity' | 'from'>,
+    address: string,
+    message: Message,
+  ): void {
     let way = this.ways.get(address);
     if (way === undefined) {
       way = new Way(this.clock, this.network.connect(address));
       this.ways.set(address, way);
     }
-    way.queued.push({ groupId, from, to: message.to, message: toWire(message) });
+    way.queued.push({ ...sender, to: message.to, message: toWire(message) });
     if (this.scheduled) return;
     this.scheduled = true;
     this.clock.defer(() => this.flush());
@@ -77,9 +82,9 @@ export class Heartbeats {
     for (const way of this.ways.values()) if (way.flush()) this.sent++;
   }
 
-  private deliver({ groupId, from, to, message }: Beat): void {
+  private deliver({ groupId, identity, from, to, message }: Beat): void {
     const group = this.groups.get(groupId);
-    if (group?.memberId === to && message) group.take(fromWire(message, from, to));
+    if (group?.memberId === to && message) group.take(fromWire(message, from, to), identity);
   }
 }
 

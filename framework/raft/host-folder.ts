@@ -1,4 +1,4 @@
-import type { Disk } from '../base/index.ts';
+import type { Clock, Disk } from '../base/index.ts';
 import { Journal } from '../store/index.ts';
 
 const JOURNAL = 'journal';
@@ -9,9 +9,12 @@ export function groupFolderOf(host: string, groupId: string): string {
 }
 
 /** Opens the journal of a host's folder, which the caller has locked. */
-export function openJournalOf(host: string, disk: Disk): Promise<Journal> {
+export function openJournalOf(
+  host: string,
+  { disk, clock }: { disk: Disk; clock: Clock },
+): Promise<Journal> {
   const identity = 'journal of a raft host';
-  return Journal.open({ disk, directory: `${host}/${JOURNAL}`, identity });
+  return Journal.open({ disk, clock, directory: `${host}/${JOURNAL}`, identity });
 }
 
 /** Whether a folder belongs to a host of groups. */

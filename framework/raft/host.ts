@@ -69,7 +69,7 @@ export class RaftHost implements AsyncDisposable {
     const lock = await disk.lock(directory);
     let journal: Journal | undefined;
     try {
-      journal = await openJournalOf(directory, disk);
+      journal = await openJournalOf(directory, ports);
       const heartbeats = new Heartbeats(clock, network);
       const server = await network.serve(address, [heartbeats.handler]);
       return new RaftHost(options, { lock, journal, heartbeats, server });

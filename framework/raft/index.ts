@@ -32,11 +32,12 @@ export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../b
 export { VarlogError } from '../base/index.ts';
 export type { TlsOptions } from '../runtime/index.ts';
 export type { Member } from './driver.ts';
-export { RaftGroup, type RaftPositions, type RaftStatus } from './group.ts';
+export { RaftGroup } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
 export { type HostedGroupOptions, RaftHost, type RaftHostOptions } from './host.ts';
 export type { MemberMetrics, RaftMetrics } from './metrics.ts';
 export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
+export type { RaftPositions, RaftStatus } from './status.ts';
 
 /** A member with the server that it listens on. */
 export interface RaftNode extends AsyncDisposable {

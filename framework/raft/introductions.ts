@@ -1,12 +1,15 @@
 import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
-import type { Message } from './core/index.ts';
+import { distrustOf, type Message } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
 import { Promises } from './promises.ts';
+import { notMember, otherGroup, removed } from './refusals.ts';
+import { asFailure } from './storage.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
 const PAUSE_MS = 50;
+const LOGGED_MAX = 1_000;
 
 /** Lets a member take part once it is certain that its disk is the one which the group knows. */
 export class Introductions {
@@ -19,6 +22,10 @@ export class Introductions {
   private readonly driver: RaftDriver;
   private readonly acquaintance: Acquaintance;
   private checked: unknown;
+  private asking = false;
+  private toldRemoved = false;
+  /** Refusals that were logged, of others here and of this member elsewhere. */
+  private readonly logged = new Set<string>();
 
   constructor(driver: RaftDriver, acquaintance: Acquaintance) {
     this.driver = driver;
@@ -26,15 +33,25 @@ export class Introductions {
     this.handler = handle(driver.options.methods.meet, async ({ hello }) => {
       if (!hello) throw new VarlogError('INVALID_ARGUMENT', { what: 'no hello' });
       const { log, configuration } = driver.raft;
-      // Who joins, and has nothing yet, joins the group of whoever asks for it.
+      this.checkNames(hello);
+      // Who joins, and has nothing yet, joins the group of whoever asks for it first; never another one.
       const joins = log.last === 0 && configuration.voters.length === 0;
-      if (joins && hello.generation !== acquaintance.generation) {
-        await acquaintance.enter(hello.generation);
+      if (joins && hello.identity !== '') {
+        if (log.identity === '') log.identity = hello.identity;
+        await this.remember();
+        const { generation } = hello;
+        if (generation !== acquaintance.generation) await acquaintance.enter(generation);
       }
       this.check(hello);
       await acquaintance.note(hello.from, hello.incarnation, false);
-      return MeetResponse.create({ incarnation: acquaintance.incarnation });
+      const { incarnation } = acquaintance;
+      return MeetResponse.create({ incarnation, identity: log.identity });
     });
+    const { log } = driver.raft;
+    if (acquaintance.identity !== '') {
+      if (log.identity !== '') this.checkIdentity(acquaintance.identity);
+      log.identity = acquaintance.identity;
+    }
     driver.raft.silent = true;
   }
 
@@ -43,20 +60,70 @@ export class Introductions {
     const { groupId, memberId, address } = this.driver.options;
     const { incarnation, generation } = this.acquaintance;
     const { term, log } = this.driver.raft;
+    const { identity } = log;
     const disk = { incarnation, generation, term, lastIndex: log.last };
-    return { groupId, from: memberId, to: member, address, ...disk };
+    return { groupId, identity, from: memberId, to: member, address, ...disk };
+  }
+
+  /** Throws `CLUSTER_MISMATCH` for one who belongs to another group, as far as both are certain. */
+  checkIdentity(identity: string): void {
+    const own = this.driver.raft.log.identity;
+    if (own === '' || identity === '' || own === identity) return;
+    throw otherGroup(this.driver.options.groupId, own, identity, 'notAppended');
   }
 
   /** Throws when somebody looks for another member, or has not the disk that is known here. */
   check(hello: NonNullable<Parcel['hello']>): void {
-    const { groupId, from, to, incarnation, generation, term, lastIndex } = hello;
-    const { options, raft } = this.driver;
+    try {
+      this.checkNames(hello);
+      this.checkDisk(hello);
+    } catch (error) {
+      this.tell('raft.refused', { from: hello.from, address: hello.address }, error);
+      throw error;
+    }
+  }
+
+  /** Another member did not listen to this one. */
+  refusedBy(member: number, error: unknown): void {
+    if (!VarlogError.is(error)) return;
+    if (error.code === 'DISK_LOST') this.onLost(error);
+    else if (error.details['removed'] === this.driver.options.memberId) {
+      this.toldRemoved = true;
+      this.driver.raft.silent = true;
+      this.tell('raft.removed', { by: member }, error);
+    } else if (error.code.endsWith('_MISMATCH')) this.tell('raft.refusedBy', { by: member }, error);
+  }
+
+  /** Whether this member knows that it was removed from the group. */
+  get isRemoved(): boolean {
+    return this.toldRemoved || this.driver.raft.log.hasRemoved(this.driver.options.memberId);
+  }
+
+  private tell(event: string, who: Record<string, unknown>, cause: unknown): void {
+    const { groupId, ports } = this.driver.options;
+    const fields = { group: groupId, ...who, error: String(cause) };
+    const key = JSON.stringify(fields);
+    if (this.logged.has(key)) return;
+    if (this.logged.size >= LOGGED_MAX) this.logged.clear();
+    this.logged.add(key);
+    ports.logger.log('warn', event, fields);
+  }
+
+  /** Group first, before anything else. */
+  private checkNames({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
+    const { options } = this.driver;
+    if (groupId === options.groupId) this.checkIdentity(identity);
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} of group "${groupId}" looks for member ${to} and found member ${options.memberId} of "${options.groupId}"`,
         next: 'give all members the same list of members and addresses',
       });
     }
+  }
+
+  private checkDisk(hello: NonNullable<Parcel['hello']>): void {
+    const { groupId, from, to, incarnation, generation, term, lastIndex } = hello;
+    const { raft } = this.driver;
     if (generation !== this.acquaintance.generation) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} and member ${to} of group "${groupId}" are of different generations of it`,
@@ -64,6 +131,11 @@ export class Introductions {
         next: 'empty the folder of the one that is to give way, and add it under a new id',
       });
     }
+    if (distrustOf(raft.log, from, hello.identity) !== undefined) {
+      if (raft.log.identity === '') void this.ask();
+      throw notMember(groupId, raft.log.identity, from);
+    }
+    if (raft.log.hasRemoved(from)) throw removed(groupId, from);
     const known = this.acquaintance.of(from, raft.configuration);
     if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
     if (!this.promises.areKeptBy(from, term, lastIndex)) throw diskRolledBack(groupId, from);
@@ -84,9 +156,12 @@ export class Introductions {
   /** The members may have changed: looks what the log says of this one's disk. */
   look(): void {
     const { raft, options } = this.driver;
+    if (raft.log.identity !== this.acquaintance.identity) {
+      this.remember().catch((error: unknown) => this.onLost(asFailure(error)));
+    }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
-    const named = raft.configuration.incarnations.get(options.memberId);
+    const named = raft.log.incarnationOf(options.memberId);
     if (named === this.acquaintance.incarnation) raft.silent = false;
     else if (named !== undefined) this.onLost(diskLost(options.groupId, options.memberId));
   }
@@ -103,6 +178,21 @@ export class Introductions {
     }
   }
 
+  private async remember(): Promise<void> {
+    const { identity } = this.driver.raft.log;
+    if (identity !== this.acquaintance.identity) await this.acquaintance.belongTo(identity);
+  }
+
+  /** One that is behind asks those with whom it began which group they are, to know whom else to listen to. */
+  private async ask(): Promise<void> {
+    const { raft, options } = this.driver;
+    if (this.asking) return;
+    this.asking = true;
+    const others = raft.configuration.voters.filter((it) => it !== options.memberId);
+    await Promise.all(others.map((it) => this.introduceTo(it)));
+    this.asking = false;
+  }
+
   /** Meets all the others with whom a new group begins; without every one of them it does not. */
   async begin(): Promise<void> {
     const { raft, options } = this.driver;
@@ -110,7 +200,8 @@ export class Introductions {
     const others = voters.filter((it) => it !== options.memberId);
     if (!voters.includes(options.memberId)) return;
     while (raft.log.configurationIndex === 0) {
-      await Promise.all(others.map((it) => this.introduceTo(it)));
+      const open = others.filter((it) => !this.acquaintance.isConfirmedBy(it));
+      await Promise.all(open.map((it) => this.introduceTo(it)));
       if (this.driver.isClosed) return;
       if (others.every((it) => this.acquaintance.isConfirmedBy(it))) break;
       await sleep(options.ports.clock, PAUSE_MS);
@@ -125,17 +216,21 @@ export class Introductions {
   }
 
   private async introduceTo(member: number): Promise<void> {
-    if (this.acquaintance.isConfirmedBy(member)) return;
     const { driver } = this;
+    const { log } = driver.raft;
     const { methods } = driver.options;
     try {
       const request = MeetRequest.create({ hello: this.helloTo(member) });
       const options = { timeoutMs: MEET_TIMEOUT_MS };
       const answer = await driver.channelTo(member)?.call(methods.meet, request, options);
-      if (answer !== undefined) await this.acquaintance.note(member, answer.incarnation, true);
+      if (answer === undefined) return;
+      await this.acquaintance.note(member, answer.incarnation, true);
+      // It knows this member's disk as one of its group.
+      if (log.identity === '' && answer.identity !== '') log.identity = answer.identity;
+      driver.schedule();
     } catch (error) {
       // Whoever is not there yet is asked again.
-      if (VarlogError.is(error, 'DISK_LOST')) this.onLost(error);
+      this.refusedBy(member, error);
     }
   }
 }

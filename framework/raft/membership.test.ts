@@ -1,6 +1,7 @@
 import { filter, firstValueFrom } from 'rxjs';
 import { bytes, take, World } from './group.fixture.ts';
-import type { RaftGroup, RaftStatus } from './group.ts';
+import type { RaftGroup } from './group.ts';
+import type { RaftStatus } from './status.ts';
 
 const seen = (group: RaftGroup, holds: (status: RaftStatus) => boolean): Promise<RaftStatus> =>
   firstValueFrom(group.status$.pipe(filter(holds)));

@@ -29,6 +29,9 @@ export class Membership {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
   private waiting: Waiting[] = [];
+  private stopped: VarlogError | undefined;
+  /** Whose addresses, after so many moves, are those that the group knows. */
+  private noted: { configuration: Configuration; moves: number } | undefined;
 
   constructor(driver: RaftDriver, options: { timeoutMs: number }) {
     this.driver = driver;
@@ -42,6 +45,7 @@ export class Membership {
   async change(order: MemberOrder, options: LogCallOptions = {}, local = false): Promise<void> {
     const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
     const { signal } = options;
+    let refusal: unknown;
     for (;;) {
       if (!local) await this.until(() => this.driver.leader !== undefined, deadline, signal);
       try {
@@ -51,7 +55,11 @@ export class Membership {
         return;
       } catch (error) {
         const again = VarlogError.is(error) && error.retryable && error.outcome === 'notAppended';
-        if (!again || local || this.now() >= deadline) throw error;
+        const late = this.now() >= deadline;
+        // What the leader said of it before is worth more than that it did not answer once more.
+        if (late && VarlogError.is(error, 'TIMEOUT') && refusal !== undefined) throw refusal;
+        if (!again || local || late) throw error;
+        refusal = error;
       }
       await sleep(
         this.driver.options.ports.clock,
@@ -67,10 +75,14 @@ export class Membership {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { member, replaces } = order;
+    const { raft } = this.driver;
     if (order.kind === 'remove') {
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
+    if (raft.configuration.retired.includes(member.id)) throw retired(member.id);
+    // Who joins is told which group it joins.
+    await this.until(() => raft.log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
@@ -80,6 +92,7 @@ export class Membership {
 
   /** Something moved: tells those who wait for it. */
   advance(): void {
+    this.noteMoves();
     if (this.waiting.length === 0) return;
     const now = this.now();
     this.waiting = this.waiting.filter((it) => {
@@ -94,12 +107,31 @@ export class Membership {
     });
   }
 
+  /** A leader writes down where members listen that are elsewhere than the group knew. */
+  private noteMoves(): void {
+    const { raft, links, options } = this.driver;
+    if (raft.role !== 'leader') return;
+    const { configuration } = raft;
+    const { noted } = this;
+    if (noted?.configuration === configuration && noted.moves === links.moves) return;
+    const moved = links.movedFrom(configuration, options.address);
+    if (moved.size === 0) {
+      this.noted = { configuration, moves: links.moves };
+      return;
+    }
+    const addresses = new Map([...configuration.addresses, ...moved]);
+    if (typeof raft.changeMembers({ ...configuration, addresses }) === 'number') {
+      this.driver.schedule();
+    }
+  }
+
   /** Whether there is anything that was not settled yet. */
   get isWaiting(): boolean {
     return this.waiting.length > 0;
   }
 
   stop(error: VarlogError): void {
+    this.stopped = error;
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
 
@@ -163,6 +195,7 @@ export class Membership {
     signal: AbortSignal | undefined,
     late: () => VarlogError = () => this.notLeader(),
   ): Promise<void> {
+    if (this.stopped !== undefined) return Promise.reject(this.stopped);
     return new Promise((resolve, reject) => {
       let forget = (): void => {};
       const waiting: Waiting = {
@@ -200,9 +233,17 @@ export class Membership {
       address: order.member.address,
       replaces: order.replaces ?? 0,
       timeoutMs,
+      identity: driver.raft.log.identity,
     });
     const options = { timeoutMs, ...(signal && { signal }) };
-    await channel.call(driver.options.methods.change, request, options);
+    try {
+      const to = [leader!.id, channel] as const;
+      await driver.calls.call(to, driver.options.methods.change, request, options);
+    } catch (error) {
+      // Given up because another member leads: that one can be asked, a change does no harm twice.
+      const deposed = VarlogError.is(error, 'NOT_LEADER') && error.outcome === undefined;
+      throw deposed ? this.notLeader() : error;
+    }
   }
 
   /** Which disk it has: not another one than the group knows of it. */
@@ -213,6 +254,8 @@ export class Membership {
     try {
       incarnation = await introductions.meet(member, Math.max(1, deadline - this.now()));
     } catch (cause) {
+      const certain = VarlogError.is(cause) && /_MISMATCH$|^DISK_LOST$/.test(cause.code);
+      if (certain) throw withOutcome(cause);
       throw new VarlogError('UNREACHABLE', {
         what: `member ${member.id} at ${member.address} could not be met, and was not added`,
         because: cause instanceof Error ? cause.message : String(cause),
@@ -276,6 +319,7 @@ function asLearner(
     const moved = from.addresses.get(id) !== address;
     return moved ? { voters, learners, addresses, incarnations } : undefined;
   }
+  if (from.retired.includes(id)) throw retired(id);
   const rest = voters.filter((it) => it !== id);
   if (rest.length === 0) throw lastVoter(id);
   return { voters: rest, learners: [...learners, id], addresses, incarnations };
@@ -300,12 +344,26 @@ function without(from: Configuration, id: number): MemberChange | undefined {
   return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
 }
 
+function retired(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the id ${id} belonged to a member that was removed, and nothing was changed`,
+    because: 'ids are never used twice: what the others know of a member must stay true',
+    next: 'empty the folder of the member that is to be added, and give it an id that no member ever had',
+    outcome: 'notAppended',
+  });
+}
+
 function lastVoter(id: number): VarlogError {
   return new VarlogError('FAILED_PRECONDITION', {
     what: `member ${id} is the only one that votes`,
     next: 'add another member first',
     outcome: 'notAppended',
   });
+}
+
+/** What was said about a member that was to be added, which it was not. */
+function withOutcome(cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, { what: cause.message, outcome: 'notAppended', cause });
 }
 
 function timeIsUp(): VarlogError {

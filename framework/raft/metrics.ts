@@ -27,6 +27,12 @@ export interface RaftMetrics {
   readonly leaderChanges: number;
   /** Snapshots of other members that replaced this one's log. */
   readonly snapshotsInstalled: number;
+  /** Snapshots that could not be kept; the entries stay until the next one. */
+  readonly compactionsFailed: number;
+  /** The disk is full, or does not get on with a write. A leader then hands over. */
+  readonly diskTrouble: 'full' | 'stalled' | undefined;
+  /** Why this member does not lead any more: see {@link RaftGroup.resign}. */
+  readonly resigned: string | undefined;
 }
 
 export function metricsOf(
@@ -44,5 +50,13 @@ export function metricsOf(
       inflightBytes: inflights.bytes,
     }));
   const { queuedBytes } = proposals;
-  return { queuedBytes, unsyncedBytes: storage.pendingBytes, members, ...driver.counts };
+  return {
+    queuedBytes,
+    unsyncedBytes: storage.pendingBytes,
+    members,
+    ...driver.counts,
+    snapshotsInstalled: driver.snapshots.installed,
+    diskTrouble: driver.handover.trouble,
+    resigned: driver.handover.resigned,
+  };
 }

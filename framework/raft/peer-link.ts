@@ -22,6 +22,8 @@ export class PeerLink {
   private queued: Message[] = [];
   private queuedBytes = 0;
   private greeted = false;
+  /** The group that the other member was told. */
+  private identity = '';
   private blocked = false;
   private closed = false;
   private reopenAt = 0;
@@ -76,8 +78,12 @@ export class PeerLink {
     const messages = this.queued.map(toWire);
     this.queued = [];
     this.queuedBytes = 0;
-    const parcel = this.greeted ? { messages } : { hello: this.hello(), messages };
+    const hello = this.hello();
+    // Once more when this member has learned which group it belongs to.
+    const known = this.greeted && this.identity === hello.identity;
+    const parcel = known ? { messages } : { hello, messages };
     this.greeted = true;
+    this.identity = hello.identity;
     if (!stream.send(Parcel.create(parcel))) this.wait(stream);
   }
 

@@ -31,6 +31,8 @@ interface InFlight {
 /** Batches that are proposed and not committed: more gather meanwhile into larger ones. */
 const BATCHES_MAX = 4;
 const FORWARDS_MAX = 4;
+/** A leader that hands over answers in this time what it had taken. */
+const GRACE_TICKS = 4;
 
 /**
  * Appends on their way: gathered, proposed here or passed on to the leader, and answered when they
@@ -61,8 +63,11 @@ export class Proposals {
 
   /** Appends a batch; resolves with the index of its first entry. `local`: never passed on. */
   append(batch: Batch, options: LogCallOptions = {}, local = false): Promise<number> {
-    const { raft } = this.driver;
+    const { raft, handover } = this.driver;
     if (raft.role !== 'leader' && (local || !this.forward)) return Promise.reject(this.notLeader());
+    if (raft.role === 'leader' && handover.refusal !== undefined) {
+      return Promise.reject(handover.refusal);
+    }
     if (this.queuedBytes > 0 && this.queuedBytes + batch.bytes.length > this.queuedBytesMax) {
       return Promise.reject(
         new VarlogError('RESOURCE_EXHAUSTED', {
@@ -101,6 +106,9 @@ export class Proposals {
     const { raft } = this.driver;
     if (this.queue.length === 0) return;
     if (raft.role === 'leader') {
+      const { refusal, mayPropose } = this.driver.handover;
+      if (refusal !== undefined) for (const it of this.takeAll()) this.fail(it, refusal);
+      if (!mayPropose) return;
       while (this.queue.length > 0 && this.inFlight.length < BATCHES_MAX) {
         if (!this.propose()) break;
       }
@@ -220,8 +228,11 @@ export class Proposals {
     const { bytes, count } = concat(proposals);
     const key = this.forwarding.add(proposals);
     try {
-      const request = ProposeRequest.create({ count, payload: bytes, timeoutMs });
-      const { index } = await channel.call(methods.propose, request, { timeoutMs });
+      const { identity } = this.driver.raft.log;
+      const request = ProposeRequest.create({ count, payload: bytes, timeoutMs, identity });
+      const options = { timeoutMs, graceTicks: GRACE_TICKS };
+      const to = [leader, channel] as const;
+      const { index } = await this.driver.calls.call(to, methods.propose, request, options);
       this.succeed(proposals, index);
     } catch (error) {
       this.refusedByLeader(proposals, error);

@@ -13,7 +13,7 @@ export interface RestoreOptions {
   readonly groupId: string;
   /** The member that is left, and the address at which it will listen. */
   readonly member: Member;
-  /** Its folder, or that of the {@link RaftHost} it is on; neither may be in use. */
+  /** Its folder, or that of the {@link RaftHost} it is on, as it was given to open them; neither may be in use. */
   readonly directory: string;
   /** Only tell what would be kept; change nothing. Default false. */
   readonly dryRun?: boolean;
@@ -30,6 +30,8 @@ export interface Restored {
 }
 
 const NOBODY: Configuration = {
+  identity: '',
+  retired: [],
   voters: [],
   outgoing: [],
   learners: [],
@@ -46,17 +48,29 @@ const NOBODY: Configuration = {
  * `DIRECTORY_IN_USE` for one that runs.
  */
 export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
-  const { ports, groupId, directory } = options;
-  const { disk } = ports;
+  const { groupId, directory } = options;
+  const { disk } = options.ports;
   methodsOf(groupId);
-  const isHosted = await isHostFolder(directory, disk);
-  const folder = isHosted ? groupFolderOf(directory, groupId) : directory;
-  // Before anything is opened, which would make files where there are none.
-  if (!(await Acquaintance.isIn(folder, disk))) throw stranger(options);
-  if (!isHosted) return restoreIn(folder, options);
-  const lock = await disk.lock(directory);
+  // What opens members on real ports keeps them in a folder of that name.
+  for (const root of [directory, `${directory}/raft`]) {
+    const isHosted = await isHostFolder(root, disk);
+    const folder = isHosted ? groupFolderOf(root, groupId) : root;
+    // Before anything is opened, which would make files where there are none.
+    if (!(await Acquaintance.isIn(folder, disk))) continue;
+    return isHosted ? restoreOnHost(root, folder, options) : restoreIn(folder, options);
+  }
+  throw stranger(options);
+}
+
+async function restoreOnHost(
+  root: string,
+  folder: string,
+  options: RestoreOptions,
+): Promise<Restored> {
+  const { ports } = options;
+  const lock = await ports.disk.lock(root);
   try {
-    const journal = await openJournalOf(directory, disk);
+    const journal = await openJournalOf(root, ports);
     try {
       return await restoreIn(folder, options, journal);
     } finally {
@@ -75,11 +89,11 @@ async function restoreIn(
 ): Promise<Restored> {
   const { ports, groupId, member } = options;
   const { id, address } = member;
-  const { disk, random } = ports;
+  const { disk, clock, random } = ports;
   const identity = `raft group ${groupId} member ${id}`;
   let fail: (error: VarlogError) => void = () => {};
   const onFailure = (error: VarlogError) => fail(error);
-  const storage = await RaftStorage.open({ disk, directory, identity, onFailure, journal });
+  const storage = await RaftStorage.open({ disk, clock, directory, identity, onFailure, journal });
   try {
     const { last, runs, snapshotTerm, configurations } = await storage.shape(NOBODY);
     const before = configurations.at(-1)!.configuration;
@@ -93,6 +107,8 @@ async function restoreIn(
     const term = Math.max(storage.hardState.term, lastTerm) + 1;
     const alone: Configuration = {
       ...NOBODY,
+      identity: acquaintance.identity || before.identity,
+      retired: [...before.retired, ...membersOf(before)].filter((it) => it !== id),
       voters: [id],
       addresses: new Map([[id, address]]),
       incarnations: new Map([[id, acquaintance.incarnation]]),

@@ -1,5 +1,5 @@
 import { type Handler, handle } from '../base/index.ts';
-import { GrpcNetwork } from '../runtime/index.ts';
+import { GrpcNetwork, realClock } from '../runtime/index.ts';
 import { SnapshotRequest } from '../wire/gen/raft.ts';
 import { methodsOf } from './methods.ts';
 import { SnapshotDownload, serveSnapshot } from './snapshot-transfer.ts';
@@ -8,7 +8,10 @@ import type { Snapshot } from './storage.ts';
 const network = new GrpcNetwork();
 const { snapshot: method } = methodsOf('test');
 const { signal } = new AbortController();
+const patience = { clock: realClock(), silenceMsMax: 5_000, identity: () => '' };
 const configuration = {
+  identity: 'f'.repeat(32),
+  retired: [4],
   voters: [1, 2],
   outgoing: [],
   learners: [3],
@@ -25,7 +28,7 @@ const snapshotAt = (index: number, size: number): Snapshot => ({
 /** Serves `newest`, and breaks each transfer of `breakAfter` once it has sent so many messages. */
 async function serve(newest: () => Snapshot | undefined, breakAfter: number[] = []) {
   const asked: { partOf: number; offset: number }[] = [];
-  const honest = serveSnapshot(method, newest);
+  const honest = serveSnapshot(method, newest, { checkIdentity: () => {} });
   const flaky: Handler = handle(method, async (request, stream, context) => {
     asked.push({ partOf: request.partOf, offset: request.offset });
     let left = breakAfter.shift() ?? Infinity;
@@ -58,7 +61,7 @@ test.each([0, 1, 256 * 1024, 3_000_000])(
   async (size) => {
     const snapshot = snapshotAt(7, size);
     await using there = await serve(() => snapshot);
-    const found = await new SnapshotDownload(method).fetch(there.channel, 5, signal);
+    const found = await new SnapshotDownload(method, patience).fetch(there.channel, 5, signal);
     expect({ ...found, state: Buffer.from(found.state).equals(snapshot.state) }).toEqual({
       ...snapshot,
       state: true,
@@ -69,7 +72,7 @@ test.each([0, 1, 256 * 1024, 3_000_000])(
 test('a transfer that breaks goes on where it broke', async () => {
   const snapshot = snapshotAt(7, 3_000_000);
   await using there = await serve(() => snapshot, [4, 3]);
-  const download = new SnapshotDownload(method);
+  const download = new SnapshotDownload(method, patience);
   for (const _ of [1, 2]) await expect(download.fetch(there.channel, 5, signal)).rejects.toThrow();
   const found = await download.fetch(there.channel, 5, signal);
   expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);
@@ -82,7 +85,7 @@ test('a transfer that breaks goes on where it broke', async () => {
 test('what is continued is never mixed with a newer snapshot', async () => {
   let newest = snapshotAt(7, 2_000_000);
   await using there = await serve(() => newest, [3]);
-  const download = new SnapshotDownload(method);
+  const download = new SnapshotDownload(method, patience);
   await expect(download.fetch(there.channel, 5, signal)).rejects.toThrow();
   newest = snapshotAt(9, 2_000_000);
   const found = await download.fetch(there.channel, 5, signal);
@@ -92,6 +95,6 @@ test('what is continued is never mixed with a newer snapshot', async () => {
 
 test('one that is too old is refused', async () => {
   await using there = await serve(() => snapshotAt(4, 10));
-  const fetched = new SnapshotDownload(method).fetch(there.channel, 5, signal);
+  const fetched = new SnapshotDownload(method, patience).fetch(there.channel, 5, signal);
   await expect(fetched).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });

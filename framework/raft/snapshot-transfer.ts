@@ -1,7 +1,9 @@
 import {
   type Channel,
+  type Clock,
   type Handler,
   handle,
+  onAbort,
   type ServerStreamMethod,
   VarlogError,
 } from '../base/index.ts';
@@ -16,8 +18,13 @@ const CHUNK_BYTES = 256 * 1024;
 const STATE_BYTES_MAX = 2 ** 31;
 
 /** Serves this member's newest snapshot, in chunks, as fast as the receiver takes them. */
-export function serveSnapshot(method: Method, newest: () => Snapshot | undefined): Handler {
+export function serveSnapshot(
+  method: Method,
+  newest: () => Snapshot | undefined,
+  introductions: { checkIdentity: (identity: string) => void },
+): Handler {
   return handle(method, async (request, stream) => {
+    introductions.checkIdentity(request.identity);
     const snapshot = newest();
     if (snapshot === undefined || snapshot.index < request.index) {
       throw new VarlogError('NOT_FOUND', {
@@ -40,14 +47,24 @@ export function serveSnapshot(method: Method, newest: () => Snapshot | undefined
   });
 }
 
+interface DownloadOptions {
+  readonly clock: Clock;
+  /** A sender that is silent for longer is given up. */
+  readonly silenceMsMax: number;
+  /** Identity of the group, empty while it is not known. */
+  readonly identity: () => string;
+}
+
 /** Fetches snapshots from other members; what broke off is continued by the next try. */
 export class SnapshotDownload {
   private readonly method: Method;
+  private readonly options: DownloadOptions;
   /** What has arrived of a snapshot of which the rest did not, and from where. */
   private part: { snapshot: Snapshot; filled: number; from: string } | undefined;
 
-  constructor(method: Method) {
+  constructor(method: Method, options: DownloadOptions) {
     this.method = method;
+    this.options = options;
   }
 
   /** A snapshot of entry `index` or later. */
@@ -55,10 +72,20 @@ export class SnapshotDownload {
     const from = channel.address;
     // Of the same entry two members may have snapshots that differ byte by byte.
     const known = this.part?.from === from ? this.part : undefined;
-    const request = { index, partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
-    const stream = channel.subscribe(this.method, SnapshotRequest.create(request), { signal });
+    const { clock, silenceMsMax, identity } = this.options;
+    const part = { partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };
+    const request = { index, ...part, identity: identity() };
+    const abort = new AbortController();
+    const forget = onAbort(signal, () => abort.abort(signal.reason));
+    const watch = () => clock.after(silenceMsMax, () => abort.abort(silent(from)));
+    let watching = watch();
+    const stream = channel.subscribe(this.method, SnapshotRequest.create(request), {
+      signal: abort.signal,
+    });
     let begun = false;
     stream.receive((chunk) => {
+      watching.cancel();
+      watching = watch();
       if (!begun) {
         this.begin(chunk, index, from);
         begun = true;
@@ -68,13 +95,18 @@ export class SnapshotDownload {
       part.snapshot.state.set(chunk.bytes, part.filled);
       part.filled += chunk.bytes.length;
     });
-    await stream.closed;
-    const { part } = this;
-    if (!begun || part === undefined || part.filled < part.snapshot.state.length) {
+    try {
+      await stream.closed;
+    } finally {
+      watching.cancel();
+      forget();
+    }
+    const { part: whole } = this;
+    if (!begun || whole === undefined || whole.filled < whole.snapshot.state.length) {
       throw incomplete(from);
     }
     this.part = undefined;
-    return part.snapshot;
+    return whole.snapshot;
   }
 
   private begin(chunk: SnapshotChunk, index: number, from: string): void {
@@ -94,6 +126,13 @@ export class SnapshotDownload {
     };
     this.part = { snapshot, filled: 0, from };
   }
+}
+
+function silent(address: string): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `nothing more came of the snapshot from ${address}`,
+    next: 'it is fetched again, from where it stopped',
+  });
 }
 
 function incomplete(address: string): VarlogError {

@@ -1,10 +1,16 @@
-import { assert, type DirectoryLock, type Disk, VarlogError } from '../base/index.ts';
+import {
+  assert,
+  type Clock,
+  type DirectoryLock,
+  type Disk,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
 import { type Frame, type Journal, SegmentedLog, StateFile } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
   type EntryBatch,
-  encodeConfiguration,
   type HardState,
   isConfigurationEntry,
   type LogShape,
@@ -12,15 +18,16 @@ import {
   sliceBatch,
   type Write,
 } from './core/index.ts';
+import { Retention, type RetentionOptions } from './retention.ts';
+import {
+  decodeHardState,
+  decodeSnapshot,
+  encodeHardState,
+  encodeSnapshot,
+  type Snapshot,
+} from './stored-values.ts';
 
-export interface Snapshot {
-  readonly index: number;
-  /** Term of the entry at `index`. */
-  readonly term: number;
-  /** Who belonged to the group at `index`. */
-  readonly configuration: Configuration;
-  readonly state: Uint8Array;
-}
+export type { Snapshot } from './stored-values.ts';
 
 interface Pending {
   readonly sequence: number;
@@ -35,6 +42,7 @@ type EntryLog = Pick<
   | 'end'
   | 'durableEnd'
   | 'pendingBytes'
+  | 'full'
   | 'onDurable'
   | 'append'
   | 'flushed'
@@ -48,7 +56,8 @@ type EntryLog = Pick<
 type Value = Pick<StateFile, 'value' | 'write'>;
 
 const SCAN_BYTES = 4 * 1024 * 1024;
-const SNAPSHOT_HEADER_BYTES = 20;
+/** A full disk is tried again after so long. */
+const RETRY_MS = 500;
 
 /**
  * What a member keeps on disk: its entries (a log of frames, epoch = term), its hard state and its
@@ -62,14 +71,23 @@ export class RaftStorage {
   private readonly hardStateFile: Value;
   private readonly snapshotFile: StateFile;
   private readonly onFailure: (error: VarlogError) => void;
+  private readonly clock: Clock;
+  readonly retention: Retention;
+  private readonly closing = new AbortController();
   private readonly pending: Pending[] = [];
   private readonly queue: Write[] = [];
   private working: Promise<void> | undefined;
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
   private newest: Snapshot | undefined;
-  /** Received from the leader; becomes the newest one when the core says so. */
-  private received: Snapshot | undefined;
+  private saving: Promise<unknown> = Promise.resolve();
+  /** Received from the leader, by index; one becomes the newest when the core says so. */
+  private readonly received = new Map<number, Snapshot>();
+  private installing = 0;
+  /** A small value does not fit on the disk, and waits for room. */
+  private noRoom: VarlogError | undefined;
+  /** Since when the oldest write that is not durable has waited, Infinity while there is none. */
+  private waitingSince = Infinity;
 
   private constructor(parts: {
     lock: DirectoryLock;
@@ -77,7 +95,11 @@ export class RaftStorage {
     hardStateFile: Value;
     snapshotFile: StateFile;
     onFailure: (error: VarlogError) => void;
+    clock: Clock;
+    retention: RetentionOptions | undefined;
   }) {
+    this.clock = parts.clock;
+    this.retention = new Retention(parts.retention);
     this.lock = parts.lock;
     this.log = parts.log;
     this.hardStateFile = parts.hardStateFile;
@@ -93,20 +115,23 @@ export class RaftStorage {
    */
   static async open(options: {
     disk: Disk;
+    clock: Clock;
     directory: string;
     identity: string;
     onFailure: (error: VarlogError) => void;
+    retention?: RetentionOptions | undefined;
     /** Where entries and hard state are kept. Default: in files of its own. */
     journal?: Journal | undefined;
   }): Promise<RaftStorage> {
-    const { disk, directory, identity, onFailure } = options;
+    const { disk, clock, directory, identity, onFailure, retention } = options;
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
       const snapshotFile = await StateFile.open(disk, `${directory}/snapshot`, identity);
       const { log, hardStateFile } = await openEntries(options);
       if (hardStateFile.value === undefined) await hardStateFile.write(encodeHardState(0, 0));
-      const storage = new RaftStorage({ lock, log, hardStateFile, snapshotFile, onFailure });
+      const files = { lock, log, hardStateFile, snapshotFile };
+      const storage = new RaftStorage({ ...files, onFailure, clock, retention });
       await storage.alignToSnapshot();
       return storage;
     } catch (error) {
@@ -123,6 +148,21 @@ export class RaftStorage {
   /** Appended, not yet durable. */
   get pendingBytes(): number {
     return this.log.pendingBytes;
+  }
+
+  /** Why nothing more should be appended: there is no room, and what was appended waits for some. */
+  get full(): VarlogError | undefined {
+    return this.log.full ?? this.noRoom;
+  }
+
+  /** Since when nothing became durable though something waits for it; Infinity while nothing does. */
+  get waitingSinceMs(): number {
+    return this.waitingSince;
+  }
+
+  /** Whether a snapshot that was received is about to take the place of the log. */
+  get isInstalling(): boolean {
+    return this.installing > 0;
   }
 
   /** Last index that can be read as the core knows it; grows as writes that wait are carried out. */
@@ -154,6 +194,7 @@ export class RaftStorage {
           runs.push({ index: Math.max(frame.position, first), term: frame.epoch });
         }
         const [batch] = toBatches([frame], frame.position);
+        this.retention.note(batch!);
         if (frame.position > snapshotIndex && isConfigurationEntry(batch!)) {
           const configuration = decodeConfiguration(frame.payload);
           configurations.push({ index: frame.position, configuration });
@@ -169,6 +210,7 @@ export class RaftStorage {
 
   /** Starts a write. */
   write(write: Write): void {
+    if (this.waitingSince === Infinity) this.waitingSince = this.clock.now();
     const plain = write.hardState === undefined && write.snapshot === undefined;
     if (plain && write.truncateTo === undefined && this.working === undefined) {
       this.append(write);
@@ -177,6 +219,7 @@ export class RaftStorage {
     const kept = write.snapshot === undefined ? (write.truncateTo ?? this.log.end) : 0;
     this.settledEnd = Math.min(this.settledEnd, kept, this.log.end);
     this.queue.push(write);
+    if (write.snapshot !== undefined) this.installing++;
     this.working ??= this.work().catch((error: unknown) => this.onFailure(asFailure(error)));
   }
 
@@ -189,15 +232,27 @@ export class RaftStorage {
 
   /** Keeps a snapshot from the leader until the core decides to install it. */
   receive(snapshot: Snapshot): void {
-    this.received = snapshot;
+    this.received.set(snapshot.index, snapshot);
   }
 
-  /** Makes a snapshot of this member durable. False: a newer one is there. */
-  async saveSnapshot(snapshot: Snapshot): Promise<boolean> {
-    if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
-    this.newest = snapshot;
-    await this.snapshotFile.write(encodeSnapshot(snapshot));
-    return true;
+  /** The core did not want the snapshot that was received. */
+  drop(index: number): void {
+    this.received.delete(index);
+  }
+
+  /**
+   * Makes a snapshot of this member durable. False: a newer one is there. Rejects with `DISK_FULL` when there is no room
+   * for it, and nothing has changed.
+   */
+  saveSnapshot(snapshot: Snapshot): Promise<boolean> {
+    const saved = this.saving.then(async () => {
+      if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
+      await this.snapshotFile.write(encodeSnapshot(snapshot));
+      this.newest = snapshot;
+      return true;
+    });
+    this.saving = saved.catch(() => {});
+    return saved;
   }
 
   /** Gives the entries below `first` back to the disk. */
@@ -208,7 +263,9 @@ export class RaftStorage {
 
   async close(): Promise<void> {
     this.onPersisted = () => {};
-    await this.working;
+    this.closing.abort();
+    // What waits for room on the disk is not waited for.
+    if (this.full === undefined) await this.working;
     await this.log.close();
     await this.lock.release();
   }
@@ -235,6 +292,7 @@ export class RaftStorage {
 
   private append(write: Write): void {
     if (write.batches.length > 0) this.log.append(write.batches.map(toFrame));
+    for (const batch of write.batches) this.retention.note(batch);
     this.pending.push({ sequence: write.sequence, end: this.log.end });
     if (write.batches.length === 0) this.report();
   }
@@ -243,8 +301,9 @@ export class RaftStorage {
     for (let write = this.queue.shift(); write !== undefined; write = this.queue.shift()) {
       if (write.hardState !== undefined) {
         const { term, vote } = write.hardState;
-        await this.hardStateFile.write(encodeHardState(term, vote));
+        await this.withRoom(() => this.hardStateFile.write(encodeHardState(term, vote)));
       }
+      if (this.closing.signal.aborted && this.full !== undefined) return;
       if (write.snapshot !== undefined) await this.install(write.snapshot.index);
       if (write.truncateTo !== undefined) {
         await this.log.flushed(this.log.end);
@@ -255,16 +314,33 @@ export class RaftStorage {
     }
     this.working = undefined;
     this.settledEnd = Infinity;
+    if (this.pending.length === 0) this.waitingSince = Infinity;
   }
 
   private async install(index: number): Promise<void> {
-    const snapshot = this.received;
-    assert(snapshot?.index === index, 'the snapshot to install has arrived');
+    const snapshot = this.received.get(index);
+    assert(snapshot !== undefined, 'the snapshot to install has arrived');
     await this.log.flushed(this.log.end);
     this.report();
-    await this.saveSnapshot(snapshot);
+    await this.withRoom(() => this.saveSnapshot(snapshot));
     await this.log.reset(index + 1);
-    this.received = undefined;
+    for (const it of this.received.keys()) if (it <= index) this.received.delete(it);
+    this.installing--;
+  }
+
+  /** Tries again until there is room. */
+  private async withRoom(run: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      try {
+        await run();
+        this.noRoom = undefined;
+        return;
+      } catch (error) {
+        if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+        this.noRoom = new VarlogError('DISK_FULL', { what: error.message, outcome: 'notAppended' });
+        await sleep(this.clock, RETRY_MS, this.closing.signal);
+      }
+    }
   }
 
   private report(): void {
@@ -274,6 +350,8 @@ export class RaftStorage {
     if (done === 0) return;
     const { sequence } = this.pending[done - 1]!;
     this.pending.splice(0, done);
+    const idle = this.pending.length === 0 && this.working === undefined;
+    this.waitingSince = idle ? Infinity : this.clock.now();
     this.onPersisted(sequence);
   }
 }
@@ -281,6 +359,7 @@ export class RaftStorage {
 /** Entries and hard state, which become durable together in a journal. */
 async function openEntries({
   disk,
+  clock,
   directory,
   identity,
   onFailure,
@@ -293,7 +372,7 @@ async function openEntries({
     return { log, hardStateFile: log };
   }
   const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
-  const files = { disk, directory: `${directory}/entries`, identity: entries, onFailure };
+  const files = { disk, clock, directory: `${directory}/entries`, identity: entries, onFailure };
   return { log: await SegmentedLog.open(files), hardStateFile };
 }
 
@@ -316,43 +395,4 @@ function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
 export function asFailure(error: unknown): VarlogError {
   if (VarlogError.is(error)) return error;
   return new VarlogError('INTERNAL', { what: String(error), cause: error });
-}
-
-// Numbers are kept as float64: exact below 2^53, without bigint.
-function encodeHardState(term: number, vote: number): Uint8Array {
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  view.setFloat64(0, term, true);
-  view.setFloat64(8, vote, true);
-  return bytes;
-}
-
-function decodeHardState(bytes: Uint8Array | undefined): HardState {
-  if (bytes === undefined) return { term: 0, vote: 0 };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
-}
-
-function encodeSnapshot({ index, term, configuration, state }: Snapshot): Uint8Array {
-  const members = encodeConfiguration(configuration);
-  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + members.length + state.length);
-  const view = new DataView(bytes.buffer);
-  view.setFloat64(0, index, true);
-  view.setFloat64(8, term, true);
-  view.setUint32(16, members.length, true);
-  bytes.set(members, SNAPSHOT_HEADER_BYTES);
-  bytes.set(state, SNAPSHOT_HEADER_BYTES + members.length);
-  return bytes;
-}
-
-function decodeSnapshot(bytes: Uint8Array | undefined): Snapshot | undefined {
-  if (bytes === undefined) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const stateOffset = SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);
-  return {
-    index: view.getFloat64(0, true),
-    term: view.getFloat64(8, true),
-    configuration: decodeConfiguration(bytes.subarray(SNAPSHOT_HEADER_BYTES, stateOffset)),
-    state: bytes.subarray(stateOffset),
-  };
 }

@@ -18,7 +18,8 @@ export class TailReads {
   private readonly defaultTimeoutMs: number;
   private gathered: Waiting[] = [];
   private readonly asked = new SequenceMap<readonly Waiting[]>();
-  private calling = false;
+  /** Those for whom the leader is being asked. */
+  private called: readonly Waiting[] = [];
   private refused = false;
 
   constructor(driver: RaftDriver, options: { timeoutMs: number }) {
@@ -56,7 +57,7 @@ export class TailReads {
     const { raft, leader } = this.driver;
     if (raft.role === 'leader') {
       raft.readIndex(this.asked.add(this.takeGathered()));
-    } else if (leader !== undefined && !this.calling && !this.refused) {
+    } else if (leader !== undefined && this.called.length === 0 && !this.refused) {
       void this.call(leader.id, this.takeGathered());
     }
   }
@@ -78,7 +79,7 @@ export class TailReads {
 
   /** Whether there is anything that was not settled yet. */
   get isWaiting(): boolean {
-    return this.gathered.length > 0 || this.asked.size > 0;
+    return this.gathered.length > 0 || this.asked.size > 0 || this.called.length > 0;
   }
 
   /** Fails what has waited for too long. Returns whether anything waits to be asked. */
@@ -91,6 +92,7 @@ export class TailReads {
     };
     if (this.gathered.length > 0) this.gathered = this.gathered.filter((it) => !late(it));
     for (const waiting of this.asked.values()) for (const it of waiting) late(it);
+    for (const it of this.called) late(it);
     return this.gathered.length > 0;
   }
 
@@ -98,6 +100,7 @@ export class TailReads {
     for (const waiting of this.takeGathered()) fail(waiting, error);
     for (const asked of this.asked.values()) for (const it of asked) fail(it, error);
     this.asked.clear();
+    for (const it of this.called) fail(it, error);
   }
 
   private async call(leader: number, waiting: readonly Waiting[]): Promise<void> {
@@ -105,19 +108,21 @@ export class TailReads {
     let deadline = 0;
     for (const it of waiting) deadline = Math.max(deadline, it.deadline);
     const timeoutMs = Math.min(Math.max(1, Math.ceil(deadline - this.now())), 2 ** 31);
-    this.calling = true;
+    this.called = waiting;
     try {
       const channel = driver.channelTo(leader);
       if (channel === undefined) throw this.unavailable();
-      const request = TailRequest.create({ timeoutMs });
-      const { index } = await channel.call(driver.options.methods.tail, request, { timeoutMs });
+      const request = TailRequest.create({ timeoutMs, identity: driver.raft.log.identity });
+      const to = [leader, channel] as const;
+      const { tail } = driver.options.methods;
+      const { index } = await driver.calls.call(to, tail, request, { timeoutMs });
       for (const it of waiting) succeed(it, index);
     } catch {
       // A read has no effect: it is asked again until its time is up.
       this.gathered.push(...waiting.filter((it) => !it.settled));
       this.refused = true;
     } finally {
-      this.calling = false;
+      this.called = [];
       driver.schedule();
     }
   }

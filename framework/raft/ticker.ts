@@ -9,7 +9,7 @@ export interface Ticking {
 }
 
 /** A timer may ring that much too early. */
-const EARLY_MS = 1;
+export const EARLY_MS = 1;
 
 /**
  * One timer for all groups of a process. It rings when one of them has something to do, and not at each tick: idle

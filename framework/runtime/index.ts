@@ -27,5 +27,5 @@ export {
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
-export { listenError } from './tcp-address.ts';
+export { isTcpAddress, isWildcard, listenError, localAddress } from './tcp-address.ts';
 export type { TlsOptions } from './tls.ts';

@@ -8,13 +8,37 @@ export interface TcpAddress {
 
 /** Takes `host:port` apart. Throws `INVALID_ARGUMENT`. */
 export function tcpAddress(address: string): TcpAddress {
-  const [, host, port] = /^(\[[\da-fA-F:.%]+\]|[^:[\]/\s]+):(\d{1,5})$/.exec(address) ?? [];
-  if (host !== undefined && Number(port) < 65_536) return { host, port: Number(port) };
+  const parsed = parse(address);
+  if (parsed !== undefined) return parsed;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `"${address}" is not an address to listen on`,
-    next: 'give host:port, for example 127.0.0.1:9092',
+    next: 'give host:port, for example 127.0.0.1:9092 or [::1]:9092',
     details: { address },
   });
+}
+
+/** Whether it is `host:port`. */
+export function isTcpAddress(address: string): boolean {
+  return parse(address) !== undefined;
+}
+
+/** Whether its host stands for all addresses of a machine: it can be listened on, but not dialled. */
+export function isWildcard(address: string): boolean {
+  return /^(0\.0\.0\.0|\[[0:]+\])$/.test(parse(address)?.host ?? '');
+}
+
+/** What this machine reaches a server at that listens on `address`. Throws `INVALID_ARGUMENT`. */
+export function localAddress(address: string): string {
+  const { host, port } = tcpAddress(address);
+  if (!isWildcard(address)) return address;
+  return `${host.startsWith('[') ? '[::1]' : '127.0.0.1'}:${port}`;
+}
+
+function parse(address: string): TcpAddress | undefined {
+  const [, host, digits] =
+    /^(\[[\da-fA-F:.]+(?:%\w+)?\]|[^:[\]/\s]+):(\d{1,5})$/.exec(address) ?? [];
+  const port = Number(digits);
+  return host !== undefined && port < 65_536 ? { host, port } : undefined;
 }
 
 /** Says why an address could not be listened on: `ADDRESS_IN_USE` or `INVALID_ARGUMENT`. */

@@ -133,7 +133,8 @@ export class JournalLog {
 
   /** Makes durable what was appended. The journal stays open. */
   async close(): Promise<void> {
-    await this.flushed(this.endPosition).catch(() => {});
+    // On a full disk it may take for ever.
+    if (this.full === undefined) await this.flushed(this.endPosition).catch(() => {});
     this.onDurable = () => {};
     this.onFailure = () => {};
     this.journal.leave(this);

@@ -129,7 +129,9 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     );
     for (const it of foreign) it.start();
     await eventually(async () => {
-      if (!foreign[0]!.output.includes('CLUSTER_MISMATCH')) throw new Error(foreign[0]!.output);
+      if (!/(IDENTITY|CLUSTER)_MISMATCH/.test(foreign[0]!.output)) {
+        throw new Error(foreign[0]!.output);
+      }
     });
     await topic.append('b');
     for (const it of foreign) await it.end('SIGKILL');

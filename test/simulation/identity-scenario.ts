@@ -2,6 +2,7 @@ import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import { startAdmin } from '../../framework/log/admin/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
 import {
+  describeHealth,
   type MetadataRepository,
   startMetadataRepository,
 } from '../../framework/log/metadata-repository/index.ts';
@@ -274,7 +275,7 @@ class IdentityRun {
 
   private expectRefusal(name: string, code: string, next = ''): void {
     const node = this.node(name);
-    const reasons = [node?.refusal?.message ?? '', ...(node?.storage?.notReady() ?? [])];
+    const reasons = this.reasons(name);
     const refusal = reasons.find((it) => it.startsWith(`${code}: `));
     must(refusal !== undefined, `${name} is not refused with ${code}: ${reasons.join(' | ')}`);
     must(
@@ -282,6 +283,12 @@ class IdentityRun {
       `it is not said what to do: ${refusal}`,
     );
     must(node?.storage?.status.connected !== true, `${name} was refused, and has a session`);
+  }
+
+  /** What keeps a node from serving. */
+  private reasons(name: string): string[] {
+    const node = this.node(name);
+    return [node?.refusal?.message ?? '', ...(node?.storage?.notReady() ?? [])];
   }
 
   private replicasOf(name: string): Promise<string[]> {
@@ -316,13 +323,31 @@ class IdentityRun {
       OWN.some((name) => {
         const repository = this.node(name)?.repository;
         if (repository?.leadership === undefined) return false;
+        const { storageNodes } = repository.metadata;
+        const isSelf = (own: string, i: number): boolean =>
+          storageNodes.get(i + 1)?.address === addressOf(own) &&
+          repository.leadership?.silence(i + 1) === 0;
+        if (!OWN.every(isSelf)) return false;
         return [...repository.metadata.logStreams.values()].every(
           (it) => !it.sealed && it.members.length === OWN.length,
         );
       });
     await this.world.until(isWhole, WHOLE_WITHIN_MS).catch((error: unknown) => {
-      throw new Error(`not whole again after ${step}: ${String(error)}`);
+      throw new Error(`not whole again after ${step}: ${this.health()}`, { cause: error });
     });
+  }
+
+  /** What the leader knows of the replicas, for people. */
+  private health(): string {
+    const leader = OWN.map((it) => this.node(it)?.repository).find((it) => it?.leadership);
+    if (leader === undefined) return 'there is no leader';
+    const { logStreams } = describeHealth(leader.metadata, leader.leadership!);
+    const reasons = OWN.flatMap((name) => this.reasons(name).map((it) => `${name}: ${it}`));
+    const streams = logStreams.map(({ logStreamId, sealed, epoch, end, replicas }) => {
+      const each = replicas.map((it) => `${it.storageNodeId} ${it.state} ${it.end}`);
+      return `${logStreamId} ${sealed ? 'sealed' : 'open'} in ${epoch} at ${end}: ${each.join(', ')}`;
+    });
+    return [...streams, ...reasons].join('; ');
   }
 }
 

@@ -117,7 +117,10 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'changes the voters in one step': (raft) => {
     whenLeading(raft, (leadership) => {
       leadership.changeMembers = (change) =>
-        leadership.propose(encodeConfiguration({ ...change, outgoing: [] }), 1);
+        leadership.propose(
+          encodeConfiguration({ ...raft.configuration, ...change, outgoing: [] }),
+          1,
+        );
     });
   },
   'lets learners count': (raft) => {

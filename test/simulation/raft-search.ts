@@ -112,6 +112,8 @@ class World {
     this.slowDisks = bounds.slowDisks;
     const initial = {
       voters: MEMBERS,
+      identity: '',
+      retired: [],
       outgoing: [],
       learners: [],
       addresses: new Map(),

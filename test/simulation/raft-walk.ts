@@ -93,6 +93,8 @@ export class RaftWalk {
     const voters = Array.from({ length: size }, (_, i) => i + 1);
     this.initial = {
       voters,
+      identity: '',
+      retired: [],
       outgoing: [],
       learners: [],
       addresses: new Map(),

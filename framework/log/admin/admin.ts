@@ -2,6 +2,7 @@ import type { Handler, Ports, Timer } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { repairOf, type Surroundings } from './repair.ts';
+import { Steadiness } from './steadiness.ts';
 
 /** How often the state of the cluster is looked at. Nothing that goes well waits for it. */
 const LOOK_EVERY_MS = 100;
@@ -25,18 +26,8 @@ export interface Admin {
 export function startAdmin({ ports, repository, replicationFactor }: AdminOptions): Admin {
   const { clock, logger } = ports;
   const busy = new Set<number>();
-  const settledAt = new Map<number, { key: string; at: number }>();
+  const steadiness = new Steadiness(clock);
   let timer: Timer | undefined;
-
-  /** Since when a log stream has been in its present state, as far as this process has seen. */
-  const settledFor = (id: number): number => {
-    const stream = repository.metadata.logStreams.get(id)!;
-    const key = `${stream.epoch} ${stream.sealed}`;
-    const known = settledAt.get(id);
-    if (known?.key === key) return clock.now() - known.at;
-    settledAt.set(id, { key, at: clock.now() });
-    return 0;
-  };
 
   const repair = async (id: number, around: Surroundings): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
@@ -46,22 +37,29 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     const by = `the repair of member ${repository.options.memberId}`;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
     if (action.kind === 'seal') {
+      steadiness.sealed(stream, action.primary);
       await repository.changes.seal(id, false, { revision, by });
     } else {
       const { members } = action;
       const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
       const primaryProcess = repository.leadership?.processOf(members[0]!) ?? '';
+      // Its session is broken just now: it is asked again when it is back, or lost.
+      if (primaryProcess === '') return;
       const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
       await repository.execute({ kind: 'unseal', ...opening });
     }
   };
 
   const look = (leadership: Leadership): void => {
+    steadiness.observe(repository.metadata.logStreams);
     const around: Surroundings = {
       metadata: repository.metadata,
       silence: (node) => leadership.silence(node),
       report: (id, node) => leadership.planner.reportOf(id, node),
-      settledFor,
+      settledFor: (stream) => steadiness.settledFor(stream),
+      gap: (stream) => steadiness.gap(stream),
+      lag: (stream, report) => steadiness.lag(stream, report),
+      inOrder: (stream, nodes) => steadiness.inOrder(stream, nodes),
     };
     for (const id of repository.metadata.logStreams.keys()) {
       if (busy.has(id)) continue;
@@ -76,7 +74,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   };
   const leading = repository.leadership$.subscribe((leadership) => {
     timer?.cancel();
-    settledAt.clear();
+    steadiness.clear();
     if (leadership !== undefined) timer = clock.after(LOOK_EVERY_MS, () => look(leadership));
   });
 

@@ -12,6 +12,9 @@ interface Situation {
   ends?: Record<number, number>;
   epochs?: Record<number, number>;
   settledFor?: number;
+  lag?: number;
+  gap?: number;
+  unsteady?: number;
 }
 
 /** What is done about a log stream on nodes 1, 2 and 3 in epoch 4 that ends at 100. */
@@ -51,37 +54,46 @@ function repair(situation: Situation): Repair | undefined {
       state: states[node] ?? (sealed ? 'sealed' : 'open'),
     }),
     settledFor: () => situation.settledFor ?? 10_000,
+    gap: () => situation.gap ?? 2_000,
+    lag: () => situation.lag ?? 0,
+    inOrder: (_, nodes) =>
+      [...nodes].sort(
+        (a, b) => Number(a === situation.unsteady) - Number(b === situation.unsteady),
+      ),
   });
 }
 
-const seal = { kind: 'seal' };
+const seal = { kind: 'seal', why: expect.any(String) };
+const sealFor = (primary: number) => ({ ...seal, primary });
 const unseal = (...members: number[]) => ({ kind: 'unseal', members });
 
 test.each<[string, Situation, unknown]>([
   ['all is well', {}, undefined],
   ['the primary is silent for a moment', { silent: { 1: 299 } }, undefined],
-  ['the primary is lost', { silent: { 1: 300 } }, seal],
-  ['the primary was restarted', { states: { 1: 'restarted' } }, seal],
-  ['the disk of the primary failed', { states: { 1: 'failed' } }, seal],
+  ['the primary is lost', { silent: { 1: 300 } }, sealFor(1)],
+  ['the primary was restarted', { states: { 1: 'restarted' } }, sealFor(1)],
+  ['the disk of the primary failed', { states: { 1: 'failed' } }, sealFor(1)],
   ['a backup is lost, and a majority is enough', { silent: { 3: 9_000 } }, undefined],
   ['a backup is lost, and all are needed', { acknowledge: 'all', silent: { 3: 9_000 } }, seal],
   ['two of three are lost', { silent: { 1: 9_000, 2: 9_000 } }, undefined],
   ['of two members the backup is lost', { members: [1, 2], silent: { 2: 9_000 } }, seal],
   ['a learner has caught up', { members: [1, 2], states: { 3: 'learning' } }, seal],
-  [
-    'a learner is far behind',
-    { members: [1, 2], states: { 3: 'learning' }, ends: { 3: -10_000 } },
-    undefined,
-  ],
+  ['a learner is far behind', { members: [1, 2], states: { 3: 'learning' }, lag: 301 }, undefined],
   [
     'a learner, soon after the last change',
     { members: [1, 2], states: { 3: 'learning' }, settledFor: 1_999 },
+    undefined,
+  ],
+  [
+    'a learner, and it was sealed often of late',
+    { members: [1, 2], states: { 3: 'learning' }, settledFor: 15_000, gap: 16_000 },
     undefined,
   ],
 ])('open: %s', (_, situation, due) => expect(repair(situation)).toEqual(due));
 
 test.each<[string, Situation, unknown]>([
   ['all have all of it', {}, unseal(1, 2, 3)],
+  ['one fails as the primary again and again', { unsteady: 1 }, unseal(2, 3, 1)],
   ['one is behind, for a moment', { ends: { 3: 99 }, settledFor: 299 }, undefined],
   ['one is behind, for longer', { ends: { 3: 99 }, settledFor: 300 }, unseal(1, 2)],
   ['one has not heard of the epoch', { epochs: { 1: 3 } }, unseal(2, 3)],

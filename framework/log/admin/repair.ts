@@ -7,19 +7,25 @@ export interface Surroundings {
   silence(node: number): number;
   report(logStreamId: number, node: number): Report | undefined;
   /** Milliseconds since the log stream was last sealed or opened. */
-  settledFor(logStreamId: number): number;
+  settledFor(stream: LogStreamState): number;
+  /** For how long it must have been open before it is sealed for a learner's sake. */
+  gap(stream: LogStreamState): number;
+  /** Milliseconds by which a replica is behind. */
+  lag(stream: LogStreamState, report: Report): number;
+  /** The same nodes, those last that had better not be primary. */
+  inOrder(stream: LogStreamState, nodes: readonly number[]): number[];
 }
 
-export type Repair = { kind: 'seal' } | { kind: 'unseal'; members: number[] };
+export type Repair =
+  /** `primary`: the node because of which. */
+  { kind: 'seal'; why: string; primary?: number } | { kind: 'unseal'; members: number[] };
 
 /** A node that is gone for so long is taken for lost: a restarted process is mostly back sooner. */
 const LOST_AFTER_MS = 300;
 /** Live replicas that still fetch are waited for so long before a log stream opens without them. */
 const LAGGARD_GRACE_MS = 300;
-/** A log stream is not sealed again for a learner's sake sooner than this. */
-const PROMOTION_GAP_MS = 2_000;
-/** A learner that is behind by at most so many records is about to have caught up. */
-const NEARLY = 10_000;
+/** A learner that lags no more than this will have caught up before those who wait for it are done. */
+const NEAR_MS = LAGGARD_GRACE_MS;
 
 /**
  * What a log stream needs to take appends again, or to be whole again; `undefined`: nothing. A pure
@@ -50,22 +56,34 @@ function sealing(stream: LogStreamState, around: Surroundings): Repair | undefin
   const alive = stream.replicas.filter((it) => !isLost(it, stream, around));
   if (alive.length < membersLeast(stream)) return undefined;
   const primary = stream.members[0]!;
-  const restarted = around.report(stream.id, primary)?.state === 'restarted';
-  const gone = isLost(primary, stream, around) || isLearning(primary, stream, around);
-  if (restarted || gone) return { kind: 'seal' };
+  if (isLost(primary, stream, around)) {
+    return { kind: 'seal', why: `storage node ${primary}, its primary, is lost`, primary };
+  }
+  if (around.report(stream.id, primary)?.state === 'restarted') {
+    return { kind: 'seal', why: `storage node ${primary}, its primary, was restarted`, primary };
+  }
+  if (isLearning(primary, stream, around)) {
+    return { kind: 'seal', why: `storage node ${primary}, its primary, is rebuilt`, primary };
+  }
 
   const { acknowledge } = around.metadata.topics.get(stream.topicId)!;
   const members = stream.members.filter(
     (it) => alive.includes(it) && !isLearning(it, stream, around),
   );
-  if (members.length < needed(stream.members.length, acknowledge)) return { kind: 'seal' };
+  const need = needed(stream.members.length, acknowledge);
+  if (members.length < need) {
+    const why = `${members.length} of ${stream.members.length} members are up, and it takes ${need}`;
+    return { kind: 'seal', why };
+  }
 
-  if (around.settledFor(stream.id) < PROMOTION_GAP_MS) return undefined;
-  const caughtUp = alive.some((node) => {
-    const end = around.report(stream.id, node)?.end ?? 0;
-    return isLearning(node, stream, around) && end + NEARLY >= stream.end;
+  if (around.settledFor(stream) < around.gap(stream)) return undefined;
+  const near = alive.find((node) => {
+    const report = around.report(stream.id, node);
+    if (report === undefined || !isLearning(node, stream, around)) return false;
+    return around.lag(stream, report) <= NEAR_MS;
   });
-  return caughtUp ? { kind: 'seal' } : undefined;
+  if (near === undefined) return undefined;
+  return { kind: 'seal', why: `storage node ${near} has caught up and is to be a member` };
 }
 
 function opening(stream: LogStreamState, around: Surroundings): Repair | undefined {
@@ -76,6 +94,6 @@ function opening(stream: LogStreamState, around: Surroundings): Repair | undefin
   });
   if (whole.length < membersLeast(stream)) return undefined;
   const laggards = alive.length - whole.length;
-  if (laggards > 0 && around.settledFor(stream.id) < LAGGARD_GRACE_MS) return undefined;
-  return { kind: 'unseal', members: whole };
+  if (laggards > 0 && around.settledFor(stream) < LAGGARD_GRACE_MS) return undefined;
+  return { kind: 'unseal', members: around.inOrder(stream, whole) };
 }

@@ -1,29 +1,58 @@
-import { VarlogError } from '../../base/index.ts';
+import { type TopicId, VarlogError } from '../../base/index.ts';
 
 const SCHEME = 'varlog://';
+const DEFAULT_PORT = 9092;
+const ADDRESS = /^([^\s:/?#[\]@=]+|\[[\da-fA-F:.]+(?:%\w+)?\])(?::(\d{1,5}))?$/;
+
+/** Where a cluster is. */
+export interface ClusterAddress {
+  /** `host:port` of its nodes; IPv6 in brackets. */
+  readonly addresses: readonly string[];
+  /** The topic that the address names. */
+  readonly topicId: TopicId | undefined;
+}
 
 /**
- * The addresses in `endpoints`: `host:port` each, or `varlog://host:port,host:port`. Throws `INVALID_ARGUMENT`.
+ * Reads what a user gave as endpoints: `host:port` each, or `varlog://host:port,host:port/topic`, where the
+ * port (9092) and the topic may be left out. Throws `INVALID_ARGUMENT`.
  */
-export function parseEndpoints(endpoints: string | readonly string[]): string[] {
-  const given = typeof endpoints === 'string' ? [endpoints] : endpoints;
-  if (!Array.isArray(given)) throw bad(String(endpoints));
-  const addresses = given.flatMap((text) => {
+export function parseEndpoints(endpoints: string | readonly string[]): ClusterAddress {
+  const given: readonly unknown[] = Array.isArray(endpoints) ? endpoints : [endpoints];
+  const addresses = new Set<string>();
+  let topicId: TopicId | undefined;
+  for (const text of given) {
     if (typeof text !== 'string') throw bad(String(text));
-    const plain = text.startsWith(SCHEME) ? text.slice(SCHEME.length).replace(/\/$/, '') : text;
-    return plain.split(',').map((it) => it.trim());
-  });
-  for (const address of addresses) {
-    const port = Number(/^(?:[^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(address)?.[1]);
-    if (!(port >= 1 && port <= 65_535)) throw bad(address);
+    const isUrl = text.startsWith(SCHEME);
+    const [hosts = '', path = '', ...rest] = isUrl ? text.slice(SCHEME.length).split('/') : [text];
+    if (rest.length > 0) throw bad(text);
+    for (const host of hosts.split(',')) addresses.add(addressOf(host.trim(), isUrl));
+    if (path === '') continue;
+    const id = /^\d+$/.test(path) ? Number(path) : 0;
+    if (!(id >= 1 && id < 2 ** 31)) throw badTopic(path, text);
+    if (topicId !== undefined && topicId !== id)
+      throw badTopic(`${topicId} and ${id}`, 'endpoints');
+    topicId = id;
   }
-  if (addresses.length === 0) throw bad('[]');
-  return [...new Set(addresses)];
+  if (addresses.size === 0) throw bad('[]');
+  return { addresses: [...addresses], topicId };
+}
+
+function addressOf(text: string, isUrl: boolean): string {
+  const [, host, port = isUrl ? DEFAULT_PORT : undefined] = ADDRESS.exec(text) ?? [];
+  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return `${host}:${port}`;
+  throw bad(text);
 }
 
 function bad(text: string): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', {
     what: `"${text}" is not an endpoint`,
-    next: 'give host:port of any node, or varlog://host:port,host:port',
+    next: 'give host:port of any node, [address]:port for IPv6, or varlog://host:port,host:port/topic',
+  });
+}
+
+function badTopic(path: string, text: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `"${path}" in "${text}" is not a topic`,
+    next: 'write the id of one topic behind the last address, or leave it out',
   });
 }

@@ -10,7 +10,9 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function start(records: number): Promise<{ cluster: FakeCluster; topic: Topic }> {
+async function start(
+  records: number,
+): Promise<{ cluster: FakeCluster; topic: Topic; varlog: Varlog }> {
   const cluster = await FakeCluster.start(ports.network, [[1], [2]]);
   closers.push(() => cluster.close());
   for (let i = 0; i < records; ) {
@@ -20,7 +22,7 @@ async function start(records: number): Promise<{ cluster: FakeCluster; topic: To
   }
   const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
   closers.push(() => varlog.close());
-  return { cluster, topic: varlog.topic(1) };
+  return { cluster, topic: varlog.topic(1), varlog };
 }
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
@@ -99,6 +101,42 @@ describe('a topic as an Observable', () => {
     const found = await firstValueFrom(topic.tail$({ from: 3 }).pipe(take(4), toArray()));
     expect(found.map((it) => it.text())).toEqual(['3', '4', '5', '6']);
     await until(() => cluster.readsOpen === 0);
+  });
+
+  test('closing the client completes it, and what was delivered is the last', async () => {
+    const { topic, varlog } = await start(10);
+    const tail$ = topic.tail$({ from: 'start' });
+    const states: string[] = [];
+    tail$.status$.subscribe((it) => states.push(it.state));
+    const seen: number[] = [];
+    // Without a handler for errors: one would end the process.
+    await new Promise<void>((resolve) => {
+      tail$
+        .pipe(
+          handle(async (entry) => {
+            seen.push(entry.glsn);
+            if (entry.glsn === 10) await varlog.close();
+          }),
+        )
+        .subscribe({ complete: resolve });
+    });
+    expect(seen).toEqual(upTo(10));
+    await until(() => states.at(-1) === 'closed');
+  });
+
+  test('closing the client while it delivers stops that', async () => {
+    const { topic, varlog } = await start(10);
+    const seen: number[] = [];
+    await new Promise<void>((resolve) => {
+      topic.tail$({ from: 'start' }).subscribe({
+        next: (entry) => {
+          seen.push(entry.glsn);
+          if (entry.glsn === 3) void varlog.close();
+        },
+        complete: resolve,
+      });
+    });
+    expect(seen).toEqual([1, 2, 3]);
   });
 
   test('errors arrive as errors', async () => {

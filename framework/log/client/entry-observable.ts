@@ -76,6 +76,7 @@ async function pump(
     for (const batch of batches) {
       for (const entry of batch.entries()) {
         if (subscriber.closed) return;
+        if (subscription.isClosed) break;
         window.deliver(entry);
         if (window.isFull) await window.room();
       }

@@ -9,7 +9,9 @@ import {
 } from '../../base/index.ts';
 import { type ResumeToken, resumeToken } from './resume-token.ts';
 
-const utf8 = new TextDecoder();
+/** A byte order mark is a part of the text. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const BYTE_ORDER_MARK = /^\uFEFF/;
 
 /** A record at its place in the topic. */
 export class Entry {
@@ -65,7 +67,7 @@ export class Entry {
 
   /** The record as JSON; throws a `SyntaxError` when it is none. `T` is what the caller takes it for: it is not checked. */
   json<T>(): T {
-    return JSON.parse(this.text()) as T;
+    return JSON.parse(this.text().replace(BYTE_ORDER_MARK, '')) as T;
   }
 }
 

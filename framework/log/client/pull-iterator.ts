@@ -6,6 +6,8 @@ export interface PullSource<T> {
   settled(item: T): void;
   /** The consumer left. */
   close(): void;
+  /** Whether it was closed: what was not handed out yet is not wanted any more. */
+  isClosed(): boolean;
 }
 
 /**
@@ -35,7 +37,8 @@ export class PullIterator<T> implements AsyncIterableIterator<T> {
     }
     this.settle();
     if (this.isDone) return Promise.resolve({ done: true, value: undefined });
-    if (this.index < this.items.length) return Promise.resolve(this.hand());
+    const isWanted = this.index < this.items.length && !this.source.isClosed();
+    if (isWanted) return Promise.resolve(this.hand());
     const refilled = this.refill();
     this.refilling = refilled.finally(() => {
       this.refilling = undefined;

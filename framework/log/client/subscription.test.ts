@@ -380,13 +380,33 @@ describe('following', () => {
     expect(await failure(collect(half))).toBe(reason);
     await until(() => cluster.readsOpen === 0);
 
-    const closed = failure(collect(topic.tail()));
+    const open = topic.tail();
+    const ended = collect(open);
     await until(() => cluster.readsOpen === 2);
     await varlog.close();
-    expect(await closed).toMatchObject({ code: 'CLOSED' });
+    expect(await ended).toEqual([]);
+    expect(open.status).toEqual({ state: 'closed' });
     await until(() => cluster.readsOpen === 0);
     expect(() => topic.tail()).toThrow(/CLOSED/);
     await varlog.close();
+  });
+
+  test('closing the client in the midst of a loop ends a tail at once, and fails a range', async () => {
+    const { cluster, topic, varlog } = await start([[1], [2]]);
+    fill(cluster, 10);
+    const range = topic.read();
+    const tail = topic.tail({ from: 'start' });
+    const half = failure(
+      (async () => {
+        for await (const _ of range) await new Promise((resolve) => setTimeout(resolve, 5));
+      })(),
+    );
+    let seen = 0;
+    for await (const _ of tail) if (++seen === 2) await varlog.close();
+    expect(seen).toBe(2);
+    expect(tail.status).toEqual({ state: 'closed' });
+    expect(await half).toMatchObject({ code: 'CLOSED' });
+    expect(await failure(tail.caughtUp())).toMatchObject({ code: 'CLOSED' });
   });
 
   test('an idle subscription does nothing', async () => {

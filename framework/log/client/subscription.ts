@@ -50,6 +50,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   private opening: Promise<MergedReader | undefined> | undefined;
   private reader: MergedReader | undefined;
   private iterated = false;
+  private wasClosed = false;
   private start: Glsn = glsn(0);
   /** Everything up to here was dealt with by the consumer. */
   private settledTo = -1;
@@ -118,8 +119,14 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     });
   }
 
+  /** Whether `close` was called, by its consumer or with the client: what it has in memory is not wanted. */
+  get isClosed(): boolean {
+    return this.wasClosed;
+  }
+
   /** Ends it; the loop over it ends. Idempotent. */
   close(): void {
+    this.wasClosed = true;
     this.ending.abort();
     this.reader?.close();
     this.closed({ state: 'closed' });
@@ -177,6 +184,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
       },
       settled: (item) => this.settle(positionOf(item)),
       close: () => this.close(),
+      isClosed: () => this.wasClosed,
     });
   }
 
@@ -195,7 +203,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     const { source, range } = this;
     const forget = [
       onAbort(range.signal, () => this.close()),
-      onAbort(source.lifetime, () => this.fail(source.lifetime.reason)),
+      onAbort(source.lifetime, () => this.clientClosed(source.lifetime.reason)),
     ];
     onAbort(this.ending.signal, () => {
       for (const it of forget) it();
@@ -244,9 +252,14 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     else if (this.status.state !== 'closed') this.statuses.next(status);
   }
 
-  private fail(error: unknown): void {
-    this.reader?.close({ error });
-    this.closed({ state: 'closed', error });
+  /** A tail has no other end; half a range must not look like a whole one. */
+  private clientClosed(error: unknown): void {
+    if (this.range.to === Infinity) {
+      this.close();
+    } else {
+      this.reader?.close({ error });
+      this.closed({ state: 'closed', error });
+    }
   }
 
   private closed(status: SubscriptionStatus): void {

@@ -1,4 +1,4 @@
-import type { Followed, LogEntry, OrderedLog } from '../../base/index.ts';
+import { type Followed, type LogEntry, type OrderedLog, VarlogError } from '../../base/index.ts';
 import type { EntryBatch } from './entry.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { Subscription } from './subscription.ts';
@@ -26,7 +26,7 @@ export class TopicLog implements OrderedLog {
 
   follow(from: number, options: { signal?: AbortSignal } = {}): AsyncIterable<Followed> {
     return {
-      [Symbol.asyncIterator]: () => followed(this.topic.tail({ ...options, from })),
+      [Symbol.asyncIterator]: () => followed(this.topic.tail({ ...options, from }), options.signal),
     };
   }
 
@@ -35,16 +35,28 @@ export class TopicLog implements OrderedLog {
   }
 }
 
-/** All that is there becomes one delivery, however many batches it came in. */
-function followed(subscription: Subscription): AsyncIterator<Followed> {
+/**
+ * All that is there becomes one delivery, however many batches it came in. A replica must not take a closed client
+ * for the end that it asked for by `signal`.
+ */
+function followed(
+  subscription: Subscription,
+  signal: AbortSignal | undefined,
+): AsyncIterator<Followed> {
   subscription.claim();
   return new PullIterator<Followed & { kind: 'entries' }>({
     refill: async () => {
       const batches = await subscription.take();
-      return batches === undefined ? undefined : [toFollowed(batches)];
+      if (batches !== undefined) return [toFollowed(batches)];
+      if (signal?.aborted === true) return undefined;
+      throw new VarlogError('CLOSED', {
+        what: 'the client was closed while a log was followed',
+        next: 'close the replica before the client',
+      });
     },
     settled: ({ through }) => subscription.settle(through),
     close: () => subscription.close(),
+    isClosed: () => subscription.isClosed,
   });
 }
 

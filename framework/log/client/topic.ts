@@ -106,15 +106,18 @@ export class Topic implements OrderedLogSource {
     return new EntryObservable(() => this.read(options), options);
   }
 
-  /** The records from `from` on, and all that will come; never ends by itself. Rejects like {@link read}. */
+  /**
+   * The records from `from` on, and all that will come; ends quietly when it, or the client, is closed. Rejects like
+   * {@link read}.
+   */
   tail(options: TailOptions = {}): Subscription {
     const { from = 'end', ...rest } = options;
     return this.subscribe({ ...rest, from, to: Infinity });
   }
 
   /**
-   * Like {@link tail}, as an Observable; it never completes, unless `signal` is aborted. Use `handle` for what
-   * takes time. After an error, go on behind the last record that was dealt with: `retry()` would begin
+   * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed. Use `handle`
+   * for what takes time. After an error, go on behind the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
   tail$(options: TailOptions & FlowLimits = {}): EntryObservable {

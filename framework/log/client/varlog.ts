@@ -30,7 +30,10 @@ const POLL_MS = 50;
 export type ClientPorts = Pick<Ports, 'clock' | 'random' | 'network'>;
 
 export interface ConnectOptions extends CallLimits {
-  /** `host:port` of any nodes with the metadata role, or `varlog://host:port,host:port`. One that answers is enough. */
+  /**
+   * `host:port` of any nodes with the metadata role (IPv6: `[::1]:9092`), or `varlog://host:port,host:port/topic`.
+   * One that answers is enough.
+   */
   endpoints: string | readonly string[];
   /** The cluster that is expected. Default: whichever answers first, and no other one after it. */
   clusterId?: ClusterId;
@@ -60,16 +63,18 @@ export class Varlog implements AsyncDisposable {
   readonly clusterId: ClusterId;
   private readonly context: ClientContext;
   private readonly closing: AbortController;
+  private readonly topicId: TopicId | undefined;
 
   private constructor(
     { cluster, clusterId }: { cluster: string; clusterId: ClusterId },
     context: ClientContext,
-    closing: AbortController,
+    own: { closing: AbortController; topicId: TopicId | undefined },
   ) {
     this.cluster = cluster;
     this.clusterId = clusterId;
     this.context = context;
-    this.closing = closing;
+    this.closing = own.closing;
+    this.topicId = own.topicId;
   }
 
   /**
@@ -78,11 +83,11 @@ export class Varlog implements AsyncDisposable {
    */
   static async connect(options: ConnectOptions & { ports: ClientPorts }): Promise<Varlog> {
     const { ports, clusterId, cluster, timeoutMs = CONNECT_TIMEOUT_MS, signal, appends } = options;
-    const endpoints = parseEndpoints(options.endpoints);
+    const { addresses, topicId } = parseEndpoints(options.endpoints);
     const closing = new AbortController();
     const lifetime = closing.signal;
     const channels = new ChannelPool(ports.network);
-    const repository = new RepositoryClient(ports, channels, endpoints, {
+    const repository = new RepositoryClient(ports, channels, addresses, {
       clusterId,
       cluster,
       lifetime,
@@ -94,16 +99,24 @@ export class Varlog implements AsyncDisposable {
       const what = 'connecting';
       const limits = { timeoutMs, what, ...(signal === undefined ? {} : { signal }) };
       const found = await repository.members(limits);
-      return new Varlog(found, context, closing);
+      return new Varlog(found, context, { closing, topicId });
     } catch (error) {
       channels.close();
       throw error;
     }
   }
 
-  /** A handle for a topic. Whether there is such a topic shows at its first use: `TOPIC_NOT_FOUND`. */
-  topic(id: TopicId): Topic {
-    return new Topic(id, this.context);
+  /**
+   * A handle for a topic; without `id` for the one that `endpoints` names. Whether there is such a topic shows
+   * at its first use: `TOPIC_NOT_FOUND`. Throws `INVALID_ARGUMENT`.
+   */
+  topic(id: TopicId | undefined = this.topicId): Topic {
+    if (id !== undefined) return new Topic(id, this.context);
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'no topic was named',
+      next: 'give its id, or connect to varlog://host:port/topic',
+      outcome: 'notAppended',
+    });
   }
 
   /** All topics with their log streams, as of now. */
@@ -215,8 +228,8 @@ export class Varlog implements AsyncDisposable {
   }
 
   /**
-   * Lets go of everything at once. Appends without an answer fail with `CLOSED`, subscriptions end with it; so does
-   * whatever is called afterwards. Idempotent.
+   * Lets go of everything at once. Tails end quietly. Appends without an answer and reads that are not through fail
+   * with `CLOSED`; so does whatever is called afterwards. Idempotent.
    */
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return;

@@ -58,7 +58,10 @@ export class LogStreamChanges {
     await this.opened(id);
   }
 
-  /** Resolves when the primary of a log stream takes appends. Rejects with `TIMEOUT`. */
+  /**
+   * Resolves when the primary of a log stream takes appends. Rejects with `TIMEOUT`, also when this member
+   * does not lead any more: what was asked for has been done by then, and is not to be asked for again.
+   */
   async opened(id: number): Promise<void> {
     const { clock } = this.repository.options.ports;
     const deadline = clock.now() + OPEN_TIMEOUT_MS;
@@ -71,7 +74,7 @@ export class LogStreamChanges {
   private isOpen(id: number): boolean {
     const stream = this.repository.metadata.logStreams.get(id);
     if (stream === undefined) throw refused(noLogStream(id));
-    const report = this.leadership().planner.reportOf(id, stream.members[0]!);
+    const report = this.repository.leadership?.planner.reportOf(id, stream.members[0]!);
     return !stream.sealed && report?.state === 'open' && report.epoch === stream.epoch;
   }
 

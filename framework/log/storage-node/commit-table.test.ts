@@ -21,8 +21,14 @@ const sizes = (maxLength: number) =>
 function onDisk() {
   const disk = new SimulatedDisk({ random: new SeededRandom(1) });
   const open = (): Promise<CommitTable> =>
-    CommitTable.open(disk, 'commits', 'log stream 1 commits', 1, (error) => {
-      throw error;
+    CommitTable.open({
+      disk,
+      directory: 'commits',
+      identity: 'log stream 1 commits',
+      logStreamId: 1,
+      onFailure: (error) => {
+        throw error;
+      },
     });
   return { disk, open };
 }

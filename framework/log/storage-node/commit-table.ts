@@ -1,27 +1,31 @@
-import { assert, type Disk, type VarlogError } from '../../base/index.ts';
-import { type Frame, SegmentedLog } from '../../store/index.ts';
+import { assert, type VarlogError } from '../../base/index.ts';
+import { type Frame, SegmentedLog, type SegmentedLogOptions } from '../../store/index.ts';
 import type { Commit } from '../core/index.ts';
 
-/** Every so many commits one is kept in memory, to find the others from. */
+/** What is looked for among older commits is found between two of these, which are remembered then. */
 const SPARSE_STEP = 256;
 const RECENT_MAX = 4_096;
+/** So many of the newest are read when it is opened: the others when they are asked for. */
+const RECENT_AT_OPEN = SPARSE_STEP;
 const PAYLOAD_BYTES = 24;
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** The newest commits are kept decoded. */
 const TAIL_CACHE_BYTES = 64 * 1024;
-const READ_BYTES = SPARSE_STEP * PAYLOAD_BYTES;
+const RANGE_MAX = 1_024;
 
 /**
  * The commits of one replica: which records have which GLSNs. On disk one entry a commit, synced
- * now and then, because a lost one can be asked for again; in memory the newest ones and every
- * 256th, so that its size does not grow with the number of records.
+ * now and then, because a lost one can be asked for again; in memory the newest ones, and of the
+ * older ones those that a search came by. So neither its size nor the time to open it grows with the
+ * number of records.
  */
 export class CommitTable {
   private readonly log: SegmentedLog;
   private readonly logStreamId: number;
   /** The newest commits, contiguous up to the last. */
   private recent: Commit[] = [];
-  private readonly sparse: Commit[] = [];
+  /** By version: of each 256th those that a search came by. */
+  private readonly sparse = new Map<number, Commit>();
 
   private constructor(log: SegmentedLog, logStreamId: number) {
     this.log = log;
@@ -29,27 +33,18 @@ export class CommitTable {
   }
 
   static async open(
-    disk: Disk,
-    directory: string,
-    identity: string,
-    logStreamId: number,
-    onFailure: (error: VarlogError) => void,
+    options: Pick<
+      SegmentedLogOptions,
+      'disk' | 'clock' | 'directory' | 'identity' | 'onFailure' | 'onFull'
+    > & { logStreamId: number },
   ): Promise<CommitTable> {
     const log = await SegmentedLog.open({
-      disk,
-      directory,
-      identity,
+      ...options,
       segmentBytes: SEGMENT_BYTES,
       tailCacheBytes: TAIL_CACHE_BYTES,
-      onFailure,
     });
-    const table = new CommitTable(log, logStreamId);
-    for (let version = log.first; version <= log.end; ) {
-      for (const frame of await log.read(version, 1024 * 1024)) {
-        table.remember(table.decode(frame));
-        version = frame.position + 1;
-      }
-    }
+    const table = new CommitTable(log, options.logStreamId);
+    await table.readRecent();
     return table;
   }
 
@@ -79,6 +74,11 @@ export class CommitTable {
     this.remember(commit);
   }
 
+  /** As {@link SegmentedLog.full}. */
+  get full(): VarlogError | undefined {
+    return this.log.full;
+  }
+
   flush(): Promise<void> {
     return this.log.flush();
   }
@@ -97,6 +97,16 @@ export class CommitTable {
     return this.decode(frame);
   }
 
+  /** The commits from version `from` to `through`, about a thousand at the most; all of them must be held. */
+  async range(from: number, through: number): Promise<Commit[]> {
+    if (this.recentAt(from) !== undefined) {
+      const at = from - this.recent[0]!.version;
+      return this.recent.slice(at, Math.min(at + RANGE_MAX, through - this.recent[0]!.version + 1));
+    }
+    const frames = await this.log.read(from, RANGE_MAX * PAYLOAD_BYTES);
+    return frames.filter((it) => it.position <= through).map((it) => this.decode(it));
+  }
+
   /** The commit that holds record `llsn`; `undefined` when it is not committed or was trimmed. */
   findByLlsn(llsn: number): Promise<Commit | undefined> {
     return this.find((commit) => commit.llsn + commit.count - 1 >= llsn);
@@ -111,9 +121,8 @@ export class CommitTable {
   async cut(version: number): Promise<void> {
     await this.log.truncateTail(version);
     while ((this.last?.version ?? 0) > version) this.recent.pop();
-    while ((this.sparse.at(-1)?.version ?? 0) > version) this.sparse.pop();
-    if (this.recent.length === 0 && version >= this.log.first)
-      this.remember(await this.at(version));
+    for (const it of this.sparse.keys()) if (it > version) this.sparse.delete(it);
+    if (this.recent.length === 0) await this.readRecent();
   }
 
   /** Forgets commits below `version`; the last one always stays, because positions count on from it. */
@@ -123,14 +132,14 @@ export class CommitTable {
     // What stays must be on disk before what it stands for is gone: a power loss would leave neither.
     await this.log.flush();
     await this.log.trimHead(first);
-    while (this.sparse.length > 0 && this.sparse[0]!.version < first) this.sparse.shift();
+    for (const it of this.sparse.keys()) if (it < first) this.sparse.delete(it);
   }
 
   /** Begins anew: the next commit is `version`. */
   async reset(version: number): Promise<void> {
     await this.log.reset(version);
     this.recent = [];
-    this.sparse.length = 0;
+    this.sparse.clear();
   }
 
   get firstVersion(): number {
@@ -146,23 +155,46 @@ export class CommitTable {
     if (this.last === undefined || !reached(this.last)) return undefined;
     const { recent } = this;
     if (!reached(recent[0]!)) return recent[firstTrue(recent, reached)];
-    // Among the older ones: from the last remembered one that does not reach that far.
-    const index = firstTrue(this.sparse, reached);
-    let version = Math.max(this.log.first, this.sparse[index - 1]?.version ?? 0);
+    // Among the older ones: between two that are a step apart.
+    const { first } = this.log;
+    const steps = Math.floor(recent[0]!.version / SPARSE_STEP) - Math.floor(first / SPARSE_STEP);
+    const step = (i: number): number => (Math.floor(first / SPARSE_STEP) + i) * SPARSE_STEP;
+    let low = 0;
+    let high = steps + 1;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (reached(await this.sparseAt(step(middle)))) high = middle;
+      else low = middle;
+    }
+    let version = Math.max(this.log.first, step(low));
     while (version <= this.log.end) {
-      for (const frame of await this.log.read(version, READ_BYTES)) {
-        const commit = this.decode(frame);
+      for (const commit of await this.range(version, this.log.end)) {
         if (reached(commit)) return commit;
-        version = frame.position + 1;
+        version = commit.version + 1;
       }
     }
     return undefined;
   }
 
+  private async sparseAt(version: number): Promise<Commit> {
+    const commit = this.sparse.get(version) ?? (await this.at(version));
+    this.sparse.set(version, commit);
+    return commit;
+  }
+
+  private async readRecent(): Promise<void> {
+    const { first, end } = this.log;
+    for (let version = Math.max(first, end - RECENT_AT_OPEN + 1); version <= end; ) {
+      for (const it of await this.range(version, end)) {
+        this.remember(it);
+        version = it.version + 1;
+      }
+    }
+  }
+
   private remember(commit: Commit): void {
     this.recent.push(commit);
     if (this.recent.length > 2 * RECENT_MAX) this.recent = this.recent.slice(RECENT_MAX);
-    if (commit.version % SPARSE_STEP === 0) this.sparse.push(commit);
   }
 
   private decode({ position, epoch, payload }: Frame): Commit {

@@ -4,7 +4,6 @@ import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/
 import type { LogStreamReplica } from './replica.ts';
 
 const RESPONSE_BYTES = 1024 * 1024;
-const COMMITS_MAX = 4_096;
 
 /** Serves `Replication.Fetch`: what another replica of the log stream lacks. */
 export async function serveFetch(
@@ -125,14 +124,11 @@ async function commitsUpTo(
   end: number,
 ): Promise<Commit[]> {
   const { commits } = replica.storage;
-  const found: Commit[] = [];
-  for (let version = from; version <= through && found.length < COMMITS_MAX; version++) {
-    if (version < commits.firstVersion) throw trimmedMeanwhile(replica);
-    const commit = commits.recentAt(version) ?? (await replica.reading(commits.at(version)));
-    if (commit.llsn + commit.count - 1 > end) break;
-    found.push(Commit.create(commit));
-  }
-  return found;
+  if (from > through) return [];
+  if (from < commits.firstVersion) throw trimmedMeanwhile(replica);
+  const found = await replica.reading(commits.range(from, through));
+  const ready = found.findIndex((it) => it.llsn + it.count - 1 > end);
+  return found.slice(0, ready === -1 ? undefined : ready).map((it) => Commit.create(it));
 }
 
 /** Whole batches from LLSN `from` on, also the one of which the beginning was trimmed. */

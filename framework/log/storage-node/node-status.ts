@@ -15,6 +15,8 @@ export interface ReplicaStatus {
   committed: number;
   /** How far it is to get, as far as is known: its log stream's last record that was ordered. */
   target: number;
+  /** There is no room on its disk: it takes no appends until there is. */
+  full: boolean;
   /** Why it serves nothing. */
   failure?: string;
 }
@@ -34,6 +36,7 @@ export function statusOf(replica: LogStreamReplica): ReplicaStatus {
     durableEnd: core.durableEnd,
     committed: core.committedEnd,
     target: Math.max(core.committedEnd, assignment?.end ?? 0),
+    full: replica.storage.full !== undefined,
     ...(failure !== undefined && { failure: failure.message }),
   };
 }
@@ -55,6 +58,7 @@ export function brokenStatus(
     durableEnd: 0,
     committed: 0,
     target: 0,
+    full: error.code === 'DISK_FULL',
     failure: error.message,
   };
 }

@@ -11,11 +11,13 @@ export async function openReplica(
   let replica: LogStreamReplica | undefined;
   const storage = await openReplicaStorage({
     disk: host.ports.disk,
+    clock: host.ports.clock,
     directory: `${directory}/replicas/${logStreamId}`,
     owner: `cluster ${host.cluster} disk ${host.disk}`,
     topicId,
     logStreamId,
     onFailure: (error) => replica?.fail(error),
+    onFull: (error) => replica?.noteFull(error),
   });
   replica = new LogStreamReplica(host, logStreamId, storage);
   return replica;

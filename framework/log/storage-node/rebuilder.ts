@@ -10,8 +10,8 @@ import type { ReplicaHost } from './replica.ts';
 const FIRST_TRY_MS = 1_000;
 const RETRY_MS_MAX = 60_000;
 const CALL_TIMEOUT_MS = 2_000;
-/** A replica that failed for another reason is not helped by another copy. */
-const CURABLE = new Set(['CORRUPT', 'DISK_FAILED']);
+/** A replica that failed for another reason is not helped by another copy, nor by another try. */
+const CURABLE = new Set(['CORRUPT', 'DISK_FAILED', 'DISK_FULL']);
 
 /** What rebuilding needs of the storage node. */
 export interface RebuilderHost extends ReplicaHost {
@@ -21,6 +21,8 @@ export interface RebuilderHost extends ReplicaHost {
   assignmentOf(logStreamId: number): Assignment | undefined;
   /** Puts its files aside and begins anew, with nothing. */
   beginAnew(logStreamId: number): Promise<void>;
+  /** Opens it with the files that it has. */
+  openAgain(logStreamId: number): Promise<void>;
 }
 
 /**
@@ -49,7 +51,11 @@ export class Rebuilder {
       .catch((error: unknown) =>
         this.log('error', 'a replica cannot be rebuilt', logStreamId, { error: String(error) }),
       )
-      .finally(() => this.waiting.delete(logStreamId));
+      .finally(() => {
+        this.waiting.delete(logStreamId);
+        // It may have failed again while it was begun.
+        this.attend(logStreamId);
+      });
   }
 
   stop(): void {
@@ -59,7 +65,8 @@ export class Rebuilder {
   private async rebuild(logStreamId: number): Promise<void> {
     const { host } = this;
     const { signal } = this.stopped;
-    const tries = this.tries.get(logStreamId) ?? 0;
+    const isFull = host.failureOf(logStreamId)?.code === 'DISK_FULL';
+    const tries = isFull ? 0 : (this.tries.get(logStreamId) ?? 0);
     this.tries.set(logStreamId, tries + 1);
     // A disk that fails again and again is not written full with copies.
     let wait = Math.min(FIRST_TRY_MS * 2 ** tries, RETRY_MS_MAX);
@@ -67,7 +74,10 @@ export class Rebuilder {
     for (;;) {
       await sleep(host.ports.clock, wait, signal).catch(() => {});
       const assignment = host.assignmentOf(logStreamId);
-      if (signal.aborted || host.failureOf(logStreamId) === undefined) return;
+      const failure = host.failureOf(logStreamId);
+      if (signal.aborted || failure === undefined) return;
+      // There was no room to open it: nothing is wrong with what it has.
+      if (failure.code === 'DISK_FULL') return host.openAgain(logStreamId);
       const source = assignment && (await this.goodCopy(assignment));
       if (signal.aborted) return;
       if (source !== undefined) {

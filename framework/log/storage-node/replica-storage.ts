@@ -1,4 +1,4 @@
-import type { Disk, VarlogError } from '../../base/index.ts';
+import type { Clock, Disk, VarlogError } from '../../base/index.ts';
 import { SegmentedLog, StateFile } from '../../store/index.ts';
 import { CommitTable } from './commit-table.ts';
 
@@ -20,22 +20,34 @@ export interface ReplicaStorage {
   readonly records: SegmentedLog;
   readonly commits: CommitTable;
   readonly state: ReplicaState;
-  /** Changes part of the state, durably; changes happen one after the other. */
+  /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
+  readonly full: VarlogError | undefined;
+  /**
+   * Changes part of the state, durably; changes happen one after the other. Rejects with `DISK_FULL`,
+   * nothing changed, when there is no room.
+   */
   save(change: Partial<ReplicaState>): Promise<void>;
+  /** Makes the commits durable; resolves with false when there is no room. */
+  flushCommits(): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** Opens what is there, or makes it. `onFailure` hears when the disk has failed for good. */
+/**
+ * Opens what is there, or makes it. `onFailure` hears when the disk has failed for good, `onFull` when
+ * it has no room, and when it has again.
+ */
 export async function openReplicaStorage(options: {
   disk: Disk;
+  clock: Clock;
   directory: string;
   /** The cluster and the disk, as every file names them. */
   owner: string;
   topicId: number;
   logStreamId: number;
   onFailure: (error: VarlogError) => void;
+  onFull: (error: VarlogError | undefined) => void;
 }): Promise<ReplicaStorage> {
-  const { disk, directory, owner, logStreamId, onFailure } = options;
+  const { disk, clock, directory, owner, logStreamId, onFailure } = options;
   const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
   const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
@@ -49,20 +61,31 @@ export async function openReplicaStorage(options: {
     file.value === undefined
       ? fresh
       : (JSON.parse(new TextDecoder().decode(file.value)) as ReplicaState);
+  let becameFull = deferred();
+  const onFull = (): void => {
+    const { full } = storage;
+    if (full !== undefined) becameFull.resolve();
+    else becameFull = deferred();
+    options.onFull(full);
+  };
   const records = await SegmentedLog.open({
     disk,
+    clock,
     directory: `${directory}/records`,
     identity: identity('records'),
     tailCacheBytes: TAIL_CACHE_BYTES,
     onFailure,
+    onFull,
   });
-  const commits = await CommitTable.open(
+  const commits = await CommitTable.open({
     disk,
-    `${directory}/commits`,
-    identity('commits'),
+    clock,
+    directory: `${directory}/commits`,
+    identity: identity('commits'),
     logStreamId,
     onFailure,
-  );
+    onFull,
+  });
   await cutDanglingCommits(records, commits);
   const write = async (next: ReplicaState): Promise<void> => {
     await file.write(new TextEncoder().encode(JSON.stringify(next)));
@@ -71,11 +94,19 @@ export async function openReplicaStorage(options: {
   // A restarted node must know whose records these are before it is told.
   if (file.value === undefined && state.topicId !== 0) await write(state);
   let saved: Promise<void> = Promise.resolve();
-  return {
+  const storage: ReplicaStorage = {
     records,
     commits,
     get state() {
       return state;
+    },
+    get full() {
+      return records.full ?? commits.full;
+    },
+    flushCommits: async () => {
+      if (storage.full !== undefined) return false;
+      const flushed = commits.flush().then(() => true);
+      return Promise.race([flushed, becameFull.promise.then(() => false)]);
     },
     save: (change) => {
       const done = saved.then(() => write({ ...state, ...change }));
@@ -87,6 +118,15 @@ export async function openReplicaStorage(options: {
       await commits.close();
     },
   };
+  return storage;
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((it) => {
+    resolve = it;
+  });
+  return { promise, resolve };
 }
 
 /**

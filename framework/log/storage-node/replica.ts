@@ -1,8 +1,10 @@
 import { type Batch, ownBytes, type Ports, type Timer, VarlogError } from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
+import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { Following } from './following.ts';
+import { Head } from './head.ts';
 import { type AppendSink, PendingAppends } from './pending-appends.ts';
 import {
   appendUnknown,
@@ -17,8 +19,8 @@ import { Wakeups } from './wakeups.ts';
 
 /** Payload that waits to be ordered; more is refused until some of it is. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** Commits go to the disk this long after they came, at the latest. */
-const COMMIT_FLUSH_MS = 1_000;
+/** What found no room on the disk is tried again after so long. */
+const FULL_RETRY_MS = 1_000;
 
 /** What a replica needs of its storage node. */
 export interface ReplicaHost {
@@ -55,11 +57,11 @@ export class LogStreamReplica {
   private readonly inbox: CommitInbox;
   private readonly following: Following;
   private stepping: Promise<void> = Promise.resolve();
-  private flushTimer: Timer | undefined;
+  private readonly flush: CommitFlush;
+  private readonly head: Head;
+  private retryTimer: Timer | undefined;
   private wakeScheduled = false;
   private topicWatermark = 0;
-  /** Records up to this GLSN are known to be off the disk. */
-  private droppedGlsn = 0;
   /** The log is being begun anew: what comes meanwhile comes again. */
   private restarting = false;
   private failed: VarlogError | undefined;
@@ -82,6 +84,11 @@ export class LogStreamReplica {
       version: commits.version,
     });
     this.following = new Following(this, host);
+    this.head = new Head(this.core, storage, (change) => this.savedOrFull(change));
+    this.flush = new CommitFlush(host.ports.clock, this.core, storage, {
+      flushed: () => host.reportChanged(this),
+      failed: (error) => this.fail(error),
+    });
     this.inbox = new CommitInbox(this.core, {
       applied: (commit) => this.applied(commit),
       askHistory: (version) => this.host.askHistory(logStreamId, version),
@@ -102,7 +109,7 @@ export class LogStreamReplica {
   }
 
   get trimmedGlsn(): number {
-    return this.storage.state.trimmedGlsn;
+    return this.head.trimmedGlsn;
   }
 
   /**
@@ -114,6 +121,7 @@ export class LogStreamReplica {
     if (!this.core.isPrimary) {
       throw notPrimary(this.logStreamId, this.host.storageNodeId, this.assignment);
     }
+    if (this.storage.full !== undefined) throw this.storage.full;
     const bytes = batch.bytes.length;
     if (this.pending.bytes + bytes > PENDING_BYTES_MAX) {
       throw tooMuchWaits(this.logStreamId, this.pending.bytes);
@@ -194,7 +202,7 @@ export class LogStreamReplica {
       if (keeps) this.core.wasWritten(records.durableEnd);
       this.restarting = false;
       this.inbox.expect(0);
-      await this.storage.save({ trimmedGlsn: Math.max(this.trimmedGlsn, firstGlsn - 1) });
+      await this.dropHead(Math.max(this.trimmedGlsn, firstGlsn - 1));
     });
   }
 
@@ -252,7 +260,7 @@ export class LogStreamReplica {
       ? error
       : new VarlogError('INTERNAL', { what: String(error), cause: error });
     this.following.stop();
-    this.flushTimer?.cancel();
+    this.flush.stop();
     this.host.ports.logger.log('error', 'a replica failed and serves nothing any more', {
       logStream: this.logStreamId,
       error: this.failed.message,
@@ -264,10 +272,24 @@ export class LogStreamReplica {
     this.host.replicaFailed(this);
   }
 
+  /** The disk has no room, or has some again: what waited for it goes on. */
+  noteFull(error: VarlogError | undefined): void {
+    const facts = { logStream: this.logStreamId };
+    const { logger } = this.host.ports;
+    if (error === undefined) logger.log('info', 'the disk has room again', facts);
+    else
+      logger.log('error', 'the disk is full: appends are refused', {
+        ...facts,
+        error: error.message,
+      });
+    if (error === undefined) this.advance();
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.flushTimer?.cancel();
+    this.flush.stop();
+    this.retryTimer?.cancel();
     this.following.stop();
     await this.stepping;
     this.core.fail('failed');
@@ -278,7 +300,7 @@ export class LogStreamReplica {
 
   private applied(commit: Commit): void {
     this.storage.commits.append(commit);
-    this.flushCommitsLater();
+    if (!this.closed) this.flush.later();
     const end = commit.llsn + commit.count - 1;
     this.pending.committed(commit.llsn, commit.glsn, end);
     this.committed.wake();
@@ -291,6 +313,7 @@ export class LogStreamReplica {
     if (this.topicWatermark <= this.watermark) return;
     this.watermark = this.topicWatermark;
     this.committed.wake();
+    if (this.head.isDue(this.watermark)) this.advance();
   }
 
   /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
@@ -318,8 +341,7 @@ export class LogStreamReplica {
         this.pending.failBehind(step.end, appendUnknown(what));
         await cut;
       } else if (step.kind === 'adopt') {
-        await this.storage.commits.flush();
-        await this.storage.save({ epoch: step.epoch, sealed: step.sealed });
+        if (!(await this.adopted(step))) break;
         this.core.hasAdopted(step.epoch, step.sealed);
         this.roleChanged();
       } else {
@@ -331,19 +353,28 @@ export class LogStreamReplica {
     this.host.reportChanged(this);
   }
 
+  /** Takes over an epoch durably. False: there is no room for that now. */
+  private async adopted({ epoch, sealed }: { epoch: number; sealed: boolean }): Promise<boolean> {
+    if (!(await this.storage.flushCommits())) return false;
+    return this.savedOrFull({ epoch, sealed });
+  }
+
+  /** Tries again later, where there is no room now: what is done meanwhile may make some. */
+  private async savedOrFull(change: Parameters<ReplicaStorage['save']>[0]): Promise<boolean> {
+    try {
+      await this.storage.save(change);
+      return true;
+    } catch (error) {
+      if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+      this.retryTimer?.cancel();
+      this.retryTimer = this.host.ports.clock.after(FULL_RETRY_MS, () => this.advance());
+      return false;
+    }
+  }
+
   private async dropHead(glsn: number): Promise<void> {
-    if (glsn <= this.droppedGlsn || this.closed) return;
-    if (glsn > this.trimmedGlsn) await this.storage.save({ trimmedGlsn: glsn });
-    const { commits, records } = this.storage;
-    // Taken before the search: what is committed during it may lie above.
-    const { committedEnd, version } = this.core;
-    const commit = await commits.findByGlsn(glsn + 1);
-    const first =
-      commit === undefined ? committedEnd + 1 : commit.llsn + Math.max(0, glsn + 1 - commit.glsn);
-    await records.trimHead(Math.max(records.first, Math.min(first, committedEnd + 1)));
-    await commits.trim(commit?.version ?? version);
-    // What is ordered below it and has not come yet is dropped once it has.
-    this.droppedGlsn = commit === undefined ? Math.min(glsn, this.watermark) : glsn;
+    if (this.closed) return;
+    await this.head.drop(glsn, this.watermark);
     this.committed.wake();
   }
 
@@ -361,25 +392,5 @@ export class LogStreamReplica {
       this.wakeScheduled = false;
       this.appended.wake();
     });
-  }
-
-  private flushCommitsLater(): void {
-    if (this.flushTimer !== undefined || this.closed) return;
-    this.flushTimer = this.host.ports.clock.after(COMMIT_FLUSH_MS, () => {
-      this.flushTimer = undefined;
-      this.flushCommits().then(
-        () => this.host.reportChanged(this),
-        (error: unknown) => {
-          // Cut off while it was waited for: there is nothing to flush then.
-          if (!VarlogError.is(error, 'CANCELLED')) this.fail(error);
-        },
-      );
-    });
-  }
-
-  /** Behind their records: a commit that is on disk without them would count as known, and be lost. */
-  private async flushCommits(): Promise<void> {
-    await this.storage.records.flushed(this.core.committedEnd);
-    await this.storage.commits.flush();
   }
 }

@@ -65,6 +65,7 @@ export class StorageNode implements RebuilderHost {
   /** Log streams whose replica is being opened, and for which wish: a later one is another. */
   private readonly opening = new Map<number, symbol>();
   private readonly rebuilder: Rebuilder;
+  private readonly begunAnew = new Set<number>();
   private heardAll = false;
   private closed: Promise<void> | undefined;
 
@@ -159,6 +160,9 @@ export class StorageNode implements RebuilderHost {
       ...(connected
         ? []
         : [this.session.refusal?.message ?? 'no link to the leader of the metadata repository']),
+      ...replicas
+        .filter((it) => it.full)
+        .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
       ...unfit.map(
         (it) =>
           `the replica of log stream ${it.logStreamId} is ${it.state}: ${it.failure ?? 'it lacks records'}`,
@@ -168,9 +172,14 @@ export class StorageNode implements RebuilderHost {
 
   /** Why this process is of no use any more, and nothing but a restart helps; `undefined` while it is. */
   get health(): string | undefined {
-    const { replicas } = this.status;
-    if (replicas.length === 0 || replicas.some((it) => it.failure === undefined)) return undefined;
-    return `all ${replicas.length} replicas of storage node ${this.storageNodeId} failed: ${replicas[0]!.failure}`;
+    const failures = [...this.replicas.keys(), ...this.broken.keys()].map((it) =>
+      this.failureOf(it),
+    );
+    const first = failures[0];
+    if (first === undefined || failures.some((it) => it === undefined || it.code === 'DISK_FULL')) {
+      return undefined;
+    }
+    return `all ${failures.length} replicas of storage node ${this.storageNodeId} failed: ${first.message}`;
   }
 
   reportChanged(replica: LogStreamReplica): void {
@@ -191,6 +200,22 @@ export class StorageNode implements RebuilderHost {
   }
 
   beginAnew(logStreamId: number): Promise<void> {
+    const failed = this.replicas.get(logStreamId);
+    // What was begun anew before and took over nothing since holds copies, and perhaps not even these.
+    const isCopy = failed === undefined ? this.begunAnew.has(logStreamId) : failed.core.epoch === 0;
+    this.begunAnew.add(logStreamId);
+    return this.reopen(logStreamId, () =>
+      isCopy
+        ? this.ports.disk.remove(`${this.options.directory}/replicas/${logStreamId}`)
+        : this.trash.put(logStreamId, true),
+    );
+  }
+
+  openAgain(logStreamId: number): Promise<void> {
+    return this.reopen(logStreamId, async () => {});
+  }
+
+  private reopen(logStreamId: number, before: () => Promise<void>): Promise<void> {
     return this.change(async () => {
       const wanted = this.assignments.get(logStreamId);
       if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
@@ -199,7 +224,7 @@ export class StorageNode implements RebuilderHost {
       this.broken.delete(logStreamId);
       const opening = this.beginOpening(logStreamId);
       await failed?.close().catch(() => {});
-      await this.trash.put(logStreamId, true);
+      await before();
       await this.openWanted(wanted.topicId, logStreamId, opening);
     });
   }

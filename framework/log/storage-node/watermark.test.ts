@@ -15,6 +15,9 @@ import { eventually } from './cluster.fixture.ts';
 import { startStorageNode } from './storage-node.ts';
 
 const clock = realClock();
+let close: () => Promise<void> = async () => {};
+
+afterEach(() => close());
 
 /** One storage node whose disk is slow, and a metadata repository that says what the test wants. */
 async function node() {
@@ -42,15 +45,15 @@ async function node() {
     metadataRepository: [repository.address],
   });
   await eventually(() => session !== undefined);
+  close = async () => {
+    await node.close();
+    await repository.close();
+  };
   return {
     node,
     disk,
     asked,
     say: (said: Partial<SessionResponse>) => session!.send(SessionResponse.create(said)),
-    close: async () => {
-      await node.close();
-      await repository.close();
-    },
   };
 }
 
@@ -71,7 +74,7 @@ const watermark = (highWatermark: number): Watermark =>
   Watermark.create({ topicId: 1, highWatermark });
 
 test('a commit that comes while its replica is being opened is missed, and holds the watermark', async () => {
-  const { node: it, disk, asked, say, close } = await node();
+  const { node: it, disk, asked, say } = await node();
   disk.faults = { latencyMs: () => 20 };
   say({ cluster: 'c', complete: true, assignments: [wanted(0)] });
   say({ commits: [commit(1)], watermarks: [watermark(1)] });
@@ -82,11 +85,10 @@ test('a commit that comes while its replica is being opened is missed, and holds
   expect(asked).toEqual([1]);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect([replica.watermark, replica.core.committedEnd]).toEqual([0, 0]);
-  await close();
 });
 
 test('a commit that comes while its replica begins anew holds the watermark too', async () => {
-  const { node: it, disk, asked, say, close } = await node();
+  const { node: it, disk, asked, say } = await node();
   say({ cluster: 'c', complete: true, assignments: [wanted(0)] });
   await eventually(() => it.replicas.has(1));
   const replica = it.find(1, 1);
@@ -98,11 +100,10 @@ test('a commit that comes while its replica begins anew holds the watermark too'
   say({ watermarks: [watermark(7)] });
   await eventually(() => asked.includes(5));
   expect(replica.watermark).toBeLessThan(6);
-  await close();
 });
 
 test('an older assignment changes nothing, but what it says of commits is true', async () => {
-  const { node: it, say, close } = await node();
+  const { node: it, say } = await node();
   say({ cluster: 'c', complete: true, assignments: [{ ...wanted(0), epoch: 3 }] });
   await eventually(() => it.replicas.get(1)?.core.assigned === true);
   const replica = it.find(1, 1);
@@ -110,5 +111,4 @@ test('an older assignment changes nothing, but what it says of commits is true',
   await eventually(() => it.assignmentOf(1)?.version === 2);
   expect(replica.assignment).toMatchObject({ epoch: 3, sealed: false });
   expect([replica.core.state, replica.watermark]).toEqual(['learning', 0]);
-  await close();
 });

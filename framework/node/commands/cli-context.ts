@@ -1,6 +1,9 @@
 import { InvalidArgumentError } from 'commander';
-import type { Varlog } from '../../log/index.ts';
+import type { Topic, Varlog } from '../../log/index.ts';
 import type { Output } from '../output.ts';
+
+/** A topic as it was named on the command line: by its id, or by an address that brings it along. */
+export type TopicArgument = { readonly id: number } | { readonly url: string };
 
 /** What every command has at hand. */
 export interface Cli {
@@ -10,9 +13,14 @@ export interface Cli {
   ask<T>(question: (varlog: Varlog) => Promise<T>): Promise<T>;
   /** Runs work with a client that is closed afterwards. */
   withClient(work: (varlog: Varlog, output: Output) => Promise<void>): Promise<void>;
+  /** Runs work with a topic, by default that of the address in --endpoints or VARLOG_URL. */
+  withTopic(
+    argument: TopicArgument | undefined,
+    work: (topic: Topic, output: Output) => Promise<void>,
+  ): Promise<void>;
   /** Resolves at the first Ctrl-C or SIGTERM, or when the process that started this one is gone. */
   stopSignal(): Promise<void>;
-  /** Aborted when the user presses Ctrl-C: for commands that follow. */
+  /** Aborted when the user presses Ctrl-C, or when nobody reads the output any more. */
   interrupted(): AbortSignal;
 }
 
@@ -23,4 +31,9 @@ export function atLeast(least: number): (text: string) => number {
     if (Number.isSafeInteger(value) && value >= least) return value;
     throw new InvalidArgumentError(`It must be a whole number, ${least} or more.`);
   };
+}
+
+/** Parses a topic for commander. What is wrong with an address is said by the client. */
+export function topicArgument(text: string): TopicArgument {
+  return text.startsWith('varlog://') ? { url: text } : { id: atLeast(1)(text) };
 }

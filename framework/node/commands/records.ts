@@ -1,87 +1,128 @@
-import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
+import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
-import { atLeast, type Cli } from './cli-context.ts';
+import type { Output } from '../output.ts';
+import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
 
-/** Lines from a pipe are appended in batches of at most this many. */
-const LINES_PER_BATCH = 1_000;
+const TOPIC_HELP = 'topic id, or varlog://host:port,host:port/topic';
+
+interface FormatFlags {
+  binary?: boolean;
+  base64?: boolean;
+}
 
 /** `append`, `read`, `tail` and `trim`. */
 export function addRecordCommands(program: Command, cli: Cli): void {
-  program
-    .command('append')
-    .description('append texts as one batch, or each line of the standard input')
-    .argument('<topic>', 'topic id', atLeast(1))
-    .argument('[texts...]', 'records')
-    .option('--log-stream <id>', 'append to this log stream only', atLeast(1))
-    .action((topic: number, texts: string[], flags: { logStream?: number }) =>
-      cli.withClient(async (varlog, output) => {
-        const append = async (batch: string[]): Promise<void> => {
-          const { glsn, llsn, logStream } = await varlog
-            .topic(topic)
-            .append(batch, flags.logStream === undefined ? {} : { logStream: flags.logStream });
-          const last = glsn + batch.length - 1;
-          output.result(
-            { glsn, llsn, logStream, count: batch.length },
-            batch.length === 1 ? `${glsn}` : `${glsn}..${last}`,
-          );
-        };
-        if (texts.length > 0 || process.stdin.isTTY) return append(texts);
-        for await (const lines of batchesOfLines()) await append(lines);
-      }),
-    );
+  addAppend(program, cli);
 
   program
     .command('read')
     .description('print the records of a range; ends')
-    .argument('<topic>', 'topic id', atLeast(1))
+    .argument('[topic]', TOPIC_HELP, topicArgument)
     .option('--from <glsn>', 'first record', atLeast(0), 1)
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
-    .action((topic: number, flags: { from: number; to?: number }) =>
-      cli.withClient(async (varlog, output) => {
-        const signal = cli.interrupted();
-        for await (const entry of varlog.topic(topic).read({ ...flags, signal })) {
-          output.result(shown(entry), `${entry.glsn}\t${entry.text()}`);
-        }
-      }),
+    .option('--binary', 'the bytes of the records, with nothing between them')
+    .option('--base64', 'records in base64')
+    .action(
+      (topic: TopicArgument | undefined, flags: FormatFlags & { from: number; to?: number }) =>
+        cli.withTopic(topic, async (it, output) => {
+          const print = printer(flags, output);
+          const { from, to } = flags;
+          const range = { from, ...(to === undefined ? {} : { to }), signal: cli.interrupted() };
+          for await (const entry of it.read(range)) print(entry);
+        }),
     );
 
   program
     .command('tail')
     .description('print records as they are appended; Ctrl-C ends it')
-    .argument('<topic>', 'topic id', atLeast(1))
+    .argument('[topic]', TOPIC_HELP, topicArgument)
     .option('--from <position>', 'start, end or a GLSN', position, 'end')
-    .action((topic: number, flags: { from: 'start' | 'end' | number }) =>
-      cli.withClient(async (varlog, output) => {
-        const tail = varlog.topic(topic).tail({ from: flags.from, signal: cli.interrupted() });
-        const states = tail.status$.subscribe((status) => output.note(`[${status.state}]`));
-        for await (const entry of tail) {
-          output.result(shown(entry), `${entry.glsn}\t${entry.text()}`);
-        }
-        states.unsubscribe();
-      }),
+    .option('--binary', 'the bytes of the records, with nothing between them')
+    .option('--base64', 'records in base64')
+    .action(
+      (topic: TopicArgument | undefined, flags: FormatFlags & { from: 'start' | 'end' | number }) =>
+        cli.withTopic(topic, async (it, output) => {
+          const print = printer(flags, output);
+          const tail = it.tail({ from: flags.from, signal: cli.interrupted() });
+          tail.status$.subscribe((status) => output.note(`[${status.state}]`));
+          for await (const entry of tail) print(entry);
+        }),
     );
 
   program
     .command('trim')
     .description('remove all records up to and including a position, for good')
-    .argument('<topic>', 'topic id', atLeast(1))
+    .argument('<topic>', TOPIC_HELP, topicArgument)
     .argument('<glsn>', 'the last record to remove', atLeast(0))
-    .action((topic: number, glsn: number) =>
-      cli.withClient(async (varlog, output) => {
-        await varlog.topic(topic).trim(glsn);
-        output.result({ topic, trimmed: glsn }, `removed everything up to ${glsn}`);
+    .action((topic: TopicArgument, glsn: number) =>
+      cli.withTopic(topic, async (it, output) => {
+        await it.trim(glsn);
+        output.result({ topic: it.id, trimmed: glsn }, `removed everything up to ${glsn}`);
       }),
     );
 }
 
-function shown(entry: Entry): object {
-  return {
-    glsn: entry.glsn,
-    llsn: entry.llsn,
-    logStream: entry.logStream,
-    text: entry.text(),
+function addAppend(program: Command, cli: Cli): void {
+  program
+    .command('append')
+    .description('append texts as one batch, or each line of the standard input as it comes')
+    .argument('[topic]', TOPIC_HELP, topicArgument)
+    .argument('[texts...]', 'records')
+    .option('--log-stream <id>', 'append to this log stream only', atLeast(1))
+    .option('--binary', 'the standard input is one record, byte for byte')
+    .option('--base64', 'texts or lines are records in base64')
+    .action(
+      (
+        topic: TopicArgument | undefined,
+        texts: string[],
+        flags: FormatFlags & { logStream?: number },
+      ) =>
+        cli.withTopic(topic, async (it, output) => {
+          const format = formatOf(flags);
+          const { logStream: chosen } = flags;
+          const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
+            const options = chosen === undefined ? {} : { logStream: chosen };
+            const { glsn, llsn, logStream } = await it.append(batch, options);
+            const count = batch.length;
+            const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
+            output.result({ glsn, llsn, logStream, count }, text);
+          };
+          if (texts.length > 0) {
+            if (format === 'binary') {
+              throw unusable('--binary is about the standard input, not about texts', '--base64');
+            }
+            return append(format === 'base64' ? texts.map(fromBase64) : texts);
+          }
+          if (process.stdin.isTTY) return append([]);
+          for await (const batch of recordBatches(process.stdin, format)) await append(batch);
+        }),
+    );
+}
+
+function formatOf({ binary, base64 }: FormatFlags): RecordFormat {
+  if (binary && base64) throw unusable('--binary and --base64 exclude each other', 'one of them');
+  if (binary) return 'binary';
+  return base64 ? 'base64' : 'text';
+}
+
+/** Writes records in the way that was asked for. */
+function printer(flags: FormatFlags, output: Output): (entry: Entry) => void {
+  const format = formatOf(flags);
+  if (format === 'binary') {
+    if (output.isJson) throw unusable('--binary and --json exclude each other', '--base64');
+    return (entry) => output.bytes(entry.bytes);
+  }
+  return (entry) => {
+    const { glsn, llsn, logStream } = entry;
+    const payload = format === 'text' ? entry.text() : Buffer.from(entry.bytes).toString('base64');
+    output.result({ glsn, llsn, logStream, [format]: payload }, `${glsn}\t${payload}`);
   };
+}
+
+function unusable(what: string, instead: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', { what, next: `use ${instead}` });
 }
 
 function position(text: string): 'start' | 'end' | number {
@@ -89,15 +130,4 @@ function position(text: string): 'start' | 'end' | number {
   const glsn = Number(text);
   if (Number.isSafeInteger(glsn) && glsn >= 1) return glsn;
   throw new InvalidArgumentError('It must be start, end or a GLSN, which is 1 or more.');
-}
-
-async function* batchesOfLines(): AsyncGenerator<string[]> {
-  let batch: string[] = [];
-  for await (const line of createInterface({ input: process.stdin })) {
-    batch.push(line);
-    if (batch.length < LINES_PER_BATCH) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

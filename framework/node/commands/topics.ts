@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { table } from '../output.ts';
-import { atLeast, type Cli } from './cli-context.ts';
+import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 
 /** `topic …`: make, list, describe and delete topics. */
 export function addTopicCommands(program: Command, cli: Cli): void {
@@ -36,11 +36,12 @@ export function addTopicCommands(program: Command, cli: Cli): void {
   topic
     .command('describe')
     .description('show the log streams and positions of a topic')
-    .argument('<topic>', 'topic id', atLeast(1))
-    .action((id: number) =>
-      cli.withClient(async (varlog, output) => {
-        const { first, last } = await varlog.topic(id).watermarks();
-        const { logStreams } = await varlog.topic(id).describe();
+    .argument('[topic]', 'topic id, or varlog://host:port,host:port/topic', topicArgument)
+    .action((argument: TopicArgument | undefined) =>
+      cli.withTopic(argument, async (topic, output) => {
+        const { id } = topic;
+        const { first, last } = await topic.watermarks();
+        const { logStreams } = await topic.describe();
         output.result(
           { id, first, last, logStreams },
           [
@@ -53,7 +54,10 @@ export function addTopicCommands(program: Command, cli: Cli): void {
         );
       }),
     );
+  addDeletion(topic, cli);
+}
 
+function addDeletion(topic: Command, cli: Cli): void {
   topic
     .command('delete')
     .description('delete a topic; "topic restore" brings it back for a day')

@@ -8,14 +8,16 @@ const MARK_BYTES = 4;
 
 /** The payload of an entry that holds a configuration instead of a command. */
 export function encodeConfiguration({
+  identity,
   voters,
   outgoing,
   learners,
   addresses,
   incarnations,
+  retired,
 }: Configuration): Uint8Array {
   const known = { addresses: [...addresses], incarnations: [...incarnations] };
-  const json = JSON.stringify({ voters, outgoing, learners, ...known });
+  const json = JSON.stringify({ identity, voters, outgoing, learners, retired, ...known });
   const text = new TextEncoder().encode(json);
   const payload = new Uint8Array(MARK_BYTES + text.length);
   new DataView(payload.buffer).setUint32(0, MARK);
@@ -28,6 +30,7 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
   try {
     assert(isConfigurationPayload(payload), 'the payload holds a configuration');
     const found = JSON.parse(new TextDecoder().decode(payload.subarray(MARK_BYTES)));
+    assert(typeof found.identity === 'string', 'a configuration names its group');
     const addresses = new Map(found.addresses);
     const incarnations = new Map(found.incarnations);
     return { ...found, addresses, incarnations } as Configuration;

@@ -2,6 +2,11 @@ import { assert } from '../../base/index.ts';
 
 /** Who belongs to a group. A value: a change makes a new one. */
 export interface Configuration {
+  /**
+   * Which group this is, of all that were ever made: 128 random bits as 32 hex digits. The first leader that a
+   * group ever has puts it into the first entry, and no change touches it; empty before.
+   */
+  readonly identity: string;
   /** Ids of the members that vote, without repetition. */
   readonly voters: readonly number[];
   /**
@@ -15,10 +20,12 @@ export interface Configuration {
   readonly addresses: ReadonlyMap<number, string>;
   /** Which disk each member has, as far as the group knows. The core only carries it. */
   readonly incarnations: ReadonlyMap<number, string>;
+  /** Ids of those who belonged to the group and were removed: nobody gets one of them again. The core only carries it. */
+  readonly retired: readonly number[];
 }
 
 /** What a change leads to: who votes and who only learns. */
-export type MemberChange = Omit<Configuration, 'outgoing'>;
+export type MemberChange = Omit<Configuration, 'outgoing' | 'identity' | 'retired'>;
 
 /** Whether a member votes, in a change before it or behind it. */
 export function isVoter({ voters, outgoing }: Configuration, member: number): boolean {
@@ -38,12 +45,12 @@ export function enter(from: Configuration, change: MemberChange): Configuration 
   const addresses = new Map([...from.addresses, ...change.addresses]);
   const incarnations = new Map([...from.incarnations, ...change.incarnations]);
   const outgoing = same ? [] : from.voters;
-  return ofMembers({ voters, learners, outgoing, addresses, incarnations });
+  return ofMembers({ ...from, voters, learners, outgoing, addresses, incarnations }, from);
 }
 
 /** The configuration that ends a change. */
 export function leave(joint: Configuration): Configuration {
-  return ofMembers({ ...joint, outgoing: [] });
+  return ofMembers({ ...joint, outgoing: [] }, joint);
 }
 
 /** The largest index that a majority of voters has reached (paper §5.3), in a change each majority. */
@@ -94,11 +101,14 @@ function hasMajority(voters: readonly number[], holds: (member: number) => boole
   return voters.length === 0 || count > voters.length >> 1;
 }
 
-/** Forgets what is known of others. */
-function ofMembers(configuration: Configuration): Configuration {
+/** Forgets what is known of others, except that they have belonged to it. */
+function ofMembers(configuration: Configuration, before: Configuration): Configuration {
   const members = membersOf(configuration);
+  const known = new Set([...before.retired, ...membersOf(before)]);
+  const retired = [...known].filter((it) => !members.has(it));
   const keep = (map: ReadonlyMap<number, string>): Map<number, string> =>
     new Map([...map].filter(([member]) => members.has(member)));
   const { addresses, incarnations } = configuration;
-  return { ...configuration, addresses: keep(addresses), incarnations: keep(incarnations) };
+  const kept = { addresses: keep(addresses), incarnations: keep(incarnations) };
+  return { ...configuration, ...kept, retired };
 }

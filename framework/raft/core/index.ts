@@ -20,3 +20,4 @@ export * from './persistence.ts';
 export * from './raft.ts';
 export * from './raft-options.ts';
 export * from './read-rounds.ts';
+export * from './trust.ts';

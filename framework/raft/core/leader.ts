@@ -41,8 +41,8 @@ export class Leadership {
     for (const it of this.progress.values()) it.active = false;
     // A leader commits what its predecessors left by committing an entry of its own (paper §8). The
     // first one of all is what the group began with: from then on the log itself knows.
-    const { configuration, configurationIndex, last } = raft.log;
-    const payload = configurationIndex === 0 ? encodeConfiguration(configuration) : NO_BYTES;
+    const { configurationIndex, last } = raft.log;
+    const payload = configurationIndex === 0 ? this.firstEntry() : NO_BYTES;
     raft.append({ index: last + 1, term: raft.term, count: 1, payload });
   }
 
@@ -196,6 +196,13 @@ export class Leadership {
   /** Whether something of this term is committed: before, the leader does not know the commit index. */
   mayRead(): boolean {
     return this.mayCommit(this.raft.log.commit);
+  }
+
+  /** What the group began with, and who it is from now on. */
+  private firstEntry(): Uint8Array {
+    const { log, options } = this.raft;
+    const identity = options.random.id().replaceAll('-', '');
+    return encodeConfiguration({ ...log.configuration, identity });
   }
 
   private quorumActive(): boolean {

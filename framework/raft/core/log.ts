@@ -1,5 +1,5 @@
 import { assert } from '../../base/index.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, membersOf } from './configuration.ts';
 import { decodeConfiguration, isConfigurationEntry } from './configuration-entry.ts';
 import { costOf, type EntryBatch, endOf, sliceBatch } from './entry-batch.ts';
 
@@ -39,6 +39,11 @@ export class RaftLog {
   commit: number;
   snapshotIndex: number;
   snapshotTerm: number;
+  /**
+   * Which group this is, empty while that is not certain: known once the first entry is committed, and then for
+   * ever; or from whoever vouches for it.
+   */
+  identity = '';
   private baseTerm: number | undefined;
   private runs: Run[];
   private configurations: PlacedConfiguration[];
@@ -59,6 +64,7 @@ export class RaftLog {
     assert(this.last >= this.commit, 'the log reaches up to the snapshot');
     assert(this.baseIndex <= this.snapshotIndex, 'no entries are missing behind the snapshot');
     assert(this.configurations.length > 0, 'a log begins with a configuration');
+    this.identify();
   }
 
   /** Who belongs to the group: the newest configuration in the log, committed or not (paper §6). */
@@ -155,6 +161,28 @@ export class RaftLog {
     if (index <= this.commit) return;
     assert(index <= this.last, 'what is committed is in the log');
     this.commit = index;
+    this.identify();
+  }
+
+  /**
+   * The disk by which the group knows a member. Where the newest configuration is not committed, the one before it
+   * counts too: a member that it removes may be needed to commit just that.
+   */
+  incarnationOf(member: number): string | undefined {
+    const { configuration, configurationIndex, commit } = this;
+    const named = configuration.incarnations.get(member);
+    if (named !== undefined || configurationIndex <= commit) return named;
+    return this.configurationAt(configurationIndex - 1).incarnations.get(member);
+  }
+
+  /** Whether a member belonged to the group and was removed, by a configuration that is committed. */
+  hasRemoved(member: number): boolean {
+    return this.commit > 0 && this.configurationAt(this.commit).retired.includes(member);
+  }
+
+  /** Whether a member is, or was, in a configuration that this log still holds. */
+  hasKnown(member: number): boolean {
+    return this.configurations.some((it) => membersOf(it.configuration).has(member));
   }
 
   /** Starts anew behind a snapshot from elsewhere. */
@@ -169,6 +197,12 @@ export class RaftLog {
     this.commit = index;
     this.recent.length = 0;
     this.recentBytes = 0;
+    this.identify();
+  }
+
+  private identify(): void {
+    if (this.identity !== '' || this.commit === 0) return;
+    this.identity = this.configurationAt(this.commit).identity;
   }
 
   /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */

@@ -1,5 +1,16 @@
 import type { Random } from '../../base/index.ts';
 
+/** Of the time that is certain; the rest is for clocks that differ. */
+const LEASE_SHARE = 0.8;
+
+/**
+ * How long a lease may last. A follower that has just heard its leader counts a tick as soon as its timer rings, which
+ * may be at once, and timers may ring `earlyMs` too early: it is certain to wait for all its ticks but one.
+ */
+export function leaseMsOf(electionTicks: number, tickMs: number, earlyMs: number): number {
+  return ((electionTicks - 1) * tickMs - earlyMs) * LEASE_SHARE;
+}
+
 /** What one member's core is told once. */
 export interface RaftOptions {
   /** This member's id, from 1. */
@@ -22,5 +33,7 @@ export interface RaftOptions {
    * more than clocks may drift apart; the same at all members, or undefined at all of them.
    */
   readonly leaseMs?: number | undefined;
+  /** Whether this member leaves it to others to lead; it votes all the same. Default: it does not. */
+  readonly abstains?: () => boolean;
   readonly random: Random;
 }

@@ -105,7 +105,7 @@ export class Raft {
    * be needed to commit just that (thesis §4.2.2).
    */
   get promotable(): boolean {
-    if (this.silent) return false;
+    if (this.silent || this.options.abstains?.()) return false;
     const { configuration, configurationIndex, commit } = this.log;
     if (isVoter(configuration, this.id)) return true;
     if (configurationIndex <= commit) return false;

@@ -41,7 +41,14 @@ export function termsOf({ log }: Raft): (number | undefined)[] {
 
 export function configurationOf(part: Partial<Configuration>): Configuration {
   const blank = { voters: [], outgoing: [], learners: [] };
-  return { ...blank, addresses: new Map(), incarnations: new Map(), ...part };
+  return {
+    ...blank,
+    identity: '',
+    addresses: new Map(),
+    incarnations: new Map(),
+    retired: [],
+    ...part,
+  };
 }
 
 /** What `changeMembers` takes. */

@@ -50,6 +50,11 @@ export class NameSpace {
   /** Moves a file, in the place of what is there; or a folder with all that is in it. */
   rename(from: string, to: string): void {
     this.makeParents(to);
+    const isReplaced = (path: string): boolean => path === to || path.startsWith(`${to}/`);
+    // What was there by the new name is gone for good: none of it may go, or come, later.
+    const before = this.pending.filter(({ edits }) => edits.some(([it]) => isReplaced(it)));
+    for (const change of before) this.persist(change);
+    this.pending = this.pending.filter((change) => !before.includes(change));
     const moved = (path: string): string => `${to}${path.slice(from.length)}`;
     const isInside = (path: string): boolean => path === from || path.startsWith(`${from}/`);
     // What is not durable yet in a folder becomes so by its new name too.

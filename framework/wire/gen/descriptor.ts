@@ -885,6 +885,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 8,
          "protoName": "last_index"
+        },
+        "identity": {
+         "type": "string",
+         "id": 9
         }
        }
       },
@@ -915,6 +919,10 @@ export const descriptor: object = {
         "message": {
          "type": "Message",
          "id": 4
+        },
+        "identity": {
+         "type": "string",
+         "id": 5
         }
        }
       },
@@ -931,6 +939,10 @@ export const descriptor: object = {
         "incarnation": {
          "type": "string",
          "id": 1
+        },
+        "identity": {
+         "type": "string",
+         "id": 2
         }
        }
       },
@@ -1043,6 +1055,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 3,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 4
         }
        }
       },
@@ -1060,6 +1076,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 1,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 2
         }
        }
       },
@@ -1093,6 +1113,10 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 5,
          "protoName": "timeout_ms"
+        },
+        "identity": {
+         "type": "string",
+         "id": 6
         }
        },
        "nested": {
@@ -1123,6 +1147,10 @@ export const descriptor: object = {
         "offset": {
          "type": "uint64",
          "id": 3
+        },
+        "identity": {
+         "type": "string",
+         "id": 4
         }
        }
       },

@@ -22,6 +22,8 @@ export interface Hello {
   /** The sender's term and the end of its log: less than it had shows that its disk was rolled back. */
   term: number;
   lastIndex: number;
+  /** The group that the sender belongs to, as far as it is certain of it: 32 hex digits, made once with the group. */
+  identity: string;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.raft.Hello');
 
@@ -36,6 +38,8 @@ export interface Beat {
   from: number;
   to: number;
   message: Message | null;
+  /** The sender's group, as in Hello. */
+  identity: string;
 }
 export const Beat: MessageCodec<Beat> = message('varlog.raft.Beat');
 
@@ -47,6 +51,8 @@ export const MeetRequest: MessageCodec<MeetRequest> = message('varlog.raft.MeetR
 
 export interface MeetResponse {
   incarnation: string;
+  /** The group of the one who answers, as in Hello. */
+  identity: string;
 }
 export const MeetResponse: MessageCodec<MeetResponse> = message('varlog.raft.MeetResponse');
 
@@ -107,6 +113,8 @@ export interface ProposeRequest {
   payload: Uint8Array;
   /** How long the leader may wait for the commit. */
   timeoutMs: number;
+  /** The sender's group, as in Hello. */
+  identity: string;
 }
 export const ProposeRequest: MessageCodec<ProposeRequest> = message('varlog.raft.ProposeRequest');
 
@@ -118,6 +126,8 @@ export const ProposeResponse: MessageCodec<ProposeResponse> = message('varlog.ra
 
 export interface TailRequest {
   timeoutMs: number;
+  /** The sender's group, as in Hello. */
+  identity: string;
 }
 export const TailRequest: MessageCodec<TailRequest> = message('varlog.raft.TailRequest');
 
@@ -143,6 +153,8 @@ export interface ChangeRequest {
   replaces: number;
   /** How long the leader may take. */
   timeoutMs: number;
+  /** The sender's group, as in Hello. */
+  identity: string;
 }
 export const ChangeRequest: MessageCodec<ChangeRequest> = message('varlog.raft.ChangeRequest');
 
@@ -155,6 +167,8 @@ export interface SnapshotRequest {
   /** So many bytes of the snapshot of this index have arrived already. */
   partOf: number;
   offset: number;
+  /** The sender's group, as in Hello. */
+  identity: string;
 }
 export const SnapshotRequest: MessageCodec<SnapshotRequest> = message('varlog.raft.SnapshotRequest');
 

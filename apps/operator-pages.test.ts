@@ -1,0 +1,87 @@
+import { BehaviorSubject } from 'rxjs';
+import { VarlogError } from 'varlog/log';
+import { startReplica } from 'varlog/smr';
+import { MemoryLog } from 'varlog/testing';
+import { serveRoutes } from './http.ts';
+import { operatorPages } from './operator-pages.ts';
+import { type Observed, Readiness, type ReadinessLimits } from './readiness.ts';
+import { listen, stopListening } from './serving.ts';
+
+async function serve(replica: Observed, limits?: Partial<ReadinessLimits>) {
+  const pages = operatorPages('app', new Readiness(replica, limits), {
+    height: { help: 'How high', value: () => 17 },
+  });
+  const server = serveRoutes(async (_, response, { pathname }) => {
+    if (!(await pages(pathname, response))) response.writeHead(404).end();
+  });
+  const address = await listen(server, '127.0.0.1:0');
+  return {
+    ask: async (path: string): Promise<[number, string]> => {
+      const reply = await fetch(`http://${address}${path}`);
+      return [reply.status, await reply.text()];
+    },
+    [Symbol.asyncDispose]: () => stopListening(server),
+  };
+}
+
+class Nothing {
+  apply(): number {
+    return 0;
+  }
+  snapshot(): number {
+    return 0;
+  }
+  restore(): void {}
+}
+
+describe('the pages for operators', () => {
+  test('a replica that follows its log is ready, and one that is closed is not', async () => {
+    const replica = await startReplica({ machine: new Nothing(), log: new MemoryLog() });
+    await using it = await serve(replica);
+    expect(await it.ask('/livez')).toEqual([200, 'alive\n']);
+    expect(await it.ask('/readyz')).toEqual([200, 'ready\n']);
+    const [status, metrics] = await it.ask('/metrics');
+    expect(status).toBe(200);
+    expect(metrics).toContain('\napp_height 17\n');
+    expect(metrics).toContain('\napp_replica_failed 0\n');
+    expect(metrics).toContain('process_resident_memory_bytes');
+    expect((await it.ask('/nothing'))[0]).toBe(404);
+    await replica.close();
+    expect(await it.ask('/readyz')).toEqual([503, 'the replica is closed\n']);
+  });
+
+  test('one whose log does not answer is not ready, and says so in time', async () => {
+    const log = new MemoryLog();
+    const replica = await startReplica({ machine: new Nothing(), log });
+    log.tail = () => new Promise(() => {});
+    await using it = await serve(replica, { levelMs: 50 });
+    const [status, why] = await it.ask('/readyz');
+    expect(status).toBe(503);
+    expect(why).toMatch(/the log does not answer, or this replica is behind it: TIMEOUT/);
+    expect(await it.ask('/livez')).toEqual([200, 'alive\n']);
+    await replica.close();
+  });
+
+  test('one that has failed is neither ready nor alive, and says why', async () => {
+    const log = new MemoryLog();
+    log.follow = () => {
+      throw new VarlogError('CORRUPT', { what: 'the log is damaged' });
+    };
+    const replica = await startReplica({ machine: new Nothing(), log });
+    await using it = await serve(replica);
+    const [status, why] = await it.ask('/readyz');
+    expect([status, why]).toEqual([503, expect.stringContaining('CORRUPT: the log is damaged')]);
+    expect((await it.ask('/livez'))[0]).toBe(503);
+    expect((await it.ask('/metrics'))[1]).toContain('\napp_replica_failed 1\n');
+  });
+
+  test('one that keeps no snapshot for long is not ready until it does again', async () => {
+    const running = { state: 'running', snapshotError: new Error('the disk is full') };
+    const status$ = new BehaviorSubject<{ state: string; snapshotError?: unknown }>(running);
+    await using it = await serve({ status$, caughtUp: async () => {} }, { snapshotMs: 0 });
+    const [status, why] = await it.ask('/readyz');
+    expect([status, why]).toEqual([503, expect.stringContaining('the disk is full')]);
+    status$.next({ state: 'running' });
+    expect((await it.ask('/readyz'))[0]).toBe(200);
+  });
+});

@@ -1,0 +1,95 @@
+import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
+import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
+
+let cluster: TestCluster;
+
+async function clusterOf(nodes: number[], logStreams = 1): Promise<TestCluster> {
+  cluster = await TestCluster.start(nodes);
+  for (let id = 1; id <= logStreams; id++) {
+    cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: nodes });
+    await cluster.reopen(id, nodes);
+  }
+  return cluster;
+}
+
+afterEach(async () => {
+  for (const disk of cluster.disks.values()) disk.faults = {};
+  await cluster.close();
+});
+
+const LARGE = batchOf(['x'.repeat(200_000)]);
+
+/** Nothing more fits on the disk of a node. */
+function fill(node: number): void {
+  const disk = cluster.disks.get(node)!;
+  disk.faults = { capacityBytes: disk.files().reduce((sum, it) => sum + it.size, 0) };
+}
+
+/** Appends until the disk of the primary is full; how many were acknowledged. */
+async function appendUntilFull(): Promise<{ acknowledged: number; late: Promise<unknown> }> {
+  const appender = cluster.appender(1);
+  let acknowledged = 0;
+  for (;;) {
+    const result = appender.send(LARGE);
+    const full = new Promise<'full'>((resolve, reject) => {
+      eventually(() => cluster.replica(1).storage.full !== undefined).then(
+        () => resolve('full'),
+        reject,
+      );
+    });
+    const first = await Promise.race([result, full]);
+    if (first === 'full') return { acknowledged, late: result };
+    expect(first.failure).toBeNull();
+    acknowledged++;
+    full.catch(() => {});
+  }
+}
+
+test('a full disk refuses appends for certain, serves reads and trims, and takes appends again', async () => {
+  await clusterOf([1]);
+  const appender = cluster.appender(1);
+  for (let i = 0; i < 5; i++) await appender.append(`a${i}`);
+  fill(1);
+  const { acknowledged, late } = await appendUntilFull();
+  const { failure } = await appender.append('too much');
+  expect(failure).toMatchObject({ code: 'DISK_FULL', outcome: 'notAppended' });
+  const node = cluster.nodes.get(1)!;
+  expect(node.health).toBeUndefined();
+  expect(node.notReady().join()).toContain('the disk is full');
+  expect((await cluster.read(1, 1, 5)).length).toBe(5);
+  cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 });
+  await eventually(() => cluster.replica(1).storage.records.first === 4);
+  const request = ReadRequest.create({ topicId: 1, logStreamId: 1, fromGlsn: 2, toGlsn: 5 });
+  const stream = cluster.connect(1).subscribe(LogStreams.Read, request);
+  stream.receive(() => {});
+  await expect(stream.closed).rejects.toMatchObject({ code: 'TRIMMED' });
+  cluster.disks.get(1)!.faults = {};
+  // What was taken before is in the log, once.
+  expect(await late).toMatchObject({ failure: null, llsn: 5 + acknowledged + 1 });
+  await eventually(() => cluster.replica(1).storage.full === undefined);
+  expect(await appender.append('again')).toMatchObject({ failure: null });
+  expect(node.notReady()).toEqual([]);
+});
+
+test('a log stream that is sealed while the disk is full is opened again once there is room', async () => {
+  await clusterOf([1]);
+  await cluster.appender(1).append('a');
+  fill(1);
+  const { late } = await appendUntilFull();
+  cluster.apply({ kind: 'seal', id: 1, hold: false });
+  cluster.disks.get(1)!.faults = {};
+  await late;
+  await eventually(() => cluster.reported(1) === 'sealed');
+  await cluster.reopen(1, [1]);
+  expect(await cluster.appender(1).append('b')).toMatchObject({ failure: null });
+});
+
+test('a replica that finds no room when it is opened is opened when there is some', async () => {
+  await clusterOf([1, 2]);
+  cluster.apply({ kind: 'seal', id: 1, hold: false });
+  fill(2);
+  cluster.apply({ kind: 'registerLogStream', id: 2, topicId: 1, replicas: [2] });
+  await eventually(() => cluster.reported(2, 2) === 'failed');
+  cluster.disks.get(2)!.faults = {};
+  await eventually(() => cluster.reported(2, 2) === 'sealed');
+});

@@ -1,0 +1,63 @@
+import { filter, firstValueFrom, map, type Observable } from 'rxjs';
+import { type Clock, type LogCallOptions, onAbort, sleep, VarlogError } from '../base/index.ts';
+import type { Member } from './driver.ts';
+
+/** What a member is and knows at this moment. */
+export interface RaftStatus {
+  readonly role: 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'closed';
+  readonly term: number;
+  /** Which group this is, undefined before that is known: see `RaftGroup.identity`. */
+  readonly identity: string | undefined;
+  readonly leader: Member | undefined;
+  /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
+  readonly voters: readonly number[];
+  readonly learners: readonly number[];
+  /** Whether this member knows that it was removed from the group: it takes no appends and no reads any more. */
+  readonly removed: boolean;
+  /** Everything up to here is committed, as far as this member knows. */
+  readonly commit: number;
+  /** What a consumer of `follow` has taken. */
+  readonly applied: number;
+  /** First and last index in this member's log; `last` is `first - 1` when it is empty. */
+  readonly first: number;
+  readonly last: number;
+  /** Why this member does not lead any more, after `RaftGroup.resign`. */
+  readonly resigned: string | undefined;
+}
+
+/** How far a member's log is. */
+export interface RaftPositions {
+  /** Everything up to here is committed, as far as this member knows. */
+  readonly commit: number;
+  /** What a consumer of `follow` has taken. */
+  readonly applied: number;
+}
+
+/** The first identity that a status tells, within a time; rejects when there is none. */
+export async function firstIdentity(
+  status$: Observable<RaftStatus>,
+  clock: Clock,
+  { timeoutMs, signal }: LogCallOptions & { timeoutMs: number },
+): Promise<string> {
+  signal?.throwIfAborted();
+  const known = status$.pipe(
+    map(({ identity }) => identity),
+    filter((it) => it !== undefined),
+  );
+  const waiting = new AbortController();
+  const forget = onAbort(signal, () => waiting.abort(signal?.reason));
+  const late = sleep(clock, timeoutMs, waiting.signal).then(() => {
+    throw new VarlogError('UNAVAILABLE', {
+      what: `the identity of the group was not known within ${timeoutMs} ms`,
+      because: 'it has not begun, or no leader told this member of it',
+      next: 'check that its members are up, and that they reach each other',
+    });
+  });
+  try {
+    return await Promise.race([firstValueFrom(known), late]);
+  } finally {
+    forget();
+    waiting.abort();
+    late.catch(() => {});
+  }
+}

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { eventually, ROOT } from './processes.ts';
+
+/** Supervises a process, and takes its time to stop, as whoever closes other things first. */
+const SUPERVISOR = `
+const { superviseNode } = await import(process.argv[1]);
+const node = superviseNode({
+  command: process.execPath,
+  args: ['-e', 'setInterval(() => {}, 1000); process.on("disconnect", () => process.exit())'],
+  directory: process.argv[2],
+  now: () => performance.now(),
+  ended: (how, again) => console.log('ended', how, again),
+});
+process.on('SIGINT', async () => {
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await node.stop();
+  console.log('stopped');
+  process.exit();
+});
+console.log('node', node.pid);
+`;
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+describe('a supervised node', () => {
+  const module = pathToFileURL(join(ROOT, 'dist/framework/node/child-node.js')).href;
+  const directory = mkdtempSync(join(tmpdir(), 'varlog-interrupt-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function supervise() {
+    const args = ['--input-type=module', '-e', SUPERVISOR, module, directory];
+    // A process group of its own, as a shell makes one for each command.
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    const pid = await eventually(async () => Number(/node (\d+)\n/.exec(output)![1]));
+    return { child, exit, pid, output: () => output };
+  }
+
+  test('is not started again when Ctrl-C in the shell ends all of it', async () => {
+    const { child, exit, pid, output } = await supervise();
+    // To the whole group, as a terminal does.
+    process.kill(-child.pid!, 'SIGINT');
+    expect(await exit).toBe(0);
+    expect(output()).toBe(`node ${pid}\nstopped\n`);
+    expect(isRunning(pid)).toBe(false);
+  });
+
+  test('does not outlive its supervisor', async () => {
+    const { child, pid } = await supervise();
+    child.kill('SIGKILL');
+    await eventually(async () => {
+      if (isRunning(pid)) throw new Error(`${pid} still runs`);
+    });
+  });
+});
