@@ -16,6 +16,8 @@ export interface LedgerReplicaOptions {
   location: LedgerLocation;
   /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
   log: { endpoints: string[]; topic: number } | SqlReplicaOptions<never, never>['log'];
+  /** No call takes longer. Default: 10,000. */
+  callTimeoutMs?: number;
 }
 
 /** One replica of the ledger, serving. */
@@ -43,7 +45,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       log: await logOf(options.log, closers),
     });
     closers.push(() => replica.close());
-    const service = new LedgerService(replica, new ReadOnlySql(reader));
+    const service = new LedgerService(replica, new ReadOnlySql(reader), options.callTimeoutMs);
     const server = makeHttpFace(service);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server));

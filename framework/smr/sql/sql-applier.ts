@@ -1,10 +1,11 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Codec, LogEntry } from '../../base/index.ts';
+import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
 import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
+import { applyFailed } from './sql-replica-errors.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
 import { applyGuarded } from './statement-guard.ts';
 
@@ -167,16 +168,26 @@ export class SqlApplier<Command, Result> {
     const { session, sequence, time, command } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
     if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    const { machine, dialect, command: codec } = this.parts;
-    const result = await applyGuarded(manager, dialect, () => {
-      // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-      const context = new LogContext();
-      context.begin(position, time);
-      return machine.apply(codec.decode(command), manager, context);
-    });
+    const result = await this.run(command, manager, position);
     const outcome = this.encoded(result);
     admission.settle(outcome);
     return { verdict, session, sequence, position, time, command, outcome };
+  }
+
+  private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
+    const { machine, dialect, command: codec } = this.parts;
+    const { time } = this.admission;
+    try {
+      return await applyGuarded(manager, dialect, () => {
+        // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
+        const context = new LogContext();
+        context.begin(position, time);
+        return machine.apply(codec.decode(bytes), manager, context);
+      });
+    } catch (cause) {
+      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
+      throw cause;
+    }
   }
 
   private encoded(result: Result): Outcome {
