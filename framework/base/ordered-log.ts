@@ -1,5 +1,3 @@
-import type { VarlogError } from './errors.ts';
-
 /** A command at its place in the order. */
 export interface LogEntry {
   readonly position: number;
@@ -79,7 +77,7 @@ export interface OrderedLog {
    * Whoever follows this log here cannot go on: where the log is led by one of its members, this one leaves that to
    * the others until it is opened anew. Absent where nobody leads.
    */
-  abstain?(reason: VarlogError): void;
+  resign?(reason: string): void;
 }
 
 /** Something that is more than a log but can serve as one: a Varlog topic. */

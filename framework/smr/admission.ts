@@ -1,6 +1,10 @@
 import { crc32c } from '@node-rs/crc32';
 import { type LogEntry, VarlogError } from '../base/index.ts';
-import type { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
+import type {
+  Request as RequestMessage,
+  Session as SessionMessage,
+  Snapshot as SnapshotMessage,
+} from '../wire/gen/smr.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
 import type { Outcome } from './outcome.ts';
@@ -25,10 +29,11 @@ export interface Touched {
 }
 
 /** What a snapshot holds of an {@link Admission}. */
-export type AdmissionState = Pick<
-  SnapshotMessage,
-  'time' | 'sessions' | 'requests' | 'forgotten' | 'seen' | 'skipped'
->;
+export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'> & {
+  readonly sessions: readonly SessionMessage[];
+  readonly requests: readonly RequestMessage[];
+  readonly skipped: readonly number[];
+};
 
 /** Of a machine that has applied nothing. */
 export const NOTHING_ADMITTED: AdmissionState = {
@@ -104,12 +109,6 @@ export class Admission {
     return this.decided;
   }
 
-  /** Its part of a snapshot without the tables of sessions and requests, for those who keep these row by row. */
-  get marks(): Omit<AdmissionState, 'sessions' | 'requests'> {
-    const { now: time, seen, skipped } = this;
-    return { time, forgotten: this.requests.forgotten, seen, skipped: [...skipped] };
-  }
-
   /** How many commands were passed over by order. */
   get skips(): number {
     return this.skipped.size;
@@ -153,13 +152,16 @@ export class Admission {
     this.requests.add({ id, length, checksum: crc32c(command), position, time, outcome });
   }
 
+  /** What it keeps beside sessions and requests. */
+  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'skipped'> {
+    const { now: time, seen } = this;
+    return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
+  }
+
   /** Its part of a snapshot. */
   encode(): AdmissionState {
-    return {
-      ...this.marks,
-      sessions: this.sessions.encode(),
-      requests: this.requests.encode(),
-    };
+    const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
+    return { ...this.progress, sessions, requests };
   }
 
   restore(stored: AdmissionState): void {

@@ -15,7 +15,7 @@ import { LogContext } from './log-context.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { cannotStartOver, closedError, unidentified } from './replica-errors.ts';
+import { cannotStartOver, closedError, textOf, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom } from './skip-command.ts';
@@ -181,7 +181,7 @@ export class Replica<Command, Result, Machine> {
   private fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    if (VarlogError.is(error)) this.options.log.abstain?.(error);
+    this.options.log.resign?.(textOf(error));
     const release = async (): Promise<void> => this.lock?.release();
     this.snapshots
       .settled()

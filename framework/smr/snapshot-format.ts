@@ -14,8 +14,10 @@ export interface SnapshotContent extends AdmissionState {
 
 /** Throws where it does not fit into one piece of memory. */
 export function encodeSnapshot(identity: LogIdentity, content: SnapshotContent): Uint8Array {
+  const { requests, sessions, skipped, ...rest } = content;
+  const lists = { requests: [...requests], sessions: [...sessions], skipped: [...skipped] };
   return SnapshotMessage.encode(
-    SnapshotMessage.create({ format: FORMAT, ...identity, ...content }),
+    SnapshotMessage.create({ ...rest, ...lists, ...identity, format: FORMAT }),
   );
 }
 

@@ -40,10 +40,13 @@ interface RunningNode extends Process {
  * processes of a node, one thing at a time. Nothing that was acknowledged may be lost or be there twice, nothing
  * may be deleted, every refusal must say what to do, and every log stream must be whole again after each.
  */
-export async function identityScenario(seed: number): Promise<RunReport> {
+export async function identityScenario(
+  seed: number,
+  mutate: (ports: Ports) => Ports = (ports) => ports,
+): Promise<RunReport> {
   const world = new World(seed);
   try {
-    const run = new IdentityRun(world);
+    const run = new IdentityRun(world, mutate);
     await run.play();
     return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
   } finally {
@@ -53,13 +56,15 @@ export async function identityScenario(seed: number): Promise<RunReport> {
 
 class IdentityRun {
   private readonly world: World;
+  private readonly mutate: (ports: Ports) => Ports;
   private readonly roles = new Map<string, Role>();
   private readonly history: History = { attempts: [], commands: [] };
   private topicId = 0;
   private twins = 0;
 
-  constructor(world: World) {
+  constructor(world: World, mutate: (ports: Ports) => Ports) {
     this.world = world;
+    this.mutate = mutate;
   }
 
   async play(): Promise<void> {
@@ -127,6 +132,32 @@ class IdentityRun {
       await disk.remove('storage');
       await moveFolder(disk, 'old', 'storage');
     });
+    this.restart(name);
+  }
+
+  /** The files of one replica are gone, or of all of a node. */
+  async emptiedReplicas(name: string): Promise<void> {
+    const random = this.world.random.stream('emptied replicas');
+    this.crash(name);
+    for (const replica of await this.replicasOf(name)) {
+      if (random.below(2) === 0) continue;
+      await this.files(async () => {
+        const disk = this.world.disk(name);
+        await disk.remove(`storage/replicas/${replica}`);
+        await disk.syncDirectory('storage/replicas');
+      });
+    }
+    this.restart(name);
+  }
+
+  /** A bit is wrong somewhere in the records of a storage node. */
+  async damaged(name: string): Promise<void> {
+    const random = this.world.random.stream('damage');
+    const disk = this.world.disk(name);
+    this.crash(name);
+    const files = disk.files().filter(({ path }) => /^storage\/replicas\/.*records/.test(path));
+    const file = files[random.below(files.length)]!;
+    disk.flipBit(file.path, random.below(Math.max(1, Math.min(file.size, 20_000))));
     this.restart(name);
   }
 
@@ -219,7 +250,8 @@ class IdentityRun {
     this.world.crash(name);
   }
 
-  private async start(ports: Ports, name: string): Promise<RunningNode> {
+  private async start(given: Ports, name: string): Promise<RunningNode> {
+    const ports = this.mutate(given);
     const { id, members, withMetadata } = this.roles.get(name)!;
     const closers: (() => Promise<void>)[] = [];
     const handlers = [];
@@ -354,6 +386,8 @@ class IdentityRun {
 const STEPS_BY_NAME = [
   'wrongMembers',
   'emptied',
+  'emptiedReplicas',
+  'damaged',
   'rolledBack',
   'swapped',
   'swappedClusters',

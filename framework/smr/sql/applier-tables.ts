@@ -19,7 +19,7 @@ export interface Progress {
   /** Furthest position that the writer of an entry had applied. */
   readonly seen: number;
   /** Commands that were passed over by order: few. */
-  readonly skipped: number[];
+  readonly skipped: readonly number[];
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -121,7 +121,7 @@ export class ApplierTables {
       time: row.time,
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
-      skipped: JSON.parse(row.skipped) as number[],
+      skipped: (JSON.parse(row.skipped) as number[]).map(exact),
     };
   }
 

@@ -143,7 +143,7 @@ export class SqlApplier<Command, Result> {
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
     }
-    await tables.advance(manager, { position, ...this.admission.marks });
+    await tables.advance(manager, { position, ...this.admission.progress });
   }
 
   private async applyAll(

@@ -15,7 +15,7 @@ import { Deadlines, inTime } from '../deadlines.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
-import { closedError, unidentified } from '../replica-errors.ts';
+import { closedError, textOf, unidentified } from '../replica-errors.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
 import { skipsFrom } from '../skip-command.ts';
@@ -181,7 +181,7 @@ export class SqlReplica<Command, Result> {
   private fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    if (VarlogError.is(error)) this.options.log.abstain?.(error);
+    this.options.log.resign?.(textOf(error));
   }
 
   private end(state: 'failed' | 'closed', error: unknown): void {

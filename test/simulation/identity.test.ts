@@ -1,0 +1,39 @@
+import { runSeeds } from '../../framework/testing/index.ts';
+import { IDENTITY_MUTANTS } from './identity-mutants.ts';
+import { identityScenario } from './identity-scenario.ts';
+
+const SEEDS = Number(process.env['SEEDS'] ?? 40);
+const MUTANT_SEEDS = 40;
+
+describe('who is who', () => {
+  test(`through ${SEEDS} seeds nobody is taken for somebody else, and the same seed does the same twice`, async () => {
+    const failures = await runSeeds({
+      scenario: (seed) => identityScenario(seed),
+      seeds: SEEDS,
+      checkShare: 0.05,
+      print: () => {},
+    });
+    expect(failures).toEqual([]);
+  }, 300_000);
+
+  test.each(Object.entries(IDENTITY_MUTANTS))(
+    'it is found when %s',
+    async (_, { begin, ports }) => {
+      const end = begin?.();
+      try {
+        for (let seed = 1; seed <= MUTANT_SEEDS; seed++) {
+          try {
+            await identityScenario(seed, ports);
+          } catch (error) {
+            console.log(`seed ${seed}: ${String(error).slice(0, 200)}`);
+            return;
+          }
+        }
+        throw new Error(`not found in ${MUTANT_SEEDS} seeds`);
+      } finally {
+        end?.();
+      }
+    },
+    300_000,
+  );
+});
