@@ -81,8 +81,11 @@ export function sendText(
   body: string | Uint8Array,
   headers: Record<string, string> = {},
 ): void {
-  const type = { 'content-type': 'text/plain; charset=utf-8' };
-  response.writeHead(status, { ...type, ...headers }).end(body);
+  const own = {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+  };
+  response.writeHead(status, { ...own, ...headers }).end(body);
 }
 
 /** Answers with JSON. */
@@ -93,7 +96,7 @@ export function sendJson(
   headers: Record<string, string> = {},
 ): void {
   const text = `${JSON.stringify(body)}\n`;
-  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
+  sendText(response, status, text, { 'content-type': 'application/json', ...headers });
 }
 
 /** Answers with an error as {@link errorBody}; ends an answer that was begun. */

@@ -8,6 +8,9 @@ import { shown } from './shown.ts';
 
 const DEFAULT_REPLICAS = '127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003';
 
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on('error', () => process.exit());
+
 const program = new Command('kv').description('a replicated key-value store');
 
 program

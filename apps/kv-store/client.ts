@@ -43,6 +43,9 @@ export class KvClient {
   private readonly replicas: Client[];
   private readonly sessions: Session[];
   private current = 0;
+  /** How each open watch is completed. */
+  private readonly watches = new Set<() => void>();
+  private closed = false;
 
   /** `addresses`: gRPC addresses of the replicas. */
   constructor(addresses: readonly string[]) {
@@ -60,6 +63,14 @@ export class KvClient {
   }
 
   compareAndSet(key: string, expected: number, value: string | Uint8Array): Promise<KvResult> {
+    // What is no number would travel as 0, which stands for a key that is not there.
+    if (!Number.isSafeInteger(expected) || expected < 0)
+      return Promise.reject(
+        new CallError(
+          status.INVALID_ARGUMENT,
+          `${expected} is not a revision; give a whole number`,
+        ),
+      );
     const requestId = randomUUID();
     return this.call('compareAndSet', { key, expected, value: bytes(value), requestId });
   }
@@ -75,7 +86,7 @@ export class KvClient {
 
   /**
    * Changes from revision `from` on (0: from now on), each once, going on at another replica when one is lost. Errors
-   * when no replica knows that revision any more, or none has answered for a while.
+   * when no replica knows that revision any more, or none has answered for a while. Completes when the client is closed.
    */
   watch$(prefix: string, from = 0): Observable<Change> {
     return new Observable<Change>((subscriber) => {
@@ -111,12 +122,21 @@ export class KvClient {
           stop = () => clearTimeout(timer);
         });
       };
+      const complete = (): void => subscriber.complete();
+      subscriber.add(() => {
+        this.watches.delete(complete);
+        stop();
+      });
+      if (this.closed) return complete();
+      this.watches.add(complete);
       open();
-      return () => stop();
     });
   }
 
+  /** Calls that are under way reject; watches complete. */
   close(): void {
+    this.closed = true;
+    for (const complete of this.watches) complete();
     for (const it of this.sessions) it.close();
     for (const it of this.replicas) it.close();
   }

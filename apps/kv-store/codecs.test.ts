@@ -40,3 +40,16 @@ test('a snapshot goes back as it was', () => {
     }),
   );
 });
+
+test('a result is what it was', () => {
+  const result = fc.record({
+    done: fc.boolean(),
+    revision: fc.maxSafeNat(),
+    existed: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(result, (it) => {
+      expect(kvCodecs.result!.decode(Buffer.concat([kvCodecs.result!.encode(it)]))).toEqual(it);
+    }),
+  );
+});

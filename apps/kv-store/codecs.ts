@@ -21,7 +21,16 @@ interface CommandMessage {
   ifNoneMatch: RevisionsMessage | null;
 }
 
-/** How the store's commands and snapshots become bytes (stored.proto); results are JSON. */
+const DONE = 1;
+const EXISTED = 2;
+/** Of one result at a time. What is kept is a small copy, and no part of a large buffer that would be kept with it. */
+const scratch = new Uint8Array(9);
+const view = new DataView(scratch.buffer);
+
+/**
+ * How the store's commands and snapshots become bytes (stored.proto). A result, of which one is kept for each request, is
+ * `flags (uint8) | revision (float64, little endian)`.
+ */
 export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
   command: {
     encode: (command) => {
@@ -45,6 +54,19 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
           : { op: 'delete', key }),
         ...(condition && { condition }),
       };
+    },
+  },
+  result: {
+    encode: ({ done, revision, existed }) => {
+      view.setUint8(0, (done ? DONE : 0) | (existed ? EXISTED : 0));
+      view.setFloat64(1, revision, true);
+      return scratch.slice();
+    },
+    decode: (bytes) => {
+      scratch.set(bytes);
+      const flags = view.getUint8(0);
+      const revision = view.getFloat64(1, true);
+      return { done: (flags & DONE) !== 0, revision, existed: (flags & EXISTED) !== 0 };
     },
   },
   snapshot: {

@@ -1,18 +1,16 @@
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { lastValueFrom, take, toArray } from 'rxjs';
-import { type OrderedLog, VarlogError } from 'varlog/log';
 import { MemoryLog } from 'varlog/testing';
 import type { Change } from './change-history.ts';
 import { KvClient } from './client.ts';
 import { keyValue } from './proto.ts';
 import { Session } from './session.ts';
-import { type StartedStore, startStore } from './store.fixture.ts';
+import { breakable, type StartedStore, startStore } from './store.fixture.ts';
 
-/** Replicas on one log, and a client of them all. */
-async function start(size = 2, logOf: (log: OrderedLog, i: number) => OrderedLog = (log) => log) {
-  const log = new MemoryLog();
-  const stores: StartedStore[] = [];
-  for (let i = 0; i < size; i++) stores.push(await startStore(logOf(log, i)));
+/** Replicas on one log, the first of which may be broken, and a client of them all. */
+async function start(size = 2, damaged = breakable(new MemoryLog())) {
+  const stores = [await startStore(damaged.log)];
+  for (let i = 1; i < size; i++) stores.push(await startStore(damaged.whole));
   const client = new KvClient(stores.map((it) => it.grpc));
   return {
     stores,
@@ -51,6 +49,9 @@ describe('the gRPC face', () => {
       revision,
     });
     expect((await it.client.compareAndSet('key-0', revision, 'x')).done).toBe(true);
+    await expect(it.client.compareAndSet('new', Number('x'), 'x')).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
     expect((await it.client.delete('key-1')).done).toBe(true);
     expect(await it.client.get('key-1')).toBeUndefined();
     expect((await it.client.list('key-1')).items).toHaveLength(110);
@@ -196,38 +197,27 @@ describe('a watch', () => {
   });
 
   test('on a replica that fails ends, and goes on at another', async () => {
-    let fail = (): void => {};
-    const failing = (log: OrderedLog, i: number): OrderedLog => {
-      if (i > 0) return log;
-      const failed = new Promise<never>((_, reject) => {
-        fail = () => reject(new VarlogError('CORRUPT', { what: 'the log is damaged' }));
-      });
-      failed.catch(() => {});
-      const follow: OrderedLog['follow'] = async function* (from, options) {
-        const events = log.follow(from, options)[Symbol.asyncIterator]();
-        for (;;) {
-          const next = await Promise.race([events.next(), failed]);
-          if (next.done === true) return;
-          yield next.value;
-        }
-      };
-      return new Proxy(log, {
-        get: (target, name) => {
-          if (name === 'follow') return follow;
-          const value: unknown = Reflect.get(target, name, target);
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
-      });
-    };
-    await using it = await start(2, failing);
+    const damaged = breakable(new MemoryLog());
+    await using it = await start(2, damaged);
     const seen = first(it.client, 2);
     const ended = endOf(it.stores[0]!);
     while (it.stores[0]!.service.watchers < 2) await new Promise((go) => setTimeout(go, 5));
     await it.stores[1]!.service.put('a', Buffer.from('1'));
-    fail();
+    damaged.fail();
     expect(await ended).toMatchObject({ code: status.UNAVAILABLE });
     await it.stores[1]!.service.put('b', Buffer.from('2'));
     expect((await seen).map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  test('completes when its client is closed, whatever it waits for', async () => {
+    await using it = await start(1);
+    const client = new KvClient([it.stores[0]!.grpc]);
+    const open = lastValueFrom(client.watch$('').pipe(toArray()));
+    while (it.stores[0]!.service.watchers === 0) await new Promise((go) => setTimeout(go, 5));
+    client.close();
+    expect(await open).toEqual([]);
+    expect(await lastValueFrom(client.watch$('').pipe(toArray()))).toEqual([]);
+    while (it.stores[0]!.service.watchers > 0) await new Promise((go) => setTimeout(go, 5));
   });
 
   test('from a revision that is forgotten everywhere says so', async () => {

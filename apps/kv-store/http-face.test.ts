@@ -1,10 +1,12 @@
 import fc from 'fast-check';
-import { startStore } from './store.fixture.ts';
+import type { OrderedLog } from 'varlog/log';
+import { MemoryLog } from 'varlog/testing';
+import { breakable, startStore } from './store.fixture.ts';
 
 type Headers = Record<string, string>;
 
-async function store() {
-  const it = await startStore();
+async function store(log: OrderedLog = new MemoryLog()) {
+  const it = await startStore(log);
   const ask = (method: string, path: string, headers: Headers = {}, body?: RequestInit['body']) =>
     fetch(it.http + path, { method, headers, ...(body !== undefined && { body }) });
   return { ask, service: it.service, [Symbol.asyncDispose]: () => it.end() };
@@ -203,5 +205,16 @@ describe('server-sent events', () => {
     const reply = await it.ask('GET', '/watch');
     it.service.endWatches();
     expect(await reply.text()).toMatch(/event: failed\ndata: {"code":"CLOSED",/);
+  });
+
+  test('end when the replica fails, and no other begins', async () => {
+    const damaged = breakable(new MemoryLog());
+    await using it = await store(damaged.log);
+    await it.service.put('a', Buffer.from('1'));
+    const reply = await it.ask('GET', '/watch');
+    damaged.fail();
+    expect(await reply.text()).toMatch(/event: failed\ndata: {"code":"CORRUPT",/);
+    for (const path of ['/kv/a', '/kv', '/watch', '/watch?from=1'])
+      expect((await it.ask('GET', path)).status).toBe(503);
   });
 });

@@ -106,7 +106,6 @@ async function read(
   sendText(response, 200, found.value, {
     etag,
     'content-type': 'application/octet-stream',
-    'content-length': String(found.value.length),
     'x-content-type-options': 'nosniff',
   });
 }

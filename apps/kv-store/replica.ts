@@ -12,6 +12,8 @@ import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
 const SNAPSHOT_EVERY = 50_000;
+/** Calls of the store are done within this time, or fail with `TIMEOUT`. */
+const CALL_MS = 5_000;
 /** Requests that are under way at the end get this long. */
 const GRACE_MS = 1_000;
 
@@ -35,7 +37,7 @@ export interface KvReplica extends Serving {
   readonly http: string;
 }
 
-/** Joins the log, catches up, and serves. Any number of replicas may run on the same log. */
+/** Joins the log and serves; `/readyz` says when it has caught up. Any number of replicas may run on the same log. */
 export async function startKvReplica(options: KvReplicaOptions): Promise<KvReplica> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -44,7 +46,6 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
   try {
     const replica = await startOnLog(options, closers);
     closers.push(() => replica.close());
-    await replica.caughtUp();
     const service = new KvService(replica);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());
@@ -96,6 +97,7 @@ async function startOnLog(
       name: 'kv',
       log: node.group,
       codec: kvCodecs,
+      callTimeoutMs: CALL_MS,
       snapshotEvery: SNAPSHOT_EVERY,
     });
   }
@@ -105,6 +107,7 @@ async function startOnLog(
     machine,
     name: 'kv',
     codec: kvCodecs,
+    callTimeoutMs: CALL_MS,
     log: varlog.topic(log.topic),
     snapshots: directory(options.directory),
     snapshotEvery: SNAPSHOT_EVERY,

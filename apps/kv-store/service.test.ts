@@ -130,8 +130,9 @@ describe('the service', () => {
     const log = new MemoryLog();
     // Takes every entry and never says so, as a log whose quorum is lost.
     log.append = () => new Promise(() => {});
-    const replica = await startReplica({ machine: new KvMachine(), log, codec: kvCodecs });
-    const service = new KvService(replica, { timeoutMs: 50 });
+    const machine = new KvMachine();
+    const replica = await startReplica({ machine, log, codec: kvCodecs, callTimeoutMs: 50 });
+    const service = new KvService(replica);
     await expect(service.put('a', bytes('1'))).rejects.toMatchObject({ code: 'TIMEOUT' });
     log.tail = () => new Promise(() => {});
     await expect(service.get('a')).rejects.toMatchObject({ code: 'TIMEOUT' });

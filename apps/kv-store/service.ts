@@ -39,22 +39,15 @@ export const VALUE_BYTES_MAX = 512 * 1024;
 export const LIST_BYTES_MAX = 16 * 1024 * 1024;
 /** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
 const PROGRESS_EVERY = 1_000;
-const CALL_MS = 5_000;
 
 /** The key-value store as its faces (gRPC, HTTP) see it. */
 export class KvService {
   private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
-  private readonly timeoutMs: number;
   private readonly closing = new AbortController();
   private watching = 0;
 
-  /** A call that is not done after `timeoutMs` rejects with `TIMEOUT`. */
-  constructor(
-    replica: Replica<KvCommand, KvResult, KvMachine>,
-    { timeoutMs = CALL_MS }: { timeoutMs?: number } = {},
-  ) {
+  constructor(replica: Replica<KvCommand, KvResult, KvMachine>) {
     this.replica = replica;
-    this.timeoutMs = timeoutMs;
   }
 
   /** How many watch at the moment. */
@@ -119,10 +112,12 @@ export class KvService {
   ): AsyncGenerator<Watched> {
     const { replica } = this;
     const either = AbortSignal.any([signal, this.closing.signal]);
+    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
+    // A replica that has ended does not begin with a watch.
+    await replica.query(() => {}, { ...forEver, consistency: { atLeast: 0 }, signal: either });
     let next = from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
     let told = next - 1;
-    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     this.watching++;
     try {
       yield { changes: [], through: told };
@@ -160,16 +155,12 @@ export class KvService {
   }
 
   private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
-    const consistency = stale ? 'stale' : 'linearizable';
-    return this.replica.query(look, { consistency, timeoutMs: this.timeoutMs });
+    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' });
   }
 
   private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
     const conditional = condition === undefined ? command : { ...command, condition };
-    return this.replica.execute(conditional, {
-      timeoutMs: this.timeoutMs,
-      ...(requestId !== undefined && { requestId }),
-    });
+    return this.replica.execute(conditional, requestId === undefined ? {} : { requestId });
   }
 }
 

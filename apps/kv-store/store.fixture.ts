@@ -1,4 +1,4 @@
-import type { OrderedLog } from 'varlog/log';
+import { type OrderedLog, VarlogError } from 'varlog/log';
 import { type Replica, startReplica } from 'varlog/smr';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
 import { listen, stopListening } from '../serving.ts';
@@ -28,6 +28,7 @@ export async function startStore(
   const replica = await startReplica({
     machine: new KvMachine(limits),
     name: 'kv',
+    callTimeoutMs: 5_000,
     log,
     codec: kvCodecs,
   });
@@ -54,4 +55,33 @@ export async function startStore(
     end: endOnce,
     [Symbol.asyncDispose]: endOnce,
   };
+}
+
+/** The same log, and another view of it that is found damaged as soon as `fail` is called. */
+export function breakable(whole: OrderedLog): {
+  whole: OrderedLog;
+  log: OrderedLog;
+  fail: () => void;
+} {
+  let fail = (): void => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = () => reject(new VarlogError('CORRUPT', { what: 'the log is damaged' }));
+  });
+  failed.catch(() => {});
+  const follow: OrderedLog['follow'] = async function* (from, options) {
+    const events = whole.follow(from, options)[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await Promise.race([events.next(), failed]);
+      if (next.done === true) return;
+      yield next.value;
+    }
+  };
+  const log = new Proxy(whole, {
+    get: (target, name) => {
+      if (name === 'follow') return follow;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { whole, log, fail: () => fail() };
 }

@@ -30,6 +30,7 @@ export class Acquaintance {
   identity: string;
   generation: string;
   private readonly file: StateFile;
+  private saved: Promise<void> = Promise.resolve();
   private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
 
   private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
@@ -78,13 +79,21 @@ export class Acquaintance {
     const before = this.others.get(id);
     if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
     this.others.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
-    await this.save();
+    await this.save().catch((error: unknown) => {
+      if (before === undefined) this.others.delete(id);
+      else this.others.set(id, before);
+      throw error;
+    });
   }
 
   /** Belongs to this group from now on, for ever. Resolves when that is durable. */
   async belongTo(identity: string): Promise<void> {
+    const before = this.identity;
     this.identity = identity;
-    await this.save();
+    await this.save().catch((error: unknown) => {
+      this.identity = before;
+      throw error;
+    });
   }
 
   /** Belongs to another generation of the group from now on, and knows nobody in it yet. */
@@ -94,13 +103,20 @@ export class Acquaintance {
     await this.save();
   }
 
+  /** Resolves when nothing is being written any more. */
+  settled(): Promise<void> {
+    return this.saved;
+  }
+
   private async save(): Promise<void> {
     const { incarnation, identity, generation } = this;
     const others = [...this.others].map(([it, other]) => {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };
-    await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+    const saved = this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+    this.saved = saved.catch(() => {});
+    await saved;
   }
 }
 

@@ -109,6 +109,19 @@ describe('a full disk', () => {
   });
 });
 
+test('a disk that fails with a snapshot ends the member, which says so', async () => {
+  const failures: string[] = [];
+  group = new SimulatedGroup({ onFailure: ({ code }) => failures.push(code) });
+  const member = group.at(await group.leader());
+  const { fate: position } = await group.fate(member.append([bytes('x')]));
+  const broken = ({ kind, path }: DiskOperation) =>
+    kind === 'write' && path.includes('snapshot') ? ('EIO' as const) : undefined;
+  for (const name of group.running) group.world.disk(name).faults = { fail: broken };
+  const compacted = member.compact(position as number, bytes('state'));
+  expect((await group.fate(compacted)).fate).toMatch(/DISK_FAILED|CLOSED/);
+  expect([failures, member.status.role]).toEqual([['DISK_FAILED'], 'closed']);
+});
+
 describe('leadership', () => {
   test('is given up by a member whose state machine failed, until it is opened anew', async () => {
     group = new SimulatedGroup();

@@ -9,7 +9,7 @@ import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
 import { closedError } from './commands.ts';
-import { type Configuration, distrustOf, type Message, Raft, type Role } from './core/index.ts';
+import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
 import { Handover } from './handover.ts';
 import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
@@ -17,6 +17,7 @@ import { LeaderCalls } from './leader-calls.ts';
 import { Links } from './links.ts';
 import { fromWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
+import { noHello } from './refusals.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
@@ -133,7 +134,7 @@ export class RaftDriver implements Ticking {
     this.leave.push(
       resources.ticker.add(this),
       resources.heartbeats?.join(groupId, memberId, (message, identity) => {
-        if (distrustOf(raft.log, message.from, identity) !== undefined) return;
+        if (raft.log.distrusts(message.from, identity) !== undefined) return;
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
       }) ?? (() => {}),
@@ -183,6 +184,7 @@ export class RaftDriver implements Ticking {
           this.links.met(from, hello.address);
           this.inbound.set(stream, from);
         }
+        if (from === 0) throw noHello();
         for (const wire of parcel.messages) {
           this.receive(fromWire(wire, from, this.options.memberId));
         }

@@ -316,6 +316,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   private async finish(): Promise<void> {
     this.stop(closedError(this.groupId));
+    await this.driver.introductions.settled();
     await this.storage.close();
   }
 
@@ -348,7 +349,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private removal(): VarlogError | undefined {
-    return this.status.removed ? removed(this.groupId, this.driver.options.memberId) : undefined;
+    const { introductions, options } = this.driver;
+    return introductions.isRemoved ? removed(this.groupId, options.memberId) : undefined;
   }
 
   private publish(): void {

@@ -1,5 +1,10 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
+import { StateFile } from '../store/index.ts';
+import { Message, MessageKind, Parcel } from '../wire/gen/raft.ts';
 import { bytes, take, World } from './group.fixture.ts';
+import { methodsOf } from './methods.ts';
 import { restoreLostMajority } from './restore.ts';
 
 const IDENTITY = /^[0-9a-f]{32}$/;
@@ -133,5 +138,49 @@ describe('the identity of a group', () => {
       code: 'CLUSTER_MISMATCH',
     });
     expect(one.groups.get(2)!.status.identity).toBe(mine);
+  });
+
+  test('is asked for by one that is behind, when a leader speaks to it that joined later', async () => {
+    const one = await running();
+    const identity = await one.groups.get(1)!.identity();
+    const leader = await one.leader();
+    expect(await one.groups.get(3)!.identity()).toBe(identity);
+    if (leader.status.leader!.id === 3) await leader.transferLeadership(1);
+    await one.stop(3);
+    // Back to what it knew when it had met the others, and nothing was committed.
+    for (const part of ['entries', 'hard-state']) {
+      await rm(join(one.root, '3', part), { recursive: true });
+    }
+    const { disk } = realPorts({ directory: one.root });
+    const file = await StateFile.open(disk, '3/members', 'raft group test member 3');
+    const known = JSON.parse(new TextDecoder().decode(file.value));
+    expect(known.identity).toBe(identity);
+    await file.write(bytes(JSON.stringify({ ...known, identity: '' })));
+    for (const id of [1, 2]) {
+      await one.stop(id);
+      await one.open(id);
+    }
+    await (await one.leader()).addMember(await one.join(4));
+    while (one.groups.get(4)!.status.role !== 'leader') {
+      await (await one.leader()).transferLeadership(4);
+    }
+    const three = await one.open(3);
+    expect(three.status.identity).toBeUndefined();
+    expect(await three.identity()).toBe(identity);
+    await one.groups.get(4)!.append([bytes('of four')]);
+    expect(await take(three, 1, 1)).toEqual(['of four']);
+  }, 20_000);
+
+  test('is of no account to who sends messages and does not say who it is', async () => {
+    const one = await running(1);
+    const { term } = (await one.leader()).status;
+    const channel = realPorts({ directory: one.root }).network.connect(one.members[0]!.address);
+    const stream = channel.open(methodsOf('test').exchange);
+    stream.receive(() => {});
+    const vote = Message.create({ kind: MessageKind.VOTE, term: term + 7, flag: true });
+    stream.send(Parcel.create({ messages: [vote] }));
+    await expect(stream.closed).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(one.groups.get(1)!.status).toMatchObject({ term, role: 'leader' });
+    channel.close();
   });
 });

@@ -8,7 +8,8 @@
  * await using node = await openRaftGroup({ groupId: 'orders', memberId: 1, members, directory: './data/1' });
  * const index = await node.group.append([new TextEncoder().encode('buy')]);   // committed
  * for await (const next of node.group.follow(1)) {
- *   if (next.kind === 'entries') for (const { position, command } of next.entries) apply(position, command);
+ *   if (next.kind !== 'entries') continue;
+ *   for (const { position, command } of next.entries) console.log(position, command);
  * }
  * ```
  *
@@ -16,6 +17,9 @@
  * groups open a host, which shares what can be shared:
  *
  * ```ts
+ * import { openRaftHost } from 'varlog/raft';
+ *
+ * const members = [{ id: 1, address: '127.0.0.1:7001' }];
  * await using host = await openRaftHost({ address: '127.0.0.1:7001', directory: './data/1' });
  * const shard = await host.openGroup({ groupId: 'shard-17', memberId: 1, members });
  * ```

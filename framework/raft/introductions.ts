@@ -1,10 +1,10 @@
 import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
-import { distrustOf, type Message } from './core/index.ts';
+import type { Message } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
 import { Promises } from './promises.ts';
-import { notMember, otherGroup, removed } from './refusals.ts';
+import { noHello, notMember, otherGroup, removed } from './refusals.ts';
 import { asFailure } from './storage.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
@@ -31,7 +31,7 @@ export class Introductions {
     this.driver = driver;
     this.acquaintance = acquaintance;
     this.handler = handle(driver.options.methods.meet, async ({ hello }) => {
-      if (!hello) throw new VarlogError('INVALID_ARGUMENT', { what: 'no hello' });
+      if (!hello) throw noHello();
       const { log, configuration } = driver.raft;
       this.checkNames(hello);
       // Who joins, and has nothing yet, joins the group of whoever asks for it first; never another one.
@@ -131,7 +131,7 @@ export class Introductions {
         next: 'empty the folder of the one that is to give way, and add it under a new id',
       });
     }
-    if (distrustOf(raft.log, from, hello.identity) !== undefined) {
+    if (raft.log.distrusts(from, hello.identity) !== undefined) {
       if (raft.log.identity === '') void this.ask();
       throw notMember(groupId, raft.log.identity, from);
     }
@@ -157,7 +157,10 @@ export class Introductions {
   look(): void {
     const { raft, options } = this.driver;
     if (raft.log.identity !== this.acquaintance.identity) {
-      this.remember().catch((error: unknown) => this.onLost(asFailure(error)));
+      this.remember().catch((error: unknown) => {
+        // On a full disk it is tried again.
+        if (!VarlogError.is(error, 'DISK_FULL')) this.onLost(asFailure(error));
+      });
     }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
@@ -176,6 +179,11 @@ export class Introductions {
     } finally {
       channel.close();
     }
+  }
+
+  /** Resolves when nothing is being written any more: the folder may be let go. */
+  settled(): Promise<void> {
+    return this.acquaintance.settled();
   }
 
   private async remember(): Promise<void> {

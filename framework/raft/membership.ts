@@ -252,7 +252,8 @@ export class Membership {
     if (member.id === options.memberId) return raft.configuration.incarnations.get(member.id) ?? '';
     let incarnation: string;
     try {
-      incarnation = await introductions.meet(member, Math.max(1, deadline - this.now()));
+      // Sooner than the caller gives up: it is to be told who does not answer.
+      incarnation = await introductions.meet(member, Math.max(1, (deadline - this.now()) / 2));
     } catch (cause) {
       const certain = VarlogError.is(cause) && /_MISMATCH$|^DISK_LOST$/.test(cause.code);
       if (certain) throw withOutcome(cause);

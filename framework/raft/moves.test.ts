@@ -1,5 +1,23 @@
+import { realPorts } from '../runtime/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
+import type { LogShape } from './core/index.ts';
 import { bytes, take, World } from './group.fixture.ts';
+import { initialConfiguration } from './group-options.ts';
+import { RaftStorage } from './storage.ts';
+
+async function shapeOf(world: World, id: number): Promise<LogShape> {
+  const storage = await RaftStorage.open({
+    ...realPorts({ directory: world.root }),
+    directory: `${id}`,
+    identity: `raft group test member ${id}`,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const shape = await storage.shape(initialConfiguration(world.members, false));
+  await storage.close();
+  return shape;
+}
 
 describe('members that listen elsewhere than before', () => {
   let world: World;
@@ -31,9 +49,15 @@ describe('members that listen elsewhere than before', () => {
     await world.open(id);
     await leader.append([bytes('b')]);
     expect(await take(world.groups.get(id)!, 1, 2)).toEqual(['a', 'b']);
-    // The others are started with the list of before: what they know of the log is newer.
+    // The others are started with the list of before: the log says what is newer.
     const others = [1, 2, 3].filter((it) => it !== id);
     for (const it of others) await world.stop(it);
+    for (const it of others) {
+      const { configurations } = await shapeOf(world, it);
+      expect(configurations.at(-1)!.configuration.addresses.get(id)).toBe(
+        world.members[id - 1]!.address,
+      );
+    }
     for (const it of others) await world.open(it, { members: old });
     await world.stop(others[0]!);
     await world.groups.get(others[1]!)!.append([bytes('c')]);

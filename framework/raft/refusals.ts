@@ -35,3 +35,11 @@ export function notMember(groupId: string, own: string, from: number): VarlogErr
     next: 'start it with `join` and add it, or give it the addresses of its own group',
   });
 }
+
+/** The error for messages of one who has not said who it is. */
+export function noHello(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'messages came without a hello before them',
+    because: 'the peer may run another version',
+  });
+}

@@ -54,6 +54,21 @@ describe('a group that lost its majority for good', () => {
     expect(one.status.voters).not.toEqual(three.status.voters);
   });
 
+  test('is found below the folder that its user gave', async () => {
+    world = await World.start(1, { directory: 'node/raft' });
+    const leader = await world.leader();
+    await leader.append([bytes('a')]);
+    await world.stop(1);
+    const { keptUpTo } = await restoreLostMajority({
+      ports: realPorts({ directory: world.root }),
+      groupId: 'test',
+      member: world.members[0]!,
+      directory: 'node',
+      dryRun: true,
+    });
+    expect(keptUpTo).toBe(2);
+  });
+
   test('a member that runs, or never belonged to it, is refused and left as it is', async () => {
     world = await World.start(1);
     const leader = await world.leader();

@@ -44,6 +44,23 @@ describe('a leader that falls silent without breaking a connection', () => {
     expect((await closed).fate).toBe('CLOSED');
   });
 
+  test('and a member that cannot be met is named, wherever it is asked for', async () => {
+    group = new SimulatedGroup();
+    const leader = await group.leader();
+    const { world } = group;
+    world.node('d', async (ports) => ports.network.serve('d:1', []));
+    await world.started();
+    world.pause('d');
+    for (const name of [leader, group.followers(leader)[0]]) {
+      for (const address of ['nowhere:1', 'd:1']) {
+        const added = group.at(name).addMember({ id: 9, address }, { timeoutMs: 1_500 });
+        const error = await world.play(() => added.catch((it: Error) => it));
+        expect(error).toMatchObject({ code: 'UNREACHABLE', outcome: 'notAppended' });
+        expect((error as Error).message).toContain(`member 9 at ${address}`);
+      }
+    }
+  });
+
   test('close settles what was asked of the leader, of every kind', async () => {
     group = new SimulatedGroup();
     const leader = await group.leader();

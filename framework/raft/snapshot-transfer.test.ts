@@ -98,3 +98,33 @@ test('one that is too old is refused', async () => {
   const fetched = new SnapshotDownload(method, patience).fetch(there.channel, 5, signal);
   await expect(fetched).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
+
+test('a sender that falls silent is given up, and what has come is not lost', async () => {
+  const snapshot = snapshotAt(7, 1_000_000);
+  const serving = serveSnapshot(method, () => snapshot, { checkIdentity: () => {} });
+  const honest = serving.run as (...args: unknown[]) => Promise<void>;
+  const asked: number[] = [];
+  const silent: Handler = handle(method, async (request, stream) => {
+    asked.push(request.offset);
+    if (asked.length > 1) return honest(request, stream);
+    let left = 2;
+    const hanging = {
+      writable: () => new Promise<void>(() => {}),
+      send: (message: Parameters<typeof stream.send>[0]) =>
+        left-- > 0 && stream.send(message) && left > 0,
+    };
+    return honest(request, hanging);
+  });
+  const server = await network.serve('127.0.0.1:0', [silent]);
+  const channel = network.connect(server.address);
+  try {
+    const download = new SnapshotDownload(method, { ...patience, silenceMsMax: 200 });
+    await expect(download.fetch(channel, 5, signal)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const found = await download.fetch(channel, 5, signal);
+    expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);
+    expect(asked).toEqual([0, 2 * 256 * 1024]);
+  } finally {
+    channel.close();
+    await server.close();
+  }
+});

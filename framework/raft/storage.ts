@@ -235,7 +235,6 @@ export class RaftStorage {
     this.received.set(snapshot.index, snapshot);
   }
 
-  /** The core did not want the snapshot that was received. */
   drop(index: number): void {
     this.received.delete(index);
   }
@@ -251,7 +250,10 @@ export class RaftStorage {
       this.newest = snapshot;
       return true;
     });
-    this.saving = saved.catch(() => {});
+    this.saving = saved.catch((error: unknown) => {
+      // What cannot be kept for another reason never can.
+      if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asFailure(error));
+    });
     return saved;
   }
 

@@ -67,7 +67,12 @@ describe('the key-value store on real processes', () => {
           ]),
       );
       for (const it of replicas) it.start();
-      for (const it of addresses) await eventually(() => fetch(`http://${it}/readyz`));
+      for (const it of addresses) {
+        await eventually(async () => {
+          const reply = await fetch(`http://${it}/readyz`);
+          if (!reply.ok) throw new Error(await reply.text());
+        });
+      }
 
       const history: Operation<RegisterInput, RegisterOutput>[] = [];
       let failed = 0;

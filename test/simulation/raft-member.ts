@@ -13,6 +13,8 @@ import {
   type Write,
 } from '../../framework/raft/core/index.ts';
 
+import { must } from './raft-observer.ts';
+
 interface StoredSnapshot {
   index: number;
   term: number;
@@ -28,6 +30,8 @@ export class SimulatedMember {
   hardState: HardState = { term: 0, vote: 0 };
   snapshot: StoredSnapshot;
   batches: EntryBatch[] = [];
+  /** Which group it knows to belong to, also after a restart. */
+  identity = '';
   /** Entries up to here are gone. */
   base = 0;
   /** Of the process: it runs and does nothing. */
@@ -101,7 +105,9 @@ export class SimulatedMember {
   store({ hardState, snapshot, truncateTo, batches }: Write): void {
     if (hardState !== undefined) this.hardState = hardState;
     if (snapshot !== undefined) {
-      this.snapshot = this.received.get(snapshot.index) ?? this.snapshot;
+      const arrived = this.received.get(snapshot.index);
+      must(arrived !== undefined, 'a snapshot that is to be installed has arrived');
+      this.snapshot = arrived;
       this.base = snapshot.index;
       this.batches = [];
     }

@@ -4,7 +4,7 @@ import {
   type Message,
   type Raft,
 } from '../../framework/raft/core/index.ts';
-import type { Mutant } from './raft-walk.ts';
+import { type Mutant, TICK_MS } from './raft-walk.ts';
 
 type Leadership = NonNullable<Raft['leadership']>;
 
@@ -108,6 +108,34 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
         },
       });
     });
+  },
+  'counts on a tick of its followers that may be short': (raft, { climate }) => {
+    if (!climate.leases) return;
+    Object.assign(raft.options, { leaseMs: climate.electionTicks * TICK_MS });
+  },
+  'listens to other groups': ({ log }) => {
+    const distrusts = log.distrusts.bind(log);
+    log.distrusts = (from, identity) => {
+      const found = distrusts(from, identity);
+      return found === 'otherGroup' ? undefined : found;
+    };
+  },
+  'listens to those who never belonged to its group': ({ log }) => {
+    const distrusts = log.distrusts.bind(log);
+    log.distrusts = (from, identity) => {
+      const found = distrusts(from, identity);
+      return found === 'notMember' ? undefined : found;
+    };
+  },
+  'stays silent when the newest configuration does not name it, committed or not': ({ log }) => {
+    log.incarnationOf = (member) => log.configuration.incarnations.get(member);
+  },
+  'keeps the newest snapshot only of those that arrived': (raft, { members }) => {
+    const { received } = members.get(raft.id)!;
+    received.set = (index, snapshot) => {
+      received.clear();
+      return Map.prototype.set.call(received, index, snapshot) as typeof received;
+    };
   },
   'asks only the new majority in a change': (raft) => {
     Object.defineProperty(raft, 'configuration', {

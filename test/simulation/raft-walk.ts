@@ -1,6 +1,8 @@
 import { encodeBatch, type Random, VarlogError } from '../../framework/base/index.ts';
 import {
   type Configuration,
+  isVoter,
+  leaseMsOf,
   type Message,
   membersOf,
   Raft,
@@ -12,8 +14,7 @@ import { must, RaftObserver, Violation } from './raft-observer.ts';
 /** What is broken on purpose, in every member: shows that the checks would find it. */
 export type Mutant = (raft: Raft, walk: RaftWalk) => void;
 
-const TICK_MS = 10;
-const ELECTION_TICKS = 8;
+export const TICK_MS = 10;
 const UNCOMMITTED_BYTES_MAX = 4_000;
 const MEMBERS_MAX = 8;
 const PACKETS_MAX = 400;
@@ -33,6 +34,10 @@ export interface Climate {
   readonly slowDisks: boolean;
   readonly drift: number;
   readonly leases: boolean;
+  /** Ticks of an election timeout: the fewer, the more one of them matters that is short. */
+  readonly electionTicks: number;
+  /** How often something arrives from another group, whose members have the same ids and listen where ours did. */
+  readonly foreigners: number;
   /** How much happens between two ticks. */
   readonly msPerEvent: number;
 }
@@ -55,8 +60,17 @@ function sampleClimate(random: Random): Climate {
     // Leases rely on clocks that differ by less than a tenth; nothing else relies on clocks at all.
     drift: leases ? 0.04 : some(0.8),
     leases,
+    electionTicks: [8, 8, 4, 2][random.below(4)]!,
+    foreigners: random.below(6) === 0 ? 40 * random.fraction() : 0,
     msPerEvent: [1, 1, 0.3][random.below(3)]!,
   };
+}
+
+/** A message on its way, with what its sender says of itself. */
+interface Packet {
+  readonly message: Message;
+  readonly identity: string;
+  readonly disk: string;
 }
 
 /**
@@ -74,18 +88,27 @@ export class RaftWalk {
   nowMs = 0;
   private readonly mutant: Mutant | undefined;
   private readonly initial: Configuration;
-  private network: Message[] = [];
-  private late: Message[] = [];
+  private network: Packet[] = [];
+  private late: Packet[] = [];
+  /** Another group, for walks with foreigners. */
+  private readonly other: RaftWalk | undefined;
+  private readonly name: string;
   private readonly cut = new Set<string>();
   private counter = 0;
   private trace = 2_166_136_261;
 
   constructor(
     seed: number,
-    options: { probes?: Set<string>; mutant?: Mutant; climate?: Partial<Climate> } = {},
+    options: {
+      probes?: Set<string>;
+      mutant?: Mutant;
+      climate?: Partial<Climate>;
+      name?: string;
+    } = {},
   ) {
     this.random = new SeededRandom(seed);
     this.mutant = options.mutant;
+    this.name = options.name ?? 'a';
     this.probes = options.probes ?? new Set();
     this.observer = new RaftObserver(this.probes, UNCOMMITTED_BYTES_MAX);
     this.climate = { ...sampleClimate(this.random), ...options.climate };
@@ -98,9 +121,14 @@ export class RaftWalk {
       outgoing: [],
       learners: [],
       addresses: new Map(),
-      incarnations: new Map(),
+      // A group begins when all have met.
+      incarnations: new Map(voters.map((id) => [id, this.diskOf(id)])),
     };
     for (const id of voters) this.start(this.member(id, this.initial));
+    if (this.climate.foreigners > 0 && this.name === 'a') {
+      this.other = new RaftWalk(seed, { climate: { foreigners: 0 }, name: 'b' });
+      this.other.run(this.random.below(600));
+    }
   }
 
   /** Of everything that was sent, in order. */
@@ -113,6 +141,7 @@ export class RaftWalk {
       this.nowMs += this.random.below(3) * this.climate.msPerEvent;
       this.tickDue();
       this.event();
+      this.other?.run(this.random.below(2));
     }
   }
 
@@ -129,7 +158,7 @@ export class RaftWalk {
       this.nowMs += TICK_MS;
       this.tickDue();
       for (let burst = 0; burst < 30; burst++) {
-        for (const message of this.network.splice(0)) this.deliver(message);
+        for (const packet of this.network.splice(0)) this.deliver(packet);
         for (const member of this.members.values()) {
           while (member.writes.length > 0) this.finishWrite(member);
         }
@@ -166,6 +195,7 @@ export class RaftWalk {
     else if (falls(240)) this.finishSlowly(member);
     else if (falls(90)) this.propose(member);
     else if (falls(50)) this.read(member);
+    else if (falls(climate.foreigners)) this.hearForeigner();
     else if (falls(climate.compactions)) this.compact(member);
     else if (falls(climate.partitions)) this.partition();
     else if (falls(climate.changes)) this.changeMembers(member);
@@ -185,24 +215,27 @@ export class RaftWalk {
   }
 
   private start(member: SimulatedMember): void {
-    const { leases, slowDisks } = this.climate;
+    const { leases, slowDisks, electionTicks } = this.climate;
     const raft = new Raft(
       {
         id: member.id,
-        electionTicks: ELECTION_TICKS,
-        heartbeatTicks: 2,
+        electionTicks,
+        heartbeatTicks: Math.max(1, electionTicks >> 2),
         messageBytesMax: 600,
         inflightBytesMax: 1_600,
         inflightMessagesMax: 3,
         uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
         recentBytesMax: 800,
-        leaseMs: leases ? ELECTION_TICKS * TICK_MS * 0.8 : undefined,
+        leaseMs: leases ? leaseMsOf(electionTicks, TICK_MS, 0) : undefined,
         random: this.random,
       },
       member.hardState,
       member.shape,
     );
+    if (member.identity !== '') raft.log.identity = member.identity;
     this.mutant?.(raft, this);
+    // Until it knows that its disk is the one which the group knows.
+    raft.silent = raft.log.configurationIndex > 0;
     member.raft = raft;
     member.nextTickAt = this.nowMs + TICK_MS;
     member.slowDisk = slowDisks && this.random.below(4) === 0;
@@ -279,14 +312,20 @@ export class RaftWalk {
     if (raft?.role !== 'leader' || member.paused) return;
     const { voters, learners } = raft.configuration;
     const all = Array.from({ length: MEMBERS_MAX }, (_, i) => i + 1);
-    const next = all.filter((id) => (voters.includes(id) ? this.chance(0.75) : this.chance(0.2)));
-    const learning = all.filter((id) => !next.includes(id) && this.chance(0.15));
+    // Who is to vote has learnt first: its disk holds a configuration that names it.
+    const learnt = (id: number): boolean =>
+      learners.includes(id) &&
+      (raft.leadership?.progress.get(id)?.match ?? 0) >= raft.log.configurationIndex;
+    const next = all.filter((id) =>
+      voters.includes(id) ? this.chance(0.75) : learnt(id) && this.chance(0.7),
+    );
+    const learning = all.filter((id) => !next.includes(id) && this.chance(0.3));
     if (next.length === 0) return;
     const change = {
       voters: next,
       learners: learning,
       addresses: new Map(),
-      incarnations: new Map(),
+      incarnations: new Map([...next, ...learning].map((id) => [id, this.diskOf(id)])),
     };
     const result = this.wake(member).changeMembers(change);
     if (typeof result === 'string') this.probes.add(`change: ${result}`);
@@ -295,10 +334,14 @@ export class RaftWalk {
       if (learners.length > 0) this.probes.add('learners');
     }
     this.settle(member);
+    if (typeof result === 'string') return;
     for (const id of [...next, ...learning]) {
-      // Who joins knows nobody.
-      const nobody = { ...this.initial, voters: [] };
-      if (!this.members.has(id)) this.start(this.member(id, nobody));
+      // Who joins knows nobody, except which group it was that met it.
+      const nobody = { ...this.initial, voters: [], incarnations: new Map() };
+      if (this.members.has(id)) continue;
+      const joiner = this.member(id, nobody);
+      joiner.identity = raft.log.identity;
+      this.start(joiner);
     }
   }
 
@@ -355,20 +398,48 @@ export class RaftWalk {
     }
     if (network.length === 0) return;
     const at = this.chance(climate.disorder) ? random.below(network.length) : 0;
-    const message = network[at]!;
+    const packet = network[at]!;
     if (!this.chance(climate.duplication)) network.splice(at, 1);
-    if (!this.chance(climate.loss)) this.deliver(message);
-    else if (this.chance(climate.late) && late.length < 50) late.push(message);
+    if (!this.chance(climate.loss)) this.deliver(packet);
+    else if (this.chance(climate.late) && late.length < 50) late.push(packet);
   }
 
-  private deliver(message: Message): void {
+  /** Something of the other group arrives here, as if its members listened where ours do. */
+  private hearForeigner(): void {
+    const packets = this.other?.network ?? [];
+    if (packets.length > 0) this.deliver(this.pick(packets));
+  }
+
+  /** What every member does before it takes a message. */
+  private refuses({ raft }: SimulatedMember, { message, identity, disk }: Packet): boolean {
+    const { log } = raft!;
+    const { from } = message;
+    const distrust = log.distrusts(from, identity);
+    if (distrust === 'notMember' && log.identity === '') this.askForIdentity(raft!);
+    if (distrust !== undefined) this.probes.add(`refused: ${distrust}`);
+    const known = log.configuration.incarnations.get(from);
+    return distrust !== undefined || (known !== undefined && known !== disk);
+  }
+
+  /** Those with whom a member began know which group that is. */
+  private askForIdentity(raft: Raft): void {
+    for (const id of raft.configuration.voters) {
+      const reached = !this.cut.has(`${raft.id}>${id}`) && !this.cut.has(`${id}>${raft.id}`);
+      const told = this.members.get(id)?.raft?.log.identity ?? '';
+      if (reached && raft.log.identity === '') raft.log.identity = told;
+    }
+  }
+
+  private deliver(packet: Packet): void {
+    const { message } = packet;
     const member = this.members.get(message.to);
     if (member?.raft === undefined || this.cut.has(`${message.from}>${message.to}`)) return;
     if (member.paused) {
       // The kernel keeps it for the process.
-      if (this.network.length < PACKETS_MAX) this.network.push(message);
+      if (this.network.length < PACKETS_MAX) this.network.push(packet);
       return;
     }
+    if (this.refuses(member, packet)) return;
     const { term, vote } = member.raft;
     const raft = this.wake(member);
     if (message.type === 'snapshot') {
@@ -397,10 +468,27 @@ export class RaftWalk {
     this.settle(member);
   }
 
+  /** A member takes part once the log says that its disk is the one which the group knows. */
+  private look(member: SimulatedMember, raft: Raft): void {
+    const { log } = raft;
+    if (log.commit > 0)
+      must(log.configurationAt(log.commit).identity === log.identity, 'a log is of one group');
+    if (log.identity !== member.identity && this.chance(0.1)) member.identity = log.identity;
+    if (!raft.silent || log.incarnationOf(member.id) !== this.diskOf(member.id)) return;
+    raft.silent = false;
+    if (!isVoter(log.configuration, member.id))
+      this.probes.add('one that is being removed restarts');
+  }
+
+  private diskOf(id: number): string {
+    return `${this.name}${id}`;
+  }
+
   /** Carries out what the member asks for. */
   private settle(member: SimulatedMember): void {
     const { raft } = member;
     if (raft === undefined || member.paused) return;
+    this.look(member, raft);
     const before = raft.role;
     const effects = raft.effects();
     if (before === 'leader' && raft.role === 'follower') this.probes.add('leader that left');
@@ -421,7 +509,8 @@ export class RaftWalk {
     for (const part of [this.nowMs, message.type.length, message.from, message.to, message.term]) {
       this.trace = Math.imul(this.trace ^ part, 16_777_619);
     }
-    this.network.push(message);
+    const identity = this.members.get(message.from)?.raft?.log.identity ?? '';
+    this.network.push({ message, identity, disk: this.diskOf(message.from) });
     if (this.network.length > PACKETS_MAX) this.network.shift();
   }
 

@@ -20,4 +20,3 @@ export * from './persistence.ts';
 export * from './raft.ts';
 export * from './raft-options.ts';
 export * from './read-rounds.ts';
-export * from './trust.ts';

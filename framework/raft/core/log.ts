@@ -180,8 +180,21 @@ export class RaftLog {
     return this.commit > 0 && this.configurationAt(this.commit).retired.includes(member);
   }
 
+  /**
+   * What speaks against taking messages from member `from`, who says that its group is `identity`, empty where it does
+   * not know yet. Who belongs to the same group may be a member that this one has not heard of yet: one that is behind
+   * has to listen to a leader that joined later. Before both know their group, each listens to members of its own
+   * configurations only.
+   */
+  distrusts(from: number, identity: string): 'otherGroup' | 'notMember' | undefined {
+    if (this.identity !== '' && identity !== '') {
+      return this.identity === identity ? undefined : 'otherGroup';
+    }
+    return this.hasKnown(from) ? undefined : 'notMember';
+  }
+
   /** Whether a member is, or was, in a configuration that this log still holds. */
-  hasKnown(member: number): boolean {
+  private hasKnown(member: number): boolean {
     return this.configurations.some((it) => membersOf(it.configuration).has(member));
   }
 
