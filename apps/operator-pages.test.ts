@@ -1,6 +1,5 @@
-import { BehaviorSubject } from 'rxjs';
 import { VarlogError } from 'varlog/log';
-import { startReplica } from 'varlog/smr';
+import { type SnapshotStore, startReplica } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
 import { serveRoutes } from './http.ts';
 import { operatorPages } from './operator-pages.ts';
@@ -76,12 +75,32 @@ describe('the pages for operators', () => {
   });
 
   test('one that keeps no snapshot for long is not ready until it does again', async () => {
-    const running = { state: 'running', snapshotError: new Error('the disk is full') };
-    const status$ = new BehaviorSubject<{ state: string; snapshotError?: unknown }>(running);
-    await using it = await serve({ status$, caughtUp: async () => {} }, { snapshotMs: 0 });
-    const [status, why] = await it.ask('/readyz');
-    expect([status, why]).toEqual([503, expect.stringContaining('the disk is full')]);
-    status$.next({ state: 'running' });
-    expect((await it.ask('/readyz'))[0]).toBe(200);
+    let full = true;
+    const snapshots: SnapshotStore = {
+      load: async () => undefined,
+      save: async () => {
+        if (full) throw new VarlogError('DISK_FULL', { what: 'no space is left' });
+      },
+    };
+    const replica = await startReplica({
+      machine: new Nothing(),
+      log: new MemoryLog(),
+      snapshots,
+      snapshotEvery: 1,
+    });
+    await using it = await serve(replica, { snapshotMs: 0 });
+    const until = async (answer: number): Promise<string> => {
+      for (;;) {
+        await replica.execute(0);
+        const [status, text] = await it.ask('/readyz');
+        if (status === answer) return text;
+      }
+    };
+    expect(await until(503)).toMatch(/no snapshot was kept for .* DISK_FULL: no space is left/);
+    expect((await it.ask('/metrics'))[1]).toContain('\napp_snapshot_failing 1\n');
+    full = false;
+    expect(await until(200)).toBe('ready\n');
+    expect((await it.ask('/metrics'))[1]).toContain('\napp_snapshot_failing 0\n');
+    await replica.close();
   });
 });

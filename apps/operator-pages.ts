@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ReplicaStatus } from 'varlog/smr';
 import { sendText } from './http.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -24,17 +25,7 @@ export function operatorPages(
   const registry = new Registry();
   // By default its histogram of the event loop's delay wakes the process a hundred times a second.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 500 });
-  const all: Record<string, Figure> = {
-    ...figures,
-    replica_failed: {
-      help: 'Whether the replica has ended by an error',
-      value: () => (readiness.hasFailed ? 1 : 0),
-    },
-    snapshots_failing: {
-      help: 'Whether the last snapshot could not be kept',
-      value: () => (readiness.snapshotsFail ? 1 : 0),
-    },
-  };
+  const all = { ...figures, ...figuresOf(readiness) };
   for (const [name, { help, value }] of Object.entries(all)) {
     new Gauge({
       name: `${app}_${name}`,
@@ -47,7 +38,7 @@ export function operatorPages(
   }
   return async (path, response) => {
     if (path === '/livez') {
-      if (readiness.hasFailed) sendText(response, 503, 'the replica has failed\n');
+      if (readiness.status?.state === 'failed') sendText(response, 503, 'the replica has failed\n');
       else sendText(response, 200, 'alive\n');
     } else if (path === '/readyz') {
       const problems = await readiness.problems();
@@ -60,5 +51,30 @@ export function operatorPages(
       return false;
     }
     return true;
+  };
+}
+
+function figuresOf(readiness: Readiness): Record<string, Figure> {
+  const figure = (help: string, value: (status: ReplicaStatus) => number | boolean): Figure => ({
+    help,
+    value: () => (readiness.status === undefined ? 0 : Number(value(readiness.status))),
+  });
+  return {
+    replica_running: figure(
+      'Whether the replica follows its log, as far as it knows',
+      (it) => it.state === 'running',
+    ),
+    replica_failed: figure(
+      'Whether the replica has ended by an error',
+      (it) => it.state === 'failed',
+    ),
+    replica_position: figure('Position of the last entry applied', (it) => it.position),
+    replica_foreign: figure('Records of others in the log, passed over', (it) => it.foreign),
+    replica_skipped: figure('Commands passed over by an order', (it) => it.skipped),
+    snapshot_position: figure('Position of the newest snapshot', (it) => it.snapshotPosition),
+    snapshot_failing: figure(
+      'Whether the last snapshot could not be kept',
+      (it) => it.snapshotError !== undefined,
+    ),
   };
 }

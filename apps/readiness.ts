@@ -1,15 +1,10 @@
+import type { ReplicaStatus } from 'varlog/smr';
+
 /** The part of a replica that tells how it fares. */
 export interface Observed {
-  readonly status$: { subscribe(next: (status: ObservedStatus) => void): unknown };
+  readonly status$: { subscribe(next: (status: ReplicaStatus) => void): unknown };
   /** Resolves when all that was acknowledged before is applied here. */
   caughtUp(options: { timeoutMs: number }): Promise<void>;
-}
-
-interface ObservedStatus {
-  readonly state: string;
-  readonly position?: number;
-  readonly error?: unknown;
-  readonly snapshotError?: unknown;
 }
 
 export interface ReadinessLimits {
@@ -23,31 +18,27 @@ export interface ReadinessLimits {
 export class Readiness {
   private readonly replica: Observed;
   private readonly limits: ReadinessLimits;
-  private status: ObservedStatus = { state: 'running' };
+  private now: ReplicaStatus | undefined;
   private noSnapshotSince: number | undefined;
 
   constructor(replica: Observed, limits: Partial<ReadinessLimits> = {}) {
     this.replica = replica;
     this.limits = { levelMs: 2_000, snapshotMs: 600_000, ...limits };
     replica.status$.subscribe((status) => {
-      this.status = status;
+      this.now = status;
       if (status.snapshotError === undefined) this.noSnapshotSince = undefined;
       else this.noSnapshotSince ??= performance.now();
     });
   }
 
-  /** Whether the replica has ended by an error: nothing but a restart helps. */
-  get hasFailed(): boolean {
-    return this.status.state === 'failed';
-  }
-
-  get snapshotsFail(): boolean {
-    return this.noSnapshotSince !== undefined;
+  /** What the replica last said. */
+  get status(): ReplicaStatus | undefined {
+    return this.now;
   }
 
   /** What keeps the replica from serving, each in a sentence; empty when it is ready. Asks the log. */
   async problems(): Promise<string[]> {
-    const { state, error } = this.status;
+    const { state, error, snapshotError } = this.now ?? {};
     if (state === 'failed') return [`the replica has failed and serves nothing: ${textOf(error)}`];
     if (state === 'closed') return ['the replica is closed'];
     const found: string[] = [];
@@ -62,7 +53,7 @@ export class Readiness {
       const ms = performance.now() - noSnapshotSince;
       if (ms >= this.limits.snapshotMs)
         found.push(
-          `no snapshot was kept for ${Math.round(ms / 1_000)} s: ${textOf(this.status.snapshotError)}`,
+          `no snapshot was kept for ${Math.round(ms / 1_000)} s: ${textOf(snapshotError)}`,
         );
     }
     return found;

@@ -68,7 +68,6 @@ function figuresOf(
 ): Record<string, Figure> {
   const { machine } = replica;
   return {
-    position: { help: 'Position of the last command applied', value: () => replica.position },
     keys: { help: 'Keys', value: () => machine.size },
     history_changes: { help: 'Changes kept for watchers', value: () => machine.history.length },
     history_bytes: { help: 'Bytes of those changes', value: () => machine.history.bytes },
