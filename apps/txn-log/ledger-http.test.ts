@@ -134,6 +134,8 @@ describe('the HTTP face of the ledger', () => {
     const { http, service } = await start(log, 1_000);
     const ready = async (): Promise<number> => (await fetch(`http://${http}/readyz`)).status;
     expect(await ready()).toBe(200);
+    const metrics = await (await fetch(`http://${http}/metrics`)).text();
+    expect(metrics).toContain('ledger_replica_running 1');
     answers = false;
     expect(await ready()).toBe(503);
     expect(await service.accounts({ stale: true })).toEqual([]);

@@ -189,7 +189,7 @@ describePostgres('who applies, in Postgres', () => {
     const database = await databases.fresh();
     const sources = [1, 2].map(() => dataSourceOf(database, MIGRATIONS));
     const [one, two] = sources as [DataSource, DataSource];
-    const options = { machine: new Counter(), log, takeOverMs: 1_000 };
+    const options = { machine: new Counter(), log, takeOverMs: 5_000 };
     await using first = await startSqlReplica({ ...options, dataSource: one });
     for (let i = 1; i <= 3; i++) {
       const refused = startSqlReplica({ ...options, dataSource: two });
