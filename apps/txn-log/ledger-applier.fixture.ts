@@ -1,4 +1,4 @@
-import { startSqlReplica } from 'varlog/smr';
+import { startSqlReplica } from 'varlog/smr/sql';
 import { ledgerDatabase } from './database.ts';
 import { fileLog } from './file-log.fixture.ts';
 import { LedgerMachine } from './ledger-machine.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { type SqlReplica, startSqlReplica } from 'varlog/smr';
+import { type SqlReplica, startSqlReplica } from 'varlog/smr/sql';
 import { MemoryLog } from 'varlog/testing';
 import { audit } from './audit.ts';
 import { type Balance, decide, type Leg } from './book.ts';

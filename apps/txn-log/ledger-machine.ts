@@ -1,5 +1,6 @@
 import { type EntityManager, In } from 'typeorm';
-import type { ApplyContext, SqlStateMachine } from 'varlog/smr';
+import type { ApplyContext } from 'varlog/smr';
+import type { SqlStateMachine } from 'varlog/smr/sql';
 import { decide, type TransferRefusal } from './book.ts';
 import { AccountEntity, PostingEntity, TransferEntity } from './entities.ts';
 import { type LedgerCommand, problemOf } from './ledger-command.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
-import type { SqlReplica } from 'varlog/smr';
+import type { SqlReplica } from 'varlog/smr/sql';
 import { type Audit, audit } from './audit.ts';
 import type { Leg } from './book.ts';
 import {

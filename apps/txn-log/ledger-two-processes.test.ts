@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startSqlReplica } from 'varlog/smr';
+import { startSqlReplica } from 'varlog/smr/sql';
 import { MemoryLog } from 'varlog/testing';
 import { ledgerDatabase } from './database.ts';
 import { FILE_LOG } from './file-log.fixture.ts';

@@ -1,5 +1,5 @@
 import { type MigrationInterface, type QueryRunner, Table } from 'typeorm';
-import { sqlReplicaMigrations } from 'varlog/smr';
+import { sqlReplicaMigrations } from 'varlog/smr/sql';
 
 class CreateLedger1700000001000 implements MigrationInterface {
   readonly name = 'CreateLedger1700000001000';

@@ -1,6 +1,6 @@
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
-import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr';
+import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
 import { sendText } from '../http.ts';
 import { operatorPages, type Pages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';

@@ -88,7 +88,12 @@ export class VarlogError extends Error {
   }
 
   /** Whether `error` comes from this package; with `code`, whether it is that error. */
-  static is(error: unknown, code?: ErrorCode): error is VarlogError {
+  static is(error: unknown): error is VarlogError;
+  static is<Code extends ErrorCode>(
+    error: unknown,
+    code: Code,
+  ): error is VarlogError & { readonly code: Code };
+  static is(error: unknown, code?: ErrorCode): boolean {
     const marked = typeof error === 'object' && error !== null && MARK in error;
     return marked && (code === undefined || (error as VarlogError).code === code);
   }

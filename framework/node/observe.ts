@@ -95,6 +95,13 @@ function metricsOf({ repository, storageNode }: NodeParts): Registry {
         set({ topic: topicId, log_stream: logStreamId, state }, 1);
       }
     });
+    gauge(
+      'disk_slowest_write_seconds',
+      'The longest that a write or sync took in the last half minute',
+      [],
+      (set) => set({}, storageNode.status.slowestWriteMs / 1_000),
+    );
+    each('replica_disk_full', 'Whether there is no room for appends', (it) => Number(it.full));
     each('replica_epoch', 'Configuration of the log stream', (it) => it.epoch);
   }
   return registry;

@@ -14,8 +14,8 @@
  * await counter.close();
  * ```
  *
- * A machine whose state lies in a SQL database starts with `startSqlReplica`, which needs `typeorm` and
- * a driver; nothing else here loads them.
+ * A machine whose state lies in a SQL database starts with `startSqlReplica` of `varlog/smr/sql`, which needs
+ * `typeorm` and a driver; nothing here does.
  *
  * It does not keep commands: the log does.
  */
@@ -25,8 +25,6 @@ import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { SqlReplica } from './sql/sql-replica.ts';
-import type { SqlReplicaOptions } from './sql/sql-replica-options.ts';
 
 export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
@@ -38,10 +36,6 @@ export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
-export { sqlReplicaMigrations } from './sql/migrations.ts';
-export type { SqlReplica } from './sql/sql-replica.ts';
-export type { SqlReplicaOptions } from './sql/sql-replica-options.ts';
-export type { SqlStateMachine } from './sql/sql-state-machine.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
@@ -67,44 +61,5 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports,
   );
   await replica.start();
-  return replica;
-}
-
-/**
- * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
- * transaction, so it goes on behind its last command after any crash, without snapshots, and applies
- * each command once. Rejects with `INVALID_ARGUMENT`; with `LOG_MISMATCH` for the database of
- * another machine or log; with `ANOTHER_APPLIER` while another replica applies to it, in whichever
- * process; or with the database's error.
- *
- * ```ts
- * const dataSource = new DataSource({
- *   type: 'better-sqlite3',
- *   database: 'counter.db',
- *   entities: [CounterRow],
- *   migrations: [...sqlReplicaMigrations, CreateCounter1],
- *   migrationsTableName: 'varlog_migrations',
- * });
- * const machine: SqlStateMachine<{ add: number }, number> = {
- *   async apply({ add }, manager) {
- *     await manager.increment(CounterRow, { id: 1 }, 'value', add);
- *     return (await manager.findOneByOrFail(CounterRow, { id: 1 })).value;
- *   },
- * };
- * const counter = await startSqlReplica({ machine, dataSource, log });
- * await counter.execute({ add: 1 });
- * ```
- */
-export async function startSqlReplica<Command, Result>(
-  options: Omit<SqlReplicaOptions<Command, Result>, 'log'> & {
-    log: OrderedLog | OrderedLogSource;
-    ports?: Pick<Ports, 'clock' | 'random'>;
-  },
-): Promise<SqlReplica<Command, Result>> {
-  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
-  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
-  const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);
-  // Whoever starts a replica waits for it: the process must not end meanwhile.
-  await replica.start(options.ports?.clock ?? realClock());
   return replica;
 }

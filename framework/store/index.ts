@@ -29,3 +29,4 @@ export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';
+export { CacheBudget } from './tail-cache.ts';

@@ -4,7 +4,7 @@ import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
-import { TailCache } from './tail-cache.ts';
+import { type CacheBudget, TailCache } from './tail-cache.ts';
 import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
@@ -19,6 +19,8 @@ export interface SegmentedLogOptions {
   segmentBytes?: number;
   /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
   tailCacheBytes?: number;
+  /** Memory that those of several logs share: each of them may hold less then. */
+  cacheBudget?: CacheBudget;
   /** Called once, when writing failed: the log takes nothing more. */
   onFailure?: (error: VarlogError) => void;
   /** With it a full disk is waited out: see {@link SegmentedLog.full}. Without, it is a failure as any other. */
@@ -70,7 +72,7 @@ export class SegmentedLog {
     this.disk = new FullDisk(options, () => {
       this.exclusive(Infinity, () => this.files.prepare()).catch(() => {});
     });
-    this.cache = new TailCache(options.tailCacheBytes ?? 4 * 1024 * 1024);
+    this.cache = new TailCache(options.tailCacheBytes ?? 4 * 1024 * 1024, options.cacheBudget);
     this.firstPosition = files.first;
     this.endPosition = files.end;
     this.durablePosition = files.end;
@@ -244,6 +246,7 @@ export class SegmentedLog {
       }).catch(() => {});
     }
     await this.files.close().catch(() => {});
+    this.cache.close();
   }
 
   private async readFiles(from: number, through: number, bytesMax: number): Promise<Frame[]> {

@@ -7,16 +7,58 @@ function memoryOf(frame: Frame): number {
   return FRAME_OBJECT_BYTES + frame.payload.length;
 }
 
+/**
+ * Memory that the caches of several logs share. Over it, those give way first to which nothing was
+ * added for the longest time.
+ */
+export class CacheBudget {
+  /** Of all caches together. */
+  bytes = 0;
+  private readonly bytesMax: number;
+  /** The one to which something was added last comes last. */
+  private readonly caches = new Set<TailCache>();
+
+  /** `bytesMax`: what cannot be let go of, because it is not written yet, may exceed it. */
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** What `cache` holds has changed by `bytes`. */
+  note(cache: TailCache, bytes: number): void {
+    this.bytes += bytes;
+    if (bytes <= 0) return;
+    this.caches.delete(cache);
+    this.caches.add(cache);
+  }
+
+  /** The log of `cache` is closed. */
+  leave(cache: TailCache): void {
+    this.caches.delete(cache);
+  }
+
+  /** Has caches let go of their oldest frames, as long as there is too much. */
+  relieve(): void {
+    for (const cache of this.caches) {
+      if (this.bytes <= this.bytesMax) return;
+      cache.giveWay(() => this.bytes > this.bytesMax);
+    }
+  }
+}
+
 /** The newest frames of a log, in memory, contiguous up to the log's end. */
 export class TailCache {
   private readonly bytesMax: number;
+  private readonly budget: CacheBudget | undefined;
+  /** None that reaches beyond this may be let go of. */
+  private evictable = 0;
   private frames: (Frame | undefined)[] = [];
   /** Frames before this index were evicted; the array is compacted now and then. */
   private head = 0;
   private bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, budget?: CacheBudget) {
     this.bytesMax = bytesMax;
+    this.budget = budget;
   }
 
   /** The first position it holds; `Infinity` when it holds nothing. */
@@ -26,14 +68,21 @@ export class TailCache {
 
   push(frame: Frame): void {
     this.frames.push(frame);
-    this.bytes += memoryOf(frame);
+    this.add(memoryOf(frame));
   }
 
   /** Lets go of the oldest frames over the limit, but of none that reaches beyond `evictable`. */
   evict(evictable: number): void {
-    while (this.bytes > this.bytesMax && this.head < this.frames.length) {
+    this.evictable = evictable;
+    this.giveWay(() => this.bytes > this.bytesMax);
+    this.budget?.relieve();
+  }
+
+  /** Lets go of the oldest frames, as long as `isTooMuch` and it may. */
+  giveWay(isTooMuch: () => boolean): void {
+    while (isTooMuch() && this.head < this.frames.length) {
       const frame = this.frames[this.head]!;
-      if (frameEnd(frame) > evictable) break;
+      if (frameEnd(frame) > this.evictable) break;
       this.drop(frame);
     }
     if (this.head > 64 && this.head * 2 > this.frames.length) {
@@ -44,8 +93,9 @@ export class TailCache {
 
   /** Lets go of everything that reaches beyond `end`. */
   cut(end: number): void {
+    this.evictable = Math.min(this.evictable, end);
     while (this.frames.length > this.head && frameEnd(this.frames.at(-1)!) > end) {
-      this.bytes -= memoryOf(this.frames.pop()!);
+      this.add(-memoryOf(this.frames.pop()!));
     }
     if (this.frames.length === this.head) this.clear();
   }
@@ -61,7 +111,13 @@ export class TailCache {
   clear(): void {
     this.frames = [];
     this.head = 0;
-    this.bytes = 0;
+    this.add(-this.bytes);
+  }
+
+  /** Lets go of everything, for good. */
+  close(): void {
+    this.clear();
+    this.budget?.leave(this);
   }
 
   /** Frames from the one that contains `from` up to position `through`, one at least; `undefined` when `from` is older than the cache. */
@@ -89,7 +145,12 @@ export class TailCache {
   }
 
   private drop(oldest: Frame): void {
-    this.bytes -= memoryOf(oldest);
+    this.add(-memoryOf(oldest));
     this.frames[this.head++] = undefined;
+  }
+
+  private add(bytes: number): void {
+    this.bytes += bytes;
+    this.budget?.note(this, bytes);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What users test with: a log in memory with the faults of a real one, contract suites, a simulator,
- * checkers of histories, and a cluster in containers.
+ * What users test with: a log in memory with the faults of a real one, contract suites, a simulator, and
+ * checkers of histories. A cluster in containers is in `varlog/testing/containers`.
  *
  * ```ts
  * import { MemoryLog } from 'varlog/testing';
@@ -48,4 +48,3 @@ export {
   type SeedFailure,
 } from './simulator/run.ts';
 export { type Process, type StartProcess, World, type WorldOptions } from './simulator/world.ts';
-export { VarlogCluster, type VarlogClusterOptions } from './varlog-cluster.ts';

@@ -1,5 +1,5 @@
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
-import { VarlogCluster } from 'varlog/testing';
+import { VarlogCluster } from 'varlog/testing/containers';
 import { eventually } from '../process/processes.ts';
 import { buildImage, engineMissing } from './image.ts';
 

@@ -2,8 +2,11 @@ import type { Ports } from '../../framework/base/index.ts';
 import { sleep, VarlogError } from '../../framework/base/index.ts';
 import { startAdmin } from '../../framework/log/admin/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
-import { startMetadataRepository } from '../../framework/log/metadata-repository/index.ts';
-import { startStorageNode } from '../../framework/log/storage-node/index.ts';
+import {
+  type MetadataRepository,
+  startMetadataRepository,
+} from '../../framework/log/metadata-repository/index.ts';
+import { type StorageNode, startStorageNode } from '../../framework/log/storage-node/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
 import { withFaults } from './faults.ts';
@@ -17,8 +20,13 @@ const PORT = 9092;
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
 const endpoints = members.map((it) => it.address);
 
+export interface WholeNode extends Process {
+  readonly repository: MetadataRepository;
+  readonly storage: StorageNode;
+}
+
 /** A whole node: metadata repository member, admin and storage node on one address. */
-async function startNode(ports: Ports, name: string): Promise<Process> {
+export async function startNode(ports: Ports, name: string): Promise<WholeNode> {
   const id = NODES.indexOf(name) + 1;
   const address = `${name}:${PORT}`;
   const repository = await startMetadataRepository({
@@ -41,6 +49,8 @@ async function startNode(ports: Ports, name: string): Promise<Process> {
   const handlers = [...repository.handlers, ...admin.handlers, ...storage.handlers];
   const server = await ports.network.serve(address, handlers);
   return {
+    repository,
+    storage,
     close: async () => {
       await server.close();
       await storage.close();

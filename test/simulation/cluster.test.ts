@@ -1,5 +1,6 @@
 import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
+import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 40);
@@ -7,6 +8,7 @@ const SEEDS = Number(process.env['SEEDS'] ?? 40);
 describe('in virtual time', () => {
   test.each([
     ['the whole cluster', clusterScenario],
+    ['the whole cluster, on disks that fail', diskScenario],
     ['groups on Raft hosts, with state machines on them', groupsScenario],
   ])(
     `%s, through ${SEEDS} seeds of faults: keeps its promises, and does the same twice`,

@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
+import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 
-/** `npm run simulate -- [cluster|groups|identity|raft] --seeds N [--seed FIRST]`: whole clusters through faults
- * or through folders, processes and clusters that are taken for others, hosts of Raft groups, or
+/** `npm run simulate -- [cluster|disks|groups|identity|raft] --seeds N [--seed FIRST]`: whole clusters through faults,
+ * disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft groups, or
  * groups of pure Raft cores, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,6 +15,7 @@ const { values, positionals } = parseArgs({
 });
 const SCENARIOS = {
   cluster: clusterScenario,
+  disks: diskScenario,
   groups: groupsScenario,
   identity: identityScenario,
   raft: raftScenario,

@@ -17,6 +17,7 @@ const repositoryService = mrpb.MetadataRepositoryService;
 /** One member of the metadata repository with its admin, and two storage nodes, on the loopback interface. */
 class Cluster {
   channel!: Channel;
+  private address = '';
   repository!: MetadataRepository;
   readonly addresses: string[] = [];
   readonly nodes: StorageNode[] = [];
@@ -51,6 +52,7 @@ class Cluster {
       ...admin.handlers,
     ]);
     this.channel = ports.network.connect(address);
+    this.address = address;
     this.closers.push(
       () => this.repository.close(),
       () => admin.close(),
@@ -60,7 +62,7 @@ class Cluster {
     return address;
   }
 
-  private async startNode(id: number, repository: string): Promise<void> {
+  async startNode(id: number, repository: string = this.address): Promise<StorageNode> {
     const ports = portsOfOne();
     const address = (await freeAddresses(1))[0]!;
     const node = await startStorageNode({
@@ -78,9 +80,10 @@ class Cluster {
       () => node.close(),
       () => server.close(),
     );
+    return node;
   }
 
-  private async isUp(id: number): Promise<void> {
+  async isUp(id: number): Promise<void> {
     for (;;) {
       const { storageNodes } = await this.channel.call(
         service.ListStorageNodes,
@@ -202,7 +205,6 @@ describe('the published ClusterManager', () => {
     await append(topicId, logStreamId, 'a');
     await expect(update({ pushed: 2 })).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
     await seal(logStreamId);
-    await reported(logStreamId, 1);
     expect(await update({ pushed: 2 })).toEqual([1, 2]);
     // Node 2 holds it by now, or does not: no new epoch says so yet.
     await expect(update({ popped: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
@@ -211,7 +213,6 @@ describe('the published ClusterManager', () => {
     await cluster.channel.call(service.Unseal, request);
     await append(topicId, logStreamId, 'b');
     await seal(logStreamId);
-    await reported(logStreamId, 2);
     expect(await update({ popped: 1 })).toEqual([2]);
     await cluster.channel.call(service.Unseal, request);
     const { isPrimary, committedEnd } = cluster.nodes[2]!.replicas.get(logStreamId)!.core;
@@ -279,6 +280,33 @@ describe('the published ClusterManager', () => {
     );
     expect([leader, Object.keys(members), replicationFactor]).toEqual([1, ['1'], 2]);
   });
+});
+
+test('a storage node that was unregistered stays so until an operator registers it again', async () => {
+  const node = await cluster.startNode(3);
+  await cluster.isUp(3);
+  const list = async (): Promise<boolean[]> => {
+    const request = admpb.ListStorageNodesRequest.create({});
+    const { storageNodes } = await cluster.channel.call(service.ListStorageNodes, request);
+    const found = storageNodes.filter((it) => it.storageNode?.storageNode?.storageNodeId === 3);
+    return found.map((it) => it.alive);
+  };
+  const unregister = admpb.UnregisterStorageNodeRequest.create({ storageNodeId: 3 });
+  await cluster.channel.call(service.UnregisterStorageNode, unregister);
+  // It has asked for a session again, and was told.
+  while (!node.notReady().some((it) => it.includes('unregistered'))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(await list()).toEqual([]);
+  const storageNode = varlogpb.StorageNode.create({
+    storageNodeId: 3,
+    address: cluster.addresses[3]!,
+  });
+  const add = admpb.AddStorageNodeRequest.create({ storageNode });
+  await cluster.channel.call(service.AddStorageNode, add);
+  await cluster.isUp(3);
+  expect(await list()).toEqual([true]);
+  await cluster.channel.call(service.UnregisterStorageNode, unregister);
 });
 
 describe('the published MetadataRepositoryService', () => {

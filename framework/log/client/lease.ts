@@ -8,23 +8,31 @@ export interface Lendable {
   retain(): Lease;
 }
 
-let current: Lendable | undefined;
+/** What is being delivered right now: one place for all copies of this package that a program has loaded. */
+const delivery: { current?: Lendable | undefined } = shared(Symbol.for('varlog.delivery'));
 
 /**
  * Takes a hold on the value that is being delivered right now; `undefined` when its source lends nothing. It
  * goes by the call stack, not by the value: it does not matter how the value was mapped on the way.
  */
 export function retainCurrent(): Lease | undefined {
-  return current?.retain();
+  return delivery.current?.retain();
 }
 
 /** Delivers a value in such a way that operators can take a hold on it. Deliveries nest. */
 export function deliverLent(lendable: Lendable | undefined, deliver: () => void): void {
-  const before = current;
-  current = lendable;
+  const before = delivery.current;
+  delivery.current = lendable;
   try {
     deliver();
   } finally {
-    current = before;
+    delivery.current = before;
   }
+}
+
+function shared(key: symbol): object {
+  const global = globalThis as Record<symbol, object | undefined>;
+  const made = global[key] ?? {};
+  global[key] = made;
+  return made;
 }

@@ -1,11 +1,13 @@
 import { sleep, VarlogError } from '../../base/index.ts';
-import { noLogStream } from '../core/index.ts';
+import { type LogStreamState, noLogStream } from '../core/index.ts';
 import { type Leadership, notLeader } from './leadership.ts';
 import type { MetadataRepository } from './repository.ts';
 
 /** How long a log stream is waited for until its primary takes appends. */
 const OPEN_TIMEOUT_MS = 5_000;
-const OPEN_POLL_MS = 10;
+/** How long replicas of a sealed log stream are waited for until one of them says that it holds all of it. */
+const SEALED_TIMEOUT_MS = 2_000;
+const POLL_MS = 10;
 
 /** The leader's changes of one log stream, of which each follows from what was read before. */
 export class LogStreamChanges {
@@ -32,20 +34,24 @@ export class LogStreamChanges {
   }
 
   /**
-   * Gives a sealed log stream the replicas that `choose` makes of those it has. Rejects with
-   * `FAILED_PRECONDITION` when its records might be lost by that, or somebody else changes it meanwhile.
+   * Gives a sealed log stream the replicas that `choose` makes of those it has, once one of them that stay has
+   * said that it holds everything. Rejects with `FAILED_PRECONDITION` when none does in time, when its
+   * records might be lost all the same, or when somebody else changes it meanwhile.
    */
   async setReplicas(id: number, choose: (replicas: readonly number[]) => number[]): Promise<void> {
     const stream = await this.repository.read((it) => it.logStreams.get(id));
     if (stream === undefined) throw refused(noLogStream(id));
-    const leadership = this.leadership();
-    const { revision, epoch, end } = stream;
-    const holders = stream.replicas.filter((node) => {
-      const report = leadership.planner.reportOf(id, node);
-      const holdsAll = report?.state === 'sealed' && report.epoch === epoch && report.end === end;
-      return holdsAll && leadership.silence(node) === 0;
-    });
+    const { revision } = stream;
     const replicas = choose(stream.replicas);
+    const { clock } = this.repository.options.ports;
+    const deadline = clock.now() + SEALED_TIMEOUT_MS;
+    let holders = this.holdersOf(stream);
+    // Those that are up finish sealing right after the seal; no other reason is worth waiting for.
+    while (stream.sealed && stream.end > 0 && !holders.some((it) => replicas.includes(it))) {
+      if (clock.now() > deadline || stream.revision !== revision) break;
+      await sleep(clock, POLL_MS);
+      holders = this.holdersOf(stream);
+    }
     await this.repository.execute({ kind: 'setReplicas', id, replicas, revision, holders });
   }
 
@@ -67,8 +73,18 @@ export class LogStreamChanges {
     const deadline = clock.now() + OPEN_TIMEOUT_MS;
     while (!this.isOpen(id)) {
       if (clock.now() > deadline) throw notOpened(id);
-      await sleep(clock, OPEN_POLL_MS);
+      await sleep(clock, POLL_MS);
     }
+  }
+
+  /** Replicas that are up and have said that they hold all of a sealed log stream. */
+  private holdersOf({ id, replicas, epoch, end }: LogStreamState): number[] {
+    const leadership = this.leadership();
+    return replicas.filter((node) => {
+      const report = leadership.planner.reportOf(id, node);
+      const holdsAll = report?.state === 'sealed' && report.epoch === epoch && report.end === end;
+      return holdsAll && leadership.silence(node) === 0;
+    });
   }
 
   private isOpen(id: number): boolean {

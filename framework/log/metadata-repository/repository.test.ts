@@ -99,6 +99,7 @@ test('a member that cannot apply a command gives up leadership, says so, and the
   expect(leader.leadership).toBeUndefined();
   expect(leader.notReady()).toEqual([expect.stringContaining('APPLY_FAILED')]);
   await until(() => others.some((it) => it.leadership !== undefined));
+  expect(leader.status.role).toBe('follower');
   await others[1]!.execute({ kind: 'registerTopic', id: 3, acknowledge: 'all' });
   expect(await others[0]!.read((it) => [...it.topics.keys()])).toEqual([1, 2, 3]);
   expect(others.flatMap((it) => it.notReady())).toEqual([]);

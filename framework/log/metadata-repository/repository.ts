@@ -192,7 +192,10 @@ export class MetadataRepository {
     await this.group.close();
   }
 
-  /** A member that cannot apply what was committed must not lead, nor be taken for one that is well. */
+  /**
+   * A member that cannot apply what was committed must not lead, nor be taken for one that is well; its log is, so it
+   * goes on to vote.
+   */
   private fail(error: unknown): void {
     if (this.failed !== undefined) return;
     this.failed = VarlogError.is(error)
@@ -204,7 +207,7 @@ export class MetadataRepository {
       error: this.failed.message,
     });
     this.lead(undefined);
-    this.group.close().catch(() => {});
+    this.group.resign(this.failed.message);
   }
 
   private followRole({ role, term }: RaftStatus): void {

@@ -15,7 +15,7 @@ const range = (from: number, to: number): Commit[] =>
   Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => commit(from + i));
 
 /** A backup of open epoch 1 that has nothing, and what its inbox wants done. */
-function inbox() {
+function inbox(hasPeer = true) {
   const core = new ReplicaCore(
     { node: 2, process: 'p' },
     { epoch: 1, sealed: false, end: 0, committedEnd: 0, version: 0 },
@@ -34,7 +34,10 @@ function inbox() {
   const it = new CommitInbox(core, {
     applied: ({ version }) => applied.push(version),
     askHistory: (version) => asked.push(version),
-    historyForgotten: () => forgotten++,
+    askReplica: () => {
+      forgotten++;
+      return hasPeer;
+    },
   });
   return { core, it, applied, asked, forgotten: () => forgotten };
 }
@@ -93,4 +96,17 @@ test('all commits are applied in order, once, if what is asked for comes at last
       },
     ),
   );
+});
+
+test('many are taken from another replica, where there is one', () => {
+  const few = inbox();
+  few.it.expect(1_024);
+  expect([few.asked, few.forgotten()]).toEqual([[1], 0]);
+  const many = inbox();
+  many.it.expect(8_000);
+  many.it.take(range(8_001, 8_002));
+  expect([many.asked, many.forgotten()]).toEqual([[], 1]);
+  const alone = inbox(false);
+  alone.it.expect(8_000);
+  expect(alone.asked).toEqual([1]);
 });

@@ -2,6 +2,8 @@ import type { Commit, ReplicaCore } from '../core/index.ts';
 
 /** Commits whose records are not here yet; beyond that they are asked for again. */
 const WAITING_MAX = 4_096;
+/** Whoever lacks more commits than this gets them with its records, from another replica. */
+const ASKED_MAX = 1_024;
 /** So often in a row commits are missing before they are taken from another replica instead. */
 const GAPS_MAX = 8;
 
@@ -11,8 +13,8 @@ export interface CommitInboxHost {
   applied(commit: Commit): void;
   /** Commits from `version` on are missing: the metadata repository has them. */
   askHistory(version: number): void;
-  /** It was asked, and they do not come: it has forgotten them. */
-  historyForgotten(): void;
+  /** Takes them from another replica: they are many, or the repository has forgotten them. False: there is none. */
+  askReplica(): boolean;
 }
 
 /**
@@ -63,7 +65,7 @@ export class CommitInbox {
     this.gaps++;
     if (this.gaps < GAPS_MAX) return;
     this.gaps = 0;
-    this.host.historyForgotten();
+    this.host.askReplica();
   }
 
   /** Puts those to the core whose records have come. */
@@ -103,6 +105,8 @@ export class CommitInbox {
   private ask(): void {
     if (this.asked) return;
     this.asked = true;
+    const lacking = this.knownVersion - this.core.version - this.waiting.length;
+    if (lacking > ASKED_MAX && this.host.askReplica()) return;
     this.host.askHistory((this.waiting.at(-1)?.version ?? this.core.version) + 1);
   }
 }

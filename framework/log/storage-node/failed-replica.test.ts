@@ -77,7 +77,7 @@ describe('one replica of three whose disk failed', () => {
     expect(node.status.replicas).toMatchObject([
       { state: 'failed', failure: expect.stringContaining('EIO') },
     ]);
-    expect(node.health).toContain('all 1 replicas of storage node 2 failed');
+    expect(node.health).toContain('all 1 replicas of this storage node failed');
     expect(node.notReady().join()).toContain('log stream 1 is failed');
     expect(await subscribe(3, 1, 46)).toEqual({ found: positions(45), code: 'OK' });
   });

@@ -12,7 +12,7 @@
  * It does not know the order of its records until the metadata repository says so, and it does not
  * decide who is primary.
  */
-export type { ReplicaStatus } from './node-status.ts';
+export type { NodeStatus, ReplicaStatus } from './node-status.ts';
 export {
   StorageNode,
   type StorageNodeOptions,

@@ -1,6 +1,8 @@
 import type { VarlogError } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
+const UNFIT = new Set(['failed', 'damaged']);
+
 /** What a replica looks like from outside. */
 export interface ReplicaStatus {
   topicId: number;
@@ -19,6 +21,15 @@ export interface ReplicaStatus {
   full: boolean;
   /** Why it serves nothing. */
   failure?: string;
+}
+
+/** What a storage node looks like from outside. */
+export interface NodeStatus {
+  /** Whether the leader of the metadata repository has accepted it. */
+  connected: boolean;
+  /** The longest that a write or sync took in the last half minute, also one that is not done. */
+  slowestWriteMs: number;
+  replicas: ReplicaStatus[];
 }
 
 export function statusOf(replica: LogStreamReplica): ReplicaStatus {
@@ -61,4 +72,28 @@ export function brokenStatus(
     full: error.code === 'DISK_FULL',
     failure: error.message,
   };
+}
+
+/** What keeps replicas from serving, for people. `isTold`: the node knows what its replicas are for. */
+export function shortcomings(replicas: readonly ReplicaStatus[], isTold: boolean): string[] {
+  const unfit = replicas.filter(
+    (it) => it.failure !== undefined || (isTold && UNFIT.has(it.state)),
+  );
+  return [
+    ...replicas
+      .filter((it) => it.full)
+      .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
+    ...unfit.map((it) => {
+      const why = it.failure ?? 'it lacks records';
+      return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;
+    }),
+  ];
+}
+
+/** Says so when no replica is of any use any more. One that waits for room on the disk is. */
+export function allFailed(failures: readonly (VarlogError | undefined)[]): string | undefined {
+  const [first] = failures;
+  if (first === undefined) return undefined;
+  if (failures.some((it) => it === undefined || it.code === 'DISK_FULL')) return undefined;
+  return `all ${failures.length} replicas of this storage node failed: ${first.message}`;
 }

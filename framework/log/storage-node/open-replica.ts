@@ -16,6 +16,7 @@ export async function openReplica(
     owner: `cluster ${host.cluster} disk ${host.disk}`,
     topicId,
     logStreamId,
+    cacheBudget: host.memory.cache,
     onFailure: (error) => replica?.fail(error),
     onFull: (error) => replica?.noteFull(error),
   });

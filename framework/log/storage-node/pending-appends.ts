@@ -1,4 +1,5 @@
 import type { VarlogError } from '../../base/index.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 
 /** Where the outcome of an append goes. */
 export interface AppendSink {
@@ -23,10 +24,15 @@ export class PendingAppends {
   private head = 0;
   /** Memory that is held by what waits. */
   bytes = 0;
+  private readonly budget: MemoryBudget;
+
+  constructor(budget: MemoryBudget) {
+    this.budget = budget;
+  }
 
   add(pending: Pending): void {
     this.queue.push(pending);
-    this.bytes += pending.bytes + APPEND_BYTES;
+    this.hold(pending.bytes + APPEND_BYTES);
   }
 
   /** Records `llsn`… up to `end` have the GLSNs `glsn`…. A batch is ordered as a whole. */
@@ -34,7 +40,7 @@ export class PendingAppends {
     for (; this.head < this.queue.length; this.head++) {
       const it = this.queue[this.head]!;
       if (it.llsn > end) break;
-      this.bytes -= it.bytes + APPEND_BYTES;
+      this.hold(-(it.bytes + APPEND_BYTES));
       it.sink.acknowledge(it.sequence, glsn + (it.llsn - llsn), it.llsn, it.count);
     }
     if (this.head === this.queue.length) {
@@ -54,10 +60,15 @@ export class PendingAppends {
         kept.push(it);
         continue;
       }
-      this.bytes -= it.bytes + APPEND_BYTES;
+      this.hold(-(it.bytes + APPEND_BYTES));
       it.sink.fail(it.sequence, error);
     }
     this.queue = kept;
     this.head = 0;
+  }
+
+  private hold(bytes: number): void {
+    this.bytes += bytes;
+    this.budget.pendingBytes += bytes;
   }
 }

@@ -13,6 +13,7 @@ import { LogEntry, LogEntryMeta } from '../../wire/gen/varlogpb.ts';
 import { checkAppend } from './append-service.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
 import { describeReplica, self } from './published-description.ts';
+import { noReplica } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
 import type { StorageNode } from './storage-node.ts';
 
@@ -64,7 +65,7 @@ export function publishedHandlers(node: StorageNode): Handler[] {
       const status = node.status.replicas.find(
         (it) => it.topicId === topicId && it.logStreamId === logStreamId,
       );
-      if (status === undefined) throw node.noReplica(topicId, logStreamId);
+      if (status === undefined) throw noReplica(topicId, logStreamId, node.storageNodeId);
       return snpb.LogStreamReplicaMetadataResponse.create({
         logStreamReplica: await describeReplica(node, status),
       });
@@ -88,6 +89,7 @@ function managementHandlers(node: StorageNode): Handler[] {
         storageNodeMetadata: snpb.StorageNodeMetadataDescriptor.create({
           clusterId: node.clusterId,
           storageNode: self(node),
+          slowestWriteMs: Math.round(node.status.slowestWriteMs),
           logStreamReplicas: await Promise.all(replicas),
         }),
       });

@@ -1,5 +1,5 @@
 import type { Clock, Disk, VarlogError } from '../../base/index.ts';
-import { SegmentedLog, StateFile } from '../../store/index.ts';
+import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
 import { CommitTable } from './commit-table.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
@@ -44,6 +44,7 @@ export async function openReplicaStorage(options: {
   owner: string;
   topicId: number;
   logStreamId: number;
+  cacheBudget: CacheBudget;
   onFailure: (error: VarlogError) => void;
   onFull: (error: VarlogError | undefined) => void;
 }): Promise<ReplicaStorage> {
@@ -74,6 +75,7 @@ export async function openReplicaStorage(options: {
     directory: `${directory}/records`,
     identity: identity('records'),
     tailCacheBytes: TAIL_CACHE_BYTES,
+    cacheBudget: options.cacheBudget,
     onFailure,
     onFull,
   });

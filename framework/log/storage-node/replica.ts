@@ -5,6 +5,7 @@ import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { Following } from './following.ts';
 import { Head } from './head.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { type AppendSink, PendingAppends } from './pending-appends.ts';
 import {
   appendUnknown,
@@ -17,8 +18,6 @@ import {
 import type { ReplicaStorage } from './replica-storage.ts';
 import { Wakeups } from './wakeups.ts';
 
-/** Payload that waits to be ordered; more is refused until some of it is. */
-const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /** What found no room on the disk is tried again after so long. */
 const FULL_RETRY_MS = 1_000;
 
@@ -31,6 +30,7 @@ export interface ReplicaHost {
   readonly cluster: string | undefined;
   readonly disk: string;
   readonly process: string;
+  readonly memory: MemoryBudget;
   /** Its report differs from the last one. */
   reportChanged(replica: LogStreamReplica): void;
   /** It serves nothing any more. */
@@ -53,7 +53,7 @@ export class LogStreamReplica {
   watermark = 0;
   assignment: Assignment | undefined;
   private readonly host: ReplicaHost;
-  private readonly pending = new PendingAppends();
+  private readonly pending: PendingAppends;
   private readonly inbox: CommitInbox;
   private readonly following: Following;
   private stepping: Promise<void> = Promise.resolve();
@@ -72,6 +72,7 @@ export class LogStreamReplica {
     this.logStreamId = logStreamId;
     this.topicId = storage.state.topicId;
     this.storage = storage;
+    this.pending = new PendingAppends(host.memory);
     const { records, commits, state } = storage;
     const last = commits.last;
     const self = { node: host.storageNodeId, process: host.process };
@@ -92,9 +93,13 @@ export class LogStreamReplica {
     this.inbox = new CommitInbox(this.core, {
       applied: (commit) => this.applied(commit),
       askHistory: (version) => this.host.askHistory(logStreamId, version),
-      historyForgotten: () => {
+      askReplica: () => {
+        // The first of its epoch follows nobody.
+        const isFirst = this.assignment?.members[0]?.storageNodeId === host.storageNodeId;
+        if (this.peers.length === 0 || isFirst) return false;
         this.following.again();
         this.advance();
+        return true;
       },
     });
     records.onDurable = (end) => {
@@ -123,8 +128,8 @@ export class LogStreamReplica {
     }
     if (this.storage.full !== undefined) throw this.storage.full;
     const bytes = batch.bytes.length;
-    if (this.pending.bytes + bytes > PENDING_BYTES_MAX) {
-      throw tooMuchWaits(this.logStreamId, this.pending.bytes);
+    if (!this.host.memory.hasRoomFor(bytes, this.pending.bytes)) {
+      throw tooMuchWaits(this.logStreamId, this.host.memory.pendingBytes);
     }
     const { count } = batch;
     const llsn = this.core.append(count);
@@ -355,8 +360,7 @@ export class LogStreamReplica {
 
   /** Takes over an epoch durably. False: there is no room for that now. */
   private async adopted({ epoch, sealed }: { epoch: number; sealed: boolean }): Promise<boolean> {
-    if (!(await this.storage.flushCommits())) return false;
-    return this.savedOrFull({ epoch, sealed });
+    return (await this.storage.flushCommits()) && this.savedOrFull({ epoch, sealed });
   }
 
   /** Tries again later, where there is no room now: what is done meanwhile may make some. */

@@ -24,7 +24,12 @@ const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
 /** What a node is told that is taken for somebody else. */
-const REFUSALS = new Set(['CLUSTER_MISMATCH', 'DISK_UNKNOWN', 'ALREADY_EXISTS']);
+const REFUSALS = new Set([
+  'CLUSTER_MISMATCH',
+  'DISK_UNKNOWN',
+  'ALREADY_EXISTS',
+  'FAILED_PRECONDITION',
+]);
 
 const STATES: Record<ReplicaState, ReplicaReport['state']> = {
   open: 0,
@@ -65,6 +70,7 @@ export class SessionClient {
   private writable: (() => Promise<void>) | undefined;
   private blocked = false;
   private flushScheduled = false;
+  private lostAt: number | undefined;
   private lastSent = 0;
   private lastHeard = 0;
 
@@ -137,15 +143,18 @@ export class SessionClient {
       const channel = ports.network.connect(address, { cluster: this.options.cluster });
       this.channel = channel;
       const started = ports.clock.now();
+      let reason = 'it was ended';
       try {
         await this.runSession(channel);
       } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
         if (signal.aborted) return;
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
+        this.noteLoss(address, reason);
         this.send = undefined;
         channel.close();
       }
@@ -153,6 +162,21 @@ export class SessionClient {
       wait = lasted || hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
       await sleep(ports.clock, wait * (0.5 + ports.random.fraction()), signal).catch(() => {});
     }
+  }
+
+  private noteLoss(address: string, reason: string): void {
+    if (this.send === undefined || this.stopped.signal.aborted) return;
+    const { clock, logger } = this.options.ports;
+    this.lostAt = clock.now();
+    logger.log('warn', 'lost the link to the metadata repository', { address, reason });
+  }
+
+  /** The member that was asked leads, and has accepted this node. */
+  private noteLink(): void {
+    const { clock, logger } = this.options.ports;
+    const without = this.lostAt === undefined ? undefined : Math.round(clock.now() - this.lostAt);
+    const facts = without === undefined ? {} : { withoutMs: without };
+    logger.log('info', 'linked to the leader of the metadata repository', facts);
   }
 
   private noteRefusal(error: VarlogError): void {
@@ -169,6 +193,7 @@ export class SessionClient {
     stream.receive((response) => {
       this.lastHeard = clock.now();
       // What is said before the first answer would be said to one that does not lead.
+      if (this.send === undefined) this.noteLink();
       this.send ??= (message) => stream.send(message);
       this.writable ??= () => stream.writable();
       this.refused = undefined;

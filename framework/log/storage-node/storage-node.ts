@@ -16,8 +16,10 @@ import {
 import type { Report } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { Assignments } from './assignments.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
-import { brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { allFailed, brokenStatus, type NodeStatus, shortcomings, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
 import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
@@ -37,10 +39,15 @@ export interface StorageNodeOptions {
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;
+  /** Memory for the newest records of all replicas together, in bytes. Default: 128 MiB. */
+  cacheBytes?: number;
+  /** Appends that wait to be ordered, of all replicas together, in bytes; more are refused. Default: 256 MiB. */
+  pendingBytes?: number;
 }
 
 const TRASH_KEEP_MS = 24 * 3_600_000;
-const UNFIT = new Set(['failed', 'damaged']);
+const CACHE_BYTES = 128 * 1024 * 1024;
+const PENDING_BYTES = 256 * 1024 * 1024;
 
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements RebuilderHost {
@@ -55,6 +62,8 @@ export class StorageNode implements RebuilderHost {
   private readonly broken = new Map<number, VarlogError>();
   /** Of this run of the process. */
   readonly process: string;
+  readonly memory: MemoryBudget;
+  private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
@@ -76,13 +85,19 @@ export class StorageNode implements RebuilderHost {
     trash: Trash,
   ) {
     this.options = options;
-    this.ports = options.ports;
+    const { disk, clock, logger } = options.ports;
+    this.diskWatch = new DiskWatch(disk, clock, logger);
+    this.ports = { ...options.ports, disk: this.diskWatch.disk };
     this.clusterId = options.clusterId;
     this.storageNodeId = options.storageNodeId;
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
     this.process = options.ports.random.id();
+    this.memory = new MemoryBudget({
+      cacheBytes: options.cacheBytes ?? CACHE_BYTES,
+      pendingBytes: options.pendingBytes ?? PENDING_BYTES,
+    });
     this.rebuilder = new Rebuilder(this);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
@@ -142,44 +157,30 @@ export class StorageNode implements RebuilderHost {
     return this.identity.disk;
   }
 
-  get status(): { connected: boolean; replicas: ReplicaStatus[] } {
+  get status(): NodeStatus {
     const broken = [...this.broken].map(([id, error]) =>
       brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
     );
     const replicas = [...this.replicas.values()].map(statusOf);
-    return { connected: this.session.connected, replicas: [...replicas, ...broken] };
+    return {
+      connected: this.session.connected,
+      slowestWriteMs: this.diskWatch.slowestMs,
+      replicas: [...replicas, ...broken],
+    };
   }
 
   /** What keeps this node from serving; empty when it is ready. */
   notReady(): string[] {
     const { connected, replicas } = this.status;
-    const unfit = replicas.filter(
-      (it) => it.failure !== undefined || (this.heardAll && UNFIT.has(it.state)),
-    );
-    return [
-      ...(connected
-        ? []
-        : [this.session.refusal?.message ?? 'no link to the leader of the metadata repository']),
-      ...replicas
-        .filter((it) => it.full)
-        .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
-      ...unfit.map(
-        (it) =>
-          `the replica of log stream ${it.logStreamId} is ${it.state}: ${it.failure ?? 'it lacks records'}`,
-      ),
-    ];
+    const link =
+      this.session.refusal?.message ?? 'no link to the leader of the metadata repository';
+    return [...(connected ? [] : [link]), ...shortcomings(replicas, this.heardAll)];
   }
 
   /** Why this process is of no use any more, and nothing but a restart helps; `undefined` while it is. */
   get health(): string | undefined {
-    const failures = [...this.replicas.keys(), ...this.broken.keys()].map((it) =>
-      this.failureOf(it),
-    );
-    const first = failures[0];
-    if (first === undefined || failures.some((it) => it === undefined || it.code === 'DISK_FULL')) {
-      return undefined;
-    }
-    return `all ${failures.length} replicas of storage node ${this.storageNodeId} failed: ${first.message}`;
+    const ids = [...this.replicas.keys(), ...this.broken.keys()];
+    return allFailed(ids.map((it) => this.failureOf(it)));
   }
 
   reportChanged(replica: LogStreamReplica): void {
@@ -205,9 +206,7 @@ export class StorageNode implements RebuilderHost {
     const isCopy = failed === undefined ? this.begunAnew.has(logStreamId) : failed.core.epoch === 0;
     this.begunAnew.add(logStreamId);
     return this.reopen(logStreamId, () =>
-      isCopy
-        ? this.ports.disk.remove(`${this.options.directory}/replicas/${logStreamId}`)
-        : this.trash.put(logStreamId, true),
+      isCopy ? this.trash.discard(logStreamId) : this.trash.put(logStreamId, true),
     );
   }
 
@@ -239,11 +238,7 @@ export class StorageNode implements RebuilderHost {
     if (replica !== undefined && replica.topicId === topicId) return replica;
     const broken = this.broken.get(logStreamId);
     if (broken !== undefined) throw unavailable(logStreamId, this.storageNodeId, broken.message);
-    throw this.noReplica(topicId, logStreamId);
-  }
-
-  noReplica(topicId: number, logStreamId: number): VarlogError {
-    return noReplica(topicId, logStreamId, this.storageNodeId);
+    throw noReplica(topicId, logStreamId, this.storageNodeId);
   }
 
   /** Trims a topic, for all of its replicas everywhere: resolves when that is decided, and done here. */

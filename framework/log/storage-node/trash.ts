@@ -45,6 +45,11 @@ export class Trash {
     logger.log('info', what, { logStream: logStreamId, kept: name });
   }
 
+  /** Removes a replica that holds nothing which others do not hold. */
+  discard(logStreamId: number): Promise<void> {
+    return this.ports.disk.remove(`${this.directory}/replicas/${logStreamId}`);
+  }
+
   /** Moves the newest replica of a log stream back, durably, where the node has none. */
   async bringBack(logStreamId: number): Promise<void> {
     const { disk, logger } = this.ports;

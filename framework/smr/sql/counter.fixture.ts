@@ -1,5 +1,6 @@
 import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
-import { type ApplyContext, type SqlStateMachine, sqlReplicaMigrations } from '../index.ts';
+import type { ApplyContext } from '../index.ts';
+import { type SqlStateMachine, sqlReplicaMigrations } from './index.ts';
 
 class CreateCounter1700000000001 implements MigrationInterface {
   readonly name = 'CreateCounter1700000000001';

@@ -7,12 +7,8 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import {
-  type ApplyContext,
-  type SqlStateMachine,
-  sqlReplicaMigrations,
-  startSqlReplica,
-} from '../index.ts';
+import type { ApplyContext } from '../index.ts';
+import { type SqlStateMachine, sqlReplicaMigrations, startSqlReplica } from './index.ts';
 
 class CreateNotes1700000000002 implements MigrationInterface {
   readonly name = 'CreateNotes1700000000002';

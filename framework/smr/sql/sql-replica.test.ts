@@ -9,10 +9,10 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import { startSqlReplica } from '../index.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
 import { dialectOf } from './dialect.ts';
+import { startSqlReplica } from './index.ts';
 
 /** The next transactions are committed, but the answer of the database is lost. */
 function loseCommits(dataSource: DataSource, count: number, skipped = 0): void {

@@ -7,8 +7,8 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import { type SqlReplicaOptions, startSqlReplica } from '../index.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
+import { type SqlReplicaOptions, startSqlReplica } from './index.ts';
 
 type Options = Partial<SqlReplicaOptions<{ add: number }, number>>;
 

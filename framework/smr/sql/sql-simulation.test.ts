@@ -11,13 +11,13 @@ import {
   type SeededRandom,
   World,
 } from '../../testing/index.ts';
+import type { ApplyContext } from '../index.ts';
 import {
-  type ApplyContext,
   type SqlReplica,
   type SqlStateMachine,
   sqlReplicaMigrations,
   startSqlReplica,
-} from '../index.ts';
+} from './index.ts';
 
 const SEEDS = 20;
 const ROUNDS = 3;

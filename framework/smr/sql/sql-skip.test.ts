@@ -8,8 +8,9 @@ import {
 } from '../../../test/databases.ts';
 import type { VarlogError } from '../../base/index.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import { jsonCodec, type SqlReplica, skipCommand, startSqlReplica } from '../index.ts';
+import { jsonCodec, skipCommand } from '../index.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
+import { type SqlReplica, startSqlReplica } from './index.ts';
 
 type Adding = { add: number };
 

@@ -8,8 +8,8 @@ import {
   type TestDatabases,
 } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
-import { type SqlReplica, startSqlReplica } from '../index.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
+import { type SqlReplica, startSqlReplica } from './index.ts';
 
 type Counting = SqlReplica<{ add: number }, number>;
 

@@ -2087,6 +2087,11 @@ export const descriptor: object = {
          "type": "google.protobuf.Timestamp",
          "id": 6,
          "protoName": "start_time"
+        },
+        "slowestWriteMs": {
+         "type": "uint64",
+         "id": 100,
+         "protoName": "slowest_write_ms"
         }
        }
       },

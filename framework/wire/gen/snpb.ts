@@ -11,6 +11,8 @@ export interface StorageNodeMetadataDescriptor {
   logStreamReplicas: LogStreamReplicaMetadataDescriptor[];
   status: varlogpb.StorageNodeStatus;
   startTime: protobuf.Timestamp | null;
+  /** The longest that a write or sync of its disk took in the last half minute, also one that is not done. */
+  slowestWriteMs: number;
 }
 export const StorageNodeMetadataDescriptor: MessageCodec<StorageNodeMetadataDescriptor> = message('varlog.snpb.StorageNodeMetadataDescriptor');
 

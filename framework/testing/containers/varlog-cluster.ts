@@ -1,7 +1,7 @@
 import type { StartedNetwork, StartedTestContainer } from 'testcontainers';
-import type { Network } from '../base/index.ts';
-import { Varlog } from '../log/index.ts';
-import { GrpcNetwork, realClock, realRandom } from '../runtime/index.ts';
+import type { Network } from '../../base/index.ts';
+import { Varlog } from '../../log/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 
 const GRPC_PORT = 9092;
 const HTTP_PORT = 9180;

@@ -1,0 +1,16 @@
+/**
+ * Nothing: the package has several faces, and each is imported by its own path.
+ *
+ * ```ts
+ * import { Varlog } from 'varlog/log';
+ * ```
+ *
+ * It exports nothing, so that nobody loads what is not needed.
+ */
+export {};
+
+throw new Error(
+  "'varlog' exports nothing itself; import 'varlog/log' (a client), 'varlog/smr' or 'varlog/smr/sql' " +
+    "(replicated services), 'varlog/raft', 'varlog/node' (a cluster in this process), 'varlog/testing' or " +
+    "'varlog/testing/containers'",
+);

@@ -1,0 +1,98 @@
+import { decodeBatch, type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import { LogStreams, ReadRequest } from '../../framework/wire/gen/log.ts';
+import * as snpb from '../../framework/wire/gen/snpb.ts';
+import { connect, type History } from './cluster-scenario.ts';
+import { must } from './memory.ts';
+
+const CALL_TIMEOUT_MS = 4_000;
+const PORT = 9092;
+
+/** What one replica called all records of its log stream up to a GLSN. */
+export interface Answer {
+  readonly what: string;
+  readonly logStreamId: number;
+  readonly end: number;
+  /** `glsn text`. */
+  readonly found: readonly string[];
+}
+
+/** Asks the replicas of one node, and no other, for all records up to the newest that is known, by every way there is. */
+export async function readFromEach(
+  ports: Ports,
+  name: string,
+  topicId: number,
+  { attempts }: History,
+  answers: Answer[],
+  over: () => boolean,
+): Promise<void> {
+  const channel = ports.network.connect(`${name}:${PORT}`);
+  while (!over()) {
+    await sleep(ports.clock, 100 + ports.random.below(400));
+    const end = Math.max(0, ...attempts.map((it) => it.glsn ?? 0));
+    if (end === 0) continue;
+    const logStreamId = 1 + ports.random.below(2);
+    const published = ports.random.below(2) === 0;
+    const found: string[] = [];
+    const controller = new AbortController();
+    const limit = ports.clock.after(CALL_TIMEOUT_MS, () =>
+      controller.abort(new VarlogError('TIMEOUT', { what: 'the replica owes an answer' })),
+    );
+    try {
+      if (published) {
+        const request = { topicId, logStreamId, glsnBegin: 1, glsnEnd: end + 1 };
+        const { Subscribe } = snpb.LogIO;
+        const stream = channel.subscribe(Subscribe, snpb.SubscribeRequest.create(request), {
+          signal: controller.signal,
+        });
+        stream.receive(({ glsn, payload }) => {
+          found.push(`${glsn} ${text(payload)}`);
+        });
+        await stream.closed;
+      } else {
+        const request = ReadRequest.create({ topicId, logStreamId, fromGlsn: 1, toGlsn: end });
+        const stream = channel.subscribe(LogStreams.Read, request, { signal: controller.signal });
+        stream.receive(({ batches }) => {
+          for (const { count, records, glsn } of batches) {
+            for (const [i, it] of decodeBatch({ count, bytes: records }).entries()) {
+              if (glsn + i <= end) found.push(`${glsn + i} ${text(it)}`);
+            }
+          }
+        });
+        await stream.closed;
+      }
+      const what = `${published ? 'Subscribe' : 'Read'} of ${logStreamId} up to ${end} on ${name}`;
+      answers.push({ what, logStreamId, end, found });
+    } catch (error) {
+      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    } finally {
+      limit.cancel();
+    }
+  }
+  channel.close();
+}
+
+/** Each answer that was called complete holds exactly what the log holds. */
+export async function checkAnswers(
+  ports: Ports,
+  topicId: number,
+  answers: readonly Answer[],
+): Promise<void> {
+  const varlog = await connect(ports);
+  const log = new Map<number, { glsn: number; line: string }[]>();
+  for await (const entry of varlog.topic(topicId).read()) {
+    const { glsn, logStream } = entry;
+    const records = log.get(logStream) ?? [];
+    log.set(logStream, records);
+    records.push({ glsn, line: `${glsn} ${entry.text()}` });
+  }
+  for (const { what, logStreamId, end, found } of answers) {
+    const due = (log.get(logStreamId) ?? []).filter((it) => it.glsn <= end).map((it) => it.line);
+    const at = due.findIndex((it, i) => it !== found[i]);
+    const wrong = at === -1 ? `"${found[due.length]}" is too much` : `"${due[at]}" is missing`;
+    must(due.length === found.length && at === -1, `${what}: ${wrong}`);
+  }
+  must(answers.length > 0, 'no replica has answered');
+  await varlog.close();
+}
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
