@@ -18,6 +18,8 @@ const interrupted = new Promise<void>((resolve) => {
   process.once('SIGTERM', () => resolve());
 });
 
+const starting = new AbortController();
+void interrupted.then(() => starting.abort());
 const cluster = await startLocalCluster({
   nodes: 3,
   port: PORT,
@@ -25,6 +27,10 @@ const cluster = await startLocalCluster({
   directory: DIRECTORY,
   logStreams: 2,
   progress: (text) => console.log(`  ${text}`),
+  signal: starting.signal,
+}).catch((error: unknown) => {
+  if (!starting.signal.aborted) throw error;
+  process.exit();
 });
 const varlog = await Varlog.connect({ endpoints: cluster.endpoints });
 for (let topics = await varlog.topics(); topics.length < 3; topics = await varlog.topics()) {

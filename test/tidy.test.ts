@@ -8,7 +8,7 @@ import { filesUnder, ROOT, Source } from './tidy/source.ts';
 
 const CODE = ['.ts', '.mjs'];
 const sources = ['framework', 'apps', 'test'].flatMap((it) => filesUnder(it, CODE));
-const published = ['log', 'node', 'raft', 'smr', 'testing'];
+const published = ['log', 'node', 'raft', 'smr', 'smr/sql', 'testing', 'testing/containers'];
 
 describe('the house is tidy', () => {
   test('imports point one way, through front doors', () => {
@@ -52,23 +52,30 @@ describe('the house is tidy', () => {
 
   test('the package exports the published folders and nothing else', () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-      exports: Record<string, Record<string, string>>;
+      exports: Record<string, object>;
     };
-    expect(Object.keys(exports).sort()).toEqual(published.map((it) => `./${it}`));
-    for (const folder of published) {
-      expect(exports[`./${folder}`]).toEqual({
-        '@varlog/source': `./framework/${folder}/index.ts`,
-        types: `./dist/framework/${folder}/index.d.ts`,
-        default: `./dist/framework/${folder}/index.js`,
+    const paths = ['.', ...published.map((it) => `./${it}`)];
+    expect(Object.keys(exports).sort()).toEqual(paths);
+    for (const path of paths) {
+      const folder = path.slice(1);
+      expect(exports[path]).toEqual({
+        '@varlog/source': `./framework${folder}/index.ts`,
+        require: {
+          types: `./dist/commonjs${folder}/index.d.ts`,
+          'module-sync': `./dist/framework${folder}/index.js`,
+          default: `./dist/commonjs${folder}/index.js`,
+        },
+        types: `./dist/framework${folder}/index.d.ts`,
+        default: `./dist/framework${folder}/index.js`,
       });
-      expect(existsSync(join(ROOT, `framework/${folder}/index.ts`))).toBe(true);
+      expect(existsSync(join(ROOT, `framework${folder}/index.ts`))).toBe(true);
     }
   });
 
-  test('the framework uses every package that it makes its users install', () => {
-    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-      dependencies: Record<string, string>;
-    };
+  test('the framework uses every package that it makes its users install, and no other', () => {
+    const { dependencies, peerDependencies } = JSON.parse(
+      readFileSync(join(ROOT, 'package.json'), 'utf8'),
+    ) as Record<'dependencies' | 'peerDependencies', Record<string, string>>;
     const imported = new Set(
       sources
         .filter((it) => it.folder !== undefined && !it.isTest)
@@ -77,6 +84,9 @@ describe('the house is tidy', () => {
         .map((it) => /^(@[^/]+\/)?[^/]+/.exec(it.specifier)![0]),
     );
     expect(Object.keys(dependencies).filter((it) => !imported.has(it))).toEqual([]);
+    const declared = { ...dependencies, ...peerDependencies };
+    const external = [...imported].filter((it) => !it.startsWith('node:'));
+    expect(external.filter((it) => declared[it] === undefined)).toEqual([]);
   });
 
   test('neither the lock file nor .npmrc knows where packages come from', () => {

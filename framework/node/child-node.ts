@@ -8,9 +8,14 @@ export type Ending = string;
 /** A `varlog server` process on this machine that is started again when it dies. */
 export interface ChildNode {
   readonly pid: number | undefined;
+  /** Whether the process that runs now has bound its addresses. */
+  readonly isListening: boolean;
   /** Asks it to end and waits for that. */
   stop(): Promise<void>;
 }
+
+/** What a node tells the process that started it, once it has bound its addresses. */
+export const LISTENING = 'varlog: listening';
 
 /** Starts that follow one another faster than this mean that the process cannot run at all. */
 const QUICK_DEATH_MS = 5_000;
@@ -32,11 +37,13 @@ export function superviseNode(options: {
 }): ChildNode {
   let child: ChildProcess | undefined;
   let stopping = false;
+  let listening = false;
   let quickDeaths = 0;
   let allDone: () => void = () => {};
 
   const died = (how: Ending, startedAt: number): void => {
     child = undefined;
+    listening = false;
     if (stopping) {
       allDone();
       return;
@@ -59,6 +66,9 @@ export function superviseNode(options: {
       });
       closeSync(log);
       child = started;
+      started.on('message', (message) => {
+        if (child === started && message === LISTENING) listening = true;
+      });
       const gone = (how: Ending): void => {
         if (child === started) died(how, startedAt);
       };
@@ -78,6 +88,9 @@ export function superviseNode(options: {
   return {
     get pid() {
       return child?.pid;
+    },
+    get isListening() {
+      return listening;
     },
     stop: () => {
       stopping = true;

@@ -5,6 +5,7 @@ import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
 import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
+import { addRepairCommand } from './commands/repair.ts';
 import { addRestoreCommand } from './commands/restore.ts';
 import { addTopicCommands } from './commands/topics.ts';
 import { exitCodeOf } from './exit-code.ts';
@@ -53,6 +54,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addTopicCommands(program, cli);
   addNodeCommands(program, cli);
   addDiagnosisCommands(program, cli);
+  addRepairCommand(program, cli);
   addRestoreCommand(program, cli);
   acceptGlobalOptionsEverywhere(program);
   try {

@@ -51,6 +51,11 @@ const schema = z
       .max(7)
       .default(1)
       .describe('copies of a new log stream'),
+    trashHours: z.coerce
+      .number()
+      .min(0)
+      .default(24)
+      .describe('how long replicas that were taken away can be brought back'),
     tlsCa: file.describe('PEM of the authority to trust; with it, all connections use TLS'),
     tlsCertificate: file.describe('PEM of the certificate of this node, for its advertised host'),
     tlsKey: file.describe('PEM of its private key'),

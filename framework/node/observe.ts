@@ -102,6 +102,9 @@ function metricsOf({ repository, storageNode }: NodeParts): Registry {
       (set) => set({}, storageNode.status.slowestWriteMs / 1_000),
     );
     each('replica_disk_full', 'Whether there is no room for appends', (it) => Number(it.full));
+    gauge('trash_replicas', 'Replicas that were taken away or put aside, and are kept', [], (set) =>
+      set({}, storageNode.status.trashed),
+    );
     each('replica_epoch', 'Configuration of the log stream', (it) => it.epoch);
   }
   return registry;

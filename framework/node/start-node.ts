@@ -80,6 +80,7 @@ async function startRoles(
       address: config.advertise,
       directory: `storage-${config.nodeId}`,
       metadataRepository: config.members.map((it) => it.address),
+      trashKeepMs: config.trashHours * 3_600_000,
     });
     closers.push(() => storageNode!.close());
     handlers.push(...storageNode.handlers);

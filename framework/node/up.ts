@@ -6,6 +6,7 @@ import { Varlog } from '../log/index.ts';
 import { realPorts } from '../runtime/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
+import { checkPortsFree } from './free-ports.ts';
 import { startNode } from './start-node.ts';
 
 export interface UpOptions {
@@ -20,6 +21,8 @@ export interface UpOptions {
   logStreams: number;
   /** Hears what is going on, for people. */
   progress: (text: string) => void;
+  /** Gives up the start: what was started is ended, and the call rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined;
 }
 
 /** A cluster on this machine. */
@@ -36,14 +39,15 @@ const READY_TIMEOUT_MS = 60_000;
 
 /**
  * Starts a ready cluster from nothing, or from what an earlier one left in `directory`: topic 1 is there and
- * takes appends when this resolves. Rejects with `ADDRESS_IN_USE`, `DIRECTORY_UNWRITABLE`,
- * `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
+ * takes appends when this resolves. Nothing is started unless all ports are free. Rejects with `ADDRESS_IN_USE`,
+ * `DIRECTORY_UNWRITABLE`, `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
  */
 export async function startLocalCluster(options: UpOptions): Promise<LocalCluster> {
   const { clock } = realPorts({ directory: options.directory });
-  prepareDirectory(options);
   const endpoints = range(options.nodes).map((i) => `${HOST}:${options.port + i}`);
   const httpAddresses = range(options.nodes).map((i) => `${HOST}:${options.httpPort + i}`);
+  await checkPortsFree([...endpoints, ...httpAddresses]);
+  prepareDirectory(options);
   const flagsOf = (i: number): Record<string, string> => ({
     nodeId: String(i + 1),
     listen: endpoints[i]!,
@@ -59,7 +63,7 @@ export async function startLocalCluster(options: UpOptions): Promise<LocalCluste
       : runBeside(options, range(options.nodes).map(flagsOf), clock);
   try {
     options.progress(`waiting for ${options.nodes === 1 ? 'the node' : 'the nodes'} to be ready`);
-    await readyTopic(endpoints, options, clock, running.failure);
+    await readyTopic(endpoints, options, clock, running);
     return { endpoints, httpAddresses, processIds: running.processIds, close: running.close };
   } catch (error) {
     await running.close();
@@ -71,6 +75,8 @@ interface Running {
   processIds: () => (number | undefined)[];
   /** Why the cluster can never become ready, once that is known. */
   failure: () => VarlogError | undefined;
+  /** Whether each node has bound its addresses: whoever answers there is one of them, and nobody else. */
+  isListening: () => boolean;
   close(): Promise<void>;
 }
 
@@ -80,6 +86,7 @@ async function runHere(flags: Record<string, string>): Promise<Running> {
   return {
     processIds: () => [process.pid],
     failure: () => undefined,
+    isListening: () => true,
     close: () => node.close(),
   };
 }
@@ -112,6 +119,7 @@ function runBeside(options: UpOptions, nodes: Record<string, string>[], clock: C
   return {
     processIds: () => children.map((it) => it.pid),
     failure: () => failure,
+    isListening: () => children.every((it) => it.isListening),
     close: async () => {
       await Promise.all(children.map((it) => it.stop()));
     },
@@ -123,25 +131,38 @@ async function readyTopic(
   endpoints: string[],
   options: UpOptions,
   clock: Clock,
-  failure: () => VarlogError | undefined,
+  running: Running,
 ): Promise<void> {
   const deadline = clock.now() + READY_TIMEOUT_MS;
+  const stopping = options.signal === undefined ? {} : { signal: options.signal };
   for (;;) {
     try {
-      await using varlog = await Varlog.connect({ endpoints, timeoutMs: 2_000 });
-      await varlog.ready({ storageNodes: options.nodes, timeoutMs: 5_000 });
-      if ((await varlog.topics()).length === 0) {
+      if (!running.isListening()) throw notListening();
+      await using varlog = await Varlog.connect({ endpoints, timeoutMs: 2_000, ...stopping });
+      await varlog.ready({ storageNodes: options.nodes, timeoutMs: 5_000, ...stopping });
+      // One of them may have ended since, and another process have taken its place.
+      if (!running.isListening()) throw notListening();
+      if ((await varlog.topics(stopping)).length === 0) {
         const topic = await varlog.createTopic({ logStreams: options.logStreams });
         options.progress(`made topic ${topic.id} with ${options.logStreams} log streams`);
       }
       return;
     } catch (error) {
-      const final = failure() ?? (VarlogError.is(error) && error.retryable ? undefined : error);
+      options.signal?.throwIfAborted();
+      const final =
+        running.failure() ?? (VarlogError.is(error) && error.retryable ? undefined : error);
       if (final !== undefined) throw final;
       if (clock.now() > deadline) throw error;
-      await sleep(clock, 100);
+      await sleep(clock, 100, options.signal);
     }
   }
+}
+
+function notListening(): VarlogError {
+  return new VarlogError('UNAVAILABLE', {
+    what: 'not every node listens on its addresses yet',
+    next: 'see log.jsonl in the folders of the nodes',
+  });
 }
 
 /** Refuses a directory that holds a cluster of another size: its members could never agree. */

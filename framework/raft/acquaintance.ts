@@ -124,8 +124,9 @@ export class Acquaintance {
 export function diskLost(groupId: string, id: number): VarlogError {
   return new VarlogError('DISK_LOST', {
     what: `member ${id} of Raft group "${groupId}" does not have the disk that the group knows it by`,
-    because: 'its folder was lost, emptied, or replaced by another one',
-    next: 'put the folder back; or remove the member, and add another one under a new id in its place',
+    because:
+      'its folder was lost, emptied, or replaced by another one; or it is new, and has the addresses of another group',
+    next: 'put the folder back; or remove the member, and add another one under a new id in its place; or give a new group addresses of its own',
   });
 }
 

@@ -34,7 +34,7 @@ describe('a leader whose disk hangs', () => {
     );
   });
 
-  test('takes no more than its memory is to hold, when nobody can take over', async () => {
+  test('takes no more than its memory is to hold', async () => {
     group = new SimulatedGroup({ queuedBytesMax: 8 * BIG.length }, {});
     const leader = await group.leader();
     const member = group.at(leader);
@@ -120,6 +120,17 @@ test('a disk that fails with a snapshot ends the member, which says so', async (
   const compacted = member.compact(position as number, bytes('state'));
   expect((await group.fate(compacted)).fate).toMatch(/DISK_FAILED|CLOSED/);
   expect([failures, member.status.role]).toEqual([['DISK_FAILED'], 'closed']);
+});
+
+test('close settles a snapshot that the disk does not take', async () => {
+  group = new SimulatedGroup();
+  const leader = await group.leader();
+  const { fate: position } = await group.fate(group.at(leader).append([bytes('x')]));
+  hang(leader);
+  const compacted = group.fate(group.at(leader).compact(position as number, bytes('state')));
+  await group.world.run(100);
+  void group.at(leader).close();
+  expect((await compacted).fate).toBe('CLOSED');
 });
 
 describe('leadership', () => {

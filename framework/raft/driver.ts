@@ -3,6 +3,7 @@ import {
   type Handler,
   handle,
   type MessageStream,
+  onAbort,
   type Ports,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
@@ -85,6 +86,7 @@ export class RaftDriver implements Ticking {
   readonly links: Links;
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
+  private readonly ending = new AbortController();
   private readonly inbox: Message[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
@@ -239,14 +241,22 @@ export class RaftDriver implements Ticking {
    * when there is no room: the next try may succeed.
    */
   async compact(index: number, state: Uint8Array): Promise<void> {
+    let forget = (): void => {};
+    // A disk that hangs must not hold up who closes the member.
+    const ended = new Promise<never>((_, reject) => {
+      const { signal } = this.ending;
+      forget = onAbort(signal, () => reject(signal.reason));
+    });
     try {
-      await this.compactTo(index, state);
+      await Promise.race([this.compactTo(index, state), ended]);
     } catch (error) {
       if (this.closed) throw closedError(this.options.groupId);
       this.counts.compactionsFailed++;
       const { ports, groupId } = this.options;
       ports.logger.log('warn', 'raft.compaction.failed', { group: groupId, error: String(error) });
       throw error;
+    } finally {
+      forget();
     }
   }
 
@@ -266,6 +276,7 @@ export class RaftDriver implements Ticking {
   close(): void {
     this.closed = true;
     for (const leave of this.leave) leave();
+    this.ending.abort(closedError(this.options.groupId));
     this.calls.stop(closedError(this.options.groupId));
     this.snapshots.stop();
     this.links.close();

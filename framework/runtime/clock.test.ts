@@ -1,5 +1,6 @@
 import { clockContract } from '../testing/contracts/clock.ts';
 import { realClock } from './clock.ts';
+import { hostTimers } from './host-timers.ts';
 
 clockContract('the real clock', async () => ({
   clock: realClock(),
@@ -10,7 +11,7 @@ describe('the real clock', () => {
   test('takes a time that no timer can hold for what it is: long', () => {
     jest.useFakeTimers();
     try {
-      const clock = realClock();
+      const clock = realClock({ timers: { ...hostTimers, setTimeout, clearTimeout } });
       let rang = 0;
       const ring = (): void => {
         rang++;
@@ -36,14 +37,11 @@ describe('the real clock', () => {
   });
 
   function setTimeoutRefs(options: { background?: boolean }): boolean {
-    const set = jest.spyOn(globalThis, 'setTimeout');
-    try {
-      const timer = realClock(options).after(1000, () => {});
-      const kept = (set.mock.results[0]!.value as NodeJS.Timeout).hasRef();
-      timer.cancel();
-      return kept;
-    } finally {
-      set.mockRestore();
-    }
+    const set = jest.fn(hostTimers.setTimeout);
+    const timers = { ...hostTimers, setTimeout: set };
+    const timer = realClock({ ...options, timers }).after(1000, () => {});
+    const kept = (set.mock.results[0]!.value as NodeJS.Timeout).hasRef();
+    timer.cancel();
+    return kept;
   }
 });

@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type DirectoryLock, VarlogError } from '../base/index.ts';
+import { hostTimers } from './host-timers.ts';
 import { realRandom } from './random.ts';
 
 /** Folder of the flags, inside the one that is locked. */
@@ -52,7 +53,9 @@ async function raise(directory: string, flags: string): Promise<Flag> {
       throw error;
     }
     await flag.lower();
-    await new Promise((resolve) => setTimeout(resolve, realRandom.below(PAUSE_MS_MAX)));
+    await new Promise((resolve) =>
+      hostTimers.setTimeout(() => resolve(undefined), realRandom.below(PAUSE_MS_MAX)),
+    );
   }
   throw inUse(directory);
 }

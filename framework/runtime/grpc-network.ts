@@ -15,6 +15,7 @@ import type {
 import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
 import { healthHandlers } from './health.ts';
+import { hostTimers } from './host-timers.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 import { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
 
@@ -94,13 +95,13 @@ export class GrpcNetwork implements Network {
           const shutDown = (): void => {
             server.drain(bound, 0);
             server.tryShutdown(() => {
-              clearInterval(again);
+              hostTimers.clearInterval(again);
               resolve();
             });
           };
           // A connection that was just made or just failed may not be seen the first time, and would
           // be waited for without an end.
-          const again = setInterval(shutDown, SHUT_DOWN_AGAIN_MS);
+          const again = hostTimers.setInterval(shutDown, SHUT_DOWN_AGAIN_MS);
           shutDown();
         });
         return closing;

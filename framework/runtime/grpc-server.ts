@@ -20,6 +20,7 @@ import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
+import { hostTimers } from './host-timers.ts';
 
 type ServerStreamCall = (
   | ServerDuplexStream<unknown, unknown>
@@ -138,7 +139,7 @@ function stream(
       abort,
       toError: serverSideError,
       // A client that breaks the call seems to end its side first, and is known only after this turn.
-      whenEnded: (proceed) => setImmediate(proceed),
+      whenEnded: (proceed) => hostTimers.setImmediate(proceed),
       overAtPeersEnd: false,
     });
     wrapped.closed.catch(() => context.end());

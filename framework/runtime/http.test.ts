@@ -1,15 +1,18 @@
 import { request } from 'node:http';
-import { serveHttp } from './http.ts';
+import { httpServer, listen, serveHttp, stopListening } from './http.ts';
 
 /** Asks and gives back status and body. */
 function ask(address: string, path: string, method = 'GET'): Promise<[number, string]> {
   return new Promise((resolve, reject) => {
-    request(`http://${address}${path}`, { method, agent: false }, (response) => {
+    const [host, port] = address.split(/:(?=\d+$)/) as [string, string];
+    const options = { host: host.replace(/[[\]]/g, ''), port, path, method, agent: false };
+    request(options, (response) => {
       let body = '';
       response.on('data', (chunk) => {
         body += String(chunk);
       });
       response.on('end', () => resolve([response.statusCode!, body]));
+      response.on('error', reject);
     })
       .on('error', reject)
       .end();
@@ -26,7 +29,11 @@ describe('the HTTP server', () => {
     });
     expect(await ask(server.address, '/livez?verbose=1')).toEqual([200, 'alive']);
     expect(await ask(server.address, '/nothing')).toEqual([404, 'nothing at /nothing\n']);
-    expect(await ask(server.address, '/livez', 'POST')).toEqual([404, 'nothing at /livez\n']);
+    expect(await ask(server.address, '/livez', 'HEAD')).toEqual([200, '']);
+    expect(await ask(server.address, '/livez', 'POST')).toEqual([
+      405,
+      'POST is not answered here\n',
+    ]);
     expect(await ask(server.address, '/broken')).toEqual([500, 'no figures\n']);
     await server.close();
     await expect(ask(server.address, '/livez')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
@@ -51,5 +58,50 @@ describe('the HTTP server', () => {
     expect(server.address).toMatch(/^\[::1\]:\d+$/);
     expect((await ask(server.address, '/'))[0]).toBe(404);
     await server.close();
+  });
+
+  test.each([
+    ['//', '//'],
+    ['/a/../b', '/a/../b'],
+    ['/%2e%2e', '/%2e%2e'],
+    ['http://x:1/y?z', '/y'],
+    ['http://x', '/'],
+    ['/?a?b#c', '/'],
+  ])('the path of %s is %s', async (target, path) => {
+    const server = await serveHttp('127.0.0.1:0', async (asked) => ({
+      status: 200,
+      contentType: 'text/plain',
+      body: asked,
+    }));
+    expect(await ask(server.address, target)).toEqual([200, path]);
+    await server.close();
+  });
+
+  test.each(['*', 'http:///', 'http://'])('%s is no path', async (target) => {
+    const server = await serveHttp('127.0.0.1:0', async () => undefined);
+    const [status, body] = await ask(server.address, target, 'GET');
+    expect([status, body]).toEqual([400, expect.stringContaining('INVALID_ARGUMENT')]);
+    await server.close();
+  });
+
+  test('a handler that fails in the middle of its answer breaks that answer, and no other', async () => {
+    const server = httpServer(
+      async (_, response, { pathname }) => {
+        response.write('begun');
+        if (pathname === '/end') response.end();
+        // Behind the end, as by a handler that has lost count.
+        if (pathname === '/end') response.write('more');
+        throw new Error('lost');
+      },
+      (response, error) => {
+        if (response.writableEnded) return;
+        response.writeHead(500).end(String(error));
+      },
+    );
+    const address = await listen(server, '127.0.0.1:0');
+    await expect(ask(address, '/break')).rejects.toThrow();
+    expect(await ask(address, '/end')).toEqual([200, 'begun']);
+    await expect(ask(address, '/break')).rejects.toThrow();
+    await stopListening(server);
   });
 });

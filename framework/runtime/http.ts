@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { VarlogError } from '../base/index.ts';
+import { hostTimers } from './host-timers.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 
 export interface HttpReply {
@@ -96,9 +97,9 @@ export async function listen(server: Server, address: string): Promise<string> {
 /** Ends a server. Requests that are under way are answered, for up to `graceMs`; then all connections are closed. */
 export function stopListening(server: Server, graceMs = 0): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    const timer = hostTimers.setTimeout(() => server.closeAllConnections(), graceMs);
     server.close(() => {
-      clearTimeout(timer);
+      hostTimers.clearTimeout(timer);
       resolve();
     });
     if (graceMs === 0) server.closeAllConnections();

@@ -27,5 +27,11 @@ export {
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
-export { isTcpAddress, isWildcard, listenError, localAddress } from './tcp-address.ts';
+export {
+  isTcpAddress,
+  isWildcard,
+  listenError,
+  localAddress,
+  tcpAddress,
+} from './tcp-address.ts';
 export type { TlsOptions } from './tls.ts';

@@ -13,6 +13,8 @@ const CALL_MS = 3_000;
 /** How much later than asked for a call may be answered, while its process runs. */
 const LATE_MS = 400;
 const BEAT_MS = 50;
+/** How often a client sends a command whose outcome it does not know. */
+const ATTEMPTS = 3;
 
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
 
@@ -143,25 +145,21 @@ async function runCommands(
   const { clock, random } = world.ports(`client of ${groupId}`);
   for (let i = 0; !over(); i++) {
     await sleep(clock, 10 + random.below(40));
-    const host = world.isRunning(NODES[i % NODES.length]!)
-      ? (world.process(NODES[i % NODES.length]!) as Host | undefined)
-      : undefined;
-    if (host === undefined) continue;
     const it: CommandRecord = { command: `${groupId} ${i}`, outcome: 'unknown' };
     commands.push(it);
-    const executed = host.replicas
-      .get(groupId)!
-      .execute(it.command, { timeoutMs: CALL_MS })
-      .then(
-        () => {
-          it.outcome = 'done';
-        },
-        (error: unknown) => {
-          if (!VarlogError.is(error)) throw error;
-          it.outcome = error.outcome === 'notAppended' ? 'notAppended' : 'unknown';
-        },
+    let certain = true;
+    // Whoever does not know asks again, elsewhere: it is one request.
+    for (let attempt = 0; attempt < ATTEMPTS && it.outcome !== 'done'; attempt++) {
+      const outcome = await execute(
+        world,
+        NODES[(i + attempt) % NODES.length]!,
+        groupId,
+        it.command,
       );
-    await inTime(world, NODES[i % NODES.length]!, executed, CALL_MS);
+      if (outcome === 'done') it.outcome = outcome;
+      certain &&= outcome === 'notAppended';
+    }
+    if (certain && it.outcome !== 'done') it.outcome = 'notAppended';
   }
 }
 
@@ -212,6 +210,32 @@ async function inTime(
     must(host.beats() <= end, `a call at ${name} of ${timeoutMs} ms is not answered`);
     await Promise.race([done, sleep(clock, BEAT_MS)]);
   }
+}
+
+async function execute(
+  world: World,
+  node: string,
+  groupId: string,
+  command: string,
+): Promise<CommandRecord['outcome']> {
+  const host = world.isRunning(node) ? (world.process(node) as Host | undefined) : undefined;
+  if (host === undefined) return 'notAppended';
+  let outcome: CommandRecord['outcome'] = 'unknown';
+  const executed = host.replicas
+    .get(groupId)!
+    .execute(command, { timeoutMs: CALL_MS, requestId: command })
+    .then(
+      () => {
+        outcome = 'done';
+      },
+      (error: unknown) => {
+        if (!VarlogError.is(error)) throw error;
+        outcome = error.outcome === 'notAppended' ? error.outcome : 'unknown';
+      },
+    );
+  // Of a process that crashed nothing is heard any more.
+  await inTime(world, node, executed, CALL_MS);
+  return outcome;
 }
 
 async function check(world: World, histories: Map<string, CommandRecord[]>): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type Message,
   membersOf,
   Raft,
+  type Write,
 } from '../../framework/raft/core/index.ts';
 import { type RunReport, SeededRandom } from '../../framework/testing/index.ts';
 import { SimulatedMember } from './raft-member.ts';
@@ -126,7 +127,7 @@ export class RaftWalk {
     };
     for (const id of voters) this.start(this.member(id, this.initial));
     if (this.climate.foreigners > 0 && this.name === 'a') {
-      this.other = new RaftWalk(seed, { climate: { foreigners: 0 }, name: 'b' });
+      this.other = new RaftWalk(seed + 1_000_000, { climate: { foreigners: 0 }, name: 'b' });
       this.other.run(this.random.below(600));
     }
   }
@@ -468,6 +469,18 @@ export class RaftWalk {
     this.settle(member);
   }
 
+  /** A leader ends when the entry that leaves it out is on its disk, before anybody else hears of it. */
+  private endsInItsRemoval(member: SimulatedMember, raft: Raft, write: Write | undefined): boolean {
+    const { configuration, configurationIndex } = raft.log;
+    if (raft.role !== 'leader' || membersOf(configuration).has(raft.id)) return false;
+    if (!write?.batches.some((it) => it.index === configurationIndex)) return false;
+    if (!this.chance(this.climate.crashes / 20)) return false;
+    for (const each of member.writes.splice(0)) member.store(each);
+    this.observer.stored(member);
+    this.start(member);
+    return true;
+  }
+
   /** A member takes part once the log says that its disk is the one which the group knows. */
   private look(member: SimulatedMember, raft: Raft): void {
     const { log } = raft;
@@ -497,6 +510,7 @@ export class RaftWalk {
       member.writes.push(effects.write);
       if (effects.write.truncateTo !== undefined) this.probes.add('conflict cut off');
     }
+    if (this.endsInItsRemoval(member, raft, effects.write)) return;
     for (const message of effects.messages) this.send(message);
     for (const { to, from } of effects.fetches) {
       this.probes.add('read from disk for a member');

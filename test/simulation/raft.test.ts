@@ -11,7 +11,13 @@ const QUIET: Partial<Climate> = {
   ...{ loss: 0, late: 0, disorder: 0, duplication: 0, drift: 0.04, slowDisks: false },
   ...{ crashes: 0, pauses: 0, changes: 0, transfers: 0, compactions: 0, foreigners: 0 },
 };
-const REMOVALS: Partial<Climate> = { changes: 60, crashes: 60, partitions: 30 };
+const REMOVALS: Partial<Climate> = {
+  ...QUIET,
+  changes: 30,
+  crashes: 30,
+  partitions: 5,
+  slowDisks: true,
+};
 const CLIMATES: Record<string, Partial<Climate>> = {
   'keeps its lease over a pause': LEASES,
   'keeps its lease when it hands over': LEASES,
@@ -25,7 +31,7 @@ const CLIMATES: Record<string, Partial<Climate>> = {
   },
   'keeps the newest snapshot only of those that arrived': { slowDisks: true, compactions: 40 },
   'listens to other groups': { foreigners: 40 },
-  'listens to those who never belonged to its group': { foreigners: 40 },
+  'listens to those who never belonged to its group': { foreigners: 40, msPerEvent: 0.3 },
   'stays silent when the newest configuration does not name it, committed or not': REMOVALS,
   'keeps a configuration that was cut off': { changes: 40, compactions: 40, partitions: 15 },
 };

@@ -15,7 +15,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 };
 
 /** A published folder's face may supply the real ports as defaults. */
-const COMPOSITION_ROOT = /^framework\/(log|raft|smr|testing)\/index\.ts$/;
+const COMPOSITION_ROOT = /^framework\/(log|raft|smr|smr\/sql|testing)\/index\.ts$/;
 
 /** Packages that only some files may know, and who. */
 const PACKAGES: readonly { package: RegExp; only: RegExp; instead: string }[] = [
@@ -38,6 +38,11 @@ const PACKAGES: readonly { package: RegExp; only: RegExp; instead: string }[] = 
     package: /^typeorm/,
     only: /^framework\/smr\/sql\//,
     instead: 'keep SQL in smr/sql, which is loaded only by those who use it',
+  },
+  {
+    package: /^testcontainers/,
+    only: /^framework\/testing\/containers\//,
+    instead: 'keep it in testing/containers, which is loaded only by those who use it',
   },
   {
     package: /^rxjs/,

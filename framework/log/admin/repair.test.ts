@@ -78,6 +78,12 @@ test.each<[string, Situation, unknown]>([
   ['two of three are lost', { silent: { 1: 9_000, 2: 9_000 } }, undefined],
   ['of two members the backup is lost', { members: [1, 2], silent: { 2: 9_000 } }, seal],
   ['a learner has caught up', { members: [1, 2], states: { 3: 'learning' } }, seal],
+  ['a member that lost its data has it again', { states: { 3: 'learning' } }, seal],
+  ['a member that lost its data is far behind', { states: { 3: 'learning' }, lag: 301 }, undefined],
+  ['two members lost their data', { states: { 2: 'learning', 3: 'learning' }, lag: 301 }, seal],
+  ['the primary lost its data', { states: { 1: 'learning' }, lag: 301 }, sealFor(1)],
+  ['a backup is damaged', { states: { 3: 'damaged' } }, undefined],
+  ['the primary is damaged', { states: { 1: 'damaged' } }, sealFor(1)],
   ['a learner is far behind', { members: [1, 2], states: { 3: 'learning' }, lag: 301 }, undefined],
   [
     'a learner, soon after the last change',

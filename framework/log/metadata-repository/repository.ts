@@ -16,6 +16,8 @@ import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
 
+/** A leader that stands still stops every append: it is replaced sooner than in other groups. */
+const ELECTION_TIMEOUT_MS = 800;
 const SNAPSHOT_EVERY = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 
@@ -90,6 +92,7 @@ export class MetadataRepository {
       memberId,
       members,
       directory: `${directory}/raft`,
+      electionTimeoutMs: ELECTION_TIMEOUT_MS,
       onFailure: (error) => {
         failure = error;
         repository?.fail(error);

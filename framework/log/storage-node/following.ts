@@ -54,14 +54,16 @@ export class Following {
     if (goesOn === (this.catchingUpFrom !== undefined)) return;
     const { logger } = this.host.ports;
     const { logStreamId: logStream, core, assignment } = this.replica;
+    const isWhole = core.committedEnd >= (assignment?.end ?? 0);
     const facts = { logStream, end: core.end, of: assignment?.end ?? 0 };
     if (goesOn) {
       this.catchingUpFrom = core.end;
       logger.log('info', 'a replica begins to catch up', facts);
     } else {
       const records = core.end - this.catchingUpFrom!;
+      const what = isWhole ? 'a replica has caught up' : 'a replica catches up no further';
       this.catchingUpFrom = undefined;
-      logger.log('info', 'a replica has caught up', { ...facts, records });
+      logger.log('info', what, { ...facts, records });
     }
   }
 }

@@ -30,6 +30,8 @@ export interface NodeStatus {
   /** The longest that a write or sync took in the last half minute, also one that is not done. */
   slowestWriteMs: number;
   replicas: ReplicaStatus[];
+  /** Replicas that were taken away or put aside, and are kept. */
+  readonly trashed: number;
 }
 
 export function statusOf(replica: LogStreamReplica): ReplicaStatus {

@@ -9,6 +9,7 @@ import {
 import {
   type Hello,
   HistoryRequest,
+  MembersRequest,
   Ordering,
   ReplicaReport,
   SessionRequest,
@@ -19,6 +20,9 @@ import type { ReplicaState, Report } from '../core/index.ts';
 const HEARTBEAT_MS = 400;
 /** The leader says something at least every 500 ms. */
 const SILENCE_MAX_MS = 1_500;
+/** When it has not for so long, another member is asked, and again, whether it still leads. */
+const SUSPECT_AFTER_MS = 700;
+const ASK_AGAIN_MS = 100;
 const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
@@ -70,7 +74,11 @@ export class SessionClient {
   private writable: (() => Promise<void>) | undefined;
   private blocked = false;
   private flushScheduled = false;
+  /** Who leads by the word of another member. */
+  private hint: string | undefined;
   private lostAt: number | undefined;
+  private isAsking = false;
+  private asked = 0;
   private lastSent = 0;
   private lastHeard = 0;
 
@@ -135,11 +143,10 @@ export class SessionClient {
   private async run(): Promise<void> {
     const { ports, members } = this.options;
     const { signal } = this.stopped;
-    let hint: string | undefined;
     let wait = RETRY_MS_MIN;
     for (let turn = 0; !signal.aborted; turn++) {
-      const address = hint ?? members[turn % members.length]!;
-      hint = undefined;
+      const address = this.hint ?? members[turn % members.length]!;
+      this.hint = undefined;
       const channel = ports.network.connect(address, { cluster: this.options.cluster });
       this.channel = channel;
       const started = ports.clock.now();
@@ -150,7 +157,7 @@ export class SessionClient {
         reason = error instanceof Error ? error.message : String(error);
         if (signal.aborted) return;
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
-        if (typeof leader === 'string' && leader !== address) hint = leader;
+        if (typeof leader === 'string' && leader !== address) this.hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
@@ -159,7 +166,7 @@ export class SessionClient {
         channel.close();
       }
       const lasted = ports.clock.now() - started > RETRY_MS_MAX;
-      wait = lasted || hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
+      wait = lasted || this.hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
       await sleep(ports.clock, wait * (0.5 + ports.random.fraction()), signal).catch(() => {});
     }
   }
@@ -208,15 +215,40 @@ export class SessionClient {
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
     const beat = (): void => {
-      if (clock.now() - this.lastHeard > SILENCE_MAX_MS) stream.cancel();
+      const silentMs = clock.now() - this.lastHeard;
+      if (silentMs > SILENCE_MAX_MS) stream.cancel();
       else if (clock.now() - this.lastSent >= HEARTBEAT_MS / 2) this.flush();
-      timer = clock.after(HEARTBEAT_MS, beat);
+      const isSuspect = silentMs > SUSPECT_AFTER_MS;
+      if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
+      timer = clock.after(isSuspect ? ASK_AGAIN_MS : HEARTBEAT_MS, beat);
     };
     timer = clock.after(HEARTBEAT_MS, beat);
     try {
       await stream.closed;
     } finally {
       timer.cancel();
+    }
+  }
+
+  /** A leader that stands still breaks no link: leaves it as soon as another member names a new one. */
+  private async askWhoLeads(silent: string, leave: () => void): Promise<void> {
+    const { ports, cluster, members } = this.options;
+    const others = members.filter((it) => it !== silent);
+    if (others.length === 0 || this.isAsking) return;
+    this.isAsking = true;
+    const other = ports.network.connect(others[this.asked++ % others.length]!, { cluster });
+    try {
+      const options = { timeoutMs: SUSPECT_AFTER_MS, signal: this.stopped.signal };
+      const found = await other.call(Ordering.Members, MembersRequest.create({}), options);
+      const leader = found.members.find((it) => it.id === found.leader)?.address;
+      if (leader === undefined || leader === silent || this.channel?.address !== silent) return;
+      this.hint = leader;
+      leave();
+    } catch (error) {
+      if (!VarlogError.is(error) && !this.stopped.signal.aborted) throw error;
+    } finally {
+      this.isAsking = false;
+      other.close();
     }
   }
 

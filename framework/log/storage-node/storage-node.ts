@@ -165,6 +165,7 @@ export class StorageNode implements RebuilderHost {
     return {
       connected: this.session.connected,
       slowestWriteMs: this.diskWatch.slowestMs,
+      trashed: this.trash.size,
       replicas: [...replicas, ...broken],
     };
   }

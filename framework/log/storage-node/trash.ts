@@ -1,6 +1,6 @@
 import type { Ports, Timer } from '../../base/index.ts';
 
-const LOOK_EVERY_MS = 3_600_000;
+const LOOK_EVERY_MS = { least: 1_000, most: 3_600_000 };
 const UNFIT = '.unfit';
 
 /**
@@ -12,6 +12,8 @@ export class Trash {
   private readonly directory: string;
   private readonly keepMs: number;
   private timer: Timer | undefined;
+  private closed = false;
+  private count = 0;
 
   private constructor(ports: Ports, directory: string, keepMs: number) {
     this.ports = ports;
@@ -23,6 +25,7 @@ export class Trash {
   static async open(ports: Ports, directory: string, keepMs: number): Promise<Trash> {
     const trash = new Trash(ports, directory, keepMs);
     await trash.empty();
+    trash.lookLater();
     return trash;
   }
 
@@ -39,6 +42,7 @@ export class Trash {
     await disk.rename(`${replicas}/${logStreamId}`, `${this.path}/${name}`);
     await disk.syncDirectory(this.path);
     await disk.syncDirectory(replicas);
+    this.count++;
     const what = unfit
       ? 'the files of a failed replica were put aside'
       : 'a replica was taken away';
@@ -62,6 +66,7 @@ export class Trash {
     await disk.rename(`${this.path}/${name}`, `${replicas}/${logStreamId}`);
     await disk.syncDirectory(replicas);
     await disk.syncDirectory(this.path);
+    this.count--;
     logger.log('info', 'a replica was brought back', { logStream: logStreamId, from: name });
   }
 
@@ -77,7 +82,13 @@ export class Trash {
       .sort((a, b) => a.since - b.since);
   }
 
+  /** How many replicas are here. */
+  get size(): number {
+    return this.count;
+  }
+
   close(): void {
+    this.closed = true;
     this.timer?.cancel();
   }
 
@@ -87,15 +98,26 @@ export class Trash {
 
   private async empty(): Promise<void> {
     const { disk, clock, logger } = this.ports;
-    for (const { name, since } of await this.list()) {
+    const all = await this.list();
+    this.count = all.length;
+    for (const { name, since } of all) {
       if (clock.wall() - since < this.keepMs) continue;
       await disk.remove(`${this.path}/${name}`);
+      this.count--;
       logger.log('info', 'a replica was deleted from the trash', { name });
     }
-    this.timer = clock.after(Math.min(LOOK_EVERY_MS, this.keepMs), () => {
-      this.empty().catch((error: unknown) => {
-        logger.log('warn', 'the trash cannot be emptied', { error: String(error) });
-      });
+  }
+
+  private lookLater(): void {
+    if (this.closed) return;
+    const { clock, logger } = this.ports;
+    const { least, most } = LOOK_EVERY_MS;
+    this.timer = clock.after(Math.max(least, Math.min(most, this.keepMs)), () => {
+      this.empty()
+        .catch((error: unknown) => {
+          logger.log('warn', 'the trash cannot be emptied', { error: String(error) });
+        })
+        .finally(() => this.lookLater());
     });
   }
 }

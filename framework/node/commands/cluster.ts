@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { realPorts } from '../../runtime/index.ts';
+import { LISTENING } from '../child-node.ts';
 import { collectLessOften } from '../collect-less-often.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
 import { startNode } from '../start-node.ts';
@@ -30,6 +31,9 @@ export function addClusterCommands(program: Command, cli: Cli): void {
   server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli)));
 }
 
+/** Why a start was given up that the user does not wait for any more. */
+const INTERRUPTED = Symbol('interrupted');
+
 interface UpFlags {
   nodes: number;
   port: number;
@@ -40,8 +44,16 @@ interface UpFlags {
 
 async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
   collectLessOften();
-  const stop = cli.stopSignal();
-  const cluster = await startLocalCluster({ ...flags, progress: (text) => output.note(text) });
+  const starting = new AbortController();
+  const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
+  const cluster = await startLocalCluster({
+    ...flags,
+    progress: (text) => output.note(text),
+    signal: starting.signal,
+  }).catch((error: unknown) => {
+    if (error !== INTERRUPTED) throw error;
+  });
+  if (cluster === undefined) return;
   const endpoint = cluster.endpoints[0]!;
   const option = flags.port === 9092 ? '' : ` --endpoints ${endpoint}`;
   output.result(
@@ -74,6 +86,7 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
   const { directory, logLevel } = config;
   const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });
   const node = await startNode(config, ports);
+  process.send?.(LISTENING);
   await stop;
   await node.close();
 }
