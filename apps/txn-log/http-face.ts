@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { HttpTarget } from 'varlog/node';
 import { bytesOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
+import type { Pages } from '../operator-pages.ts';
 import type { Leg } from './book.ts';
 import { amountProblem } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
@@ -18,10 +19,15 @@ const BODY_BYTES_MAX = 64 * 1024;
  * - `GET /transfers?account=ID`: newest first, with postings
  * - `GET /audit`
  * - `GET /sql?query=SELECT…`: rows; read only
- * - `GET /readyz`: 200 when the log, the database and this replica answer, and 503 otherwise
+ *
+ * What there is beside (`/readyz` and the like) is `other`'s.
  */
-export function makeHttpFace(service: LedgerService): Server {
-  return serveRoutes((request, response, target) => route(service, request, response, target));
+export function makeHttpFace(service: LedgerService, other: Pages): Server {
+  return serveRoutes(async (request, response, target) => {
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    if (reads && (await other(target.pathname, response))) return;
+    await route(service, request, response, target);
+  });
 }
 
 type Answer = (
@@ -32,7 +38,6 @@ type Answer = (
 ) => Promise<void>;
 
 const RESOURCES: Record<string, Record<string, Answer>> = {
-  '/readyz': { GET: ready },
   '/accounts': {
     GET: async (service, _, response, target) =>
       sendJson(response, 200, await service.accounts(reading(target))),
@@ -75,20 +80,6 @@ async function route(
   const allow = Object.keys(resource).join(', ');
   response.setHeader('allow', allow);
   sendJson(response, 405, { message: `the methods here are ${allow}` });
-}
-
-async function ready(
-  service: LedgerService,
-  _: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    await service.ready();
-    sendJson(response, 200, { ready: true });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    sendJson(response, 503, { ready: false, message });
-  }
 }
 
 async function account(

@@ -30,9 +30,13 @@ describe('the HTTP face of the ledger', () => {
   const folder = mkdtempSync(join(tmpdir(), 'varlog-ledger-http-'));
   const open: LedgerReplica[] = [];
   let count = 0;
-  const start = async (log: OrderedLog = new MemoryLog()): Promise<LedgerReplica> => {
+  const start = async (
+    log: OrderedLog = new MemoryLog(),
+    callTimeoutMs = 10_000,
+  ): Promise<LedgerReplica> => {
     const location = { directory: join(folder, String(++count)) };
-    const replica = await startLedgerReplica({ http: '127.0.0.1:0', location, log });
+    const http = '127.0.0.1:0';
+    const replica = await startLedgerReplica({ http, location, log, callTimeoutMs });
     open.push(replica);
     return replica;
   };
@@ -127,9 +131,11 @@ describe('the HTTP face of the ledger', () => {
     let answers = true;
     const tail = log.tail.bind(log);
     log.tail = (options) => (answers ? tail(options) : new Promise(() => {}));
-    const { http, service } = await start(log);
+    const { http, service } = await start(log, 1_000);
     const ready = async (): Promise<number> => (await fetch(`http://${http}/readyz`)).status;
     expect(await ready()).toBe(200);
+    const metrics = await (await fetch(`http://${http}/metrics`)).text();
+    expect(metrics).toContain('ledger_replica_running 1');
     answers = false;
     expect(await ready()).toBe(503);
     expect(await service.accounts({ stale: true })).toEqual([]);

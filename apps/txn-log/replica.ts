@@ -1,6 +1,9 @@
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
-import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
+import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
+import { sendText } from '../http.ts';
+import { operatorPages, type Pages } from '../operator-pages.ts';
+import { Readiness } from '../readiness.ts';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
@@ -16,6 +19,8 @@ export interface LedgerReplicaOptions {
   location: LedgerLocation;
   /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
   log: { endpoints: string[]; topic: number } | SqlReplicaOptions<never, never>['log'];
+  /** No call takes longer. Default: 10,000. */
+  callTimeoutMs?: number;
 }
 
 /** One replica of the ledger, serving. */
@@ -43,8 +48,8 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       log: await logOf(options.log, closers),
     });
     closers.push(() => replica.close());
-    const service = new LedgerService(replica, new ReadOnlySql(reader));
-    const server = makeHttpFace(service);
+    const service = new LedgerService(replica, new ReadOnlySql(reader), options.callTimeoutMs);
+    const server = makeHttpFace(service, pagesOf(service, replica));
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server));
     return { service, http, failed: failureOf(replica), close };
@@ -52,6 +57,21 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     await close();
     throw error;
   }
+}
+
+/** Pages for operators; `/readyz` also asks the database. */
+function pagesOf(service: LedgerService, replica: SqlReplica<LedgerCommand, LedgerResult>): Pages {
+  const pages = operatorPages('ledger', new Readiness(replica), {});
+  return async (path, response) => {
+    if (path !== '/readyz') return pages(path, response);
+    try {
+      await service.ready();
+    } catch (error) {
+      sendText(response, 503, `${error instanceof Error ? error.message : String(error)}\n`);
+      return true;
+    }
+    return pages(path, response);
+  };
 }
 
 async function logOf(log: LedgerReplicaOptions['log'], closers: (() => Promise<void>)[]) {

@@ -18,7 +18,7 @@ export interface Progress {
   readonly forgotten: number;
   /** Furthest position that the writer of an entry had applied. */
   readonly seen: number;
-  /** Positions of commands that were passed over by an operator's order. */
+  /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
 }
 
@@ -39,7 +39,6 @@ interface ApplierRow extends LogIdentity {
   time: number;
   forgotten: number | string;
   seen: number | string;
-  /** JSON. */
   skipped: string;
   owner: number | string;
   holder: string;
@@ -76,8 +75,8 @@ export class ApplierTables {
   async dedicate(manager: EntityManager, own: LogIdentity): Promise<void> {
     await this.query(
       manager,
-      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, owner, holder, challenge, answer)
-       SELECT $1, $2, 0, 0, 0, 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
+      `INSERT INTO ${APPLIER_TABLE} (machine, log, position, time, forgotten, seen, skipped, owner, holder, challenge, answer)
+       SELECT $1, $2, 0, 0, 0, 0, '[]', 0, '', 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${APPLIER_TABLE})`,
       [own.machine, own.log],
     );
     await this.check(manager, own);
@@ -126,11 +125,13 @@ export class ApplierTables {
     };
   }
 
-  async advance(manager: EntityManager, it: Progress): Promise<void> {
+  async advance(manager: EntityManager, progress: Progress): Promise<void> {
+    const { position, time, forgotten, seen, skipped } = progress;
     await this.query(
       manager,
-      `UPDATE ${APPLIER_TABLE} SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
-      [it.position, it.time, it.forgotten, it.seen, JSON.stringify(it.skipped)],
+      `UPDATE ${APPLIER_TABLE}
+       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
+      [position, time, forgotten, seen, JSON.stringify(skipped)],
     );
   }
 

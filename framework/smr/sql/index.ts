@@ -13,10 +13,12 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
-import { SqlReplica, type SqlReplicaOptions } from './sql-replica.ts';
+import { SqlReplica } from './sql-replica.ts';
+import type { SqlReplicaOptions } from './sql-replica-options.ts';
 
 export { sqlReplicaMigrations } from './migrations.ts';
-export type { SqlReplica, SqlReplicaOptions } from './sql-replica.ts';
+export type { SqlReplica } from './sql-replica.ts';
+export type { SqlReplicaOptions } from './sql-replica-options.ts';
 export type { SqlStateMachine } from './sql-state-machine.ts';
 
 /**

@@ -1,10 +1,11 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Codec, LogEntry } from '../../base/index.ts';
+import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import { LogContext } from '../log-context.ts';
 import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
+import { applyFailed } from './sql-replica-errors.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
 import { applyGuarded } from './statement-guard.ts';
 
@@ -47,8 +48,6 @@ export class SqlApplier<Command, Result> {
   private readonly touchedSessions = new Set<number>();
   private readonly touchedRequests = new Set<string>();
   private owner = 0;
-  /** Of the commands that are applied. */
-  tag: Uint8Array = new Uint8Array();
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
@@ -76,7 +75,6 @@ export class SqlApplier<Command, Result> {
   async open(owner: number, tag: Uint8Array): Promise<number> {
     const { dataSource, tables } = this.parts;
     this.owner = owner;
-    this.tag = tag;
     this.admission.bind(tag);
     this.applying = await dataSource.transaction(async (manager) => {
       const progress = await tables.lock(manager, owner);
@@ -134,7 +132,7 @@ export class SqlApplier<Command, Result> {
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    const { sessions, requests, progress } = this.admission;
+    const { sessions, requests } = this.admission;
     for (const id of this.touchedSessions) {
       const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
@@ -145,7 +143,7 @@ export class SqlApplier<Command, Result> {
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
     }
-    await tables.advance(manager, { position, ...progress });
+    await tables.advance(manager, { position, ...this.admission.progress });
   }
 
   private async applyAll(
@@ -170,16 +168,26 @@ export class SqlApplier<Command, Result> {
     const { session, sequence, time, command } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
     if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    const { machine, dialect, command: codec } = this.parts;
-    const result = await applyGuarded(manager, dialect, () => {
-      // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-      const context = new LogContext();
-      context.begin(position, time);
-      return machine.apply(codec.decode(command), manager, context);
-    });
+    const result = await this.run(command, manager, position);
     const outcome = this.encoded(result);
     admission.settle(outcome);
     return { verdict, session, sequence, position, time, command, outcome };
+  }
+
+  private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
+    const { machine, dialect, command: codec } = this.parts;
+    const { time } = this.admission;
+    try {
+      return await applyGuarded(manager, dialect, () => {
+        // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
+        const context = new LogContext();
+        context.begin(position, time);
+        return machine.apply(codec.decode(bytes), manager, context);
+      });
+    } catch (cause) {
+      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
+      throw cause;
+    }
   }
 
   private encoded(result: Result): Outcome {

@@ -126,6 +126,20 @@ function suite(given: () => TestDatabases): void {
     expect(await two.query(notesIn)).toEqual(await one.query(notesIn));
   });
 
+  test('a machine that does not await its statements is refused by name', async () => {
+    const machine: SqlStateMachine<number, number> = {
+      apply: async (id, manager) => {
+        void manager.query(`INSERT INTO note VALUES (${id}, 'late')`).catch(() => {});
+        return id;
+      },
+    };
+    const dataSource = await fresh();
+    await using notes = await startSqlReplica({ machine, dataSource, log: new MemoryLog() });
+    const failed = await notes.execute(1).catch((it: Error) => it.cause as Error);
+    expect(failed).toMatchObject({ code: 'APPLY_FAILED', details: { position: 2 } });
+    expect(String((failed as Error).cause)).toContain('await every statement');
+  });
+
   test('an attempt that is repeated draws the same numbers and sees the same time', async () => {
     const log = new MemoryLog();
     const machine = new Careless();

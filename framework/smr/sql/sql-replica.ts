@@ -1,17 +1,15 @@
 import { type Observable, Subject } from 'rxjs';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import {
   type Clock,
   type Codec,
   type LogCallOptions,
   type LogEntry,
-  type OrderedLog,
   type Ports,
   sleep,
   VarlogError,
 } from '../../base/index.ts';
-import type { AdmissionLimits } from '../admission.ts';
-import { jsonCodec, type ReplicaCodecs } from '../codecs.ts';
+import { jsonCodec } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
 import { Deadlines, inTime } from '../deadlines.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
@@ -23,48 +21,21 @@ import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
 import { skipsFrom } from '../skip-command.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
+import { checkSources, prepare } from './prepare-source.ts';
 import { type SourceUse, useSource } from './source-use.ts';
 import { type Batch, SqlApplier } from './sql-applier.ts';
-import type { SqlStateMachine } from './sql-state-machine.ts';
+import { applyFailed, headIsGone } from './sql-replica-errors.ts';
+import type { SqlReplicaOptions } from './sql-replica-options.ts';
 import { Tenancy } from './tenancy.ts';
 import { Turns } from './turns.ts';
 
+/** So often a replica whose status somebody watches makes sure that the log answers. */
+const PROBE_MS = 5_000;
+const CALL_MS = 30_000;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 const START_MS = 30_000;
-const CALL_MS = 30_000;
-/** So often a replica whose status somebody watches makes sure that the log answers. */
-const PROBE_MS = 5_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
-
-export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
-  machine: SqlStateMachine<Command, Result>;
-  /**
-   * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
-   * `sqlReplicaMigrations`; `synchronize` is off. It is initialized and migrated where it is not yet,
-   * and left open.
-   */
-  dataSource: DataSource;
-  /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
-  reader?: DataSource;
-  log: OrderedLog;
-  /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
-  name?: string;
-  codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
-  /** So many commands share one transaction at most. Default: 200. */
-  batchMax?: number;
-  /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
-  attemptsMax?: number;
-  /**
-   * A replica that holds the database and does not answer for so long, because its process died or
-   * hangs, loses it to one that is started. Default: 2,000.
-   */
-  takeOverMs?: number;
-  /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
-  callTimeoutMs?: number;
-  /** Bytes of commands that may wait. Default: 16 MiB. */
-  queueBytesMax?: number;
-}
 
 /** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
 export class SqlReplica<Command, Result> {
@@ -84,6 +55,7 @@ export class SqlReplica<Command, Result> {
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly statuses = new ReplicaStatuses();
   private readonly deadlines: Deadlines;
+  private tag: Uint8Array = new Uint8Array();
   private at = 0;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
@@ -107,12 +79,13 @@ export class SqlReplica<Command, Result> {
       limits: options,
     });
     const bytesMax = options.queueBytesMax ?? 16 * 1024 * 1024;
-    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
     const { log } = options;
+    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
     this.deadlines = deadlines;
     this.queue = new CommandQueue(log, ports, this.codecs, bytesMax, deadlines, this.statuses);
-    const behind = (error: VarlogError): void => this.fail(error);
-    this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, behind);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, (error) =>
+      this.fail(error),
+    );
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.status$;
   }
@@ -120,9 +93,9 @@ export class SqlReplica<Command, Result> {
   /** Opens the database and begins to follow; `clock` measures waits of the start. For `startSqlReplica`. */
   async start(clock: Clock): Promise<void> {
     const { dataSource, reader, takeOverMs = 2_000 } = this.options;
-    check(dataSource, reader);
+    checkSources(dataSource, reader);
     const identity = await this.identify(clock);
-    const tag = tagOf(identity);
+    this.tag = tagOf(identity);
     const use = await useSource(dataSource, this.dialect);
     const { dialect, tables, turns } = this;
     const parts = { dataSource, dialect, tables, turns, takeOverMs };
@@ -133,21 +106,21 @@ export class SqlReplica<Command, Result> {
       await prepare(dataSource, dialect);
       if (reader?.isInitialized === false) await reader.initialize();
       await tenancy.begin(identity, clock);
-      this.at = await this.applier.open(tenancy.owner, tag);
+      this.at = await this.applier.open(tenancy.owner, this.tag);
     } catch (error) {
       use.leave(tenancy.end());
       throw error;
     }
     this.use = use;
-    this.queue.bind(tag);
+    this.queue.bind(this.tag);
     this.barrier.begin(this.at);
     this.advance(this.at);
     this.following = Promise.resolve().then(() => this.follow());
-    void this.probe();
     this.released = this.following.then(() => turns.run(() => tenancy.end()));
     // One that cannot be told is waited for by the next.
     this.released.catch(() => {});
     tenancy.keep((error) => this.fail(error));
+    void this.probe();
   }
 
   /** All commands up to here have been applied and committed. */
@@ -198,11 +171,13 @@ export class SqlReplica<Command, Result> {
   private async identify(clock: Clock): Promise<LogIdentity> {
     const { log, name = 'machine' } = this.options;
     const machine = checkedName(name);
-    const ask = (signal: AbortSignal): Promise<string> => identityOf(log, clock, signal);
-    const known = inTime(clock, START_MS, this.closing.signal, ask, () => unidentified(START_MS));
-    return { log: await known, machine };
+    const look = (signal: AbortSignal): Promise<string> =>
+      identityOf(log, clock, signal, (error) => this.statuses.lost(error));
+    const late = (): VarlogError => unidentified(START_MS);
+    return { log: await inTime(clock, START_MS, this.closing.signal, look, late), machine };
   }
 
+  /** A machine that failed must not be led by this member: others have to see that it does not go on. */
   private fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
@@ -219,6 +194,15 @@ export class SqlReplica<Command, Result> {
     this.deadlines.stop();
     if (state === 'failed') this.applied.error(error);
     else this.applied.complete();
+  }
+
+  private async probe(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      await sleep(this.ports.clock, PROBE_MS, signal).catch(() => {});
+      if (!signal.aborted && this.statuses.observed)
+        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
+    }
   }
 
   private async follow(): Promise<void> {
@@ -265,41 +249,28 @@ export class SqlReplica<Command, Result> {
       } catch (error) {
         const { at } = this.applier;
         singleUntil = Math.max(singleUntil, at);
-        const over = ++attempts >= (this.options.attemptsMax ?? 10);
-        const isPoison = over || (isFinal(error) && !VarlogError.is(error, 'ANOTHER_APPLIER'));
-        if (isPoison && (await this.isSkipped(at))) {
-          attempts = 0;
-          continue;
-        }
-        if (isFinal(error)) throw error;
-        if (over) throw applyFailed(at, attempts, error);
+        const final = isFinal(error) || ++attempts >= (this.options.attemptsMax ?? 10);
+        if (final && !(await this.isSkipped(at, error)))
+          throw isFinal(error) ? error : applyFailed(at, attempts, error);
+        if (final) attempts = 1;
         await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
       }
     }
   }
 
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
-  private async isSkipped(position: number): Promise<boolean> {
-    const { log } = this.options;
-    const { clock } = this.ports;
-    const { admission, tag } = this.applier;
-    if (admission.isOrdered(position)) return false;
+  private async isSkipped(position: number, error: unknown): Promise<boolean> {
+    const { admission } = this.applier;
+    if (admission.isOrdered(position) || VarlogError.is(error, 'ANOTHER_APPLIER')) return false;
     const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
-      skipsFrom(log, tag, position, signal);
+      skipsFrom(this.options.log, this.tag, position, signal);
     const late = (): VarlogError => unidentified(START_MS);
-    const skips = await inTime(clock, START_MS, this.closing.signal, look, late).catch(() => {});
+    const { clock } = this.ports;
+    const { signal } = this.closing;
+    const skips = await inTime(clock, START_MS, signal, look, late).catch(() => undefined);
     if (skips?.has(position) !== true) return false;
     admission.order(skips);
     return true;
-  }
-
-  private async probe(): Promise<void> {
-    const { signal } = this.closing;
-    while (!signal.aborted) {
-      await sleep(this.ports.clock, PROBE_MS, signal).catch(() => {});
-      if (!signal.aborted && this.statuses.observed)
-        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
-    }
   }
 
   private publish({ decided, reloaded }: Batch, position: number): void {
@@ -338,49 +309,7 @@ export class SqlReplica<Command, Result> {
   }
 }
 
-function check(dataSource: DataSource, reader: DataSource | undefined): void {
-  if (dataSource.options.synchronize === true) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: 'the DataSource of a replica has synchronize switched on',
-      because: 'it would change the tables, and with them the replicated state, at every start',
-      next: 'switch it off and describe the tables in migrations',
-    });
-  }
-  if (reader === dataSource) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: 'the reader of a replica is the DataSource that it writes with',
-      because: 'queries would see what is not committed',
-      next: 'leave the reader away, or give it a DataSource of its own',
-    });
-  }
-}
-
-async function prepare(dataSource: DataSource, { kind }: Dialect): Promise<void> {
-  // One log for writers and readers: a reader neither waits for the applier nor makes it wait.
-  if (kind === 'sqlite') await dataSource.query('PRAGMA journal_mode = WAL');
-  await dataSource.runMigrations({ transaction: 'each' });
-}
-
 /** An error that stays, however often the transaction is repeated. */
 function isFinal(error: unknown): boolean {
   return VarlogError.is(error) && !error.retryable;
-}
-
-function applyFailed(position: number, attempts: number, cause: unknown): VarlogError {
-  return new VarlogError('APPLY_FAILED', {
-    what: `the command at position ${position} could not be applied in ${attempts} attempts`,
-    because: 'the database failed, or the machine threw: a refused command must be a result',
-    next: `see the cause, correct it and start the replica again: it resumes with this command; or have all replicas pass over it with skipCommand(log, ${position})`,
-    details: { position, attempts },
-    cause,
-  });
-}
-
-function headIsGone(position: number, snapshotPosition: number): VarlogError {
-  return new VarlogError('TRIMMED', {
-    what: `the log begins behind position ${snapshotPosition}, and this database is at ${position}`,
-    because: 'the log was compacted further than this replica had come',
-    next: "start it with a copy of another replica's database",
-    details: { firstAvailable: snapshotPosition + 1, position },
-  });
 }

@@ -19,7 +19,7 @@ import {
   startSqlReplica,
 } from './index.ts';
 
-const SEEDS = 60;
+const SEEDS = 20;
 const ROUNDS = 3;
 const NAMES = ['one', 'two'];
 const TAKE_OVER_MS = 500;
@@ -179,6 +179,8 @@ async function useAll(
       const faults = ['refused', 'unknownApplied', 'unknownLate', 'unknownLost'] as const;
       log.failNext(faults[random.below(4)]!);
     }
+    // Somebody else's, whom nobody knows.
+    if (random.below(8) === 0) await log.append([new Uint8Array(20).fill(i)]).catch(() => {});
     const command = outcomes.size;
     outcomes.set(command, 'unknown');
     const call = replicas[random.below(2)]!.execute(command, named(command)).then(

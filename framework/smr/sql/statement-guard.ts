@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { VarlogError } from '../../base/index.ts';
 import type { Dialect } from './dialect.ts';
 import { Turns } from './turns.ts';
 
@@ -56,8 +57,10 @@ class StatementGuard {
     const { query: original } = runner;
     const undone = savepoints || this.dialect.undoesFailedStatements;
     this.met = undefined;
+    let running = 0;
     const watched: Query = async (sql, ...rest) => {
       if (this.fatal !== undefined) throw this.fatal.error;
+      running++;
       try {
         if (!savepoints || isOfTransaction(sql)) return await query(sql, ...rest);
         return await this.turns.run(() => withSavepoint(query, sql, rest));
@@ -65,12 +68,15 @@ class StatementGuard {
         // Once a statement took the transaction with it, all others fail too, and say nothing.
         if (undone || this.met === undefined) await this.note(error);
         throw error;
+      } finally {
+        running--;
       }
     };
     runner.query = watched;
     try {
       const result = await apply();
       if (this.fatal !== undefined) throw this.fatal.error;
+      if (running > 0) throw notAwaited();
       return result;
     } finally {
       // The method of its class comes into view again.
@@ -103,4 +109,12 @@ async function withSavepoint(query: Query, sql: string, rest: unknown[]): Promis
 /** Savepoints of the machine's own must not end inside one of a statement. */
 function isOfTransaction(sql: string): boolean {
   return /^\s*(SAVEPOINT|RELEASE|ROLLBACK)\b/i.test(sql);
+}
+
+/** What runs behind the end of a command is a part of whichever comes next: of another on each replica. */
+function notAwaited(): VarlogError {
+  return new VarlogError('APPLY_FAILED', {
+    what: 'the machine answered before its statements had ended',
+    next: 'await every statement in `apply`',
+  });
 }

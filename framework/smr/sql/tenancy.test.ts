@@ -70,8 +70,8 @@ function suite(given: () => TestDatabases): void {
     open.push(mine);
     await mine.runMigrations();
     await mine.query(
-      `INSERT INTO varlog_applier (machine, log, position, time, forgotten, owner, holder, challenge, answer)
-       VALUES ('other', 'another log', 0, 0, 0, 0, '', 0, 0)`,
+      `INSERT INTO varlog_applier (machine, log, position, time, forgotten, seen, skipped, owner, holder, challenge, answer)
+       VALUES ('other', 'another log', 0, 0, 0, 0, '[]', 0, '', 0, 0)`,
     );
     await expect(start(sourceOf(database), new MemoryLog())).rejects.toMatchObject({
       code: 'LOG_MISMATCH',
@@ -189,7 +189,7 @@ describePostgres('who applies, in Postgres', () => {
     const database = await databases.fresh();
     const sources = [1, 2].map(() => dataSourceOf(database, MIGRATIONS));
     const [one, two] = sources as [DataSource, DataSource];
-    const options = { machine: new Counter(), log, takeOverMs: 1_000 };
+    const options = { machine: new Counter(), log, takeOverMs: 5_000 };
     await using first = await startSqlReplica({ ...options, dataSource: one });
     for (let i = 1; i <= 3; i++) {
       const refused = startSqlReplica({ ...options, dataSource: two });
