@@ -49,7 +49,7 @@ export class World {
   }
 
   async open(id: number, overrides: Partial<RaftGroupOptions> = {}): Promise<RaftGroup> {
-    const ports = realPorts({ directory: this.root });
+    const ports = realPorts({ directory: this.root, logLevel: 'silent' });
     const { members } = this;
     const group = await RaftGroup.open({
       ports,

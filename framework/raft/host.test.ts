@@ -136,7 +136,7 @@ describe('groups that share a host', () => {
     const [other] = await hosts.openGroup('other');
     await one!.append([bytes('a')]);
     await other!.append([bytes('b')]);
-    const ports = realPorts({ directory: `${hosts.root}/1` });
+    const ports = realPorts({ directory: `${hosts.root}/1`, logLevel: 'silent' });
     const restore = (groupId: string) =>
       restoreLostMajority({
         ports,
@@ -161,7 +161,7 @@ describe('groups that share a host', () => {
   }, 60_000);
 
   test('a host is open once, and takes nothing when it is closed', async () => {
-    const ports = realPorts({ directory: `${hosts.root}/1` });
+    const ports = realPorts({ directory: `${hosts.root}/1`, logLevel: 'silent' });
     const address = '127.0.0.1:0';
     const opening = RaftHost.open({ ports, address, directory: 'raft' });
     await expect(opening).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });

@@ -48,7 +48,7 @@ describe('the identity of a group', () => {
     const one = await running();
     const identity = await one.groups.get(1)!.identity();
     for (const id of [1, 2, 3]) await one.stop(id);
-    const ports = realPorts({ directory: one.root });
+    const ports = realPorts({ directory: one.root, logLevel: 'silent' });
     await restoreLostMajority({ ports, groupId: 'test', member: one.members[0]!, directory: '1' });
     const restored = await one.open(1);
     await restored.append([bytes('b')]);
