@@ -1,13 +1,11 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { filter, firstValueFrom } from 'rxjs';
-import type { Server } from '../base/index.ts';
-import { realPorts } from '../runtime/index.ts';
+import { type Server, sleep } from '../base/index.ts';
+import { realClock, realPorts } from '../runtime/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
-import type { RaftStatus } from './status.ts';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (command: Uint8Array): string => new TextDecoder().decode(command);
@@ -87,14 +85,13 @@ export class World {
     this.servers.delete(id);
   }
 
+  /** Whoever says that it leads. What another one says may be of yesterday. */
   async leader(): Promise<RaftGroup> {
-    const found = (it: RaftStatus): boolean =>
-      it.leader !== undefined && this.groups.has(it.leader.id);
-    const [any] = this.groups.values();
-    const { leader } = await firstValueFrom(any!.status$.pipe(filter(found)));
-    const group = this.groups.get(leader!.id)!;
-    await firstValueFrom(group.status$.pipe(filter((it) => it.role === 'leader')));
-    return group;
+    for (;;) {
+      const found = [...this.groups.values()].find((it) => it.status.role === 'leader');
+      if (found !== undefined) return found;
+      await sleep(realClock(), 5);
+    }
   }
 
   follower(leader: RaftGroup): RaftGroup {
