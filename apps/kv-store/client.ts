@@ -85,17 +85,19 @@ export class KvClient {
   }
 
   /**
-   * Changes from revision `from` on (0: from now on), each once, going on at another replica when one is lost. Errors
-   * when no replica knows that revision any more, or none has answered for a while. Completes when the client is closed.
+   * Changes from revision `from` on (0: from now on), each once, going on at another replica when one is lost. `log` is
+   * that of the listing that told the revision. Errors when the revision is another log's (`FAILED_PRECONDITION`: list the
+   * keys anew), no replica knows it any more, or none has answered for a while. Completes when the client is closed.
    */
-  watch$(prefix: string, from = 0): Observable<Change> {
+  watch$(prefix: string, from = 0, log = ''): Observable<Change> {
     return new Observable<Change>((subscriber) => {
       let next = from;
+      let tag = log;
       let failures = 0;
       let stop = (): void => {};
       const open = (): void => {
         const { path, requestSerialize, responseDeserialize } = keyValue['Watch']!;
-        const request = { prefix, from: next, progress: true };
+        const request = { prefix, from: next, log: tag, progress: true };
         const asked = this.current;
         const call = this.replicas[asked]!.makeServerStreamRequest(
           path,
@@ -104,9 +106,10 @@ export class KvClient {
           request,
         );
         stop = () => call.cancel();
-        call.on('data', (change: Change) => {
+        call.on('data', ({ log: of, ...change }: Change & { log: string }) => {
           failures = 0;
           next = change.revision + 1;
+          tag = of;
           if (change.key !== '') subscriber.next(change);
         });
         // The status follows, as it does behind an end without an error.

@@ -133,8 +133,8 @@ describe('values as large as may be', () => {
 
 describe('a watch', () => {
   /** The first `count` changes. */
-  const first = (client: KvClient, count: number, from?: number): Promise<Change[]> =>
-    lastValueFrom(client.watch$('', from).pipe(take(count), toArray()));
+  const first = (client: KvClient, count: number, from?: number, log?: string): Promise<Change[]> =>
+    lastValueFrom(client.watch$('', from, log).pipe(take(count), toArray()));
 
   test('brings a backlog of any size', async () => {
     await using it = await start(1);
@@ -166,6 +166,27 @@ describe('a watch', () => {
     await ended;
     await it.stores[1]!.service.put('c', Buffer.from('3'));
     expect((await seen).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('does not go on in another store, made anew, that has outgrown its revision', async () => {
+    await using old = await startStore();
+    await using anew = await startStore();
+    await old.service.put('a', Buffer.from('1'));
+    for (let i = 0; i < 20; i++) await anew.service.put('b', Buffer.from('2'));
+    const client = new KvClient([old.grpc, anew.grpc]);
+    const { revision, log } = await client.list('');
+    const seen = first(client, 2);
+    while (old.service.watchers === 0) await new Promise((go) => setTimeout(go, 5));
+    await old.service.put('a', Buffer.from('3'));
+    await old.end();
+    const refused = {
+      code: status.FAILED_PRECONDITION,
+      message: expect.stringContaining('list the keys anew'),
+    };
+    await expect(seen).rejects.toMatchObject(refused);
+    await expect(first(client, 1, revision + 1, log)).rejects.toMatchObject(refused);
+    expect(await first(client, 1, 1)).toMatchObject([{ key: 'b' }]);
+    client.close();
   });
 
   /** How one watch on one replica ends. */

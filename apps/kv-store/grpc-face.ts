@@ -31,6 +31,7 @@ interface WatchRequest {
   prefix: string;
   from: number;
   progress: boolean;
+  log: string;
 }
 
 /** A change, or without a key: how far the store has come. */
@@ -38,6 +39,7 @@ interface ChangeMessage {
   key?: string;
   value?: Uint8Array;
   revision: number;
+  log: string;
 }
 
 /** Serves the store as gRPC service `kv.KeyValue` (kv.proto). Resolves when `address` is bound. */
@@ -52,9 +54,9 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
     Get: unary(operations.get),
     List: unary(operations.list),
     Session: serveSession(operations, ending.signal),
-    Watch: pieces(async function* ({ prefix, from, progress }: WatchRequest, signal) {
-      for await (const it of service.watch(prefix, from || undefined, signal))
-        yield messagesOf(it, progress);
+    Watch: pieces(async function* ({ prefix, from, log, progress }: WatchRequest, signal) {
+      const start = { ...(from > 0 && { from }), ...(log !== '' && { log }) };
+      for await (const it of service.watch(prefix, start, signal)) yield messagesOf(it, progress);
     }),
   });
   await new Promise<void>((resolve, reject) => {
@@ -78,8 +80,9 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
   };
 }
 
-function messagesOf({ changes, through }: Watched, progress: boolean): ChangeMessage[] {
-  return changes.length > 0 || !progress ? [...changes] : [{ revision: through }];
+function messagesOf({ changes, through, log }: Watched, progress: boolean): ChangeMessage[] {
+  if (changes.length === 0 && progress) return [{ revision: through, log }];
+  return changes.map((it) => ({ ...it, log }));
 }
 
 /** A method of which `answer` gives the reply, or rejects with an error to be told. */

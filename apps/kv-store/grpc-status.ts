@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { VarlogError } from 'varlog/log';
+import { isOfAnotherLog } from './log-tag.ts';
 
 const STATUS: Record<string, status> = {
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
@@ -13,11 +14,16 @@ const DETAILS_LENGTH_MAX = 1_000;
 
 /** An error as gRPC tells it: every other one of the log's means that another replica may answer. */
 export function statusOf(error: unknown): { code: status; details: string } {
-  const code = VarlogError.is(error) ? (STATUS[error.code] ?? status.UNAVAILABLE) : status.INTERNAL;
+  const code = codeOf(error);
   const details = error instanceof Error ? error.message : String(error);
   // Half a surrogate pair cannot be written as a header.
   return {
     code,
     details: details.slice(0, DETAILS_LENGTH_MAX).replace(/\p{Surrogate}/gu, '\u{FFFD}'),
   };
+}
+
+function codeOf(error: unknown): status {
+  if (isOfAnotherLog(error)) return status.FAILED_PRECONDITION;
+  return VarlogError.is(error) ? (STATUS[error.code] ?? status.UNAVAILABLE) : status.INTERNAL;
 }

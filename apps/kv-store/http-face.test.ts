@@ -126,7 +126,10 @@ describe('what a request gets', () => {
     ['PUT', '/kv/longer', {}, 413],
     ['GET', '/watch?from=x', {}, 400],
     ['GET', '/watch?from=-1', {}, 400],
-    ['GET', '/watch', { 'last-event-id': '1e3' }, 400],
+    ['GET', '/watch', { 'last-event-id': '7' }, 400],
+    ['GET', '/watch', { 'last-event-id': 'log:1e3' }, 400],
+    ['GET', '/watch', { 'last-event-id': ':7' }, 412],
+    ['GET', '/watch?from=7&log=another', {}, 412],
     ['GET', '/kv/a?stale=yes', {}, 400],
     ['GET', '//', {}, 404],
     ['GET', '/nowhere', {}, 404],
@@ -170,9 +173,11 @@ describe('server-sent events', () => {
 
   test('go on behind the last one that was seen', async () => {
     await using it = await store();
-    const { revision } = await it.service.put('a', Buffer.from('1'));
+    await it.service.put('a', Buffer.from('1'));
     await it.service.put('a', Buffer.from('2'));
-    const reply = await it.ask('GET', '/watch?prefix=a', { 'last-event-id': String(revision) });
+    const all = await it.ask('GET', '/watch?from=1');
+    const [, id] = /^id: (.+)\ndata/m.exec(await read(all, (text) => text.includes('data')))!;
+    const reply = await it.ask('GET', '/watch?prefix=a', { 'last-event-id': id! });
     const text = await read(reply, (it) => it.includes('data'));
     expect(text).toContain('"value":"2"');
     expect(text).not.toContain('"value":"1"');
@@ -182,11 +187,24 @@ describe('server-sent events', () => {
     await using it = await store();
     const { revision } = await it.service.put('a', Buffer.from('1'));
     const reply = await it.ask('GET', '/watch');
-    const [, id] = /^id: (\d+)\n\n$/.exec(await read(reply, () => true))!;
-    expect(Number(id)).toBe(revision);
+    const [, id] = /^id: (.+)\n\n$/.exec(await read(reply, () => true))!;
+    const { log } = (await (await it.ask('GET', '/kv')).json()) as { log: string };
+    expect(id).toBe(`${log}:${revision}`);
     await it.service.put('a', Buffer.from('2'));
     const again = await it.ask('GET', '/watch', { 'last-event-id': id! });
     expect(await read(again, (text) => text.includes('data'))).toContain('"value":"2"');
+  });
+
+  test('do not go on in a store that was made anew and has outgrown them', async () => {
+    await using old = await store();
+    await old.service.put('a', Buffer.from('1'));
+    const [, id] = /^id: (.+)\n/.exec(await read(await old.ask('GET', '/watch'), () => true))!;
+    await using it = await store();
+    for (let i = 0; i < 5; i++) await it.service.put('a', Buffer.from('2'));
+    const reply = await it.ask('GET', '/watch', { 'last-event-id': id! });
+    const { code, message } = (await reply.json()) as { code: string; message: string };
+    expect([reply.status, code]).toEqual([412, 'LOG_MISMATCH']);
+    expect(message).toContain('list the keys anew');
   });
 
   test('carry a backlog of any size to a reader of any speed', async () => {

@@ -23,8 +23,9 @@ import { shown } from './shown.ts';
  * - `DELETE /kv/KEY`: 200, or 404
  * - both with `If-Match` and `If-None-Match` (`"REVISION"`, several of them, or `*`) only on that condition, else 412;
  *   with `Idempotency-Key` once, however often it is sent; 422 when the key comes with another request
- * - `GET /kv?prefix=P`: `{ items, revision }`
- * - `GET /watch?prefix=P&from=REVISION`: server-sent events, resumable by `Last-Event-ID`
+ * - `GET /kv?prefix=P`: `{ items, revision, log }`
+ * - `GET /watch?prefix=P&from=REVISION&log=LOG`: server-sent events, resumable by `Last-Event-ID`; 412 where the revision is
+ *   that of another log than the store's
  *
  * - `GET /livez`, `/readyz` and `/metrics`, which `other` answers
  */
@@ -40,10 +41,10 @@ export function makeHttpFace(service: KvService, other: Pages = async () => fals
     }
     if (request.method !== 'GET') return sendNotAllowed(response, 'GET');
     if (path === '/watch') return watchOverHttp(service, request, response, query);
-    const { items, revision } = await service.list(query.get('prefix') ?? '', reading(query));
+    const { items, ...at } = await service.list(query.get('prefix') ?? '', reading(query));
     sendJson(response, 200, {
       items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
-      revision,
+      ...at,
     });
   });
 }

@@ -1,4 +1,4 @@
-import { Varlog } from 'varlog/log';
+import { type OrderedLog, Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
@@ -44,9 +44,9 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
   try {
-    const replica = await startOnLog(options, closers);
+    const { replica, log } = await startOnLog(options, closers);
     closers.push(() => replica.close());
-    const service = new KvService(replica);
+    const service = new KvService(replica, log);
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());
     const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
@@ -78,37 +78,30 @@ function figuresOf(
 async function startOnLog(
   options: KvReplicaOptions,
   closers: (() => Promise<void>)[],
-): Promise<Replica<KvCommand, KvResult, KvMachine>> {
-  const machine = new KvMachine();
-  const { log } = options;
+): Promise<{ replica: Replica<KvCommand, KvResult, KvMachine>; log: OrderedLog }> {
+  const { log: where } = options;
   const tls = tlsFromEnvironment(process.env);
-  if (log.kind === 'raft') {
+  const common = {
+    machine: new KvMachine(),
+    name: 'kv',
+    codec: kvCodecs,
+    callTimeoutMs: CALL_MS,
+    snapshotEvery: SNAPSHOT_EVERY,
+  };
+  if (where.kind === 'raft') {
     const node = await openRaftGroup({
       groupId: 'kv',
-      memberId: log.memberId,
-      members: log.members,
+      memberId: where.memberId,
+      members: where.members,
       directory: options.directory,
       tls,
     });
     closers.push(() => node.close());
-    return startReplica({
-      machine,
-      name: 'kv',
-      log: node.group,
-      codec: kvCodecs,
-      callTimeoutMs: CALL_MS,
-      snapshotEvery: SNAPSHOT_EVERY,
-    });
+    return { replica: await startReplica({ ...common, log: node.group }), log: node.group };
   }
-  const varlog = await Varlog.connect({ endpoints: log.endpoints, tls });
+  const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
   closers.push(() => varlog.close());
-  return startReplica({
-    machine,
-    name: 'kv',
-    codec: kvCodecs,
-    callTimeoutMs: CALL_MS,
-    log: varlog.topic(log.topic),
-    snapshots: directory(options.directory),
-    snapshotEvery: SNAPSHOT_EVERY,
-  });
+  const log = varlog.topic(where.topic).asOrderedLog();
+  const snapshots = directory(options.directory);
+  return { replica: await startReplica({ ...common, log, snapshots }), log };
 }

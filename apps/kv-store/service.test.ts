@@ -56,7 +56,7 @@ describe('the service', () => {
   /** Watches until `count` changes came. */
   async function watch(service: KvService, prefix: string, from: number, count: number) {
     const seen: Change[] = [];
-    for await (const { changes } of service.watch(prefix, from, AbortSignal.timeout(10_000))) {
+    for await (const { changes } of service.watch(prefix, { from }, AbortSignal.timeout(10_000))) {
       seen.push(...changes);
       if (seen.length >= count) return seen;
     }
@@ -78,9 +78,9 @@ describe('the service', () => {
   test('a watcher for whom nothing comes is told how far the store has come', async () => {
     await using it = await startStore();
     const { revision } = await it.service.put('a', bytes('1'));
-    const watching = it.service.watch('a', undefined, AbortSignal.timeout(10_000));
+    const watching = it.service.watch('a', {}, AbortSignal.timeout(10_000));
     const begun = await watching.next();
-    expect(begun.value).toEqual({ changes: [], through: revision });
+    expect(begun.value).toMatchObject({ changes: [], through: revision });
     const told = watching.next();
     await Promise.all(
       Array.from({ length: 1_500 }, (_, i) => it.service.put(`b-${i}`, bytes('x'))),
@@ -91,12 +91,28 @@ describe('the service', () => {
     await watching.return(undefined);
   });
 
+  test('a revision of another log is refused, also where the store has outgrown it', async () => {
+    await using old = await startStore();
+    await old.service.put('a', bytes('1'));
+    const { revision, log } = await old.service.list('');
+    await using anew = await startStore();
+    for (let i = 0; i < 5; i++) await anew.service.put('a', bytes('2'));
+    const start = { from: revision + 1, log };
+    const signal = AbortSignal.timeout(10_000);
+    await expect(anew.service.watch('', start, signal).next()).rejects.toMatchObject({
+      code: 'LOG_MISMATCH',
+      message: expect.stringContaining('list the keys anew'),
+    });
+    const own = await old.service.watch('', start, signal).next();
+    expect(own.value).toEqual({ changes: [], through: revision, log });
+  });
+
   test.each([
     ['the replica ends', (it: StartedStore) => it.replica.close()],
     ['it shuts down', async (it: StartedStore) => it.service.endWatches()],
   ])('a watch ends when %s', async (_, end) => {
     await using it = await startStore();
-    const watching = it.service.watch('', undefined, AbortSignal.timeout(10_000));
+    const watching = it.service.watch('', {}, AbortSignal.timeout(10_000));
     await watching.next();
     const next = watching.next();
     await end(it);
@@ -132,7 +148,7 @@ describe('the service', () => {
     log.append = () => new Promise(() => {});
     const machine = new KvMachine();
     const replica = await startReplica({ machine, log, codec: kvCodecs, callTimeoutMs: 50 });
-    const service = new KvService(replica);
+    const service = new KvService(replica, log);
     await expect(service.put('a', bytes('1'))).rejects.toMatchObject({ code: 'TIMEOUT' });
     log.tail = () => new Promise(() => {});
     await expect(service.get('a')).rejects.toMatchObject({ code: 'TIMEOUT' });

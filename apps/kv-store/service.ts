@@ -1,7 +1,8 @@
-import { VarlogError } from 'varlog/log';
+import { type OrderedLog, VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
 import type { Change } from './change-history.ts';
 import type { Condition } from './condition.ts';
+import { logTag, ofAnotherLog } from './log-tag.ts';
 import type { KvCommand, KvMachine, KvResult, Versioned } from './machine.ts';
 
 export interface ReadOptions {
@@ -23,6 +24,16 @@ export interface Listing {
   items: (Versioned & { key: string })[];
   /** Of the state that the items were read from. */
   revision: number;
+  /** Of the log in which that revision counts, for {@link WatchStart.log}. Empty where nothing was ever written. */
+  log: string;
+}
+
+/** Where a watch begins. */
+export interface WatchStart {
+  /** The first revision to see. Default: from now on. */
+  from?: number;
+  /** Of the log in which `from` counts, as a listing or a watch has told it. Left out: not checked. */
+  log?: string;
 }
 
 /** What a watcher gets at a time: the changes, often none, among all those up to revision `through`. */
@@ -30,6 +41,8 @@ export interface Watched {
   readonly changes: readonly Change[];
   /** A watch from the next one on misses nothing. */
   readonly through: number;
+  /** Of the log in which these revisions count, for {@link WatchStart.log}. */
+  readonly log: string;
 }
 
 const KEY_BYTES_MAX = 2_048;
@@ -43,11 +56,14 @@ const PROGRESS_EVERY = 1_000;
 /** The key-value store as its faces (gRPC, HTTP) see it. */
 export class KvService {
   private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
+  private readonly log: Pick<OrderedLog, 'identity'>;
   private readonly closing = new AbortController();
   private watching = 0;
 
-  constructor(replica: Replica<KvCommand, KvResult, KvMachine>) {
+  /** `log`: the one that `replica` follows. */
+  constructor(replica: Replica<KvCommand, KvResult, KvMachine>, log: Pick<OrderedLog, 'identity'>) {
     this.replica = replica;
+    this.log = log;
   }
 
   /** How many watch at the moment. */
@@ -91,7 +107,10 @@ export class KvService {
     }, options);
     let bytes = 0;
     for (const { key, value } of found.items) bytes += key.length + value.length;
-    if (bytes <= LIST_BYTES_MAX) return found;
+    if (bytes <= LIST_BYTES_MAX) {
+      // A log of which something was read is known.
+      return { ...found, log: found.revision === 0 ? '' : await this.tag() };
+    }
     throw invalid(
       `the keys with prefix "${prefix.slice(0, 100)}" have ${bytes} bytes`,
       'give a longer prefix',
@@ -99,28 +118,26 @@ export class KvService {
   }
 
   /**
-   * Every change of the keys with `prefix` from revision `from` on (left out: from now on), each once, in order. Piece by
-   * piece, as it is asked for: who reads slowly costs no memory. Says at first where it begins.
+   * Every change of the keys with `prefix` from where it is to begin, each once, in order. Piece by piece, as it is asked
+   * for: who reads slowly costs no memory. Says at first where it begins.
    *
-   * Ends only by an error: `TRIMMED` where that revision is no longer known here, why the replica ended, `CLOSED` when
-   * it shuts down, or the reason of `signal`.
+   * Ends only by an error: `LOG_MISMATCH` where that revision is another log's, `TRIMMED` where it is no longer known
+   * here, why the replica ended, `CLOSED` when it shuts down, or the reason of `signal`.
    */
-  async *watch(
-    prefix: string,
-    from: number | undefined,
-    signal: AbortSignal,
-  ): AsyncGenerator<Watched> {
+  async *watch(prefix: string, start: WatchStart, signal: AbortSignal): AsyncGenerator<Watched> {
     const { replica } = this;
     const either = AbortSignal.any([signal, this.closing.signal]);
     const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     // A replica that has ended does not begin with a watch.
     await replica.query(() => {}, { ...forEver, consistency: { atLeast: 0 }, signal: either });
-    let next = from ?? replica.position + 1;
+    const log = await this.tag(either);
+    if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
+    let next = start.from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
     let told = next - 1;
     this.watching++;
     try {
-      yield { changes: [], through: told };
+      yield { changes: [], through: told, log };
       for (;;) {
         await replica.query(() => {}, {
           ...forEver,
@@ -136,7 +153,7 @@ export class KvService {
           const wanted = changes.filter(({ key }) => key.startsWith(prefix));
           if (wanted.length === 0 && next - 1 < told + PROGRESS_EVERY) continue;
           told = next - 1;
-          yield { changes: wanted, through: told };
+          yield { changes: wanted, through: told, log };
         }
       }
     } finally {
@@ -152,6 +169,10 @@ export class KvService {
         next: 'watch on at another one, from the revision behind the last that was seen',
       }),
     );
+  }
+
+  private async tag(signal?: AbortSignal): Promise<string> {
+    return logTag(await this.log.identity({ ...(signal && { signal, timeoutMs: Infinity }) }));
   }
 
   private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {

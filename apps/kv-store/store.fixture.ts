@@ -32,7 +32,7 @@ export async function startStore(
     log,
     codec: kvCodecs,
   });
-  const service = new KvService(replica);
+  const service = new KvService(replica, log);
   const [grpc = ''] = await freeAddresses(1);
   const grpcFace = await serveGrpc(service, grpc);
   const server = makeHttpFace(service);
