@@ -7,6 +7,7 @@ import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
 import { addRepairCommand } from './commands/repair.ts';
 import { addRestoreCommand } from './commands/restore.ts';
+import { addSkipCommand } from './commands/skip.ts';
 import { addTopicCommands } from './commands/topics.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { makeOutput } from './output.ts';
@@ -52,6 +53,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
   addTopicCommands(program, cli);
+  addSkipCommand(program, cli);
   addNodeCommands(program, cli);
   addDiagnosisCommands(program, cli);
   addRepairCommand(program, cli);

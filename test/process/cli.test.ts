@@ -2,8 +2,26 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Varlog, type VarlogError } from 'varlog/log';
+import { startReplica } from 'varlog/smr';
 import { freeAddresses } from 'varlog/testing';
 import { eventually, Program, ROOT } from './processes.ts';
+
+/** A sum, which no replica can apply -1 to. */
+class Fragile {
+  sum = 0;
+  apply(amount: number): number {
+    if (amount === -1) throw new Error('a bug');
+    this.sum += amount;
+    return this.sum;
+  }
+  snapshot(): number {
+    return this.sum;
+  }
+  restore(sum: number): void {
+    this.sum = sum;
+  }
+}
 
 describe('the varlog command', () => {
   const directory = mkdtempSync(join(tmpdir(), 'varlog-cli-'));
@@ -61,6 +79,39 @@ describe('the varlog command', () => {
     expect(run(['topic', 'delete', String(id)]).status).toBe(0);
     expect(run(['topic', 'describe', String(id)]).status).toBe(4);
   });
+
+  test('skip: replicas pass over a command that none of them can apply', async () => {
+    await using varlog = await Varlog.connect(`varlog://127.0.0.1:${port}`);
+    const topic = await varlog.createTopic();
+    const name = 'sum';
+    const start = () => startReplica({ machine: new Fragile(), name, log: topic });
+    let position: number;
+    {
+      await using replica = await start();
+      expect(await replica.execute(3)).toBe(3);
+      const failed = replica.execute(-1).catch((error: unknown) => error as VarlogError);
+      const { code, cause } = (await failed) as VarlogError;
+      expect(code).toBe('APPLY_FAILED');
+      position = (cause as VarlogError).details['position'] as number;
+    }
+    {
+      await using replica = await start();
+      await expect(replica.caughtUp()).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+    }
+    const skip = (...args: string[]) => run(['skip', String(topic.id), ...args, '--json']);
+    expect(skip(String(position))).toMatchObject({ status: 2 });
+    expect(skip(String(position + 1), '--name', name)).toMatchObject({ status: 2 });
+    const { status, out } = skip(String(position), '--name', name);
+    expect([status, JSON.parse(out)]).toEqual([
+      0,
+      { topic: topic.id, name, skipped: position, order: position + 1 },
+    ]);
+    await using replica = await start();
+    expect(await replica.execute(4)).toBe(7);
+    const applied = skip(String(position - 1), '--name', name);
+    expect(applied.status).toBe(5);
+    expect(JSON.parse(applied.err).error).toMatchObject({ code: 'FAILED_PRECONDITION' });
+  }, 60_000);
 
   test('status and doctor', () => {
     const status = JSON.parse(run(['status', '--json']).out);
