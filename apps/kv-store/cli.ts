@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
+import { topicAddress } from '../topic-address.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
 import { shown } from './shown.ts';
@@ -19,8 +20,8 @@ program
   .option('--grpc <address>', 'gRPC face', '127.0.0.1:7001')
   .option('--http <address>', 'HTTP face', '127.0.0.1:8001')
   .option('--directory <path>', 'snapshots, and the log on Raft', '.kv/1')
-  .option('--varlog <addresses>', 'a Varlog cluster', '127.0.0.1:9092')
-  .option('--topic <id>', 'the topic that carries the commands', '1')
+  .option('--varlog <addresses>', 'host:port,… or varlog://host:port,…/topic', '127.0.0.1:9092')
+  .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')
   .option('--raft <members>', 'run on a Raft group instead: 1=host:port,2=host:port,…')
   .option('--member <id>', 'this member of the Raft group', '1')
   .action(async (flags: Record<string, string>) => {
@@ -31,7 +32,7 @@ program
       directory: flags['directory']!,
       log:
         flags['raft'] === undefined
-          ? { kind: 'topic', endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) }
+          ? { kind: 'topic', ...topicAddress(flags['varlog']!, flags['topic']) }
           : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
     });
     console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${replica.http}`);

@@ -26,7 +26,7 @@ export interface KvReplicaOptions {
   directory: string;
   /** The log that carries the commands. */
   log:
-    | { kind: 'topic'; endpoints: string[]; topic: number }
+    | { kind: 'topic'; endpoints: string | readonly string[]; topic: number }
     | { kind: 'raft'; memberId: number; members: { id: number; address: string }[] };
 }
 

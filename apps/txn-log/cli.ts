@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { VarlogError } from 'varlog/log';
 import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
+import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import { startLedgerReplica } from './replica.ts';
@@ -15,15 +16,15 @@ program
   .option('--http <address>', 'HTTP face', '127.0.0.1:8101')
   .option('--directory <path>', 'where the SQLite database lies', '.ledger/1')
   .option('--db <url>', 'a database in Postgres instead: postgres://user:password@host:port/name')
-  .option('--varlog <addresses>', 'a Varlog cluster', '127.0.0.1:9092')
-  .option('--topic <id>', 'the topic that carries the commands', '1')
+  .option('--varlog <addresses>', 'host:port,… or varlog://host:port,…/topic', '127.0.0.1:9092')
+  .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')
   .action(async (flags: Record<string, string>) => {
     collectLessOften();
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:
         flags['db'] === undefined ? { directory: flags['directory']! } : { url: flags['db'] },
-      log: { endpoints: flags['varlog']!.split(','), topic: Number(flags['topic']) },
+      log: topicAddress(flags['varlog']!, flags['topic']),
     });
     console.log(`serving HTTP at ${replica.http}`);
     await serveUntilTold(replica);

@@ -35,7 +35,7 @@ describe('a cluster on IPv6', () => {
         ]),
     );
     const app = new Program('apps/kv-store/cli.js', [
-      ...['serve', '--varlog', `varlog://${first},${second}`, '--topic', '2'],
+      ...['serve', '--varlog', `varlog://${first},${second}/2`],
       ...['--grpc', '[::1]:0', '--http', store!, '--directory', join(directory, 'kv')],
     ]);
     try {
