@@ -6,8 +6,12 @@ import { operatorPages } from './operator-pages.ts';
 import { type Observed, Readiness, type ReadinessLimits } from './readiness.ts';
 import { listen, stopListening } from './serving.ts';
 
-async function serve(replica: Observed, limits?: Partial<ReadinessLimits>) {
-  const pages = operatorPages('app', new Readiness(replica, limits), {
+async function serve(
+  replica: Observed,
+  limits?: Partial<ReadinessLimits>,
+  other?: () => Promise<void>,
+) {
+  const pages = operatorPages('app', new Readiness(replica, limits, other), {
     height: { help: 'How high', value: () => 17 },
   });
   const server = serveRoutes(async (_, response, { pathname }) => {
@@ -47,6 +51,17 @@ describe('the pages for operators', () => {
     expect((await it.ask('/nothing'))[0]).toBe(404);
     await replica.close();
     expect(await it.ask('/readyz')).toEqual([503, 'the replica is closed\n']);
+  });
+
+  test('one that needs something else beside its log is not ready without it, and says why', async () => {
+    await using replica = await startReplica({ machine: new Nothing(), log: new MemoryLog() });
+    let answers = false;
+    await using it = await serve(replica, {}, async () => {
+      if (!answers) throw new Error('the database is gone');
+    });
+    expect(await it.ask('/readyz')).toEqual([503, 'the database is gone\n']);
+    answers = true;
+    expect(await it.ask('/readyz')).toEqual([200, 'ready\n']);
   });
 
   test('one whose log does not answer is not ready, and says so in time', async () => {

@@ -18,11 +18,18 @@ export interface ReadinessLimits {
 export class Readiness {
   private readonly replica: Observed;
   private readonly limits: ReadinessLimits;
+  private readonly other: () => Promise<void>;
   private now: ReplicaStatus | undefined;
   private noSnapshotSince: number | undefined;
 
-  constructor(replica: Observed, limits: Partial<ReadinessLimits> = {}) {
+  /** `other`: rejects with why something else that the replica needs, such as a database, does not answer. */
+  constructor(
+    replica: Observed,
+    limits: Partial<ReadinessLimits> = {},
+    other: () => Promise<void> = async () => {},
+  ) {
     this.replica = replica;
+    this.other = other;
     this.limits = { levelMs: 2_000, snapshotMs: 600_000, ...limits };
     replica.status$.subscribe((status) => {
       this.now = status;
@@ -48,6 +55,7 @@ export class Readiness {
       const why = state === 'connecting' && error !== undefined ? error : cause;
       found.push(`the log does not answer, or this replica is behind it: ${textOf(why)}`);
     }
+    await this.other().catch((cause: unknown) => found.push(textOf(cause)));
     const { noSnapshotSince } = this;
     if (noSnapshotSince !== undefined) {
       const ms = performance.now() - noSnapshotSince;

@@ -22,7 +22,7 @@ import { shown } from './shown.ts';
  * - `PUT /kv/KEY`: writes the body; 201 for a new key, 200 otherwise
  * - `DELETE /kv/KEY`: 200, or 404
  * - both with `If-Match` and `If-None-Match` (`"REVISION"`, several of them, or `*`) only on that condition, else 412;
- *   with `Idempotency-Key` once, however often it is sent; 422 when the key comes with another request
+ *   with `Idempotency-Key` once, however often it is sent while the key is kept; 422 when it comes with another request
  * - `GET /kv?prefix=P`: `{ items, revision, log }`
  * - `GET /watch?prefix=P&from=REVISION&log=LOG`: server-sent events, resumable by `Last-Event-ID`; 412 where the revision is
  *   that of another log than the store's

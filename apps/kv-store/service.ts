@@ -14,8 +14,8 @@ export interface WriteOptions {
   /** Without it the write takes place whatever is there. */
   condition?: Condition;
   /**
-   * Unique: the same id takes effect once, however often and wherever it is sent. With another write it is refused
-   * (`REQUEST_MISMATCH`).
+   * Unique: the same id takes effect once, however often and wherever it is sent, while it is kept: for 24 hours, and up
+   * to 64 MiB of them, over which the oldest go early. With another write it is refused (`REQUEST_MISMATCH`).
    */
   requestId?: string;
 }

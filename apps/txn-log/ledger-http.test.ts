@@ -126,6 +126,31 @@ describe('the HTTP face of the ledger', () => {
     expect(refused.headers.get('allow')).toBe('GET, POST');
   });
 
+  test('a request that is under way when it ends is answered', async () => {
+    const log = new MemoryLog();
+    const { http, close, service } = await start(log);
+    await service.accounts();
+    const append = log.append.bind(log);
+    let release = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      log.append = async (commands, options) => {
+        resolve();
+        await new Promise<void>((go) => {
+          release = go;
+        });
+        return append(commands, options);
+      };
+    });
+    const body = JSON.stringify({ account: 'bank', overdraftLimit: null });
+    const reply = fetch(`http://${http}/accounts`, { method: 'POST', body });
+    await begun;
+    const closed = close();
+    log.append = append;
+    release();
+    expect((await reply).status).toBe(200);
+    await closed;
+  }, 30_000);
+
   test('it is ready while log, database and replica answer, and no call waits for ever', async () => {
     const log = new MemoryLog();
     let answers = true;

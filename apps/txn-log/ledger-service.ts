@@ -30,7 +30,8 @@ export interface TransferRequest {
 /** A transfer with its postings; of a refused one there are none. */
 export type TransferEntry = Omit<Transfer, 'request'> & { postings: Omit<Posting, 'transferId'>[] };
 
-const CALL_MS = 10_000;
+/** Calls are done within this time by default. */
+export const CALL_MS = 10_000;
 const READY_MS = 2_000;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
@@ -88,9 +89,9 @@ export class LedgerService {
     }, options);
   }
 
-  /** Resolves when the log, the database and the replica between them answer. Rejects with what does not. */
-  async ready(): Promise<void> {
-    await this.read((manager) => manager.count(AccountEntity), {}, READY_MS);
+  /** Resolves when the database answers. Rejects with why it does not. */
+  async databaseAnswers(): Promise<void> {
+    await this.read((manager) => manager.count(AccountEntity), { stale: true }, READY_MS);
   }
 
   audit(options?: ReadOptions): Promise<Audit> {

@@ -1,16 +1,18 @@
 import { Varlog } from 'varlog/log';
 import { tlsFromEnvironment } from 'varlog/node';
-import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
-import { sendText } from '../http.ts';
-import { operatorPages, type Pages } from '../operator-pages.ts';
+import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
+import { operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
 import type { LedgerCommand } from './ledger-command.ts';
 import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
-import { LedgerService } from './ledger-service.ts';
+import { CALL_MS, LedgerService } from './ledger-service.ts';
 import { ReadOnlySql } from './read-only-sql.ts';
+
+/** Requests that are under way at the end get this long. */
+const GRACE_MS = 1_000;
 
 export interface LedgerReplicaOptions {
   /** Address of the HTTP face, `host:port`. */
@@ -18,8 +20,10 @@ export interface LedgerReplicaOptions {
   /** This replica's own database. */
   location: LedgerLocation;
   /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
-  log: { endpoints: string[]; topic: number } | SqlReplicaOptions<never, never>['log'];
-  /** No call takes longer. Default: 10,000. */
+  log:
+    | { endpoints: string | readonly string[]; topic: number }
+    | SqlReplicaOptions<never, never>['log'];
+  /** Calls of the ledger are done within this time, or fail with `TIMEOUT`. Default: 10,000. */
   callTimeoutMs?: number;
 }
 
@@ -36,6 +40,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
   const close = async (): Promise<void> => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
+  const { callTimeoutMs = CALL_MS } = options;
   try {
     const { writer, reader } = ledgerDatabase(options.location);
     for (const it of [writer, reader])
@@ -46,32 +51,19 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       dataSource: writer,
       reader,
       log: await logOf(options.log, closers),
+      callTimeoutMs,
     });
     closers.push(() => replica.close());
-    const service = new LedgerService(replica, new ReadOnlySql(reader), options.callTimeoutMs);
-    const server = makeHttpFace(service, pagesOf(service, replica));
+    const service = new LedgerService(replica, new ReadOnlySql(reader), callTimeoutMs);
+    const readiness = new Readiness(replica, {}, () => service.databaseAnswers());
+    const server = makeHttpFace(service, operatorPages('ledger', readiness, {}));
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server));
+    closers.push(() => stopListening(server, GRACE_MS));
     return { service, http, failed: failureOf(replica), close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-/** Pages for operators; `/readyz` also asks the database. */
-function pagesOf(service: LedgerService, replica: SqlReplica<LedgerCommand, LedgerResult>): Pages {
-  const pages = operatorPages('ledger', new Readiness(replica), {});
-  return async (path, response) => {
-    if (path !== '/readyz') return pages(path, response);
-    try {
-      await service.ready();
-    } catch (error) {
-      sendText(response, 503, `${error instanceof Error ? error.message : String(error)}\n`);
-      return true;
-    }
-    return pages(path, response);
-  };
 }
 
 async function logOf(log: LedgerReplicaOptions['log'], closers: (() => Promise<void>)[]) {
