@@ -38,8 +38,9 @@ export class LogHold {
     const { hold } = log;
     const { place, machine, random, signal } = parts;
     if (hold === undefined || place === undefined) return undefined;
+    let holder: string | undefined;
     return new LogHold(parts, async (position) => {
-      const holder = `machine ${machine} ${await place(random.id())}`;
+      holder ??= `machine ${machine} ${await place(random.id())}`;
       await hold.call(log, holder, position, { signal, timeoutMs: CALL_MS });
     });
   }
