@@ -74,6 +74,13 @@ export interface OrderedLog {
   compact?(position: number, state: Uint8Array): Promise<void>;
 
   /**
+   * From now on the log keeps the entries behind `position` (0: all) for `holder`, until that one moves its hold by
+   * another call: whoever removes them in between is refused, unless told to do it all the same. Rejects with `TRIMMED`
+   * when some of them are gone. Absent where a log drops only what a snapshot given to `compact` stands for.
+   */
+  hold?(holder: string, position: number, options?: LogCallOptions): Promise<void>;
+
+  /**
    * Whoever follows this log here cannot go on: where the log is led by one of its members, this one leaves that to
    * the others until it is opened anew. Absent where nobody leads.
    */

@@ -67,6 +67,7 @@ export {
   type TailOptions,
   Topic,
   type TopicDescription,
+  type TopicHold,
   type TopicStatus,
 } from './client/index.ts';
 

@@ -25,7 +25,11 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
   /** Entries between snapshots. Default: none are made. */
   snapshotEvery?: number;
-  /** For logs without `compact`. For this replica alone. */
+  /**
+   * For logs without `compact`. For this replica alone. A topic is kept from being trimmed above the snapshot in it,
+   * also while the replica is closed: when it is gone for good, release its hold (`varlog topic release`). A replica
+   * without a store starts from the head of the log, and keeps nobody from trimming it.
+   */
   snapshots?: SnapshotStore;
   /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
   callTimeoutMs?: number;

@@ -16,6 +16,8 @@ export interface ReplicaStatus {
   readonly snapshotPosition: number;
   /** Why the last snapshot could not be made or kept. It is tried again. */
   readonly snapshotError?: unknown;
+  /** Why the log could not be kept from being trimmed above what this replica would start from. It is tried again. */
+  readonly holdError?: unknown;
   readonly error?: unknown;
 }
 

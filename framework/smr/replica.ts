@@ -12,6 +12,7 @@ import { jsonCodec } from './codecs.ts';
 import { CommandQueue, type ExecuteOptions } from './command-queue.ts';
 import { Deadlines, inTime } from './deadlines.ts';
 import { LogContext } from './log-context.ts';
+import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { ReadBarrier } from './read-barrier.ts';
@@ -49,6 +50,7 @@ export class Replica<Command, Result, Machine> {
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
   private readonly snapshots: SnapshotKeeper;
+  private readonly hold: LogHold | undefined;
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly states = new ReplaySubject<Machine>(1);
@@ -94,6 +96,16 @@ export class Replica<Command, Result, Machine> {
       make: () => this.encodeSnapshot(),
       save: async (position, state) =>
         options.snapshots?.save(position, state) ?? log.compact?.(position, state),
+      changed: () => {
+        this.hold?.move(this.snapshots.position);
+        this.publishStatus();
+      },
+    });
+    this.hold = LogHold.on(log, {
+      ...ports,
+      signal: this.closing.signal,
+      machine: this.name,
+      place: options.snapshots?.id?.bind(options.snapshots),
       changed: () => this.publishStatus(),
     });
     this.states.next(machine);
@@ -168,7 +180,7 @@ export class Replica<Command, Result, Machine> {
     this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
-    await Promise.race([Promise.all([this.following, this.snapshots.settled()]), limit]);
+    await Promise.race([Promise.all([this.following, this.settled()]), limit]);
     settled.abort();
     await this.lock?.release();
   }
@@ -182,11 +194,12 @@ export class Replica<Command, Result, Machine> {
     if (this.statuses.ended) return;
     this.end('failed', error);
     this.options.log.resign?.(textOf(error));
-    const release = async (): Promise<void> => this.lock?.release();
-    this.snapshots
-      .settled()
-      .then(release)
-      .catch(() => {});
+    const released = this.settled().then(async () => this.lock?.release());
+    released.catch(() => {});
+  }
+
+  private async settled(): Promise<void> {
+    await Promise.all([this.snapshots.settled(), this.hold?.settled()]);
   }
 
   private end(state: 'failed' | 'closed', error: unknown): void {
@@ -216,6 +229,7 @@ export class Replica<Command, Result, Machine> {
     const { signal } = this.closing;
     // A log that ends before the state that it began with is found even when nobody asks.
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    await this.hold?.begin(this.snapshots.position);
     while (!signal.aborted) {
       try {
         await this.identify(signal);
@@ -347,6 +361,7 @@ export class Replica<Command, Result, Machine> {
       skipped: this.admission.skips,
       snapshotPosition,
       snapshotError,
+      holdError: this.hold?.error,
     });
   }
 

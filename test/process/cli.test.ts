@@ -113,6 +113,22 @@ describe('the varlog command', () => {
     expect(JSON.parse(applied.err).error).toMatchObject({ code: 'FAILED_PRECONDITION' });
   }, 60_000);
 
+  test('what somebody holds is trimmed by force, or once it is released', async () => {
+    const { id } = JSON.parse(run(['topic', 'create', '--json']).out);
+    run(['append', String(id), 'a', 'b', 'c']);
+    const varlog = await Varlog.connect(`127.0.0.1:${port}`);
+    await varlog.topic(id).hold('the reports', 1);
+    await varlog.close();
+    expect(run(['topic', 'describe', String(id)]).out).toMatch(/the reports +1/);
+    const refused = run(['trim', String(id), '2']);
+    expect(refused.status).not.toBe(0);
+    expect(refused.err).toContain(`varlog topic release ${id} 'the reports'`);
+    expect(run(['trim', String(id), '2', '--force']).status).toBe(0);
+    expect(run(['trim', String(id), '3']).status).not.toBe(0);
+    expect(run(['topic', 'release', String(id), 'the reports']).status).toBe(0);
+    expect(run(['trim', String(id), '3']).status).toBe(0);
+  });
+
   test('status and doctor', () => {
     const status = JSON.parse(run(['status', '--json']).out);
     expect(status).toMatchObject({

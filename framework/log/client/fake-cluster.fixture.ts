@@ -223,6 +223,7 @@ function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
       cluster().trimmed = Math.max(cluster().trimmed, glsn);
       return wire.TrimResponse.create({});
     }),
+    handle(wire.Ordering.Holds, async () => wire.HoldsResponse.create({})),
     handle(wire.Ordering.Health, async () => cluster().health()),
     handle(mrpb.MetadataRepositoryService.GetMetadata, async () =>
       mrpb.GetMetadataResponse.create({ metadata: cluster().metadata() }),

@@ -30,7 +30,13 @@ export { after, type From } from './position-option.ts';
 export type { ResumeToken } from './resume-token.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
-export { type AppendOptions, type ReadOptions, type TailOptions, Topic } from './topic.ts';
+export {
+  type AppendOptions,
+  type ReadOptions,
+  type TailOptions,
+  Topic,
+  type TopicHold,
+} from './topic.ts';
 export {
   type ClientPorts,
   type ConnectOptions,

@@ -30,6 +30,14 @@ export class TopicLog implements OrderedLog {
     };
   }
 
+  async hold(
+    holder: string,
+    position: number,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<void> {
+    await this.topic.hold(holder, position, options);
+  }
+
   async tail(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<number> {
     return (await this.topic.watermarks(options)).last;
   }

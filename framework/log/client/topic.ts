@@ -1,4 +1,5 @@
 import {
+  glsn,
   type LogStreamId,
   type OrderedLog,
   type OrderedLogSource,
@@ -6,7 +7,13 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
-import { Ordering, TailRequest, TrimRequest } from '../../wire/gen/log.ts';
+import {
+  HoldRequest,
+  HoldsRequest,
+  Ordering,
+  TailRequest,
+  TrimRequest,
+} from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type RecordInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
@@ -49,6 +56,12 @@ export interface TailOptions {
   signal?: AbortSignal;
   /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
   bufferBytes?: number;
+}
+
+/** Somebody who needs the records behind `position`, so that they are not trimmed without force. */
+export interface TopicHold {
+  readonly holder: string;
+  readonly position: number;
 }
 
 /** One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. */
@@ -134,21 +147,51 @@ export class Topic implements OrderedLogSource {
     return { first: Math.max(1, firstGlsn), last: glsn };
   }
 
-  /** Removes all records up to and including `glsn`, for good. `BEYOND_TAIL` when there is no such record yet. */
-  async trim(glsn: number, limits: CallLimits = {}): Promise<void> {
+  /**
+   * Removes all records up to and including `glsn`, for good. `BEYOND_TAIL` when there is no such record yet,
+   * `FAILED_PRECONDITION` when somebody {@link hold}s one of them. `force` removes them all the same: such a holder
+   * can never catch up again.
+   */
+  async trim(glsn: number, options: CallLimits & { force?: boolean } = {}): Promise<void> {
     checkGlsn(glsn, 'glsn');
+    const { force = false, ...limits } = options;
     const { repository } = this.context;
     const what = `trimming topic ${this.id}`;
-    const request = TrimRequest.create({ topicId: this.id, glsn });
+    const request = TrimRequest.create({ topicId: this.id, glsn, force });
     await repository.call(Ordering.Trim, request, { ...limits, what });
     await this.trimReplicas(glsn, limits);
   }
 
-  /** The log streams and who holds them, as of now. */
-  async describe(limits: CallLimits = {}): Promise<TopicDescription> {
-    const { catalog } = this.context;
+  /**
+   * Keeps the records behind `position` (0: all) from being trimmed without force, until `holder` moves its hold by
+   * another call, or {@link release}s it. Whoever reads a topic and remembers how far it is calls this first with what
+   * it remembers, and then now and then, each time when its own new position is safe. Rejects with `TRIMMED` when some
+   * of them are gone, `BEYOND_TAIL`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` beyond 1,000 holders.
+   */
+  async hold(holder: string, position: number, limits: CallLimits = {}): Promise<void> {
+    const request = HoldRequest.create({ topicId: this.id, holder, position: glsn(position) });
+    const what = `holding records of topic ${this.id}`;
+    await this.context.repository.call(Ordering.Hold, request, { ...limits, what });
+  }
+
+  /** `holder` needs no records any more. `NOT_FOUND` when it holds none. */
+  async release(holder: string, limits: CallLimits = {}): Promise<void> {
+    const request = HoldRequest.create({ topicId: this.id, holder, release: true });
+    const plan = { what: `releasing a hold on topic ${this.id}`, idempotent: false };
+    await this.context.repository.call(Ordering.Hold, request, { ...limits, ...plan });
+  }
+
+  /** The log streams, their replicas, and who holds records, as of now. */
+  async describe(
+    limits: CallLimits = {},
+  ): Promise<TopicDescription & { readonly holds: readonly TopicHold[] }> {
+    const { catalog, repository } = this.context;
     await catalog.renew(limits);
-    return describe(await catalog.topic(this.id, limits));
+    const topic = describe(await catalog.topic(this.id, limits));
+    const request = HoldsRequest.create({ topicId: this.id });
+    const what = `asking who holds records of topic ${this.id}`;
+    const { holds } = await repository.call(Ordering.Holds, request, { ...limits, what });
+    return { ...topic, holds: holds.map(({ holder, position }) => ({ holder, position })) };
   }
 
   /** Adds a log stream: appends scale with their number. Resolves with its id. */

@@ -21,6 +21,7 @@
 export * from './commit-history.ts';
 export * from './cut.ts';
 export * from './cut-planner.ts';
+export type { Hold } from './holds.ts';
 export * from './id-pool.ts';
 export * from './metadata.ts';
 export * from './metadata-changes.ts';

@@ -28,7 +28,10 @@ export type MetadataCommand =
   /** Lets a log stream that an operator sealed be opened again. */
   | { kind: 'release'; id: number }
   | Unseal
-  | { kind: 'trim'; topicId: number; glsn: number };
+  /** Without `force` it stops before records that are held. */
+  | { kind: 'trim'; topicId: number; glsn: number; force?: boolean }
+  /** `holder` needs the records behind `position`, and none any more without one. */
+  | { kind: 'hold'; topicId: number; holder: string; position?: number };
 
 interface Conditions {
   revision?: number;

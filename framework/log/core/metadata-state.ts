@@ -1,4 +1,5 @@
 import { CommitHistory, type HistorySnapshot } from './commit-history.ts';
+import type { Hold } from './holds.ts';
 import type { IdPoolSnapshot } from './id-pool.ts';
 import type { StorageNodeState } from './storage-nodes.ts';
 
@@ -12,6 +13,8 @@ export interface TopicState {
   highWatermark: number;
   /** Records up to this GLSN are removed. */
   trimmed: number;
+  /** What is not to be trimmed without force, one for each holder; replaced as a whole. */
+  holds: readonly Hold[];
   /** Ascending. */
   readonly logStreams: number[];
 }
@@ -70,6 +73,10 @@ export interface MetadataSnapshot {
   histories: HistorySnapshot[];
   topicIds: IdPoolSnapshot;
   logStreamIds: IdPoolSnapshot;
+}
+
+export function newTopic(id: number, acknowledge: Acknowledge): TopicState {
+  return { id, acknowledge, highWatermark: 0, trimmed: 0, holds: [], logStreams: [] };
 }
 
 export function copyOfTopic(topic: TopicState): TopicState {

@@ -356,6 +356,9 @@ const commands: fc.Arbitrary<MetadataCommand[]> = fc.array(
     fc.nat(2).map((topicId) => ({ kind: 'registerLogStream', id: 0, topicId, replicas: [1, 2] })),
     fc.nat(2).map(() => ({ kind: 'registerTopic', id: 0, acknowledge: 'all' })),
     fc.tuple(fc.nat(2), fc.nat(20)).map(([topicId, glsn]) => ({ kind: 'trim', topicId, glsn })),
+    fc
+      .tuple(fc.nat(2), fc.nat(20), fc.constantFrom('a', 'b'))
+      .map(([topicId, position, holder]) => ({ kind: 'hold', topicId, holder, position }) as const),
     fc.nat(3).map((id) => ({ kind: 'unregisterLogStream', id })),
     fc
       .tuple(fc.nat(3), fc.nat(4), fc.subarray([1, 2, 3], { minLength: 1 }))

@@ -1,5 +1,6 @@
 import { CommitHistory } from './commit-history.ts';
 import { applyCut } from './cut.ts';
+import { changeHolds, refusalOfTrim } from './holds.ts';
 import { IdPool, isId } from './id-pool.ts';
 import { type MetadataChanges, noChanges } from './metadata-changes.ts';
 import {
@@ -26,6 +27,7 @@ import {
   type LogStreamState,
   type MetadataSnapshot,
   newLogStream,
+  newTopic,
   type TopicState,
 } from './metadata-state.ts';
 import { changedMeanwhile, refusalOfChange, refusalOfOpening } from './replica-change.ts';
@@ -102,6 +104,8 @@ export class Metadata {
         return this.unseal(command);
       case 'trim':
         return this.trim(command);
+      case 'hold':
+        return changeHolds(this.topics.get(command.topicId), command);
       default:
         throw unknownCommand(command);
     }
@@ -208,8 +212,7 @@ export class Metadata {
       return refuse('ALREADY_EXISTS', `topic ${id} existed before`, 'ids are never used again');
     }
     this.topicIds.give(id);
-    const { acknowledge } = command;
-    this.topics.set(id, { id, acknowledge, highWatermark: 0, trimmed: 0, logStreams: [] });
+    this.topics.set(id, newTopic(id, command.acknowledge));
     return { ok: true, value: id };
   }
 
@@ -355,18 +358,13 @@ export class Metadata {
     return OK;
   }
 
-  private trim({ topicId, glsn }: { topicId: number; glsn: number }): MetadataResult {
-    const topic = this.topics.get(topicId);
-    if (topic === undefined) return noTopic(topicId);
-    if (glsn > topic.highWatermark) {
-      return refuse(
-        'BEYOND_TAIL',
-        `topic ${topicId} ends at ${topic.highWatermark}, before ${glsn}`,
-        'trim at most up to its tail',
-      );
-    }
-    if (glsn <= topic.trimmed) return OK;
-    topic.trimmed = glsn;
+  private trim(command: MetadataCommand & { kind: 'trim' }): MetadataResult {
+    const topic = this.topics.get(command.topicId);
+    if (topic === undefined) return noTopic(command.topicId);
+    const refused = refusalOfTrim(topic, command);
+    if (refused !== undefined) return refused;
+    if (command.glsn <= topic.trimmed) return OK;
+    topic.trimmed = command.glsn;
     for (const id of topic.logStreams) this.reassigned(this.logStreams.get(id)!);
     return OK;
   }

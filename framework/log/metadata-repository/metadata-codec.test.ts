@@ -12,7 +12,16 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof(
       { minLength: 1, maxLength: 5 },
     )
     .map((entries) => ({ kind: 'cut' as const, entries })),
-  fc.record({ kind: fc.constant('trim' as const), topicId: id, glsn: position }),
+  fc.record({
+    kind: fc.constant('trim' as const),
+    topicId: id,
+    glsn: position,
+    force: fc.boolean(),
+  }),
+  fc.record(
+    { kind: fc.constant('hold' as const), topicId: id, holder: fc.string(), position },
+    { requiredKeys: ['kind', 'topicId', 'holder'] },
+  ),
   fc.record({ kind: fc.constant('seal' as const), id, hold: fc.boolean() }),
   fc.record({ kind: fc.constant('registerStorageNode' as const), id, address: fc.string() }),
 );
@@ -48,12 +57,20 @@ test('results come back as they were, and the usual one costs nothing', () => {
 });
 
 test('a command of a later version, or of an unknown kind, is not passed over', () => {
-  const later = Command.encode(Command.create({ format: 2, other: '{"kind":"seal","id":1}' }));
-  expect(() => commandCodec.decode(later)).toThrow(/APPLY_FAILED.*format 2/);
+  const later = Command.encode(Command.create({ format: 3, other: '{"kind":"seal","id":1}' }));
+  expect(() => commandCodec.decode(later)).toThrow(/APPLY_FAILED.*format 3/);
   const unknown = Command.encode(Command.create({ format: 1, other: '{"kind":"split","id":1}' }));
   expect(() => new Metadata().apply(commandCodec.decode(unknown))).toThrow(/APPLY_FAILED.*split/);
-  const snapshot = Snapshot.encode(Snapshot.create({ format: 2, state: '{}' }));
-  expect(() => snapshotCodec.decode(snapshot)).toThrow(/APPLY_FAILED.*format 2/);
+  const snapshot = Snapshot.encode(Snapshot.create({ format: 3, state: '{}' }));
+  expect(() => snapshotCodec.decode(snapshot)).toThrow(/APPLY_FAILED.*format 3/);
+});
+
+test('a snapshot of the version before holds were known is read', () => {
+  const { holds: _, ...topic } = ordered(1, 1).snapshot().topics[0]!;
+  const state = JSON.stringify({ topics: [topic], deletedTopics: [topic] });
+  const back = snapshotCodec.decode(Snapshot.encode(Snapshot.create({ format: 1, state })));
+  expect(back.topics).toEqual([{ ...topic, holds: [] }]);
+  expect(back.deletedTopics).toEqual([{ ...topic, holds: [] }]);
 });
 
 /** `streams` log streams in one topic, each ordered by `cuts` cuts that nobody has on disk yet. */
@@ -85,6 +102,8 @@ test('a snapshot restores the same state, with the history of every log stream',
   metadata.apply({ kind: 'registerStorageNode', id: 2, address: 'b' });
   metadata.apply({ kind: 'unregisterStorageNode', id: 2 });
   metadata.apply({ kind: 'registerTopic', id: 9, acknowledge: 'majority' });
+  metadata.apply({ kind: 'hold', topicId: 1, holder: 'a', position: 7 });
+  metadata.apply({ kind: 'unregisterTopic', id: 9 });
   const other = new Metadata();
   other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));
   expect(other.snapshot()).toEqual(metadata.snapshot());

@@ -7,8 +7,9 @@ import type { MetadataCommand, MetadataResult, MetadataSnapshot } from '../core/
  * of command, or a field that changes what one does. Such a member stops instead, and goes on behind
  * the same command once it was upgraded.
  */
-const COMMAND_FORMAT = 1;
-const SNAPSHOT_FORMAT = 1;
+const COMMAND_FORMAT = 2;
+/** Older ones are read: those of format 1 know of no holds. */
+const SNAPSHOT_FORMAT = 2;
 
 /** Cuts are on the path of every append: they take a few bytes. All else is rare, and JSON. */
 export const commandCodec: Codec<MetadataCommand> = {
@@ -49,9 +50,11 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
     ),
   decode: (bytes) => {
     const { format, state, histories } = Snapshot.decode(bytes);
-    if (format !== SNAPSHOT_FORMAT) throw tooNew('a snapshot', format, SNAPSHOT_FORMAT);
+    if (format > SNAPSHOT_FORMAT) throw tooNew('a snapshot', format, SNAPSHOT_FORMAT);
+    const rest = JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>;
+    if (format < 2) for (const it of [...rest.topics, ...rest.deletedTopics]) it.holds = [];
     return {
-      ...(JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>),
+      ...rest,
       // Their bytes are kept, and must not keep the whole message.
       histories: histories.map(({ first, pieces, tail }) => {
         return { first, pieces: pieces.map(ownBytes), tail: ownBytes(tail) };

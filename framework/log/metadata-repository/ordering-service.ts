@@ -1,6 +1,9 @@
 import { type Handler, handle, type MessageStream, VarlogError } from '../../base/index.ts';
 import {
   type Hello,
+  HoldResponse,
+  HoldState,
+  HoldsResponse,
   Member,
   MembersResponse,
   Ordering,
@@ -28,10 +31,24 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
         return TailResponse.create({ glsn: topic.highWatermark, firstGlsn: topic.trimmed + 1 });
       }),
     ),
-    handle(Ordering.Trim, async ({ topicId, glsn }) => {
-      await repository.execute({ kind: 'trim', topicId, glsn });
+    handle(Ordering.Trim, async ({ topicId, glsn, force }) => {
+      await repository.execute({ kind: 'trim', topicId, glsn, force });
       return TrimResponse.create({});
     }),
+    handle(Ordering.Hold, async ({ topicId, holder, position, release }) => {
+      const until = release ? {} : { position };
+      await repository.execute({ kind: 'hold', topicId, holder, ...until });
+      return HoldResponse.create({});
+    }),
+    handle(Ordering.Holds, ({ topicId }) =>
+      repository.read((metadata) => {
+        const topic = metadata.topics.get(topicId);
+        if (topic === undefined) throw noTopic(topicId);
+        return HoldsResponse.create({
+          holds: topic.holds.map((it) => HoldState.create({ ...it })),
+        });
+      }),
+    ),
     handle(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});

@@ -56,9 +56,10 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .description('remove all records up to and including a position, for good')
     .argument('<topic>', TOPIC_HELP, topicArgument)
     .argument('<glsn>', 'the last record to remove', atLeast(0))
-    .action((topic: TopicArgument, glsn: number) =>
+    .option('--force', 'also records that a consumer still needs: see "topic describe"')
+    .action((topic: TopicArgument, glsn: number, { force = false }: { force?: boolean }) =>
       cli.withTopic(topic, async (it, output) => {
-        await it.trim(glsn);
+        await it.trim(glsn, { force });
         output.result({ topic: it.id, trimmed: glsn }, `removed everything up to ${glsn}`);
       }),
     );

@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
+import type { TopicHold } from '../../log/index.ts';
 import { table } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 
-/** `topic …`: make, list, describe and delete topics. */
+/** `topic …`: what concerns one topic as a whole. */
 export function addTopicCommands(program: Command, cli: Cli): void {
-  const topic = program.command('topic').description('make, list, describe and delete topics');
+  const topic = program
+    .command('topic')
+    .description('make, list, describe and delete topics, release holds');
 
   topic
     .command('ls')
@@ -41,20 +44,40 @@ export function addTopicCommands(program: Command, cli: Cli): void {
       cli.withTopic(argument, async (topic, output) => {
         const { id } = topic;
         const { first, last } = await topic.watermarks();
-        const { logStreams } = await topic.describe();
+        const { logStreams, holds } = await topic.describe();
         output.result(
-          { id, first, last, logStreams },
+          { id, first, last, logStreams, holds },
           [
             `topic ${id}: records ${first} to ${last}`,
             table(
               ['LOG STREAM', 'STATE', 'REPLICAS (PRIMARY FIRST)'],
               logStreams.map((it) => [it.id, it.state, it.replicas.join(', ')]),
             ),
+            ...(holds.length === 0 ? [] : [holdTable(holds)]),
           ].join('\n'),
         );
       }),
     );
+
+  topic
+    .command('release')
+    .description('let records be trimmed that a consumer held and which is gone for good')
+    .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument)
+    .argument('<holder>', 'who held them, as "topic describe" shows it')
+    .action((argument: TopicArgument, holder: string) =>
+      cli.withTopic(argument, async (topic, output) => {
+        await topic.release(holder);
+        output.result({ topic: topic.id, released: holder }, `released what "${holder}" held`);
+      }),
+    );
   addDeletion(topic, cli);
+}
+
+function holdTable(holds: readonly TopicHold[]): string {
+  return table(
+    ['HOLDER', 'NEEDS THE RECORDS BEHIND'],
+    holds.map((it) => [it.holder, it.position]),
+  );
 }
 
 function addDeletion(topic: Command, cli: Cli): void {

@@ -44,6 +44,7 @@ interface ApplierRow extends LogIdentity {
   holder: string;
   challenge: number | string;
   answer: number | string;
+  place: string;
 }
 
 /**
@@ -80,6 +81,15 @@ export class ApplierTables {
       [own.machine, own.log],
     );
     await this.check(manager, own);
+  }
+
+  /** Which database this is, for as long as it lasts: `fresh` if it was none yet. */
+  async place(manager: EntityManager, fresh: string): Promise<string> {
+    const sql = `UPDATE ${APPLIER_TABLE} SET place = $1 WHERE place = ''`;
+    await this.query(manager, sql, [fresh]);
+    const row = await this.row(manager);
+    if (row === undefined) throw rowIsGone();
+    return row.place;
   }
 
   /**

@@ -17,6 +17,8 @@ export interface Dialect {
   isOfStatement(error: unknown): boolean;
   /** Clears away a transaction that an earlier failure left behind on the connection. */
   reset(dataSource: DataSource): Promise<void>;
+  /** Puts all that was committed on disk; `false` where that is not known to have succeeded. */
+  flush(dataSource: DataSource): Promise<boolean>;
   /** Whether the transaction is still there: some failures end it as a whole. */
   isOpen(manager: EntityManager): Promise<boolean>;
 }
@@ -35,6 +37,11 @@ const SQLITE: Dialect = {
     // it would take the next for a part of a larger one, which nobody ever commits.
     Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
   },
+  flush: async (dataSource) => {
+    // Commits go to the write-ahead log, which is synced when it is copied into the database.
+    const [row] = (await dataSource.query('PRAGMA wal_checkpoint(PASSIVE)')) as Checkpoint[];
+    return row !== undefined && row.busy === 0 && row.log === row.checkpointed;
+  },
   isOpen: async ({ dataSource }) => {
     const connection = await dataSource.createQueryRunner().connect();
     return (connection as SqliteConnection).inTransaction;
@@ -50,8 +57,17 @@ const POSTGRES: Dialect = {
   isOfStatement: (error) => /^(21|22|23|42(?!501))...$/.test(codeOf(error)),
   // Each transaction gets a connection from the pool, which takes back none that is broken.
   reset: async () => {},
+  // It acknowledges no commit before.
+  flush: async () => true,
   isOpen: async () => true,
 };
+
+interface Checkpoint {
+  readonly busy: number;
+  /** Pages in the write-ahead log, and those of them that the database has. */
+  readonly log: number;
+  readonly checkpointed: number;
+}
 
 interface SqliteConnection {
   readonly inTransaction: boolean;

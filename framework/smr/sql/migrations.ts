@@ -46,10 +46,24 @@ class VarlogReplica1700000000000 implements MigrationInterface {
   }
 }
 
+/** By what a log knows this database again that is to keep what it lacks. */
+class VarlogReplicaPlace1700000000001 implements MigrationInterface {
+  readonly name = 'VarlogReplicaPlace1700000000001';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE ${APPLIER_TABLE} ADD COLUMN place text NOT NULL DEFAULT ''`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE ${APPLIER_TABLE} DROP COLUMN place`);
+  }
+}
+
 /**
  * For the `migrations` of the DataSource that is given to `startSqlReplica`, before those of the
  * machine's own tables.
  */
 export const sqlReplicaMigrations: readonly (new () => MigrationInterface)[] = [
   VarlogReplica1700000000000,
+  VarlogReplicaPlace1700000000001,
 ];

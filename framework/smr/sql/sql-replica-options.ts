@@ -9,7 +9,8 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   /**
    * Where the state lies: better-sqlite3 or Postgres, for this replica alone. Its `migrations` hold
    * `sqlReplicaMigrations`; `synchronize` is off. It is initialized and migrated where it is not yet,
-   * and left open.
+   * and left open. A topic is kept from being trimmed above what lies in it, also while the replica is closed: when the
+   * database is gone for good, release its hold (`varlog topic release`).
    */
   dataSource: DataSource;
   /** A second way to the same database, for queries. Without it they wait for their turn between batches. */

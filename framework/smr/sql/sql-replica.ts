@@ -12,6 +12,7 @@ import {
 import { jsonCodec } from '../codecs.ts';
 import { CommandQueue, type ExecuteOptions } from '../command-queue.ts';
 import { Deadlines, inTime } from '../deadlines.ts';
+import { LogHold } from '../log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
@@ -35,6 +36,8 @@ const CALL_MS = 30_000;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 const START_MS = 30_000;
+/** So often, at the most, the log is told how far the database is. */
+const HOLD_MS = 5_000;
 const BACKOFF_MS = { first: 10, most: 1_000 };
 
 /** A machine in a SQL database that follows a log. Made by `startSqlReplica`. */
@@ -55,6 +58,8 @@ export class SqlReplica<Command, Result> {
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly statuses = new ReplicaStatuses();
   private readonly deadlines: Deadlines;
+  private readonly hold: LogHold | undefined;
+  private holdAgainAt = 0;
   private tag: Uint8Array = new Uint8Array();
   private at = 0;
   private following: Promise<void> = Promise.resolve();
@@ -86,6 +91,13 @@ export class SqlReplica<Command, Result> {
     this.barrier = new ReadBarrier(log, ports.clock, deadlines, this.statuses, (error) =>
       this.fail(error),
     );
+    this.hold = LogHold.on(log, {
+      ...ports,
+      signal: this.closing.signal,
+      machine: options.name ?? 'machine',
+      place: (fresh) => this.place(fresh),
+      changed: () => this.statuses.update({ holdError: this.hold?.error }),
+    });
     this.applied$ = this.applied.asObservable();
     this.status$ = this.statuses.status$;
   }
@@ -160,7 +172,8 @@ export class SqlReplica<Command, Result> {
     this.end('closed', closedError());
     const settled = new AbortController();
     const limit = sleep(this.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
-    await Promise.race([this.released.catch(() => {}), limit]);
+    const ended = Promise.all([this.released.catch(() => {}), this.hold?.settled()]);
+    await Promise.race([ended, limit]);
     settled.abort();
   }
 
@@ -210,6 +223,7 @@ export class SqlReplica<Command, Result> {
     const { log } = this.options;
     // A log that ends before the state of the database is found even when nobody asks.
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    await this.holdOn((position) => this.hold?.begin(position));
     while (!signal.aborted) {
       try {
         for await (const it of log.follow(this.at + 1, { signal })) {
@@ -217,6 +231,8 @@ export class SqlReplica<Command, Result> {
           if (it.kind === 'snapshot') throw headIsGone(this.at, it.position);
           await this.applyAll(it.entries);
           if (signal.aborted) return;
+          // Only what an entry moved the database to is in it.
+          if (it.entries.length > 0) await this.holdOn((position) => this.hold?.move(position));
           this.advance(Math.max(this.at, it.through));
         }
       } catch (error) {
@@ -229,6 +245,22 @@ export class SqlReplica<Command, Result> {
       }
       await sleep(this.ports.clock, RETRY_MS, signal).catch(() => {});
     }
+  }
+
+  /** Tells the log, now and then, what is on disk here and so not needed any more. */
+  private async holdOn(tell: (position: number) => Promise<void> | void): Promise<void> {
+    const now = this.ports.clock.now();
+    if (this.hold === undefined || now < this.holdAgainAt) return;
+    this.holdAgainAt = now + HOLD_MS;
+    const position = this.at;
+    const { dialect, turns, options } = this;
+    const isOnDisk = await turns.run(() => dialect.flush(options.dataSource)).catch(() => false);
+    if (isOnDisk) await tell(position);
+  }
+
+  private place(fresh: string): Promise<string> {
+    const { tables, turns, options } = this;
+    return turns.run(() => options.dataSource.transaction((it) => tables.place(it, fresh)));
   }
 
   private async applyAll(entries: readonly LogEntry[]): Promise<void> {

@@ -314,6 +314,14 @@ export const descriptor: object = {
          "requestType": "TrimRequest",
          "responseType": "TrimResponse"
         },
+        "Hold": {
+         "requestType": "HoldRequest",
+         "responseType": "HoldResponse"
+        },
+        "Holds": {
+         "requestType": "HoldsRequest",
+         "responseType": "HoldsResponse"
+        },
         "ReplaceStorageNode": {
          "requestType": "ReplaceStorageNodeRequest",
          "responseType": "ReplaceStorageNodeResponse"
@@ -584,11 +592,69 @@ export const descriptor: object = {
         "glsn": {
          "type": "uint64",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 50
         }
        }
       },
       "TrimResponse": {
        "fields": {}
+      },
+      "HoldRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "holder": {
+         "type": "string",
+         "id": 2
+        },
+        "position": {
+         "type": "uint64",
+         "id": 3
+        },
+        "release": {
+         "type": "bool",
+         "id": 4
+        }
+       }
+      },
+      "HoldResponse": {
+       "fields": {}
+      },
+      "HoldsRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        }
+       }
+      },
+      "HoldsResponse": {
+       "fields": {
+        "holds": {
+         "rule": "repeated",
+         "type": "HoldState",
+         "id": 1
+        }
+       }
+      },
+      "HoldState": {
+       "fields": {
+        "holder": {
+         "type": "string",
+         "id": 1
+        },
+        "position": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
       },
       "ReplaceStorageNodeRequest": {
        "fields": {

@@ -253,11 +253,42 @@ export interface TrimRequest {
   topicId: number;
   /** The last GLSN to remove. */
   glsn: number;
+  /** Also what is held. */
+  force: boolean;
 }
 export const TrimRequest: MessageCodec<TrimRequest> = message('varlog.log.TrimRequest');
 
 export type TrimResponse = Record<never, never>;
 export const TrimResponse: MessageCodec<TrimResponse> = message('varlog.log.TrimResponse');
+
+export interface HoldRequest {
+  topicId: number;
+  holder: string;
+  /** The holder needs the records behind it; 0: all. */
+  position: number;
+  /** Instead: it needs none any more. */
+  release: boolean;
+}
+export const HoldRequest: MessageCodec<HoldRequest> = message('varlog.log.HoldRequest');
+
+export type HoldResponse = Record<never, never>;
+export const HoldResponse: MessageCodec<HoldResponse> = message('varlog.log.HoldResponse');
+
+export interface HoldsRequest {
+  topicId: number;
+}
+export const HoldsRequest: MessageCodec<HoldsRequest> = message('varlog.log.HoldsRequest');
+
+export interface HoldsResponse {
+  holds: HoldState[];
+}
+export const HoldsResponse: MessageCodec<HoldsResponse> = message('varlog.log.HoldsResponse');
+
+export interface HoldState {
+  holder: string;
+  position: number;
+}
+export const HoldState: MessageCodec<HoldState> = message('varlog.log.HoldState');
 
 export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
@@ -373,6 +404,10 @@ export const Ordering: {
   Tail: UnaryMethod<TailRequest, TailResponse>;
   /** Moves a topic's trim point; answered when it is committed. */
   Trim: UnaryMethod<TrimRequest, TrimResponse>;
+  /** Keeps a topic from being trimmed above what somebody still needs; answered when it is committed. */
+  Hold: UnaryMethod<HoldRequest, HoldResponse>;
+  /** Who holds records of a topic. */
+  Holds: UnaryMethod<HoldsRequest, HoldsResponse>;
   /** Gives up the disk of a storage node, so that another one may take its place. */
   ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
   /** Brings back a topic that was deleted not long ago, with its log streams and records. */
@@ -385,6 +420,8 @@ export const Ordering: {
   Session: bidi('varlog.log.Ordering', 'Session', SessionRequest, SessionResponse),
   Tail: unary('varlog.log.Ordering', 'Tail', TailRequest, TailResponse),
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
+  Hold: unary('varlog.log.Ordering', 'Hold', HoldRequest, HoldResponse),
+  Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
   Health: unary('varlog.log.Ordering', 'Health', HealthRequest, HealthResponse),

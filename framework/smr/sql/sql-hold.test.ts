@@ -1,0 +1,108 @@
+import type { DataSource } from 'typeorm';
+import {
+  dataSourceOf,
+  describePostgres,
+  postgresDatabases,
+  sqliteDatabases,
+  type TestDatabases,
+} from '../../../test/databases.ts';
+import { realClock, realRandom } from '../../runtime/index.ts';
+import { MemoryLog } from '../../testing/memory-log.ts';
+import { APPLIER_TABLE } from './applier-tables.ts';
+import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
+import { startSqlReplica } from './index.ts';
+
+/** What a database holds in a log, and what it had in it at that moment. */
+interface Held {
+  readonly holder: string;
+  readonly position: number;
+  readonly stored: number;
+}
+
+function holding(dataSource: DataSource, memory = new MemoryLog()) {
+  const holds: Held[] = [];
+  const hold = async (holder: string, position: number): Promise<void> => {
+    const [row] = await dataSource.query(`SELECT position FROM ${APPLIER_TABLE}`);
+    holds.push({ holder, position, stored: Number(row.position) });
+  };
+  return { log: Object.assign(memory, { hold }), holds };
+}
+
+function suite(given: () => TestDatabases): void {
+  const open: DataSource[] = [];
+  afterEach(async () => {
+    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
+  });
+  const fresh = async (): Promise<DataSource> => {
+    const source = dataSourceOf(await given().fresh(), MIGRATIONS);
+    open.push(source);
+    return source;
+  };
+
+  test('a database holds what it lacks, from its start on and under one name, and never less', async () => {
+    const dataSource = await fresh();
+    const { log, holds } = holding(dataSource);
+    let skippedMs = 0;
+    const real = realClock();
+    const clock = { ...real, now: () => real.now() + skippedMs };
+    const ports = { clock, random: realRandom };
+    const options = { machine: new Counter(), dataSource, log, ports };
+    for (let start = 0; start < 2; start++) {
+      await using counter = await startSqlReplica(options);
+      for (let i = 0; i < 5; i++) {
+        await counter.execute({ add: 1 });
+        skippedMs += 10_000;
+      }
+      expect(await counter.query(valueIn)).toBe(5 * (start + 1));
+    }
+    expect(holds[0]!.position).toBe(0);
+    expect(holds.at(-1)!.position).toBeGreaterThan(5);
+    for (const { position, stored } of holds) expect(position).toBeLessThanOrEqual(stored);
+    expect(new Set(holds.map((it) => it.holder)).size).toBe(1);
+    expect(holds[0]!.holder).toMatch(/^machine machine ./);
+  });
+
+  test('a database of the version before holds were known gets its name at the next start', async () => {
+    const database = await given().fresh();
+    const old = dataSourceOf(
+      database,
+      MIGRATIONS.filter((it) => !it.name.includes('Place')),
+    );
+    const memory = new MemoryLog();
+    const before = await startSqlReplica({ machine: new Counter(), dataSource: old, log: memory });
+    await before.execute({ add: 1 });
+    await before.close();
+    await old.destroy();
+    const dataSource = dataSourceOf(database, MIGRATIONS);
+    open.push(dataSource);
+    const { log, holds } = holding(dataSource, memory);
+    await using counter = await startSqlReplica({ machine: new Counter(), dataSource, log });
+    expect(await counter.execute({ add: 1 })).toBe(2);
+    expect(holds[0]).toMatchObject({ position: 2, holder: expect.stringMatching(/machine ./) });
+  });
+
+  test('two databases hold under two names', async () => {
+    const [a, b] = [await fresh(), await fresh()];
+    const { log, holds } = holding(a);
+    await using one = await startSqlReplica({ machine: new Counter(), dataSource: a, log });
+    await one.execute({ add: 1 });
+    await using two = await startSqlReplica({ machine: new Counter(), dataSource: b, log });
+    await two.caughtUp();
+    expect(new Set(holds.map((it) => it.holder)).size).toBe(2);
+  });
+}
+
+describe('a hold of a database in SQLite', () => {
+  const databases = sqliteDatabases();
+  afterAll(() => databases.close());
+  suite(() => databases);
+});
+
+describePostgres('a hold of a database in Postgres', () => {
+  let databases: TestDatabases;
+  beforeAll(async () => {
+    databases = await postgresDatabases();
+  }, 60_000);
+  afterAll(() => databases.close());
+  suite(() => databases);
+});
