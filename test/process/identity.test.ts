@@ -1,32 +1,13 @@
 import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Topic, Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program, TestCluster } from './processes.ts';
+import { eventually, Program, TestCluster, textsOf, whole } from './processes.ts';
 
 const failure = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => undefined,
     (error: unknown) => error,
   );
-
-async function textsOf(topic: Topic): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const it of topic.read()) texts.push(it.text());
-  return texts;
-}
-
-/** Resolves when every log stream is open on all of its replicas. */
-async function whole(varlog: Varlog): Promise<void> {
-  await eventually(async () => {
-    const { topics } = await varlog.status();
-    for (const { id, state, inSync, replicas } of topics.flatMap((it) => it.logStreams)) {
-      if (state !== 'open' || inSync < replicas.length) {
-        throw new Error(`log stream ${id} is ${state}: ${JSON.stringify(replicas)}`);
-      }
-    }
-  }, 60_000);
-}
 
 describe('nobody is taken for somebody else, on real processes and disks', () => {
   test('a metadata repository that was made anew deletes nothing, and its clients notice', async () => {

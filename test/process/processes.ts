@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type TlsOptions, Varlog } from 'varlog/log';
+import { type TlsOptions, type Topic, Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
 
 /** The package's folder: this file is run from source by tests and from `dist` by the benchmark. */
@@ -152,4 +152,23 @@ export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 30_00
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+}
+
+/** The records of a topic, from its beginning to its end. */
+export async function textsOf(topic: Topic): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const it of topic.read()) texts.push(it.text());
+  return texts;
+}
+
+/** Resolves when every log stream is open on all of its replicas. */
+export async function whole(varlog: Varlog): Promise<void> {
+  await eventually(async () => {
+    const { topics } = await varlog.status();
+    for (const { id, state, inSync, replicas } of topics.flatMap((it) => it.logStreams)) {
+      if (state !== 'open' || inSync < replicas.length) {
+        throw new Error(`log stream ${id} is ${state}: ${JSON.stringify(replicas)}`);
+      }
+    }
+  }, 60_000);
 }

@@ -27,6 +27,7 @@ import {
 import { type Commit, Metadata } from '../core/index.ts';
 import { Leadership } from '../metadata-repository/leadership.ts';
 import type { Session } from '../metadata-repository/session.ts';
+import type { MemoryLimits } from './memory-budget.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { type StorageNode, startStorageNode } from './storage-node.ts';
 
@@ -49,14 +50,18 @@ export class TestCluster {
   loses: (commit: Commit, node: number) => boolean = () => false;
   /** Nodes that are told of no log stream at all. */
   forgets: (node: number) => boolean = () => false;
+  private readonly limits: MemoryLimits;
   private readonly leadership: Leadership;
   private readonly servers = new Map<number, Server>();
   private readonly channels: Channel[] = [];
   private readonly isolated = new Set<number>();
   private readonly sessions = new Map<number, Session>();
   private repository!: Server;
+  /** How many sessions of nodes have ended, for whatever reason. */
+  sessionsEnded = 0;
 
-  private constructor() {
+  private constructor(limits: MemoryLimits) {
+    this.limits = limits;
     const ports = memory(new SimulatedDisk({ random: realRandom }));
     this.leadership = new Leadership(this.metadata, ports, {
       cluster: () => 'test cluster',
@@ -64,8 +69,8 @@ export class TestCluster {
     });
   }
 
-  static async start(nodes: readonly number[]): Promise<TestCluster> {
-    const cluster = new TestCluster();
+  static async start(nodes: readonly number[], limits: MemoryLimits = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(limits);
     const session = handle(Ordering.Session, (stream) => cluster.serveSession(stream));
     const trim = handle(Ordering.Trim, async ({ topicId, glsn }) => {
       cluster.apply({ kind: 'trim', topicId, glsn });
@@ -105,6 +110,7 @@ export class TestCluster {
       address,
       directory: 'storage',
       metadataRepository: [this.repository.address],
+      ...this.limits,
     });
     this.nodes.set(id, node);
     this.servers.set(id, await network.serve(address, node.handlers));
@@ -237,6 +243,7 @@ export class TestCluster {
     try {
       await Promise.race([stream.closed, refusal]);
     } finally {
+      this.sessionsEnded++;
       if (session !== undefined) this.leadership.closed(session);
     }
   }
@@ -303,11 +310,18 @@ function textsOf({ glsn, count, records }: Batch): string[] {
   return texts;
 }
 
-/** Resolves once `holds` does. */
+/** Resolves once `holds` does: slowly, on a busy machine. A replica that cannot be asked now may be well later. */
 export async function eventually(holds: () => boolean): Promise<void> {
-  const until = clock.now() + 3_000;
-  while (!holds()) {
-    if (clock.now() > until) throw new Error(`never came true: ${holds}`);
+  const until = clock.now() + 20_000;
+  for (;;) {
+    let reason: unknown;
+    try {
+      if (holds()) return;
+    } catch (error) {
+      if (!VarlogError.is(error)) throw error;
+      reason = error;
+    }
+    if (clock.now() > until) throw new Error(`never came true: ${holds}`, { cause: reason });
     await sleep(clock, 2);
   }
 }

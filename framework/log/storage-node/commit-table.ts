@@ -44,8 +44,13 @@ export class CommitTable {
       tailCacheBytes: TAIL_CACHE_BYTES,
     });
     const table = new CommitTable(log, options.logStreamId);
-    await table.readRecent();
-    return table;
+    try {
+      await table.readRecent();
+      return table;
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
   }
 
   /** The last commit; `undefined` when there is none. */

@@ -74,11 +74,13 @@ describe('one replica of three whose disk failed', () => {
     const refused = await cluster.appender(2).append('x');
     expect(refused.failure).toMatchObject({ code: 'UNAVAILABLE', outcome: 'notAppended' });
     const node = cluster.nodes.get(2)!;
-    expect(node.status.replicas).toMatchObject([
-      { state: 'failed', failure: expect.stringContaining('EIO') },
-    ]);
-    expect(node.health).toContain('all 1 replicas of this storage node failed');
-    expect(node.notReady().join()).toContain('log stream 1 is failed');
+    // It is opened again now and then, and fails again.
+    await eventually(() => {
+      const [{ state, failure } = {}] = node.status.replicas;
+      return state === 'failed' && failure?.includes('EIO') === true;
+    });
+    await eventually(() => node.health?.includes('all 1 replicas of this') === true);
+    await eventually(() => node.notReady().join().includes('log stream 1 is failed'));
     expect(await subscribe(3, 1, 46)).toEqual({ found: positions(45), code: 'OK' });
   });
 
@@ -88,8 +90,20 @@ describe('one replica of three whose disk failed', () => {
     failSyncs(2);
     await append(1, 5);
     await eventually(() => cluster.reported(2) === 'failed');
-    cluster.disks.get(2)!.faults = {};
-    await eventually(() => cluster.nodes.get(2)!.status.replicas[0]?.state === 'rebuilding');
+    const node = cluster.nodes.get(2)!;
+    const refusals = new Set<unknown>();
+    /** Looks, at each step of its opening, what it tells those who ask for the replica. */
+    const fail = (): undefined => {
+      try {
+        node.find(1, 1);
+      } catch (error) {
+        refusals.add((error as { code: unknown }).code);
+      }
+    };
+    cluster.disks.get(2)!.faults = { fail };
+    await eventually(() => node.status.replicas[0]?.state === 'rebuilding');
+    // Not that it has none, which would have them look elsewhere for good.
+    expect([...refusals]).toEqual(['UNAVAILABLE']);
     await eventually(() => cluster.reported(2) === 'learning');
     await append(1, 5);
     await eventually(() => cluster.replica(2).core.committedEnd === 15);
@@ -122,7 +136,10 @@ describe('a replica with a damaged record in the middle', () => {
     damage(2);
     await cluster.startNode(2);
     await eventually(() => cluster.reported(2) === 'damaged');
-    expect(await subscribe(2, 1, 21)).toEqual({ found: [], code: 'UNAVAILABLE' });
+    const early = await subscribe(2, 1, 21);
+    // It may be rebuilt by now, when the machine is slow.
+    const nothing = { found: [], code: 'UNAVAILABLE' };
+    expect([nothing, { found: positions(20), code: 'OK' }]).toContainEqual(early);
     await eventually(() => cluster.reported(2) === 'learning');
     await cluster.reopen(1, [1, 2, 3]);
     expect(await subscribe(2, 1, 21)).toEqual({ found: positions(20), code: 'OK' });

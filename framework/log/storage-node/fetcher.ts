@@ -4,8 +4,6 @@ import type { LogStreamReplica, ReplicaHost } from './replica.ts';
 
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
-/** Records that were fetched but are not on disk yet; the source waits beyond that. */
-const UNWRITTEN_BYTES_MAX = 32 * 1024 * 1024;
 /** A learner copies no faster, so that appends and reads go on beside it. */
 const CATCH_UP_BYTES_PER_SECOND = 64 * 1024 * 1024;
 
@@ -112,20 +110,21 @@ export class Fetcher {
     }
     if (response.commits.length > 0) replica.commitAll(response.commits);
     replica.retryCommits();
+    const bytes = response.batches.reduce((sum, it) => sum + it.records.length, 0);
     const { records } = replica.storage;
-    if (!this.uncommitted) {
-      // Whether a sealed replica is whole now is seen once its records are on disk.
-      return records.flushed(records.end).then(() => {
-        replica.advance();
-        return this.throttled ? this.pauseFor(response) : undefined;
-      });
-    }
-    return records.pendingBytes > UNWRITTEN_BYTES_MAX ? records.flushed(records.end) : undefined;
+    if (this.uncommitted && bytes === 0) return undefined;
+    const written = records.flushed(records.end);
+    const room = this.host.memory.holdFetched(bytes, written);
+    if (this.uncommitted) return room;
+    // Whether a sealed replica is whole now is seen once its records are on disk.
+    return written.then(() => {
+      replica.advance();
+      return this.throttled ? this.pauseFor(bytes) : undefined;
+    });
   }
 
   /** Keeps to the rate: the source waits meanwhile. */
-  private async pauseFor({ batches }: FetchResponse): Promise<void> {
-    const bytes = batches.reduce((sum, it) => sum + it.records.length, 0);
+  private async pauseFor(bytes: number): Promise<void> {
     if (bytes === 0) return;
     const ms = (1_000 * bytes) / CATCH_UP_BYTES_PER_SECOND;
     await sleep(this.host.ports.clock, ms, this.stopped.signal).catch(() => {});

@@ -1,3 +1,4 @@
+import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
 
@@ -24,4 +25,37 @@ test('one log stream that is stuck leaves room for the others', () => {
   const megabyte = 1024 * 1024;
   expect(budget.hasRoomFor(megabyte, 63 * megabyte)).toBe(true);
   expect(budget.hasRoomFor(megabyte, 64 * megabyte)).toBe(false);
+});
+
+test('what all replicas of a node have fetched and not written shares one bound', async () => {
+  const fetchedBytes = 1024 * 1024;
+  const cluster = await TestCluster.start([1, 2, 3], { fetchedBytes });
+  try {
+    const ids = Array.from({ length: 8 }, (_, i) => i + 1);
+    for (const id of ids) {
+      cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [1, 2, 3] });
+      await cluster.reopen(id, [1, 2, 3]);
+    }
+    // What is appended there waits for room.
+    cluster.disks.get(2)!.faults = { capacityBytes: 0 };
+    const batch = batchOf(['x'.repeat(256 * 1024)]);
+    const bytes = batch.records.length;
+    const each = 20;
+    const appender = cluster.appender(1);
+    for (let i = 0; i < each; i++) {
+      await Promise.all(ids.map((logStreamId) => appender.send({ ...batch, logStreamId })));
+    }
+    const unwritten = (): number =>
+      ids.reduce((sum, id) => sum + cluster.replica(2, id).storage.records.pendingBytes, 0);
+    const ends = (node: number): number[] => ids.map((id) => cluster.replica(node, id).core.end);
+    await eventually(() => unwritten() > fetchedBytes);
+    await eventually(() => ends(3).every((it) => it === each));
+    // Each replica has taken one message at least, and none another one behind the bound.
+    const messageBytes = 1024 * 1024 + bytes;
+    expect(unwritten()).toBeLessThan(fetchedBytes + ids.length * messageBytes);
+    cluster.disks.get(2)!.faults = {};
+    await eventually(() => ends(2).every((it) => it === each));
+  } finally {
+    await cluster.close();
+  }
 });

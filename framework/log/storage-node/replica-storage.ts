@@ -62,6 +62,12 @@ export async function openReplicaStorage(options: {
     file.value === undefined
       ? fresh
       : (JSON.parse(new TextDecoder().decode(file.value)) as ReplicaState);
+  const write = async (next: ReplicaState): Promise<void> => {
+    await file.write(new TextEncoder().encode(JSON.stringify(next)));
+    state = next;
+  };
+  // A restarted node must know whose records these are before it is told.
+  if (file.value === undefined && state.topicId !== 0) await write(state);
   let becameFull = deferred();
   const onFull = (): void => {
     const { full } = storage;
@@ -79,7 +85,7 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  const commits = await CommitTable.open({
+  const commits = await openCommits(records, {
     disk,
     clock,
     directory: `${directory}/commits`,
@@ -88,13 +94,6 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  await cutDanglingCommits(records, commits);
-  const write = async (next: ReplicaState): Promise<void> => {
-    await file.write(new TextEncoder().encode(JSON.stringify(next)));
-    state = next;
-  };
-  // A restarted node must know whose records these are before it is told.
-  if (file.value === undefined && state.topicId !== 0) await write(state);
   let saved: Promise<void> = Promise.resolve();
   const storage: ReplicaStorage = {
     records,
@@ -129,6 +128,23 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = it;
   });
   return { promise, resolve };
+}
+
+/** Opens the commits of these records. When they cannot be used, nothing stays open: another try may follow. */
+async function openCommits(
+  records: SegmentedLog,
+  options: Parameters<typeof CommitTable.open>[0],
+): Promise<CommitTable> {
+  let commits: CommitTable | undefined;
+  try {
+    commits = await CommitTable.open(options);
+    await cutDanglingCommits(records, commits);
+    return commits;
+  } catch (error) {
+    await commits?.close();
+    await records.close();
+    throw error;
+  }
 }
 
 /**

@@ -18,7 +18,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { Assignments } from './assignments.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { MemoryBudget, type MemoryLimits } from './memory-budget.ts';
 import { allFailed, brokenStatus, type NodeStatus, shortcomings, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
@@ -28,7 +28,7 @@ import type { LogStreamReplica } from './replica.ts';
 import { SessionClient } from './session-client.ts';
 import { Trash } from './trash.ts';
 
-export interface StorageNodeOptions {
+export interface StorageNodeOptions extends MemoryLimits {
   ports: Ports;
   clusterId: number;
   storageNodeId: StorageNodeId;
@@ -39,15 +39,9 @@ export interface StorageNodeOptions {
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;
-  /** Memory for the newest records of all replicas together, in bytes. Default: 128 MiB. */
-  cacheBytes?: number;
-  /** Appends that wait to be ordered, of all replicas together, in bytes; more are refused. Default: 256 MiB. */
-  pendingBytes?: number;
 }
 
 const TRASH_KEEP_MS = 24 * 3_600_000;
-const CACHE_BYTES = 128 * 1024 * 1024;
-const PENDING_BYTES = 256 * 1024 * 1024;
 
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements RebuilderHost {
@@ -94,10 +88,7 @@ export class StorageNode implements RebuilderHost {
     this.identity = identity;
     this.trash = trash;
     this.process = options.ports.random.id();
-    this.memory = new MemoryBudget({
-      cacheBytes: options.cacheBytes ?? CACHE_BYTES,
-      pendingBytes: options.pendingBytes ?? PENDING_BYTES,
-    });
+    this.memory = new MemoryBudget(options);
     this.rebuilder = new Rebuilder(this);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
@@ -239,6 +230,9 @@ export class StorageNode implements RebuilderHost {
     if (replica !== undefined && replica.topicId === topicId) return replica;
     const broken = this.broken.get(logStreamId);
     if (broken !== undefined) throw unavailable(logStreamId, this.storageNodeId, broken.message);
+    if (this.assignments.get(logStreamId)?.topicId === topicId) {
+      throw unavailable(logStreamId, this.storageNodeId, 'it is being opened');
+    }
     throw noReplica(topicId, logStreamId, this.storageNodeId);
   }
 

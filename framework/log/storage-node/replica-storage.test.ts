@@ -1,0 +1,65 @@
+import type { Disk } from '../../base/index.ts';
+import { realClock } from '../../runtime/index.ts';
+import { CacheBudget } from '../../store/index.ts';
+import { SeededRandom, SimulatedDisk } from '../../testing/index.ts';
+import { openReplicaStorage } from './replica-storage.ts';
+
+/** A disk that counts the files that are open. */
+function counting(disk: SimulatedDisk): { disk: Disk; open: () => number } {
+  let open = 0;
+  const counted: Disk = Object.create(disk);
+  counted.open = async (...args) => {
+    const file = await disk.open(...args);
+    open++;
+    const close = file.close.bind(file);
+    file.close = () => {
+      open--;
+      return close();
+    };
+    return file;
+  };
+  return { disk: counted, open: () => open };
+}
+
+test.each(['state', 'records', 'commits'])(
+  'a replica whose %s are damaged does not open, and leaves no file open',
+  async (part) => {
+    const files = new SimulatedDisk({ random: new SeededRandom(1) });
+    const { disk, open } = counting(files);
+    const openStorage = () =>
+      openReplicaStorage({
+        disk,
+        clock: realClock(),
+        directory: 'replica',
+        owner: 'a test',
+        topicId: 1,
+        logStreamId: 1,
+        cacheBudget: new CacheBudget(1024),
+        onFailure: () => {},
+        onFull: () => {},
+      });
+    const storage = await openStorage();
+    const records = Array.from({ length: 10 }, (_, i) => i + 1);
+    const payload = new Uint8Array(100).fill(7);
+    for (const position of records) {
+      storage.records.append([{ position, count: 1, epoch: 1, payload }]);
+      const commit = { logStreamId: 1, epoch: 1, version: position, count: 1 };
+      storage.commits.append({ ...commit, llsn: position, glsn: position });
+    }
+    await storage.records.flushed(10);
+    expect(await storage.flushCommits()).toBe(true);
+    await storage.close();
+    expect(open()).toBe(0);
+    const path = files
+      .files()
+      .map((it) => it.path)
+      .find(
+        (it) => (part === 'state' ? /replica\/state$/ : /segment$/).test(it) && it.includes(part),
+      )!;
+    files.damage(path, (bytes) => {
+      bytes[part === 'state' ? bytes.length - 1 : 200]! ^= 1;
+    });
+    await expect(openStorage()).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(open()).toBe(0);
+  },
+);
