@@ -1,78 +1,8 @@
-import type { Ports } from '../base/index.ts';
-import { Varlog } from '../log/index.ts';
-import { GrpcNetwork, realClock, realRandom } from '../runtime/index.ts';
-import { freeAddresses, SimulatedDisk } from '../testing/index.ts';
+import { GrpcNetwork } from '../runtime/index.ts';
 import { ClusterManager, SealRequest } from '../wire/gen/admpb.ts';
-import { resolveConfig } from './config.ts';
-import { startNode, type VarlogNode } from './start-node.ts';
+import { closeAll, closers, eventually, Observed } from './observed.fixture.ts';
 
-type Operation = Parameters<NonNullable<SimulatedDisk['faults']['fail']>>[0];
-
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-/** A node with real servers on a disk in memory. */
-class Observed {
-  readonly disk = new SimulatedDisk({ random: realRandom });
-  node!: VarlogNode;
-  address!: string;
-
-  static async start(flags: Record<string, string> = {}): Promise<Observed> {
-    const observed = new Observed();
-    const [address, http] = await freeAddresses(2);
-    const ports: Ports = {
-      clock: realClock(),
-      random: realRandom,
-      disk: observed.disk,
-      network: new GrpcNetwork(),
-      logger: { log: () => {} },
-    };
-    const config = resolveConfig({ flags: { listen: address!, http: http!, ...flags } });
-    observed.node = await startNode(config, ports);
-    observed.address = address!;
-    closers.push(() => observed.node.close());
-    return observed;
-  }
-
-  async page(path: string): Promise<{ status: number; text: string }> {
-    const reply = await fetch(`http://${this.node.httpAddress}${path}`);
-    return { status: reply.status, text: await reply.text() };
-  }
-
-  /** All values of one metric, as they stand in the text. */
-  async metric(name: string): Promise<string[]> {
-    const { text } = await this.page('/metrics');
-    return text.split('\n').filter((it) => new RegExp(`^varlog_${name}[ {]`).test(it));
-  }
-
-  async connect(): Promise<Varlog> {
-    const varlog = await Varlog.connect({ endpoints: this.address });
-    closers.push(() => varlog.close());
-    await varlog.ready({ storageNodes: 1 });
-    return varlog;
-  }
-
-  /** Writes to files whose path has `part` fail from now on. */
-  fails(part: string, code: 'EIO' | 'ENOSPC'): void {
-    const isMeant = ({ kind, path }: Operation): boolean =>
-      (kind === 'sync' || kind === 'write') && path.includes(part);
-    this.disk.faults = { fail: (operation) => (isMeant(operation) ? code : undefined) };
-  }
-}
-
-async function eventually(check: () => Promise<void>): Promise<void> {
-  const until = Date.now() + 15_000;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
+afterEach(closeAll);
 
 describe('a node shows', () => {
   test('the whole cluster, where it leads', async () => {

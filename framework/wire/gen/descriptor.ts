@@ -741,6 +741,10 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "trouble": {
+         "type": "string",
+         "id": 60
         }
        }
       },
@@ -2092,6 +2096,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 100,
          "protoName": "slowest_write_ms"
+        },
+        "refusal": {
+         "type": "string",
+         "id": 101
         }
        }
       },
@@ -2159,6 +2167,10 @@ export const descriptor: object = {
         "target": {
          "type": "uint64",
          "id": 103
+        },
+        "full": {
+         "type": "bool",
+         "id": 104
         }
        }
       },
