@@ -1,5 +1,6 @@
 import type { LogStreamId, MemberId, StorageNodeId, TopicId } from '../../base/index.ts';
 import type { HealthResponse } from '../../wire/gen/log.ts';
+import type { NodeAnswers } from './node-probe.ts';
 
 /** The cluster on one screen. */
 export interface ClusterStatus {
@@ -19,6 +20,8 @@ export interface MemberStatus {
   readonly address: string;
   /** `up`, or the code of the error with which it answers: `UNREACHABLE`, `TIMEOUT`, `DISK_LOST` … */
   readonly state: string;
+  /** What is wrong with it, in words, although it may be up: its disk is full, for example. */
+  readonly trouble?: string;
 }
 
 export interface StorageNodeStatus {
@@ -28,6 +31,10 @@ export interface StorageNodeStatus {
   readonly disk: string;
   /** Whether the leader hears from it. */
   readonly alive: boolean;
+  /** The longest that a write of its disk took in the last half minute; unknown when it did not answer. */
+  readonly slowestWriteMs?: number;
+  /** Why the metadata repository does not take it for the node that it says it is. */
+  readonly refusal?: string;
 }
 
 export interface TopicStatus {
@@ -54,23 +61,46 @@ export interface ReplicaStatus {
   readonly member: boolean;
   /** What it says of itself, or `unreachable`; `unknown` while the leader has not heard of it. */
   readonly state: string;
+  /** LLSN of its last durable record, and of the last one that is ordered: how far it is, and is to get. */
+  readonly end: number;
+  readonly target: number;
   /** Records that are ordered and that it does not have on its disk. */
   readonly behind: number;
+  /** There is no room on its disk: it takes no appends until there is. */
+  readonly full: boolean;
+  /** Why it serves nothing. */
+  readonly failure?: string;
 }
 
-/** The parts of a status that only the leader knows. */
-export function describeStatus({
-  storageNodes,
-  logStreams,
-}: HealthResponse): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
+/** The parts of a status that the leader knows, with what storage nodes say of themselves. */
+export function describeStatus(
+  { storageNodes, logStreams }: HealthResponse,
+  answers: NodeAnswers,
+): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
   const topics = new Map<TopicId, LogStreamStatus[]>();
+  const told = new Map(
+    [...answers].flatMap(([node, { logStreamReplicas }]) =>
+      logStreamReplicas.map((it) => [
+        `${node}/${it.logStreamReplica?.topicLogStream?.logStreamId}`,
+        it,
+      ]),
+    ),
+  );
   for (const { topicId, logStreamId: id, sealed, held, epoch, end, replicas } of logStreams) {
-    const described = replicas.map((it) => ({
-      node: it.storageNodeId,
-      member: it.member,
-      state: it.state,
-      behind: Math.max(0, end - it.end),
-    }));
+    const described = replicas.map((it) => {
+      const own = told.get(`${it.storageNodeId}/${id}`);
+      const isRebuilt = it.state === 'learning' && own?.state === 'rebuilding';
+      return {
+        node: it.storageNodeId,
+        member: it.member,
+        state: isRebuilt ? 'rebuilding' : it.state,
+        end: it.end,
+        target: end,
+        behind: Math.max(0, end - it.end),
+        full: own?.full ?? false,
+        ...(own !== undefined && own.failure !== '' && { failure: own.failure }),
+      };
+    });
     const inSync = described.filter((it) => it.member && it.state === (sealed ? 'sealed' : 'open'));
     const state = sealed ? 'sealed' : 'open';
     const own = topics.get(topicId) ?? [];
@@ -78,12 +108,17 @@ export function describeStatus({
     own.push({ id, state, held, epoch, replicas: described, inSync: inSync.length });
   }
   return {
-    storageNodes: storageNodes.map(({ storageNodeId: id, address, disk, connected: alive }) => ({
-      id,
-      address,
-      disk,
-      alive,
-    })),
+    storageNodes: storageNodes.map(({ storageNodeId: id, address, disk, connected: alive }) => {
+      const { slowestWriteMs, refusal = '' } = answers.get(id) ?? {};
+      return {
+        id,
+        address,
+        disk,
+        alive,
+        ...(slowestWriteMs !== undefined && { slowestWriteMs }),
+        ...(refusal !== '' && { refusal }),
+      };
+    }),
     topics: [...topics].map(([id, streams]) => ({ id, logStreams: streams })),
   };
 }

@@ -93,14 +93,15 @@ export class RepositoryClient {
     return leader === 0 ? known : { ...known, leader };
   }
 
-  /** How one member answers: `up`, or the code of its error. */
-  async probe(address: string, signal?: AbortSignal): Promise<string> {
+  /** How one member answers: `up`, or the code of its error; and what it says is wrong with it. */
+  async probe(address: string, signal?: AbortSignal): Promise<{ state: string; trouble?: string }> {
     const options = { timeoutMs: PROBE_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
     try {
-      await this.channels.to(address).call(Ordering.Members, MembersRequest.create({}), options);
-      return 'up';
+      const channel = this.channels.to(address);
+      const { trouble } = await channel.call(Ordering.Members, MembersRequest.create({}), options);
+      return { state: 'up', ...(trouble !== '' && { trouble }) };
     } catch (error) {
-      if (VarlogError.is(error)) return error.code;
+      if (VarlogError.is(error)) return { state: error.code, trouble: error.message };
       throw error;
     }
   }

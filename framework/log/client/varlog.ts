@@ -20,6 +20,7 @@ import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
+import { askStorageNodes } from './node-probe.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
 
@@ -191,19 +192,19 @@ export class Varlog implements AsyncDisposable {
 
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
-    const { repository } = this.context;
+    const { repository, channels } = this.context;
     const { cluster, clusterId, leader, members } = await repository.members(limits);
     const described = await Promise.all(
       members.map(async ({ id, address }) => {
-        const state = await repository.probe(address, limits.signal);
-        return { id, address, state };
+        return { id, address, ...(await repository.probe(address, limits.signal)) };
       }),
     );
     const known = { cluster, clusterId, members: described };
     const what = 'asking how the cluster is';
     const request = HealthRequest.create({});
     const health = await repository.call(Ordering.Health, request, { ...limits, what });
-    const { topics, storageNodes } = describeStatus(health);
+    const answers = await askStorageNodes(channels, health.storageNodes, limits.signal);
+    const { topics, storageNodes } = describeStatus(health, answers);
     const all = (await this.topics(limits)).map(
       ({ id }) => topics.find((it) => it.id === id) ?? { id, logStreams: [] },
     );
@@ -213,15 +214,20 @@ export class Varlog implements AsyncDisposable {
 
   /** Resolves when the metadata repository has a leader and at least so many storage nodes are up. */
   async ready(options: CallLimits & { storageNodes: number }): Promise<void> {
-    const { ports, lifetime } = this.context;
+    const { ports, lifetime, repository } = this.context;
     const { storageNodes, ...rest } = options;
     const what = `waiting for ${storageNodes} storage nodes`;
     const limits = { timeoutMs: CALL_TIMEOUT_MS, ...rest, what, lifetime };
     await withinLimits(ports.clock, limits, async ({ signal }) => {
       for (;;) {
-        const status = await this.status({ signal });
-        const alive = status.storageNodes.filter((it) => it.alive).length;
-        if (status.leader !== undefined && alive >= storageNodes) return;
+        const { leader } = await repository.members({ signal });
+        const what = 'asking which storage nodes are up';
+        const health = await repository.call(Ordering.Health, HealthRequest.create({}), {
+          signal,
+          what,
+        });
+        const alive = health.storageNodes.filter((it) => it.connected).length;
+        if (leader !== undefined && alive >= storageNodes) return;
         await sleep(ports.clock, POLL_MS, signal);
       }
     });

@@ -68,6 +68,7 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
         members: members.map((it) => Member.create({ ...it })),
         leader: repository.status.leader?.id ?? 0,
         cluster: repository.cluster ?? '',
+        trouble: repository.trouble ?? '',
       });
     }),
   ];

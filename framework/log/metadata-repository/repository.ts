@@ -6,7 +6,7 @@ import {
   type Ports,
   VarlogError,
 } from '../../base/index.ts';
-import { RaftGroup, type RaftStatus } from '../../raft/index.ts';
+import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
@@ -131,12 +131,29 @@ export class MetadataRepository {
     return this.group.status;
   }
 
+  /** Load and history of this member, for monitoring. */
+  get metrics(): RaftMetrics {
+    return this.group.metrics;
+  }
+
   /**
    * Why this member ended, for good until it is started again: its disk failed or is not the one that the
    * others know, or it cannot apply a command. `undefined`: it has not.
    */
   get failure(): VarlogError | undefined {
     return this.failed;
+  }
+
+  /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */
+  get trouble(): string | undefined {
+    const { removed, resigned } = this.group.status;
+    const { diskTrouble } = this.group.metrics;
+    if (removed) return 'this member was removed from the metadata repository';
+    if (diskTrouble === 'full') return "the disk of this metadata repository's member is full";
+    if (diskTrouble === 'stalled') {
+      return "the disk of this metadata repository's member does not get on with a write";
+    }
+    return resigned === undefined ? undefined : `this member does not lead any more: ${resigned}`;
   }
 
   /** What this member does as the leader; `undefined` while it is none. */
@@ -157,7 +174,12 @@ export class MetadataRepository {
   /** What keeps this member from serving; empty when it is ready. */
   notReady(): string[] {
     if (this.failed !== undefined) return [this.failed.message];
-    return this.group.status.leader === undefined ? ['the metadata repository has no leader'] : [];
+    const { leader } = this.group.status;
+    const { trouble } = this;
+    return [
+      ...(trouble === undefined ? [] : [trouble]),
+      ...(leader === undefined ? ['the metadata repository has no leader'] : []),
+    ];
   }
 
   /** Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. */

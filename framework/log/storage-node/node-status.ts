@@ -1,7 +1,7 @@
 import type { VarlogError } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
-const UNFIT = new Set(['failed', 'damaged']);
+const UNFIT = new Set(['failed', 'damaged', 'rebuilding']);
 
 /** What a replica looks like from outside. */
 export interface ReplicaStatus {
@@ -17,6 +17,8 @@ export interface ReplicaStatus {
   committed: number;
   /** How far it is to get, as far as is known: its log stream's last record that was ordered. */
   target: number;
+  /** Whether the metadata repository has said what it is for, since the process started. */
+  assigned: boolean;
   /** There is no room on its disk: it takes no appends until there is. */
   full: boolean;
   /** Why it serves nothing. */
@@ -27,6 +29,8 @@ export interface ReplicaStatus {
 export interface NodeStatus {
   /** Whether the leader of the metadata repository has accepted it. */
   connected: boolean;
+  /** Why the metadata repository does not take it for the node that it says it is. */
+  refusal: VarlogError | undefined;
   /** The longest that a write or sync took in the last half minute, also one that is not done. */
   slowestWriteMs: number;
   replicas: ReplicaStatus[];
@@ -49,6 +53,7 @@ export function statusOf(replica: LogStreamReplica): ReplicaStatus {
     durableEnd: core.durableEnd,
     committed: core.committedEnd,
     target: Math.max(core.committedEnd, assignment?.end ?? 0),
+    assigned: core.assigned,
     full: replica.storage.full !== undefined,
     ...(failure !== undefined && { failure: failure.message }),
   };
@@ -71,6 +76,7 @@ export function brokenStatus(
     durableEnd: 0,
     committed: 0,
     target: 0,
+    assigned: topicId !== 0,
     full: error.code === 'DISK_FULL',
     failure: error.message,
   };
@@ -86,7 +92,7 @@ export function shortcomings(replicas: readonly ReplicaStatus[], isTold: boolean
       .filter((it) => it.full)
       .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
     ...unfit.map((it) => {
-      const why = it.failure ?? 'it lacks records';
+      const why = it.failure ?? `it lacks records that it had, and has ${it.committed} by now`;
       return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;
     }),
   ];

@@ -12,7 +12,7 @@ import type { StorageNode } from './storage-node.ts';
 /** What the published calls tell of a replica; of one that failed, only what it is and why. */
 export async function describeReplica(
   node: StorageNode,
-  { topicId, logStreamId, state, failure, end, target }: ReplicaStatus,
+  { topicId, logStreamId, state, failure, end, target, full }: ReplicaStatus,
 ): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
   const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
   return snpb.LogStreamReplicaMetadataDescriptor.create({
@@ -26,6 +26,7 @@ export async function describeReplica(
     failure: failure ?? '',
     end,
     target,
+    full,
   });
 }
 

@@ -90,6 +90,7 @@ function managementHandlers(node: StorageNode): Handler[] {
           clusterId: node.clusterId,
           storageNode: self(node),
           slowestWriteMs: Math.round(node.status.slowestWriteMs),
+          refusal: node.status.refusal?.message ?? '',
           logStreamReplicas: await Promise.all(replicas),
         }),
       });

@@ -155,6 +155,7 @@ export class StorageNode implements RebuilderHost {
     const replicas = [...this.replicas.values()].map(statusOf);
     return {
       connected: this.session.connected,
+      refusal: this.session.refusal,
       slowestWriteMs: this.diskWatch.slowestMs,
       trashed: this.trash.size,
       replicas: [...replicas, ...broken],
@@ -163,9 +164,8 @@ export class StorageNode implements RebuilderHost {
 
   /** What keeps this node from serving; empty when it is ready. */
   notReady(): string[] {
-    const { connected, replicas } = this.status;
-    const link =
-      this.session.refusal?.message ?? 'no link to the leader of the metadata repository';
+    const { connected, refusal, replicas } = this.status;
+    const link = refusal?.message ?? 'no link to the leader of the metadata repository';
     return [...(connected ? [] : [link]), ...shortcomings(replicas, this.heardAll)];
   }
 

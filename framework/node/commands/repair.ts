@@ -67,16 +67,17 @@ function ailmentsOf({ topics, storageNodes }: ClusterStatus): Map<string, string
 }
 
 function remedyFor(replica: ReplicaStatus, stream: LogStreamStatus, address: string): string {
-  const { node, state, behind } = replica;
+  const { node, state, behind, failure } = replica;
   switch (state) {
     case 'unreachable':
       return `the node at ${address} is down: start it, or run "varlog node replace ${node}" when its disk is lost`;
     case 'learning':
+    case 'rebuilding':
     case 'sealing':
       return `is being copied from another one, ${behind} records to go`;
     case 'damaged':
     case 'failed':
-      return `${state}: begins anew as soon as a good copy is there; if it stays so, see the log of the node at ${address}`;
+      return `${state}${failure === undefined ? '' : ` (${failure})`}: begins anew as soon as a good copy is there; if it stays so, see the log of the node at ${address}`;
     default:
       return stream.state === 'sealed'
         ? `${state}: the log stream opens again when enough copies are whole`

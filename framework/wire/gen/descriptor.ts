@@ -807,6 +807,10 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "trouble": {
+         "type": "string",
+         "id": 60
         }
        }
       },
@@ -2158,6 +2162,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 100,
          "protoName": "slowest_write_ms"
+        },
+        "refusal": {
+         "type": "string",
+         "id": 101
         }
        }
       },
@@ -2225,6 +2233,10 @@ export const descriptor: object = {
         "target": {
          "type": "uint64",
          "id": 103
+        },
+        "full": {
+         "type": "bool",
+         "id": 104
         }
        }
       },

@@ -363,6 +363,8 @@ export interface MembersResponse {
   leader: number;
   /** Which cluster this is, of all that were ever made; empty while the member does not know it. */
   cluster: string;
+  /** What is wrong with the member that answers, in words, although it goes on; empty when nothing is. */
+  trouble: string;
 }
 export const MembersResponse: MessageCodec<MembersResponse> = message('varlog.log.MembersResponse');
 

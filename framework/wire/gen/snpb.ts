@@ -13,6 +13,8 @@ export interface StorageNodeMetadataDescriptor {
   startTime: protobuf.Timestamp | null;
   /** The longest that a write or sync of its disk took in the last half minute, also one that is not done. */
   slowestWriteMs: number;
+  /** Why the metadata repository does not take it for the node that it says it is; empty otherwise. */
+  refusal: string;
 }
 export const StorageNodeMetadataDescriptor: MessageCodec<StorageNodeMetadataDescriptor> = message('varlog.snpb.StorageNodeMetadataDescriptor');
 
@@ -34,6 +36,8 @@ export interface LogStreamReplicaMetadataDescriptor {
   /** LLSNs: of the last record that it has, and of the last one that was ordered, as far as it has heard. */
   end: number;
   target: number;
+  /** There is no room on its disk: it takes no appends until there is. */
+  full: boolean;
 }
 export const LogStreamReplicaMetadataDescriptor: MessageCodec<LogStreamReplicaMetadataDescriptor> = message('varlog.snpb.LogStreamReplicaMetadataDescriptor');
 

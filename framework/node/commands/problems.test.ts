@@ -1,0 +1,72 @@
+import type { Varlog } from '../../log/index.ts';
+import { closeAll, eventually, Observed } from '../observed.fixture.ts';
+import { problemsOf } from './problems.ts';
+
+afterEach(closeAll);
+
+async function problems(varlog: Varlog): Promise<string> {
+  return problemsOf(await varlog.status()).join('\n');
+}
+
+test('of a cluster that is well there is nothing to say', async () => {
+  const varlog = await (await Observed.start()).connect();
+  await (await varlog.createTopic()).append('x');
+  await eventually(async () => expect(await problems(varlog)).toBe(''));
+  const { storageNodes } = await varlog.status();
+  expect(storageNodes[0]!.slowestWriteMs).toBeGreaterThanOrEqual(0);
+}, 30_000);
+
+test('a replica that failed: why, and how far it was', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const topic = await varlog.createTopic();
+  await topic.append('x');
+  it.fails('/records/', 'EIO');
+  await topic.append('y', { timeoutMs: 300 }).catch(() => {});
+  await eventually(async () => {
+    const { topics } = await varlog.status();
+    expect(topics[0]!.logStreams[0]!.replicas[0]).toMatchObject({
+      state: 'failed',
+      failure: expect.stringContaining('EIO'),
+    });
+    expect(await problems(varlog)).toMatch(
+      /log stream 1 has 0 of 1 copies: the one on storage node 1 is failed.*EIO/,
+    );
+  });
+}, 30_000);
+
+test('a disk that is full', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const topic = await varlog.createTopic();
+  await topic.append('x');
+  it.fails('/records/', 'ENOSPC');
+  await topic.append('y', { timeoutMs: 300 }).catch(() => {});
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch('storage node 1 has no room for log stream 1');
+  });
+}, 30_000);
+
+test('a disk of the metadata repository that is full', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  it.fails('metadata-1', 'ENOSPC');
+  await varlog.createTopic({ timeoutMs: 300 }).catch(() => {});
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch(/metadata repository member 1 at .*: .* is full/);
+  });
+}, 30_000);
+
+test('a disk that is slow', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const topic = await varlog.createTopic();
+  await topic.append('x');
+  it.slows('/records/', 2_000);
+  await topic.append('y', { timeoutMs: 300 }).catch(() => {});
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch(
+      /the disk of storage node 1 at .* took .* s for a write/,
+    );
+  });
+}, 30_000);

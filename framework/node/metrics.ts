@@ -1,0 +1,188 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { describeHealth, type MetadataRepository } from '../log/metadata-repository/index.ts';
+import type { StorageNode } from '../log/storage-node/index.ts';
+
+type Labels = Record<string, string | number>;
+
+/** Hears each value that a metric has now. Labels that it does not hear are gone. */
+type SetValue = (value: number, labels?: Labels) => void;
+
+/** Says what a metric is, and how its values are found when somebody asks. */
+type Define = (name: string, help: string, collect: (set: SetValue) => void) => void;
+
+/** The figures of a process, in the text format of Prometheus. */
+export class NodeMetrics {
+  private readonly registry = new Registry();
+
+  constructor(parts: {
+    repository: MetadataRepository | undefined;
+    storageNode: StorageNode | undefined;
+  }) {
+    // By default its histogram of the event loop's delay wakes the process a hundred times a second.
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 500 });
+    const { repository, storageNode } = parts;
+    if (repository !== undefined) {
+      defineMember((...it) => this.define(...it), repository);
+      defineCluster((...it) => this.define(...it), repository);
+    }
+    if (storageNode !== undefined) defineStorage((...it) => this.define(...it), storageNode);
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  private define(name: string, help: string, collect: (set: SetValue) => void): void {
+    const metric: Gauge = new Gauge({
+      name: `varlog_${name}`,
+      help,
+      labelNames: LABELS,
+      registers: [this.registry],
+      collect: () => {
+        metric.reset();
+        collect((value, labels = {}) => metric.set(labels, value));
+      },
+    });
+  }
+}
+
+const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code'];
+
+/** The member of the metadata repository that this process is. */
+function defineMember(define: Define, repository: MetadataRepository): void {
+  define('raft_is_leader', 'Whether this member leads', (set) =>
+    set(Number(repository.status.role === 'leader')),
+  );
+  define('raft_term', 'Raft term', (set) => set(repository.status.term));
+  define('raft_commit_index', 'Raft commit index', (set) => set(repository.status.commit));
+  define('raft_applied_index', 'Raft applied index', (set) => set(repository.status.applied));
+  define('raft_resigned', 'Whether it does not lead any more until it is started again', (set) =>
+    set(Number(repository.status.resigned !== undefined)),
+  );
+  define('raft_removed', 'Whether it was removed from its group', (set) =>
+    set(Number(repository.status.removed)),
+  );
+  define('raft_disk_trouble', 'Its disk is full or does not get on, as a label', (set) => {
+    const { diskTrouble: trouble } = repository.metrics;
+    if (trouble !== undefined) set(1, { trouble });
+  });
+  define('raft_unsynced_bytes', 'Written, and not on disk yet', (set) =>
+    set(repository.metrics.unsyncedBytes),
+  );
+  define('raft_queued_bytes', 'Changes that wait to be proposed', (set) =>
+    set(repository.metrics.queuedBytes),
+  );
+  define('raft_campaigns', 'Elections that it stood for', (set) =>
+    set(repository.metrics.campaigns),
+  );
+  define('raft_leader_changes', 'How often another leader was found than the one before', (set) =>
+    set(repository.metrics.leaderChanges),
+  );
+  define('raft_snapshots_installed', 'Snapshots of others that replaced its log', (set) =>
+    set(repository.metrics.snapshotsInstalled),
+  );
+  define('raft_compactions_failed', 'Snapshots of its own that could not be kept', (set) =>
+    set(repository.metrics.compactionsFailed),
+  );
+  define('metadata_failed', 'It ended until it is started again; why, as a label', (set) => {
+    const { failure } = repository;
+    if (failure !== undefined) set(1, { code: failure.code });
+  });
+}
+
+/** What only the leader knows of the cluster: other members have no values for these. */
+function defineCluster(define: Define, repository: MetadataRepository): void {
+  const known = () => {
+    const { leadership, metadata } = repository;
+    return leadership && describeHealth(metadata, leadership);
+  };
+  define('storage_nodes', 'Storage nodes by whether the leader hears from them', (set) => {
+    const nodes = known()?.storageNodes;
+    if (nodes === undefined) return;
+    const connected = nodes.filter((it) => it.connected).length;
+    set(connected, { state: 'connected' });
+    set(nodes.length - connected, { state: 'lost' });
+  });
+  define('log_streams', 'Log streams by state; held: sealed by an operator', (set) => {
+    const streams = known()?.logStreams;
+    if (streams === undefined) return;
+    const held = streams.filter((it) => it.held).length;
+    const open = streams.filter((it) => !it.sealed).length;
+    set(open, { state: 'open' });
+    set(held, { state: 'held' });
+    set(streams.length - open - held, { state: 'sealed' });
+  });
+  const copies = () =>
+    known()?.logStreams.map(({ sealed, replicas }) => ({
+      placed: replicas.length,
+      inSync: replicas.filter((it) => it.member && it.state === (sealed ? 'sealed' : 'open'))
+        .length,
+    }));
+  const total = (values: number[] | undefined, set: SetValue): void => {
+    if (values !== undefined) set(values.reduce((sum, it) => sum + it, 0));
+  };
+  define('replicas_placed', 'Replicas that there should be', (set) =>
+    total(
+      copies()?.map((it) => it.placed),
+      set,
+    ),
+  );
+  define('replicas_in_sync', 'Replicas that count for acknowledgements', (set) =>
+    total(
+      copies()?.map((it) => it.inSync),
+      set,
+    ),
+  );
+  define('log_streams_under_replicated', 'Log streams with fewer in sync than placed', (set) =>
+    total(
+      copies()?.map((it) => Number(it.inSync < it.placed)),
+      set,
+    ),
+  );
+}
+
+/** The storage node that this process is. */
+function defineStorage(define: Define, node: StorageNode): void {
+  type ReplicaStatus = StorageNode['status']['replicas'][number];
+  const each = (
+    name: string,
+    help: string,
+    value: (replica: ReplicaStatus) => number,
+    labels: (replica: ReplicaStatus) => Labels = () => ({}),
+  ): void =>
+    define(name, help, (set) => {
+      for (const it of node.status.replicas) {
+        set(value(it), { topic: it.topicId, log_stream: it.logStreamId, ...labels(it) });
+      }
+    });
+  each('replica_end_llsn', 'LLSN of the last record written', (it) => it.end);
+  each('replica_durable_end_llsn', 'LLSN of the last record on disk', (it) => it.durableEnd);
+  each('replica_committed_llsn', 'LLSN of the last record committed', (it) => it.committed);
+  each('replica_target_llsn', 'LLSN that it is to get to, as far as is known', (it) => it.target);
+  const state = ({ state }: ReplicaStatus): Labels => ({ state });
+  each('replica_state', 'State of the replica, as a label', () => 1, state);
+  each('replica_disk_full', 'Whether there is no room for appends', (it) => Number(it.full));
+  each('replica_epoch', 'Configuration of the log stream', (it) => it.epoch);
+  each('replica_unassigned', 'Whether the metadata repository has not said what it is for', (it) =>
+    Number(!it.assigned),
+  );
+  define(
+    'disk_slowest_write_seconds',
+    'The longest that a write or sync took in the last half minute',
+    (set) => set(node.status.slowestWriteMs / 1_000),
+  );
+  define('trash_replicas', 'Replicas that were taken away or put aside, and are kept', (set) =>
+    set(node.status.trashed),
+  );
+  define('connected', 'Whether the leader of the metadata repository accepted this node', (set) =>
+    set(Number(node.status.connected)),
+  );
+  define('refused', 'It is not taken for the node that it says it is; why, as a label', (set) => {
+    const { refusal } = node.status;
+    if (refusal !== undefined) set(1, { code: refusal.code });
+  });
+}

@@ -1,0 +1,104 @@
+import { GrpcNetwork } from '../runtime/index.ts';
+import { ClusterManager, SealRequest } from '../wire/gen/admpb.ts';
+import { closeAll, closers, eventually, Observed } from './observed.fixture.ts';
+
+afterEach(closeAll);
+
+describe('a node shows', () => {
+  test('the whole cluster, where it leads', async () => {
+    const it = await Observed.start();
+    const varlog = await it.connect();
+    const topic = await varlog.createTopic({ logStreams: 2 });
+    await topic.append('x');
+    await eventually(async () => {
+      expect(await it.page('/readyz')).toEqual({ status: 200, text: 'ready\n' });
+      expect(await it.metric('storage_nodes')).toEqual([
+        'varlog_storage_nodes{state="connected"} 1',
+        'varlog_storage_nodes{state="lost"} 0',
+      ]);
+      expect(await it.metric('log_streams')).toContain('varlog_log_streams{state="open"} 2');
+      expect(await it.metric('replicas_placed')).toEqual(['varlog_replicas_placed 2']);
+      expect(await it.metric('replicas_in_sync')).toEqual(['varlog_replicas_in_sync 2']);
+      const under = 'log_streams_under_replicated';
+      expect(await it.metric(under)).toEqual([`varlog_${under} 0`]);
+    });
+    for (const name of ['resigned', 'removed', 'snapshots_installed', 'compactions_failed']) {
+      expect(await it.metric(`raft_${name}`)).toEqual([`varlog_raft_${name} 0`]);
+    }
+    expect(await it.metric('raft_unsynced_bytes')).toHaveLength(1);
+    expect(await it.metric('raft_disk_trouble')).toEqual([]);
+    expect(await it.metric('refused')).toEqual([]);
+    expect(await it.metric('metadata_failed')).toEqual([]);
+    const channel = new GrpcNetwork().connect(it.address);
+    closers.push(async () => channel.close());
+    const request = SealRequest.create({ topicId: 1, logStreamId: 2 });
+    await channel.call(ClusterManager.Seal, request, { timeoutMs: 10_000 });
+    expect(await it.metric('log_streams')).toContain('varlog_log_streams{state="held"} 1');
+  }, 30_000);
+
+  test('a replica whose disk fails', async () => {
+    const it = await Observed.start();
+    const topic = await (await it.connect()).createTopic();
+    await topic.append('x');
+    it.fails('/records/', 'EIO');
+    await topic.append('y', { timeoutMs: 300 }).catch(() => {});
+    await eventually(async () => {
+      const { status, text } = await it.page('/readyz');
+      expect({ status, text }).toMatchObject({ status: 503, text: expect.stringMatching('EIO') });
+      expect(text).toMatch(/the replica of log stream 1 is failed/);
+      expect(await it.metric('replica_state')).toEqual([
+        'varlog_replica_state{topic="1",log_stream="1",state="failed"} 1',
+      ]);
+      expect(await it.metric('replicas_in_sync')).toEqual(['varlog_replicas_in_sync 0']);
+      const under = 'log_streams_under_replicated';
+      expect(await it.metric(under)).toEqual([`varlog_${under} 1`]);
+    });
+  }, 30_000);
+
+  test('a full disk of its member of the metadata repository', async () => {
+    const it = await Observed.start();
+    const varlog = await it.connect();
+    it.fails('metadata-1', 'ENOSPC');
+    await varlog.createTopic({ timeoutMs: 300 }).catch(() => {});
+    await eventually(async () => {
+      expect(await it.metric('raft_disk_trouble')).toEqual([
+        'varlog_raft_disk_trouble{trouble="full"} 1',
+      ]);
+      const { status, text } = await it.page('/readyz');
+      expect({ status, text }).toMatchObject({ status: 503, text: expect.stringMatching('full') });
+    });
+    it.disk.faults = {};
+    await eventually(async () => {
+      expect(await it.metric('raft_disk_trouble')).toEqual([]);
+      expect((await it.page('/readyz')).status).toBe(200);
+    });
+  }, 60_000);
+
+  test('a member of the metadata repository that ended', async () => {
+    const it = await Observed.start();
+    const varlog = await it.connect();
+    it.fails('metadata-1', 'EIO');
+    await varlog.createTopic({ timeoutMs: 300 }).catch(() => {});
+    await eventually(async () => {
+      const failed = 'varlog_metadata_failed{code="DISK_FAILED"} 1';
+      expect(await it.metric('metadata_failed')).toEqual([failed]);
+      expect((await it.page('/readyz')).text).toMatch('DISK_FAILED');
+      // Whoever does not lead knows nothing of the cluster.
+      expect(await it.metric('replicas_placed')).toEqual([]);
+    });
+  }, 30_000);
+
+  test('that it is not taken for the storage node that it says it is', async () => {
+    const original = await Observed.start();
+    await original.connect();
+    const stranger = await Observed.start({
+      roles: 'storage',
+      members: `1=${original.address}`,
+    });
+    await eventually(async () => {
+      expect(await stranger.metric('refused')).toEqual(['varlog_refused{code="DISK_UNKNOWN"} 1']);
+      expect(await stranger.metric('connected')).toEqual(['varlog_connected 0']);
+      expect((await stranger.page('/readyz')).text).toMatch('varlog node replace');
+    });
+  }, 30_000);
+});
