@@ -27,7 +27,7 @@ describe('in virtual time', () => {
       });
       expect(failures).toEqual([]);
     },
-    300_000,
+    1_200_000,
   );
 
   test('what is rare came up', () => {

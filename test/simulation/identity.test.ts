@@ -14,7 +14,7 @@ describe('who is who', () => {
       print: () => {},
     });
     expect(failures).toEqual([]);
-  }, 300_000);
+  }, 1_200_000);
 
   test.each(Object.entries(IDENTITY_MUTANTS))(
     'it is found when %s',
@@ -34,6 +34,6 @@ describe('who is who', () => {
         end?.();
       }
     },
-    300_000,
+    1_200_000,
   );
 });
