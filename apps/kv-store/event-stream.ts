@@ -71,5 +71,8 @@ function startOf(request: IncomingMessage, query: URLSearchParams): WatchStart {
 
 function revisionOf(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw invalid(`"${text.slice(0, 20)}" is not a revision`, 'give a whole number, as in an ETag');
+  throw invalid(
+    `"${text.slice(0, 20)}" is not a revision`,
+    'give a whole number, as a listing has it',
+  );
 }

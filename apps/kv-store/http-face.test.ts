@@ -48,6 +48,25 @@ describe('a condition', () => {
     expect((await it.service.list('')).items).toEqual([]);
   });
 
+  test('of another log holds for nothing, also where the revision is the same', async () => {
+    await using old = await store();
+    await using it = await store();
+    const written = async ({ ask }: typeof it) => {
+      const reply = await ask('PUT', '/kv/a', {}, '1');
+      return { etag: reply.headers.get('etag')!, revision: (await reply.text()).trim() };
+    };
+    const [other, own] = [await written(old), await written(it)];
+    expect(other.revision).toBe(own.revision);
+    const ask = async (method: string, headers: Headers) =>
+      (await it.ask(method, '/kv/a', headers)).status;
+    for (const method of ['PUT', 'DELETE', 'GET'])
+      expect(await ask(method, { 'if-match': other.etag })).toBe(412);
+    expect(await ask('GET', { 'if-none-match': other.etag })).toBe(200);
+    for (const condition of [own.etag, `"${own.revision}"`, own.revision])
+      expect(await ask('GET', { 'if-match': condition })).toBe(200);
+    expect(await ask('DELETE', { 'if-match': own.etag })).toBe(200);
+  });
+
   test.each(['""x', '"1', '1 2', 'W/', '-1', '"1" "2"'])('%s is none', async (condition) => {
     await using it = await store();
     for (const method of ['PUT', 'DELETE', 'GET']) {

@@ -16,12 +16,13 @@ import { type KvService, VALUE_BYTES_MAX, type WriteOptions } from './service.ts
 import { shown } from './shown.ts';
 
 /**
- * The store over HTTP. Values are bytes, keys are percent-encoded, the revision of a key is its `ETag`:
+ * The store over HTTP. Values are bytes, keys are percent-encoded, the `ETag` of a key is its revision and the log in which
+ * that counts:
  *
  * - `GET /kv/KEY` (`?stale=1`): the value; 404 where there is none, 304 and 412 by `If-None-Match` and `If-Match`
  * - `PUT /kv/KEY`: writes the body; 201 for a new key, 200 otherwise
  * - `DELETE /kv/KEY`: 200, or 404
- * - both with `If-Match` and `If-None-Match` (`"REVISION"`, several of them, or `*`) only on that condition, else 412;
+ * - both with `If-Match` and `If-None-Match` (ETags, several of them, or `*`) only on that condition, else 412;
  *   with `Idempotency-Key` once, however often it is sent while the key is kept; 422 when it comes with another request
  * - `GET /kv?prefix=P`: `{ items, revision, log }`
  * - `GET /watch?prefix=P&from=REVISION&log=LOG`: server-sent events, resumable by `Last-Event-ID`; 412 where the revision is
@@ -66,19 +67,19 @@ async function onKey(
           'accept-encoding': 'identity',
         });
       // Whatever is wrong with the headers is said before the body is read.
-      const options = writing(request);
+      const options = await writing(service, request);
       const value = await bytesOf(request, VALUE_BYTES_MAX);
       const { done, revision, existed } = await service.put(key, value, options);
-      const etag: Record<string, string> = revision === 0 ? {} : { etag: `"${revision}"` };
+      const etag = revision === 0 ? {} : await etagOf(service, revision);
       return sendText(response, done ? (existed ? 200 : 201) : 412, `${revision}\n`, etag);
     }
     case 'DELETE': {
-      const options = writing(request);
+      const options = await writing(service, request);
       const { done, revision, existed } = await service.delete(key, options);
       if (done) return sendText(response, 200, `${revision}\n`);
       if (!existed && options.condition?.ifMatch === undefined)
         return sendText(response, 404, 'no such key\n');
-      const etag: Record<string, string> = existed ? { etag: `"${revision}"` } : {};
+      const etag = existed ? await etagOf(service, revision) : {};
       return sendText(response, 412, `${revision}\n`, etag);
     }
     default:
@@ -95,17 +96,17 @@ async function read(
 ): Promise<void> {
   const found = await service.get(key, options);
   const revision = found?.revision ?? 0;
-  const { ifMatch, ifNoneMatch } = conditionOf(headers) ?? {};
+  const { ifMatch, ifNoneMatch } = (await conditionOf(service, headers)) ?? {};
   if (ifMatch !== undefined && !holds({ ifMatch }, revision))
     return sendText(response, 412, `${revision}\n`);
   if (found === undefined) return sendText(response, 404, 'no such key\n');
-  const etag = `"${revision}"`;
+  const etag = await etagOf(service, revision);
   if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, revision)) {
-    response.writeHead(304, { etag }).end();
+    response.writeHead(304, etag).end();
     return;
   }
   sendText(response, 200, found.value, {
-    etag,
+    ...etag,
     'content-type': 'application/octet-stream',
     'x-content-type-options': 'nosniff',
   });
@@ -117,8 +118,12 @@ function reading(query: URLSearchParams): { stale: boolean } {
   throw invalid(`stale=${stale.slice(0, 20)} says nothing`, 'give stale=1, or leave it out');
 }
 
-function writing({ headers }: IncomingMessage): WriteOptions {
-  const condition = conditionOf(headers);
+async function etagOf(service: KvService, revision: number): Promise<Record<string, string>> {
+  return { etag: `"${revision}-${await service.tag()}"` };
+}
+
+async function writing(service: KvService, { headers }: IncomingMessage): Promise<WriteOptions> {
+  const condition = await conditionOf(service, headers);
   const requestId = headers['idempotency-key'];
   return {
     ...(condition && { condition }),
@@ -126,23 +131,27 @@ function writing({ headers }: IncomingMessage): WriteOptions {
   };
 }
 
-function conditionOf(headers: IncomingMessage['headers']): Condition | undefined {
+async function conditionOf(
+  service: KvService,
+  headers: IncomingMessage['headers'],
+): Promise<Condition | undefined> {
   const ifMatch = headers['if-match'];
   const ifNoneMatch = headers['if-none-match'];
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  const log = await service.tag();
   return {
-    ...(ifMatch !== undefined && { ifMatch: revisionsOf(ifMatch, 'strong') }),
-    ...(ifNoneMatch !== undefined && { ifNoneMatch: revisionsOf(ifNoneMatch, 'weak') }),
+    ...(ifMatch !== undefined && { ifMatch: revisionsOf(ifMatch, 'strong', log) }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: revisionsOf(ifNoneMatch, 'weak', log) }),
   };
 }
 
 const TAGS = /^(W\/)?"[^"]*"(\s*,\s*(W\/)?"[^"]*")*$/;
 
 /**
- * The revisions among the entity tags of a header. Tags that are none of ours are well formed, and match nothing, as a
- * weak one does where the comparison is strong.
+ * The revisions among the entity tags of a header. Tags that are none of ours are well formed, and match nothing: such as
+ * those of another log, and a weak one where the comparison is strong. A revision alone is one that somebody typed.
  */
-function revisionsOf(header: string, comparison: 'strong' | 'weak'): Revisions {
+function revisionsOf(header: string, comparison: 'strong' | 'weak', log: string): Revisions {
   const text = header.trim();
   if (text === '*') return 'any';
   // Quotes are forgotten easily by those who type them into a shell.
@@ -150,12 +159,12 @@ function revisionsOf(header: string, comparison: 'strong' | 'weak'): Revisions {
   if (!TAGS.test(text)) {
     throw invalid(
       'a condition is no list of entity tags',
-      'give "REVISION" as an answer\'s ETag has it, several of them with commas between, or *',
+      'give an ETag as an answer has it, or "REVISION", several of them with commas between, or *',
     );
   }
   return [...text.matchAll(/(W\/)?"([^"]*)"/g)]
     .filter(([, weak]) => weak === undefined || comparison === 'weak')
-    .map(([, , tag]) => tag!)
-    .filter((it) => /^[1-9]\d{0,15}$/.test(it))
-    .map(Number);
+    .map(([, , tag]) => /^([1-9]\d{0,15})(?:-(.*))?$/.exec(tag!))
+    .filter((it) => it !== null && (it[2] === undefined || it[2] === log))
+    .map((it) => Number(it![1]));
 }

@@ -50,6 +50,7 @@ const KEY_BYTES_MAX = 2_048;
 export const VALUE_BYTES_MAX = 512 * 1024;
 /** A listing may have this many bytes. */
 export const LIST_BYTES_MAX = 16 * 1024 * 1024;
+const TAG_MS = 5_000;
 /** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
 const PROGRESS_EVERY = 1_000;
 
@@ -161,6 +162,15 @@ export class KvService {
     }
   }
 
+  /**
+   * The log in which revisions count, as {@link Listing.log} names it. Rejects with `UNAVAILABLE` where it has not said so
+   * yet, which only a new one may not have, or the reason of `signal`, without which it waits for five seconds.
+   */
+  async tag(signal?: AbortSignal): Promise<string> {
+    const limit = signal === undefined ? { timeoutMs: TAG_MS } : { signal, timeoutMs: Infinity };
+    return logTag(await this.log.identity(limit));
+  }
+
   /** Ends all watches, so that their readers go on at another replica. */
   endWatches(): void {
     this.closing.abort(
@@ -169,10 +179,6 @@ export class KvService {
         next: 'watch on at another one, from the revision behind the last that was seen',
       }),
     );
-  }
-
-  private async tag(signal?: AbortSignal): Promise<string> {
-    return logTag(await this.log.identity({ ...(signal && { signal, timeoutMs: Infinity }) }));
   }
 
   private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
