@@ -18,7 +18,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { Assignments } from './assignments.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { CACHE_BYTES, MemoryBudget, PENDING_BYTES } from './memory-budget.ts';
 import { allFailed, brokenStatus, type NodeStatus, shortcomings, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
@@ -46,8 +46,6 @@ export interface StorageNodeOptions {
 }
 
 const TRASH_KEEP_MS = 24 * 3_600_000;
-const CACHE_BYTES = 128 * 1024 * 1024;
-const PENDING_BYTES = 256 * 1024 * 1024;
 
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements RebuilderHost {
