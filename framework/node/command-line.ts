@@ -84,7 +84,7 @@ function makeCli(program: Command): Cli {
     }
   };
   const cli: Cli = {
-    run: async (work) => {
+    run: async (work, tell = (error, output) => output.error(error)) => {
       const output = makeOutput(globals().json === true, {
         out: (data) => process.stdout.write(data),
         err: (line) => process.stderr.write(`${line}\n`),
@@ -94,7 +94,7 @@ function makeCli(program: Command): Cli {
         if (written.aborted) throw written.reason;
       } catch (error) {
         if (error === READER_LEFT) return;
-        output.error(error);
+        tell(error, output);
         process.exitCode = exitCodeOf(error);
         leaveParent();
       }

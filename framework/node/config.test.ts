@@ -29,6 +29,7 @@ describe('configuration', () => {
     const config = resolveConfig({});
     expect(config.members).toEqual([{ id: 1, address: '127.0.0.1:9092' }]);
     expect(config.roles).toEqual(['metadata', 'storage']);
+    expect(config).toMatchObject({ cacheBytes: 2 ** 27, pendingBytes: 2 ** 28 });
   });
 
   test('flags beat the environment, which beats the file', () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { VarlogError } from '../base/index.ts';
+import { CACHE_BYTES, PENDING_BYTES } from '../log/storage-node/index.ts';
 import { isTcpAddress, isWildcard } from '../runtime/index.ts';
 
 const address = z
@@ -22,6 +23,7 @@ const members = z.preprocess((value) => {
     return { id: memberId, address: memberAddress };
   });
 }, z.array(member).min(1));
+const bytes = z.coerce.number().int().min(1_048_576).max(Number.MAX_SAFE_INTEGER);
 const file = z.string().min(1).optional();
 const yesOrNo = z.preprocess(
   (value) => (typeof value === 'boolean' ? String(value) : value),
@@ -56,6 +58,14 @@ const schema = z
       .min(0)
       .default(24)
       .describe('how long replicas that were taken away can be brought back'),
+    cacheBytes: bytes
+      .default(CACHE_BYTES)
+      .describe('memory of a storage node for the newest records of all its replicas, in bytes'),
+    pendingBytes: bytes
+      .default(PENDING_BYTES)
+      .describe(
+        'appends that may wait to be ordered on a storage node, in bytes; more are refused',
+      ),
     tlsCa: file.describe('PEM of the authority to trust; with it, all connections use TLS'),
     tlsCertificate: file.describe('PEM of the certificate of this node, for its advertised host'),
     tlsKey: file.describe('PEM of its private key'),

@@ -1,10 +1,13 @@
 import { type ErrorCode, VarlogError } from '../base/index.ts';
+import { NodeFailed } from './failure-watch.ts';
 
 /**
  * What the `varlog` command ends with, for scripts: 0 done, 1 failed, 2 called wrongly, 3 no cluster
- * answered, 4 no such thing, 5 a condition did not hold, 124 took too long.
+ * answered, 4 no such thing, 5 a condition did not hold, 74 all roles of this server failed and it must be started
+ * again, 124 took too long.
  */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof NodeFailed) return 74;
   if (!VarlogError.is(error)) return 1;
   return EXIT_CODES[error.code] ?? 1;
 }

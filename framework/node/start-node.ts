@@ -7,6 +7,7 @@ import {
 import { type StorageNode, startStorageNode } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import type { NodeConfig } from './config.ts';
+import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
 
 /** One running process of a cluster, with the roles of its configuration. */
@@ -17,6 +18,11 @@ export interface VarlogNode {
   readonly httpAddress: string | undefined;
   /** What keeps this node from serving; empty when it is ready. */
   notReady(): string[];
+  /**
+   * Resolves when all roles of this node have failed for good: start it again. A node with a healthy role goes on.
+   * Stays open when that never happens.
+   */
+  readonly failed: Promise<NodeFailed>;
   /** Ends in the reverse order of the start. Idempotent. */
   close(): Promise<void>;
 }
@@ -42,12 +48,24 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
       closers.push(() => http.close());
       httpAddress = http.address;
     }
+    const watch = new FailureWatch(rolesOf(parts), ports);
+    closers.push(async () => watch.stop());
+    const { failed } = watch;
     ports.logger.log('info', 'node started', { address: server.address, roles: config.roles });
-    return { address: server.address, httpAddress, notReady: view.notReady, close };
+    return { address: server.address, httpAddress, notReady: view.notReady, failed, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function rolesOf({ repository, storageNode }: NodeParts): Role[] {
+  const metadata = { name: 'metadata', failure: () => repository?.failure?.message };
+  const storage = { name: 'storage', failure: () => storageNode?.health };
+  return [
+    ...(repository === undefined ? [] : [metadata]),
+    ...(storageNode === undefined ? [] : [storage]),
+  ];
 }
 
 async function startRoles(
@@ -81,6 +99,8 @@ async function startRoles(
       directory: `storage-${config.nodeId}`,
       metadataRepository: config.members.map((it) => it.address),
       trashKeepMs: config.trashHours * 3_600_000,
+      cacheBytes: config.cacheBytes,
+      pendingBytes: config.pendingBytes,
     });
     closers.push(() => storageNode!.close());
     handlers.push(...storageNode.handlers);

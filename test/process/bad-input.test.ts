@@ -110,13 +110,19 @@ describe('a node that cannot start', () => {
   const directory = mkdtempSync(join(tmpdir(), 'varlog-bad-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
+  /** The code of the one line that is in its log, in the log's own format. */
   async function failureOf(flags: Record<string, string>): Promise<string> {
     const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value]);
     const program = new Program('framework/node/cli.js', ['server', ...args]);
     program.start();
     const code = await program.ended();
     expect(code).not.toBe(0);
-    return program.output;
+    const [line = '', ...others] = program.output.trim().split('\n');
+    expect(others).toEqual([]);
+    const said = JSON.parse(line) as Record<string, string>;
+    expect(said).toMatchObject({ level: 'error', event: 'cannot start', time: expect.any(String) });
+    expect(said['message']).toContain(said['code']);
+    return said['code']!;
   }
 
   test('a port in use, a directory in use, a directory of another cluster', async () => {
@@ -130,12 +136,11 @@ describe('a node that cannot start', () => {
     const varlog = await Varlog.connect({ endpoints: [flags.listen], timeoutMs: 20_000 });
     await varlog.ready({ storageNodes: 1 });
     await varlog.close();
-    expect(await failureOf({ ...flags, directory: join(directory, 'b') })).toContain(
-      'ADDRESS_IN_USE',
-    );
-    expect(await failureOf({ ...flags, listen: other! })).toContain('DIRECTORY_IN_USE');
+    expect(await failureOf({ ...flags, directory: join(directory, 'b') })).toBe('ADDRESS_IN_USE');
+    expect(await failureOf({ ...flags, listen: other! })).toBe('DIRECTORY_IN_USE');
     await first.end('SIGKILL');
-    expect(await failureOf({ ...flags, 'cluster-id': '5' })).toContain('IDENTITY_MISMATCH');
+    expect(await failureOf({ ...flags, 'cluster-id': '5' })).toBe('IDENTITY_MISMATCH');
+    expect(await failureOf({ ...flags, 'node-id': '0' })).toBe('CONFIG_INVALID');
   }, 60_000);
 
   test('a directory that cannot be written to', async () => {
@@ -143,6 +148,6 @@ describe('a node that cannot start', () => {
     writeFileSync(file, '');
     const address = (await freeAddresses(1))[0]!;
     const flags = { listen: address, directory: join(file, 'below') };
-    expect(await failureOf(flags)).toContain('DIRECTORY_UNWRITABLE');
+    expect(await failureOf(flags)).toBe('DIRECTORY_UNWRITABLE');
   }, 30_000);
 });

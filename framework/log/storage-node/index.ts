@@ -12,6 +12,7 @@
  * It does not know the order of its records until the metadata repository says so, and it does not
  * decide who is primary.
  */
+export { CACHE_BYTES, PENDING_BYTES } from './memory-budget.ts';
 export type { NodeStatus, ReplicaStatus } from './node-status.ts';
 export {
   StorageNode,

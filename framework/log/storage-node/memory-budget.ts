@@ -1,10 +1,11 @@
 import { CacheBudget } from '../../store/index.ts';
 
+/** By default: see {@link MemoryLimits}. */
+export const CACHE_BYTES = 128 * 1024 * 1024;
+export const PENDING_BYTES = 256 * 1024 * 1024;
 /** Payload of one log stream that waits to be ordered: one that is stuck leaves room for the others. */
 const PENDING_OF_ONE_MAX = 64 * 1024 * 1024;
 
-const CACHE_BYTES = 128 * 1024 * 1024;
-const PENDING_BYTES = 256 * 1024 * 1024;
 const FETCHED_BYTES = 64 * 1024 * 1024;
 
 /** How much memory a storage node uses for what, in bytes, for all of its replicas together. */

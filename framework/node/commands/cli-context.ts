@@ -7,8 +7,11 @@ export type TopicArgument = { readonly id: number } | { readonly url: string };
 
 /** What every command has at hand. */
 export interface Cli {
-  /** Runs a command's work: prints its error, sets the exit code. */
-  run(work: (output: Output) => Promise<void>): Promise<void>;
+  /** Runs a command's work: prints its error, unless `tell` says it in another way, and sets the exit code. */
+  run(
+    work: (output: Output) => Promise<void>,
+    tell?: (error: unknown, output: Output) => void,
+  ): Promise<void>;
   /** Asks a cluster something, with a client that is closed afterwards; errors are the caller's. */
   ask<T>(question: (varlog: Varlog) => Promise<T>): Promise<T>;
   /** Runs work with a client that is closed afterwards. */

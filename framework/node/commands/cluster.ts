@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
-import { realPorts } from '../../runtime/index.ts';
+import { sleep, VarlogError } from '../../base/index.ts';
+import { jsonLogger, realPorts } from '../../runtime/index.ts';
 import { LISTENING } from '../child-node.ts';
 import { collectLessOften } from '../collect-less-often.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
+import { NodeFailed } from '../failure-watch.ts';
+import type { Output } from '../output.ts';
 import { startNode } from '../start-node.ts';
 import { tlsFromFiles } from '../tls-files.ts';
 import { startLocalCluster } from '../up.ts';
@@ -28,8 +31,11 @@ export function addClusterCommands(program: Command, cli: Cli): void {
     server.option(`${flag} <value>`, `${help} (${env})`.trim());
   }
   // Some of them are given to clients too, and then taken by the program.
-  server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli)));
+  server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli), logEnd));
 }
+
+/** A node whose disk is dead is not waited for longer. */
+const CLOSE_MS = 3_000;
 
 /** Why a start was given up that the user does not wait for any more. */
 const INTERRUPTED = Symbol('interrupted');
@@ -87,6 +93,21 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
   const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });
   const node = await startNode(config, ports);
   process.send?.(LISTENING);
-  await stop;
-  await node.close();
+  const failure = await Promise.race([stop, node.failed]);
+  if (failure === undefined) return node.close();
+  // What hangs on a dead disk would keep the process from ending.
+  await Promise.race([node.close(), sleep(ports.clock, CLOSE_MS)]);
+  throw failure;
+}
+
+/** Why a server cannot start or go on: a line of its log, and for a person who looks on a text too. */
+function logEnd(error: unknown, output: Output): void {
+  const isFailure = error instanceof NodeFailed;
+  const event = isFailure ? 'all roles of this node failed: start it again' : 'cannot start';
+  const message = error instanceof Error ? error.message : String(error);
+  const code = isFailure ? 'NODE_FAILED' : VarlogError.is(error) ? error.code : 'INTERNAL';
+  jsonLogger('error').log('error', event, { code, message });
+  if (process.stderr.isTTY) output.error(error);
+  // The disk of a failed node may have left something that never ends.
+  if (isFailure) setImmediate(() => process.exit());
 }
