@@ -10,6 +10,7 @@ import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.t
 import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { LeaderNews } from './leader-news.ts';
 import { Leadership, notLeader } from './leadership.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
@@ -52,6 +53,7 @@ export class MetadataRepository {
   /** The last one that this member led. */
   private ledTerm = 0;
   private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
+  private readonly leaderNews: LeaderNews;
 
   private constructor(
     options: MetadataRepositoryOptions,
@@ -64,6 +66,7 @@ export class MetadataRepository {
     this.group = group;
     this.replica = replica;
     this.changes = new LogStreamChanges(this);
+    this.leaderNews = new LeaderNews(options.memberId, options.ports.logger);
     this.handlers = [
       ...group.handlers,
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
@@ -235,7 +238,9 @@ export class MetadataRepository {
     this.group.resign(this.failed.message);
   }
 
-  private followRole({ role, term }: RaftStatus): void {
+  private followRole(status: RaftStatus): void {
+    const { role, term } = status;
+    this.leaderNews.hear(status);
     if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
     if (role !== 'leader' || this.failed !== undefined) return;
