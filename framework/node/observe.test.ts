@@ -88,6 +88,29 @@ describe('a node shows', () => {
     });
   }, 30_000);
 
+  test.each(['metadata-1', 'storage-1'])(
+    'that its folder %s was taken away',
+    async (folder) => {
+      const it = await Observed.start();
+      await it.connect();
+      // It has heard which cluster it is part of, and written that down.
+      await eventually(async () => expect((await it.page('/readyz')).status).toBe(200));
+      await it.disk.rename(folder, 'elsewhere');
+      await eventually(async () => {
+        const { status, text } = await it.page('/readyz');
+        expect({ status, text }).toMatchObject({
+          status: 503,
+          text: expect.stringContaining(`the folder ${folder}`),
+        });
+      });
+      await it.disk.rename('elsewhere', folder);
+      await eventually(async () =>
+        expect(await it.page('/readyz')).toEqual({ status: 200, text: 'ready\n' }),
+      );
+    },
+    30_000,
+  );
+
   test('that it is not taken for the storage node that it says it is', async () => {
     const original = await Observed.start();
     await original.connect();

@@ -16,11 +16,13 @@ export interface NodeView {
   answer(path: string): Promise<HttpReply | undefined>;
 }
 
-export function observe(parts: NodeParts): NodeView {
+/** `others`: what else keeps the node from being ready. */
+export function observe(parts: NodeParts, others: () => string[]): NodeView {
   const metrics = new NodeMetrics(parts);
   const notReady = (): string[] => [
     ...(parts.repository?.notReady() ?? []),
     ...(parts.storageNode?.notReady() ?? []),
+    ...others(),
   ];
   const text = (status: number, body: string): HttpReply => ({
     status,

@@ -8,6 +8,7 @@ import { type StorageNode, startStorageNode } from '../log/storage-node/index.ts
 import { serveHttp } from '../runtime/index.ts';
 import type { NodeConfig } from './config.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
+import { FolderWatch } from './folder-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
 
 /** One running process of a cluster, with the roles of its configuration. */
@@ -41,7 +42,9 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const parts = await startRoles(config, ports, closers);
     const server = await ports.network.serve(config.listen, parts.handlers);
     closers.push(() => server.close());
-    const view = observe(parts);
+    const folders = new FolderWatch(foldersOf(config), ports);
+    closers.push(async () => folders.stop());
+    const view = observe(parts, () => folders.notReady());
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.answer);
@@ -57,6 +60,16 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     await close();
     throw error;
   }
+}
+
+const metadataFolder = ({ nodeId }: NodeConfig): string => `metadata-${nodeId}`;
+const storageFolder = ({ nodeId }: NodeConfig): string => `storage-${nodeId}`;
+
+/** The files that say whose they are lie in these. */
+function foldersOf(config: NodeConfig): string[] {
+  return config.roles.map((role) =>
+    role === 'metadata' ? `${metadataFolder(config)}/raft` : storageFolder(config),
+  );
 }
 
 function rolesOf({ repository, storageNode }: NodeParts): Role[] {
@@ -82,7 +95,7 @@ async function startRoles(
       clusterId: config.clusterId,
       memberId: config.nodeId,
       members: config.members,
-      directory: `metadata-${config.nodeId}`,
+      directory: metadataFolder(config),
       replicationFactor: config.replicationFactor,
     });
     closers.push(() => repository!.close());
@@ -96,7 +109,7 @@ async function startRoles(
       clusterId: config.clusterId,
       storageNodeId: config.nodeId,
       address: config.advertise,
-      directory: `storage-${config.nodeId}`,
+      directory: storageFolder(config),
       metadataRepository: config.members.map((it) => it.address),
       trashKeepMs: config.trashHours * 3_600_000,
       cacheBytes: config.cacheBytes,
