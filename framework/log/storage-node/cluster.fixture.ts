@@ -57,8 +57,6 @@ export class TestCluster {
   private readonly isolated = new Set<number>();
   private readonly sessions = new Map<number, Session>();
   private repository!: Server;
-  /** How many sessions of nodes have ended, for whatever reason. */
-  sessionsEnded = 0;
 
   private constructor(limits: MemoryLimits) {
     this.limits = limits;
@@ -243,7 +241,6 @@ export class TestCluster {
     try {
       await Promise.race([stream.closed, refusal]);
     } finally {
-      this.sessionsEnded++;
       if (session !== undefined) this.leadership.closed(session);
     }
   }

@@ -4,6 +4,8 @@ import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/
 import type { LogStreamReplica } from './replica.ts';
 
 const RESPONSE_BYTES = 1024 * 1024;
+/** Small batches are sent in several responses, so that none of these takes long. */
+const RESPONSE_BATCHES = 256;
 
 /** Serves `Replication.Fetch`: what another replica of the log stream lacks. */
 export async function serveFetch(
@@ -14,6 +16,14 @@ export async function serveFetch(
 ): Promise<void> {
   if (request.uncommitted) return followPrimary(replica, request, stream, signal);
   return sendCommitted(replica, request, stream, signal);
+}
+
+function inPieces(frames: readonly Frame[]): (readonly Frame[])[] {
+  const pieces: (readonly Frame[])[] = [];
+  for (let i = 0; i < frames.length; i += RESPONSE_BATCHES) {
+    pieces.push(frames.slice(i, i + RESPONSE_BATCHES));
+  }
+  return pieces;
 }
 
 /** A backup follows everything that the primary appends, as it is appended. */
@@ -50,11 +60,12 @@ async function followPrimary(
     }
     const read = readFrom(replica, next);
     const frames = Array.isArray(read) ? read : await read;
-    const last = frames.at(-1);
-    if (last === undefined) continue;
-    if (frames[0]!.position > next) throw trimmedMeanwhile(replica);
-    next = frameEnd(last) + 1;
-    await send(stream, FetchResponse.create({ batches: frames.map(toBatch) }));
+    if (frames.length > 0 && frames[0]!.position > next) throw trimmedMeanwhile(replica);
+    for (const some of inPieces(frames)) {
+      if (!core.serves(epoch)) throw fenced(replica, epoch);
+      next = frameEnd(some.at(-1)!) + 1;
+      await send(stream, FetchResponse.create({ batches: some.map(toBatch) }));
+    }
   }
 }
 
@@ -83,13 +94,15 @@ async function sendCommitted(
     }
     const frames = nextLlsn > servableEnd ? [] : await readFrom(replica, nextLlsn);
     if (frames.length > 0 && frames[0]!.position > nextLlsn) throw trimmedMeanwhile(replica);
-    const batches = frames.filter((it) => frameEnd(it) <= servableEnd);
-    const last = batches.at(-1);
-    if (last !== undefined) nextLlsn = frameEnd(last) + 1;
-    const ready = await commitsUpTo(replica, nextVersion, version, nextLlsn - 1);
-    nextVersion += ready.length;
-    if (last === undefined && ready.length === 0) throw trimmedMeanwhile(replica);
-    await send(stream, FetchResponse.create({ batches: batches.map(toBatch), commits: ready }));
+    const pieces = inPieces(frames.filter((it) => frameEnd(it) <= servableEnd));
+    for (const some of pieces.length > 0 ? pieces : [[]]) {
+      const last = some.at(-1);
+      if (last !== undefined) nextLlsn = frameEnd(last) + 1;
+      const commits = await commitsUpTo(replica, nextVersion, version, nextLlsn - 1);
+      nextVersion += commits.length;
+      if (last === undefined && commits.length === 0) throw trimmedMeanwhile(replica);
+      await send(stream, FetchResponse.create({ batches: some.map(toBatch), commits }));
+    }
   }
 }
 

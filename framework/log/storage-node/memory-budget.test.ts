@@ -40,7 +40,7 @@ test('what all replicas of a node have fetched and not written shares one bound'
     cluster.disks.get(2)!.faults = { capacityBytes: 0 };
     const batch = batchOf(['x'.repeat(256 * 1024)]);
     const bytes = batch.records.length;
-    const each = 20;
+    const each = 12;
     const appender = cluster.appender(1);
     for (let i = 0; i < each; i++) {
       await Promise.all(ids.map((logStreamId) => appender.send({ ...batch, logStreamId })));

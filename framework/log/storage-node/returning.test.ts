@@ -1,0 +1,45 @@
+import { FetchRequest, Replication } from '../../wire/gen/log.ts';
+import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
+
+const LOG_STREAMS = 8;
+const BATCHES = 600;
+/** So many small batches come together, and no more: nobody waits long for one who handles them. */
+const TOGETHER_MAX = 256;
+
+let cluster: TestCluster;
+afterEach(() => cluster.close());
+
+test('a node that missed much on many log streams is whole again, by pieces', async () => {
+  cluster = await TestCluster.start([1, 2, 3]);
+  const ids = Array.from({ length: LOG_STREAMS }, (_, i) => i + 1);
+  for (const id of ids) {
+    cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [1, 2, 3] });
+    await cluster.reopen(id, [1, 2, 3]);
+  }
+  await cluster.stopNode(3);
+  const appender = cluster.appender(1);
+  const batch = batchOf(['x']);
+  const appends = ids.flatMap((logStreamId) =>
+    Array.from({ length: BATCHES }, () => appender.send({ ...batch, logStreamId })),
+  );
+  for (const it of await Promise.all(appends)) expect(it.failure).toBeNull();
+  await cluster.startNode(3);
+  await eventually(() => ids.every((id) => cluster.replica(3, id).core.committedEnd === BATCHES));
+
+  const request = { clusterId: 1, storageNodeId: 3, topicId: 1, logStreamId: 1, epoch: 1 };
+  const { epoch } = cluster.replica(1).core;
+  for (const uncommitted of [true, false]) {
+    const from = { fromLlsn: 1, fromVersion: 1, epoch, uncommitted };
+    const stream = cluster
+      .connect(1)
+      .subscribe(Replication.Fetch, FetchRequest.create({ ...request, ...from }));
+    const sizes: number[] = [];
+    stream.receive(({ batches }) => {
+      sizes.push(batches.length);
+    });
+    await eventually(() => sizes.reduce((sum, it) => sum + it, 0) === BATCHES);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(TOGETHER_MAX);
+    stream.cancel();
+    stream.closed.catch(() => {});
+  }
+}, 60_000);
