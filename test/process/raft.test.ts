@@ -42,7 +42,10 @@ class MemberProcess {
 
   /** Resolves when it is open. */
   async start(): Promise<void> {
-    const child = fork(PROGRAM, [JSON.stringify(this.settings)]);
+    // What it logs of removed members and lost leaders is expected here.
+    const child = fork(PROGRAM, [JSON.stringify(this.settings)], {
+      stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
+    });
     this.child = child;
     const opened = new Promise((resolve) => this.open.set(0, resolve));
     child.on('message', (reply: Reply) => {

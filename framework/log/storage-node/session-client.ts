@@ -27,9 +27,11 @@ const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
-/** What a node is told that is taken for somebody else. */
+/** What a node is told that is taken for somebody else, or finds when it cannot write down whose it is. */
 const REFUSALS = new Set([
   'CLUSTER_MISMATCH',
+  'DISK_FAILED',
+  'DISK_FULL',
   'DISK_UNKNOWN',
   'ALREADY_EXISTS',
   'FAILED_PRECONDITION',
