@@ -155,6 +155,10 @@ export class TestCluster {
     this.isolated.delete(node);
   }
 
+  sessionOf(node: number): Session | undefined {
+    return this.sessions.get(node);
+  }
+
   replica(node: number, logStreamId = 1): LogStreamReplica {
     return this.nodes.get(node)!.find(1, logStreamId);
   }

@@ -216,13 +216,19 @@ export class SessionClient {
     const { hello } = this.options;
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
+    let due = clock.now() + HEARTBEAT_MS;
     const beat = (): void => {
-      const silentMs = clock.now() - this.lastHeard;
+      const now = clock.now();
+      // While this process is held up, what the leader says waits: that is no silence of the leader.
+      this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
+      const silentMs = now - this.lastHeard;
       if (silentMs > SILENCE_MAX_MS) stream.cancel();
       else if (clock.now() - this.lastSent >= HEARTBEAT_MS / 2) this.flush();
       const isSuspect = silentMs > SUSPECT_AFTER_MS;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
-      timer = clock.after(isSuspect ? ASK_AGAIN_MS : HEARTBEAT_MS, beat);
+      const wait = isSuspect ? ASK_AGAIN_MS : HEARTBEAT_MS;
+      due = clock.now() + wait;
+      timer = clock.after(wait, beat);
     };
     timer = clock.after(HEARTBEAT_MS, beat);
     try {
