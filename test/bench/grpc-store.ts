@@ -17,7 +17,10 @@ export async function grpcStore(
   clients: readonly StoreClient[],
   end: () => Promise<void>,
 ): Promise<Store> {
-  const latencies = await Promise.all(clients.map((it) => latencyOf(it)));
+  // All of them are up and warm before they are compared, one after the other.
+  await Promise.all(clients.map((it) => latencyOf(it)));
+  const latencies: number[] = [];
+  for (const it of clients) latencies.push(await latencyOf(it));
   const leader = clients[latencies.indexOf(Math.min(...latencies))]!;
   let turn = 0;
   const key = (): string => `key-${turn++ % 10_000}`;
@@ -32,13 +35,13 @@ export async function grpcStore(
   };
 }
 
-/** Of a put, once the member answers: least at the leader, since the others ask it. */
+/** Of a linearizable get, once the member answers: least at the leader, since the others ask it. */
 async function latencyOf(client: StoreClient): Promise<number> {
   const until = performance.now() + READY_MS;
   for (;;) {
     try {
       await client.put('probe', VALUE);
-      return (await measure(() => client.put('probe', VALUE), { seconds: 1 })).p50Ms;
+      return (await measure(() => client.get('probe'), { seconds: 1 })).p50Ms;
     } catch (error) {
       if (performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
