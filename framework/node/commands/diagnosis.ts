@@ -3,7 +3,7 @@ import type { LogStreamStatus, ReplicaStatus, StorageNodeStatus } from '../../lo
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
-import { problemsOf, SLOW_WRITE_MS } from './problems.ts';
+import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
 
 const SLOW_SYNC_MS = 20;
 const SYNC_SAMPLES = 20;
@@ -18,7 +18,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
     .action(() =>
       cli.withClient(async (varlog, output) => {
         const status = await varlog.status();
-        const problems = problemsOf(status);
+        const problems = problemsOf(status).map(sentenceOf);
         output.result(
           status,
           [
@@ -135,7 +135,7 @@ async function reachability(cli: Cli): Promise<Finding[]> {
       return [{ ok: false, what }];
     }
     const problems = problemsOf(status);
-    if (problems.length > 0) return problems.map((what) => ({ ok: false, what }));
+    if (problems.length > 0) return problems.map((it) => ({ ok: false, what: sentenceOf(it) }));
     const what = `cluster ${status.cluster} answers, every node is up, every log stream is whole`;
     return [{ ok: true, what }];
   } catch (error) {

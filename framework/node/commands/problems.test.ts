@@ -1,11 +1,13 @@
 import type { Varlog } from '../../log/index.ts';
 import { closeAll, eventually, Observed } from '../observed.fixture.ts';
-import { problemsOf } from './problems.ts';
+import { problemsOf, sentenceOf } from './problems.ts';
 
 afterEach(closeAll);
 
 async function problems(varlog: Varlog): Promise<string> {
-  return problemsOf(await varlog.status()).join('\n');
+  return problemsOf(await varlog.status())
+    .map(sentenceOf)
+    .join('\n');
 }
 
 test('of a cluster that is well there is nothing to say', async () => {
@@ -29,9 +31,7 @@ test('a replica that failed: why, and how far it was', async () => {
       state: 'failed',
       failure: expect.stringContaining('EIO'),
     });
-    expect(await problems(varlog)).toMatch(
-      /log stream 1 has 0 of 1 copies: the one on storage node 1 is failed.*EIO/,
-    );
+    expect(await problems(varlog)).toMatch(/log stream 1 on storage node 1: failed.*EIO/);
   });
 }, 30_000);
 
@@ -43,7 +43,7 @@ test('a disk that is full', async () => {
   it.fails('/records/', 'ENOSPC');
   await topic.append('y', { timeoutMs: 300 }).catch(() => {});
   await eventually(async () => {
-    expect(await problems(varlog)).toMatch('storage node 1 has no room for log stream 1');
+    expect(await problems(varlog)).toMatch('log stream 1 on storage node 1: its disk is full');
   });
 }, 30_000);
 
@@ -65,8 +65,6 @@ test('a disk that is slow', async () => {
   it.slows('/records/', 2_000);
   await topic.append('y', { timeoutMs: 300 }).catch(() => {});
   await eventually(async () => {
-    expect(await problems(varlog)).toMatch(
-      /the disk of storage node 1 at .* took .* s for a write/,
-    );
+    expect(await problems(varlog)).toMatch(/storage node 1 at .*: its disk took .* s for a write/);
   });
 }, 30_000);

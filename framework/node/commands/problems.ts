@@ -9,60 +9,101 @@ import type {
 /** A write or sync that takes so long is not well, whatever the disk. */
 export const SLOW_WRITE_MS = 1_000;
 
-/** What is not as it should be in a cluster, a sentence each, with what to do. */
-export function problemsOf({ members, storageNodes, topics }: ClusterStatus): string[] {
-  const streams = topics.flatMap((topic) => topic.logStreams);
+/** One thing that is not as it should be in a cluster. */
+export interface Problem {
+  /** Which part of the cluster: stays the same while the problem lasts, and has no other. */
+  readonly subject: string;
+  /** What is wrong with it, and what is being done about it or must be. */
+  readonly what: string;
+}
+
+/** A problem as one sentence. */
+export function sentenceOf({ subject, what }: Problem): string {
+  return `${subject}: ${what}`;
+}
+
+/** All that is not as it should be. */
+export function problemsOf(status: ClusterStatus): Problem[] {
   return [
-    ...members.flatMap(ofMember),
-    ...storageNodes.flatMap(ofStorageNode),
-    ...streams.flatMap(ofLogStream),
-    ...streams.flatMap((it) => it.replicas.flatMap((replica) => ofReplica(it, replica))),
+    ...status.members.flatMap(ofMember),
+    ...status.storageNodes.flatMap(ofStorageNode),
+    ...problemsOfLogStreams(status),
   ];
 }
 
-function ofMember({ id, address, state, trouble }: MemberStatus): string[] {
-  const name = `metadata repository member ${id} at ${address}`;
-  if (state === 'up') return trouble === undefined ? [] : [`${name}: ${trouble}`];
-  const why = trouble === undefined ? '' : `: ${trouble}`;
-  return [`${name} is not up (${state}): start it, or see its log${why}`];
+/** What keeps log streams from being written to and from having all of their copies. */
+export function problemsOfLogStreams({ topics, storageNodes }: ClusterStatus): Problem[] {
+  const nodes = new Map(storageNodes.map((it) => [it.id, it]));
+  return topics
+    .flatMap((topic) => topic.logStreams)
+    .flatMap((stream) => [
+      ...ofLogStream(stream),
+      ...stream.replicas.flatMap((it) => ofReplica(stream, it, nodes.get(it.node))),
+    ]);
 }
 
-function ofStorageNode({
-  id,
-  address,
-  alive,
-  refusal,
-  slowestWriteMs = 0,
-}: StorageNodeStatus): string[] {
-  const name = `storage node ${id} at ${address}`;
-  if (!alive && refusal !== undefined) return [`${name} is refused: ${refusal}`];
-  if (!alive) return [`${name} is down: start it, or see its log`];
+function ofMember({ id, address, state, trouble }: MemberStatus): Problem[] {
+  const subject = `metadata repository member ${id} at ${address}`;
+  if (state === 'up') return trouble === undefined ? [] : [{ subject, what: trouble }];
+  const why = trouble === undefined ? '' : `: ${trouble}`;
+  return [{ subject, what: `not up (${state}): start it, or see its log${why}` }];
+}
+
+function ofStorageNode(node: StorageNodeStatus): Problem[] {
+  const { id, address, alive, refusal, slowestWriteMs = 0 } = node;
+  const subject = `storage node ${id} at ${address}`;
+  if (!alive && refusal !== undefined) return [{ subject, what: `refused: ${refusal}` }];
+  if (!alive) {
+    const what = `down: start it, or run "varlog node replace ${id}" when its disk is lost`;
+    return [{ subject, what }];
+  }
   if (slowestWriteMs < SLOW_WRITE_MS) return [];
   const long = (slowestWriteMs / 1_000).toFixed(1);
-  return [
-    `the disk of ${name} took ${long} s for a write: every append waits for such; look for what else uses it, or move the node to another disk`,
-  ];
+  const what = `its disk took ${long} s for a write, and every append waits for such: look for what else uses the disk, or move the node to another one`;
+  return [{ subject, what }];
 }
 
-function ofLogStream({ id, state, held }: LogStreamStatus): string[] {
-  if (held) return [`log stream ${id} was sealed by an operator: unseal it to append to it`];
+function ofLogStream({ id, state, held, inSync, replicas }: LogStreamStatus): Problem[] {
+  const subject = `log stream ${id}`;
+  if (held) return [{ subject, what: 'sealed by an operator: unseal it to append to it' }];
   if (state === 'open') return [];
-  return [`log stream ${id} takes no appends: too few of its replicas are whole`];
+  const copies = `${inSync} of ${replicas.length} copies are whole`;
+  const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;
+  return [{ subject, what }];
 }
 
-function ofReplica(stream: LogStreamStatus, replica: ReplicaStatus): string[] {
-  const { node, full, failure, state, end, target } = replica;
-  const found: string[] = [];
-  if (full) {
-    found.push(
-      `storage node ${node} has no room for log stream ${stream.id}: free space, or trim its topic; it goes on by itself`,
-    );
+function ofReplica(
+  stream: LogStreamStatus,
+  replica: ReplicaStatus,
+  node: StorageNodeStatus | undefined,
+): Problem[] {
+  const whole = replica.member && replica.state === stream.state;
+  const found = [
+    ...(replica.full
+      ? ['its disk is full: free space, or trim the topic; it goes on by itself']
+      : []),
+    ...(whole ? [] : [whyNotWhole(replica, node?.address ?? 'an unknown address')]),
+  ];
+  if (found.length === 0) return [];
+  const subject = `log stream ${stream.id} on storage node ${replica.node}`;
+  return [{ subject, what: found.join('; ') }];
+}
+
+function whyNotWhole(replica: ReplicaStatus, address: string): string {
+  const { node, state, behind, failure, end, target } = replica;
+  const why = failure === undefined ? '' : ` (${failure})`;
+  switch (state) {
+    case 'unreachable':
+      return `the node at ${address} does not answer: start it, or run "varlog node replace ${node}" when its disk is lost`;
+    case 'rebuilding':
+      return `being copied from another replica, has ${end} of ${target} records${why}`;
+    case 'learning':
+    case 'sealing':
+      return `being copied from another replica, ${behind} records to go${why}`;
+    case 'damaged':
+    case 'failed':
+      return `${state}${why}: it begins anew as soon as a good copy is there; if it stays so, see the log of the node at ${address}`;
+    default:
+      return `${state}${why}: it is taken in again soon`;
   }
-  if (replica.member && state === stream.state) return found;
-  const far = end < target ? `, with ${end} of ${target} records` : '';
-  const why = failure === undefined ? '' : `: ${failure}`;
-  found.push(
-    `log stream ${stream.id} has ${stream.inSync} of ${stream.replicas.length} copies: the one on storage node ${node} is ${state}${far}${why}`,
-  );
-  return found;
 }
