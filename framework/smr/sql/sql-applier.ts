@@ -1,200 +1,198 @@
-import type { DataSource, EntityManager } from 'typeorm';
-import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
-import { Admission, type AdmissionLimits } from '../admission.ts';
-import { LogContext } from '../log-context.ts';
-import type { Outcome } from '../outcome.ts';
-import type { ApplierTables, Progress } from './applier-tables.ts';
-import type { Dialect } from './dialect.ts';
-import { applyFailed } from './sql-replica-errors.ts';
-import type { SqlStateMachine } from './sql-state-machine.ts';
-import { applyGuarded } from './statement-guard.ts';
+import { type Clock, type LogEntry, type Ports, sleep, VarlogError } from '../../base/index.ts';
+import type { Admission } from '../admission.ts';
+import type { Applier } from '../applier.ts';
+import { jsonCodec } from '../codecs.ts';
+import { Follower } from '../follower.ts';
+import { ApplierTables } from './applier-tables.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
+import { checkSources, prepare } from './prepare-source.ts';
+import { type SourceUse, useSource } from './source-use.ts';
+import { applyFailed, headIsGone } from './sql-replica-errors.ts';
+import type { SqlReplicaOptions } from './sql-replica-options.ts';
+import { Tenancy } from './tenancy.ts';
+import { type Batch, TransactionApplier } from './transaction-applier.ts';
+import { Turns } from './turns.ts';
 
-/** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
-export interface Batch {
-  readonly decided: readonly Decision[];
-  readonly reloaded: boolean;
-}
+/** So often, at the most, the log is told how far the database is. */
+const HOLD_MS = 5_000;
+const BACKOFF_MS = { first: 10, most: 1_000 };
 
-export type Decision = { readonly session: number; readonly sequence: number } & (
-  | {
-      readonly verdict: 'fresh';
-      readonly position: number;
-      readonly time: number;
-      /** As it lies in the log. */
-      readonly command: Uint8Array;
-      readonly outcome: Outcome;
+/** Applies to a database, batch by batch, and tries again what the database refused. */
+export class SqlApplier<Command, Result> implements Applier {
+  readonly follower: Follower<Command, Result>;
+  /** What uses the connection does so one after the other. */
+  readonly turns = new Turns();
+  position = 0;
+  private readonly options: SqlReplicaOptions<Command, Result>;
+  private readonly ports: Pick<Ports, 'clock' | 'random'>;
+  private readonly dialect: Dialect;
+  private readonly tables: ApplierTables;
+  private readonly transactions: TransactionApplier<Command, Result>;
+  private holdAgainAt = 0;
+  private tenancy: Tenancy | undefined;
+  private use: SourceUse | undefined;
+
+  constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
+    this.options = options;
+    this.ports = ports;
+    const codecs = {
+      command: options.codec?.command ?? jsonCodec<Command>(),
+      result: options.codec?.result ?? jsonCodec<Result>(),
+    };
+    this.dialect = dialectOf(options.dataSource);
+    this.tables = new ApplierTables(this.dialect);
+    this.transactions = new TransactionApplier({
+      machine: options.machine,
+      dataSource: options.dataSource,
+      dialect: this.dialect,
+      tables: this.tables,
+      ...codecs,
+      limits: options,
+    });
+    this.follower = new Follower({
+      log: options.log,
+      ports,
+      codecs,
+      applier: this,
+      name: options.name,
+      callTimeoutMs: options.callTimeoutMs,
+      queueBytesMax: options.queueBytesMax,
+      place: (fresh) => this.place(fresh),
+    });
+  }
+
+  get admission(): Admission {
+    return this.transactions.admission;
+  }
+
+  /** Opens the database and begins to follow; `clock` measures waits of the start. */
+  async start(clock: Clock): Promise<void> {
+    const { follower, dialect, tables, turns } = this;
+    const { dataSource, reader, takeOverMs = 2_000 } = this.options;
+    checkSources(dataSource, reader);
+    await follower.identify(clock);
+    const use = await useSource(dataSource, dialect);
+    const parts = { dataSource, dialect, tables, turns, takeOverMs };
+    const tenancy = new Tenancy({ ...parts, ...this.ports });
+    try {
+      // Before its tables are changed.
+      await tables.check(dataSource.manager, follower.identity);
+      await prepare(dataSource, dialect);
+      if (reader?.isInitialized === false) await reader.initialize();
+      await tenancy.begin(follower.identity, clock);
+      this.position = await this.transactions.open(tenancy.owner);
+    } catch (error) {
+      use.leave(tenancy.end());
+      throw error;
     }
-  | { readonly verdict: 'settled'; readonly outcome: Outcome }
-  | { readonly verdict: 'expired' }
-);
-
-export interface SqlApplierParts<Command, Result> {
-  readonly machine: SqlStateMachine<Command, Result>;
-  readonly dataSource: DataSource;
-  readonly dialect: Dialect;
-  readonly tables: ApplierTables;
-  readonly command: Codec<Command>;
-  readonly result: Codec<Result>;
-  readonly limits: AdmissionLimits;
-}
-
-/**
- * Applies entries to a database. Effects, position, time and sessions change in one transaction, so
- * that a crash at any moment leaves all of them or none, and what was applied is never applied again.
- */
-export class SqlApplier<Command, Result> {
-  private readonly parts: SqlApplierParts<Command, Result>;
-  readonly admission: Admission;
-  private readonly touchedSessions = new Set<number>();
-  private readonly touchedRequests = new Set<string>();
-  private owner = 0;
-  /** As committed; `undefined` when memory and database may differ. */
-  private stored: number | undefined;
-  private applying = 0;
-  /** Records of others that were passed over, as committed. */
-  foreign = 0;
-  private passed = 0;
-
-  constructor(parts: SqlApplierParts<Command, Result>) {
-    this.parts = parts;
-    this.admission = new Admission(parts.limits, {
-      session: (id) => this.touchedSessions.add(id),
-      request: (id) => this.touchedRequests.add(id),
-    });
+    this.use = use;
+    this.tenancy = tenancy;
+    this.moveTo(this.position);
+    follower.begin(this.position);
+    tenancy.keep((error) => follower.fail(error));
   }
 
-  /** Position of the entry at work, or of the last one. */
-  get at(): number {
-    return this.applying;
+  begin(): Promise<void> {
+    return this.holdOn((position) => this.follower.hold?.begin(position));
   }
 
-  /**
-   * Begins as the applier with this number, for the commands that carry this tag. Resolves with the
-   * position of the database.
-   */
-  async open(owner: number, tag: Uint8Array): Promise<number> {
-    const { dataSource, tables } = this.parts;
-    this.owner = owner;
-    this.admission.bind(tag);
-    this.applying = await dataSource.transaction(async (manager) => {
-      const progress = await tables.lock(manager, owner);
-      await this.load(manager, progress);
-      return progress.position;
-    });
-    this.stored = this.applying;
-    return this.applying;
+  async apply(entries: readonly LogEntry[], through: number): Promise<void> {
+    await this.applyAll(entries);
+    if (this.follower.signal.aborted) return;
+    // Only what an entry moved the database to is in it.
+    if (entries.length > 0) await this.holdOn((position) => this.follower.hold?.move(position));
+    this.moveTo(Math.max(this.position, through));
   }
 
-  /**
-   * Applies the entries that the database does not have yet. When it rejects, the transaction was
-   * rolled back, or nobody knows: the next call finds out, and skips what was committed.
-   */
-  async apply(entries: readonly LogEntry[]): Promise<Batch> {
-    let reloaded = false;
-    let decided: Decision[] = [];
-    const before = this.stored;
-    this.stored = undefined;
-    this.untouch();
-    this.passed = 0;
-    this.applying = entries.at(-1)?.position ?? this.applying;
-    if (before === undefined) await this.parts.dialect.reset(this.parts.dataSource);
-    const stored = await this.parts.dataSource.transaction(async (manager) => {
-      const progress = await this.parts.tables.lock(manager, this.owner);
-      const { position } = progress;
-      if (before !== position) {
-        await this.load(manager, progress);
-        reloaded = true;
+  restore(_state: Uint8Array, position: number): void {
+    throw headIsGone(this.position, position);
+  }
+
+  /** What could be tried again was. */
+  async recover(): Promise<boolean> {
+    return false;
+  }
+
+  end(following: Promise<void>): Promise<void> {
+    const { turns, tenancy, use } = this;
+    const released = following.then(() => turns.run(async () => tenancy?.end()));
+    use?.leave(released);
+    return released;
+  }
+
+  /** Tells the log, now and then, what is on disk here and so not needed any more. */
+  private async holdOn(tell: (position: number) => Promise<void> | void): Promise<void> {
+    const now = this.ports.clock.now();
+    if (this.follower.hold === undefined || now < this.holdAgainAt) return;
+    this.holdAgainAt = now + HOLD_MS;
+    const { position, dialect, turns, options } = this;
+    const isOnDisk = await turns.run(() => dialect.flush(options.dataSource)).catch(() => false);
+    if (isOnDisk) await tell(position);
+  }
+
+  private place(fresh: string): Promise<string> {
+    const { tables, turns, options } = this;
+    return turns.run(() => options.dataSource.transaction((it) => tables.place(it, fresh)));
+  }
+
+  private async applyAll(entries: readonly LogEntry[]): Promise<void> {
+    const { batchMax = 200, attemptsMax = 10 } = this.options;
+    let done = 0;
+    let attempts = 0;
+    // Behind a failure go single commands, so that all before the one at fault are committed.
+    let singleUntil = 0;
+    while (done < entries.length && !this.follower.signal.aborted) {
+      const first = entries[done] as LogEntry;
+      const count = first.position <= singleUntil ? 1 : batchMax;
+      const batch = entries.slice(done, done + count);
+      try {
+        const applied = await this.turns.run(() => this.transactions.apply(batch));
+        done += batch.length;
+        attempts = 0;
+        this.publish(applied, (batch.at(-1) as LogEntry).position);
+      } catch (error) {
+        const { at } = this.transactions;
+        singleUntil = Math.max(singleUntil, at);
+        const final = isFinal(error) || ++attempts >= attemptsMax;
+        if (final && !(await this.isSkipped(at, error)))
+          throw isFinal(error) ? error : applyFailed(at, attempts, error);
+        if (final) attempts = 1;
+        await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
       }
-      const missing = entries.filter((entry) => entry.position > position);
-      decided = await this.applyAll(missing, manager);
-      const through = missing.at(-1)?.position ?? position;
-      await this.save(manager, through);
-      this.applying = through;
-      return through;
-    });
-    this.stored = stored;
-    this.foreign += this.passed;
-    return { decided, reloaded };
-  }
-
-  private async load(manager: EntityManager, progress: Progress): Promise<void> {
-    const { tables } = this.parts;
-    const sessions = await tables.sessions(manager);
-    const requests = await tables.requests(manager);
-    this.admission.restore({ ...progress, sessions, requests });
-    this.untouch();
-  }
-
-  private untouch(): void {
-    this.touchedSessions.clear();
-    this.touchedRequests.clear();
-  }
-
-  private async save(manager: EntityManager, position: number): Promise<void> {
-    const { tables } = this.parts;
-    const { sessions, requests } = this.admission;
-    for (const id of this.touchedSessions) {
-      const session = sessions.encodeOne(id);
-      if (session === undefined) await tables.dropSession(manager, id);
-      else await tables.saveSession(manager, session);
-    }
-    for (const id of this.touchedRequests) {
-      const request = requests.encodeOne(id);
-      if (request === undefined) await tables.dropRequest(manager, id);
-      else await tables.saveRequest(manager, request);
-    }
-    await tables.advance(manager, { position, ...this.admission.progress });
-  }
-
-  private async applyAll(
-    entries: readonly LogEntry[],
-    manager: EntityManager,
-  ): Promise<Decision[]> {
-    const decided: Decision[] = [];
-    for (const entry of entries) {
-      this.applying = entry.position;
-      const decision = await this.applyOne(entry, manager);
-      if (decision !== undefined) decided.push(decision);
-    }
-    return decided;
-  }
-
-  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision | undefined> {
-    const { admission } = this;
-    const { position } = entry;
-    const verdict = admission.admit(entry);
-    if (verdict === 'foreign') this.passed++;
-    if (verdict === 'foreign' || verdict === 'passed') return undefined;
-    const { session, sequence, time, command } = admission;
-    if (verdict === 'expired') return { verdict, session, sequence };
-    if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    const result = await this.run(command, manager, position);
-    const outcome = this.encoded(result);
-    admission.settle(outcome);
-    return { verdict, session, sequence, position, time, command, outcome };
-  }
-
-  private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
-    const { machine, dialect, command: codec } = this.parts;
-    const { time } = this.admission;
-    try {
-      return await applyGuarded(manager, dialect, () => {
-        // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-        const context = new LogContext();
-        context.begin(position, time);
-        return machine.apply(codec.decode(bytes), manager, context);
-      });
-    } catch (cause) {
-      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
-      throw cause;
     }
   }
 
-  private encoded(result: Result): Outcome {
-    try {
-      return this.parts.result.encode(result);
-    } catch {
-      return 'unencodable';
-    }
+  private async isSkipped(position: number, error: unknown): Promise<boolean> {
+    if (VarlogError.is(error, 'ANOTHER_APPLIER')) return false;
+    return this.follower.isSkipped(position);
   }
+
+  private publish({ decided, reloaded }: Batch, position: number): void {
+    const { follower, admission } = this;
+    const { queue } = follower;
+    for (const it of decided) {
+      if (it.verdict === 'expired')
+        queue.expired(it.session, it.sequence, admission.requests.forgotten);
+      else queue.settled(it.session, it.sequence, it.outcome);
+      if (it.verdict === 'fresh') follower.announce(it.position, it.time, it.command, it.outcome);
+    }
+    if (reloaded) follower.reconcile(position);
+    this.moveTo(position);
+  }
+
+  private moveTo(position: number): void {
+    this.position = position;
+    const { foreign, admission } = this.transactions;
+    this.follower.advance(position, { foreign, skipped: admission.skips });
+  }
+
+  private pause(ms: number): Promise<void> {
+    const jittered = Math.min(ms, BACKOFF_MS.most) * (0.5 + this.ports.random.fraction() / 2);
+    return sleep(this.ports.clock, jittered, this.follower.signal).catch(() => {});
+  }
+}
+
+/** An error that stays, however often the transaction is repeated. */
+function isFinal(error: unknown): boolean {
+  return VarlogError.is(error) && !error.retryable;
 }

@@ -1,0 +1,263 @@
+import { type Observable, Subject } from 'rxjs';
+import {
+  type Clock,
+  type Codec,
+  type LogCallOptions,
+  type OrderedLog,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
+import type { Applier } from './applier.ts';
+import { CommandQueue } from './command-queue.ts';
+import { Deadlines, inTime } from './deadlines.ts';
+import { LogHold } from './log-hold.ts';
+import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
+import { type Outcome, resultOf } from './outcome.ts';
+import { ReadBarrier } from './read-barrier.ts';
+import { closedError, textOf, unidentified } from './replica-errors.ts';
+import type { Applied, Consistency } from './replica-options.ts';
+import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
+import { skipsFrom } from './skip-command.ts';
+
+/** The log has so long to say which one it is, where a replica cannot start without. */
+const IDENTIFY_MS = 30_000;
+const CALL_MS = 30_000;
+const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+const RETRY_MS = 200;
+const CLOSE_MS = 1_000;
+/** So often a replica whose status somebody watches makes sure that the log answers. */
+const PROBE_MS = 5_000;
+
+export interface FollowerOptions<Command, Result> {
+  readonly log: OrderedLog;
+  readonly ports: Pick<Ports, 'clock' | 'random'>;
+  readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
+  readonly applier: Applier;
+  readonly name: string | undefined;
+  readonly callTimeoutMs: number | undefined;
+  readonly queueBytesMax: number | undefined;
+  /** Which place the state lies in, where it lies in one: see {@link LogHold}. */
+  readonly place: ((fresh: string) => Promise<string>) | undefined;
+}
+
+/**
+ * What every replica does, wherever its machine's state lies: follows the log and has its entries applied, sends
+ * commands and tells their callers what became of them, holds queries back until the state is fresh enough, and says
+ * how it fares. The {@link Applier} does the rest.
+ */
+export class Follower<Command, Result> {
+  readonly applied$: Observable<Applied<Command, Result>>;
+  readonly status$: Observable<ReplicaStatus>;
+  readonly queue: CommandQueue<Command, Result>;
+  readonly hold: LogHold | undefined;
+  private readonly options: FollowerOptions<Command, Result>;
+  private readonly name: string;
+  private readonly barrier: ReadBarrier;
+  private readonly deadlines: Deadlines;
+  private readonly statuses = new ReplicaStatuses();
+  private readonly applied = new Subject<Applied<Command, Result>>();
+  private readonly closing = new AbortController();
+  /** What was passed on to `applied$`. */
+  private announced = 0;
+  private known: LogIdentity | undefined;
+  private following: Promise<void> = Promise.resolve();
+  private released: Promise<void> = Promise.resolve();
+
+  constructor(options: FollowerOptions<Command, Result>) {
+    this.options = options;
+    const { log, ports, codecs, place, queueBytesMax = QUEUE_BYTES_MAX } = options;
+    const { statuses } = this;
+    this.name = checkedName(options.name ?? 'machine');
+    const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
+    this.deadlines = deadlines;
+    this.queue = new CommandQueue(log, ports, codecs, queueBytesMax, deadlines, statuses);
+    const behind = (error: VarlogError): void => this.fail(error);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, statuses, behind);
+    const hold: LogHold | undefined = LogHold.on(log, {
+      ...ports,
+      signal: this.signal,
+      machine: this.name,
+      place,
+      changed: () => this.report({ holdError: hold?.error }),
+    });
+    this.hold = hold;
+    this.applied$ = this.applied.asObservable();
+    this.status$ = statuses.status$;
+  }
+
+  /** Aborted when the replica ends. */
+  get signal(): AbortSignal {
+    return this.closing.signal;
+  }
+
+  /** Which machine on which log this is. Only behind {@link identify}, and for what comes from the log. */
+  get identity(): LogIdentity {
+    return this.known as LogIdentity;
+  }
+
+  /** Waits until the log has said which one it is, for states that may be of another. Rejects with `UNREACHABLE`. */
+  identify(clock: Clock): Promise<void> {
+    const late = (): VarlogError => unidentified(IDENTIFY_MS);
+    return inTime(clock, IDENTIFY_MS, this.signal, (it) => this.meet(clock, it), late);
+  }
+
+  /** Begins to follow. `stored`: position of a state that is kept, which the log must reach at least; 0: none. */
+  begin(stored: number): void {
+    this.barrier.begin(stored);
+    this.following = Promise.resolve().then(() => this.follow());
+    void this.probe();
+  }
+
+  /** Says what the status is to tell from now on. */
+  report(changes: Parameters<ReplicaStatuses['update']>[0]): void {
+    this.statuses.update(changes);
+  }
+
+  /** Everything up to `position` is in the state: whoever waited for it goes on. */
+  advance(position: number, changes: Parameters<ReplicaStatuses['update']>[0]): void {
+    this.queue.advance(position);
+    this.barrier.advance(position);
+    this.report({ position, ...changes });
+  }
+
+  /** A command took effect. Passed on once, also where the state started over since. */
+  announce(position: number, time: number, bytes: Uint8Array, outcome: Outcome): void {
+    if (position <= this.announced) return;
+    this.announced = position;
+    if (!this.applied.observed || typeof outcome === 'string') return;
+    const { codecs } = this.options;
+    // Values of their own: the machine may have kept those that it was given, or gave.
+    const [command, result] = [codecs.command.decode(bytes), resultOf(outcome, codecs.result)];
+    this.applied.next({ position, time, command, result });
+  }
+
+  /** The state went on to `position` without the entries in between: their callers are told what it holds of them. */
+  reconcile(position: number): void {
+    const { sessions, requests } = this.options.applier.admission;
+    this.queue.reconcile(
+      // One that was opened behind it is still to come.
+      (id) => id > position || sessions.has(id),
+      (id, sequence) => sessions.outcomeOf(id, sequence),
+      requests.forgotten,
+    );
+  }
+
+  /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
+  async isSkipped(position: number): Promise<boolean> {
+    const { log, ports, applier } = this.options;
+    const { admission } = applier;
+    if (admission.isOrdered(position)) return false;
+    const tag = tagOf(this.identity);
+    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+      skipsFrom(log, tag, position, signal);
+    const late = (): VarlogError => unidentified(IDENTIFY_MS);
+    const looking = inTime(ports.clock, IDENTIFY_MS, this.signal, look, late);
+    const skips = await looking.catch(() => undefined);
+    if (skips?.has(position) !== true) return false;
+    admission.order(skips);
+    return true;
+  }
+
+  /** Resolves when the state is as fresh as a query wants it; throws or rejects where it never will be. */
+  fresh(options: LogCallOptions & { consistency?: Consistency }): Promise<void> | void {
+    const { consistency = 'linearizable' } = options;
+    if (consistency === 'linearizable') return this.barrier.latest(options);
+    if (consistency === 'stale') return this.barrier.check();
+    return this.barrier.reached(consistency.atLeast, options);
+  }
+
+  /** Resolves when all that was committed before this call has been applied. */
+  caughtUp(options: LogCallOptions): Promise<void> {
+    return this.barrier.latest(options);
+  }
+
+  /** Ends for good. A machine that failed must not be led by this member: others have to see that it does not go on. */
+  fail(error: unknown): void {
+    if (this.statuses.ended) return;
+    this.end('failed', error);
+    this.options.log.resign?.(textOf(error));
+  }
+
+  /** Resolves when everything was let go of, but not later than a second. Idempotent. */
+  async close(): Promise<void> {
+    this.end('closed', closedError());
+    const settled = new AbortController();
+    const limit = sleep(this.options.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
+    await Promise.race([Promise.all([this.released, this.hold?.settled()]), limit]);
+    settled.abort();
+  }
+
+  private end(state: 'failed' | 'closed', error: unknown): void {
+    if (this.statuses.ended) return;
+    const failure = state === 'failed' ? error : undefined;
+    this.statuses.end(state, failure);
+    this.closing.abort();
+    this.queue.stop(error);
+    this.barrier.stop(error);
+    this.deadlines.stop();
+    // What cannot be let go of is in the way of whoever comes next, and is reported there.
+    this.released = this.options.applier.end(this.following, failure).catch(() => {});
+    if (state === 'failed') this.applied.error(error);
+    else this.applied.complete();
+  }
+
+  private async meet(clock: Clock, signal: AbortSignal): Promise<void> {
+    if (this.known !== undefined) return;
+    const lost = (error: unknown): void => this.statuses.lost(error);
+    const log = await identityOf(this.options.log, clock, signal, lost);
+    this.known = { log, machine: this.name };
+    const tag = tagOf(this.known);
+    this.options.applier.admission.bind(tag);
+    this.queue.bind(tag);
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this;
+    const { log, applier, ports } = this.options;
+    // A log that ends before the state that it began with is found even when nobody asks.
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    await applier.begin();
+    while (!signal.aborted) {
+      try {
+        await this.meet(ports.clock, signal);
+        for await (const it of log.follow(applier.position + 1, { signal })) {
+          if (signal.aborted) return;
+          try {
+            if (it.kind === 'snapshot') applier.restore(it.state, it.position);
+            else {
+              const applying = applier.apply(it.entries, it.through);
+              if (applying !== undefined) await applying;
+            }
+          } catch (error) {
+            await this.recover(error);
+            break;
+          }
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (VarlogError.is(error) && error.retryable) this.statuses.lost(error);
+        else this.fail(error);
+      }
+      await sleep(ports.clock, RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  private async recover(error: unknown): Promise<void> {
+    if (this.signal.aborted) return;
+    try {
+      if (!(await this.options.applier.recover(error))) this.fail(error);
+    } catch (final) {
+      this.fail(final);
+    }
+  }
+
+  private async probe(): Promise<void> {
+    const { signal, statuses } = this;
+    while (!signal.aborted) {
+      await sleep(this.options.ports.clock, PROBE_MS, signal).catch(() => {});
+      if (!signal.aborted && statuses.observed)
+        await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
+    }
+  }
+}
