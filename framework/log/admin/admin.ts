@@ -2,7 +2,7 @@ import type { Handler, Ports, Timer } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { repairOf, type Surroundings } from './repair.ts';
-import { Steadiness } from './steadiness.ts';
+import { type Replicas, Steadiness } from './steadiness.ts';
 
 /** How often the state of the cluster is looked at. Nothing that goes well waits for it. */
 const LOOK_EVERY_MS = 100;
@@ -29,7 +29,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const steadiness = new Steadiness(clock);
   let timer: Timer | undefined;
 
-  const repair = async (id: number, around: Surroundings): Promise<void> => {
+  const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
     const action = stream === undefined ? undefined : repairOf(stream, around);
     if (stream === undefined || action === undefined) return;
@@ -37,8 +37,8 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     const by = `the repair of member ${repository.options.memberId}`;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
     if (action.kind === 'seal') {
-      steadiness.sealed(stream, action.primary);
       await repository.changes.seal(id, false, { revision, by });
+      steadiness.sealed(stream, epoch, action, around);
     } else {
       const { members } = action;
       const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
@@ -51,16 +51,17 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   };
 
   const look = (leadership: Leadership): void => {
-    steadiness.observe(repository.metadata.logStreams);
-    const around: Surroundings = {
+    const around: Surroundings & Replicas = {
       metadata: repository.metadata,
       silence: (node) => leadership.silence(node),
       report: (id, node) => leadership.planner.reportOf(id, node),
+      processOf: (node) => leadership.processOf(node),
       settledFor: (stream) => steadiness.settledFor(stream),
-      gap: (stream) => steadiness.gap(stream),
+      mayJoin: (stream, node) => steadiness.mayJoin(stream, node),
       lag: (stream, report) => steadiness.lag(stream, report),
       inOrder: (stream, nodes) => steadiness.inOrder(stream, nodes),
     };
+    steadiness.observe(repository.metadata.logStreams, around);
     for (const id of repository.metadata.logStreams.keys()) {
       if (busy.has(id)) continue;
       busy.add(id);

@@ -8,8 +8,8 @@ export interface Surroundings {
   report(logStreamId: number, node: number): Report | undefined;
   /** Milliseconds since the log stream was last sealed or opened. */
   settledFor(stream: LogStreamState): number;
-  /** For how long it must have been open before it is sealed for a learner's sake. */
-  gap(stream: LogStreamState): number;
+  /** Whether it may be sealed for the sake of this learner now. */
+  mayJoin(stream: LogStreamState, node: number): boolean;
   /** Milliseconds by which a replica is behind. */
   lag(stream: LogStreamState, report: Report): number;
   /** The same nodes, those last that had better not be primary. */
@@ -17,8 +17,9 @@ export interface Surroundings {
 }
 
 export type Repair =
-  /** `primary`: the node because of which. */
-  { kind: 'seal'; why: string; primary?: number } | { kind: 'unseal'; members: number[] };
+  /** `primary`: the node because of which; `learner`: the one for the sake of which. */
+  | { kind: 'seal'; why: string; primary?: number; learner?: number }
+  | { kind: 'unseal'; members: number[] };
 
 /** A node that is gone for so long is taken for lost: a restarted process is mostly back sooner. */
 const LOST_AFTER_MS = 300;
@@ -76,14 +77,14 @@ function sealing(stream: LogStreamState, around: Surroundings): Repair | undefin
     return { kind: 'seal', why };
   }
 
-  if (around.settledFor(stream) < around.gap(stream)) return undefined;
   const near = alive.find((node) => {
     const report = around.report(stream.id, node);
     if (report === undefined || !isLearning(node, stream, around)) return false;
-    return around.lag(stream, report) <= NEAR_MS;
+    return around.lag(stream, report) <= NEAR_MS && around.mayJoin(stream, node);
   });
   if (near === undefined) return undefined;
-  return { kind: 'seal', why: `storage node ${near} has caught up and is to be a member` };
+  const why = `storage node ${near} has caught up and is to be a member`;
+  return { kind: 'seal', why, learner: near };
 }
 
 function opening(stream: LogStreamState, around: Surroundings): Repair | undefined {

@@ -1,33 +1,47 @@
 import type { Clock } from '../../base/index.ts';
 import { type LogStreamState, Metadata, type Report } from '../core/index.ts';
-import { repairOf } from './repair.ts';
-import { Steadiness } from './steadiness.ts';
+import { repairOf, type Surroundings } from './repair.ts';
+import { type Replicas, Steadiness } from './steadiness.ts';
 
 const STEP_MS = 100;
 /** Records that are ordered in each step while the log stream is open. */
 const RATE = 1_000;
 
-/** What a node says of its replica, `sinceMs` after the log stream was last sealed or opened. */
-type Voice = (stream: LogStreamState, sinceMs: number) => Partial<Report>;
+/** What a node says of its replica, `sinceMs` after the log stream was last sealed or opened, at `now`. */
+type Voice = (
+  stream: LogStreamState,
+  sinceMs: number,
+  now: number,
+) => Partial<Report & { process: string; lost: boolean }>;
 
-/** Looks after one log stream on nodes 1, 2 and 3 for a while, and says how often it was sealed. */
-function seals(seconds: number, members: number[], voices: Record<number, Voice>): number {
+/**
+ * Looks after one log stream for a while; says how often it was sealed, and for how many milliseconds at
+ * the most a node in `watched` was alive and no member.
+ */
+function play(
+  seconds: number,
+  given: { nodes?: number[]; members: number[]; watched?: number[] },
+  voices: Record<number, Voice>,
+): { seals: number; longest: number } {
   let now = 0;
   const clock = { now: () => now } as Clock;
   const metadata = new Metadata();
-  for (const id of [1, 2, 3]) {
+  const { nodes = [1, 2, 3], watched = [] } = given;
+  for (const id of nodes) {
     metadata.apply({ kind: 'registerStorageNode', id, address: `node-${id}` });
   }
   metadata.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
-  metadata.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1, 2, 3] });
+  metadata.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: nodes });
   const open = (chosen: number[]): void => {
     const stream = metadata.logStreams.get(1)!;
     const opening = { id: 1, epoch: stream.epoch + 1, members: chosen, primaryProcess: 'p' };
     metadata.apply({ kind: 'unseal', ...opening, disks: chosen.map(() => '') });
   };
-  open(members);
+  open(given.members);
   const steadiness = new Steadiness(clock);
+  const missing = new Map(watched.map((it) => [it, 0]));
   let count = 0;
+  let longest = 0;
   let changedAt = 0;
   for (; now < seconds * 1_000; now += STEP_MS) {
     const stream = metadata.logStreams.get(1)!;
@@ -39,23 +53,31 @@ function seals(seconds: number, members: number[], voices: Record<number, Voice>
       persistedVersion: stream.version,
     };
     metadata.apply({ kind: 'cut', entries: [entry] });
-    steadiness.observe(metadata.logStreams);
-    const action = repairOf(stream, {
+    const voiceOf = (node: number) => voices[node]?.(stream, now - changedAt, now) ?? {};
+    const around: Surroundings & Replicas = {
       metadata,
-      silence: () => 0,
+      silence: (node) => (voiceOf(node).lost === true ? 60_000 : 0),
+      processOf: (node) => voiceOf(node).process ?? 'p',
       report: (logStreamId, node) => ({
         logStreamId,
         epoch,
         end: stream.end,
         persistedVersion: 0,
         state: stream.sealed ? 'sealed' : stream.members.includes(node) ? 'open' : 'learning',
-        ...voices[node]?.(stream, now - changedAt),
+        ...voiceOf(node),
       }),
       settledFor: (it) => steadiness.settledFor(it),
-      gap: (it) => steadiness.gap(it),
+      mayJoin: (it, node) => steadiness.mayJoin(it, node),
       lag: (it, report) => steadiness.lag(it, report),
-      inOrder: (it, nodes) => steadiness.inOrder(it, nodes),
-    });
+      inOrder: (it, given) => steadiness.inOrder(it, given),
+    };
+    steadiness.observe(metadata.logStreams, around);
+    for (const [node, since] of missing) {
+      const isThere = !stream.sealed && stream.members.includes(node);
+      if (isThere || voiceOf(node).lost === true) missing.set(node, now);
+      else longest = Math.max(longest, now - since);
+    }
+    const action = repairOf(stream, around);
     if (action === undefined) continue;
     changedAt = now;
     if (action.kind === 'unseal') {
@@ -63,11 +85,18 @@ function seals(seconds: number, members: number[], voices: Record<number, Voice>
       continue;
     }
     count++;
-    steadiness.sealed(stream, action.primary);
     metadata.apply({ kind: 'seal', id: 1, hold: false });
+    steadiness.sealed(stream, epoch, action, around);
   }
-  return count;
+  return { seals: count, longest };
 }
+
+function seals(seconds: number, members: number[], voices: Record<number, Voice>): number {
+  return play(seconds, { members }, voices).seals;
+}
+
+/** Never makes it while the log stream is sealed. */
+const vain: Voice = (stream) => (stream.sealed ? { state: 'sealing' } : {});
 
 test('a learner that keeps pace half a second behind is not sealed for', () => {
   const behind: Voice = (stream, since) => {
@@ -84,7 +113,6 @@ test('one that has caught up is sealed for once', () => {
 });
 
 test('one that never makes it is sealed for less and less often', () => {
-  const vain: Voice = (stream) => (stream.sealed ? { state: 'sealing' } : {});
   expect(seals(60, [1, 2], { 3: vain })).toBeLessThanOrEqual(5);
   expect(seals(3_600, [1, 2], { 3: vain })).toBeLessThanOrEqual(20);
 });
@@ -99,4 +127,48 @@ test('a primary that is restarted now and then stays the one that is preferred',
   const sometimes: Voice = (stream, since) =>
     !stream.sealed && stream.members[0] === 1 && since > 100_000 ? { state: 'restarted' } : {};
   expect(seals(1_000, [1, 2, 3], { 1: sometimes })).toBeGreaterThan(5);
+});
+
+test('seals for other reasons do not delay a learner that is level', () => {
+  // Every ten seconds the next node is gone for two: mostly the primary, which comes back as a learner.
+  const inTurn =
+    (node: number): Voice =>
+    (_, __, now) => ({
+      lost: Math.floor(now / 10_000) % 3 === node - 1 && now % 10_000 < 2_000,
+    });
+  const voices = { 1: inTurn(1), 2: inTurn(2), 3: inTurn(3) };
+  const { longest } = play(600, { members: [1, 2, 3], watched: [1, 2, 3] }, voices);
+  expect(longest).toBeLessThanOrEqual(8_000);
+});
+
+test('a learner does not wait for another one that never makes it', () => {
+  const returning: Voice = (_, __, now) => ({ lost: now > 100_000 && now < 110_000 });
+  const given = { nodes: [1, 2, 3, 4], members: [1, 2, 3], watched: [1] };
+  expect(play(200, given, { 1: returning, 4: vain }).longest).toBeLessThanOrEqual(3_000);
+});
+
+test('a copy that falls out again and again is sealed for now and then', () => {
+  const flapping: Voice = (stream, since, now) => {
+    const process = `p${Math.floor(now / 5_000)}`;
+    if (stream.sealed) return { process };
+    return stream.members.includes(3) && since < 1_000
+      ? { process }
+      : { process, state: 'learning' };
+  };
+  const { seals: count, longest } = play(600, { members: [1, 2], watched: [3] }, { 3: flapping });
+  expect(count).toBeLessThanOrEqual(600 / 8 + 3);
+  expect(count).toBeGreaterThan(600 / 20);
+  expect(longest).toBeLessThanOrEqual(17_000);
+});
+
+test('another copy of one that never made it is a new learner', () => {
+  const replaced: Voice = (stream, since, now) =>
+    now < 400_000 ? vain(stream, since, now) : { process: 'another' };
+  const given = { members: [1, 2], watched: [3] };
+  expect(play(600, given, { 3: replaced }).longest).toBeLessThanOrEqual(408_000);
+  const rebuilt: Voice = (stream, since, now) => {
+    if (now < 400_000) return vain(stream, since, now);
+    return now < 401_000 ? { end: 0 } : {};
+  };
+  expect(play(600, given, { 3: rebuilt }).longest).toBeLessThanOrEqual(409_000);
 });

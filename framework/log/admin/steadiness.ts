@@ -4,6 +4,8 @@ import type { LogStreamState, Report } from '../core/index.ts';
 /** A log stream is not sealed for a learner's sake sooner than this after it was opened. */
 const GAP_MS_MIN = 2_000;
 const GAP_MS_MAX = 5 * 60_000;
+/** A learner that was a member meanwhile, or is another copy than then, waits no longer than 8 s. */
+const LEVEL_MAX_ANEW = 2;
 /** What happened before so long a time without another seal counts no more. */
 const CALM_MS = 60_000;
 /** Marks of where a log stream ended reach back so far. */
@@ -15,19 +17,38 @@ interface Series {
   at: number;
 }
 
+/** The seals for the sake of one learner. */
+interface Learner {
+  series: Series;
+  /** In which epoch the last one was. */
+  epoch: number;
+  /** The process that had the copy then, and where the copy ended of late. */
+  process: string;
+  end: number;
+}
+
 interface Observed {
   key: string;
   since: number;
   /** Where the log stream ended, and when; the oldest first. */
   marks: { at: number; end: number }[];
-  seals: Series | undefined;
-  /** Of each primary that was the reason for some. */
+  /** Of each replica that the log stream was sealed for. */
+  learners: Map<number, Learner>;
+  /** Of each primary that was the reason for some seals. */
   faults: Map<number, Series>;
 }
 
+/** What is known of the replicas now. */
+export interface Replicas {
+  /** Changes when the process of a node is another one. */
+  processOf(node: number): string;
+  report(logStreamId: number, node: number): Report | undefined;
+}
+
 /**
- * What the repair has seen of each log stream over time: how far learners lag behind, and how often it
- * had to be sealed. Whatever makes it seal again and again is given more time, twice as much each time.
+ * What the repair has seen of each log stream over time: how far learners lag behind, and because of which
+ * replicas it had to be sealed. Whichever makes it seal again and again is given more time, twice as much
+ * each time; the other replicas, and those of other log streams, do not wait for it.
  */
 export class Steadiness {
   private readonly clock: Clock;
@@ -38,13 +59,14 @@ export class Steadiness {
   }
 
   /** To be called at each look. */
-  observe(logStreams: ReadonlyMap<number, LogStreamState>): void {
+  observe(logStreams: ReadonlyMap<number, LogStreamState>, replicas: Replicas): void {
     for (const id of this.observed.keys()) if (!logStreams.has(id)) this.observed.delete(id);
     const now = this.clock.now();
     for (const stream of logStreams.values()) {
       const it = this.of(stream);
       it.marks.push({ at: now, end: stream.end });
       while (it.marks[1] !== undefined && it.marks[1].at <= now - MARKS_MS) it.marks.shift();
+      for (const [node, learner] of it.learners) notice(learner, node, stream, replicas);
     }
   }
 
@@ -53,10 +75,11 @@ export class Steadiness {
     return this.clock.now() - this.of(stream).since;
   }
 
-  /** For how long a log stream must have been open before it is sealed for a learner's sake. */
-  gap(stream: LogStreamState): number {
-    const { seals } = this.of(stream);
-    return seals === undefined ? GAP_MS_MIN : gapOf(seals);
+  /** Whether a log stream may be sealed for the sake of this learner now. */
+  mayJoin(stream: LogStreamState, node: number): boolean {
+    if (this.settledFor(stream) < GAP_MS_MIN) return false;
+    const learner = this.of(stream).learners.get(node);
+    return learner === undefined || this.clock.now() - learner.series.at >= gapOf(learner.series);
   }
 
   /** How many milliseconds ago the log stream ended where a replica's records end now. */
@@ -66,11 +89,20 @@ export class Steadiness {
     return then === undefined ? Number.POSITIVE_INFINITY : this.clock.now() - then.at;
   }
 
-  /** Takes note that a log stream is sealed; `primary`: because of this node. */
-  sealed(stream: LogStreamState, primary: number | undefined): void {
-    const it = this.of(stream);
-    it.seals = this.next(it.seals);
-    if (primary !== undefined) it.faults.set(primary, this.next(it.faults.get(primary)));
+  /** Takes note that a log stream was sealed in `epoch`: because of a primary, or for a learner's sake. */
+  sealed(
+    stream: LogStreamState,
+    epoch: number,
+    { primary, learner }: { primary?: number; learner?: number },
+    replicas: Replicas,
+  ): void {
+    const { faults, learners } = this.of(stream);
+    if (primary !== undefined) faults.set(primary, this.next(faults.get(primary)));
+    if (learner === undefined) return;
+    const series = this.next(learners.get(learner)?.series);
+    const process = replicas.processOf(learner);
+    const end = replicas.report(stream.id, learner)?.end ?? 0;
+    learners.set(learner, { series, epoch, process, end });
   }
 
   /** The same nodes, but those that have failed as the primary again and again of late come last. */
@@ -99,7 +131,8 @@ export class Steadiness {
     const known = this.observed.get(stream.id);
     if (known === undefined) {
       const since = this.clock.now();
-      const fresh: Observed = { key, since, marks: [], seals: undefined, faults: new Map() };
+      const empty = { marks: [], learners: new Map(), faults: new Map() };
+      const fresh: Observed = { key, since, ...empty };
       this.observed.set(stream.id, fresh);
       return fresh;
     }
@@ -109,6 +142,19 @@ export class Steadiness {
     }
     return known;
   }
+}
+
+/** A seal that made the learner a member was not in vain, and another copy is not to blame for it. */
+function notice(learner: Learner, node: number, stream: LogStreamState, replicas: Replicas): void {
+  const hasJoined = stream.epoch > learner.epoch && stream.members.includes(node);
+  const process = replicas.processOf(node);
+  const { end = learner.end } = replicas.report(stream.id, node) ?? {};
+  // While it has no session, nobody knows whether it comes back as the same one.
+  const isAnother = (process !== '' && process !== learner.process) || end < learner.end;
+  if (process !== '') learner.process = process;
+  learner.end = end;
+  if (!hasJoined && !isAnother) return;
+  learner.series.level = Math.min(learner.series.level, LEVEL_MAX_ANEW);
 }
 
 function gapOf({ level }: Series): number {
