@@ -1,47 +1,208 @@
 /**
  * Every code that an error of this package can carry, and whether the same call may succeed when it
- * is simply tried again. The list is closed and the codes are stable.
+ * is simply tried again. The list is closed and the codes are stable. docs/errors.md is made from here, by
+ * infra/error-codes.mjs.
  */
 const RETRYABLE = {
+  /**
+   * A server cannot listen where it was told to.
+   * @remedy End the process that listens there, or choose another port.
+   */
   ADDRESS_IN_USE: false,
+  /**
+   * Something with this name or id is there already, or was; or another live process is this storage node.
+   * @remedy Choose another id, which is never one that was used before; stop one of the two processes.
+   */
   ALREADY_EXISTS: false,
+  /**
+   * Another replica applies commands to this database, and is alive.
+   * @remedy Close it first, or give each replica a database of its own.
+   */
   ANOTHER_APPLIER: false,
+  /**
+   * Whether an append took effect is not known: it may be in the log, once, or not at all.
+   * @remedy Read the log to see, or append commands that can be told apart, as state machines do.
+   */
   APPEND_UNKNOWN: false,
+  /**
+   * A state machine threw at a committed command, or does not know it, and its replica stopped there.
+   * @remedy Start the version that can apply it, or pass over it with "varlog skip".
+   */
   APPLY_FAILED: false,
+  /**
+   * A position lies behind the last record, or the log ends before what was read from it already.
+   * @remedy Check that the position is of this topic and cluster.
+   */
   BEYOND_TAIL: false,
+  /**
+   * The call was ended by its caller or by the other side before it was done.
+   * @remedy Repeat it if it is still wanted.
+   */
   CANCELLED: false,
+  /**
+   * The client, log, replica or member that was called is closed.
+   * @remedy Open it again, or call before it is closed.
+   */
   CLOSED: false,
+  /**
+   * The call, folder or token is of another cluster or group than the one that answers, perhaps of one that was made anew.
+   * @remedy Check the endpoints, and whether the cluster was made anew; its old positions mean nothing there.
+   */
   CLUSTER_MISMATCH: false,
+  /**
+   * The configuration does not make sense, or a file that it names cannot be used.
+   * @remedy Change what the message names.
+   */
   CONFIG_INVALID: false,
+  /**
+   * Stored or received bytes are not what was written.
+   * @remedy A replica with peers is rebuilt by itself; otherwise restore the folder from a good copy.
+   */
   CORRUPT: false,
+  /**
+   * Another process uses this folder.
+   * @remedy Stop it, or name another folder.
+   */
   DIRECTORY_IN_USE: false,
+  /**
+   * The folder cannot be made or written to.
+   * @remedy Give this user the right to write there, or name another folder.
+   */
   DIRECTORY_UNWRITABLE: false,
+  /**
+   * A read, write or sync of the disk failed: what uses it serves nothing any more.
+   * @remedy See the system log, and replace the disk if it fails again.
+   */
   DISK_FAILED: false,
+  /**
+   * The disk has no room. Nothing durable is in doubt.
+   * @remedy Make room, or trim: it goes on by itself.
+   */
   DISK_FULL: true,
+  /**
+   * A member or node has lost what its disk held, or has an older copy of it.
+   * @remedy Do not bring it back as it is: put a new member in its place.
+   */
   DISK_LOST: false,
+  /**
+   * The folder of this storage node is not the one that the cluster knows it by.
+   * @remedy Start it with its own folder, or give up the old one with "varlog node replace".
+   */
   DISK_UNKNOWN: false,
+  /**
+   * There is nothing to append.
+   * @remedy Append at least one record.
+   */
   EMPTY_BATCH: false,
+  /**
+   * A record, batch or command is larger than may be.
+   * @remedy Split it, or store it elsewhere and append a reference.
+   */
   ENTRY_TOO_LARGE: false,
+  /**
+   * The state of what was asked for does not allow it now.
+   * @remedy Read the message: it names the condition and what to do.
+   */
   FAILED_PRECONDITION: false,
+  /**
+   * A folder, file or member belongs to somebody else than it is used as.
+   * @remedy Give each node and member its own folder, and all of them the same list of members.
+   */
   IDENTITY_MISMATCH: false,
+  /**
+   * An error that this package did not expect; it is the cause.
+   * @remedy Report it, with the stack.
+   */
   INTERNAL: false,
+  /**
+   * An argument makes no sense.
+   * @remedy Pass what the message asks for.
+   */
   INVALID_ARGUMENT: false,
+  /**
+   * The package found itself in a state that must never be.
+   * @remedy Report it, with the stack and the logs. It is a bug.
+   */
   INVARIANT: false,
+  /**
+   * A snapshot or database is of another log or another machine.
+   * @remedy Start the replica on its own log, or with an empty store.
+   */
   LOG_MISMATCH: false,
+  /**
+   * There is no such log stream, or not on this node.
+   * @remedy Choose one of the topic, or none.
+   */
   LOG_STREAM_NOT_FOUND: false,
+  /**
+   * There is no such thing.
+   * @remedy Check the name.
+   */
   NOT_FOUND: false,
+  /**
+   * This member does not lead, or knows no leader.
+   * @remedy Ask the member that details.leader names, or try again.
+   */
   NOT_LEADER: true,
+  /**
+   * This replica does not take appends: another one is the primary.
+   * @remedy Append to the primary; the client does so by itself.
+   */
   NOT_PRIMARY: true,
+  /**
+   * A number is no position: it must be a whole number from 0 or 1 to 2^53 - 1.
+   * @remedy Pass a position that an append or a read returned.
+   */
   POSITION_OUT_OF_RANGE: false,
+  /**
+   * A request id was used before, with another command.
+   * @remedy Give every request an id of its own.
+   */
   REQUEST_MISMATCH: false,
+  /**
+   * More waits than may wait.
+   * @remedy Slow down, and try again.
+   */
   RESOURCE_EXHAUSTED: true,
+  /**
+   * The log stream is sealed, or was sealed before the append was ordered.
+   * @remedy Append to another one, or wait until it opens again; the client does both by itself.
+   */
   SEALED: true,
+  /**
+   * The session under which a command was sent is closed, and the outcome of the command is not known.
+   * @remedy Find out whether it took effect, and use a requestId for commands that may be repeated.
+   */
   SESSION_EXPIRED: false,
+  /**
+   * The call was not done within its time.
+   * @remedy Look at the outcome: a write may still take effect.
+   */
   TIMEOUT: true,
+  /**
+   * There is no such topic.
+   * @remedy List the topics; make one with "varlog topic create".
+   */
   TOPIC_NOT_FOUND: false,
+  /**
+   * Records that are asked for were removed.
+   * @remedy Begin at details.firstAvailable, where it is given, or start from a snapshot.
+   */
   TRIMMED: false,
+  /**
+   * The other side cannot serve now.
+   * @remedy Try again; "varlog status" says why.
+   */
   UNAVAILABLE: true,
+  /**
+   * This version does not have what was asked for, or does not know a format.
+   * @remedy Do what the message names, or use the version that knows it.
+   */
   UNIMPLEMENTED: false,
+  /**
+   * Nobody answers at these addresses.
+   * @remedy Start the nodes, and check addresses and certificates.
+   */
   UNREACHABLE: true,
 } as const;
 
