@@ -1,5 +1,6 @@
 import {
   assert,
+  asVarlogError,
   type Clock,
   type DirectoryLock,
   type Disk,
@@ -220,7 +221,7 @@ export class RaftStorage {
     this.settledEnd = Math.min(this.settledEnd, kept, this.log.end);
     this.queue.push(write);
     if (write.snapshot !== undefined) this.installing++;
-    this.working ??= this.work().catch((error: unknown) => this.onFailure(asFailure(error)));
+    this.working ??= this.work().catch((error: unknown) => this.onFailure(asVarlogError(error)));
   }
 
   /** Entries from `from` on, at least one if it is there, whether durable or not. */
@@ -252,7 +253,7 @@ export class RaftStorage {
     });
     this.saving = saved.catch((error: unknown) => {
       // What cannot be kept for another reason never can.
-      if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asFailure(error));
+      if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
     });
     return saved;
   }
@@ -391,10 +392,4 @@ function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
   }));
   if (batches[0] !== undefined) batches[0] = sliceBatch(batches[0], from);
   return batches;
-}
-
-/** Whatever broke, as an error that ends a member. */
-export function asFailure(error: unknown): VarlogError {
-  if (VarlogError.is(error)) return error;
-  return new VarlogError('INTERNAL', { what: String(error), cause: error });
 }

@@ -4,6 +4,7 @@ import {
   type LogCallOptions,
   type LogEntry,
   type Ports,
+  reasonOf,
   sleep,
   VarlogError,
 } from '../base/index.ts';
@@ -16,7 +17,7 @@ import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { cannotStartOver, closedError, textOf, unidentified } from './replica-errors.ts';
+import { cannotStartOver, closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom } from './skip-command.ts';
@@ -193,7 +194,7 @@ export class Replica<Command, Result, Machine> {
   private fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    this.options.log.resign?.(textOf(error));
+    this.options.log.resign?.(reasonOf(error));
     const released = this.settled().then(async () => this.lock?.release());
     released.catch(() => {});
   }

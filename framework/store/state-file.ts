@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, VarlogError } from '../base/index.ts';
+import { type Disk, type DiskFile, reasonOf, VarlogError } from '../base/index.ts';
 import { crc32c } from './crc32c.ts';
 import { viewOf } from './frame.ts';
 
@@ -74,7 +74,7 @@ export class StateFile {
       }
       this.failure = new VarlogError('DISK_FAILED', {
         what: `${this.path} could not be replaced`,
-        because: cause instanceof Error ? cause.message : String(cause),
+        because: reasonOf(cause),
         next: 'repair the disk and start again: nothing more is written to this file',
         details: { path: this.path, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
         cause,

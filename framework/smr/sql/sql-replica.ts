@@ -6,6 +6,7 @@ import {
   type LogCallOptions,
   type LogEntry,
   type Ports,
+  reasonOf,
   sleep,
   VarlogError,
 } from '../../base/index.ts';
@@ -16,7 +17,7 @@ import { LogHold } from '../log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from '../log-identity.ts';
 import { resultOf } from '../outcome.ts';
 import { ReadBarrier } from '../read-barrier.ts';
-import { closedError, textOf, unidentified } from '../replica-errors.ts';
+import { closedError, unidentified } from '../replica-errors.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from '../replica-status.ts';
 import { skipsFrom } from '../skip-command.ts';
@@ -194,7 +195,7 @@ export class SqlReplica<Command, Result> {
   private fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    this.options.log.resign?.(textOf(error));
+    this.options.log.resign?.(reasonOf(error));
   }
 
   private end(state: 'failed' | 'closed', error: unknown): void {
