@@ -18,3 +18,4 @@ export * from './position.ts';
 export * from './random.ts';
 export * from './reason.ts';
 export * from './sequence-map.ts';
+export * from './serial-queue.ts';

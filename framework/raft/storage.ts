@@ -4,6 +4,7 @@ import {
   type Clock,
   type DirectoryLock,
   type Disk,
+  SerialQueue,
   sleep,
   VarlogError,
 } from '../base/index.ts';
@@ -81,7 +82,10 @@ export class RaftStorage {
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
   private newest: Snapshot | undefined;
-  private saving: Promise<unknown> = Promise.resolve();
+  private readonly saves = new SerialQueue((error) => {
+    // What cannot be kept for another reason never can.
+    if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
+  });
   /** Received from the leader, by index; one becomes the newest when the core says so. */
   private readonly received = new Map<number, Snapshot>();
   private installing = 0;
@@ -245,17 +249,12 @@ export class RaftStorage {
    * for it, and nothing has changed.
    */
   saveSnapshot(snapshot: Snapshot): Promise<boolean> {
-    const saved = this.saving.then(async () => {
+    return this.saves.run(async () => {
       if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
       await this.snapshotFile.write(encodeSnapshot(snapshot));
       this.newest = snapshot;
       return true;
     });
-    this.saving = saved.catch((error: unknown) => {
-      // What cannot be kept for another reason never can.
-      if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
-    });
-    return saved;
   }
 
   /** Gives the entries below `first` back to the disk. */

@@ -7,6 +7,7 @@ import {
   type LogEntry,
   type Ports,
   reasonOf,
+  SerialQueue,
   sleep,
   VarlogError,
 } from '../../base/index.ts';
@@ -29,7 +30,6 @@ import { type Batch, SqlApplier } from './sql-applier.ts';
 import { applyFailed, headIsGone } from './sql-replica-errors.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
 import { Tenancy } from './tenancy.ts';
-import { Turns } from './turns.ts';
 
 /** So often a replica whose status somebody watches makes sure that the log answers. */
 const PROBE_MS = 5_000;
@@ -54,7 +54,7 @@ export class SqlReplica<Command, Result> {
   private readonly applier: SqlApplier<Command, Result>;
   private readonly queue: CommandQueue<Command, Result>;
   private readonly barrier: ReadBarrier;
-  private readonly turns = new Turns();
+  private readonly turns = new SerialQueue();
   private readonly closing = new AbortController();
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly statuses = new ReplicaStatuses();
