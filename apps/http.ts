@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { VarlogError } from 'varlog/log';
+import { reasonOf, VarlogError } from 'varlog/log';
 import { type HttpHandler, httpServer } from 'varlog/node';
 
 const STATUS: Record<string, number> = {
@@ -113,7 +113,7 @@ export function sendError(response: ServerResponse, error: unknown): void {
 
 /** An error as programs see it. `outcome` tells of a failed write whether it may still take effect. */
 export function errorBody(error: unknown): { code: string; message: string; outcome?: string } {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   if (!VarlogError.is(error)) return { code: 'INTERNAL', message };
   const { code, outcome } = error;
   return { code, message, ...(outcome === undefined ? {} : { outcome }) };

@@ -1,3 +1,4 @@
+import { reasonOf } from 'varlog/log';
 import type { ReplicaStatus } from 'varlog/smr';
 
 /** The part of a replica that tells how it fares. */
@@ -46,28 +47,25 @@ export class Readiness {
   /** What keeps the replica from serving, each in a sentence; empty when it is ready. Asks the log. */
   async problems(): Promise<string[]> {
     const { state, error, snapshotError } = this.now ?? {};
-    if (state === 'failed') return [`the replica has failed and serves nothing: ${textOf(error)}`];
+    if (state === 'failed')
+      return [`the replica has failed and serves nothing: ${reasonOf(error)}`];
     if (state === 'closed') return ['the replica is closed'];
     const found: string[] = [];
     try {
       await this.replica.caughtUp({ timeoutMs: this.limits.levelMs });
     } catch (cause) {
       const why = state === 'connecting' && error !== undefined ? error : cause;
-      found.push(`the log does not answer, or this replica is behind it: ${textOf(why)}`);
+      found.push(`the log does not answer, or this replica is behind it: ${reasonOf(why)}`);
     }
-    await this.other().catch((cause: unknown) => found.push(textOf(cause)));
+    await this.other().catch((cause: unknown) => found.push(reasonOf(cause)));
     const { noSnapshotSince } = this;
     if (noSnapshotSince !== undefined) {
       const ms = performance.now() - noSnapshotSince;
       if (ms >= this.limits.snapshotMs)
         found.push(
-          `no snapshot was kept for ${Math.round(ms / 1_000)} s: ${textOf(snapshotError)}`,
+          `no snapshot was kept for ${Math.round(ms / 1_000)} s: ${reasonOf(snapshotError)}`,
         );
     }
     return found;
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

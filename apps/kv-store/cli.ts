@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { reasonOf } from 'varlog/log';
 import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
@@ -123,6 +124,6 @@ function members(text: string): { id: number; address: string }[] {
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(reasonOf(error));
   process.exitCode = 1;
 }

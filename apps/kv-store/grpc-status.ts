@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { VarlogError } from 'varlog/log';
+import { reasonOf, VarlogError } from 'varlog/log';
 import { isOfAnotherLog } from './log-tag.ts';
 
 const STATUS: Record<string, status> = {
@@ -15,7 +15,7 @@ const DETAILS_LENGTH_MAX = 1_000;
 /** An error as gRPC tells it: every other one of the log's means that another replica may answer. */
 export function statusOf(error: unknown): { code: status; details: string } {
   const code = codeOf(error);
-  const details = error instanceof Error ? error.message : String(error);
+  const details = reasonOf(error);
   // Half a surrogate pair cannot be written as a header.
   return {
     code,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { VarlogError } from 'varlog/log';
+import { reasonOf, VarlogError } from 'varlog/log';
 import { collectLessOften } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
@@ -108,6 +108,6 @@ function amountOf(text: string): number {
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(reasonOf(error));
   process.exitCode = VarlogError.is(error, 'NOT_FOUND') ? 4 : 1;
 }

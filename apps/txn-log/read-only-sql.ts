@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { VarlogError } from 'varlog/log';
+import { reasonOf, VarlogError } from 'varlog/log';
 import { askSqlite, refused, tooLong } from './sqlite-question.ts';
 
 /** So many rows of an answer are returned. */
@@ -53,7 +53,7 @@ export class ReadOnlySql {
       return (await runner.query(query, [ROWS_MAX])) as unknown[];
     } catch (cause) {
       if ((cause as { code?: unknown }).code === CANCELED) throw tooLong(this.timeoutMs);
-      throw refused(cause instanceof Error ? cause.message : String(cause), cause);
+      throw refused(reasonOf(cause), cause);
     } finally {
       await runner.query('ROLLBACK').catch(() => {});
       await runner.release();

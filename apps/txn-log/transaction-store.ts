@@ -1,4 +1,4 @@
-import { VarlogError } from 'varlog/log';
+import { reasonOf, VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
 import type {
   CommittedOutcome,
@@ -127,7 +127,7 @@ function encoded(result: unknown): { result?: string } {
   } catch (cause) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'what the body of a transaction with an id returned does not survive JSON',
-      because: cause instanceof Error ? cause.message : String(cause),
+      because: reasonOf(cause),
       next: 'return plain values, or leave the id away',
       outcome: 'notAppended',
     });

@@ -214,7 +214,7 @@ export type Outcome = 'notAppended' | 'unknown';
 export interface ErrorParts {
   /** What happened and where, as a sentence without a full stop. */
   what: string;
-  /** The likely cause, where one is known. */
+  /** The likely cause, where one is known. The message of an error loses its full stop here. */
   because?: string;
   /** What the reader can do now. */
   next?: string;
@@ -268,7 +268,7 @@ export function isErrorCode(code: string): code is ErrorCode {
 function sentence(code: ErrorCode, parts: ErrorParts): string {
   // An error that crossed the wire already carries its sentence.
   if (parts.what.startsWith(`${code}: `)) return parts.what;
-  const because = parts.because === undefined ? '' : ` (${parts.because})`;
+  const because = parts.because === undefined ? '' : ` (${parts.because.replace(/\.$/, '')})`;
   const next = parts.next === undefined ? '' : `; ${parts.next}`;
   return `${code}: ${parts.what}${because}${next}.`;
 }

@@ -16,4 +16,6 @@ export * from './own-bytes.ts';
 export * from './ports.ts';
 export * from './position.ts';
 export * from './random.ts';
+export * from './reason.ts';
 export * from './sequence-map.ts';
+export * from './serial-queue.ts';

@@ -32,6 +32,7 @@ export {
   type OrderedLog,
   type Outcome,
   RECORD_BYTES_MAX,
+  reasonOf,
   type StorageNodeId,
   type TopicId,
   VarlogError,

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../base/index.ts';
 
 /** How a supervised process came to its end, in words. */
 export type Ending = string;
@@ -80,7 +81,7 @@ export function superviseNode(options: {
         if (started.pid === undefined) gone(error.message);
       });
     } catch (error) {
-      died(error instanceof Error ? error.message : String(error), startedAt);
+      died(reasonOf(error), startedAt);
     }
   };
   start();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 import { CACHE_BYTES, PENDING_BYTES } from '../log/storage-node/index.ts';
 import { isTcpAddress, isWildcard } from '../runtime/index.ts';
 
@@ -157,7 +157,7 @@ function readFile(path: string): Record<string, unknown> {
   } catch (cause) {
     throw new VarlogError('CONFIG_INVALID', {
       what: `cannot read the configuration file ${path}`,
-      because: cause instanceof Error ? cause.message : String(cause),
+      because: reasonOf(cause),
       cause,
     });
   }

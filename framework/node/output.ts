@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 
 /** Where a command writes: text for people, or one JSON value a line for programs. */
 export interface Output {
@@ -25,7 +25,7 @@ export function makeOutput(
       if (!json) streams.err(text);
     },
     error: (error) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = reasonOf(error);
       if (!json) {
         streams.err(message);
       } else if (VarlogError.is(error)) {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 import type { TlsOptions } from '../runtime/index.ts';
 
 /** Where the PEM files of TLS lie. */
@@ -49,7 +49,7 @@ function read(path: string): string {
   } catch (cause) {
     throw new VarlogError('CONFIG_INVALID', {
       what: `cannot read the TLS file ${path}`,
-      because: cause instanceof Error ? cause.message : String(cause),
+      because: reasonOf(cause),
       cause,
     });
   }

@@ -30,7 +30,6 @@ export class Acquaintance {
   identity: string;
   generation: string;
   private readonly file: StateFile;
-  private saved: Promise<void> = Promise.resolve();
   private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
 
   private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
@@ -105,7 +104,7 @@ export class Acquaintance {
 
   /** Resolves when nothing is being written any more. */
   settled(): Promise<void> {
-    return this.saved;
+    return this.file.settled();
   }
 
   private async save(): Promise<void> {
@@ -114,9 +113,7 @@ export class Acquaintance {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };
-    const saved = this.file.write(new TextEncoder().encode(JSON.stringify(known)));
-    this.saved = saved.catch(() => {});
-    await saved;
+    await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
   }
 }
 

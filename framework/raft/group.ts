@@ -8,6 +8,7 @@ import {
   startWith,
 } from 'rxjs';
 import {
+  asVarlogError,
   checkBatch,
   encodeBatch,
   type Followed,
@@ -35,7 +36,7 @@ import { Proposals } from './proposals.ts';
 import { removed } from './refusals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
-import { asFailure, RaftStorage } from './storage.ts';
+import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -169,7 +170,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     });
     const group = new RaftGroup(options, methods, driver, storage);
     driver.introductions.onLost = (error) => fail(error);
-    driver.introductions.begin().catch((error: unknown) => fail(asFailure(error)));
+    driver.introductions.begin().catch((error: unknown) => fail(asVarlogError(error)));
     fail = (error) => {
       if (group.stopped !== undefined) return;
       ports.logger.log('error', 'raft.failed', { group: groupId, error: error.message });

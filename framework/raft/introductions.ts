@@ -1,11 +1,10 @@
-import { type Handler, handle, sleep, VarlogError } from '../base/index.ts';
+import { asVarlogError, type Handler, handle, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
 import type { Message } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
 import { Promises } from './promises.ts';
 import { noHello, notMember, otherGroup, removed } from './refusals.ts';
-import { asFailure } from './storage.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
 const PAUSE_MS = 50;
@@ -159,7 +158,7 @@ export class Introductions {
     if (raft.log.identity !== this.acquaintance.identity) {
       this.remember().catch((error: unknown) => {
         // On a full disk it is tried again.
-        if (!VarlogError.is(error, 'DISK_FULL')) this.onLost(asFailure(error));
+        if (!VarlogError.is(error, 'DISK_FULL')) this.onLost(asVarlogError(error));
       });
     }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;

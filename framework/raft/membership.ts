@@ -1,4 +1,4 @@
-import { type LogCallOptions, onAbort, sleep, VarlogError } from '../base/index.ts';
+import { type LogCallOptions, onAbort, reasonOf, sleep, VarlogError } from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
@@ -259,7 +259,7 @@ export class Membership {
       if (certain) throw withOutcome(cause);
       throw new VarlogError('UNREACHABLE', {
         what: `member ${member.id} at ${member.address} could not be met, and was not added`,
-        because: cause instanceof Error ? cause.message : String(cause),
+        because: reasonOf(cause),
         next: 'start it with `join`, at that address, and try again',
         outcome: 'notAppended',
         cause,

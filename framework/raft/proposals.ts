@@ -5,6 +5,7 @@ import {
   type Outcome,
   onAbort,
   ownBytes,
+  reasonOf,
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
@@ -250,7 +251,7 @@ export class Proposals {
       this.putBack(proposals.filter((it) => !it.settled));
     } else if (never) {
       this.failAll(proposals, known);
-    } else this.failAll(proposals, unknown(known?.message ?? String(error), error));
+    } else this.failAll(proposals, unknown(reasonOf(error), error));
   }
 
   private putBack(proposals: readonly Proposal[]): void {

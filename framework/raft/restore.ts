@@ -1,11 +1,11 @@
-import { type Ports, VarlogError } from '../base/index.ts';
+import { asVarlogError, type Ports, VarlogError } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import type { Member } from './driver.ts';
 import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
 import { methodsOf } from './methods.ts';
-import { asFailure, RaftStorage } from './storage.ts';
+import { RaftStorage } from './storage.ts';
 
 /** Which group to go on with, and which member. */
 export interface RestoreOptions {
@@ -115,7 +115,7 @@ async function restoreIn(
     };
     const payload = encodeConfiguration(alone);
     await new Promise<void>((resolve, reject) => {
-      fail = (error) => reject(asFailure(error));
+      fail = (error) => reject(asVarlogError(error));
       storage.onPersisted = () => resolve();
       storage.write({
         sequence: 1,

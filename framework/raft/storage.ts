@@ -1,8 +1,10 @@
 import {
   assert,
+  asVarlogError,
   type Clock,
   type DirectoryLock,
   type Disk,
+  SerialQueue,
   sleep,
   VarlogError,
 } from '../base/index.ts';
@@ -80,7 +82,10 @@ export class RaftStorage {
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
   private newest: Snapshot | undefined;
-  private saving: Promise<unknown> = Promise.resolve();
+  private readonly saves = new SerialQueue((error) => {
+    // What cannot be kept for another reason never can.
+    if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
+  });
   /** Received from the leader, by index; one becomes the newest when the core says so. */
   private readonly received = new Map<number, Snapshot>();
   private installing = 0;
@@ -220,7 +225,7 @@ export class RaftStorage {
     this.settledEnd = Math.min(this.settledEnd, kept, this.log.end);
     this.queue.push(write);
     if (write.snapshot !== undefined) this.installing++;
-    this.working ??= this.work().catch((error: unknown) => this.onFailure(asFailure(error)));
+    this.working ??= this.work().catch((error: unknown) => this.onFailure(asVarlogError(error)));
   }
 
   /** Entries from `from` on, at least one if it is there, whether durable or not. */
@@ -244,17 +249,12 @@ export class RaftStorage {
    * for it, and nothing has changed.
    */
   saveSnapshot(snapshot: Snapshot): Promise<boolean> {
-    const saved = this.saving.then(async () => {
+    return this.saves.run(async () => {
       if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
       await this.snapshotFile.write(encodeSnapshot(snapshot));
       this.newest = snapshot;
       return true;
     });
-    this.saving = saved.catch((error: unknown) => {
-      // What cannot be kept for another reason never can.
-      if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asFailure(error));
-    });
-    return saved;
   }
 
   /** Gives the entries below `first` back to the disk. */
@@ -391,10 +391,4 @@ function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
   }));
   if (batches[0] !== undefined) batches[0] = sliceBatch(batches[0], from);
   return batches;
-}
-
-/** Whatever broke, as an error that ends a member. */
-export function asFailure(error: unknown): VarlogError {
-  if (VarlogError.is(error)) return error;
-  return new VarlogError('INTERNAL', { what: String(error), cause: error });
 }

@@ -1,5 +1,5 @@
 import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
-import { type ErrorCode, isErrorCode, type Outcome, VarlogError } from '../base/index.ts';
+import { type ErrorCode, isErrorCode, type Outcome, reasonOf, VarlogError } from '../base/index.ts';
 import { DETAILS_KEY, publishedDetail } from './published-detail.ts';
 
 /** Carries our error over the wire beside the status, for our own clients. */
@@ -87,7 +87,7 @@ interface WireError {
 
 /** What a handler threw, as the server sends it. */
 export function toStatus(error: unknown): Partial<StatusObject> {
-  const message = clean(error instanceof Error ? error.message : String(error));
+  const message = clean(reasonOf(error));
   if (!VarlogError.is(error)) return { code: status.INTERNAL, details: `INTERNAL: ${message}` };
   const wire: WireError = {
     code: error.code,
@@ -120,7 +120,7 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
     const insecure = TLS_FAILED.test(details);
     return new VarlogError('UNREACHABLE', {
       what: insecure ? `no TLS connection to ${address}` : `nothing answers at ${address}`,
-      because: reasonOf(details),
+      because: connectFailure(details),
       next: insecure
         ? 'check that both sides use TLS, and that each trusts the authority of the other and knows the address it dials'
         : 'check that the node runs, that the address is right, and that either both sides use TLS or none',
@@ -155,7 +155,7 @@ function carriedError(error: ServiceError | StatusObject): VarlogError | undefin
 }
 
 /** Why no connection came about, without what grpc-js writes around it. */
-function reasonOf(details: string): string {
+function connectFailure(details: string): string {
   const refused = /connect E\w+ \S*\w/.exec(details)?.[0];
   const alert = /SSL routines:\w+:([^:]+)/.exec(details)?.[1];
   const last =

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 import { hostTimers } from './host-timers.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 
@@ -131,7 +131,7 @@ export async function serveHttp(
     async (request, response, { pathname }) => send(response, await reply(request, pathname)),
     (response, error) => {
       const status = VarlogError.is(error, 'INVALID_ARGUMENT') ? 400 : 500;
-      send(response, text(status, error instanceof Error ? error.message : String(error)));
+      send(response, text(status, reasonOf(error)));
     },
   );
   const bound = await listen(server, address);

@@ -1,5 +1,5 @@
 import { type ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 
 /** Encryption and authentication of all connections; everything is PEM text. */
 export interface TlsOptions {
@@ -55,7 +55,7 @@ function usable<T>(make: () => T): T {
   } catch (cause) {
     throw new VarlogError('CONFIG_INVALID', {
       what: 'a certificate or key for TLS cannot be used',
-      because: cause instanceof Error ? cause.message : String(cause),
+      because: reasonOf(cause),
       next: 'give PEM texts, and the private key that belongs to the certificate',
       cause,
     });

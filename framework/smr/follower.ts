@@ -5,6 +5,7 @@ import {
   type LogCallOptions,
   type OrderedLog,
   type Ports,
+  reasonOf,
   sleep,
   VarlogError,
 } from '../base/index.ts';
@@ -15,7 +16,7 @@ import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { type Outcome, resultOf } from './outcome.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { closedError, textOf, unidentified } from './replica-errors.ts';
+import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom } from './skip-command.ts';
@@ -176,7 +177,7 @@ export class Follower<Command, Result> {
   fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    this.options.log.resign?.(textOf(error));
+    this.options.log.resign?.(reasonOf(error));
   }
 
   /** Resolves when everything was let go of, but not later than a second. Idempotent. */

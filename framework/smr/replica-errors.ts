@@ -19,7 +19,3 @@ export function unidentified(timeoutMs: number): VarlogError {
     next: 'see whether the log has a quorum, and start the replica again',
   });
 }
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { reasonOf, VarlogError } from '../base/index.ts';
 
 /** How errors name a log. */
 interface LogName {
@@ -11,7 +11,7 @@ export function failed(log: LogName, cause: unknown): VarlogError {
   if (VarlogError.is(cause, 'INVARIANT') || VarlogError.is(cause, 'CORRUPT')) return cause;
   return new VarlogError('DISK_FAILED', {
     what: `the ${log.identity} in ${log.directory} could not be written`,
-    because: cause instanceof Error ? cause.message : String(cause),
+    because: reasonOf(cause),
     next: 'repair the disk and start again: nothing more is written until then',
     outcome: 'unknown',
     details: {

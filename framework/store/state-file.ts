@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, VarlogError } from '../base/index.ts';
+import { type Disk, type DiskFile, reasonOf, SerialQueue, VarlogError } from '../base/index.ts';
 import { crc32c } from './crc32c.ts';
 import { viewOf } from './frame.ts';
 
@@ -18,7 +18,7 @@ export class StateFile {
   private readonly path: string;
   private readonly identity: string;
   private current: Uint8Array | undefined;
-  private last: Promise<void> = Promise.resolve();
+  private readonly writes = new SerialQueue();
   private failure: VarlogError | undefined;
 
   private constructor(disk: Disk, path: string, identity: string, value: Uint8Array | undefined) {
@@ -53,9 +53,12 @@ export class StateFile {
    * anything else, and from then on always: what a failed write left on the disk is not known.
    */
   write(value: Uint8Array): Promise<void> {
-    const written = this.last.then(() => this.replace(value));
-    this.last = written.catch(() => {});
-    return written;
+    return this.writes.run(() => this.replace(value));
+  }
+
+  /** Resolves when nothing that was asked for before is still being written. */
+  settled(): Promise<void> {
+    return this.writes.settled();
   }
 
   private async replace(value: Uint8Array): Promise<void> {
@@ -74,7 +77,7 @@ export class StateFile {
       }
       this.failure = new VarlogError('DISK_FAILED', {
         what: `${this.path} could not be replaced`,
-        because: cause instanceof Error ? cause.message : String(cause),
+        because: reasonOf(cause),
         next: 'repair the disk and start again: nothing more is written to this file',
         details: { path: this.path, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
         cause,

@@ -6,6 +6,7 @@ import {
   type LogStreamId,
   llsn,
   onAbort,
+  reasonOf,
   type Timer,
   type TopicId,
   VarlogError,
@@ -177,7 +178,7 @@ export class PendingAppend implements Sending {
     const { timeoutMs } = this.asked;
     const outcome = this.isSent() ? 'unknown' : 'notAppended';
     const cause = this.lastFailure;
-    const because = cause instanceof Error ? { because: cause.message.replace(/\.$/, '') } : {};
+    const because = cause === undefined ? {} : { because: reasonOf(cause) };
     const what = `an append to topic ${this.topicId} was not acknowledged within ${timeoutMs} ms`;
     const next =
       outcome === 'unknown'
@@ -219,10 +220,9 @@ function isWorthRetrying(error: unknown): boolean {
 }
 
 function unknownOutcome(logStreamId: LogStreamId, cause: unknown): VarlogError {
-  const because = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause);
   return new VarlogError('APPEND_UNKNOWN', {
     what: `whether log stream ${logStreamId} took the batch is not known`,
-    because,
+    because: reasonOf(cause),
     next: 'it may be in the log, once: read the log to see, or append commands that can be told apart',
     outcome: 'unknown',
     details: { logStream: logStreamId },

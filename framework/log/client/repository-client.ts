@@ -3,6 +3,7 @@ import {
   type ClusterId,
   type MemberId,
   type Ports,
+  reasonOf,
   sleep,
   type UnaryMethod,
   VarlogError,
@@ -233,8 +234,7 @@ export class RepositoryClient {
 
   private nobodyAnswered(what: string, tries: number, ms: number, cause: unknown): VarlogError {
     const at = this.addresses.join(', ');
-    const because = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause);
-    const spent = `${tries} tries in ${(ms / 1000).toFixed(1)} s; last: ${because}`;
+    const spent = `${tries} tries in ${(ms / 1000).toFixed(1)} s; last: ${reasonOf(cause)}`;
     if (VarlogError.is(cause, 'UNREACHABLE')) {
       return new VarlogError('UNREACHABLE', {
         what: `no node answered at ${at}`,

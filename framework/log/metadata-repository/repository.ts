@@ -1,5 +1,6 @@
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
 import {
+  asVarlogError,
   type Handler,
   type LogCallOptions,
   type MemberId,
@@ -226,9 +227,7 @@ export class MetadataRepository {
    */
   private fail(error: unknown): void {
     if (this.failed !== undefined) return;
-    this.failed = VarlogError.is(error)
-      ? error
-      : new VarlogError('INTERNAL', { what: String(error), cause: error });
+    this.failed = asVarlogError(error);
     const { ports, memberId } = this.options;
     ports.logger.log('error', 'metadata repository failed', {
       member: memberId,

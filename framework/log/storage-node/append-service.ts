@@ -5,6 +5,7 @@ import {
   checkBatch,
   type MessageStream,
   RECORD_BYTES_MAX,
+  reasonOf,
   VarlogError,
 } from '../../base/index.ts';
 import {
@@ -66,7 +67,7 @@ export function checkAppend(batch: Batch): void {
     largest = checkBatch(batch);
   } catch (cause) {
     throw new VarlogError('INVALID_ARGUMENT', {
-      what: cause instanceof Error ? cause.message : String(cause),
+      what: reasonOf(cause),
       outcome: 'notAppended',
       cause,
     });

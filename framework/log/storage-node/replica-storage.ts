@@ -1,4 +1,4 @@
-import type { Clock, Disk, VarlogError } from '../../base/index.ts';
+import { type Clock, type Disk, SerialQueue, type VarlogError } from '../../base/index.ts';
 import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
 import { CommitTable } from './commit-table.ts';
 
@@ -94,7 +94,7 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  let saved: Promise<void> = Promise.resolve();
+  const changes = new SerialQueue();
   const storage: ReplicaStorage = {
     records,
     commits,
@@ -109,11 +109,7 @@ export async function openReplicaStorage(options: {
       const flushed = commits.flush().then(() => true);
       return Promise.race([flushed, becameFull.promise.then(() => false)]);
     },
-    save: (change) => {
-      const done = saved.then(() => write({ ...state, ...change }));
-      saved = done.catch(() => {});
-      return done;
-    },
+    save: (change) => changes.run(() => write({ ...state, ...change })),
     close: async () => {
       await records.close();
       await commits.close();

@@ -1,4 +1,12 @@
-import { type Batch, ownBytes, type Ports, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  asVarlogError,
+  type Batch,
+  ownBytes,
+  type Ports,
+  SerialQueue,
+  type Timer,
+  VarlogError,
+} from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
@@ -56,7 +64,8 @@ export class LogStreamReplica {
   private readonly pending: PendingAppends;
   private readonly inbox: CommitInbox;
   private readonly following: Following;
-  private stepping: Promise<void> = Promise.resolve();
+  /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
+  private readonly turns = new SerialQueue((error) => this.fail(error));
   private readonly flush: CommitFlush;
   private readonly head: Head;
   private retryTimer: Timer | undefined;
@@ -193,7 +202,7 @@ export class LogStreamReplica {
     firstGlsn: number,
     signal: AbortSignal,
   ): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.run(async () => {
       if (signal.aborted) return;
       const { records, commits } = this.storage;
       const version = commit?.version ?? 1;
@@ -213,12 +222,12 @@ export class LogStreamReplica {
 
   /** Removes records up to GLSN `glsn`, durably. */
   trim(glsn: number): Promise<void> {
-    return this.inTurn(() => this.dropHead(glsn));
+    return this.turns.run(() => this.dropHead(glsn));
   }
 
   /** Carries out, one after the other, what the core asks for. */
   advance(): void {
-    this.inTurn(() => this.takeSteps()).catch(() => {});
+    this.turns.post(() => this.takeSteps());
   }
 
   /** Why it serves nothing any more; `undefined` while it does. */
@@ -261,9 +270,7 @@ export class LogStreamReplica {
   /** The disk cannot be trusted any more: a write failed, or what was durable is damaged. Final. */
   fail(error: unknown): void {
     if (this.closed || this.failed !== undefined) return;
-    this.failed = VarlogError.is(error)
-      ? error
-      : new VarlogError('INTERNAL', { what: String(error), cause: error });
+    this.failed = asVarlogError(error);
     this.following.stop();
     this.flush.stop();
     this.host.ports.logger.log('error', 'a replica failed and serves nothing any more', {
@@ -296,7 +303,7 @@ export class LogStreamReplica {
     this.flush.stop();
     this.retryTimer?.cancel();
     this.following.stop();
-    await this.stepping;
+    await this.turns.settled();
     this.core.fail('failed');
     this.roleChanged();
     this.pending.failBehind(0, appendUnknown('the storage node ended'));
@@ -319,13 +326,6 @@ export class LogStreamReplica {
     this.watermark = this.topicWatermark;
     this.committed.wake();
     if (this.head.isDue(this.watermark)) this.advance();
-  }
-
-  /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.stepping.then(work);
-    this.stepping = done.catch((error: unknown) => this.fail(error));
-    return done;
   }
 
   private async takeSteps(): Promise<void> {

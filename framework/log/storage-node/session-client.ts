@@ -1,6 +1,7 @@
 import {
   type Channel,
   type Ports,
+  reasonOf,
   sleep,
   type Timer,
   type UnaryMethod,
@@ -156,7 +157,7 @@ export class SessionClient {
       try {
         await this.runSession(channel);
       } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
+        reason = reasonOf(error);
         if (signal.aborted) return;
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) this.hint = leader;

@@ -2,6 +2,7 @@ import {
   type DirectoryLock,
   type Handler,
   type Ports,
+  SerialQueue,
   type StorageNodeId,
   VarlogError,
 } from '../../base/index.ts';
@@ -63,7 +64,9 @@ export class StorageNode implements RebuilderHost {
   private readonly trash: Trash;
   private readonly session: SessionClient;
   /** Opening and removing replicas happens one after the other. */
-  private changing: Promise<void> = Promise.resolve();
+  private readonly changes = new SerialQueue((error) => {
+    this.ports.logger.log('error', 'a replica cannot be changed', { error: String(error) });
+  });
   private readonly assignments = new Assignments();
   /** Log streams whose replica is being opened, and for which wish: a later one is another. */
   private readonly opening = new Map<number, symbol>();
@@ -207,7 +210,7 @@ export class StorageNode implements RebuilderHost {
   }
 
   private reopen(logStreamId: number, before: () => Promise<void>): Promise<void> {
-    return this.change(async () => {
+    this.changes.post(async () => {
       const wanted = this.assignments.get(logStreamId);
       if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
       const failed = this.replicas.get(logStreamId);
@@ -218,6 +221,7 @@ export class StorageNode implements RebuilderHost {
       await before();
       await this.openWanted(wanted.topicId, logStreamId, opening);
     });
+    return this.changes.settled();
   }
 
   askHistory(logStreamId: number, version: number): void {
@@ -248,7 +252,7 @@ export class StorageNode implements RebuilderHost {
       this.rebuilder.stop();
       await this.session.close();
       this.trash.close();
-      await this.changing;
+      await this.changes.settled();
       for (const replica of this.replicas.values()) await replica.close();
       await this.lock.release();
     })();
@@ -346,7 +350,7 @@ export class StorageNode implements RebuilderHost {
     }
     if (this.opening.has(logStreamId)) return;
     const opening = this.beginOpening(logStreamId);
-    void this.change(() => this.openWanted(topicId, logStreamId, opening));
+    this.changes.post(() => this.openWanted(topicId, logStreamId, opening));
   }
 
   private beginOpening(logStreamId: number): symbol {
@@ -372,18 +376,11 @@ export class StorageNode implements RebuilderHost {
     this.replicas.delete(logStreamId);
     this.broken.delete(logStreamId);
     this.opening.delete(logStreamId);
-    void this.change(async () => {
+    this.changes.post(async () => {
       await replica?.close();
       await this.trash.put(logStreamId);
       this.session.confirmRemoval(logStreamId);
     });
-  }
-
-  private change(work: () => Promise<void>): Promise<void> {
-    this.changing = this.changing.then(work).catch((error: unknown) => {
-      this.ports.logger.log('error', 'a replica cannot be changed', { error: String(error) });
-    });
-    return this.changing;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { sleep, VarlogError } from '../../base/index.ts';
+import { reasonOf, sleep, VarlogError } from '../../base/index.ts';
 import { jsonLogger, realPorts } from '../../runtime/index.ts';
 import { LISTENING } from '../child-node.ts';
 import { collectLessOften } from '../collect-less-often.ts';
@@ -104,7 +104,7 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
 function logEnd(error: unknown, output: Output): void {
   const isFailure = error instanceof NodeFailed;
   const event = isFailure ? 'all roles of this node failed: start it again' : 'cannot start';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const code = isFailure ? 'NODE_FAILED' : VarlogError.is(error) ? error.code : 'INTERNAL';
   jsonLogger('error').log('error', event, { code, message });
   if (process.stderr.isTTY) output.error(error);

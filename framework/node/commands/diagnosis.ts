@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { reasonOf } from '../../base/index.ts';
 import type { LogStreamStatus, ReplicaStatus, StorageNodeStatus } from '../../log/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
@@ -123,7 +124,7 @@ async function diskSpeed(directory: string): Promise<Finding> {
     const took = `${median.toFixed(2)} ms, at the most ${slowest.toFixed(2)} ms`;
     return { ok, what: `disk of ${directory}: fdatasync takes ${took}${advice}` };
   } catch (error) {
-    return { ok: false, what: error instanceof Error ? error.message : String(error) };
+    return { ok: false, what: reasonOf(error) };
   }
 }
 
@@ -139,6 +140,6 @@ async function reachability(cli: Cli): Promise<Finding[]> {
     const what = `cluster ${status.cluster} answers, every node is up, every log stream is whole`;
     return [{ ok: true, what }];
   } catch (error) {
-    return [{ ok: false, what: error instanceof Error ? error.message : String(error) }];
+    return [{ ok: false, what: reasonOf(error) }];
   }
 }

@@ -1,4 +1,11 @@
-import { type Clock, type LogEntry, type Ports, sleep, VarlogError } from '../../base/index.ts';
+import {
+  type Clock,
+  type LogEntry,
+  type Ports,
+  SerialQueue,
+  sleep,
+  VarlogError,
+} from '../../base/index.ts';
 import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
 import { jsonCodec } from '../codecs.ts';
@@ -11,7 +18,6 @@ import { applyFailed, headIsGone } from './sql-replica-errors.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
 import { Tenancy } from './tenancy.ts';
 import { type Batch, TransactionApplier } from './transaction-applier.ts';
-import { Turns } from './turns.ts';
 
 /** So often, at the most, the log is told how far the database is. */
 const HOLD_MS = 5_000;
@@ -21,7 +27,7 @@ const BACKOFF_MS = { first: 10, most: 1_000 };
 export class SqlApplier<Command, Result> implements Applier {
   readonly follower: Follower<Command, Result>;
   /** What uses the connection does so one after the other. */
-  readonly turns = new Turns();
+  readonly turns = new SerialQueue();
   position = 0;
   private readonly options: SqlReplicaOptions<Command, Result>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;

@@ -1,7 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { VarlogError } from '../../base/index.ts';
+import { SerialQueue, VarlogError } from '../../base/index.ts';
 import type { Dialect } from './dialect.ts';
-import { Turns } from './turns.ts';
 
 const COMMAND = 'varlog_command';
 const STATEMENT = 'varlog_statement';
@@ -41,7 +40,7 @@ class StatementGuard {
   met: unknown;
   private readonly manager: EntityManager;
   private readonly dialect: Dialect;
-  private readonly turns = new Turns();
+  private readonly turns = new SerialQueue();
   /** In an object, because anything can be thrown. */
   private fatal: { readonly error: unknown } | undefined;
 

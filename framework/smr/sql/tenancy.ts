@@ -1,9 +1,15 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { type Clock, type Random, sleep, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  type Clock,
+  type Random,
+  type SerialQueue,
+  sleep,
+  type Timer,
+  VarlogError,
+} from '../../base/index.ts';
 import type { LogIdentity } from '../log-identity.ts';
 import { type ApplierTables, fenced, type Tenure } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
-import type { Turns } from './turns.ts';
 
 /** So many looks in the time in which an applier must answer. */
 const LOOKS = 10;
@@ -13,7 +19,7 @@ export interface TenancyParts {
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
   /** Shared with all that use the DataSource. */
-  readonly turns: Turns;
+  readonly turns: SerialQueue;
   readonly clock: Clock;
   readonly random: Random;
   /** An applier that has not answered for so long may be replaced. */

@@ -1,4 +1,4 @@
-import { isErrorCode, type Outcome, VarlogError } from '../../base/index.ts';
+import { isErrorCode, type Outcome, reasonOf, VarlogError } from '../../base/index.ts';
 
 /** An error as it travels. */
 export interface WireError {
@@ -53,7 +53,7 @@ export function toWire(error: unknown): WireError {
     const { code, message, outcome } = error;
     return { code, message, outcome, details: JSON.stringify(error.details) };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return { code: 'INTERNAL', message, outcome: undefined, details: '{}' };
 }
 
