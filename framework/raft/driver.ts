@@ -1,60 +1,19 @@
-import {
-  type Channel,
-  type Handler,
-  handle,
-  type MessageStream,
-  onAbort,
-  type Ports,
-} from '../base/index.ts';
+import { type Channel, type Handler, handle, type MessageStream, onAbort } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
 import { closedError } from './commands.ts';
-import { type Configuration, type Message, Raft, type Role } from './core/index.ts';
+import { type Message, Raft, type Role } from './core/index.ts';
 import { Handover } from './handover.ts';
-import type { HostResources } from './host-resources.ts';
 import { Introductions } from './introductions.ts';
 import { LeaderCalls } from './leader-calls.ts';
 import { Links } from './links.ts';
+import type { DriverOptions, Member, MemberContext } from './member-context.ts';
 import { fromWire } from './message-codec.ts';
-import type { RaftMethods } from './methods.ts';
 import { noHello } from './refusals.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
-import type { RaftStorage } from './storage.ts';
 import type { Ticking } from './ticker.ts';
-
-/** A member of a group, and where it listens. */
-export interface Member {
-  readonly id: number;
-  readonly address: string;
-}
-
-/** What the driver tells the parts around it, each time something moved. */
-export interface Progressed {
-  /** Reads that were confirmed: everything up to `index` must be seen by them. */
-  readonly reads: readonly { context: number; index: number }[];
-  readonly droppedReads: readonly number[];
-}
-
-export interface DriverOptions {
-  readonly ports: Ports;
-  readonly groupId: string;
-  readonly memberId: number;
-  /** Where this member listens. */
-  readonly address: string;
-  /** What the group began with, or what a member that joins is told of it. */
-  readonly initial: Configuration;
-  readonly methods: RaftMethods;
-  readonly storage: RaftStorage;
-  readonly directory: string;
-  /** Names group and member in the files of the folder. */
-  readonly identity: string;
-  readonly resources: HostResources;
-  readonly electionTicks: number;
-  readonly heartbeatTicks: number;
-  readonly uncommittedBytesMax: number;
-  readonly leaseMs: number | undefined;
-}
+import type { TurnPart } from './turn-part.ts';
 
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
@@ -64,7 +23,7 @@ const INFLIGHT_MESSAGES_MAX = 256;
  * Runs one member: gives the core its ticks, messages and finished writes, and does what it asks
  * for, once per turn. Everything that arrives in one turn is handled together.
  */
-export class RaftDriver implements Ticking {
+export class RaftDriver implements Ticking, MemberContext {
   readonly options: DriverOptions;
   readonly raft: Raft;
   readonly introductions: Introductions;
@@ -74,19 +33,11 @@ export class RaftDriver implements Ticking {
   readonly calls = new LeaderCalls(() => this.raft.leader);
   readonly handover = new Handover(this);
   readonly snapshots: SnapshotReceiver;
-  /** Called before the effects of a turn are taken: the place to propose. */
-  beforeTurn: () => void = () => {};
-  /** Called when this member leads and the commit index moved, before the rest of the turn. */
-  onCommit: () => void = () => {};
-  afterTurn: (progressed: Progressed) => void = () => {};
-  /** Called with each tick while something waits; returns whether it needs a turn. */
-  onTick: () => boolean = () => false;
-  /** Whether something waits that has a deadline. */
-  isWaiting: () => boolean = () => false;
   readonly links: Links;
   /** Open streams from other members, and from whom. */
   private readonly inbound = new Map<MessageStream<Nothing, Parcel>, number>();
   private readonly ending = new AbortController();
+  private readonly parts: TurnPart[] = [];
   private readonly inbox: Message[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
@@ -102,13 +53,13 @@ export class RaftDriver implements Ticking {
     this.options = options;
     this.raft = raft;
     const { storage } = options;
-    this.snapshots = new SnapshotReceiver(this);
     this.catchUp = new CatchUp(raft, storage, {
       schedule: () => this.schedule(),
       onUnreadable: (entry, needed, error) =>
         this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
     });
     this.introductions = new Introductions(this, acquaintance);
+    this.snapshots = new SnapshotReceiver(this, this.introductions);
     const { ports, methods } = options;
     this.links = new Links({
       clock: ports.clock,
@@ -200,6 +151,11 @@ export class RaftDriver implements Ticking {
     });
   }
 
+  /** Parts take part in each turn from now on. */
+  add(...parts: TurnPart[]): void {
+    this.parts.push(...parts);
+  }
+
   get isClosed(): boolean {
     return this.closed;
   }
@@ -289,14 +245,26 @@ export class RaftDriver implements Ticking {
     this.raft.now = this.options.ports.clock.now();
     const due = this.raft.tick();
     this.calls.tick();
-    const waits = this.isWaiting() && this.onTick();
+    const waits = this.isWaiting && this.tickParts();
     if (waits || due) this.schedule();
   }
 
   /** What waits has deadlines, which are looked at with each tick. */
   get ticksUntilDue(): number {
-    const waits = this.isWaiting() || this.calls.isWaiting;
+    const waits = this.isWaiting || this.calls.isWaiting;
     return waits ? 1 : this.raft.ticksUntilDue;
+  }
+
+  private get isWaiting(): boolean {
+    for (const part of this.parts) if (part.isWaiting) return true;
+    return false;
+  }
+
+  /** Whether one of the parts needs a turn. */
+  private tickParts(): boolean {
+    let needed = false;
+    for (const part of this.parts) if (part.onTick?.()) needed = true;
+    return needed;
   }
 
   private turn(): void {
@@ -310,7 +278,7 @@ export class RaftDriver implements Ticking {
     }
     if (this.answered()) return;
     this.handover.review();
-    this.beforeTurn();
+    for (const part of this.parts) part.beforeTurn?.();
     const { storage } = this.options;
     const effects = this.raft.effects();
     this.introductions.look();
@@ -322,7 +290,7 @@ export class RaftDriver implements Ticking {
     for (const { to, from, bytesMax } of effects.fetches) {
       this.catchUp.provide(to, from, bytesMax);
     }
-    this.afterTurn(effects);
+    for (const part of this.parts) part.afterTurn?.(effects);
     ticker.review(this);
   }
 
@@ -351,7 +319,7 @@ export class RaftDriver implements Ticking {
     this.paused = due;
     if (!due) return false;
     this.answeredCommit = commit;
-    this.onCommit();
+    for (const part of this.parts) part.onCommit?.();
     this.schedule();
     return true;
   }

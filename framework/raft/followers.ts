@@ -1,34 +1,36 @@
 import { decodeBatch, type Followed, type LogEntry, VarlogError } from '../base/index.ts';
 import { type EntryBatch, isConfigurationEntry, type RaftLog } from './core/index.ts';
 import type { RaftStorage } from './storage.ts';
+import type { TurnPart } from './turn-part.ts';
 
 const READ_BYTES = 256 * 1024;
 
 /** Gives the committed entries of this member's log to whoever follows it, at their pace. */
-export class Followers {
+export class Followers implements TurnPart {
   private readonly log: RaftLog;
   private readonly storage: RaftStorage;
+  private readonly onApplied: () => void;
   private waiting: (() => void)[] = [];
   /** Committed, and readable in the store. */
   private visible: number;
   private stopped: VarlogError | undefined;
   /** The largest index that any consumer has taken. */
   applied = 0;
-  /** Called when {@link applied} moves. */
-  onApplied: () => void = () => {};
 
-  constructor(log: RaftLog, storage: RaftStorage) {
+  /** `onApplied` is called when {@link applied} moves. */
+  constructor(log: RaftLog, storage: RaftStorage, onApplied: () => void) {
+    this.onApplied = onApplied;
     this.log = log;
     this.storage = storage;
     this.visible = Math.min(log.commit, storage.readableEnd);
   }
 
-  /** Looks how far the log has come, once its writes were handed to the store; wakes those who wait. */
-  wake(): void {
-    const visible = Math.min(this.log.commit, this.storage.readableEnd);
-    if (visible <= this.visible) return;
-    this.visible = visible;
-    this.wakeAll();
+  onCommit(): void {
+    this.wake();
+  }
+
+  afterTurn(): void {
+    this.wake();
   }
 
   /** Resolves when everything up to `index` can be followed here. */
@@ -101,6 +103,14 @@ export class Followers {
     // A snapshot is being installed: the next commit tells.
     await this.moved();
     return undefined;
+  }
+
+  /** Looks how far the log has come, once its writes were handed to the store; wakes those who wait. */
+  private wake(): void {
+    const visible = Math.min(this.log.commit, this.storage.readableEnd);
+    if (visible <= this.visible) return;
+    this.visible = visible;
+    this.wakeAll();
   }
 
   private moved(): Promise<void> {

@@ -20,7 +20,7 @@ import {
 } from '../base/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { checkCommands, closedError, emptyError } from './commands.ts';
-import { type Member, RaftDriver } from './driver.ts';
+import { RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
 import {
   checkMembers,
@@ -29,6 +29,7 @@ import {
   timingOf,
 } from './group-options.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
+import type { Member } from './member-context.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
@@ -38,6 +39,7 @@ import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
+import type { TurnPart } from './turn-part.ts';
 
 const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
@@ -81,7 +83,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.timeoutMs = timeoutMs;
     this.driver = driver;
     this.storage = storage;
-    this.followers = new Followers(driver.raft.log, storage);
+    this.followers = new Followers(driver.raft.log, storage, () => this.move());
     this.reads = new TailReads(driver, { timeoutMs });
     this.proposals = new Proposals(driver, {
       forward: options.forward ?? true,
@@ -95,32 +97,14 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       map(({ commit, applied }) => ({ commit, applied })),
       distinctUntilChanged((a, b) => a.commit === b.commit && a.applied === b.applied),
     );
-    this.followers.onApplied = () => this.move();
     this.handlers = [driver.handler, driver.introductions.handler, ...this.answers(methods)];
-    driver.beforeTurn = () => {
-      this.proposals.advance();
-      this.reads.advance();
+    const publishing: TurnPart = {
+      afterTurn: () => {
+        this.publish();
+        this.move();
+      },
     };
-    driver.onCommit = () => {
-      this.proposals.decided();
-      this.followers.wake();
-    };
-    driver.afterTurn = ({ reads, droppedReads }) => {
-      this.proposals.decided();
-      this.reads.confirmed(reads, droppedReads);
-      this.followers.wake();
-      this.membership.advance();
-      this.publish();
-      this.move();
-    };
-    driver.isWaiting = () =>
-      this.proposals.isWaiting || this.reads.isWaiting || this.membership.isWaiting;
-    driver.onTick = () => {
-      const proposals = this.proposals.tick();
-      const reads = this.reads.tick();
-      this.membership.advance();
-      return proposals || reads;
-    };
+    driver.add(this.proposals, this.reads, this.followers, this.membership, publishing);
   }
 
   /**
@@ -164,12 +148,12 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
       leaseMs,
+      onFailure: (error) => fail(error),
     }).catch(async (error: unknown) => {
       await storage.close();
       throw error;
     });
     const group = new RaftGroup(options, methods, driver, storage);
-    driver.introductions.onLost = (error) => fail(error);
     driver.introductions.begin().catch((error: unknown) => fail(asVarlogError(error)));
     fail = (error) => {
       if (group.stopped !== undefined) return;

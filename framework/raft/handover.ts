@@ -1,6 +1,6 @@
 import { sleep, VarlogError } from '../base/index.ts';
 import { closedError } from './commands.ts';
-import type { RaftDriver } from './driver.ts';
+import type { MemberContext } from './member-context.ts';
 
 /** A leader whose own disk is behind by more than this takes nothing more: the others may be quicker. */
 const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024;
@@ -16,13 +16,13 @@ const PAUSE_ELECTIONS = 5;
 export class Handover {
   /** Why this member does not lead any more, once its user said so. */
   resigned: string | undefined;
-  private readonly driver: RaftDriver;
+  private readonly context: MemberContext;
   private tries = 0;
   private nextTryMs = 0;
   private stepDownMs = Infinity;
 
-  constructor(driver: RaftDriver) {
-    this.driver = driver;
+  constructor(context: MemberContext) {
+    this.context = context;
   }
 
   /** Why this member should not lead, if there is a reason. It could not even write down that it campaigns. */
@@ -32,7 +32,7 @@ export class Handover {
 
   /** What is wrong with this member's disk, if anything is. */
   get trouble(): 'full' | 'stalled' | undefined {
-    const { storage } = this.driver.options;
+    const { storage } = this.context.options;
     if (storage.full !== undefined) return 'full';
     const stalledMs = this.now() - storage.waitingSinceMs;
     return stalledMs > STALL_ELECTIONS * this.electionMs ? 'stalled' : undefined;
@@ -40,22 +40,22 @@ export class Handover {
 
   /** Whether this member takes proposals: what its disk has not written yet is in its memory. */
   get mayPropose(): boolean {
-    const { storage } = this.driver.options;
+    const { storage } = this.context.options;
     return storage.full === undefined && storage.pendingBytes <= UNSYNCED_BYTES_MAX;
   }
 
   /** Why appends are refused at once: there is no room for them here, and nobody else took over. */
   get refusal(): VarlogError | undefined {
-    const { storage } = this.driver.options;
+    const { storage } = this.context.options;
     if (storage.full === undefined) return undefined;
-    const begun = this.tries > 0 && this.driver.raft.leadership?.transferTo === 0;
+    const begun = this.tries > 0 && this.context.raft.leadership?.transferTo === 0;
     return begun || this.heirs().length === 0 ? storage.full : undefined;
   }
 
   /** Looks, once per turn, whether this member leads and should not. */
   review(): void {
     const { reason } = this;
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     if (raft.role !== 'leader' || reason === undefined) {
       this.tries = 0;
       this.nextTryMs = 0;
@@ -78,7 +78,7 @@ export class Handover {
 
   /** Hands leadership to `to`, or to the member that is most up to date. Resolves when it is given away. */
   async transfer(to: number | undefined): Promise<void> {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     if (raft.role !== 'leader') {
       throw new VarlogError('NOT_LEADER', {
         what: `member ${options.memberId} does not lead group "${options.groupId}"`,
@@ -100,9 +100,9 @@ export class Handover {
     }
     const { term } = raft;
     const deadline = this.now() + this.electionMs;
-    this.driver.schedule();
+    this.context.schedule();
     while (raft.role === 'leader' && raft.term === term) {
-      if (this.driver.isClosed) throw closedError(options.groupId);
+      if (this.context.isClosed) throw closedError(options.groupId);
       if (this.now() >= deadline) {
         throw new VarlogError('TIMEOUT', {
           what: `member ${heir} did not take over leadership of group "${options.groupId}"`,
@@ -115,18 +115,18 @@ export class Handover {
   }
 
   private heirs(): number[] {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     const matchOf = (id: number): number => raft.leadership?.progress.get(id)?.match ?? 0;
     const others = raft.configuration.voters.filter((id) => id !== options.memberId);
     return others.sort((a, b) => matchOf(b) - matchOf(a));
   }
 
   private get electionMs(): number {
-    const { electionTicks, resources } = this.driver.options;
+    const { electionTicks, resources } = this.context.options;
     return electionTicks * resources.ticker.tickMs;
   }
 
   private now(): number {
-    return this.driver.options.ports.clock.now();
+    return this.context.options.ports.clock.now();
   }
 }

@@ -2,7 +2,7 @@ import { asVarlogError, type Handler, handle, sleep, VarlogError } from '../base
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
 import type { Message } from './core/index.ts';
-import type { RaftDriver } from './driver.ts';
+import type { MemberContext } from './member-context.ts';
 import { Promises } from './promises.ts';
 import { noHello, notMember, otherGroup, removed } from './refusals.ts';
 
@@ -14,11 +14,9 @@ const LOGGED_MAX = 1_000;
 export class Introductions {
   /** Answers members that introduce themselves. */
   readonly handler: Handler;
-  /** Called when the group knows another disk by this member's id. */
-  onLost: (error: VarlogError) => void = () => {};
   /** What others promised while this member ran. */
   readonly promises = new Promises();
-  private readonly driver: RaftDriver;
+  private readonly context: MemberContext;
   private readonly acquaintance: Acquaintance;
   private checked: unknown;
   private asking = false;
@@ -26,12 +24,12 @@ export class Introductions {
   /** Refusals that were logged, of others here and of this member elsewhere. */
   private readonly logged = new Set<string>();
 
-  constructor(driver: RaftDriver, acquaintance: Acquaintance) {
-    this.driver = driver;
+  constructor(context: MemberContext, acquaintance: Acquaintance) {
+    this.context = context;
     this.acquaintance = acquaintance;
-    this.handler = handle(driver.options.methods.meet, async ({ hello }) => {
+    this.handler = handle(context.options.methods.meet, async ({ hello }) => {
       if (!hello) throw noHello();
-      const { log, configuration } = driver.raft;
+      const { log, configuration } = context.raft;
       this.checkNames(hello);
       // Who joins, and has nothing yet, joins the group of whoever asks for it first; never another one.
       const joins = log.last === 0 && configuration.voters.length === 0;
@@ -46,19 +44,19 @@ export class Introductions {
       const { incarnation } = acquaintance;
       return MeetResponse.create({ incarnation, identity: log.identity });
     });
-    const { log } = driver.raft;
+    const { log } = context.raft;
     if (acquaintance.identity !== '') {
       if (log.identity !== '') this.checkIdentity(acquaintance.identity);
       log.identity = acquaintance.identity;
     }
-    driver.raft.silent = true;
+    context.raft.silent = true;
   }
 
   /** This member as it presents itself to another one. */
   helloTo(member: number): NonNullable<Parcel['hello']> {
-    const { groupId, memberId, address } = this.driver.options;
+    const { groupId, memberId, address } = this.context.options;
     const { incarnation, generation } = this.acquaintance;
-    const { term, log } = this.driver.raft;
+    const { term, log } = this.context.raft;
     const { identity } = log;
     const disk = { incarnation, generation, term, lastIndex: log.last };
     return { groupId, identity, from: memberId, to: member, address, ...disk };
@@ -66,9 +64,9 @@ export class Introductions {
 
   /** Throws `CLUSTER_MISMATCH` for one who belongs to another group, as far as both are certain. */
   checkIdentity(identity: string): void {
-    const own = this.driver.raft.log.identity;
+    const own = this.context.raft.log.identity;
     if (own === '' || identity === '' || own === identity) return;
-    throw otherGroup(this.driver.options.groupId, own, identity, 'notAppended');
+    throw otherGroup(this.context.options.groupId, own, identity, 'notAppended');
   }
 
   /** Throws when somebody looks for another member, or has not the disk that is known here. */
@@ -85,21 +83,21 @@ export class Introductions {
   /** Another member did not listen to this one. */
   refusedBy(member: number, error: unknown): void {
     if (!VarlogError.is(error)) return;
-    if (error.code === 'DISK_LOST') this.onLost(error);
-    else if (error.details['removed'] === this.driver.options.memberId) {
+    if (error.code === 'DISK_LOST') this.context.options.onFailure(error);
+    else if (error.details['removed'] === this.context.options.memberId) {
       this.toldRemoved = true;
-      this.driver.raft.silent = true;
+      this.context.raft.silent = true;
       this.tell('raft.removed', { by: member }, error);
     } else if (error.code.endsWith('_MISMATCH')) this.tell('raft.refusedBy', { by: member }, error);
   }
 
   /** Whether this member knows that it was removed from the group. */
   get isRemoved(): boolean {
-    return this.toldRemoved || this.driver.raft.log.hasRemoved(this.driver.options.memberId);
+    return this.toldRemoved || this.context.raft.log.hasRemoved(this.context.options.memberId);
   }
 
   private tell(event: string, who: Record<string, unknown>, cause: unknown): void {
-    const { groupId, ports } = this.driver.options;
+    const { groupId, ports } = this.context.options;
     const fields = { group: groupId, ...who, error: String(cause) };
     const key = JSON.stringify(fields);
     if (this.logged.has(key)) return;
@@ -110,7 +108,7 @@ export class Introductions {
 
   /** Group first, before anything else. */
   private checkNames({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
-    const { options } = this.driver;
+    const { options } = this.context;
     if (groupId === options.groupId) this.checkIdentity(identity);
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
@@ -122,7 +120,7 @@ export class Introductions {
 
   private checkDisk(hello: NonNullable<Parcel['hello']>): void {
     const { groupId, from, to, incarnation, generation, term, lastIndex } = hello;
-    const { raft } = this.driver;
+    const { raft } = this.context;
     if (generation !== this.acquaintance.generation) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} and member ${to} of group "${groupId}" are of different generations of it`,
@@ -145,32 +143,34 @@ export class Introductions {
    * far as the entries were acknowledged. Then the member ends.
    */
   hasForgotten(message: Message): boolean {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     if (message.type !== 'heartbeat' && message.type !== 'commit') return false;
     if (message.term < raft.term || message.commit <= raft.log.last) return false;
-    this.onLost(diskRolledBack(options.groupId, options.memberId));
+    this.context.options.onFailure(diskRolledBack(options.groupId, options.memberId));
     return true;
   }
 
   /** The members may have changed: looks what the log says of this one's disk. */
   look(): void {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     if (raft.log.identity !== this.acquaintance.identity) {
       this.remember().catch((error: unknown) => {
         // On a full disk it is tried again.
-        if (!VarlogError.is(error, 'DISK_FULL')) this.onLost(asVarlogError(error));
+        if (!VarlogError.is(error, 'DISK_FULL'))
+          this.context.options.onFailure(asVarlogError(error));
       });
     }
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
     const named = raft.log.incarnationOf(options.memberId);
     if (named === this.acquaintance.incarnation) raft.silent = false;
-    else if (named !== undefined) this.onLost(diskLost(options.groupId, options.memberId));
+    else if (named !== undefined)
+      this.context.options.onFailure(diskLost(options.groupId, options.memberId));
   }
 
   /** Which disk a member has that is to be added. */
   async meet(member: { id: number; address: string }, timeoutMs: number): Promise<string> {
-    const { ports, methods } = this.driver.options;
+    const { ports, methods } = this.context.options;
     const channel = ports.network.connect(member.address);
     try {
       const request = MeetRequest.create({ hello: this.helloTo(member.id) });
@@ -186,13 +186,13 @@ export class Introductions {
   }
 
   private async remember(): Promise<void> {
-    const { identity } = this.driver.raft.log;
+    const { identity } = this.context.raft.log;
     if (identity !== this.acquaintance.identity) await this.acquaintance.belongTo(identity);
   }
 
   /** One that is behind asks those with whom it began which group they are, to know whom else to listen to. */
   private async ask(): Promise<void> {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     if (this.asking) return;
     this.asking = true;
     const others = raft.configuration.voters.filter((it) => it !== options.memberId);
@@ -202,14 +202,14 @@ export class Introductions {
 
   /** Meets all the others with whom a new group begins; without every one of them it does not. */
   async begin(): Promise<void> {
-    const { raft, options } = this.driver;
+    const { raft, options } = this.context;
     const { voters } = raft.configuration;
     const others = voters.filter((it) => it !== options.memberId);
     if (!voters.includes(options.memberId)) return;
     while (raft.log.configurationIndex === 0) {
       const open = others.filter((it) => !this.acquaintance.isConfirmedBy(it));
       await Promise.all(open.map((it) => this.introduceTo(it)));
-      if (this.driver.isClosed) return;
+      if (this.context.isClosed) return;
       if (others.every((it) => this.acquaintance.isConfirmedBy(it))) break;
       await sleep(options.ports.clock, PAUSE_MS);
     }
@@ -219,22 +219,22 @@ export class Introductions {
     if (raft.log.configurationIndex > 0) return;
     raft.log.begin({ ...configuration, incarnations: new Map([own, ...known]) });
     raft.silent = false;
-    this.driver.schedule();
+    this.context.schedule();
   }
 
   private async introduceTo(member: number): Promise<void> {
-    const { driver } = this;
-    const { log } = driver.raft;
-    const { methods } = driver.options;
+    const { context } = this;
+    const { log } = context.raft;
+    const { methods } = context.options;
     try {
       const request = MeetRequest.create({ hello: this.helloTo(member) });
       const options = { timeoutMs: MEET_TIMEOUT_MS };
-      const answer = await driver.channelTo(member)?.call(methods.meet, request, options);
+      const answer = await context.channelTo(member)?.call(methods.meet, request, options);
       if (answer === undefined) return;
       await this.acquaintance.note(member, answer.incarnation, true);
       // It knows this member's disk as one of its group.
       if (log.identity === '' && answer.identity !== '') log.identity = answer.identity;
-      driver.schedule();
+      context.schedule();
     } catch (error) {
       // Whoever is not there yet is asked again.
       this.refusedBy(member, error);

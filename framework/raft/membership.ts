@@ -2,7 +2,9 @@ import { type LogCallOptions, onAbort, reasonOf, sleep, VarlogError } from '../b
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
-import type { Member, RaftDriver } from './driver.ts';
+import type { RaftDriver } from './driver.ts';
+import type { Member } from './member-context.ts';
+import type { TurnPart } from './turn-part.ts';
 
 interface Waiting {
   readonly deadline: number;
@@ -25,7 +27,7 @@ export interface MemberOrder {
  * Changes of the members, at the leader: one step at a time, each by joint consensus (paper §6). Who is
  * to vote learns first (thesis §4.2.1), so that the group never waits for a member that has nothing yet.
  */
-export class Membership {
+export class Membership implements TurnPart {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
   private waiting: Waiting[] = [];
@@ -90,8 +92,17 @@ export class Membership {
     await this.step((from) => asVoter(from, member.id, replaces), deadline, signal);
   }
 
+  afterTurn(): void {
+    this.advance();
+  }
+
+  onTick(): boolean {
+    this.advance();
+    return false;
+  }
+
   /** Something moved: tells those who wait for it. */
-  advance(): void {
+  private advance(): void {
     this.noteMoves();
     if (this.waiting.length === 0) return;
     const now = this.now();

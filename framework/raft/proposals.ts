@@ -11,6 +11,7 @@ import {
 } from '../base/index.ts';
 import { ProposeRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
+import type { TurnPart } from './turn-part.ts';
 
 interface Proposal {
   readonly batch: Batch;
@@ -39,7 +40,7 @@ const GRACE_TICKS = 4;
  * Appends on their way: gathered, proposed here or passed on to the leader, and answered when they
  * are committed, or when it is known what becomes of them.
  */
-export class Proposals {
+export class Proposals implements TurnPart {
   private readonly driver: RaftDriver;
   private readonly forward: boolean;
   private readonly queuedBytesMax: number;
@@ -103,7 +104,7 @@ export class Proposals {
   }
 
   /** Proposes or passes on what has gathered. */
-  advance(): void {
+  beforeTurn(): void {
     const { raft } = this.driver;
     if (this.queue.length === 0) return;
     if (raft.role === 'leader') {
@@ -126,8 +127,16 @@ export class Proposals {
     }
   }
 
+  onCommit(): void {
+    this.decided();
+  }
+
+  afterTurn(): void {
+    this.decided();
+  }
+
   /** Answers what has been decided. */
-  decided(): void {
+  private decided(): void {
     const { log } = this.driver.raft;
     if (this.inFlight.length === 0) return;
     const commitTerm = log.termAt(log.commit) ?? 0;
@@ -155,7 +164,7 @@ export class Proposals {
   }
 
   /** Fails what has waited for too long. Returns whether anything waits to be proposed. */
-  tick(): boolean {
+  onTick(): boolean {
     this.refused = false;
     const now = this.now();
     if (this.queue.some((it) => it.settled || it.deadline <= now)) {

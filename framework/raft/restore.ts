@@ -2,8 +2,8 @@ import { asVarlogError, type Ports, VarlogError } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
-import type { Member } from './driver.ts';
 import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
+import type { Member } from './member-context.ts';
 import { methodsOf } from './methods.ts';
 import { RaftStorage } from './storage.ts';
 

@@ -1,31 +1,34 @@
 import type { Message } from './core/index.ts';
-import type { RaftDriver } from './driver.ts';
+import type { Introductions } from './introductions.ts';
+import type { MemberContext } from './member-context.ts';
 import { SnapshotDownload } from './snapshot-transfer.ts';
 
 /** Fetches the states that leaders offer, one at a time, and then lets the core know of them. */
 export class SnapshotReceiver {
   /** Snapshots of other members that replaced this one's log. */
   installed = 0;
-  private readonly driver: RaftDriver;
+  private readonly context: MemberContext;
+  private readonly introductions: Introductions;
   private readonly download: SnapshotDownload;
   private fetching: { from: number; abort: AbortController } | undefined;
 
-  constructor(driver: RaftDriver) {
-    this.driver = driver;
-    const { methods, ports, electionTicks, resources } = driver.options;
+  constructor(context: MemberContext, introductions: Introductions) {
+    this.context = context;
+    this.introductions = introductions;
+    const { methods, ports, electionTicks, resources } = context.options;
     this.download = new SnapshotDownload(methods.snapshot, {
       clock: ports.clock,
       // Who is silent for so long is not taken for the leader any more either.
       silenceMsMax: electionTicks * resources.ticker.tickMs,
-      identity: () => driver.raft.log.identity,
+      identity: () => context.raft.log.identity,
     });
   }
 
   async receive(message: Message & { type: 'snapshot' }): Promise<void> {
-    const { driver } = this;
-    const { storage, ports } = driver.options;
+    const { context } = this;
+    const { storage, ports } = context.options;
     const { from } = message;
-    const channel = driver.channelTo(from);
+    const channel = context.channelTo(from);
     // What a new leader offers is worth more than the rest of what an old one did.
     if (this.fetching !== undefined && this.fetching.from !== from) this.stop();
     if (this.fetching !== undefined || storage.isInstalling || channel === undefined) return;
@@ -33,16 +36,16 @@ export class SnapshotReceiver {
     this.fetching = fetching;
     try {
       const snapshot = await this.download.fetch(channel, message.index, fetching.abort.signal);
-      if (driver.isClosed || snapshot.index <= driver.raft.log.commit) return;
-      driver.introductions.checkIdentity(snapshot.configuration.identity);
+      if (context.isClosed || snapshot.index <= context.raft.log.commit) return;
+      this.introductions.checkIdentity(snapshot.configuration.identity);
       storage.receive(snapshot);
       const { index, term: indexTerm, configuration } = snapshot;
-      driver.raft.step({ ...message, index, indexTerm, configuration });
+      context.raft.step({ ...message, index, indexTerm, configuration });
       // Who had all of it already does not need the state.
-      const { snapshotIndex, last } = driver.raft.log;
+      const { snapshotIndex, last } = context.raft.log;
       if (snapshotIndex === index && last === index) this.installed++;
       else storage.drop(index);
-      driver.schedule();
+      context.schedule();
     } catch (error) {
       // The leader offers it again.
       ports.logger.log('warn', 'raft.snapshot.failed', { from, error: String(error) });

@@ -1,6 +1,6 @@
 import { filter, firstValueFrom, map, type Observable } from 'rxjs';
 import { type Clock, type LogCallOptions, onAbort, sleep, VarlogError } from '../base/index.ts';
-import type { Member } from './driver.ts';
+import type { Member } from './member-context.ts';
 
 /** What a member is and knows at this moment. */
 export interface RaftStatus {

@@ -1,6 +1,7 @@
 import { type LogCallOptions, onAbort, SequenceMap, VarlogError } from '../base/index.ts';
 import { TailRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
+import type { TurnOutcome, TurnPart } from './turn-part.ts';
 
 interface Waiting {
   readonly deadline: number;
@@ -13,7 +14,7 @@ interface Waiting {
  * Linearizable reads of the tail: all that gather while one question is under way share the next
  * one, at the leader as one read round, elsewhere as one call to the leader.
  */
-export class TailReads {
+export class TailReads implements TurnPart {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
   private gathered: Waiting[] = [];
@@ -52,7 +53,7 @@ export class TailReads {
   }
 
   /** Asks for what has gathered. */
-  advance(): void {
+  beforeTurn(): void {
     if (this.gathered.length === 0) return;
     const { raft, leader } = this.driver;
     if (raft.role === 'leader') {
@@ -62,10 +63,7 @@ export class TailReads {
     }
   }
 
-  confirmed(
-    reads: readonly { context: number; index: number }[],
-    dropped: readonly number[],
-  ): void {
+  afterTurn({ reads, droppedReads: dropped }: TurnOutcome): void {
     for (const { context, index } of reads) {
       for (const waiting of this.asked.get(context) ?? []) succeed(waiting, index);
       this.asked.delete(context);
@@ -83,7 +81,7 @@ export class TailReads {
   }
 
   /** Fails what has waited for too long. Returns whether anything waits to be asked. */
-  tick(): boolean {
+  onTick(): boolean {
     this.refused = false;
     const now = this.now();
     const late = (it: Waiting): boolean => {
