@@ -7,7 +7,7 @@ import { faceProblems, shapeProblems, wordProblems } from './tidy/shape.ts';
 import { filesUnder, ROOT, Source } from './tidy/source.ts';
 
 const CODE = ['.ts', '.mjs'];
-const sources = ['framework', 'apps', 'test'].flatMap((it) => filesUnder(it, CODE));
+const sources = ['framework', 'apps', 'examples', 'test'].flatMap((it) => filesUnder(it, CODE));
 const published = ['log', 'node', 'raft', 'smr', 'smr/sql', 'testing', 'testing/containers'];
 
 describe('the house is tidy', () => {
@@ -24,7 +24,7 @@ describe('the house is tidy', () => {
   });
 
   test('nothing is unfinished or left over', () => {
-    const texts = ['framework', 'apps', 'infra'].flatMap((it) =>
+    const texts = ['framework', 'apps', 'docs', 'examples', 'infra'].flatMap((it) =>
       filesUnder(it, ['.md', '.proto', '.yaml', '.yml', '.json', '.sh', 'Dockerfile']),
     );
     expect([...sources, ...texts].flatMap(wordProblems)).toEqual([]);
@@ -128,6 +128,7 @@ describe('the rules find what they are made for', () => {
     ['framework/log/x.ts', `import { a } from 'varlog/raft';`, 'relative'],
     ['framework/log/x.ts', `import { a } from '../../apps/kv-store/x.ts';`, 'outside'],
     ['apps/kv-store/x.ts', `import { a } from '../../framework/log/index.ts';`, 'varlog/'],
+    ['examples/x.ts', `import { a } from '../framework/log/index.ts';`, 'varlog/'],
   ])('%s: %s', (path, text, said) => {
     expect(importProblems(at(path, text))).toEqual([expect.stringContaining(said)]);
   });

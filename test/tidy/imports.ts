@@ -77,7 +77,8 @@ export function importsOf(source: Source): Import[] {
 
 /** Imports point one way, enter another folder by its front door, and end in `.ts`. */
 export function importProblems(source: Source): Problems {
-  if (source.folder === undefined) return source.path.startsWith('apps/') ? asUser(source) : [];
+  if (source.folder === undefined)
+    return /^(apps|examples)\//.test(source.path) ? asUser(source) : [];
   const problems: Problems = [];
   for (const one of importsOf(source)) {
     const problem = one.target === undefined ? ofPackage(one) : ofFile(one, one.target);
@@ -131,11 +132,14 @@ function isFolderFace(target: string): boolean {
   return /^framework\/log\/[^/]+\/index\.ts$/.test(target);
 }
 
-/** The apps import what is published, as a user would. */
+/** Apps and examples import what is published, as a user would. */
 function asUser(source: Source): Problems {
   return importsOf(source)
     .filter(({ target }) => target?.startsWith('framework/'))
-    .map((one) => `${source.at(one.offset)}: an app imports 'varlog/…', not '${one.specifier}'`);
+    .map(
+      (one) =>
+        `${source.at(one.offset)}: who uses the package imports 'varlog/…', not '${one.specifier}'`,
+    );
 }
 
 /** Files that no other file imports: nobody would miss them. */
