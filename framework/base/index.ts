@@ -3,6 +3,7 @@
  * through which everything enters that is not deterministic. Imports nothing, touches nothing.
  */
 export * from './assert.ts';
+export * from './backoff.ts';
 export * from './batch.ts';
 export * from './clock.ts';
 export * from './disk.ts';

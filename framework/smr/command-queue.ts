@@ -1,10 +1,10 @@
 import {
+  Backoff,
   type Codec,
   type LogCallOptions,
   type OrderedLog,
   type Ports,
   SequenceMap,
-  sleep,
   VarlogError,
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -249,7 +249,8 @@ export class CommandQueue<Command, Result> {
 
   private async openSession(tag: Uint8Array): Promise<void> {
     this.opening = true;
-    for (let backoffMs = BACKOFF_MS.first; this.stopped === undefined; backoffMs *= 2) {
+    const backoff = this.newBackoff();
+    while (this.stopped === undefined) {
       try {
         const position = await this.append([encodeOpen(tag, this.ports.clock.wall())]);
         this.session = position;
@@ -259,7 +260,7 @@ export class CommandQueue<Command, Result> {
           for (const it of this.waiting.splice(0)) this.giveUp(it, error);
           break;
         }
-        await this.pause(backoffMs);
+        await backoff.pause(this.ports.clock, this.closing.signal);
       }
     }
     this.opening = false;
@@ -283,7 +284,8 @@ export class CommandQueue<Command, Result> {
 
   private async deliver(batch: Pending<Result>[]): Promise<void> {
     let open = batch;
-    for (let backoffMs = BACKOFF_MS.first; ; backoffMs *= 2) {
+    let backoff: Backoff | undefined;
+    for (;;) {
       // A command that moved to a new session meanwhile travels with another batch.
       open = open.filter((it) => it.bytes !== undefined && this.pending.get(it.sequence) === it);
       if (open.length === 0 || this.stopped !== undefined) return;
@@ -302,7 +304,8 @@ export class CommandQueue<Command, Result> {
           } else for (const pending of open) this.giveUp(pending, error);
           return;
         }
-        await this.pause(backoffMs);
+        backoff ??= this.newBackoff();
+        await backoff.pause(this.ports.clock, this.closing.signal);
       }
     }
   }
@@ -319,9 +322,8 @@ export class CommandQueue<Command, Result> {
     }
   }
 
-  private pause(ms: number): Promise<void> {
-    const jittered = Math.min(ms, BACKOFF_MS.most) * (0.5 + this.ports.random.fraction() / 2);
-    return sleep(this.ports.clock, jittered, this.closing.signal).catch(() => {});
+  private newBackoff(): Backoff {
+    return new Backoff(this.ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
   }
 
   private full(): VarlogError {

@@ -1,8 +1,8 @@
 import {
+  Backoff,
   type Channel,
   type Ports,
   reasonOf,
-  sleep,
   type Timer,
   type UnaryMethod,
   VarlogError,
@@ -146,7 +146,7 @@ export class SessionClient {
   private async run(): Promise<void> {
     const { ports, members } = this.options;
     const { signal } = this.stopped;
-    let wait = RETRY_MS_MIN;
+    const backoff = new Backoff(ports.random, RETRY_MS_MIN, RETRY_MS_MAX);
     for (let turn = 0; !signal.aborted; turn++) {
       const address = this.hint ?? members[turn % members.length]!;
       this.hint = undefined;
@@ -169,8 +169,8 @@ export class SessionClient {
         channel.close();
       }
       const lasted = ports.clock.now() - started > RETRY_MS_MAX;
-      wait = lasted || this.hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
-      await sleep(ports.clock, wait * (0.5 + ports.random.fraction()), signal).catch(() => {});
+      if (lasted || this.hint !== undefined) backoff.reset();
+      await backoff.pause(ports.clock, signal);
     }
   }
 
