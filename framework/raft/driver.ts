@@ -3,6 +3,7 @@ import {
   type Handler,
   handle,
   type MessageStream,
+  OncePerTurn,
   onAbort,
   type Ports,
 } from '../base/index.ts';
@@ -94,13 +95,16 @@ export class RaftDriver implements Ticking {
   private knownLeader = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
   private paused = false;
-  private scheduled = false;
+  private readonly nextTurn: OncePerTurn;
   private closed = false;
   private readonly catchUp: CatchUp;
 
   private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
     this.options = options;
     this.raft = raft;
+    this.nextTurn = new OncePerTurn(options.ports.clock, () => {
+      if (!this.closed) this.turn();
+    });
     const { storage } = options;
     this.snapshots = new SnapshotReceiver(this);
     this.catchUp = new CatchUp(raft, storage, {
@@ -228,12 +232,7 @@ export class RaftDriver implements Ticking {
 
   /** Has the core's effects carried out at the end of this turn. */
   schedule(): void {
-    if (this.scheduled || this.closed) return;
-    this.scheduled = true;
-    this.options.ports.clock.defer(() => {
-      this.scheduled = false;
-      if (!this.closed) this.turn();
-    });
+    if (!this.closed) this.nextTurn.schedule();
   }
 
   /**

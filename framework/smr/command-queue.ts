@@ -2,6 +2,7 @@ import {
   Backoff,
   type Codec,
   type LogCallOptions,
+  OncePerTurn,
   type OrderedLog,
   type Ports,
   SequenceMap,
@@ -62,7 +63,7 @@ export class CommandQueue<Command, Result> {
   private bytes = 0;
   private inFlight = 0;
   private opening = false;
-  private scheduled = false;
+  private readonly turn: OncePerTurn;
   private session = 0;
   /** How far this replica has applied the log. */
   private seen = 0;
@@ -81,6 +82,7 @@ export class CommandQueue<Command, Result> {
     this.contact = contact;
     this.log = log;
     this.ports = ports;
+    this.turn = new OncePerTurn(ports.clock, () => this.pump());
     this.codecs = codecs;
     this.bytesMax = bytesMax;
   }
@@ -211,12 +213,7 @@ export class CommandQueue<Command, Result> {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.stopped !== undefined) return;
-    this.scheduled = true;
-    this.ports.clock.defer(() => {
-      this.scheduled = false;
-      this.pump();
-    });
+    if (this.stopped === undefined) this.turn.schedule();
   }
 
   private pump(): void {
