@@ -3,6 +3,7 @@
  * through which everything enters that is not deterministic. Imports nothing, touches nothing.
  */
 export * from './assert.ts';
+export * from './backoff.ts';
 export * from './batch.ts';
 export * from './clock.ts';
 export * from './disk.ts';
@@ -11,7 +12,9 @@ export * from './ids.ts';
 export * from './limits.ts';
 export * from './network.ts';
 export * from './on-abort.ts';
+export * from './once-per-turn.ts';
 export * from './ordered-log.ts';
+export * from './outbox.ts';
 export * from './own-bytes.ts';
 export * from './ports.ts';
 export * from './position.ts';

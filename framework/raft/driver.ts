@@ -1,4 +1,11 @@
-import { type Channel, type Handler, handle, type MessageStream, onAbort } from '../base/index.ts';
+import {
+  type Channel,
+  type Handler,
+  handle,
+  type MessageStream,
+  OncePerTurn,
+  onAbort,
+} from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
@@ -45,13 +52,16 @@ export class RaftDriver implements Ticking, MemberContext {
   private knownLeader = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
   private paused = false;
-  private scheduled = false;
+  private readonly nextTurn: OncePerTurn;
   private closed = false;
   private readonly catchUp: CatchUp;
 
   private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
     this.options = options;
     this.raft = raft;
+    this.nextTurn = new OncePerTurn(options.ports.clock, () => {
+      if (!this.closed) this.turn();
+    });
     const { storage } = options;
     this.catchUp = new CatchUp(raft, storage, {
       schedule: () => this.schedule(),
@@ -184,12 +194,7 @@ export class RaftDriver implements Ticking, MemberContext {
 
   /** Has the core's effects carried out at the end of this turn. */
   schedule(): void {
-    if (this.scheduled || this.closed) return;
-    this.scheduled = true;
-    this.options.ports.clock.defer(() => {
-      this.scheduled = false;
-      if (!this.closed) this.turn();
-    });
+    if (!this.closed) this.nextTurn.schedule();
   }
 
   /**

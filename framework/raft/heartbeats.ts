@@ -6,6 +6,8 @@ import {
   handle,
   type MessageStream,
   type Network,
+  OncePerTurn,
+  Outbox,
 } from '../base/index.ts';
 import { type Beat, Beats, Nothing } from '../wire/gen/raft.ts';
 import { bidi } from '../wire/message.ts';
@@ -32,12 +34,13 @@ export class Heartbeats {
   private readonly ways = new Map<string, Way>();
   /** Messages that left, each with the heartbeats of a turn. */
   sent = 0;
-  private scheduled = false;
+  private readonly turn: OncePerTurn;
   private closed = false;
 
   constructor(clock: Clock, network: Network) {
     this.clock = clock;
     this.network = network;
+    this.turn = new OncePerTurn(clock, () => this.flush());
     this.handler = handle(EXCHANGE, (stream) => {
       stream.receive(({ beats }) => {
         for (const beat of beats) this.deliver(beat);
@@ -66,9 +69,7 @@ export class Heartbeats {
       this.ways.set(address, way);
     }
     way.queued.push({ ...sender, to: message.to, message: toWire(message) });
-    if (this.scheduled) return;
-    this.scheduled = true;
-    this.clock.defer(() => this.flush());
+    this.turn.schedule();
   }
 
   close(): void {
@@ -77,7 +78,6 @@ export class Heartbeats {
   }
 
   private flush(): void {
-    this.scheduled = false;
     if (this.closed) return;
     for (const way of this.ways.values()) if (way.flush()) this.sent++;
   }
@@ -94,22 +94,24 @@ class Way {
   private readonly clock: Clock;
   private readonly channel: Channel;
   private stream: MessageStream<Beats, Nothing> | undefined;
-  private blocked = false;
+  private readonly outbox: Outbox<Beats>;
   private reopenAt = 0;
 
   constructor(clock: Clock, channel: Channel) {
     this.clock = clock;
     this.channel = channel;
+    // What could not leave in its turn was dropped: nothing waits for room.
+    this.outbox = new Outbox(clock, () => {});
   }
 
   /** Whether something left. */
   flush(): boolean {
     const beats = this.queued;
     this.queued = [];
-    if (beats.length === 0 || this.blocked) return false;
+    if (beats.length === 0 || this.outbox.isBlocked) return false;
     const stream = this.stream ?? this.open();
     if (stream === undefined) return false;
-    if (!stream.send(Beats.create({ beats }))) this.wait(stream);
+    this.outbox.send(stream, Beats.create({ beats }));
     return true;
   }
 
@@ -127,18 +129,10 @@ class Way {
     const ended = (): void => {
       if (this.stream !== stream) return;
       this.stream = undefined;
-      this.blocked = false;
+      this.outbox.unblock();
     };
     stream.closed.then(ended, ended);
     this.stream = stream;
     return stream;
-  }
-
-  private wait(stream: MessageStream<Beats, Nothing>): void {
-    this.blocked = true;
-    const go = (): void => {
-      if (this.stream === stream) this.blocked = false;
-    };
-    stream.writable().then(go, go);
   }
 }

@@ -1,4 +1,4 @@
-import type { Channel, Clock, MessageStream } from '../base/index.ts';
+import { type Channel, type Clock, type MessageStream, Outbox } from '../base/index.ts';
 import { type Nothing, Parcel } from '../wire/gen/raft.ts';
 import { costOf, type Message } from './core/index.ts';
 import { toWire } from './message-codec.ts';
@@ -24,7 +24,7 @@ export class PeerLink {
   private greeted = false;
   /** The group that the other member was told. */
   private identity = '';
-  private blocked = false;
+  private readonly outbox: Outbox<Parcel>;
   private closed = false;
   private reopenAt = 0;
 
@@ -42,6 +42,7 @@ export class PeerLink {
     onDisconnected: (error: unknown) => void;
   }) {
     this.clock = options.clock;
+    this.outbox = new Outbox(options.clock, () => this.flush());
     this.channel = options.channel;
     this.method = options.method;
     this.hello = options.hello;
@@ -66,7 +67,7 @@ export class PeerLink {
 
   flush(): void {
     if (this.queued.length === 0 || this.closed) return;
-    if (this.blocked) {
+    if (this.outbox.isBlocked) {
       if (this.queuedBytes > this.queuedBytesMax) this.drop();
       return;
     }
@@ -84,7 +85,7 @@ export class PeerLink {
     const parcel = known ? { messages } : { hello, messages };
     this.greeted = true;
     this.identity = hello.identity;
-    if (!stream.send(Parcel.create(parcel))) this.wait(stream);
+    this.outbox.send(stream, Parcel.create(parcel));
   }
 
   close(): void {
@@ -104,7 +105,7 @@ export class PeerLink {
     const ended = (error?: unknown): void => {
       if (this.stream !== stream) return;
       this.stream = undefined;
-      this.blocked = false;
+      this.outbox.unblock();
       this.drop();
       if (!this.closed) this.onDisconnected(error);
     };
@@ -112,19 +113,6 @@ export class PeerLink {
     this.stream = stream;
     this.greeted = false;
     return stream;
-  }
-
-  private wait(stream: MessageStream<Parcel, Nothing>): void {
-    this.blocked = true;
-    stream.writable().then(
-      () => {
-        if (this.stream !== stream) return;
-        this.blocked = false;
-        this.flush();
-      },
-      // The end of the stream is handled where it is closed.
-      () => {},
-    );
   }
 
   private drop(): void {

@@ -1,10 +1,11 @@
 import {
+  Backoff,
   type Codec,
   type LogCallOptions,
+  OncePerTurn,
   type OrderedLog,
   type Ports,
   SequenceMap,
-  sleep,
   VarlogError,
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -62,7 +63,7 @@ export class CommandQueue<Command, Result> {
   private bytes = 0;
   private inFlight = 0;
   private opening = false;
-  private scheduled = false;
+  private readonly turn: OncePerTurn;
   private session = 0;
   /** How far this replica has applied the log. */
   private seen = 0;
@@ -81,6 +82,7 @@ export class CommandQueue<Command, Result> {
     this.contact = contact;
     this.log = log;
     this.ports = ports;
+    this.turn = new OncePerTurn(ports.clock, () => this.pump());
     this.codecs = codecs;
     this.bytesMax = bytesMax;
   }
@@ -211,12 +213,7 @@ export class CommandQueue<Command, Result> {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.stopped !== undefined) return;
-    this.scheduled = true;
-    this.ports.clock.defer(() => {
-      this.scheduled = false;
-      this.pump();
-    });
+    if (this.stopped === undefined) this.turn.schedule();
   }
 
   private pump(): void {
@@ -249,7 +246,8 @@ export class CommandQueue<Command, Result> {
 
   private async openSession(tag: Uint8Array): Promise<void> {
     this.opening = true;
-    for (let backoffMs = BACKOFF_MS.first; this.stopped === undefined; backoffMs *= 2) {
+    const backoff = this.newBackoff();
+    while (this.stopped === undefined) {
       try {
         const position = await this.append([encodeOpen(tag, this.ports.clock.wall())]);
         this.session = position;
@@ -259,7 +257,7 @@ export class CommandQueue<Command, Result> {
           for (const it of this.waiting.splice(0)) this.giveUp(it, error);
           break;
         }
-        await this.pause(backoffMs);
+        await backoff.pause(this.ports.clock, this.closing.signal);
       }
     }
     this.opening = false;
@@ -283,7 +281,8 @@ export class CommandQueue<Command, Result> {
 
   private async deliver(batch: Pending<Result>[]): Promise<void> {
     let open = batch;
-    for (let backoffMs = BACKOFF_MS.first; ; backoffMs *= 2) {
+    let backoff: Backoff | undefined;
+    for (;;) {
       // A command that moved to a new session meanwhile travels with another batch.
       open = open.filter((it) => it.bytes !== undefined && this.pending.get(it.sequence) === it);
       if (open.length === 0 || this.stopped !== undefined) return;
@@ -302,7 +301,8 @@ export class CommandQueue<Command, Result> {
           } else for (const pending of open) this.giveUp(pending, error);
           return;
         }
-        await this.pause(backoffMs);
+        backoff ??= this.newBackoff();
+        await backoff.pause(this.ports.clock, this.closing.signal);
       }
     }
   }
@@ -319,9 +319,8 @@ export class CommandQueue<Command, Result> {
     }
   }
 
-  private pause(ms: number): Promise<void> {
-    const jittered = Math.min(ms, BACKOFF_MS.most) * (0.5 + this.ports.random.fraction() / 2);
-    return sleep(this.ports.clock, jittered, this.closing.signal).catch(() => {});
+  private newBackoff(): Backoff {
+    return new Backoff(this.ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
   }
 
   private full(): VarlogError {

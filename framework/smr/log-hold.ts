@@ -1,4 +1,4 @@
-import { type OrderedLog, type Ports, sleep } from '../base/index.ts';
+import { Backoff, type OrderedLog, type Ports } from '../base/index.ts';
 
 const CALL_MS = 5_000;
 const BACKOFF_MS = { first: 500, most: 30_000 };
@@ -67,15 +67,14 @@ export class LogHold {
   }
 
   private async settle(): Promise<void> {
-    const { clock, signal } = this.parts;
-    let waitMs = BACKOFF_MS.first;
+    const { clock, random, signal } = this.parts;
+    const backoff = new Backoff(random, BACKOFF_MS.first, BACKOFF_MS.most);
     while (!signal.aborted && this.held !== this.wanted) {
       if (await this.attempt()) {
-        waitMs = BACKOFF_MS.first;
+        backoff.reset();
         continue;
       }
-      await sleep(clock, waitMs, signal).catch(() => {});
-      waitMs = Math.min(2 * waitMs, BACKOFF_MS.most);
+      await backoff.pause(clock, signal);
     }
     this.working = false;
   }

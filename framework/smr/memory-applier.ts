@@ -49,7 +49,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
     this.snapshots = new SnapshotKeeper({
-      clock: ports.clock,
+      ...ports,
       every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
       make: () => this.encodeSnapshot(),
       save: async (position, state) =>

@@ -1,9 +1,10 @@
-import type { Clock } from '../base/index.ts';
+import { Backoff, type Clock, type Random } from '../base/index.ts';
 
 const BACKOFF_MS = { first: 1_000, most: 60_000 };
 
 export interface SnapshotKeeperParts {
   readonly clock: Clock;
+  readonly random: Random;
   /** Entries between snapshots. */
   readonly every: number;
   /** Encodes the state as it is now. */
@@ -22,7 +23,7 @@ export class SnapshotKeeper {
   private readonly parts: SnapshotKeeperParts;
   private entries = 0;
   private saving: Promise<void> | undefined;
-  private backoffMs = 0;
+  private readonly backoff: Backoff;
   private retryAt = 0;
   /** Of the newest one that is kept; 0: none. */
   position = 0;
@@ -31,6 +32,7 @@ export class SnapshotKeeper {
 
   constructor(parts: SnapshotKeeperParts) {
     this.parts = parts;
+    this.backoff = new Backoff(parts.random, BACKOFF_MS.first, BACKOFF_MS.most);
   }
 
   /** The state is that of a snapshot which is kept already. */
@@ -58,8 +60,7 @@ export class SnapshotKeeper {
     this.entries = 0;
     const failed = (error: unknown): void => {
       this.entries += entries;
-      this.backoffMs = Math.min(Math.max(BACKOFF_MS.first, 2 * this.backoffMs), BACKOFF_MS.most);
-      this.retryAt = this.parts.clock.now() + this.backoffMs;
+      this.retryAt = this.parts.clock.now() + this.backoff.nextMs();
       this.done(error);
     };
     let state: Uint8Array;
@@ -71,7 +72,7 @@ export class SnapshotKeeper {
     }
     this.saving = save(position, state).then(() => {
       entries = 0;
-      this.backoffMs = 0;
+      this.backoff.reset();
       this.position = Math.max(this.position, position);
       this.done(undefined);
     }, failed);

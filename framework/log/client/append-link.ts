@@ -2,6 +2,7 @@ import {
   type Clock,
   type LogStreamId,
   type MessageStream,
+  Outbox,
   SequenceMap,
   type Timer,
   type TopicId,
@@ -59,7 +60,7 @@ export class AppendLink {
   private readonly waiting = new SequenceMap<Sending>();
   /** In the order of sending: the first is the oldest. */
   private readonly sent = new SequenceMap<Sent>();
-  private flushing = false;
+  private readonly outbox: Outbox<AppendRequest>;
   private watch: Timer | undefined;
 
   /** `suspected` is called while an answer is overdue, again and again. */
@@ -73,15 +74,13 @@ export class AppendLink {
     this.channels = channels;
     this.address = address;
     this.suspected = suspected;
+    this.outbox = new Outbox(clock, () => this.flush());
   }
 
   /** Returns a ticket, by which it can be asked for and taken back. */
   add(sending: Sending): number {
     const ticket = this.waiting.add(sending);
-    if (!this.flushing) {
-      this.flushing = true;
-      this.clock.defer(() => this.flush());
-    }
+    this.outbox.schedule();
     return ticket;
   }
 
@@ -124,23 +123,13 @@ export class AppendLink {
   }
 
   private flush(): void {
-    if (this.waiting.size === 0) {
-      this.flushing = false;
-      return;
-    }
+    if (this.waiting.size === 0) return;
     const stream = this.stream ?? this.open();
     let room = true;
-    while (room && this.waiting.size > 0) room = stream.send(this.nextMessage());
-    this.keepWatch();
-    if (room) {
-      this.flushing = false;
-      return;
+    while (room && this.waiting.size > 0) {
+      room = this.outbox.send(stream, this.nextMessage());
     }
-    stream.writable().then(
-      () => this.flush(),
-      // `broken` deals with it.
-      () => {},
-    );
+    this.keepWatch();
   }
 
   private nextMessage(): AppendRequest {
@@ -189,7 +178,7 @@ export class AppendLink {
   private broken(stream: MessageStream<AppendRequest, AppendResponse>, error: unknown): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
-    this.flushing = false;
+    this.outbox.unblock();
     stream.cancel();
     const neverSent = VarlogError.is(error) && NOTHING_DONE.has(error.code);
     this.failAll(error, neverSent);

@@ -1,4 +1,5 @@
 import {
+  Backoff,
   glsn,
   type LogStreamId,
   llsn,
@@ -14,7 +15,6 @@ import {
   type ReadResponse,
   type Batch as WireBatch,
 } from '../../wire/gen/log.ts';
-import { Backoff } from './backoff.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { EntryBatch } from './entry.ts';
 

@@ -1,4 +1,5 @@
 import {
+  Backoff,
   type Batch,
   type Glsn,
   glsn,
@@ -14,7 +15,6 @@ import {
 import type { AppendResult } from '../../wire/gen/log.ts';
 import type { AppendLink, Sending } from './append-link.ts';
 import type { Appender } from './appender.ts';
-import { Backoff } from './backoff.ts';
 
 const RETRY_MS_MIN = 20;
 /** A lost primary is replaced within half a second, mostly; all appends of a client ask together. */

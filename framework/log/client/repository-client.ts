@@ -1,15 +1,14 @@
 import {
+  Backoff,
   type Clock,
   type ClusterId,
   type MemberId,
   type Ports,
   reasonOf,
-  sleep,
   type UnaryMethod,
   VarlogError,
 } from '../../base/index.ts';
 import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
-import { Backoff } from './backoff.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { hedged } from './hedged.ts';
@@ -152,7 +151,7 @@ export class RepositoryClient {
           this.throwIfNoneIsFit(fates, tries, idempotent);
           this.turnTo(error);
           if (tries % this.addresses.length === 0) {
-            await sleep(this.clock, backoff.nextMs(), limit.signal).catch(() => {});
+            await backoff.pause(this.clock, limit.signal);
           }
         }
       }

@@ -1,5 +1,4 @@
-import type { Ports, Timer } from '../../base/index.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, type Ports, type Timer } from '../../base/index.ts';
 
 /** A record that others have passed is waited for so long before anything is done about it. */
 const STALL_MS = 1_000;

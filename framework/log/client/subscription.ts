@@ -1,6 +1,5 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
-import { type Glsn, glsn, onAbort, sleep, VarlogError } from '../../base/index.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, type Glsn, glsn, onAbort, sleep, VarlogError } from '../../base/index.ts';
 import { type CallLimits, unlessAborted, withinLimits } from './call-limit.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';

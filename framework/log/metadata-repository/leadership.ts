@@ -1,4 +1,10 @@
-import { type MessageStream, type Ports, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  type MessageStream,
+  OncePerTurn,
+  type Ports,
+  type Timer,
+  VarlogError,
+} from '../../base/index.ts';
 import {
   Assignment,
   type Hello,
@@ -56,7 +62,7 @@ export class Leadership {
   /** Storage nodes that have replicas of a topic. */
   private readonly nodesOfTopics = new Map<number, ReadonlySet<number>>();
   private cutsInFlight = 0;
-  private cutScheduled = false;
+  private readonly nextCut: OncePerTurn;
   private ended = false;
   private timer: Timer;
   /** When the timer should ring. */
@@ -73,6 +79,10 @@ export class Leadership {
   ) {
     this.metadata = metadata;
     this.ports = ports;
+    // Behind a turn's other reports, so that they share the cut.
+    this.nextCut = new OncePerTurn(ports.clock, () => {
+      if (!this.ended) this.cut();
+    });
     this.cluster = group.cluster;
     this.execute = group.execute;
     this.planner = new CutPlanner(metadata);
@@ -233,14 +243,8 @@ export class Leadership {
   }
 
   private scheduleCut(): void {
-    if (this.cutScheduled || !this.planner.pending) return;
     if (this.cutsInFlight >= CUTS_IN_FLIGHT_MAX) return;
-    this.cutScheduled = true;
-    // Behind this turn's other reports, so that they share the cut.
-    this.ports.clock.defer(() => {
-      this.cutScheduled = false;
-      if (!this.ended) this.cut();
-    });
+    if (this.planner.pending) this.nextCut.schedule();
   }
 
   private cut(): void {

@@ -1,4 +1,4 @@
-import type { Clock, MessageStream } from '../../base/index.ts';
+import { type Clock, type MessageStream, Outbox } from '../../base/index.ts';
 import {
   type Assignment,
   type Hello,
@@ -28,13 +28,13 @@ export class Session {
   private readonly metadata: Metadata;
   private readonly stream: MessageStream<SessionResponse, SessionRequest>;
   private readonly clock: Clock;
+  private readonly outbox: Outbox<SessionResponse>;
   private assignments = new Map<number, Assignment>();
   private commits: WireCommit[] = [];
   private watermarks = new Map<number, number>();
   /** Log streams of which older commits come first, and the version of the next one to say. */
   private readonly behind = new Map<number, number>();
   private cluster = '';
-  private blocked = false;
   private ended = false;
 
   constructor(
@@ -49,6 +49,7 @@ export class Session {
     this.metadata = metadata;
     this.stream = stream;
     this.clock = clock;
+    this.outbox = new Outbox(clock, () => this.flushNews());
     this.lastHeard = clock.now();
   }
 
@@ -74,7 +75,7 @@ export class Session {
   commit(commit: Commit): void {
     const { logStreamId, version } = commit;
     if (this.behind.has(logStreamId)) return;
-    if (this.blocked) this.behind.set(logStreamId, version);
+    if (this.outbox.isBlocked) this.behind.set(logStreamId, version);
     else this.commits.push(WireCommit.create(commit));
   }
 
@@ -89,9 +90,10 @@ export class Session {
 
   /** Says what has been gathered; with nothing gathered, that the leader is alive. */
   flush(): void {
-    if (this.blocked || this.ended) return;
+    if (this.outbox.isBlocked || this.ended) return;
     this.addPiece();
-    const accepted = this.stream.send(
+    this.outbox.send(
+      this.stream,
       SessionResponse.create({
         assignments: [...this.assignments.values()],
         complete: this.cluster !== '',
@@ -103,9 +105,8 @@ export class Session {
     this.assignments = new Map();
     this.commits = [];
     this.cluster = '';
-    if (!accepted) this.waitForRoom();
     // The leader's other work has its turn in between.
-    else if (this.behind.size > 0) this.clock.defer(() => this.flushNews());
+    if (this.behind.size > 0) this.outbox.schedule();
   }
 
   end(): void {
@@ -116,17 +117,6 @@ export class Session {
   private flushNews(): void {
     const news = [this.assignments, this.behind, this.watermarks];
     if (this.commits.length > 0 || news.some((it) => it.size > 0)) this.flush();
-  }
-
-  private waitForRoom(): void {
-    this.blocked = true;
-    this.stream.writable().then(
-      () => {
-        this.blocked = false;
-        this.flushNews();
-      },
-      () => {},
-    );
   }
 
   /** The next older commits, some of each log stream in turn. */

@@ -4,6 +4,7 @@ import {
   type Clock,
   checkBatch,
   type MessageStream,
+  OncePerTurn,
   RECORD_BYTES_MAX,
   reasonOf,
   VarlogError,
@@ -83,7 +84,7 @@ export function checkAppend(batch: Batch): void {
 /** Gathers the results of one turn. A client that does not read them is not read from any more. */
 class ResultWriter implements AppendSink {
   private readonly stream: MessageStream<AppendResponse, AppendRequest>;
-  private readonly clock: Clock;
+  private readonly turn: OncePerTurn;
   private results: AppendResult[] = [];
   private outstanding = 0;
   private blocked: Promise<void> | undefined;
@@ -91,7 +92,7 @@ class ResultWriter implements AppendSink {
 
   constructor(stream: MessageStream<AppendResponse, AppendRequest>, clock: Clock) {
     this.stream = stream;
-    this.clock = clock;
+    this.turn = new OncePerTurn(clock, () => this.flush());
   }
 
   expect(): void {
@@ -127,7 +128,7 @@ class ResultWriter implements AppendSink {
 
   private push(result: AppendResult): void {
     this.results.push(result);
-    if (this.results.length === 1) this.clock.defer(() => this.flush());
+    this.turn.schedule();
   }
 
   private flush(): void {

@@ -1,4 +1,4 @@
-import { type Channel, sleep, VarlogError } from '../../base/index.ts';
+import { Backoff, type Channel, sleep, VarlogError } from '../../base/index.ts';
 import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
 import type { LogStreamReplica, ReplicaHost } from './replica.ts';
 
@@ -48,7 +48,7 @@ export class Fetcher {
   private async run(sources: readonly string[]): Promise<void> {
     const { signal } = this.stopped;
     const { clock, random, network } = this.host.ports;
-    let wait = RETRY_MS_MIN;
+    const backoff = new Backoff(random, RETRY_MS_MIN, RETRY_MS_MAX);
     for (let turn = 0; sources.length > 0 && !signal.aborted; turn++) {
       const channel = network.connect(sources[turn % sources.length]!, {
         cluster: () => this.host.cluster,
@@ -62,8 +62,8 @@ export class Fetcher {
       } finally {
         channel.close();
       }
-      wait = this.replica.core.end > before ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
-      await sleep(clock, wait * (0.5 + random.fraction()), signal).catch(() => {});
+      if (this.replica.core.end > before) backoff.reset();
+      await backoff.pause(clock, signal);
     }
   }
 

@@ -1,4 +1,4 @@
-import { sleep, VarlogError } from '../../base/index.ts';
+import { Backoff, VarlogError } from '../../base/index.ts';
 import {
   type Assignment,
   DescribeReplicaRequest,
@@ -33,9 +33,10 @@ export interface RebuilderHost extends ReplicaHost {
 export class Rebuilder {
   private readonly host: RebuilderHost;
   private readonly stopped = new AbortController();
-  /** Log streams whose replica waits for a good copy, and how often it was begun anew. */
+  /** Log streams whose replica waits for a good copy. */
   private readonly waiting = new Set<number>();
-  private readonly tries = new Map<number, number>();
+  /** How long each waits when its replica failed again. */
+  private readonly backoffs = new Map<number, Backoff>();
 
   constructor(host: RebuilderHost) {
     this.host = host;
@@ -66,13 +67,15 @@ export class Rebuilder {
     const { host } = this;
     const { signal } = this.stopped;
     const isFull = host.failureOf(logStreamId)?.code === 'DISK_FULL';
-    const tries = isFull ? 0 : (this.tries.get(logStreamId) ?? 0);
-    this.tries.set(logStreamId, tries + 1);
-    // A disk that fails again and again is not written full with copies.
-    let wait = Math.min(FIRST_TRY_MS * 2 ** tries, RETRY_MS_MAX);
+    const { clock, random } = host.ports;
+    const known = isFull ? undefined : this.backoffs.get(logStreamId);
+    const again = known ?? new Backoff(random, FIRST_TRY_MS, RETRY_MS_MAX);
+    this.backoffs.set(logStreamId, again);
+    const looks = new Backoff(random, FIRST_TRY_MS, RETRY_MS_MAX);
     let told = false;
+    // A disk that fails again and again is not written full with copies.
+    await again.pause(clock, signal);
     for (;;) {
-      await sleep(host.ports.clock, wait, signal).catch(() => {});
       const assignment = host.assignmentOf(logStreamId);
       const failure = host.failureOf(logStreamId);
       if (signal.aborted || failure === undefined) return;
@@ -87,7 +90,7 @@ export class Rebuilder {
       }
       if (!told) this.log('warn', 'no replica is known to be a good copy', logStreamId, {});
       told = true;
-      wait = Math.min(2 * wait, RETRY_MS_MAX);
+      await looks.pause(clock, signal);
     }
   }
 

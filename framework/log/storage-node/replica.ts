@@ -1,6 +1,7 @@
 import {
   asVarlogError,
   type Batch,
+  OncePerTurn,
   ownBytes,
   type Ports,
   SerialQueue,
@@ -69,7 +70,8 @@ export class LogStreamReplica {
   private readonly flush: CommitFlush;
   private readonly head: Head;
   private retryTimer: Timer | undefined;
-  private wakeScheduled = false;
+  /** Backups are sent a turn's records together. */
+  private readonly wakeFollowers: OncePerTurn;
   private topicWatermark = 0;
   /** The log is being begun anew: what comes meanwhile comes again. */
   private restarting = false;
@@ -93,6 +95,7 @@ export class LogStreamReplica {
       committedEnd: Math.max(records.first, last === undefined ? 1 : last.llsn + last.count) - 1,
       version: commits.version,
     });
+    this.wakeFollowers = new OncePerTurn(host.ports.clock, () => this.appended.wake());
     this.following = new Following(this, host);
     this.head = new Head(this.core, storage, (change) => this.savedOrFull(change));
     this.flush = new CommitFlush(host.ports.clock, this.core, storage, {
@@ -145,7 +148,7 @@ export class LogStreamReplica {
     const { epoch } = this.core;
     this.storage.records.append([{ position: llsn, count, epoch, payload: ownBytes(batch.bytes) }]);
     this.pending.add({ llsn, count, bytes, sequence, sink });
-    this.wakeFollowers();
+    this.wakeFollowers.schedule();
   }
 
   /** Takes what the metadata repository wants of this replica, and sets about it. */
@@ -386,15 +389,5 @@ export class LogStreamReplica {
     this.committed.wake();
     this.appended.wake();
     this.host.reportChanged(this);
-  }
-
-  /** Backups are sent this turn's records together. */
-  private wakeFollowers(): void {
-    if (this.wakeScheduled) return;
-    this.wakeScheduled = true;
-    this.host.ports.clock.defer(() => {
-      this.wakeScheduled = false;
-      this.appended.wake();
-    });
   }
 }

@@ -1,8 +1,10 @@
 import {
+  Backoff,
   type Channel,
+  type MessageStream,
+  Outbox,
   type Ports,
   reasonOf,
-  sleep,
   type Timer,
   type UnaryMethod,
   VarlogError,
@@ -73,10 +75,9 @@ export class SessionClient {
   private removed: number[] = [];
   private refused: VarlogError | undefined;
   private channel: Channel | undefined;
-  private send: ((message: SessionRequest) => boolean) | undefined;
-  private writable: (() => Promise<void>) | undefined;
-  private blocked = false;
-  private flushScheduled = false;
+  /** To a leader that has accepted this node. */
+  private stream: MessageStream<SessionRequest, SessionResponse> | undefined;
+  private readonly outbox: Outbox<SessionRequest>;
   /** Who leads by the word of another member. */
   private hint: string | undefined;
   private lostAt: number | undefined;
@@ -87,6 +88,7 @@ export class SessionClient {
 
   constructor(options: SessionClientOptions) {
     this.options = options;
+    this.outbox = new Outbox(options.ports.clock, () => this.flushNews());
   }
 
   start(): void {
@@ -95,7 +97,7 @@ export class SessionClient {
 
   /** Whether a leader has accepted this node. */
   get connected(): boolean {
-    return this.send !== undefined;
+    return this.stream !== undefined;
   }
 
   /** Tells the leader, with this turn's other changes, once the way is free. */
@@ -125,8 +127,8 @@ export class SessionClient {
     method: UnaryMethod<Request, Response>,
     request: Request,
   ): Promise<Response> {
-    const { channel, send } = this;
-    if (channel === undefined || send === undefined) {
+    const { channel, stream } = this;
+    if (channel === undefined || stream === undefined) {
       throw new VarlogError('UNAVAILABLE', {
         what: 'this storage node has no link to the leader of the metadata repository',
         next: 'try again soon, or ask another node',
@@ -146,7 +148,7 @@ export class SessionClient {
   private async run(): Promise<void> {
     const { ports, members } = this.options;
     const { signal } = this.stopped;
-    let wait = RETRY_MS_MIN;
+    const backoff = new Backoff(ports.random, RETRY_MS_MIN, RETRY_MS_MAX);
     for (let turn = 0; !signal.aborted; turn++) {
       const address = this.hint ?? members[turn % members.length]!;
       this.hint = undefined;
@@ -165,17 +167,17 @@ export class SessionClient {
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
         this.noteLoss(address, reason);
-        this.send = undefined;
+        this.stream = undefined;
         channel.close();
       }
       const lasted = ports.clock.now() - started > RETRY_MS_MAX;
-      wait = lasted || this.hint !== undefined ? RETRY_MS_MIN : Math.min(2 * wait, RETRY_MS_MAX);
-      await sleep(ports.clock, wait * (0.5 + ports.random.fraction()), signal).catch(() => {});
+      if (lasted || this.hint !== undefined) backoff.reset();
+      await backoff.pause(ports.clock, signal);
     }
   }
 
   private noteLoss(address: string, reason: string): void {
-    if (this.send === undefined || this.stopped.signal.aborted) return;
+    if (this.stream === undefined || this.stopped.signal.aborted) return;
     const { clock, logger } = this.options.ports;
     this.lostAt = clock.now();
     logger.log('warn', 'lost the link to the metadata repository', { address, reason });
@@ -203,17 +205,15 @@ export class SessionClient {
     stream.receive((response) => {
       this.lastHeard = clock.now();
       // What is said before the first answer would be said to one that does not lead.
-      if (this.send === undefined) this.noteLink();
-      this.send ??= (message) => stream.send(message);
-      this.writable ??= () => stream.writable();
+      if (this.stream === undefined) this.noteLink();
+      this.stream = stream;
       this.refused = undefined;
       const handled = this.options.handle(response);
       this.flushSoon();
       return handled;
     });
     this.lastHeard = clock.now();
-    this.blocked = false;
-    this.writable = () => stream.writable();
+    this.outbox.unblock();
     const { hello } = this.options;
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
@@ -262,19 +262,20 @@ export class SessionClient {
   }
 
   private flushSoon(): void {
-    if (this.flushScheduled || this.blocked || this.send === undefined) return;
-    const { changed, history, removed } = this;
-    if (changed.size === 0 && history.size === 0 && removed.length === 0) return;
-    this.flushScheduled = true;
-    this.options.ports.clock.defer(() => {
-      this.flushScheduled = false;
-      this.flush();
-    });
+    if (this.stream !== undefined && this.hasNews) this.outbox.schedule();
+  }
+
+  private flushNews(): void {
+    if (this.hasNews) this.flush();
+  }
+
+  private get hasNews(): boolean {
+    return this.changed.size > 0 || this.history.size > 0 || this.removed.length > 0;
   }
 
   private flush(): void {
-    const { send } = this;
-    if (send === undefined || this.blocked) return;
+    const { stream } = this;
+    if (stream === undefined || this.outbox.isBlocked) return;
     const reports = [...this.changed.values()].map((current) => toWire(current()));
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),
@@ -284,16 +285,8 @@ export class SessionClient {
     const { removed } = this;
     this.removed = [];
     this.lastSent = this.options.ports.clock.now();
-    if (send(SessionRequest.create({ reports, history, removed }))) return;
     // Reports are cumulative: while the way is not free, the newest of each replica is enough.
-    this.blocked = true;
-    this.writable!().then(
-      () => {
-        this.blocked = false;
-        this.flushSoon();
-      },
-      () => {},
-    );
+    this.outbox.send(stream, SessionRequest.create({ reports, history, removed }));
   }
 }
 

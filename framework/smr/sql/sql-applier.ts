@@ -1,9 +1,9 @@
 import {
+  Backoff,
   type Clock,
   type LogEntry,
   type Ports,
   SerialQueue,
-  sleep,
   VarlogError,
 } from '../../base/index.ts';
 import type { Admission } from '../admission.ts';
@@ -145,6 +145,7 @@ export class SqlApplier<Command, Result> implements Applier {
     const { batchMax = 200, attemptsMax = 10 } = this.options;
     let done = 0;
     let attempts = 0;
+    const backoff = new Backoff(this.ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
     // Behind a failure go single commands, so that all before the one at fault are committed.
     let singleUntil = 0;
     while (done < entries.length && !this.follower.signal.aborted) {
@@ -155,6 +156,7 @@ export class SqlApplier<Command, Result> implements Applier {
         const applied = await this.turns.run(() => this.transactions.apply(batch));
         done += batch.length;
         attempts = 0;
+        backoff.reset();
         this.publish(applied, (batch.at(-1) as LogEntry).position);
       } catch (error) {
         const { at } = this.transactions;
@@ -162,8 +164,11 @@ export class SqlApplier<Command, Result> implements Applier {
         const final = isFinal(error) || ++attempts >= attemptsMax;
         if (final && !(await this.isSkipped(at, error)))
           throw isFinal(error) ? error : applyFailed(at, attempts, error);
-        if (final) attempts = 1;
-        await this.pause(BACKOFF_MS.first * 2 ** (attempts - 1));
+        if (final) {
+          attempts = 1;
+          backoff.reset();
+        }
+        await backoff.pause(this.ports.clock, this.follower.signal);
       }
     }
   }
@@ -190,11 +195,6 @@ export class SqlApplier<Command, Result> implements Applier {
     this.position = position;
     const { foreign, admission } = this.transactions;
     this.follower.advance(position, { foreign, skipped: admission.skips });
-  }
-
-  private pause(ms: number): Promise<void> {
-    const jittered = Math.min(ms, BACKOFF_MS.most) * (0.5 + this.ports.random.fraction() / 2);
-    return sleep(this.ports.clock, jittered, this.follower.signal).catch(() => {});
   }
 }
 
