@@ -91,7 +91,8 @@ describe('the documentation', () => {
 describe('links that lead nowhere are found', () => {
   const files: Record<string, string> = {
     'docs/a.md': '# One thing\n\n## What it isn’t: `x`\n',
-    'framework/x.ts': "export class Cut { apply() {} }\ntest('cuts are applied once', () => {});",
+    'framework/x.ts':
+      'export class Cut {\n  async apply() {\n    this.undo();\n  }\n}\n// Cuts are applied once.\n',
   };
   const problemsOf = (text: string): string[] =>
     linksOf(new Source('docs/a.md', text)).flatMap((it) => linkProblem(it, (path) => files[path]));
@@ -102,7 +103,7 @@ describe('links that lead nowhere are found', () => {
     '[a](a.md#what-it-isnt-x)',
     '[x](../framework/x.ts#Cut)',
     '[x](../framework/x.ts#Cut.apply)',
-    '[“cuts are applied once”](../framework/x.ts)',
+    '[“Cuts are applied once”](../framework/x.ts)',
     '[elsewhere](https://example.org/nothing)',
     '```\n[x](nowhere.md)\n```',
   ])('%s is fine', (text) => {
@@ -114,7 +115,7 @@ describe('links that lead nowhere are found', () => {
     '[a](#another-thing)',
     '[x](../framework/x.ts#Seal)',
     '[x](../framework/x.ts#Cut.undo)',
-    '[“cuts are applied twice”](../framework/x.ts)',
+    '[“Cuts are applied twice”](../framework/x.ts)',
   ])('%s is not', (text) => {
     expect(problemsOf(text)).toHaveLength(1);
   });

@@ -44,13 +44,25 @@ export function linkProblem(link: Link, read: (path: string) => string | undefin
       ? []
       : problem(`${target} has no heading "#${fragment}"`);
   }
-  const lacking = fragment.split('.').filter((it) => !hasWord(content, it));
+  // What a test is about may be named by a text.
+  const isThere = target.endsWith('.test.ts') ? mentions : declares;
+  const lacking = fragment.split('.').filter((it) => !isThere(content, it));
   return lacking.length === 0 ? [] : problem(`${target} has no ${lacking.join(' and no ')}`);
 }
 
-function hasWord(text: string, word: string): boolean {
-  const literal = word.replaceAll('$', '\\$');
-  return new RegExp(`(?<![\\w$])${literal}(?![\\w$])`).test(text);
+function mentions(text: string, word: string): boolean {
+  return new RegExp(`(?<![\\w$])${literal(word)}(?![\\w$])`).test(text);
+}
+
+/** Whether a module has a declaration of this name, or a class or interface in it a member; by indentation. */
+function declares(text: string, name: string): boolean {
+  const own = '(?:export )?(?:abstract )?(?:async )?(?:class|interface|function|type|const) ';
+  const member = '  (?:(?:private|protected|public|static|async|readonly|override|get|set) |\\*)*';
+  return new RegExp(`^(?:${own}|${member})${literal(name)}(?![\\w$])`, 'm').test(text);
+}
+
+function literal(name: string): string {
+  return name.replaceAll('$', '\\$');
 }
 
 /** What a link may lead to: a file's text, or a folder, which has none. */
