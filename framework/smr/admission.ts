@@ -7,7 +7,7 @@ import type {
 } from '../wire/gen/smr.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
-import type { Outcome } from './outcome.ts';
+import { decodeOutcome, type Outcome } from './outcome.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts } from './skip-command.ts';
@@ -33,6 +33,11 @@ export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
+};
+
+/** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
+export type EncodedAdmission = Omit<AdmissionState, 'requests'> & {
+  readonly requests: readonly Uint8Array[];
 };
 
 /** Of a machine that has applied nothing. */
@@ -71,18 +76,16 @@ export class Admission {
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
   private ordered: ReadonlySet<number> = new Set();
 
-  constructor(
-    limits: AdmissionLimits,
-    touched: Touched = { session: () => {}, request: () => {} },
-  ) {
-    this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched.session);
-    this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched.request);
+  constructor(limits: AdmissionLimits, touched?: Touched) {
+    this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
+    this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched?.request);
     this.leapMaxMs = limits.timeLeapMaxMs ?? 24 * 3_600_000;
   }
 
   /** Before the first {@link admit}: the tag of this machine on this log. */
   bind(tag: Uint8Array): void {
     this.envelope = new EnvelopeReader(tag);
+    this.requests.bind(tag);
   }
 
   /** The log's time. */
@@ -146,7 +149,7 @@ export class Admission {
     const { session, sequence, requestId: id, command } = this.envelope;
     this.decided = outcome;
     this.sessions.done(session, sequence, outcome);
-    if (id === '') return;
+    if (id.length === 0) return;
     const { position, now: time } = this;
     const { length } = command;
     this.requests.add({ id, length, checksum: crc32c(command), position, time, outcome });
@@ -158,8 +161,8 @@ export class Admission {
     return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
   }
 
-  /** Its part of a snapshot. */
-  encode(): AdmissionState {
+  /** Its part of a snapshot, to be copied before anything else is admitted. */
+  encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
     return { ...this.progress, sessions, requests };
   }
@@ -194,7 +197,7 @@ export class Admission {
   /** Nobody sent this command in its session before; perhaps somebody did elsewhere. */
   private admitRequest(): Verdict {
     const { requestId, command, session, sequence } = this.envelope;
-    const known = requestId === '' ? undefined : this.requests.find(requestId);
+    const known = requestId.length === 0 ? undefined : this.requests.find(requestId);
     if (known === undefined && this.ordered.has(this.position)) {
       this.skipped.add(this.position);
       this.settle('skipped');
@@ -202,7 +205,7 @@ export class Admission {
     }
     if (known === undefined) return 'fresh';
     const same = known.length === command.length && known.checksum === crc32c(command);
-    this.decided = same ? known.outcome : 'requestMismatch';
+    this.decided = same ? decodeOutcome(known) : 'requestMismatch';
     this.sessions.done(session, sequence, this.decided);
     return 'settled';
   }

@@ -37,8 +37,8 @@ export class EnvelopeReader {
   acked = 0;
   /** How far the proposer had applied the log. */
   seen = 0;
-  /** Empty where the caller gave none. */
-  requestId = '';
+  /** UTF-8; empty where the caller gave none. */
+  requestId: Uint8Array = NOTHING;
   command: Uint8Array = NOTHING;
   /** Of the command that is to be passed over. */
   skipped = 0;
@@ -74,7 +74,7 @@ export class EnvelopeReader {
     this.seen = view.getFloat64(41, true);
     const length = view.getUint16(49, true);
     const end = COMMAND_BYTES + length;
-    this.requestId = length === 0 ? '' : Buffer.from(bytes.subarray(COMMAND_BYTES, end)).toString();
+    this.requestId = length === 0 ? NOTHING : bytes.subarray(COMMAND_BYTES, end);
     this.command = bytes.subarray(end);
   }
 

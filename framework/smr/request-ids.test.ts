@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { type Replica, type StateMachine, startReplica } from './index.ts';
-import { RequestTable } from './request-table.ts';
 
 /** Counts how often each command took effect. */
 class Tally implements StateMachine<string, number, [string, number][]> {
@@ -84,26 +83,6 @@ describe('request ids', () => {
       await expect(tally.execute('a', { requestId })).rejects.toMatchObject(refused);
     }
     expect(await tally.execute('a', { requestId: 'é'.repeat(128) })).toBe(1);
-  });
-
-  test('ids are forgotten by log time, and the oldest first when they are too many', () => {
-    const table = new RequestTable({ keepMs: 100, bytesMax: 3 * 260 });
-    const add = (id: string, position: number, time: number): void =>
-      table.add({ id, length: 1, checksum: 1, position, time, outcome: new Uint8Array(2) });
-    add('a', 1, 0);
-    add('b', 2, 50);
-    add('c', 3, 60);
-    expect(table.size).toBe(3);
-    add('d', 4, 70);
-    expect([table.find('a'), table.forgotten]).toEqual([undefined, 1]);
-    table.expire(150);
-    expect(table.find('b')).toBeDefined();
-    table.expire(151);
-    expect([table.find('b'), table.forgotten]).toEqual([undefined, 2]);
-    const copy = new RequestTable({ keepMs: 100, bytesMax: 3 * 260 });
-    copy.restore(table.encode(), table.forgotten);
-    expect(copy.encode()).toEqual(table.encode());
-    expect([copy.size, copy.forgotten]).toEqual([2, 2]);
   });
 
   test('results of any kind are given to callers as values of their own', async () => {

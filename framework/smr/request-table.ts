@@ -1,6 +1,7 @@
-import { SequenceMap } from '../base/index.ts';
-import { Request as RequestMessage } from '../wire/gen/smr.ts';
-import { decodeOutcome, encodeOutcome, type Outcome } from './outcome.ts';
+import type { Request as RequestMessage } from '../wire/gen/smr.ts';
+import { decodeOutcome } from './outcome.ts';
+import type { DecidedRequest } from './request-bytes.ts';
+import { RequestRecords } from './request-records.ts';
 
 /**
  * How long request ids are kept. They decide what a command does, so they must be equal on all replicas of a
@@ -20,18 +21,8 @@ export const REQUEST_LIMITS: RequestLimits = {
 
 /** What a request costs beside its id and its result. */
 const REQUEST_BYTES = 256;
-
-/** A request that was decided. */
-export interface DecidedRequest {
-  readonly id: string;
-  /** Of the command that it came with: length and CRC32C. */
-  readonly length: number;
-  readonly checksum: number;
-  readonly position: number;
-  /** The log's time there. */
-  readonly time: number;
-  readonly outcome: Outcome;
-}
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /**
  * Which requests of callers were decided, and how: part of the replicated state. Unlike a session it outlives its
@@ -39,17 +30,21 @@ export interface DecidedRequest {
  */
 export class RequestTable {
   private readonly limits: RequestLimits;
-  private readonly touched: (id: string) => void;
-  /** Oldest first. */
-  private readonly order = new SequenceMap<DecidedRequest>();
-  private readonly byId = new Map<string, DecidedRequest>();
+  private readonly touched: ((id: string) => void) | undefined;
+  private records = new RequestRecords(0);
   private bytes = 0;
   private newestForgotten = 0;
 
   /** `touched` is told of each request that is added or forgotten: for tables kept row by row. */
-  constructor(limits: RequestLimits, touched: (id: string) => void = () => {}) {
+  constructor(limits: RequestLimits, touched?: (id: string) => void) {
     this.limits = limits;
     this.touched = touched;
+  }
+
+  /** Before the first request: the tag of the machine on its log, which callers do not know. Forgets all. */
+  bind(tag: Uint8Array): void {
+    this.records = new RequestRecords(Buffer.from(tag).readUInt32LE());
+    this.bytes = 0;
   }
 
   /** Position of the newest request that was forgotten: all that were decided behind it are known. */
@@ -58,77 +53,61 @@ export class RequestTable {
   }
 
   get size(): number {
-    return this.byId.size;
+    return this.records.size;
   }
 
-  find(id: string): DecidedRequest | undefined {
-    return this.byId.get(id);
+  /** `id`: UTF-8. */
+  find(id: Uint8Array): RequestMessage | undefined {
+    return this.records.find(id);
   }
 
   /** An id that is there already must have been found. */
   add(request: DecidedRequest): void {
     this.insert(request);
-    this.touched(request.id);
+    this.touched?.(decoder.decode(request.id));
     while (this.bytes > this.limits.bytesMax) this.forgetOldest();
   }
 
   /** Forgets what is too old at this time of the log. */
   expire(time: number): void {
-    for (let oldest = this.oldest(); oldest !== undefined; oldest = this.oldest()) {
-      if (time - oldest.time <= this.limits.keepMs) return;
-      this.forgetOldest();
-    }
+    const { records, limits } = this;
+    while (records.size > 0 && time - records.oldestTime > limits.keepMs) this.forgetOldest();
   }
 
-  /** All requests, oldest first. */
-  encode(): RequestMessage[] {
-    return [...this.order.values()].map(toMessage);
+  /** All requests, oldest first: fields `requests` of a snapshot. To be copied before anything else is added. */
+  encode(): Uint8Array[] {
+    return this.records.pieces();
   }
 
   /** One request; `undefined` where it is not known. */
   encodeOne(id: string): RequestMessage | undefined {
-    const request = this.byId.get(id);
-    return request === undefined ? undefined : toMessage(request);
+    return this.records.find(encoder.encode(id));
   }
 
   /** `messages`: oldest first. */
   restore(messages: readonly RequestMessage[], forgotten: number): void {
-    this.order.clear();
-    this.byId.clear();
+    this.records.clear();
     this.bytes = 0;
     this.newestForgotten = forgotten;
     for (const message of messages) {
-      const { id, length, checksum, position, time } = message;
-      this.insert({ id, length, checksum, position, time, outcome: decodeOutcome(message) });
+      const { length, checksum, position, time } = message;
+      const [id, outcome] = [encoder.encode(message.id), decodeOutcome(message)];
+      this.insert({ id, length, checksum, position, time, outcome });
     }
   }
 
   private insert(request: DecidedRequest): void {
-    this.order.add(request);
-    this.byId.set(request.id, request);
-    this.bytes += cost(request);
-  }
-
-  private oldest(): DecidedRequest | undefined {
-    const { firstKey } = this.order;
-    return firstKey === undefined ? undefined : this.order.get(firstKey);
+    const cost = REQUEST_BYTES + request.id.length + request.outcome.length;
+    this.records.add(request, cost);
+    this.bytes += cost;
   }
 
   private forgetOldest(): void {
-    const key = this.order.firstKey as number;
-    const request = this.order.get(key) as DecidedRequest;
-    this.order.delete(key);
-    this.byId.delete(request.id);
-    this.bytes -= cost(request);
-    this.newestForgotten = request.position;
-    this.touched(request.id);
+    const { records, touched } = this;
+    const id = touched === undefined ? '' : records.oldestId;
+    this.bytes -= records.oldestCost;
+    this.newestForgotten = records.oldestPosition;
+    records.dropOldest();
+    touched?.(id);
   }
-}
-
-function cost({ id, outcome }: DecidedRequest): number {
-  return REQUEST_BYTES + Buffer.byteLength(id) + outcome.length;
-}
-
-function toMessage({ outcome, ...request }: DecidedRequest): RequestMessage {
-  return RequestMessage.create({ ...request, ...encodeOutcome(outcome) });
 }

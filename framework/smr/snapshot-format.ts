@@ -1,24 +1,29 @@
 import { VarlogError } from '../base/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
-import type { AdmissionState } from './admission.ts';
+import type { AdmissionState, EncodedAdmission } from './admission.ts';
 import { checkIdentity, type LogIdentity } from './log-identity.ts';
 
 const FORMAT = 2;
 
 /** A state that stands for all entries up to `position`. */
-export interface SnapshotContent extends AdmissionState {
+interface State {
   readonly position: number;
   /** The machine's. */
   readonly state: Uint8Array;
 }
 
+export type SnapshotContent = AdmissionState & State;
+
 /** Throws where it does not fit into one piece of memory. */
-export function encodeSnapshot(identity: LogIdentity, content: SnapshotContent): Uint8Array {
+export function encodeSnapshot(
+  identity: LogIdentity,
+  content: EncodedAdmission & State,
+): Uint8Array {
   const { requests, sessions, skipped, ...rest } = content;
-  const lists = { requests: [...requests], sessions: [...sessions], skipped: [...skipped] };
-  return SnapshotMessage.encode(
-    SnapshotMessage.create({ ...rest, ...lists, ...identity, format: FORMAT }),
-  );
+  const lists = { sessions: [...sessions], skipped: [...skipped] };
+  const message = SnapshotMessage.create({ ...rest, ...lists, ...identity, format: FORMAT });
+  // Fields of a message may come in any order.
+  return Buffer.concat([SnapshotMessage.encode(message), ...requests]);
 }
 
 /**
