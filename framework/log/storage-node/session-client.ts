@@ -17,12 +17,14 @@ import {
 } from '../../wire/gen/log.ts';
 import type { ReplicaState, Report } from '../core/index.ts';
 
-const HEARTBEAT_MS = 400;
-/** The leader says something at least every 500 ms. */
+/** Who has said nothing for so long answers the leader, which says something at least every 400 ms. */
+const ANSWER_AFTER_MS = 200;
+/** Something is said after so long also when nothing was heard, or what was heard is still being dealt with. */
+const SPEAK_AFTER_MS = 600;
 const SILENCE_MAX_MS = 1_500;
-/** When it has not for so long, another member is asked, and again, whether it still leads. */
+/** When the leader has said nothing for so long, another member is asked, and again, whether it still leads. */
 const SUSPECT_AFTER_MS = 700;
-const ASK_AGAIN_MS = 100;
+const ASK_AGAIN_MS = 50;
 const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
@@ -207,30 +209,35 @@ export class SessionClient {
       this.writable ??= () => stream.writable();
       this.refused = undefined;
       const handled = this.options.handle(response);
-      this.flushSoon();
+      if (this.lastHeard - this.lastSent >= ANSWER_AFTER_MS) this.speak();
+      else this.flushSoon();
       return handled;
     });
     this.lastHeard = clock.now();
+    this.lastSent = this.lastHeard;
     this.blocked = false;
     this.writable = () => stream.writable();
     const { hello } = this.options;
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
-    let due = clock.now() + HEARTBEAT_MS;
+    let due = clock.now() + SPEAK_AFTER_MS;
     const beat = (): void => {
       const now = clock.now();
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
       if (silentMs > SILENCE_MAX_MS) stream.cancel();
-      else if (clock.now() - this.lastSent >= HEARTBEAT_MS / 2) this.flush();
-      const isSuspect = silentMs > SUSPECT_AFTER_MS;
+      const quietMs = now - this.lastSent;
+      if (quietMs >= SPEAK_AFTER_MS) this.flush();
+      const isSuspect = silentMs >= SUSPECT_AFTER_MS;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
-      const wait = isSuspect ? ASK_AGAIN_MS : HEARTBEAT_MS;
-      due = clock.now() + wait;
+      const untilSuspect = isSuspect ? ASK_AGAIN_MS : SUSPECT_AFTER_MS - silentMs;
+      const untilSpeaking = SPEAK_AFTER_MS - (quietMs < SPEAK_AFTER_MS ? quietMs : 0);
+      const wait = Math.min(untilSuspect, untilSpeaking);
+      due = now + wait;
       timer = clock.after(wait, beat);
     };
-    timer = clock.after(HEARTBEAT_MS, beat);
+    timer = clock.after(SPEAK_AFTER_MS, beat);
     try {
       await stream.closed;
     } finally {
@@ -261,9 +268,13 @@ export class SessionClient {
   }
 
   private flushSoon(): void {
-    if (this.flushScheduled || this.blocked || this.send === undefined) return;
     const { changed, history, removed } = this;
-    if (changed.size === 0 && history.size === 0 && removed.length === 0) return;
+    if (changed.size > 0 || history.size > 0 || removed.length > 0) this.speak();
+  }
+
+  /** At the end of the turn, also when there is nothing to report: that this node is alive. */
+  private speak(): void {
+    if (this.flushScheduled || this.blocked || this.send === undefined) return;
     this.flushScheduled = true;
     this.options.ports.clock.defer(() => {
       this.flushScheduled = false;
