@@ -11,6 +11,7 @@ import { Acquaintance } from './acquaintance.ts';
 import { CatchUp } from './catch-up.ts';
 import { closedError } from './commands.ts';
 import { type Message, Raft, type Role } from './core/index.ts';
+import { Elections } from './elections.ts';
 import { Handover } from './handover.ts';
 import { Introductions } from './introductions.ts';
 import { LeaderCalls } from './leader-calls.ts';
@@ -34,8 +35,9 @@ export class RaftDriver implements Ticking, MemberContext {
   readonly options: DriverOptions;
   readonly raft: Raft;
   readonly introductions: Introductions;
-  /** What happened since the start. */
-  readonly counts = { campaigns: 0, leaderChanges: 0, compactionsFailed: 0 };
+  readonly elections: Elections;
+  /** Since the start. */
+  compactionsFailed = 0;
   /** What this member asks of the leader. */
   readonly calls = new LeaderCalls(() => this.raft.leader);
   readonly handover = new Handover(this);
@@ -48,8 +50,6 @@ export class RaftDriver implements Ticking, MemberContext {
   private readonly inbox: Message[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
-  private knownTerm = 0;
-  private knownLeader = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
   private paused = false;
   private readonly nextTurn: OncePerTurn;
@@ -62,6 +62,7 @@ export class RaftDriver implements Ticking, MemberContext {
     this.nextTurn = new OncePerTurn(options.ports.clock, () => {
       if (!this.closed) this.turn();
     });
+    this.elections = new Elections(raft);
     const { storage } = options;
     this.catchUp = new CatchUp(raft, storage, {
       schedule: () => this.schedule(),
@@ -181,6 +182,14 @@ export class RaftDriver implements Ticking, MemberContext {
     return address === undefined ? undefined : { id: leader, address };
   }
 
+  /** The leader before, when this member left it because it was silent, and for how long it was so. */
+  get silenced(): (Member & { readonly ms: number }) | undefined {
+    const { leader: id, ticks } = this.elections.silenced ?? { leader: 0, ticks: 0 };
+    const address = this.addressOf(id);
+    const ms = ticks * this.options.resources.ticker.tickMs;
+    return address === undefined ? undefined : { id, address, ms };
+  }
+
   /** Where a member listens, as far as this one knows. */
   addressOf(member: number): string | undefined {
     if (member === this.options.memberId) return this.options.address;
@@ -212,7 +221,7 @@ export class RaftDriver implements Ticking, MemberContext {
       await Promise.race([this.compactTo(index, state), ended]);
     } catch (error) {
       if (this.closed) throw closedError(this.options.groupId);
-      this.counts.compactionsFailed++;
+      this.compactionsFailed++;
       const { ports, groupId } = this.options;
       ports.logger.log('warn', 'raft.compaction.failed', { group: groupId, error: String(error) });
       throw error;
@@ -248,7 +257,7 @@ export class RaftDriver implements Ticking, MemberContext {
   /** A tick passed. */
   tick(): void {
     this.raft.now = this.options.ports.clock.now();
-    const due = this.raft.tick();
+    const due = this.elections.tick();
     this.calls.tick();
     const waits = this.isWaiting && this.tickParts();
     if (waits || due) this.schedule();
@@ -288,7 +297,7 @@ export class RaftDriver implements Ticking, MemberContext {
     const effects = this.raft.effects();
     this.introductions.look();
     this.connect();
-    this.count();
+    this.elections.look();
     for (const message of effects.messages) this.post(message);
     this.links.flush();
     if (effects.write !== undefined) storage.write(effects.write);
@@ -327,15 +336,6 @@ export class RaftDriver implements Ticking, MemberContext {
     for (const part of this.parts) part.onCommit?.();
     this.schedule();
     return true;
-  }
-
-  private count(): void {
-    const { term, vote, leader, id } = this.raft;
-    if (term !== this.knownTerm && vote === id) this.counts.campaigns++;
-    this.knownTerm = term;
-    if (leader === 0 || leader === this.knownLeader) return;
-    this.knownLeader = leader;
-    this.counts.leaderChanges++;
   }
 
   /** Has a link to every member, and to those who are being told that they are none any more. */

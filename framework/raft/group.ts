@@ -187,6 +187,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
+  /** The leader before, when this member left it because it was silent, and for how long it was so. */
+  get silenced(): RaftDriver['silenced'] {
+    return this.driver.silenced;
+  }
+
   /**
    * Which group this is, of all that were ever made: 32 hex digits, made at random with the group's first entry, and
    * kept for ever, also by `restoreLostMajority`. Waits until it is known; rejects with what ended the member,

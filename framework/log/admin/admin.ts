@@ -1,11 +1,15 @@
 import type { Handler, Ports, Timer } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
-import { repairOf, type Surroundings } from './repair.ts';
+import { isAtRest, repairOf, type Surroundings } from './repair.ts';
 import { type Replicas, Steadiness } from './steadiness.ts';
 
-/** How often the state of the cluster is looked at. Nothing that goes well waits for it. */
+/** How often the state of the cluster is looked at while not all of it is as it should be. */
 const LOOK_EVERY_MS = 100;
+/** And while it is: whatever changes that is told. */
+const LOOK_AT_REST_MS = 1_000;
+/** What changes together is looked at together. */
+const GATHER_MS = 10;
 
 export interface AdminOptions {
   ports: Ports;
@@ -28,6 +32,8 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const busy = new Set<number>();
   const steadiness = new Steadiness(clock);
   let timer: Timer | undefined;
+  let lookAt = 0;
+  let closed = false;
 
   const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
@@ -71,19 +77,39 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
         })
         .finally(() => busy.delete(id));
     }
-    timer = clock.after(LOOK_EVERY_MS, () => look(leadership));
+    const rests = [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, around));
+    lookIn(rests ? LOOK_AT_REST_MS : LOOK_EVERY_MS, leadership);
+  };
+  /** Unless it is to be looked sooner anyway. */
+  const lookIn = (ms: number, leadership: Leadership): void => {
+    const at = clock.now() + ms;
+    if (closed || (timer !== undefined && lookAt <= at)) return;
+    timer?.cancel();
+    lookAt = at;
+    timer = clock.after(ms, () => {
+      timer = undefined;
+      look(leadership);
+    });
+  };
+  const rest = (): void => {
+    timer?.cancel();
+    timer = undefined;
   };
   const leading = repository.leadership$.subscribe((leadership) => {
-    timer?.cancel();
+    rest();
     steadiness.clear();
-    if (leadership !== undefined) timer = clock.after(LOOK_EVERY_MS, () => look(leadership));
+    if (leadership === undefined) return;
+    lookIn(GATHER_MS, leadership);
+    // Ends with the leadership.
+    leadership.unrest$.subscribe(() => lookIn(GATHER_MS, leadership));
   });
 
   return {
     handlers: repository.identified(clusterManagerHandlers(repository, ports, replicationFactor)),
     close: async () => {
       leading.unsubscribe();
-      timer?.cancel();
+      closed = true;
+      rest();
     },
   };
 }

@@ -37,6 +37,16 @@ export function repairOf(stream: LogStreamState, around: Surroundings): Repair |
   return stream.sealed ? opening(stream, around) : sealing(stream, around);
 }
 
+/** Whether nothing but an event can make it need something: it is open on all its replicas, and these are well. */
+export function isAtRest(stream: LogStreamState, around: Surroundings): boolean {
+  if (stream.held) return true;
+  if (stream.sealed || stream.members.length < stream.replicas.length) return false;
+  return stream.replicas.every((node) => {
+    const { state = 'open' } = around.report(stream.id, node) ?? {};
+    return state === 'open' && around.silence(node) === 0;
+  });
+}
+
 /** Fewer copies than half of the placement are not enough to go on with. */
 function membersLeast(stream: LogStreamState): number {
   return Math.ceil(stream.replicas.length / 2);

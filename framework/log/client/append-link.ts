@@ -22,6 +22,8 @@ import { failureToError } from './wire-failure.ts';
 const MESSAGE_BYTES = 1024 * 1024;
 /** A storage node that owes an answer for so long is suspected, and its log streams are looked up again. */
 export const SUSPECT_AFTER_MS = 500;
+/** And again after so long, while it owes the answer. */
+const AGAIN_AFTER_MS = 100;
 
 /** A stream that breaks by one of these was refused, or never came to be. */
 const NOTHING_DONE: ReadonlySet<string> = new Set([
@@ -196,7 +198,8 @@ export class AppendLink {
   /** A timer only while answers are owed; nothing that goes well waits for it. */
   private keepWatch(): void {
     if (this.watch !== undefined || this.sent.size === 0) return;
-    this.watch = this.clock.after(SUSPECT_AFTER_MS, () => {
+    const waitMs = this.isSuspect ? AGAIN_AFTER_MS : SUSPECT_AFTER_MS;
+    this.watch = this.clock.after(waitMs, () => {
       this.watch = undefined;
       if (this.isSuspect) this.suspected(this);
       this.keepWatch();

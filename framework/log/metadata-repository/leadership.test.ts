@@ -9,7 +9,13 @@ import {
 } from '../../base/index.ts';
 import { realRandom } from '../../runtime/index.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
-import { Hello, HistoryRequest, SessionRequest, type SessionResponse } from '../../wire/gen/log.ts';
+import {
+  Hello,
+  HistoryRequest,
+  type ReplicaReport,
+  SessionRequest,
+  type SessionResponse,
+} from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
 import { Leadership } from './leadership.ts';
 
@@ -84,7 +90,11 @@ class Node implements MessageStream<SessionResponse, SessionRequest> {
 }
 
 /** A leader of `streams` log streams of one topic, all open on storage node 1 (and on node 2 alone, on demand). */
-function leading(streams: number, replicas: number[] = [1]) {
+function leading(
+  streams: number,
+  replicas: number[] = [1],
+  silenced?: { address: string; ms: number },
+) {
   const clock = new HandClock();
   const metadata = new Metadata();
   for (const id of [1, 2]) {
@@ -104,6 +114,7 @@ function leading(streams: number, replicas: number[] = [1]) {
   const leadership = new Leadership(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
+    silenced,
   });
   const join = (id: number) => {
     const node = new Node();
@@ -233,12 +244,19 @@ describe('silence', () => {
   test('of a node that says nothing for a second ends its session', () => {
     const { clock, leadership, join } = leading(1);
     const { node, session } = join(1);
-    for (let i = 0; i < 2; i++) clock.stall(500);
+    for (let i = 0; i < 2; i++) clock.stall(400);
     leadership.hear(session, heartbeat);
-    for (let i = 0; i < 2; i++) clock.stall(500);
+    for (let i = 0; i < 2; i++) clock.stall(400);
     expect(node.isCancelled).toBe(false);
-    clock.stall(500);
+    clock.stall(400);
     expect(node.isCancelled).toBe(true);
+  });
+
+  test('of the leader before is that of the node in one process with it, until that one is back', () => {
+    const { leadership, join } = leading(1, [1, 2], { address: 'node-1', ms: 900 });
+    expect([leadership.silence(1), leadership.silence(2)]).toEqual([900, 0]);
+    join(1);
+    expect(leadership.silence(1)).toBe(0);
   });
 
   test('that is a stall of the leader itself ends none', () => {
@@ -267,6 +285,31 @@ describe('silence', () => {
     clock.stall(400);
     expect(leadership.silence(1)).toBeGreaterThan(500);
   });
+});
+
+test('the repair hears of what it may have to act on, and nothing of what goes well', () => {
+  const { leadership, join, cut } = leading(1);
+  let unrest = 0;
+  leadership.unrest$.subscribe(() => unrest++);
+  const heard = (act: () => void): boolean => {
+    const before = unrest;
+    act();
+    return unrest > before;
+  };
+  let { session } = join(1);
+  const say = (state: number) => (): void => {
+    const reports = [{ logStreamId: 1, epoch: 1, end: 0, persistedVersion: 0, state }];
+    leadership.hear(session, SessionRequest.create({ reports: reports as ReplicaReport[] }));
+  };
+  expect(heard(say(0))).toBe(false);
+  expect(heard(() => leadership.hear(session, SessionRequest.create({})))).toBe(false);
+  expect(heard(() => cut(1))).toBe(false);
+  expect(heard(say(4))).toBe(true);
+  // It goes on to learn.
+  expect(heard(say(4))).toBe(false);
+  expect(heard(say(1))).toBe(true);
+  expect(heard(() => leadership.closed(session))).toBe(true);
+  expect(heard(() => ({ session } = join(1)))).toBe(true);
 });
 
 test('a node that was unregistered has no session any more, and what it said is forgotten', () => {

@@ -1,3 +1,4 @@
+import { type Observable, Subject } from 'rxjs';
 import {
   type MessageStream,
   OncePerTurn,
@@ -25,8 +26,8 @@ import {
 } from '../core/index.ts';
 import { Session } from './session.ts';
 
-/** A node is told so often that the leader is alive, when there is nothing else to say. */
-const KEEPALIVE_MS = 500;
+/** A node is told so often that the leader is alive, when there is nothing else to say; it answers at once. */
+const KEEPALIVE_MS = 400;
 /** A node that was silent for so long is taken for lost: it sends something every 600 ms at least. */
 const SILENCE_MAX_MS = 1_000;
 /** A timer that rings so late shows that this process was held up: nobody could be heard meanwhile. */
@@ -56,6 +57,9 @@ export class Leadership {
   private readonly ports: Ports;
   private readonly cluster: () => string;
   private readonly execute: (command: MetadataCommand) => Promise<unknown>;
+  private readonly unrest = new Subject<void>();
+  /** Something happened that the repair may have to act on. Not when appends go well. */
+  readonly unrest$: Observable<void> = this.unrest.asObservable();
   private readonly sessions = new Map<number, Session>();
   /** When each node was last known to be alive. */
   private readonly lastAlive = new Map<number, number>();
@@ -75,6 +79,8 @@ export class Leadership {
       /** Identity of the cluster, which is known once there are sessions. */
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
+      /** The leader before, where this member leads because that one was silent. */
+      silenced?: { readonly address: string; readonly ms: number } | undefined;
     },
   ) {
     this.metadata = metadata;
@@ -86,8 +92,12 @@ export class Leadership {
     this.cluster = group.cluster;
     this.execute = group.execute;
     this.planner = new CutPlanner(metadata);
-    // Nobody has been heard yet, so nobody can be missed yet.
-    for (const node of metadata.storageNodes.keys()) this.lastAlive.set(node, ports.clock.now());
+    // Nobody has been heard yet, so nobody can be missed yet: but who is in one process with the leader before is as
+    // silent as that one.
+    for (const { id, address } of metadata.storageNodes.values()) {
+      const silentMs = group.silenced?.address === address ? group.silenced.ms : 0;
+      this.lastAlive.set(id, ports.clock.now() - silentMs);
+    }
     this.due = ports.clock.now() + KEEPALIVE_MS;
     this.timer = ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
   }
@@ -136,6 +146,7 @@ export class Leadership {
     }
     session.welcome(this.cluster());
     session.flush();
+    this.unrest.next();
     return session;
   }
 
@@ -148,6 +159,7 @@ export class Leadership {
     if (this.sessions.get(session.node) !== session) return;
     this.sessions.delete(session.node);
     this.lastAlive.set(session.node, this.ports.clock.now());
+    this.unrest.next();
   }
 
   hear(session: Session, message: SessionRequest): void {
@@ -162,6 +174,7 @@ export class Leadership {
     }
     for (const it of message.reports) {
       const report: Report = { ...pick(it), state: STATES[it.state] ?? 'failed' };
+      if (this.isNews(session.node, report)) this.unrest.next();
       if (this.planner.report(session.node, report)) continue;
       this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
     }
@@ -184,6 +197,9 @@ export class Leadership {
       this.sessions.delete(node);
     }
     if (changes.reassigned.size > 0) this.nodesOfTopics.clear();
+    if (changes.reassigned.size + changes.replaced.size + changes.unregistered.size > 0) {
+      this.unrest.next();
+    }
     for (const [id, nodes] of changes.reassigned) {
       this.planner.revisit(id);
       for (const node of nodes) {
@@ -209,6 +225,7 @@ export class Leadership {
   end(): void {
     this.ended = true;
     this.timer.cancel();
+    this.unrest.complete();
     for (const session of this.sessions.values()) session.end();
     this.sessions.clear();
   }
@@ -258,6 +275,12 @@ export class Leadership {
         this.cutDone();
       },
     );
+  }
+
+  /** Whether the repair may have to act on a report. The many of those that get on are not what it waits for. */
+  private isNews(node: number, { logStreamId, state }: Report): boolean {
+    if (state === 'open') return false;
+    return state !== 'learning' || this.planner.reportOf(logStreamId, node)?.state !== state;
   }
 
   private cutDone(): void {

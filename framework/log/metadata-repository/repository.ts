@@ -80,9 +80,8 @@ export class MetadataRepository {
       () => {},
     );
     this.roles = group.status$.subscribe((status) => this.followRole(status));
-    replica.status$.subscribe(({ state, error }) => {
-      if (state === 'failed') this.fail(error);
-    });
+    // Its status would have to be kept true, for which the group is asked again and again.
+    replica.state$.subscribe({ error: (error) => this.fail(error) });
   }
 
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
@@ -246,6 +245,7 @@ export class MetadataRepository {
     const leadership = new Leadership(this.metadata, this.options.ports, {
       cluster: () => this.identity!,
       execute: (command) => this.execute(command),
+      silenced: this.group.silenced,
     });
     this.ledTerm = term;
     this.lead(leadership);

@@ -20,12 +20,14 @@ import {
 } from '../../wire/gen/log.ts';
 import type { ReplicaState, Report } from '../core/index.ts';
 
-const HEARTBEAT_MS = 400;
-/** The leader says something at least every 500 ms. */
+/** Who has said nothing for so long answers the leader, which says something at least every 400 ms. */
+const ANSWER_AFTER_MS = 200;
+/** Something is said after so long also when nothing was heard, or what was heard is still being dealt with. */
+const SPEAK_AFTER_MS = 600;
 const SILENCE_MAX_MS = 1_500;
-/** When it has not for so long, another member is asked, and again, whether it still leads. */
+/** When the leader has said nothing for so long, another member is asked, and again, whether it still leads. */
 const SUSPECT_AFTER_MS = 700;
-const ASK_AGAIN_MS = 100;
+const ASK_AGAIN_MS = 50;
 const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
@@ -78,6 +80,8 @@ export class SessionClient {
   /** To a leader that has accepted this node. */
   private stream: MessageStream<SessionRequest, SessionResponse> | undefined;
   private readonly outbox: Outbox<SessionRequest>;
+  /** The leader is to hear of this node, with or without news. */
+  private mustSpeak = false;
   /** Who leads by the word of another member. */
   private hint: string | undefined;
   private lostAt: number | undefined;
@@ -88,7 +92,9 @@ export class SessionClient {
 
   constructor(options: SessionClientOptions) {
     this.options = options;
-    this.outbox = new Outbox(options.ports.clock, () => this.flushNews());
+    this.outbox = new Outbox(options.ports.clock, () => {
+      if (this.hasNews || this.mustSpeak) this.flush();
+    });
   }
 
   start(): void {
@@ -209,29 +215,34 @@ export class SessionClient {
       this.stream = stream;
       this.refused = undefined;
       const handled = this.options.handle(response);
-      this.flushSoon();
+      if (this.lastHeard - this.lastSent >= ANSWER_AFTER_MS) this.speak();
+      else this.flushSoon();
       return handled;
     });
     this.lastHeard = clock.now();
+    this.lastSent = this.lastHeard;
     this.outbox.unblock();
     const { hello } = this.options;
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
-    let due = clock.now() + HEARTBEAT_MS;
+    let due = clock.now() + SPEAK_AFTER_MS;
     const beat = (): void => {
       const now = clock.now();
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
       if (silentMs > SILENCE_MAX_MS) stream.cancel();
-      else if (clock.now() - this.lastSent >= HEARTBEAT_MS / 2) this.flush();
-      const isSuspect = silentMs > SUSPECT_AFTER_MS;
+      const quietMs = now - this.lastSent;
+      if (quietMs >= SPEAK_AFTER_MS) this.flush();
+      const isSuspect = silentMs >= SUSPECT_AFTER_MS;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
-      const wait = isSuspect ? ASK_AGAIN_MS : HEARTBEAT_MS;
-      due = clock.now() + wait;
+      const untilSuspect = isSuspect ? ASK_AGAIN_MS : SUSPECT_AFTER_MS - silentMs;
+      const untilSpeaking = SPEAK_AFTER_MS - (quietMs < SPEAK_AFTER_MS ? quietMs : 0);
+      const wait = Math.min(untilSuspect, untilSpeaking);
+      due = now + wait;
       timer = clock.after(wait, beat);
     };
-    timer = clock.after(HEARTBEAT_MS, beat);
+    timer = clock.after(SPEAK_AFTER_MS, beat);
     try {
       await stream.closed;
     } finally {
@@ -262,11 +273,14 @@ export class SessionClient {
   }
 
   private flushSoon(): void {
-    if (this.stream !== undefined && this.hasNews) this.outbox.schedule();
+    if (this.hasNews) this.speak();
   }
 
-  private flushNews(): void {
-    if (this.hasNews) this.flush();
+  /** At the end of the turn, also when there is nothing to report: that this node is alive. */
+  private speak(): void {
+    if (this.stream === undefined) return;
+    this.mustSpeak = true;
+    this.outbox.schedule();
   }
 
   private get hasNews(): boolean {
@@ -276,6 +290,7 @@ export class SessionClient {
   private flush(): void {
     const { stream } = this;
     if (stream === undefined || this.outbox.isBlocked) return;
+    this.mustSpeak = false;
     const reports = [...this.changed.values()].map((current) => toWire(current()));
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),
