@@ -22,3 +22,6 @@ export * from './random.ts';
 export * from './reason.ts';
 export * from './sequence-map.ts';
 export * from './serial-queue.ts';
+export * from './waiter.ts';
+export * from './waiters.ts';
+export * from './wakeups.ts';

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Clock, sleep, VarlogError } from '../base/index.ts';
+import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { realPorts } from '../runtime/index.ts';
+import { readReplaced, replaceFile } from '../store/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
@@ -43,11 +43,11 @@ const READY_TIMEOUT_MS = 60_000;
  * `DIRECTORY_UNWRITABLE`, `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
  */
 export async function startLocalCluster(options: UpOptions): Promise<LocalCluster> {
-  const { clock } = realPorts({ directory: options.directory });
+  const { clock, disk } = realPorts({ directory: options.directory });
   const endpoints = range(options.nodes).map((i) => `${HOST}:${options.port + i}`);
   const httpAddresses = range(options.nodes).map((i) => `${HOST}:${options.httpPort + i}`);
   await checkPortsFree([...endpoints, ...httpAddresses]);
-  prepareDirectory(options);
+  await prepareDirectory(options, disk);
   const flagsOf = (i: number): Record<string, string> => ({
     nodeId: String(i + 1),
     listen: endpoints[i]!,
@@ -63,7 +63,7 @@ export async function startLocalCluster(options: UpOptions): Promise<LocalCluste
       : runBeside(options, range(options.nodes).map(flagsOf), clock);
   try {
     options.progress(`waiting for ${options.nodes === 1 ? 'the node' : 'the nodes'} to be ready`);
-    await readyTopic(endpoints, options, clock, running);
+    await readyTopic(endpoints, options, { clock, disk }, running);
     return { endpoints, httpAddresses, processIds: running.processIds, close: running.close };
   } catch (error) {
     await running.close();
@@ -130,7 +130,7 @@ function runBeside(options: UpOptions, nodes: Record<string, string>[], clock: C
 async function readyTopic(
   endpoints: string[],
   options: UpOptions,
-  clock: Clock,
+  { clock, disk }: Pick<Ports, 'clock' | 'disk'>,
   running: Running,
 ): Promise<void> {
   const deadline = clock.now() + READY_TIMEOUT_MS;
@@ -138,7 +138,7 @@ async function readyTopic(
   for (;;) {
     try {
       if (!running.isListening()) throw notListening();
-      const known = readState(options.directory);
+      const known = await readState(disk);
       const expected = known.cluster === undefined ? {} : { cluster: known.cluster };
       const limits = { timeoutMs: 2_000, ...stopping };
       await using varlog = await Varlog.connect({ endpoints, ...expected, ...limits });
@@ -146,7 +146,7 @@ async function readyTopic(
       // One of them may have ended since, and another process have taken its place.
       if (!running.isListening()) throw notListening();
       if (known.cluster === undefined) {
-        writeState(options.directory, { ...known, cluster: varlog.cluster });
+        await writeState(disk, { ...known, cluster: varlog.cluster });
       }
       if ((await varlog.topics(stopping)).length === 0) {
         const topic = await varlog.createTopic({ logStreams: options.logStreams });
@@ -172,11 +172,11 @@ function notListening(): VarlogError {
 }
 
 /** Refuses a directory that holds a cluster of another size: its members could never agree. */
-function prepareDirectory(options: UpOptions): void {
-  const { directory, nodes: asked } = options;
+async function prepareDirectory(options: UpOptions, disk: Disk): Promise<void> {
   try {
-    mkdirSync(directory, { recursive: true });
-    if (!existsSync(stateFile(directory))) writeState(directory, { nodes: asked });
+    await disk.makeDirectory('.');
+    const isNew = !(await disk.list('.')).includes(STATE_FILE);
+    if (isNew) await writeState(disk, { nodes: options.nodes });
   } catch (cause) {
     throw new VarlogError('DIRECTORY_UNWRITABLE', {
       what: `cannot write to ${options.directory}`,
@@ -184,7 +184,7 @@ function prepareDirectory(options: UpOptions): void {
       cause,
     });
   }
-  const { nodes } = readState(directory);
+  const { nodes } = await readState(disk);
   if (nodes === options.nodes) return;
   throw new VarlogError('CONFIG_INVALID', {
     what: `${options.directory} holds a cluster of ${nodes}, not of ${options.nodes}`,
@@ -199,17 +199,16 @@ interface ClusterState {
   readonly cluster?: string;
 }
 
-const stateFile = (directory: string): string => join(directory, 'cluster.json');
+const STATE_FILE = 'cluster.json';
 
-function readState(directory: string): ClusterState {
-  return JSON.parse(readFileSync(stateFile(directory), 'utf8')) as ClusterState;
+async function readState(disk: Disk): Promise<ClusterState> {
+  const text = new TextDecoder().decode(await readReplaced(disk, STATE_FILE));
+  return JSON.parse(text) as ClusterState;
 }
 
 /** Replaced as a whole: half a file would keep the cluster from starting. */
-function writeState(directory: string, state: ClusterState): void {
-  const next = `${stateFile(directory)}.new`;
-  writeFileSync(next, `${JSON.stringify(state)}\n`);
-  renameSync(next, stateFile(directory));
+function writeState(disk: Disk, state: ClusterState): Promise<void> {
+  return replaceFile(disk, STATE_FILE, [new TextEncoder().encode(`${JSON.stringify(state)}\n`)]);
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

@@ -1,4 +1,11 @@
-import { decodeBatch, type Followed, type LogEntry, VarlogError } from '../base/index.ts';
+import {
+  decodeBatch,
+  type Followed,
+  type LogEntry,
+  onAbort,
+  VarlogError,
+  Wakeups,
+} from '../base/index.ts';
 import { type EntryBatch, isConfigurationEntry, type RaftLog } from './core/index.ts';
 import type { RaftStorage } from './storage.ts';
 import type { TurnPart } from './turn-part.ts';
@@ -10,7 +17,7 @@ export class Followers implements TurnPart {
   private readonly log: RaftLog;
   private readonly storage: RaftStorage;
   private readonly onApplied: () => void;
-  private waiting: (() => void)[] = [];
+  private readonly wakeups = new Wakeups();
   /** Committed, and readable in the store. */
   private visible: number;
   private stopped: VarlogError | undefined;
@@ -43,12 +50,11 @@ export class Followers implements TurnPart {
 
   stop(error: VarlogError): void {
     this.stopped = error;
-    this.wakeAll();
+    this.wakeups.wake();
   }
 
   async *follow(from: number, signal?: AbortSignal): AsyncGenerator<Followed, void, undefined> {
-    const wake = (): void => this.wakeAll();
-    signal?.addEventListener('abort', wake, { once: true });
+    const forget = onAbort(signal, () => this.wakeups.wake());
     try {
       let next = Math.max(1, from);
       while (!signal?.aborted) {
@@ -66,7 +72,7 @@ export class Followers implements TurnPart {
         this.onApplied();
       }
     } finally {
-      signal?.removeEventListener('abort', wake);
+      forget();
     }
   }
 
@@ -110,19 +116,10 @@ export class Followers implements TurnPart {
     const visible = Math.min(this.log.commit, this.storage.readableEnd);
     if (visible <= this.visible) return;
     this.visible = visible;
-    this.wakeAll();
+    this.wakeups.wake();
   }
 
   private moved(): Promise<void> {
-    if (this.stopped !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.waiting.push(resolve);
-    });
-  }
-
-  private wakeAll(): void {
-    const { waiting } = this;
-    this.waiting = [];
-    for (const resolve of waiting) resolve();
+    return this.stopped === undefined ? this.wakeups.wait() : Promise.resolve();
   }
 }

@@ -1,4 +1,4 @@
-import { type LogCallOptions, onAbort, reasonOf, sleep, VarlogError } from '../base/index.ts';
+import { type LogCallOptions, reasonOf, sleep, VarlogError, Waiters } from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
@@ -11,8 +11,6 @@ interface Waiting {
   /** Resolves the wait by returning true, or fails it by throwing. */
   readonly holds: () => boolean;
   readonly late: () => VarlogError;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** What is to be changed about the members. */
@@ -30,8 +28,7 @@ export interface MemberOrder {
 export class Membership implements TurnPart {
   private readonly driver: RaftDriver;
   private readonly defaultTimeoutMs: number;
-  private waiting: Waiting[] = [];
-  private stopped: VarlogError | undefined;
+  private readonly waiters = new Waiters<Waiting>();
   /** Whose addresses, after so many moves, are those that the group knows. */
   private noted: { configuration: Configuration; moves: number } | undefined;
 
@@ -104,16 +101,11 @@ export class Membership implements TurnPart {
   /** Something moved: tells those who wait for it. */
   private advance(): void {
     this.noteMoves();
-    if (this.waiting.length === 0) return;
+    if (this.waiters.size === 0) return;
     const now = this.now();
-    this.waiting = this.waiting.filter((it) => {
-      try {
-        if (it.holds()) it.resolve();
-        else if (it.deadline <= now) throw it.late();
-        else return true;
-      } catch (error) {
-        it.reject(error);
-      }
+    this.waiters.resolve(({ holds, deadline, late }) => {
+      if (holds()) return true;
+      if (deadline <= now) throw late();
       return false;
     });
   }
@@ -138,12 +130,11 @@ export class Membership implements TurnPart {
 
   /** Whether there is anything that was not settled yet. */
   get isWaiting(): boolean {
-    return this.waiting.length > 0;
+    return this.waiters.size > 0;
   }
 
   stop(error: VarlogError): void {
-    this.stopped = error;
-    for (const { reject } of this.waiting.splice(0)) reject(error);
+    this.waiters.stop(error);
   }
 
   /** One change, from the configuration that is in force when its turn comes; nothing if that is so already. */
@@ -206,30 +197,10 @@ export class Membership implements TurnPart {
     signal: AbortSignal | undefined,
     late: () => VarlogError = () => this.notLeader(),
   ): Promise<void> {
-    if (this.stopped !== undefined) return Promise.reject(this.stopped);
-    return new Promise((resolve, reject) => {
-      let forget = (): void => {};
-      const waiting: Waiting = {
-        deadline,
-        holds,
-        late,
-        resolve: () => {
-          forget();
-          resolve();
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      };
-      forget = onAbort(signal, () => {
-        this.waiting = this.waiting.filter((it) => it !== waiting);
-        reject(signal?.reason);
-      });
-      this.waiting.push(waiting);
-      this.advance();
-      this.driver.schedule();
-    });
+    const waiting = this.waiters.wait({ deadline, holds, late }, { signal });
+    this.advance();
+    this.driver.schedule();
+    return waiting;
   }
 
   private async passOn(order: MemberOrder, deadline: number, signal?: AbortSignal): Promise<void> {

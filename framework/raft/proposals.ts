@@ -3,23 +3,26 @@ import {
   type Batch,
   type LogCallOptions,
   type Outcome,
-  onAbort,
   ownBytes,
   reasonOf,
   SequenceMap,
   VarlogError,
+  Waiter,
 } from '../base/index.ts';
 import { ProposeRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
 import type { TurnPart } from './turn-part.ts';
 
-interface Proposal {
+/** One that is settled before its time was given up by its caller: what becomes of it interests nobody. */
+class Proposal extends Waiter<number> {
   readonly batch: Batch;
   readonly deadline: number;
-  /** Given up by its caller: what becomes of it interests nobody. */
-  settled: boolean;
-  readonly resolve: (index: number) => void;
-  readonly reject: (error: unknown) => void;
+
+  constructor(batch: Batch, deadline: number, signal: AbortSignal | undefined) {
+    super(signal);
+    this.batch = batch;
+    this.deadline = deadline;
+  }
 }
 
 /** Proposals that travel as one batch. */
@@ -80,27 +83,12 @@ export class Proposals implements TurnPart {
         }),
       );
     }
-    return new Promise((resolve, reject) => {
-      const { signal } = options;
-      let forget = (): void => {};
-      const proposal: Proposal = {
-        batch,
-        deadline: this.now() + (options.timeoutMs ?? this.defaultTimeoutMs),
-        settled: false,
-        resolve: (index) => {
-          forget();
-          resolve(index);
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      };
-      forget = onAbort(signal, () => this.fail(proposal, signal?.reason));
-      this.queue.push(proposal);
-      this.queuedBytes += batch.bytes.length;
-      this.driver.schedule();
-    });
+    const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
+    const proposal = new Proposal(batch, deadline, options.signal);
+    this.queue.push(proposal);
+    this.queuedBytes += batch.bytes.length;
+    this.driver.schedule();
+    return proposal.promise;
   }
 
   /** Proposes or passes on what has gathered. */
@@ -109,7 +97,7 @@ export class Proposals implements TurnPart {
     if (this.queue.length === 0) return;
     if (raft.role === 'leader') {
       const { refusal, mayPropose } = this.driver.handover;
-      if (refusal !== undefined) for (const it of this.takeAll()) this.fail(it, refusal);
+      if (refusal !== undefined) for (const it of this.takeAll()) it.reject(refusal);
       if (!mayPropose) return;
       while (this.queue.length > 0 && this.inFlight.length < BATCHES_MAX) {
         if (!this.propose()) break;
@@ -117,7 +105,7 @@ export class Proposals implements TurnPart {
       return;
     }
     if (!this.forward) {
-      for (const proposal of this.takeAll()) this.fail(proposal, this.notLeader());
+      for (const proposal of this.takeAll()) proposal.reject(this.notLeader());
       return;
     }
     const leader = this.driver.leader;
@@ -171,15 +159,15 @@ export class Proposals implements TurnPart {
       this.queue = this.queue.filter((proposal) => {
         if (!proposal.settled && proposal.deadline > now) return true;
         this.queuedBytes -= proposal.batch.bytes.length;
-        this.fail(proposal, this.unavailable());
+        proposal.reject(this.unavailable());
         return false;
       });
     }
     for (const { proposals } of this.inFlight) {
-      for (const it of proposals) if (it.deadline <= now) this.fail(it, unknown('the time is up'));
+      for (const it of proposals) if (it.deadline <= now) it.reject(unknown('the time is up'));
     }
     for (const proposals of this.forwarding.values()) {
-      for (const it of proposals) if (it.deadline <= now) this.fail(it, unknown('the time is up'));
+      for (const it of proposals) if (it.deadline <= now) it.reject(unknown('the time is up'));
     }
     return this.queue.length > 0;
   }
@@ -188,7 +176,7 @@ export class Proposals implements TurnPart {
   stop(error: VarlogError): void {
     const failure = (outcome: Outcome): VarlogError =>
       new VarlogError(error.code, { what: error.message, outcome, cause: error });
-    for (const proposal of this.takeAll()) this.fail(proposal, failure('notAppended'));
+    for (const proposal of this.takeAll()) proposal.reject(failure('notAppended'));
     for (const { proposals } of this.inFlight) this.failAll(proposals, failure('unknown'));
     for (const proposals of this.forwarding.values()) this.failAll(proposals, failure('unknown'));
     this.inFlight = [];
@@ -278,22 +266,13 @@ export class Proposals implements TurnPart {
   private succeed(proposals: readonly Proposal[], index: number): void {
     let next = index;
     for (const proposal of proposals) {
-      if (!proposal.settled) {
-        proposal.settled = true;
-        proposal.resolve(next);
-      }
+      proposal.resolve(next);
       next += proposal.batch.count;
     }
   }
 
   private failAll(proposals: readonly Proposal[], error: unknown): void {
-    for (const proposal of proposals) this.fail(proposal, error);
-  }
-
-  private fail(proposal: Proposal, error: unknown): void {
-    if (proposal.settled) return;
-    proposal.settled = true;
-    proposal.reject(error);
+    for (const proposal of proposals) proposal.reject(error);
   }
 
   private now(): number {

@@ -1,13 +1,15 @@
-import { type LogCallOptions, onAbort, SequenceMap, VarlogError } from '../base/index.ts';
+import { type LogCallOptions, SequenceMap, VarlogError, Waiter } from '../base/index.ts';
 import { TailRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
 import type { TurnOutcome, TurnPart } from './turn-part.ts';
 
-interface Waiting {
+class Waiting extends Waiter<number> {
   readonly deadline: number;
-  settled: boolean;
-  readonly resolve: (index: number) => void;
-  readonly reject: (error: unknown) => void;
+
+  constructor(deadline: number, signal: AbortSignal | undefined) {
+    super(signal);
+    this.deadline = deadline;
+  }
 }
 
 /**
@@ -30,26 +32,11 @@ export class TailReads implements TurnPart {
 
   /** The last committed index, confirmed by a majority after this call began. */
   ask(options: LogCallOptions = {}): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
-      let forget = (): void => {};
-      const waiting: Waiting = {
-        deadline,
-        settled: false,
-        resolve: (index) => {
-          forget();
-          resolve(index);
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      };
-      const { signal } = options;
-      forget = onAbort(signal, () => fail(waiting, signal?.reason));
-      this.gathered.push(waiting);
-      this.driver.schedule();
-    });
+    const deadline = this.now() + (options.timeoutMs ?? this.defaultTimeoutMs);
+    const waiting = new Waiting(deadline, options.signal);
+    this.gathered.push(waiting);
+    this.driver.schedule();
+    return waiting.promise;
   }
 
   /** Asks for what has gathered. */
@@ -65,7 +52,7 @@ export class TailReads implements TurnPart {
 
   afterTurn({ reads, droppedReads: dropped }: TurnOutcome): void {
     for (const { context, index } of reads) {
-      for (const waiting of this.asked.get(context) ?? []) succeed(waiting, index);
+      for (const waiting of this.asked.get(context) ?? []) waiting.resolve(index);
       this.asked.delete(context);
     }
     for (const context of dropped) {
@@ -85,7 +72,7 @@ export class TailReads implements TurnPart {
     this.refused = false;
     const now = this.now();
     const late = (it: Waiting): boolean => {
-      if (it.deadline <= now) fail(it, this.unavailable());
+      if (it.deadline <= now) it.reject(this.unavailable());
       return it.settled;
     };
     if (this.gathered.length > 0) this.gathered = this.gathered.filter((it) => !late(it));
@@ -95,10 +82,10 @@ export class TailReads implements TurnPart {
   }
 
   stop(error: VarlogError): void {
-    for (const waiting of this.takeGathered()) fail(waiting, error);
-    for (const asked of this.asked.values()) for (const it of asked) fail(it, error);
+    for (const waiting of this.takeGathered()) waiting.reject(error);
+    for (const asked of this.asked.values()) for (const it of asked) it.reject(error);
     this.asked.clear();
-    for (const it of this.called) fail(it, error);
+    for (const it of this.called) it.reject(error);
   }
 
   private async call(leader: number, waiting: readonly Waiting[]): Promise<void> {
@@ -114,7 +101,7 @@ export class TailReads implements TurnPart {
       const to = [leader, channel] as const;
       const { tail } = driver.options.methods;
       const { index } = await driver.calls.call(to, tail, request, { timeoutMs });
-      for (const it of waiting) succeed(it, index);
+      for (const it of waiting) it.resolve(index);
     } catch {
       // A read has no effect: it is asked again until its time is up.
       this.gathered.push(...waiting.filter((it) => !it.settled));
@@ -141,16 +128,4 @@ export class TailReads implements TurnPart {
       next: 'check that a majority of its members is up and connected',
     });
   }
-}
-
-function succeed(waiting: Waiting, index: number): void {
-  if (waiting.settled) return;
-  waiting.settled = true;
-  waiting.resolve(index);
-}
-
-function fail(waiting: Waiting, error: unknown): void {
-  if (waiting.settled) return;
-  waiting.settled = true;
-  waiting.reject(error);
 }

@@ -1,5 +1,5 @@
 import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
-import { type Codec, type MessageStream, VarlogError } from '../base/index.ts';
+import { type Codec, type MessageStream, VarlogError, Waiters } from '../base/index.ts';
 import { serializer } from './grpc-codec.ts';
 
 /** What the streams of grpc-js have in common on either end, as far as it is used here. */
@@ -52,7 +52,8 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   private peerEnded = false;
   /** Why nothing more can be sent. */
   private unwritable: unknown;
-  private waiting: Settle[] = [];
+  /** For room to send. */
+  private readonly waiters = new Waiters<void>();
   /** Given to grpc-js, and not taken by the connection yet. */
   private unsentBytes = 0;
 
@@ -82,7 +83,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     this.unsentBytes += bytes.length;
     const room = this.call.write!(bytes, () => {
       this.unsentBytes -= bytes.length;
-      if (this.waiting.length > 0) this.drained();
+      if (this.waiters.size > 0) this.drained();
     });
     return room && this.unsentBytes < UNSENT_BYTES_MAX;
   }
@@ -90,9 +91,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   writable(): Promise<void> {
     if (this.unwritable !== undefined) return Promise.reject(this.unwritable);
     if (!this.isFull) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject });
-    });
+    return this.waiters.wait(undefined);
   }
 
   receive(handler: (message: In) => void | Promise<void>): void {
@@ -160,7 +159,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   private stopSending(error: unknown): void {
     this.unwritable ??= error;
-    for (const { reject } of this.waiting.splice(0)) reject(error);
+    this.waiters.stop(error);
   }
 
   private get isFull(): boolean {
@@ -169,6 +168,6 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   private drained(): void {
     if (this.isFull) return;
-    for (const { resolve } of this.waiting.splice(0)) resolve();
+    this.waiters.resolve(() => true);
   }
 }

@@ -1,6 +1,9 @@
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SimulatedDisk } from '../testing/simulator/disk.ts';
+import { SeededRandom } from '../testing/simulator/random.ts';
+import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { directory } from './index.ts';
 
 test('a stored snapshot comes back, the newest one, and damage is found', async () => {
@@ -17,4 +20,39 @@ test('a stored snapshot comes back, the newest one, and damage is found', async 
   } finally {
     await rm(path, { recursive: true });
   }
+});
+
+test('there is the old snapshot or the new one after a crash at any point, and it stays', async () => {
+  const state = (n: number): Uint8Array => new Uint8Array(n * 300).fill(n);
+  for (let halt = 1; halt < 40; halt++) {
+    for (let seed = 1; seed < 5; seed++) {
+      const disk = new SimulatedDisk({ random: new SeededRandom(`${halt} ${seed}`) });
+      const halted = disk.haltAt(disk.operationCount + halt);
+      let [asked, done] = [0, 0];
+      const living = (async () => {
+        const store = new DiskSnapshotStore(disk);
+        for (asked = 1; asked <= 4; asked++) {
+          await store.save(asked, state(asked));
+          done = asked;
+        }
+      })();
+      await Promise.race([halted, living]);
+      disk.crash(seed < 3 ? 'kill' : 'powerLoss');
+      const found = await new DiskSnapshotStore(disk).load();
+      expect([asked, done]).toContain(found?.position ?? 0);
+      if (found !== undefined) expect(found.state).toEqual(state(found.position));
+      disk.crash('powerLoss');
+      expect((await new DiskSnapshotStore(disk).load())?.position).toBe(found?.position);
+    }
+  }
+});
+
+test('a snapshot for which there is no room leaves the old one, and takes none', async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom('full') });
+  const store = new DiskSnapshotStore(disk);
+  await store.save(1, new Uint8Array(100));
+  disk.faults = { capacityBytes: disk.files().reduce((sum, it) => sum + it.size, 0) };
+  await expect(store.save(2, new Uint8Array(100_000))).rejects.toMatchObject({ code: 'DISK_FULL' });
+  expect(disk.files().map((it) => it.path)).toEqual(['snapshot']);
+  expect((await store.load())?.position).toBe(1);
 });

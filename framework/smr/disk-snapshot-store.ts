@@ -1,12 +1,11 @@
 import { crc32c } from '@node-rs/crc32';
 import { type Disk, VarlogError } from '../base/index.ts';
+import { readReplaced, replaceFile } from '../store/index.ts';
 import type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 
 const NAME = 'snapshot';
-const FRESH = 'snapshot.new';
 /** A text. A folder that was copied must not be used without removing it from the copy. */
 const ID = 'id';
-const FRESH_ID = 'id.new';
 /** CRC32C of the rest (uint32) and position (float64), little endian; the state follows. */
 const HEADER_BYTES = 12;
 
@@ -29,24 +28,22 @@ export class DiskSnapshotStore implements SnapshotStore {
     view.setFloat64(4, position, true);
     view.setUint32(0, crc32c(state, crc32c(header.subarray(4))), true);
     await this.disk.makeDirectory('.');
-    await this.replace(NAME, FRESH, [header, state]);
+    await replaceFile(this.disk, NAME, [header, state]);
   }
 
   async id(fresh: string): Promise<string> {
-    if ((await this.disk.list('.')).includes(ID)) {
-      const stored = new TextDecoder().decode(await this.read(ID));
-      // One that is not like it was written is as good as none: a new one holds just as well.
-      if (/^[\w-]{1,64}$/.test(stored)) return stored;
-    }
+    const stored = new TextDecoder().decode(await readReplaced(this.disk, ID));
+    // One that is not like it was written is as good as none: a new one holds just as well.
+    if (/^[\w-]{1,64}$/.test(stored)) return stored;
     await this.disk.makeDirectory('.');
-    await this.replace(ID, FRESH_ID, [new TextEncoder().encode(fresh)]);
+    await replaceFile(this.disk, ID, [new TextEncoder().encode(fresh)]);
     return fresh;
   }
 
   /** Throws `CORRUPT` where the file is damaged. */
   async load(): Promise<{ position: number; state: Uint8Array } | undefined> {
-    if (!(await this.disk.list('.')).includes(NAME)) return undefined;
-    const bytes = await this.read(NAME);
+    const bytes = await readReplaced(this.disk, NAME);
+    if (bytes === undefined) return undefined;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== crc32c(bytes.subarray(4))) {
       throw new VarlogError('CORRUPT', {
@@ -56,27 +53,5 @@ export class DiskSnapshotStore implements SnapshotStore {
       });
     }
     return { position: view.getFloat64(4, true), state: bytes.subarray(HEADER_BYTES) };
-  }
-
-  private async read(name: string): Promise<Uint8Array> {
-    const file = await this.disk.open(name, 'existing');
-    try {
-      return await file.read(0, await file.size());
-    } finally {
-      await file.close();
-    }
-  }
-
-  private async replace(name: string, fresh: string, chunks: Uint8Array[]): Promise<void> {
-    const file = await this.disk.open(fresh, 'create');
-    try {
-      await file.truncate(0);
-      await file.write(0, chunks);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await this.disk.rename(fresh, name);
-    await this.disk.syncDirectory('.');
   }
 }

@@ -2,9 +2,9 @@ import {
   type Clock,
   type LogCallOptions,
   type OrderedLog,
-  SequenceMap,
   sleep,
   VarlogError,
+  Waiters,
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
 import { beyondTail } from './log-identity.ts';
@@ -13,10 +13,9 @@ import type { Contact } from './replica-status.ts';
 const RETRY_MS = 20;
 const TAIL_TIMEOUT_MS = 5_000;
 
-interface Waiter {
+interface Want {
   /** `undefined` until the log has said how far it goes. */
   position: number | undefined;
-  readonly settle: (error?: unknown) => void;
 }
 
 /** Holds queries back until the replica has applied what they must see. One `tail` serves all that wait. */
@@ -27,7 +26,7 @@ export class ReadBarrier {
   private readonly contact: Contact;
   private readonly behind: (error: VarlogError) => void;
   private readonly closing = new AbortController();
-  private readonly waiters = new SequenceMap<Waiter>();
+  private readonly waiters = new Waiters<Want>();
   private asking = false;
   private applied = 0;
   /** Position of the stored state that this replica began with. */
@@ -73,36 +72,19 @@ export class ReadBarrier {
 
   advance(applied: number): void {
     this.applied = applied;
-    for (const waiter of this.waiters.values()) {
-      if (waiter.position !== undefined && waiter.position <= applied) waiter.settle();
-    }
+    this.waiters.resolve(({ position }) => position !== undefined && position <= applied);
   }
 
   stop(error: unknown): void {
     this.stopped = error;
     this.closing.abort(error);
-    for (const waiter of this.waiters.values()) waiter.settle(error);
+    this.waiters.stop(error);
   }
 
   private wait(position: number | undefined, { signal, timeoutMs }: LogCallOptions): Promise<void> {
-    if (this.stopped !== undefined) return Promise.reject(this.stopped);
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const abort = (): void => waiter.settle(signal?.reason);
-      const waiter: Waiter = {
-        position,
-        settle: (error) => {
-          this.waiters.delete(key);
-          callOff();
-          signal?.removeEventListener('abort', abort);
-          if (error === undefined) resolve();
-          else reject(error);
-        },
-      };
-      const key = this.waiters.add(waiter);
-      signal?.addEventListener('abort', abort, { once: true });
-      const callOff = this.deadlines.limit(timeoutMs, (ms) => waiter.settle(tooLate(ms)));
-    });
+    const limit = (expire: (error: unknown) => void): (() => void) =>
+      this.deadlines.limit(timeoutMs, (ms) => expire(tooLate(ms)));
+    return this.waiters.wait({ position }, { signal, limit });
   }
 
   private ask(): void {
@@ -118,7 +100,7 @@ export class ReadBarrier {
 
   private async askAll(): Promise<void> {
     // Whoever comes while the log is asked may have seen a later acknowledgement: the next round is theirs.
-    const asked = this.unanswered();
+    const asked = new Set(this.unanswered());
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
@@ -127,7 +109,7 @@ export class ReadBarrier {
         this.behind(beyondTail(this.begun, tail));
         return;
       }
-      for (const waiter of asked) waiter.position = tail;
+      for (const want of asked) want.position = tail;
       this.advance(this.applied);
     } catch (error) {
       if (this.stopped !== undefined) return;
@@ -135,13 +117,16 @@ export class ReadBarrier {
       if (VarlogError.is(error) && error.retryable) {
         await sleep(this.clock, RETRY_MS, this.closing.signal).catch(() => {});
       } else {
-        for (const waiter of asked) waiter.settle(error);
+        this.waiters.reject(
+          (it) => asked.has(it),
+          () => error,
+        );
       }
     }
   }
 
-  private unanswered(): Waiter[] {
-    return [...this.waiters.values()].filter((it) => it.position === undefined);
+  private unanswered(): Want[] {
+    return [...this.waiters.wants()].filter((it) => it.position === undefined);
   }
 }
 

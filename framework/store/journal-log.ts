@@ -1,4 +1,4 @@
-import { assert, VarlogError } from '../base/index.ts';
+import { assert, VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameEnd } from './frame.ts';
 import type { Journal } from './journal.ts';
 import { Places } from './journal-places.ts';
@@ -26,8 +26,8 @@ export class JournalLog {
   private endPosition = 0;
   private durablePosition = 0;
   private current: Uint8Array | undefined;
-  private waiters: { position: number; resolve: () => void; reject: (error: unknown) => void }[] =
-    [];
+  /** For a position to become durable. */
+  private readonly waiters = new Waiters<number>();
   /** Grows when positions are taken away or moved: what a reader then brings is outdated. */
   private revision = 0;
   /** The end went back: what is being moved is not this log any more. */
@@ -84,9 +84,7 @@ export class JournalLog {
   flushed(position: number): Promise<void> {
     if (position <= this.durablePosition) return Promise.resolve();
     if (this.journal.failure !== undefined) return Promise.reject(this.journal.failure);
-    return new Promise((resolve, reject) => {
-      this.waiters.push({ position, resolve, reject });
-    });
+    return this.waiters.wait(position);
   }
 
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
@@ -146,13 +144,11 @@ export class JournalLog {
     if (end <= this.durablePosition) return;
     this.durablePosition = end;
     this.onDurable(end);
-    const ready = this.waiters.filter((it) => it.position <= end);
-    this.waiters = this.waiters.filter((it) => it.position > end);
-    for (const waiter of ready) waiter.resolve();
+    if (this.waiters.size > 0) this.waiters.resolve((it) => it <= end);
   }
 
   fail(error: VarlogError): void {
-    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    this.waiters.stop(error);
     this.onFailure(error);
   }
 
@@ -224,9 +220,10 @@ export class JournalLog {
     this.durablePosition = Math.min(this.durablePosition, end);
     this.places.cut(end);
     this.journal.clamp(this, end);
-    const cutOff = this.waiters.filter((it) => it.position > end);
-    this.waiters = this.waiters.filter((it) => it.position <= end);
-    for (const it of cutOff) it.reject(cancelled(this.journal.nameOf(this), it.position));
+    this.waiters.reject(
+      (it) => it > end,
+      (it) => cancelled(this.journal.nameOf(this), it),
+    );
   }
 
   /** Frames from `from` on, or from where the log begins meanwhile. */

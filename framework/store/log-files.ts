@@ -1,11 +1,12 @@
 import { assert, type Disk, type DiskFile, VarlogError } from '../base/index.ts';
+import { writeNew } from './atomic-file.ts';
 import { type Frame, frameEnd } from './frame.ts';
 import { walkFrames } from './frame-walk.ts';
 import { GroupEncoder } from './group-encoder.ts';
 import { encodeLogState, type LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
-import { type StateFile, writeNew } from './state-file.ts';
+import type { StateFile } from './state-file.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
 const PREPARED = new Uint8Array(256 * 1024);

@@ -1,4 +1,4 @@
-import { assert, type Clock, type Disk, type VarlogError } from '../base/index.ts';
+import { assert, type Clock, type Disk, type VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
 import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
@@ -29,12 +29,6 @@ export interface SegmentedLogOptions {
   onFull?: (error: VarlogError | undefined) => void;
 }
 
-interface Waiter {
-  readonly position: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /**
  * A durable log of frames with group commit: while one write and its fdatasync are in flight, what
  * is appended gathers, and leaves together when they are done. Frames cover dense positions.
@@ -51,7 +45,8 @@ export class SegmentedLog {
   private readonly files: LogFiles;
   private readonly cache: TailCache;
   private readonly queue = new WorkQueue();
-  private waiters: Waiter[] = [];
+  /** For a position to become durable. */
+  private readonly waiters = new Waiters<number>();
   private firstPosition: number;
   private endPosition: number;
   private durablePosition: number;
@@ -161,9 +156,7 @@ export class SegmentedLog {
   flushed(position: number): Promise<void> {
     if (position <= this.durablePosition) return Promise.resolve();
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    return new Promise((resolve, reject) => {
-      this.waiters.push({ position, resolve, reject });
-    });
+    return this.waiters.wait(position);
   }
 
   /**
@@ -359,10 +352,7 @@ export class SegmentedLog {
     if (end <= this.announced) return;
     this.announced = end;
     this.onDurable(end);
-    if (this.waiters.length === 0) return;
-    const ready = this.waiters.filter((it) => it.position <= end);
-    this.waiters = this.waiters.filter((it) => it.position > end);
-    for (const waiter of ready) waiter.resolve();
+    if (this.waiters.size > 0) this.waiters.resolve((position) => position <= end);
   }
 
   /** Takes away what lies behind `end`, as far as memory goes. */
@@ -374,9 +364,10 @@ export class SegmentedLog {
     this.written = Math.min(this.written, end);
     this.cache.cut(end);
     this.queue.cut(end);
-    const cutOff = this.waiters.filter((it) => it.position > end);
-    this.waiters = this.waiters.filter((it) => it.position <= end);
-    for (const waiter of cutOff) waiter.reject(cancelled(this.options, waiter.position));
+    this.waiters.reject(
+      (position) => position > end,
+      (position) => cancelled(this.options, position),
+    );
   }
 
   private fail(cause: unknown): void {
@@ -387,10 +378,8 @@ export class SegmentedLog {
 
   private giveUp(failure: VarlogError): void {
     this.failure = failure;
-    const { waiters } = this;
-    this.waiters = [];
     this.queue.fail(failure);
-    for (const waiter of waiters) waiter.reject(failure);
+    this.waiters.stop(failure);
   }
 
   private refuseUnlessOpen(): void {

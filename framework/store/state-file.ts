@@ -1,4 +1,5 @@
-import { type Disk, type DiskFile, reasonOf, SerialQueue, VarlogError } from '../base/index.ts';
+import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
+import { readReplaced, replaceFile } from './atomic-file.ts';
 import { crc32c } from './crc32c.ts';
 import { viewOf } from './frame.ts';
 
@@ -10,8 +11,7 @@ const HEADER_BYTES = 16;
  * and once `write` has resolved there is the new one.
  *
  * The file: checksum of the rest, magic, length of the identity, length of the value (uint32 each,
- * little endian), identity (UTF-8), value. It is written under another name, synced, renamed, and the
- * folder is synced.
+ * little endian), identity (UTF-8), value.
  */
 export class StateFile {
   private readonly disk: Disk;
@@ -19,7 +19,7 @@ export class StateFile {
   private readonly identity: string;
   private current: Uint8Array | undefined;
   private readonly writes = new SerialQueue();
-  private failure: VarlogError | undefined;
+  private failure: unknown;
 
   private constructor(disk: Disk, path: string, identity: string, value: Uint8Array | undefined) {
     this.disk = disk;
@@ -33,12 +33,8 @@ export class StateFile {
    * is damaged and `IDENTITY_MISMATCH` when it was written under another identity.
    */
   static async open(disk: Disk, path: string, identity: string): Promise<StateFile> {
-    await disk.remove(temporary(path));
-    const bytes = await readWhole(disk, path);
+    const bytes = await readReplaced(disk, path);
     const value = bytes === undefined ? undefined : decode(bytes, path, identity);
-    // A process that died between renaming and syncing left a value that a power loss would take
-    // back, after the caller acted on it.
-    if (value !== undefined) await disk.syncDirectory(folderOf(path));
     return new StateFile(disk, path, identity, value);
   }
 
@@ -63,68 +59,13 @@ export class StateFile {
 
   private async replace(value: Uint8Array): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
-    let renamed = false;
     try {
-      await writeNew(this.disk, temporary(this.path), encode(this.identity, value));
-      await this.disk.rename(temporary(this.path), this.path);
-      renamed = true;
-      await this.disk.syncDirectory(folderOf(this.path));
-    } catch (cause) {
-      if (!renamed && VarlogError.is(cause, 'DISK_FULL')) {
-        // A value that did not fit must not take the room that others need.
-        await this.disk.remove(temporary(this.path)).catch(() => {});
-        throw cause;
-      }
-      this.failure = new VarlogError('DISK_FAILED', {
-        what: `${this.path} could not be replaced`,
-        because: reasonOf(cause),
-        next: 'repair the disk and start again: nothing more is written to this file',
-        details: { path: this.path, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
-        cause,
-      });
-      throw this.failure;
+      await replaceFile(this.disk, this.path, encode(this.identity, value));
+    } catch (error) {
+      if (!VarlogError.is(error, 'DISK_FULL')) this.failure = error;
+      throw error;
     }
     this.current = value;
-  }
-}
-
-function temporary(path: string): string {
-  return `${path}.new`;
-}
-
-function folderOf(path: string): string {
-  const slash = path.lastIndexOf('/');
-  return slash < 0 ? '.' : path.slice(0, slash);
-}
-
-/** Writes a file anew, durably; its name is not. */
-export async function writeNew(
-  disk: Disk,
-  path: string,
-  chunks: readonly Uint8Array[],
-): Promise<void> {
-  const file = await disk.open(path, 'create');
-  try {
-    await file.truncate(0);
-    await file.write(0, chunks);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function readWhole(disk: Disk, path: string): Promise<Uint8Array | undefined> {
-  let file: DiskFile;
-  try {
-    file = await disk.open(path, 'existing');
-  } catch (error) {
-    if (VarlogError.is(error, 'NOT_FOUND')) return undefined;
-    throw error;
-  }
-  try {
-    return await file.read(0, await file.size());
-  } finally {
-    await file.close();
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type LogEntry,
   type OrderedLog,
   VarlogError,
+  Wakeups,
 } from '../base/index.ts';
 
 /** What the next append suffers. `unknownLate` takes effect behind the append after it. */
@@ -28,7 +29,7 @@ export class MemoryLog implements OrderedLog {
   private entries: LogEntry[] = [];
   private last = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
-  private wakeups: (() => void)[] = [];
+  private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
   private late: Uint8Array[] = [];
 
@@ -44,7 +45,7 @@ export class MemoryLog implements OrderedLog {
 
   connect(): void {
     this.connected = true;
-    this.wake();
+    this.wakeups.wake();
   }
 
   /** Makes the next appends fail, one each. */
@@ -86,7 +87,7 @@ export class MemoryLog implements OrderedLog {
     for (const command of this.late.splice(0)) {
       this.entries.push({ position: ++this.last, command });
     }
-    this.wake();
+    this.wakeups.wake();
     if (fault === 'unknownApplied')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     return first;
@@ -94,26 +95,20 @@ export class MemoryLog implements OrderedLog {
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
     const { signal } = options;
-    const wake = (): void => this.wake();
-    signal?.addEventListener('abort', wake, { once: true });
-    try {
-      for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
-        if (!this.connected) {
-          await new Promise<void>((resolve) => this.wakeups.push(resolve));
-        } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
-          next = this.snapshot.position + 1;
-          yield { kind: 'snapshot', ...this.snapshot };
-        } else if (next <= this.last) {
-          const offset = next - (this.entries[0] as LogEntry).position;
-          const entries = this.entries.slice(offset);
-          next = this.last + 1;
-          yield { kind: 'entries', entries, through: next - 1 };
-        } else {
-          await new Promise<void>((resolve) => this.wakeups.push(resolve));
-        }
+    for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
+      if (!this.connected) {
+        await this.wakeups.wait(signal);
+      } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
+        next = this.snapshot.position + 1;
+        yield { kind: 'snapshot', ...this.snapshot };
+      } else if (next <= this.last) {
+        const offset = next - (this.entries[0] as LogEntry).position;
+        const entries = this.entries.slice(offset);
+        next = this.last + 1;
+        yield { kind: 'entries', entries, through: next - 1 };
+      } else {
+        await this.wakeups.wait(signal);
       }
-    } finally {
-      signal?.removeEventListener('abort', wake);
     }
   }
 
@@ -138,10 +133,6 @@ export class MemoryLog implements OrderedLog {
       next: 'call connect()',
       outcome: 'notAppended',
     });
-  }
-
-  private wake(): void {
-    for (const resolve of this.wakeups.splice(0)) resolve();
   }
 }
 

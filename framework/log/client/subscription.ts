@@ -1,5 +1,13 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
-import { Backoff, type Glsn, glsn, onAbort, sleep, VarlogError } from '../../base/index.ts';
+import {
+  Backoff,
+  type Glsn,
+  glsn,
+  onAbort,
+  sleep,
+  VarlogError,
+  Waiters,
+} from '../../base/index.ts';
 import { type CallLimits, unlessAborted, withinLimits } from './call-limit.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
@@ -53,8 +61,8 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   private start: Glsn = glsn(0);
   /** Everything up to here was dealt with by the consumer. */
   private settledTo = -1;
-  private waiting: { through: number; resolve: () => void; reject: (error: unknown) => void }[] =
-    [];
+  /** For the consumer to have dealt with a position. */
+  private readonly waiters = new Waiters<number>();
 
   /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for a bad range. */
   constructor(source: SubscriptionSource, range: SubscriptionRange) {
@@ -113,9 +121,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   async reached(position: number): Promise<void> {
     if (this.settledTo >= position) return;
     if (this.status.state === 'closed') throw this.endedEarly();
-    await new Promise<void>((resolve, reject) => {
-      this.waiting.push({ through: position, resolve, reject });
-    });
+    await this.waiters.wait(position);
   }
 
   /** Whether `close` was called, by its consumer or with the client: what it has in memory is not wanted. */
@@ -153,10 +159,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   /** The consumer has dealt with everything up to `position`. */
   settle(position: number): void {
     this.settledTo = position;
-    if (this.waiting.length === 0) return;
-    const done = this.waiting.filter((it) => it.through <= position);
-    this.waiting = this.waiting.filter((it) => it.through > position);
-    for (const { resolve } of done) resolve();
+    if (this.waiters.size > 0) this.waiters.resolve((it) => it <= position);
   }
 
   /** To be called once: two loops would share the records. */
@@ -266,7 +269,7 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     this.statuses.next(status);
     this.statuses.complete();
     this.ending.abort();
-    for (const { reject } of this.waiting.splice(0)) reject(this.endedEarly());
+    this.waiters.stop(this.endedEarly());
   }
 
   private endedEarly(): VarlogError {

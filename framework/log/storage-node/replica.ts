@@ -7,6 +7,7 @@ import {
   SerialQueue,
   type Timer,
   VarlogError,
+  Wakeups,
 } from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
@@ -25,7 +26,6 @@ import {
   unavailable,
 } from './refusals.ts';
 import type { ReplicaStorage } from './replica-storage.ts';
-import { Wakeups } from './wakeups.ts';
 
 /** What found no room on the disk is tried again after so long. */
 const FULL_RETRY_MS = 1_000;

@@ -1,4 +1,4 @@
-import { type Codec, type MessageStream, VarlogError } from '../../base/index.ts';
+import { type Codec, type MessageStream, VarlogError, Waiters } from '../../base/index.ts';
 import { cancelled, wireBytes } from './network-frame.ts';
 
 /** A message over this is refused with `RESOURCE_EXHAUSTED`. */
@@ -38,7 +38,8 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
   /** Why nothing more can be sent. */
   private unwritable: unknown;
   private unhandledBytes = 0;
-  private waiting: Settle[] = [];
+  /** For room to send. */
+  private readonly waiters = new Waiters<void>();
 
   constructor(out: Codec<Out>, incoming: Codec<In>, side: StreamEnd) {
     this.out = out;
@@ -68,9 +69,7 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
   writable(): Promise<void> {
     if (this.unwritable !== undefined) return Promise.reject(this.unwritable);
     if (this.unhandledBytes < this.side.windowBytes) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject });
-    });
+    return this.waiters.wait(undefined);
   }
 
   receive(handler: (message: In) => void | Promise<void>): void {
@@ -116,7 +115,7 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
   credited(bytes: number): void {
     this.unhandledBytes -= bytes;
     if (this.unhandledBytes >= this.side.windowBytes) return;
-    for (const { resolve } of this.waiting.splice(0)) resolve();
+    this.waiters.resolve(() => true);
   }
 
   /** The peer has ended its side; with an error, it broke the stream behind what it sent. */
@@ -167,7 +166,7 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
 
   private stopSending(error: unknown): void {
     this.unwritable ??= error;
-    for (const { reject } of this.waiting.splice(0)) reject(error);
+    this.waiters.stop(error);
   }
 }
 

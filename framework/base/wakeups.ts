@@ -1,9 +1,14 @@
-/** Those that wait for something to change: each waits once and is called once. */
+/** Those that wait for anything to change: each waits once and is woken once, and looks for itself then. */
 export class Wakeups {
   private waiting = new Set<() => void>();
 
   /** Resolves at the next `wake`, or when `signal` is aborted. */
-  wait(signal: AbortSignal): Promise<void> {
+  wait(signal?: AbortSignal): Promise<void> {
+    if (signal === undefined) {
+      return new Promise((resolve) => {
+        this.waiting.add(resolve);
+      });
+    }
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {

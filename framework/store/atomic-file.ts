@@ -1,0 +1,89 @@
+import { type Disk, type DiskFile, reasonOf, VarlogError } from '../base/index.ts';
+
+/**
+ * A small file that is replaced as a whole: after a crash at any point there is the old content or the new one, and
+ * once {@link replaceFile} has resolved, or {@link readReplaced} has returned it, it stays. It is written under another
+ * name, synced, renamed, and the folder is synced.
+ */
+
+/** What is in the file; `undefined` where there is none. Removes the remains of an interrupted replacement. */
+export async function readReplaced(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+  await disk.remove(temporary(path));
+  const bytes = await readWhole(disk, path);
+  // A process that died between renaming and syncing left a content that a power loss would take
+  // back, after the caller acted on it.
+  if (bytes !== undefined) await disk.syncDirectory(folderOf(path));
+  return bytes;
+}
+
+/**
+ * Replaces the content, one call at a time. Rejects with `DISK_FULL` when there is no room for the new one: the old
+ * one stays, and another try may succeed. Rejects with `DISK_FAILED` for anything else: which of the two is on the disk
+ * is not known then.
+ */
+export async function replaceFile(
+  disk: Disk,
+  path: string,
+  chunks: readonly Uint8Array[],
+): Promise<void> {
+  let renamed = false;
+  try {
+    await writeNew(disk, temporary(path), chunks);
+    await disk.rename(temporary(path), path);
+    renamed = true;
+    await disk.syncDirectory(folderOf(path));
+  } catch (cause) {
+    if (!renamed && VarlogError.is(cause, 'DISK_FULL')) {
+      // A content that did not fit must not take the room that others need.
+      await disk.remove(temporary(path)).catch(() => {});
+      throw cause;
+    }
+    throw new VarlogError('DISK_FAILED', {
+      what: `${path} could not be replaced`,
+      because: reasonOf(cause),
+      next: 'repair the disk and start again',
+      details: { path, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
+      cause,
+    });
+  }
+}
+
+/** Writes a file anew, durably; its name is not. */
+export async function writeNew(
+  disk: Disk,
+  path: string,
+  chunks: readonly Uint8Array[],
+): Promise<void> {
+  const file = await disk.open(path, 'create');
+  try {
+    await file.truncate(0);
+    await file.write(0, chunks);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function temporary(path: string): string {
+  return `${path}.new`;
+}
+
+function folderOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '.' : path.slice(0, slash);
+}
+
+async function readWhole(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+  let file: DiskFile;
+  try {
+    file = await disk.open(path, 'existing');
+  } catch (error) {
+    if (VarlogError.is(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
+  try {
+    return await file.read(0, await file.size());
+  } finally {
+    await file.close();
+  }
+}
