@@ -97,7 +97,6 @@ function leading(streams: number, replicas: number[] = [1]) {
     const opening = { id, epoch: 1, members: replicas, disks, primaryProcess: 'p' };
     metadata.apply({ kind: 'unseal', ...opening });
   }
-  metadata.takeChanges();
   const disk = new SimulatedDisk({ random: realRandom });
   const network = {} as Network;
   const ports: Ports = { clock, random: realRandom, disk, network, logger: silent };
@@ -118,8 +117,7 @@ function leading(streams: number, replicas: number[] = [1]) {
       return { logStreamId: i + 1, epoch: 1, end, persistedVersion: 0 };
     });
   const cut = (end: number): void => {
-    metadata.apply({ kind: 'cut', entries: entries(end) });
-    leadership.applied(metadata.takeChanges());
+    leadership.applied(metadata.apply({ kind: 'cut', entries: entries(end) }).changes);
   };
   return { clock, metadata, leadership, join, cut };
 }
@@ -272,8 +270,7 @@ describe('silence', () => {
 test('a node that was unregistered has no session any more, and what it said is forgotten', () => {
   const { metadata, leadership, join } = leading(1);
   const { node } = join(2);
-  metadata.apply({ kind: 'unregisterStorageNode', id: 2 });
-  leadership.applied(metadata.takeChanges());
+  leadership.applied(metadata.apply({ kind: 'unregisterStorageNode', id: 2 }).changes);
   expect(node.isCancelled).toBe(true);
   expect(leadership.processOf(2)).toBe('');
   expect(() => join(2)).toThrow(/unregistered/);
