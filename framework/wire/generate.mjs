@@ -79,7 +79,9 @@ function emitPackage(name, members) {
   const fieldType = (field) => {
     if (field.map) return `{ [key: string]: ${scalar(field)} }`;
     if (field.repeated) return `${scalar(field)}[]`;
-    return field.resolvedType instanceof protobuf.Type ? `${scalar(field)} | null` : scalar(field);
+    const canBeAbsent =
+      field.resolvedType instanceof protobuf.Type || field.options?.proto3_optional === true;
+    return canBeAbsent ? `${scalar(field)} | null` : scalar(field);
   };
   const comment = (it, indent) => {
     if (!it.comment) return '';

@@ -1,9 +1,8 @@
 import {
   type Commit,
   type CutEntry,
-  CutPlanner,
-  Metadata,
-  type MetadataDefect,
+  type CutPlanner,
+  type MetadataChanges,
   needed,
   type PlannerDefect,
   ReplicaCore,
@@ -12,6 +11,7 @@ import {
   type SetReplicas,
   type Step,
 } from '../../framework/log/core/index.ts';
+import { DefectiveMetadata, DefectivePlanner, type MetadataDefect } from './defective-metadata.ts';
 
 export type Defect = MetadataDefect | PlannerDefect | ReplicaDefect;
 
@@ -88,7 +88,7 @@ export class OrderingWalk {
   private readonly options: WalkOptions;
   private readonly defects: ReadonlySet<Defect>;
   private state: number;
-  private readonly metadata: Metadata;
+  private readonly metadata: DefectiveMetadata;
   private planner: CutPlanner;
   private readonly replicas: Replica[] = [];
   private proposals: (readonly CutEntry[])[] = [];
@@ -123,7 +123,7 @@ export class OrderingWalk {
     this.state = options.seed * 2_654_435_761 + 1;
     this.defects = new Set(options.defects);
     this.isOperated = options.seed % 4 === 0;
-    this.metadata = new Metadata(this.defects as ReadonlySet<MetadataDefect>);
+    this.metadata = new DefectiveMetadata(this.defects as ReadonlySet<MetadataDefect>);
     for (const id of NODES) {
       this.metadata.apply({ kind: 'registerStorageNode', id, address: `node-${id}` });
     }
@@ -136,7 +136,6 @@ export class OrderingWalk {
     for (const stream of STREAMS) {
       for (const node of NODES) this.replicas.push(this.newReplica(node, stream));
     }
-    this.metadata.takeChanges();
     for (const it of this.replicas) this.assign(it);
     this.calm = true;
     for (const it of this.replicas) {
@@ -250,12 +249,10 @@ export class OrderingWalk {
   private commitProposal(): void {
     const entries = this.proposals.shift();
     if (entries === undefined) return;
-    this.metadata.apply({ kind: 'cut', entries });
-    this.passOn();
+    this.passOn(this.metadata.apply({ kind: 'cut', entries }).changes);
   }
 
-  private passOn(): void {
-    const { commits, reassigned } = this.metadata.takeChanges();
+  private passOn({ commits, reassigned }: MetadataChanges): void {
     for (const commit of commits) {
       this.checkCommit(commit);
       for (const it of this.replicas) {
@@ -463,9 +460,9 @@ export class OrderingWalk {
       // One last cut; others may still be under way, and come behind the seal.
       this.propose();
       if (this.below(2) === 0) while (this.proposals.length > 0) this.commitProposal();
-      this.metadata.apply({ kind: 'seal', id, hold: false });
+      const { changes } = this.metadata.apply({ kind: 'seal', id, hold: false });
       this.sealedEnds.set(id, stream.end);
-      this.passOn();
+      this.passOn(changes);
       return;
     }
     const whole = this.holdersOf(id);
@@ -475,9 +472,9 @@ export class OrderingWalk {
     const disks = members.map(() => '');
     const primaryProcess = this.processes.get(`${members[0]} ${id}`)!;
     const opening = { id, epoch: stream.epoch + 1, members, disks, primaryProcess };
-    this.metadata.apply({ kind: 'unseal', ...opening });
+    const { changes } = this.metadata.apply({ kind: 'unseal', ...opening });
     this.sealedEnds.delete(id);
-    this.passOn();
+    this.passOn(changes);
     if (this.deficient !== undefined) this.checkDeficient();
   }
 
@@ -508,7 +505,8 @@ export class OrderingWalk {
     // One without its disk has said before that it holds everything.
     if (this.deficient !== undefined || !stream.sealed) return;
     const before = stream.replicas;
-    if (!this.metadata.apply(order).ok) {
+    const { result, changes } = this.metadata.apply(order);
+    if (!result.ok) {
       this.sights.add('changeRefused');
       return;
     }
@@ -519,7 +517,7 @@ export class OrderingWalk {
       if (was && !this.isPlaced(it)) this.remove(it);
       if (!was && this.isPlaced(it)) this.sights.add('replicaComesBack');
     }
-    this.passOn();
+    this.passOn(changes);
   }
 
   /** What it held is gone; should it be a replica again, it begins with nothing. */
@@ -697,7 +695,7 @@ export class OrderingWalk {
   }
 
   private newPlanner(): CutPlanner {
-    return new CutPlanner(this.metadata, this.defects as ReadonlySet<PlannerDefect>);
+    return new DefectivePlanner(this.metadata, this.defects as ReadonlySet<PlannerDefect>);
   }
 
   private newReplica(node: number, stream: number): Replica {

@@ -17,6 +17,9 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** A published folder's face may supply the real ports as defaults. */
 const COMPOSITION_ROOT = /^framework\/(log|raft|smr|smr\/sql|testing)\/index\.ts$/;
 
+/** A command of the metadata names the message that it is written as. */
+const COMMANDS = /^framework\/log\/core\/command(s\/[^/]+|-definition)\.ts$/;
+
 /** Packages that only some files may know, and who. */
 const PACKAGES: readonly { package: RegExp; only: RegExp; instead: string }[] = [
   {
@@ -104,7 +107,8 @@ function ofFile({ from, specifier }: Import, target: string): string | undefined
   if (from.isTest) return undefined;
   const core = /^(framework\/[^/]+\/core)\//.exec(from.path)?.[1];
   const to = /^framework\/([^/]+)\//.exec(target)?.[1];
-  if (core !== undefined && to !== 'base' && !target.startsWith(`${core}/`)) {
+  const isMessage = to === 'wire' && COMMANDS.test(from.path);
+  if (core !== undefined && to !== 'base' && !target.startsWith(`${core}/`) && !isMessage) {
     return `a core/ imports only base and itself, not '${specifier}'; let its driver pass in what it needs`;
   }
   if (to === undefined) return `'${specifier}' lies outside framework/`;

@@ -52,7 +52,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
       // Its session is broken just now: it is asked again when it is back, or lost.
       if (primaryProcess === '') return;
       const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
-      await repository.execute({ kind: 'unseal', ...opening });
+      await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
     }
   };
 

@@ -1,5 +1,15 @@
 import { assert } from '../../base/index.ts';
-import type { Commit } from './cut.ts';
+
+/** A range of one log stream that a cut has ordered: records `llsn`… have the GLSNs `glsn`…. */
+export interface Commit {
+  readonly logStreamId: number;
+  readonly epoch: number;
+  /** Dense per log stream. */
+  readonly version: number;
+  readonly llsn: number;
+  readonly glsn: number;
+  readonly count: number;
+}
 
 /** Commits that are packed together. */
 const PIECE_COMMITS = 256;

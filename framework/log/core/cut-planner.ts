@@ -1,6 +1,6 @@
 import type { CutEntry } from './cut.ts';
-import type { Metadata } from './metadata.ts';
-import type { LogStreamState } from './metadata-state.ts';
+import type { LogStreamState } from './log-stream-state.ts';
+import type { MetadataState } from './metadata-state.ts';
 
 export type ReplicaState =
   | 'open'
@@ -30,8 +30,7 @@ export type PlannerDefect =
   | 'quorumOfTheHeard'
   | 'reportsWithoutEpoch'
   | 'pipelineBaseKept'
-  | 'ackWhenPrimaryDurable'
-  | 'glsnFromProposer';
+  | 'ackWhenPrimaryDurable';
 
 /** How many of `members` must have a record. */
 export function needed(members: number, acknowledge: 'majority' | 'all'): number {
@@ -43,14 +42,14 @@ export function needed(members: number, acknowledge: 'majority' | 'all'): number
  * leader: a new one starts empty, because what it has not heard is unknown, not zero.
  */
 export class CutPlanner {
-  private readonly metadata: Metadata;
+  private readonly metadata: MetadataState;
   private readonly defects: ReadonlySet<PlannerDefect>;
   private readonly reports = new Map<number, Map<number, Report>>();
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
   private readonly proposed = new Map<number, { epoch: number; end: number }>();
   private dirty = new Set<number>();
 
-  constructor(metadata: Metadata, defects: ReadonlySet<PlannerDefect> = new Set()) {
+  constructor(metadata: MetadataState, defects: ReadonlySet<PlannerDefect> = new Set()) {
     this.metadata = metadata;
     this.defects = defects;
   }
@@ -132,7 +131,7 @@ export class CutPlanner {
 
   private advanceOf(stream: LogStreamState): CutEntry | undefined {
     if (stream.sealed) return undefined;
-    const { acknowledge, highWatermark } = this.metadata.topics.get(stream.topicId)!;
+    const { acknowledge } = this.metadata.topics.get(stream.topicId)!;
     const ends: number[] = [];
     let persistedVersion = Number.POSITIVE_INFINITY;
     for (const node of stream.members) {
@@ -149,8 +148,7 @@ export class CutPlanner {
     if (this.defects.has('pipelineBaseKept') && !sameEpoch) end = Math.max(end, base?.end ?? 0);
     if (end <= Math.max(stream.end, sameEpoch ? base.end : 0)) return undefined;
     this.proposed.set(stream.id, { epoch: stream.epoch, end });
-    const entry = { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
-    return this.defects.has('glsnFromProposer') ? { ...entry, glsn: highWatermark + 1 } : entry;
+    return { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
   }
 
   private countedReport(stream: LogStreamState, node: number): Report | undefined {

@@ -1,6 +1,7 @@
 import { assert, POSITION_LIMIT } from '../../base/index.ts';
-import type { MetadataDefect } from './metadata.ts';
-import type { LogStreamState, TopicState } from './metadata-state.ts';
+import type { Commit } from './commit-history.ts';
+import type { LogStreamState } from './log-stream-state.ts';
+import type { TopicState } from './topic-state.ts';
 
 /**
  * How far one log stream is ordered by a cut: an absolute end, not a length, so that a cut applied
@@ -13,19 +14,6 @@ export interface CutEntry {
   readonly end: number;
   /** All members have the commits up to this version on disk: their history may go. */
   readonly persistedVersion: number;
-  /** Test-only: what a proposer that chose positions itself would say. */
-  readonly glsn?: number;
-}
-
-/** A range of one log stream that a cut has ordered: records `llsn`… have the GLSNs `glsn`…. */
-export interface Commit {
-  readonly logStreamId: number;
-  readonly epoch: number;
-  /** Dense per log stream. */
-  readonly version: number;
-  readonly llsn: number;
-  readonly glsn: number;
-  readonly count: number;
 }
 
 /** A replica that is behind by more commits than this gets them from another replica. */
@@ -42,39 +30,29 @@ interface Ordered {
  * original do the same). An entry of another epoch, of a sealed log stream, or with an end that was
  * reached before has no effect.
  */
-export function applyCut(
-  metadata: Ordered,
-  entries: readonly CutEntry[],
-  defects: ReadonlySet<MetadataDefect>,
-): Commit[] {
+export function applyCut(metadata: Ordered, entries: readonly CutEntry[]): Commit[] {
   const commits: Commit[] = [];
   for (const entry of inOrder(metadata, entries)) {
     const stream = metadata.logStreams.get(entry.logStreamId);
     if (stream === undefined) continue;
-    if (entry.epoch !== stream.epoch && !defects.has('cutsWithoutEpoch')) continue;
+    if (entry.epoch !== stream.epoch) continue;
     stream.history.forget(entry.persistedVersion);
-    if (stream.sealed && !defects.has('sealedAdvances')) continue;
+    if (stream.sealed) continue;
     if (entry.end <= stream.end) continue;
     const topic = metadata.topics.get(stream.topicId)!;
-    commits.push(advanceTo(stream, topic, entry, defects));
+    commits.push(advanceTo(stream, topic, entry));
   }
   return commits;
 }
 
-function advanceTo(
-  stream: LogStreamState,
-  topic: TopicState,
-  entry: CutEntry,
-  defects: ReadonlySet<MetadataDefect>,
-): Commit {
+function advanceTo(stream: LogStreamState, topic: TopicState, entry: CutEntry): Commit {
   const count = entry.end - stream.end;
-  const chosen = defects.has('glsnFromProposer') ? entry.glsn : undefined;
   const commit: Commit = {
     logStreamId: stream.id,
     epoch: stream.epoch,
     version: stream.version + 1,
     llsn: stream.end + 1,
-    glsn: chosen ?? topic.highWatermark + 1,
+    glsn: topic.highWatermark + 1,
     count,
   };
   assert(topic.highWatermark + count < POSITION_LIMIT, 'a GLSN stays below 2^53');

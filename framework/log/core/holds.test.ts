@@ -30,23 +30,25 @@ test('a trim stops before what is held, and says who holds it and what to do', (
   const metadata = topicOf(TAIL);
   metadata.apply(hold('slow one', 10));
   metadata.apply(hold('quick one', 20));
-  expect(metadata.apply(trim(11))).toEqual({
+  expect(metadata.apply(trim(11)).result).toEqual({
     ok: false,
     code: 'FAILED_PRECONDITION',
     what: expect.stringMatching(/"slow one".* 10$/),
     next: expect.stringMatching(/10 .*topic release 1 'slow one'.*force/),
   });
   expect(metadata.topics.get(1)!.trimmed).toBe(0);
-  expect(metadata.apply(trim(10))).toMatchObject({ ok: true });
+  expect(metadata.apply(trim(10)).result).toMatchObject({ ok: true });
   metadata.apply(hold('slow one', 25));
-  expect(metadata.apply(trim(21))).toMatchObject({ what: expect.stringContaining('quick one') });
+  expect(metadata.apply(trim(21)).result).toMatchObject({
+    what: expect.stringContaining('quick one'),
+  });
   metadata.apply(hold('quick one'));
-  expect(metadata.apply(trim(25))).toMatchObject({ ok: true });
-  expect(metadata.apply(trim(26))).toMatchObject({ ok: false });
-  expect(metadata.apply(trim(26, true))).toMatchObject({ ok: true });
+  expect(metadata.apply(trim(25)).result).toMatchObject({ ok: true });
+  expect(metadata.apply(trim(26)).result).toMatchObject({ ok: false });
+  expect(metadata.apply(trim(26, true)).result).toMatchObject({ ok: true });
   expect(metadata.topics.get(1)!.trimmed).toBe(26);
   // Whoever repeats, without force, what was done already hears that it is done.
-  expect(metadata.apply(trim(26))).toMatchObject({ ok: true });
+  expect(metadata.apply(trim(26)).result).toMatchObject({ ok: true });
 });
 
 test.each<[string, MetadataCommand, string]>([
@@ -60,22 +62,22 @@ test.each<[string, MetadataCommand, string]>([
   const metadata = topicOf(TAIL);
   metadata.apply(trim(5));
   const before = metadata.snapshot();
-  expect(metadata.apply(command)).toMatchObject({ ok: false, code });
+  expect(metadata.apply(command).result).toMatchObject({ ok: false, code });
   expect(metadata.snapshot()).toEqual(before);
 });
 
 test('holds are bounded: one more is refused, and those that are there can move', () => {
   const metadata = topicOf(TAIL);
   for (let i = 0; i < HOLDS_MAX; i++) {
-    expect(metadata.apply(hold(`${i}`, 0))).toMatchObject({ ok: true });
+    expect(metadata.apply(hold(`${i}`, 0)).result).toMatchObject({ ok: true });
   }
-  expect(metadata.apply(hold('one more', 0))).toMatchObject({
+  expect(metadata.apply(hold('one more', 0)).result).toMatchObject({
     code: 'FAILED_PRECONDITION',
     what: expect.stringContaining('1000 holds'),
   });
-  expect(metadata.apply(hold('7', 3))).toMatchObject({ ok: true });
+  expect(metadata.apply(hold('7', 3)).result).toMatchObject({ ok: true });
   metadata.apply(hold('8'));
-  expect(metadata.apply(hold('one more', 0))).toMatchObject({ ok: true });
+  expect(metadata.apply(hold('one more', 0)).result).toMatchObject({ ok: true });
 });
 
 test('a topic that comes back comes back with its holds', () => {
@@ -85,7 +87,7 @@ test('a topic that comes back comes back with its holds', () => {
   const other = new Metadata();
   other.restore(metadata.snapshot());
   other.apply({ kind: 'restoreTopic', id: 1 });
-  expect(other.apply(trim(11))).toMatchObject({ ok: false, code: 'FAILED_PRECONDITION' });
+  expect(other.apply(trim(11)).result).toMatchObject({ ok: false, code: 'FAILED_PRECONDITION' });
 });
 
 test('what is held is never trimmed without force, whatever comes in whatever order', () => {
@@ -111,7 +113,7 @@ test('what is held is never trimmed without force, whatever comes in whatever or
           metadata = new Metadata();
           metadata.restore(snapshot);
         }
-        const { ok } = metadata.apply(it);
+        const { ok } = metadata.apply(it).result;
         if (it.kind === 'hold') {
           if (it.position === undefined) {
             expect(ok).toBe(held.delete(it.holder));

@@ -1,43 +1,12 @@
-import type { MetadataCommand } from './metadata-command.ts';
-import { type MetadataResult, noTopic, OK, type Refusal, refuse } from './metadata-result.ts';
-import type { TopicState } from './metadata-state.ts';
+import { type Refusal, refuse } from './metadata-result.ts';
+import type { Hold, TopicState } from './topic-state.ts';
 
 /** They are part of every snapshot of the metadata. */
 export const HOLDS_MAX = 1_000;
 const HOLDER_MAX = 200;
 
-/** Someone who still needs records of a topic: those behind `position`. */
-export interface Hold {
-  readonly holder: string;
-  readonly position: number;
-}
-
-/** Places, moves or releases the hold of one holder. */
-export function changeHolds(
-  topic: TopicState | undefined,
-  { topicId: id, holder, position }: MetadataCommand & { kind: 'hold' },
-): MetadataResult {
-  if (topic === undefined) return noTopic(id);
-  const others = topic.holds.filter((it) => it.holder !== holder);
-  if (position === undefined) {
-    if (others.length === topic.holds.length) {
-      const what = `nobody called "${holder}" holds records of topic ${id}`;
-      return refuse('NOT_FOUND', what, 'describe the topic to see who does');
-    }
-    topic.holds = others;
-    return OK;
-  }
-  const refused = refusalOfHold(topic, holder, position);
-  if (refused !== undefined) return refused;
-  if (others.length >= HOLDS_MAX) {
-    const what = `topic ${id} has ${HOLDS_MAX} holds already, as many as there can be`;
-    return refuse('FAILED_PRECONDITION', what, 'release those of consumers that are gone');
-  }
-  topic.holds = [...others, { holder, position }];
-  return OK;
-}
-
-function refusalOfHold(
+/** Why a holder cannot hold a topic from there on; `undefined`: it can. */
+export function refusalOfHold(
   { id, highWatermark, trimmed }: TopicState,
   holder: string,
   position: number,
@@ -61,7 +30,7 @@ function refusalOfHold(
 /** Why records may not be removed: they do not exist yet, or somebody needs them. */
 export function refusalOfTrim(
   { id, holds, highWatermark, trimmed }: TopicState,
-  { glsn, force }: MetadataCommand & { kind: 'trim' },
+  { glsn, force }: { readonly glsn: number; readonly force?: boolean },
 ): Refusal | undefined {
   if (glsn > highWatermark) {
     const what = `topic ${id} ends at ${highWatermark}, before ${glsn}`;

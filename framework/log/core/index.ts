@@ -12,17 +12,20 @@
  *
  * const planner = new CutPlanner(metadata);
  * planner.report(1, { logStreamId: 1, epoch: 1, end: 3, persistedVersion: 0, state: 'open' });
- * metadata.apply({ kind: 'cut', entries: planner.plan() });
- * metadata.takeChanges().commits; // records 1…3 of log stream 1 have the GLSNs 1…3
+ * const { changes } = metadata.apply({ kind: 'cut', entries: planner.plan() });
+ * changes.commits; // records 1…3 of log stream 1 have the GLSNs 1…3
  * ```
  *
  * It does not store, send or wait: that is what `storage-node` and `metadata-repository` do.
  */
+export type { Applied, CommandDefinition, Sender } from './command-definition.ts';
+export { cut, type SetReplicas, type Unseal } from './commands/index.ts';
 export * from './commit-history.ts';
 export * from './cut.ts';
 export * from './cut-planner.ts';
-export type { Hold } from './holds.ts';
+export * from './feature-level.ts';
 export * from './id-pool.ts';
+export type { LogStreamState } from './log-stream-state.ts';
 export * from './metadata.ts';
 export * from './metadata-changes.ts';
 export * from './metadata-command.ts';
@@ -30,3 +33,4 @@ export * from './metadata-result.ts';
 export * from './metadata-state.ts';
 export * from './replica.ts';
 export { type StorageNodeState, strangerAt } from './storage-nodes.ts';
+export type { Acknowledge, Hold, TopicState } from './topic-state.ts';

@@ -1,68 +1,48 @@
-import { VarlogError } from '../../base/index.ts';
-import type { CutEntry } from './cut.ts';
-import type { Acknowledge } from './metadata-state.ts';
-import type { RegisterStorageNode } from './storage-nodes.ts';
+import { assert, VarlogError } from '../../base/index.ts';
+import type { CommandDefinition } from './command-definition.ts';
+import * as commands from './commands/index.ts';
 
-/**
- * A change of the cluster's metadata, as it lies in the log of the metadata repository. One that follows
- * from what was read of a log stream names its `revision`, and is refused when that has changed since.
- */
-export type MetadataCommand =
-  | RegisterStorageNode
-  /** Gives up the disk of a node, and binds `disk` or, if it is empty, the next one that comes. */
-  | { kind: 'replaceStorageNode'; id: number; disk: string }
-  /** A node has carried out removals. */
-  | { kind: 'confirmRemovals'; id: number; disk: string; logStreams: readonly number[] }
-  | { kind: 'unregisterStorageNode'; id: number }
-  /** Id 0: the next free one. */
-  | { kind: 'registerTopic'; id: number; acknowledge: Acknowledge }
-  | { kind: 'unregisterTopic'; id: number }
-  /** Brings back a topic that was unregistered, as long as it is remembered. */
-  | { kind: 'restoreTopic'; id: number }
-  /** Id 0: the next free one. */
-  | { kind: 'registerLogStream'; id: number; topicId: number; replicas: number[] }
-  | { kind: 'unregisterLogStream'; id: number }
-  | SetReplicas
-  | { kind: 'cut'; entries: readonly CutEntry[] }
-  | ({ kind: 'seal'; id: number; hold: boolean } & Conditions)
-  /** Lets a log stream that an operator sealed be opened again. */
-  | { kind: 'release'; id: number }
-  | Unseal
-  /** Without `force` it stops before records that are held. */
-  | { kind: 'trim'; topicId: number; glsn: number; force?: boolean }
-  /** `holder` needs the records behind `position`, and none any more without one. */
-  | { kind: 'hold'; topicId: number; holder: string; position?: number };
+type Definitions = (typeof commands)[keyof typeof commands];
 
-interface Conditions {
-  revision?: number;
-  /** Who asks, as in "by the repair of member 2"; without it, an operator. */
-  by?: string;
+type CommandOf<Definition> =
+  Definition extends CommandDefinition<infer Command, infer _> ? Command : never;
+
+/** A change of the cluster's metadata, as it lies in the log of the metadata repository. */
+export type MetadataCommand = CommandOf<Definitions>;
+
+/** A definition of whichever command: what it is given must be its own. */
+export type AnyDefinition = CommandDefinition<MetadataCommand, unknown>;
+
+/** All commands that this version knows. */
+export const definitions: readonly AnyDefinition[] = Object.values<unknown>(
+  commands,
+) as AnyDefinition[];
+
+/** The highest feature level that this version supports. */
+export const NEWEST_FEATURE_LEVEL = Math.max(...definitions.map((it) => it.level));
+
+const byKind = new Map(definitions.map((it) => [it.kind as string, it]));
+const byNumber = new Map(definitions.map((it) => [it.number, it]));
+assert(byKind.size === definitions.length, 'each command has a name of its own');
+assert(byNumber.size === definitions.length, 'each command has a number of its own');
+
+/** What there is to know of a command. Throws `APPLY_FAILED` for one that this version does not know. */
+export function definitionOf(command: { readonly kind: string }): AnyDefinition {
+  const known = byKind.get(command.kind);
+  if (known === undefined) throw unknownCommand(`the name "${command.kind}"`);
+  return known;
 }
 
-export interface Unseal extends Conditions {
-  kind: 'unseal';
-  id: number;
-  epoch: number;
-  members: number[];
-  /** Those of the members on whose word the epoch begins. */
-  disks: readonly string[];
-  /** See the state. */
-  primaryProcess: string;
+/** The same, by the number on the wire. */
+export function definitionOfNumber(number: number): AnyDefinition {
+  const known = byNumber.get(number);
+  if (known === undefined) throw unknownCommand(`the number ${number}`);
+  return known;
 }
 
-export interface SetReplicas extends Conditions {
-  kind: 'setReplicas';
-  id: number;
-  replicas: number[];
-  revision: number;
-  /** Replicas that are up and have said that they hold all of the sealed log stream. */
-  holders: number[];
-}
-
-/** To pass over it would leave this member with another state than those that know it. */
-export function unknownCommand(command: never): VarlogError {
+function unknownCommand(name: string): VarlogError {
   return new VarlogError('APPLY_FAILED', {
-    what: `a command of the metadata is of an unknown kind: ${JSON.stringify(command)}`,
+    what: `there is no command of the metadata with ${name} in this version`,
     next: 'start this member with the version that the others run: it resumes with this command',
   });
 }

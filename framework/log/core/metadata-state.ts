@@ -1,67 +1,13 @@
 import { CommitHistory, type HistorySnapshot } from './commit-history.ts';
-import type { Hold } from './holds.ts';
-import type { IdPoolSnapshot } from './id-pool.ts';
-import type { StorageNodeState } from './storage-nodes.ts';
-
-/** How many of a log stream's replicas must have a record on disk before it counts. */
-export type Acknowledge = 'majority' | 'all';
-
-export interface TopicState {
-  readonly id: number;
-  readonly acknowledge: Acknowledge;
-  /** GLSN of the last record ordered; 0 for none. */
-  highWatermark: number;
-  /** Records up to this GLSN are removed. */
-  trimmed: number;
-  /** What is not to be trimmed without force, one for each holder; replaced as a whole. */
-  holds: readonly Hold[];
-  /** Ascending. */
-  readonly logStreams: number[];
-}
-
-export interface Founder {
-  readonly node: number;
-  readonly disk: string;
-}
-
-export interface LogStreamState {
-  readonly id: number;
-  readonly topicId: number;
-  /** Storage nodes that are to hold it, in order of preference as primary. */
-  replicas: number[];
-  /** Those of them that make up the current epoch, the primary first. */
-  members: number[];
-  /**
-   * The disks of all members that the epoch began with: of so many, enough hold each record that it
-   * ordered.
-   */
-  founders: Founder[];
-  /** The process that may append in the current epoch: its node may have been started again since. */
-  primaryProcess: string;
-  epoch: number;
-  sealed: boolean;
-  /** Sealed by an operator: stays so until an operator opens it. */
-  held: boolean;
-  /** Grows with each of its changes but cuts: a command made for another revision is refused. */
-  revision: number;
-  /** What its last change was and who made it, for those who are refused. */
-  changed: string;
-  /** LLSN of the last record ordered; 0 for none. */
-  end: number;
-  /** GLSN of that record. */
-  lastGlsn: number;
-  /** Number of the last commit. */
-  version: number;
-  /** The last commits, kept until every member has them on disk. */
-  history: CommitHistory;
-}
-
-/** A topic that can be brought back as long as its nodes have its replicas in their trash. */
-export type DeletedTopic = Omit<TopicState, 'logStreams'> & { logStreams: LogStreamState[] };
-
-type WithoutHistory = Omit<LogStreamState, 'history'>;
+import { aboveSupported, FIRST_FEATURE_LEVEL } from './feature-level.ts';
+import { IdPool, type IdPoolSnapshot } from './id-pool.ts';
+import { copyOfLogStream, type LogStreamState, type WithoutHistory } from './log-stream-state.ts';
+import { copyOfNode, type StorageNodeState } from './storage-nodes.ts';
+import { copyOfTopic, type DeletedTopic, type TopicState } from './topic-state.ts';
 
 export interface MetadataSnapshot {
+  /** See {@link MetadataState.featureLevel}. */
+  featureLevel: number;
   storageNodes: StorageNodeState[];
   /** Ids of storage nodes that were unregistered, and not registered since. */
   unregistered: number[];
@@ -75,49 +21,73 @@ export interface MetadataSnapshot {
   logStreamIds: IdPoolSnapshot;
 }
 
-export function newTopic(id: number, acknowledge: Acknowledge): TopicState {
-  return { id, acknowledge, highWatermark: 0, trimmed: 0, holds: [], logStreams: [] };
+/** What commands work on: equal at all members that have applied the same commands. */
+export class MetadataState {
+  /** The highest feature level that this member can follow. The one thing here that members may differ in. */
+  readonly supportedLevel: number;
+  /** The level that the cluster has agreed on: commands of higher ones are not proposed. Never falls. */
+  featureLevel = FIRST_FEATURE_LEVEL;
+  readonly storageNodes = new Map<number, StorageNodeState>();
+  readonly topics = new Map<number, TopicState>();
+  readonly logStreams = new Map<number, LogStreamState>();
+  /** The newest of those that were deleted, the oldest first. */
+  deletedTopics: DeletedTopic[] = [];
+  /** Storage nodes that an operator took out: they do not come back by themselves. */
+  readonly unregistered = new Set<number>();
+  readonly topicIds = new IdPool();
+  readonly logStreamIds = new IdPool();
+
+  constructor(supportedLevel: number) {
+    this.supportedLevel = supportedLevel;
+  }
+
+  /** The whole state. What never changes in it is shared, not copied. */
+  snapshot(): MetadataSnapshot {
+    const deleted = this.deletedTopics.flatMap((it) => it.logStreams);
+    const logStreams = [...this.logStreams.values(), ...deleted];
+    return {
+      featureLevel: this.featureLevel,
+      storageNodes: [...this.storageNodes.values()].map(copyOfNode),
+      unregistered: [...this.unregistered],
+      topics: [...this.topics.values()].map(copyOfTopic),
+      deletedTopics: this.deletedTopics.map(({ logStreams: streams, ...it }) => {
+        return { ...it, logStreams: streams.map(({ id }) => id) };
+      }),
+      logStreams: logStreams.map(copyOfLogStream),
+      histories: logStreams.map((it) => it.history.snapshot()),
+      topicIds: this.topicIds.snapshot(),
+      logStreamIds: this.logStreamIds.snapshot(),
+    };
+  }
+
+  /** Replaces the whole state. Throws `APPLY_FAILED` and changes nothing when this member cannot go on from it. */
+  restore({ histories, ...snapshot }: MetadataSnapshot): void {
+    const { featureLevel } = snapshot;
+    if (featureLevel > this.supportedLevel) {
+      throw aboveSupported('a snapshot of the metadata', featureLevel, this.supportedLevel);
+    }
+    const streams = snapshot.logStreams.map((it, i): LogStreamState => {
+      const history = CommitHistory.restore(it.id, histories[i]!);
+      return { ...copyOfLogStream({ ...it, history }), history };
+    });
+    const byId = new Map(streams.map((it) => [it.id, it]));
+    this.deletedTopics = snapshot.deletedTopics.map(({ logStreams, ...it }) => {
+      return { ...it, logStreams: logStreams.map((id) => byId.get(id)!) };
+    });
+    for (const { logStreams } of snapshot.deletedTopics)
+      for (const it of logStreams) byId.delete(it);
+    fill(this.logStreams, [...byId.values()]);
+    fill(this.storageNodes, snapshot.storageNodes.map(copyOfNode));
+    fill(this.topics, snapshot.topics.map(copyOfTopic));
+    this.unregistered.clear();
+    for (const id of snapshot.unregistered) this.unregistered.add(id);
+    this.topicIds.restore(snapshot.topicIds);
+    this.logStreamIds.restore(snapshot.logStreamIds);
+    this.featureLevel = featureLevel;
+  }
 }
 
-export function copyOfTopic(topic: TopicState): TopicState {
-  return { ...topic, logStreams: [...topic.logStreams] };
-}
-
-export function copyOfNode(node: StorageNodeState): StorageNodeState {
-  return { ...node, formerDisks: [...node.formerDisks], removed: [...node.removed] };
-}
-
-/** Without its history, which is copied by itself. */
-export function copyOfLogStream({ history: _, ...stream }: LogStreamState): WithoutHistory {
-  const { replicas, members, founders } = stream;
-  return {
-    ...stream,
-    replicas: [...replicas],
-    members: [...members],
-    founders: [...founders],
-  };
-}
-
-/**
- * It opens like any sealed one, when its replicas say that they hold all of it: so one that has lost its
- * disk is never taken for a new one.
- */
-export function newLogStream(id: number, topicId: number, replicas: number[]): LogStreamState {
-  return {
-    id,
-    topicId,
-    replicas: [...replicas],
-    members: [...replicas],
-    founders: [],
-    primaryProcess: '',
-    epoch: 0,
-    sealed: true,
-    held: false,
-    revision: 0,
-    changed: 'made',
-    end: 0,
-    lastGlsn: 0,
-    version: 0,
-    history: new CommitHistory(id),
-  };
+function fill<T extends { readonly id: number }>(map: Map<number, T>, values: readonly T[]): void {
+  map.clear();
+  for (const value of values) map.set(value.id, value);
 }

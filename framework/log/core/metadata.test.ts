@@ -1,5 +1,11 @@
 import fc from 'fast-check';
-import { Metadata, type MetadataCommand, type SetReplicas, type Unseal } from './index.ts';
+import {
+  Metadata,
+  type MetadataChanges,
+  type MetadataCommand,
+  type SetReplicas,
+  type Unseal,
+} from './index.ts';
 
 /** Three storage nodes, topic 1, and its open log stream 1 on all of them. */
 function cluster(): Metadata {
@@ -15,7 +21,6 @@ function cluster(): Metadata {
     disks: ['', '', ''],
     primaryProcess: '',
   });
-  metadata.takeChanges();
   return metadata;
 }
 
@@ -39,9 +44,16 @@ const opening = (epoch: number, members: number[]): Unseal => ({
 });
 
 function done(metadata: Metadata, command: MetadataCommand): number {
-  const result = metadata.apply(command);
+  const { result } = metadata.apply(command);
   if (!result.ok) throw new Error(`${result.code}: ${result.what}`);
   return result.value;
+}
+
+/** What a command changes that is not refused. */
+function changes(metadata: Metadata, command: MetadataCommand): MetadataChanges {
+  const applied = metadata.apply(command);
+  expect(applied.result).toMatchObject({ ok: true });
+  return applied.changes;
 }
 
 test.each<[string, MetadataCommand, string]>([
@@ -107,9 +119,10 @@ test.each<[string, MetadataCommand, string]>([
 ])('refuses %s, and changes nothing', (_, command, code) => {
   const metadata = cluster();
   const before = metadata.snapshot();
-  expect(metadata.apply(command)).toMatchObject({ ok: false, code });
+  const { result, changes: changed } = metadata.apply(command);
+  expect(result).toMatchObject({ ok: false, code });
   expect(metadata.snapshot()).toEqual(before);
-  expect(metadata.takeChanges().reassigned.size).toBe(0);
+  expect(changed.reassigned.size).toBe(0);
 });
 
 test('a sealed log stream opens in the next epoch only, on replicas of its own', () => {
@@ -124,7 +137,7 @@ test('a sealed log stream opens in the next epoch only, on replicas of its own',
       members,
       disks: members.map(() => ''),
       primaryProcess: 'p',
-    });
+    }).result;
   expect(open(1, [1])).toMatchObject({ code: 'FAILED_PRECONDITION' });
   expect(open(3, [1])).toMatchObject({ code: 'FAILED_PRECONDITION' });
   expect(open(2, [])).toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -155,37 +168,37 @@ describe('other replicas of a sealed log stream', () => {
     for (const id of [4, 5]) done(metadata, register(id));
     done(metadata, cut(5));
     done(metadata, { kind: 'seal', id: 1, hold: false });
-    metadata.takeChanges();
     return metadata;
   };
 
   test('keep so many members that one of them must have its records, however often they change', () => {
     const metadata = sealedAt5();
-    expect(change(metadata, [4, 5])).toMatchObject(refused);
-    expect(change(metadata, [3, 4])).toMatchObject(refused);
-    expect(change(metadata, [2, 3])).toMatchObject({ ok: true });
+    expect(change(metadata, [4, 5]).result).toMatchObject(refused);
+    expect(change(metadata, [3, 4]).result).toMatchObject(refused);
+    const { result, changes: changed } = change(metadata, [2, 3]);
+    expect(result).toMatchObject({ ok: true });
     expect(metadata.logStreams.get(1)).toMatchObject({ replicas: [2, 3], members: [2, 3] });
     // Those who are out of it are told too.
-    expect([...metadata.takeChanges().reassigned.get(1)!].sort()).toEqual([1, 2, 3]);
+    expect([...changed.reassigned.get(1)!].sort()).toEqual([1, 2, 3]);
     // Neither may be taken away now, also not for one that comes back with nothing.
-    expect(change(metadata, [3])).toMatchObject(refused);
-    expect(change(metadata, [3, 1])).toMatchObject(refused);
-    expect(change(metadata, [1, 2, 3])).toMatchObject({ ok: true });
-    expect(change(metadata, [1, 3])).toMatchObject(refused);
+    expect(change(metadata, [3]).result).toMatchObject(refused);
+    expect(change(metadata, [3, 1]).result).toMatchObject(refused);
+    expect(change(metadata, [1, 2, 3]).result).toMatchObject({ ok: true });
+    expect(change(metadata, [1, 3]).result).toMatchObject(refused);
     done(metadata, opening(2, [1, 3]));
     done(metadata, { kind: 'seal', id: 1, hold: false });
     // All that the epoch began with had everything, and both were needed for anything new.
-    expect(change(metadata, [3])).toMatchObject({ ok: true });
+    expect(change(metadata, [3]).result).toMatchObject({ ok: true });
   });
 
   test('keep one that is up and has said that it holds all of it', () => {
     const metadata = sealedAt5();
-    expect(change(metadata, [2, 3], { holders: [] })).toMatchObject(refused);
-    expect(change(metadata, [2, 3, 4], { holders: [1, 4] })).toMatchObject({
+    expect(change(metadata, [2, 3], { holders: [] }).result).toMatchObject(refused);
+    expect(change(metadata, [2, 3, 4], { holders: [1, 4] }).result).toMatchObject({
       ...refused,
       next: 'keep one of 1, 4',
     });
-    expect(change(metadata, [2, 3, 4], { holders: [1, 2] })).toMatchObject({ ok: true });
+    expect(change(metadata, [2, 3, 4], { holders: [1, 2] }).result).toMatchObject({ ok: true });
   });
 
   test('do not count on a member whose disk was given up', () => {
@@ -194,22 +207,22 @@ describe('other replicas of a sealed log stream', () => {
     done(metadata, opening(2, [2, 3]));
     done(metadata, { kind: 'seal', id: 1, hold: false });
     done(metadata, { kind: 'replaceStorageNode', id: 2, disk: 'b' });
-    expect(change(metadata, [2, 4], { holders: [1, 2, 3] })).toMatchObject(refused);
-    expect(change(metadata, [3, 4], { holders: [3] })).toMatchObject({ ok: true });
+    expect(change(metadata, [2, 4], { holders: [1, 2, 3] }).result).toMatchObject(refused);
+    expect(change(metadata, [3, 4], { holders: [3] }).result).toMatchObject({ ok: true });
   });
 
   test('are free while nothing was ever ordered', () => {
     const metadata = cluster();
     done(metadata, register(4));
     done(metadata, { kind: 'seal', id: 1, hold: false });
-    expect(change(metadata, [4], { holders: [] })).toMatchObject({ ok: true });
+    expect(change(metadata, [4], { holders: [] }).result).toMatchObject({ ok: true });
   });
 
   test('are refused to whoever has not seen the last change, with who made it', () => {
     const metadata = sealedAt5();
     const { revision } = metadata.logStreams.get(1)!;
-    expect(change(metadata, [1, 2, 3, 4])).toMatchObject({ ok: true });
-    expect(change(metadata, [1, 2, 3, 5], { revision })).toMatchObject({
+    expect(change(metadata, [1, 2, 3, 4]).result).toMatchObject({ ok: true });
+    expect(change(metadata, [1, 2, 3, 5], { revision }).result).toMatchObject({
       ...refused,
       what: 'log stream 1 was changed meanwhile: it was given the replicas 1, 2, 3, 4 by an operator',
     });
@@ -223,14 +236,16 @@ test('a seal and an opening that follow from an earlier state are refused', () =
   const sealed = metadata.logStreams.get(1)!.revision;
   // Whoever lost that race must not seal the epoch that follows.
   done(metadata, { ...opening(2, [1, 2]), revision: sealed });
-  expect(metadata.apply({ kind: 'seal', id: 1, hold: false, revision: seen })).toMatchObject({
-    code: 'FAILED_PRECONDITION',
-  });
+  expect(metadata.apply({ kind: 'seal', id: 1, hold: false, revision: seen }).result).toMatchObject(
+    {
+      code: 'FAILED_PRECONDITION',
+    },
+  );
   done(metadata, { kind: 'seal', id: 1, hold: false });
   const before = metadata.logStreams.get(1)!.revision;
   // An operator who seals it as well wants it to stay sealed.
   done(metadata, { kind: 'seal', id: 1, hold: true });
-  expect(metadata.apply({ ...opening(3, [1, 2]), revision: before })).toMatchObject({
+  expect(metadata.apply({ ...opening(3, [1, 2]), revision: before }).result).toMatchObject({
     what: 'log stream 1 was changed meanwhile: it was sealed at 0 by an operator',
   });
   expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, held: true });
@@ -246,22 +261,22 @@ test('an id that a caller chooses uses up itself alone', () => {
   expect([next(), next()]).toEqual([2, 4]);
   expect(done(metadata, { kind: 'registerLogStream', id: 0, topicId: 1, replicas: [1] })).toBe(2);
   done(metadata, { kind: 'unregisterTopic', id: last });
-  const again = metadata.apply({ kind: 'registerTopic', id: last, acknowledge: 'all' });
+  const again = metadata.apply({ kind: 'registerTopic', id: last, acknowledge: 'all' }).result;
   expect(again).toMatchObject({ code: 'ALREADY_EXISTS' });
 });
 
 test('a storage node that was unregistered comes back when an operator registers it, not by itself', () => {
   const metadata = cluster();
   done(metadata, register(4));
-  done(metadata, { kind: 'unregisterStorageNode', id: 4 });
-  expect([...metadata.takeChanges().unregistered]).toEqual([4]);
-  expect(metadata.apply({ ...register(4), move: true })).toMatchObject({
+  const { unregistered } = changes(metadata, { kind: 'unregisterStorageNode', id: 4 });
+  expect([...unregistered]).toEqual([4]);
+  expect(metadata.apply({ ...register(4), move: true }).result).toMatchObject({
     code: 'FAILED_PRECONDITION',
     what: 'storage node 4 was unregistered',
   });
   const restored = new Metadata();
   restored.restore(metadata.snapshot());
-  expect(restored.apply({ ...register(4), move: true })).toMatchObject({ ok: false });
+  expect(restored.apply({ ...register(4), move: true }).result).toMatchObject({ ok: false });
   done(restored, register(4));
   done(restored, { ...register(4), move: true, address: 'elsewhere' });
 });
@@ -272,12 +287,12 @@ test('repeating a registration does no harm, and ids are never used again', () =
   const topic: MetadataCommand = { kind: 'registerTopic', id: 7, acknowledge: 'all' };
   expect([done(metadata, topic), done(metadata, topic)]).toEqual([7, 7]);
   done(metadata, { kind: 'unregisterTopic', id: 7 });
-  expect(metadata.apply(topic)).toMatchObject({ code: 'ALREADY_EXISTS' });
+  expect(metadata.apply(topic).result).toMatchObject({ code: 'ALREADY_EXISTS' });
   expect(done(metadata, { ...topic, id: 0 } as MetadataCommand)).toBe(2);
   done(metadata, { kind: 'seal', id: 1, hold: true });
   done(metadata, { kind: 'unregisterLogStream', id: 1 });
   const stream: MetadataCommand = { kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] };
-  expect(metadata.apply(stream)).toMatchObject({ code: 'ALREADY_EXISTS' });
+  expect(metadata.apply(stream).result).toMatchObject({ code: 'ALREADY_EXISTS' });
   done(metadata, { kind: 'unregisterStorageNode', id: 3 });
 });
 
@@ -288,20 +303,19 @@ test('a deleted topic comes back with its log streams, sealed, and its nodes kee
   expect(metadata.storageNodes.get(2)!.removed).toEqual([1]);
   const restored = new Metadata();
   restored.restore(metadata.snapshot());
-  restored.takeChanges();
-  done(restored, { kind: 'restoreTopic', id: 1 });
+  const { reassigned } = changes(restored, { kind: 'restoreTopic', id: 1 });
+  expect([...reassigned.keys()]).toEqual([1]);
   expect(restored.topics.get(1)).toMatchObject({ highWatermark: 9, logStreams: [1] });
   expect(restored.logStreams.get(1)).toMatchObject({ end: 9, sealed: true, replicas: [1, 2, 3] });
   expect(restored.storageNodes.get(2)!.removed).toEqual([]);
-  expect([...restored.takeChanges().reassigned.keys()]).toEqual([1]);
-  expect(restored.apply({ kind: 'restoreTopic', id: 2 })).toMatchObject({
+  expect(restored.apply({ kind: 'restoreTopic', id: 2 }).result).toMatchObject({
     code: 'TOPIC_NOT_FOUND',
   });
 });
 
 test('a disk is bound to its node; another one only takes its place when it is replaced', () => {
   const metadata = cluster();
-  const hello = (disk: string) => metadata.apply({ ...register(1), disk } as MetadataCommand);
+  const hello = (disk: string) => metadata.apply({ ...register(1), disk }).result;
   expect([hello('a'), hello('a')]).toEqual([
     { ok: true, value: 0 },
     { ok: true, value: 0 },
@@ -313,9 +327,9 @@ test('a disk is bound to its node; another one only takes its place when it is r
   });
   done(metadata, { kind: 'seal', id: 1, hold: false });
   const opening = { kind: 'unseal' as const, id: 1, epoch: 2, members: [1], primaryProcess: 'p' };
-  done(metadata, { kind: 'replaceStorageNode', id: 1, disk: 'b' });
-  expect([...metadata.takeChanges().replaced]).toEqual([1]);
-  expect(metadata.apply({ ...opening, disks: ['a'] })).toMatchObject({ ok: false });
+  const { replaced } = changes(metadata, { kind: 'replaceStorageNode', id: 1, disk: 'b' });
+  expect([...replaced]).toEqual([1]);
+  expect(metadata.apply({ ...opening, disks: ['a'] }).result).toMatchObject({ ok: false });
   expect(hello('a')).toMatchObject({ code: 'DISK_UNKNOWN' });
   expect(hello('b')).toMatchObject({ ok: true });
   done(metadata, { ...opening, disks: ['b'] });
@@ -328,12 +342,10 @@ test('trimming only goes forward, and every log stream of the topic hears of it'
   const metadata = cluster();
   done(metadata, { kind: 'registerLogStream', id: 0, topicId: 1, replicas: [2] });
   done(metadata, cut(9));
-  metadata.takeChanges();
-  done(metadata, { kind: 'trim', topicId: 1, glsn: 5 });
-  expect([...metadata.takeChanges().reassigned.keys()]).toEqual([1, 2]);
-  done(metadata, { kind: 'trim', topicId: 1, glsn: 3 });
+  const trim = (glsn: number) => changes(metadata, { kind: 'trim', topicId: 1, glsn }).reassigned;
+  expect([...trim(5).keys()]).toEqual([1, 2]);
+  expect(trim(3).size).toBe(0);
   expect(metadata.topics.get(1)!.trimmed).toBe(5);
-  expect(metadata.takeChanges().reassigned.size).toBe(0);
 });
 
 const commands: fc.Arbitrary<MetadataCommand[]> = fc.array(
@@ -376,12 +388,12 @@ test('members that restore a snapshot and go on come to the same state and the s
   fc.assert(
     fc.property(commands, fc.nat(60), (list, at) => {
       const one = cluster();
-      const results = list.map((it) => one.apply(it));
+      const results = list.map((it) => one.apply(it).result);
       const two = cluster();
-      const other = list.slice(0, at).map((it) => two.apply(it));
+      const other = list.slice(0, at).map((it) => two.apply(it).result);
       const three = new Metadata();
       three.restore(two.snapshot());
-      for (const it of list.slice(at)) other.push(three.apply(it));
+      for (const it of list.slice(at)) other.push(three.apply(it).result);
       expect(other).toEqual(results);
       expect(three.snapshot()).toEqual(one.snapshot());
     }),
@@ -402,9 +414,9 @@ test('GLSNs are dense in each topic, LLSNs and versions in each log stream, what
         const sealed = new Set(
           [...metadata.logStreams.values()].filter((it) => it.sealed).map((it) => it.id),
         );
-        metadata.apply(command);
+        const { commits } = metadata.apply(command).changes;
         for (const { id, topicId } of metadata.logStreams.values()) topicOf.set(id, topicId);
-        for (const commit of metadata.takeChanges().commits) {
+        for (const commit of commits) {
           const { logStreamId, glsn, llsn, count, version } = commit;
           expect(sealed.has(logStreamId)).toBe(false);
           next(`topic ${topicOf.get(logStreamId)}`, glsn, count);

@@ -1,8 +1,23 @@
 import { needed } from './cut-planner.ts';
-import type { SetReplicas, Unseal } from './metadata-command.ts';
+import type { LogStreamState } from './log-stream-state.ts';
 import { type Refusal, refuse } from './metadata-result.ts';
-import type { LogStreamState, TopicState } from './metadata-state.ts';
 import type { StorageNodeState } from './storage-nodes.ts';
+import type { TopicState } from './topic-state.ts';
+
+/** A change that is asked for: see the command `setReplicas`. */
+interface Change {
+  readonly revision: number;
+  readonly replicas: readonly number[];
+  readonly holders: readonly number[];
+}
+
+/** An epoch that is to begin: see the command `unseal`. */
+interface Opening {
+  readonly revision?: number;
+  readonly epoch: number;
+  readonly members: readonly number[];
+  readonly disks: readonly string[];
+}
 
 /**
  * Why the replicas of a log stream may not be changed like that; `undefined`: they may.
@@ -15,7 +30,7 @@ import type { StorageNodeState } from './storage-nodes.ts';
 export function refusalOfChange(
   stream: LogStreamState,
   { acknowledge }: TopicState,
-  { revision, replicas, holders }: SetReplicas,
+  { revision, replicas, holders }: Change,
   nodes: ReadonlyMap<number, StorageNodeState>,
 ): Refusal | undefined {
   const { id } = stream;
@@ -57,7 +72,7 @@ export function refusalOfChange(
 /** Why a log stream may not be opened like that; `undefined`: it may. */
 export function refusalOfOpening(
   stream: LogStreamState,
-  { epoch, members, disks, revision }: Unseal,
+  { epoch, members, disks, revision }: Opening,
   nodes: ReadonlyMap<number, StorageNodeState>,
 ): Refusal | undefined {
   const { id } = stream;

@@ -1,12 +1,4 @@
-import { isId } from './id-pool.ts';
-import {
-  type MetadataResult,
-  noId,
-  noStorageNode,
-  OK,
-  type Refusal,
-  refuse,
-} from './metadata-result.ts';
+import { noStorageNode, type Refusal, refuse } from './metadata-result.ts';
 
 export interface StorageNodeState {
   readonly id: number;
@@ -17,56 +9,6 @@ export interface StorageNodeState {
   readonly formerDisks: string[];
   /** Log streams whose replicas were taken away from it, and which it may still have. */
   readonly removed: number[];
-}
-
-type StorageNodes = Map<number, StorageNodeState>;
-
-export interface RegisterStorageNode {
-  readonly kind: 'registerStorageNode';
-  readonly id: number;
-  readonly address: string;
-  /** Said by the node itself. The first one is bound to the id, another one refused. */
-  readonly disk?: string;
-  /** Said by the node itself, which does not bring back one that was unregistered. */
-  readonly move?: boolean;
-}
-
-/** Makes a node known, or its new address where `move` allows that. */
-export function registerStorageNode(
-  nodes: StorageNodes,
-  unregistered: Set<number>,
-  { id, address, disk = '', move = false }: RegisterStorageNode,
-): MetadataResult {
-  if (!isId(id)) return noId('storage node', id);
-  if (address === '') {
-    const what = `the address of storage node ${id} is empty`;
-    return refuse('INVALID_ARGUMENT', what, 'name its host and port');
-  }
-  if (move && unregistered.has(id)) {
-    return refuse(
-      'FAILED_PRECONDITION',
-      `storage node ${id} was unregistered`,
-      'stop its process, or register it again (AddStorageNode of the cluster manager)',
-    );
-  }
-  const known = nodes.get(id);
-  if (known === undefined) {
-    unregistered.delete(id);
-    nodes.set(id, { id, address, disk, formerDisks: [], removed: [] });
-    return OK;
-  }
-  const stranger = disk === '' ? undefined : strangerAt(known, disk);
-  if (stranger !== undefined) return stranger;
-  if (known.address !== address && !move) {
-    return refuse(
-      'ALREADY_EXISTS',
-      `storage node ${id} is registered at ${known.address}`,
-      'choose another id',
-    );
-  }
-  if (disk !== '') known.disk = disk;
-  known.address = address;
-  return OK;
 }
 
 /** Why a disk is not the one of a node; `undefined`: it is, or none was known yet. */
@@ -90,33 +32,29 @@ export function strangerAt(
   );
 }
 
-/** Gives up a node's disk, and binds another one to its id: `disk` or, if that is empty, the next that comes. */
-export function replaceStorageNode(
-  nodes: StorageNodes,
-  { id, disk }: { id: number; disk: string },
-): MetadataResult {
-  const known = nodes.get(id);
-  if (known === undefined) return noStorageNode(id);
-  if (disk !== '' && known.disk === disk) return OK;
-  if (known.formerDisks.includes(disk)) return strangerAt(known, disk)!;
-  if (known.disk !== '') known.formerDisks.push(known.disk);
-  known.disk = disk;
-  // Whatever was to be removed went with the disk.
-  known.removed.length = 0;
-  return OK;
+export function copyOfNode(node: StorageNodeState): StorageNodeState {
+  return { ...node, formerDisks: [...node.formerDisks], removed: [...node.removed] };
 }
 
-/** A node has carried out removals. */
-export function confirmRemovals(
-  nodes: StorageNodes,
-  { id, disk, logStreams }: { id: number; disk: string; logStreams: readonly number[] },
-): MetadataResult {
-  const node = nodes.get(id);
-  if (node === undefined) return noStorageNode(id);
-  if (node.disk !== disk) return OK;
-  const left = node.removed.filter((it) => !logStreams.includes(it));
-  node.removed.splice(0, Number.POSITIVE_INFINITY, ...left);
-  return OK;
+/** These nodes are to remove what they have of a log stream. */
+export function takeAway(
+  nodes: ReadonlyMap<number, StorageNodeState>,
+  logStreamId: number,
+  from: readonly number[],
+): void {
+  for (const node of from) nodes.get(node)?.removed.push(logStreamId);
+}
+
+/** These nodes hold a log stream again: what they still have of it is not to be removed. */
+export function giveBack(
+  nodes: ReadonlyMap<number, StorageNodeState>,
+  logStreamId: number,
+  to: readonly number[],
+): void {
+  for (const node of to) {
+    const { removed } = nodes.get(node)!;
+    if (removed.includes(logStreamId)) removed.splice(removed.indexOf(logStreamId), 1);
+  }
 }
 
 /** Why log streams cannot be placed on these nodes; `undefined`: they can. */

@@ -107,7 +107,6 @@ function leading(
     const opening = { id, epoch: 1, members: replicas, disks, primaryProcess: 'p' };
     metadata.apply({ kind: 'unseal', ...opening });
   }
-  metadata.takeChanges();
   const disk = new SimulatedDisk({ random: realRandom });
   const network = {} as Network;
   const ports: Ports = { clock, random: realRandom, disk, network, logger: silent };
@@ -116,21 +115,23 @@ function leading(
     execute: async () => 0,
     silenced,
   });
-  const join = (id: number) => {
+  const join = (id: number, address = `node-${id}`) => {
     const node = new Node();
-    const session = leadership.open(
-      Hello.create({ storageNodeId: id, disk: `disk ${id}`, incarnation: `p${id}` }),
-      node,
-    );
-    return { node, session };
+    const disk = `disk ${id}`;
+    const hello = Hello.create({
+      storageNodeId: id,
+      address,
+      disk,
+      incarnation: `p at ${address}`,
+    });
+    return { node, session: leadership.open(hello, node) };
   };
   const entries = (end: number): CutEntry[] =>
     Array.from({ length: streams }, (_, i) => {
       return { logStreamId: i + 1, epoch: 1, end, persistedVersion: 0 };
     });
   const cut = (end: number): void => {
-    metadata.apply({ kind: 'cut', entries: entries(end) });
-    leadership.applied(metadata.takeChanges());
+    leadership.applied(metadata.apply({ kind: 'cut', entries: entries(end) }).changes);
   };
   return { clock, metadata, leadership, join, cut };
 }
@@ -315,9 +316,21 @@ test('the repair hears of what it may have to act on, and nothing of what goes w
 test('a node that was unregistered has no session any more, and what it said is forgotten', () => {
   const { metadata, leadership, join } = leading(1);
   const { node } = join(2);
-  metadata.apply({ kind: 'unregisterStorageNode', id: 2 });
-  leadership.applied(metadata.takeChanges());
+  leadership.applied(metadata.apply({ kind: 'unregisterStorageNode', id: 2 }).changes);
   expect(node.isCancelled).toBe(true);
   expect(leadership.processOf(2)).toBe('');
   expect(() => join(2)).toThrow(/unregistered/);
+});
+
+test('of two processes that come as one node at once, the one that others are led to stays', () => {
+  const { metadata, leadership, join } = leading(1);
+  const { node } = join(1);
+  const moved = { kind: 'registerStorageNode', id: 1, disk: 'disk 1', move: true } as const;
+  // It was admitted before the other one was there.
+  leadership.applied(metadata.apply({ ...moved, address: 'twin' }).changes);
+  expect(node.isCancelled).toBe(true);
+  expect(() => join(1)).toThrow('another process');
+  expect(leadership.processOf(1)).toBe('');
+  join(1, 'twin');
+  expect(leadership.processOf(1)).toBe('p at twin');
 });

@@ -128,9 +128,9 @@ export class Leadership {
   open(hello: Hello, stream: MessageStream<SessionResponse, SessionRequest>): Session {
     this.admit(hello);
     const { storageNodeId: node } = hello;
-    if (!this.metadata.storageNodes.has(node)) {
+    if (!this.isThere({ node, address: hello.address })) {
       throw new VarlogError('UNAVAILABLE', {
-        what: `storage node ${node} was unregistered just now`,
+        what: `storage node ${node} was unregistered, or is another process since just now`,
         next: 'ask again',
       });
     }
@@ -148,6 +148,16 @@ export class Leadership {
     session.flush();
     this.unrest.next();
     return session;
+  }
+
+  /** Whether a node is where everybody is led to. */
+  private isThere({ node, address }: { node: number; address: string }): boolean {
+    return this.metadata.storageNodes.get(node)?.address === address;
+  }
+
+  private endSession(node: number): void {
+    this.sessions.get(node)?.end();
+    this.sessions.delete(node);
   }
 
   /** The process that is storage node `node` now; empty when none is connected. */
@@ -193,8 +203,12 @@ export class Leadership {
     };
     for (const node of [...changes.replaced, ...changes.unregistered]) {
       this.planner.forget(node);
-      this.sessions.get(node)?.end();
-      this.sessions.delete(node);
+      this.endSession(node);
+    }
+    // Two processes of one name may come at the same time: the one that others are not led to must come again.
+    for (const node of changes.moved) {
+      const session = this.sessions.get(node);
+      if (session !== undefined && !this.isThere(session)) this.endSession(node);
     }
     if (changes.reassigned.size > 0) this.nodesOfTopics.clear();
     if (changes.reassigned.size + changes.replaced.size + changes.unregistered.size > 0) {

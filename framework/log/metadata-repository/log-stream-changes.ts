@@ -25,7 +25,8 @@ export class LogStreamChanges {
     const { planner } = this.leadership();
     const entries = planner.plan();
     try {
-      if (entries.length > 0) await this.repository.execute({ kind: 'cut', entries });
+      if (entries.length > 0)
+        await this.repository.execute({ kind: 'cut', entries }, { sender: 'leader' });
     } catch (error) {
       planner.forgetProposals();
       throw error;

@@ -1,78 +1,66 @@
-import { type Codec, ownBytes, VarlogError } from '../../base/index.ts';
-import { Command, CutEntry, History, Snapshot } from '../../wire/gen/metadata.ts';
-import type { MetadataCommand, MetadataResult, MetadataSnapshot } from '../core/index.ts';
+import { type Codec, isErrorCode } from '../../base/index.ts';
+import { Command, Refusal, Result } from '../../wire/gen/metadata.ts';
+import {
+  aboveSupported,
+  cut,
+  definitionOf,
+  definitionOfNumber,
+  type MetadataCommand,
+  type MetadataResult,
+} from '../core/index.ts';
 
 /**
- * Grows whenever members of the version before could not do the same with what is written: a new kind
- * of command, or a field that changes what one does. Such a member stops instead, and goes on behind
- * the same command once it was upgraded.
+ * Commands as they lie in the log. What was written before there were feature levels is read as well. Decoding
+ * throws `APPLY_FAILED` for a command above `supportedLevel`: such a member stops, and goes on behind the same
+ * command once it was upgraded.
  */
-const COMMAND_FORMAT = 2;
-/** Older ones are read: those of format 1 know of no holds. */
-const SNAPSHOT_FORMAT = 2;
-
-/** Cuts are on the path of every append: they take a few bytes. All else is rare, and JSON. */
-export const commandCodec: Codec<MetadataCommand> = {
-  encode: (command) => {
-    const format = COMMAND_FORMAT;
-    if (command.kind !== 'cut') {
-      return Command.encode(Command.create({ format, other: JSON.stringify(command) }));
-    }
-    const cut = command.entries.map((it) => CutEntry.create(it));
-    return Command.encode(Command.create({ format, cut }));
-  },
-  decode: (bytes) => {
-    const { cut, other, format } = Command.decode(bytes);
-    if (format > COMMAND_FORMAT) throw tooNew('a command', format, COMMAND_FORMAT);
-    return other === '' ? { kind: 'cut', entries: cut } : (JSON.parse(other) as MetadataCommand);
-  },
-};
+export function commandCodec(supportedLevel: number): Codec<MetadataCommand> {
+  return {
+    encode: (command) => {
+      const { number, level, message, toMessage } = definitionOf(command);
+      if (command.kind === 'cut') {
+        // On the path of every append: its message is the command itself, and takes a few bytes.
+        const whole = Command.create(cut.toMessage(command));
+        whole.level = level;
+        return Command.encode(whole);
+      }
+      const body = message.encode(message.create(toMessage(command)));
+      return Command.encode(Command.create({ level, number, body }));
+    },
+    decode: (bytes) => {
+      const whole = Command.decode(bytes);
+      const { number, level, body, other } = whole;
+      if (level > supportedLevel) {
+        throw aboveSupported('a command of the metadata', level, supportedLevel);
+      }
+      if (other !== '') return JSON.parse(other) as MetadataCommand;
+      if (number === cut.number) return cut.fromMessage(whole);
+      const { message, fromMessage } = definitionOfNumber(number);
+      return fromMessage(message.decode(body));
+    },
+  };
+}
 
 const NOTHING = new Uint8Array();
 const NOTHING_SAID: MetadataResult = { ok: true, value: 0 };
+const BRACE = '{'.charCodeAt(0);
 
+/** What came of commands, as it is kept for those who ask again. */
 export const resultCodec: Codec<MetadataResult> = {
-  encode: (result) => (result.ok && result.value === 0 ? NOTHING : json.encode(result)),
-  decode: (bytes) => (bytes.length === 0 ? NOTHING_SAID : (json.decode(bytes) as MetadataResult)),
-};
-
-/** Histories are packed already, and only copied: the rest is small. */
-export const snapshotCodec: Codec<MetadataSnapshot> = {
-  encode: ({ histories, ...rest }) =>
-    Snapshot.encode(
-      Snapshot.create({
-        format: SNAPSHOT_FORMAT,
-        state: JSON.stringify(rest),
-        histories: histories.map(({ first, pieces, tail }) =>
-          History.create({ first, pieces: [...pieces], tail }),
-        ),
-      }),
-    ),
+  encode: (result) => {
+    if (!result.ok) {
+      const { code, what, next } = result;
+      return Result.encode(Result.create({ refusal: Refusal.create({ code, what, next }) }));
+    }
+    return result.value === 0 ? NOTHING : Result.encode(Result.create({ value: result.value }));
+  },
   decode: (bytes) => {
-    const { format, state, histories } = Snapshot.decode(bytes);
-    if (format > SNAPSHOT_FORMAT) throw tooNew('a snapshot', format, SNAPSHOT_FORMAT);
-    const rest = JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>;
-    if (format < 2) for (const it of [...rest.topics, ...rest.deletedTopics]) it.holds = [];
-    return {
-      ...rest,
-      // Their bytes are kept, and must not keep the whole message.
-      histories: histories.map(({ first, pieces, tail }) => {
-        return { first, pieces: pieces.map(ownBytes), tail: ownBytes(tail) };
-      }),
-    };
+    if (bytes.length === 0) return NOTHING_SAID;
+    // Written before there were feature levels; no message begins like that.
+    if (bytes[0] === BRACE) return JSON.parse(new TextDecoder().decode(bytes)) as MetadataResult;
+    const { value, refusal } = Result.decode(bytes);
+    if (refusal === null) return { ok: true, value };
+    const { code, what, next } = refusal;
+    return { ok: false, code: isErrorCode(code) ? code : 'INTERNAL', what, next };
   },
 };
-
-const json: Codec<unknown> = {
-  encode: (value) => new TextEncoder().encode(JSON.stringify(value)),
-  decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
-};
-
-function tooNew(what: string, format: number, known: number): VarlogError {
-  return new VarlogError('APPLY_FAILED', {
-    what: `${what} of the metadata has format ${format}, and this version reads format ${known}`,
-    because: 'other members run another version',
-    next: 'start this member with the version that the others run: it resumes where it stopped',
-    details: { format, known },
-  });
-}

@@ -19,6 +19,8 @@ import type { Leadership } from './leadership.ts';
 import type { MetadataRepository } from './repository.ts';
 import type { Session } from './session.ts';
 
+const AS_CLIENT = { sender: 'client' } as const;
+
 /** The service `varlog.log.Ordering`: what storage nodes and clients ask of the repository. */
 export function orderingHandlers(repository: MetadataRepository): Handler[] {
   const { clusterId, members } = repository.options;
@@ -32,12 +34,12 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
       }),
     ),
     handle(Ordering.Trim, async ({ topicId, glsn, force }) => {
-      await repository.execute({ kind: 'trim', topicId, glsn, force });
+      await repository.execute({ kind: 'trim', topicId, glsn, force }, AS_CLIENT);
       return TrimResponse.create({});
     }),
     handle(Ordering.Hold, async ({ topicId, holder, position, release }) => {
       const until = release ? {} : { position };
-      await repository.execute({ kind: 'hold', topicId, holder, ...until });
+      await repository.execute({ kind: 'hold', topicId, holder, ...until }, AS_CLIENT);
       return HoldResponse.create({});
     }),
     handle(Ordering.Holds, ({ topicId }) =>
@@ -69,6 +71,8 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
         leader: repository.status.leader?.id ?? 0,
         cluster: repository.cluster ?? '',
         trouble: repository.trouble ?? '',
+        supportedLevel: repository.metadata.supportedLevel,
+        featureLevel: repository.metadata.featureLevel,
       });
     }),
   ];
@@ -123,7 +127,8 @@ async function openSession(
   leadership.admit(hello);
   const known = repository.metadata.storageNodes.get(id);
   if (known?.address !== address || known.disk !== disk) {
-    await repository.execute({ kind: 'registerStorageNode', id, address, disk, move: true });
+    const hello = { kind: 'registerStorageNode', id, address, disk, move: true } as const;
+    await repository.execute(hello, { sender: 'storageNode' });
     leadership = await repository.confirmedLeadership();
   }
   return { session: leadership.open(hello, stream), leadership };

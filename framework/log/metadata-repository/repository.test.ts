@@ -3,7 +3,7 @@ import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
-import type { MetadataCommand } from '../core/index.ts';
+import { definitionOf, type MetadataCommand } from '../core/index.ts';
 import { type MetadataRepository, startMetadataRepository } from './index.ts';
 
 const service = mrpb.MetadataRepositoryService;
@@ -78,7 +78,10 @@ async function open(leader: MetadataRepository, end: number): Promise<void> {
     { kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] },
     { kind: 'unseal', ...opening },
   ];
-  for (const it of commands) await leader.execute(it);
+  for (const it of commands) {
+    const [sender = 'leader'] = definitionOf(it).senders;
+    await leader.execute(it, { sender });
+  }
   const report = { logStreamId: 1, epoch: 1, end, persistedVersion: 0, state: 'open' } as const;
   leader.leadership!.planner.report(1, report);
 }
@@ -105,14 +108,23 @@ test('a member that cannot apply a command gives up leadership, says so, and the
   expect(others.flatMap((it) => it.notReady())).toEqual([]);
 });
 
-test('a command that this version does not know stops the member, which says what to do', async () => {
+test('a command that this version does not know is refused before it is proposed', async () => {
   members = await Members.start(1);
   const leader = await members.leader();
   const unknown = { kind: 'splitLogStream', id: 1 } as never;
   await expect(leader.execute(unknown)).rejects.toMatchObject({ code: 'APPLY_FAILED' });
-  expect(leader.leadership).toBeUndefined();
-  expect(leader.notReady()).toHaveLength(1);
-  expect(String(leader.failure!.cause)).toMatch(/unknown kind.*splitLogStream.*version/);
+  expect(leader.failure).toBeUndefined();
+  expect(leader.notReady()).toEqual([]);
+});
+
+test('a command is carried out only for those who may send it', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  const cut = { kind: 'cut', entries: [] } as const;
+  await expect(leader.execute(cut, { sender: 'client' })).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringMatching(/"cut".*client.*leader/),
+  });
 });
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {

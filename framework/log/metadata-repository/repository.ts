@@ -9,14 +9,26 @@ import {
 } from '../../base/index.ts';
 import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
-import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
+import {
+  type AnyDefinition,
+  definitionOf,
+  FIRST_FEATURE_LEVEL,
+  Metadata,
+  type MetadataCommand,
+  type MetadataResult,
+  NEWEST_FEATURE_LEVEL,
+  type Sender,
+} from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { FeatureLevels } from './feature-levels.ts';
 import { LeaderNews } from './leader-news.ts';
 import { Leadership, notLeader } from './leadership.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
-import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
+import { commandCodec, resultCodec } from './metadata-codec.ts';
+import { MetadataMachine } from './metadata-machine.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
+import { snapshotCodec } from './snapshot-codec.ts';
 
 /** A leader that stands still stops every append: it is replaced sooner than in other groups. */
 const ELECTION_TIMEOUT_MS = 800;
@@ -33,7 +45,19 @@ export interface MetadataRepositoryOptions {
   directory: string;
   /** Told to clients that ask; new log streams get so many replicas. */
   replicationFactor: number;
+  /**
+   * The highest feature level that this member supports, as a member of an older version would. Default: all that
+   * this version knows.
+   */
+  supportedLevel?: number;
 }
+
+/** Who has a command carried out. Default: an operator. */
+export interface ExecuteOptions extends LogCallOptions {
+  sender?: Sender;
+}
+
+const AS_LEADER: ExecuteOptions = { sender: 'leader' };
 
 /**
  * One member of the metadata repository: the cluster's metadata, replicated by Raft, and while this
@@ -47,20 +71,20 @@ export class MetadataRepository {
   /** To be served at this member's address. */
   readonly handlers: readonly Handler[];
   private readonly group: RaftGroup;
-  private readonly replica: Replica<MetadataCommand, MetadataResult, Metadata>;
+  private readonly replica: Replica<MetadataCommand, MetadataResult, MetadataMachine>;
   private readonly roles: Subscription;
   private failed: VarlogError | undefined;
-  private identity: string | undefined;
   /** The last one that this member led. */
   private ledTerm = 0;
   private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
   private readonly leaderNews: LeaderNews;
+  private readonly levels: FeatureLevels;
 
   private constructor(
     options: MetadataRepositoryOptions,
     metadata: Metadata,
     group: RaftGroup,
-    replica: Replica<MetadataCommand, MetadataResult, Metadata>,
+    replica: Replica<MetadataCommand, MetadataResult, MetadataMachine>,
   ) {
     this.options = options;
     this.metadata = metadata;
@@ -72,13 +96,7 @@ export class MetadataRepository {
       ...group.handlers,
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
     ];
-    group.identity({ timeoutMs: Infinity }).then(
-      (identity) => {
-        this.identity = identity;
-      },
-      // Closed before it was known.
-      () => {},
-    );
+    this.levels = new FeatureLevels(this);
     this.roles = group.status$.subscribe((status) => this.followRole(status));
     // Its status would have to be kept true, for which the group is asked again and again.
     replica.state$.subscribe({ error: (error) => this.fail(error) });
@@ -86,7 +104,9 @@ export class MetadataRepository {
 
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
     const { ports, clusterId, memberId, members, directory } = options;
-    const metadata = new Metadata();
+    const supportedLevel = checkedLevel(options.supportedLevel ?? NEWEST_FEATURE_LEVEL);
+    const metadata = new Metadata({ supportedLevel });
+    const machine = new MetadataMachine(metadata);
     let repository: MetadataRepository | undefined;
     let failure: VarlogError | undefined;
     const group = await RaftGroup.open({
@@ -103,12 +123,19 @@ export class MetadataRepository {
     });
     try {
       const replica = await startReplica({
-        machine: metadata,
+        machine,
         log: group,
-        codec: { command: commandCodec, result: resultCodec, snapshot: snapshotCodec },
+        codec: {
+          command: commandCodec(supportedLevel),
+          result: resultCodec,
+          snapshot: snapshotCodec,
+        },
         snapshotEvery: SNAPSHOT_EVERY,
         ports,
-        onApplied: () => repository?.passOnChanges(),
+        onApplied: () => {
+          const changes = machine.takeChanges();
+          repository?.leadership?.applied(changes);
+        },
       });
       repository = new MetadataRepository(options, metadata, group, replica);
       if (failure !== undefined) repository.fail(failure);
@@ -121,13 +148,13 @@ export class MetadataRepository {
 
   /** Identity of the cluster: that of the Raft group which orders it. `undefined` until it is known. */
   get cluster(): string | undefined {
-    return this.identity;
+    return this.group.status.identity;
   }
 
   /** Handlers that refuse what is meant for another cluster. */
   identified(handlers: readonly Handler[]): Handler[] {
     const { memberId } = this.options;
-    return ofCluster(handlers, () => this.identity, `metadata repository member ${memberId}`);
+    return ofCluster(handlers, () => this.cluster, `metadata repository member ${memberId}`);
   }
 
   get status(): RaftStatus {
@@ -185,8 +212,16 @@ export class MetadataRepository {
     ];
   }
 
-  /** Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. */
-  async execute(command: MetadataCommand, options: LogCallOptions = {}): Promise<number> {
+  /**
+   * Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. Rejects with
+   * `FAILED_PRECONDITION`, before anything is proposed, when the sender may not send the command, or when some
+   * member of the cluster is of a version that does not know it.
+   */
+  async execute(command: MetadataCommand, options: ExecuteOptions = {}): Promise<number> {
+    const definition = definitionOf(command);
+    const { sender = 'operator' } = options;
+    if (!definition.senders.includes(sender)) throw notForSender(definition, sender);
+    if (definition.level > this.metadata.featureLevel) await this.checkLevel(command);
     const result = await this.replica.execute(command, {
       timeoutMs: CALL_TIMEOUT_MS,
       ...options,
@@ -197,7 +232,7 @@ export class MetadataRepository {
 
   /** Reads the metadata as of now, wherever it was changed last (linearizable). */
   read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
-    return this.replica.query(look, {
+    return this.replica.query(({ metadata }) => look(metadata), {
       consistency: 'linearizable',
       timeoutMs: CALL_TIMEOUT_MS,
       ...options,
@@ -208,8 +243,18 @@ export class MetadataRepository {
   async confirmedLeadership(): Promise<Leadership> {
     await this.read(() => {});
     const { leadership } = this;
-    if (leadership !== undefined && this.identity !== undefined) return leadership;
+    if (leadership !== undefined && this.cluster !== undefined) return leadership;
     throw notLeader(this.group.status.leader?.address);
+  }
+
+  /** Only what all members know may be proposed. */
+  private async checkLevel(command: MetadataCommand): Promise<void> {
+    const { level, describe } = definitionOf(command);
+    // It may have been agreed on just now, which this member has not heard of yet.
+    await this.read(() => {});
+    if (level > this.metadata.featureLevel) {
+      throw await this.levels.notAgreed(describe(command), level);
+    }
   }
 
   async close(): Promise<void> {
@@ -243,8 +288,8 @@ export class MetadataRepository {
     this.lead(undefined);
     if (role !== 'leader' || this.failed !== undefined) return;
     const leadership = new Leadership(this.metadata, this.options.ports, {
-      cluster: () => this.identity!,
-      execute: (command) => this.execute(command),
+      cluster: () => this.cluster!,
+      execute: (command) => this.execute(command, AS_LEADER),
       silenced: this.group.silenced,
     });
     this.ledTerm = term;
@@ -256,11 +301,23 @@ export class MetadataRepository {
     this.leadership?.end();
     this.leaderships.next(leadership);
   }
+}
 
-  private passOnChanges(): void {
-    const changes = this.metadata.takeChanges();
-    this.leadership?.applied(changes);
-  }
+function checkedLevel(level: number): number {
+  const isKnown = level >= FIRST_FEATURE_LEVEL && level <= NEWEST_FEATURE_LEVEL;
+  if (Number.isInteger(level) && isKnown) return level;
+  throw new VarlogError('CONFIG_INVALID', {
+    what: `a member cannot support feature level ${level}`,
+    next: `choose one from ${FIRST_FEATURE_LEVEL} to ${NEWEST_FEATURE_LEVEL}`,
+  });
+}
+
+function notForSender({ kind, senders }: AnyDefinition, sender: Sender): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the command "${kind}" is not carried out for a ${sender}`,
+    next: `leave it to the ${senders.join(' or the ')}`,
+    outcome: 'notAppended',
+  });
 }
 
 /** Starts one member of the metadata repository. Serve its `handlers` at its address. */

@@ -87,9 +87,9 @@ export class TestCluster {
 
   /** Applies a command, and tells the nodes. */
   apply(command: Parameters<Metadata['apply']>[0]): void {
-    const result = this.metadata.apply(command);
+    const { result, changes } = this.metadata.apply(command);
     if (!result.ok) throw new VarlogError(result.code, { what: result.what });
-    this.leadership.applied(this.metadata.takeChanges());
+    this.leadership.applied(changes);
   }
 
   /** Seals log stream 1 and gives it other replicas. */

@@ -811,6 +811,16 @@ export const descriptor: object = {
         "trouble": {
          "type": "string",
          "id": 60
+        },
+        "supportedLevel": {
+         "type": "uint32",
+         "id": 70,
+         "protoName": "supported_level"
+        },
+        "featureLevel": {
+         "type": "uint32",
+         "id": 71,
+         "protoName": "feature_level"
         }
        }
       },
@@ -841,9 +851,17 @@ export const descriptor: object = {
          "type": "string",
          "id": 2
         },
-        "format": {
+        "level": {
          "type": "uint32",
          "id": 3
+        },
+        "number": {
+         "type": "uint32",
+         "id": 4
+        },
+        "body": {
+         "type": "bytes",
+         "id": 5
         }
        }
       },
@@ -869,6 +887,308 @@ export const descriptor: object = {
         }
        }
       },
+      "RegisterStorageNode": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "address": {
+         "type": "string",
+         "id": 2
+        },
+        "disk": {
+         "type": "string",
+         "id": 3
+        },
+        "move": {
+         "type": "bool",
+         "id": 4
+        }
+       }
+      },
+      "ReplaceStorageNode": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "disk": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "ConfirmRemovals": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "disk": {
+         "type": "string",
+         "id": 2
+        },
+        "logStreams": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "log_streams"
+        }
+       }
+      },
+      "UnregisterStorageNode": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        }
+       }
+      },
+      "RegisterTopic": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "acknowledgeAll": {
+         "type": "bool",
+         "id": 2,
+         "protoName": "acknowledge_all"
+        }
+       }
+      },
+      "UnregisterTopic": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        }
+       }
+      },
+      "RestoreTopic": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        }
+       }
+      },
+      "RegisterLogStream": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "topicId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "topic_id"
+        },
+        "replicas": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3
+        }
+       }
+      },
+      "UnregisterLogStream": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        }
+       }
+      },
+      "SetReplicas": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "replicas": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 2
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 3
+        },
+        "holders": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 4
+        },
+        "by": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "Seal": {
+       "oneofs": {
+        "_revision": {
+         "oneof": [
+          "revision"
+         ]
+        }
+       },
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "hold": {
+         "type": "bool",
+         "id": 2
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 3,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "by": {
+         "type": "string",
+         "id": 4
+        }
+       }
+      },
+      "Release": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        }
+       }
+      },
+      "Unseal": {
+       "oneofs": {
+        "_revision": {
+         "oneof": [
+          "revision"
+         ]
+        }
+       },
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 2
+        },
+        "members": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3
+        },
+        "disks": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 4
+        },
+        "primaryProcess": {
+         "type": "string",
+         "id": 5,
+         "protoName": "primary_process"
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 6,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "by": {
+         "type": "string",
+         "id": 7
+        }
+       }
+      },
+      "Trim": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "Hold": {
+       "oneofs": {
+        "_position": {
+         "oneof": [
+          "position"
+         ]
+        }
+       },
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "holder": {
+         "type": "string",
+         "id": 2
+        },
+        "position": {
+         "type": "uint64",
+         "id": 3,
+         "options": {
+          "proto3_optional": true
+         }
+        }
+       }
+      },
+      "RaiseFeatureLevel": {
+       "fields": {
+        "level": {
+         "type": "uint32",
+         "id": 1
+        }
+       }
+      },
+      "Result": {
+       "fields": {
+        "value": {
+         "type": "uint64",
+         "id": 1
+        },
+        "refusal": {
+         "type": "Refusal",
+         "id": 2
+        }
+       }
+      },
+      "Refusal": {
+       "fields": {
+        "code": {
+         "type": "string",
+         "id": 1
+        },
+        "what": {
+         "type": "string",
+         "id": 2
+        },
+        "next": {
+         "type": "string",
+         "id": 3
+        }
+       }
+      },
       "Snapshot": {
        "fields": {
         "format": {
@@ -883,6 +1203,212 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "History",
          "id": 3
+        },
+        "featureLevel": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "feature_level"
+        },
+        "storageNodes": {
+         "rule": "repeated",
+         "type": "StorageNodeState",
+         "id": 5,
+         "protoName": "storage_nodes"
+        },
+        "unregistered": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 6
+        },
+        "topics": {
+         "rule": "repeated",
+         "type": "TopicState",
+         "id": 7
+        },
+        "deletedTopics": {
+         "rule": "repeated",
+         "type": "TopicState",
+         "id": 8,
+         "protoName": "deleted_topics"
+        },
+        "logStreams": {
+         "rule": "repeated",
+         "type": "LogStreamState",
+         "id": 9,
+         "protoName": "log_streams"
+        },
+        "topicIds": {
+         "type": "IdPool",
+         "id": 10,
+         "protoName": "topic_ids"
+        },
+        "logStreamIds": {
+         "type": "IdPool",
+         "id": 11,
+         "protoName": "log_stream_ids"
+        }
+       }
+      },
+      "StorageNodeState": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "address": {
+         "type": "string",
+         "id": 2
+        },
+        "disk": {
+         "type": "string",
+         "id": 3
+        },
+        "formerDisks": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 4,
+         "protoName": "former_disks"
+        },
+        "removed": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 5
+        }
+       }
+      },
+      "TopicState": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "acknowledgeAll": {
+         "type": "bool",
+         "id": 2,
+         "protoName": "acknowledge_all"
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "high_watermark"
+        },
+        "trimmed": {
+         "type": "uint64",
+         "id": 4
+        },
+        "holds": {
+         "rule": "repeated",
+         "type": "HoldState",
+         "id": 5
+        },
+        "logStreams": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 6,
+         "protoName": "log_streams"
+        }
+       }
+      },
+      "HoldState": {
+       "fields": {
+        "holder": {
+         "type": "string",
+         "id": 1
+        },
+        "position": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "LogStreamState": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "topicId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "topic_id"
+        },
+        "replicas": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3
+        },
+        "members": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 4
+        },
+        "founders": {
+         "rule": "repeated",
+         "type": "Founder",
+         "id": 5
+        },
+        "primaryProcess": {
+         "type": "string",
+         "id": 6,
+         "protoName": "primary_process"
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 7
+        },
+        "sealed": {
+         "type": "bool",
+         "id": 8
+        },
+        "held": {
+         "type": "bool",
+         "id": 9
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 10
+        },
+        "changed": {
+         "type": "string",
+         "id": 11
+        },
+        "end": {
+         "type": "uint64",
+         "id": 12
+        },
+        "lastGlsn": {
+         "type": "uint64",
+         "id": 13,
+         "protoName": "last_glsn"
+        },
+        "version": {
+         "type": "uint64",
+         "id": 14
+        }
+       }
+      },
+      "Founder": {
+       "fields": {
+        "node": {
+         "type": "int32",
+         "id": 1
+        },
+        "disk": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "IdPool": {
+       "fields": {
+        "next": {
+         "type": "uint32",
+         "id": 1
+        },
+        "above": {
+         "rule": "repeated",
+         "type": "uint32",
+         "id": 2
         }
        }
       },

@@ -365,6 +365,12 @@ export interface MembersResponse {
   cluster: string;
   /** What is wrong with the member that answers, in words, although it goes on; empty when nothing is. */
   trouble: string;
+  /**
+   * The highest feature level that the member that answers supports, and the one that the cluster has agreed on, as far
+   * as it knows.
+   */
+  supportedLevel: number;
+  featureLevel: number;
 }
 export const MembersResponse: MessageCodec<MembersResponse> = message('varlog.log.MembersResponse');
 

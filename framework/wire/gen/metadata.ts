@@ -2,12 +2,16 @@
 import { message, type MessageCodec } from '../message.ts';
 
 export interface Command {
-  /** The common case: a cut, kept small. */
+  /** The common case: a cut, kept small. A command without a number is one. */
   cut: CutEntry[];
-  /** Any other command, as JSON. */
+  /** A command of a version before the feature levels, as JSON. Read, never written. */
   other: string;
-  /** A member that knows only lower ones does not apply the command, and stops. */
-  format: number;
+  /** The feature level that it came with: a member that supports only lower ones stops. */
+  level: number;
+  /** Which command it is (see core/commands): never given to another one. */
+  number: number;
+  /** The message that belongs to the number. */
+  body: Uint8Array;
 }
 export const Command: MessageCodec<Command> = message('varlog.metadata.Command');
 
@@ -19,15 +23,212 @@ export interface CutEntry {
 }
 export const CutEntry: MessageCodec<CutEntry> = message('varlog.metadata.CutEntry');
 
+export interface RegisterStorageNode {
+  id: number;
+  address: string;
+  /** Empty where the node has not said it itself. */
+  disk: string;
+  move: boolean;
+}
+export const RegisterStorageNode: MessageCodec<RegisterStorageNode> = message('varlog.metadata.RegisterStorageNode');
+
+export interface ReplaceStorageNode {
+  id: number;
+  disk: string;
+}
+export const ReplaceStorageNode: MessageCodec<ReplaceStorageNode> = message('varlog.metadata.ReplaceStorageNode');
+
+export interface ConfirmRemovals {
+  id: number;
+  disk: string;
+  logStreams: number[];
+}
+export const ConfirmRemovals: MessageCodec<ConfirmRemovals> = message('varlog.metadata.ConfirmRemovals');
+
+export interface UnregisterStorageNode {
+  id: number;
+}
+export const UnregisterStorageNode: MessageCodec<UnregisterStorageNode> = message('varlog.metadata.UnregisterStorageNode');
+
+export interface RegisterTopic {
+  /** 0: the next free one. */
+  id: number;
+  acknowledgeAll: boolean;
+}
+export const RegisterTopic: MessageCodec<RegisterTopic> = message('varlog.metadata.RegisterTopic');
+
+export interface UnregisterTopic {
+  id: number;
+}
+export const UnregisterTopic: MessageCodec<UnregisterTopic> = message('varlog.metadata.UnregisterTopic');
+
+export interface RestoreTopic {
+  id: number;
+}
+export const RestoreTopic: MessageCodec<RestoreTopic> = message('varlog.metadata.RestoreTopic');
+
+export interface RegisterLogStream {
+  /** 0: the next free one. */
+  id: number;
+  topicId: number;
+  replicas: number[];
+}
+export const RegisterLogStream: MessageCodec<RegisterLogStream> = message('varlog.metadata.RegisterLogStream');
+
+export interface UnregisterLogStream {
+  id: number;
+}
+export const UnregisterLogStream: MessageCodec<UnregisterLogStream> = message('varlog.metadata.UnregisterLogStream');
+
+export interface SetReplicas {
+  id: number;
+  replicas: number[];
+  revision: number;
+  holders: number[];
+  /** Empty: an operator. So in the other commands. */
+  by: string;
+}
+export const SetReplicas: MessageCodec<SetReplicas> = message('varlog.metadata.SetReplicas');
+
+export interface Seal {
+  id: number;
+  hold: boolean;
+  /** Absent: whatever the revision is. So in the other commands. */
+  revision: number | null;
+  by: string;
+}
+export const Seal: MessageCodec<Seal> = message('varlog.metadata.Seal');
+
+export interface Release {
+  id: number;
+}
+export const Release: MessageCodec<Release> = message('varlog.metadata.Release');
+
+export interface Unseal {
+  id: number;
+  epoch: number;
+  members: number[];
+  /** In the order of the members. */
+  disks: string[];
+  primaryProcess: string;
+  revision: number | null;
+  by: string;
+}
+export const Unseal: MessageCodec<Unseal> = message('varlog.metadata.Unseal');
+
+export interface Trim {
+  topicId: number;
+  glsn: number;
+  force: boolean;
+}
+export const Trim: MessageCodec<Trim> = message('varlog.metadata.Trim');
+
+export interface Hold {
+  topicId: number;
+  holder: string;
+  /** Absent: none any more. */
+  position: number | null;
+}
+export const Hold: MessageCodec<Hold> = message('varlog.metadata.Hold');
+
+export interface RaiseFeatureLevel {
+  level: number;
+}
+export const RaiseFeatureLevel: MessageCodec<RaiseFeatureLevel> = message('varlog.metadata.RaiseFeatureLevel');
+
+/** What came of a command. */
+export interface Result {
+  value: number;
+  refusal: Refusal | null;
+}
+export const Result: MessageCodec<Result> = message('varlog.metadata.Result');
+
+export interface Refusal {
+  code: string;
+  what: string;
+  next: string;
+}
+export const Refusal: MessageCodec<Refusal> = message('varlog.metadata.Refusal');
+
 /** The whole state, as it lies in a snapshot. */
 export interface Snapshot {
+  /** 3; those below are read, never written. */
   format: number;
-  /** All but the histories, as JSON. */
+  /** In those below 3: all but the histories, as JSON. */
   state: string;
-  /** In the order of the log streams in `state`. */
+  /** In the order of the log streams. */
   histories: History[];
+  /** What the cluster has agreed on: a member that supports only lower ones stops. */
+  featureLevel: number;
+  storageNodes: StorageNodeState[];
+  /** Storage nodes that were unregistered, and not registered since. */
+  unregistered: number[];
+  topics: TopicState[];
+  /** The oldest first. */
+  deletedTopics: TopicState[];
+  /** Also those of deleted topics. */
+  logStreams: LogStreamState[];
+  topicIds: IdPool | null;
+  logStreamIds: IdPool | null;
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.metadata.Snapshot');
+
+export interface StorageNodeState {
+  id: number;
+  address: string;
+  disk: string;
+  formerDisks: string[];
+  removed: number[];
+}
+export const StorageNodeState: MessageCodec<StorageNodeState> = message('varlog.metadata.StorageNodeState');
+
+export interface TopicState {
+  id: number;
+  acknowledgeAll: boolean;
+  highWatermark: number;
+  trimmed: number;
+  holds: HoldState[];
+  logStreams: number[];
+}
+export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
+
+export interface HoldState {
+  holder: string;
+  position: number;
+}
+export const HoldState: MessageCodec<HoldState> = message('varlog.metadata.HoldState');
+
+export interface LogStreamState {
+  id: number;
+  topicId: number;
+  replicas: number[];
+  members: number[];
+  founders: Founder[];
+  primaryProcess: string;
+  epoch: number;
+  sealed: boolean;
+  held: boolean;
+  revision: number;
+  changed: string;
+  end: number;
+  lastGlsn: number;
+  version: number;
+}
+export const LogStreamState: MessageCodec<LogStreamState> = message('varlog.metadata.LogStreamState');
+
+export interface Founder {
+  node: number;
+  disk: string;
+}
+export const Founder: MessageCodec<Founder> = message('varlog.metadata.Founder');
+
+export interface IdPool {
+  /** All below it were given. */
+  next: number;
+  /** Those above it that were. */
+  above: number[];
+}
+export const IdPool: MessageCodec<IdPool> = message('varlog.metadata.IdPool');
 
 /** The last commits of one log stream, packed (see core/commit-history.ts). */
 export interface History {

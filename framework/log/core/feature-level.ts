@@ -1,0 +1,17 @@
+import { VarlogError } from '../../base/index.ts';
+
+/**
+ * What a new cluster begins with, and every member supports: the commands that there were when members began to
+ * agree on a level. Lower numbers are those of formats before that.
+ */
+export const FIRST_FEATURE_LEVEL = 3;
+
+/** A member meets what it may not pass over: it would have another state than those that know it. */
+export function aboveSupported(what: string, level: number, supported: number): VarlogError {
+  return new VarlogError('APPLY_FAILED', {
+    what: `${what} is of feature level ${level}, and this member supports ${supported}`,
+    because: 'the cluster has been upgraded, and this member runs an older version',
+    next: 'start this member with the version that the others run: it resumes where it stopped',
+    details: { level, supported },
+  });
+}

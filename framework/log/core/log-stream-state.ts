@@ -1,0 +1,104 @@
+import { CommitHistory } from './commit-history.ts';
+
+export interface Founder {
+  readonly node: number;
+  readonly disk: string;
+}
+
+export interface LogStreamState {
+  readonly id: number;
+  readonly topicId: number;
+  /** Storage nodes that are to hold it, in order of preference as primary. */
+  replicas: number[];
+  /** Those of them that make up the current epoch, the primary first. */
+  members: number[];
+  /**
+   * The disks of all members that the epoch began with: of so many, enough hold each record that it
+   * ordered.
+   */
+  founders: Founder[];
+  /** The process that may append in the current epoch: its node may have been started again since. */
+  primaryProcess: string;
+  epoch: number;
+  sealed: boolean;
+  /** Sealed by an operator: stays so until an operator opens it. */
+  held: boolean;
+  /** Grows with each of its changes but cuts: a command made for another revision is refused. */
+  revision: number;
+  /** What its last change was and who made it, for those who are refused. */
+  changed: string;
+  /** LLSN of the last record ordered; 0 for none. */
+  end: number;
+  /** GLSN of that record. */
+  lastGlsn: number;
+  /** Number of the last commit. */
+  version: number;
+  /** The last commits, kept until every member has them on disk. */
+  history: CommitHistory;
+}
+
+export type WithoutHistory = Omit<LogStreamState, 'history'>;
+
+/** Without its history, which is copied by itself. */
+export function copyOfLogStream({ history: _, ...stream }: LogStreamState): WithoutHistory {
+  const { replicas, members, founders } = stream;
+  return {
+    ...stream,
+    replicas: [...replicas],
+    members: [...members],
+    founders: [...founders],
+  };
+}
+
+/**
+ * It opens like any sealed one, when its replicas say that they hold all of it: so one that has lost its
+ * disk is never taken for a new one.
+ */
+export function newLogStream(
+  id: number,
+  topicId: number,
+  replicas: readonly number[],
+): LogStreamState {
+  return {
+    id,
+    topicId,
+    replicas: [...replicas],
+    members: [...replicas],
+    founders: [],
+    primaryProcess: '',
+    epoch: 0,
+    sealed: true,
+    held: false,
+    revision: 0,
+    changed: 'made',
+    end: 0,
+    lastGlsn: 0,
+    version: 0,
+    history: new CommitHistory(id),
+  };
+}
+
+/** What a command that follows from a log stream's state names of it. */
+export interface Conditions {
+  /** The revision from which it follows: it is refused when that has changed since. Without: whatever it is. */
+  readonly revision?: number;
+  /** Who asks, as in "by the repair of member 2"; without it, an operator. */
+  readonly by?: string;
+}
+
+/** The fields of {@link Conditions} in a message. */
+export function conditionsOf({
+  revision,
+  by,
+}: {
+  revision: number | null;
+  by: string;
+}): Conditions {
+  return { ...(revision === null ? {} : { revision }), ...(by === '' ? {} : { by }) };
+}
+
+/** Takes note of a change, for those who are refused because of it. */
+export function revise(stream: LogStreamState, what: string, by: string | undefined): void {
+  stream.revision++;
+  stream.changed = `${what} by ${by ?? 'an operator'}`;
+}

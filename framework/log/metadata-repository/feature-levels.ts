@@ -1,0 +1,137 @@
+import { type MemberId, type Timer, VarlogError } from '../../base/index.ts';
+import { MembersRequest, Ordering } from '../../wire/gen/log.ts';
+import type { Leadership } from './leadership.ts';
+import type { MetadataRepository } from './repository.ts';
+
+/** While members support more than what is agreed on, the leader asks them so often whether all do. */
+const LOOK_EVERY_MS = 1_000;
+const CALL_TIMEOUT_MS = 1_000;
+
+/** A member that keeps the cluster below a feature level. */
+interface Laggard {
+  readonly id: MemberId;
+  /** What it supports, 0 for a version that knows of no levels; `undefined`: it does not answer. */
+  readonly supportedLevel: number | undefined;
+}
+
+/**
+ * The agreement on a feature level: the leader raises it once every member of the Raft group has said that it
+ * supports a higher one. So a command that came with a level is in the log only where all members know it, also
+ * while the members are upgraded one after the other. It never falls: a member of an older version, started
+ * afterwards, stops with `APPLY_FAILED`.
+ */
+export class FeatureLevels {
+  private readonly repository: MetadataRepository;
+  private timer: Timer | undefined;
+  private leadership: Leadership | undefined;
+  /** The last reason for which the level was not raised, so that it is said once. */
+  private said = '';
+
+  constructor(repository: MetadataRepository) {
+    this.repository = repository;
+    repository.leadership$.subscribe((leadership) => {
+      this.timer?.cancel();
+      this.leadership = leadership;
+      this.said = '';
+      if (leadership !== undefined) void this.look(leadership);
+    });
+  }
+
+  /** Why a command of `level` cannot be proposed yet, and which members have to be upgraded first. */
+  async notAgreed(what: string, level: number): Promise<VarlogError> {
+    const { featureLevel } = this.repository.metadata;
+    const laggards = await this.below(level);
+    const details = { level, featureLevel, members: laggards.map(({ id }) => id) };
+    const outcome = 'notAppended' as const;
+    if (laggards.length === 0) {
+      return new VarlogError('UNAVAILABLE', {
+        what: `"${what}" takes feature level ${level}, and the cluster is about to agree on it`,
+        next: 'try again in a second',
+        details,
+        outcome,
+      });
+    }
+    return new VarlogError('FAILED_PRECONDITION', {
+      what: `"${what}" takes feature level ${level}, and the cluster has agreed on ${featureLevel}`,
+      because: `of the metadata repository, ${laggards.map(reasonOf).join(', ')}`,
+      next: 'upgrade and start those members: the leader raises the level by itself once all support it',
+      details,
+      outcome,
+    });
+  }
+
+  private async look(leadership: Leadership): Promise<void> {
+    const { clock, logger } = this.repository.options.ports;
+    try {
+      if (await this.raise()) return;
+    } catch (error) {
+      // It leads no more, or will succeed another time.
+      logger.log('debug', 'feature level not raised', { error: String(error) });
+    }
+    if (this.leadership !== leadership) return;
+    this.timer = clock.after(LOOK_EVERY_MS, () => void this.look(leadership));
+  }
+
+  /** Whether the level is as high as this member supports. */
+  private async raise(): Promise<boolean> {
+    const { repository } = this;
+    await repository.confirmedLeadership();
+    const { metadata, options } = repository;
+    const { supportedLevel } = metadata;
+    if (metadata.featureLevel >= supportedLevel) return true;
+    const laggards = await this.below(supportedLevel);
+    const to = Math.min(supportedLevel, ...laggards.map((it) => it.supportedLevel ?? 0));
+    if (to > metadata.featureLevel) {
+      await repository.execute({ kind: 'raiseFeatureLevel', to }, { sender: 'leader' });
+      options.ports.logger.log('info', 'feature level raised', { to });
+    }
+    this.say(laggards);
+    return to === supportedLevel;
+  }
+
+  private say(laggards: readonly Laggard[]): void {
+    const { metadata, options } = this.repository;
+    const why = laggards.map(reasonOf).join(', ');
+    if (why === this.said) return;
+    this.said = why;
+    if (why === '') return;
+    const { featureLevel, supportedLevel } = metadata;
+    options.ports.logger.log('info', 'feature level waits', { featureLevel, supportedLevel, why });
+  }
+
+  /** The members of the Raft group that do not support `level`, or do not answer. */
+  private async below(level: number): Promise<Laggard[]> {
+    const { status, options, metadata } = this.repository;
+    const { voters, learners } = status;
+    const all = await Promise.all(
+      [...voters, ...learners].map(async (id): Promise<Laggard> => {
+        const isSelf = id === options.memberId;
+        return { id, supportedLevel: isSelf ? metadata.supportedLevel : await this.askMember(id) };
+      }),
+    );
+    return all.filter((it) => (it.supportedLevel ?? 0) < level);
+  }
+
+  private async askMember(id: MemberId): Promise<number | undefined> {
+    const { options } = this.repository;
+    const member = options.members.find((it) => it.id === id);
+    if (member === undefined) return undefined;
+    const channel = options.ports.network.connect(member.address, {
+      cluster: () => this.repository.cluster,
+    });
+    try {
+      const limits = { timeoutMs: CALL_TIMEOUT_MS };
+      const answer = await channel.call(Ordering.Members, MembersRequest.create({}), limits);
+      return answer.supportedLevel;
+    } catch {
+      return undefined;
+    } finally {
+      channel.close();
+    }
+  }
+}
+
+function reasonOf({ id, supportedLevel }: Laggard): string {
+  if (supportedLevel === undefined) return `member ${id} does not answer`;
+  return `member ${id} supports level ${supportedLevel}`;
+}

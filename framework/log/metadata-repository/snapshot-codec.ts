@@ -1,0 +1,123 @@
+import { type Codec, ownBytes, VarlogError } from '../../base/index.ts';
+import * as wire from '../../wire/gen/metadata.ts';
+import {
+  FIRST_FEATURE_LEVEL,
+  type LogStreamState,
+  type MetadataSnapshot,
+  type TopicState,
+} from '../core/index.ts';
+
+/**
+ * Those below are read: 1 and 2 hold JSON, and 1 knows of no holds. What is added to the state under a higher
+ * feature level needs no other format: the level says who can read it.
+ */
+const FORMAT = 3;
+
+/** Snapshots of the metadata. Histories are packed already, and only copied: the rest is small. */
+export const snapshotCodec: Codec<MetadataSnapshot> = {
+  encode: (snapshot) =>
+    wire.Snapshot.encode(
+      wire.Snapshot.create({
+        format: FORMAT,
+        featureLevel: snapshot.featureLevel,
+        storageNodes: snapshot.storageNodes.map(wire.StorageNodeState.create),
+        unregistered: snapshot.unregistered,
+        topics: snapshot.topics.map(topicToMessage),
+        deletedTopics: snapshot.deletedTopics.map(topicToMessage),
+        logStreams: snapshot.logStreams.map((it) =>
+          wire.LogStreamState.create({ ...it, founders: it.founders.map(wire.Founder.create) }),
+        ),
+        histories: snapshot.histories.map(({ first, pieces, tail }) =>
+          wire.History.create({ first, pieces: [...pieces], tail }),
+        ),
+        topicIds: idsToMessage(snapshot.topicIds),
+        logStreamIds: idsToMessage(snapshot.logStreamIds),
+      }),
+    ),
+  decode: (bytes) => {
+    const message = wire.Snapshot.decode(bytes);
+    if (message.format > FORMAT) throw tooNew(message.format);
+    // Their bytes are kept, and must not keep the whole message.
+    const histories = message.histories.map(({ first, pieces, tail }) => {
+      return { first, pieces: pieces.map(ownBytes), tail: ownBytes(tail) };
+    });
+    if (message.format < FORMAT) return { ...ofJson(message), histories };
+    return {
+      featureLevel: message.featureLevel,
+      storageNodes: message.storageNodes.map(({ id, address, disk, formerDisks, removed }) => {
+        return { id, address, disk, formerDisks, removed };
+      }),
+      unregistered: message.unregistered,
+      topics: message.topics.map(topicOf),
+      deletedTopics: message.deletedTopics.map(topicOf),
+      logStreams: message.logStreams.map(logStreamOf),
+      histories,
+      topicIds: idsOf(message.topicIds),
+      logStreamIds: idsOf(message.logStreamIds),
+    };
+  },
+};
+
+function topicToMessage({ acknowledge, holds, ...topic }: TopicState): wire.TopicState {
+  return wire.TopicState.create({
+    ...topic,
+    acknowledgeAll: acknowledge === 'all',
+    holds: holds.map(wire.HoldState.create),
+  });
+}
+
+function topicOf(message: wire.TopicState): TopicState {
+  const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
+  return {
+    id,
+    acknowledge: acknowledgeAll ? 'all' : 'majority',
+    highWatermark,
+    trimmed,
+    holds: holds.map(({ holder, position }) => ({ holder, position })),
+    logStreams,
+  };
+}
+
+function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'history'> {
+  const { id, topicId, replicas, members, founders, primaryProcess, epoch } = message;
+  const { sealed, held, revision, changed, end, lastGlsn, version } = message;
+  return {
+    id,
+    topicId,
+    replicas,
+    members,
+    founders: founders.map(({ node, disk }) => ({ node, disk })),
+    primaryProcess,
+    epoch,
+    sealed,
+    held,
+    revision,
+    changed,
+    end,
+    lastGlsn,
+    version,
+  };
+}
+
+function idsToMessage({ next, above }: MetadataSnapshot['topicIds']): wire.IdPool {
+  return wire.IdPool.create({ next, above: [...above] });
+}
+
+function idsOf(message: wire.IdPool | null): MetadataSnapshot['topicIds'] {
+  return { next: message?.next ?? 1, above: message?.above ?? [] };
+}
+
+function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histories'> {
+  const snapshot = JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>;
+  if (format < 2) for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) it.holds = [];
+  return { ...snapshot, featureLevel: FIRST_FEATURE_LEVEL };
+}
+
+function tooNew(format: number): VarlogError {
+  return new VarlogError('APPLY_FAILED', {
+    what: `a snapshot of the metadata has format ${format}, and this version reads format ${FORMAT}`,
+    because: 'other members run another version',
+    next: 'start this member with the version that the others run: it resumes where it stopped',
+    details: { format, known: FORMAT },
+  });
+}
