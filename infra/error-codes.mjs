@@ -35,13 +35,14 @@ Every error that this package throws on purpose is a \`VarlogError\`. Its messag
 next; programs tell errors apart by \`code\`. The list is closed, and codes keep their meaning.
 
 \`\`\`ts
-import { VarlogError } from 'varlog/log';
+import { Varlog, VarlogError } from 'varlog/log';
 
+await using varlog = await Varlog.connect('127.0.0.1:9092');
 try {
-  await topic.append('hello');
+  await varlog.topic(7).append('hello');
 } catch (error) {
-  if (VarlogError.is(error, 'TOPIC_NOT_FOUND')) await varlog.createTopic();
-  else if (VarlogError.is(error) && error.outcome === 'unknown') console.log('it may be in the log');
+  if (VarlogError.is(error, 'TOPIC_NOT_FOUND')) console.log('make the topic first');
+  else if (VarlogError.is(error) && error.outcome === 'unknown') console.log('it may be there');
   else throw error;
 }
 \`\`\`

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkProblem, linksOf, readTarget } from './docs/links.ts';
+import { MUTANTS } from './simulation/raft-mutants.ts';
 import { wordProblems } from './tidy/shape.ts';
 import { filesUnder, ROOT, Source } from './tidy/source.ts';
 
@@ -72,6 +73,16 @@ describe('the documentation', () => {
     }));
     expect(rules.length).toBeGreaterThan(20);
     expect(rules.filter((it) => it.tests === 0)).toEqual([]);
+  });
+
+  test('each mutant of ordering and of Raft stands beside the rule that it breaks', () => {
+    const { text } = page('docs/protocol.md');
+    const walk = readFileSync(join(ROOT, 'test/simulation/ordering-walk.test.ts'), 'utf8');
+    const listed = /const DEFECTS[^[]*\[\]\s*=\s*\[([^\]]*)\]/.exec(walk)?.[1] ?? '';
+    const defects = [...listed.matchAll(/'(\w+)'/g)].map((it) => it[1]!);
+    expect(defects.length).toBeGreaterThan(10);
+    const missing = [...defects, ...Object.keys(MUTANTS)].filter((it) => !text.includes(it));
+    expect(missing).toEqual([]);
   });
 
   test.each(['append', 'tail', 'command', 'proposal'])(

@@ -13,6 +13,7 @@ function examplesOf(path: string): string[] {
 }
 
 test.each([
+  ['docs/errors.md', 1],
   ['framework/raft/README.md', 3],
   ['framework/raft/index.ts', 2],
 ] as const)(
