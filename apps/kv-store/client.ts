@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Client, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import type { Operation, Replies, Requests } from './calls.ts';
@@ -49,6 +49,9 @@ export class KvClient {
   private readonly replicas: Client[];
   private readonly sessions: Session[];
   private current = 0;
+  /** Its requests are named by its own name and their number: short, since a name is kept for a day. */
+  private readonly name = randomBytes(12).toString('base64url');
+  private requests = 0;
   /** How each open watch is completed. */
   private readonly watches = new Set<() => void>();
   private closed = false;
@@ -61,11 +64,11 @@ export class KvClient {
 
   /** A value that is a string is written in UTF-8. */
   put(key: string, value: string | Uint8Array): Promise<KvResult & KvRevision> {
-    return this.call('put', { key, value: bytes(value), requestId: randomUUID() });
+    return this.call('put', { key, value: bytes(value), requestId: this.requestId() });
   }
 
   delete(key: string): Promise<KvResult & KvRevision> {
-    return this.call('delete', { key, requestId: randomUUID() });
+    return this.call('delete', { key, requestId: this.requestId() });
   }
 
   /**
@@ -86,7 +89,13 @@ export class KvClient {
           `${revision} is not a revision; give what an answer had`,
         ),
       );
-    const request = { key, expected: revision, log, value: bytes(value), requestId: randomUUID() };
+    const request = {
+      key,
+      expected: revision,
+      log,
+      value: bytes(value),
+      requestId: this.requestId(),
+    };
     return this.call('compareAndSet', request);
   }
 
@@ -157,6 +166,10 @@ export class KvClient {
     for (const complete of this.watches) complete();
     for (const it of this.sessions) it.close();
     for (const it of this.replicas) it.close();
+  }
+
+  private requestId(): string {
+    return `${this.name}${(this.requests++).toString(36)}`;
   }
 
   private async call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {

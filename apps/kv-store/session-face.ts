@@ -61,7 +61,8 @@ export function serveSession(
   };
 }
 
-async function answerTo({ id, request, ...call }: Call, operations: Operations): Promise<Answer> {
+async function answerTo(call: Call, operations: Operations): Promise<Answer> {
+  const { id, request } = call;
   try {
     if (request === undefined) return failure(id, status.UNIMPLEMENTED, 'a call without a request');
     const perform = operations[request] as (it: unknown) => Promise<object>;
