@@ -1,21 +1,33 @@
 import type { KvResult, Versioned } from './machine.ts';
 import type { Listing } from './service.ts';
 
+/** What was told of a revision: `log` is the one in which it counts. */
+interface Told {
+  log: string;
+}
+
 /** What a call of the store asks for, as it travels (kv.proto); one of them is set. */
 export interface Requests {
   put: { key: string; value: Uint8Array; requestId: string };
   get: { key: string; stale: boolean };
   delete: { key: string; requestId: string };
-  compareAndSet: { key: string; expected: number; value: Uint8Array; requestId: string };
+  compareAndSet: {
+    key: string;
+    expected: number;
+    value: Uint8Array;
+    requestId: string;
+    /** In which `expected` counts; empty: not checked. */
+    log: string;
+  };
   list: { prefix: string; stale: boolean };
 }
 
 /** What it is answered with. */
 export interface Replies {
-  put: KvResult;
-  get: { found: boolean } & Partial<Versioned>;
-  delete: KvResult;
-  compareAndSet: KvResult;
+  put: KvResult & Told;
+  get: { found: boolean } & Partial<Versioned> & Told;
+  delete: KvResult & Told;
+  compareAndSet: KvResult & Told;
   list: Listing;
 }
 
@@ -27,7 +39,7 @@ export type Call = { id: number } & { request?: Operation } & Partial<Requests>;
 /** Message `Answer`. */
 export interface Answer {
   id: number;
-  write?: KvResult;
+  write?: Replies['put'];
   get?: Replies['get'];
   list?: Replies['list'];
   failure?: { status: number; message: string };

@@ -76,10 +76,14 @@ program
   );
 program
   .command('cas <key> <revision> <value>')
-  .description('write if the revision is still this one (0: no such key); fails with 5 otherwise')
+  .description(
+    'write if the revision is still this one (0: no such key; an ETag, REVISION-LOG, holds in its log only); fails with 5 otherwise',
+  )
   .action(
-    withClient(async (kv, key, revision, value) => {
-      const { done, revision: now } = await kv.compareAndSet(key!, Number(revision), value!);
+    withClient(async (kv, key, text, value) => {
+      const [revision, log = ''] = text!.replaceAll('"', '').split('-');
+      const expected = { revision: Number(revision || Number.NaN), log };
+      const { done, revision: now } = await kv.compareAndSet(key!, expected, value!);
       console.log(now);
       if (!done) process.exitCode = 5;
     }),

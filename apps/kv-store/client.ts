@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Client, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import type { Operation, Replies, Requests } from './calls.ts';
@@ -35,6 +35,12 @@ const OPTIONS = {
   'grpc.keepalive_timeout_ms': 5_000,
 };
 
+/** A revision, and the log in which it counts. An empty one is not checked: for revisions that somebody typed. */
+export interface KvRevision {
+  readonly revision: number;
+  readonly log: string;
+}
+
 /**
  * Talks to the replicas of a store, to the next one when one does not answer. A write carries an id and so
  * takes effect once, however many replicas it was sent to.
@@ -43,6 +49,9 @@ export class KvClient {
   private readonly replicas: Client[];
   private readonly sessions: Session[];
   private current = 0;
+  /** Its requests are named by its own name and their number: short, since a name is kept for a day. */
+  private readonly name = randomBytes(12).toString('base64url');
+  private requests = 0;
   /** How each open watch is completed. */
   private readonly watches = new Set<() => void>();
   private closed = false;
@@ -54,30 +63,45 @@ export class KvClient {
   }
 
   /** A value that is a string is written in UTF-8. */
-  put(key: string, value: string | Uint8Array): Promise<KvResult> {
-    return this.call('put', { key, value: bytes(value), requestId: randomUUID() });
+  put(key: string, value: string | Uint8Array): Promise<KvResult & KvRevision> {
+    return this.call('put', { key, value: bytes(value), requestId: this.requestId() });
   }
 
-  delete(key: string): Promise<KvResult> {
-    return this.call('delete', { key, requestId: randomUUID() });
+  delete(key: string): Promise<KvResult & KvRevision> {
+    return this.call('delete', { key, requestId: this.requestId() });
   }
 
-  compareAndSet(key: string, expected: number, value: string | Uint8Array): Promise<KvResult> {
+  /**
+   * Writes only if the key still has the revision that a read or a write was answered with; `undefined`, or revision 0:
+   * only if there is no such key. Rejects with `FAILED_PRECONDITION` where that answer came from another log.
+   */
+  compareAndSet(
+    key: string,
+    expected: KvRevision | undefined,
+    value: string | Uint8Array,
+  ): Promise<KvResult & KvRevision> {
+    const { revision, log } = expected ?? { revision: 0, log: '' };
     // What is no number would travel as 0, which stands for a key that is not there.
-    if (!Number.isSafeInteger(expected) || expected < 0)
+    if (!Number.isSafeInteger(revision) || revision < 0)
       return Promise.reject(
         new CallError(
           status.INVALID_ARGUMENT,
-          `${expected} is not a revision; give a whole number`,
+          `${revision} is not a revision; give what an answer had`,
         ),
       );
-    const requestId = randomUUID();
-    return this.call('compareAndSet', { key, expected, value: bytes(value), requestId });
+    const request = {
+      key,
+      expected: revision,
+      log,
+      value: bytes(value),
+      requestId: this.requestId(),
+    };
+    return this.call('compareAndSet', request);
   }
 
-  async get(key: string, stale = false): Promise<Versioned | undefined> {
-    const { found, value, revision } = await this.call('get', { key, stale });
-    return found ? { value: value!, revision: revision! } : undefined;
+  async get(key: string, stale = false): Promise<(Versioned & KvRevision) | undefined> {
+    const { found, value, revision, log } = await this.call('get', { key, stale });
+    return found ? { value: value!, revision: revision!, log } : undefined;
   }
 
   list(prefix: string): Promise<Listing> {
@@ -142,6 +166,10 @@ export class KvClient {
     for (const complete of this.watches) complete();
     for (const it of this.sessions) it.close();
     for (const it of this.replicas) it.close();
+  }
+
+  private requestId(): string {
+    return `${this.name}${(this.requests++).toString(36)}`;
   }
 
   private async call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {

@@ -43,13 +43,18 @@ describe('the gRPC face', () => {
     expect(found.map((it) => [text(it?.value), it?.revision])).toEqual(
       keys.map((key, i) => [`of ${key}`, written[i]!.revision]),
     );
-    const { revision } = written[0]!;
-    expect(await it.client.compareAndSet('key-0', revision + 1, 'x')).toMatchObject({
+    const { revision, log } = written[0]!;
+    const later = { revision: revision + 1, log };
+    expect(await it.client.compareAndSet('key-0', later, 'x')).toMatchObject({
       done: false,
       revision,
+      log,
     });
-    expect((await it.client.compareAndSet('key-0', revision, 'x')).done).toBe(true);
-    await expect(it.client.compareAndSet('new', Number('x'), 'x')).rejects.toMatchObject({
+    expect((await it.client.compareAndSet('key-0', found[0], 'x')).done).toBe(true);
+    expect((await it.client.compareAndSet('new', found[0], 'x')).done).toBe(false);
+    expect((await it.client.compareAndSet('new', undefined, 'x')).done).toBe(true);
+    const nothing = { revision: Number('x'), log };
+    await expect(it.client.compareAndSet('new', nothing, 'x')).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
     });
     expect((await it.client.delete('key-1')).done).toBe(true);
@@ -99,7 +104,9 @@ describe('the gRPC face', () => {
       });
     const { revision } = await it.client.put('a', '1');
     const value = Buffer.from('1');
-    expect(await call('Get', { key: 'a' })).toEqual({ found: true, value, revision });
+    const { log } = await it.client.list('');
+    expect(log).toMatch(/^[0-9a-f]{16}$/);
+    expect(await call('Get', { key: 'a' })).toEqual({ found: true, value, revision, log });
     expect(await call('Put', { key: 'a', value })).toMatchObject({ done: true, existed: true });
     const refused: [string, object][] = [
       ['Put', { key: '' }],
@@ -115,6 +122,34 @@ describe('the gRPC face', () => {
       await expect(call(name, request)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     connection.close();
   });
+});
+
+test('a revision of another log is refused, and none is told without its log', async () => {
+  await using old = await startStore();
+  await using anew = await startStore();
+  const client = new KvClient([old.grpc, anew.grpc]);
+  const there = new KvClient([anew.grpc]);
+  const written = await client.put('a', '1');
+  expect(await there.get('a')).toBeUndefined();
+  // The same number in both.
+  const own = await there.put('a', '1');
+  expect([own.revision, own.log]).toEqual([
+    written.revision,
+    expect.not.stringMatching(written.log),
+  ]);
+  await old.end();
+  await expect(client.compareAndSet('a', written, '2')).rejects.toMatchObject({
+    code: status.FAILED_PRECONDITION,
+    message: expect.stringContaining('list the keys anew'),
+  });
+  const unchecked = { revision: written.revision + 1, log: '' };
+  expect((await client.compareAndSet('a', unchecked, '2')).done).toBe(false);
+  const found = await client.get('a');
+  expect(found).toEqual({ value: Buffer.from('1'), revision: own.revision, log: own.log });
+  expect(await client.compareAndSet('a', found, '2')).toMatchObject({ done: true, log: own.log });
+  expect(await client.delete('a')).toMatchObject({ done: true, log: own.log });
+  client.close();
+  there.close();
 });
 
 describe('values as large as may be', () => {

@@ -48,12 +48,12 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
   const ending = new AbortController();
   const operations = operationsOf(service);
   server.addService(keyValue, {
-    Put: unary(operations.put),
-    Delete: unary(operations.delete),
-    CompareAndSet: unary(operations.compareAndSet),
-    Get: unary(operations.get),
-    List: unary(operations.list),
-    Session: serveSession(operations, ending.signal),
+    Put: unary(operations.put, service),
+    Delete: unary(operations.delete, service),
+    CompareAndSet: unary(operations.compareAndSet, service),
+    Get: unary(operations.get, service),
+    List: unary(operations.list, service),
+    Session: serveSession(operations, service, ending.signal),
     Watch: pieces(async function* ({ prefix, from, log, progress }: WatchRequest, signal) {
       const start = { ...(from > 0 && { from }), ...(log !== '' && { log }) };
       for await (const it of service.watch(prefix, start, signal)) yield messagesOf(it, progress);
@@ -85,13 +85,14 @@ function messagesOf({ changes, through, log }: Watched, progress: boolean): Chan
   return changes.map((it) => ({ ...it, log }));
 }
 
-/** A method of which `answer` gives the reply, or rejects with an error to be told. */
+/** A method of which `answer` gives the reply, or rejects with an error to be told. Its revisions are those of a log. */
 function unary<Request, Reply extends object>(
   answer: (request: Request) => Promise<Reply>,
-): handleUnaryCall<Request, Reply> {
+  service: Pick<KvService, 'log'>,
+): handleUnaryCall<Request, Reply & { log: string }> {
   return (call, callback) => {
     answer(call.request).then(
-      (reply) => callback(null, reply),
+      (reply) => callback(null, { ...reply, log: service.log }),
       (error: unknown) => callback(statusOf(error)),
     );
   };

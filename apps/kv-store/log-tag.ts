@@ -14,7 +14,7 @@ export function ofAnotherLog(asked: string, own: string): VarlogError {
   return new VarlogError('LOG_MISMATCH', {
     what: `the revision is of log ${asked.slice(0, 40)}, and this store is on log ${own}`,
     because: 'the store was made anew, or the address is that of another one',
-    next: 'list the keys anew, then watch from the revision behind that of the list; or correct the address',
+    next: 'list the keys anew and go on from the revisions there, or correct the address',
     details: { asked, own },
     outcome: 'notAppended',
   });

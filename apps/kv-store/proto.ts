@@ -14,17 +14,18 @@ export const keyValue: ServiceDefinition = Object.fromEntries(
 
 function define(method: protobuf.Method): MethodDefinition<object, object> {
   const { resolvedRequestType: request, resolvedResponseType: response } = method;
-  const encode = (type: protobuf.Type) => (value: object) =>
-    Buffer.from(type.encode(type.fromObject(value)).finish());
+  // In Node.js a writer finishes with a Buffer.
+  const encode = (type: protobuf.Type, value: object) => type.encode(value).finish() as Buffer;
   const decode = (type: protobuf.Type) => (bytes: Buffer) =>
     type.toObject(type.decode(bytes), { longs: Number, defaults: true, oneofs: true });
   return {
     path: `/kv.KeyValue/${method.name}`,
     requestStream: method.requestStream === true,
     responseStream: method.responseStream === true,
-    requestSerialize: encode(request!),
+    // Callers without types may have put anything into it.
+    requestSerialize: (value) => encode(request!, request!.fromObject(value)),
     requestDeserialize: decode(request!),
-    responseSerialize: encode(response!),
+    responseSerialize: (value) => encode(response!, value),
     responseDeserialize: decode(response!),
   };
 }

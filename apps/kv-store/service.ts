@@ -24,7 +24,7 @@ export interface Listing {
   items: (Versioned & { key: string })[];
   /** Of the state that the items were read from. */
   revision: number;
-  /** Of the log in which that revision counts, for {@link WatchStart.log}. Empty where nothing was ever written. */
+  /** Of the log in which revisions count, for {@link WatchStart.log}. Empty where nothing was ever written. */
   log: string;
 }
 
@@ -57,14 +57,23 @@ const PROGRESS_EVERY = 1_000;
 /** The key-value store as its faces (gRPC, HTTP) see it. */
 export class KvService {
   private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
-  private readonly log: Pick<OrderedLog, 'identity'>;
+  private readonly orderedLog: Pick<OrderedLog, 'identity'>;
   private readonly closing = new AbortController();
+  private own = '';
   private watching = 0;
 
   /** `log`: the one that `replica` follows. */
   constructor(replica: Replica<KvCommand, KvResult, KvMachine>, log: Pick<OrderedLog, 'identity'>) {
     this.replica = replica;
-    this.log = log;
+    this.orderedLog = log;
+  }
+
+  /**
+   * The log in which all revisions count that were answered until now, as {@link Listing.log} names it. Empty where there
+   * were none.
+   */
+  get log(): string {
+    return this.own;
   }
 
   /** How many watch at the moment. */
@@ -83,15 +92,23 @@ export class KvService {
     return this.write({ op: 'delete', key: checked(key) }, options);
   }
 
-  /** Writes only if the key's revision is `expected`; 0: only if there is no such key. Rejects like {@link put}. */
+  /**
+   * Writes only if the key's revision is `expected`; 0: only if there is no such key. `log`: in which that revision counts,
+   * as it was answered with it; left out: not checked. Rejects like {@link put}, and with `LOG_MISMATCH` where it is
+   * another log's.
+   */
   async compareAndSet(
     key: string,
     expected: number,
     value: Uint8Array,
-    options: Omit<WriteOptions, 'condition'> = {},
+    { log, ...options }: Omit<WriteOptions, 'condition'> & { log?: string } = {},
   ): Promise<KvResult> {
     if (!Number.isSafeInteger(expected) || expected < 0)
       throw invalid(`${expected} is not a revision`, 'give one that the store has answered with');
+    if (log !== undefined) {
+      const own = await this.tag();
+      if (log !== own) throw ofAnotherLog(log, own);
+    }
     const condition: Condition = expected === 0 ? { ifNoneMatch: 'any' } : { ifMatch: [expected] };
     return this.put(key, value, { ...options, condition });
   }
@@ -108,10 +125,7 @@ export class KvService {
     }, options);
     let bytes = 0;
     for (const { key, value } of found.items) bytes += key.length + value.length;
-    if (bytes <= LIST_BYTES_MAX) {
-      // A log of which something was read is known.
-      return { ...found, log: found.revision === 0 ? '' : await this.tag() };
-    }
+    if (bytes <= LIST_BYTES_MAX) return { ...found, log: this.own };
     throw invalid(
       `the keys with prefix "${prefix.slice(0, 100)}" have ${bytes} bytes`,
       'give a longer prefix',
@@ -168,7 +182,8 @@ export class KvService {
    */
   async tag(signal?: AbortSignal): Promise<string> {
     const limit = signal === undefined ? { timeoutMs: TAG_MS } : { signal, timeoutMs: Infinity };
-    return logTag(await this.log.identity(limit));
+    if (this.own === '') this.own = logTag(await this.orderedLog.identity(limit));
+    return this.own;
   }
 
   /** Ends all watches, so that their readers go on at another replica. */
@@ -182,12 +197,24 @@ export class KvService {
   }
 
   private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
-    return this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' });
+    return this.told(this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' }));
   }
 
   private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
     const conditional = condition === undefined ? command : { ...command, condition };
-    return this.replica.execute(conditional, requestId === undefined ? {} : { requestId });
+    return this.told(
+      this.replica.execute(conditional, requestId === undefined ? {} : { requestId }),
+    );
+  }
+
+  /** No revision is told before its log is known. */
+  private told<T>(answer: Promise<T>): Promise<T> {
+    if (this.own !== '') return answer;
+    return answer.then(async (it) => {
+      // A log of which something was applied has said which one it is.
+      if (this.replica.position > 0) await this.tag();
+      return it;
+    });
   }
 }
 

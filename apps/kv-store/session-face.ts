@@ -2,6 +2,7 @@ import { type handleBidiStreamingCall, status } from '@grpc/grpc-js';
 import { type Answer, type Call, fieldOf, takeMessage } from './calls.ts';
 import { statusOf } from './grpc-status.ts';
 import type { Operations } from './operations.ts';
+import type { KvService } from './service.ts';
 
 /** A client with more calls under way than this is not listened to until some are answered. */
 const UNDER_WAY_MAX = 10_000;
@@ -12,8 +13,9 @@ const UNDER_WAY_MAX = 10_000;
  */
 export function serveSession(
   operations: Operations,
+  service: Pick<KvService, 'log'>,
   ending: AbortSignal,
-): handleBidiStreamingCall<{ calls: Call[] }, { answers: Answer[] }> {
+): handleBidiStreamingCall<{ calls: Call[] }, { answers: Answer[]; log: string }> {
   return (stream) => {
     const ready: Answer[] = [];
     let underWay = 0;
@@ -27,7 +29,7 @@ export function serveSession(
     const flush = (): void => {
       if (stream.cancelled || over) return;
       while (ready.length > 0 && !stream.writableNeedDrain)
-        stream.write({ answers: takeMessage(ready) });
+        stream.write({ answers: takeMessage(ready), log: service.log });
       // Who does not read the answers is not asked for more calls.
       if (stream.writableNeedDrain || underWay >= UNDER_WAY_MAX) stream.pause();
       else stream.resume();
@@ -59,7 +61,8 @@ export function serveSession(
   };
 }
 
-async function answerTo({ id, request, ...call }: Call, operations: Operations): Promise<Answer> {
+async function answerTo(call: Call, operations: Operations): Promise<Answer> {
+  const { id, request } = call;
   try {
     if (request === undefined) return failure(id, status.UNIMPLEMENTED, 'a call without a request');
     const perform = operations[request] as (it: unknown) => Promise<object>;

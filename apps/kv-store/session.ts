@@ -21,13 +21,19 @@ export class CallError extends Error {
   }
 }
 
+interface Answers {
+  answers: Answer[];
+  /** In which their revisions count. */
+  log: string;
+}
+
 interface Pending {
   readonly at: number;
-  readonly answered: (answer: Answer) => void;
+  readonly answered: (answer: Answer, log: string) => void;
   readonly failed: (error: CallError) => void;
 }
 
-type Stream = ClientDuplexStream<{ calls: Call[] }, { answers: Answer[] }>;
+type Stream = ClientDuplexStream<{ calls: Call[] }, Answers>;
 
 /**
  * Calls to one replica over one stream. Those that are made in one turn leave in one message. A call that is not
@@ -55,9 +61,11 @@ export class Session {
     if (this.closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       this.id = (this.id + 1) % 2 ** 32;
-      const answered = ({ failure, ...answer }: Answer): void => {
+      const answered = (answer: Answer, log: string): void => {
+        const { failure } = answer;
+        const reply = answer[fieldOf(operation)] as Replies[K];
         if (failure !== undefined) reject(new CallError(failure.status, failure.message));
-        else resolve(answer[fieldOf(operation)] as Replies[K]);
+        else resolve(Object.assign(reply, { log }));
       };
       this.pending.set(this.id, { at: performance.now(), answered, failed: reject });
       this.watch ??= setTimeout(() => this.look(), this.answerMs);
@@ -85,11 +93,11 @@ export class Session {
       requestSerialize,
       responseDeserialize,
     ) as Stream;
-    stream.on('data', ({ answers }: { answers: Answer[] }) => {
+    stream.on('data', ({ answers, log }: Answers) => {
       for (const answer of answers) {
         const pending = this.pending.get(answer.id);
         this.pending.delete(answer.id);
-        pending?.answered(answer);
+        pending?.answered(answer, log);
       }
     });
     stream.on('drain', () => {
