@@ -1,22 +1,24 @@
 import { type Clock, type Disk, type Logger, type Timer, VarlogError } from '../base/index.ts';
+import type { NodeFolder } from '../log/storage-node/index.ts';
 
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 1_000;
 
 /**
- * Sees when the folder of a running node is taken away: what is open can still be read and written, so that nothing
- * fails, and all of it is gone when the process ends.
+ * Sees when the folder of a running node, or a part of it, is taken away: what is open can still be read and written,
+ * so that nothing fails by itself, and all of it is gone when the process ends.
  */
 export class FolderWatch {
-  private readonly folders: readonly string[];
+  private readonly folders: readonly NodeFolder[];
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private gone: string[] = [];
+  /** What was said to be gone of each folder. */
+  private readonly told = new Map<NodeFolder, string>();
   private timer: Timer;
   private stopped = false;
 
   constructor(
-    folders: readonly string[],
+    folders: readonly NodeFolder[],
     { disk, clock, logger }: { disk: Disk; clock: Clock; logger: Logger },
   ) {
     this.folders = folders;
@@ -26,37 +28,54 @@ export class FolderWatch {
     this.timer = clock.after(LOOK_EVERY_MS, () => void this.look());
   }
 
-  /** A sentence for each folder that is gone. */
-  notReady(): string[] {
-    return this.gone.map(
-      (it) =>
-        `the folder ${it} was taken away: what is written there is lost when this process ends; copy what you need by way of the log, and start again with the folder brought back`,
-    );
-  }
-
   stop(): void {
     this.stopped = true;
     this.timer.cancel();
   }
 
   private async look(): Promise<void> {
-    const gone: string[] = [];
-    for (const it of this.folders) if (!(await this.isThere(it))) gone.push(it);
-    if (this.stopped) return;
-    for (const directory of gone) {
-      if (this.gone.includes(directory)) continue;
-      this.logger.log('error', 'the folder of this node was taken away', { directory });
+    for (const folder of this.folders) {
+      const gone = await this.missing(folder);
+      if (this.stopped) return;
+      if (String(gone) === this.told.get(folder)) continue;
+      if (gone.length === 0) {
+        this.told.delete(folder);
+        continue;
+      }
+      this.told.set(folder, String(gone));
+      const { directory } = folder;
+      const facts = { directory, gone };
+      this.logger.log('error', 'the folder of this node was taken away', facts);
+      folder.lost(takenAway(directory, gone), gone);
     }
-    this.gone = gone;
     this.timer = this.clock.after(LOOK_EVERY_MS, () => void this.look());
   }
 
-  private async isThere(directory: string): Promise<boolean> {
+  /** Names that should be there and are not. */
+  private async missing({ directory, holds }: NodeFolder): Promise<string[]> {
+    const wanted = holds();
+    let found: string[];
     try {
-      return (await this.disk.list(directory)).length > 0;
+      found = await this.disk.list(directory);
     } catch (error) {
       if (!VarlogError.is(error)) throw error;
-      return false;
+      // A disk that cannot be asked says nothing about its folders; but here a file stands in the place of one.
+      if (error.details['errno'] !== 'ENOTDIR') return [];
+      found = [];
     }
+    if (wanted === 'something') return found.length === 0 ? ['*'] : [];
+    // What the node itself moved in the meantime is not missed.
+    const still = new Set(holds());
+    return wanted.filter((it) => still.has(it) && !found.includes(it));
   }
+}
+
+function takenAway(directory: string, gone: readonly string[]): VarlogError {
+  const paths = gone.map((it) => `${directory}/${it}`).join(', ');
+  return new VarlogError('DISK_FAILED', {
+    what: `taken away from under this node: ${paths}`,
+    because: 'what is written there is lost when this process ends',
+    next: 'bring the folder back and start this node again, or replace the node',
+    details: { directory },
+  });
 }

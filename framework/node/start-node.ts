@@ -4,9 +4,10 @@ import {
   type MetadataRepository,
   startMetadataRepository,
 } from '../log/metadata-repository/index.ts';
-import { type StorageNode, startStorageNode } from '../log/storage-node/index.ts';
+import { type NodeFolder, type StorageNode, startStorageNode } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import type { NodeConfig } from './config.ts';
+import { DiskGuard } from './disk-guard.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
@@ -39,12 +40,13 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     return closing;
   };
   try {
-    const parts = await startRoles(config, ports, closers);
+    const metadataDisk = new DiskGuard(ports.disk);
+    const parts = await startRoles(config, ports, metadataDisk, closers);
     const server = await ports.network.serve(config.listen, parts.handlers);
     closers.push(() => server.close());
-    const folders = new FolderWatch(foldersOf(config), ports);
+    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports);
     closers.push(async () => folders.stop());
-    const view = observe(parts, () => folders.notReady());
+    const view = observe(parts, () => metadataDisk.notReady());
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.answer);
@@ -65,11 +67,22 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
 const metadataFolder = ({ nodeId }: NodeConfig): string => `metadata-${nodeId}`;
 const storageFolder = ({ nodeId }: NodeConfig): string => `storage-${nodeId}`;
 
-/** The files that say whose they are lie in these. */
-function foldersOf(config: NodeConfig): string[] {
-  return config.roles.map((role) =>
-    role === 'metadata' ? `${metadataFolder(config)}/raft` : storageFolder(config),
-  );
+function foldersOf(
+  config: NodeConfig,
+  { repository, storageNode }: NodeParts,
+  metadataDisk: DiskGuard,
+): NodeFolder[] {
+  const folders: NodeFolder[] = [];
+  if (repository !== undefined) {
+    const directory = `${metadataFolder(config)}/raft`;
+    folders.push({
+      directory,
+      holds: () => 'something',
+      lost: (error) => metadataDisk.lose(error),
+    });
+  }
+  if (storageNode !== undefined) folders.push(...storageNode.folders);
+  return folders;
 }
 
 function rolesOf({ repository, storageNode }: NodeParts): Role[] {
@@ -84,6 +97,7 @@ function rolesOf({ repository, storageNode }: NodeParts): Role[] {
 async function startRoles(
   config: NodeConfig,
   ports: Ports,
+  metadataDisk: DiskGuard,
   closers: (() => Promise<void>)[],
 ): Promise<NodeParts & { handlers: Handler[] }> {
   const handlers: Handler[] = [];
@@ -91,7 +105,7 @@ async function startRoles(
   let storageNode: StorageNode | undefined;
   if (config.roles.includes('metadata')) {
     repository = await startMetadataRepository({
-      ports,
+      ports: { ...ports, disk: metadataDisk },
       clusterId: config.clusterId,
       memberId: config.nodeId,
       members: config.members,

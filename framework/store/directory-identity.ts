@@ -20,10 +20,13 @@ interface Written extends DirectoryOwner {
  * cluster that it became part of.
  */
 export class DirectoryIdentity {
-  private readonly file: StateFile;
+  /** Opens the file as it is on the disk now. */
+  private readonly reopen: () => Promise<StateFile>;
+  private file: StateFile;
   private written: Written;
 
-  private constructor(file: StateFile, written: Written) {
+  private constructor(reopen: () => Promise<StateFile>, file: StateFile, written: Written) {
+    this.reopen = reopen;
     this.file = file;
     this.written = written;
   }
@@ -39,15 +42,16 @@ export class DirectoryIdentity {
     newDisk: string,
   ): Promise<DirectoryIdentity> {
     await disk.makeDirectory(directory);
-    const file = await StateFile.open(disk, `${directory}/identity`, 'directory identity');
+    const open = () => StateFile.open(disk, `${directory}/identity`, 'directory identity');
+    const file = await open();
     if (file.value === undefined) {
-      const made = new DirectoryIdentity(file, { ...owner, disk: newDisk });
+      const made = new DirectoryIdentity(open, file, { ...owner, disk: newDisk });
       await made.write(made.written);
       return made;
     }
     const written = JSON.parse(new TextDecoder().decode(file.value)) as Written;
     const [expected, found] = [describe(owner), describe(written)];
-    if (found === expected) return new DirectoryIdentity(file, written);
+    if (found === expected) return new DirectoryIdentity(open, file, written);
     throw new VarlogError('IDENTITY_MISMATCH', {
       what: `${directory} holds the data of ${found}, this is ${expected}`,
       because: 'the folder was copied or swapped, or the configuration names the wrong id',
@@ -66,7 +70,10 @@ export class DirectoryIdentity {
     return this.written.cluster;
   }
 
-  /** Becomes part of a cluster, durably and for good. Throws `CLUSTER_MISMATCH` when it is part of another. */
+  /**
+   * Becomes part of a cluster, durably and for good. Throws `CLUSTER_MISMATCH` when it is part of another. When it
+   * cannot be written down, it is part of none, and another try may succeed.
+   */
   async join(cluster: string): Promise<void> {
     const { cluster: own } = this.written;
     if (own === cluster) return;
@@ -82,7 +89,13 @@ export class DirectoryIdentity {
   }
 
   private async write(next: Written): Promise<void> {
-    await this.file.write(new TextEncoder().encode(JSON.stringify(next)));
+    try {
+      await this.file.write(new TextEncoder().encode(JSON.stringify(next)));
+    } catch (error) {
+      // A file that could not be replaced takes nothing more; the next try makes all of it anew.
+      if (VarlogError.is(error, 'DISK_FAILED')) this.file = await this.reopen();
+      throw error;
+    }
     this.written = next;
   }
 }

@@ -1,3 +1,6 @@
+import { realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
+import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { eventually, TestCluster } from './cluster.fixture.ts';
@@ -50,6 +53,29 @@ const failSyncs = (node: number): void => {
   };
 };
 
+test('a node that cannot write down its cluster tries again', async () => {
+  cluster = await TestCluster.start([]);
+  const disk = new SimulatedDisk({ random: realRandom });
+  let isBroken = true;
+  let written = 0;
+  disk.faults = {
+    fail: ({ kind, path }) => {
+      if (kind !== 'sync' || path !== 'storage/identity.new') return undefined;
+      // The first time it is written to say whose folder it is.
+      return ++written > 1 && isBroken ? 'EIO' : undefined;
+    },
+  };
+  cluster.disks.set(7, disk);
+  const [address] = await freeAddresses(1);
+  cluster.apply({ kind: 'registerStorageNode', id: 7, address: address! });
+  const node = await cluster.startNode(7);
+  await eventually(() => node.status.refusal?.message.includes('EIO') === true && written > 2);
+  expect(node.status.connected).toBe(false);
+  isBroken = false;
+  await eventually(() => node.status.connected);
+  expect(node.cluster).toBe('test cluster');
+});
+
 describe('one replica of three whose disk failed', () => {
   test('vouches for nothing any more, and ends all who read from it', async () => {
     await clusterOf([1, 2, 3]);
@@ -83,6 +109,26 @@ describe('one replica of three whose disk failed', () => {
     await eventually(() => node.notReady().join().includes('log stream 1 is failed'));
     expect(await subscribe(3, 1, 46)).toEqual({ found: positions(45), code: 'OK' });
   });
+
+  test('is rebuilt also when its files could not be put aside at first', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    const disk = cluster.disks.get(2)!;
+    let refused = 0;
+    disk.faults = {
+      fail: ({ kind, path }) => {
+        if (kind === 'rename' && path === 'storage/replicas/1') refused++;
+        else if (kind !== 'sync' || !path.includes('records')) return undefined;
+        return 'EIO';
+      },
+    };
+    await append(1, 5);
+    await eventually(() => refused > 0 && cluster.reported(2) === 'failed');
+    disk.faults = {};
+    await eventually(
+      () => cluster.reported(2) === 'learning' && cluster.replica(2).core.end === 10,
+    );
+  }, 30_000);
 
   test('is rebuilt from a good copy, and counts from the next epoch on', async () => {
     await clusterOf([1, 2, 3]);

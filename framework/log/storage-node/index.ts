@@ -13,9 +13,7 @@
  * decide who is primary.
  */
 export { CACHE_BYTES, PENDING_BYTES } from './memory-budget.ts';
+export type { NodeFolder } from './node-folders.ts';
 export type { NodeStatus, ReplicaStatus } from './node-status.ts';
-export {
-  StorageNode,
-  type StorageNodeOptions,
-  startStorageNode,
-} from './storage-node.ts';
+export { StorageNode, startStorageNode } from './storage-node.ts';
+export type { StorageNodeOptions } from './storage-node-options.ts';

@@ -1,4 +1,5 @@
 import type { VarlogError } from '../../base/index.ts';
+import type { Report } from '../core/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 const UNFIT = new Set(['failed', 'damaged', 'rebuilding']);
@@ -59,7 +60,17 @@ export function statusOf(replica: LogStreamReplica): ReplicaStatus {
   };
 }
 
-/** Of a replica that could not be opened. */
+/** Of a replica that could not be opened, for the metadata repository. */
+export function brokenReport(
+  logStreamId: number,
+  epoch: number,
+  error: VarlogError | undefined,
+): Report {
+  const state = error?.code === 'CORRUPT' ? 'damaged' : 'failed';
+  return { logStreamId, epoch, end: 0, persistedVersion: 0, state };
+}
+
+/** The same, for people. */
 export function brokenStatus(
   topicId: number,
   logStreamId: number,

@@ -208,16 +208,20 @@ export class SessionClient {
   private async runSession(channel: Channel): Promise<void> {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
+    let isOver = false;
     stream.receive((response) => {
       this.lastHeard = clock.now();
       // What is said before the first answer would be said to one that does not lead.
-      if (this.stream === undefined) this.noteLink();
-      this.stream = stream;
-      this.refused = undefined;
+      const accepted = (): void => {
+        if (isOver) return;
+        if (this.stream === undefined) this.noteLink();
+        this.stream = stream;
+        this.refused = undefined;
+        if (this.lastHeard - this.lastSent >= ANSWER_AFTER_MS) this.speak();
+        else this.flushSoon();
+      };
       const handled = this.options.handle(response);
-      if (this.lastHeard - this.lastSent >= ANSWER_AFTER_MS) this.speak();
-      else this.flushSoon();
-      return handled;
+      return handled === undefined ? accepted() : handled.then(accepted);
     });
     this.lastHeard = clock.now();
     this.lastSent = this.lastHeard;
@@ -246,6 +250,7 @@ export class SessionClient {
     try {
       await stream.closed;
     } finally {
+      isOver = true;
       timer.cancel();
     }
   }

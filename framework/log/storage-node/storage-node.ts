@@ -6,7 +6,7 @@ import {
   type StorageNodeId,
   VarlogError,
 } from '../../base/index.ts';
-import { DirectoryIdentity } from '../../store/index.ts';
+import type { DirectoryIdentity } from '../../store/index.ts';
 import {
   type Assignment,
   Hello,
@@ -17,32 +17,27 @@ import {
 import type { Report } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { Assignments } from './assignments.ts';
+import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
-import { MemoryBudget, type MemoryLimits } from './memory-budget.ts';
-import { allFailed, brokenStatus, type NodeStatus, shortcomings, statusOf } from './node-status.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { type NodeFolder, nodeFolders } from './node-folders.ts';
+import {
+  allFailed,
+  brokenReport,
+  brokenStatus,
+  type NodeStatus,
+  shortcomings,
+  statusOf,
+} from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { publishedHandlers } from './published-service.ts';
 import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
-import { nobodys, noReplica, unavailable } from './refusals.ts';
+import { noReplica, unavailable } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { SessionClient } from './session-client.ts';
+import type { StorageNodeOptions } from './storage-node-options.ts';
 import { Trash } from './trash.ts';
-
-export interface StorageNodeOptions extends MemoryLimits {
-  ports: Ports;
-  clusterId: number;
-  storageNodeId: StorageNodeId;
-  /** Where clients and other nodes reach this node, and where its handlers are served. */
-  address: string;
-  directory: string;
-  /** Addresses of metadata repository members. */
-  metadataRepository: readonly string[];
-  /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
-  trashKeepMs?: number;
-}
-
-const TRASH_KEEP_MS = 24 * 3_600_000;
 
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements RebuilderHost {
@@ -73,6 +68,8 @@ export class StorageNode implements RebuilderHost {
   private readonly rebuilder: Rebuilder;
   private readonly begunAnew = new Set<number>();
   private heardAll = false;
+  /** Why the folder of this node is of no use any more. */
+  private lost: VarlogError | undefined;
   private closed: Promise<void> | undefined;
 
   private constructor(
@@ -115,22 +112,9 @@ export class StorageNode implements RebuilderHost {
   }
 
   static async start(options: StorageNodeOptions): Promise<StorageNode> {
-    const { disk } = options.ports;
-    await disk.makeDirectory(options.directory);
-    const lock = await disk.lock(options.directory);
+    const { lock, identity, found } = await claimFolder(options);
     try {
-      const { directory, ports } = options;
-      const found = await disk.list(`${directory}/replicas`);
-      if (found.length > 0 && !(await disk.list(directory)).includes('identity')) {
-        throw nobodys(directory);
-      }
-      const owner = {
-        kind: 'storage node',
-        nodeId: options.storageNodeId,
-        clusterId: options.clusterId,
-      };
-      const identity = await DirectoryIdentity.claim(disk, directory, owner, ports.random.id());
-      const trash = await Trash.open(ports, directory, options.trashKeepMs ?? TRASH_KEEP_MS);
+      const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
       const node = new StorageNode(options, lock, identity, trash);
       await Promise.all(found.map((name) => node.openKnown(name)));
       node.session.start();
@@ -169,13 +153,26 @@ export class StorageNode implements RebuilderHost {
   notReady(): string[] {
     const { connected, refusal, replicas } = this.status;
     const link = refusal?.message ?? 'no link to the leader of the metadata repository';
-    return [...(connected ? [] : [link]), ...shortcomings(replicas, this.heardAll)];
+    const lost = this.lost === undefined ? [] : [this.lost.message];
+    return [...lost, ...(connected ? [] : [link]), ...shortcomings(replicas, this.heardAll)];
   }
 
   /** Why this process is of no use any more, and nothing but a restart helps; `undefined` while it is. */
   get health(): string | undefined {
     const ids = [...this.replicas.keys(), ...this.broken.keys()];
-    return allFailed(ids.map((it) => this.failureOf(it)));
+    return allFailed(ids.map((it) => this.failureOf(it))) ?? this.lost?.message;
+  }
+
+  /** What must stay on the disk while this node runs. */
+  get folders(): NodeFolder[] {
+    return nodeFolders(this.options.directory, this.replicas, (error) => this.loseAll(error));
+  }
+
+  private loseAll(error: VarlogError): void {
+    this.lost = error;
+    // What is made there now would be taken for this node's folder.
+    this.rebuilder.stop();
+    for (const it of this.replicas.values()) it.fail(error);
   }
 
   reportChanged(replica: LogStreamReplica): void {
@@ -206,10 +203,10 @@ export class StorageNode implements RebuilderHost {
   }
 
   openAgain(logStreamId: number): Promise<void> {
-    return this.reopen(logStreamId, async () => {});
+    return this.reopen(logStreamId);
   }
 
-  private reopen(logStreamId: number, before: () => Promise<void>): Promise<void> {
+  private reopen(logStreamId: number, before?: () => Promise<void>): Promise<void> {
     this.changes.post(async () => {
       const wanted = this.assignments.get(logStreamId);
       if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
@@ -218,8 +215,7 @@ export class StorageNode implements RebuilderHost {
       this.broken.delete(logStreamId);
       const opening = this.beginOpening(logStreamId);
       await failed?.close().catch(() => {});
-      await before();
-      await this.openWanted(wanted.topicId, logStreamId, opening);
+      await this.openWanted(wanted.topicId, logStreamId, opening, before);
     });
     return this.changes.settled();
   }
@@ -274,8 +270,14 @@ export class StorageNode implements RebuilderHost {
   }
 
   /** Opens a replica, or takes note that it cannot be: the others go on. */
-  private async open(topicId: number, logStreamId: number): Promise<LogStreamReplica | undefined> {
+  private async open(
+    topicId: number,
+    logStreamId: number,
+    before?: () => Promise<void>,
+  ): Promise<LogStreamReplica | undefined> {
     try {
+      if (this.lost !== undefined) throw this.lost;
+      await before?.();
       await this.trash.bringBack(logStreamId);
       return await openReplica(this, this.options.directory, topicId, logStreamId);
     } catch (error) {
@@ -297,8 +299,7 @@ export class StorageNode implements RebuilderHost {
 
   private brokenReport(logStreamId: number): Report {
     const { epoch = 0 } = this.assignments.get(logStreamId) ?? {};
-    const state = this.broken.get(logStreamId)?.code === 'CORRUPT' ? 'damaged' : 'failed';
-    return { logStreamId, epoch, end: 0, persistedVersion: 0, state };
+    return brokenReport(logStreamId, epoch, this.broken.get(logStreamId));
   }
 
   private reportBroken(logStreamId: number): void {
@@ -359,8 +360,13 @@ export class StorageNode implements RebuilderHost {
     return opening;
   }
 
-  private async openWanted(topicId: number, logStreamId: number, opening: symbol): Promise<void> {
-    const opened = await this.open(topicId, logStreamId);
+  private async openWanted(
+    topicId: number,
+    logStreamId: number,
+    opening: symbol,
+    before?: () => Promise<void>,
+  ): Promise<void> {
+    const opened = await this.open(topicId, logStreamId, before);
     // As it is by now: what came meanwhile was not heard by a replica.
     const wanted = this.assignments.get(logStreamId);
     // Taken away again in the meantime.

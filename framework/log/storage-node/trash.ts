@@ -1,6 +1,7 @@
 import type { Ports, Timer } from '../../base/index.ts';
 
 const LOOK_EVERY_MS = { least: 1_000, most: 3_600_000 };
+const KEEP_MS = 24 * 3_600_000;
 const UNFIT = '.unfit';
 
 /**
@@ -22,7 +23,7 @@ export class Trash {
   }
 
   /** The trash of the node whose folder is `directory`; what was there for longer than `keepMs` is deleted. */
-  static async open(ports: Ports, directory: string, keepMs: number): Promise<Trash> {
+  static async open(ports: Ports, directory: string, keepMs = KEEP_MS): Promise<Trash> {
     const trash = new Trash(ports, directory, keepMs);
     await trash.empty();
     trash.lookLater();

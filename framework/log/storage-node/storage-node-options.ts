@@ -1,0 +1,15 @@
+import type { Ports, StorageNodeId } from '../../base/index.ts';
+import type { MemoryLimits } from './memory-budget.ts';
+
+export interface StorageNodeOptions extends MemoryLimits {
+  ports: Ports;
+  clusterId: number;
+  storageNodeId: StorageNodeId;
+  /** Where clients and other nodes reach this node, and where its handlers are served. */
+  address: string;
+  directory: string;
+  /** Addresses of metadata repository members. */
+  metadataRepository: readonly string[];
+  /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
+  trashKeepMs?: number;
+}

@@ -1,0 +1,56 @@
+import { VarlogError } from '../base/index.ts';
+import { closeAll, eventually, Observed } from './observed.fixture.ts';
+
+afterEach(closeAll);
+
+/** Takes a folder away from under a node; its open files can be written on. */
+async function takeAway(it: Observed, directory: string): Promise<void> {
+  await it.disk.rename(directory, `taken/${directory}`);
+}
+
+test('a node whose storage folder is taken away acknowledges nothing more and is of no use', async () => {
+  const it = await Observed.start();
+  const topic = await (await it.connect()).createTopic();
+  await topic.append('x');
+  await takeAway(it, 'storage-1');
+  await eventually(async () => {
+    const error: unknown = await topic.append('y', { timeoutMs: 500 }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(VarlogError);
+  });
+  await eventually(async () => {
+    expect(await it.page('/livez')).toMatchObject({
+      status: 503,
+      text: expect.stringMatching('taken away.*storage-1/identity.*bring the folder back'),
+    });
+  });
+  // Nothing is made in its place, which would be taken for the folder.
+  const again = await it.connect();
+  await again.createTopic({ timeoutMs: 2_000 }).catch(() => {});
+  expect(await it.disk.list('storage-1')).toEqual([]);
+}, 60_000);
+
+test('a replica whose folder is taken away fails', async () => {
+  const it = await Observed.start();
+  const topic = await (await it.connect()).createTopic({ logStreams: 2 });
+  await topic.append('x');
+  await takeAway(it, 'storage-1/replicas/2');
+  await eventually(async () => {
+    const states = await it.metric('replica_state');
+    expect(states).toContain('varlog_replica_state{topic="1",log_stream="2",state="failed"} 1');
+    expect(states).toContain('varlog_replica_state{topic="1",log_stream="1",state="open"} 1');
+  });
+  const { text } = await it.page('/readyz');
+  expect(text).toMatch('storage-1/replicas/2');
+}, 60_000);
+
+test('a member of the metadata repository whose folder is taken away decides nothing more', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  await varlog.createTopic();
+  await takeAway(it, 'metadata-1');
+  await eventually(async () => {
+    const error: unknown = await varlog.createTopic({ timeoutMs: 500 }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(VarlogError);
+    expect((await it.page('/readyz')).text).toMatch(/could not be written.*taken away/);
+  });
+}, 60_000);
