@@ -12,14 +12,14 @@ import { type Replica, startReplica } from '../../smr/index.ts';
 import { Metadata, type MetadataCommand, type MetadataResult } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { LeaderNews } from './leader-news.ts';
-import { Leadership, notLeader } from './leadership.ts';
+import { KEEPALIVE_MS, Leadership, notLeader } from './leadership.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec, snapshotCodec } from './metadata-codec.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
 
 /** A leader that stands still stops every append: it is replaced sooner than in other groups. */
-const ELECTION_TIMEOUT_MS = 800;
+const ELECTION_TIMEOUT_MS = 700;
 const SNAPSHOT_EVERY = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 
@@ -96,6 +96,9 @@ export class MetadataRepository {
       members,
       directory: `${directory}/raft`,
       electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      // With the heartbeats, so that this process and those of the nodes wake up once for both.
+      heartbeatMs: KEEPALIVE_MS,
+      onHeartbeat: () => repository?.leadership?.keepAlive(),
       onFailure: (error) => {
         failure = error;
         repository?.fail(error);
