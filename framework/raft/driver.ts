@@ -258,6 +258,7 @@ export class RaftDriver implements Ticking, MemberContext {
   tick(): void {
     this.raft.now = this.options.ports.clock.now();
     const due = this.elections.tick();
+    if (due && this.raft.role === 'leader') this.options.onHeartbeat();
     this.calls.tick();
     const waits = this.isWaiting && this.tickParts();
     if (waits || due) this.schedule();

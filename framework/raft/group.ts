@@ -148,6 +148,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
       leaseMs,
+      onHeartbeat: options.onHeartbeat ?? (() => {}),
       onFailure: (error) => fail(error),
     }).catch(async (error: unknown) => {
       await storage.close();

@@ -28,6 +28,8 @@ export interface DriverOptions {
   readonly heartbeatTicks: number;
   readonly uncommittedBytesMax: number;
   readonly leaseMs: number | undefined;
+  /** Told with each heartbeat while this member leads. */
+  readonly onHeartbeat: () => void;
   /** Told, once, what ends this member. */
   readonly onFailure: (error: VarlogError) => void;
 }

@@ -3,6 +3,50 @@ import { bytes, SimulatedGroup } from './simulated.fixture.ts';
 let group: SimulatedGroup;
 afterEach(() => group.world.close());
 
+describe('a leader that was lost', () => {
+  test('by its silence is known to whoever takes its place, with how long it lasted', async () => {
+    group = new SimulatedGroup({ electionTimeoutMs: 1_000 });
+    const before = await group.leader();
+    const { address } = group.at(before).status.leader!;
+    group.world.pause(before);
+    const after = await group.leader(before);
+    const { silenced } = group.at(after);
+    expect(silenced?.address).toBe(address);
+    expect(silenced!.ms).toBeGreaterThanOrEqual(1_000);
+    expect(silenced!.ms).toBeLessThanOrEqual(2_000);
+    // It follows another one now, and has missed nobody since.
+    group.world.resume(before);
+    group.world.pause(after);
+    const third = await group.leader(after);
+    expect(group.at(third).silenced?.address).toBe(`${after}:1`);
+  });
+
+  test('because it handed over, or its process ended, is not taken for a silent one', async () => {
+    group = new SimulatedGroup();
+    const first = await group.leader();
+    group.at(first).resign('for a test');
+    const second = await group.leader(first);
+    expect(group.at(second).silenced).toBeUndefined();
+    group.world.crash(second);
+    await group.world.until(() => group.at(group.followers(second)[0]).status.leader !== undefined);
+    for (const it of group.running) expect(group.at(it).silenced).toBeUndefined();
+  });
+
+  test('has told with each heartbeat that it leads, and followers tell nothing', async () => {
+    const beats: number[] = [];
+    group = new SimulatedGroup({
+      heartbeatMs: 250,
+      onHeartbeat: () => beats.push(group.world.nowMs),
+    });
+    await group.leader();
+    await group.world.run(1_000);
+    beats.length = 0;
+    await group.world.run(5_000);
+    // One member, although all were given the same to call.
+    expect(Math.abs(beats.length - 20)).toBeLessThanOrEqual(1);
+  });
+});
+
 describe('a leader that falls silent without breaking a connection', () => {
   test('holds up nobody for longer than an election', async () => {
     group = new SimulatedGroup();

@@ -17,7 +17,7 @@ import {
   type SessionResponse,
 } from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
-import { Leadership } from './leadership.ts';
+import { KEEPALIVE_MS, Leadership } from './leadership.ts';
 
 /** A clock that stands still until it is moved on. */
 class HandClock implements Clock {
@@ -115,6 +115,11 @@ function leading(
     execute: async () => 0,
     silenced,
   });
+  const beat = (): void => {
+    leadership.keepAlive();
+    clock.after(KEEPALIVE_MS, beat);
+  };
+  clock.after(KEEPALIVE_MS, beat);
   const join = (id: number, address = `node-${id}`) => {
     const node = new Node();
     const disk = `disk ${id}`;
@@ -245,11 +250,11 @@ describe('silence', () => {
   test('of a node that says nothing for a second ends its session', () => {
     const { clock, leadership, join } = leading(1);
     const { node, session } = join(1);
-    for (let i = 0; i < 2; i++) clock.stall(400);
+    for (let i = 0; i < 2; i++) clock.stall(KEEPALIVE_MS);
     leadership.hear(session, heartbeat);
-    for (let i = 0; i < 2; i++) clock.stall(400);
+    for (let i = 0; i < 2; i++) clock.stall(KEEPALIVE_MS);
     expect(node.isCancelled).toBe(false);
-    clock.stall(400);
+    clock.stall(KEEPALIVE_MS);
     expect(node.isCancelled).toBe(true);
   });
 
@@ -267,10 +272,10 @@ describe('silence', () => {
       clock.stall(stall);
       // What the node has sent meanwhile is read only now.
       leadership.hear(session, heartbeat);
-      clock.stall(400);
+      clock.stall(KEEPALIVE_MS);
     }
     expect(node.isCancelled).toBe(false);
-    for (let i = 0; i < 4; i++) clock.stall(500);
+    for (let i = 0; i < 4; i++) clock.stall(KEEPALIVE_MS);
     expect(node.isCancelled).toBe(true);
   });
 
@@ -282,8 +287,8 @@ describe('silence', () => {
     expect(leadership.silence(1)).toBe(100);
     clock.stall(5_000);
     expect(leadership.silence(1)).toBeLessThan(500);
-    clock.stall(400);
-    clock.stall(400);
+    clock.stall(KEEPALIVE_MS);
+    clock.stall(KEEPALIVE_MS);
     expect(leadership.silence(1)).toBeGreaterThan(500);
   });
 });

@@ -1,11 +1,5 @@
 import { type Observable, Subject } from 'rxjs';
-import {
-  type MessageStream,
-  OncePerTurn,
-  type Ports,
-  type Timer,
-  VarlogError,
-} from '../../base/index.ts';
+import { type MessageStream, OncePerTurn, type Ports, VarlogError } from '../../base/index.ts';
 import {
   Assignment,
   type Hello,
@@ -26,11 +20,11 @@ import {
 } from '../core/index.ts';
 import { Session } from './session.ts';
 
-/** A node is told so often that the leader is alive, when there is nothing else to say; it answers at once. */
-const KEEPALIVE_MS = 400;
-/** A node that was silent for so long is taken for lost: it sends something every 600 ms at least. */
+/** Nodes are told so often that the leader is alive, also when there is nothing else to say; they answer at once. */
+export const KEEPALIVE_MS = 350;
+/** A node that was silent for so long is taken for lost: it sends something every 720 ms at least. */
 const SILENCE_MAX_MS = 1_000;
-/** A timer that rings so late shows that this process was held up: nobody could be heard meanwhile. */
+/** A keepalive that comes so late shows that this process was held up: nobody could be heard meanwhile. */
 const STALL_MS = 100;
 /** What was sent before a stall may have waited for so long already. */
 const STALL_MARGIN_MS = 200;
@@ -68,8 +62,7 @@ export class Leadership {
   private cutsInFlight = 0;
   private readonly nextCut: OncePerTurn;
   private ended = false;
-  private timer: Timer;
-  /** When the timer should ring. */
+  /** When nodes are to be told next that the leader is alive. */
   private due: number;
 
   constructor(
@@ -99,7 +92,6 @@ export class Leadership {
       this.lastAlive.set(id, ports.clock.now() - silentMs);
     }
     this.due = ports.clock.now() + KEEPALIVE_MS;
-    this.timer = ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
@@ -238,7 +230,6 @@ export class Leadership {
 
   end(): void {
     this.ended = true;
-    this.timer.cancel();
     this.unrest.complete();
     for (const session of this.sessions.values()) session.end();
     this.sessions.clear();
@@ -302,7 +293,9 @@ export class Leadership {
     if (!this.ended) this.scheduleCut();
   }
 
-  private keepAlive(): void {
+  /** To be called every {@link KEEPALIVE_MS}: says to all nodes that the leader is alive, and misses the silent ones. */
+  keepAlive(): void {
+    if (this.ended) return;
     this.excuseStall();
     const now = this.ports.clock.now();
     for (const session of this.sessions.values()) {
@@ -310,7 +303,6 @@ export class Leadership {
       else session.flush();
     }
     this.due = now + KEEPALIVE_MS;
-    this.timer = this.ports.clock.after(KEEPALIVE_MS, () => this.keepAlive());
   }
 
   /** While this process is held up, what nodes send waits: that is no silence of theirs. */

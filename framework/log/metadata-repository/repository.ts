@@ -22,7 +22,7 @@ import {
 import { ofCluster } from '../of-cluster.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderNews } from './leader-news.ts';
-import { Leadership, notLeader } from './leadership.ts';
+import { KEEPALIVE_MS, Leadership, notLeader } from './leadership.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
@@ -31,7 +31,7 @@ import { publishedHandlers } from './published-service.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
 /** A leader that stands still stops every append: it is replaced sooner than in other groups. */
-const ELECTION_TIMEOUT_MS = 800;
+const ELECTION_TIMEOUT_MS = 700;
 const SNAPSHOT_EVERY = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 
@@ -116,6 +116,9 @@ export class MetadataRepository {
       members,
       directory: `${directory}/raft`,
       electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      // With the heartbeats, so that this process and those of the nodes wake up once for both.
+      heartbeatMs: KEEPALIVE_MS,
+      onHeartbeat: () => repository?.leadership?.keepAlive(),
       onFailure: (error) => {
         failure = error;
         repository?.fail(error);

@@ -20,13 +20,14 @@ import {
 } from '../../wire/gen/log.ts';
 import type { ReplicaState, Report } from '../core/index.ts';
 
-/** Who has said nothing for so long answers the leader, which says something at least every 400 ms. */
+/** Who has said nothing for so long answers the leader, which says something at least every 350 ms. */
 const ANSWER_AFTER_MS = 200;
-/** Something is said after so long also when nothing was heard, or what was heard is still being dealt with. */
-const SPEAK_AFTER_MS = 600;
+/** Who has said nothing for so long, because there was nothing to answer, speaks unasked now and again. */
+const QUIET_MAX_MS = 720;
+const SPEAK_AGAIN_MS = 350;
 const SILENCE_MAX_MS = 1_500;
 /** When the leader has said nothing for so long, another member is asked, and again, whether it still leads. */
-const SUSPECT_AFTER_MS = 700;
+const SUSPECT_AFTER_MS = 720;
 const ASK_AGAIN_MS = 50;
 const CALL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 20;
@@ -229,7 +230,8 @@ export class SessionClient {
     const { hello } = this.options;
     stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
     let timer: Timer;
-    let due = clock.now() + SPEAK_AFTER_MS;
+    let quietMax = QUIET_MAX_MS;
+    let due = clock.now() + QUIET_MAX_MS;
     const beat = (): void => {
       const now = clock.now();
       // While this process is held up, what the leader says waits: that is no silence of the leader.
@@ -237,16 +239,18 @@ export class SessionClient {
       const silentMs = now - this.lastHeard;
       if (silentMs > SILENCE_MAX_MS) stream.cancel();
       const quietMs = now - this.lastSent;
-      if (quietMs >= SPEAK_AFTER_MS) this.flush();
+      const isQuiet = quietMs >= quietMax;
+      if (isQuiet) this.flush();
+      quietMax = isQuiet ? SPEAK_AGAIN_MS : QUIET_MAX_MS;
       const isSuspect = silentMs >= SUSPECT_AFTER_MS;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
       const untilSuspect = isSuspect ? ASK_AGAIN_MS : SUSPECT_AFTER_MS - silentMs;
-      const untilSpeaking = SPEAK_AFTER_MS - (quietMs < SPEAK_AFTER_MS ? quietMs : 0);
+      const untilSpeaking = isQuiet ? quietMax : quietMax - quietMs;
       const wait = Math.min(untilSuspect, untilSpeaking);
       due = now + wait;
       timer = clock.after(wait, beat);
     };
-    timer = clock.after(SPEAK_AFTER_MS, beat);
+    timer = clock.after(QUIET_MAX_MS, beat);
     try {
       await stream.closed;
     } finally {
