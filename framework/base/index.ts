@@ -9,6 +9,7 @@ export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';
 export * from './ids.ts';
+export * from './in-time.ts';
 export * from './limits.ts';
 export * from './network.ts';
 export * from './on-abort.ts';

@@ -4,7 +4,7 @@ import {
   handle,
   type MessageStream,
   OncePerTurn,
-  onAbort,
+  unlessAborted,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { Acquaintance } from './acquaintance.ts';
@@ -211,22 +211,15 @@ export class RaftDriver implements Ticking, MemberContext {
    * when there is no room: the next try may succeed.
    */
   async compact(index: number, state: Uint8Array): Promise<void> {
-    let forget = (): void => {};
-    // A disk that hangs must not hold up who closes the member.
-    const ended = new Promise<never>((_, reject) => {
-      const { signal } = this.ending;
-      forget = onAbort(signal, () => reject(signal.reason));
-    });
     try {
-      await Promise.race([this.compactTo(index, state), ended]);
+      // A disk that hangs must not hold up who closes the member.
+      await unlessAborted(this.compactTo(index, state), this.ending.signal);
     } catch (error) {
       if (this.closed) throw closedError(this.options.groupId);
       this.compactionsFailed++;
       const { ports, groupId } = this.options;
       ports.logger.log('warn', 'raft.compaction.failed', { group: groupId, error: String(error) });
       throw error;
-    } finally {
-      forget();
     }
   }
 

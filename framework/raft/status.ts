@@ -1,5 +1,5 @@
 import { filter, firstValueFrom, map, type Observable } from 'rxjs';
-import { type Clock, type LogCallOptions, onAbort, sleep, VarlogError } from '../base/index.ts';
+import { type Clock, inTime, type LogCallOptions, VarlogError } from '../base/index.ts';
 import type { Member } from './member-context.ts';
 
 /** What a member is and knows at this moment. */
@@ -44,20 +44,11 @@ export async function firstIdentity(
     map(({ identity }) => identity),
     filter((it) => it !== undefined),
   );
-  const waiting = new AbortController();
-  const forget = onAbort(signal, () => waiting.abort(signal?.reason));
-  const late = sleep(clock, timeoutMs, waiting.signal).then(() => {
-    throw new VarlogError('UNAVAILABLE', {
+  const late = (): VarlogError =>
+    new VarlogError('UNAVAILABLE', {
       what: `the identity of the group was not known within ${timeoutMs} ms`,
       because: 'it has not begun, or no leader told this member of it',
       next: 'check that its members are up, and that they reach each other',
     });
-  });
-  try {
-    return await Promise.race([firstValueFrom(known), late]);
-  } finally {
-    forget();
-    waiting.abort();
-    late.catch(() => {});
-  }
+  return inTime(clock, timeoutMs, signal, () => firstValueFrom(known), late);
 }

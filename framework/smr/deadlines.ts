@@ -1,11 +1,4 @@
-import {
-  type Clock,
-  onAbort,
-  SequenceMap,
-  sleep,
-  type Timer,
-  type VarlogError,
-} from '../base/index.ts';
+import { type Clock, SequenceMap, type Timer } from '../base/index.ts';
 
 interface Call {
   readonly at: number;
@@ -63,26 +56,5 @@ export class Deadlines {
       this.calls.delete(key);
       expire(this.defaultMs);
     }
-  }
-}
-
-/** What `work` comes to, but not after `ms`: then it throws `late()`. The signal it is given ends with either, or `signal`. */
-export async function inTime<T>(
-  clock: Clock,
-  ms: number,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-  late: () => VarlogError,
-): Promise<T> {
-  const limit = new AbortController();
-  const callOff = onAbort(signal, () => limit.abort(signal.reason));
-  const expiry = sleep(clock, ms, limit.signal).then(() => {
-    throw late();
-  });
-  try {
-    return await Promise.race([work(limit.signal), expiry]);
-  } finally {
-    callOff();
-    limit.abort();
   }
 }

@@ -2,6 +2,7 @@ import { type Observable, Subject } from 'rxjs';
 import {
   type Clock,
   type Codec,
+  inTime,
   type LogCallOptions,
   type OrderedLog,
   type Ports,
@@ -11,7 +12,7 @@ import {
 } from '../base/index.ts';
 import type { Applier } from './applier.ts';
 import { CommandQueue } from './command-queue.ts';
-import { Deadlines, inTime } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { type Outcome, resultOf } from './outcome.ts';

@@ -53,15 +53,6 @@ export async function withinLimits<T>(
   }
 }
 
-/** Waits for `work`, but no longer than until `signal` is aborted. */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const forget = onAbort(signal, () => reject(signal.reason));
-    work.then(resolve, reject).finally(forget);
-  });
-}
-
 export function timedOut(what: string, timeoutMs: number): VarlogError {
   return new VarlogError('TIMEOUT', {
     what: `${what} took longer than ${timeoutMs} ms`,

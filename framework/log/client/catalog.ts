@@ -2,11 +2,12 @@ import {
   type LogStreamId,
   type StorageNodeId,
   type TopicId,
+  unlessAborted,
   VarlogError,
 } from '../../base/index.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { LogStreamStatus, MetadataDescriptor } from '../../wire/gen/varlogpb.ts';
-import { type CallLimits, unlessAborted } from './call-limit.ts';
+import type { CallLimits } from './call-limit.ts';
 import type { RepositoryClient } from './repository-client.ts';
 
 /** A log stream as the cluster's metadata tell it. */

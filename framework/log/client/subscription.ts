@@ -5,10 +5,11 @@ import {
   glsn,
   onAbort,
   sleep,
+  unlessAborted,
   VarlogError,
   Waiters,
 } from '../../base/index.ts';
-import { type CallLimits, unlessAborted, withinLimits } from './call-limit.ts';
+import { type CallLimits, withinLimits } from './call-limit.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
 import { type Begin, checkRange, resolveRange } from './position-option.ts';

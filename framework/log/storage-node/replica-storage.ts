@@ -1,4 +1,4 @@
-import { type Clock, type Disk, SerialQueue, type VarlogError } from '../../base/index.ts';
+import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
 import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
 import { CommitTable } from './commit-table.ts';
 
@@ -68,11 +68,11 @@ export async function openReplicaStorage(options: {
   };
   // A restarted node must know whose records these are before it is told.
   if (file.value === undefined && state.topicId !== 0) await write(state);
-  let becameFull = deferred();
+  /** Flushes of commits, which may take as long as the disk is full. */
+  const flushes = new Set<Waiter<boolean>>();
   const onFull = (): void => {
     const { full } = storage;
-    if (full !== undefined) becameFull.resolve();
-    else becameFull = deferred();
+    if (full !== undefined) for (const it of flushes) it.resolve(false);
     options.onFull(full);
   };
   const records = await SegmentedLog.open({
@@ -106,8 +106,13 @@ export async function openReplicaStorage(options: {
     },
     flushCommits: async () => {
       if (storage.full !== undefined) return false;
-      const flushed = commits.flush().then(() => true);
-      return Promise.race([flushed, becameFull.promise.then(() => false)]);
+      const flush: Waiter<boolean> = new Waiter(undefined, () => flushes.delete(flush));
+      flushes.add(flush);
+      commits.flush().then(
+        () => flush.resolve(true),
+        (error: unknown) => flush.reject(error),
+      );
+      return flush.promise;
     },
     save: (change) => changes.run(() => write({ ...state, ...change })),
     close: async () => {
@@ -116,14 +121,6 @@ export async function openReplicaStorage(options: {
     },
   };
   return storage;
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((it) => {
-    resolve = it;
-  });
-  return { promise, resolve };
 }
 
 /** Opens the commits of these records. When they cannot be used, nothing stays open: another try may follow. */
