@@ -1,6 +1,6 @@
 import { type Ports, VarlogError } from '../base/index.ts';
 import { type Configuration, leaseMsOf } from './core/index.ts';
-import type { Member } from './member-context.ts';
+import type { Member } from './member.ts';
 import type { RetentionOptions } from './retention.ts';
 import { EARLY_MS } from './ticker.ts';
 

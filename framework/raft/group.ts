@@ -29,7 +29,7 @@ import {
   timingOf,
 } from './group-options.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
-import type { Member } from './member-context.ts';
+import type { Member } from './member.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';

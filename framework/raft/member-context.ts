@@ -4,12 +4,6 @@ import type { HostResources } from './host-resources.ts';
 import type { RaftMethods } from './methods.ts';
 import type { RaftStorage } from './storage.ts';
 
-/** A member of a group, and where it listens. */
-export interface Member {
-  readonly id: number;
-  readonly address: string;
-}
-
 export interface DriverOptions {
   readonly ports: Ports;
   readonly groupId: string;

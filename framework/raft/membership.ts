@@ -3,7 +3,7 @@ import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
 import type { RaftDriver } from './driver.ts';
-import type { Member } from './member-context.ts';
+import type { Member } from './member.ts';
 import type { TurnPart } from './turn-part.ts';
 
 interface Waiting {

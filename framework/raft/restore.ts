@@ -3,7 +3,7 @@ import type { Journal } from '../store/index.ts';
 import { Acquaintance } from './acquaintance.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
-import type { Member } from './member-context.ts';
+import type { Member } from './member.ts';
 import { methodsOf } from './methods.ts';
 import { RaftStorage } from './storage.ts';
 

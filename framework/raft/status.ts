@@ -1,6 +1,6 @@
 import { filter, firstValueFrom, map, type Observable } from 'rxjs';
 import { type Clock, inTime, type LogCallOptions, VarlogError } from '../base/index.ts';
-import type { Member } from './member-context.ts';
+import type { Member } from './member.ts';
 
 /** What a member is and knows at this moment. */
 export interface RaftStatus {

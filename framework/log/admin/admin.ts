@@ -1,4 +1,4 @@
-import type { Handler, Ports, Timer } from '../../base/index.ts';
+import type { Clock, Handler, Ports, Timer } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { isAtRest, repairOf, type Surroundings } from './repair.ts';
@@ -31,9 +31,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const steadiness = new Steadiness(clock);
-  let timer: Timer | undefined;
-  let lookAt = 0;
-  let closed = false;
+  const alarm = new Alarm(clock);
 
   const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
@@ -78,38 +76,57 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
         .finally(() => busy.delete(id));
     }
     const rests = [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, around));
-    lookIn(rests ? LOOK_AT_REST_MS : LOOK_EVERY_MS, leadership);
-  };
-  /** Unless it is to be looked sooner anyway. */
-  const lookIn = (ms: number, leadership: Leadership): void => {
-    const at = clock.now() + ms;
-    if (closed || (timer !== undefined && lookAt <= at)) return;
-    timer?.cancel();
-    lookAt = at;
-    timer = clock.after(ms, () => {
-      timer = undefined;
-      look(leadership);
-    });
-  };
-  const rest = (): void => {
-    timer?.cancel();
-    timer = undefined;
+    alarm.within(rests ? LOOK_AT_REST_MS : LOOK_EVERY_MS, () => look(leadership));
   };
   const leading = repository.leadership$.subscribe((leadership) => {
-    rest();
+    alarm.cancel();
     steadiness.clear();
     if (leadership === undefined) return;
-    lookIn(GATHER_MS, leadership);
+    const lookSoon = (): void => alarm.within(GATHER_MS, () => look(leadership));
+    lookSoon();
     // Ends with the leadership.
-    leadership.unrest$.subscribe(() => lookIn(GATHER_MS, leadership));
+    leadership.unrest$.subscribe(lookSoon);
   });
 
   return {
     handlers: repository.identified(clusterManagerHandlers(repository, ports, replicationFactor)),
     close: async () => {
       leading.unsubscribe();
-      closed = true;
-      rest();
+      alarm.close();
     },
   };
+}
+
+/** A timer that is only ever brought forward. */
+class Alarm {
+  private readonly clock: Clock;
+  private timer: Timer | undefined;
+  private ringsAt = 0;
+  private closed = false;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Rings in `ms`, unless it is to ring sooner anyway. */
+  within(ms: number, ring: () => void): void {
+    const at = this.clock.now() + ms;
+    if (this.closed || (this.timer !== undefined && this.ringsAt <= at)) return;
+    this.timer?.cancel();
+    this.ringsAt = at;
+    this.timer = this.clock.after(ms, () => {
+      this.timer = undefined;
+      ring();
+    });
+  }
+
+  cancel(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.cancel();
+  }
 }

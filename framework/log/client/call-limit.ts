@@ -53,7 +53,7 @@ export async function withinLimits<T>(
   }
 }
 
-export function timedOut(what: string, timeoutMs: number): VarlogError {
+function timedOut(what: string, timeoutMs: number): VarlogError {
   return new VarlogError('TIMEOUT', {
     what: `${what} took longer than ${timeoutMs} ms`,
     next: 'check with "varlog status" that the cluster is well, or give a larger timeoutMs',

@@ -14,9 +14,7 @@ export type MetadataCommand = CommandOf<Definitions>;
 export type AnyDefinition = CommandDefinition<MetadataCommand, unknown>;
 
 /** All commands that this version knows. */
-export const definitions: readonly AnyDefinition[] = Object.values<unknown>(
-  commands,
-) as AnyDefinition[];
+const definitions: readonly AnyDefinition[] = Object.values<unknown>(commands) as AnyDefinition[];
 
 /** The highest feature level that this version supports. */
 export const NEWEST_FEATURE_LEVEL = Math.max(...definitions.map((it) => it.level));

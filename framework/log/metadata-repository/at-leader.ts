@@ -1,6 +1,6 @@
 import { type Handler, handle, type UnaryMethod } from '../../base/index.ts';
 import { notLeader } from './leadership.ts';
-import type { MetadataRepository } from './repository.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 
 const FORWARD_TIMEOUT_MS = 10_000;
 
@@ -9,7 +9,7 @@ const FORWARD_TIMEOUT_MS = 10_000;
  * member passes it on.
  */
 export function atLeader<Request, Response>(
-  repository: MetadataRepository,
+  repository: RepositoryAccess,
   method: UnaryMethod<Request, Response>,
   work: (request: Request) => Promise<Response>,
 ): Handler {

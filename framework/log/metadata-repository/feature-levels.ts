@@ -1,7 +1,7 @@
 import { type MemberId, type Timer, VarlogError } from '../../base/index.ts';
 import { MembersRequest, Ordering } from '../../wire/gen/log.ts';
 import type { Leadership } from './leadership.ts';
-import type { MetadataRepository } from './repository.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 
 /** While members support more than what is agreed on, the leader asks them so often whether all do. */
 const LOOK_EVERY_MS = 1_000;
@@ -21,13 +21,13 @@ interface Laggard {
  * afterwards, stops with `APPLY_FAILED`.
  */
 export class FeatureLevels {
-  private readonly repository: MetadataRepository;
+  private readonly repository: RepositoryAccess;
   private timer: Timer | undefined;
   private leadership: Leadership | undefined;
   /** The last reason for which the level was not raised, so that it is said once. */
   private said = '';
 
-  constructor(repository: MetadataRepository) {
+  constructor(repository: RepositoryAccess) {
     this.repository = repository;
     repository.leadership$.subscribe((leadership) => {
       this.timer?.cancel();

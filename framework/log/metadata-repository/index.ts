@@ -19,6 +19,6 @@ export { describeHealth } from './describe-health.ts';
 export { Leadership } from './leadership.ts';
 export {
   MetadataRepository,
-  type MetadataRepositoryOptions,
   startMetadataRepository,
 } from './repository.ts';
+export type { MetadataRepositoryOptions } from './repository-access.ts';

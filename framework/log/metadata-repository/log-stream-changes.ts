@@ -1,7 +1,7 @@
 import { sleep, VarlogError } from '../../base/index.ts';
 import { type LogStreamState, noLogStream } from '../core/index.ts';
 import { type Leadership, notLeader } from './leadership.ts';
-import type { MetadataRepository } from './repository.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 
 /** How long a log stream is waited for until its primary takes appends. */
 const OPEN_TIMEOUT_MS = 5_000;
@@ -11,9 +11,9 @@ const POLL_MS = 10;
 
 /** The leader's changes of one log stream, of which each follows from what was read before. */
 export class LogStreamChanges {
-  private readonly repository: MetadataRepository;
+  private readonly repository: RepositoryAccess;
 
-  constructor(repository: MetadataRepository) {
+  constructor(repository: RepositoryAccess) {
     this.repository = repository;
   }
 

@@ -16,13 +16,13 @@ import {
 } from '../../wire/gen/log.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Leadership } from './leadership.ts';
-import type { MetadataRepository } from './repository.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 import type { Session } from './session.ts';
 
 const AS_CLIENT = { sender: 'client' } as const;
 
 /** The service `varlog.log.Ordering`: what storage nodes and clients ask of the repository. */
-export function orderingHandlers(repository: MetadataRepository): Handler[] {
+export function orderingHandlers(repository: RepositoryAccess): Handler[] {
   const { clusterId, members } = repository.options;
   return [
     handle(Ordering.Session, (stream) => serveSession(repository, stream)),
@@ -80,7 +80,7 @@ export function orderingHandlers(repository: MetadataRepository): Handler[] {
 
 /** Runs until the node leaves, or this member stops leading. */
 async function serveSession(
-  repository: MetadataRepository,
+  repository: RepositoryAccess,
   stream: MessageStream<SessionResponse, SessionRequest>,
 ): Promise<void> {
   let open: { session: Session; leadership: Leadership } | undefined;
@@ -103,7 +103,7 @@ async function serveSession(
 }
 
 async function openSession(
-  repository: MetadataRepository,
+  repository: RepositoryAccess,
   stream: MessageStream<SessionResponse, SessionRequest>,
   hello: Hello | null,
 ): Promise<{ session: Session; leadership: Leadership }> {

@@ -5,7 +5,8 @@ import * as snpb from '../../wire/gen/snpb.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import { notLeader } from './leadership.ts';
-import type { MetadataRepository } from './repository.ts';
+import type { LogStreamChanges } from './log-stream-changes.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 
 const done = (): Empty => Empty.create({});
 
@@ -13,7 +14,10 @@ const done = (): Empty => Empty.create({});
  * The services that Varlog publishes for its metadata repository (`varlog.mrpb`), for its Go client and
  * tools. What our log does by itself (reports, membership) is refused with a sentence.
  */
-export function publishedHandlers(repository: MetadataRepository): Handler[] {
+export function publishedHandlers(
+  repository: RepositoryAccess,
+  changes: LogStreamChanges,
+): Handler[] {
   const service = mrpb.MetadataRepositoryService;
   return [
     handle(service.RegisterStorageNode, async ({ storageNode }) => {
@@ -48,16 +52,16 @@ export function publishedHandlers(repository: MetadataRepository): Handler[] {
     }),
     atLeader(repository, service.UpdateLogStream, async ({ logStream }) => {
       const { logStreamId: id, replicas } = given(logStream, 'log_stream');
-      await repository.changes.setReplicas(id, () => replicas.map((it) => it.storageNodeId));
+      await changes.setReplicas(id, () => replicas.map((it) => it.storageNodeId));
       return done();
     }),
-    ...orderHandlers(repository),
+    ...orderHandlers(repository, changes),
     ...managementHandlers(repository),
   ];
 }
 
 /** What the published interface says of the order: metadata, seals, commits and reports. */
-function orderHandlers(repository: MetadataRepository): Handler[] {
+function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges): Handler[] {
   const service = mrpb.MetadataRepositoryService;
   return [
     handle(service.GetMetadata, async () => {
@@ -68,11 +72,11 @@ function orderHandlers(repository: MetadataRepository): Handler[] {
     atLeader(repository, service.Seal, async ({ logStreamId }) =>
       mrpb.SealResponse.create({
         status: 2,
-        lastCommittedGlsn: await repository.changes.seal(logStreamId, true),
+        lastCommittedGlsn: await changes.seal(logStreamId, true),
       }),
     ),
     atLeader(repository, service.Unseal, async ({ logStreamId }) => {
-      await repository.changes.release(logStreamId);
+      await changes.release(logStreamId);
       return mrpb.UnsealResponse.create({ status: 4 });
     }),
     handle(service.GetCommitResult, ({ topicId, logStreamId }) =>
@@ -99,7 +103,7 @@ function orderHandlers(repository: MetadataRepository): Handler[] {
   ];
 }
 
-function reports(repository: MetadataRepository, logStreamId: number): mrpb.GetReportsResponse {
+function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetReportsResponse {
   const planner = repository.leadership?.planner;
   if (planner === undefined) throw notLeader(repository.status.leader?.address);
   const logStream = repository.metadata.logStreams.get(logStreamId);
@@ -121,7 +125,7 @@ function reports(repository: MetadataRepository, logStreamId: number): mrpb.GetR
   });
 }
 
-function managementHandlers(repository: MetadataRepository): Handler[] {
+function managementHandlers(repository: RepositoryAccess): Handler[] {
   const fixed = async (): Promise<never> => {
     throw new VarlogError('UNIMPLEMENTED', {
       what: 'the members of the metadata repository are fixed by its configuration',

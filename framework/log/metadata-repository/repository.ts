@@ -1,12 +1,5 @@
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
-import {
-  asVarlogError,
-  type Handler,
-  type LogCallOptions,
-  type MemberId,
-  type Ports,
-  VarlogError,
-} from '../../base/index.ts';
+import { asVarlogError, type Handler, type LogCallOptions, VarlogError } from '../../base/index.ts';
 import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
 import {
@@ -28,6 +21,11 @@ import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
+import type {
+  ExecuteOptions,
+  MetadataRepositoryOptions,
+  RepositoryAccess,
+} from './repository-access.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
 /** A leader that stands still stops every append: it is replaced sooner than in other groups. */
@@ -35,35 +33,13 @@ const ELECTION_TIMEOUT_MS = 700;
 const SNAPSHOT_EVERY = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 
-export interface MetadataRepositoryOptions {
-  ports: Ports;
-  clusterId: number;
-  /** This member. */
-  memberId: MemberId;
-  /** All members, this one included; the address is that of the process, where its handlers are served. */
-  members: readonly { readonly id: MemberId; readonly address: string }[];
-  directory: string;
-  /** Told to clients that ask; new log streams get so many replicas. */
-  replicationFactor: number;
-  /**
-   * The highest feature level that this member supports, as a member of an older version would. Default: all that
-   * this version knows.
-   */
-  supportedLevel?: number;
-}
-
-/** Who has a command carried out. Default: an operator. */
-export interface ExecuteOptions extends LogCallOptions {
-  sender?: Sender;
-}
-
 const AS_LEADER: ExecuteOptions = { sender: 'leader' };
 
 /**
  * One member of the metadata repository: the cluster's metadata, replicated by Raft, and while this
  * member leads, the ordering of all topics.
  */
-export class MetadataRepository {
+export class MetadataRepository implements RepositoryAccess {
   readonly options: MetadataRepositoryOptions;
   readonly metadata: Metadata;
   /** What only the leader can do to a log stream. */
@@ -94,7 +70,7 @@ export class MetadataRepository {
     this.leaderNews = new LeaderNews(options.memberId, options.ports.logger);
     this.handlers = [
       ...group.handlers,
-      ...this.identified([...orderingHandlers(this), ...publishedHandlers(this)]),
+      ...this.identified([...orderingHandlers(this), ...publishedHandlers(this, this.changes)]),
     ];
     this.levels = new FeatureLevels(this);
     this.roles = group.status$.subscribe((status) => this.followRole(status));

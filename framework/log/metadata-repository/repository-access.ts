@@ -1,0 +1,50 @@
+import type { Observable } from 'rxjs';
+import type { LogCallOptions, MemberId, Ports } from '../../base/index.ts';
+import type { RaftStatus } from '../../raft/index.ts';
+import type { Metadata, MetadataCommand, Sender } from '../core/index.ts';
+import type { Leadership } from './leadership.ts';
+
+export interface MetadataRepositoryOptions {
+  ports: Ports;
+  clusterId: number;
+  /** This member. */
+  memberId: MemberId;
+  /** All members, this one included; the address is that of the process, where its handlers are served. */
+  members: readonly { readonly id: MemberId; readonly address: string }[];
+  directory: string;
+  /** Told to clients that ask; new log streams get so many replicas. */
+  replicationFactor: number;
+  /**
+   * The highest feature level that this member supports, as a member of an older version would. Default: all that
+   * this version knows.
+   */
+  supportedLevel?: number;
+}
+
+/** Who has a command carried out. Default: an operator. */
+export interface ExecuteOptions extends LogCallOptions {
+  sender?: Sender;
+}
+
+/** What the services of a member, and the tasks of its leader, may ask of it. */
+export interface RepositoryAccess {
+  readonly options: MetadataRepositoryOptions;
+  readonly metadata: Metadata;
+  readonly status: RaftStatus;
+  /** Identity of the cluster; `undefined` until this member knows it. */
+  readonly cluster: string | undefined;
+  /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */
+  readonly trouble: string | undefined;
+  /** What this member does as the leader; `undefined` while it is none. */
+  readonly leadership: Leadership | undefined;
+  /** {@link leadership} as it changes. Completes with the member. */
+  readonly leadership$: Observable<Leadership | undefined>;
+  /** Throws why this member ended, if it did: whoever asks must turn to another one. */
+  throwIfFailed(): void;
+  /** Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. */
+  execute(command: MetadataCommand, options?: ExecuteOptions): Promise<number>;
+  /** Reads the metadata as of now, wherever it was changed last (linearizable). */
+  read<T>(look: (metadata: Metadata) => T, options?: LogCallOptions): Promise<T>;
+  /** The leadership, once this member is known to have applied all that earlier leaders committed. */
+  confirmedLeadership(): Promise<Leadership>;
+}
