@@ -8,6 +8,7 @@ export * from './batch.ts';
 export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';
+export * from './format-unknown.ts';
 export * from './ids.ts';
 export * from './limits.ts';
 export * from './network.ts';
