@@ -194,8 +194,8 @@ function decodeFrame1(
 }
 
 export function setUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % TWO_32, true);
-  view.setUint32(at + 4, Math.floor(value / TWO_32), true);
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, value / TWO_32, true);
 }
 
 export function getUint64(view: DataView, at: number): number {
