@@ -5,6 +5,7 @@
 export * from './assert.ts';
 export * from './backoff.ts';
 export * from './batch.ts';
+export type { BatchAttributes, Headers, Producer } from './batch-header.ts';
 export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';

@@ -1,4 +1,12 @@
-import { type Clock, type Disk, encodeBatch } from '../../framework/base/index.ts';
+import {
+  attributesOf,
+  type BatchAttributes,
+  type Clock,
+  type Disk,
+  decodeBatch,
+  encodeBatch,
+  type Headers,
+} from '../../framework/base/index.ts';
 import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
@@ -259,4 +267,49 @@ function openCommits(disk: Disk, clock: Clock): Promise<CommitTable> {
   return CommitTable.open({ ...options, logStreamId: 1 });
 }
 
-export const samples: readonly Sample[] = [log, journal, state, snapshot, raft, commits];
+const RECORDS = ['a record', '', 'the last one'];
+/** What is said of a batch; one of version 0 has no header to say it in. */
+const ATTRIBUTES: BatchAttributes = {
+  producer: { id: 4_294_967_298, epoch: 3, sequence: 17 },
+  headers: [['traceparent', bytes('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')]],
+  recordHeaders: new Map([
+    [0, [['', bytes('a key')]]],
+    [
+      2,
+      [
+        ['content-type', bytes('text/plain')],
+        ['ünicode', new Uint8Array(0)],
+      ],
+    ],
+  ]),
+};
+
+/** A batch as it travels, in a file of its own. */
+const batch: Sample = {
+  name: 'batch',
+  version: 1,
+  older: [0],
+  async write(disk) {
+    const file = await disk.open('batch', 'create');
+    await file.write(0, [encodeBatch(RECORDS.map(bytes), ATTRIBUTES).bytes]);
+    await file.close();
+  },
+  async read(disk) {
+    const file = await disk.open('batch', 'existing');
+    const held = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
+    await file.close();
+    return { records: decodeBatch(held).map(text), attributes: asText(attributesOf(held)) };
+  },
+  content: (version) => ({
+    records: RECORDS,
+    attributes: asText(version === 0 ? {} : ATTRIBUTES),
+  }),
+};
+
+function asText({ producer, headers = [], recordHeaders = new Map() }: BatchAttributes): unknown {
+  const list = (of: Headers): unknown => of.map(([name, value]) => [name, text(value)]);
+  const single = [...recordHeaders].map(([index, it]) => [index, list(it)]);
+  return { producer, headers: list(headers), recordHeaders: single };
+}
+
+export const samples: readonly Sample[] = [log, journal, state, snapshot, raft, commits, batch];

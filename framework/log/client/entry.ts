@@ -5,6 +5,8 @@ import {
   type Glsn,
   type Llsn,
   type LogStreamId,
+  sliceBatch,
+  startOf,
   type TopicId,
 } from '../../base/index.ts';
 import { type ResumeToken, resumeToken } from './resume-token.ts';
@@ -109,20 +111,12 @@ export class EntryBatch {
     const skip = Math.max(0, wanted.from - place.glsn);
     const drop = Math.max(0, place.glsn + batch.count - 1 - wanted.to);
     if (skip === 0 && drop === 0) return new EntryBatch(place, batch);
-    const { bytes } = batch;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const over = (offset: number): number => offset + 4 + view.getUint32(offset, true);
-    let start = 0;
-    for (let i = 0; i < skip; i++) start = over(start);
-    let end = start;
-    const count = batch.count - skip - drop;
-    for (let i = 0; i < count; i++) end = over(end);
     const shifted = {
       ...place,
       glsn: (place.glsn + skip) as Glsn,
       llsn: (place.llsn + skip) as Llsn,
     };
-    return new EntryBatch(shifted, { count, bytes: bytes.subarray(start, end) });
+    return new EntryBatch(shifted, sliceBatch(batch, skip, batch.count - skip - drop));
   }
 
   /** Of the last record: see {@link Entry.resumeToken}. */
@@ -146,7 +140,7 @@ export class EntryBatch {
     const { bytes: framed, count } = this;
     const view = new DataView(framed.buffer, framed.byteOffset, framed.byteLength);
     const entries = new Array<Entry>(count);
-    let start = 4;
+    let start = startOf(this) + 4;
     for (let i = 0; i < count; i++) {
       const end = start + view.getUint32(start - 4, true);
       entries[i] = new Entry(this, i, { framed, start, end });
