@@ -95,7 +95,7 @@ function decode(bytes: Uint8Array, path: string, identity: string): Uint8Array {
     });
   }
   if (magic !== MAGIC) {
-    const found = `version ${String.fromCharCode(magic >>> 24)}`;
+    const found = `version ${(magic >>> 24) - 0x30}`;
     throw formatUnknown({ what: path, path, found, reads: 'version 1' });
   }
   const valueAt = HEADER_BYTES + view.getUint32(8, true);

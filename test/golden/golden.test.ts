@@ -119,7 +119,11 @@ interface Later {
 function laterIn(path: string, bytes: Uint8Array): Later[] {
   if (!path.endsWith('.segment')) {
     return [
-      { path, change: (of, to) => resummed(of, 0, of.length, (view) => view.setUint8(7, to)) },
+      {
+        path,
+        change: (of, to) =>
+          resummed(of, 0, of.length, (view) => view.setUint8(7, to === 0x31 ? 0x32 : to)),
+      },
     ];
   }
   const places: Later[] = [

@@ -23,6 +23,11 @@ export class Entry {
   /** Position in its log stream. */
   readonly llsn: Llsn;
   readonly logStream: LogStreamId;
+  /**
+   * When the primary of the log stream took it, in milliseconds since 1970 by that node's clock; never earlier than
+   * that of the record before in the log stream. 0 where it is not known: older versions did not note it.
+   */
+  readonly timestamp: number;
   private readonly cluster: string;
   private readonly framed: Uint8Array;
   private readonly start: number;
@@ -38,6 +43,7 @@ export class Entry {
     this.glsn = (place.glsn + index) as Glsn;
     this.llsn = (place.llsn + index) as Llsn;
     this.logStream = place.logStream;
+    this.timestamp = place.timestamp;
     this.cluster = place.cluster;
     this.framed = payload.framed;
     this.start = payload.start;
@@ -79,6 +85,7 @@ interface Place {
   readonly logStream: LogStreamId;
   readonly glsn: Glsn;
   readonly llsn: Llsn;
+  readonly timestamp: number;
 }
 
 /** Records side by side in one log stream, as they were appended. */
@@ -91,6 +98,8 @@ export class EntryBatch {
   readonly glsn: Glsn;
   /** Position of the first record in its log stream. */
   readonly llsn: Llsn;
+  /** As {@link Entry.timestamp}: of all records of the batch. */
+  readonly timestamp: number;
   /** Number of records, at least 1. */
   readonly count: number;
   /** The records, framed as by `encodeBatch`. */
@@ -102,6 +111,7 @@ export class EntryBatch {
     this.logStream = place.logStream;
     this.glsn = place.glsn;
     this.llsn = place.llsn;
+    this.timestamp = place.timestamp;
     this.count = count;
     this.bytes = bytes;
   }
