@@ -1,3 +1,14 @@
+import {
+  type BatchAttributes,
+  checkAttributes,
+  decodeAttributes,
+  decodeProducer,
+  encodeHeader,
+  headerBytesOf,
+  MARK,
+  type Producer,
+  sliceAttributes,
+} from './batch-header.ts';
 import { VarlogError } from './errors.ts';
 
 /**
@@ -5,25 +16,29 @@ import { VarlogError } from './errors.ts';
  * primary, the backups, the disk and the subscriber.
  *
  * ```
+ *   header?   only where there is something to say in it: see batch-header.ts
  *   record*:  length (uint32, little endian) | bytes
  * ```
  */
 export interface Batch {
   /** Number of records, at least 1. */
   readonly count: number;
-  /** The framed records. */
+  /** The framed records, and the header before them. */
   readonly bytes: Uint8Array;
 }
 
 const LENGTH_BYTES = 4;
 
-/** Frames records into a batch. Copies them once. */
-export function encodeBatch(records: readonly Uint8Array[]): Batch {
-  let size = 0;
+/** Frames records into a batch, with what is to be said of them. Copies them once. */
+export function encodeBatch(records: readonly Uint8Array[], attributes?: BatchAttributes): Batch {
+  const header = attributes === undefined ? undefined : encodeHeader(attributes, records.length);
+  const start = header === undefined ? 0 : header.length;
+  let size = start;
   for (const record of records) size += LENGTH_BYTES + record.length;
   const bytes = new Uint8Array(size);
+  if (header !== undefined) bytes.set(header);
   const view = new DataView(bytes.buffer);
-  let offset = 0;
+  let offset = start;
   for (const record of records) {
     view.setUint32(offset, record.length, true);
     bytes.set(record, offset + LENGTH_BYTES);
@@ -32,12 +47,15 @@ export function encodeBatch(records: readonly Uint8Array[]): Batch {
   return { count: records.length, bytes };
 }
 
-/** The records of a batch, as views of its bytes. Throws `CORRUPT` when the framing does not add up. */
+/**
+ * The records of a batch, as views of its bytes. Throws `CORRUPT` when the framing does not add up, and
+ * `FORMAT_UNKNOWN` when a later version made it.
+ */
 export function decodeBatch(batch: Batch): Uint8Array[] {
   const { bytes, count } = batch;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const records = new Array<Uint8Array>(count);
-  let offset = 0;
+  let offset = startOf(batch);
   for (let i = 0; i < count; i++) {
     if (offset + LENGTH_BYTES > bytes.length) throw misframed(batch);
     const end = offset + LENGTH_BYTES + view.getUint32(offset, true);
@@ -50,13 +68,14 @@ export function decodeBatch(batch: Batch): Uint8Array[] {
 }
 
 /**
- * Checks the framing without making views: what a node does with bytes that a client sent.
- * Returns the size of the largest record. Throws `CORRUPT` like {@link decodeBatch}.
+ * Checks the framing, and the header where there is one, without making views: what a node does with
+ * bytes that a client sent. Returns the size of the largest record. Throws like {@link decodeBatch}.
  */
 export function checkBatch(batch: Batch): number {
   const { bytes, count } = batch;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let offset = 0;
+  const view = viewOf(bytes);
+  let offset = startOf(batch);
+  if (offset > 0) checkAttributes(bytes, count);
   let largest = 0;
   for (let i = 0; i < count; i++) {
     if (offset + LENGTH_BYTES > bytes.length) throw misframed(batch);
@@ -66,6 +85,49 @@ export function checkBatch(batch: Batch): number {
   }
   if (offset !== bytes.length) throw misframed(batch);
   return largest;
+}
+
+/** What is said of a batch and its records beside them. Throws like {@link decodeBatch}. */
+export function attributesOf(batch: Batch): BatchAttributes {
+  return startOf(batch) === 0 ? {} : decodeAttributes(batch.bytes, batch.count);
+}
+
+/** Who appends the batch, where it says so. Throws like {@link decodeBatch}. */
+export function producerOf(batch: Batch): Producer | undefined {
+  return startOf(batch) === 0 ? undefined : decodeProducer(batch.bytes);
+}
+
+/** Where the length of the first record lies. Throws like {@link decodeBatch}. */
+export function startOf({ bytes }: Batch): number {
+  return bytes.length < LENGTH_BYTES || bytes[LENGTH_BYTES - 1] !== MARK ? 0 : headerBytesOf(bytes);
+}
+
+/**
+ * `count` records of a batch from the one at `skip` on, as a batch. A view where the batch has no
+ * header; otherwise a copy, which says of these records what the batch said of them.
+ */
+export function sliceBatch(batch: Batch, skip: number, count: number): Batch {
+  const { bytes } = batch;
+  if (skip === 0 && count === batch.count) return batch;
+  const start = startOf(batch);
+  if (start > 0) {
+    const records = decodeBatch(batch).slice(skip, skip + count);
+    return encodeBatch(records, sliceAttributes(attributesOf(batch), skip, count));
+  }
+  const view = viewOf(bytes);
+  const over = (offset: number): number => offset + LENGTH_BYTES + view.getUint32(offset, true);
+  let begin = start;
+  for (let i = 0; i < skip; i++) begin = over(begin);
+  let end = bytes.length;
+  if (skip + count < batch.count) {
+    end = begin;
+    for (let i = 0; i < count; i++) end = over(end);
+  }
+  return { count, bytes: bytes.subarray(begin, end) };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function misframed(batch: Batch): VarlogError {

@@ -105,6 +105,11 @@ const RETRYABLE = {
    */
   FAILED_PRECONDITION: false,
   /**
+   * A file, frame or batch has a format that only a later version of the package knows. Nothing of it was touched.
+   * @remedy Upgrade to the version that wrote it, or a later one.
+   */
+  FORMAT_UNKNOWN: false,
+  /**
    * A folder, file or member belongs to somebody else than it is used as.
    * @remedy Give each node and member its own folder, and all of them the same list of members.
    */

@@ -5,9 +5,11 @@
 export * from './assert.ts';
 export * from './backoff.ts';
 export * from './batch.ts';
+export type { BatchAttributes, Headers, Producer } from './batch-header.ts';
 export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';
+export * from './format-unknown.ts';
 export * from './ids.ts';
 export * from './in-time.ts';
 export * from './limits.ts';

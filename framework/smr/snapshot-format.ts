@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { formatUnknown } from '../base/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
 import type { AdmissionState, EncodedAdmission } from './admission.ts';
 import { checkIdentity, type LogIdentity } from './log-identity.ts';
@@ -27,17 +27,14 @@ export function encodeSnapshot(
 }
 
 /**
- * Throws `LOG_MISMATCH` where it is not the state of `own`, and `CORRUPT` where another version wrote it. `what` names
+ * Throws `LOG_MISMATCH` where it is not the state of `own`, and `FORMAT_UNKNOWN` where another version wrote it. `what` names
  * the snapshot for the reader of the error.
  */
 export function decodeSnapshot(bytes: Uint8Array, own: LogIdentity, what: string): SnapshotContent {
   const snapshot = SnapshotMessage.decode(bytes);
   const { format, log, machine } = snapshot;
   if (format !== FORMAT) {
-    throw new VarlogError('CORRUPT', {
-      what: `a snapshot has format ${format}, and this version reads format ${FORMAT}`,
-      next: 'run a version that is at least as new as the one that wrote it',
-    });
+    throw formatUnknown({ what, found: `format ${format}`, reads: `format ${FORMAT}` });
   }
   checkIdentity({ log, machine }, own, what);
   return snapshot;

@@ -1,4 +1,4 @@
-import type { DiskFile } from '../base/index.ts';
+import { type DiskFile, formatUnknown, type VarlogError } from '../base/index.ts';
 import { decodeFrame, FRAME_HEADER_BYTES, type StoredFrame, viewOf } from './frame.ts';
 
 /** A frame boundary, and what the frame there must continue. */
@@ -14,14 +14,21 @@ export interface WalkEnd extends Cursor {
   readonly stopped: 'enough' | 'invalid';
 }
 
+/** The file that is walked: where it is, and the tag that its frames carry. */
+export interface Walked {
+  readonly path: string;
+  readonly tag: number;
+}
+
 /**
  * Visits the frames of a segment file one after the other from a boundary on, for as long as each is
  * intact, carries the segment's tag and continues the one before, and `visit` answers true.
- * Reads the file in pieces of about `pieceBytes`; payloads are views of them.
+ * Reads the file in pieces of about `pieceBytes`; payloads are views of them. Throws `FORMAT_UNKNOWN` where the
+ * chain goes on with a frame of a later version.
  */
 export async function walkFrames(
   file: DiskFile,
-  tag: number,
+  segment: Walked,
   start: Cursor,
   pieceBytes: number,
   visit: (frame: StoredFrame, offset: number) => boolean,
@@ -45,13 +52,17 @@ export async function walkFrames(
         needed = frame;
         break;
       }
-      if (frame === undefined || !continues(frame, tag, position, previous)) {
+      if (frame === undefined || !isLinked(frame, segment.tag, previous)) {
+        return { offset: offset + at, position, previous, stopped: 'invalid' };
+      }
+      if (frame.unknown !== undefined) throw unknownFrame(segment.path, offset + at, frame);
+      if (frame.position !== position || frame.count === 0) {
         return { offset: offset + at, position, previous, stopped: 'invalid' };
       }
       if (!visit(frame, offset + at)) {
         return { offset: offset + at, position, previous, stopped: 'enough' };
       }
-      at += FRAME_HEADER_BYTES + frame.payload.length;
+      at += frame.size;
       position += frame.count;
       previous = frame.checksum;
     }
@@ -59,16 +70,16 @@ export async function walkFrames(
   }
 }
 
-function continues(
-  frame: StoredFrame,
-  tag: number,
-  position: number,
-  previous: number | undefined,
-): boolean {
-  return (
-    frame.tag === tag &&
-    frame.position === position &&
-    frame.count > 0 &&
-    (previous === undefined || frame.previous === previous)
-  );
+function isLinked(frame: StoredFrame, tag: number, previous: number | undefined): boolean {
+  return frame.tag === tag && (previous === undefined || frame.previous === previous);
+}
+
+/** A frame that is whole and belongs there, and that only a later version can read. */
+export function unknownFrame(
+  path: string,
+  offset: number,
+  { unknown = '' }: StoredFrame,
+): VarlogError {
+  const what = `the frame at byte ${offset} of ${path}`;
+  return formatUnknown({ what, path, found: unknown, reads: 'versions 1 and 2 without flags' });
 }

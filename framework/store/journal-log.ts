@@ -58,6 +58,11 @@ export class JournalLog {
     this.identity = identity;
   }
 
+  /** Where the journal lies. */
+  get directory(): string {
+    return this.journal.directory;
+  }
+
   get first(): number {
     return this.firstPosition;
   }
@@ -118,7 +123,7 @@ export class JournalLog {
       if (place.position > through || (found.length > 0 && bytes > bytesMax)) break;
       if (place.record < this.journal.recent) break;
       const [record] = this.journal.readRecord(place.record, 1) as Frame[];
-      found.push(frameIn(record, this.number));
+      found.push(frameIn(record, this));
     }
     return found.length > 0 ? found : this.readFiles(from, bytesMax);
   }
@@ -269,7 +274,7 @@ export class JournalLog {
           batch = await this.journal.readRecord(place.record, READ_BYTES);
           if (revision !== this.revision) return this.read(from, bytesMax);
         }
-        found.push(frameIn(batch[place.record - batch[0]!.position], this.number));
+        found.push(frameIn(batch[place.record - batch[0]!.position], this));
         bytes += place.bytes;
       }
     } catch (error) {
@@ -280,8 +285,8 @@ export class JournalLog {
   }
 }
 
-function frameIn(held: Frame | undefined, log: number): Frame {
-  const record = held === undefined ? undefined : decodeRecord(held.payload);
-  assert(record?.kind === 'frame' && record.log === log, 'a place holds a frame of its log');
+function frameIn(held: Frame | undefined, { number, directory }: JournalLog): Frame {
+  const record = held === undefined ? undefined : decodeRecord(held, directory);
+  assert(record?.kind === 'frame' && record.log === number, 'a place holds a frame of its log');
   return record.frame;
 }

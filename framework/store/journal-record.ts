@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { formatUnknown } from '../base/index.ts';
 import type { Frame } from './frame.ts';
 
 /** A frame of one of the logs; `moved` when it was written before and is written again. */
@@ -29,8 +29,9 @@ const STATE = 3;
 const STATE_WITHOUT_VALUE = 4;
 
 /**
- * A record, little endian: kind (uint8), log (uint32), and then
- * - a frame: position (float64), count (uint32), epoch (float64), payload;
+ * A record, little endian: kind (uint8), log (uint32), and then, by the kind, which stands for this layout and so for
+ * its version,
+ * - a frame: position (float64), count (uint32), epoch (float64), payload; its timestamp is that of the journal's frame;
  * - a state: first, end, movedFrom (float64 each), bytes of the identity (uint32), identity (UTF-8), value.
  */
 export function encodeFrameRecord(log: number, frame: Frame, moved: boolean): Uint8Array {
@@ -61,8 +62,9 @@ export function encodeStateRecord(record: Omit<StateRecord, 'kind'>): Uint8Array
   return bytes;
 }
 
-/** Throws `CORRUPT` for bytes that are no record: of a later version, perhaps. */
-export function decodeRecord(bytes: Uint8Array): FrameRecord | StateRecord {
+/** The record in a frame of the journal in `directory`. Throws `FORMAT_UNKNOWN` for one of a later version. */
+export function decodeRecord(held: Frame, directory: string): FrameRecord | StateRecord {
+  const { payload: bytes, timestamp = 0 } = held;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = bytes.length < 5 ? 0 : view.getUint8(0);
   if (kind === FRAME || kind === MOVED_FRAME) {
@@ -70,6 +72,7 @@ export function decodeRecord(bytes: Uint8Array): FrameRecord | StateRecord {
       position: view.getFloat64(5, true),
       count: view.getUint32(13, true),
       epoch: view.getFloat64(17, true),
+      timestamp,
       payload: bytes.subarray(FRAME_HEADER_BYTES),
     };
     return { kind: 'frame', log: view.getUint32(1, true), moved: kind === MOVED_FRAME, frame };
@@ -86,8 +89,6 @@ export function decodeRecord(bytes: Uint8Array): FrameRecord | StateRecord {
       value: kind === STATE ? bytes.slice(identityEnd) : undefined,
     };
   }
-  throw new VarlogError('CORRUPT', {
-    what: `a journal holds a record of kind ${kind}, which is not known here`,
-    next: 'open it with the version that wrote it, or a later one',
-  });
+  const what = `record ${held.position} of the journal in ${directory}`;
+  throw formatUnknown({ what, path: directory, found: `kind ${kind}`, reads: 'kinds 1 to 4' });
 }

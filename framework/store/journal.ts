@@ -65,10 +65,20 @@ export class Journal {
       onFailure: (error) => fail(error),
     });
     const journal = new Journal(log, options, segmentBytes);
-    await journal.restore();
+    try {
+      await journal.restore();
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
     fail = (error) => journal.fail(error);
     log.onDurable = (record) => journal.reached(record);
     return journal;
+  }
+
+  /** Where it lies. */
+  get directory(): string {
+    return this.name.directory;
   }
 
   /** Handed over, and not yet durable. */
@@ -116,12 +126,13 @@ export class Journal {
 
   add(log: JournalLog, frame: Frame, moved: boolean): Place {
     const offset = this.taken;
-    return placeOf(frame, this.append(encodeFrameRecord(log.number, frame, moved)), offset);
+    const record = encodeFrameRecord(log.number, frame, moved);
+    return placeOf(frame, this.append(record, frame.timestamp ?? 0), offset);
   }
 
   addState(record: Omit<StateRecord, 'kind'>): { record: number; offset: number } {
     const offset = this.taken;
-    return { record: this.append(encodeStateRecord(record)), offset };
+    return { record: this.append(encodeStateRecord(record), 0), offset };
   }
 
   /** Tells the log when it is durable up to `end`. */
@@ -156,9 +167,9 @@ export class Journal {
     this.opened.delete(log);
   }
 
-  private append(payload: Uint8Array): number {
+  private append(payload: Uint8Array, timestamp: number): number {
     const position = this.log.end + 1;
-    this.log.append([{ position, count: 1, epoch: 0, payload }]);
+    this.log.append([{ position, count: 1, epoch: 0, timestamp, payload }]);
     this.taken += payload.length;
     return position;
   }
@@ -219,21 +230,18 @@ export class Journal {
   private async restore(): Promise<void> {
     const moved = new Map<JournalLog, Place[]>();
     for (let next = this.log.first; next <= this.log.end; ) {
-      for (const { position: number, payload } of await this.log.read(next, SCAN_BYTES)) {
-        this.restoreRecord(number, payload, moved);
-        this.taken += payload.length;
-        next = number + 1;
+      for (const held of await this.log.read(next, SCAN_BYTES)) {
+        this.restoreRecord(held, moved);
+        this.taken += held.payload.length;
+        next = held.position + 1;
       }
     }
     for (const log of this.logs.values()) log.restored();
   }
 
-  private restoreRecord(
-    number: number,
-    payload: Uint8Array,
-    moved: Map<JournalLog, Place[]>,
-  ): void {
-    const record = decodeRecord(payload);
+  private restoreRecord(held: Frame, moved: Map<JournalLog, Place[]>): void {
+    const { position: number } = held;
+    const record = decodeRecord(held, this.directory);
     const log = this.logs.get(record.log) ?? new JournalLog(this, record.log, '');
     this.logs.set(record.log, log);
     this.lastNumber = Math.max(this.lastNumber, record.log);

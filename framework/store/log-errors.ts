@@ -6,9 +6,11 @@ interface LogName {
   readonly identity: string;
 }
 
-/** Writing failed: what it left on the disk is not known. Bugs and damage stay what they are. */
+const STAYS = ['INVARIANT', 'CORRUPT', 'FORMAT_UNKNOWN'] as const;
+
+/** Writing failed: what it left on the disk is not known. Bugs, damage and unknown formats stay what they are. */
 export function failed(log: LogName, cause: unknown): VarlogError {
-  if (VarlogError.is(cause, 'INVARIANT') || VarlogError.is(cause, 'CORRUPT')) return cause;
+  if (VarlogError.is(cause) && STAYS.some((it) => it === cause.code)) return cause;
   return new VarlogError('DISK_FAILED', {
     what: `the ${log.identity} in ${log.directory} could not be written`,
     because: reasonOf(cause),

@@ -5,7 +5,7 @@ import { walkFrames } from './frame-walk.ts';
 import { GroupEncoder } from './group-encoder.ts';
 import { encodeLogState, type LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION } from './segment-header.ts';
 import type { StateFile } from './state-file.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
@@ -84,9 +84,12 @@ export class LogFiles {
     return this.place.segmentBytes - this.at.offset;
   }
 
-  /** Whether a frame of so many bytes goes into a new segment. An empty one takes a frame of any size. */
+  /**
+   * Whether a frame of so many bytes goes into a new segment. An empty one takes a frame of any size, one of an older
+   * version none.
+   */
   mustRollFor(bytes: number): boolean {
-    return bytes > this.room && this.at.offset > SEGMENT_HEADER_BYTES;
+    return !this.last.isCurrent || (bytes > this.room && this.at.offset > SEGMENT_HEADER_BYTES);
   }
 
   /**
@@ -158,10 +161,14 @@ export class LogFiles {
     const { generation } = this.state;
     const previous = this.last;
     await this.giveBack();
-    const segment = await createSegment(this.place, generation, this.end + 1, previous.first);
+    const first = this.end + 1;
+    // One that is empty and of an older version: the new one takes its name and its place.
+    const replaces = previous.first === first;
+    const before = replaces ? previous.previousFirst : previous.first;
+    const segment = await createSegment(this.place, generation, first, before);
     // Else nobody would miss the newest file.
     await this.save({ durable: this.end, newest: segment.first });
-    this.segments = [...this.segments, segment];
+    this.segments = [...(replaces ? this.segments.slice(0, -1) : this.segments), segment];
     await this.writeTo(segment, this.end);
     await previous.unpin();
   }
@@ -236,7 +243,7 @@ export class LogFiles {
       const { cuts } = segment;
       const start = { ...segment.boundary(next), previous: undefined };
       const stop = await segment.use((file) =>
-        walkFrames(file, segment.tag, start, pieceBytes, (frame, offset) => {
+        walkFrames(file, segment, start, pieceBytes, (frame, offset) => {
           if (frame.position > wanted) return false;
           if (segment.cuts === cuts) segment.note(frame.position, offset);
           if (frameEnd(frame) < next) return true;
@@ -326,7 +333,7 @@ export async function createSegment(
   await writeNew(disk, `${path}.new`, [bytes]);
   await disk.rename(`${path}.new`, path);
   await syncNames(place);
-  return new Segment(disk, path, { ...header, tag });
+  return new Segment(disk, path, { ...header, version: SEGMENT_VERSION, tag });
 }
 
 async function syncNames({ disk, directory }: LogPlace): Promise<void> {
@@ -369,7 +376,7 @@ async function boundaryBehind(segment: Segment, end: number): Promise<WritePosit
   }
   const start = { ...segment.boundary(end), previous: undefined };
   const stop = await segment.use((file) =>
-    walkFrames(file, segment.tag, start, READ_BYTES_MIN, (frame) => frame.position <= end),
+    walkFrames(file, segment, start, READ_BYTES_MIN, (frame) => frame.position <= end),
   );
   if (stop.position <= end) throw damaged(segment.path, stop);
   if (stop.position !== end + 1) return undefined;

@@ -1,4 +1,4 @@
-import { assert } from '../base/index.ts';
+import { formatUnknown } from '../base/index.ts';
 import { getUint64, setUint64, viewOf } from './frame.ts';
 
 /** The few facts of a log that its segments do not tell. */
@@ -25,8 +25,12 @@ export function encodeLogState(state: LogState): Uint8Array {
   return bytes;
 }
 
-export function decodeLogState(bytes: Uint8Array): LogState {
-  assert(bytes.length === STATE_BYTES, `a log state has ${STATE_BYTES} bytes`);
+/** Throws `FORMAT_UNKNOWN` for the state of a later version, which has another length. */
+export function decodeLogState(bytes: Uint8Array, path: string): LogState {
+  if (bytes.length !== STATE_BYTES) {
+    const [found, reads] = [`${bytes.length} bytes`, `states of ${STATE_BYTES} bytes`];
+    throw formatUnknown({ what: `the state in ${path}`, path, found, reads });
+  }
   const view = viewOf(bytes);
   return {
     generation: getUint64(view, 0),

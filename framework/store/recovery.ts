@@ -2,14 +2,14 @@ import { type DiskFile, VarlogError } from '../base/index.ts';
 import {
   decodeFrame,
   FRAME_HEADER_BYTES,
-  FRAME_MAGIC,
+  FRAME_MAGIC_AT,
   FRAME_MAGIC_BYTE,
-  frameBytes,
   frameEnd,
+  isFrameMagic,
   type StoredFrame,
   viewOf,
 } from './frame.ts';
-import { type WalkEnd, walkFrames } from './frame-walk.ts';
+import { unknownFrame, type WalkEnd, walkFrames } from './frame-walk.ts';
 import {
   createSegment,
   damaged,
@@ -41,7 +41,7 @@ export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
   const stateFile = await StateFile.open(disk, `${directory}/state`, identity);
   if (stateFile.value === undefined) return createLogFiles(place, stateFile);
-  const state = decodeLogState(stateFile.value);
+  const state = decodeLogState(stateFile.value, `${directory}/state`);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   const file = await tail.pin();
@@ -83,16 +83,17 @@ async function refuseFrames(place: LogPlace, path: string): Promise<void> {
   });
 }
 
-/** The segments that belong to the log, oldest first. Removes what a crash left of others. */
+/** The segments that belong to the log, oldest first. Removes what a crash left of others, once these can be read. */
 async function openSegments(place: LogPlace, state: LogState): Promise<Segment[]> {
   const { disk, directory } = place;
   const firsts: number[] = [];
   const names = new Map<number, string>();
+  const remains: string[] = [];
   for (const name of await disk.list(directory)) {
     const parsed = parseSegmentName(name.replace(/\.new$/, ''));
     if (parsed === undefined) continue;
     if (name.endsWith('.new') || parsed.generation !== state.generation) {
-      await disk.remove(`${directory}/${name}`);
+      remains.push(`${directory}/${name}`);
     } else {
       firsts.push(parsed.first);
       names.set(parsed.first, name);
@@ -100,7 +101,7 @@ async function openSegments(place: LogPlace, state: LogState): Promise<Segment[]
   }
   firsts.sort((a, b) => a - b);
   while (firsts.length > 1 && firsts[1]! <= state.first) {
-    await disk.remove(`${directory}/${names.get(firsts.shift()!)}`);
+    remains.push(`${directory}/${names.get(firsts.shift()!)}`);
   }
   if (firsts.length === 0 || firsts[0]! > state.first) throw missing(directory, state.first);
   if (firsts.at(-1)! < state.newest) throw missing(directory, state.newest);
@@ -114,6 +115,7 @@ async function openSegments(place: LogPlace, state: LogState): Promise<Segment[]
     }
     segments.push(segment);
   }
+  for (const path of remains) await disk.remove(path);
   return segments;
 }
 
@@ -142,9 +144,9 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   let provenOffset = SEGMENT_HEADER_BYTES;
   let unproven: { end: number; endOffset: number }[] = [];
   const start = { offset: SEGMENT_HEADER_BYTES, position: tail.first, previous: tail.tag };
-  const stop = await walkFrames(file, tail.tag, start, PIECE_BYTES, (frame, offset) => {
+  const stop = await walkFrames(file, tail, start, PIECE_BYTES, (frame, offset) => {
     tail.note(frame.position, offset);
-    unproven.push({ end: frameEnd(frame), endOffset: offset + frameBytes(frame) });
+    unproven.push({ end: frameEnd(frame), endOffset: offset + frame.size });
     if (frame.durableEnd > proven || unproven[0]!.end <= proven) {
       proven = Math.max(proven, frame.durableEnd);
       for (const it of unproven) if (it.end <= proven) provenOffset = it.endOffset;
@@ -152,7 +154,7 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
     }
     return true;
   });
-  if (stop.position <= proven || (await provenBehind(file, tail.tag, stop))) {
+  if (stop.position <= proven || (await provenBehind(file, tail, stop))) {
     throw damaged(tail.path, stop);
   }
   // After a sync that failed, the system may show bytes that are not on the disk, and call them
@@ -170,7 +172,11 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
 }
 
 /** Whether an intact frame behind the place where the log seems to end says that more was synced. */
-async function provenBehind(file: DiskFile, tag: number, stop: WalkEnd): Promise<boolean> {
+async function provenBehind(
+  file: DiskFile,
+  { path, tag }: Segment,
+  stop: WalkEnd,
+): Promise<boolean> {
   const size = await file.size();
   let offset = await findNonZero(file, stop.offset);
   while (offset !== undefined && offset < size) {
@@ -179,9 +185,13 @@ async function provenBehind(file: DiskFile, tag: number, stop: WalkEnd): Promise
     let at = piece.indexOf(FRAME_MAGIC_BYTE);
     while (at >= 0) {
       // The magic lies behind the checksum, and perhaps across the end of this piece.
-      if (at + 4 > piece.length || view.getUint32(at, true) === FRAME_MAGIC) {
-        const frame = await readFrame(file, offset + at - 4, size);
-        if (frame?.tag === tag && frame.durableEnd >= stop.position) return true;
+      if (at + 4 > piece.length || isFrameMagic(view.getUint32(at, true))) {
+        const begin = offset + at - FRAME_MAGIC_AT;
+        const frame = await readFrame(file, begin, size);
+        if (frame?.tag === tag) {
+          if (frame.unknown !== undefined) throw unknownFrame(path, begin, frame);
+          if (frame.durableEnd >= stop.position) return true;
+        }
       }
       at = piece.indexOf(FRAME_MAGIC_BYTE, at + 1);
     }

@@ -1,11 +1,14 @@
-import { VarlogError } from '../base/index.ts';
+import { formatUnknown, VarlogError } from '../base/index.ts';
 import { crc32c } from './crc32c.ts';
 import { getUint64, setUint64, viewOf } from './frame.ts';
 
 /** Frames begin here: the header has a block of its own. */
 export const SEGMENT_HEADER_BYTES = 4096;
 const MAGIC = 0x314c5256;
-const FORMAT = 1;
+/** A segment of this version holds frames of version 2. */
+export const SEGMENT_VERSION = 2;
+/** One of this version holds frames of version 1: it is read, and nothing is added to it. */
+const SEGMENT_VERSION_1 = 1;
 const IDENTITY_AT = 40;
 const IDENTITY_BYTES_MAX = SEGMENT_HEADER_BYTES - IDENTITY_AT;
 
@@ -13,6 +16,8 @@ const IDENTITY_BYTES_MAX = SEGMENT_HEADER_BYTES - IDENTITY_AT;
 export interface SegmentHeader {
   /** Which log this is part of, in words. */
   readonly identity: string;
+  /** Of its format. */
+  readonly version: number;
   /** Grows when the log is reset: segments of other generations are remains. */
   readonly generation: number;
   /** The position of the segment's first frame. */
@@ -22,10 +27,13 @@ export interface SegmentHeader {
 }
 
 /**
- * The header block, little endian: checksum of the rest, magic, format, length of the identity,
- * generation, first, previousFirst (uint64 each), identity (UTF-8), zeros.
+ * The header block of a new segment, little endian: checksum of the rest, magic, version, length of the
+ * identity (uint32 each), generation, first, previousFirst (uint64 each), identity (UTF-8), zeros.
  */
-export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array; tag: number } {
+export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version'>): {
+  bytes: Uint8Array;
+  tag: number;
+} {
   const identity = new TextEncoder().encode(header.identity);
   if (identity.length > IDENTITY_BYTES_MAX) {
     throw new VarlogError('INVALID_ARGUMENT', {
@@ -36,7 +44,7 @@ export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array;
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = viewOf(bytes);
   view.setUint32(4, MAGIC, true);
-  view.setUint32(8, FORMAT, true);
+  view.setUint32(8, SEGMENT_VERSION, true);
   view.setUint32(12, identity.length, true);
   setUint64(view, 16, header.generation);
   setUint64(view, 24, header.first);
@@ -48,8 +56,8 @@ export function encodeSegmentHeader(header: SegmentHeader): { bytes: Uint8Array;
 }
 
 /**
- * Reads a header block. Throws `CORRUPT` when it is damaged, `UNIMPLEMENTED` when another version of
- * the format wrote it, `IDENTITY_MISMATCH` when it belongs to another log.
+ * Reads a header block. Throws `CORRUPT` when it is damaged, `FORMAT_UNKNOWN` when a later version
+ * wrote it, `IDENTITY_MISMATCH` when it belongs to another log.
  */
 export function decodeSegmentHeader(
   bytes: Uint8Array,
@@ -65,11 +73,10 @@ export function decodeSegmentHeader(
       details: { path, offset: 0 },
     });
   }
-  if (view.getUint32(8, true) !== FORMAT) {
-    throw new VarlogError('UNIMPLEMENTED', {
-      what: `${path} has format ${view.getUint32(8, true)}, this version reads format ${FORMAT}`,
-      next: 'use the version that wrote it',
-    });
+  const version = view.getUint32(8, true);
+  if (version !== SEGMENT_VERSION && version !== SEGMENT_VERSION_1) {
+    const reads = `versions ${SEGMENT_VERSION_1} and ${SEGMENT_VERSION}`;
+    throw formatUnknown({ what: path, path, found: `version ${version}`, reads });
   }
   const length = view.getUint32(12, true);
   const found = new TextDecoder().decode(bytes.subarray(IDENTITY_AT, IDENTITY_AT + length));
@@ -83,6 +90,7 @@ export function decodeSegmentHeader(
   }
   return {
     identity: found,
+    version,
     generation: getUint64(view, 16),
     first: getUint64(view, 24),
     previousFirst: getUint64(view, 32),

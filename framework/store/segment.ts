@@ -1,5 +1,5 @@
 import type { Disk, DiskFile } from '../base/index.ts';
-import { SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
+import { SEGMENT_HEADER_BYTES, SEGMENT_VERSION, type SegmentHeader } from './segment-header.ts';
 
 /** One index entry for so many bytes of a segment. */
 const INDEX_BYTES = 64 * 1024;
@@ -12,6 +12,8 @@ export class Segment {
   readonly previousFirst: number;
   /** The checksum of the header, which all frames of the file carry. */
   readonly tag: number;
+  /** Whether new frames may be added: those of an older version are only read. */
+  readonly isCurrent: boolean;
   private readonly disk: Disk;
   /** Frame boundaries, ascending: `positions[i]` begins at `offsets[i]`. Grows as the file is written or walked. */
   private readonly positions: number[];
@@ -28,6 +30,7 @@ export class Segment {
     this.first = header.first;
     this.previousFirst = header.previousFirst;
     this.tag = header.tag;
+    this.isCurrent = header.version === SEGMENT_VERSION;
     this.positions = [header.first];
     this.offsets = [SEGMENT_HEADER_BYTES];
   }

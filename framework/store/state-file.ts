@@ -1,17 +1,19 @@
-import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
+import { type Disk, formatUnknown, SerialQueue, VarlogError } from '../base/index.ts';
 import { readReplaced, replaceFile } from './atomic-file.ts';
 import { crc32c } from './crc32c.ts';
 import { viewOf } from './frame.ts';
 
+/** `VRS` and the version as a digit. */
 const MAGIC = 0x31535256;
+const NAME_MASK = 0xffffff;
 const HEADER_BYTES = 16;
 
 /**
  * A value on disk that is replaced as a whole: after a crash there is the old one or the new one,
  * and once `write` has resolved there is the new one.
  *
- * The file: checksum of the rest, magic, length of the identity, length of the value (uint32 each,
- * little endian), identity (UTF-8), value.
+ * The file: checksum of the rest, magic (its last byte is the version, as a digit), length of the identity, length
+ * of the value (uint32 each, little endian), identity (UTF-8), value.
  */
 export class StateFile {
   private readonly disk: Disk;
@@ -30,7 +32,7 @@ export class StateFile {
 
   /**
    * Reads what is there. Removes the remains of an interrupted write. Throws `CORRUPT` when the file
-   * is damaged and `IDENTITY_MISMATCH` when it was written under another identity.
+   * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, and `IDENTITY_MISMATCH` when it was written under another identity.
    */
   static async open(disk: Disk, path: string, identity: string): Promise<StateFile> {
     const bytes = await readReplaced(disk, path);
@@ -83,13 +85,18 @@ function encode(identity: string, value: Uint8Array): Uint8Array[] {
 
 function decode(bytes: Uint8Array, path: string, identity: string): Uint8Array {
   const view = viewOf(bytes);
-  const whole = bytes.length >= HEADER_BYTES && view.getUint32(4, true) === MAGIC;
-  if (!whole || crc32c(bytes, 4) !== view.getUint32(0, true)) {
+  const magic = bytes.length < HEADER_BYTES ? 0 : view.getUint32(4, true);
+  const isNamed = (magic & NAME_MASK) === (MAGIC & NAME_MASK);
+  if (!isNamed || crc32c(bytes, 4) !== view.getUint32(0, true)) {
     throw new VarlogError('CORRUPT', {
       what: `${path} is damaged`,
       next: 'rebuild this replica from another one',
       details: { path, offset: 0 },
     });
+  }
+  if (magic !== MAGIC) {
+    const found = `version ${(magic >>> 24) - 0x30}`;
+    throw formatUnknown({ what: path, path, found, reads: 'version 1' });
   }
   const valueAt = HEADER_BYTES + view.getUint32(8, true);
   const found = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, valueAt));

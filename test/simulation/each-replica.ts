@@ -12,7 +12,9 @@ export interface Answer {
   readonly what: string;
   readonly logStreamId: number;
   readonly end: number;
-  /** `glsn text`. */
+  /** Whether it was asked by the published interface, which knows no times. */
+  readonly published: boolean;
+  /** `glsn text`, and ` at timestamp`. */
   readonly found: readonly string[];
 }
 
@@ -52,16 +54,16 @@ export async function readFromEach(
         const request = ReadRequest.create({ topicId, logStreamId, fromGlsn: 1, toGlsn: end });
         const stream = channel.subscribe(LogStreams.Read, request, { signal: controller.signal });
         stream.receive(({ batches }) => {
-          for (const { count, records, glsn } of batches) {
+          for (const { count, records, glsn, timestamp } of batches) {
             for (const [i, it] of decodeBatch({ count, bytes: records }).entries()) {
-              if (glsn + i <= end) found.push(`${glsn + i} ${text(it)}`);
+              if (glsn + i <= end) found.push(`${glsn + i} ${text(it)} at ${timestamp}`);
             }
           }
         });
         await stream.closed;
       }
       const what = `${published ? 'Subscribe' : 'Read'} of ${logStreamId} up to ${end} on ${name}`;
-      answers.push({ what, logStreamId, end, found });
+      answers.push({ what, logStreamId, end, published, found });
     } catch (error) {
       if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     } finally {
@@ -78,15 +80,19 @@ export async function checkAnswers(
   answers: readonly Answer[],
 ): Promise<void> {
   const varlog = await connect(ports);
-  const log = new Map<number, { glsn: number; line: string }[]>();
+  const log = new Map<number, { glsn: number; line: string; timestamp: number }[]>();
   for await (const entry of varlog.topic(topicId).read()) {
-    const { glsn, logStream } = entry;
+    const { glsn, logStream, timestamp } = entry;
     const records = log.get(logStream) ?? [];
     log.set(logStream, records);
-    records.push({ glsn, line: `${glsn} ${entry.text()}` });
+    must(timestamp > 0, `record ${glsn} has no time`);
+    must(timestamp >= (records.at(-1)?.timestamp ?? 0), `the time of record ${glsn} goes back`);
+    records.push({ glsn, line: `${glsn} ${entry.text()}`, timestamp });
   }
-  for (const { what, logStreamId, end, found } of answers) {
-    const due = (log.get(logStreamId) ?? []).filter((it) => it.glsn <= end).map((it) => it.line);
+  for (const { what, logStreamId, end, published, found } of answers) {
+    const due = (log.get(logStreamId) ?? [])
+      .filter((it) => it.glsn <= end)
+      .map(({ line, timestamp }) => (published ? line : `${line} at ${timestamp}`));
     const at = due.findIndex((it, i) => it !== found[i]);
     const wrong = at === -1 ? `"${found[due.length]}" is too much` : `"${due[at]}" is missing`;
     must(due.length === found.length && at === -1, `${what}: ${wrong}`);

@@ -5,6 +5,8 @@ import {
   type Glsn,
   type Llsn,
   type LogStreamId,
+  sliceBatch,
+  startOf,
   type TopicId,
 } from '../../base/index.ts';
 import { type ResumeToken, resumeToken } from './resume-token.ts';
@@ -21,6 +23,11 @@ export class Entry {
   /** Position in its log stream. */
   readonly llsn: Llsn;
   readonly logStream: LogStreamId;
+  /**
+   * When the primary of the log stream took it, in milliseconds since 1970 by that node's clock; never earlier than
+   * that of the record before in the log stream. 0 where it is not known: older versions did not note it.
+   */
+  readonly timestamp: number;
   private readonly cluster: string;
   private readonly framed: Uint8Array;
   private readonly start: number;
@@ -36,6 +43,7 @@ export class Entry {
     this.glsn = (place.glsn + index) as Glsn;
     this.llsn = (place.llsn + index) as Llsn;
     this.logStream = place.logStream;
+    this.timestamp = place.timestamp;
     this.cluster = place.cluster;
     this.framed = payload.framed;
     this.start = payload.start;
@@ -77,6 +85,7 @@ interface Place {
   readonly logStream: LogStreamId;
   readonly glsn: Glsn;
   readonly llsn: Llsn;
+  readonly timestamp: number;
 }
 
 /** Records side by side in one log stream, as they were appended. */
@@ -89,6 +98,8 @@ export class EntryBatch {
   readonly glsn: Glsn;
   /** Position of the first record in its log stream. */
   readonly llsn: Llsn;
+  /** As {@link Entry.timestamp}: of all records of the batch. */
+  readonly timestamp: number;
   /** Number of records, at least 1. */
   readonly count: number;
   /** The records, framed as by `encodeBatch`. */
@@ -100,6 +111,7 @@ export class EntryBatch {
     this.logStream = place.logStream;
     this.glsn = place.glsn;
     this.llsn = place.llsn;
+    this.timestamp = place.timestamp;
     this.count = count;
     this.bytes = bytes;
   }
@@ -109,20 +121,12 @@ export class EntryBatch {
     const skip = Math.max(0, wanted.from - place.glsn);
     const drop = Math.max(0, place.glsn + batch.count - 1 - wanted.to);
     if (skip === 0 && drop === 0) return new EntryBatch(place, batch);
-    const { bytes } = batch;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const over = (offset: number): number => offset + 4 + view.getUint32(offset, true);
-    let start = 0;
-    for (let i = 0; i < skip; i++) start = over(start);
-    let end = start;
-    const count = batch.count - skip - drop;
-    for (let i = 0; i < count; i++) end = over(end);
     const shifted = {
       ...place,
       glsn: (place.glsn + skip) as Glsn,
       llsn: (place.llsn + skip) as Llsn,
     };
-    return new EntryBatch(shifted, { count, bytes: bytes.subarray(start, end) });
+    return new EntryBatch(shifted, sliceBatch(batch, skip, batch.count - skip - drop));
   }
 
   /** Of the last record: see {@link Entry.resumeToken}. */
@@ -146,7 +150,7 @@ export class EntryBatch {
     const { bytes: framed, count } = this;
     const view = new DataView(framed.buffer, framed.byteOffset, framed.byteLength);
     const entries = new Array<Entry>(count);
-    let start = 4;
+    let start = startOf(this) + 4;
     for (let i = 0; i < count; i++) {
       const end = start + view.getUint32(start - 4, true);
       entries[i] = new Entry(this, i, { framed, start, end });

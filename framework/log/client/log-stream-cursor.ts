@@ -173,6 +173,7 @@ export class LogStreamCursor {
         logStream: logStreamId,
         glsn: first,
         llsn: llsn(wire.llsn),
+        timestamp: wire.timestamp,
       },
       { count: wire.count, bytes: wire.records },
       { from: this.next, to: this.options.to },

@@ -28,7 +28,12 @@ const MEMBER_REFUSALS: ReadonlySet<string> = new Set([
   'UNIMPLEMENTED',
 ]);
 /** These can meet it in the middle of something. */
-const MEMBER_FAULTS: ReadonlySet<string> = new Set(['APPLY_FAILED', 'CORRUPT', 'DISK_FAILED']);
+const MEMBER_FAULTS: ReadonlySet<string> = new Set([
+  'APPLY_FAILED',
+  'CORRUPT',
+  'DISK_FAILED',
+  'FORMAT_UNKNOWN',
+]);
 
 export interface CallPlan extends CallLimits {
   /** What is being done, for messages: "listing the topics". */

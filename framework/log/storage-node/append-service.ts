@@ -5,6 +5,7 @@ import {
   checkBatch,
   type MessageStream,
   OncePerTurn,
+  producerOf,
   RECORD_BYTES_MAX,
   reasonOf,
   VarlogError,
@@ -51,8 +52,11 @@ function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void
 
 /** Refuses what a client must not send. Nothing is stored then. */
 export function checkAppend(batch: Batch): void {
-  const refuse = (code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE', what: string, next: string) =>
-    new VarlogError(code, { what, next, outcome: 'notAppended' });
+  const refuse = (
+    code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE' | 'UNIMPLEMENTED',
+    what: string,
+    next: string,
+  ) => new VarlogError(code, { what, next, outcome: 'notAppended' });
   if (batch.count === 0) {
     throw refuse('EMPTY_BATCH', 'no payload: the batch is empty', 'append at least one record');
   }
@@ -67,18 +71,28 @@ export function checkAppend(batch: Batch): void {
   try {
     largest = checkBatch(batch);
   } catch (cause) {
+    if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) throw cause;
     throw new VarlogError('INVALID_ARGUMENT', {
       what: reasonOf(cause),
       outcome: 'notAppended',
       cause,
     });
   }
-  if (largest <= RECORD_BYTES_MAX) return;
-  throw refuse(
-    'ENTRY_TOO_LARGE',
-    `a record has ${largest} bytes, more than ${RECORD_BYTES_MAX}`,
-    'split it, or store it elsewhere and append a reference',
-  );
+  if (largest > RECORD_BYTES_MAX) {
+    throw refuse(
+      'ENTRY_TOO_LARGE',
+      `a record has ${largest} bytes, more than ${RECORD_BYTES_MAX}`,
+      'split it, or store it elsewhere and append a reference',
+    );
+  }
+  // Who names itself relies on it that a batch is taken once.
+  if (producerOf(batch) !== undefined) {
+    throw refuse(
+      'UNIMPLEMENTED',
+      'the batch names its producer, and this node does not tell a repeated batch from a new one',
+      'append it without a producer',
+    );
+  }
 }
 
 /** Gathers the results of one turn. A client that does not read them is not read from any more. */

@@ -158,8 +158,8 @@ async function send(
   if (!stream.send(response)) await stream.writable();
 }
 
-function toBatch({ position, count, payload }: Frame): Batch {
-  return Batch.create({ llsn: position, count, records: payload });
+function toBatch({ position, count, timestamp = 0, payload }: Frame): Batch {
+  return Batch.create({ llsn: position, count, records: payload, timestamp });
 }
 
 function trimmedMeanwhile(replica: LogStreamReplica): VarlogError {

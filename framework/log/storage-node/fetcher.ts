@@ -102,8 +102,9 @@ export class Fetcher {
 
   private store(response: FetchResponse): void | Promise<void> {
     const { replica } = this;
-    for (const { llsn, count, records } of response.batches) {
-      if (replica.receive(llsn, replica.core.epoch, { count, bytes: records })) continue;
+    const { epoch } = replica.core;
+    for (const { llsn, count, records, timestamp } of response.batches) {
+      if (replica.receive(llsn, epoch, timestamp, { count, bytes: records })) continue;
       throw new VarlogError('UNAVAILABLE', {
         what: `records ${llsn}… do not continue log stream ${replica.logStreamId}`,
       });

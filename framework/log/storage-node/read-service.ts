@@ -45,5 +45,6 @@ function toBatch({ frame, glsn }: CommittedBatch): Batch {
     glsn,
     count: frame.count,
     records: frame.payload,
+    timestamp: frame.timestamp ?? 0,
   });
 }

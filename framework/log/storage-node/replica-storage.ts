@@ -1,5 +1,6 @@
 import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
 import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
+import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
@@ -20,6 +21,8 @@ export interface ReplicaStorage {
   readonly records: SegmentedLog;
   readonly commits: CommitTable;
   readonly state: ReplicaState;
+  /** Of the batches that are appended. */
+  readonly time: AppendTime;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
   readonly full: VarlogError | undefined;
   /**
@@ -85,7 +88,7 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  const commits = await openCommits(records, {
+  const { commits, time } = await openRest(records, {
     disk,
     clock,
     directory: `${directory}/commits`,
@@ -98,6 +101,7 @@ export async function openReplicaStorage(options: {
   const storage: ReplicaStorage = {
     records,
     commits,
+    time,
     get state() {
       return state;
     },
@@ -123,16 +127,16 @@ export async function openReplicaStorage(options: {
   return storage;
 }
 
-/** Opens the commits of these records. When they cannot be used, nothing stays open: another try may follow. */
-async function openCommits(
+/** Opens what goes with these records. When it cannot be used, nothing stays open: another try may follow. */
+async function openRest(
   records: SegmentedLog,
-  options: Parameters<typeof CommitTable.open>[0],
-): Promise<CommitTable> {
+  options: Parameters<typeof CommitTable.open>[0] & { clock: Clock },
+): Promise<{ commits: CommitTable; time: AppendTime }> {
   let commits: CommitTable | undefined;
   try {
     commits = await CommitTable.open(options);
     await cutDanglingCommits(records, commits);
-    return commits;
+    return { commits, time: await AppendTime.behind(records, options.clock) };
   } catch (error) {
     await commits?.close();
     await records.close();

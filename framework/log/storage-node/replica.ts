@@ -146,7 +146,9 @@ export class LogStreamReplica {
     const { count } = batch;
     const llsn = this.core.append(count);
     const { epoch } = this.core;
-    this.storage.records.append([{ position: llsn, count, epoch, payload: ownBytes(batch.bytes) }]);
+    const timestamp = this.storage.time.next();
+    const payload = ownBytes(batch.bytes);
+    this.storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
     this.pending.add({ llsn, count, bytes, sequence, sink });
     this.wakeFollowers.schedule();
   }
@@ -180,11 +182,12 @@ export class LogStreamReplica {
   }
 
   /** Records that another replica sent. False when they do not continue this log. */
-  receive(llsn: number, epoch: number, batch: Batch): boolean {
+  receive(llsn: number, epoch: number, timestamp: number, { count, bytes }: Batch): boolean {
     if (llsn <= this.core.end) return true;
-    if (!this.core.receive(llsn, batch.count)) return false;
-    const frame = { position: llsn, count: batch.count, epoch, payload: ownBytes(batch.bytes) };
-    this.storage.records.append([frame]);
+    if (!this.core.receive(llsn, count)) return false;
+    this.storage.time.note(timestamp);
+    const payload = ownBytes(bytes);
+    this.storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
     this.appended.wake();
     return true;
   }

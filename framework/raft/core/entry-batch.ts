@@ -1,3 +1,5 @@
+import { sliceBatch as sliceRecords } from '../../base/index.ts';
+
 /**
  * Entries side by side, of one term, as they were proposed together: entry `index` … `index + count - 1`.
  * The unit of replication and of the disk: followers keep it as the leader made it.
@@ -25,17 +27,11 @@ export function costOf(batch: EntryBatch): number {
   return batch.payload.length + BATCH_OVERHEAD_BYTES;
 }
 
-/** The entries of `batch` from `from` on: its payload is a view, skipped record by record. */
+/** The entries of `batch` from `from` on. */
 export function sliceBatch(batch: EntryBatch, from: number): EntryBatch {
   if (from <= batch.index) return batch;
-  const { payload } = batch;
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  let offset = 0;
-  for (let i = batch.index; i < from; i++) offset += 4 + view.getUint32(offset, true);
-  return {
-    index: from,
-    term: batch.term,
-    count: batch.count - (from - batch.index),
-    payload: payload.subarray(offset),
-  };
+  const skip = from - batch.index;
+  const { term, payload } = batch;
+  const kept = sliceRecords({ count: batch.count, bytes: payload }, skip, batch.count - skip);
+  return { index: from, term, count: kept.count, payload: kept.bytes };
 }

@@ -23,6 +23,10 @@ export const descriptor: object = {
         "records": {
          "type": "bytes",
          "id": 4
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 5
         }
        }
       },

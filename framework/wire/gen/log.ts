@@ -2,7 +2,7 @@
 import type { BidiMethod, ServerStreamMethod, UnaryMethod } from '../../base/index.ts';
 import { bidi, message, serverStream, type MessageCodec, unary } from '../message.ts';
 
-/** A batch of records, framed once by the client (see base/batch.ts) and never taken apart on the way. */
+/** A batch of records, framed once by the client (see base/batch.ts and docs/formats.md) and never taken apart on the way. */
 export interface Batch {
   /** LLSN of the first record; 0 on the way to the primary. */
   llsn: number;
@@ -10,6 +10,11 @@ export interface Batch {
   glsn: number;
   count: number;
   records: Uint8Array;
+  /**
+   * When the primary took it, in milliseconds since 1970: never earlier than that of the batch before in the log stream.
+   * 0: not known.
+   */
+  timestamp: number;
 }
 export const Batch: MessageCodec<Batch> = message('varlog.log.Batch');
 

@@ -1,0 +1,315 @@
+import {
+  attributesOf,
+  type BatchAttributes,
+  type Clock,
+  type Disk,
+  decodeBatch,
+  encodeBatch,
+  type Headers,
+} from '../../framework/base/index.ts';
+import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
+import { RaftStorage } from '../../framework/raft/storage.ts';
+import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
+import { type Frame, Journal, SegmentedLog, StateFile } from '../../framework/store/index.ts';
+
+/** Something that this package keeps in files: how it is made, and what is read from it. */
+export interface Sample {
+  readonly name: string;
+  /** The newest version of its format. */
+  readonly version: number;
+  /** Older versions, whose files are still read. */
+  readonly older: readonly number[];
+  write(disk: Disk, clock: Clock): Promise<void>;
+  /** What the files hold, as values that survive JSON. */
+  read(disk: Disk, clock: Clock): Promise<unknown>;
+  /** What {@link read} must find in files of a version. */
+  content(version: number): unknown;
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (of: Uint8Array | undefined): string => new TextDecoder().decode(of);
+const TIME = 1_700_000_000_000;
+
+interface FrameContent {
+  readonly position: number;
+  readonly count: number;
+  readonly epoch: number;
+  readonly timestamp: number;
+  readonly payload: string;
+}
+
+const asContent = ({ position, count, epoch, timestamp = 0, payload }: Frame): FrameContent => ({
+  position,
+  count,
+  epoch,
+  timestamp,
+  payload: text(payload),
+});
+const asFrame = (it: FrameContent): Frame => ({ ...it, payload: bytes(it.payload) });
+/** Frames of the first version have no timestamp. */
+const asWritten = (frames: readonly FrameContent[], version: number): FrameContent[] =>
+  frames.map((it) => (version === 1 ? { ...it, timestamp: 0 } : it));
+
+const FRAMES: readonly FrameContent[] = [
+  { position: 1, count: 2, epoch: 1, timestamp: TIME, payload: 'first' },
+  { position: 3, count: 1, epoch: 1, timestamp: TIME + 1, payload: '' },
+  { position: 4, count: 3, epoch: 2, timestamp: TIME + 1, payload: 'of a new epoch'.repeat(10) },
+  { position: 7, count: 1, epoch: 7_000_000_000, timestamp: TIME + 9, payload: 'of a new segment' },
+];
+
+async function framesOf(log: Pick<SegmentedLog, 'first' | 'end' | 'read'>): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (let next = log.first; next <= log.end; ) {
+    const frames = await log.read(next, 1024);
+    found.push(...frames.map(asContent));
+    const last = frames.at(-1)!;
+    next = last.position + last.count;
+  }
+  return found;
+}
+
+const log: Sample = {
+  name: 'log',
+  version: 2,
+  older: [1],
+  async write(disk) {
+    const made = await openLog(disk);
+    for (const it of FRAMES) {
+      made.append([asFrame(it)]);
+      await made.flush();
+    }
+    await made.close();
+  },
+  async read(disk) {
+    const opened = await openLog(disk);
+    try {
+      return await framesOf(opened);
+    } finally {
+      await opened.close();
+    }
+  },
+  content: (version) => asWritten(FRAMES, version),
+};
+
+export function openLog(disk: Disk): Promise<SegmentedLog> {
+  return SegmentedLog.open({ disk, directory: '.', identity: 'a log', segmentBytes: 4096 + 340 });
+}
+
+const journal: Sample = {
+  name: 'journal',
+  version: 2,
+  older: [1],
+  async write(disk) {
+    const made = await openJournal(disk);
+    const [one, other] = [await made.open('one log'), await made.open('another log')];
+    one.append(FRAMES.slice(0, 2).map(asFrame));
+    await one.flushed(one.end);
+    await one.write(bytes('a value'));
+    other.append(FRAMES.slice(0, 1).map(asFrame));
+    await other.flushed(other.end);
+    await other.trimHead(3);
+    await one.move();
+    await made.close();
+  },
+  async read(disk) {
+    const opened = await openJournal(disk);
+    const [one, other] = [await opened.open('one log'), await opened.open('another log')];
+    const found = {
+      one: { first: one.first, value: text(one.value), frames: await framesOf(one) },
+      other: { first: other.first, frames: await framesOf(other) },
+    };
+    await opened.close();
+    return found;
+  },
+  content: (version) => ({
+    one: { first: 1, value: 'a value', frames: asWritten(FRAMES.slice(0, 2), version) },
+    other: { first: 3, frames: [] },
+  }),
+};
+
+function openJournal(disk: Disk): Promise<Journal> {
+  return Journal.open({ disk, directory: '.', identity: 'a journal' });
+}
+
+const state: Sample = {
+  name: 'state',
+  version: 1,
+  older: [],
+  async write(disk) {
+    await (await StateFile.open(disk, 'state', 'a state')).write(bytes('the value'));
+  },
+  async read(disk) {
+    return text((await StateFile.open(disk, 'state', 'a state')).value);
+  },
+  content: () => 'the value',
+};
+
+const snapshot: Sample = {
+  name: 'snapshot',
+  version: 1,
+  older: [],
+  async write(disk) {
+    const store = new DiskSnapshotStore(disk);
+    await store.id('an-id');
+    await store.save(4_294_967_297, bytes('the state'));
+  },
+  async read(disk) {
+    const store = new DiskSnapshotStore(disk);
+    const { position, state: held } = (await store.load())!;
+    return { id: await store.id('another-id'), position, state: text(held) };
+  },
+  content: () => ({ id: 'an-id', position: 4_294_967_297, state: 'the state' }),
+};
+
+const MEMBERS = {
+  identity: 'a group',
+  voters: [1, 2],
+  outgoing: [],
+  learners: [3],
+  retired: [4],
+};
+const ENTRIES = [
+  { index: 1, term: 1, count: 2, payload: encodeBatch([bytes('one'), bytes('two')]).bytes },
+  { index: 3, term: 2, count: 1, payload: new Uint8Array(0) },
+];
+
+const raft: Sample = {
+  name: 'raft',
+  version: 2,
+  older: [1],
+  async write(disk, clock) {
+    const made = await openRaft(disk, clock);
+    const persisted = new Promise<void>((resolve) => {
+      made.onPersisted = () => resolve();
+    });
+    made.write({
+      sequence: 1,
+      hardState: { term: 2, vote: 1 },
+      snapshot: undefined,
+      truncateTo: undefined,
+      batches: ENTRIES,
+    });
+    await persisted;
+    await made.saveSnapshot({
+      index: 2,
+      term: 1,
+      configuration: {
+        ...MEMBERS,
+        addresses: new Map([[1, '127.0.0.1:1']]),
+        incarnations: new Map([[1, 'first']]),
+      },
+      state: bytes('the state'),
+    });
+    await made.close();
+  },
+  async read(disk, clock) {
+    const opened = await openRaft(disk, clock);
+    const entries = [];
+    for (const it of await opened.read(1, 1024)) {
+      entries.push({ ...it, payload: [...it.payload] });
+    }
+    const { index, term, configuration, state: held } = opened.snapshot!;
+    const { addresses, incarnations, ...members } = configuration;
+    await opened.close();
+    return {
+      hardState: opened.hardState,
+      entries,
+      snapshot: { index, term, members, state: text(held) },
+      addresses: [...addresses],
+      incarnations: [...incarnations],
+    };
+  },
+  content: () => ({
+    hardState: { term: 2, vote: 1 },
+    entries: ENTRIES.map((it) => ({ ...it, payload: [...it.payload] })),
+    snapshot: { index: 2, term: 1, members: MEMBERS, state: 'the state' },
+    addresses: [[1, '127.0.0.1:1']],
+    incarnations: [[1, 'first']],
+  }),
+};
+
+function openRaft(disk: Disk, clock: Clock): Promise<RaftStorage> {
+  const onFailure = (error: unknown): void => {
+    throw error;
+  };
+  return RaftStorage.open({ disk, clock, directory: '.', identity: 'a member', onFailure });
+}
+
+const COMMITS = [
+  { logStreamId: 1, epoch: 1, version: 1, llsn: 1, glsn: 1, count: 10 },
+  { logStreamId: 1, epoch: 2, version: 2, llsn: 11, glsn: 4_294_967_297, count: 1 },
+];
+
+const commits: Sample = {
+  name: 'commits',
+  version: 2,
+  older: [1],
+  async write(disk, clock) {
+    const made = await openCommits(disk, clock);
+    for (const it of COMMITS) made.append(it);
+    await made.flush();
+    await made.close();
+  },
+  async read(disk, clock) {
+    const opened = await openCommits(disk, clock);
+    const found = await opened.range(1, 2);
+    await opened.close();
+    return found;
+  },
+  content: () => COMMITS,
+};
+
+function openCommits(disk: Disk, clock: Clock): Promise<CommitTable> {
+  const onFailure = (error: unknown): void => {
+    throw error;
+  };
+  const options = { disk, clock, directory: '.', identity: 'commits', onFailure, onFull: () => {} };
+  return CommitTable.open({ ...options, logStreamId: 1 });
+}
+
+const RECORDS = ['a record', '', 'the last one'];
+/** What is said of a batch; one of version 0 has no header to say it in. */
+const ATTRIBUTES: BatchAttributes = {
+  producer: { id: 4_294_967_298, epoch: 3, sequence: 17 },
+  headers: [['traceparent', bytes('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')]],
+  recordHeaders: new Map([
+    [0, [['', bytes('a key')]]],
+    [
+      2,
+      [
+        ['content-type', bytes('text/plain')],
+        ['ünicode', new Uint8Array(0)],
+      ],
+    ],
+  ]),
+};
+
+/** A batch as it travels, in a file of its own. */
+const batch: Sample = {
+  name: 'batch',
+  version: 1,
+  older: [0],
+  async write(disk) {
+    const file = await disk.open('batch', 'create');
+    await file.write(0, [encodeBatch(RECORDS.map(bytes), ATTRIBUTES).bytes]);
+    await file.close();
+  },
+  async read(disk) {
+    const file = await disk.open('batch', 'existing');
+    const held = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
+    await file.close();
+    return { records: decodeBatch(held).map(text), attributes: asText(attributesOf(held)) };
+  },
+  content: (version) => ({
+    records: RECORDS,
+    attributes: asText(version === 0 ? {} : ATTRIBUTES),
+  }),
+};
+
+function asText({ producer, headers = [], recordHeaders = new Map() }: BatchAttributes): unknown {
+  const list = (of: Headers): unknown => of.map(([name, value]) => [name, text(value)]);
+  const single = [...recordHeaders].map(([index, it]) => [index, list(it)]);
+  return { producer, headers: list(headers), recordHeaders: single };
+}
+
+export const samples: readonly Sample[] = [log, journal, state, snapshot, raft, commits, batch];
