@@ -1,3 +1,5 @@
+import { onAbort } from './on-abort.ts';
+
 /** A timer that was set. Cancelling it twice, or after it rang, does nothing. */
 export interface Timer {
   cancel(): void;
@@ -28,14 +30,13 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       reject(signal.reason);
       return;
     }
-    const abort = (): void => {
-      timer.cancel();
-      reject(signal?.reason);
-    };
     const timer = clock.after(ms, () => {
-      signal?.removeEventListener('abort', abort);
+      forget();
       resolve();
     });
-    signal?.addEventListener('abort', abort, { once: true });
+    const forget = onAbort(signal, () => {
+      timer.cancel();
+      reject(signal?.reason);
+    });
   });
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './on-abort.ts';
+
 /** Those that wait for anything to change: each waits once and is woken once, and looks for itself then. */
 export class Wakeups {
   private waiting = new Set<() => void>();
@@ -12,11 +14,11 @@ export class Wakeups {
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
-        signal.removeEventListener('abort', done);
+        forget();
         this.waiting.delete(done);
         resolve();
       };
-      signal.addEventListener('abort', done, { once: true });
+      const forget = onAbort(signal, done);
       this.waiting.add(done);
     });
   }

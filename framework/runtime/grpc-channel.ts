@@ -11,6 +11,7 @@ import {
   type Channel,
   type Codec,
   type MessageStream,
+  onAbort,
   SequenceMap,
   type ServerStreamMethod,
   type UnaryMethod,
@@ -169,12 +170,10 @@ export class GrpcChannel implements Channel {
   /** Remembers what is under way until the returned function is called. */
   private begin(one: Breakable, signal: AbortSignal | undefined): () => void {
     const key = this.underWay.add(one);
-    if (signal === undefined) return () => this.underWay.delete(key);
-    const abort = (): void => one.breakWith(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    const forget = onAbort(signal, () => one.breakWith(signal?.reason));
     return () => {
       this.underWay.delete(key);
-      signal.removeEventListener('abort', abort);
+      forget();
     };
   }
 

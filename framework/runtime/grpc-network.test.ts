@@ -101,10 +101,9 @@ describe('gRPC', () => {
     await peers.close();
   });
 
-  test('calls and streams with a signal leave no listener on it', async () => {
+  test('calls and streams with one signal are one listener of it, however many there were', async () => {
     const controller = new AbortController();
     const add = jest.spyOn(controller.signal, 'addEventListener');
-    const remove = jest.spyOn(controller.signal, 'removeEventListener');
     for (let i = 0; i < 20; i++) {
       await channel.call(ask, new Uint8Array(1), { signal: controller.signal });
       const stream = channel.open(talk, { signal: controller.signal });
@@ -113,8 +112,7 @@ describe('gRPC', () => {
       await stream.closed;
     }
     await new Promise((resolve) => setImmediate(resolve));
-    expect(add).toHaveBeenCalledTimes(40);
-    expect(remove).toHaveBeenCalledTimes(40);
+    expect(add).toHaveBeenCalledTimes(1);
   });
 
   test('a server stream that its reader does not read can be cut all the same', async () => {

@@ -4,6 +4,7 @@ import {
   type LogCallOptions,
   OncePerTurn,
   type OrderedLog,
+  onAbort,
   type Ports,
   SequenceMap,
   VarlogError,
@@ -99,8 +100,7 @@ export class CommandQueue<Command, Result> {
       const callOff = this.deadlines.limit(timeoutMs, (ms) =>
         this.giveUp(pending, timedOut(ms, pending.attempts)),
       );
-      const abort = (): void => this.giveUp(pending, signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
+      let forget = (): void => {};
       const pending: Pending<Result> = {
         sequence: 0,
         session: 0,
@@ -110,7 +110,7 @@ export class CommandQueue<Command, Result> {
         attempts: 0,
         settle: (error, result) => {
           callOff();
-          signal?.removeEventListener('abort', abort);
+          forget();
           if (error === undefined) resolve(result as Result);
           else reject(error);
         },
@@ -118,6 +118,7 @@ export class CommandQueue<Command, Result> {
       this.bytes += size;
       pending.sequence = this.pending.add(pending);
       this.waiting.push(pending);
+      forget = onAbort(signal, () => this.giveUp(pending, signal?.reason));
       this.schedule();
     });
   }

@@ -5,6 +5,7 @@ import {
   type Clock,
   type Codec,
   type MessageStream,
+  onAbort,
   type ServerStreamMethod,
   type UnaryMethod,
   VarlogError,
@@ -166,12 +167,11 @@ export class SimulatedChannel implements Channel {
       timeoutMs === undefined || timeoutMs === Infinity
         ? undefined
         : this.clock.after(timeoutMs, () => call.breakWith(this.timeoutError(timeoutMs)));
-    const abort = (): void => call.breakWith(signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
+    const forget = onAbort(signal, () => call.breakWith(signal?.reason));
     return () => {
       this.calls.delete(id);
       timer?.cancel();
-      signal?.removeEventListener('abort', abort);
+      forget();
     };
   }
 
