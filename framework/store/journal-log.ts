@@ -8,6 +8,7 @@ const READ_BYTES = 256 * 1024;
 
 /** What a journal does for each of its logs. */
 export interface SharedRecords {
+  readonly directory: string;
   readonly pendingBytes: number;
   readonly full: VarlogError | undefined;
   readonly failure: VarlogError | undefined;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { realPorts } from '../../framework/runtime/index.ts';
-import { crc32c, type SegmentedLog } from '../../framework/store/index.ts';
+import { crc32c } from '../../framework/store/crc32c.ts';
+import type { SegmentedLog } from '../../framework/store/index.ts';
 import { SeededRandom, SimulatedDisk } from '../../framework/testing/index.ts';
 import { type Files, filesOf, loadGolden, putOn } from './golden-files.ts';
 import { openLog, type Sample, samples } from './samples.ts';

@@ -1,4 +1,4 @@
-import type { Clock, Handler, Ports, Timer } from '../../base/index.ts';
+import type { Clock, Handler, Logger, Ports, Timer } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { isAtRest, repairOf, type Surroundings } from './repair.ts';
@@ -33,27 +33,6 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const steadiness = new Steadiness(clock);
   const alarm = new Alarm(clock);
 
-  const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
-    const stream = repository.metadata.logStreams.get(id);
-    const action = stream === undefined ? undefined : repairOf(stream, around);
-    if (stream === undefined || action === undefined) return;
-    const { epoch, revision } = stream;
-    const by = `the repair of member ${repository.options.memberId}`;
-    logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
-    if (action.kind === 'seal') {
-      await repository.changes.seal(id, false, { revision, by });
-      steadiness.sealed(stream, epoch, action, around);
-    } else {
-      const { members } = action;
-      const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
-      const primaryProcess = repository.leadership?.processOf(members[0]!) ?? '';
-      // Its session is broken just now: it is asked again when it is back, or lost.
-      if (primaryProcess === '') return;
-      const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
-      await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
-    }
-  };
-
   const look = (leadership: Leadership): void => {
     const around: Surroundings & Replicas = {
       metadata: repository.metadata,
@@ -69,7 +48,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     for (const id of repository.metadata.logStreams.keys()) {
       if (busy.has(id)) continue;
       busy.add(id);
-      repair(id, around)
+      repair(id, { repository, logger, steadiness }, around)
         .catch((error: unknown) => {
           logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
         })
@@ -95,6 +74,34 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
       alarm.close();
     },
   };
+}
+
+/** Does what one log stream needs now, if anything. */
+async function repair(
+  id: number,
+  given: { repository: MetadataRepository; logger: Logger; steadiness: Steadiness },
+  around: Surroundings & Replicas,
+): Promise<void> {
+  const { repository, logger, steadiness } = given;
+  const { metadata, leadership } = repository;
+  const stream = metadata.logStreams.get(id);
+  const action = stream === undefined ? undefined : repairOf(stream, around);
+  if (stream === undefined || action === undefined) return;
+  const { epoch, revision } = stream;
+  const by = `the repair of member ${repository.options.memberId}`;
+  logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
+  if (action.kind === 'seal') {
+    await repository.changes.seal(id, false, { revision, by });
+    steadiness.sealed(stream, epoch, action, around);
+    return;
+  }
+  const { members } = action;
+  const disks = members.map((it) => metadata.storageNodes.get(it)?.disk ?? '');
+  const primaryProcess = leadership?.processOf(members[0]!) ?? '';
+  // Its session is broken just now: it is asked again when it is back, or lost.
+  if (primaryProcess === '') return;
+  const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
+  await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
 }
 
 /** A timer that is only ever brought forward. */

@@ -110,3 +110,28 @@ test('many are taken from another replica, where there is one', () => {
   alone.it.expect(8_000);
   expect(alone.asked).toEqual([1]);
 });
+
+test('what comes from another replica in pieces is not begun again with each of them', () => {
+  const { core, it, asked, forgotten } = inbox();
+  it.expect(8_000);
+  for (let from = 1; from <= 8_000; from += 256) {
+    const to = Math.min(8_000, from + 255);
+    core.receive(from, to - from + 1);
+    it.take(range(from, to));
+    // News of what is ordered meanwhile do not fit yet.
+    it.take([commit(8_000 + from)]);
+  }
+  expect(forgotten()).toBe(1);
+  expect(asked.length).toBeLessThanOrEqual(4);
+});
+
+test('when another replica stops sending, it is asked again', () => {
+  const { core, it, forgotten } = inbox();
+  it.expect(8_000);
+  core.receive(1, 100);
+  it.take(range(1, 100));
+  for (let version = 8_001; forgotten() < 2; version++) {
+    expect(version).toBeLessThan(9_000);
+    it.take([commit(version)]);
+  }
+});

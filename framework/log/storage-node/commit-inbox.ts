@@ -6,6 +6,8 @@ const WAITING_MAX = 4_096;
 const ASKED_MAX = 1_024;
 /** So often in a row commits are missing before they are taken from another replica instead. */
 const GAPS_MAX = 8;
+/** As long as they come from there, so many news that do not fit mean nothing. */
+const GAPS_MAX_FETCHING = 256;
 
 /** What the inbox of a replica needs done. */
 export interface CommitInboxHost {
@@ -28,6 +30,8 @@ export class CommitInbox {
   /** The newest commit that is known to exist. */
   private knownVersion = 0;
   private asked = false;
+  /** Another replica was asked for what is missing, and sends it in pieces. */
+  private fetching = false;
   private gaps = 0;
 
   constructor(core: ReplicaCore, host: CommitInboxHost) {
@@ -49,23 +53,33 @@ export class CommitInbox {
   expect(version: number): void {
     this.hear(version);
     this.asked = false;
+    this.fetching = false;
     if (this.lacksSome) this.ask();
   }
 
   /** Takes commits of this log stream, in the order of their versions. */
   take(commits: readonly Commit[]): void {
+    const before = this.core.version;
     for (const commit of commits) this.takeOne(commit);
+    const isForward = this.core.version > before;
+    if (isForward || !this.lacksSome) this.gaps = 0;
     if (!this.lacksSome) {
-      this.gaps = 0;
+      this.fetching = false;
       return;
+    }
+    if (isForward) {
+      // The rest of it is on its way; to ask again would begin it again.
+      if (this.fetching && this.lacking > ASKED_MAX) return;
+      this.fetching = false;
+      this.asked = false;
     }
     this.ask();
     // While records are missing too, the commits could not be applied anyway.
-    if (this.waiting.length > 0) return;
+    if (isForward || this.waiting.length > 0) return;
     this.gaps++;
-    if (this.gaps < GAPS_MAX) return;
+    if (this.gaps < (this.fetching ? GAPS_MAX_FETCHING : GAPS_MAX)) return;
     this.gaps = 0;
-    this.host.askReplica();
+    this.fetching = this.host.askReplica();
   }
 
   /** Puts those to the core whose records have come. */
@@ -81,18 +95,22 @@ export class CommitInbox {
   clear(): void {
     this.waiting = [];
     this.asked = false;
+    this.fetching = false;
   }
 
   /** Whether there are commits that are neither applied nor here. */
   private get lacksSome(): boolean {
-    return this.core.version + this.waiting.length < this.knownVersion;
+    return this.lacking > 0;
+  }
+
+  private get lacking(): number {
+    return this.knownVersion - this.core.version - this.waiting.length;
   }
 
   private takeOne(commit: Commit): void {
     this.knownVersion = Math.max(this.knownVersion, commit.version);
     const outcome = this.core.commit(commit);
     if (outcome === 'applied') {
-      this.asked = false;
       this.host.applied(commit);
       return;
     }
@@ -105,8 +123,10 @@ export class CommitInbox {
   private ask(): void {
     if (this.asked) return;
     this.asked = true;
-    const lacking = this.knownVersion - this.core.version - this.waiting.length;
-    if (lacking > ASKED_MAX && this.host.askReplica()) return;
+    if (this.lacking > ASKED_MAX) {
+      this.fetching = this.host.askReplica();
+      if (this.fetching) return;
+    }
     this.host.askHistory((this.waiting.at(-1)?.version ?? this.core.version) + 1);
   }
 }

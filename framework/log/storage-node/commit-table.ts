@@ -8,7 +8,8 @@ const RECENT_MAX = 4_096;
 /** So many of the newest are read when it is opened: the others when they are asked for. */
 const RECENT_AT_OPEN = SPARSE_STEP;
 const PAYLOAD_BYTES = 24;
-const SEGMENT_BYTES = 8 * 1024 * 1024;
+/** The last segment is all that is checked when it is opened. */
+const SEGMENT_BYTES = 1024 * 1024;
 /** The newest commits are kept decoded. */
 const TAIL_CACHE_BYTES = 64 * 1024;
 const RANGE_MAX = 1_024;

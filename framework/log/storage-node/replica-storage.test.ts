@@ -21,6 +21,55 @@ function counting(disk: SimulatedDisk): { disk: Disk; open: () => number } {
   return { disk: counted, open: () => open };
 }
 
+test('what is read to open a replica does not grow with what it holds', async () => {
+  const files = new SimulatedDisk({ random: new SeededRandom(1) });
+  let read = 0;
+  const disk: Disk = Object.create(files);
+  disk.open = async (...args) => {
+    const file = await files.open(...args);
+    const readOn = file.read.bind(file);
+    file.read = async (offset, length) => {
+      const bytes = await readOn(offset, length);
+      read += bytes.length;
+      return bytes;
+    };
+    return file;
+  };
+  const openStorage = () =>
+    openReplicaStorage({
+      disk,
+      clock: realClock(),
+      directory: 'replica',
+      owner: 'a test',
+      topicId: 1,
+      logStreamId: 1,
+      cacheBudget: new CacheBudget(1024),
+      onFailure: () => {},
+      onFull: () => {},
+    });
+  const payload = new Uint8Array(500).fill(7);
+  const sizes: number[] = [];
+  let position = 0;
+  for (let round = 0; round < 5; round++) {
+    const storage = await openStorage();
+    for (let i = 0; i < 20_000; i++) {
+      position++;
+      storage.records.append([{ position, count: 1, epoch: 1, payload }], { sync: false });
+      const commit = { logStreamId: 1, epoch: 1, version: position, count: 1 };
+      storage.commits.append({ ...commit, llsn: position, glsn: position });
+      if (i % 1_000 === 0) await storage.records.flush();
+    }
+    await storage.records.flush();
+    expect(await storage.flushCommits()).toBe(true);
+    await storage.close();
+    read = 0;
+    await (await openStorage()).close();
+    sizes.push(read);
+  }
+  // 50 MiB of records, and 7 MiB of commits.
+  expect(Math.max(...sizes)).toBeLessThan(24 * 1024 * 1024);
+}, 60_000);
+
 test.each(['state', 'records', 'commits'])(
   'a replica whose %s are damaged does not open, and leaves no file open',
   async (part) => {

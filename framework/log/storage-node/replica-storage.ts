@@ -5,6 +5,8 @@ import { CommitTable } from './commit-table.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
+/** The last segment is all of the records that is read and checked when a replica is opened. */
+const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 /** What a replica must know before it reads its logs. */
 export interface ReplicaState {
@@ -83,6 +85,7 @@ export async function openReplicaStorage(options: {
     clock,
     directory: `${directory}/records`,
     identity: identity('records'),
+    segmentBytes: SEGMENT_BYTES,
     tailCacheBytes: TAIL_CACHE_BYTES,
     cacheBudget: options.cacheBudget,
     onFailure,
