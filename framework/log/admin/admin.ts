@@ -1,15 +1,9 @@
-import type { Handler, Ports, Timer } from '../../base/index.ts';
+import type { Handler, Ports } from '../../base/index.ts';
 import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
+import { Lookout } from './lookout.ts';
 import { isAtRest, repairOf, type Surroundings } from './repair.ts';
 import { type Replicas, Steadiness } from './steadiness.ts';
-
-/** How often the state of the cluster is looked at while not all of it is as it should be. */
-const LOOK_EVERY_MS = 100;
-/** And while it is: whatever changes that is told. */
-const LOOK_AT_REST_MS = 1_000;
-/** What changes together is looked at together. */
-const GATHER_MS = 10;
 
 export interface AdminOptions {
   ports: Ports;
@@ -31,9 +25,7 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const steadiness = new Steadiness(clock);
-  let timer: Timer | undefined;
-  let lookAt = 0;
-  let closed = false;
+  let lookout: Lookout | undefined;
 
   const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
@@ -56,17 +48,9 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
     }
   };
 
-  const look = (leadership: Leadership): void => {
-    const around: Surroundings & Replicas = {
-      metadata: repository.metadata,
-      silence: (node) => leadership.silence(node),
-      report: (id, node) => leadership.planner.reportOf(id, node),
-      processOf: (node) => leadership.processOf(node),
-      settledFor: (stream) => steadiness.settledFor(stream),
-      mayJoin: (stream, node) => steadiness.mayJoin(stream, node),
-      lag: (stream, report) => steadiness.lag(stream, report),
-      inOrder: (stream, nodes) => steadiness.inOrder(stream, nodes),
-    };
+  /** Returns whether all is well. */
+  const look = (leadership: Leadership): boolean => {
+    const around = surroundings(repository, leadership, steadiness);
     steadiness.observe(repository.metadata.logStreams, around);
     for (const id of repository.metadata.logStreams.keys()) {
       if (busy.has(id)) continue;
@@ -77,39 +61,40 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
         })
         .finally(() => busy.delete(id));
     }
-    const rests = [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, around));
-    lookIn(rests ? LOOK_AT_REST_MS : LOOK_EVERY_MS, leadership);
-  };
-  /** Unless it is to be looked sooner anyway. */
-  const lookIn = (ms: number, leadership: Leadership): void => {
-    const at = clock.now() + ms;
-    if (closed || (timer !== undefined && lookAt <= at)) return;
-    timer?.cancel();
-    lookAt = at;
-    timer = clock.after(ms, () => {
-      timer = undefined;
-      look(leadership);
-    });
-  };
-  const rest = (): void => {
-    timer?.cancel();
-    timer = undefined;
+    return [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, around));
   };
   const leading = repository.leadership$.subscribe((leadership) => {
-    rest();
+    lookout?.stop();
     steadiness.clear();
     if (leadership === undefined) return;
-    lookIn(GATHER_MS, leadership);
+    const own = new Lookout(clock, () => look(leadership));
+    lookout = own;
     // Ends with the leadership.
-    leadership.unrest$.subscribe(() => lookIn(GATHER_MS, leadership));
+    leadership.unrest$.subscribe(() => own.soon());
   });
 
   return {
     handlers: repository.identified(clusterManagerHandlers(repository, ports, replicationFactor)),
     close: async () => {
       leading.unsubscribe();
-      closed = true;
-      rest();
+      lookout?.stop();
     },
+  };
+}
+
+function surroundings(
+  { metadata }: MetadataRepository,
+  leadership: Leadership,
+  steadiness: Steadiness,
+): Surroundings & Replicas {
+  return {
+    metadata,
+    silence: (node) => leadership.silence(node),
+    report: (id, node) => leadership.planner.reportOf(id, node),
+    processOf: (node) => leadership.processOf(node),
+    settledFor: (stream) => steadiness.settledFor(stream),
+    mayJoin: (stream, node) => steadiness.mayJoin(stream, node),
+    lag: (stream, report) => steadiness.lag(stream, report),
+    inOrder: (stream, nodes) => steadiness.inOrder(stream, nodes),
   };
 }
