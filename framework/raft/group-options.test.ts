@@ -16,16 +16,16 @@ describe('the times of a member', () => {
   test('are those that were asked for, heartbeats rather too often than too seldom', () => {
     const timing = timingOf({ electionTimeoutMs: 3_000, heartbeatMs: 120 });
     expect(timing).toEqual({
-      tickMs: 50,
-      electionTicks: 60,
-      heartbeatTicks: 2,
+      tickMs: 25,
+      electionTicks: 120,
+      heartbeatTicks: 4,
       leaseMs: undefined,
     });
     expect(timingOf({ leaseReads: true })).toEqual({
-      tickMs: 50,
-      electionTicks: 20,
-      heartbeatTicks: 10,
-      leaseMs: (19 * 50 - 1) * 0.8,
+      tickMs: 25,
+      electionTicks: 40,
+      heartbeatTicks: 20,
+      leaseMs: (39 * 25 - 1) * 0.8,
     });
   });
 

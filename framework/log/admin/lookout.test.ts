@@ -1,0 +1,29 @@
+import { World } from '../../testing/simulator/world.ts';
+import { Lookout } from './lookout.ts';
+
+test('looks often while something is amiss, seldom while all is well, and at once when told to', async () => {
+  const world = new World(1);
+  const { clock } = world.ports('test');
+  let isWell = false;
+  let looks = 0;
+  const lookout = new Lookout(clock, () => {
+    looks++;
+    return isWell;
+  });
+  const looksIn = async (ms: number): Promise<number> => {
+    const before = looks;
+    await world.run(ms);
+    return looks - before;
+  };
+  expect(await looksIn(1_005)).toBe(10);
+  isWell = true;
+  expect(await looksIn(3_000)).toBeLessThanOrEqual(4);
+  // However many things happen together.
+  for (let i = 0; i < 5; i++) lookout.soon();
+  expect(await looksIn(20)).toBe(1);
+  expect(await looksIn(500)).toBe(0);
+  lookout.stop();
+  lookout.soon();
+  expect(await looksIn(5_000)).toBe(0);
+  world.close();
+});

@@ -1,0 +1,46 @@
+import type { Clock, Timer } from '../../base/index.ts';
+
+/** How often it looks while not all is as it should be. */
+const LOOK_EVERY_MS = 100;
+/** And while it is: whatever changes that is told. */
+const LOOK_AT_REST_MS = 1_000;
+/** What changes together is looked at together. */
+const GATHER_MS = 10;
+
+/** Looks when it is told that something happened, and again and again until all is well. */
+export class Lookout {
+  private readonly clock: Clock;
+  private readonly look: () => boolean;
+  private timer: Timer | undefined;
+  /** When the timer rings. */
+  private due = 0;
+  private stopped = false;
+
+  /** `look` returns whether all is well. It is called for the first time in a moment. */
+  constructor(clock: Clock, look: () => boolean) {
+    this.clock = clock;
+    this.look = look;
+    this.soon();
+  }
+
+  /** Something happened. */
+  soon(): void {
+    this.lookIn(GATHER_MS);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+  }
+
+  private lookIn(ms: number): void {
+    const due = this.clock.now() + ms;
+    if (this.stopped || (this.timer !== undefined && this.due <= due)) return;
+    this.timer?.cancel();
+    this.due = due;
+    this.timer = this.clock.after(ms, () => {
+      this.timer = undefined;
+      this.lookIn(this.look() ? LOOK_AT_REST_MS : LOOK_EVERY_MS);
+    });
+  }
+}
