@@ -330,6 +330,10 @@ export const descriptor: object = {
          "requestType": "RestoreTopicRequest",
          "responseType": "RestoreTopicResponse"
         },
+        "Execute": {
+         "requestType": "ExecuteRequest",
+         "responseType": "ExecuteResponse"
+        },
         "Health": {
          "requestType": "HealthRequest",
          "responseType": "HealthResponse"
@@ -787,6 +791,22 @@ export const descriptor: object = {
       },
       "MembersRequest": {
        "fields": {}
+      },
+      "ExecuteRequest": {
+       "fields": {
+        "command": {
+         "type": "bytes",
+         "id": 1
+        }
+       }
+      },
+      "ExecuteResponse": {
+       "fields": {
+        "value": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
       },
       "MembersResponse": {
        "fields": {
