@@ -1181,6 +1181,36 @@ export const descriptor: object = {
         }
        }
       },
+      "PreferPrimary": {
+       "oneofs": {
+        "_revision": {
+         "oneof": [
+          "revision"
+         ]
+        }
+       },
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "node": {
+         "type": "int32",
+         "id": 2
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 3,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "by": {
+         "type": "string",
+         "id": 4
+        }
+       }
+      },
       "Result": {
        "fields": {
         "value": {
