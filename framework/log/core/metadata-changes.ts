@@ -43,6 +43,8 @@ export function mergeChanges(all: readonly MetadataChanges[]): MetadataChanges {
   const unregistered = new Set<number>();
   for (const it of all) {
     for (const commit of it.commits) commits.push(commit);
+    // Cuts, and so nearly all of them, change nothing else.
+    if (it.reassigned.size + it.replaced.size + it.unregistered.size === 0) continue;
     for (const [id, more] of it.reassigned) {
       const nodes = nodesOf.get(id) ?? new Set<number>();
       for (const node of more) nodes.add(node);

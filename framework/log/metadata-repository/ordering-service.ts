@@ -1,5 +1,6 @@
 import { type Handler, handle, type MessageStream, VarlogError } from '../../base/index.ts';
 import {
+  ExecuteResponse,
   type Hello,
   HoldResponse,
   HoldState,
@@ -14,8 +15,10 @@ import {
   TailResponse,
   TrimResponse,
 } from '../../wire/gen/log.ts';
+import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Leadership } from './leadership.ts';
+import { commandCodec } from './metadata-codec.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { Session } from './session.ts';
 
@@ -59,6 +62,9 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       await repository.execute({ kind: 'restoreTopic', id });
       return RestoreTopicResponse.create({});
     }),
+    handle(Ordering.Execute, async ({ command }) =>
+      ExecuteResponse.create({ value: await repository.execute(commandOf(command)) }),
+    ),
     handle(Ordering.Health, async () => {
       const leadership = await repository.confirmedLeadership();
       return describeHealth(repository.metadata, leadership);
@@ -132,6 +138,22 @@ async function openSession(
     leadership = await repository.confirmedLeadership();
   }
   return { session: leadership.open(hello, stream), leadership };
+}
+
+const { decode } = commandCodec(NEWEST_FEATURE_LEVEL);
+
+function commandOf(bytes: Uint8Array): MetadataCommand {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    throw new VarlogError('UNIMPLEMENTED', {
+      what: 'this metadata repository member does not know the command',
+      because: 'whoever sends it may be of a newer version',
+      next: 'upgrade the members of the metadata repository',
+      outcome: 'notAppended',
+      cause,
+    });
+  }
 }
 
 function noTopic(id: number): VarlogError {

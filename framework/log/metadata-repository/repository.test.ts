@@ -2,9 +2,12 @@ import { type Channel, type Ports, silent } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
+import { ExecuteRequest, Ordering } from '../../wire/gen/log.ts';
+import { Command } from '../../wire/gen/metadata.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
-import { definitionOf, type MetadataCommand } from '../core/index.ts';
+import { definitionOf, type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { type MetadataRepository, startMetadataRepository } from './index.ts';
+import { commandCodec } from './metadata-codec.ts';
 
 const service = mrpb.MetadataRepositoryService;
 
@@ -157,3 +160,22 @@ test('a log stream that does not open is said to be so', async () => {
     details: { logStreamId: 1 },
   });
 }, 20_000);
+
+test('any command that an operator may send is carried out over the wire, and no other', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  const channel = members.connect(leader);
+  const { encode } = commandCodec(NEWEST_FEATURE_LEVEL);
+  const send = (command: Uint8Array) =>
+    channel.call(Ordering.Execute, ExecuteRequest.create({ command }));
+  const made = await send(encode({ kind: 'registerTopic', id: 0, acknowledge: 'all' }));
+  expect(made.value).toBe(1);
+  const opening = { id: 1, epoch: 1, members: [1], disks: [''], primaryProcess: '' };
+  await expect(send(encode({ kind: 'unseal', ...opening }))).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringMatching(/"unseal".*operator.*leader/),
+  });
+  const later = Command.encode(Command.create({ level: NEWEST_FEATURE_LEVEL + 1, number: 99 }));
+  await expect(send(later)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+  expect(leader.failure).toBeUndefined();
+});

@@ -250,7 +250,7 @@ export class MetadataRepository implements RepositoryAccess {
    */
   private fail(error: unknown): void {
     if (this.failed !== undefined) return;
-    this.failed = asVarlogError(error);
+    this.failed = failureOf(error);
     const { ports, memberId } = this.options;
     ports.logger.log('error', 'metadata repository failed', {
       member: memberId,
@@ -280,6 +280,12 @@ export class MetadataRepository implements RepositoryAccess {
     this.leadership?.end();
     this.leaderships.next(leadership);
   }
+}
+
+/** What the metadata itself says of a command that it cannot follow tells more than where the command was. */
+function failureOf(failure: unknown): VarlogError {
+  const error = asVarlogError(failure);
+  return VarlogError.is(error.cause, 'APPLY_FAILED') ? error.cause : error;
 }
 
 function checkedLevel(level: number): number {

@@ -334,6 +334,10 @@ export const descriptor: object = {
          "requestType": "RestoreTopicRequest",
          "responseType": "RestoreTopicResponse"
         },
+        "Execute": {
+         "requestType": "ExecuteRequest",
+         "responseType": "ExecuteResponse"
+        },
         "Health": {
          "requestType": "HealthRequest",
          "responseType": "HealthResponse"
@@ -792,6 +796,22 @@ export const descriptor: object = {
       "MembersRequest": {
        "fields": {}
       },
+      "ExecuteRequest": {
+       "fields": {
+        "command": {
+         "type": "bytes",
+         "id": 1
+        }
+       }
+      },
+      "ExecuteResponse": {
+       "fields": {
+        "value": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
       "MembersResponse": {
        "fields": {
         "clusterId": {
@@ -1162,6 +1182,36 @@ export const descriptor: object = {
         "level": {
          "type": "uint32",
          "id": 1
+        }
+       }
+      },
+      "PreferPrimary": {
+       "oneofs": {
+        "_revision": {
+         "oneof": [
+          "revision"
+         ]
+        }
+       },
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "node": {
+         "type": "int32",
+         "id": 2
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 3,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "by": {
+         "type": "string",
+         "id": 4
         }
        }
       },

@@ -361,6 +361,18 @@ export const ReplicaHealth: MessageCodec<ReplicaHealth> = message('varlog.log.Re
 export type MembersRequest = Record<never, never>;
 export const MembersRequest: MessageCodec<MembersRequest> = message('varlog.log.MembersRequest');
 
+export interface ExecuteRequest {
+  /** A varlog.metadata.Command. */
+  command: Uint8Array;
+}
+export const ExecuteRequest: MessageCodec<ExecuteRequest> = message('varlog.log.ExecuteRequest');
+
+export interface ExecuteResponse {
+  /** What the command answers: see its module in core/commands. Mostly 0. */
+  value: number;
+}
+export const ExecuteResponse: MessageCodec<ExecuteResponse> = message('varlog.log.ExecuteResponse');
+
 export interface MembersResponse {
   clusterId: number;
   members: Member[];
@@ -425,6 +437,8 @@ export const Ordering: {
   ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
   /** Brings back a topic that was deleted not long ago, with its log streams and records. */
   RestoreTopic: UnaryMethod<RestoreTopicRequest, RestoreTopicResponse>;
+  /** Carries out any command of the metadata that an operator may send. */
+  Execute: UnaryMethod<ExecuteRequest, ExecuteResponse>;
   /** How storage nodes and replicas are; of the leader only, as Session. */
   Health: UnaryMethod<HealthRequest, HealthResponse>;
   /** The members, and who leads. */
@@ -437,6 +451,7 @@ export const Ordering: {
   Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
+  Execute: unary('varlog.log.Ordering', 'Execute', ExecuteRequest, ExecuteResponse),
   Health: unary('varlog.log.Ordering', 'Health', HealthRequest, HealthResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
 };

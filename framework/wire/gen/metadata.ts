@@ -136,6 +136,14 @@ export interface RaiseFeatureLevel {
 }
 export const RaiseFeatureLevel: MessageCodec<RaiseFeatureLevel> = message('varlog.metadata.RaiseFeatureLevel');
 
+export interface PreferPrimary {
+  id: number;
+  node: number;
+  revision: number | null;
+  by: string;
+}
+export const PreferPrimary: MessageCodec<PreferPrimary> = message('varlog.metadata.PreferPrimary');
+
 /** What came of a command. */
 export interface Result {
   value: number;
