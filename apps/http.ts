@@ -100,7 +100,7 @@ export function sendJson(
 }
 
 /** Answers with an error as {@link errorBody}; ends an answer that was begun. */
-export function sendError(response: ServerResponse, error: unknown): void {
+function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     response.destroy();
     return;

@@ -1,10 +1,10 @@
 import { VarlogError } from 'varlog/log';
+import { listen, stopListening } from 'varlog/node';
 import { type SnapshotStore, startReplica } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
 import { serveRoutes } from './http.ts';
 import { operatorPages } from './operator-pages.ts';
 import { type Observed, Readiness, type ReadinessLimits } from './readiness.ts';
-import { listen, stopListening } from './serving.ts';
 
 async function serve(
   replica: Observed,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { Subject } from 'rxjs';
-import { failureOf, listen, stopListening } from './serving.ts';
+import { listen, stopListening } from 'varlog/node';
+import { failureOf } from './serving.ts';
 
 describe('an address to serve at', () => {
   test('is told as it was bound, and taken once', async () => {

@@ -1,5 +1,3 @@
-export { listen, stopListening } from 'varlog/node';
-
 /** A replica that serves, as its process sees it. */
 export interface Serving {
   /** Rejects when the replica cannot go on: its process should end. */

@@ -1,10 +1,10 @@
 import { type OrderedLog, Varlog } from 'varlog/log';
-import { tlsFromEnvironment } from 'varlog/node';
+import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { directory, type Replica, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
-import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
+import { failureOf, type Serving } from '../serving.ts';
 import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { makeHttpFace } from './http-face.ts';

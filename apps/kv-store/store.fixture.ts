@@ -1,7 +1,7 @@
 import { type OrderedLog, VarlogError } from 'varlog/log';
+import { listen, stopListening } from 'varlog/node';
 import { type Replica, startReplica } from 'varlog/smr';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
-import { listen, stopListening } from '../serving.ts';
 import type { HistoryLimits } from './change-history.ts';
 import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-face.ts';

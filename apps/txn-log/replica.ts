@@ -1,9 +1,9 @@
 import { Varlog } from 'varlog/log';
-import { tlsFromEnvironment } from 'varlog/node';
+import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
 import { operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
-import { failureOf, listen, type Serving, stopListening } from '../serving.ts';
+import { failureOf, type Serving } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
 import { makeHttpFace } from './http-face.ts';
 import type { LedgerCommand } from './ledger-command.ts';

@@ -8,7 +8,7 @@ import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-export const text = (command: Uint8Array): string => new TextDecoder().decode(command);
+const text = (command: Uint8Array): string => new TextDecoder().decode(command);
 
 /** Three members in this process, on the loopback interface and real files. */
 export class World {

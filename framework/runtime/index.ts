@@ -12,8 +12,7 @@
  */
 export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
-export { GrpcNetwork, type GrpcNetworkOptions, MESSAGE_BYTES_MAX } from './grpc-network.ts';
-export { healthCheck, healthWatch } from './health.ts';
+export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
 export {
   type HttpHandler,
   type HttpReply,

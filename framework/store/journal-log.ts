@@ -1,14 +1,33 @@
 import { assert, VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameEnd } from './frame.ts';
-import type { Journal } from './journal.ts';
-import { Places } from './journal-places.ts';
+import { type Place, Places } from './journal-places.ts';
 import { decodeRecord, type StateRecord } from './journal-record.ts';
 import { cancelled, trimmed } from './log-errors.ts';
 
 const READ_BYTES = 256 * 1024;
 
+/** What a journal does for each of its logs. */
+export interface SharedRecords {
+  readonly pendingBytes: number;
+  readonly full: VarlogError | undefined;
+  readonly failure: VarlogError | undefined;
+  /** Records from here on are read from memory. */
+  readonly recent: number;
+  add(log: JournalLog, frame: Frame, moved: boolean): Place;
+  addState(record: Omit<StateRecord, 'kind'>): { record: number; offset: number };
+  /** Tells the log when it is durable up to `end`. */
+  expect(log: JournalLog, end: number): void;
+  /** The log was cut: what is awaited reaches no further. */
+  clamp(log: JournalLog, end: number): void;
+  /** Resolves when everything that was handed over is durable. */
+  flushed(): Promise<void>;
+  readRecord(record: number, bytesMax: number): Frame[] | Promise<Frame[]>;
+  nameOf(log: JournalLog): { directory: string; identity: string };
+  leave(log: JournalLog): void;
+}
+
 /**
- * One of the logs in a {@link Journal}: it behaves as a {@link SegmentedLog} of its own would, and keeps a small
+ * One of the logs in a `Journal`: it behaves as a {@link SegmentedLog} of its own would, and keeps a small
  * value beside its frames.
  */
 export class JournalLog {
@@ -21,7 +40,7 @@ export class JournalLog {
   identity: string;
   /** The record with the newest state, and how many bytes the journal had taken before it. */
   stateAt = { record: 0, offset: 0 };
-  private readonly journal: Journal;
+  private readonly journal: SharedRecords;
   private firstPosition = 1;
   private endPosition = 0;
   private durablePosition = 0;
@@ -33,7 +52,7 @@ export class JournalLog {
   /** The end went back: what is being moved is not this log any more. */
   private cuts = 0;
 
-  constructor(journal: Journal, number: number, identity: string) {
+  constructor(journal: SharedRecords, number: number, identity: string) {
     this.journal = journal;
     this.number = number;
     this.identity = identity;

@@ -61,6 +61,15 @@ const packageOf = (it) => {
 /** `SyncRequest.BackupNode` becomes `SyncRequestBackupNode`. */
 const localName = (it) => it.fullName.slice(packageOf(it).length + 2).replaceAll('.', '');
 
+/** The comment of a declaration, as a doc comment. */
+const comment = (it, indent) => {
+  if (!it.comment) return '';
+  const lines = it.comment.split('\n').map((line) => line.trim());
+  return lines.length === 1
+    ? `${indent}/** ${lines[0]} */\n`
+    : `${indent}/**\n${lines.map((line) => `${indent} * ${line}\n`).join('')}${indent} */\n`;
+};
+
 function emitPackage(name, members) {
   const imports = new Map();
   const refer = (it) => {
@@ -81,14 +90,6 @@ function emitPackage(name, members) {
     if (field.repeated) return `${scalar(field)}[]`;
     return field.resolvedType instanceof protobuf.Type ? `${scalar(field)} | null` : scalar(field);
   };
-  const comment = (it, indent) => {
-    if (!it.comment) return '';
-    const lines = it.comment.split('\n').map((line) => line.trim());
-    return lines.length === 1
-      ? `${indent}/** ${lines[0]} */\n`
-      : `${indent}/**\n${lines.map((line) => `${indent} * ${line}\n`).join('')}${indent} */\n`;
-  };
-
   const used = new Set(['message']);
   const emitEnum = (it) => {
     const id = localName(it);

@@ -6,7 +6,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { freeAddresses } from 'varlog/testing';
 import { grpcStore, type StoreClient } from './grpc-store.ts';
-import type { Store } from './stores.ts';
+import type { Store } from './store.ts';
 
 /** As much of etcd's interface as a put and a get need. */
 const { root } = protobuf.parse(`

@@ -1,5 +1,5 @@
 import { measure } from './measure.ts';
-import type { Store } from './stores.ts';
+import type { Store } from './store.ts';
 
 /** What a client of one member does. */
 export interface StoreClient {

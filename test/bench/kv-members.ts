@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freeAddresses } from 'varlog/testing';
 import type { Measured } from './measure.ts';
-import type { Store } from './stores.ts';
+import type { Store } from './store.ts';
 
 /** Three processes that replicate a map on a Raft group, called by the leader's own process as a service calls its replica. */
 export class KvMembers implements Store {

@@ -5,7 +5,7 @@ import { freeAddresses } from 'varlog/testing';
 import { KvClient } from '../../apps/kv-store/client.ts';
 import { Program } from '../process/processes.ts';
 import { grpcStore } from './grpc-store.ts';
-import type { Store } from './stores.ts';
+import type { Store } from './store.ts';
 
 /** The sample key-value store on a Raft group, with its own client. */
 export async function sampleStore(): Promise<Store> {

@@ -3,12 +3,7 @@ import { KvMembers } from './kv-members.ts';
 import { type Measured, median, type Row, row } from './measure.ts';
 import { idleRow } from './process-use.ts';
 import { sampleStore } from './sample-store.ts';
-
-/** A key-value store that three processes replicate, and somebody to load it. */
-export interface Store extends AsyncDisposable {
-  readonly name: string;
-  run(kind: 'put' | 'get', clients: number, seconds: number): Promise<Measured>;
-}
+import type { Store } from './store.ts';
 
 const WORK = [
   ['put', 1],

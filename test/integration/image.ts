@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const BASE = 'varlog-test-base';
-export const IMAGE = 'varlog-test';
+const IMAGE = 'varlog-test';
 
 /** Why no container can be run here; `undefined` when one can. */
 export function engineMissing(): string | undefined {

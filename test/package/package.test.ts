@@ -129,7 +129,7 @@ describe('the package as it is published', () => {
       const options = { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', module };
       const compilerOptions = { ...options, exactOptionalPropertyTypes: true, types: ['node'] };
       consumer.write(`${type}/tsconfig.json`, JSON.stringify({ compilerOptions }));
-      const tsc = join(consumer.folder, 'node_modules/typescript/bin/tsc');
+      const tsc = join(consumer.folder, 'node_modules/@typescript/native/bin/tsc');
       expect(consumer.run([tsc, '-p', type])).toBe('');
     },
     60_000,

@@ -13,7 +13,7 @@ import {
   type Write,
 } from '../../framework/raft/core/index.ts';
 
-import { must } from './raft-observer.ts';
+import { must } from './violation.ts';
 
 interface StoredSnapshot {
   index: number;

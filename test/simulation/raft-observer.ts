@@ -10,13 +10,7 @@ import {
   type Write,
 } from '../../framework/raft/core/index.ts';
 import type { SimulatedMember } from './raft-member.ts';
-
-/** A rule of Raft that was broken; R1 to R21 are numbered as in the list of invariants in its text. */
-export class Violation extends Error {}
-
-export function must(condition: boolean, rule: string): asserts condition {
-  if (!condition) throw new Violation(rule);
-}
+import { must } from './violation.ts';
 
 /**
  * Sees everything, and checks after each event what can be checked then: election safety, log matching,

@@ -1,8 +1,9 @@
 import { encodeBatch, type Random, VarlogError } from '../../framework/base/index.ts';
 import { type Message, Raft } from '../../framework/raft/core/index.ts';
 import { SimulatedMember } from './raft-member.ts';
-import { RaftObserver, Violation } from './raft-observer.ts';
+import { RaftObserver } from './raft-observer.ts';
 import type { Mutant } from './raft-walk.ts';
+import { Violation } from './violation.ts';
 
 /** How much may happen on one path. What is never delivered is lost, so losses need no bound. */
 export interface SearchBounds {

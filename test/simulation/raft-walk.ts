@@ -10,7 +10,8 @@ import {
 } from '../../framework/raft/core/index.ts';
 import { type RunReport, SeededRandom } from '../../framework/testing/index.ts';
 import { SimulatedMember } from './raft-member.ts';
-import { must, RaftObserver, Violation } from './raft-observer.ts';
+import { RaftObserver } from './raft-observer.ts';
+import { must, Violation } from './violation.ts';
 
 /** What is broken on purpose, in every member: shows that the checks would find it. */
 export type Mutant = (raft: Raft, walk: RaftWalk) => void;

@@ -21,7 +21,7 @@ import { failureToError } from './wire-failure.ts';
 /** One message holds batches of about so many bytes, unless a single one is larger. */
 const MESSAGE_BYTES = 1024 * 1024;
 /** A storage node that owes an answer for so long is suspected, and its log streams are looked up again. */
-export const SUSPECT_AFTER_MS = 500;
+const SUSPECT_AFTER_MS = 500;
 /** And again after so long, while it owes the answer. */
 const AGAIN_AFTER_MS = 100;
 

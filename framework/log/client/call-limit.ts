@@ -62,7 +62,7 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefin
   });
 }
 
-export function timedOut(what: string, timeoutMs: number): VarlogError {
+function timedOut(what: string, timeoutMs: number): VarlogError {
   return new VarlogError('TIMEOUT', {
     what: `${what} took longer than ${timeoutMs} ms`,
     next: 'check with "varlog status" that the cluster is well, or give a larger timeoutMs',

@@ -7,6 +7,7 @@ import {
   type LogStreamId,
   llsn,
   onAbort,
+  type Ports,
   reasonOf,
   type Timer,
   type TopicId,
@@ -14,7 +15,7 @@ import {
 } from '../../base/index.ts';
 import type { AppendResult } from '../../wire/gen/log.ts';
 import type { AppendLink, Sending } from './append-link.ts';
-import type { Appender } from './appender.ts';
+import type { Catalog, LocatedLogStream } from './catalog.ts';
 
 const RETRY_MS_MIN = 20;
 /** A lost primary is replaced within half a second, mostly; all appends of a client ask together. */
@@ -29,6 +30,19 @@ export interface AppendAck {
   readonly logStream: LogStreamId;
   /** Number of records. */
   readonly count: number;
+}
+
+/** What appends have in common: where they can go, and who counts them. */
+interface Dispatcher {
+  readonly ports: Pick<Ports, 'clock' | 'random'>;
+  readonly catalog: Catalog;
+  /** Where an append can go now; `undefined`: nowhere that is known. */
+  choose(topicId: TopicId, only: LogStreamId | undefined): LocatedLogStream | undefined;
+  /** Passes over a log stream for a while. */
+  avoid(id: LogStreamId): void;
+  linkTo(address: string): AppendLink;
+  /** Called once for each append, when it has its result. */
+  settled(pending: PendingAppend): void;
 }
 
 interface Asked {
@@ -55,7 +69,7 @@ export class PendingAppend implements Sending {
   key = 0;
   /** Whether it is within the limit of bytes in flight. */
   admitted = false;
-  private readonly appender: Appender;
+  private readonly appender: Dispatcher;
   private readonly asked: Asked;
   private readonly forget: () => void;
   private readonly deadline: Timer | undefined;
@@ -67,7 +81,7 @@ export class PendingAppend implements Sending {
   private done = false;
   private lastFailure: unknown;
 
-  constructor(appender: Appender, asked: Asked) {
+  constructor(appender: Dispatcher, asked: Asked) {
     this.appender = appender;
     this.asked = asked;
     this.topicId = asked.topicId;

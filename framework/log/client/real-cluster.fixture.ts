@@ -16,7 +16,7 @@ export interface RealCluster {
   close(): Promise<void>;
 }
 
-export const CLUSTER_ID = 3;
+const CLUSTER_ID = 3;
 
 /** One member of the metadata repository and `nodes` storage nodes. */
 export async function startRealCluster(nodes: number): Promise<RealCluster> {

@@ -2,13 +2,26 @@ import { type Followed, type LogEntry, type OrderedLog, VarlogError } from '../.
 import type { EntryBatch } from './entry.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { Subscription } from './subscription.ts';
-import type { Topic } from './topic.ts';
+
+interface CallOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+/** What a log needs of its topic. */
+interface TopicCalls {
+  readonly identity: string;
+  append(commands: readonly Uint8Array[], options: CallOptions): Promise<{ glsn: number }>;
+  tail(options: { from: number; signal?: AbortSignal }): Subscription;
+  hold(holder: string, position: number, options: CallOptions): Promise<void>;
+  watermarks(options: CallOptions): Promise<{ last: number }>;
+}
 
 /** A topic behind the port that state machines run on. Positions are GLSNs. */
 export class TopicLog implements OrderedLog {
-  private readonly topic: Topic;
+  private readonly topic: TopicCalls;
 
-  constructor(topic: Topic) {
+  constructor(topic: TopicCalls) {
     this.topic = topic;
   }
 
@@ -17,10 +30,7 @@ export class TopicLog implements OrderedLog {
   }
 
   /** One batch, so at most `BATCH_BYTES_MAX` framed bytes. */
-  async append(
-    commands: readonly Uint8Array[],
-    options: { signal?: AbortSignal; timeoutMs?: number } = {},
-  ): Promise<number> {
+  async append(commands: readonly Uint8Array[], options: CallOptions = {}): Promise<number> {
     return (await this.topic.append(commands, options)).glsn;
   }
 
@@ -30,15 +40,11 @@ export class TopicLog implements OrderedLog {
     };
   }
 
-  async hold(
-    holder: string,
-    position: number,
-    options: { signal?: AbortSignal; timeoutMs?: number } = {},
-  ): Promise<void> {
+  async hold(holder: string, position: number, options: CallOptions = {}): Promise<void> {
     await this.topic.hold(holder, position, options);
   }
 
-  async tail(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<number> {
+  async tail(options: CallOptions = {}): Promise<number> {
     return (await this.topic.watermarks(options)).last;
   }
 }

@@ -1,5 +1,5 @@
 /** The largest id that its field on the wire can hold. */
-export const ID_MAX = 2 ** 31 - 1;
+const ID_MAX = 2 ** 31 - 1;
 
 export interface IdPoolSnapshot {
   readonly next: number;

@@ -10,7 +10,7 @@ import type {
 import type { Raft } from './raft.ts';
 
 /** Follows the leader of the current term, from whom `message` comes. */
-export function follow(raft: Raft, message: Message): void {
+function follow(raft: Raft, message: Message): void {
   assert(raft.role !== 'leader', 'a term has one leader');
   if (raft.role === 'follower' && raft.leader === message.from) raft.electionElapsed = 0;
   else raft.becomeFollower(message.term, message.from);

@@ -2,7 +2,7 @@ import { type Codec, type MessageStream, VarlogError, Waiters } from '../../base
 import { cancelled, wireBytes } from './network-frame.ts';
 
 /** A message over this is refused with `RESOURCE_EXHAUSTED`. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How the two ends of a stream differ, and what they have to say to the other. */
 export interface StreamEnd {
