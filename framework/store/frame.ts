@@ -44,7 +44,7 @@ export interface Frame {
  * Version 1, which is still read, has another magic, neither version, headerLength, flags, hints nor
  * timestamp, and else the same fields in the same order: 48 bytes.
  */
-export const FRAME_VERSION = 2;
+const FRAME_VERSION = 2;
 export const FRAME_HEADER_BYTES = 60;
 const MAGIC = 0x564652d7;
 const PREFIX_BYTES = 24;
