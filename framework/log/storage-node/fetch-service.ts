@@ -6,6 +6,9 @@ import type { LogStreamReplica } from './replica.ts';
 const RESPONSE_BYTES = 1024 * 1024;
 /** Small batches are sent in several responses, so that none of these takes long. */
 const RESPONSE_BATCHES = 256;
+/** What is read of small batches at once stays small: many log streams are sent side by side. */
+const FIRST_READ_BYTES = 64 * 1024;
+const READ_BATCHES = 4 * RESPONSE_BATCHES;
 
 /** Serves `Replication.Fetch`: what another replica of the log stream lacks. */
 export async function serveFetch(
@@ -46,6 +49,7 @@ async function followPrimary(
   }
   // Later ones come from the metadata repository, which may have forgotten these.
   const { version } = core;
+  let bytesMax = FIRST_READ_BYTES;
   while (!signal.aborted) {
     if (!core.serves(epoch)) throw fenced(replica, epoch);
     const commits = await commitsUpTo(replica, nextVersion, version, next - 1);
@@ -58,8 +62,9 @@ async function followPrimary(
       await replica.appended.wait(signal);
       continue;
     }
-    const read = readFrom(replica, next);
+    const read = readFrom(replica, next, bytesMax);
     const frames = Array.isArray(read) ? read : await read;
+    bytesMax = nextRead(bytesMax, frames.length);
     if (frames.length > 0 && frames[0]!.position > next) throw trimmedMeanwhile(replica);
     for (const some of inPieces(frames)) {
       if (!core.serves(epoch)) throw fenced(replica, epoch);
@@ -84,6 +89,7 @@ async function sendCommitted(
     nextVersion = (head.commits[0]?.version ?? 0) + 1;
     await send(stream, head);
   }
+  let bytesMax = FIRST_READ_BYTES;
   while (!signal.aborted) {
     replica.assertServes();
     const { version, servableEnd, state } = replica.core;
@@ -92,7 +98,8 @@ async function sendCommitted(
       await replica.committed.wait(signal);
       continue;
     }
-    const frames = nextLlsn > servableEnd ? [] : await readFrom(replica, nextLlsn);
+    const frames = nextLlsn > servableEnd ? [] : await readFrom(replica, nextLlsn, bytesMax);
+    bytesMax = nextRead(bytesMax, frames.length);
     if (frames.length > 0 && frames[0]!.position > nextLlsn) throw trimmedMeanwhile(replica);
     const pieces = inPieces(frames.filter((it) => frameEnd(it) <= servableEnd));
     for (const some of pieces.length > 0 ? pieces : [[]]) {
@@ -145,10 +152,20 @@ async function commitsUpTo(
 }
 
 /** Whole batches from LLSN `from` on, also the one of which the beginning was trimmed. */
-function readFrom(replica: LogStreamReplica, from: number): Frame[] | Promise<Frame[]> {
+function readFrom(
+  replica: LogStreamReplica,
+  from: number,
+  bytesMax: number,
+): Frame[] | Promise<Frame[]> {
   const { records } = replica.storage;
-  const read = records.read(Math.max(from, records.first), RESPONSE_BYTES);
+  const read = records.read(Math.max(from, records.first), bytesMax);
   return Array.isArray(read) ? read : replica.reading(read);
+}
+
+/** How much to read next, after so many batches came of `bytesMax`. */
+function nextRead(bytesMax: number, batches: number): number {
+  if (batches > READ_BATCHES) return Math.max(1, Math.floor((bytesMax * READ_BATCHES) / batches));
+  return batches > READ_BATCHES / 4 ? bytesMax : Math.min(RESPONSE_BYTES, 2 * bytesMax);
 }
 
 async function send(
