@@ -34,9 +34,11 @@ export class FolderWatch {
   }
 
   private async look(): Promise<void> {
-    for (const folder of this.folders) {
-      const gone = await this.missing(folder);
-      if (this.stopped) return;
+    // All at once, so that an idle process wakes up once for them.
+    const missing = await Promise.all(this.folders.map((it) => this.missing(it)));
+    if (this.stopped) return;
+    for (const [at, folder] of this.folders.entries()) {
+      const gone = missing[at]!;
       if (String(gone) === this.told.get(folder)) continue;
       if (gone.length === 0) {
         this.told.delete(folder);
