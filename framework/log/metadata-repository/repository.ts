@@ -205,6 +205,7 @@ export class MetadataRepository implements RepositoryAccess {
       timeoutMs: CALL_TIMEOUT_MS,
       ...options,
     });
+    if (command.kind !== 'cut') this.tell(definition.describe(command), sender, result);
     if (result.ok) return result.value;
     throw new VarlogError(result.code, { what: result.what, next: result.next });
   }
@@ -224,6 +225,12 @@ export class MetadataRepository implements RepositoryAccess {
     const { leadership } = this;
     if (leadership !== undefined && this.cluster !== undefined) return leadership;
     throw notLeader(this.group.status.leader?.address);
+  }
+
+  private tell(what: string, sender: Sender, result: MetadataResult): void {
+    const { ports, memberId: member } = this.options;
+    const came = result.ok ? { value: result.value } : { refused: result.code };
+    ports.logger.log('debug', 'metadata command', { member, what, sender, ...came });
   }
 
   /** Only what all members know may be proposed. */
