@@ -48,6 +48,7 @@ const BAD: [string, string, string][] = [
   ['framework/log/', `import { a } from './nowhere.ts';`, 'not-found'],
   ['framework/pantry/', `import { a } from '../base/index.ts';`, 'folder-of-the-design'],
   ['apps/kv-store/', `import { a } from '../../framework/log/index.ts';`, 'as-a-user'],
+  ['examples/', `import { a } from '../framework/log/index.ts';`, 'as-a-user'],
 ];
 
 const GOOD: [string, string][] = [
@@ -77,7 +78,7 @@ test('each rule about imports finds what it is made for, and nothing else', () =
     ...Object.entries(CIRCLE),
   ]) as Record<string, string>;
   using tree = new BadTree(files, ['package.json']);
-  const said = tree.run([join(ROOT, 'infra/imports/check.mjs'), 'framework', 'apps']);
+  const said = tree.run([join(ROOT, 'infra/imports/check.mjs'), 'framework', 'apps', 'examples']);
   const found = [...said.matchAll(/error ([\w-]+): (\S+) →/g)].map(([, rule, path]) => ({
     rule,
     path,
