@@ -15,6 +15,10 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   maxWorkers: 2,
+  // `npm run coverage`: what the tests beside the code run through.
+  coverageProvider: 'v8',
+  coverageReporters: ['text-summary', 'json-summary'],
+  collectCoverageFrom: ['framework/**/*.ts', '!**/*.{test,fixture}.ts', '!framework/wire/gen/**'],
   // Real disks and sockets, also on a busy machine: a test that hangs is found all the same.
   testTimeout: 30_000,
 };
