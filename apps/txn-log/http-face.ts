@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { HttpTarget } from 'varlog/node';
+import { z } from 'zod';
 import { bytesOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
 import type { Pages } from '../operator-pages.ts';
 import type { Leg } from './book.ts';
@@ -8,6 +9,20 @@ import type { LedgerResult } from './ledger-machine.ts';
 import type { LedgerService } from './ledger-service.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
+
+const Opening = z.object({
+  account: z.string(),
+  overdraftLimit: z.number().nullable().optional(),
+});
+const Posting = z.object({ account: z.string(), amount: z.number() });
+const Transferring = z.object({
+  id: z.string().optional(),
+  from: z.string().optional(),
+  to: z.string().optional(),
+  amount: z.number().optional(),
+  postings: z.array(Posting).nullish(),
+  description: z.string().optional(),
+});
 
 /**
  * The ledger over HTTP, in JSON; amounts are minor units:
@@ -42,8 +57,8 @@ const RESOURCES: Record<string, Record<string, Answer>> = {
     GET: async (service, _, response, target) =>
       sendJson(response, 200, await service.accounts(reading(target))),
     POST: async (service, request, response) => {
-      const { account, overdraftLimit } = await objectOf(request);
-      decided(response, await service.open(account as string, overdraftLimit as number));
+      const { account, overdraftLimit } = await bodyOf(request, Opening);
+      decided(response, await service.open(account, overdraftLimit));
     },
   },
   '/accounts/': { GET: account },
@@ -99,54 +114,51 @@ function reading({ searchParams }: HttpTarget): { stale: boolean } {
 }
 
 async function transfer(service: LedgerService, request: IncomingMessage): Promise<LedgerResult> {
-  const body = await objectOf(request);
-  const { from, to, amount, postings, description } = body;
+  const body = await bodyOf(request, Transferring);
   const key = request.headers['idempotency-key'];
   if (key !== undefined && body.id !== undefined && key !== body.id)
     throw invalid('the Idempotency-Key and the id of the transfer differ', 'give one of them');
-  const given = postings ?? legsOf(from, to, amount);
   return service.transfer({
-    id: (body.id ?? key) as string,
-    legs: given as Leg[],
-    ...(description === undefined ? {} : { description: description as string }),
+    // Without a name, it is refused by the ledger.
+    id: body.id ?? String(key ?? ''),
+    legs: body.postings ?? legsOf(body),
+    ...(body.description === undefined ? {} : { description: body.description }),
   });
 }
 
 /** Money goes from one to the other: an amount below zero would take it from the one who is to be paid. */
-function legsOf(from: unknown, to: unknown, amount: unknown): unknown[] {
+function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>): Leg[] {
   const problem = amountProblem(amount);
   if (problem !== undefined) throw invalid(problem.what, problem.next);
-  if ((amount as number) < 0)
+  if (amount < 0)
     throw invalid(
       `${amount} is less than nothing`,
       'to move money the other way, exchange from and to',
     );
   return [
-    { account: from, amount: -(amount as number) },
+    { account: from, amount: -amount },
     { account: to, amount },
   ];
 }
 
-interface Body {
-  id?: unknown;
-  account?: unknown;
-  overdraftLimit?: unknown;
-  from?: unknown;
-  to?: unknown;
-  amount?: unknown;
-  postings?: unknown;
-  description?: unknown;
+/** The body of a request as `schema` has it. Rejects with `INVALID_ARGUMENT` where it is not. */
+async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
+  const bytes = await bytesOf(request, BODY_BYTES_MAX);
+  const { success, data, error } = schema.safeParse(jsonOf(bytes));
+  if (success) return data;
+  const { path, message } = error.issues[0]!;
+  throw invalid(
+    `the body of the request${path.map((it) => `.${String(it)}`).join('')}: ${message}`,
+    'send a JSON object with the fields that this resource has',
+  );
 }
 
-async function objectOf(request: IncomingMessage): Promise<Body> {
-  const bytes = await bytesOf(request, BODY_BYTES_MAX);
+function jsonOf(bytes: Buffer): unknown {
   try {
-    const body: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body;
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    // Said below.
+    throw invalid('the body of the request is not JSON', 'send a JSON object, in UTF-8');
   }
-  throw invalid('the body of the request is not a JSON object', 'send one, in UTF-8');
 }
 
 function decided(response: ServerResponse, result: LedgerResult): void {

@@ -119,6 +119,26 @@ describe('the HTTP face of the ledger', () => {
     expect(await client.account('alice')).toMatchObject({ balance: 5 });
   });
 
+  test.each([
+    ['/accounts', { account: 7 }, 'account'],
+    ['/accounts', { account: 'a', overdraftLimit: '5' }, 'overdraftLimit'],
+    ['/transfers', { id: 'x', from: 'a', to: 'b', amount: '5' }, 'amount'],
+    ['/transfers', { id: 'x', postings: [{ account: 'a', amount: 1 }, 2] }, 'postings.1'],
+    ['/transfers', { id: 'x', from: 'a', to: 'b' }, 'amount'],
+    ['/transfers', [], 'object'],
+  ])('POST %s %j is refused, and what is wrong is named', async (path, body, named) => {
+    const { http } = await start();
+    const init = { method: 'POST', body: JSON.stringify(body) };
+    const response = await fetch(`http://${http}${path}`, init);
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(named),
+      }),
+    ]);
+  });
+
   test('a method that a resource does not have is refused by name', async () => {
     const { http } = await start();
     const refused = await fetch(`http://${http}/transfers`, { method: 'DELETE' });
