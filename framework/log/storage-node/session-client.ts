@@ -246,7 +246,8 @@ export class SessionClient {
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
       const untilSuspect = isSuspect ? ASK_AGAIN_MS : SUSPECT_AFTER_MS - silentMs;
       const untilSpeaking = isQuiet ? quietMax : quietMax - quietMs;
-      const wait = Math.min(untilSuspect, untilSpeaking);
+      // So little may be left that adding it to the time changes nothing: it would beat for ever.
+      const wait = Math.max(1, Math.min(untilSuspect, untilSpeaking));
       due = now + wait;
       timer = clock.after(wait, beat);
     };
