@@ -57,11 +57,6 @@ const packages = [
     instead: "use the codecs in '../wire/gen'",
   },
   {
-    package: 'hono/|@hono/',
-    only: ['^framework/(runtime|node)/'],
-    instead: 'HTTP is served by runtime',
-  },
-  {
     package: 'typeorm/',
     only: ['^framework/smr/sql/'],
     instead: 'keep SQL in smr/sql, which is loaded only by those who use it',
