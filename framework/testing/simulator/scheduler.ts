@@ -1,6 +1,11 @@
 import { assert, type Timer } from '../../base/index.ts';
 import type { SeededRandom } from './random.ts';
 
+/** So much may happen while no time passes. More is taken for something that goes round for ever. */
+const STANDSTILL_EVENTS_MAX = 200_000;
+/** Less than this is no time: what waits for a smaller rest of a float waits again and again. */
+const STANDSTILL_MS = 1e-6;
+
 class Event implements Timer {
   readonly timeMs: number;
   readonly tie: number;
@@ -31,6 +36,8 @@ export class Scheduler {
   private readonly random: SeededRandom;
   private readonly heap: Event[] = [];
   private sequence = 0;
+  private movedAtMs = 0;
+  private eventsSince = 0;
 
   constructor(random: SeededRandom) {
     this.random = random;
@@ -51,15 +58,25 @@ export class Scheduler {
     return this.heap[0]?.timeMs ?? Infinity;
   }
 
-  /** Moves to the next event and runs it. */
+  /** Moves to the next event and runs it. Throws when ever more happens and time does not pass. */
   step(): void {
     if (this.nextMs() === Infinity) return;
     const event = this.pop();
     this.nowMs = event.timeMs;
     this.eventCount++;
+    this.checkStandstill();
     const run = event.run!;
     event.run = undefined;
     run();
+  }
+
+  private checkStandstill(): void {
+    if (this.nowMs - this.movedAtMs >= STANDSTILL_MS) {
+      this.movedAtMs = this.nowMs;
+      this.eventsSince = 0;
+    }
+    const isMoving = ++this.eventsSince <= STANDSTILL_EVENTS_MAX;
+    assert(isMoving, `time passes: it stands at ${this.nowMs} ms`);
   }
 
   private push(event: Event): void {
