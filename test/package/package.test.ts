@@ -135,6 +135,17 @@ describe('the package as it is published', () => {
     60_000,
   );
 
+  test('what is packed was built from a source that is packed too', () => {
+    const files = readdirSync(consumer.installed, { recursive: true, encoding: 'utf8' });
+    const built = files.filter((it) => /^dist\/framework\/.*(\.d\.ts|\.js)$/.test(it));
+    expect(built.length).toBeGreaterThan(100);
+    const stale = built.filter((it) => {
+      const source = it.replace(/^dist\//, '').replace(/(\.d\.ts|\.js)$/, '.ts');
+      return !files.includes(source);
+    });
+    expect(stale).toEqual([]);
+  });
+
   test('what a map leads to is there, and no test is', () => {
     const files = readdirSync(consumer.installed, { recursive: true, encoding: 'utf8' });
     expect(files.filter((it) => /\.(test|fixture)\./.test(it))).toEqual([]);

@@ -264,6 +264,42 @@ describe('a world', () => {
   });
 });
 
+describe('a world that is left running when its test has ended', () => {
+  let left: Promise<void>;
+  const forever = (guard: boolean): Promise<void> => {
+    const world = new World('left running', { guard });
+    const { clock } = world.ports('a');
+    const tick = (): void => void clock.after(1, tick);
+    tick();
+    return world.until(() => false, Number.POSITIVE_INFINITY);
+  };
+
+  // A test that takes too long is given up like this one: it ends, and what it waits for goes on.
+  test('guards the machine while it runs', () => {
+    left = forever(true);
+    left.catch(() => {});
+    expect(() => performance.now()).toThrow('was called in a simulation');
+  });
+
+  test('is given up before the next test, and the machine is as before', async () => {
+    expect(performance.now()).toBeGreaterThan(0);
+    expect(Date.now()).toBeGreaterThan(0);
+    await expect(left).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  test('is given up also where it guards nothing, and goes on no more', async () => {
+    const world = new World('given up');
+    const run = world.until(() => false, Number.POSITIVE_INFINITY);
+    const unguarded = forever(false);
+    World.abandonAll();
+    const outcomes = await Promise.allSettled([run, unguarded, world.run(1)]);
+    for (const it of outcomes) {
+      expect(it).toMatchObject({ status: 'rejected', reason: { code: 'CANCELLED' } });
+    }
+    expect(performance.now()).toBeGreaterThan(0);
+  });
+});
+
 test('a seed that does not do the same twice is a failure, as is one that throws', async () => {
   let run = 0;
   const lines: string[] = [];
