@@ -6,8 +6,12 @@ import {
   sleep,
   type UnaryMethod,
 } from '../../base/index.ts';
-import { clockContract } from '../contracts/clock.ts';
-import { networkContract } from '../contracts/network.ts';
+import {
+  type ClockUnderTest,
+  clockContract,
+  type NetworkUnderTest,
+  networkContract,
+} from '../contracts/index.ts';
 import { inflict, planFaults, recover, sampleRates } from './nemesis.ts';
 import { SeededRandom } from './random.ts';
 import { runSeeds } from './run.ts';
@@ -29,24 +33,31 @@ for (const [name, links] of [
   ['the simulated network', {}],
   ['a bad simulated network', { latencyMinMs: 1, latencyMeanMs: 20, lossRate: 0.1 }],
 ] as const) {
-  networkContract(name, async () => {
-    const world = new World(name, { links });
-    const client = world.ports('client');
-    return {
-      clock: client.clock,
-      serverSide: world.ports('server').network,
-      clientSide: client.network,
-      address: 'server:0',
-      deadAddress: 'server:1',
-      run: (scenario) => world.play(scenario),
-      close: async () => world.close(),
+  describe(`${name} keeps the contract of all networks`, () => {
+    const make = async (): Promise<NetworkUnderTest> => {
+      const world = new World(name, { links });
+      const client = world.ports('client');
+      return {
+        clock: client.clock,
+        serverSide: world.ports('server').network,
+        clientSide: client.network,
+        address: 'server:0',
+        deadAddress: 'server:1',
+        run: (scenario) => world.play(scenario),
+        close: async () => world.close(),
+      };
     };
+    for (const { title, run } of networkContract(make)) test(title, run);
   });
 }
 
-clockContract('the simulated clock', async () => {
-  const world = new World('clock');
-  return { clock: world.ports('a').clock, run: (scenario) => world.play(scenario) };
+describe('the simulated clock keeps the contract of all clocks', () => {
+  const make = async (): Promise<ClockUnderTest> => {
+    const world = new World('clock');
+    const { clock } = world.ports('a');
+    return { clock, run: (scenario) => world.play(scenario), close: async () => world.close() };
+  };
+  for (const { title, run } of clockContract(make)) test(title, run);
 });
 
 /** Counts, keeping the count on disk; answers with it. */
