@@ -13,6 +13,7 @@ export default {
     ],
   },
   testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
+  setupFilesAfterEnv: ['<rootDir>/test/after-each.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   maxWorkers: 2,
   // `npm run coverage`: what the tests beside the code run through.

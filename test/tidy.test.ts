@@ -6,7 +6,16 @@ import { filesUnder, ROOT, Source } from './tidy/source.ts';
 
 const CODE = ['.ts', '.mjs'];
 const sources = ['framework', 'apps', 'examples', 'test'].flatMap((it) => filesUnder(it, CODE));
-const published = ['log', 'node', 'raft', 'smr', 'smr/sql', 'testing', 'testing/containers'];
+const published = [
+  'log',
+  'node',
+  'raft',
+  'smr',
+  'smr/sql',
+  'testing',
+  'testing/containers',
+  'testing/contracts',
+];
 
 describe('the house is tidy', () => {
   test('files are named after what they hold', () => {

@@ -1,10 +1,6 @@
-import { type Handler, type Ports, VarlogError } from '../base/index.ts';
-import { startAdmin } from '../log/admin/index.ts';
-import {
-  type MetadataRepository,
-  startMetadataRepository,
-} from '../log/metadata-repository/index.ts';
-import { type NodeFolder, type StorageNode, startStorageNode } from '../log/storage-node/index.ts';
+import { type Ports, VarlogError } from '../base/index.ts';
+import { type RolesOptions, startRoles } from '../log/roles/index.ts';
+import type { NodeFolder } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import type { NodeConfig } from './config.ts';
 import { DiskGuard } from './disk-guard.ts';
@@ -41,9 +37,8 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
   };
   try {
     const metadataDisk = new DiskGuard(ports.disk);
-    const parts = await startRoles(config, ports, metadataDisk, closers);
-    const server = await ports.network.serve(config.listen, parts.handlers);
-    closers.push(() => server.close());
+    const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
+    closers.push(() => parts.close());
     const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports);
     closers.push(async () => folders.stop());
     const view = observe(parts, () => metadataDisk.notReady());
@@ -56,8 +51,8 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const watch = new FailureWatch(rolesOf(parts), ports);
     closers.push(async () => watch.stop());
     const { failed } = watch;
-    ports.logger.log('info', 'node started', { address: server.address, roles: config.roles });
-    return { address: server.address, httpAddress, notReady: view.notReady, failed, close };
+    ports.logger.log('info', 'node started', { address: parts.address, roles: config.roles });
+    return { address: parts.address, httpAddress, notReady: view.notReady, failed, close };
   } catch (error) {
     await close();
     throw error;
@@ -94,46 +89,30 @@ function rolesOf({ repository, storageNode }: NodeParts): Role[] {
   ];
 }
 
-async function startRoles(
-  config: NodeConfig,
-  ports: Ports,
-  metadataDisk: DiskGuard,
-  closers: (() => Promise<void>)[],
-): Promise<NodeParts & { handlers: Handler[] }> {
-  const handlers: Handler[] = [];
-  let repository: MetadataRepository | undefined;
-  let storageNode: StorageNode | undefined;
-  if (config.roles.includes('metadata')) {
-    repository = await startMetadataRepository({
-      ports: { ...ports, disk: metadataDisk },
-      clusterId: config.clusterId,
-      memberId: config.nodeId,
-      members: config.members,
-      directory: metadataFolder(config),
-      replicationFactor: config.replicationFactor,
-    });
-    closers.push(() => repository!.close());
-    const admin = startAdmin({ ports, repository, replicationFactor: config.replicationFactor });
-    closers.push(() => admin.close());
-    handlers.push(...repository.handlers, ...admin.handlers);
-  }
-  if (config.roles.includes('storage')) {
-    storageNode = await startStorageNode({
-      ports,
-      clusterId: config.clusterId,
-      storageNodeId: config.nodeId,
-      address: config.advertise,
-      directory: storageFolder(config),
-      metadataRepository: config.members.map((it) => it.address),
-      trashKeepMs: config.trashHours * 3_600_000,
-      cacheBytes: config.cacheBytes,
-      pendingBytes: config.pendingBytes,
-    });
-    closers.push(() => storageNode!.close());
-    handlers.push(...storageNode.handlers);
-  }
-  if (handlers.length === 0) {
+function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard): RolesOptions {
+  const { clusterId, nodeId, members, listen, roles } = config;
+  if (roles.length === 0) {
     throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
   }
-  return { handlers, repository, storageNode };
+  const metadata = {
+    directory: metadataFolder(config),
+    replicationFactor: config.replicationFactor,
+    disk: metadataDisk,
+  };
+  const storage = {
+    directory: storageFolder(config),
+    trashKeepMs: config.trashHours * 3_600_000,
+    cacheBytes: config.cacheBytes,
+    pendingBytes: config.pendingBytes,
+  };
+  return {
+    ports,
+    clusterId,
+    nodeId,
+    members,
+    address: config.advertise,
+    listen,
+    metadata: roles.includes('metadata') ? metadata : undefined,
+    storage: roles.includes('storage') ? storage : undefined,
+  };
 }

@@ -1,11 +1,15 @@
-import { clockContract } from '../testing/contracts/clock.ts';
+import { type ClockUnderTest, clockContract } from '../testing/contracts/index.ts';
 import { realClock } from './clock.ts';
 import { hostTimers } from './host-timers.ts';
 
-clockContract('the real clock', async () => ({
-  clock: realClock(),
-  run: (scenario) => scenario(),
-}));
+describe('the real clock keeps the contract of all clocks', () => {
+  const make = async (): Promise<ClockUnderTest> => ({
+    clock: realClock(),
+    run: (scenario) => scenario(),
+    close: async () => {},
+  });
+  for (const { title, run } of clockContract(make)) test(title, run);
+});
 
 describe('the real clock', () => {
   test('takes a time that no timer can hold for what it is: long', () => {

@@ -1,15 +1,18 @@
 import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diskContract } from '../testing/contracts/disk.ts';
+import { diskContract } from '../testing/contracts/index.ts';
 import { RealDisk } from './disk.ts';
 import { diskError } from './disk-error.ts';
 
 const folder = (): Promise<string> => mkdtemp(join(tmpdir(), 'varlog-disk-'));
 
-diskContract('the real disk', async () => {
-  const root = await folder();
-  return { disk: new RealDisk(root), close: () => rm(root, { recursive: true }) };
+describe('the real disk keeps the contract of all disks', () => {
+  const make = async () => {
+    const root = await folder();
+    return { disk: new RealDisk(root), close: () => rm(root, { recursive: true }) };
+  };
+  for (const { title, run } of diskContract(make)) test(title, run);
 });
 
 describe('a file of the real disk', () => {

@@ -1,10 +1,30 @@
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { snapshotStoreContract } from '../testing/contracts/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { directory } from './index.ts';
+
+describe('a store on a disk keeps the contract of all snapshot stores', () => {
+  const real = async () => {
+    const path = await mkdtemp(join(tmpdir(), 'snapshot-'));
+    const close = (): Promise<void> => rm(path, { recursive: true });
+    return { store: directory(path), reopen: async () => directory(path), close };
+  };
+  const simulated = async () => {
+    const disk = new SimulatedDisk({ random: new SeededRandom('contract') });
+    const reopen = async () => new DiskSnapshotStore(disk.mount());
+    return { store: await reopen(), reopen, close: async () => {} };
+  };
+  describe('a real one', () => {
+    for (const { title, run } of snapshotStoreContract(real)) test(title, run);
+  });
+  describe('a simulated one', () => {
+    for (const { title, run } of snapshotStoreContract(simulated)) test(title, run);
+  });
+});
 
 test('a stored snapshot comes back, the newest one, and damage is found', async () => {
   const path = await mkdtemp(join(tmpdir(), 'snapshot-'));

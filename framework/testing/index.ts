@@ -1,6 +1,7 @@
 /**
- * What users test with: a log in memory with the faults of a real one, contract suites, a simulator, and
- * checkers of histories. A cluster in containers is in `varlog/testing/containers`.
+ * What users test with: a log in memory with the faults of a real one, a simulator, and checkers of histories.
+ * Suites for logs and stores of your own are in `varlog/testing/contracts`, a cluster in containers in
+ * `varlog/testing/containers`.
  *
  * ```ts
  * import { MemoryLog } from 'varlog/testing';

@@ -1,8 +1,11 @@
 import { startReplica } from '../smr/index.ts';
-import { orderedLogContract } from './contracts/ordered-log.ts';
+import { orderedLogContract } from './contracts/index.ts';
 import { MemoryLog } from './memory-log.ts';
 
-orderedLogContract('memory', async () => ({ log: new MemoryLog(), close: async () => {} }));
+describe('a log in memory keeps the contract of all ordered logs', () => {
+  const tests = orderedLogContract(async () => ({ log: new MemoryLog(), close: async () => {} }));
+  for (const { title, run } of tests) test(title, run);
+});
 
 class Counter {
   value = 0;

@@ -19,6 +19,8 @@ const TEST = '\\.(test|fixture)\\.ts$';
 const COMPOSITION_ROOT = '^framework/(log|raft|smr|smr/sql|testing)/index\\.ts$';
 /** What runs in processes of its own, beside the simulator. */
 const HOST = '^framework/testing/simulator/(run|host-[a-z-]+)\\.ts$';
+/** What fails where an implementation does not do what it owes, under any test runner. */
+const CONTRACTS = '^framework/testing/contracts/';
 /** A command of the metadata names the message that it is written as. */
 const COMMANDS = '^framework/log/core/command(s/[^/]+|-definition)\\.ts$';
 const GENERATOR = '^framework/wire/generate\\.mjs$';
@@ -162,9 +164,16 @@ export const forbidden = [
     severity: 'error',
     from: {
       path: '^framework/',
-      pathNot: [TEST, '^framework/(runtime|node)/', GENERATOR, HOST],
+      pathNot: [TEST, '^framework/(runtime|node)/', GENERATOR, HOST, CONTRACTS],
     },
     to: { dependencyTypes: ['core'] },
+  },
+  {
+    name: 'ports',
+    comment: 'a contract asserts, and takes everything else from what is to be tested',
+    severity: 'error',
+    from: { path: CONTRACTS, pathNot: TEST },
+    to: { dependencyTypes: ['core'], pathNot: '^(node:)?assert' },
   },
   {
     name: 'declared-package',

@@ -46,5 +46,6 @@ describe('the public face of the package', () => {
     const flags = ['--profile', 'node16', '--format', 'ascii', '--no-color', '--no-emoji'];
     const said = run(['node_modules/@arethetypeswrong/cli/dist/index.js', tarball, ...flags]);
     expect(said).toContain('varlog/testing/containers');
+    expect(said).toContain('varlog/testing/contracts');
   }, 120_000);
 });

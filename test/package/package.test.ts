@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Consumer } from './consumer.ts';
 
 /** With no more installed than the package asks for. */
-const FACES = ['log', 'raft', 'smr', 'node', 'testing'];
+const FACES = ['log', 'raft', 'smr', 'node', 'testing', 'testing/contracts'];
 const OPTIONAL_FACES = ['smr/sql', 'testing/containers'];
 
 const PROGRAM = `
@@ -44,6 +44,7 @@ import { Varlog, VarlogError } from 'varlog/log';
 import { startReplica } from 'varlog/smr';
 import { startLocalCluster } from 'varlog/node';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
+import { orderedLogContract } from 'varlog/testing/contracts';
 import * as raft from 'varlog/raft';
 
 class Counter {
@@ -65,6 +66,9 @@ test('a replicated counter, with the timers of a test', async () => {
   expect(Object.keys(raft).length).toBeGreaterThan(0);
 });
 
+const makeLog = async () => ({ log: new MemoryLog(), close: async () => {} });
+for (const { title, run } of orderedLogContract(makeLog)) test(title, run);
+
 test('a cluster in this process, and two beside it', async () => {
   for (const nodes of [1, 3]) {
     const ports = (await freeAddresses(1)).map((it) => Number(it.split(':')[1]));
@@ -81,6 +85,22 @@ test('a cluster in this process, and two beside it', async () => {
     await cluster.close();
   }
 }, 60_000);
+`;
+
+const CONTRACTS = `
+  import { describe, test } from 'node:test';
+  import { MemoryLog } from 'varlog/testing';
+  import { orderedLogContract } from 'varlog/testing/contracts';
+
+  class Forgetful extends MemoryLog {
+    async tail() { return 0; }
+  }
+  for (const Log of [MemoryLog, Forgetful]) {
+    describe(Log.name, () => {
+      const make = async () => ({ log: new Log(), close: async () => {} });
+      for (const { title, run } of orderedLogContract(make)) test(title, run);
+    });
+  }
 `;
 
 describe('the package as it is published', () => {
@@ -101,6 +121,12 @@ describe('the package as it is published', () => {
     const required = `console.log(Object.keys(require('varlog/${face}')).length > 0); process.exit();`;
     expect(consumer.runText('a.cjs', required)).toBe('true\n');
   });
+
+  test('its contracts run under another test runner than jest, and find what is wrong', () => {
+    consumer.write('log.test.mjs', CONTRACTS);
+    const failed = (): string => consumer.run(['--test', '--test-reporter', 'tap', 'log.test.mjs']);
+    expect(failed).toThrow(/not ok \d+ - the tail covers what was acknowledged[\s\S]*# fail 1\n/);
+  }, 60_000);
 
   test('everything else is closed; the package alone says what to import', () => {
     const failed = (text: string): string =>
@@ -134,6 +160,17 @@ describe('the package as it is published', () => {
     },
     60_000,
   );
+
+  test('what is packed was built from a source that is packed too', () => {
+    const files = readdirSync(consumer.installed, { recursive: true, encoding: 'utf8' });
+    const built = files.filter((it) => /^dist\/framework\/.*(\.d\.ts|\.js)$/.test(it));
+    expect(built.length).toBeGreaterThan(100);
+    const stale = built.filter((it) => {
+      const source = it.replace(/^dist\//, '').replace(/(\.d\.ts|\.js)$/, '.ts');
+      return !files.includes(source);
+    });
+    expect(stale).toEqual([]);
+  });
 
   test('what a map leads to is there, and no test is', () => {
     const files = readdirSync(consumer.installed, { recursive: true, encoding: 'utf8' });

@@ -1,14 +1,9 @@
 import type { Ports } from '../../framework/base/index.ts';
 import { sleep, VarlogError } from '../../framework/base/index.ts';
-import { startAdmin } from '../../framework/log/admin/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
-import {
-  type MetadataRepository,
-  startMetadataRepository,
-} from '../../framework/log/metadata-repository/index.ts';
-import { type StorageNode, startStorageNode } from '../../framework/log/storage-node/index.ts';
+import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
-import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
+import { type RunReport, World } from '../../framework/testing/index.ts';
 import { withFaults } from './faults.ts';
 import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 import { operate } from './operator.ts';
@@ -20,44 +15,17 @@ const PORT = 9092;
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
 const endpoints = members.map((it) => it.address);
 
-export interface WholeNode extends Process {
-  readonly repository: MetadataRepository;
-  readonly storage: StorageNode;
-}
-
 /** A whole node: metadata repository member, admin and storage node on one address. */
-export async function startNode(ports: Ports, name: string): Promise<WholeNode> {
-  const id = NODES.indexOf(name) + 1;
-  const address = `${name}:${PORT}`;
-  const repository = await startMetadataRepository({
+export function startNode(ports: Ports, name: string): Promise<NodeRoles> {
+  return startRoles({
     ports,
     clusterId: 1,
-    memberId: id,
+    nodeId: NODES.indexOf(name) + 1,
+    address: `${name}:${PORT}`,
     members,
-    directory: 'metadata',
-    replicationFactor: NODES.length,
+    metadata: { directory: 'metadata', replicationFactor: NODES.length },
+    storage: { directory: 'storage' },
   });
-  const admin = startAdmin({ ports, repository, replicationFactor: NODES.length });
-  const storage = await startStorageNode({
-    ports,
-    clusterId: 1,
-    storageNodeId: id,
-    address,
-    directory: 'storage',
-    metadataRepository: endpoints,
-  });
-  const handlers = [...repository.handlers, ...admin.handlers, ...storage.handlers];
-  const server = await ports.network.serve(address, handlers);
-  return {
-    repository,
-    storage,
-    close: async () => {
-      await server.close();
-      await storage.close();
-      await admin.close();
-      await repository.close();
-    },
-  };
 }
 
 export interface Attempt {

@@ -1,18 +1,12 @@
 import { describeHealth } from '../../framework/log/metadata-repository/describe-health.ts';
+import type { NodeRoles } from '../../framework/log/roles/index.ts';
 import {
   type DiskFaults,
   type RunReport,
   type SimulatedDisk,
   World,
 } from '../../framework/testing/index.ts';
-import {
-  appendUntil,
-  checkLog,
-  type History,
-  makeTopic,
-  startNode,
-  type WholeNode,
-} from './cluster-scenario.ts';
+import { appendUntil, checkLog, type History, makeTopic, startNode } from './cluster-scenario.ts';
 import { type Answer, checkAnswers, readFromEach } from './each-replica.ts';
 import { must } from './memory.ts';
 
@@ -131,8 +125,8 @@ async function restart(world: World, name: string): Promise<void> {
   world.restart(name);
 }
 
-const node = (world: World, name: string): WholeNode | undefined =>
-  world.process(name) as WholeNode | undefined;
+const node = (world: World, name: string): NodeRoles | undefined =>
+  world.process(name) as NodeRoles | undefined;
 
 /** Waits until every log stream is open with all of its replicas, and each of them is well. */
 async function whole(world: World, step: string): Promise<void> {
@@ -145,7 +139,7 @@ async function whole(world: World, step: string): Promise<void> {
       );
     }) &&
     NODES.every((name) => {
-      const replicas = node(world, name)?.storage.status.replicas ?? [];
+      const replicas = node(world, name)?.storageNode?.status.replicas ?? [];
       return replicas.length > 0 && replicas.every((it) => it.state === 'open' && !it.full);
     });
   await world.until(isWhole, WHOLE_WITHIN_MS).catch((error: unknown) => {
@@ -162,7 +156,7 @@ function health(world: World): string {
     const each = replicas.map((it) => `${it.storageNodeId} ${it.state} ${it.end}`);
     return `${logStreamId} ${sealed ? 'sealed' : 'open'} in ${epoch} at ${end}: ${each.join(', ')}`;
   });
-  const reasons = NODES.map((it) => node(world, it)?.storage.notReady().join());
+  const reasons = NODES.map((it) => node(world, it)?.storageNode?.notReady().join());
   must(streams.length > 0, `there is no leader: ${reasons}`);
   return [...streams, ...reasons].join('; ');
 }

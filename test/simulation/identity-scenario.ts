@@ -1,12 +1,11 @@
 import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
-import { startAdmin } from '../../framework/log/admin/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
 import {
   describeHealth,
   type MetadataRepository,
-  startMetadataRepository,
 } from '../../framework/log/metadata-repository/index.ts';
-import { type StorageNode, startStorageNode } from '../../framework/log/storage-node/index.ts';
+import { NodeRoles } from '../../framework/log/roles/index.ts';
+import type { StorageNode } from '../../framework/log/storage-node/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
 import { appendUntil, checkLog, type History, makeTopic } from './cluster-scenario.ts';
 import { copyFolder, moveFolder } from './folders.ts';
@@ -251,44 +250,27 @@ class IdentityRun {
   }
 
   private async start(given: Ports, name: string): Promise<RunningNode> {
-    const ports = this.mutate(given);
     const { id, members, withMetadata } = this.roles.get(name)!;
-    const closers: (() => Promise<void>)[] = [];
-    const handlers = [];
-    let repository: MetadataRepository | undefined;
-    let storage: StorageNode | undefined;
+    const roles = new NodeRoles({
+      ports: this.mutate(given),
+      clusterId: 1,
+      nodeId: id,
+      address: addressOf(name),
+      members: members.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
+    });
     let refusal: VarlogError | undefined;
-    const close = async (): Promise<void> => {
-      for (const it of closers.reverse()) await it();
-    };
     try {
-      if (withMetadata) {
-        repository = await startMetadataRepository({
-          ports,
-          clusterId: 1,
-          memberId: id,
-          members: members.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
-          directory: 'metadata',
-          replicationFactor: members.length,
-        });
-        const admin = startAdmin({ ports, repository, replicationFactor: members.length });
-        handlers.push(...repository.handlers, ...admin.handlers);
-      }
-      storage = await startStorageNode({
-        ports,
-        clusterId: 1,
-        storageNodeId: id,
-        address: addressOf(name),
-        directory: 'storage',
-        metadataRepository: members.map(addressOf),
-      });
-      handlers.push(...storage.handlers);
+      const replicationFactor = members.length;
+      if (withMetadata) await roles.startMetadata({ directory: 'metadata', replicationFactor });
+      await roles.startStorage({ directory: 'storage' });
     } catch (error) {
       if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
       refusal = error;
     }
-    if (handlers.length > 0) await ports.network.serve(addressOf(name), handlers);
-    return { repository, storage, refusal, close };
+    // What was not refused is served all the same.
+    const { repository, storageNode: storage } = roles;
+    if (repository !== undefined || storage !== undefined) await roles.serve();
+    return { repository, storage, refusal, close: () => roles.close() };
   }
 
   private crash(name: string): void {

@@ -1,12 +1,8 @@
 import { type Ports, VarlogError } from '../../framework/base/index.ts';
-import { startAdmin } from '../../framework/log/admin/index.ts';
 import { definitionOf, type MetadataCommand } from '../../framework/log/core/index.ts';
-import {
-  type MetadataRepository,
-  startMetadataRepository,
-} from '../../framework/log/metadata-repository/index.ts';
-import { startStorageNode } from '../../framework/log/storage-node/index.ts';
-import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
+import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
+import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
+import { type RunReport, World } from '../../framework/testing/index.ts';
 import { appendUntil, checkLog, type History, makeTopic } from './cluster-scenario.ts';
 import { must } from './memory.ts';
 
@@ -17,10 +13,6 @@ const AGREED_WITHIN_MS = 30_000;
 const NEW = definitionOf({ kind: 'preferPrimary' }).level;
 const OLD = NEW - 1;
 const addressOf = (name: string): string => `${name}:9092`;
-
-interface RunningNode extends Process {
-  readonly repository: MetadataRepository;
-}
 
 /**
  * A cluster of three whose members are upgraded from the feature level before the newest one, one after the other,
@@ -168,7 +160,7 @@ class UpgradeRun {
   }
 
   private find(name: string): MetadataRepository | undefined {
-    return (this.world.process(name) as RunningNode | undefined)?.repository;
+    return (this.world.process(name) as NodeRoles | undefined)?.repository;
   }
 
   private repositoryOf(name: string): MetadataRepository {
@@ -184,36 +176,19 @@ class UpgradeRun {
   }
 
   /** A whole node, with the feature level that its version supports. */
-  private async start(ports: Ports, name: string): Promise<RunningNode> {
-    const id = NAMES.indexOf(name) + 1;
-    const repository = await startMetadataRepository({
+  private start(ports: Ports, name: string): Promise<NodeRoles> {
+    return startRoles({
       ports,
       clusterId: 1,
-      memberId: id,
-      members: NAMES.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
-      directory: 'metadata',
-      replicationFactor: NAMES.length,
-      supportedLevel: this.levels.get(name)!,
-    });
-    const admin = startAdmin({ ports, repository, replicationFactor: NAMES.length });
-    const storage = await startStorageNode({
-      ports,
-      clusterId: 1,
-      storageNodeId: id,
+      nodeId: NAMES.indexOf(name) + 1,
       address: addressOf(name),
-      directory: 'storage',
-      metadataRepository: NAMES.map(addressOf),
-    });
-    const handlers = [...repository.handlers, ...admin.handlers, ...storage.handlers];
-    const server = await ports.network.serve(addressOf(name), handlers);
-    return {
-      repository,
-      close: async () => {
-        await server.close();
-        await storage.close();
-        await admin.close();
-        await repository.close();
+      members: NAMES.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
+      metadata: {
+        directory: 'metadata',
+        replicationFactor: NAMES.length,
+        supportedLevel: this.levels.get(name)!,
       },
-    };
+      storage: { directory: 'storage' },
+    });
   }
 }

@@ -7,9 +7,9 @@ import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import * as varlogpb from '../../wire/gen/varlogpb.ts';
-import { type MetadataRepository, startMetadataRepository } from '../metadata-repository/index.ts';
-import { type StorageNode, startStorageNode } from '../storage-node/index.ts';
-import { startAdmin } from './index.ts';
+import type { MetadataRepository } from '../metadata-repository/index.ts';
+import { startRoles } from '../roles/index.ts';
+import type { StorageNode } from '../storage-node/index.ts';
 
 const service = admpb.ClusterManager;
 const repositoryService = mrpb.MetadataRepositoryService;
@@ -38,25 +38,19 @@ class Cluster {
   private async startRepository(): Promise<string> {
     const ports = portsOfOne();
     const address = (await freeAddresses(1))[0]!;
-    this.repository = await startMetadataRepository({
+    const roles = await startRoles({
       ports,
       clusterId: 7,
-      memberId: 1 as never,
-      members: [{ id: 1 as never, address }],
-      directory: 'metadata',
-      replicationFactor: 2,
+      nodeId: 1,
+      address,
+      members: [{ id: 1, address }],
+      metadata: { directory: 'metadata', replicationFactor: 2 },
     });
-    const admin = startAdmin({ ports, repository: this.repository, replicationFactor: 2 });
-    const server = await ports.network.serve(address, [
-      ...this.repository.handlers,
-      ...admin.handlers,
-    ]);
+    this.repository = roles.repository!;
     this.channel = ports.network.connect(address);
     this.address = address;
     this.closers.push(
-      () => this.repository.close(),
-      () => admin.close(),
-      () => server.close(),
+      () => roles.close(),
       () => this.channel.close(),
     );
     return address;
@@ -65,21 +59,18 @@ class Cluster {
   async startNode(id: number, repository: string = this.address): Promise<StorageNode> {
     const ports = portsOfOne();
     const address = (await freeAddresses(1))[0]!;
-    const node = await startStorageNode({
+    const roles = await startRoles({
       ports,
       clusterId: 7,
-      storageNodeId: id,
+      nodeId: id,
       address,
-      directory: 'storage',
-      metadataRepository: [repository],
+      members: [{ id: 1, address: repository }],
+      storage: { directory: 'storage' },
     });
-    const server = await ports.network.serve(address, node.handlers);
+    const node = roles.storageNode!;
     this.addresses[id] = address;
     this.nodes[id] = node;
-    this.closers.push(
-      () => node.close(),
-      () => server.close(),
-    );
+    this.closers.push(() => roles.close());
     return node;
   }
 

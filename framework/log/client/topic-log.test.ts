@@ -1,5 +1,5 @@
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { orderedLogContract } from '../../testing/contracts/ordered-log.ts';
+import { orderedLogContract } from '../../testing/contracts/index.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
@@ -7,16 +7,19 @@ import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };
 
-orderedLogContract('a topic of a fake cluster', async () => {
-  const cluster = await FakeCluster.start(network, [[1], [2]]);
-  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
-  return {
-    log: varlog.topic(1).asOrderedLog(),
-    close: async () => {
-      await varlog.close();
-      await cluster.close();
-    },
+describe('a topic of a fake cluster keeps the contract of all ordered logs', () => {
+  const make = async () => {
+    const cluster = await FakeCluster.start(network, [[1], [2]]);
+    const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
+    return {
+      log: varlog.topic(1).asOrderedLog(),
+      close: async () => {
+        await varlog.close();
+        await cluster.close();
+      },
+    };
   };
+  for (const { title, run } of orderedLogContract(make)) test(title, run);
 });
 
 describe.each([1, 3])('on %i storage nodes', (nodes) => {
@@ -32,9 +35,12 @@ describe.each([1, 3])('on %i storage nodes', (nodes) => {
     await cluster.close();
   }, 30_000);
 
-  orderedLogContract('a new topic', async () => {
-    const topic = await varlog.createTopic({ logStreams: 2 });
-    return { log: topic.asOrderedLog(), close: () => varlog.deleteTopic(topic.id) };
+  describe('a new topic keeps the contract of all ordered logs', () => {
+    const make = async () => {
+      const topic = await varlog.createTopic({ logStreams: 2 });
+      return { log: topic.asOrderedLog(), close: () => varlog.deleteTopic(topic.id) };
+    };
+    for (const { title, run } of orderedLogContract(make)) test(title, run);
   });
 
   test('what was appended is read, trimmed and followed', async () => {

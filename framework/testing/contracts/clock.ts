@@ -1,26 +1,26 @@
+import assert from 'node:assert/strict';
 import { type Clock, sleep } from '../../base/index.ts';
+import { type Closable, type ContractTest, contractTests } from './contract.ts';
 
 /** A clock to be tested. */
-export interface ClockUnderTest {
+export interface ClockUnderTest extends Closable {
   readonly clock: Clock;
   /** Runs a scenario; where time is virtual, moves it until the scenario has ended. */
   run(scenario: () => Promise<void>): Promise<void>;
 }
 
 /**
- * Registers the tests that every {@link Clock} has to pass. None depends on how long anything takes.
+ * What every {@link Clock} has to do. Nothing depends on how long anything takes.
  *
  * ```ts
- * clockContract('the real clock', async () => ({ clock: realClock(), run: (it) => it() }));
+ * const make = async () => ({ clock: realClock(), run: (it) => it(), close: async () => {} });
+ * for (const { title, run } of clockContract(make)) test(title, run);
  * ```
  */
-export function clockContract(name: string, make: () => Promise<ClockUnderTest>): void {
-  describe(`${name} keeps the clock contract`, () => {
+export function clockContract(make: () => Promise<ClockUnderTest>): ContractTest[] {
+  return contractTests(make, (test) => {
     const scenario = (title: string, play: (clock: Clock) => Promise<void>): void => {
-      test(title, async () => {
-        const { clock, run } = await make();
-        await run(() => play(clock));
-      });
+      test(title, ({ clock, run }) => run(() => play(clock)));
     };
 
     scenario(
@@ -29,7 +29,8 @@ export function clockContract(name: string, make: () => Promise<ClockUnderTest>)
         const from = clock.now();
         await sleep(clock, 10);
         // A millisecond for a timer that counts in whole ones, a thousandth for a clock that drifts.
-        expect(clock.now() - from).toBeGreaterThanOrEqual(8.9);
+        const passed = clock.now() - from;
+        assert.ok(passed >= 8.9, `it rang after ${passed} ms`);
       },
     );
 
@@ -38,7 +39,7 @@ export function clockContract(name: string, make: () => Promise<ClockUnderTest>)
       clock.after(40, () => rang.push('late'));
       clock.after(1, () => rang.push('early'));
       await sleep(clock, 80);
-      expect(rang).toEqual(['early', 'late']);
+      assert.deepEqual(rang, ['early', 'late']);
     });
 
     scenario('a cancelled timer does not ring', async (clock) => {
@@ -49,7 +50,7 @@ export function clockContract(name: string, make: () => Promise<ClockUnderTest>)
       timer.cancel();
       timer.cancel();
       await sleep(clock, 20);
-      expect(rang).toBe(false);
+      assert.equal(rang, false);
       const past = clock.after(1, () => {});
       await sleep(clock, 20);
       past.cancel();
@@ -70,7 +71,7 @@ export function clockContract(name: string, make: () => Promise<ClockUnderTest>)
           clock.defer(() => ran.push('two'));
           ran.push('now');
         });
-        expect(ran).toEqual(['now', 'one', 'two', 'three']);
+        assert.deepEqual(ran, ['now', 'one', 'two', 'three']);
       },
     );
 
@@ -78,8 +79,8 @@ export function clockContract(name: string, make: () => Promise<ClockUnderTest>)
       const controller = new AbortController();
       const reason = new Error('enough');
       clock.after(1, () => controller.abort(reason));
-      await expect(sleep(clock, 60_000, controller.signal)).rejects.toBe(reason);
-      await expect(sleep(clock, 60_000, controller.signal)).rejects.toBe(reason);
+      await assert.rejects(sleep(clock, 60_000, controller.signal), (it) => it === reason);
+      await assert.rejects(sleep(clock, 60_000, controller.signal), (it) => it === reason);
     });
   });
 }

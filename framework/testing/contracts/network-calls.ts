@@ -1,4 +1,6 @@
+import assert from 'node:assert/strict';
 import { handle, sleep, VarlogError } from '../../base/index.ts';
+import { containing } from './contract.ts';
 import {
   ask,
   collect,
@@ -14,15 +16,15 @@ import {
 export function addressTests(scenario: Scenario): void {
   scenario('an address that is taken is ADDRESS_IN_USE', async (stage) => {
     const { address } = await stage.server(stage.subject.address, []);
-    await expect(stage.subject.serverSide.serve(address, [])).rejects.toMatchObject({
+    await assert.rejects(stage.subject.serverSide.serve(address, []), {
       code: 'ADDRESS_IN_USE',
-      message: expect.stringContaining(address),
+      message: containing(address),
     });
   });
 
   scenario('something that is no address is INVALID_ARGUMENT', async (stage) => {
     for (const bad of ['nonsense', '127.0.0.1:', '127.0.0.1:port', '127.0.0.1:70000', '']) {
-      await expect(stage.subject.serverSide.serve(bad, [])).rejects.toMatchObject({
+      await assert.rejects(stage.subject.serverSide.serve(bad, []), {
         code: 'INVALID_ARGUMENT',
       });
     }
@@ -35,7 +37,7 @@ export function addressTests(scenario: Scenario): void {
       await server.close();
       await server.close();
       const again = await stage.server(server.address, [handle(ask, async (it) => it)]);
-      expect(await stage.connect(again.address).call(ask, 'x')).toBe('x');
+      assert.equal(await stage.connect(again.address).call(ask, 'x'), 'x');
     },
   );
 }
@@ -46,10 +48,13 @@ export function unaryTests(scenario: Scenario): void {
       handle(ask, async (it) => `${it}!`),
       handle(other, async (it) => `${it}?`),
     );
-    expect(await channel.call(ask, 'a')).toBe('a!');
-    expect(await channel.call(other, 'b')).toBe('b?');
+    assert.equal(await channel.call(ask, 'a'), 'a!');
+    assert.equal(await channel.call(other, 'b'), 'b?');
     const many = Array.from({ length: 50 }, (_, i) => channel.call(ask, `${i}`));
-    expect(await Promise.all(many)).toEqual(many.map((_, i) => `${i}!`));
+    assert.deepEqual(
+      await Promise.all(many),
+      many.map((_, i) => `${i}!`),
+    );
   });
 
   scenario('each kind of call says for which cluster it is meant, as of then', async (stage) => {
@@ -79,7 +84,7 @@ export function unaryTests(scenario: Scenario): void {
     stream.receive(() => {});
     stream.end();
     await stream.closed;
-    expect(heard).toEqual([undefined, 'c1', 'c1', 'c2']);
+    assert.deepEqual(heard, [undefined, 'c1', 'c1', 'c2']);
   });
 
   scenario('an error of the handler arrives as it was thrown', async (stage) => {
@@ -95,15 +100,18 @@ export function unaryTests(scenario: Scenario): void {
       }),
     );
     const caught = await channel.call(ask, '').catch((error: unknown) => error);
-    expect(VarlogError.is(caught, 'SEALED')).toBe(true);
+    assert.equal(VarlogError.is(caught, 'SEALED'), true);
     const { code, message, outcome, details, retryable } = caught as VarlogError;
-    expect({ code, message, outcome, details, retryable }).toEqual({
-      code: 'SEALED',
-      message: thrown.message,
-      outcome: 'notAppended',
-      details: thrown.details,
-      retryable: true,
-    });
+    assert.deepEqual(
+      { code, message, outcome, details, retryable },
+      {
+        code: 'SEALED',
+        message: thrown.message,
+        outcome: 'notAppended',
+        details: thrown.details,
+        retryable: true,
+      },
+    );
   });
 
   scenario(
@@ -115,26 +123,26 @@ export function unaryTests(scenario: Scenario): void {
         }),
       );
       const caught = (await channel.call(ask, '').catch((error) => error)) as VarlogError;
-      expect(caught.code).toBe('INTERNAL');
-      expect(caught.message).toContain('a bug here');
-      expect(caught.message).not.toContain('.ts:');
+      assert.equal(caught.code, 'INTERNAL');
+      assert.match(caught.message, containing('a bug here'));
+      assert.doesNotMatch(caught.message, containing('.ts:'));
     },
   );
 
   scenario('bytes that are no message are refused with the error of the codec', async (stage) => {
     const channel = await stage.serve(handle(ask, async () => 'undecodable'));
-    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('no message') };
-    await expect(channel.call(ask, 'undecodable')).rejects.toMatchObject(refused);
-    await expect(channel.call(ask, '')).rejects.toMatchObject(refused);
+    const refused = { code: 'INVALID_ARGUMENT', message: containing('no message') };
+    await assert.rejects(channel.call(ask, 'undecodable'), refused);
+    await assert.rejects(channel.call(ask, ''), refused);
   });
 
   scenario('a method that is not served is UNIMPLEMENTED', async (stage) => {
     const channel = await stage.serve(echo);
     for (const method of [ask, other]) {
-      await expect(channel.call(method, '')).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+      await assert.rejects(channel.call(method, ''), { code: 'UNIMPLEMENTED' });
     }
     const stream = channel.subscribe(list, '');
-    await expect(collect(stream)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+    await assert.rejects(collect(stream), { code: 'UNIMPLEMENTED' });
   });
 
   scenario('a limit on time ends the call with TIMEOUT, and its handler is told', async (stage) => {
@@ -146,7 +154,7 @@ export function unaryTests(scenario: Scenario): void {
       }),
     );
     await channel.call(other, '').catch(() => {});
-    await expect(channel.call(ask, '', { timeoutMs: 50 })).rejects.toMatchObject({
+    await assert.rejects(channel.call(ask, '', { timeoutMs: 50 }), {
       code: 'TIMEOUT',
     });
     await told.promise;
@@ -166,9 +174,12 @@ export function unaryTests(scenario: Scenario): void {
     const reason = new Error('changed my mind');
     const call = channel.call(ask, '', { signal: controller.signal });
     void called.promise.then(() => controller.abort(reason));
-    await expect(call).rejects.toBe(reason);
+    await assert.rejects(call, (it) => it === reason);
     await told.promise;
-    await expect(channel.call(ask, '', { signal: controller.signal })).rejects.toBe(reason);
+    await assert.rejects(
+      channel.call(ask, '', { signal: controller.signal }),
+      (it) => it === reason,
+    );
   });
 }
 
@@ -179,13 +190,13 @@ export function reconnectTests(scenario: Scenario): void {
       const channel = stage.connect(stage.subject.deadAddress);
       const unreachable = {
         code: 'UNREACHABLE',
-        message: expect.stringContaining(stage.subject.deadAddress),
+        message: containing(stage.subject.deadAddress),
       };
       for (let i = 0; i < 3; i++) {
-        await expect(channel.call(ask, '')).rejects.toMatchObject(unreachable);
+        await assert.rejects(channel.call(ask, ''), unreachable);
       }
-      await expect(collect(channel.subscribe(list, ''))).rejects.toMatchObject(unreachable);
-      await expect(channel.open(talk).closed).rejects.toMatchObject(unreachable);
+      await assert.rejects(collect(channel.subscribe(list, '')), unreachable);
+      await assert.rejects(channel.open(talk).closed, unreachable);
     },
   );
 
@@ -199,23 +210,23 @@ export function reconnectTests(scenario: Scenario): void {
     ]);
     const call = stage.connect(server.address).call(ask, '');
     void called.promise.then(() => server.close());
-    await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await assert.rejects(call, { code: 'UNAVAILABLE' });
   });
 
   scenario('a channel finds a server that comes back, without being told', async (stage) => {
     const answer = handle(ask, async (it) => it);
     const first = await stage.server(stage.subject.address, [answer]);
     const channel = stage.connect(first.address);
-    expect(await channel.call(ask, '1')).toBe('1');
+    assert.equal(await channel.call(ask, '1'), '1');
     await first.close();
     for (let i = 0; i < 5; i++) {
-      await expect(channel.call(ask, '')).rejects.toMatchObject({
-        code: expect.stringMatching(/UNREACHABLE|UNAVAILABLE/),
+      await assert.rejects(channel.call(ask, ''), {
+        code: /UNREACHABLE|UNAVAILABLE/,
       });
       await sleep(stage.subject.clock, 20);
     }
     await stage.server(first.address, [answer]);
-    expect(await channel.call(ask, '2')).toBe('2');
+    assert.equal(await channel.call(ask, '2'), '2');
   });
 
   scenario('closing a channel ends its calls and streams, not those of another', async (stage) => {
@@ -234,10 +245,10 @@ export function reconnectTests(scenario: Scenario): void {
     stream.receive(() => {});
     const call = channel.call(ask, 'wait');
     void called.promise.then(() => channel.close());
-    await expect(call).rejects.toMatchObject({ code: 'CLOSED' });
-    await expect(stream.closed).rejects.toMatchObject({ code: 'CLOSED' });
-    await expect(channel.call(ask, 'answer')).rejects.toMatchObject({ code: 'CLOSED' });
-    await expect(channel.open(talk).closed).rejects.toMatchObject({ code: 'CLOSED' });
-    expect(await neighbour.call(ask, 'answer')).toBe('ok');
+    await assert.rejects(call, { code: 'CLOSED' });
+    await assert.rejects(stream.closed, { code: 'CLOSED' });
+    await assert.rejects(channel.call(ask, 'answer'), { code: 'CLOSED' });
+    await assert.rejects(channel.open(talk).closed, { code: 'CLOSED' });
+    assert.equal(await neighbour.call(ask, 'answer'), 'ok');
   });
 }

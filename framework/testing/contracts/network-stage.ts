@@ -13,9 +13,10 @@ import {
   type UnaryMethod,
   VarlogError,
 } from '../../base/index.ts';
+import type { Closable } from './contract.ts';
 
 /** A network to be tested. */
-export interface NetworkUnderTest {
+export interface NetworkUnderTest extends Closable {
   readonly clock: Clock;
   /** Where servers are made. */
   readonly serverSide: Network;
@@ -27,7 +28,6 @@ export interface NetworkUnderTest {
   readonly deadAddress: string;
   /** Runs a scenario; where time is virtual, moves it until the scenario has ended. */
   run(scenario: () => Promise<void>): Promise<void>;
-  close(): Promise<void>;
 }
 
 const json: Codec<string> = {

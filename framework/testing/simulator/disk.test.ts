@@ -1,5 +1,5 @@
 import type { DiskFile, Random } from '../../base/index.ts';
-import { diskContract } from '../contracts/disk.ts';
+import { diskContract } from '../contracts/index.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { SECTOR_BYTES } from './file-image.ts';
 
@@ -28,7 +28,10 @@ async function created(disk: SimulatedDisk, path = 'a'): Promise<DiskFile> {
   return file;
 }
 
-diskContract('the simulated disk', async () => ({ disk: make(), close: async () => {} }));
+describe('the simulated disk keeps the contract of all disks', () => {
+  const tests = diskContract(async () => ({ disk: make(), close: async () => {} }));
+  for (const { title, run } of tests) test(title, run);
+});
 
 describe('after a power loss', () => {
   test('what was synced is there, under names that were synced', async () => {

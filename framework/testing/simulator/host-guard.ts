@@ -11,22 +11,49 @@ const GUARDED: readonly (readonly [object: () => object, name: string, instead: 
   [() => AbortSignal, 'timeout', 'timeoutMs, or clock.after and an AbortController'],
 ];
 
-let running = 0;
+/** A simulation that goes on: whether it guards the machine, and how it is told that nobody waits for it any more. */
+interface HostRun {
+  readonly guarded: boolean;
+  abandoned(reason: VarlogError): void;
+}
+
+const runs = new Set<HostRun>();
 let restore: (() => void)[] = [];
 
 /**
- * Makes the machine's time and randomness throw until the returned function is called: code under
- * simulation that uses them would not be reproducible. Guards may overlap.
+ * Notes that a simulation runs until the returned function is called, and that {@link abandonRuns} has to tell it.
+ * Where `guarded`, the machine's time and randomness throw until then: code under simulation that uses them would not
+ * be reproducible. Runs may overlap.
  */
-export function guardHost(): () => void {
-  if (running++ === 0)
-    restore = GUARDED.map(([object, name, instead]) => guard(object(), name, instead));
-  let lifted = false;
+export function beginRun(run: HostRun): () => void {
+  runs.add(run);
+  guardWhileNeeded();
   return () => {
-    if (lifted) return;
-    lifted = true;
-    if (--running === 0) for (const undo of restore.splice(0)) undo();
+    runs.delete(run);
+    guardWhileNeeded();
   };
+}
+
+/**
+ * Gives up every simulation that still runs in this process, and lifts its guard at once. For the end of a test: one
+ * that took too long leaves its world running, and the tests after it without a clock.
+ */
+export function abandonRuns(): void {
+  const told = [...runs];
+  runs.clear();
+  guardWhileNeeded();
+  const reason = new VarlogError('CANCELLED', {
+    what: 'this simulation was given up: the test that ran it has ended',
+    next: 'give the test more time, or play fewer seeds in it',
+  });
+  for (const run of told) run.abandoned(reason);
+}
+
+function guardWhileNeeded(): void {
+  const needed = [...runs].some((it) => it.guarded);
+  if (needed && restore.length === 0)
+    restore = GUARDED.map(([object, name, instead]) => guard(object(), name, instead));
+  if (!needed) for (const undo of restore.splice(0)) undo();
 }
 
 function guard(object: object, name: string, instead: string): () => void {

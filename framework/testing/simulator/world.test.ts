@@ -6,8 +6,12 @@ import {
   sleep,
   type UnaryMethod,
 } from '../../base/index.ts';
-import { clockContract } from '../contracts/clock.ts';
-import { networkContract } from '../contracts/network.ts';
+import {
+  type ClockUnderTest,
+  clockContract,
+  type NetworkUnderTest,
+  networkContract,
+} from '../contracts/index.ts';
 import { inflict, planFaults, recover, sampleRates } from './nemesis.ts';
 import { SeededRandom } from './random.ts';
 import { runSeeds } from './run.ts';
@@ -29,24 +33,31 @@ for (const [name, links] of [
   ['the simulated network', {}],
   ['a bad simulated network', { latencyMinMs: 1, latencyMeanMs: 20, lossRate: 0.1 }],
 ] as const) {
-  networkContract(name, async () => {
-    const world = new World(name, { links });
-    const client = world.ports('client');
-    return {
-      clock: client.clock,
-      serverSide: world.ports('server').network,
-      clientSide: client.network,
-      address: 'server:0',
-      deadAddress: 'server:1',
-      run: (scenario) => world.play(scenario),
-      close: async () => world.close(),
+  describe(`${name} keeps the contract of all networks`, () => {
+    const make = async (): Promise<NetworkUnderTest> => {
+      const world = new World(name, { links });
+      const client = world.ports('client');
+      return {
+        clock: client.clock,
+        serverSide: world.ports('server').network,
+        clientSide: client.network,
+        address: 'server:0',
+        deadAddress: 'server:1',
+        run: (scenario) => world.play(scenario),
+        close: async () => world.close(),
+      };
     };
+    for (const { title, run } of networkContract(make)) test(title, run);
   });
 }
 
-clockContract('the simulated clock', async () => {
-  const world = new World('clock');
-  return { clock: world.ports('a').clock, run: (scenario) => world.play(scenario) };
+describe('the simulated clock keeps the contract of all clocks', () => {
+  const make = async (): Promise<ClockUnderTest> => {
+    const world = new World('clock');
+    const { clock } = world.ports('a');
+    return { clock, run: (scenario) => world.play(scenario), close: async () => world.close() };
+  };
+  for (const { title, run } of clockContract(make)) test(title, run);
 });
 
 /** Counts, keeping the count on disk; answers with it. */
@@ -261,6 +272,42 @@ describe('a world', () => {
       }
       world.close();
     }
+  });
+});
+
+describe('a world that is left running when its test has ended', () => {
+  let left: Promise<void>;
+  const forever = (guard: boolean): Promise<void> => {
+    const world = new World('left running', { guard });
+    const { clock } = world.ports('a');
+    const tick = (): void => void clock.after(1, tick);
+    tick();
+    return world.until(() => false, Number.POSITIVE_INFINITY);
+  };
+
+  // A test that takes too long is given up like this one: it ends, and what it waits for goes on.
+  test('guards the machine while it runs', () => {
+    left = forever(true);
+    left.catch(() => {});
+    expect(() => performance.now()).toThrow('was called in a simulation');
+  });
+
+  test('is given up before the next test, and the machine is as before', async () => {
+    expect(performance.now()).toBeGreaterThan(0);
+    expect(Date.now()).toBeGreaterThan(0);
+    await expect(left).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  test('is given up also where it guards nothing, and goes on no more', async () => {
+    const world = new World('given up');
+    const run = world.until(() => false, Number.POSITIVE_INFINITY);
+    const unguarded = forever(false);
+    World.abandonAll();
+    const outcomes = await Promise.allSettled([run, unguarded, world.run(1)]);
+    for (const it of outcomes) {
+      expect(it).toMatchObject({ status: 'rejected', reason: { code: 'CANCELLED' } });
+    }
+    expect(performance.now()).toBeGreaterThan(0);
   });
 });
 

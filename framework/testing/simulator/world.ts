@@ -1,7 +1,7 @@
 import { assert, type Logger, type Ports, type Timer, VarlogError } from '../../base/index.ts';
 import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
-import { guardHost } from './host-guard.ts';
+import { abandonRuns, beginRun } from './host-guard.ts';
 import { settled } from './host-turn.ts';
 import { Incarnation } from './incarnation.ts';
 import { SimulatedNetwork } from './network.ts';
@@ -269,12 +269,31 @@ export class World {
     for (const { name } of this.machines.values()) this.crash(name);
   }
 
+  /**
+   * Gives up every world that still runs in this process: `run`, `until` and `play` reject with `CANCELLED`. A test that
+   * took too long leaves its world running, with the machine's time and randomness guarded, and so the tests after it
+   * fail too: call it after each test, in the set-up file of the test runner.
+   *
+   * ```ts
+   * afterEach(() => World.abandonAll());
+   * ```
+   */
+  static abandonAll(): void {
+    abandonRuns();
+  }
+
   private async advance(endMs: number, done: () => boolean): Promise<boolean> {
-    const release = this.options.guard === false ? () => {} : guardHost();
+    this.goesOn();
+    const release = beginRun({
+      guarded: this.options.guard !== false,
+      abandoned: (error) => {
+        this.failure = { error };
+      },
+    });
     try {
       for (;;) {
         await settled();
-        if (this.failure !== undefined) throw this.failure.error;
+        this.goesOn();
         if (done()) return true;
         if (this.scheduler.nextMs() > endMs) return false;
         this.scheduler.step();
@@ -282,6 +301,10 @@ export class World {
     } finally {
       release();
     }
+  }
+
+  private goesOn(): void {
+    if (this.failure !== undefined) throw this.failure.error;
   }
 
   private addMachine(name: string, start?: StartProcess): Machine {

@@ -1,0 +1,143 @@
+import { assert, type Disk, type Handler, type Ports, type Server } from '../../base/index.ts';
+import { startAdmin } from '../admin/index.ts';
+import {
+  type MetadataRepository,
+  type MetadataRepositoryOptions,
+  startMetadataRepository,
+} from '../metadata-repository/index.ts';
+import {
+  type StorageNode,
+  type StorageNodeOptions,
+  startStorageNode,
+} from '../storage-node/index.ts';
+
+/** Which node it is, and of which cluster. */
+export interface NodeIdentity {
+  readonly ports: Ports;
+  readonly clusterId: number;
+  /** Its id as a member of the metadata repository, and as a storage node. */
+  readonly nodeId: number;
+  /** Where others reach it: `host:port`. */
+  readonly address: string;
+  /** All members of the metadata repository. */
+  readonly members: readonly { readonly id: number; readonly address: string }[];
+}
+
+/** What a member of the metadata repository is started with, beyond its node. */
+export interface MetadataRole
+  extends Pick<MetadataRepositoryOptions, 'directory' | 'replicationFactor' | 'supportedLevel'> {
+  /** In place of the disk of the node. */
+  readonly disk?: Disk;
+}
+
+/** What a storage node is started with, beyond its node. */
+export type StorageRole = Pick<
+  StorageNodeOptions,
+  'directory' | 'trashKeepMs' | 'cacheBytes' | 'pendingBytes'
+>;
+
+export interface RolesOptions extends NodeIdentity {
+  /** Without: this node is no member of the metadata repository. */
+  readonly metadata?: MetadataRole | undefined;
+  /** Without: this node is no storage node. */
+  readonly storage?: StorageRole | undefined;
+  /** What to bind, where it is not `address`: `host:port`. */
+  readonly listen?: string;
+}
+
+/** The roles of one process of a cluster, behind one address. */
+export class NodeRoles {
+  private readonly node: NodeIdentity;
+  private readonly handlers: Handler[] = [];
+  private readonly closers: (() => Promise<void>)[] = [];
+  private closing: Promise<void> | undefined;
+  private member: MetadataRepository | undefined;
+  private storage: StorageNode | undefined;
+  private server: Server | undefined;
+
+  constructor(node: NodeIdentity) {
+    this.node = node;
+  }
+
+  /** The member of the metadata repository, where it is one. */
+  get repository(): MetadataRepository | undefined {
+    return this.member;
+  }
+
+  /** The storage node, where it is one. */
+  get storageNode(): StorageNode | undefined {
+    return this.storage;
+  }
+
+  /** The address that was bound; empty while nothing is served. */
+  get address(): string {
+    return this.server?.address ?? '';
+  }
+
+  /** Makes it a member of the metadata repository, which looks after the cluster whenever it leads. */
+  async startMetadata({ disk, ...role }: MetadataRole): Promise<MetadataRepository> {
+    const { clusterId, nodeId, members } = this.node;
+    const ports = disk === undefined ? this.node.ports : { ...this.node.ports, disk };
+    const repository = await startMetadataRepository({
+      ...role,
+      ports,
+      clusterId,
+      memberId: nodeId,
+      members,
+    });
+    this.member = repository;
+    this.closers.push(() => repository.close());
+    const { replicationFactor } = role;
+    const admin = startAdmin({ ports: this.node.ports, repository, replicationFactor });
+    this.closers.push(() => admin.close());
+    this.handlers.push(...repository.handlers, ...admin.handlers);
+    return repository;
+  }
+
+  /** Makes it a storage node. */
+  async startStorage(role: StorageRole): Promise<StorageNode> {
+    const { ports, clusterId, nodeId, address, members } = this.node;
+    const storage = await startStorageNode({
+      ...role,
+      ports,
+      clusterId,
+      storageNodeId: nodeId,
+      address,
+      metadataRepository: members.map((it) => it.address),
+    });
+    this.storage = storage;
+    this.closers.push(() => storage.close());
+    this.handlers.push(...storage.handlers);
+    return storage;
+  }
+
+  /** Binds the address, and answers there for all roles that were started. */
+  async serve(listen: string = this.node.address): Promise<void> {
+    assert(this.server === undefined, 'the roles of a node are served once');
+    const server = await this.node.ports.network.serve(listen, this.handlers);
+    this.server = server;
+    this.closers.push(() => server.close());
+  }
+
+  /** Ends them, the last one first. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= (async () => {
+      for (const close of this.closers.reverse()) await close();
+    })();
+    return this.closing;
+  }
+}
+
+/** Starts the roles of a node and serves them. Fails as a whole or not at all. */
+export async function startRoles(options: RolesOptions): Promise<NodeRoles> {
+  const roles = new NodeRoles(options);
+  try {
+    if (options.metadata !== undefined) await roles.startMetadata(options.metadata);
+    if (options.storage !== undefined) await roles.startStorage(options.storage);
+    await roles.serve(options.listen);
+    return roles;
+  } catch (error) {
+    await roles.close();
+    throw error;
+  }
+}

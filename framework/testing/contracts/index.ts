@@ -1,0 +1,23 @@
+/**
+ * What the implementations of a port owe their users, as tests. They are for any test runner, and for
+ * implementations of your own: a log below a state machine, a store of snapshots, a disk, a network, a clock.
+ *
+ * ```ts
+ * import { describe, test } from 'node:test'; // with jest and others they are there
+ * import { orderedLogContract } from 'varlog/testing/contracts';
+ *
+ * describe('my log', () => {
+ *   const make = async () => ({ log: await MyLog.open(), close: async () => {} });
+ *   for (const { title, run } of orderedLogContract(make)) test(title, run);
+ * });
+ * ```
+ *
+ * They register nothing by themselves, and know no test runner: a test that fails rejects with an `AssertionError`.
+ * What an implementation need not do, such as compaction, is not asked of one that does not offer it.
+ */
+export { type ClockUnderTest, clockContract } from './clock.ts';
+export type { Closable, ContractTest } from './contract.ts';
+export { type DiskUnderTest, diskContract } from './disk.ts';
+export { type NetworkUnderTest, networkContract } from './network.ts';
+export { type LogUnderTest, orderedLogContract } from './ordered-log.ts';
+export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';
