@@ -12,8 +12,8 @@ import { costOf, type EntryBatch, endOf } from './entry-batch.ts';
 import { Inflights } from './inflights.ts';
 import type { AppendResponse, HeartbeatResponse } from './message.ts';
 import { Progress } from './progress.ts';
-import type { Raft } from './raft.ts';
 import { ReadRounds } from './read-rounds.ts';
+import type { RoleContext } from './role.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -23,7 +23,7 @@ export class Leadership {
   readonly progress = new Map<number, Progress>();
   /** Whom leadership is being handed to, 0 for nobody. */
   transferTo = 0;
-  private readonly raft: Raft;
+  private readonly raft: RoleContext;
   private heartbeatElapsed = 0;
   private transferElapsed = 0;
   /** Proposed in this term and not committed: end index and bytes. */
@@ -34,7 +34,7 @@ export class Leadership {
   /** A member was told to campaign at once: leases mean nothing any more in this term. */
   private gaveUpLease = false;
 
-  constructor(raft: Raft) {
+  constructor(raft: RoleContext) {
     this.raft = raft;
     this.uncommitted = new Inflights(Infinity, raft.options.uncommittedBytesMax);
     this.configure();
@@ -72,7 +72,7 @@ export class Leadership {
     const { raft } = this;
     const { electionTicks, heartbeatTicks } = raft.options;
     if (raft.electionElapsed >= electionTicks) {
-      raft.electionElapsed = 0;
+      raft.restartElectionElapsed();
       if (!this.quorumActive()) {
         raft.becomeFollower(raft.term, 0);
         return true;
