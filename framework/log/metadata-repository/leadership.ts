@@ -18,16 +18,9 @@ import {
   type Report,
   strangerAt,
 } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { Session } from './session.ts';
 
-/** Nodes are told so often that the leader is alive, also when there is nothing else to say; they answer at once. */
-export const KEEPALIVE_MS = 350;
-/** A node that was silent for so long is taken for lost: it sends something every 720 ms at least. */
-const SILENCE_MAX_MS = 1_000;
-/** A keepalive that comes so late shows that this process was held up: nobody could be heard meanwhile. */
-const STALL_MS = 100;
-/** What was sent before a stall may have waited for so long already. */
-const STALL_MARGIN_MS = 200;
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
 
@@ -91,7 +84,7 @@ export class Leadership {
       const silentMs = group.silenced?.address === address ? group.silenced.ms : 0;
       this.lastAlive.set(id, ports.clock.now() - silentMs);
     }
-    this.due = ports.clock.now() + KEEPALIVE_MS;
+    this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
@@ -293,26 +286,27 @@ export class Leadership {
     if (!this.ended) this.scheduleCut();
   }
 
-  /** To be called every {@link KEEPALIVE_MS}: says to all nodes that the leader is alive, and misses the silent ones. */
+  /** To be called every `LOG_TIMES.keepaliveMs`: says to all nodes that the leader is alive, and misses the silent ones. */
   keepAlive(): void {
     if (this.ended) return;
     this.excuseStall();
     const now = this.ports.clock.now();
     for (const session of this.sessions.values()) {
-      if (now - session.lastHeard > SILENCE_MAX_MS) session.end();
+      if (now - session.lastHeard > LOG_TIMES.nodeSilenceMaxMs) session.end();
       else session.flush();
     }
-    this.due = now + KEEPALIVE_MS;
+    this.due = now + LOG_TIMES.keepaliveMs;
   }
 
   /** While this process is held up, what nodes send waits: that is no silence of theirs. */
   private excuseStall(): void {
     const now = this.ports.clock.now();
     const late = now - this.due;
-    if (late < STALL_MS) return;
+    if (late < LOG_TIMES.stallMs) return;
     this.due = now;
-    if (late >= KEEPALIVE_MS) this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
-    const ms = late + STALL_MARGIN_MS;
+    if (late >= LOG_TIMES.keepaliveMs)
+      this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
+    const ms = late + LOG_TIMES.stallMarginMs;
     for (const session of this.sessions.values()) session.excuse(ms);
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
   }
