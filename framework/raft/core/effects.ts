@@ -1,3 +1,4 @@
+import type { LogIndex } from '../../base/index.ts';
 import type { Message } from './message.ts';
 import type { Write } from './persistence.ts';
 import type { ConfirmedRead } from './read-rounds.ts';
@@ -5,7 +6,7 @@ import type { ConfirmedRead } from './read-rounds.ts';
 /** Asks for entries that are on disk only; answer with `Raft.provide`. */
 export interface Fetch {
   readonly to: number;
-  readonly from: number;
+  readonly from: LogIndex;
   readonly bytesMax: number;
 }
 

@@ -1,4 +1,4 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex } from '../../base/index.ts';
 import { endOf } from './entry-batch.ts';
 import type {
   AppendMessage,
@@ -67,7 +67,7 @@ export function onSnapshot(raft: RoleContext, message: SnapshotMessage): void {
   acknowledge(raft, message.from, log.commit);
 }
 
-function acknowledge(raft: RoleContext, to: number, index: number): void {
+function acknowledge(raft: RoleContext, to: number, index: LogIndex): void {
   raft.sendDurable({
     type: 'appendResponse',
     to,

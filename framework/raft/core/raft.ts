@@ -1,4 +1,4 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex, type Term } from '../../base/index.ts';
 import { campaign, onVoteResponse } from './candidate.ts';
 import { type Configuration, isVoter, type MemberChange } from './configuration.ts';
 import { type Effects, type Fetch, PendingEffects } from './effects.ts';
@@ -27,10 +27,10 @@ export class Raft implements RoleContext {
   /** `leader` exactly while {@link leadership} is set. */
   role: Role = 'follower';
   /** Never decreases, and is durable before any message that carries it as a promise. */
-  term: number;
+  term: Term;
   /** Whom this member voted for in `term`, 0 for nobody. Once it names a member, it stays until the term ends. */
   vote: number;
-  /** The leader of `term` as far as known, 0 for unknown. Once known it may only become unknown until the term ends. */
+  /** The leader of `term` as far as known, 0 for unknown. Never two members in one term. */
   leader = 0;
   /** Answers of the campaign that is under way: the first one of each member. Means nothing in other roles. */
   votes = new Map<number, boolean>();
@@ -145,7 +145,7 @@ export class Raft implements RoleContext {
   /**
    * Appends entries side by side: their first index, or why not. The payload is kept, not copied.
    */
-  propose(payload: Uint8Array, count: number): number | 'notLeader' | 'full' | 'transferring' {
+  propose(payload: Uint8Array, count: number): LogIndex | 'notLeader' | 'full' | 'transferring' {
     return this.leadership === undefined ? 'notLeader' : this.leadership.propose(payload, count);
   }
 
@@ -154,7 +154,9 @@ export class Raft implements RoleContext {
    * change; the leader ends it by itself. One change at a time: `changing` while another one is not committed, and
    * while the leader has committed nothing in its term.
    */
-  changeMembers(change: MemberChange): number | 'notLeader' | 'changing' | 'full' | 'transferring' {
+  changeMembers(
+    change: MemberChange,
+  ): LogIndex | 'notLeader' | 'changing' | 'full' | 'transferring' {
     return this.leadership === undefined ? 'notLeader' : this.leadership.changeMembers(change);
   }
 
@@ -182,7 +184,7 @@ export class Raft implements RoleContext {
   }
 
   /** Entries that a {@link Fetch} asked for: none when they are gone, `later` to ask again. */
-  provide(to: number, from: number, batches: readonly EntryBatch[] | 'later'): void {
+  provide(to: number, from: LogIndex, batches: readonly EntryBatch[] | 'later'): void {
     this.leadership?.provide(to, from, batches);
   }
 
@@ -192,7 +194,7 @@ export class Raft implements RoleContext {
   }
 
   /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */
-  compact(index: number, base: number): void {
+  compact(index: LogIndex, base: LogIndex): void {
     this.log.compact(index, base);
   }
 
@@ -241,12 +243,12 @@ export class Raft implements RoleContext {
     if (this.log.configurationIndex !== configurationIndex) this.leadership?.configure();
   }
 
-  truncate(last: number): void {
+  truncate(last: LogIndex): void {
     this.log.truncate(last);
     this.persistence.truncate(last);
   }
 
-  reset(index: number, term: number, configuration: Configuration): void {
+  reset(index: LogIndex, term: Term, configuration: Configuration): void {
     this.log.reset(index, term, configuration);
     this.persistence.snapshot(index, term);
   }
@@ -269,7 +271,7 @@ export class Raft implements RoleContext {
     if (!this.votes.has(member)) this.votes.set(member, granted);
   }
 
-  becomeFollower(term: number, leader: number): void {
+  becomeFollower(term: Term, leader: number): void {
     this.leaveRole();
     this.role = 'follower';
     this.enterTerm(term);
@@ -309,7 +311,7 @@ export class Raft implements RoleContext {
     this.leadership = undefined;
   }
 
-  private enterTerm(term: number): void {
+  private enterTerm(term: Term): void {
     assert(term >= this.term, 'terms do not decrease');
     if (term === this.term) return;
     this.term = term;

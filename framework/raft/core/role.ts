@@ -1,3 +1,4 @@
+import type { LogIndex, Term } from '../../base/index.ts';
 import type { Configuration } from './configuration.ts';
 import type { Fetch } from './effects.ts';
 import type { EntryBatch } from './entry-batch.ts';
@@ -27,7 +28,7 @@ export interface RoleContext {
   /** The newest configuration in the log, committed or not. */
   readonly configuration: Configuration;
   readonly role: Role;
-  readonly term: number;
+  readonly term: Term;
   readonly vote: number;
   readonly leader: number;
   readonly votes: ReadonlyMap<number, boolean>;
@@ -46,9 +47,9 @@ export interface RoleContext {
   /** Appends to the log, and has it written. */
   append(batch: EntryBatch): void;
   /** Drops the entries behind `last`, which MUST NOT be committed, here and on the disk. */
-  truncate(last: number): void;
+  truncate(last: LogIndex): void;
   /** Starts the log anew behind a snapshot that has arrived, here and on the disk. */
-  reset(index: number, term: number, configuration: Configuration): void;
+  reset(index: LogIndex, term: Term, configuration: Configuration): void;
 
   /** Counts `electionElapsed` from 0: the leader was heard, a vote was given, or a check of the quorum begins. */
   restartElectionElapsed(): void;
@@ -59,7 +60,7 @@ export interface RoleContext {
   /** Takes note of an answer to the campaign that is under way; the first one of each member counts. */
   count(member: number, granted: boolean): void;
   /** `term` MUST NOT be below the present one; `leader` is 0 where it is not known. */
-  becomeFollower(term: number, leader: number): void;
+  becomeFollower(term: Term, leader: number): void;
   /** Asks around whether an election could be won; changes nothing that lasts (thesis §9.6). */
   becomePreCandidate(): void;
   /** Enters the next term, and votes for itself in it. */
