@@ -14,25 +14,15 @@ import {
   type Metadata,
   type MetadataChanges,
   type MetadataCommand,
-  type ReplicaState,
   type Report,
   strangerAt,
 } from '../core/index.ts';
+import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Session } from './session.ts';
 
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
-
-const STATES: readonly ReplicaState[] = [
-  'open',
-  'sealed',
-  'sealing',
-  'restarted',
-  'learning',
-  'failed',
-  'damaged',
-];
 
 /** Notes that something is to be said to a node, and whether it hears of it as a primary. */
 type Touch = (session: Session, primary: boolean) => void;
@@ -168,7 +158,7 @@ export class Leadership {
       this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
     }
     for (const it of message.reports) {
-      const report: Report = { ...pick(it), state: STATES[it.state] ?? 'failed' };
+      const report = reportOfWire(it);
       if (this.isNews(session.node, report)) this.unrest.next();
       if (this.planner.report(session.node, report)) continue;
       this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
@@ -338,11 +328,6 @@ export class Leadership {
       highWatermark: topic.highWatermark,
     });
   }
-}
-
-function pick(report: Omit<Report, 'state'>): Omit<Report, 'state'> {
-  const { logStreamId, epoch, end, persistedVersion } = report;
-  return { logStreamId, epoch, end, persistedVersion };
 }
 
 export function notLeader(leader: string | undefined): VarlogError {

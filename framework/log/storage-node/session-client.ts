@@ -14,11 +14,11 @@ import {
   HistoryRequest,
   MembersRequest,
   Ordering,
-  ReplicaReport,
   SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
-import type { ReplicaState, Report } from '../core/index.ts';
+import type { Report } from '../core/index.ts';
+import { reportToWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 
 /** What a node is told that is taken for somebody else, or finds when it cannot write down whose it is. */
@@ -30,16 +30,6 @@ const REFUSALS = new Set([
   'ALREADY_EXISTS',
   'FAILED_PRECONDITION',
 ]);
-
-const STATES: Record<ReplicaState, ReplicaReport['state']> = {
-  open: 0,
-  sealed: 1,
-  sealing: 2,
-  restarted: 3,
-  learning: 4,
-  failed: 5,
-  damaged: 6,
-};
 
 export interface SessionClientOptions {
   ports: Ports;
@@ -220,7 +210,9 @@ export class SessionClient {
     this.lastSent = this.lastHeard;
     this.outbox.unblock();
     const { hello } = this.options;
-    stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
+    stream.send(
+      SessionRequest.create({ hello, reports: this.options.allReports().map(reportToWire) }),
+    );
     let timer: Timer;
     let quietMax = LOG_TIMES.quietMaxMs;
     let due = clock.now() + LOG_TIMES.quietMaxMs;
@@ -295,7 +287,7 @@ export class SessionClient {
     const { stream } = this;
     if (stream === undefined || this.outbox.isBlocked) return;
     this.mustSpeak = false;
-    const reports = [...this.changed.values()].map((current) => toWire(current()));
+    const reports = [...this.changed.values()].map((current) => reportToWire(current()));
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),
     );
@@ -307,8 +299,4 @@ export class SessionClient {
     // Reports are cumulative: while the way is not free, the newest of each replica is enough.
     this.outbox.send(stream, SessionRequest.create({ reports, history, removed }));
   }
-}
-
-function toWire(report: Report): ReplicaReport {
-  return ReplicaReport.create({ ...report, state: STATES[report.state] });
 }
