@@ -1,8 +1,7 @@
 import { type Ports, VarlogError } from '../base/index.ts';
-import { type Configuration, leaseMsOf } from './core/index.ts';
+import type { Configuration } from './core/index.ts';
 import type { Member } from './member.ts';
 import type { RetentionOptions } from './retention.ts';
-import { EARLY_MS } from './ticker.ts';
 
 /** How to open a member of a group. */
 export interface RaftGroupOptions {
@@ -48,12 +47,6 @@ export interface RaftGroupOptions {
   readonly onFailure?: (error: VarlogError) => void;
 }
 
-/** Two members whose time is up in the same tick split the vote: the finer, the rarer. An idle group rings no more often. */
-const TICK_MS = 25;
-const ELECTION_TIMEOUT_MS = 1_000;
-const HEARTBEAT_MS = 500;
-/** A lease below that is over before a read is asked. */
-const LEASE_MS_MIN = 1;
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */
 export function checkMembers(memberId: number, members: readonly Member[]): void {
   const ids = new Set(members.map((it) => it.id));
@@ -77,35 +70,4 @@ export function initialConfiguration(members: readonly Member[], join: boolean):
     addresses: new Map(members.map((it) => [it.id, it.address])),
     incarnations: new Map(),
   };
-}
-
-/** The times of a member in ticks. Throws `INVALID_ARGUMENT` for those that do not go together. */
-export function timingOf(
-  options: Pick<RaftGroupOptions, 'electionTimeoutMs' | 'heartbeatMs' | 'leaseReads'>,
-): {
-  tickMs: number;
-  electionTicks: number;
-  heartbeatTicks: number;
-  leaseMs: number | undefined;
-} {
-  const electionTimeoutMs = options.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
-  const heartbeatMs = options.heartbeatMs ?? Math.min(HEARTBEAT_MS, electionTimeoutMs / 2);
-  const tickMs = Math.min(TICK_MS, heartbeatMs);
-  const heartbeatTicks = Math.max(1, Math.floor(heartbeatMs / tickMs));
-  const electionTicks = Math.round(electionTimeoutMs / tickMs);
-  if (!(heartbeatMs > 0 && electionTicks >= 2 * heartbeatTicks)) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `an election timeout of ${electionTimeoutMs} ms does not go with heartbeats every ${heartbeatMs} ms`,
-      next: 'give both a positive time, the election timeout at least twice as long a one',
-    });
-  }
-  const leaseMs = options.leaseReads ? leaseMsOf(electionTicks, tickMs, EARLY_MS) : undefined;
-  if (leaseMs !== undefined && leaseMs < LEASE_MS_MIN) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `an election timeout of ${electionTimeoutMs} ms is too short for reads under a lease`,
-      because: 'timers are a millisecond early at times, and clocks differ',
-      next: 'give it more time, or leave `leaseReads` off',
-    });
-  }
-  return { tickMs, electionTicks, heartbeatTicks, leaseMs };
 }

@@ -22,12 +22,7 @@ import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
 import { Followers } from './followers.ts';
-import {
-  checkMembers,
-  initialConfiguration,
-  type RaftGroupOptions,
-  timingOf,
-} from './group-options.ts';
+import { checkMembers, initialConfiguration, type RaftGroupOptions } from './group-options.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
 import type { Member } from './member.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
@@ -39,9 +34,9 @@ import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
+import { RAFT_TIMES, timingOf } from './timing.ts';
 import type { TurnPart } from './turn-part.ts';
 
-const TIMEOUT_MS = 10_000;
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -78,7 +73,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     driver: RaftDriver,
     storage: RaftStorage,
   ) {
-    const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    const timeoutMs = options.timeoutMs ?? RAFT_TIMES.callTimeoutMs;
     this.groupId = options.groupId;
     this.timeoutMs = timeoutMs;
     this.driver = driver;

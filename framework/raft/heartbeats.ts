@@ -13,9 +13,9 @@ import { type Beat, Beats, Nothing } from '../wire/gen/raft.ts';
 import { bidi } from '../wire/message.ts';
 import type { Message } from './core/index.ts';
 import { fromWire, toWire } from './message-codec.ts';
+import { RAFT_TIMES } from './timing.ts';
 
 const EXCHANGE: BidiMethod<Beats, Nothing> = bidi('varlog.raft.Host', 'Beat', Beats, Nothing);
-const REOPEN_MS = 50;
 
 /** Takes a message of one who says that its group is `identity`. */
 type Take = (message: Message, identity: string) => void;
@@ -123,7 +123,7 @@ class Way {
   private open(): MessageStream<Beats, Nothing> | undefined {
     const now = this.clock.now();
     if (now < this.reopenAt) return undefined;
-    this.reopenAt = now + REOPEN_MS;
+    this.reopenAt = now + RAFT_TIMES.reopenMs;
     const stream = this.channel.open(EXCHANGE);
     stream.receive(() => {});
     const ended = (): void => {

@@ -1,8 +1,8 @@
 import type { Ports } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
-import { timingOf } from './group-options.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import { Ticker } from './ticker.ts';
+import { timingOf } from './timing.ts';
 
 /** What the groups of one process have together; a group that is alone has none but the ticker. */
 export interface HostResources {

@@ -1,12 +1,13 @@
 import { type DirectoryLock, type Ports, type Server, VarlogError } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
 import { RaftGroup } from './group.ts';
-import { type RaftGroupOptions, timingOf } from './group-options.ts';
+import type { RaftGroupOptions } from './group-options.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { groupFolderOf, openJournalOf } from './host-folder.ts';
 import type { HostResources } from './host-resources.ts';
 import { methodsOf } from './methods.ts';
 import { Ticker } from './ticker.ts';
+import { timingOf } from './timing.ts';
 
 /** What all groups of a host have in common. */
 export interface RaftHostOptions {

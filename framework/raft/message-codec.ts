@@ -66,8 +66,8 @@ export function toWire(message: Message): Wire {
 
 /** What `from` sent to `to`. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for what is no message. */
 export function fromWire(wire: Wire, from: number, to: number): Message {
-  const term: number = checkedTerm(wire.term);
-  const index: number = logIndex(wire.index);
+  const term = checkedTerm(wire.term);
+  const index = logIndex(wire.index);
   const { commit, round, pre, flag, indexTerm, hintIndex, hintTerm } = wire;
   switch (wire.kind) {
     case MessageKind.VOTE:

@@ -3,8 +3,7 @@ import { type Nothing, Parcel } from '../wire/gen/raft.ts';
 import { costOf, type Message } from './core/index.ts';
 import { toWire } from './message-codec.ts';
 import type { RaftMethods } from './methods.ts';
-
-const REOPEN_MS = 50;
+import { RAFT_TIMES } from './timing.ts';
 
 /**
  * The way of messages to one other member: one stream, opened when there is something to say. What
@@ -99,7 +98,7 @@ export class PeerLink {
   private open(): MessageStream<Parcel, Nothing> | undefined {
     const now = this.clock.now();
     if (now < this.reopenAt) return undefined;
-    this.reopenAt = now + REOPEN_MS;
+    this.reopenAt = now + RAFT_TIMES.reopenMs;
     const stream = this.channel.open(this.method);
     stream.receive(() => {});
     const ended = (error?: unknown): void => {

@@ -11,6 +11,7 @@ import {
 } from '../base/index.ts';
 import { ProposeRequest } from '../wire/gen/raft.ts';
 import type { RaftDriver } from './driver.ts';
+import { RAFT_TIMES } from './timing.ts';
 import type { TurnPart } from './turn-part.ts';
 
 /** One that is settled before its time was given up by its caller: what becomes of it interests nobody. */
@@ -36,8 +37,6 @@ interface InFlight {
 /** Batches that are proposed and not committed: more gather meanwhile into larger ones. */
 const BATCHES_MAX = 4;
 const FORWARDS_MAX = 4;
-/** A leader that hands over answers in this time what it had taken. */
-const GRACE_TICKS = 4;
 
 /**
  * Appends on their way: gathered, proposed here or passed on to the leader, and answered when they
@@ -228,7 +227,7 @@ export class Proposals implements TurnPart {
     try {
       const { identity } = this.driver.raft.log;
       const request = ProposeRequest.create({ count, payload: bytes, timeoutMs, identity });
-      const options = { timeoutMs, graceTicks: GRACE_TICKS };
+      const options = { timeoutMs, graceTicks: RAFT_TIMES.graceTicks };
       const to = [leader, channel] as const;
       const { index } = await this.driver.calls.call(to, methods.propose, request, options);
       this.succeed(proposals, index);

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../base/index.ts';
+import { RAFT_TIMES } from './timing.ts';
 
 /** What counts ticks. */
 export interface Ticking {
@@ -7,9 +8,6 @@ export interface Ticking {
   /** So many ticks from now it has something to do, if nothing happens to it before; 1 at least. */
   readonly ticksUntilDue: number;
 }
-
-/** A timer may ring that much too early. */
-export const EARLY_MS = 1;
 
 /**
  * One timer for all groups of a process. It rings when one of them has something to do, and not at each tick: idle
@@ -46,7 +44,9 @@ export class Ticker {
 
   /** Tells the members of the ticks that have passed. */
   count(): void {
-    const passed = Math.floor((this.clock.now() + EARLY_MS - this.countedMs) / this.tickMs);
+    const passed = Math.floor(
+      (this.clock.now() + RAFT_TIMES.earlyMs - this.countedMs) / this.tickMs,
+    );
     if (passed <= 0) return;
     // A process that slept for longer than it wanted to has not lived through the rest of it.
     const wanted = Math.round((this.ringsAtMs - this.countedMs) / this.tickMs);

@@ -27,6 +27,8 @@ export class ReadBarrier {
   private readonly behind: (error: VarlogError) => void;
   private readonly closing = new AbortController();
   private readonly waiters = new Waiters<Want>();
+  /** Those whose position the log has not been asked for yet. Who gave up stays among them until it is. */
+  private unasked: Want[] = [];
   private asking = false;
   private applied = 0;
   /** Position of the stored state that this replica began with. */
@@ -55,8 +57,12 @@ export class ReadBarrier {
 
   /** Resolves when all that was acknowledged before this call is applied. */
   latest(options: LogCallOptions): Promise<void> {
-    const waiting = this.wait(undefined, options);
-    this.ask();
+    const want: Want = { position: undefined };
+    const waiting = this.wait(want, options);
+    if (this.stopped === undefined) {
+      this.unasked.push(want);
+      this.ask();
+    }
     return waiting;
   }
 
@@ -67,7 +73,7 @@ export class ReadBarrier {
 
   reached(position: number, options: LogCallOptions): Promise<void> {
     if (position <= this.applied && this.stopped === undefined) return Promise.resolve();
-    return this.wait(position, options);
+    return this.wait({ position }, options);
   }
 
   advance(applied: number): void {
@@ -81,10 +87,10 @@ export class ReadBarrier {
     this.waiters.stop(error);
   }
 
-  private wait(position: number | undefined, { signal, timeoutMs }: LogCallOptions): Promise<void> {
+  private wait(want: Want, { signal, timeoutMs }: LogCallOptions): Promise<void> {
     const limit = (expire: (error: unknown) => void): (() => void) =>
       this.deadlines.limit(timeoutMs, (ms) => expire(tooLate(ms)));
-    return this.waiters.wait({ position }, { signal, limit });
+    return this.waiters.wait(want, { signal, limit });
   }
 
   private ask(): void {
@@ -93,14 +99,15 @@ export class ReadBarrier {
     this.clock.defer(() => {
       void this.askAll().finally(() => {
         this.asking = false;
-        if (this.stopped === undefined && this.unanswered().length > 0) this.ask();
+        if (this.stopped === undefined && this.unasked.length > 0) this.ask();
       });
     });
   }
 
   private async askAll(): Promise<void> {
     // Whoever comes while the log is asked may have seen a later acknowledgement: the next round is theirs.
-    const asked = new Set(this.unanswered());
+    const asked = this.unasked;
+    this.unasked = [];
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
@@ -116,17 +123,16 @@ export class ReadBarrier {
       this.contact.lost(error);
       if (VarlogError.is(error) && error.retryable) {
         await sleep(this.clock, RETRY_MS, this.closing.signal).catch(() => {});
+        // Only those that still wait: who gives up meanwhile is not to be kept.
+        this.unasked = [...this.waiters.wants()].filter((it) => it.position === undefined);
       } else {
+        const refused = new Set(asked);
         this.waiters.reject(
-          (it) => asked.has(it),
+          (it) => refused.has(it),
           () => error,
         );
       }
     }
-  }
-
-  private unanswered(): Want[] {
-    return [...this.waiters.wants()].filter((it) => it.position === undefined);
   }
 }
 

@@ -10,8 +10,4 @@ export const KNOTS = [
   'framework/log/storage-node/published-service.ts',
   'framework/log/storage-node/replica.ts',
   'framework/log/storage-node/storage-node.ts',
-  'framework/raft/core/candidate.ts',
-  'framework/raft/core/follower.ts',
-  'framework/raft/core/leader.ts',
-  'framework/raft/core/raft.ts',
 ];

@@ -2,12 +2,12 @@ import { encodeBatch, type Random, VarlogError } from '../../framework/base/inde
 import {
   type Configuration,
   isVoter,
-  leaseMsOf,
   type Message,
   membersOf,
   Raft,
   type Write,
 } from '../../framework/raft/core/index.ts';
+import { leaseMsOf } from '../../framework/raft/timing.ts';
 import { type RunReport, SeededRandom } from '../../framework/testing/index.ts';
 import { SimulatedMember } from './raft-member.ts';
 import { RaftObserver } from './raft-observer.ts';

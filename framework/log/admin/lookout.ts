@@ -1,9 +1,6 @@
 import type { Clock, Timer } from '../../base/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 
-/** How often it looks while not all is as it should be. */
-const LOOK_EVERY_MS = 100;
-/** And while it is: whatever changes that is told. */
-const LOOK_AT_REST_MS = 1_000;
 /** What changes together is looked at together. */
 const GATHER_MS = 10;
 
@@ -40,7 +37,7 @@ export class Lookout {
     this.due = due;
     this.timer = this.clock.after(ms, () => {
       this.timer = undefined;
-      this.lookIn(this.look() ? LOOK_AT_REST_MS : LOOK_EVERY_MS);
+      this.lookIn(this.look() ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs);
     });
   }
 }

@@ -1,4 +1,5 @@
 import { type LogStreamState, type Metadata, needed, type Report } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 
 /** What the repair of one log stream looks at. */
 export interface Surroundings {
@@ -21,12 +22,8 @@ export type Repair =
   | { kind: 'seal'; why: string; primary?: number; learner?: number }
   | { kind: 'unseal'; members: number[] };
 
-/** A node that is gone for so long is taken for lost: a restarted process is mostly back sooner. */
-const LOST_AFTER_MS = 300;
-/** Live replicas that still fetch are waited for so long before a log stream opens without them. */
-const LAGGARD_GRACE_MS = 300;
 /** A learner that lags no more than this will have caught up before those who wait for it are done. */
-const NEAR_MS = LAGGARD_GRACE_MS;
+const NEAR_MS = LOG_TIMES.laggardGraceMs;
 
 /**
  * What a log stream needs to take appends again, or to be whole again; `undefined`: nothing. A pure
@@ -53,7 +50,7 @@ function membersLeast(stream: LogStreamState): number {
 }
 
 function isLost(node: number, stream: LogStreamState, around: Surroundings): boolean {
-  if (around.silence(node) >= LOST_AFTER_MS) return true;
+  if (around.silence(node) >= LOG_TIMES.nodeLostAfterMs) return true;
   const state = around.report(stream.id, node)?.state;
   return state === 'failed' || state === 'damaged';
 }
@@ -105,6 +102,6 @@ function opening(stream: LogStreamState, around: Surroundings): Repair | undefin
   });
   if (whole.length < membersLeast(stream)) return undefined;
   const laggards = alive.length - whole.length;
-  if (laggards > 0 && around.settledFor(stream) < LAGGARD_GRACE_MS) return undefined;
+  if (laggards > 0 && around.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
   return { kind: 'unseal', members: around.inOrder(stream, whole) };
 }

@@ -15,15 +15,12 @@ import {
   type AppendResult,
   LogStreams,
 } from '../../wire/gen/log.ts';
+import { LOG_TIMES } from '../timing.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { failureToError } from './wire-failure.ts';
 
 /** One message holds batches of about so many bytes, unless a single one is larger. */
 const MESSAGE_BYTES = 1024 * 1024;
-/** A storage node that owes an answer for so long is suspected, and its log streams are looked up again. */
-const SUSPECT_AFTER_MS = 500;
-/** And again after so long, while it owes the answer. */
-const AGAIN_AFTER_MS = 100;
 
 /** A stream that breaks by one of these was refused, or never came to be. */
 const NOTHING_DONE: ReadonlySet<string> = new Set([
@@ -99,12 +96,12 @@ export class AppendLink {
   get isSuspect(): boolean {
     const oldest = this.sent.firstKey;
     if (oldest === undefined) return false;
-    return this.clock.now() - this.sent.get(oldest)!.at >= SUSPECT_AFTER_MS;
+    return this.clock.now() - this.sent.get(oldest)!.at >= LOG_TIMES.suspectPrimaryAfterMs;
   }
 
   /** Gives up on overdue answers for log streams that have another primary by now. */
   abandon(isElsewhere: (logStreamId: LogStreamId) => boolean): void {
-    const overdue = this.clock.now() - SUSPECT_AFTER_MS;
+    const overdue = this.clock.now() - LOG_TIMES.suspectPrimaryAfterMs;
     for (const [sequence, { sending, at }] of this.sent) {
       if (at > overdue) break;
       if (!isElsewhere(sending.logStreamId)) continue;
@@ -198,7 +195,7 @@ export class AppendLink {
   /** A timer only while answers are owed; nothing that goes well waits for it. */
   private keepWatch(): void {
     if (this.watch !== undefined || this.sent.size === 0) return;
-    const waitMs = this.isSuspect ? AGAIN_AFTER_MS : SUSPECT_AFTER_MS;
+    const waitMs = this.isSuspect ? LOG_TIMES.lookUpAgainMs : LOG_TIMES.suspectPrimaryAfterMs;
     this.watch = this.clock.after(waitMs, () => {
       this.watch = undefined;
       if (this.isSuspect) this.suspected(this);

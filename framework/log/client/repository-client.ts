@@ -9,15 +9,11 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { hedged } from './hedged.ts';
 
-const CALL_TIMEOUT_MS = 10_000;
-/** A member that does not answer for so long is left for another one. */
-const TRY_TIMEOUT_MS = 2_000;
-/** A member that has not answered by then may stand still: the next one is asked beside it. */
-const STANDSTILL_MS = 250;
 const PROBE_TIMEOUT_MS = 1_000;
 
 /** By these a member says that it is not fit to be asked, before it does anything. */
@@ -122,7 +118,7 @@ export class RepositoryClient {
     plan: CallPlan,
     check: (response: Response) => void = () => {},
   ): Promise<Response> {
-    const limits = { timeoutMs: CALL_TIMEOUT_MS, ...plan, lifetime: this.lifetime };
+    const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...plan, lifetime: this.lifetime };
     return withinLimits(this.clock, limits, (limit) =>
       this.attempt(method, request, { ...plan, check }, limit),
     );
@@ -179,9 +175,9 @@ export class RepositoryClient {
       (it) => (own: AbortSignal) =>
         channels
           .to(addresses[it % addresses.length]!)
-          .call(method, request, { signal: own, timeoutMs: TRY_TIMEOUT_MS }),
+          .call(method, request, { signal: own, timeoutMs: LOG_TIMES.tryTimeoutMs }),
     );
-    const { answer, by } = await hedged(this.clock, signal, STANDSTILL_MS, asks);
+    const { answer, by } = await hedged(this.clock, signal, LOG_TIMES.hedgeAfterMs, asks);
     if (by === 1 && this.addresses === addresses) this.preferred = asked[1]! % addresses.length;
     return answer;
   }

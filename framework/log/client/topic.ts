@@ -15,6 +15,7 @@ import {
   TrimRequest,
 } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { type RecordInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
@@ -25,7 +26,6 @@ import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts'
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
 
-const APPEND_TIMEOUT_MS = 10_000;
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
 
@@ -96,7 +96,7 @@ export class Topic implements OrderedLogSource {
     records: RecordInput | readonly RecordInput[],
     options: AppendOptions = {},
   ): Promise<AppendAck> {
-    const { timeoutMs = APPEND_TIMEOUT_MS } = options;
+    const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
     const batch = toBatch(records);
     return this.context.appender.append(this.id, batch, {
       ...options,

@@ -13,6 +13,7 @@ import {
   ReplaceStorageNodeRequest,
   RestoreTopicRequest,
 } from '../../wire/gen/log.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
@@ -24,8 +25,6 @@ import { askStorageNodes } from './node-probe.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const CALL_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
 export type ClientPorts = Pick<Ports, 'clock' | 'random' | 'network'>;
@@ -83,7 +82,14 @@ export class Varlog implements AsyncDisposable {
    * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`.
    */
   static async connect(options: ConnectOptions & { ports: ClientPorts }): Promise<Varlog> {
-    const { ports, clusterId, cluster, timeoutMs = CONNECT_TIMEOUT_MS, signal, appends } = options;
+    const {
+      ports,
+      clusterId,
+      cluster,
+      timeoutMs = LOG_TIMES.connectTimeoutMs,
+      signal,
+      appends,
+    } = options;
     const { addresses, topicId } = parseEndpoints(options.endpoints);
     const closing = new AbortController();
     const lifetime = closing.signal;
@@ -217,7 +223,7 @@ export class Varlog implements AsyncDisposable {
     const { ports, lifetime, repository } = this.context;
     const { storageNodes, ...rest } = options;
     const what = `waiting for ${storageNodes} storage nodes`;
-    const limits = { timeoutMs: CALL_TIMEOUT_MS, ...rest, what, lifetime };
+    const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...rest, what, lifetime };
     await withinLimits(ports.clock, limits, async ({ signal }) => {
       for (;;) {
         const { leader } = await repository.members({ signal });

@@ -1,11 +1,11 @@
-import { assert } from '../../base/index.ts';
+import { assert, type Epoch, type Version } from '../../base/index.ts';
 
 /** A range of one log stream that a cut has ordered: records `llsn`… have the GLSNs `glsn`…. */
 export interface Commit {
   readonly logStreamId: number;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** Dense per log stream. */
-  readonly version: number;
+  readonly version: Version;
   readonly llsn: number;
   readonly glsn: number;
   readonly count: number;
@@ -17,7 +17,7 @@ const PIECE_COMMITS = 256;
 /** Packed commits that follow each other. */
 interface Piece {
   /** Version of the first one. */
-  readonly version: number;
+  readonly version: Version;
   readonly count: number;
   readonly bytes: Uint8Array;
 }
@@ -71,7 +71,7 @@ export class CommitHistory {
   }
 
   /** Forgets the commits up to `version`. */
-  forget(version: number): void {
+  forget(version: Version): void {
     if (version < this.first) return;
     this.first = Math.min(version + 1, this.end);
     const gone = this.pieces.findIndex((it) => it.version + it.count > this.first);
@@ -81,7 +81,7 @@ export class CommitHistory {
   }
 
   /** The commits from `version` on, oldest first, `limit` of them at the most. */
-  from(version: number, limit: number = Number.POSITIVE_INFINITY): Commit[] {
+  from(version: Version, limit: number = Number.POSITIVE_INFINITY): Commit[] {
     const begin = Math.max(version, this.first);
     const found: Commit[] = [];
     const take = (commits: readonly Commit[]): void => {
@@ -125,7 +125,7 @@ export class CommitHistory {
     return piece === undefined ? this.first : piece.version + piece.count;
   }
 
-  private clear(version: number): void {
+  private clear(version: Version): void {
     this.pieces = [];
     this.tail = [];
     this.first = version;

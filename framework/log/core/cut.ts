@@ -1,4 +1,4 @@
-import { assert, POSITION_LIMIT } from '../../base/index.ts';
+import { assert, type Epoch, POSITION_LIMIT, type Version } from '../../base/index.ts';
 import type { Commit } from './commit-history.ts';
 import type { LogStreamState } from './log-stream-state.ts';
 import type { TopicState } from './topic-state.ts';
@@ -9,11 +9,11 @@ import type { TopicState } from './topic-state.ts';
  */
 export interface CutEntry {
   readonly logStreamId: number;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** LLSN of the last record that the cut orders. */
   readonly end: number;
   /** All members have the commits up to this version on disk: their history may go. */
-  readonly persistedVersion: number;
+  readonly persistedVersion: Version;
 }
 
 /** A replica that is behind by more commits than this gets them from another replica. */

@@ -1,3 +1,4 @@
+import type { Epoch, Version } from '../../base/index.ts';
 import { CommitHistory } from './commit-history.ts';
 
 export interface Founder {
@@ -19,7 +20,7 @@ export interface LogStreamState {
   founders: Founder[];
   /** The process that may append in the current epoch: its node may have been started again since. */
   primaryProcess: string;
-  epoch: number;
+  epoch: Epoch;
   sealed: boolean;
   /** Sealed by an operator: stays so until an operator opens it. */
   held: boolean;
@@ -32,7 +33,7 @@ export interface LogStreamState {
   /** GLSN of that record. */
   lastGlsn: number;
   /** Number of the last commit. */
-  version: number;
+  version: Version;
   /** The last commits, kept until every member has them on disk. */
   history: CommitHistory;
 }

@@ -1,3 +1,4 @@
+import type { Epoch } from '../../base/index.ts';
 import { needed } from './cut-planner.ts';
 import type { LogStreamState } from './log-stream-state.ts';
 import { type Refusal, refuse } from './metadata-result.ts';
@@ -14,7 +15,7 @@ interface Change {
 /** An epoch that is to begin: see the command `unseal`. */
 interface Opening {
   readonly revision?: number;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly members: readonly number[];
   readonly disks: readonly string[];
 }

@@ -1,8 +1,7 @@
 import { type Handler, handle, type UnaryMethod } from '../../base/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { notLeader } from './leadership.ts';
 import type { RepositoryAccess } from './repository-access.ts';
-
-const FORWARD_TIMEOUT_MS = 10_000;
 
 /**
  * Serves a call for which it takes what only the leader knows: what storage nodes report. Any other
@@ -20,7 +19,7 @@ export function atLeader<Request, Response>(
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
     const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });
     try {
-      return await channel.call(method, request, { signal, timeoutMs: FORWARD_TIMEOUT_MS });
+      return await channel.call(method, request, { signal, timeoutMs: LOG_TIMES.callTimeoutMs });
     } finally {
       channel.close();
     }

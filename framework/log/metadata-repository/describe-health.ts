@@ -11,16 +11,9 @@ import type { Leadership } from './leadership.ts';
 export function describeHealth(metadata: Metadata, leadership: Leadership): HealthResponse {
   const alive = (node: number): boolean => leadership.silence(node) === 0;
   return HealthResponse.create({
-    storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) => {
-      const silence = leadership.silence(id);
-      return StorageNodeHealth.create({
-        storageNodeId: id,
-        address,
-        disk,
-        connected: alive(id),
-        silentMs: Number.isFinite(silence) ? Math.round(silence) : Number.MAX_SAFE_INTEGER,
-      });
-    }),
+    storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
+      StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
+    ),
     logStreams: [...metadata.logStreams.values()].map((stream) =>
       LogStreamHealth.create({
         topicId: stream.topicId,

@@ -17,7 +17,8 @@ import {
   type SessionResponse,
 } from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
-import { KEEPALIVE_MS, Leadership } from './leadership.ts';
+import { LOG_TIMES } from '../timing.ts';
+import { Leadership } from './leadership.ts';
 
 /** A clock that stands still until it is moved on. */
 class HandClock implements Clock {
@@ -117,9 +118,9 @@ function leading(
   });
   const beat = (): void => {
     leadership.keepAlive();
-    clock.after(KEEPALIVE_MS, beat);
+    clock.after(LOG_TIMES.keepaliveMs, beat);
   };
-  clock.after(KEEPALIVE_MS, beat);
+  clock.after(LOG_TIMES.keepaliveMs, beat);
   const join = (id: number, address = `node-${id}`) => {
     const node = new Node();
     const disk = `disk ${id}`;
@@ -250,11 +251,11 @@ describe('silence', () => {
   test('of a node that says nothing for a second ends its session', () => {
     const { clock, leadership, join } = leading(1);
     const { node, session } = join(1);
-    for (let i = 0; i < 2; i++) clock.stall(KEEPALIVE_MS);
+    for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
     leadership.hear(session, heartbeat);
-    for (let i = 0; i < 2; i++) clock.stall(KEEPALIVE_MS);
+    for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(false);
-    clock.stall(KEEPALIVE_MS);
+    clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(true);
   });
 
@@ -272,10 +273,10 @@ describe('silence', () => {
       clock.stall(stall);
       // What the node has sent meanwhile is read only now.
       leadership.hear(session, heartbeat);
-      clock.stall(KEEPALIVE_MS);
+      clock.stall(LOG_TIMES.keepaliveMs);
     }
     expect(node.isCancelled).toBe(false);
-    for (let i = 0; i < 4; i++) clock.stall(KEEPALIVE_MS);
+    for (let i = 0; i < 4; i++) clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(true);
   });
 
@@ -287,8 +288,8 @@ describe('silence', () => {
     expect(leadership.silence(1)).toBe(100);
     clock.stall(5_000);
     expect(leadership.silence(1)).toBeLessThan(500);
-    clock.stall(KEEPALIVE_MS);
-    clock.stall(KEEPALIVE_MS);
+    clock.stall(LOG_TIMES.keepaliveMs);
+    clock.stall(LOG_TIMES.keepaliveMs);
     expect(leadership.silence(1)).toBeGreaterThan(500);
   });
 });

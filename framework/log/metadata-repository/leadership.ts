@@ -14,32 +14,15 @@ import {
   type Metadata,
   type MetadataChanges,
   type MetadataCommand,
-  type ReplicaState,
   type Report,
   strangerAt,
 } from '../core/index.ts';
+import { reportOfWire } from '../report-codec.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { Session } from './session.ts';
 
-/** Nodes are told so often that the leader is alive, also when there is nothing else to say; they answer at once. */
-export const KEEPALIVE_MS = 350;
-/** A node that was silent for so long is taken for lost: it sends something every 720 ms at least. */
-const SILENCE_MAX_MS = 1_000;
-/** A keepalive that comes so late shows that this process was held up: nobody could be heard meanwhile. */
-const STALL_MS = 100;
-/** What was sent before a stall may have waited for so long already. */
-const STALL_MARGIN_MS = 200;
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
-
-const STATES: readonly ReplicaState[] = [
-  'open',
-  'sealed',
-  'sealing',
-  'restarted',
-  'learning',
-  'failed',
-  'damaged',
-];
 
 /** Notes that something is to be said to a node, and whether it hears of it as a primary. */
 type Touch = (session: Session, primary: boolean) => void;
@@ -91,7 +74,7 @@ export class Leadership {
       const silentMs = group.silenced?.address === address ? group.silenced.ms : 0;
       this.lastAlive.set(id, ports.clock.now() - silentMs);
     }
-    this.due = ports.clock.now() + KEEPALIVE_MS;
+    this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
@@ -175,7 +158,7 @@ export class Leadership {
       this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
     }
     for (const it of message.reports) {
-      const report: Report = { ...pick(it), state: STATES[it.state] ?? 'failed' };
+      const report = reportOfWire(it);
       if (this.isNews(session.node, report)) this.unrest.next();
       if (this.planner.report(session.node, report)) continue;
       this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
@@ -293,26 +276,27 @@ export class Leadership {
     if (!this.ended) this.scheduleCut();
   }
 
-  /** To be called every {@link KEEPALIVE_MS}: says to all nodes that the leader is alive, and misses the silent ones. */
+  /** To be called every `LOG_TIMES.keepaliveMs`: says to all nodes that the leader is alive, and misses the silent ones. */
   keepAlive(): void {
     if (this.ended) return;
     this.excuseStall();
     const now = this.ports.clock.now();
     for (const session of this.sessions.values()) {
-      if (now - session.lastHeard > SILENCE_MAX_MS) session.end();
+      if (now - session.lastHeard > LOG_TIMES.nodeSilenceMaxMs) session.end();
       else session.flush();
     }
-    this.due = now + KEEPALIVE_MS;
+    this.due = now + LOG_TIMES.keepaliveMs;
   }
 
   /** While this process is held up, what nodes send waits: that is no silence of theirs. */
   private excuseStall(): void {
     const now = this.ports.clock.now();
     const late = now - this.due;
-    if (late < STALL_MS) return;
+    if (late < LOG_TIMES.stallMs) return;
     this.due = now;
-    if (late >= KEEPALIVE_MS) this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
-    const ms = late + STALL_MARGIN_MS;
+    if (late >= LOG_TIMES.keepaliveMs)
+      this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
+    const ms = late + LOG_TIMES.stallMarginMs;
     for (const session of this.sessions.values()) session.excuse(ms);
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
   }
@@ -344,11 +328,6 @@ export class Leadership {
       highWatermark: topic.highWatermark,
     });
   }
-}
-
-function pick(report: Omit<Report, 'state'>): Omit<Report, 'state'> {
-  const { logStreamId, epoch, end, persistedVersion } = report;
-  return { logStreamId, epoch, end, persistedVersion };
 }
 
 export function notLeader(leader: string | undefined): VarlogError {

@@ -1,12 +1,9 @@
 import { sleep, VarlogError } from '../../base/index.ts';
 import { type LogStreamState, noLogStream } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { type Leadership, notLeader } from './leadership.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
-/** How long a log stream is waited for until its primary takes appends. */
-const OPEN_TIMEOUT_MS = 5_000;
-/** How long replicas of a sealed log stream are waited for until one of them says that it holds all of it. */
-const SEALED_TIMEOUT_MS = 2_000;
 const POLL_MS = 10;
 
 /** The leader's changes of one log stream, of which each follows from what was read before. */
@@ -45,7 +42,7 @@ export class LogStreamChanges {
     const { revision } = stream;
     const replicas = choose(stream.replicas);
     const { clock } = this.repository.options.ports;
-    const deadline = clock.now() + SEALED_TIMEOUT_MS;
+    const deadline = clock.now() + LOG_TIMES.sealedTimeoutMs;
     let holders = this.holdersOf(stream);
     // Those that are up finish sealing right after the seal; no other reason is worth waiting for.
     while (stream.sealed && stream.end > 0 && !holders.some((it) => replicas.includes(it))) {
@@ -71,7 +68,7 @@ export class LogStreamChanges {
    */
   async opened(id: number): Promise<void> {
     const { clock } = this.repository.options.ports;
-    const deadline = clock.now() + OPEN_TIMEOUT_MS;
+    const deadline = clock.now() + LOG_TIMES.openTimeoutMs;
     while (!this.isOpen(id)) {
       if (clock.now() > deadline) throw notOpened(id);
       await sleep(clock, POLL_MS);
@@ -108,7 +105,7 @@ function refused({ code, what, next }: ReturnType<typeof noLogStream>): VarlogEr
 
 function notOpened(logStreamId: number): VarlogError {
   return new VarlogError('TIMEOUT', {
-    what: `log stream ${logStreamId} is not open after ${OPEN_TIMEOUT_MS / 1000} s`,
+    what: `log stream ${logStreamId} is not open after ${LOG_TIMES.openTimeoutMs / 1000} s`,
     because: 'too few of its replicas are up, or they have not caught up',
     next: 'check its storage nodes with "varlog status": it opens by itself once they are well',
     details: { logStreamId },

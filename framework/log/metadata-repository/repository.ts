@@ -13,9 +13,10 @@ import {
   type Sender,
 } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderNews } from './leader-news.ts';
-import { KEEPALIVE_MS, Leadership, notLeader } from './leadership.ts';
+import { Leadership, notLeader } from './leadership.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
@@ -28,10 +29,7 @@ import type {
 } from './repository-access.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
-/** A leader that stands still stops every append: it is replaced sooner than in other groups. */
-const ELECTION_TIMEOUT_MS = 700;
 const SNAPSHOT_EVERY = 10_000;
-const CALL_TIMEOUT_MS = 10_000;
 
 const AS_LEADER: ExecuteOptions = { sender: 'leader' };
 
@@ -91,9 +89,9 @@ export class MetadataRepository implements RepositoryAccess {
       memberId,
       members,
       directory: `${directory}/raft`,
-      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      electionTimeoutMs: LOG_TIMES.electionTimeoutMs,
       // With the heartbeats, so that this process and those of the nodes wake up once for both.
-      heartbeatMs: KEEPALIVE_MS,
+      heartbeatMs: LOG_TIMES.keepaliveMs,
       onHeartbeat: () => repository?.leadership?.keepAlive(),
       onFailure: (error) => {
         failure = error;
@@ -202,7 +200,7 @@ export class MetadataRepository implements RepositoryAccess {
     if (!definition.senders.includes(sender)) throw notForSender(definition, sender);
     if (definition.level > this.metadata.featureLevel) await this.checkLevel(command);
     const result = await this.replica.execute(command, {
-      timeoutMs: CALL_TIMEOUT_MS,
+      timeoutMs: LOG_TIMES.callTimeoutMs,
       ...options,
     });
     if (command.kind !== 'cut') this.tell(definition.describe(command), sender, result);
@@ -214,7 +212,7 @@ export class MetadataRepository implements RepositoryAccess {
   read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
     return this.replica.query(({ metadata }) => look(metadata), {
       consistency: 'linearizable',
-      timeoutMs: CALL_TIMEOUT_MS,
+      timeoutMs: LOG_TIMES.callTimeoutMs,
       ...options,
     });
   }

@@ -14,24 +14,12 @@ import {
   HistoryRequest,
   MembersRequest,
   Ordering,
-  ReplicaReport,
   SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
-import type { ReplicaState, Report } from '../core/index.ts';
-
-/** Who has said nothing for so long answers the leader, which says something at least every 350 ms. */
-const ANSWER_AFTER_MS = 200;
-/** Who has said nothing for so long, because there was nothing to answer, speaks unasked now and again. */
-const QUIET_MAX_MS = 720;
-const SPEAK_AGAIN_MS = 350;
-const SILENCE_MAX_MS = 1_500;
-/** When the leader has said nothing for so long, another member is asked, and again, whether it still leads. */
-const SUSPECT_AFTER_MS = 720;
-const ASK_AGAIN_MS = 50;
-const CALL_TIMEOUT_MS = 10_000;
-const RETRY_MS_MIN = 20;
-const RETRY_MS_MAX = 500;
+import type { Report } from '../core/index.ts';
+import { reportToWire } from '../report-codec.ts';
+import { LOG_TIMES } from '../timing.ts';
 
 /** What a node is told that is taken for somebody else, or finds when it cannot write down whose it is. */
 const REFUSALS = new Set([
@@ -42,16 +30,6 @@ const REFUSALS = new Set([
   'ALREADY_EXISTS',
   'FAILED_PRECONDITION',
 ]);
-
-const STATES: Record<ReplicaState, ReplicaReport['state']> = {
-  open: 0,
-  sealed: 1,
-  sealing: 2,
-  restarted: 3,
-  learning: 4,
-  failed: 5,
-  damaged: 6,
-};
 
 export interface SessionClientOptions {
   ports: Ports;
@@ -142,7 +120,7 @@ export class SessionClient {
       });
     }
     return channel.call(method, request, {
-      timeoutMs: CALL_TIMEOUT_MS,
+      timeoutMs: LOG_TIMES.callTimeoutMs,
       signal: this.stopped.signal,
     });
   }
@@ -155,7 +133,11 @@ export class SessionClient {
   private async run(): Promise<void> {
     const { ports, members } = this.options;
     const { signal } = this.stopped;
-    const backoff = new Backoff(ports.random, RETRY_MS_MIN, RETRY_MS_MAX);
+    const backoff = new Backoff(
+      ports.random,
+      LOG_TIMES.sessionRetryMinMs,
+      LOG_TIMES.sessionRetryMaxMs,
+    );
     for (let turn = 0; !signal.aborted; turn++) {
       const address = this.hint ?? members[turn % members.length]!;
       this.hint = undefined;
@@ -177,7 +159,7 @@ export class SessionClient {
         this.stream = undefined;
         channel.close();
       }
-      const lasted = ports.clock.now() - started > RETRY_MS_MAX;
+      const lasted = ports.clock.now() - started > LOG_TIMES.sessionRetryMaxMs;
       if (lasted || this.hint !== undefined) backoff.reset();
       await backoff.pause(ports.clock, signal);
     }
@@ -218,7 +200,7 @@ export class SessionClient {
         if (this.stream === undefined) this.noteLink();
         this.stream = stream;
         this.refused = undefined;
-        if (this.lastHeard - this.lastSent >= ANSWER_AFTER_MS) this.speak();
+        if (this.lastHeard - this.lastSent >= LOG_TIMES.answerAfterMs) this.speak();
         else this.flushSoon();
       };
       const handled = this.options.handle(response);
@@ -228,30 +210,34 @@ export class SessionClient {
     this.lastSent = this.lastHeard;
     this.outbox.unblock();
     const { hello } = this.options;
-    stream.send(SessionRequest.create({ hello, reports: this.options.allReports().map(toWire) }));
+    stream.send(
+      SessionRequest.create({ hello, reports: this.options.allReports().map(reportToWire) }),
+    );
     let timer: Timer;
-    let quietMax = QUIET_MAX_MS;
-    let due = clock.now() + QUIET_MAX_MS;
+    let quietMax = LOG_TIMES.quietMaxMs;
+    let due = clock.now() + LOG_TIMES.quietMaxMs;
     const beat = (): void => {
       const now = clock.now();
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
-      if (silentMs > SILENCE_MAX_MS) stream.cancel();
+      if (silentMs > LOG_TIMES.leaderSilenceMaxMs) stream.cancel();
       const quietMs = now - this.lastSent;
       const isQuiet = quietMs >= quietMax;
       if (isQuiet) this.flush();
-      quietMax = isQuiet ? SPEAK_AGAIN_MS : QUIET_MAX_MS;
-      const isSuspect = silentMs >= SUSPECT_AFTER_MS;
+      quietMax = isQuiet ? LOG_TIMES.speakAgainMs : LOG_TIMES.quietMaxMs;
+      const isSuspect = silentMs >= LOG_TIMES.suspectLeaderAfterMs;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
-      const untilSuspect = isSuspect ? ASK_AGAIN_MS : SUSPECT_AFTER_MS - silentMs;
+      const untilSuspect = isSuspect
+        ? LOG_TIMES.askWhoLeadsAgainMs
+        : LOG_TIMES.suspectLeaderAfterMs - silentMs;
       const untilSpeaking = isQuiet ? quietMax : quietMax - quietMs;
       // So little may be left that adding it to the time changes nothing: it would beat for ever.
       const wait = Math.max(1, Math.min(untilSuspect, untilSpeaking));
       due = now + wait;
       timer = clock.after(wait, beat);
     };
-    timer = clock.after(QUIET_MAX_MS, beat);
+    timer = clock.after(LOG_TIMES.quietMaxMs, beat);
     try {
       await stream.closed;
     } finally {
@@ -268,7 +254,7 @@ export class SessionClient {
     this.isAsking = true;
     const other = ports.network.connect(others[this.asked++ % others.length]!, { cluster });
     try {
-      const options = { timeoutMs: SUSPECT_AFTER_MS, signal: this.stopped.signal };
+      const options = { timeoutMs: LOG_TIMES.suspectLeaderAfterMs, signal: this.stopped.signal };
       const found = await other.call(Ordering.Members, MembersRequest.create({}), options);
       const leader = found.members.find((it) => it.id === found.leader)?.address;
       if (leader === undefined || leader === silent || this.channel?.address !== silent) return;
@@ -301,7 +287,7 @@ export class SessionClient {
     const { stream } = this;
     if (stream === undefined || this.outbox.isBlocked) return;
     this.mustSpeak = false;
-    const reports = [...this.changed.values()].map((current) => toWire(current()));
+    const reports = [...this.changed.values()].map((current) => reportToWire(current()));
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),
     );
@@ -313,8 +299,4 @@ export class SessionClient {
     // Reports are cumulative: while the way is not free, the newest of each replica is enough.
     this.outbox.send(stream, SessionRequest.create({ reports, history, removed }));
   }
-}
-
-function toWire(report: Report): ReplicaReport {
-  return ReplicaReport.create({ ...report, state: STATES[report.state] });
 }

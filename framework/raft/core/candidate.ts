@@ -1,12 +1,12 @@
 import { tally } from './configuration.ts';
 import type { VoteResponse } from './message.ts';
-import type { Raft } from './raft.ts';
+import type { RoleContext } from './role.ts';
 
 /**
  * Begins a campaign (paper §5.2): with a pre-vote, or at once where the election is wanted. A
  * pre-vote that succeeds leads to the real one.
  */
-export function campaign(raft: Raft, kind: 'pre' | 'election' | 'transfer'): void {
+export function campaign(raft: RoleContext, kind: 'pre' | 'election' | 'transfer'): void {
   const pre = kind === 'pre';
   if (pre) raft.becomePreCandidate();
   else raft.becomeCandidate();
@@ -28,9 +28,9 @@ export function campaign(raft: Raft, kind: 'pre' | 'election' | 'transfer'): voi
   }
 }
 
-export function onVoteResponse(raft: Raft, message: VoteResponse): void {
+export function onVoteResponse(raft: RoleContext, message: VoteResponse): void {
   if (raft.role !== (message.pre ? 'preCandidate' : 'candidate')) return;
-  if (!raft.votes.has(message.from)) raft.votes.set(message.from, message.granted);
+  raft.count(message.from, message.granted);
   const result = tally(raft.configuration, raft.votes);
   if (result === 'lost') raft.becomeFollower(raft.term, 0);
   else if (result === 'won') {

@@ -1,4 +1,4 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex } from '../../base/index.ts';
 
 /** Who belongs to a group. A value: a change makes a new one. */
 export interface Configuration {
@@ -56,8 +56,8 @@ export function leave(joint: Configuration): Configuration {
 /** The largest index that a majority of voters has reached (paper §5.3), in a change each majority. */
 export function quorumIndex(
   { voters, outgoing }: Configuration,
-  reached: (member: number) => number,
-): number {
+  reached: (member: number) => LogIndex,
+): LogIndex {
   return Math.min(majorityIndex(voters, reached), majorityIndex(outgoing, reached));
 }
 
@@ -80,7 +80,7 @@ export function hasQuorum(
 }
 
 /** Of nobody: Infinity, which asks nothing of the other majority. */
-function majorityIndex(voters: readonly number[], reached: (member: number) => number): number {
+function majorityIndex(voters: readonly number[], reached: (member: number) => LogIndex): LogIndex {
   const sorted = voters.map(reached).sort((a, b) => b - a);
   return sorted[sorted.length >> 1] ?? Infinity;
 }

@@ -1,4 +1,4 @@
-import { sliceBatch as sliceRecords } from '../../base/index.ts';
+import { type LogIndex, sliceBatch as sliceRecords, type Term } from '../../base/index.ts';
 
 /**
  * Entries side by side, of one term, as they were proposed together: entry `index` … `index + count - 1`.
@@ -6,8 +6,8 @@ import { sliceBatch as sliceRecords } from '../../base/index.ts';
  */
 export interface EntryBatch {
   /** Index of the first entry, from 1. */
-  readonly index: number;
-  readonly term: number;
+  readonly index: LogIndex;
+  readonly term: Term;
   /** Number of entries, at least 1. */
   readonly count: number;
   /** Framed commands (see `encodeBatch` in base); no bytes for the empty entry of a new leader. */
@@ -18,7 +18,7 @@ export interface EntryBatch {
 export const BATCH_OVERHEAD_BYTES = 256;
 
 /** Index of the last entry of a batch. */
-export function endOf(batch: EntryBatch): number {
+export function endOf(batch: EntryBatch): LogIndex {
   return batch.index + batch.count - 1;
 }
 
@@ -28,7 +28,7 @@ export function costOf(batch: EntryBatch): number {
 }
 
 /** The entries of `batch` from `from` on. */
-export function sliceBatch(batch: EntryBatch, from: number): EntryBatch {
+export function sliceBatch(batch: EntryBatch, from: LogIndex): EntryBatch {
   if (from <= batch.index) return batch;
   const skip = from - batch.index;
   const { term, payload } = batch;

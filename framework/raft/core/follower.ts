@@ -1,4 +1,4 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex } from '../../base/index.ts';
 import { endOf } from './entry-batch.ts';
 import type {
   AppendMessage,
@@ -7,17 +7,18 @@ import type {
   Message,
   SnapshotMessage,
 } from './message.ts';
-import type { Raft } from './raft.ts';
+import type { RoleContext } from './role.ts';
 
 /** Follows the leader of the current term, from whom `message` comes. */
-function follow(raft: Raft, message: Message): void {
+function follow(raft: RoleContext, message: Message): void {
   assert(raft.role !== 'leader', 'a term has one leader');
-  if (raft.role === 'follower' && raft.leader === message.from) raft.electionElapsed = 0;
-  else raft.becomeFollower(message.term, message.from);
+  if (raft.role === 'follower' && raft.leader === message.from) {
+    raft.restartElectionElapsed();
+  } else raft.becomeFollower(message.term, message.from);
 }
 
 /** AppendEntries (paper §5.3). */
-export function onAppend(raft: Raft, message: AppendMessage): void {
+export function onAppend(raft: RoleContext, message: AppendMessage): void {
   follow(raft, message);
   const { log } = raft;
   if (message.prevIndex < log.commit) {
@@ -41,33 +42,32 @@ export function onAppend(raft: Raft, message: AppendMessage): void {
   acknowledge(raft, message.from, end);
 }
 
-export function onHeartbeat(raft: Raft, message: Heartbeat): void {
+export function onHeartbeat(raft: RoleContext, message: Heartbeat): void {
   follow(raft, message);
   raft.log.commitTo(message.commit);
   raft.send({ type: 'heartbeatResponse', to: message.from, round: message.round });
 }
 
-export function onCommit(raft: Raft, message: CommitMessage): void {
+export function onCommit(raft: RoleContext, message: CommitMessage): void {
   follow(raft, message);
   raft.log.commitTo(message.commit);
 }
 
 /** InstallSnapshot (paper §7); the state itself has arrived already. */
-export function onSnapshot(raft: Raft, message: SnapshotMessage): void {
+export function onSnapshot(raft: RoleContext, message: SnapshotMessage): void {
   follow(raft, message);
   const { log } = raft;
   if (message.index > log.commit) {
     if (log.matches(message.index, message.indexTerm)) {
       log.commitTo(message.index);
     } else {
-      log.reset(message.index, message.indexTerm, message.configuration);
-      raft.persistence.snapshot(message.index, message.indexTerm);
+      raft.reset(message.index, message.indexTerm, message.configuration);
     }
   }
   acknowledge(raft, message.from, log.commit);
 }
 
-function acknowledge(raft: Raft, to: number, index: number): void {
+function acknowledge(raft: RoleContext, to: number, index: LogIndex): void {
   raft.sendDurable({
     type: 'appendResponse',
     to,
@@ -78,7 +78,7 @@ function acknowledge(raft: Raft, to: number, index: number): void {
   });
 }
 
-function reject(raft: Raft, { from, prevIndex, prevTerm }: AppendMessage): void {
+function reject(raft: RoleContext, { from, prevIndex, prevTerm }: AppendMessage): void {
   const { log } = raft;
   const hintIndex = log.lastWithTermUpTo(Math.min(prevIndex, log.last), prevTerm);
   raft.send({

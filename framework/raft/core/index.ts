@@ -13,6 +13,7 @@
  */
 export * from './configuration.ts';
 export * from './configuration-entry.ts';
+export type { Effects, Fetch } from './effects.ts';
 export * from './entry-batch.ts';
 export * from './log.ts';
 export * from './message.ts';
@@ -20,3 +21,4 @@ export * from './persistence.ts';
 export * from './raft.ts';
 export * from './raft-options.ts';
 export * from './read-rounds.ts';
+export type { Role } from './role.ts';

@@ -1,5 +1,7 @@
+import type { LogIndex } from '../../base/index.ts';
+
 interface Inflight {
-  readonly end: number;
+  readonly end: LogIndex;
   readonly bytes: number;
 }
 
@@ -24,13 +26,13 @@ export class Inflights {
   }
 
   /** A message whose last entry is `end` was sent. */
-  add(end: number, bytes: number): void {
+  add(end: LogIndex, bytes: number): void {
     this.queue.push({ end, bytes });
     this.bytes += bytes;
   }
 
   /** Everything up to `index` arrived. */
-  freeTo(index: number): void {
+  freeTo(index: LogIndex): void {
     let gone = 0;
     while (gone < this.queue.length && this.queue[gone]!.end <= index) {
       this.bytes -= this.queue[gone++]!.bytes;

@@ -1,3 +1,4 @@
+import type { LogIndex } from '../../base/index.ts';
 import {
   enter,
   hasQuorum,
@@ -12,29 +13,33 @@ import { costOf, type EntryBatch, endOf } from './entry-batch.ts';
 import { Inflights } from './inflights.ts';
 import type { AppendResponse, HeartbeatResponse } from './message.ts';
 import { Progress } from './progress.ts';
-import type { Raft } from './raft.ts';
 import { ReadRounds } from './read-rounds.ts';
+import type { RoleContext } from './role.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
 /** What a member does and knows while it leads a term. */
 export class Leadership {
   readonly readRounds = new ReadRounds();
+  /** One for each member of the newest configuration, itself too, and for those that are being told that they left. */
   readonly progress = new Map<number, Progress>();
-  /** Whom leadership is being handed to, 0 for nobody. */
+  /** Whom leadership is being handed to, a voter; 0 for nobody. While it is set no proposal is taken. */
   transferTo = 0;
-  private readonly raft: Raft;
+  private readonly raft: RoleContext;
+  /** Ticks since the last heartbeats. */
   private heartbeatElapsed = 0;
+  /** Ticks since the transfer to `transferTo` began. */
   private transferElapsed = 0;
   /** Proposed in this term and not committed: end index and bytes. */
   private readonly uncommitted: Inflights;
+  /** The next flush sends heartbeats. */
   private heartbeatDue = false;
-  /** Until then no other member can be elected; see `leaseMs`. */
+  /** Until then no other member can be elected; see `leaseMs`. 0 once leadership was given up in this term. */
   private leaseUntil = 0;
-  /** A member was told to campaign at once: leases mean nothing any more in this term. */
+  /** A member was told to campaign at once: leases mean nothing any more in this term. Never false again. */
   private gaveUpLease = false;
 
-  constructor(raft: Raft) {
+  constructor(raft: RoleContext) {
     this.raft = raft;
     this.uncommitted = new Inflights(Infinity, raft.options.uncommittedBytesMax);
     this.configure();
@@ -72,7 +77,7 @@ export class Leadership {
     const { raft } = this;
     const { electionTicks, heartbeatTicks } = raft.options;
     if (raft.electionElapsed >= electionTicks) {
-      raft.electionElapsed = 0;
+      raft.restartElectionElapsed();
       if (!this.quorumActive()) {
         raft.becomeFollower(raft.term, 0);
         return true;
@@ -95,14 +100,14 @@ export class Leadership {
     return Math.max(1, this.raft.options.heartbeatTicks - this.heartbeatElapsed);
   }
 
-  propose(payload: Uint8Array, count: number): number | 'full' | 'transferring' {
+  propose(payload: Uint8Array, count: number): LogIndex | 'full' | 'transferring' {
     if (this.transferTo !== 0) return 'transferring';
     // One proposal may exceed the limit: otherwise a large one could never be made.
     if (this.uncommitted.full) return 'full';
     return this.append(payload, count);
   }
 
-  changeMembers(change: MemberChange): number | 'changing' | 'full' | 'transferring' {
+  changeMembers(change: MemberChange): LogIndex | 'changing' | 'full' | 'transferring' {
     const { configuration } = this.raft;
     if (this.isChanging() || !this.mayRead()) return 'changing';
     return this.propose(encodeConfiguration(enter(configuration, change)), 1);
@@ -128,7 +133,7 @@ export class Leadership {
   }
 
   /** The leader counts itself like any member: once its own disk has the entries. */
-  ownWriteDone(last: number): void {
+  ownWriteDone(last: LogIndex): void {
     if (this.progress.get(this.raft.id)?.acknowledged(last) === true) this.advanceCommit();
   }
 
@@ -157,7 +162,7 @@ export class Leadership {
     if (progress?.mode === 'replicate') progress.becomeProbe();
   }
 
-  provide(to: number, from: number, batches: readonly EntryBatch[] | 'later'): void {
+  provide(to: number, from: LogIndex, batches: readonly EntryBatch[] | 'later'): void {
     const progress = this.progress.get(to);
     if (progress === undefined || !progress.fetching) return;
     progress.fetching = false;
@@ -189,7 +194,7 @@ export class Leadership {
   }
 
   /** Only an entry of the current term is committed by counting (paper §5.4.2, figure 8). */
-  mayCommit(index: number): boolean {
+  mayCommit(index: LogIndex): boolean {
     return this.raft.log.matches(index, this.raft.term);
   }
 
@@ -299,7 +304,7 @@ export class Leadership {
     }
   }
 
-  private append(payload: Uint8Array, count: number): number {
+  private append(payload: Uint8Array, count: number): LogIndex {
     const { raft } = this;
     const index = raft.log.last + 1;
     const batch = { index, term: raft.term, count, payload };
@@ -320,7 +325,7 @@ export class Leadership {
 
   private retire(): void {
     const { raft } = this;
-    const matchOf = (it: number): number => this.progress.get(it)?.match ?? 0;
+    const matchOf = (it: number): LogIndex => this.progress.get(it)?.match ?? 0;
     const [heir] = [...raft.configuration.voters].sort((a, b) => matchOf(b) - matchOf(a));
     if (heir !== undefined && matchOf(heir) >= raft.log.commit) {
       raft.send({ type: 'timeoutNow', to: heir });

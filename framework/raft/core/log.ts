@@ -1,30 +1,30 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex, type Term } from '../../base/index.ts';
 import { type Configuration, membersOf } from './configuration.ts';
 import { decodeConfiguration, isConfigurationEntry } from './configuration-entry.ts';
 import { costOf, type EntryBatch, endOf, sliceBatch } from './entry-batch.ts';
 
 interface Run {
-  readonly index: number;
-  readonly term: number;
+  readonly index: LogIndex;
+  readonly term: Term;
 }
 
 /** A configuration, and the entry that brought it; 0: it is what the group began with. */
 export interface PlacedConfiguration {
-  readonly index: number;
+  readonly index: LogIndex;
   readonly configuration: Configuration;
 }
 
 /** What a member knows of its log when it starts. */
 export interface LogShape {
   /** Index of the last entry that is gone, 0 for none, and its term where it is known. */
-  readonly baseIndex: number;
-  readonly baseTerm: number | undefined;
+  readonly baseIndex: LogIndex;
+  readonly baseTerm: Term | undefined;
   /** For each term in the log, the index of its first entry; both grow. */
   readonly runs: readonly Run[];
-  readonly last: number;
+  readonly last: LogIndex;
   /** What the newest snapshot stands for, 0 for none. */
-  readonly snapshotIndex: number;
-  readonly snapshotTerm: number;
+  readonly snapshotIndex: LogIndex;
+  readonly snapshotTerm: Term;
   /** The configuration at the snapshot (without one: at the beginning), and each one behind it. */
   readonly configurations: readonly PlacedConfiguration[];
 }
@@ -34,20 +34,32 @@ export interface LogShape {
  * on disk only; who needs them asks for them.
  */
 export class RaftLog {
-  baseIndex: number;
-  last: number;
-  commit: number;
-  snapshotIndex: number;
-  snapshotTerm: number;
+  // baseIndex <= snapshotIndex <= commit <= last, always. All fields are written here alone, but for `identity`.
+
+  /** Index of the last entry that is gone, 0 for none. Never decreases. */
+  baseIndex: LogIndex;
+  /** Index of the last entry. Decreases where what a deposed leader left is cut off, and never below `commit`. */
+  last: LogIndex;
+  /** All entries up to here are in the log of every leader to come. Never decreases; not durable by itself. */
+  commit: LogIndex;
+  /** What the newest snapshot stands for, 0 for none. Never decreases. */
+  snapshotIndex: LogIndex;
+  /** Term of the entry at `snapshotIndex`. */
+  snapshotTerm: Term;
   /**
    * Which group this is, empty while that is not certain: known once the first entry is committed, and then for
-   * ever; or from whoever vouches for it.
+   * ever; or from whoever vouches for it, who writes it here from outside. Once it is there it never changes.
    */
   identity = '';
-  private baseTerm: number | undefined;
+  /** Term of the entry at `baseIndex`, where it is known. */
+  private baseTerm: Term | undefined;
+  /** For each term behind `baseIndex` its first entry; both grow. The first one may begin before `baseIndex`. */
   private runs: Run[];
+  /** The one that is in force at `snapshotIndex`, and each one behind it; their indexes grow. Never empty. */
   private configurations: PlacedConfiguration[];
+  /** The newest batches without a gap, up to `last`; may be empty. */
   private readonly recent: EntryBatch[] = [];
+  /** What `recent` costs: the sum of `costOf`. */
   private recentBytes = 0;
   private readonly recentBytesMax: number;
 
@@ -73,7 +85,7 @@ export class RaftLog {
   }
 
   /** The entry that holds {@link configuration}, 0 for none. */
-  get configurationIndex(): number {
+  get configurationIndex(): LogIndex {
     return this.configurations.at(-1)!.index;
   }
 
@@ -83,17 +95,17 @@ export class RaftLog {
   }
 
   /** The configuration that is in force at `index`, which is not below the snapshot. */
-  configurationAt(index: number): Configuration {
+  configurationAt(index: LogIndex): Configuration {
     return (this.configurations.findLast((it) => it.index <= index) ?? this.configurations[0]!)
       .configuration;
   }
 
-  get lastTerm(): number {
+  get lastTerm(): Term {
     return this.termAt(this.last) ?? 0;
   }
 
   /** Term of the entry at `index`; undefined when it is gone or was never there. */
-  termAt(index: number): number | undefined {
+  termAt(index: LogIndex): Term | undefined {
     if (index > this.last || index < this.baseIndex) return undefined;
     if (index === this.baseIndex) return index === 0 ? 0 : this.baseTerm;
     for (let i = this.runs.length - 1; i >= 0; i--) {
@@ -104,12 +116,12 @@ export class RaftLog {
   }
 
   /** Whether the logs agree up to `index` (log matching, paper §5.3). */
-  matches(index: number, term: number): boolean {
+  matches(index: LogIndex, term: Term): boolean {
     return this.termAt(index) === term;
   }
 
   /** Whether another log is at least as complete as this one (paper §5.4.1). */
-  isUpToDate(lastIndex: number, lastTerm: number): boolean {
+  isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
     const own = this.lastTerm;
     return lastTerm > own || (lastTerm === own && lastIndex >= this.last);
   }
@@ -147,7 +159,7 @@ export class RaftLog {
   }
 
   /** Drops the entries behind `last`. */
-  truncate(last: number): void {
+  truncate(last: LogIndex): void {
     assert(last >= this.commit, 'committed entries stay');
     this.last = last;
     while (this.runs.length > 0 && this.runs.at(-1)!.index > last) this.runs.pop();
@@ -157,7 +169,7 @@ export class RaftLog {
     }
   }
 
-  commitTo(index: number): void {
+  commitTo(index: LogIndex): void {
     if (index <= this.commit) return;
     assert(index <= this.last, 'what is committed is in the log');
     this.commit = index;
@@ -199,7 +211,7 @@ export class RaftLog {
   }
 
   /** Starts anew behind a snapshot from elsewhere. */
-  reset(index: number, term: number, configuration: Configuration): void {
+  reset(index: LogIndex, term: Term, configuration: Configuration): void {
     this.baseIndex = index;
     this.baseTerm = term;
     this.snapshotIndex = index;
@@ -219,7 +231,7 @@ export class RaftLog {
   }
 
   /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */
-  compact(index: number, base: number): void {
+  compact(index: LogIndex, base: LogIndex): void {
     const term = this.termAt(index);
     assert(index <= this.commit && base <= index, 'only committed entries are compacted');
     assert(term !== undefined, 'the snapshot is within the log');
@@ -246,7 +258,7 @@ export class RaftLog {
    * The largest index up to `index` whose term is at most `term`: what both sides skip to after a
    * rejection, whole terms at a time.
    */
-  lastWithTermUpTo(index: number, term: number): number {
+  lastWithTermUpTo(index: LogIndex, term: Term): LogIndex {
     if (index > this.last) return index;
     for (let i = index; ; ) {
       const own = this.termAt(i);
@@ -258,7 +270,7 @@ export class RaftLog {
   }
 
   /** Batches from `from` on, at least one, up to `bytesMax`; undefined when they are on disk only. */
-  batches(from: number, bytesMax: number): EntryBatch[] | undefined {
+  batches(from: LogIndex, bytesMax: number): EntryBatch[] | undefined {
     const first = this.recent[0];
     if (first === undefined || first.index > from) return undefined;
     let low = 0;

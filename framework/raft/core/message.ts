@@ -1,3 +1,4 @@
+import type { LogIndex, Term } from '../../base/index.ts';
 import type { Configuration } from './configuration.ts';
 import type { EntryBatch } from './entry-batch.ts';
 
@@ -5,15 +6,15 @@ interface Envelope {
   readonly from: number;
   readonly to: number;
   /** The sender's term; of a pre-vote the term that it would campaign in. */
-  readonly term: number;
+  readonly term: Term;
 }
 
 /** Asks for a vote; with `pre`, whether it would be given (thesis §9.6). */
 export interface VoteRequest extends Envelope {
   readonly type: 'vote';
   readonly pre: boolean;
-  readonly lastIndex: number;
-  readonly lastTerm: number;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
   /** The leader asked for this election: voters do not insist on it. */
   readonly transfer: boolean;
 }
@@ -27,25 +28,25 @@ export interface VoteResponse extends Envelope {
 /** Entries behind `prevIndex`; without any it only asks whether the logs agree there. */
 export interface AppendMessage extends Envelope {
   readonly type: 'append';
-  readonly prevIndex: number;
-  readonly prevTerm: number;
+  readonly prevIndex: LogIndex;
+  readonly prevTerm: Term;
   readonly batches: readonly EntryBatch[];
-  readonly commit: number;
+  readonly commit: LogIndex;
 }
 
 export interface AppendResponse extends Envelope {
   readonly type: 'appendResponse';
   readonly rejected: boolean;
   /** Accepted: the logs agree up to here, durably. Rejected: `prevIndex` of what is refused. */
-  readonly index: number;
+  readonly index: LogIndex;
   /** Rejected: the largest index at which the logs may agree, and the term of the entry there. */
-  readonly hintIndex: number;
-  readonly hintTerm: number;
+  readonly hintIndex: LogIndex;
+  readonly hintTerm: Term;
 }
 
 export interface Heartbeat extends Envelope {
   readonly type: 'heartbeat';
-  readonly commit: number;
+  readonly commit: LogIndex;
   /** Number of the read round that an answer confirms; 0 for none. */
   readonly round: number;
 }
@@ -58,15 +59,15 @@ export interface HeartbeatResponse extends Envelope {
 /** News of the commit index, where no entries are on the way that could carry it. Not answered. */
 export interface CommitMessage extends Envelope {
   readonly type: 'commit';
-  readonly commit: number;
+  readonly commit: LogIndex;
 }
 
 /** The receiver lacks entries that are gone: it is to start from the snapshot. */
 export interface SnapshotMessage extends Envelope {
   readonly type: 'snapshot';
-  readonly index: number;
+  readonly index: LogIndex;
   /** Term of the entry at `index`. */
-  readonly indexTerm: number;
+  readonly indexTerm: Term;
   /** Who belonged to the group at `index`. */
   readonly configuration: Configuration;
 }
@@ -90,5 +91,5 @@ export type Message =
 
 /** A message before `from` and the sender's term are put on. */
 export type Outgoing<M extends Message = Message> = M extends Message
-  ? Omit<M, 'from' | 'term'> & { readonly term?: number }
+  ? Omit<M, 'from' | 'term'> & { readonly term?: Term }
   : never;

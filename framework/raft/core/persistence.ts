@@ -1,8 +1,9 @@
+import type { LogIndex, Term } from '../../base/index.ts';
 import { type EntryBatch, endOf } from './entry-batch.ts';
 import type { Message } from './message.ts';
 
 export interface HardState {
-  readonly term: number;
+  readonly term: Term;
   /** Whom this member voted for in `term`, 0 for nobody. */
   readonly vote: number;
 }
@@ -13,26 +14,26 @@ export interface Write {
   readonly sequence: number;
   readonly hardState: HardState | undefined;
   /** The log is replaced by the snapshot that was received for this index. */
-  readonly snapshot: { readonly index: number; readonly term: number } | undefined;
+  readonly snapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
   /** Entries behind this index are dropped. */
-  readonly truncateTo: number | undefined;
+  readonly truncateTo: LogIndex | undefined;
   readonly batches: readonly EntryBatch[];
 }
 
 /** What was promised in one write. */
 export interface Persisted {
-  readonly term: number;
-  readonly last: number;
+  readonly term: Term;
+  readonly last: LogIndex;
   readonly messages: readonly Message[];
 }
 
 interface Draft {
   sequence: number;
-  term: number;
-  last: number;
+  term: Term;
+  last: LogIndex;
   hardState: HardState | undefined;
-  snapshot: { index: number; term: number } | undefined;
-  truncateTo: number | undefined;
+  snapshot: { index: LogIndex; term: Term } | undefined;
+  truncateTo: LogIndex | undefined;
   batches: EntryBatch[];
   messages: Message[];
 }
@@ -50,14 +51,14 @@ export class Persistence {
     this.current().hardState = hardState;
   }
 
-  append(batch: EntryBatch, term: number): void {
+  append(batch: EntryBatch, term: Term): void {
     const draft = this.current();
     draft.batches.push(batch);
     draft.term = term;
     draft.last = endOf(batch);
   }
 
-  truncate(to: number): void {
+  truncate(to: LogIndex): void {
     const draft = this.current();
     const first = draft.batches[0];
     if (first !== undefined && first.index <= to + 1) {
@@ -68,7 +69,7 @@ export class Persistence {
     draft.truncateTo = Math.min(to, draft.truncateTo ?? to);
   }
 
-  snapshot(index: number, term: number): void {
+  snapshot(index: LogIndex, term: Term): void {
     const draft = this.current();
     draft.snapshot = { index, term };
     draft.truncateTo = undefined;

@@ -1,16 +1,5 @@
 import type { Random } from '../../base/index.ts';
 
-/** Of the time that is certain; the rest is for clocks that differ. */
-const LEASE_SHARE = 0.8;
-
-/**
- * How long a lease may last. A follower that has just heard its leader counts a tick as soon as its timer rings, which
- * may be at once, and timers may ring `earlyMs` too early: it is certain to wait for all its ticks but one.
- */
-export function leaseMsOf(electionTicks: number, tickMs: number, earlyMs: number): number {
-  return ((electionTicks - 1) * tickMs - earlyMs) * LEASE_SHARE;
-}
-
 /** What one member's core is told once. */
 export interface RaftOptions {
   /** This member's id, from 1. */

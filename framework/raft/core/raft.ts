@@ -1,33 +1,17 @@
-import { assert } from '../../base/index.ts';
+import { assert, type LogIndex, type Term } from '../../base/index.ts';
 import { campaign, onVoteResponse } from './candidate.ts';
 import { type Configuration, isVoter, type MemberChange } from './configuration.ts';
+import { type Effects, type Fetch, PendingEffects } from './effects.ts';
 import type { EntryBatch } from './entry-batch.ts';
 import { onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.ts';
 import { Leadership } from './leader.ts';
 import { type LogShape, RaftLog } from './log.ts';
 import type { Message, Outgoing, VoteRequest } from './message.ts';
-import { type HardState, Persistence, type Write } from './persistence.ts';
+import { type HardState, Persistence } from './persistence.ts';
 import type { RaftOptions } from './raft-options.ts';
 import type { ConfirmedRead } from './read-rounds.ts';
-
-export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
-
-/** Asks for entries that are on disk only; answer with `Raft.provide`. */
-export interface Fetch {
-  readonly to: number;
-  readonly from: number;
-  readonly bytesMax: number;
-}
-
-/** All that the core wants done. Messages leave in this order; the write may go on beside them. */
-export interface Effects {
-  readonly messages: readonly Message[];
-  readonly write: Write | undefined;
-  readonly reads: readonly ConfirmedRead[];
-  /** Reads that this member cannot confirm any more, because it does not lead. */
-  readonly droppedReads: readonly number[];
-  readonly fetches: readonly Fetch[];
-}
+import type { Role, RoleContext } from './role.ts';
+import { onVote } from './voter.ts';
 
 /**
  * One member of a Raft group: messages, ticks and finished writes in; messages and writes out. It
@@ -35,34 +19,41 @@ export interface Effects {
  *
  * From "In Search of an Understandable Consensus Algorithm" (the paper) and Ongaro's thesis.
  */
-export class Raft {
+export class Raft implements RoleContext {
   readonly options: RaftOptions;
   readonly id: number;
+  /** Written by this class alone, so that each change of it goes to the disk too; roles only move its commit index. */
   readonly log: RaftLog;
+  /** `leader` exactly while {@link leadership} is set. */
   role: Role = 'follower';
-  term: number;
-  /** Whom this member voted for in `term`, 0 for nobody. */
+  /** Never decreases, and is durable before any message that carries it as a promise. */
+  term: Term;
+  /** Whom this member voted for in `term`, 0 for nobody. Once it names a member, it stays until the term ends. */
   vote: number;
-  /** The leader of `term` as far as known, 0 for unknown. */
+  /** The leader of `term` as far as known, 0 for unknown. Never two members in one term. */
   leader = 0;
-  /** Votes of the campaign that is under way. */
+  /** Answers of the campaign that is under way: the first one of each member. Means nothing in other roles. */
   votes = new Map<number, boolean>();
-  /** Set while this member leads. */
+  /** What the leader of `term` knows; set exactly while this member leads. */
   leadership: Leadership | undefined;
   /** Ticks since the leader was heard from, or since the campaign or the quorum check began. */
   electionElapsed = 0;
-  /** Neither votes nor campaigns: it is not certain that its disk is the one with which it voted before. */
+  /**
+   * Neither votes nor campaigns: it is not certain that its disk is the one with which it voted before. Written by
+   * whoever introduces members to each other, from outside.
+   */
   silent = false;
-  /** Monotonic time in ms. Only leases look at it; whoever grants leases sets it before each input. */
+  /**
+   * Monotonic time in ms, never decreasing. Only leases look at it; whoever grants leases sets it, from outside,
+   * before each input.
+   */
   now = 0;
   /** Ticks since this member started, up to an election timeout. */
   private uptime = 0;
   readonly persistence = new Persistence();
+  /** The count of `electionElapsed` at which a follower or candidate campaigns; drawn anew with each timer. */
   private electionDeadline = 0;
-  private messages: Message[] = [];
-  private reads: ConfirmedRead[] = [];
-  private droppedReads: number[] = [];
-  private fetches: Fetch[] = [];
+  private readonly pending = new PendingEffects();
 
   constructor(options: RaftOptions, hardState: HardState, shape: LogShape) {
     assert(options.id > 0 && options.electionTicks > options.heartbeatTicks, 'sane raft options');
@@ -121,7 +112,7 @@ export class Raft {
     }
     switch (message.type) {
       case 'vote':
-        this.onVote(message);
+        onVote(this, message);
         break;
       case 'voteResponse':
         // A granted pre-vote carries the next term: with this one it is of an earlier campaign.
@@ -154,7 +145,7 @@ export class Raft {
   /**
    * Appends entries side by side: their first index, or why not. The payload is kept, not copied.
    */
-  propose(payload: Uint8Array, count: number): number | 'notLeader' | 'full' | 'transferring' {
+  propose(payload: Uint8Array, count: number): LogIndex | 'notLeader' | 'full' | 'transferring' {
     return this.leadership === undefined ? 'notLeader' : this.leadership.propose(payload, count);
   }
 
@@ -163,7 +154,9 @@ export class Raft {
    * change; the leader ends it by itself. One change at a time: `changing` while another one is not committed, and
    * while the leader has committed nothing in its term.
    */
-  changeMembers(change: MemberChange): number | 'notLeader' | 'changing' | 'full' | 'transferring' {
+  changeMembers(
+    change: MemberChange,
+  ): LogIndex | 'notLeader' | 'changing' | 'full' | 'transferring' {
     return this.leadership === undefined ? 'notLeader' : this.leadership.changeMembers(change);
   }
 
@@ -191,7 +184,7 @@ export class Raft {
   }
 
   /** Entries that a {@link Fetch} asked for: none when they are gone, `later` to ask again. */
-  provide(to: number, from: number, batches: readonly EntryBatch[] | 'later'): void {
+  provide(to: number, from: LogIndex, batches: readonly EntryBatch[] | 'later'): void {
     this.leadership?.provide(to, from, batches);
   }
 
@@ -201,25 +194,14 @@ export class Raft {
   }
 
   /** A snapshot of its own stands for the entries up to `index`; those up to `base` are dropped. */
-  compact(index: number, base: number): void {
+  compact(index: LogIndex, base: LogIndex): void {
     this.log.compact(index, base);
   }
 
   /** What is to be done now. To be called after every group of inputs. */
   effects(): Effects {
     this.leadership?.flush();
-    const effects = {
-      messages: this.messages,
-      write: this.persistence.take(),
-      reads: this.reads,
-      droppedReads: this.droppedReads,
-      fetches: this.fetches,
-    };
-    this.messages = [];
-    this.reads = [];
-    this.droppedReads = [];
-    this.fetches = [];
-    return effects;
+    return this.pending.take(this.persistence.take());
   }
 
   /**
@@ -235,25 +217,23 @@ export class Raft {
     this.electionDeadline = 1 + this.options.random.below(this.options.electionTicks >> 2);
   }
 
-  // What follows is for the roles.
+  // What follows is for the roles: see RoleContext.
 
-  /** Sends a message that promises nothing. */
   send(outgoing: Outgoing): void {
-    this.messages.push(this.complete(outgoing));
+    this.pending.send(this.complete(outgoing));
   }
 
-  /** Sends a message once everything that changed up to now is durable. */
   sendDurable(outgoing: Outgoing): void {
     const message = this.complete(outgoing);
     if (!this.persistence.hold(message)) this.release(message);
   }
 
   fetch(request: Fetch): void {
-    this.fetches.push(request);
+    this.pending.fetch(request);
   }
 
   confirmReads(reads: readonly ConfirmedRead[]): void {
-    for (const read of reads) this.reads.push(read);
+    this.pending.confirmReads(reads);
   }
 
   append(batch: EntryBatch): void {
@@ -263,12 +243,35 @@ export class Raft {
     if (this.log.configurationIndex !== configurationIndex) this.leadership?.configure();
   }
 
-  truncate(last: number): void {
+  truncate(last: LogIndex): void {
     this.log.truncate(last);
     this.persistence.truncate(last);
   }
 
-  becomeFollower(term: number, leader: number): void {
+  reset(index: LogIndex, term: Term, configuration: Configuration): void {
+    this.log.reset(index, term, configuration);
+    this.persistence.snapshot(index, term);
+  }
+
+  restartElectionElapsed(): void {
+    this.electionElapsed = 0;
+  }
+
+  mayVoteFor(request: VoteRequest): boolean {
+    if (request.pre && request.term > this.term) return true;
+    return this.vote === request.from || (this.vote === 0 && this.leader === 0);
+  }
+
+  voteFor(member: number): void {
+    this.vote = member;
+    this.persistence.hardState({ term: this.term, vote: member });
+  }
+
+  count(member: number, granted: boolean): void {
+    if (!this.votes.has(member)) this.votes.set(member, granted);
+  }
+
+  becomeFollower(term: Term, leader: number): void {
     this.leaveRole();
     this.role = 'follower';
     this.enterTerm(term);
@@ -276,7 +279,6 @@ export class Raft {
     this.resetElectionTimer();
   }
 
-  /** Asks around whether an election could be won; changes nothing that lasts (thesis §9.6). */
   becomePreCandidate(): void {
     this.leaveRole();
     this.role = 'preCandidate';
@@ -289,8 +291,7 @@ export class Raft {
     this.leaveRole();
     this.role = 'candidate';
     this.enterTerm(this.term + 1);
-    this.vote = this.id;
-    this.persistence.hardState({ term: this.term, vote: this.vote });
+    this.voteFor(this.id);
     this.leader = 0;
     this.votes = new Map();
     this.resetElectionTimer();
@@ -304,19 +305,13 @@ export class Raft {
     this.leadership = new Leadership(this);
   }
 
-  /** Whether the vote of this term, or of the next one in a pre-vote, may go to the asker. */
-  mayVoteFor(request: VoteRequest): boolean {
-    if (request.pre && request.term > this.term) return true;
-    return this.vote === request.from || (this.vote === 0 && this.leader === 0);
-  }
-
   private leaveRole(): void {
     if (this.leadership === undefined) return;
-    this.droppedReads.push(...this.leadership.readRounds.drop());
+    this.pending.dropReads(this.leadership.readRounds.drop());
     this.leadership = undefined;
   }
 
-  private enterTerm(term: number): void {
+  private enterTerm(term: Term): void {
     assert(term >= this.term, 'terms do not decrease');
     if (term === this.term) return;
     this.term = term;
@@ -369,31 +364,12 @@ export class Raft {
     return this.options.leaseMs !== undefined && this.uptime < this.options.electionTicks;
   }
 
-  private onVote(request: VoteRequest): void {
-    if (this.silent) return;
-    const { from: to, pre, term } = request;
-    const granted =
-      this.mayVoteFor(request) && this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    if (!granted) {
-      this.sendDurable({ type: 'voteResponse', to, pre, granted });
-    } else if (pre) {
-      this.send({ type: 'voteResponse', to, pre, granted, term });
-    } else {
-      if (this.vote !== to) {
-        this.vote = to;
-        this.persistence.hardState({ term: this.term, vote: to });
-      }
-      this.electionElapsed = 0;
-      this.sendDurable({ type: 'voteResponse', to, pre, granted });
-    }
-  }
-
   private complete(outgoing: Outgoing): Message {
     return { term: this.term, ...outgoing, from: this.id } as Message;
   }
 
   private release(message: Message): void {
     if (message.to === this.id) this.step(message);
-    else this.messages.push(message);
+    else this.pending.send(message);
   }
 }

@@ -1,7 +1,9 @@
+import type { LogIndex } from '../../base/index.ts';
+
 /** A read that may be served once everything up to `index` is applied. */
 export interface ConfirmedRead {
   readonly context: number;
-  readonly index: number;
+  readonly index: LogIndex;
 }
 
 /**
@@ -17,7 +19,7 @@ export class ReadRounds {
   startedAt = 0;
   private waiting: number[] = [];
   private asked: number[] = [];
-  private index = 0;
+  private index: LogIndex = 0;
 
   get pending(): number {
     return this.waiting.length + this.asked.length;
@@ -28,7 +30,7 @@ export class ReadRounds {
   }
 
   /** Begins a round for the reads that wait, if none is under way; `now` is remembered. */
-  begin(commit: number, now: number): boolean {
+  begin(commit: LogIndex, now: number): boolean {
     if (this.underWay) return false;
     this.underWay = true;
     this.startedAt = now;

@@ -420,13 +420,14 @@ export const descriptor: object = {
         "state": {
          "type": "State",
          "id": 5
-        },
-        "trimmedGlsn": {
-         "type": "uint64",
-         "id": 6,
-         "protoName": "trimmed_glsn"
         }
        },
+       "reserved": [
+        [
+         6,
+         6
+        ]
+       ],
        "nested": {
         "State": {
          "values": {
@@ -729,13 +730,14 @@ export const descriptor: object = {
         "connected": {
          "type": "bool",
          "id": 4
-        },
-        "silentMs": {
-         "type": "uint64",
-         "id": 5,
-         "protoName": "silent_ms"
         }
-       }
+       },
+       "reserved": [
+        [
+         5,
+         5
+        ]
+       ]
       },
       "LogStreamHealth": {
        "fields": {

@@ -181,8 +181,6 @@ export interface ReplicaReport {
   /** The last commit that is on the replica's disk. */
   persistedVersion: number;
   state: ReplicaReportState;
-  /** Records up to this GLSN are gone from the replica. */
-  trimmedGlsn: number;
 }
 export const ReplicaReport: MessageCodec<ReplicaReport> = message('varlog.log.ReplicaReport');
 
@@ -328,8 +326,6 @@ export interface StorageNodeHealth {
   /** Identity of its disk; empty until it has connected once. */
   disk: string;
   connected: boolean;
-  /** Since it was last heard; 0 while it is connected. */
-  silentMs: number;
 }
 export const StorageNodeHealth: MessageCodec<StorageNodeHealth> = message('varlog.log.StorageNodeHealth');
 

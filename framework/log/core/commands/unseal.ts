@@ -1,3 +1,4 @@
+import type { Epoch } from '../../../base/index.ts';
 import { Unseal as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, done, refused } from '../command-definition.ts';
 import { type Conditions, conditionsOf, revise } from '../log-stream-state.ts';
@@ -9,7 +10,7 @@ import { refusalOfOpening } from '../replica-change.ts';
 export interface Unseal extends Conditions {
   readonly kind: 'unseal';
   readonly id: number;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** The primary first. */
   readonly members: readonly number[];
   /** Those of the members on whose word the epoch begins. */

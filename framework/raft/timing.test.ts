@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { timingOf } from './group-options.ts';
+import { assertRaftTimes, RAFT_TIMES, timingOf } from './timing.ts';
 
 describe('the times of a member', () => {
   test('go together when only the election timeout is given', () => {
@@ -63,5 +63,24 @@ describe('the times of a member', () => {
     expect(() => timingOf(times)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
     );
+  });
+});
+
+describe('the constants', () => {
+  const wrong: readonly [string, Partial<typeof RAFT_TIMES>][] = [
+    ['two heartbeats in an election timeout', { heartbeatMs: 501 }],
+    ['ticks that are fine enough', { tickMs: 51 }],
+    ['does not skip a tick', { earlyMs: 25 }],
+    ['clocks that differ', { leaseShare: 0.92 }],
+    ['clocks that differ', { clockRateMax: 1.3 }],
+    ['from heartbeat to heartbeat', { leaseShare: 0.5 }],
+    ['long enough to be used', { leaseMsMin: 1_000 }],
+    ['before the next heartbeat', { reopenMs: 300 }],
+    ['given up soon', { graceTicks: 40 }],
+    ['an election that fails once', { callTimeoutMs: 3_000 }],
+  ];
+  test.each(wrong)('go together: %s', (relation, change) => {
+    expect(() => assertRaftTimes(RAFT_TIMES)).not.toThrow();
+    expect(() => assertRaftTimes({ ...RAFT_TIMES, ...change })).toThrow(relation);
   });
 });
