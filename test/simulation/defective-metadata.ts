@@ -1,10 +1,8 @@
 import {
   type Applied,
   type CutEntry,
-  CutPlanner,
   Metadata,
   type MetadataCommand,
-  type PlannerDefect,
 } from '../../framework/log/core/index.ts';
 
 /** Ways to break the metadata's part of the protocol, to see that the checks find them. */
@@ -76,21 +74,5 @@ export class DefectiveMetadata extends Metadata {
 
   private topicOf({ logStreamId }: CutEntry) {
     return this.topics.get(this.logStreams.get(logStreamId)!.topicId)!;
-  }
-}
-
-/** A planner that lacks a check of its own, and tells defective metadata what it proposes. */
-export class DefectivePlanner extends CutPlanner {
-  private readonly proposedTo: DefectiveMetadata;
-
-  constructor(metadata: DefectiveMetadata, defects: ReadonlySet<PlannerDefect>) {
-    super(metadata, defects);
-    this.proposedTo = metadata;
-  }
-
-  override plan(): CutEntry[] {
-    const entries = super.plan();
-    this.proposedTo.choose(entries);
-    return entries;
   }
 }

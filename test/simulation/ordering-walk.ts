@@ -1,17 +1,16 @@
 import {
   type Commit,
   type CutEntry,
-  type CutPlanner,
   type MetadataChanges,
   needed,
-  type PlannerDefect,
-  ReplicaCore,
-  type ReplicaDefect,
+  type ReplicaCore,
   type Report,
   type SetReplicas,
   type Step,
 } from '../../framework/log/core/index.ts';
-import { DefectiveMetadata, DefectivePlanner, type MetadataDefect } from './defective-metadata.ts';
+import { DefectiveMetadata, type MetadataDefect } from './defective-metadata.ts';
+import { DefectivePlanner, type PlannerDefect } from './defective-planner.ts';
+import { DefectiveReplica, type ReplicaDefect } from './defective-replica.ts';
 
 export type Defect = MetadataDefect | PlannerDefect | ReplicaDefect;
 
@@ -89,7 +88,7 @@ export class OrderingWalk {
   private readonly defects: ReadonlySet<Defect>;
   private state: number;
   private readonly metadata: DefectiveMetadata;
-  private planner: CutPlanner;
+  private planner: DefectivePlanner;
   private readonly replicas: Replica[] = [];
   private proposals: (readonly CutEntry[])[] = [];
   private commitsUnderWay: { to: Replica; commit: Commit }[] = [];
@@ -395,7 +394,7 @@ export class OrderingWalk {
       waiters: new Map(),
       fetch: replica.fetch + 1,
       outbox: [],
-      core: new ReplicaCore(
+      core: new DefectiveReplica(
         this.newProcess(replica.node, replica.stream),
         {
           ...replica.adopted,
@@ -439,9 +438,7 @@ export class OrderingWalk {
     const kept = this.below(this.proposals.length + 1);
     if (kept < this.proposals.length) this.sights.add('droppedProposal');
     this.proposals.length = kept;
-    const inherited = this.planner;
-    this.planner = this.newPlanner();
-    if (this.defects.has('pipelineBaseKept')) this.planner.inheritProposals(inherited);
+    this.planner = this.newPlanner(this.planner);
     for (const it of this.replicas) it.outbox = [];
   }
 
@@ -694,8 +691,9 @@ export class OrderingWalk {
     return { node, process };
   }
 
-  private newPlanner(): CutPlanner {
-    return new DefectivePlanner(this.metadata, this.defects as ReadonlySet<PlannerDefect>);
+  private newPlanner(earlier?: DefectivePlanner): DefectivePlanner {
+    const defects = this.defects as ReadonlySet<PlannerDefect>;
+    return new DefectivePlanner(this.metadata, defects, earlier);
   }
 
   private newReplica(node: number, stream: number): Replica {
@@ -703,7 +701,7 @@ export class OrderingWalk {
     return {
       node,
       stream,
-      core: new ReplicaCore(
+      core: new DefectiveReplica(
         this.newProcess(node, stream),
         recovered,
         this.defects as ReadonlySet<ReplicaDefect>,

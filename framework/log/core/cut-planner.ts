@@ -25,13 +25,6 @@ export interface Report {
   readonly state: ReplicaState;
 }
 
-/** Test-only ways to break the protocol. */
-export type PlannerDefect =
-  | 'quorumOfTheHeard'
-  | 'reportsWithoutEpoch'
-  | 'pipelineBaseKept'
-  | 'ackWhenPrimaryDurable';
-
 /** How many of `members` must have a record. */
 export function needed(members: number, acknowledge: 'majority' | 'all'): number {
   return acknowledge === 'all' ? members : Math.floor(members / 2) + 1;
@@ -43,15 +36,13 @@ export function needed(members: number, acknowledge: 'majority' | 'all'): number
  */
 export class CutPlanner {
   private readonly metadata: MetadataState;
-  private readonly defects: ReadonlySet<PlannerDefect>;
   private readonly reports = new Map<number, Map<number, Report>>();
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
-  private readonly proposed = new Map<number, { epoch: number; end: number }>();
+  protected readonly proposed = new Map<number, { epoch: number; end: number }>();
   private dirty = new Set<number>();
 
-  constructor(metadata: MetadataState, defects: ReadonlySet<PlannerDefect> = new Set()) {
+  constructor(metadata: MetadataState) {
     this.metadata = metadata;
-    this.defects = defects;
   }
 
   /**
@@ -109,11 +100,6 @@ export class CutPlanner {
     for (const id of this.reports.keys()) this.dirty.add(id);
   }
 
-  /** Test-only, for 'pipelineBaseKept': believes that what an earlier leader proposed will come. */
-  inheritProposals(earlier: CutPlanner): void {
-    for (const [id, base] of earlier.proposed) this.proposed.set(id, base);
-  }
-
   /** Looks at a log stream again, because its members or its state changed. */
   revisit(logStreamId: number): void {
     const stream = this.metadata.logStreams.get(logStreamId);
@@ -131,31 +117,32 @@ export class CutPlanner {
 
   private advanceOf(stream: LogStreamState): CutEntry | undefined {
     if (stream.sealed) return undefined;
-    const { acknowledge } = this.metadata.topics.get(stream.topicId)!;
     const ends: number[] = [];
     let persistedVersion = Number.POSITIVE_INFINITY;
     for (const node of stream.members) {
-      const report = this.countedReport(stream, node);
-      persistedVersion = Math.min(persistedVersion, report?.persistedVersion ?? 0);
-      if (report !== undefined) ends.push(report.end);
+      const report = this.reports.get(stream.id)?.get(node);
+      const counts = report !== undefined && this.counts(stream, report);
+      persistedVersion = Math.min(persistedVersion, counts ? report.persistedVersion : 0);
+      if (counts) ends.push(report.end);
     }
-    const voters = this.defects.has('quorumOfTheHeard') ? ends.length : stream.members.length;
-    const need = this.defects.has('ackWhenPrimaryDurable') ? 1 : needed(voters, acknowledge);
-    if (ends.length < need || ends.length === 0) return undefined;
-    let end = ends.sort((a, b) => b - a)[need - 1]!;
+    const end = this.acknowledgedEnd(stream, ends);
     const base = this.proposed.get(stream.id);
-    const sameEpoch = base?.epoch === stream.epoch;
-    if (this.defects.has('pipelineBaseKept') && !sameEpoch) end = Math.max(end, base?.end ?? 0);
-    if (end <= Math.max(stream.end, sameEpoch ? base.end : 0)) return undefined;
+    const known = Math.max(stream.end, base?.epoch === stream.epoch ? base.end : 0);
+    if (end <= known) return undefined;
     this.proposed.set(stream.id, { epoch: stream.epoch, end });
     return { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
   }
 
-  private countedReport(stream: LogStreamState, node: number): Report | undefined {
-    const report = this.reports.get(stream.id)?.get(node);
-    if (report === undefined) return undefined;
-    if (report.epoch !== stream.epoch && !this.defects.has('reportsWithoutEpoch')) return undefined;
+  /** How far enough members have it on disk, of which these ends count; 0 when they are too few. */
+  protected acknowledgedEnd(stream: LogStreamState, ends: number[]): number {
+    const { acknowledge } = this.metadata.topics.get(stream.topicId)!;
+    const need = needed(stream.members.length, acknowledge);
+    return ends.length < need ? 0 : ends.sort((a, b) => b - a)[need - 1]!;
+  }
+
+  /** Whether a member's report says anything of the records of this epoch. */
+  protected counts(stream: LogStreamState, { epoch, state }: Report): boolean {
     // A primary that restarted appends nothing more in this epoch, but what it has is durable.
-    return report.state === 'open' || report.state === 'restarted' ? report : undefined;
+    return epoch === stream.epoch && (state === 'open' || state === 'restarted');
   }
 }

@@ -1,5 +1,12 @@
 import { assert } from '../../base/index.ts';
 import type { ReplicaState, Report } from './cut-planner.ts';
+import {
+  nextStage,
+  type ReplicaEvent,
+  type ReplicaStage,
+  reportedState,
+  STAGES,
+} from './replica-stage.ts';
 
 /** What the metadata repository wants of a replica. Level-triggered: the newest one counts. */
 export interface ReplicaAssignment {
@@ -50,19 +57,6 @@ export interface ReplicaCommit {
   readonly count: number;
 }
 
-/** Test-only ways to break the protocol. */
-export type ReplicaDefect =
-  | 'reportBeforeSync'
-  | 'replicateWithoutEpoch'
-  | 'openWithoutSync'
-  | 'commitLengthOnly'
-  | 'commitsWithoutEpoch'
-  | 'numberByLatestCut'
-  | 'keepSuffixAtUnseal'
-  | 'resumeSameEpoch'
-  | 'anyProcessAppends'
-  | 'syncFromAnySurvivor';
-
 /**
  * One replica of a log stream, as far as the ordering protocol goes: epochs, roles and ends. Pure:
  * whoever drives it does the writing and the fetching, and says when it is done.
@@ -71,6 +65,22 @@ export type ReplicaDefect =
  *   1 … committedEnd … durableEnd … end        (durableEnd may be behind committedEnd: under a
  *   ordered          on disk      written       majority the others can have it first)
  * ```
+ *
+ * Where it stands follows from what it was told last and what it has durably taken over; {@link STAGES} has every
+ * stage, what it asks for and where each event leads. Without those that are final:
+ *
+ * | stage | reported as | asks for | ends with |
+ * |---|---|---|---|
+ * | unassigned | failed | nothing | the first assignment |
+ * | sealing | sealing | cut, then fetchCommitted, then adopt | sealed, once it holds exactly what was ordered |
+ * | sealed | sealed | nothing | the next epoch |
+ * | opening | sealing | adopt | open, or lacking: it does not hold the sealed end |
+ * | open | open | followPrimary; a primary: nothing | the next seal |
+ * | restarted | restarted | nothing | the next seal |
+ * | learning | learning | cut, then fetchCommitted | an assignment that makes it a member, or seals |
+ * | lacking | learning; alone: damaged | cut, then fetchCommitted | the next seal |
+ *
+ * A newer assignment may come at any stage, also one that skips epochs.
  */
 export class ReplicaCore {
   readonly node: number;
@@ -81,22 +91,17 @@ export class ReplicaCore {
   durableEnd: number;
   committedEnd: number;
   version: number;
-  private readonly defects: ReadonlySet<ReplicaDefect>;
+  protected stage: ReplicaStage = 'unassigned';
   private assignment: ReplicaAssignment | undefined;
   /** The epoch that this process has opened: a primary appends in no other. */
-  private openedEpoch = 0;
-  private unfit: 'failed' | 'damaged' | undefined;
+  protected openedEpoch = 0;
   /** It should hold the beginning of its epoch, and does not. */
   private lostData = false;
   /** The wanted epoch for which everything behind `committedEnd` is known to be of other replicas' commits. */
   private cleanFor = 0;
 
   /** `process`: identity of this run of the storage node, new for every start. */
-  constructor(
-    { node, process }: { node: number; process: string },
-    recovered: Recovered,
-    defects: ReadonlySet<ReplicaDefect> = new Set(),
-  ) {
+  constructor({ node, process }: { node: number; process: string }, recovered: Recovered) {
     this.node = node;
     this.process = process;
     this.epoch = recovered.epoch;
@@ -105,8 +110,6 @@ export class ReplicaCore {
     this.durableEnd = recovered.end;
     this.committedEnd = recovered.committedEnd;
     this.version = recovered.version;
-    this.defects = defects;
-    if (defects.has('resumeSameEpoch') && !recovered.sealed) this.openedEpoch = recovered.epoch;
   }
 
   /** Takes a newer assignment. False, without effect: it is older than what is known, or on disk. */
@@ -116,6 +119,7 @@ export class ReplicaCore {
       (assignment.epoch === known.epoch && known.sealed && !assignment.sealed);
     if (older(this) || (this.assignment !== undefined && older(this.assignment))) return false;
     this.assignment = assignment;
+    this.meet(this.comparison(assignment));
     return true;
   }
 
@@ -126,42 +130,23 @@ export class ReplicaCore {
 
   /** The disk failed, or what was durable on it is damaged. Final: it serves and reports nothing from here on. */
   fail(how: 'failed' | 'damaged'): void {
-    this.unfit ??= how;
+    this.meet(how === 'failed' ? 'fail' : 'damage');
   }
 
   get state(): ReplicaState {
-    const wanted = this.assignment;
-    if (this.unfit !== undefined) return this.unfit;
-    if (wanted === undefined) return 'failed';
-    const adopted = this.epoch === wanted.epoch && this.sealed === wanted.sealed;
-    if (wanted.sealed) return adopted ? 'sealed' : 'sealing';
-    if (!wanted.members.includes(this.node)) return 'learning';
-    if (this.lostData) return wanted.members.length > 1 ? 'learning' : 'damaged';
-    if (!adopted) return 'sealing';
-    const restarted = wanted.members[0] === this.node && this.openedEpoch !== this.epoch;
-    return restarted ? 'restarted' : 'open';
+    return reportedState(this.stage, this.assignment?.members.length === 1);
   }
 
   /** Whether it may give LLSNs to new records. */
   get isPrimary(): boolean {
-    return this.state === 'open' && this.assignment!.members[0] === this.node;
+    return this.stage === 'open' && this.assignment!.members[0] === this.node;
   }
 
   /** What to do next; ask again whenever something has been done or has changed. */
   next(): Step {
-    const wanted = this.assignment;
-    if (wanted === undefined || this.unfit !== undefined) return { kind: 'none' };
-    if (wanted.sealed) return this.nextWhenSealed(wanted);
-    if (!wanted.members.includes(this.node)) return this.nextWhenLearning(wanted);
-    if (wanted.epoch === this.epoch) {
-      return wanted.members[0] === this.node ? { kind: 'none' } : { kind: 'followPrimary' };
-    }
-    // An epoch begins with members that hold the sealed end. Whoever does not has lost it: it takes no
-    // part in this epoch, and gets from the others what is committed, to be whole for the next one.
-    const holdsSealedEnd = this.sealed && this.epoch === wanted.epoch - 1;
-    this.lostData = !holdsSealedEnd;
-    if (this.lostData) return this.nextWhenLearning(wanted);
-    return { kind: 'adopt', epoch: wanted.epoch, sealed: false };
+    const step = this.nextStep();
+    assert(STAGES[this.stage].steps.includes(step.kind), `${this.stage} asks for ${step.kind}`);
+    return step;
   }
 
   /** Appends `count` records; the LLSN of the first. Only for a primary. */
@@ -195,8 +180,8 @@ export class ReplicaCore {
     this.sealed = sealed;
     this.lostData = false;
     // Two processes may believe to be this node: the epoch names the one that its members know.
-    const named = this.assignment?.primaryProcess === this.process;
-    if (!sealed && (named || this.defects.has('anyProcessAppends'))) this.openedEpoch = epoch;
+    if (!sealed && this.assignment?.primaryProcess === this.process) this.openedEpoch = epoch;
+    if (this.assignment !== undefined) this.meet(this.comparison(this.assignment));
   }
 
   /** Begins anew behind a head that was trimmed everywhere (the source of a fetch said so). */
@@ -212,16 +197,10 @@ export class ReplicaCore {
    * earlier commits are missing; `waiting` that its records are not here yet.
    */
   commit(commit: ReplicaCommit): CommitOutcome {
-    if (this.defects.has('commitLengthOnly')) {
-      if (this.committedEnd + commit.count > this.end) return 'waiting';
-      this.version = commit.version;
-      this.committedEnd += commit.count;
-      return 'applied';
-    }
     if (commit.version <= this.version) return 'old';
     // It may begin before the committed end where this log begins behind a head that was trimmed.
     const continues = commit.version === this.version + 1 && commit.llsn <= this.committedEnd + 1;
-    if (!continues && !this.defects.has('numberByLatestCut')) return 'gap';
+    if (!continues) return 'gap';
     const end = commit.llsn + commit.count - 1;
     if (end > this.end || this.isForeign(commit)) return 'waiting';
     this.version = commit.version;
@@ -231,14 +210,13 @@ export class ReplicaCore {
 
   /** What it tells the metadata repository. */
   report(logStreamId: number, persistedVersion: number): Report {
-    const end = this.defects.has('reportBeforeSync') ? this.end : this.durableEnd;
-    const { epoch, state } = this;
+    const { epoch, durableEnd: end, state } = this;
     return { logStreamId, epoch, end, persistedVersion, state };
   }
 
   /** Whether a backup that asks by `epoch` may follow this replica. */
   serves(epoch: number): boolean {
-    return this.isPrimary && (epoch === this.epoch || this.defects.has('replicateWithoutEpoch'));
+    return this.isPrimary && epoch === this.epoch;
   }
 
   /**
@@ -246,26 +224,65 @@ export class ReplicaCore {
    * epoch in which it was never ordered.
    */
   get servableEnd(): number {
-    return this.defects.has('syncFromAnySurvivor') ? this.end : this.committedEnd;
+    return this.committedEnd;
   }
 
   /** Whether a commit is of another epoch than the records that would be taken for those it names. */
   private isForeign(commit: ReplicaCommit): boolean {
-    if (this.defects.has('commitsWithoutEpoch')) return false;
     if (commit.epoch === this.epoch || this.end <= this.committedEnd) return false;
     return this.cleanFor === 0 || this.cleanFor !== this.assignment?.epoch;
   }
 
-  private nextWhenSealed(wanted: ReplicaAssignment): Step {
-    if (this.epoch === wanted.epoch && this.sealed) return { kind: 'none' };
-    const keepsSuffix = this.defects.has('keepSuffixAtUnseal');
-    if (this.hasForeignSuffix(wanted) && !keepsSuffix) {
-      return { kind: 'cut', end: this.committedEnd };
+  protected meet(event: ReplicaEvent): void {
+    this.stage = nextStage(this.stage, event);
+  }
+
+  /** What is wanted, against what is durable. */
+  private comparison(wanted: ReplicaAssignment): ReplicaEvent {
+    const isTaken = this.epoch === wanted.epoch && this.sealed === wanted.sealed;
+    if (wanted.sealed) return isTaken ? 'isSealed' : 'seal';
+    if (!wanted.members.includes(this.node)) return 'learn';
+    if (this.lostData) return 'lacks';
+    if (!isTaken) return 'open';
+    const isPrimary = wanted.members[0] === this.node;
+    return isPrimary && this.openedEpoch !== this.epoch ? 'isOpenedElsewhere' : 'isOpen';
+  }
+
+  private nextStep(): Step {
+    const wanted = this.assignment;
+    if (wanted === undefined) return { kind: 'none' };
+    switch (this.stage) {
+      case 'sealing':
+        return this.nextWhenSealing(wanted);
+      case 'opening':
+        return this.nextWhenOpening(wanted);
+      case 'learning':
+      case 'lacking':
+        return this.nextWhenLearning(wanted);
+      case 'open':
+        return { kind: this.isPrimary ? 'none' : 'followPrimary' };
+      default:
+        return { kind: 'none' };
     }
-    if (this.end > wanted.end && !keepsSuffix) return { kind: 'cut', end: wanted.end };
+  }
+
+  private nextWhenSealing(wanted: ReplicaAssignment): Step {
+    if (this.hasForeignSuffix(wanted)) return { kind: 'cut', end: this.committedEnd };
+    if (this.end > wanted.end) return { kind: 'cut', end: wanted.end };
     const whole = this.durableEnd >= wanted.end && this.committedEnd >= wanted.end;
-    if (!whole && !this.defects.has('openWithoutSync')) return { kind: 'fetchCommitted' };
+    if (!whole) return { kind: 'fetchCommitted' };
     return { kind: 'adopt', epoch: wanted.epoch, sealed: true };
+  }
+
+  private nextWhenOpening(wanted: ReplicaAssignment): Step {
+    // An epoch begins with members that hold the sealed end. Whoever does not has lost it: it takes no
+    // part in this epoch, and gets from the others what is committed, to be whole for the next one.
+    if (this.sealed && this.epoch === wanted.epoch - 1) {
+      return { kind: 'adopt', epoch: wanted.epoch, sealed: false };
+    }
+    this.lostData = true;
+    this.meet('lacks');
+    return this.nextWhenLearning(wanted);
   }
 
   private nextWhenLearning(wanted: ReplicaAssignment): Step {

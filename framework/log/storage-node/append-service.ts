@@ -17,6 +17,7 @@ import {
   AppendResult,
   Failure,
 } from '../../wire/gen/log.ts';
+import { append } from './append.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -43,7 +44,7 @@ function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void
   try {
     const batch = { count: it.count, bytes: it.records };
     checkAppend(batch);
-    find(it.topicId, it.logStreamId).append(batch, it.sequence, sink);
+    append(find(it.topicId, it.logStreamId), batch, it.sequence, sink);
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);

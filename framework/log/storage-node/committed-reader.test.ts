@@ -1,4 +1,5 @@
 import { eventually, TestCluster } from './cluster.fixture.ts';
+import { commitAll } from './commit.ts';
 import { CommittedReader } from './committed-reader.ts';
 
 let cluster: TestCluster;
@@ -15,7 +16,7 @@ test('what is committed while a reader looks for its beginning is not skipped', 
   void cluster.appender(1).append('b');
   await eventually(() => cluster.metadata.topics.get(1)!.highWatermark === 2);
   const found = CommittedReader.atGlsn(replica, 2);
-  replica.commitAll(cluster.metadata.logStreams.get(1)!.history.from(2, 1));
+  commitAll(replica, cluster.metadata.logStreams.get(1)!.history.from(2, 1));
   expect(replica.core.committedEnd).toBe(2);
   const batches = await (await found).next();
   expect(batches.map((it) => it.glsn)).toEqual([2]);

@@ -2,6 +2,8 @@ import { SUBSCRIPTION_MESSAGE_BYTES, VarlogError } from '../../base/index.ts';
 import { type Frame, frameEnd } from '../../store/index.ts';
 import type { Commit } from '../core/index.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { assertNotTrimmed, assertServes } from './serve.ts';
+import { trimmedGlsn } from './trim.ts';
 
 /** A stored batch with the GLSN of its first record. */
 export interface CommittedBatch {
@@ -22,8 +24,8 @@ export class CommittedReader {
 
   /** Begins at the first record at or above GLSN `glsn`. Throws `TRIMMED` when that may be gone. */
   static async atGlsn(replica: LogStreamReplica, glsn: number): Promise<CommittedReader> {
-    replica.assertServes();
-    checkTrimmed(replica, glsn);
+    assertServes(replica);
+    assertNotTrimmed(replica, glsn);
     // Taken before the search: what is committed during it may be what is looked for.
     const { committedEnd } = replica.core;
     const commit = await replica.reading(replica.storage.commits.findByGlsn(glsn));
@@ -33,8 +35,8 @@ export class CommittedReader {
 
   /** Begins at record `llsn`. Throws `TRIMMED` when it is gone. */
   static atLlsn(replica: LogStreamReplica, llsn: number): CommittedReader {
-    replica.assertServes();
-    const { first } = replica.storage.records;
+    assertServes(replica);
+    const { first } = replica.source;
     if (llsn < first) throw trimmed(replica, `LLSN ${llsn}`, first);
     return new CommittedReader(replica, llsn);
   }
@@ -44,21 +46,21 @@ export class CommittedReader {
    * `UNAVAILABLE` when the replica failed, also meanwhile: empty then would mean complete.
    */
   async next(): Promise<CommittedBatch[]> {
-    this.replica.assertServes();
+    assertServes(this.replica);
     const batches = await this.read();
-    this.replica.assertServes();
+    assertServes(this.replica);
     return batches;
   }
 
   private async read(): Promise<CommittedBatch[]> {
-    const { records } = this.replica.storage;
+    const { source } = this.replica;
     const { committedEnd } = this.replica.core;
     if (this.nextLlsn > committedEnd) return [];
-    if (this.nextLlsn < records.first) {
-      throw trimmed(this.replica, `LLSN ${this.nextLlsn}`, records.first);
+    if (this.nextLlsn < source.first) {
+      throw trimmed(this.replica, `LLSN ${this.nextLlsn}`, source.first);
     }
-    const read = records.read(this.nextLlsn, SUBSCRIPTION_MESSAGE_BYTES);
-    const frames = Array.isArray(read) ? read : await this.replica.reading(read);
+    const read = source.read(this.nextLlsn, SUBSCRIPTION_MESSAGE_BYTES);
+    const frames = Array.isArray(read) ? read : await read;
     const batches: CommittedBatch[] = [];
     for (const frame of frames) {
       if (frameEnd(frame) > committedEnd) break;
@@ -91,20 +93,10 @@ export class CommittedReader {
   }
 }
 
-export function checkTrimmed(replica: LogStreamReplica, glsn: number): void {
-  const { trimmedGlsn } = replica;
-  if (glsn > trimmedGlsn) return;
-  throw new VarlogError('TRIMMED', {
-    what: `log stream: logstream: trimmed: record ${glsn} of topic ${replica.topicId} was removed; the first one left is ${trimmedGlsn + 1}`,
-    next: 'begin there, or from a snapshot',
-    details: { requested: glsn, firstAvailable: trimmedGlsn + 1 },
-  });
-}
-
 function trimmed(replica: LogStreamReplica, wanted: string, first: number): VarlogError {
   return new VarlogError('TRIMMED', {
     what: `log stream: logstream: trimmed: ${wanted} of log stream ${replica.logStreamId} was removed; the first one left is LLSN ${first}`,
     next: 'begin there, or from a snapshot',
-    details: { firstLlsn: first, firstAvailable: replica.trimmedGlsn + 1 },
+    details: { firstLlsn: first, firstAvailable: trimmedGlsn(replica) + 1 },
   });
 }

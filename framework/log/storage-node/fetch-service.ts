@@ -2,6 +2,8 @@ import { type CallContext, type MessageStream, VarlogError } from '../../base/in
 import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { assertServes } from './serve.ts';
+import { trimmedGlsn } from './trim.ts';
 
 const RESPONSE_BYTES = 1024 * 1024;
 /** Small batches are sent in several responses, so that none of these takes long. */
@@ -91,7 +93,7 @@ async function sendCommitted(
   }
   let bytesMax = FIRST_READ_BYTES;
   while (!signal.aborted) {
-    replica.assertServes();
+    assertServes(replica);
     const { version, servableEnd, state } = replica.core;
     if (nextVersion > version) {
       if (state !== 'open') return;
@@ -120,18 +122,19 @@ async function trimmedHead(
   fromVersion: number,
 ): Promise<FetchResponse | undefined> {
   const { records, commits } = replica.storage;
+  const { source } = replica;
   const commitsGone = fromVersion < commits.firstVersion && commits.last !== undefined;
-  if (fromLlsn >= records.first && !commitsGone) return undefined;
+  if (fromLlsn >= source.first && !commitsGone) return undefined;
   // Whoever lacks commits that are gone here has nothing that was not trimmed either.
-  const { first } = records;
-  const [frame] = first > records.end ? [] : await records.read(first, 1);
+  const { first } = source;
+  const [frame] = first > records.end ? [] : await source.read(first, 1);
   // Batches are sent whole, also the one of which the beginning was trimmed.
   const firstLlsn = frame?.position ?? first;
   const commit = (await commits.findByLlsn(firstLlsn)) ?? commits.last;
   return FetchResponse.create({
     firstLlsn,
     firstVersion: commit?.version ?? 0,
-    firstGlsn: replica.trimmedGlsn + 1,
+    firstGlsn: trimmedGlsn(replica) + 1,
     commits: commit === undefined ? [] : [Commit.create(commit)],
   });
 }
@@ -157,9 +160,8 @@ function readFrom(
   from: number,
   bytesMax: number,
 ): Frame[] | Promise<Frame[]> {
-  const { records } = replica.storage;
-  const read = records.read(Math.max(from, records.first), bytesMax);
-  return Array.isArray(read) ? read : replica.reading(read);
+  const { source } = replica;
+  return source.read(Math.max(from, source.first), bytesMax);
 }
 
 /** How much to read next, after so many batches came of `bytesMax`. */

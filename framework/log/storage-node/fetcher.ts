@@ -1,6 +1,9 @@
 import { Backoff, type Channel, sleep, VarlogError } from '../../base/index.ts';
 import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
+import { commitAll, retryCommits } from './commit.ts';
+import { receive } from './receive.ts';
 import type { LogStreamReplica, ReplicaHost } from './replica.ts';
+import { restartAt } from './restart-at.ts';
 
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
@@ -22,7 +25,6 @@ export class Fetcher {
 
   constructor(
     replica: LogStreamReplica,
-    host: ReplicaHost,
     options: {
       purpose: string;
       sources: readonly string[];
@@ -32,7 +34,7 @@ export class Fetcher {
     },
   ) {
     this.replica = replica;
-    this.host = host;
+    this.host = replica.host;
     this.purpose = options.purpose;
     this.uncommitted = options.uncommitted;
     this.throttled = options.throttled;
@@ -96,7 +98,7 @@ export class Fetcher {
   private async startBehindTrim(response: FetchResponse): Promise<void> {
     const { firstLlsn, firstGlsn, commits } = response;
     const { signal } = this.stopped;
-    await this.replica.restartAt(firstLlsn, commits[0], firstGlsn, signal);
+    await restartAt(this.replica, firstLlsn, commits[0], firstGlsn, signal);
     if (!signal.aborted) await this.store(response);
   }
 
@@ -104,13 +106,13 @@ export class Fetcher {
     const { replica } = this;
     const { epoch } = replica.core;
     for (const { llsn, count, records, timestamp } of response.batches) {
-      if (replica.receive(llsn, epoch, timestamp, { count, bytes: records })) continue;
+      if (receive(replica, llsn, epoch, timestamp, { count, bytes: records })) continue;
       throw new VarlogError('UNAVAILABLE', {
         what: `records ${llsn}… do not continue log stream ${replica.logStreamId}`,
       });
     }
-    if (response.commits.length > 0) replica.commitAll(response.commits);
-    replica.retryCommits();
+    if (response.commits.length > 0) commitAll(replica, response.commits);
+    retryCommits(replica);
     const bytes = response.batches.reduce((sum, it) => sum + it.records.length, 0);
     const { records } = replica.storage;
     if (this.uncommitted && bytes === 0) return undefined;

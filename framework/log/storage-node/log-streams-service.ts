@@ -3,10 +3,11 @@ import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen
 import { serveAppends } from './append-service.ts';
 import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
-import type { StorageNode } from './storage-node.ts';
+import { assertServes } from './serve.ts';
+import type { ServedNode } from './served-node.ts';
 
 /** The services `varlog.log.LogStreams` and `varlog.log.Replication`. */
-export function logStreamHandlers(node: StorageNode): Handler[] {
+export function logStreamHandlers(node: ServedNode): Handler[] {
   return [
     handle(LogStreams.Append, (stream) =>
       serveAppends(stream, (topic, logStream) => node.find(topic, logStream), node.ports.clock),
@@ -27,7 +28,7 @@ export function logStreamHandlers(node: StorageNode): Handler[] {
     }),
     handle(Replication.Describe, async ({ topicId, logStreamId }) => {
       const replica = node.find(topicId, logStreamId);
-      replica.assertServes();
+      assertServes(replica);
       return DescribeReplicaResponse.create({ version: replica.core.version });
     }),
   ];

@@ -1,5 +1,10 @@
-import { LogStreamReplica, type ReplicaHost } from './replica.ts';
+import { applied, askReplica } from './commit.ts';
+import { noteFull } from './full-disk.ts';
+import { LogStreamReplica, type ReplicaHost, type ReplicaOperations } from './replica.ts';
 import { openReplicaStorage } from './replica-storage.ts';
+import { takeSteps } from './take-steps.ts';
+
+const OPERATIONS: ReplicaOperations = { takeSteps, applied, askReplica };
 
 /** Opens the replica of a log stream in the folder of a node, or makes one. */
 export async function openReplica(
@@ -18,8 +23,8 @@ export async function openReplica(
     logStreamId,
     cacheBudget: host.memory.cache,
     onFailure: (error) => replica?.fail(error),
-    onFull: (error) => replica?.noteFull(error),
+    onFull: (error) => replica && noteFull(replica, error),
   });
-  replica = new LogStreamReplica(host, logStreamId, storage);
+  replica = new LogStreamReplica(host, logStreamId, storage, OPERATIONS);
   return replica;
 }

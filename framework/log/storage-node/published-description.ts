@@ -7,11 +7,12 @@ import {
 } from '../../wire/gen/varlogpb.ts';
 import type { ReplicaStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
-import type { StorageNode } from './storage-node.ts';
+import type { ServedNode } from './served-node.ts';
+import { trimmedGlsn } from './trim.ts';
 
 /** What the published calls tell of a replica; of one that failed, only what it is and why. */
 export async function describeReplica(
-  node: StorageNode,
+  node: ServedNode,
   { topicId, logStreamId, state, failure, end, target, full }: ReplicaStatus,
 ): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
   const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
@@ -34,26 +35,27 @@ export async function describeReplica(
 async function extentOf(
   replica: LogStreamReplica,
 ): Promise<Partial<snpb.LogStreamReplicaMetadataDescriptor>> {
-  const { core, storage, trimmedGlsn } = replica;
-  const { version, committedEnd } = core;
-  const last = storage.commits.last;
-  const first = await replica.reading(storage.commits.findByLlsn(storage.records.first));
+  const { version, committedEnd } = replica.core;
+  const { commits } = replica.storage;
+  const { last } = commits;
+  const { first: firstLlsn } = replica.source;
+  const first = await replica.reading(commits.findByLlsn(firstLlsn));
   const extent = { version, globalHighWatermark: replica.watermark };
   const sequence = (llsn: number, glsn: number): LogSequenceNumber =>
     LogSequenceNumber.create({ llsn, glsn });
-  if (committedEnd < storage.records.first || first === undefined || last === undefined) {
+  if (committedEnd < firstLlsn || first === undefined || last === undefined) {
     const none = sequence(0, 0);
     return { ...extent, localLowWatermark: none, localHighWatermark: none };
   }
-  const low = Math.max(trimmedGlsn + 1, first.glsn + (storage.records.first - first.llsn));
+  const low = Math.max(trimmedGlsn(replica) + 1, first.glsn + (firstLlsn - first.llsn));
   return {
     ...extent,
-    localLowWatermark: sequence(storage.records.first, low),
+    localLowWatermark: sequence(firstLlsn, low),
     localHighWatermark: sequence(committedEnd, last.glsn + last.count - 1),
   };
 }
 
-export function self(node: StorageNode): WireStorageNode {
-  const { storageNodeId, address } = node.options;
+export function self(node: ServedNode): WireStorageNode {
+  const { storageNodeId, address } = node;
   return WireStorageNode.create({ storageNodeId, address });
 }

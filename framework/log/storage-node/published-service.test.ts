@@ -1,6 +1,7 @@
 import { BATCH_BYTES_MAX, type Channel, RECORD_BYTES_MAX } from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { TestCluster } from './cluster.fixture.ts';
+import { trim } from './trim.ts';
 
 /** The largest number below 2^64: what is above 2^63 means no end. */
 const NO_END = 2 ** 64 - 2_048;
@@ -151,7 +152,7 @@ describe('the published Subscribe', () => {
   test('refuses ranges that are empty, begin in what was trimmed, or of a stranger', async () => {
     await node();
     await put(1, 'a', 'b', 'c');
-    await cluster.replica(1).trim(2);
+    await trim(cluster.replica(1), 2);
     await expect(subscribe(2, 2)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(subscribe(3, 2)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(subscribe(1, 4)).rejects.toMatchObject({
@@ -195,7 +196,7 @@ describe('the other published calls', () => {
   test('metadata tells watermarks, version and status', async () => {
     await node();
     await put(1, 'a', 'b', 'c');
-    await cluster.replica(1).trim(1);
+    await trim(cluster.replica(1), 1);
     const { storageNodeMetadata } = await channel.call(
       snpb.Management.GetMetadata,
       snpb.GetMetadataRequest.create({}),

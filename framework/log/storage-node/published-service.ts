@@ -10,12 +10,13 @@ import {
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogEntry, LogEntryMeta } from '../../wire/gen/varlogpb.ts';
+import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
 import { describeReplica, self } from './published-description.ts';
 import { noReplica } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
-import type { StorageNode } from './storage-node.ts';
+import type { ServedNode } from './served-node.ts';
 
 /** Requests of one stream that are under way at once; more are read once one is answered. */
 const PIPELINE_MAX = 8;
@@ -23,7 +24,7 @@ const PIPELINE_MAX = 8;
 const NO_END = 2 ** 63;
 
 /** The services that Varlog publishes for its storage nodes (`varlog.snpb`). */
-export function publishedHandlers(node: StorageNode): Handler[] {
+export function publishedHandlers(node: ServedNode): Handler[] {
   return [
     handle(snpb.LogIO.Append, (stream) => serveAppend(node, stream)),
     handle(snpb.LogIO.Subscribe, async (request, stream, context) => {
@@ -74,7 +75,7 @@ export function publishedHandlers(node: StorageNode): Handler[] {
   ];
 }
 
-function managementHandlers(node: StorageNode): Handler[] {
+function managementHandlers(node: ServedNode): Handler[] {
   const elsewhere = async (): Promise<never> => {
     throw new VarlogError('UNIMPLEMENTED', {
       what: 'storage nodes take this from the metadata repository only',
@@ -109,7 +110,7 @@ function managementHandlers(node: StorageNode): Handler[] {
 
 /** One stream appends to one log stream; answers come in the order of the requests. */
 async function serveAppend(
-  node: StorageNode,
+  node: ServedNode,
   stream: MessageStream<snpb.AppendResponse, snpb.AppendRequest>,
 ): Promise<void> {
   let pinned: { topicId: number; logStreamId: number } | undefined;
@@ -139,7 +140,7 @@ async function serveAppend(
 }
 
 async function appendOnce(
-  node: StorageNode,
+  node: ServedNode,
   { topicId, logStreamId, payload }: snpb.AppendRequest,
   pinned: { topicId: number; logStreamId: number },
 ): Promise<snpb.AppendResponse> {
@@ -154,7 +155,7 @@ async function appendOnce(
   checkAppend(batch);
   const replica = node.find(topicId, logStreamId);
   const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
-    replica.append(batch, 0, {
+    append(replica, batch, 0, {
       acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
       fail: (_, error) => reject(error),
     });

@@ -1,7 +1,8 @@
 import type { CallContext, MessageStream } from '../../base/index.ts';
 import { Batch, type ReadRequest, ReadResponse } from '../../wire/gen/log.ts';
-import { type CommittedBatch, CommittedReader, checkTrimmed } from './committed-reader.ts';
+import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { assertNotTrimmed } from './serve.ts';
 
 /** Serves `LogStreams.Read`: committed batches as they are stored, then those that come. */
 export async function serveRead(
@@ -18,7 +19,7 @@ export async function serveRead(
     const { version } = replica.core;
     // Read before the batches: what is committed while they are read is not covered by it.
     const { watermark } = replica;
-    if (sent === 0) checkTrimmed(replica, fromGlsn);
+    if (sent === 0) assertNotTrimmed(replica, fromGlsn);
     const batches = await reader.next();
     const wanted = batches.filter((it) => it.glsn <= end);
     if (wanted.length > 0 || watermark > told) {

@@ -14,7 +14,8 @@ const CALL_TIMEOUT_MS = 2_000;
 const CURABLE = new Set(['CORRUPT', 'DISK_FAILED', 'DISK_FULL']);
 
 /** What rebuilding needs of the storage node. */
-export interface RebuilderHost extends ReplicaHost {
+export interface RebuilderHost {
+  readonly node: Pick<ReplicaHost, 'ports' | 'storageNodeId' | 'cluster'>;
   /** Why the replica serves nothing; `undefined` when there is none, or it is well. */
   failureOf(logStreamId: number): VarlogError | undefined;
   /** What is wanted of it, with the newest commit that was heard of. */
@@ -67,7 +68,7 @@ export class Rebuilder {
     const { host } = this;
     const { signal } = this.stopped;
     const isFull = host.failureOf(logStreamId)?.code === 'DISK_FULL';
-    const { clock, random } = host.ports;
+    const { clock, random } = host.node.ports;
     const known = isFull ? undefined : this.backoffs.get(logStreamId);
     const again = known ?? new Backoff(random, FIRST_TRY_MS, RETRY_MS_MAX);
     this.backoffs.set(logStreamId, again);
@@ -101,11 +102,11 @@ export class Rebuilder {
     version,
     ...it
   }: Assignment): Promise<Peer | undefined> {
-    const { network } = this.host.ports;
+    const { network } = this.host.node.ports;
     const request = DescribeReplicaRequest.create({ topicId, logStreamId });
     for (const peer of [...it.members, ...it.learners]) {
-      if (peer.storageNodeId === this.host.storageNodeId) continue;
-      const channel = network.connect(peer.address, { cluster: () => this.host.cluster });
+      if (peer.storageNodeId === this.host.node.storageNodeId) continue;
+      const channel = network.connect(peer.address, { cluster: () => this.host.node.cluster });
       try {
         const options = { timeoutMs: CALL_TIMEOUT_MS, signal: this.stopped.signal };
         const found = await channel.call(Replication.Describe, request, options);
@@ -125,6 +126,6 @@ export class Rebuilder {
     logStream: number,
     facts: Record<string, unknown>,
   ): void {
-    this.host.ports.logger.log(level, what, { logStream, ...facts });
+    this.host.node.ports.logger.log(level, what, { logStream, ...facts });
   }
 }

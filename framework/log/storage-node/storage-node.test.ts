@@ -2,6 +2,7 @@ import { BATCH_BYTES_MAX, RECORD_BYTES_MAX } from '../../base/index.ts';
 import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 import { startStorageNode } from './storage-node.ts';
+import { trimmedGlsn } from './trim.ts';
 
 let cluster: TestCluster;
 
@@ -94,7 +95,7 @@ describe('one replica', () => {
     await appender.append('a', 'b', 'c');
     await appender.append('d');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-    await eventually(() => cluster.replica(1).trimmedGlsn === 2);
+    await eventually(() => trimmedGlsn(cluster.replica(1)) === 2);
     const trimmed = { code: 'TRIMMED', details: { firstAvailable: 3 } };
     await expect(cluster.read(1, 2, 4)).rejects.toMatchObject(trimmed);
     await cluster.stopNode(1, 'powerLoss');
@@ -308,7 +309,7 @@ describe('several replicas', () => {
     await appender.append('a', 'b', 'c', 'd');
     await appender.append('e');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-    await eventually(() => [1, 2].every((it) => cluster.replica(it).trimmedGlsn === 2));
+    await eventually(() => [1, 2].every((it) => trimmedGlsn(cluster.replica(it)) === 2));
     cluster.setReplicas([1, 2, 3]);
     await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.reported(3) === 'learning');

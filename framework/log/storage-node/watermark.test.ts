@@ -12,6 +12,7 @@ import {
   Watermark,
 } from '../../wire/gen/log.ts';
 import { eventually } from './cluster.fixture.ts';
+import { restartAt } from './restart-at.ts';
 import { startStorageNode } from './storage-node.ts';
 
 const clock = realClock();
@@ -94,7 +95,7 @@ test('a commit that comes while its replica begins anew holds the watermark too'
   const replica = it.find(1, 1);
   disk.faults = { latencyMs: () => 10 };
   const first = { ...commit(5), logStreamId: 1 };
-  const restarted = replica.restartAt(5, first, 5, new AbortController().signal);
+  const restarted = restartAt(replica, 5, first, 5, new AbortController().signal);
   say({ commits: [commit(6)], watermarks: [watermark(6)] });
   await restarted;
   say({ watermarks: [watermark(7)] });
@@ -108,7 +109,7 @@ test('an older assignment changes nothing, but what it says of commits is true',
   await eventually(() => it.replicas.get(1)?.core.assigned === true);
   const replica = it.find(1, 1);
   say({ assignments: [{ ...wanted(2), epoch: 2, sealed: true, end: 1 }] });
-  await eventually(() => it.assignmentOf(1)?.version === 2);
+  await eventually(() => it.hosted.assignmentOf(1)?.version === 2);
   expect(replica.assignment).toMatchObject({ epoch: 3, sealed: false });
   expect([replica.core.state, replica.watermark]).toEqual(['learning', 0]);
 });

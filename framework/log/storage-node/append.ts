@@ -1,0 +1,38 @@
+import { type Batch, ownBytes } from '../../base/index.ts';
+import type { AppendSink } from './pending-appends.ts';
+import { notPrimary, tooMuchWaits } from './refusals.ts';
+import type { LogStreamReplica } from './replica.ts';
+import { assertServes } from './serve.ts';
+
+/**
+ * Appends a batch whose framing was checked.
+ *
+ * - It MUST throw, `notAppended` and with nothing stored, where this replica is not the primary, its disk is full, or too
+ *   much waits to be ordered.
+ * - Otherwise `sink` MUST hear once what became of the batch, after this call has returned.
+ * - Batches MUST be stored in the order of their LLSNs, which is the order of the calls: nothing here waits.
+ * - Backups MAY have the batch on disk before this replica does.
+ */
+export function append(
+  replica: LogStreamReplica,
+  batch: Batch,
+  sequence: number,
+  sink: AppendSink,
+): void {
+  const { core, storage, host, pending, logStreamId } = replica;
+  assertServes(replica);
+  if (!core.isPrimary) throw notPrimary(logStreamId, host.storageNodeId, replica.assignment);
+  if (storage.full !== undefined) throw storage.full;
+  const bytes = batch.bytes.length;
+  if (!host.memory.hasRoomFor(bytes, pending.bytes)) {
+    throw tooMuchWaits(logStreamId, host.memory.pendingBytes);
+  }
+  const { count } = batch;
+  const llsn = core.append(count);
+  const { epoch } = core;
+  const timestamp = storage.time.next();
+  const payload = ownBytes(batch.bytes);
+  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  pending.add({ llsn, count, bytes, sequence, sink });
+  replica.wakeFollowers.schedule();
+}

@@ -1,0 +1,43 @@
+import type { Commit } from '../core/index.ts';
+import type { LogStreamReplica } from './replica.ts';
+import { settleWatermark } from './watermark.ts';
+
+/**
+ * Takes commits of this log stream, in the order of their versions.
+ *
+ * - They MAY come twice, early, or not at all: the inbox sees to what is missing.
+ * - Whatever becomes of them here, they exist: the watermark MUST wait for them.
+ */
+export function commitAll(replica: LogStreamReplica, commits: readonly Commit[]): void {
+  const newest = commits.at(-1);
+  if (newest !== undefined) replica.inbox.hear(newest.version);
+  if (replica.failure !== undefined || replica.restarting) return;
+  replica.inbox.take(commits);
+  settleWatermark(replica);
+}
+
+/** Takes commits whose records have come in the meantime. */
+export function retryCommits(replica: LogStreamReplica): void {
+  replica.inbox.retry();
+  settleWatermark(replica);
+}
+
+/** The core has taken a commit: who waits for these records is answered, and may read them. */
+export function applied(replica: LogStreamReplica, commit: Commit): void {
+  replica.storage.commits.append(commit);
+  if (!replica.closed) replica.flush.later();
+  const end = commit.llsn + commit.count - 1;
+  replica.pending.committed(commit.llsn, commit.glsn, end);
+  replica.committed.wake();
+  if (replica.assignment?.sealed === true) replica.advance();
+}
+
+/** Gets the commits that are missing from another replica. False: it follows nobody. */
+export function askReplica(replica: LogStreamReplica): boolean {
+  // The first of its epoch follows nobody.
+  const isFirst = replica.assignment?.members[0]?.storageNodeId === replica.host.storageNodeId;
+  if (replica.peers.length === 0 || isFirst) return false;
+  replica.following.round++;
+  replica.advance();
+  return true;
+}

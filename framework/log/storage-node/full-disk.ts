@@ -1,0 +1,39 @@
+import { VarlogError } from '../../base/index.ts';
+import type { LogStreamReplica } from './replica.ts';
+import type { ReplicaState } from './replica-storage.ts';
+
+/** What found no room on the disk is tried again after so long. */
+const FULL_RETRY_MS = 1_000;
+
+/**
+ * Saves durably. False where there is no room now: then the replica MUST be free to go on, and looks at what is to be
+ * done again later. What is done meanwhile may make room.
+ */
+export async function savedOrFull(
+  replica: LogStreamReplica,
+  change: Partial<ReplicaState>,
+): Promise<boolean> {
+  try {
+    await replica.storage.save(change);
+    return true;
+  } catch (error) {
+    if (!VarlogError.is(error, 'DISK_FULL')) throw error;
+    replica.retryTimer?.cancel();
+    const { clock } = replica.host.ports;
+    replica.retryTimer = clock.after(FULL_RETRY_MS, () => replica.advance());
+    return false;
+  }
+}
+
+/** The disk has no room, or has some again: what waited for it goes on. */
+export function noteFull(replica: LogStreamReplica, error: VarlogError | undefined): void {
+  const facts = { logStream: replica.logStreamId };
+  const { logger } = replica.host.ports;
+  if (error === undefined) {
+    logger.log('info', 'the disk has room again', facts);
+    replica.advance();
+  } else {
+    const { message } = error;
+    logger.log('error', 'the disk is full: appends are refused', { ...facts, error: message });
+  }
+}

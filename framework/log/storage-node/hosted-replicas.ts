@@ -1,0 +1,285 @@
+import { SerialQueue, VarlogError } from '../../base/index.ts';
+import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
+import type { Report } from '../core/index.ts';
+import { assign } from './assign.ts';
+import { Assignments } from './assignments.ts';
+import { commitAll } from './commit.ts';
+import { brokenReport, brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
+import { openReplica } from './open-replica.ts';
+import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
+import { noReplica, unavailable } from './refusals.ts';
+import type { LogStreamReplica, ReplicaHost } from './replica.ts';
+import type { Trash } from './trash.ts';
+import { trim } from './trim.ts';
+import { watermarkMoved } from './watermark.ts';
+
+/** What the replicas of a node need of it. */
+export interface HostedReplicasHost extends ReplicaHost {
+  /** The metadata repository is to be told. `current` gives the newest report when it is. */
+  report(logStreamId: number, current: () => Report): void;
+  /** A replica that was to go is gone. */
+  confirmRemoval(logStreamId: number): void;
+}
+
+/** The replicas of one storage node: opens them as they are wanted, and removes, rebuilds and finds them. */
+export class HostedReplicas {
+  /** Those that are open. */
+  readonly open = new Map<number, LogStreamReplica>();
+  private readonly host: HostedReplicasHost;
+  private readonly directory: string;
+  private readonly trash: Trash;
+  /** Log streams whose replica here cannot be opened, and why. */
+  private readonly broken = new Map<number, VarlogError>();
+  /** Opening and removing happens one after the other. */
+  private readonly changes = new SerialQueue((error) => {
+    const { logger } = this.host.ports;
+    logger.log('error', 'a replica cannot be changed', { error: String(error) });
+  });
+  private readonly assignments = new Assignments();
+  /** Log streams whose replica is being opened, and for which wish: a later one is another. */
+  private readonly opening = new Map<number, symbol>();
+  private readonly rebuilder: Rebuilder;
+  private readonly begunAnew = new Set<number>();
+  /** Why the folder of this node is of no use any more. */
+  private lost: VarlogError | undefined;
+
+  constructor(host: HostedReplicasHost, directory: string, trash: Trash) {
+    this.host = host;
+    this.directory = directory;
+    this.trash = trash;
+    const rebuilding: RebuilderHost = {
+      node: host,
+      failureOf: (id) => this.failureOf(id),
+      assignmentOf: (id) => this.assignments.get(id),
+      beginAnew: (id) => this.beginAnew(id),
+      openAgain: (id) => this.reopen(id),
+    };
+    this.rebuilder = new Rebuilder(rebuilding);
+  }
+
+  get statuses(): ReplicaStatus[] {
+    const broken = [...this.broken].map(([id, error]) =>
+      brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
+    );
+    return [...[...this.open.values()].map(statusOf), ...broken];
+  }
+
+  /** Why those that serve nothing do not, one for every replica. */
+  get failures(): (VarlogError | undefined)[] {
+    return [...this.open.keys(), ...this.broken.keys()].map((it) => this.failureOf(it));
+  }
+
+  /** Of all that the metadata repository wants to be here. */
+  get reports(): Report[] {
+    const assigned = [...this.open.values()].filter((it) => it.core.assigned);
+    const wanted = [...this.broken.keys()].map((id) => this.brokenReport(id));
+    return [...assigned.map((it) => it.report), ...wanted];
+  }
+
+  /** The replica of a log stream on this node. Throws when there is none, or it cannot be opened, or not yet. */
+  find(topicId: number, logStreamId: number): LogStreamReplica {
+    const { storageNodeId } = this.host;
+    const replica = this.open.get(logStreamId);
+    if (replica !== undefined && replica.topicId === topicId) return replica;
+    const broken = this.broken.get(logStreamId);
+    if (broken !== undefined) throw unavailable(logStreamId, storageNodeId, broken.message);
+    if (this.assignments.get(logStreamId)?.topicId === topicId) {
+      throw unavailable(logStreamId, storageNodeId, 'it is being opened');
+    }
+    throw noReplica(topicId, logStreamId, storageNodeId);
+  }
+
+  /** What is wanted of a replica, with the newest commit that was heard of. */
+  assignmentOf(logStreamId: number): Assignment | undefined {
+    return this.assignments.get(logStreamId);
+  }
+
+  /** Opens what is on disk from an earlier life. */
+  async openKnown(name: string): Promise<void> {
+    if (!/^[1-9]\d*$/.test(name)) {
+      const { logger } = this.host.ports;
+      logger.log('warn', 'what is no replica lies among the replicas', { name });
+      return;
+    }
+    const logStreamId = Number(name);
+    const opened = await this.openFiles(0, logStreamId);
+    if (opened === undefined) return;
+    if (opened.topicId !== 0) this.open.set(logStreamId, opened);
+    // Nothing was ever taken over there: it is opened again when it is wanted.
+    else await opened.close();
+  }
+
+  /** Does what the metadata repository says. */
+  obey(response: SessionResponse): void {
+    this.assignments.hear(response);
+    for (const assignment of response.assignments) this.take(assignment);
+    if (response.complete) {
+      for (const { core, logStreamId } of this.open.values()) {
+        if (core.assigned) continue;
+        // Whoever does not mention it may not know of it yet, or any more: no reason to part with it.
+        const { logger } = this.host.ports;
+        logger.log('warn', 'a replica is not assigned', { logStream: logStreamId });
+      }
+    }
+    for (const commit of response.commits) {
+      const replica = this.open.get(commit.logStreamId);
+      if (replica !== undefined) commitAll(replica, [commit]);
+    }
+    for (const { topicId, highWatermark } of response.watermarks) {
+      for (const replica of this.open.values()) {
+        if (replica.topicId === topicId) watermarkMoved(replica, highWatermark);
+      }
+    }
+  }
+
+  /** Trims those of a topic. Resolves when that is done. */
+  async trim(topicId: number, glsn: number): Promise<void> {
+    const replicas = [...this.open.values()].filter((it) => it.topicId === topicId);
+    await Promise.all(
+      replicas.filter((it) => it.failure === undefined).map((it) => trim(it, glsn)),
+    );
+  }
+
+  reportChanged(replica: LogStreamReplica): void {
+    if (this.open.get(replica.logStreamId) !== replica) return;
+    this.host.report(replica.logStreamId, () => replica.report);
+  }
+
+  /** A replica failed: it is rebuilt, where that helps and can be done. */
+  failed({ logStreamId }: LogStreamReplica): void {
+    this.rebuilder.attend(logStreamId);
+  }
+
+  /** The folder of the node is of no use any more: no replica is, and none is opened. */
+  failAll(error: VarlogError): void {
+    this.lost = error;
+    // What is made there now would be taken for this node's folder.
+    this.rebuilder.stop();
+    for (const it of this.open.values()) it.fail(error);
+  }
+
+  /** From here on nothing is rebuilt. */
+  stopRebuilding(): void {
+    this.rebuilder.stop();
+  }
+
+  async close(): Promise<void> {
+    await this.changes.settled();
+    for (const replica of this.open.values()) await replica.close();
+  }
+
+  private failureOf(logStreamId: number): VarlogError | undefined {
+    return this.open.get(logStreamId)?.failure ?? this.broken.get(logStreamId);
+  }
+
+  private beginAnew(logStreamId: number): Promise<void> {
+    const failed = this.open.get(logStreamId);
+    // What was begun anew before and took over nothing since holds copies, and perhaps not even these.
+    const isCopy = failed === undefined ? this.begunAnew.has(logStreamId) : failed.core.epoch === 0;
+    this.begunAnew.add(logStreamId);
+    return this.reopen(logStreamId, () =>
+      isCopy ? this.trash.discard(logStreamId) : this.trash.put(logStreamId, true),
+    );
+  }
+
+  private reopen(logStreamId: number, before?: () => Promise<void>): Promise<void> {
+    this.changes.post(async () => {
+      const wanted = this.assignments.get(logStreamId);
+      if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
+      const failed = this.open.get(logStreamId);
+      this.open.delete(logStreamId);
+      this.broken.delete(logStreamId);
+      const opening = this.beginOpening(logStreamId);
+      await failed?.close().catch(() => {});
+      await this.openWanted(wanted.topicId, logStreamId, opening, before);
+    });
+    return this.changes.settled();
+  }
+
+  /** Opens a replica, or takes note that it cannot be: the others go on. */
+  private async openFiles(
+    topicId: number,
+    logStreamId: number,
+    before?: () => Promise<void>,
+  ): Promise<LogStreamReplica | undefined> {
+    try {
+      if (this.lost !== undefined) throw this.lost;
+      await before?.();
+      await this.trash.bringBack(logStreamId);
+      return await openReplica(this.host, this.directory, topicId, logStreamId);
+    } catch (error) {
+      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+      this.host.ports.logger.log('error', 'a replica cannot be opened', {
+        logStream: logStreamId,
+        error: error.message,
+      });
+      this.broken.set(logStreamId, error);
+      return undefined;
+    }
+  }
+
+  private brokenReport(logStreamId: number): Report {
+    const { epoch = 0 } = this.assignments.get(logStreamId) ?? {};
+    return brokenReport(logStreamId, epoch, this.broken.get(logStreamId));
+  }
+
+  private reportBroken(logStreamId: number): void {
+    this.host.report(logStreamId, () => this.brokenReport(logStreamId));
+    this.rebuilder.attend(logStreamId);
+  }
+
+  private take(assignment: Assignment): void {
+    const { logStreamId, topicId } = assignment;
+    if (assignment.removed) {
+      this.remove(logStreamId);
+      return;
+    }
+    const replica = this.open.get(logStreamId);
+    if (replica !== undefined) {
+      assign(replica, assignment);
+      return;
+    }
+    if (this.broken.has(logStreamId)) {
+      this.reportBroken(logStreamId);
+      return;
+    }
+    if (this.opening.has(logStreamId)) return;
+    const opening = this.beginOpening(logStreamId);
+    this.changes.post(() => this.openWanted(topicId, logStreamId, opening));
+  }
+
+  private beginOpening(logStreamId: number): symbol {
+    const opening = Symbol('opening');
+    this.opening.set(logStreamId, opening);
+    return opening;
+  }
+
+  private async openWanted(
+    topicId: number,
+    logStreamId: number,
+    opening: symbol,
+    before?: () => Promise<void>,
+  ): Promise<void> {
+    const opened = await this.openFiles(topicId, logStreamId, before);
+    // As it is by now: what came meanwhile was not heard by a replica.
+    const wanted = this.assignments.get(logStreamId);
+    // Taken away again in the meantime.
+    if (wanted === undefined || this.opening.get(logStreamId) !== opening) return opened?.close();
+    this.opening.delete(logStreamId);
+    if (opened === undefined) return this.reportBroken(logStreamId);
+    this.open.set(logStreamId, opened);
+    assign(opened, wanted);
+  }
+
+  private remove(logStreamId: number): void {
+    const replica = this.open.get(logStreamId);
+    this.open.delete(logStreamId);
+    this.broken.delete(logStreamId);
+    this.opening.delete(logStreamId);
+    this.changes.post(async () => {
+      await replica?.close();
+      await this.trash.put(logStreamId);
+      this.host.confirmRemoval(logStreamId);
+    });
+  }
+}

@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { VarlogError } from '../../base/index.ts';
+import type { RecordSource } from './record-source.ts';
+
+/** A source to be tested, new and empty, and what changes it. */
+export interface SourceUnderTest {
+  readonly source: RecordSource;
+  /** Stores a batch of `count` records behind the last one. */
+  append(count: number, payload: Uint8Array): Promise<void>;
+  /** Removes what lies below LLSN `first`. */
+  trim(first: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Stored {
+  readonly position: number;
+  readonly count: number;
+  readonly payload: Uint8Array;
+}
+
+type Action =
+  | { readonly kind: 'append'; readonly count: number; readonly bytes: number }
+  | { readonly kind: 'trim'; readonly share: number }
+  | { readonly kind: 'trimWhileReading'; readonly share: number };
+
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      count: fc.integer({ min: 1, max: 4 }),
+      bytes: fc.integer({ min: 1, max: 900 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('trim' as const), share }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('trimWhileReading' as const), share }) },
+);
+
+const endOf = ({ position, count }: Stored): number => position + count - 1;
+
+/** Tests that every {@link RecordSource} has to pass. */
+export function recordSourceContract(name: string, make: () => Promise<SourceUnderTest>): void {
+  test(`${name} keeps the contract of a record source`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 15 }), async (actions) => {
+        const it = await make();
+        const stored: Stored[] = [];
+        try {
+          for (const act of actions) {
+            const end = stored.length === 0 ? 0 : endOf(stored.at(-1)!);
+            if (act.kind === 'append') {
+              const payload = new Uint8Array(act.bytes).fill(stored.length + 1);
+              stored.push({ position: end + 1, count: act.count, payload });
+              await it.append(act.count, payload);
+            } else {
+              const { first } = it.source;
+              const to = first + Math.floor(act.share * (end + 1 - first));
+              const during = act.kind === 'trimWhileReading' ? readDuring(it, stored) : undefined;
+              await it.trim(to);
+              await during;
+              expect(it.source.first).toBeGreaterThanOrEqual(first);
+              expect(it.source.first).toBe(to);
+            }
+            if (act.kind !== 'append') await checkAll(it.source, stored);
+          }
+          await checkAll(it.source, stored);
+        } finally {
+          await it.close();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+}
+
+/** A read that something is trimmed under gives what it was asked for, or says that it is gone. */
+async function readDuring({ source }: SourceUnderTest, stored: readonly Stored[]): Promise<void> {
+  const from = source.first;
+  const read = async () => source.read(from, 1_000);
+  const found = await read().catch((error: unknown) => {
+    if (!VarlogError.is(error, 'TRIMMED')) throw error;
+    return undefined;
+  });
+  if (found !== undefined) expectFrom(found, from, stored);
+}
+
+/** Reads from every record that there ever was, and one further. */
+async function checkAll(source: RecordSource, stored: readonly Stored[]): Promise<void> {
+  const end = stored.length === 0 ? 0 : endOf(stored.at(-1)!);
+  for (let from = 1; from <= end + 1; from++) {
+    for (const bytesMax of [1, 1_500]) {
+      const read = async () => source.read(from, bytesMax);
+      if (from < source.first) {
+        const refused = await read().catch((error: unknown) => error);
+        expect(VarlogError.is(refused, 'TRIMMED')).toBe(true);
+        continue;
+      }
+      const found = await read();
+      expectFrom(found, from, stored);
+      const payload = found.slice(0, -1).reduce((sum, it) => sum + it.payload.length, 0);
+      expect(payload).toBeLessThan(bytesMax);
+    }
+  }
+}
+
+/** They are whole batches, the first with record `from` in it, with no gap; none only where there is none. */
+function expectFrom(found: readonly Stored[], from: number, stored: readonly Stored[]): void {
+  const begin = stored.findIndex((it) => endOf(it) >= from);
+  const expected = begin === -1 ? [] : stored.slice(begin, begin + found.length);
+  if (begin !== -1) expect(found.length).toBeGreaterThan(0);
+  expect(found.map(plain)).toEqual(expected.map(plain));
+}
+
+function plain({ position, count, payload }: Stored): string {
+  return `${position}+${count} ${payload.length} bytes of ${new Set(payload).size === 1 ? payload[0] : 'several'}`;
+}

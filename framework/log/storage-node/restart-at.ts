@@ -1,0 +1,37 @@
+import type { Commit } from '../core/index.ts';
+import type { LogStreamReplica } from './replica.ts';
+import { dropHead, trimmedGlsn } from './trim.ts';
+
+/**
+ * A source has nothing before LLSN `first` any more, and no commit before `commit`: begins anew
+ * there. Resolves when that is durable.
+ *
+ * - Records of its own behind that MUST stay: they may be all that makes a majority.
+ * - A crash at any point MUST leave a log that asks for what it lacks.
+ * - Commits that come meanwhile MAY be dropped: they are known to exist, and come again.
+ */
+export function restartAt(
+  replica: LogStreamReplica,
+  first: number,
+  commit: Commit | undefined,
+  firstGlsn: number,
+  signal: AbortSignal,
+): Promise<void> {
+  return replica.turns.run(async () => {
+    if (signal.aborted) return;
+    const { core } = replica;
+    const { records, commits } = replica.storage;
+    const version = commit?.version ?? 1;
+    const begin = Math.max(first, records.first);
+    const keeps = begin - 1 <= records.end;
+    replica.restarting = true;
+    // In this order: between the two, a crash leaves a log that asks again.
+    await (keeps ? records.trimHead(begin) : records.reset(begin));
+    await commits.reset(version);
+    core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
+    if (keeps) core.wasWritten(records.durableEnd);
+    replica.restarting = false;
+    replica.inbox.expect(0);
+    await dropHead(replica, Math.max(trimmedGlsn(replica), firstGlsn - 1));
+  });
+}

@@ -1,0 +1,20 @@
+import type { Ports } from '../../base/index.ts';
+import type { NodeStatus } from './node-status.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+/** What the services of a storage node need of it. */
+export interface ServedNode {
+  readonly ports: Ports;
+  readonly clusterId: number;
+  readonly storageNodeId: number;
+  readonly address: string;
+  readonly status: NodeStatus;
+  readonly replicas: ReadonlyMap<number, LogStreamReplica>;
+  /**
+   * The replica of a log stream on this node. MUST throw `LOG_STREAM_NOT_FOUND` where there is none, and
+   * `UNAVAILABLE` where it cannot be opened, or not yet. It MAY give one that serves nothing.
+   */
+  find(topicId: number, logStreamId: number): LogStreamReplica;
+  /** Trims a topic, for all of its replicas everywhere. MUST NOT resolve before that is decided, and done here. */
+  trim(topicId: number, glsn: number): Promise<void>;
+}

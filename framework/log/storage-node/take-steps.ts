@@ -1,0 +1,54 @@
+import type { Step } from '../core/index.ts';
+import { follow } from './follow.ts';
+import { savedOrFull } from './full-disk.ts';
+import { appendUnknown, sealedBefore } from './refusals.ts';
+import type { LogStreamReplica } from './replica.ts';
+import { dropHead, trimmedGlsn } from './trim.ts';
+
+/**
+ * Seals and takes over epochs: carries out, one after the other, what the core asks for, and sees to what lasts.
+ *
+ * - A cut and an adoption MUST be durable before the core is asked for the next step.
+ * - Appends that a seal leaves out MUST be refused, `notAppended`; of those that are cut off it is not known.
+ * - What is missing MAY be fetched while this goes on, and is, until the core wants it no longer.
+ */
+export async function takeSteps(replica: LogStreamReplica): Promise<void> {
+  const { core } = replica;
+  for (;;) {
+    if (replica.closed) return;
+    const step = core.next();
+    follow(replica, step.kind);
+    if (replica.assignment?.sealed === true) {
+      replica.pending.failBehind(replica.assignment.end, sealedBefore(replica.logStreamId));
+    }
+    if (step.kind === 'cut') await cut(replica, step.end);
+    else if (step.kind !== 'adopt' || !(await adopt(replica, step))) break;
+  }
+  // Also what an earlier life of this process had noted and not come to.
+  const wanted = replica.assignment?.trimmedGlsn ?? 0;
+  await dropHead(replica, Math.max(wanted, trimmedGlsn(replica)));
+  replica.host.reportChanged(replica);
+}
+
+async function cut(replica: LogStreamReplica, end: number): Promise<void> {
+  const cutting = replica.storage.records.truncateTail(end);
+  // In the same breath: a commit that comes meanwhile must not find what is being cut off.
+  replica.core.wasCut(end);
+  replica.inbox.clear();
+  // Other records take the place of these, or the same ones again: that is not known here.
+  const what = `log stream ${replica.logStreamId} went on without this replica`;
+  replica.pending.failBehind(end, appendUnknown(what));
+  await cutting;
+}
+
+/** Takes over an epoch durably. False: there is no room for that now. */
+async function adopt(
+  replica: LogStreamReplica,
+  { epoch, sealed }: Extract<Step, { kind: 'adopt' }>,
+): Promise<boolean> {
+  if (!(await replica.storage.flushCommits())) return false;
+  if (!(await savedOrFull(replica, { epoch, sealed }))) return false;
+  replica.core.hasAdopted(epoch, sealed);
+  replica.roleChanged();
+  return true;
+}

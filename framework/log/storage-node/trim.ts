@@ -1,0 +1,53 @@
+import { savedOrFull } from './full-disk.ts';
+import type { LogStreamReplica } from './replica.ts';
+
+/**
+ * Removes records up to GLSN `glsn`. Resolves when that is durable, or noted for when the disk has room.
+ *
+ * - From the call's turn on, nothing below MAY be read any more, whatever becomes of this process.
+ * - What was ordered below and has not come yet MUST be dropped once it has.
+ */
+export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
+  return replica.turns.run(() => dropHead(replica, glsn));
+}
+
+/** Records up to this GLSN are not to be read any more. */
+export function trimmedGlsn({ head, storage }: LogStreamReplica): number {
+  return Math.max(head.trimmed, storage.state.trimmedGlsn);
+}
+
+/** Whether what was trimmed before it came is to be dropped now. */
+export function isTrimDue(replica: LogStreamReplica): boolean {
+  return replica.head.dropped < Math.min(trimmedGlsn(replica), replica.watermark);
+}
+
+/** Does what {@link trim} says, in a turn of the replica. */
+export async function dropHead(replica: LogStreamReplica, glsn: number): Promise<void> {
+  if (replica.closed) return;
+  if (glsn > replica.head.dropped) await drop(replica, glsn, replica.watermark);
+  replica.committed.wake();
+}
+
+/** Of a log that is complete up to GLSN `watermark`. */
+async function drop(replica: LogStreamReplica, glsn: number, watermark: number): Promise<void> {
+  const { head, core } = replica;
+  const { commits, records } = replica.storage;
+  // Below it nothing is read any more, from here on.
+  head.trimmed = Math.max(head.trimmed, glsn);
+  const isNoted = await note(replica, glsn);
+  // Taken before the search: what is committed during it may lie above.
+  const { committedEnd, version } = core;
+  const commit = await commits.findByGlsn(glsn + 1);
+  const first =
+    commit === undefined ? committedEnd + 1 : commit.llsn + Math.max(0, glsn + 1 - commit.glsn);
+  await records.trimHead(Math.max(records.first, Math.min(first, committedEnd + 1)));
+  await commits.trim(commit?.version ?? version);
+  // On a full disk that has made room for the note.
+  if (!isNoted && !(await note(replica, glsn))) return;
+  head.dropped = commit === undefined ? Math.min(glsn, watermark) : glsn;
+}
+
+async function note(replica: LogStreamReplica, glsn: number): Promise<boolean> {
+  if (glsn <= replica.storage.state.trimmedGlsn) return true;
+  return savedOrFull(replica, { trimmedGlsn: glsn });
+}
