@@ -1,6 +1,6 @@
 import type { MetadataRepository } from '../log/metadata-repository/index.ts';
 import type { StorageNode } from '../log/storage-node/index.ts';
-import type { HttpReply } from '../runtime/index.ts';
+import { type HttpApp, textReply } from '../runtime/index.ts';
 import { NodeMetrics } from './metrics.ts';
 
 /** What a process runs. */
@@ -12,8 +12,8 @@ export interface NodeParts {
 /** How a node shows itself to operators. */
 export interface NodeView {
   notReady(): string[];
-  /** Answers /livez, /readyz and /metrics. */
-  answer(path: string): Promise<HttpReply | undefined>;
+  /** Adds /livez, /readyz and /metrics. */
+  routes(app: HttpApp): void;
 }
 
 /** `others`: what else keeps the node from being ready. */
@@ -24,24 +24,21 @@ export function observe(parts: NodeParts, others: () => string[]): NodeView {
     ...(parts.storageNode?.notReady() ?? []),
     ...others(),
   ];
-  const text = (status: number, body: string): HttpReply => ({
-    status,
-    contentType: 'text/plain; charset=utf-8',
-    body: `${body}\n`,
-  });
   return {
     notReady,
-    answer: async (path) => {
-      if (path === '/livez') {
+    routes: (app) => {
+      app.get('/livez', () => {
         const dead = parts.storageNode?.health;
-        return dead === undefined ? text(200, 'alive') : text(503, dead);
-      }
-      if (path === '/readyz') {
+        return dead === undefined ? textReply(200, 'alive\n') : textReply(503, `${dead}\n`);
+      });
+      app.get('/readyz', () => {
         const reasons = notReady();
-        return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
-      }
-      if (path !== '/metrics') return undefined;
-      return { status: 200, contentType: metrics.contentType, body: await metrics.text() };
+        if (reasons.length === 0) return textReply(200, 'ready\n');
+        return textReply(503, `${reasons.join('\n')}\n`);
+      });
+      app.get('/metrics', async () =>
+        textReply(200, await metrics.text(), { 'content-type': metrics.contentType }),
+      );
     },
   };
 }

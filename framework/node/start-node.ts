@@ -44,7 +44,7 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const view = observe(parts, () => metadataDisk.notReady());
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
-      const http = await serveHttp(config.http, view.answer);
+      const http = await serveHttp(config.http, view.routes);
       closers.push(() => http.close());
       httpAddress = http.address;
     }

@@ -1,14 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
 import { reasonOf, VarlogError } from '../base/index.ts';
 import { hostTimers } from './host-timers.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
-
-export interface HttpReply {
-  status: number;
-  contentType: string;
-  body: string;
-  headers?: Record<string, string>;
-}
 
 export interface HttpServer {
   /** `host:port` that was bound. */
@@ -26,37 +21,85 @@ export type HttpHandler = (
   target: HttpTarget,
 ) => Promise<void>;
 
+/** What a route finds in `c.env`: the request as Node.js has it, and its path exactly as it was sent. */
+export interface HttpEnv {
+  Bindings: { readonly incoming: IncomingMessage; readonly path: string };
+}
+
+/** An application of Hono, to which a server's routes are added. */
+export type HttpApp = Hono<HttpEnv>;
+
 /** A request, with its body, arrives within this time or is refused: nobody holds a connection for ever by saying nothing. */
 const REQUEST_MS = 60_000;
+/** Stands for what a request says of its host. */
+const HOST = 'localhost';
 /** A peer that vanished without a word is looked for after so long. */
 const KEEP_ALIVE_MS = 30_000;
 
-/**
- * A server whose requests `handler` answers. This is the one place where a handler of HTTP runs: whatever a request says
- * and however its connection ends, the worst that comes of it is that `failed` is asked to answer, or that the
- * connection is closed.
- */
+/** A server whose requests `handler` answers; what it rejects with goes to `failed`. */
 export function httpServer(
   handler: HttpHandler,
   failed: (response: ServerResponse, error: unknown) => void,
+): Server {
+  return serverOf(async (request, response) => {
+    try {
+      const target = targetOf(request.url ?? '/');
+      if (target === undefined) throw noPath();
+      await handler(request, response, target);
+    } catch (error) {
+      failed(response, error);
+    }
+  });
+}
+
+/**
+ * A server whose requests are answered by the routes that `routes` adds to an application of Hono. This is the one place
+ * where they run: whatever a request says and however its connection ends, the worst that comes of it is that `failed`
+ * gives the answer, or that the connection is closed.
+ *
+ * `c.req.path` is the path exactly as it was sent. Of `c.req.url`, only the query is the request's. `c.req.raw.signal` is
+ * aborted when the other side leaves before all of the answer is sent.
+ */
+export function honoServer(
+  routes: (app: HttpApp) => void,
+  failed: (error: unknown) => Response,
+): Server {
+  const app: HttpApp = new Hono<HttpEnv>({ getPath: (_, options) => options!.env!.path });
+  app.onError(failed);
+  routes(app);
+  const adapter = {
+    hostname: HOST,
+    errorHandler: failed,
+    overrideGlobalObjects: false,
+    // What is left of a body is the business of who reads it.
+    autoCleanupIncoming: false,
+  };
+  return serverOf((incoming, outgoing) => {
+    const target = targetOf(incoming.url ?? '/');
+    // The adapter takes both apart with a URL parser, which refuses some, and makes other paths of those with dots.
+    incoming.url = `/?${target?.searchParams ?? ''}`;
+    incoming.headers.host = HOST;
+    const answer = async (request: Request): Promise<Response> => {
+      if (target === undefined) throw noPath();
+      return app.fetch(request, { incoming, path: target.pathname });
+    };
+    return getRequestListener(answer, adapter)(incoming, outgoing);
+  });
+}
+
+function serverOf(
+  answer: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>,
 ): Server {
   const options = {
     requestTimeout: REQUEST_MS,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
   };
-  const run = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    try {
-      await handler(request, response, targetOf(request.url ?? '/'));
-    } catch (error) {
-      failed(response, error);
-    }
-  };
-  const server = createServer(options, (request, response) => {
+  const server = createServer(options, (incoming, outgoing) => {
     // Whoever has left while being answered is no failure of this process.
-    request.on('error', () => {});
-    response.on('error', () => {});
-    run(request, response).catch(() => response.destroy());
+    incoming.on('error', () => {});
+    outgoing.on('error', () => {});
+    answer(incoming, outgoing).catch(() => outgoing.destroy());
   });
   // Where connections cannot be accepted for a while, those that there are go on.
   server.on('error', () => {});
@@ -64,20 +107,22 @@ export function httpServer(
 }
 
 /**
- * The target of a request line. It is taken apart by hand: a URL parser refuses `//`, and makes another path of one
- * with dots in it. Throws `INVALID_ARGUMENT`.
+ * The target of a request line, where it has a path. It is taken apart by hand: a URL parser refuses `//`, and makes
+ * another path of one with dots in it.
  */
-function targetOf(line: string): HttpTarget {
+function targetOf(line: string): HttpTarget | undefined {
   const [, host, path = host && '/', query = ''] =
     /^(https?:\/\/[^/?#]+)?(\/[^?#]*)?(?:\?([^#]*))?/i.exec(line) ?? [];
-  if (path === undefined) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: 'the target of the request is not a path',
-      next: 'begin it with /',
-      outcome: 'notAppended',
-    });
-  }
+  if (path === undefined) return undefined;
   return { pathname: path, searchParams: new URLSearchParams(query) };
+}
+
+function noPath(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'the target of the request is not a path',
+    next: 'begin it with /',
+    outcome: 'notAppended',
+  });
 }
 
 /** Listens at `host:port`; resolves with the address that was bound. Rejects with `ADDRESS_IN_USE` or `INVALID_ARGUMENT`. */
@@ -107,33 +152,41 @@ export function stopListening(server: Server, graceMs = 0): Promise<void> {
 }
 
 /**
- * Serves small text answers to GET and HEAD requests: health checks and metrics. `answer` gets the path
- * without its query; `undefined` becomes 404. Rejects with `ADDRESS_IN_USE` or `INVALID_ARGUMENT`.
+ * Serves small text answers to GET and HEAD requests: health checks and metrics. Where `routes` has none, the answer is
+ * 404. Rejects with `ADDRESS_IN_USE` or `INVALID_ARGUMENT`.
  */
 export async function serveHttp(
   address: string,
-  answer: (path: string) => Promise<HttpReply | undefined>,
+  routes: (app: HttpApp) => void,
 ): Promise<HttpServer> {
-  const text = (status: number, body: string): HttpReply => ({
-    status,
-    contentType: 'text/plain; charset=utf-8',
-    body: `${body}\n`,
-  });
-  const reply = async ({ method }: IncomingMessage, path: string): Promise<HttpReply> => {
-    if (method !== 'GET' && method !== 'HEAD')
-      return { ...text(405, `${method} is not answered here`), headers: { allow: 'GET, HEAD' } };
-    return (await answer(path)) ?? text(404, `nothing at ${path}`);
-  };
-  const send = (response: ServerResponse, it: HttpReply): void => {
-    response.writeHead(it.status, { 'content-type': it.contentType, ...it.headers }).end(it.body);
-  };
-  const server = httpServer(
-    async (request, response, { pathname }) => send(response, await reply(request, pathname)),
-    (response, error) => {
+  const server = honoServer(
+    (app) => {
+      app.use(async ({ req: { method } }, next) => {
+        if (method === 'GET' || method === 'HEAD') return next();
+        return textReply(405, `${method} is not answered here\n`, { allow: 'GET, HEAD' });
+      });
+      routes(app);
+      app.notFound(({ req }) => textReply(404, `nothing at ${req.path}\n`));
+    },
+    (error) => {
       const status = VarlogError.is(error, 'INVALID_ARGUMENT') ? 400 : 500;
-      send(response, text(status, reasonOf(error)));
+      return textReply(status, `${reasonOf(error)}\n`);
     },
   );
   const bound = await listen(server, address);
   return { address: bound, close: () => stopListening(server) };
+}
+
+/** An answer with text or bytes; `content-type` is that of text unless `headers` says otherwise. */
+export function textReply(
+  status: number,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const own = {
+    'content-type': 'text/plain; charset=utf-8',
+    // HEAD is answered without the body, and with its length.
+    'content-length': String(Buffer.byteLength(body)),
+  };
+  return new Response(body, { status, headers: { ...own, ...headers } });
 }

@@ -14,14 +14,17 @@ export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
 export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
 export {
+  type HttpApp,
+  type HttpEnv,
   type HttpHandler,
-  type HttpReply,
   type HttpServer,
   type HttpTarget,
+  honoServer,
   httpServer,
   listen,
   serveHttp,
   stopListening,
+  textReply,
 } from './http.ts';
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';

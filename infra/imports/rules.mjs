@@ -53,6 +53,11 @@ const packages = [
     instead: 'use the Network port',
   },
   {
+    package: '(hono|@hono)/',
+    only: ['^framework/(runtime|node)/'],
+    instead: 'serve HTTP with httpServer of runtime',
+  },
+  {
     package: '(protobufjs|long)/',
     only: ['^framework/wire/'],
     instead: "use the codecs in '../wire/gen'",
