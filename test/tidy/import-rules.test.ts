@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BadTree } from './bad-tree.ts';
 import { ROOT } from './source.ts';
