@@ -43,6 +43,54 @@ export function sqliteDatabases(): TestDatabases {
   };
 }
 
+/** What the tests of a suite are given: databases of one kind, and ways to them that are closed after each test. */
+export class SuiteDatabases {
+  private databases: TestDatabases | undefined;
+  private readonly sources: DataSource[] = [];
+
+  /** Options of a new, empty database. */
+  fresh(): Promise<DataSourceOptions> {
+    return this.databases!.fresh();
+  }
+
+  /** A way to a database. */
+  sourceOf(database: DataSourceOptions, migrations: Migrations): DataSource {
+    const source = dataSourceOf(database, migrations);
+    this.sources.push(source);
+    return source;
+  }
+
+  /** Registers what starts the databases before all tests, and cleans up behind each test and behind all. */
+  register(start: () => TestDatabases | Promise<TestDatabases>, suite: Suite): void {
+    beforeAll(async () => {
+      this.databases = await start();
+    }, 60_000);
+    suite(this);
+    // Behind those of the suite, which end what uses these.
+    afterEach(async () => {
+      for (const it of this.sources.splice(0)) if (it.isInitialized) await it.destroy();
+    });
+    afterAll(() => this.databases?.close());
+  }
+}
+
+type Suite = (databases: SuiteDatabases) => void;
+
+/** Describes a suite against SQLite and against PostgreSQL, and with `only` what is to be seen on one of them. */
+export function onEachDatabase(
+  name: string,
+  suite: Suite,
+  only: { readonly sqlite?: Suite; readonly postgres?: Suite } = {},
+): void {
+  const on = (start: () => TestDatabases | Promise<TestDatabases>, more?: Suite) => (): void =>
+    new SuiteDatabases().register(start, (databases) => {
+      suite(databases);
+      more?.(databases);
+    });
+  describe(`${name} in SQLite`, on(sqliteDatabases, only.sqlite));
+  describePostgres(`${name} in Postgres`, on(postgresDatabases, only.postgres));
+}
+
 const INSTALLED = '/usr/lib/postgresql';
 
 /** Describes tests against PostgreSQL, or says why they are skipped. */

@@ -1,11 +1,5 @@
 import type { DataSource, EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import type { ApplyContext } from '../index.ts';
 import { type SqlStateMachine, sqlReplicaMigrations, startSqlReplica } from './index.ts';
@@ -75,17 +69,11 @@ async function lost(manager: EntityManager): Promise<void> {
   await manager.query('SELECT 1 AS lost');
 }
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
+function suite(databases: SuiteDatabases): void {
   const fresh = async (): Promise<DataSource> => {
     const migrations = [...sqlReplicaMigrations, CreateNotes1700000000002];
-    const source = dataSourceOf(await given().fresh(), migrations);
-    open.push(source);
-    return source;
+    return databases.sourceOf(await databases.fresh(), migrations);
   };
-  afterEach(async () => {
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
-  });
   const notesIn = async (manager: EntityManager): Promise<string[]> =>
     (await manager.query('SELECT text FROM note ORDER BY id')).map(
       (it: { text: string }) => it.text,
@@ -158,15 +146,11 @@ function suite(given: () => TestDatabases): void {
   });
 }
 
-describe('errors of statements in better-sqlite3', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-
+function sqliteSuite(databases: SuiteDatabases): void {
   test('a transaction that the database ended by itself is not taken for the start of a larger one', async () => {
     const database = await databases.fresh();
     const migrations = [...sqlReplicaMigrations, CreateNotes1700000000002];
-    const dataSource = dataSourceOf(database, migrations);
+    const dataSource = databases.sourceOf(database, migrations);
     let failures = 2;
     const machine: SqlStateMachine<number, number> = {
       apply: async (id, manager) => {
@@ -179,19 +163,10 @@ describe('errors of statements in better-sqlite3', () => {
     };
     const notes = await startSqlReplica({ machine, dataSource, log: new MemoryLog() });
     for (const id of [1, 2, 3]) expect(await notes.execute(id)).toBe(id);
-    const other = await dataSourceOf(database, []).initialize();
+    const other = await databases.sourceOf(database, []).initialize();
     expect(await other.query('SELECT id FROM note ORDER BY id')).toHaveLength(3);
     await notes.close();
-    await other.destroy();
-    await dataSource.destroy();
   });
-});
+}
 
-describePostgres('errors of statements in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
+onEachDatabase('errors of statements', suite, { sqlite: sqliteSuite });

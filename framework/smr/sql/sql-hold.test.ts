@@ -1,11 +1,5 @@
 import type { DataSource } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import { dataSourceOf, onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import { APPLIER_TABLE } from './applier-tables.ts';
@@ -28,15 +22,9 @@ function holding(dataSource: DataSource, memory = new MemoryLog()) {
   return { log: Object.assign(memory, { hold }), holds };
 }
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
-  afterEach(async () => {
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
-  });
+function suite(databases: SuiteDatabases): void {
   const fresh = async (): Promise<DataSource> => {
-    const source = dataSourceOf(await given().fresh(), MIGRATIONS);
-    open.push(source);
-    return source;
+    return databases.sourceOf(await databases.fresh(), MIGRATIONS);
   };
 
   test('a database holds what it lacks, from its start on and under one name, and never less', async () => {
@@ -63,7 +51,7 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('a database of the version before holds were known gets its name at the next start', async () => {
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const old = dataSourceOf(
       database,
       MIGRATIONS.filter((it) => !it.name.includes('Place')),
@@ -73,8 +61,7 @@ function suite(given: () => TestDatabases): void {
     await before.execute({ add: 1 });
     await before.close();
     await old.destroy();
-    const dataSource = dataSourceOf(database, MIGRATIONS);
-    open.push(dataSource);
+    const dataSource = databases.sourceOf(database, MIGRATIONS);
     const { log, holds } = holding(dataSource, memory);
     await using counter = await startSqlReplica({ machine: new Counter(), dataSource, log });
     expect(await counter.execute({ add: 1 })).toBe(2);
@@ -92,17 +79,4 @@ function suite(given: () => TestDatabases): void {
   });
 }
 
-describe('a hold of a database in SQLite', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
-
-describePostgres('a hold of a database in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
+onEachDatabase('a hold of a database', suite);

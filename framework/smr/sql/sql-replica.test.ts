@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { firstValueFrom } from 'rxjs';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
@@ -29,17 +23,10 @@ function loseCommits(dataSource: DataSource, count: number, skipped = 0): void {
   };
 }
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
-  const sourceOf = (database: DataSourceOptions): DataSource => {
-    const source = dataSourceOf(database, MIGRATIONS);
-    open.push(source);
-    return source;
-  };
-  const fresh = async (): Promise<DataSource> => sourceOf(await given().fresh());
-  afterEach(async () => {
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
-  });
+function suite(databases: SuiteDatabases): void {
+  const sourceOf = (database: DataSourceOptions): DataSource =>
+    databases.sourceOf(database, MIGRATIONS);
+  const fresh = async (): Promise<DataSource> => sourceOf(await databases.fresh());
 
   test('a command takes effect once, whatever appends and transactions suffer, across restarts', async () => {
     const appends = fc.constantFrom('refused', 'unknownApplied', 'unknownLate', 'unknownLost');
@@ -93,7 +80,7 @@ function suite(given: () => TestDatabases): void {
 
   test('a new process goes on behind the last command and knows old results', async () => {
     const log = new MemoryLog();
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const machine = new Counter();
     const first = await startSqlReplica({ machine, dataSource: sourceOf(database), log });
     await first.execute({ add: 5 });
@@ -192,14 +179,10 @@ async function following(log: MemoryLog): Promise<Uint8Array[]> {
   return [];
 }
 
-describe('a replica in better-sqlite3', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-
+function sqliteSuite(databases: SuiteDatabases): void {
   test('synchronize is refused', async () => {
     const database = { ...(await databases.fresh()), synchronize: true } as DataSourceOptions;
-    const dataSource = dataSourceOf(database, MIGRATIONS);
+    const dataSource = databases.sourceOf(database, MIGRATIONS);
     const start = startSqlReplica({ machine: new Counter(), dataSource, log: new MemoryLog() });
     await expect(start).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
@@ -207,8 +190,8 @@ describe('a replica in better-sqlite3', () => {
   test('a reader sees committed commands while a transaction is open', async () => {
     const log = new MemoryLog();
     const database = await databases.fresh();
-    const reader = dataSourceOf(database, []);
-    const dataSource = dataSourceOf(database, MIGRATIONS);
+    const reader = databases.sourceOf(database, []);
+    const dataSource = databases.sourceOf(database, MIGRATIONS);
     await using counter = await startSqlReplica({
       machine: new Counter(),
       dataSource,
@@ -222,16 +205,7 @@ describe('a replica in better-sqlite3', () => {
     });
     expect(seen).toBe(2);
     await counter.close();
-    await reader.destroy();
-    await dataSource.destroy();
   });
-});
+}
 
-describePostgres('a replica in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
+onEachDatabase('a replica', suite, { sqlite: sqliteSuite });

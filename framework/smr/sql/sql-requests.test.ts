@@ -1,33 +1,22 @@
-import type { DataSource, DataSourceOptions, EntityManager } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import type { DataSourceOptions, EntityManager } from 'typeorm';
+import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
 import { type SqlReplicaOptions, startSqlReplica } from './index.ts';
 
 type Options = Partial<SqlReplicaOptions<{ add: number }, number>>;
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
+function suite(databases: SuiteDatabases): void {
   const start = async (log: MemoryLog, database?: DataSourceOptions, options: Options = {}) => {
-    const dataSource = dataSourceOf(database ?? (await given().fresh()), MIGRATIONS);
-    open.push(dataSource);
+    const dataSource = databases.sourceOf(database ?? (await databases.fresh()), MIGRATIONS);
     return startSqlReplica({ machine: new Counter(), dataSource, log, ...options });
   };
-  afterEach(async () => {
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
-  });
   const requestsIn = async (manager: EntityManager): Promise<number> =>
     Number((await manager.query('SELECT count(*) AS count FROM varlog_request'))[0].count);
 
   test('a request takes effect once, wherever and whenever it is repeated', async () => {
     const log = new MemoryLog();
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const first = await start(log, database);
     const ids = ['a', 'ä\u0000', '🙂'.repeat(64)];
     for (const [i, requestId] of ids.entries())
@@ -49,7 +38,7 @@ function suite(given: () => TestDatabases): void {
   test('what is forgotten leaves the database, and all replicas forget alike', async () => {
     const log = new MemoryLog();
     const requests = { keepMs: 3_600_000, bytesMax: 1_200 };
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const first = await start(log, database, { requests });
     for (let i = 0; i < 10; i++) await first.execute({ add: 1 }, { requestId: `request ${i}` });
     const kept = await first.query(requestsIn);
@@ -71,17 +60,4 @@ function suite(given: () => TestDatabases): void {
   });
 }
 
-describe('requests in better-sqlite3', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
-
-describePostgres('requests in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
+onEachDatabase('requests', suite);

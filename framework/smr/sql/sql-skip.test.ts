@@ -1,11 +1,5 @@
-import type { DataSource, DataSourceOptions } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import type { DataSourceOptions } from 'typeorm';
+import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import type { VarlogError } from '../../base/index.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import { jsonCodec, skipCommand } from '../index.ts';
@@ -36,29 +30,24 @@ const codec = {
   },
 };
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
+function suite(databases: SuiteDatabases): void {
   const start = (
     database: DataSourceOptions,
     log: MemoryLog,
   ): Promise<SqlReplica<Adding, number>> => {
-    const dataSource = dataSourceOf(database, MIGRATIONS);
-    open.push(dataSource);
+    const dataSource = databases.sourceOf(database, MIGRATIONS);
     const options = { machine: new Fragile(), dataSource, log, codec };
     return startSqlReplica({ ...options, attemptsMax: 2, batchMax: 2 });
   };
-  afterEach(async () => {
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
-  });
 
   test.each([
     ['applied', 13],
     ['decoded', 17],
   ])('a command that cannot be %s is passed over by all, once it is ordered', async (_, poison) => {
     const log = new MemoryLog();
-    const databases = [await given().fresh(), await given().fresh()];
+    const two = [await databases.fresh(), await databases.fresh()];
     const startAll = (): Promise<SqlReplica<Adding, number>[]> =>
-      Promise.all(databases.map((it) => start(it, log)));
+      Promise.all(two.map((it) => start(it, log)));
     const failing = await startAll();
     await failing[0]!.execute({ add: 1 });
     const error = await failing[0]!.execute({ add: poison }, { requestId: 'poison' }).then(
@@ -85,17 +74,4 @@ function suite(given: () => TestDatabases): void {
   });
 }
 
-describe('passing over commands in better-sqlite3', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
-
-describePostgres('passing over commands in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-});
+onEachDatabase('passing over commands', suite);

@@ -1,26 +1,16 @@
 import { symlinkSync } from 'node:fs';
 import type { DataSource, DataSourceOptions } from 'typeorm';
-import {
-  dataSourceOf,
-  describePostgres,
-  postgresDatabases,
-  sqliteDatabases,
-  type TestDatabases,
-} from '../../../test/databases.ts';
+import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
 import { type SqlReplica, startSqlReplica } from './index.ts';
 
 type Counting = SqlReplica<{ add: number }, number>;
 
-function suite(given: () => TestDatabases): void {
-  const open: DataSource[] = [];
+function suite(databases: SuiteDatabases): void {
   const running: Counting[] = [];
-  const sourceOf = (database: DataSourceOptions): DataSource => {
-    const source = dataSourceOf(database, MIGRATIONS);
-    open.push(source);
-    return source;
-  };
+  const sourceOf = (database: DataSourceOptions): DataSource =>
+    databases.sourceOf(database, MIGRATIONS);
   const start = async (
     dataSource: DataSource,
     log: MemoryLog,
@@ -33,7 +23,6 @@ function suite(given: () => TestDatabases): void {
   };
   afterEach(async () => {
     for (const it of running.splice(0)) await it.close();
-    for (const it of open.splice(0)) if (it.isInitialized) await it.destroy();
   });
   const failureOf = (replica: Counting): Promise<unknown> =>
     new Promise((resolve) => {
@@ -43,7 +32,7 @@ function suite(given: () => TestDatabases): void {
     });
 
   test("another log's database is refused, and so is another machine's", async () => {
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const log = new MemoryLog();
     const first = await start(sourceOf(database), log, { name: 'counter' });
     await first.execute({ add: 1 });
@@ -65,9 +54,8 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('a refused database is left as it was', async () => {
-    const database = await given().fresh();
-    const mine = await dataSourceOf(database, MIGRATIONS.slice(0, 1)).initialize();
-    open.push(mine);
+    const database = await databases.fresh();
+    const mine = await databases.sourceOf(database, MIGRATIONS.slice(0, 1)).initialize();
     await mine.runMigrations();
     await mine.query(
       `INSERT INTO varlog_applier (machine, log, position, time, forgotten, seen, skipped, owner, holder, challenge, answer)
@@ -80,7 +68,7 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('a log that ends before the position of the database is refused', async () => {
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const log = new MemoryLog();
     const first = await start(sourceOf(database), log);
     for (let i = 0; i < 5; i++) await first.execute({ add: 1 });
@@ -93,7 +81,7 @@ function suite(given: () => TestDatabases): void {
 
   test('two replicas on one DataSource are refused, until the first is closed', async () => {
     const log = new MemoryLog();
-    const source = sourceOf(await given().fresh());
+    const source = sourceOf(await databases.fresh());
     const first = await start(source, log);
     await expect(start(source, log)).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
     expect(await first.execute({ add: 1 })).toBe(1);
@@ -104,7 +92,7 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('of several that start on one DataSource at once, one does', async () => {
-    const source = sourceOf(await given().fresh());
+    const source = sourceOf(await databases.fresh());
     const log = new MemoryLog();
     const started = await Promise.allSettled([1, 2, 3].map(() => start(source, log)));
     expect(started.filter((it) => it.status === 'fulfilled')).toHaveLength(1);
@@ -112,21 +100,20 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('the writer is no reader', async () => {
-    const dataSource = sourceOf(await given().fresh());
+    const dataSource = sourceOf(await databases.fresh());
     const options = { machine: new Counter(), dataSource, reader: dataSource };
     const refused = startSqlReplica({ ...options, log: new MemoryLog() });
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   test('a database is taken over from an applier that does not answer, and that one is fenced', async () => {
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const log = new MemoryLog();
     const first = await start(sourceOf(database), log);
     await first.execute({ add: 1 });
     const fenced = failureOf(first);
     // What a process does that comes while this one stands still.
-    const other = await dataSourceOf(database, []).initialize();
-    open.push(other);
+    const other = await databases.sourceOf(database, []).initialize();
     await other.query("UPDATE varlog_applier SET owner = owner + 1, holder = 'another'");
     expect(await fenced).toMatchObject({ code: 'ANOTHER_APPLIER' });
     await expect(first.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
@@ -137,34 +124,29 @@ function suite(given: () => TestDatabases): void {
   });
 
   test('an applier that was fenced commits nothing more', async () => {
-    const database = await given().fresh();
+    const database = await databases.fresh();
     const log = new MemoryLog();
     // It is not going to look by itself whether it is fenced.
     const first = await start(sourceOf(database), log, { takeOverMs: 1e9 });
     await first.execute({ add: 1 });
-    const other = await dataSourceOf(database, []).initialize();
-    open.push(other);
+    const other = await databases.sourceOf(database, []).initialize();
     await other.query('UPDATE varlog_applier SET owner = owner + 1');
     await expect(first.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
     expect(await valueIn(other.manager)).toBe(1);
   });
 }
 
-describe('who applies, in better-sqlite3', () => {
-  const databases = sqliteDatabases();
-  afterAll(() => databases.close());
-  suite(() => databases);
-
+function sqliteSuite(databases: SuiteDatabases): void {
   test('two DataSources on one file are refused, by whatever name it goes', async () => {
     const log = new MemoryLog();
     const database = await databases.fresh();
     const path = database.database as string;
-    const first = dataSourceOf(database, MIGRATIONS);
+    const first = databases.sourceOf(database, MIGRATIONS);
     await using counter = await startSqlReplica({ machine: new Counter(), dataSource: first, log });
     await counter.execute({ add: 1 });
     symlinkSync(path, `${path}.link`);
     for (const database of [path, `${path}.link`]) {
-      const dataSource = dataSourceOf({ type: 'better-sqlite3', database }, MIGRATIONS);
+      const dataSource = databases.sourceOf({ type: 'better-sqlite3', database }, MIGRATIONS);
       const refused = startSqlReplica({ machine: new Counter(), dataSource, log });
       await expect(refused).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
       await expect(refused).rejects.toThrow(path);
@@ -172,22 +154,14 @@ describe('who applies, in better-sqlite3', () => {
     }
     expect(await counter.execute({ add: 1 })).toBe(2);
     await counter.close();
-    await first.destroy();
   });
-});
+}
 
-describePostgres('who applies, in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(() => databases);
-
+function postgresSuite(databases: SuiteDatabases): void {
   test('one that comes later is refused while the earlier one lives, however often it tries', async () => {
     const log = new MemoryLog();
     const database = await databases.fresh();
-    const sources = [1, 2].map(() => dataSourceOf(database, MIGRATIONS));
+    const sources = [1, 2].map(() => databases.sourceOf(database, MIGRATIONS));
     const [one, two] = sources as [DataSource, DataSource];
     const options = { machine: new Counter(), log, takeOverMs: 5_000 };
     await using first = await startSqlReplica({ ...options, dataSource: one });
@@ -200,6 +174,7 @@ describePostgres('who applies, in Postgres', () => {
     const second = await startSqlReplica({ ...options, dataSource: two });
     expect(await second.execute({ add: 1 })).toBe(4);
     await second.close();
-    for (const it of sources) await it.destroy();
   });
-});
+}
+
+onEachDatabase('who applies,', suite, { sqlite: sqliteSuite, postgres: postgresSuite });
