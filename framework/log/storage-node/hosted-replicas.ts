@@ -6,17 +6,19 @@ import { Assignments } from './assignments.ts';
 import { commitAll } from './commit.ts';
 import { brokenReport, brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
-import { Rebuilder, type RebuilderHost } from './rebuilder.ts';
+import { Rebuilder } from './rebuilder.ts';
 import { noReplica, unavailable } from './refusals.ts';
-import type { LogStreamReplica, ReplicaHost } from './replica.ts';
+import type { LogStreamReplica, ReplicaHost, ReplicaNode } from './replica.ts';
 import type { Trash } from './trash.ts';
 import { trim } from './trim.ts';
 import { watermarkMoved } from './watermark.ts';
 
-/** What the replicas of a node need of it. */
-export interface HostedReplicasHost extends ReplicaHost {
-  /** The metadata repository is to be told. `current` gives the newest report when it is. */
+/** How the replicas of a node reach the metadata repository. What they say MAY be lost with the link. */
+export interface ReplicaLink {
+  /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
+  /** Commits from `version` on are missing. */
+  askHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
   confirmRemoval(logStreamId: number): void;
 }
@@ -25,7 +27,8 @@ export interface HostedReplicasHost extends ReplicaHost {
 export class HostedReplicas {
   /** Those that are open. */
   readonly open = new Map<number, LogStreamReplica>();
-  private readonly host: HostedReplicasHost;
+  private readonly host: ReplicaHost;
+  private readonly link: ReplicaLink;
   private readonly directory: string;
   private readonly trash: Trash;
   /** Log streams whose replica here cannot be opened, and why. */
@@ -43,18 +46,27 @@ export class HostedReplicas {
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
 
-  constructor(host: HostedReplicasHost, directory: string, trash: Trash) {
-    this.host = host;
+  constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
+    const { ports, clusterId, storageNodeId, disk, process, memory } = node;
+    this.host = {
+      ...{ ports, clusterId, storageNodeId, disk, process, memory },
+      get cluster() {
+        return node.cluster;
+      },
+      reportChanged: (replica) => this.reportChanged(replica),
+      replicaFailed: ({ logStreamId }) => this.rebuilder.attend(logStreamId),
+      askHistory: (logStreamId, version) => link.askHistory(logStreamId, version),
+    };
+    this.link = link;
     this.directory = directory;
     this.trash = trash;
-    const rebuilding: RebuilderHost = {
-      node: host,
+    this.rebuilder = new Rebuilder({
+      node,
       failureOf: (id) => this.failureOf(id),
       assignmentOf: (id) => this.assignments.get(id),
       beginAnew: (id) => this.beginAnew(id),
       openAgain: (id) => this.reopen(id),
-    };
-    this.rebuilder = new Rebuilder(rebuilding);
+    });
   }
 
   get statuses(): ReplicaStatus[] {
@@ -140,16 +152,6 @@ export class HostedReplicas {
     );
   }
 
-  reportChanged(replica: LogStreamReplica): void {
-    if (this.open.get(replica.logStreamId) !== replica) return;
-    this.host.report(replica.logStreamId, () => replica.report);
-  }
-
-  /** A replica failed: it is rebuilt, where that helps and can be done. */
-  failed({ logStreamId }: LogStreamReplica): void {
-    this.rebuilder.attend(logStreamId);
-  }
-
   /** The folder of the node is of no use any more: no replica is, and none is opened. */
   failAll(error: VarlogError): void {
     this.lost = error;
@@ -166,6 +168,11 @@ export class HostedReplicas {
   async close(): Promise<void> {
     await this.changes.settled();
     for (const replica of this.open.values()) await replica.close();
+  }
+
+  private reportChanged(replica: LogStreamReplica): void {
+    if (this.open.get(replica.logStreamId) !== replica) return;
+    this.link.report(replica.logStreamId, () => replica.report);
   }
 
   private failureOf(logStreamId: number): VarlogError | undefined {
@@ -224,7 +231,7 @@ export class HostedReplicas {
   }
 
   private reportBroken(logStreamId: number): void {
-    this.host.report(logStreamId, () => this.brokenReport(logStreamId));
+    this.link.report(logStreamId, () => this.brokenReport(logStreamId));
     this.rebuilder.attend(logStreamId);
   }
 
@@ -279,7 +286,7 @@ export class HostedReplicas {
     this.changes.post(async () => {
       await replica?.close();
       await this.trash.put(logStreamId);
-      this.host.confirmRemoval(logStreamId);
+      this.link.confirmRemoval(logStreamId);
     });
   }
 }

@@ -5,7 +5,7 @@ import {
   type Peer,
   Replication,
 } from '../../wire/gen/log.ts';
-import type { ReplicaHost } from './replica.ts';
+import type { ReplicaNode } from './replica.ts';
 
 const FIRST_TRY_MS = 1_000;
 const RETRY_MS_MAX = 60_000;
@@ -15,7 +15,7 @@ const CURABLE = new Set(['CORRUPT', 'DISK_FAILED', 'DISK_FULL']);
 
 /** What rebuilding needs of the storage node. */
 export interface RebuilderHost {
-  readonly node: Pick<ReplicaHost, 'ports' | 'storageNodeId' | 'cluster'>;
+  readonly node: ReplicaNode;
   /** Why the replica serves nothing; `undefined` when there is none, or it is well. */
   failureOf(logStreamId: number): VarlogError | undefined;
   /** What is wanted of it, with the newest commit that was heard of. */

@@ -18,8 +18,8 @@ import type { RecordSource } from './record-source.ts';
 import { appendUnknown } from './refusals.ts';
 import type { ReplicaStorage } from './replica-storage.ts';
 
-/** What a replica needs of its storage node. None of these calls MAY throw. */
-export interface ReplicaHost {
+/** The storage node that a replica is on. */
+export interface ReplicaNode {
   readonly ports: Ports;
   readonly clusterId: number;
   readonly storageNodeId: number;
@@ -28,6 +28,10 @@ export interface ReplicaHost {
   readonly disk: string;
   readonly process: string;
   readonly memory: MemoryBudget;
+}
+
+/** What a replica needs of those who keep it. These calls MUST NOT throw. */
+export interface ReplicaHost extends ReplicaNode {
   /** Its report differs from the last one. The node MUST tell the newest one, and MAY leave out those between. */
   reportChanged(replica: LogStreamReplica): void;
   /** It serves nothing any more. */

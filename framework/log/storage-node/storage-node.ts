@@ -7,24 +7,23 @@ import type {
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
-import type { Report } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { HostedReplicas, type HostedReplicasHost } from './hosted-replicas.ts';
+import { HostedReplicas } from './hosted-replicas.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
-import type { LogStreamReplica } from './replica.ts';
+import type { LogStreamReplica, ReplicaNode } from './replica.ts';
 import type { ServedNode } from './served-node.ts';
 import { SessionClient } from './session-client.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 import { Trash } from './trash.ts';
 
 /** Keeps replicas of log streams on this machine's disk. */
-export class StorageNode implements HostedReplicasHost, ServedNode {
+export class StorageNode implements ReplicaNode, ServedNode {
   readonly options: StorageNodeOptions;
   readonly ports: Ports;
   readonly clusterId: number;
@@ -66,8 +65,6 @@ export class StorageNode implements HostedReplicasHost, ServedNode {
     this.trash = trash;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
-    this.hosted = new HostedReplicas(this, options.directory, trash);
-    this.replicas = this.hosted.open;
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -87,6 +84,8 @@ export class StorageNode implements HostedReplicasHost, ServedNode {
       allReports: () => this.hosted.reports,
       handle: (response) => this.handle(response),
     });
+    this.hosted = new HostedReplicas(this, this.session, options.directory, trash);
+    this.replicas = this.hosted.open;
   }
 
   static async start(options: StorageNodeOptions): Promise<StorageNode> {
@@ -142,26 +141,6 @@ export class StorageNode implements HostedReplicasHost, ServedNode {
       this.lost = error;
       this.hosted.failAll(error);
     });
-  }
-
-  reportChanged(replica: LogStreamReplica): void {
-    this.hosted.reportChanged(replica);
-  }
-
-  replicaFailed(replica: LogStreamReplica): void {
-    this.hosted.failed(replica);
-  }
-
-  report(logStreamId: number, current: () => Report): void {
-    this.session.report(logStreamId, current);
-  }
-
-  confirmRemoval(logStreamId: number): void {
-    this.session.confirmRemoval(logStreamId);
-  }
-
-  askHistory(logStreamId: number, version: number): void {
-    this.session.askHistory(logStreamId, version);
   }
 
   find(topicId: number, logStreamId: number): LogStreamReplica {
