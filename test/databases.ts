@@ -28,7 +28,7 @@ export function dataSourceOf(
   } as DataSourceOptions);
 }
 
-export function sqliteDatabases(): TestDatabases {
+function sqliteDatabases(): TestDatabases {
   const folder = mkdtempSync(join(tmpdir(), 'varlog-sql-'));
   let count = 0;
   return {

@@ -1,6 +1,7 @@
 import type { Random } from '../base/index.ts';
 import { type DiskFaults, SimulatedDisk } from '../testing/simulator/disk.ts';
 import { crc32c } from './crc32c.ts';
+import { firstFailure } from './first-failure.fixture.ts';
 import type { Frame } from './frame.ts';
 import { SegmentedLog } from './segmented-log.ts';
 
@@ -163,20 +164,9 @@ async function liveAndDie(seed: number, faults: DiskFaults = {}): Promise<void> 
   await witness?.check(log);
 }
 
-async function firstFailure(seeds: number, faults?: DiskFaults): Promise<string | undefined> {
-  for (let seed = 0; seed < seeds; seed++) {
-    try {
-      await liveAndDie(seed, faults);
-    } catch (error) {
-      return `seed ${seed}: ${(error as Error).stack}`;
-    }
-  }
-  return undefined;
-}
-
 describe('after a crash', () => {
   test('what was reported durable is there, and nothing that never was', async () => {
-    expect(await firstFailure(700)).toBeUndefined();
+    expect(await firstFailure(700, liveAndDie)).toBeUndefined();
   }, 120_000);
 
   test('the same at every single point of a workload', async () => {
@@ -210,7 +200,7 @@ describe('after a crash', () => {
   test.each<DiskFaults>([{ lies: new Set(['sync']) }, { lies: new Set(['syncDirectory']) }])(
     'a disk that lies is found out (%p)',
     async (faults) => {
-      expect(await firstFailure(200, faults)).toBeDefined();
+      expect(await firstFailure(200, (seed) => liveAndDie(seed, faults))).toBeDefined();
     },
   );
 });

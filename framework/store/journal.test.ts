@@ -1,6 +1,7 @@
 import type { Random } from '../base/index.ts';
 import { SeededRandom } from '../testing/index.ts';
 import { type DiskFaults, SimulatedDisk } from '../testing/simulator/disk.ts';
+import { firstFailure } from './first-failure.fixture.ts';
 import type { Frame } from './frame.ts';
 import { Journal } from './journal.ts';
 import type { JournalLog } from './journal-log.ts';
@@ -173,24 +174,15 @@ async function liveAndDie(seed: number, faults: DiskFaults = {}): Promise<void> 
   await witness?.check(await open(disk));
 }
 
-async function firstFailure(seeds: number, faults?: DiskFaults): Promise<string | undefined> {
-  for (let seed = 0; seed < seeds; seed++) {
-    try {
-      await liveAndDie(seed, faults);
-    } catch (error) {
-      return `seed ${seed}: ${(error as Error).stack}`;
-    }
-  }
-  return undefined;
-}
-
 describe('logs that share a journal', () => {
   test('come back after a crash as they were at one moment, at or after what was reported durable', async () => {
-    expect(await firstFailure(400)).toBeUndefined();
+    expect(await firstFailure(400, liveAndDie)).toBeUndefined();
   }, 120_000);
 
   test('a disk that lies is found out', async () => {
-    expect(await firstFailure(100, { lies: new Set(['sync']) })).toBeDefined();
+    expect(
+      await firstFailure(100, (seed) => liveAndDie(seed, { lies: new Set(['sync']) })),
+    ).toBeDefined();
   }, 60_000);
 
   test('share their syncs', async () => {

@@ -1,43 +1,41 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { freeAddresses } from 'varlog/testing';
+import { LocalProcesses, type Program } from '../process/local-processes.ts';
 import type { Measured } from './measure.ts';
 import type { Store } from './store.ts';
 
 /** Three processes that replicate a map on a Raft group, called by the leader's own process as a service calls its replica. */
 export class KvMembers implements Store {
   readonly name = 'replicated map on Raft, in its process';
-  private readonly children: ChildProcess[];
-  private readonly directory: string;
+  private readonly processes: LocalProcesses;
+  private readonly members: Program[];
 
-  private constructor(children: ChildProcess[], directory: string) {
-    this.children = children;
-    this.directory = directory;
+  private constructor(processes: LocalProcesses) {
+    this.processes = processes;
+    this.members = [...processes.programs];
   }
 
   static async start(snapshotEvery = ''): Promise<KvMembers> {
-    const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
+    const processes = new LocalProcesses();
     const addresses = (await freeAddresses(3)).join(',');
-    const script = join(import.meta.dirname, 'kv-member.js');
-    const members = [1, 2, 3].map((id) =>
-      fork(script, [String(id), addresses, join(directory, String(id)), snapshotEvery]),
-    );
-    await Promise.all(members.map((it) => answerOf(it)));
-    return new KvMembers(members, directory);
+    for (const id of ['1', '2', '3']) {
+      const args = [id, addresses, processes.folder(id), snapshotEvery];
+      processes.program('test/bench/kv-member.js', args);
+    }
+    const answers = processes.programs.map((it) => answerOf(it));
+    processes.startAll();
+    await Promise.all(answers);
+    return new KvMembers(processes);
   }
 
   get pids(): number[] {
-    return this.children.map((it) => it.pid!);
+    return this.members.map((it) => it.pid);
   }
 
   /** Has the leader load itself. */
   async run(kind: 'put' | 'get', clients: number, seconds: number): Promise<Measured> {
     for (;;) {
-      for (const member of this.children) {
-        member.send({ kind, clients, seconds });
-        const answer = (await answerOf(member)) as { leads: boolean; measured: Measured };
+      for (const member of this.members) {
+        const answer = await ask(member, { kind, clients, seconds });
         if (answer.leads) return answer.measured;
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -46,33 +44,34 @@ export class KvMembers implements Store {
 
   /** Ends a member that does not lead, for good. */
   async killFollower(): Promise<void> {
-    for (const member of [...this.children]) {
-      member.send({ kind: 'get', clients: 1, seconds: 0 });
-      const { leads } = (await answerOf(member)) as { leads: boolean };
+    for (const member of [...this.members]) {
+      const { leads } = await ask(member, { kind: 'get', clients: 1, seconds: 0 });
       if (leads) continue;
-      this.children.splice(this.children.indexOf(member), 1);
-      member.removeAllListeners('exit');
-      member.kill('SIGKILL');
+      this.members.splice(this.members.indexOf(member), 1);
+      await member.end('SIGKILL');
       return;
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const it of this.children) {
-      it.removeAllListeners('exit');
-      it.kill('SIGKILL');
-    }
-    rmSync(this.directory, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.processes[Symbol.asyncDispose]();
   }
 }
 
-function answerOf(member: ChildProcess): Promise<unknown> {
+interface Answer {
+  readonly leads: boolean;
+  readonly measured: Measured;
+}
+
+async function ask(member: Program, work: object): Promise<Answer> {
+  const answer = answerOf(member);
+  member.send(work);
+  return (await answer) as Answer;
+}
+
+/** The next message of a member; rejects when it ends before. */
+function answerOf(member: Program): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error('a member of the benchmark ended'));
-    member.once('exit', ended);
-    member.once('message', (answer) => {
-      member.removeListener('exit', ended);
-      resolve(answer);
-    });
+    member.hearOnce(resolve, () => reject(new Error(`a member ended: ${member.output}`)));
   });
 }

@@ -1,5 +1,5 @@
 import type { Topic } from 'varlog/log';
-import type { BenchCluster } from './bench-cluster.ts';
+import type { TestCluster } from '../process/processes.ts';
 import { measure, type Row, row } from './measure.ts';
 
 const RECORD = new Uint8Array(100);
@@ -11,7 +11,7 @@ const batchOf = (record: Uint8Array, count: number): Uint8Array[] =>
   Array.from({ length: count }, () => record);
 
 /** Appends of all kinds, and one subscriber that reads what they left. */
-export async function appendRows(cluster: BenchCluster, label: string): Promise<Row[]> {
+export async function appendRows(cluster: TestCluster, label: string): Promise<Row[]> {
   await using varlog = await cluster.connect();
   const topic = await varlog.createTopic({ logStreams: 1 });
   const many = batchOf(RECORD, 1000);
@@ -50,7 +50,7 @@ async function subscribeRow(topic: Topic, label: string): Promise<Row> {
 }
 
 /** The longest time between two acknowledgements while a storage node is killed. */
-export async function lossRow(cluster: BenchCluster, role: 'primary' | 'backup'): Promise<Row> {
+export async function lossRow(cluster: TestCluster, role: 'primary' | 'backup'): Promise<Row> {
   await using varlog = await cluster.connect();
   const topic = await varlog.createTopic({ logStreams: 1 });
   await topic.append(RECORD);
@@ -62,7 +62,7 @@ export async function lossRow(cluster: BenchCluster, role: 'primary' | 'backup')
   let last = performance.now();
   const until = last + 6_000;
   const kill = (): void => {
-    cluster.programs[victim - 1]!.end('SIGKILL').catch(() => {});
+    cluster.nodes[victim - 1]!.end('SIGKILL').catch(() => {});
   };
   setTimeout(kill, 1_000);
   while (performance.now() < until) {
@@ -70,7 +70,7 @@ export async function lossRow(cluster: BenchCluster, role: 'primary' | 'backup')
     longest = Math.max(longest, performance.now() - last);
     last = performance.now();
   }
-  cluster.programs[victim - 1]!.start();
+  cluster.nodes[victim - 1]!.start();
   await cluster.ready();
   const note = victim === leader ? ', which also led' : '';
   return {

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import { BenchCluster } from './bench-cluster.ts';
+import { TestCluster } from '../process/processes.ts';
 import { floors } from './floors.ts';
 import { appendRows, lossRow } from './log-rows.ts';
 import { type Row, table } from './measure.ts';
@@ -18,12 +18,12 @@ const add = (...more: Row[]): void => {
 
 add(...(await floors()));
 {
-  await using cluster = await BenchCluster.pair();
+  await using cluster = await TestCluster.startApart();
   add(...(await appendRows(cluster, '1 MR, 1 SN')));
 }
 {
-  await using cluster = await BenchCluster.trio();
-  const pids = cluster.programs.map((it) => it.pid);
+  await using cluster = await TestCluster.start(3);
+  const pids = cluster.nodes.map((it) => it.pid);
   add(await idleRow(`idle cluster of ${pids.length}, all processes`, pids));
   add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { handle } from 'varlog/log';
-import { BenchCluster } from './bench-cluster.ts';
+import { TestCluster } from '../process/processes.ts';
 import { memoryMiB } from './process-use.ts';
 
 /**
@@ -12,7 +12,7 @@ const SAMPLES = 10;
 const BATCH = Array.from({ length: 20 }, () => new Uint8Array(1024));
 const APPENDS_PAUSE_MS = 10;
 
-await using cluster = await BenchCluster.trio();
+await using cluster = await TestCluster.start(3);
 await using varlog = await cluster.connect();
 const topic = await varlog.createTopic({ logStreams: 2 });
 const endMs = performance.now() + Number(values.minutes) * 60_000;
@@ -36,7 +36,7 @@ const slow = topic
   )
   .subscribe();
 
-const pids = [process.pid, ...cluster.programs.map((it) => it.pid)];
+const pids = [process.pid, ...cluster.nodes.map((it) => it.pid)];
 console.log('appended | handled | MiB of this process and of the nodes');
 for (let i = 0; i < SAMPLES; i++) {
   await new Promise((resolve) => setTimeout(resolve, (endMs - performance.now()) / (SAMPLES - i)));

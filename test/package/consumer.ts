@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ROOT } from '../process/processes.ts';
+import { ROOT } from '../process/local-processes.ts';
 
 /** A program of somebody else, in a folder of its own, that has installed the packed package. */
 export class Consumer {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../process/processes.ts';
+import { ROOT } from '../process/local-processes.ts';
 
 /** Runs a program of this repository; its output, or an error that holds it. */
 function run(args: readonly string[]): string {

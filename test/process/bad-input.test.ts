@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   BATCH_BYTES_MAX,
@@ -10,7 +9,8 @@ import {
   VarlogError,
 } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-import { Program, TestCluster } from './processes.ts';
+import { LocalProcesses } from './local-processes.ts';
+import { TestCluster } from './processes.ts';
 
 async function errorOf(work: () => unknown): Promise<VarlogError> {
   try {
@@ -107,13 +107,13 @@ describe('what a client must not ask for', () => {
 });
 
 describe('a node that cannot start', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'varlog-bad-'));
-  afterAll(() => rmSync(directory, { recursive: true }));
+  const processes = new LocalProcesses();
+  const { directory } = processes;
+  afterAll(() => processes[Symbol.asyncDispose]());
 
   /** The code of the one line that is in its log, in the log's own format. */
   async function failureOf(flags: Record<string, string>): Promise<string> {
-    const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value]);
-    const program = new Program('framework/node/cli.js', ['server', ...args]);
+    const program = processes.node(flags);
     program.start();
     const code = await program.ended();
     expect(code).not.toBe(0);
@@ -128,10 +128,7 @@ describe('a node that cannot start', () => {
   test('a port in use, a directory in use, a directory of another cluster', async () => {
     const [address, other] = await freeAddresses(2);
     const flags = { listen: address!, directory: join(directory, 'a') };
-    const first = new Program('framework/node/cli.js', [
-      'server',
-      ...['--listen', flags.listen, '--directory', flags.directory],
-    ]);
+    const first = processes.node(flags);
     first.start();
     const varlog = await Varlog.connect({ endpoints: [flags.listen], timeoutMs: 20_000 });
     await varlog.ready({ storageNodes: 1 });

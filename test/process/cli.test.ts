@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Varlog, type VarlogError } from 'varlog/log';
 import { startReplica } from 'varlog/smr';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program, ROOT } from './processes.ts';
+import { LocalProcesses, type Program, ROOT } from './local-processes.ts';
+import { eventually } from './processes.ts';
 
 /** A sum, which no replica can apply -1 to. */
 class Fragile {
@@ -24,13 +23,14 @@ class Fragile {
 }
 
 describe('the varlog command', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'varlog-cli-'));
+  const processes = new LocalProcesses();
+  const directory = processes.folder('up');
   let port: string;
   let httpPort: string;
   let cluster: Program;
 
   const up = async (): Promise<void> => {
-    cluster = new Program('framework/node/cli.js', [
+    cluster = processes.program('framework/node/cli.js', [
       'up',
       ...['--port', port, '--http-port', httpPort, '--directory', directory],
     ]);
@@ -53,8 +53,7 @@ describe('the varlog command', () => {
   }, 60_000);
 
   afterAll(async () => {
-    await cluster.end('SIGKILL');
-    rmSync(directory, { recursive: true });
+    await processes[Symbol.asyncDispose]();
   });
 
   test('up says where it is and what to type next', () => {

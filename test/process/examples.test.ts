@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freeAddresses } from 'varlog/testing';
-import { ROOT, TestCluster } from './processes.ts';
+import { ROOT } from './local-processes.ts';
+import { TestCluster } from './processes.ts';
 
 const names = readdirSync(join(ROOT, 'examples'))
   .filter((it) => it.endsWith('.ts'))

@@ -1,30 +1,23 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program } from './processes.ts';
+import { LocalProcesses, type Program } from './local-processes.ts';
+import { eventually } from './processes.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'varlog-failed-'));
-const programs: Program[] = [];
+const processes = new LocalProcesses();
+const directory = processes.folder('data');
 
 // Also of a test whose time is up.
-afterAll(async () => {
-  for (const it of programs) await it.end('SIGKILL');
-  rmSync(directory, { recursive: true });
-});
+afterAll(() => processes[Symbol.asyncDispose]());
 
 test('a server whose only role failed for good ends, and says so in its log and by its exit code', async () => {
   const [metadata, storage] = (await freeAddresses(2)) as [string, string];
   const server = (listen: string, role: string): Program =>
-    new Program('framework/node/cli.js', [
-      'server',
-      ...['--listen', listen, '--roles', role, '--members', `1=${metadata}`],
-      ...['--directory', directory, '--log-level', 'warn'],
-    ]);
+    processes.node({ listen, roles: role, members: `1=${metadata}`, directory });
   const failing = server(storage, 'storage');
-  programs.push(server(metadata, 'metadata'), failing);
-  for (const it of programs) it.start();
+  server(metadata, 'metadata');
+  processes.startAll();
   await using varlog = await Varlog.connect({ endpoints: metadata, timeoutMs: 20_000 });
   await varlog.ready({ storageNodes: 1 });
   // What stands in the place of the folder now is none: no replica can be kept there.

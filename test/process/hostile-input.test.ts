@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program } from './processes.ts';
+import { LocalProcesses, type Program } from './local-processes.ts';
+import { eventually } from './processes.ts';
 
 /** Whatever is not answered after so long is let go of. */
 const PATIENCE_MS = 300;
@@ -173,20 +171,20 @@ async function callInVain(address: string, seed: number): Promise<void> {
 
 describe('whatever a stranger sends', () => {
   test('no process ends, and each goes on to do its work', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'varlog-hostile-'));
+    await using processes = new LocalProcesses();
     const [node, nodeHttp, kvGrpc, kvHttp, ledgerHttp] = await freeAddresses(5);
     const programs = [
-      new Program('framework/node/cli.js', [
-        ...['server', '--node-id', '1', '--listen', node!, '--members', `1=${node}`],
-        ...['--http', nodeHttp!, '--directory', join(directory, 'node')],
-      ]),
-      new Program('apps/kv-store/cli.js', [
+      processes.node({
+        ...{ 'node-id': 1, listen: node!, members: `1=${node}`, http: nodeHttp! },
+        directory: processes.folder('node'),
+      }),
+      processes.program('apps/kv-store/cli.js', [
         ...['serve', '--varlog', node!, '--topic', '1', '--grpc', kvGrpc!, '--http', kvHttp!],
-        ...['--directory', join(directory, 'kv')],
+        ...['--directory', processes.folder('kv')],
       ]),
-      new Program('apps/txn-log/cli.js', [
+      processes.program('apps/txn-log/cli.js', [
         ...['serve', '--varlog', node!, '--topic', '2', '--http', ledgerHttp!],
-        ...['--directory', join(directory, 'ledger')],
+        ...['--directory', processes.folder('ledger')],
       ]),
     ];
     const ended = new Set<Program>();
@@ -221,6 +219,5 @@ describe('whatever a stranger sends', () => {
     expect(await (await fetch(`http://${kvHttp}/kv/kept`)).text()).toBe('value');
     expect((await fetch(`http://${ledgerHttp}/accounts`)).status).toBe(200);
     await Promise.all(programs.map((it) => it.end('SIGTERM')));
-    rmSync(directory, { recursive: true, force: true });
   }, 120_000);
 });

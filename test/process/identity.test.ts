@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program, TestCluster, textsOf, whole } from './processes.ts';
+import { eventually, TestCluster, textsOf, whole } from './processes.ts';
 
 const failure = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -55,7 +55,7 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     });
     const [, ...args] = command.split(' ');
     const endpoints = ['--endpoints', cluster.endpoints.join(',')];
-    const operator = new Program('framework/node/cli.js', [...args, ...endpoints]);
+    const operator = cluster.processes.program('framework/node/cli.js', [...args, ...endpoints]);
     operator.start();
     expect(await operator.ended()).toBe(0);
     await whole(varlog);
@@ -80,10 +80,10 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     await cluster.ready();
     const [address] = await freeAddresses(1);
     const members = cluster.endpoints.map((it, i) => `${i + 1}=${it}`).join(',');
-    const twin = new Program('framework/node/cli.js', [
-      ...['server', '--roles', 'storage', '--node-id', '2', '--listen', address!],
-      ...['--members', members, '--directory', copy, '--log-level', 'warn'],
-    ]);
+    const twin = cluster.processes.node({
+      ...{ roles: 'storage', 'node-id': 2, listen: address! },
+      ...{ members, directory: copy },
+    });
     twin.start();
     await eventually(async () => {
       if (!twin.output.includes('another process is storage node 2')) throw new Error(twin.output);
@@ -100,13 +100,11 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     await topic.append('a');
     const [second, third] = await freeAddresses(2);
     const members = [cluster.endpoints[0], second, third].map((it, i) => `${i + 1}=${it}`);
-    const foreign = [second, third].map(
-      (listen, i) =>
-        new Program('framework/node/cli.js', [
-          ...['server', '--node-id', `${i + 2}`, '--listen', listen!],
-          ...['--members', members.join(','), '--log-level', 'warn'],
-          ...['--directory', join(cluster.folderOf(1), `foreign-${i}`)],
-        ]),
+    const foreign = [second, third].map((listen, i) =>
+      cluster.processes.node({
+        ...{ 'node-id': i + 2, listen: listen!, members: members.join(',') },
+        directory: join(cluster.folderOf(1), `foreign-${i}`),
+      }),
     );
     for (const it of foreign) it.start();
     await eventually(async () => {

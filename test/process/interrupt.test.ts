@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { eventually, ROOT } from './processes.ts';
+import { ROOT } from './local-processes.ts';
+import { eventually } from './processes.ts';
 
 /** Supervises a process, and takes its time to stop, as whoever closes other things first. */
 const SUPERVISOR = `

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, Program, ROOT } from './processes.ts';
+import { LocalProcesses, ROOT } from './local-processes.ts';
+import { eventually } from './processes.ts';
 
 const hasIpv6 = Object.values(networkInterfaces())
   .flat()
@@ -19,55 +19,46 @@ describe('a cluster on IPv6', () => {
       expect(run).toThrow('cannot listen on [::1]:9092');
       return;
     }
-    const directory = mkdtempSync(join(tmpdir(), 'varlog-ipv6-'));
+    await using processes = new LocalProcesses();
     const ports = (await freeAddresses(4)).map((it) => it.slice(it.lastIndexOf(':') + 1));
     const [first, second, http, store] = ports.map((port) => `[::1]:${port}`) as [
       string,
       ...string[],
     ];
-    const nodes = [first, second!].map(
-      (listen, i) =>
-        new Program('framework/node/cli.js', [
-          ...['server', '--node-id', `${i + 1}`, '--listen', listen, '--log-level', 'warn'],
-          ...['--members', `1=${first},2=${second}`, '--replication-factor', '2'],
-          ...['--directory', join(directory, `${i + 1}`)],
-          ...(i === 0 ? ['--http', http!] : []),
-        ]),
+    const nodes = [first, second!].map((listen, i) =>
+      processes.node({
+        ...{ 'node-id': i + 1, listen, members: `1=${first},2=${second}` },
+        ...{ 'replication-factor': 2, directory: processes.folder(`${i + 1}`) },
+        ...(i === 0 ? { http: http! } : {}),
+      }),
     );
-    const app = new Program('apps/kv-store/cli.js', [
+    const app = processes.program('apps/kv-store/cli.js', [
       ...['serve', '--varlog', `varlog://${first},${second}/2`],
-      ...['--grpc', '[::1]:0', '--http', store!, '--directory', join(directory, 'kv')],
+      ...['--grpc', '[::1]:0', '--http', store!, '--directory', processes.folder('kv')],
     ]);
-    try {
-      for (const it of nodes) it.start();
-      await using varlog = await Varlog.connect({
-        endpoints: `varlog://${first},${second}`,
-        timeoutMs: 30_000,
-      });
-      await varlog.ready({ storageNodes: 2, timeoutMs: 30_000 });
-      const topic = await varlog.createTopic();
-      const kv = await varlog.createTopic();
-      await topic.append('hello');
-      const cli = join(ROOT, 'dist/framework/node/cli.js');
-      const read = ['read', '--endpoints', `varlog://${first}/1`];
-      expect(execFileSync(process.execPath, [cli, ...read], { encoding: 'utf8' })).toBe(
-        '1\thello\n',
-      );
-      const healthcheck = join(ROOT, 'dist/framework/node/healthcheck.js');
-      await eventually(async () => {
-        const env = { ...process.env, VARLOG_HTTP: http! };
-        execFileSync(process.execPath, [healthcheck], { env, stdio: 'pipe' });
-      });
-      expect(kv.id).toBe(2);
-      app.start();
-      await eventually(async () => {
-        if (!app.output.includes('serving')) throw new Error(app.output);
-        const put = await fetch(`http://${store}/kv/a`, { method: 'PUT', body: 'b' });
-        expect(put.ok).toBe(true);
-      });
-    } finally {
-      await Promise.all([...nodes, app].map((it) => it.end('SIGKILL')));
-      rmSync(directory, { recursive: true });
-    }
+    for (const it of nodes) it.start();
+    await using varlog = await Varlog.connect({
+      endpoints: `varlog://${first},${second}`,
+      timeoutMs: 30_000,
+    });
+    await varlog.ready({ storageNodes: 2, timeoutMs: 30_000 });
+    const topic = await varlog.createTopic();
+    const kv = await varlog.createTopic();
+    await topic.append('hello');
+    const cli = join(ROOT, 'dist/framework/node/cli.js');
+    const read = ['read', '--endpoints', `varlog://${first}/1`];
+    expect(execFileSync(process.execPath, [cli, ...read], { encoding: 'utf8' })).toBe('1\thello\n');
+    const healthcheck = join(ROOT, 'dist/framework/node/healthcheck.js');
+    await eventually(async () => {
+      const env = { ...process.env, VARLOG_HTTP: http! };
+      execFileSync(process.execPath, [healthcheck], { env, stdio: 'pipe' });
+    });
+    expect(kv.id).toBe(2);
+    app.start();
+    await eventually(async () => {
+      if (!app.output.includes('serving')) throw new Error(app.output);
+      const put = await fetch(`http://${store}/kv/a`, { method: 'PUT', body: 'b' });
+      expect(put.ok).toBe(true);
+    });
   }, 120_000);
 });

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   checkRegisters,
   freeAddresses,
@@ -8,7 +5,8 @@ import {
   type RegisterInput,
   type RegisterOutput,
 } from 'varlog/testing';
-import { eventually, Program, TestCluster } from './processes.ts';
+import { LocalProcesses } from './local-processes.ts';
+import { eventually, TestCluster } from './processes.ts';
 
 const KEYS = 4;
 const CLIENTS = 6;
@@ -51,7 +49,7 @@ describe('the key-value store on real processes', () => {
   test.each(['topic', 'Raft group'])(
     'is linearizable while processes are killed, on a %s',
     async (log) => {
-      const directory = mkdtempSync(join(tmpdir(), 'varlog-kv-'));
+      await using processes = new LocalProcesses();
       await using cluster = await TestCluster.start(3);
       const all = await freeAddresses(9);
       const addresses = all.slice(0, 3);
@@ -60,16 +58,15 @@ describe('the key-value store on real processes', () => {
         await using varlog = await cluster.connect();
         await varlog.createTopic({ logStreams: 2 });
       }
-      const replicas = addresses.map(
-        (http, i) =>
-          new Program('apps/kv-store/cli.js', [
-            'serve',
-            ...['--http', http, '--grpc', all[3 + i]!],
-            ...['--directory', join(directory, String(i))],
-            ...(log === 'topic'
-              ? ['--varlog', `varlog://${cluster.endpoints.join(',')}/1`]
-              : ['--raft', members.join(','), '--member', String(i + 1)]),
-          ]),
+      const replicas = addresses.map((http, i) =>
+        processes.program('apps/kv-store/cli.js', [
+          'serve',
+          ...['--http', http, '--grpc', all[3 + i]!],
+          ...['--directory', processes.folder(String(i))],
+          ...(log === 'topic'
+            ? ['--varlog', `varlog://${cluster.endpoints.join(',')}/1`]
+            : ['--raft', members.join(','), '--member', String(i + 1)]),
+        ]),
       );
       for (const it of replicas) it.start();
       for (const it of addresses) {
@@ -128,7 +125,6 @@ describe('the key-value store on real processes', () => {
       };
       await Promise.all([nemesis(), ...Array.from({ length: CLIENTS }, (_, i) => client(i))]);
       await Promise.all(replicas.map((it) => it.end('SIGKILL')));
-      rmSync(directory, { recursive: true });
 
       const unknown = history.length - answered;
       console.log(`${log}: ${answered} operations answered, ${failed} failed, ${unknown} unknown`);

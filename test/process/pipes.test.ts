@@ -1,7 +1,8 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
-import { eventually, ROOT, TestCluster } from './processes.ts';
+import { ROOT } from './local-processes.ts';
+import { eventually, TestCluster } from './processes.ts';
 
 const CLI = join(ROOT, 'dist/framework/node/cli.js');
 

@@ -1,116 +1,78 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { type TlsOptions, type Topic, Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
-
-/** The package's folder: this file is run from source by tests and from `dist` by the benchmark. */
-export const ROOT = ancestorWith('package.json', import.meta.dirname);
-
-function ancestorWith(file: string, folder: string): string {
-  return existsSync(join(folder, file)) ? folder : ancestorWith(file, dirname(folder));
-}
-
-/** A process of the built package (`dist`), to be killed and started again at will. */
-export class Program {
-  private readonly path: string;
-  private readonly args: readonly string[];
-  private child: ChildProcess | undefined;
-  /** What it wrote since its last start, both streams. */
-  output = '';
-
-  constructor(path: string, args: readonly string[]) {
-    this.path = join(ROOT, 'dist', path);
-    this.args = args;
-  }
-
-  get pid(): number {
-    return this.child?.pid ?? 0;
-  }
-
-  start(): void {
-    this.output = '';
-    const child = spawn(process.execPath, [this.path, ...this.args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    const keep = (chunk: Buffer): void => {
-      this.output = (this.output + chunk.toString()).slice(-20_000);
-    };
-    child.stdout?.on('data', keep);
-    child.stderr?.on('data', keep);
-    this.child = child;
-  }
-
-  /** Resolves with its exit code when it ends by itself. */
-  ended(): Promise<number | null> {
-    const { child } = this;
-    if (child === undefined || child.exitCode !== null)
-      return Promise.resolve(child?.exitCode ?? 0);
-    return new Promise((resolve) => child.once('exit', resolve));
-  }
-
-  /** Ends it by a signal and waits until it is gone. */
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await gone;
-  }
-}
+import { LocalProcesses, type Program } from './local-processes.ts';
 
 interface TestClusterOptions {
-  replicationFactor: number;
-  tls: { flags: readonly string[]; client: TlsOptions } | undefined;
+  /** Copies of each record. Default: one on each storage node. */
+  readonly replicationFactor?: number;
+  readonly tls?: { readonly flags: readonly string[]; readonly client: TlsOptions };
 }
 
 /** A cluster of real processes with real disks, in a folder of its own. */
 export class TestCluster implements AsyncDisposable {
   readonly endpoints: string[];
-  readonly nodes: Program[];
-  private readonly directory: string;
-
+  readonly nodes: readonly Program[];
+  readonly processes: LocalProcesses;
+  private readonly storageNodes: number;
   private readonly tls: TlsOptions | undefined;
 
-  private constructor(endpoints: string[], directory: string, options: TestClusterOptions) {
-    this.directory = directory;
-    this.tls = options.tls?.client;
+  private constructor(
+    processes: LocalProcesses,
+    endpoints: string[],
+    storageNodes: number,
+    tls?: TlsOptions,
+  ) {
+    this.processes = processes;
+    this.nodes = [...processes.programs];
     this.endpoints = endpoints;
-    const members = this.endpoints.map((it, i) => `${i + 1}=${it}`).join(',');
-    this.nodes = this.endpoints.map(
-      (listen, i) =>
-        new Program('framework/node/cli.js', [
-          'server',
-          ...['--node-id', String(i + 1), '--listen', listen, '--members', members],
-          ...['--directory', join(directory, `node-${i + 1}`), '--log-level', 'warn'],
-          ...['--replication-factor', String(options.replicationFactor)],
-          ...(options.tls?.flags ?? []),
-        ]),
-    );
+    this.storageNodes = storageNodes;
+    this.tls = tls;
   }
 
-  static async start(
-    nodes: number,
-    replicationFactor = nodes,
-    tls?: TestClusterOptions['tls'],
-  ): Promise<TestCluster> {
-    const directory = mkdtempSync(join(tmpdir(), 'varlog-test-'));
-    const options = { replicationFactor, tls };
-    const cluster = new TestCluster(await freeAddresses(nodes), directory, options);
-    cluster.startAll();
-    await cluster.ready();
-    return cluster;
+  /** Each process is a member of the metadata repository and a storage node. Resolves when all are ready. */
+  static async start(nodes: number, options: TestClusterOptions = {}): Promise<TestCluster> {
+    const endpoints = await freeAddresses(nodes);
+    const processes = new LocalProcesses();
+    const shared = {
+      members: endpoints.map((it, i) => `${i + 1}=${it}`).join(','),
+      'replication-factor': options.replicationFactor ?? nodes,
+    };
+    for (const [i, listen] of endpoints.entries()) {
+      const directory = processes.folder(`node-${i + 1}`);
+      const flags = { ...shared, 'node-id': i + 1, listen, directory };
+      processes.node(flags, options.tls?.flags);
+    }
+    return TestCluster.up(new TestCluster(processes, endpoints, nodes, options.tls?.client));
+  }
+
+  /** One member of the metadata repository and one storage node, a process each. */
+  static async startApart(): Promise<TestCluster> {
+    const [metadata, storage] = (await freeAddresses(2)) as [string, string];
+    const processes = new LocalProcesses();
+    const shared = { members: `1=${metadata}`, directory: processes.folder('data') };
+    processes.node({ ...shared, roles: 'metadata', listen: metadata });
+    processes.node({ ...shared, roles: 'storage', listen: storage });
+    return TestCluster.up(new TestCluster(processes, [metadata], 1));
+  }
+
+  private static async up(cluster: TestCluster): Promise<TestCluster> {
+    try {
+      cluster.startAll();
+      await cluster.ready();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** The data folder of node `id`. */
   folderOf(id: number): string {
-    return join(this.directory, `node-${id}`);
+    return this.processes.folder(`node-${id}`);
   }
 
   startAll(): void {
-    for (const node of this.nodes) node.start();
+    for (const node of this.nodes) if (!node.isUp) node.start();
   }
 
   connect(): Promise<Awaited<ReturnType<typeof Varlog.connect>>> {
@@ -121,7 +83,7 @@ export class TestCluster implements AsyncDisposable {
   async ready(): Promise<void> {
     const varlog = await this.connect();
     try {
-      await varlog.ready({ storageNodes: this.nodes.length, timeoutMs: 30_000 });
+      await varlog.ready({ storageNodes: this.storageNodes, timeoutMs: 30_000 });
     } catch (error) {
       throw new Error(this.nodes.map((it, i) => `node ${i + 1}: ${it.output}`).join('\n'), {
         cause: error,
@@ -135,9 +97,8 @@ export class TestCluster implements AsyncDisposable {
     await Promise.all(this.nodes.map((it) => it.end('SIGKILL')));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.killAll();
-    rmSync(this.directory, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.processes[Symbol.asyncDispose]();
   }
 }
 

@@ -1,12 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { freeAddresses } from 'varlog/testing';
-import { eventually, ROOT } from './processes.ts';
+import { LocalProcesses, type Program } from './local-processes.ts';
+import { eventually } from './processes.ts';
 import type { Calls, MemberSettings, Reply, Single } from './raft-member.ts';
 
-const PROGRAM = join(ROOT, 'dist/test/process/raft-member.js');
+const PROGRAM = 'test/process/raft-member.js';
 const RESUMES_MS = 10_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -24,12 +21,18 @@ class CallError extends Error {
 /** A member in a process of its own, to be called, killed, stopped and started again at will. */
 class MemberProcess {
   readonly settings: MemberSettings;
-  private child: ChildProcess | undefined;
+  private readonly program: Program;
   private readonly open = new Map<number, (reply: Reply) => void>();
   private lastCall = 0;
 
-  constructor(settings: MemberSettings) {
+  constructor(settings: MemberSettings, processes: LocalProcesses) {
     this.settings = settings;
+    this.program = processes.program(PROGRAM, [JSON.stringify(settings)]);
+    this.program.onMessage((message) => {
+      const reply = message as Reply;
+      this.open.get(reply.id)?.(reply);
+      this.open.delete(reply.id);
+    });
   }
 
   get id(): number {
@@ -37,28 +40,19 @@ class MemberProcess {
   }
 
   get isUp(): boolean {
-    return this.child !== undefined;
+    return this.program.isUp;
   }
 
   /** Resolves when it is open. */
   async start(): Promise<void> {
-    // What it logs of removed members and lost leaders is expected here.
-    const child = fork(PROGRAM, [JSON.stringify(this.settings)], {
-      stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
-    });
-    this.child = child;
-    const opened = new Promise((resolve) => this.open.set(0, resolve));
-    child.on('message', (reply: Reply) => {
-      this.open.get(reply.id)?.(reply);
-      this.open.delete(reply.id);
-    });
-    child.once('exit', () => {
-      if (this.child === child) this.child = undefined;
+    const opened = new Promise<Reply>((resolve) => this.open.set(0, resolve));
+    this.program.start();
+    void this.program.ended().then(() => {
       const error = { what: `member ${this.id} is gone`, outcome: 'unknown' };
       for (const [id, settle] of this.open) settle({ id, error });
       this.open.clear();
     });
-    const { error } = (await opened) as Reply;
+    const { error } = await opened;
     if (error !== undefined) throw new CallError(error);
   }
 
@@ -68,28 +62,24 @@ class MemberProcess {
   ): Promise<Awaited<ReturnType<Calls[K]>>> {
     const id = ++this.lastCall;
     const { value, error } = await new Promise<Reply>((resolve) => {
-      if (this.child === undefined) {
+      if (!this.isUp) {
         resolve({ id, error: { what: `member ${this.id} is down`, outcome: 'notAppended' } });
         return;
       }
       this.open.set(id, resolve);
       // When it is gone, the end of the process settles the call.
-      this.child.send({ id, call, argument }, () => {});
+      this.program.send({ id, call, argument });
     });
     if (error !== undefined) throw new CallError(error);
     return value as Awaited<ReturnType<Calls[K]>>;
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.child?.kill(signal);
+    this.program.signal(signal);
   }
 
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (child === undefined) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await gone;
+  kill(): Promise<void> {
+    return this.program.end('SIGKILL');
   }
 }
 
@@ -107,12 +97,12 @@ interface Attempt {
 class Group implements AsyncDisposable {
   readonly attempts: Attempt[] = [];
   readonly members: MemberProcess[];
-  private readonly directory: string;
+  private readonly processes: LocalProcesses;
   private turn = 0;
 
-  private constructor(members: MemberProcess[], directory: string) {
+  private constructor(members: MemberProcess[], processes: LocalProcesses) {
     this.members = members;
-    this.directory = directory;
+    this.processes = processes;
   }
 
   /** The group begins with the first `count` members; `joining` more are not started. */
@@ -121,17 +111,17 @@ class Group implements AsyncDisposable {
     options: Partial<MemberSettings> = {},
     joining = 0,
   ): Promise<Group> {
-    const directory = mkdtempSync(join(tmpdir(), 'varlog-raft-'));
+    const processes = new LocalProcesses();
     const all = (await freeAddresses(count + joining)).map((address, i) => {
       return { id: i + 1, address };
     });
-    const processes = all.map(({ id }) => {
-      const own = { memberId: id, directory: join(directory, String(id)), join: id > count };
+    const memberProcesses = all.map(({ id }) => {
+      const own = { memberId: id, directory: processes.folder(String(id)), join: id > count };
       const members = id > count ? all : all.slice(0, count);
-      return new MemberProcess({ ...options, ...own, members });
+      return new MemberProcess({ ...options, ...own, members }, processes);
     });
-    const group = new Group(processes, directory);
-    await Promise.all(processes.slice(0, count).map((it) => it.start()));
+    const group = new Group(memberProcesses, processes);
+    await Promise.all(memberProcesses.slice(0, count).map((it) => it.start()));
     await group.leader();
     return group;
   }
@@ -217,9 +207,8 @@ class Group implements AsyncDisposable {
     checkAttempts(this.attempts, dumps[0]!.singles);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.members.map((it) => it.kill()));
-    rmSync(this.directory, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.processes[Symbol.asyncDispose]();
   }
 }
 

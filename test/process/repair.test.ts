@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Topic, VarlogError } from 'varlog/log';
 import { GrpcNetwork } from '../../framework/runtime/index.ts';
 import * as snpb from '../../framework/wire/gen/snpb.ts';
-import { eventually, Program, TestCluster, textsOf, whole } from './processes.ts';
+import { eventually, TestCluster, textsOf, whole } from './processes.ts';
 
 /** A client that appends one record after the other until it is stopped, whatever happens. */
 class Writer {
@@ -105,7 +105,7 @@ test('whatever happens to the disk of one node at a time, the copies are whole a
 
   await strike(3, (it) => rmSync(join(it, 'replicas'), { recursive: true }));
   const endpoints = ['--endpoints', cluster.endpoints.join(',')];
-  const operator = new Program('framework/node/cli.js', [
+  const operator = cluster.processes.program('framework/node/cli.js', [
     'repair',
     '--seconds',
     '120',

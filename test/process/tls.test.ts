@@ -6,7 +6,8 @@ import { type TlsOptions, Varlog } from 'varlog/log';
 import { openRaftGroup } from 'varlog/raft';
 import { freeAddresses } from 'varlog/testing';
 import { Authority } from '../../framework/runtime/certificates.fixture.ts';
-import { ROOT, TestCluster } from './processes.ts';
+import { ROOT } from './local-processes.ts';
+import { TestCluster } from './processes.ts';
 
 describe('a cluster whose nodes and clients show certificates', () => {
   const folder = mkdtempSync(join(tmpdir(), 'varlog-tls-'));
@@ -30,7 +31,7 @@ describe('a cluster whose nodes and clients show certificates', () => {
 
   beforeAll(async () => {
     for (const part of ['ca', 'certificate', 'key'] as const) writeFileSync(files[part], own[part]);
-    cluster = await TestCluster.start(3, 3, { flags, client: own });
+    cluster = await TestCluster.start(3, { tls: { flags, client: own } });
   }, 60_000);
   afterAll(async () => {
     await cluster[Symbol.asyncDispose]();

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freeAddresses } from 'varlog/testing';
-import { ROOT } from './processes.ts';
+import { ROOT } from './local-processes.ts';
 
 const CLI = join(ROOT, 'dist/framework/node/cli.js');
 
