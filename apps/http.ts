@@ -1,6 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Context } from 'hono';
 import { reasonOf, VarlogError } from 'varlog/log';
-import { type HttpHandler, httpServer } from 'varlog/node';
+import { type HttpApp, type HttpEnv, httpServer, textReply } from 'varlog/node';
+import type { z } from 'zod';
+import { invalid, taken } from './inputs.ts';
 
 const STATUS: Record<string, number> = {
   INVALID_ARGUMENT: 400,
@@ -14,9 +17,23 @@ const STATUS: Record<string, number> = {
   TIMEOUT: 504,
 };
 
-/** A server whose requests `route` answers; what it rejects with is answered with {@link sendError}. */
-export function serveRoutes(route: HttpHandler): Server {
-  return httpServer(route, sendError);
+/** A server with these routes; what they reject with is answered as {@link errorBody}. */
+export function serveRoutes(routes: (app: HttpApp) => void): Server {
+  return httpServer(routes, errorReply);
+}
+
+/** The query of a request as `schema` has it; of what stands there several times, the first. Throws `INVALID_ARGUMENT`. */
+export function queryOf<T>({ req }: Context<HttpEnv>, schema: z.ZodType<T>): T {
+  return taken(schema, req.query(), 'query', 'correct it, or leave it out');
+}
+
+/** Its headers as `schema` has them, by their names in small letters. Throws `INVALID_ARGUMENT`. */
+export function headersOf<T>(
+  { env }: Context<HttpEnv>,
+  schema: z.ZodType<T>,
+  next = 'correct it, or leave it out',
+): T {
+  return taken(schema, env.incoming.headers, 'headers', next);
 }
 
 /**
@@ -64,51 +81,26 @@ export function decoded(text: string): string {
   }
 }
 
-/** What to throw at a request that makes no sense. */
-export function invalid(what: string, next: string): VarlogError {
-  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
-}
-
 /** Refuses a method that a resource does not have: 405, with those that it has. */
-export function sendNotAllowed(response: ServerResponse, allow: string): void {
-  sendText(response, 405, `the methods here are ${allow}\n`, { allow });
+export function notAllowed(allow: string): Response {
+  return textReply(405, `the methods here are ${allow}\n`, { allow });
 }
 
-/** Answers with text or bytes; `content-type` is that of text unless `headers` says otherwise. */
-export function sendText(
-  response: ServerResponse,
-  status: number,
-  body: string | Uint8Array,
-  headers: Record<string, string> = {},
-): void {
-  const own = {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': String(Buffer.byteLength(body)),
-  };
-  response.writeHead(status, { ...own, ...headers }).end(body);
-}
-
-/** Answers with JSON. */
-export function sendJson(
-  response: ServerResponse,
+/** An answer in JSON. */
+export function jsonReply(
   status: number,
   body: unknown,
-  headers: Record<string, string> = {},
-): void {
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   const text = `${JSON.stringify(body)}\n`;
-  sendText(response, status, text, { 'content-type': 'application/json', ...headers });
+  return textReply(status, text, { 'content-type': 'application/json', ...headers });
 }
 
-/** Answers with an error as {@link errorBody}; ends an answer that was begun. */
-function sendError(response: ServerResponse, error: unknown): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
+function errorReply(error: unknown): Response {
   const body = errorBody(error);
   const status = STATUS[body.code] ?? 503;
   const again = status === 429 || status === 503;
-  sendJson(response, status, body, again ? { 'retry-after': '1' } : {});
+  return jsonReply(status, body, again ? { 'retry-after': '1' } : {});
 }
 
 /** An error as programs see it. `outcome` tells of a failed write whether it may still take effect. */

@@ -14,9 +14,7 @@ async function serve(
   const pages = operatorPages('app', new Readiness(replica, limits, other), {
     height: { help: 'How high', value: () => 17 },
   });
-  const server = serveRoutes(async (_, response, { pathname }) => {
-    if (!(await pages(pathname, response))) response.writeHead(404).end();
-  });
+  const server = serveRoutes(pages);
   const address = await listen(server, '127.0.0.1:0');
   return {
     ask: async (path: string): Promise<[number, string]> => {

@@ -1,7 +1,6 @@
-import type { ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type HttpApp, textReply } from 'varlog/node';
 import type { ReplicaStatus } from 'varlog/smr';
-import { sendText } from './http.ts';
 import type { Readiness } from './readiness.ts';
 
 /** A figure that is looked up whenever somebody asks. */
@@ -10,8 +9,8 @@ export interface Figure {
   readonly value: () => number;
 }
 
-/** Answers a path, or says that there is nothing. */
-export type Pages = (path: string, response: ServerResponse) => Promise<boolean>;
+/** Adds routes to those of an app. */
+export type Pages = (app: HttpApp) => void;
 
 /**
  * What operators ask a process: `/livez`, whether a restart would help; `/readyz`, whether it can do its work and why not;
@@ -36,21 +35,20 @@ export function operatorPages(
       },
     });
   }
-  return async (path, response) => {
-    if (path === '/livez') {
-      if (readiness.status?.state === 'failed') sendText(response, 503, 'the replica has failed\n');
-      else sendText(response, 200, 'alive\n');
-    } else if (path === '/readyz') {
+  return (app) => {
+    app.get('/livez', () =>
+      readiness.status?.state === 'failed'
+        ? textReply(503, 'the replica has failed\n')
+        : textReply(200, 'alive\n'),
+    );
+    app.get('/readyz', async () => {
       const problems = await readiness.problems();
-      if (problems.length === 0) sendText(response, 200, 'ready\n');
-      else sendText(response, 503, `${problems.join('\n')}\n`);
-    } else if (path === '/metrics') {
-      const text = await registry.metrics();
-      sendText(response, 200, text, { 'content-type': registry.contentType });
-    } else {
-      return false;
-    }
-    return true;
+      if (problems.length === 0) return textReply(200, 'ready\n');
+      return textReply(503, `${problems.join('\n')}\n`);
+    });
+    app.get('/metrics', async () =>
+      textReply(200, await registry.metrics(), { 'content-type': registry.contentType }),
+    );
   };
 }
 

@@ -9,7 +9,7 @@ async function store(log: OrderedLog = new MemoryLog()) {
   const it = await startStore(log);
   const ask = (method: string, path: string, headers: Headers = {}, body?: RequestInit['body']) =>
     fetch(it.http + path, { method, headers, ...(body !== undefined && { body }) });
-  return { ask, service: it.service, [Symbol.asyncDispose]: () => it.end() };
+  return { ask, http: it.http, service: it.service, [Symbol.asyncDispose]: () => it.end() };
 }
 
 describe('a condition', () => {
@@ -166,9 +166,26 @@ describe('what a request gets', () => {
   });
 
   test.each([
+    ['/kv?stale=yes', {}, 'query.stale'],
+    ['/kv/a?stale', {}, 'query.stale'],
+    ['/watch?from=x', {}, 'query.from'],
+    ['/watch', { 'last-event-id': '7' }, 'headers.last-event-id'],
+    ['/kv/a', { 'if-none-match': '-1' }, 'headers.if-none-match'],
+    ['/kv/', {}, 'key'],
+  ])('GET %s %j: what is wrong is named', async (path, headers, named) => {
+    await using it = await store();
+    const reply = await it.ask('GET', path, headers as Headers);
+    const { code, message } = (await reply.json()) as { code: string; message: string };
+    expect([reply.status, code]).toEqual([400, 'INVALID_ARGUMENT']);
+    expect(message).toContain(`${named}: `);
+  });
+
+  test.each([
     ['POST', '/kv/a', 'GET, HEAD, PUT, DELETE'],
     ['PATCH', '/kv/a', 'GET, HEAD, PUT, DELETE'],
     ['DELETE', '/kv', 'GET'],
+    ['HEAD', '/kv', 'GET'],
+    ['HEAD', '/watch', 'GET'],
     ['PUT', '/watch', 'GET'],
     ['POST', '/readyz', 'GET, HEAD'],
   ])('%s %s: 405, and what is allowed', async (method, path, allow) => {
@@ -235,6 +252,46 @@ describe('server-sent events', () => {
     await it.service.put('last', Buffer.from('1'));
     const text = await read(reply, (it) => it.includes('"key":"last"'));
     expect(text.match(/"key":"k-/g)).toHaveLength(40);
+  });
+
+  test('are made as their reader takes them, and no longer when it has left', async () => {
+    await using it = await store();
+    const value = Buffer.alloc(256 * 1024, 'x');
+    for (let i = 0; i < 128; i++) await it.service.put('a', value);
+    let taken = 0;
+    const watch = it.service.watch.bind(it.service);
+    it.service.watch = async function* (...call) {
+      for await (const piece of watch(...call)) {
+        taken += piece.changes.length;
+        yield piece;
+      }
+    };
+    const reader = new AbortController();
+    const reply = await fetch(`${it.http}/watch?from=1`, { signal: reader.signal });
+    let before = -1;
+    while (before !== taken) {
+      before = taken;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(taken).toBeLessThan(128);
+    expect(it.service.watchers).toBe(1);
+    await reply.body!.getReader().read();
+    reader.abort();
+    while (it.service.watchers > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(taken).toBeLessThan(128);
+  });
+
+  test('one that leaves at once leaves nothing behind', async () => {
+    await using it = await store();
+    for (let i = 0; i < 20; i++) {
+      const reader = new AbortController();
+      const reply = fetch(`${it.http}/watch`, { signal: reader.signal }).catch(() => {});
+      if (i % 2 === 0) await reply;
+      else await new Promise((resolve) => setTimeout(resolve, i / 5));
+      reader.abort();
+    }
+    await it.ask('GET', '/kv');
+    while (it.service.watchers > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   });
 
   test('say why they end', async () => {

@@ -1,17 +1,20 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { HttpTarget } from 'varlog/node';
+import type { Server } from 'node:http';
+import type { Context } from 'hono';
+import { type HttpEnv, textReply } from 'varlog/node';
+import type { z } from 'zod';
 import {
   bytesOf,
   decoded,
-  invalid,
-  sendJson,
-  sendNotAllowed,
-  sendText,
+  headersOf,
+  jsonReply,
+  notAllowed,
+  queryOf,
   serveRoutes,
 } from '../http.ts';
 import type { Pages } from '../operator-pages.ts';
 import { type Condition, holds, type Revisions } from './condition.ts';
 import { watchOverHttp } from './event-stream.ts';
+import { Conditions, type EntityTag, Listed, Reading, Writing } from './inputs.ts';
 import { type KvService, VALUE_BYTES_MAX, type WriteOptions } from './service.ts';
 import { shown } from './shown.ts';
 
@@ -28,115 +31,111 @@ import { shown } from './shown.ts';
  * - `GET /watch?prefix=P&from=REVISION&log=LOG`: server-sent events, resumable by `Last-Event-ID`; 412 where the revision is
  *   that of another log than the store's
  *
- * - `GET /livez`, `/readyz` and `/metrics`, which `other` answers
+ * - `GET /livez`, `/readyz` and `/metrics`, which `pages` adds
  */
-export function makeHttpFace(service: KvService, other: Pages = async () => false): Server {
-  return serveRoutes(async (request, response, target) => {
-    const { pathname: path, searchParams: query } = target;
-    if (path.startsWith('/kv/')) return onKey(service, request, response, target);
-    if (path !== '/kv' && path !== '/watch') {
-      if (request.method !== 'GET' && request.method !== 'HEAD')
-        return sendNotAllowed(response, 'GET, HEAD');
-      if (!(await other(path, response))) sendText(response, 404, 'no such page\n');
-      return;
-    }
-    if (request.method !== 'GET') return sendNotAllowed(response, 'GET');
-    if (path === '/watch') return watchOverHttp(service, request, response, query);
-    const { items, ...at } = await service.list(query.get('prefix') ?? '', reading(query));
-    sendJson(response, 200, {
-      items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
-      ...at,
+export function makeHttpFace(service: KvService, pages: Pages = () => {}): Server {
+  return serveRoutes((app) => {
+    // Of GET alone: Hono answers HEAD by the route of GET.
+    const onGet = (path: string, answer: (c: Context<HttpEnv>) => Promise<Response>): void => {
+      app.all(path, (c) => (c.req.method === 'GET' ? answer(c) : notAllowed('GET')));
+    };
+    onGet('/kv', (c) => list(service, c));
+    onGet('/watch', (c) => watchOverHttp(service, c));
+    // Behind /kv, which it stands for as well.
+    app.get('/kv/*', (c) => read(service, c));
+    app.put('/kv/*', (c) => put(service, c));
+    app.delete('/kv/*', (c) => remove(service, c));
+    app.all('/kv/*', (c) => {
+      // What is no key has no methods.
+      keyOf(c);
+      return notAllowed('GET, HEAD, PUT, DELETE');
     });
+    pages(app);
+    app.notFound(({ req: { method } }) =>
+      method === 'GET' || method === 'HEAD'
+        ? textReply(404, 'no such page\n')
+        : notAllowed('GET, HEAD'),
+    );
   });
 }
 
-async function onKey(
-  service: KvService,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { pathname, searchParams }: HttpTarget,
-): Promise<void> {
-  const key = decoded(pathname.slice('/kv/'.length));
-  switch (request.method) {
-    case 'GET':
-    case 'HEAD':
-      return read(service, request, response, key, reading(searchParams));
-    case 'PUT': {
-      if (request.headers['content-encoding'] !== undefined)
-        return sendText(response, 415, 'send the value itself: without Content-Encoding\n', {
-          'accept-encoding': 'identity',
-        });
-      // Whatever is wrong with the headers is said before the body is read.
-      const options = await writing(service, request);
-      const value = await bytesOf(request, VALUE_BYTES_MAX);
-      const { done, revision, existed } = await service.put(key, value, options);
-      const etag = revision === 0 ? {} : await etagOf(service, revision);
-      return sendText(response, done ? (existed ? 200 : 201) : 412, `${revision}\n`, etag);
-    }
-    case 'DELETE': {
-      const options = await writing(service, request);
-      const { done, revision, existed } = await service.delete(key, options);
-      if (done) return sendText(response, 200, `${revision}\n`);
-      if (!existed && options.condition?.ifMatch === undefined)
-        return sendText(response, 404, 'no such key\n');
-      const etag = existed ? await etagOf(service, revision) : {};
-      return sendText(response, 412, `${revision}\n`, etag);
-    }
-    default:
-      return sendNotAllowed(response, 'GET, HEAD, PUT, DELETE');
-  }
+async function list(service: KvService, c: Context<HttpEnv>): Promise<Response> {
+  const { prefix, stale } = queryOf(c, Listed);
+  const { items, ...at } = await service.list(prefix, { stale });
+  return jsonReply(200, {
+    items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
+    ...at,
+  });
 }
 
-async function read(
-  service: KvService,
-  { headers }: IncomingMessage,
-  response: ServerResponse,
-  key: string,
-  options: { stale: boolean },
-): Promise<void> {
+async function read(service: KvService, c: Context<HttpEnv>): Promise<Response> {
+  const key = keyOf(c);
+  const options = queryOf(c, Reading);
+  const conditions = headersOf(c, Conditions, TAGS);
   const found = await service.get(key, options);
   const revision = found?.revision ?? 0;
-  const { ifMatch, ifNoneMatch } = (await conditionOf(service, headers)) ?? {};
+  const { ifMatch, ifNoneMatch } = (await conditionOf(service, conditions)) ?? {};
   if (ifMatch !== undefined && !holds({ ifMatch }, revision))
-    return sendText(response, 412, `${revision}\n`);
-  if (found === undefined) return sendText(response, 404, 'no such key\n');
+    return textReply(412, `${revision}\n`);
+  if (found === undefined) return textReply(404, 'no such key\n');
   const etag = await etagOf(service, revision);
-  if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, revision)) {
-    response.writeHead(304, etag).end();
-    return;
-  }
-  sendText(response, 200, found.value, {
+  if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, revision))
+    return new Response(null, { status: 304, headers: etag });
+  return textReply(200, found.value, {
     ...etag,
     'content-type': 'application/octet-stream',
     'x-content-type-options': 'nosniff',
   });
 }
 
-function reading(query: URLSearchParams): { stale: boolean } {
-  const stale = query.get('stale') ?? '0';
-  if (stale === '0' || stale === '1') return { stale: stale === '1' };
-  throw invalid(`stale=${stale.slice(0, 20)} says nothing`, 'give stale=1, or leave it out');
+async function put(service: KvService, c: Context<HttpEnv>): Promise<Response> {
+  const key = keyOf(c);
+  if (c.req.header('content-encoding') !== undefined)
+    return textReply(415, 'send the value itself: without Content-Encoding\n', {
+      'accept-encoding': 'identity',
+    });
+  // Whatever is wrong with the headers is said before the body is read.
+  const options = await writing(service, c);
+  const value = await bytesOf(c.env.incoming, VALUE_BYTES_MAX);
+  const { done, revision, existed } = await service.put(key, value, options);
+  const etag = revision === 0 ? {} : await etagOf(service, revision);
+  return textReply(done ? (existed ? 200 : 201) : 412, `${revision}\n`, etag);
+}
+
+async function remove(service: KvService, c: Context<HttpEnv>): Promise<Response> {
+  const key = keyOf(c);
+  const options = await writing(service, c);
+  const { done, revision, existed } = await service.delete(key, options);
+  if (done) return textReply(200, `${revision}\n`);
+  if (!existed && options.condition?.ifMatch === undefined) return textReply(404, 'no such key\n');
+  const etag = existed ? await etagOf(service, revision) : {};
+  return textReply(412, `${revision}\n`, etag);
+}
+
+function keyOf({ req }: Context<HttpEnv>): string {
+  return decoded(req.path.slice('/kv/'.length));
 }
 
 async function etagOf(service: KvService, revision: number): Promise<Record<string, string>> {
   return { etag: `"${revision}-${await service.tag()}"` };
 }
 
-async function writing(service: KvService, { headers }: IncomingMessage): Promise<WriteOptions> {
-  const condition = await conditionOf(service, headers);
-  const requestId = headers['idempotency-key'];
+const TAGS =
+  'give an ETag as an answer has it, or "REVISION", several of them with commas between, or *';
+
+async function writing(service: KvService, c: Context<HttpEnv>): Promise<WriteOptions> {
+  const { 'idempotency-key': requestId, ...conditions } = headersOf(c, Writing, TAGS);
+  const condition = await conditionOf(service, conditions);
   return {
     ...(condition && { condition }),
-    ...(typeof requestId === 'string' && { requestId }),
+    ...(requestId !== undefined && { requestId }),
   };
 }
 
 async function conditionOf(
   service: KvService,
-  headers: IncomingMessage['headers'],
+  { 'if-match': ifMatch, 'if-none-match': ifNoneMatch }: z.infer<typeof Conditions>,
 ): Promise<Condition | undefined> {
-  const ifMatch = headers['if-match'];
-  const ifNoneMatch = headers['if-none-match'];
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
   const log = await service.tag();
   return {
@@ -145,26 +144,15 @@ async function conditionOf(
   };
 }
 
-const TAGS = /^(W\/)?"[^"]*"(\s*,\s*(W\/)?"[^"]*")*$/;
-
-/**
- * The revisions among the entity tags of a header. Tags that are none of ours are well formed, and match nothing: such as
- * those of another log, and a weak one where the comparison is strong. A revision alone is one that somebody typed.
- */
-function revisionsOf(header: string, comparison: 'strong' | 'weak', log: string): Revisions {
-  const text = header.trim();
-  if (text === '*') return 'any';
-  // Quotes are forgotten easily by those who type them into a shell.
-  if (/^[1-9]\d{0,15}$/.test(text)) return [Number(text)];
-  if (!TAGS.test(text)) {
-    throw invalid(
-      'a condition is no list of entity tags',
-      'give an ETag as an answer has it, or "REVISION", several of them with commas between, or *',
-    );
-  }
-  return [...text.matchAll(/(W\/)?"([^"]*)"/g)]
-    .filter(([, weak]) => weak === undefined || comparison === 'weak')
-    .map(([, , tag]) => /^([1-9]\d{0,15})(?:-(.*))?$/.exec(tag!))
-    .filter((it) => it !== null && (it[2] === undefined || it[2] === log))
-    .map((it) => Number(it![1]));
+/** The revisions that tags name. Those of another log match nothing, nor do weak ones where the comparison is strong. */
+function revisionsOf(
+  tags: 'any' | readonly EntityTag[],
+  comparison: 'strong' | 'weak',
+  own: string,
+): Revisions {
+  if (tags === 'any') return tags;
+  return tags
+    .filter(({ weak }) => !weak || comparison === 'weak')
+    .filter(({ log }) => log === undefined || log === own)
+    .map(({ revision }) => revision);
 }

@@ -1,7 +1,9 @@
 import { type OrderedLog, VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
+import { invalid, taken } from '../inputs.ts';
 import type { Change } from './change-history.ts';
 import type { Condition } from './condition.ts';
+import { Expected, Key } from './inputs.ts';
 import { logTag, ofAnotherLog } from './log-tag.ts';
 import type { KvCommand, KvMachine, KvResult, Versioned } from './machine.ts';
 
@@ -45,7 +47,6 @@ export interface Watched {
   readonly log: string;
 }
 
-const KEY_BYTES_MAX = 2_048;
 /** A value may have this many bytes. */
 export const VALUE_BYTES_MAX = 512 * 1024;
 /** A listing may have this many bytes. */
@@ -103,8 +104,7 @@ export class KvService {
     value: Uint8Array,
     { log, ...options }: Omit<WriteOptions, 'condition'> & { log?: string } = {},
   ): Promise<KvResult> {
-    if (!Number.isSafeInteger(expected) || expected < 0)
-      throw invalid(`${expected} is not a revision`, 'give one that the store has answered with');
+    taken(Expected, expected, 'expected', 'give one that the store has answered with');
     if (log !== undefined) {
       const own = await this.tag();
       if (log !== own) throw ofAnotherLog(log, own);
@@ -226,12 +226,7 @@ function noLongerKnown(revision: number): VarlogError {
 }
 
 function checked(key: string): string {
-  if (key === '') throw invalid('the key is empty', 'give a key of at least one character');
-  if (Buffer.byteLength(key) > KEY_BYTES_MAX)
-    throw invalid(`the key has more than ${KEY_BYTES_MAX} bytes`, 'give a shorter one');
-  if (/\p{Surrogate}/u.test(key))
-    throw invalid('the key has half a character', 'give a key that can be written in UTF-8');
-  return key;
+  return taken(Key, key, 'key', 'give another one');
 }
 
 function tooLarge(bytes: number): VarlogError {
@@ -240,8 +235,4 @@ function tooLarge(bytes: number): VarlogError {
     next: 'split it',
     outcome: 'notAppended',
   });
-}
-
-function invalid(what: string, next: string): VarlogError {
-  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
 }

@@ -1,7 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { HttpTarget } from 'varlog/node';
+import type { Server } from 'node:http';
+import type { Context } from 'hono';
+import type { HttpEnv } from 'varlog/node';
 import { z } from 'zod';
-import { bytesOf, decoded, invalid, sendJson, serveRoutes } from '../http.ts';
+import { bytesOf, decoded, headersOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
+import { invalid, taken } from '../inputs.ts';
 import type { Pages } from '../operator-pages.ts';
 import type { Leg } from './book.ts';
 import { amountProblem } from './ledger-command.ts';
@@ -23,6 +25,15 @@ const Transferring = z.object({
   postings: z.array(Posting).nullish(),
   description: z.string().optional(),
 });
+const Reading = z.object({
+  stale: z
+    .string()
+    .optional()
+    .transform((it) => it === '1'),
+});
+const History = Reading.extend({ account: z.string().optional() });
+const Question = z.object({ query: z.string().default('') });
+const Once = z.object({ 'idempotency-key': z.string().optional() });
 
 /**
  * The ledger over HTTP, in JSON; amounts are minor units:
@@ -35,92 +46,56 @@ const Transferring = z.object({
  * - `GET /audit`
  * - `GET /sql?query=SELECT…`: rows; read only
  *
- * What there is beside (`/readyz` and the like) is `other`'s.
+ * What there is beside (`/readyz` and the like), `pages` adds.
  */
-export function makeHttpFace(service: LedgerService, other: Pages): Server {
-  return serveRoutes(async (request, response, target) => {
-    const reads = request.method === 'GET' || request.method === 'HEAD';
-    if (reads && (await other(target.pathname, response))) return;
-    await route(service, request, response, target);
+export function makeHttpFace(service: LedgerService, pages: Pages): Server {
+  return serveRoutes((app) => {
+    pages(app);
+    app.get('/accounts', async (c) => jsonReply(200, await service.accounts(queryOf(c, Reading))));
+    app.post('/accounts', async (c) => {
+      const { account, overdraftLimit } = await bodyOf(c, Opening);
+      return decided(await service.open(account, overdraftLimit));
+    });
+    app.all('/accounts', () => notAllowed('GET, POST'));
+
+    // Behind /accounts, which it stands for as well.
+    app.get('/accounts/*', async (c) => {
+      const id = decoded(c.req.path.slice('/accounts/'.length));
+      const found = await service.account(id, queryOf(c, Reading));
+      if (found === undefined) return jsonReply(404, { message: `no account ${id}` });
+      return jsonReply(200, found);
+    });
+    app.all('/accounts/*', () => notAllowed('GET'));
+
+    app.get('/transfers', async (c) => {
+      const { account, stale } = queryOf(c, History);
+      return jsonReply(200, await service.transfers(account, { stale }));
+    });
+    app.post('/transfers', async (c) => decided(await transfer(service, c)));
+    app.all('/transfers', () => notAllowed('GET, POST'));
+
+    app.get('/audit', async (c) => jsonReply(200, await service.audit(queryOf(c, Reading))));
+    app.all('/audit', () => notAllowed('GET'));
+
+    app.get('/sql', async (c) => jsonReply(200, await service.sql(queryOf(c, Question).query)));
+    app.all('/sql', () => notAllowed('GET'));
+
+    app.notFound(({ req }) => jsonReply(404, { message: `nothing at ${req.path}` }));
   });
 }
 
-type Answer = (
-  service: LedgerService,
-  request: IncomingMessage,
-  response: ServerResponse,
-  target: HttpTarget,
-) => Promise<void>;
-
-const RESOURCES: Record<string, Record<string, Answer>> = {
-  '/accounts': {
-    GET: async (service, _, response, target) =>
-      sendJson(response, 200, await service.accounts(reading(target))),
-    POST: async (service, request, response) => {
-      const { account, overdraftLimit } = await bodyOf(request, Opening);
-      decided(response, await service.open(account, overdraftLimit));
-    },
-  },
-  '/accounts/': { GET: account },
-  '/transfers': {
-    GET: async (service, _, response, target) => {
-      const of = target.searchParams.get('account') ?? undefined;
-      sendJson(response, 200, await service.transfers(of, reading(target)));
-    },
-    POST: async (service, request, response) => decided(response, await transfer(service, request)),
-  },
-  '/audit': {
-    GET: async (service, _, response, target) =>
-      sendJson(response, 200, await service.audit(reading(target))),
-  },
-  '/sql': {
-    GET: async (service, _, response, { searchParams }) =>
-      sendJson(response, 200, await service.sql(searchParams.get('query') ?? '')),
-  },
-};
-
-async function route(
-  service: LedgerService,
-  request: IncomingMessage,
-  response: ServerResponse,
-  target: HttpTarget,
-): Promise<void> {
-  const { pathname: path } = target;
-  const name = path.startsWith('/accounts/') ? '/accounts/' : path;
-  const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
-  if (resource === undefined) return sendJson(response, 404, { message: `nothing at ${path}` });
-  const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
-  const answer = Object.hasOwn(resource, method) ? resource[method] : undefined;
-  if (answer !== undefined) return answer(service, request, response, target);
-  const allow = Object.keys(resource).join(', ');
-  response.setHeader('allow', allow);
-  sendJson(response, 405, { message: `the methods here are ${allow}` });
+function notAllowed(allow: string): Response {
+  return jsonReply(405, { message: `the methods here are ${allow}` }, { allow });
 }
 
-async function account(
-  service: LedgerService,
-  _: IncomingMessage,
-  response: ServerResponse,
-  target: HttpTarget,
-): Promise<void> {
-  const id = decoded(target.pathname.slice('/accounts/'.length));
-  const found = await service.account(id, reading(target));
-  if (found === undefined) sendJson(response, 404, { message: `no account ${id}` });
-  else sendJson(response, 200, found);
-}
-
-function reading({ searchParams }: HttpTarget): { stale: boolean } {
-  return { stale: searchParams.get('stale') === '1' };
-}
-
-async function transfer(service: LedgerService, request: IncomingMessage): Promise<LedgerResult> {
-  const body = await bodyOf(request, Transferring);
-  const key = request.headers['idempotency-key'];
+async function transfer(service: LedgerService, c: Context<HttpEnv>): Promise<LedgerResult> {
+  const body = await bodyOf(c, Transferring);
+  const { 'idempotency-key': key } = headersOf(c, Once);
   if (key !== undefined && body.id !== undefined && key !== body.id)
     throw invalid('the Idempotency-Key and the id of the transfer differ', 'give one of them');
   return service.transfer({
     // Without a name, it is refused by the ledger.
-    id: body.id ?? String(key ?? ''),
+    id: body.id ?? key ?? '',
     legs: body.postings ?? legsOf(body),
     ...(body.description === undefined ? {} : { description: body.description }),
   });
@@ -142,13 +117,12 @@ function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>
 }
 
 /** The body of a request as `schema` has it. Rejects with `INVALID_ARGUMENT` where it is not. */
-async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
-  const bytes = await bytesOf(request, BODY_BYTES_MAX);
-  const { success, data, error } = schema.safeParse(jsonOf(bytes));
-  if (success) return data;
-  const { path, message } = error.issues[0]!;
-  throw invalid(
-    `the body of the request${path.map((it) => `.${String(it)}`).join('')}: ${message}`,
+async function bodyOf<T>({ env }: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {
+  const bytes = await bytesOf(env.incoming, BODY_BYTES_MAX);
+  return taken(
+    schema,
+    jsonOf(bytes),
+    'body',
     'send a JSON object with the fields that this resource has',
   );
 }
@@ -161,7 +135,7 @@ function jsonOf(bytes: Buffer): unknown {
   }
 }
 
-function decided(response: ServerResponse, result: LedgerResult): void {
+function decided(result: LedgerResult): Response {
   const status = result.done ? 200 : result.refusal === 'KEY_REUSED' ? 422 : 409;
-  sendJson(response, status, result);
+  return jsonReply(status, result);
 }

@@ -12,17 +12,18 @@
  * await cluster.close();
  * ```
  *
- * Programs beside a node serve HTTP as a node does: with `httpServer`, `listen` and `stopListening`.
+ * Programs beside a node serve HTTP as a node does: routes of Hono behind `httpServer`, with `listen` and `stopListening`.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
 export {
-  type HttpHandler,
-  type HttpTarget,
+  type HttpApp,
+  type HttpEnv,
   httpServer,
   listen,
   listenError,
   stopListening,
+  textReply,
 } from '../runtime/index.ts';
 export { collectLessOften } from './collect-less-often.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';

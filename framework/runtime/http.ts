@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { reasonOf, VarlogError } from '../base/index.ts';
@@ -11,23 +11,17 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** What a request asks for: its path exactly as it was sent, and its query. */
-export type HttpTarget = Pick<URL, 'pathname' | 'searchParams'>;
-
-/** Answers one request. What it rejects with goes to the `failed` of {@link httpServer}. */
-export type HttpHandler = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  target: HttpTarget,
-) => Promise<void>;
-
-/** What a route finds in `c.env`: the request as Node.js has it, and its path exactly as it was sent. */
+/** The environment of the routes, as Hono names it. */
 export interface HttpEnv {
+  /** What a route finds in `c.env`: the request as Node.js has it, and its path exactly as it was sent. */
   Bindings: { readonly incoming: IncomingMessage; readonly path: string };
 }
 
 /** An application of Hono, to which a server's routes are added. */
 export type HttpApp = Hono<HttpEnv>;
+
+/** What a request asks for: its path exactly as it was sent, and its query. */
+type Target = Pick<URL, 'pathname' | 'searchParams'>;
 
 /** A request, with its body, arrives within this time or is refused: nobody holds a connection for ever by saying nothing. */
 const REQUEST_MS = 60_000;
@@ -35,22 +29,11 @@ const REQUEST_MS = 60_000;
 const HOST = 'localhost';
 /** A peer that vanished without a word is looked for after so long. */
 const KEEP_ALIVE_MS = 30_000;
-
-/** A server whose requests `handler` answers; what it rejects with goes to `failed`. */
-export function httpServer(
-  handler: HttpHandler,
-  failed: (response: ServerResponse, error: unknown) => void,
-): Server {
-  return serverOf(async (request, response) => {
-    try {
-      const target = targetOf(request.url ?? '/');
-      if (target === undefined) throw noPath();
-      await handler(request, response, target);
-    } catch (error) {
-      failed(response, error);
-    }
-  });
-}
+const SERVER = {
+  requestTimeout: REQUEST_MS,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+};
 
 /**
  * A server whose requests are answered by the routes that `routes` adds to an application of Hono. This is the one place
@@ -60,7 +43,7 @@ export function httpServer(
  * `c.req.path` is the path exactly as it was sent. Of `c.req.url`, only the query is the request's. `c.req.raw.signal` is
  * aborted when the other side leaves before all of the answer is sent.
  */
-export function honoServer(
+export function httpServer(
   routes: (app: HttpApp) => void,
   failed: (error: unknown) => Response,
 ): Server {
@@ -74,7 +57,10 @@ export function honoServer(
     // What is left of a body is the business of who reads it.
     autoCleanupIncoming: false,
   };
-  return serverOf((incoming, outgoing) => {
+  const server = createServer(SERVER, (incoming, outgoing) => {
+    // Whoever has left while being answered is no failure of this process.
+    incoming.on('error', () => {});
+    outgoing.on('error', () => {});
     const target = targetOf(incoming.url ?? '/');
     // The adapter takes both apart with a URL parser, which refuses some, and makes other paths of those with dots.
     incoming.url = `/?${target?.searchParams ?? ''}`;
@@ -83,23 +69,7 @@ export function honoServer(
       if (target === undefined) throw noPath();
       return app.fetch(request, { incoming, path: target.pathname });
     };
-    return getRequestListener(answer, adapter)(incoming, outgoing);
-  });
-}
-
-function serverOf(
-  answer: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>,
-): Server {
-  const options = {
-    requestTimeout: REQUEST_MS,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-  };
-  const server = createServer(options, (incoming, outgoing) => {
-    // Whoever has left while being answered is no failure of this process.
-    incoming.on('error', () => {});
-    outgoing.on('error', () => {});
-    answer(incoming, outgoing).catch(() => outgoing.destroy());
+    getRequestListener(answer, adapter)(incoming, outgoing).catch(() => outgoing.destroy());
   });
   // Where connections cannot be accepted for a while, those that there are go on.
   server.on('error', () => {});
@@ -110,7 +80,7 @@ function serverOf(
  * The target of a request line, where it has a path. It is taken apart by hand: a URL parser refuses `//`, and makes
  * another path of one with dots in it.
  */
-function targetOf(line: string): HttpTarget | undefined {
+function targetOf(line: string): Target | undefined {
   const [, host, path = host && '/', query = ''] =
     /^(https?:\/\/[^/?#]+)?(\/[^?#]*)?(?:\?([^#]*))?/i.exec(line) ?? [];
   if (path === undefined) return undefined;
@@ -159,7 +129,7 @@ export async function serveHttp(
   address: string,
   routes: (app: HttpApp) => void,
 ): Promise<HttpServer> {
-  const server = honoServer(
+  const server = httpServer(
     (app) => {
       app.use(async ({ req: { method } }, next) => {
         if (method === 'GET' || method === 'HEAD') return next();
@@ -180,7 +150,7 @@ export async function serveHttp(
 /** An answer with text or bytes; `content-type` is that of text unless `headers` says otherwise. */
 export function textReply(
   status: number,
-  body: string | Uint8Array<ArrayBuffer>,
+  body: string | Uint8Array,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const own = {
@@ -188,5 +158,9 @@ export function textReply(
     // HEAD is answered without the body, and with its length.
     'content-length': String(Buffer.byteLength(body)),
   };
-  return new Response(body, { status, headers: { ...own, ...headers } });
+  // The type of a view says that its memory may be shared among threads; that of what is sent is not.
+  return new Response(body as string | Uint8Array<ArrayBuffer>, {
+    status,
+    headers: { ...own, ...headers },
+  });
 }

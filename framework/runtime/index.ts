@@ -16,10 +16,7 @@ export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
 export {
   type HttpApp,
   type HttpEnv,
-  type HttpHandler,
   type HttpServer,
-  type HttpTarget,
-  honoServer,
   httpServer,
   listen,
   serveHttp,
