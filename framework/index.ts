@@ -1,5 +1,5 @@
 /**
- * Nothing: the package has several faces, and each is imported by its own path.
+ * Nothing: the package has several entry points, and each is imported by its own path.
  *
  * ```ts
  * import { Varlog } from 'varlog/log';

@@ -29,11 +29,11 @@ describe('the house is tidy', () => {
     expect([...sources, ...texts].flatMap(wordProblems)).toEqual([]);
   });
 
-  test('each folder of framework has a face', () => {
+  test('each folder of framework has an entry point', () => {
     const folders = readdirSync(join(ROOT, 'framework'), { withFileTypes: true })
       .filter((it) => it.isDirectory())
       .map((it) => it.name)
-      // The faces of wire are its generated files.
+      // The entry points of wire are its generated files.
       .filter((it) => it !== 'wire');
     const problems = folders.flatMap((folder) =>
       entryPointProblems(
@@ -98,7 +98,7 @@ describe('the rules find what they are made for', () => {
     expect(words('const network = 1; // the framework/log works')).toEqual([]);
   });
 
-  test('a folder without a face, a doc comment or an example is found', () => {
+  test('a folder without an entry point, a doc comment or an example is found', () => {
     const index = (text: string): Source => at('framework/log/index.ts', text);
     expect(entryPointProblems('log', undefined, true)).toHaveLength(1);
     expect(entryPointProblems('log', index(`export * from './x.ts';`), true)).toHaveLength(1);

@@ -23,7 +23,7 @@ export class CallError extends Error {
 
 interface Answers {
   answers: Answer[];
-  /** In which their revisions count. */
+  /** Identity of the log in which their revisions count. */
   log: string;
 }
 

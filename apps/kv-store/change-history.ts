@@ -9,7 +9,7 @@ export interface Change {
 /** How much a {@link ChangeHistory} keeps, whichever is reached first. */
 export interface HistoryLimits {
   readonly changesMax: number;
-  /** Of keys and values, with {@link CHANGE_BYTES} for each change. */
+  /** Bytes of keys and values, plus {@link CHANGE_BYTES} for each change. */
   readonly bytesMax: number;
 }
 
@@ -48,7 +48,7 @@ export class ChangeHistory {
     this.lost = forgotten;
   }
 
-  /** Of all that is kept, as {@link HistoryLimits} counts them. */
+  /** Bytes of everything that is kept, as {@link HistoryLimits} counts them. */
   get bytes(): number {
     return this.size;
   }
@@ -62,7 +62,7 @@ export class ChangeHistory {
     return this.lost;
   }
 
-  /** Of the last change. */
+  /** Revision of the last change. */
   get newest(): number {
     return this.blocks.at(-1)?.changes.at(-1)?.revision ?? this.lost;
   }
@@ -106,7 +106,7 @@ export class ChangeHistory {
   }
 }
 
-/** The index of the first item that `holds`, where all behind it do as well. */
+/** The index of the first item that `holds`, where all after it do as well. */
 function firstWhere<T>(items: readonly T[], holds: (item: T) => boolean): number {
   let low = 0;
   let high = items.length;

@@ -18,8 +18,8 @@ const program = new Command('kv').description('a replicated key-value store');
 program
   .command('serve')
   .description('run one replica')
-  .option('--grpc <address>', 'gRPC face', '127.0.0.1:7001')
-  .option('--http <address>', 'HTTP face', '127.0.0.1:8001')
+  .option('--grpc <address>', 'gRPC address', '127.0.0.1:7001')
+  .option('--http <address>', 'HTTP address', '127.0.0.1:8001')
   .option('--directory <path>', 'snapshots, and the log on Raft', '.kv/1')
   .option('--varlog <addresses>', 'host:port,… or varlog://host:port,…/topic', '127.0.0.1:9092')
   .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')

@@ -23,7 +23,7 @@ interface CommandMessage {
 
 const DONE = 1;
 const EXISTED = 2;
-/** Of one result at a time. What is kept is a small copy, and no part of a large buffer that would be kept with it. */
+/** Holds one result at a time. Callers get a small copy, not a part of a large buffer that would stay in memory with it. */
 const scratch = new Uint8Array(9);
 const view = new DataView(scratch.buffer);
 

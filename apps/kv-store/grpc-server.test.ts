@@ -33,7 +33,7 @@ function bind(server: Server): Promise<string> {
   });
 }
 
-describe('the gRPC face', () => {
+describe('the gRPC server', () => {
   test('answers many calls at once, each with its own reply', async () => {
     await using it = await start();
     const keys = Array.from({ length: 500 }, (_, i) => `key-${i}`);

@@ -11,7 +11,7 @@ import { operationsOf } from './operations.ts';
 import { keyValue } from './proto.ts';
 import type { KvService, Watched } from './service.ts';
 
-/** Calls that are under way at the end of a face get this long. */
+/** Calls that are under way when the server closes get this long. */
 const GRACE_MS = 1_000;
 /** A peer that vanished without a word is found by these. */
 const KEEP_ALIVE = {

@@ -28,7 +28,7 @@ export interface Versioned {
 
 export interface KvSnapshot {
   items: (Versioned & { key: string })[];
-  /** Of the last change. */
+  /** Revision of the last change. */
   newest: number;
 }
 

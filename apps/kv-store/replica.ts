@@ -18,9 +18,9 @@ const CALL_MS = 5_000;
 const GRACE_MS = 1_000;
 
 export interface KvReplicaOptions {
-  /** Address of the gRPC face, `host:port`. */
+  /** Address of the gRPC server, `host:port`. */
   grpc: string;
-  /** Address of the HTTP face. */
+  /** Address of the HTTP server. */
   http: string;
   /** Where snapshots (and, on Raft, the log) lie. */
   directory: string;
@@ -33,7 +33,7 @@ export interface KvReplicaOptions {
 /** One replica of the store, serving. */
 export interface KvReplica extends Serving {
   readonly service: KvService;
-  /** `host:port` of the HTTP face that was bound. */
+  /** `host:port` that the HTTP server is bound to. */
   readonly http: string;
 }
 

@@ -24,9 +24,9 @@ export interface WriteOptions {
 
 export interface Listing {
   items: (Versioned & { key: string })[];
-  /** Of the state that the items were read from. */
+  /** Revision of the state that the items were read from. */
   revision: number;
-  /** Of the log in which revisions count, for {@link WatchStart.log}. Empty where nothing was ever written. */
+  /** Identity of the log in which revisions count, for {@link WatchStart.log}. Empty while nothing was ever written. */
   log: string;
 }
 
@@ -34,7 +34,7 @@ export interface Listing {
 export interface WatchStart {
   /** The first revision to see. Default: from now on. */
   from?: number;
-  /** Of the log in which `from` counts, as a listing or a watch has told it. Left out: not checked. */
+  /** Identity of the log in which `from` counts, as a listing or a watch reported it. Not checked when left out. */
   log?: string;
 }
 
@@ -43,7 +43,7 @@ export interface Watched {
   readonly changes: readonly Change[];
   /** A watch from the next one on misses nothing. */
   readonly through: number;
-  /** Of the log in which these revisions count, for {@link WatchStart.log}. */
+  /** Identity of the log in which these revisions count, for {@link WatchStart.log}. */
   readonly log: string;
 }
 
@@ -55,7 +55,7 @@ const TAG_MS = 5_000;
 /** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
 const PROGRESS_EVERY = 1_000;
 
-/** The key-value store as its faces (gRPC, HTTP) see it. */
+/** The key-value store as its servers (gRPC, HTTP) see it. */
 export class KvService {
   private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
   private readonly orderedLog: Pick<OrderedLog, 'identity'>;

@@ -9,13 +9,13 @@ import { makeHttpServer } from './http-server.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
-/** One replica of the store in this process, with both of its faces. */
+/** One replica of the store in this process, with both of its servers. */
 export interface StartedStore extends AsyncDisposable {
   readonly replica: Replica<KvCommand, KvResult, KvMachine>;
   readonly service: KvService;
-  /** `host:port` of the gRPC face. */
+  /** `host:port` of the gRPC server. */
   readonly grpc: string;
-  /** Of the HTTP face, as a URL. */
+  /** URL of the HTTP server. */
   readonly http: string;
   /** Ends as the process does that is told to. */
   end(): Promise<void>;

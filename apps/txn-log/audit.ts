@@ -5,7 +5,7 @@ export interface Audit {
   ok: boolean;
   accounts: number;
   transfers: number;
-  /** Of all balances, in minor units: zero. As text, because of its size. */
+  /** Sum of all balances in minor units, which must be zero. A string, because it may be too large for a number. */
   sum: string;
   /** Transfers whose postings do not sum to zero. */
   unbalanced: string[];

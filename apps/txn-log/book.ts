@@ -14,7 +14,7 @@ export interface Balance {
 
 export type TransferRefusal = 'NO_SUCH_ACCOUNT' | 'OVERDRAFT' | 'UNBALANCED' | 'BALANCE_TOO_LARGE';
 
-/** A leg that took effect, and the account's balance behind it. */
+/** A leg that took effect, and the account's balance after it. */
 export interface Posted extends Leg {
   balance: number;
 }

@@ -13,7 +13,7 @@ const program = new Command('ledger').description('a bank ledger on a replicated
 program
   .command('serve')
   .description('run one replica')
-  .option('--http <address>', 'HTTP face', '127.0.0.1:8101')
+  .option('--http <address>', 'HTTP address', '127.0.0.1:8101')
   .option('--directory <path>', 'where the SQLite database lies', '.ledger/1')
   .option('--db <url>', 'a database in Postgres instead: postgres://user:password@host:port/name')
   .option('--varlog <addresses>', 'host:port,… or varlog://host:port,…/topic', '127.0.0.1:9092')

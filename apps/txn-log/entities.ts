@@ -26,7 +26,7 @@ export interface Posting {
   leg: number;
   accountId: string;
   amount: number;
-  /** The account's balance behind it. */
+  /** The account's balance after it. */
   balance: number;
 }
 

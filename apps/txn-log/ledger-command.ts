@@ -14,7 +14,7 @@ const NAME_LENGTH_MAX = 200;
 const LEGS_MAX = 100;
 
 /**
- * Looks at what may be anything: the faces ask before a command goes into the log, and every replica asks again when it
+ * Looks at what may be anything: the server asks before a command goes into the log, and every replica asks again when it
  * comes out, because others can append as well.
  */
 export function problemOf(command: unknown): Problem | undefined {

@@ -26,7 +26,7 @@ function say(address: string, ...parts: (string | Uint8Array)[]): Promise<string
 const statusOf = (heard: string): number =>
   Number(/^HTTP\/1\.1 ([2-5]\d\d)/m.exec(heard)?.[1] ?? 0);
 
-describe('the HTTP face of the ledger', () => {
+describe('the HTTP server of the ledger', () => {
   const folder = mkdtempSync(join(tmpdir(), 'varlog-ledger-http-'));
   const open: LedgerReplica[] = [];
   let count = 0;

@@ -36,7 +36,7 @@ const READY_MS = 2_000;
 /** A page of history has at most so many transfers. */
 const PAGE = 1_000;
 
-/** The ledger as its faces see it. */
+/** The ledger as its HTTP server sees it. */
 export class LedgerService {
   private readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
   private readonly reader: ReadOnlySql;

@@ -154,7 +154,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     });
   });
 
-  test('the HTTP face answers, refuses and reads only', async () => {
+  test('the HTTP server answers, refuses and reads only', async () => {
     const log = new MemoryLog();
     const { http } = await start(log);
     const client = new LedgerClient(http);

@@ -15,7 +15,7 @@ import { ReadOnlySql } from './read-only-sql.ts';
 const GRACE_MS = 1_000;
 
 export interface LedgerReplicaOptions {
-  /** Address of the HTTP face, `host:port`. */
+  /** Address of the HTTP server, `host:port`. */
   http: string;
   /** This replica's own database. */
   location: LedgerLocation;

@@ -7,7 +7,7 @@ export interface Producer {
   readonly id: number;
   /** Grows with each life of the producer, below 2^32: older ones are fenced off. */
   readonly epoch: number;
-  /** Of the first record; those behind it have the next ones. Below 2^53. */
+  /** Sequence number of the first record; the records after it have the following numbers. Below 2^53. */
   readonly sequence: number;
 }
 
@@ -17,9 +17,9 @@ export type Headers = readonly (readonly [name: string, value: Uint8Array])[];
 /** What is said of a batch and of its records, beside the records themselves. */
 export interface BatchAttributes {
   readonly producer?: Producer;
-  /** Of the batch as a whole. */
+  /** Headers of the batch as a whole. */
   readonly headers?: Headers;
-  /** Of single records, by their index in the batch. */
+  /** Headers of single records, by their index in the batch. */
   readonly recordHeaders?: ReadonlyMap<number, Headers>;
 }
 
@@ -42,7 +42,7 @@ export interface BatchAttributes {
  * a varint          seven bits a byte, the lowest first, the highest bit set in all but the last; below 2^32
  * ```
  *
- * Parts that come later, with hints of their own, follow behind these; who does not know them skips them.
+ * Parts that come later, with hints of their own, follow after these; who does not know them skips them.
  */
 const VERSION = 1;
 /** The byte 3 of a header. */

@@ -35,7 +35,7 @@ export interface DiskFile {
   /** Writes the chunks one after the other from `offset`, extending the file where needed. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
   /**
-   * Writes like {@link write}, durably: cheaper than {@link sync} behind it. What was written before and not
+   * Writes like {@link write}, durably: cheaper than a {@link sync} after it. What was written before and not
    * synced need not be durable. After a failure the file must not be trusted any more.
    */
   writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void>;

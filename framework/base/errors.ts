@@ -30,7 +30,7 @@ const RETRYABLE = {
    */
   APPLY_FAILED: false,
   /**
-   * A position lies behind the last record, or the log ends before what was read from it already.
+   * A position lies after the last record, or the log ends before what was read from it already.
    * @remedy Check that the position is of this topic and cluster.
    */
   BEYOND_TAIL: false,
@@ -56,7 +56,7 @@ const RETRYABLE = {
   CONFIG_INVALID: false,
   /**
    * Stored or received bytes are not what was written.
-   * @remedy A replica with peers is rebuilt by itself; otherwise restore the folder from a good copy.
+   * @remedy A replica with peers is rebuilt automatically; otherwise restore the folder from a good copy.
    */
   CORRUPT: false,
   /**
@@ -76,7 +76,7 @@ const RETRYABLE = {
   DISK_FAILED: false,
   /**
    * The disk has no room. Nothing durable is in doubt.
-   * @remedy Make room, or trim: it goes on by itself.
+   * @remedy Make room, or trim: it goes on automatically.
    */
   DISK_FULL: true,
   /**
@@ -151,7 +151,7 @@ const RETRYABLE = {
   NOT_LEADER: true,
   /**
    * This replica does not take appends: another one is the primary.
-   * @remedy Append to the primary; the client does so by itself.
+   * @remedy Append to the primary; the client does so automatically.
    */
   NOT_PRIMARY: true,
   /**
@@ -171,7 +171,7 @@ const RETRYABLE = {
   RESOURCE_EXHAUSTED: true,
   /**
    * The log stream is sealed, or was sealed before the append was ordered.
-   * @remedy Append to another one, or wait until it opens again; the client does both by itself.
+   * @remedy Append to another one, or wait until it opens again; the client does both automatically.
    */
   SEALED: true,
   /**

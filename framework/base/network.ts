@@ -31,7 +31,7 @@ export interface BidiMethod<Request, Response> extends MethodShape<Request, Resp
 export interface MessageStream<Out, In> {
   /**
    * Sends a message. It is never refused; `false` asks the sender to stop and to wait for
-   * `writable()`, because the peer or the connection is behind.
+   * `writable()`, because the peer or the connection is slower.
    */
   send(message: Out): boolean;
   /** Resolves as soon as there is room again; rejects like `closed` when the stream breaks. */
@@ -59,7 +59,7 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
-/** A way to one address. Connects when needed, again and again, by itself. */
+/** A connection to one address. Connects automatically when needed, again and again. */
 export interface Channel {
   readonly address: string;
   /**

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 
 /**
- * Has work done once a turn, behind all that is ready in it, however often it is asked for: so what comes in one
+ * Has work done once a turn, after all that is ready in it, however often it is asked for: so what comes in one
  * turn shares one message, one write, one decision, and nothing waits for time to pass.
  */
 export class OncePerTurn {

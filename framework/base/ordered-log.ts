@@ -13,7 +13,7 @@ export type Followed =
       readonly through: number;
     }
   | {
-      /** The head of the log is gone: start from this state, then go on behind `position`. */
+      /** The head of the log is gone: start from this state, then go on after `position`. */
       readonly kind: 'snapshot';
       readonly position: number;
       readonly state: Uint8Array;
@@ -54,7 +54,7 @@ export interface OrderedLog {
 
   /**
    * Delivers what was committed from position `from` on, and then what will be: each position once,
-   * in order. Never ends by itself; resumes by itself after broken connections. When `from` was
+   * in order. Never ends on its own; resumes automatically after broken connections. When `from` was
    * compacted, the newest snapshot comes first if the log keeps snapshots; otherwise it throws
    * `TRIMMED` with `details.firstAvailable`. The consumer sets the pace. Ends quietly when
    * `options.signal` is aborted.
@@ -74,7 +74,7 @@ export interface OrderedLog {
   compact?(position: number, state: Uint8Array): Promise<void>;
 
   /**
-   * From now on the log keeps the entries behind `position` (0: all) for `holder`, until that one moves its hold by
+   * From now on the log keeps the entries after `position` (0: all) for `holder`, until that one moves its hold by
    * another call: whoever removes them in between is refused, unless told to do it all the same. Rejects with `TRIMMED`
    * when some of them are gone. Absent where a log drops only what a snapshot given to `compact` stands for.
    */

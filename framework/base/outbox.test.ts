@@ -13,7 +13,7 @@ function turns(): { clock: Pick<Clock, 'defer'>; end(): void } {
   };
 }
 
-/** A stream that is behind after `capacity` messages, until it is given room or broken. */
+/** A stream that is not writable after `capacity` messages, until it is given room or broken. */
 class Narrow {
   readonly taken: (readonly number[])[] = [];
   private readonly capacity: number;

@@ -6,17 +6,17 @@ import { OncePerTurn } from './once-per-turn.ts';
 type Outlet<Message> = Pick<MessageStream<Message, never>, 'send' | 'writable'>;
 
 /**
- * When to send: once a turn, what gathered in it, and not while the stream is behind. What gathers, and how much of it
+ * When to send: once a turn, what gathered in it, and not while the stream is not writable. What gathers, and how much of it
  * is kept meanwhile, is up to the owner, in whose `flush` it leaves through {@link send}.
  *
- * - `flush` runs at the end of a turn in which {@link schedule} was called, and as soon as a stream that was behind
+ * - `flush` runs at the end of a turn in which {@link schedule} was called, and as soon as a stream that was full
  *   has room; never while one is.
  * - It is for one stream at a time. When that one is over, the owner calls {@link unblock}: nobody else says so.
  */
 export class Outbox<Message> {
   private readonly flush: () => void;
   private readonly turn: OncePerTurn;
-  /** The stream that is behind. */
+  /** The stream that is not writable now. */
   private behind: Outlet<Message> | undefined;
 
   constructor(clock: Pick<Clock, 'defer'>, flush: () => void) {
@@ -26,7 +26,7 @@ export class Outbox<Message> {
     });
   }
 
-  /** Whether the stream is behind: what gathers now has to wait. */
+  /** Whether the stream is not writable: what gathers now has to wait. */
   get isBlocked(): boolean {
     return this.behind !== undefined;
   }

@@ -36,7 +36,7 @@ export class SequenceMap<T> {
     return chunk.number * CHUNK_KEYS + chunk.from;
   }
 
-  /** Puts a value under the key behind all that were ever used: 1 at first. Returns the key. */
+  /** Puts a value under the key after all that were ever used: 1 at first. Returns the key. */
   add(value: T): number {
     this.set(this.last + 1, value);
     return this.last;

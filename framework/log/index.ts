@@ -9,7 +9,7 @@
  *
  * const { glsn } = await topic.append('hello'); // durable and ordered when this resolves
  * topic
- *   .tail$({ from: 'start' }) // never ends, resumes by itself
+ *   .tail$({ from: 'start' }) // never ends, resumes automatically
  *   .pipe(handle(async (entry) => save(entry))) // effects with backpressure
  *   .subscribe();
  * for await (const entry of topic.read({ from: 1, to: glsn })) console.log(entry.text());
@@ -78,7 +78,7 @@ export type Varlog = Client;
 /** Connects to clusters. */
 export const Varlog = {
   /**
-   * Finds the cluster behind `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
+   * Finds the cluster at `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
    * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH`, `INVALID_ARGUMENT` or `CONFIG_INVALID` (TLS). `ports`: another
    * clock, network and randomness than this machine's, as in a simulation; TLS is up to that network. A text is
    * short for its `endpoints`.

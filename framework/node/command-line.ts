@@ -143,7 +143,7 @@ function leaveParent(): void {
   if (process.connected) process.disconnect();
 }
 
-/** Options given before or behind the command's name. */
+/** Options given before or after the command's name. */
 function collectOptions(program: Command): GlobalOptions {
   const found: Record<string, unknown> = { ...program.opts() };
   const visit = (command: Command): void => {

@@ -5,7 +5,7 @@ const LOOK_EVERY_MS = 1_000;
 
 /**
  * Sees when the folder of a running node, or a part of it, is taken away: what is open can still be read and written,
- * so that nothing fails by itself, and all of it is gone when the process ends.
+ * so that nothing else fails, and all of it is gone when the process ends.
  */
 export class FolderWatch {
   private readonly folders: readonly NodeFolder[];

@@ -25,7 +25,7 @@ export interface VarlogNode {
   close(): Promise<void>;
 }
 
-/** Starts the roles of `config` behind one gRPC address. Fails as a whole or not at all. */
+/** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
 export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
   const closers: (() => Promise<void>)[] = [];
   let closing: Promise<void> | undefined;

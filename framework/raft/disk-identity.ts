@@ -5,7 +5,7 @@ import type { Configuration } from './core/index.ts';
 const FILE = 'members';
 
 interface Known {
-  /** Of this member's own disk: made once, with the disk. */
+  /** Random id of this member's own disk, made once, with the disk. */
   readonly incarnation: string;
   /** Which group this disk belongs to, empty before that is certain; it never belongs to another one. */
   readonly identity: string;

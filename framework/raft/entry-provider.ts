@@ -2,7 +2,7 @@ import { VarlogError } from '../base/index.ts';
 import { type EntryBatch, endOf, type Raft } from './core/index.ts';
 import type { RaftStorage } from './storage.ts';
 
-/** Reads from the disk what a member needs that is far behind. */
+/** Reads from the disk what a member needs that lags far. */
 export class EntryProvider {
   private readonly raft: Raft;
   private readonly storage: RaftStorage;

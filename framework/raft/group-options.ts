@@ -25,7 +25,7 @@ export interface RaftGroupOptions {
   /** Default 500, or half the election timeout where that is less. */
   readonly heartbeatMs?: number;
   /**
-   * Whether the leader answers reads by itself while no other one can have been elected (thesis §6.4.1).
+   * Whether the leader answers reads alone while no other one can have been elected (thesis §6.4.1).
    * It relies on clocks of which none runs more than a tenth faster than another; the same at all
    * members. Default false: each read asks a majority.
    */
@@ -37,7 +37,7 @@ export interface RaftGroupOptions {
   /** Appends that wait may hold this many bytes; beyond, they are refused. Default 64 MiB. */
   readonly queuedBytesMax?: number;
   /**
-   * Entries behind a snapshot that stay for members that are a little behind, so that these need not be sent
+   * Entries up to a snapshot that stay for members that lag a little, so that these need not be sent
    * the whole state. Default: 10,000 entries, and not more than 64 MiB.
    */
   readonly retain?: RetentionOptions;

@@ -225,7 +225,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /**
    * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is
-   * not committed. Some entries stay behind the snapshot, for members that are a little behind.
+   * not committed. Some entries before the snapshot stay, for members that lag a little.
    */
   async compact(position: number, state: Uint8Array): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;

@@ -2,7 +2,7 @@ import { sleep, VarlogError } from '../base/index.ts';
 import { closedError } from './commands.ts';
 import type { MemberContext } from './member-context.ts';
 
-/** A leader whose own disk is behind by more than this takes nothing more: the others may be quicker. */
+/** A leader whose own disk lags by more than this takes nothing more: the others may be quicker. */
 const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024;
 /** One whose disk does not get on at all for so many election timeouts hands over. */
 const STALL_ELECTIONS = 3;

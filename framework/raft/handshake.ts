@@ -192,7 +192,7 @@ export class Handshake {
     if (identity !== this.diskIdentity.identity) await this.diskIdentity.joinGroup(identity);
   }
 
-  /** One that is behind asks those with whom it began which group they are, to know whom else to listen to. */
+  /** A member that lags asks those with whom it began which group they are, to know whom else to listen to. */
   private async askIdentity(): Promise<void> {
     const { raft, options } = this.context;
     if (this.asking) return;

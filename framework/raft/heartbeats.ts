@@ -88,7 +88,7 @@ export class Heartbeats {
   }
 }
 
-/** To one other process. */
+/** The stream of heartbeats to one other process. */
 class HeartbeatChannel {
   queued: Beat[] = [];
   private readonly clock: Clock;

@@ -9,7 +9,7 @@ export interface HostResources {
   readonly ticker: Ticker;
   readonly heartbeats?: Heartbeats;
   readonly journal?: Journal;
-  /** How much of the newest entries each group keeps in memory for members that are a little behind. */
+  /** How much of the newest entries each group keeps in memory for members that lag a little. */
   readonly recentBytesMax: number;
 }
 

@@ -89,7 +89,7 @@ export class RaftHost implements AsyncDisposable {
     if (this.closing !== undefined) {
       throw new VarlogError('CLOSED', { what: 'this host of Raft groups is closed' });
     }
-    // Of a name that cannot be part of a path.
+    // Throws for a name that cannot be part of a path.
     methodsOf(options.groupId);
     const { ports, electionTimeoutMs, heartbeatMs } = this.options;
     const directory = groupFolderOf(this.options.directory, options.groupId);

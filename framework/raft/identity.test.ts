@@ -74,7 +74,7 @@ describe('the identity of a group', () => {
     const one = await running();
     const identity = await one.groups.get(1)!.identity();
     await (await one.leader()).append([bytes('of one')]);
-    // Of a group of five, the first three addresses are those of the other group.
+    // The first three addresses of a group of five are those of the other group.
     const two = await fixture(5);
     two.members.splice(0, 3, ...one.members);
     const four = await two.open(4);

@@ -30,7 +30,7 @@ describe('members of a Raft group', () => {
     await Promise.all(all.map((it) => seen(it, votersAre(1, 2, 3, 4))));
     const due = Array.from({ length: appended }, (_, i) => `${i + 1}`);
     for (const it of all) expect(await take(it, 1, appended)).toEqual(due);
-    // Of four, three are needed now.
+    // Three of four are needed now.
     for (const id of [1, 2, 3].filter((it) => fixture.groups.get(it) !== leader))
       await fixture.stop(id);
     await expect(leader.append([bytes('x')], { timeoutMs: 300 })).rejects.toThrow();

@@ -1,6 +1,6 @@
 import { costOf, type EntryBatch, endOf } from './core/index.ts';
 
-/** Entries behind a snapshot that stay for members that are a little behind. */
+/** Entries up to a snapshot that stay for members that lag a little. */
 export interface RetentionOptions {
   /** Default 10,000. */
   readonly entries?: number;
@@ -14,7 +14,7 @@ const BYTES = 64 * 1024 * 1024;
 const MARK_BYTES_MAX = 64 * 1024;
 const MARKS_MAX = 16_384;
 
-/** Knows how many bytes lie behind the entries of the log, roughly, and so how many of them to keep. */
+/** Knows how many bytes the entries of the log take, roughly, and so how many of them to keep. */
 export class Retention {
   private readonly entries: number;
   private readonly bytes: number;
@@ -36,7 +36,7 @@ export class Retention {
     const step = Math.min(MARK_BYTES_MAX, this.bytes / 4);
     if (this.total - (this.marks.at(-1)?.total ?? -Infinity) < step) return;
     this.marks.push({ index: endOf(batch), total: this.total });
-    // Of a log that nobody compacts the oldest are forgotten.
+    // When nobody compacts the log, the oldest marks are forgotten.
     if (this.marks.length > MARKS_MAX) this.marks.splice(0, MARKS_MAX / 2);
   }
 

@@ -70,7 +70,7 @@ export class SnapshotDownload {
   /** A snapshot of entry `index` or later. */
   async fetch(channel: Channel, index: number, signal: AbortSignal): Promise<Snapshot> {
     const from = channel.address;
-    // Of the same entry two members may have snapshots that differ byte by byte.
+    // Two members may have snapshots of the same entry that differ byte by byte.
     const known = this.part?.from === from ? this.part : undefined;
     const { clock, silenceMsMax, identity } = this.options;
     const part = { partOf: known?.snapshot.index ?? 0, offset: known?.filled ?? 0 };

@@ -21,7 +21,7 @@ describe('a leader that was lost', () => {
     expect(group.at(third).silenced?.address).toBe(`${after}:1`);
   });
 
-  test('because it handed over, or its process ended, is not taken for a silent one', async () => {
+  test('because it handed over, or its process ended, is not taken for an unresponsive one', async () => {
     group = new SimulatedGroup();
     const first = await group.leader();
     group.at(first).resign('for a test');

@@ -152,7 +152,7 @@ async function writeAll(
   }
 }
 
-/** A write may stop short: what is left of the chunks behind `written` bytes. */
+/** A write may stop short: what is left of the chunks after `written` bytes. */
 function withoutFirst(chunks: Uint8Array[], written: number): Uint8Array[] {
   let skip = written;
   let index = 0;

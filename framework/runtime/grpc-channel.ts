@@ -24,7 +24,7 @@ import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 /** The header that names the cluster for which a call is meant. */
 export const CLUSTER_HEADER = 'varlog-cluster';
 
-/** Of the direction in which nothing is sent. */
+/** Codec of the direction in which nothing is sent. */
 const NOTHING: Codec<never> = {
   encode: () => new Uint8Array(0),
   decode: (): never => {

@@ -7,7 +7,7 @@ const ERROR_KEY = 'varlog-error-bin';
 
 /**
  * What foreign gRPC clients are told; the Go client of Varlog tells errors apart by these. It tries
- * again by itself on UNAVAILABLE, so an error whose outcome may be unknown must not carry that. A code
+ * again automatically on UNAVAILABLE, so an error whose outcome may be unknown must not carry that. A code
  * that is not listed is UNKNOWN.
  */
 const STATUS: Partial<Record<ErrorCode, status>> = {

@@ -40,7 +40,7 @@ export type EncodedAdmission = Omit<AdmissionState, 'requests'> & {
   readonly requests: readonly Uint8Array[];
 };
 
-/** Of a machine that has applied nothing. */
+/** State of admission for a machine that has applied nothing. */
 export const NOTHING_ADMITTED: AdmissionState = {
   time: 0,
   sessions: [],
@@ -93,7 +93,7 @@ export class Admission {
     return this.now;
   }
 
-  /** Of the entry that was admitted last: a command's session, and its sequence there. */
+  /** Session of the command that was admitted last. */
   get session(): number {
     return this.envelope.session;
   }
@@ -102,12 +102,12 @@ export class Admission {
     return this.envelope.sequence;
   }
 
-  /** Of the entry that was admitted last, as its bytes lie in the log. */
+  /** The command that was admitted last, as its bytes lie in the log. */
   get command(): Uint8Array {
     return this.envelope.command;
   }
 
-  /** Of the entry that was admitted last, where it is settled. */
+  /** Outcome of the command that was admitted last, where it is settled. */
   get outcome(): CommandOutcome {
     return this.decided;
   }
@@ -181,7 +181,7 @@ export class Admission {
     const { session, sequence, time: clock } = envelope;
     this.seen = Math.max(this.seen, envelope.seen);
     const anchor = sessions.anchorOf(session);
-    // Of a session that is closed nobody knows how its clock went.
+    // Nobody knows how the clock of a closed session went.
     if (anchor === undefined) return 'expired';
     this.now = timeBehind(this.now, clock, anchor, this.leapMaxMs);
     requests.expire(this.now);

@@ -8,17 +8,17 @@ import type { Admission } from './admission.ts';
 export interface Applier {
   /** What decides on entries before the machine sees them. The follower binds it to the log before the first entry. */
   readonly admission: Admission;
-  /** Everything up to here is in the state: following begins behind it, also after an error. */
+  /** Everything up to here is in the state: following begins after it, also after an error. */
   readonly position: number;
   /** Called once, before the first entry. MUST NOT reject. */
   begin(): Promise<void> | void;
   /**
    * Applies entries; those up to `position` come again after an error, and MUST be passed over. MUST tell the follower
-   * what was decided of each command, and then how far the state is: everything up to `through`, behind which more
+   * what was decided of each command, and then how far the state is: everything up to `through`, after which more
    * entries are to come. MAY throw in the middle: {@link recover} follows.
    */
   apply(entries: readonly LogEntry[], through: number): Promise<void> | void;
-  /** The log begins behind `position` with this snapshot. MUST throw where the state cannot go on from there. */
+  /** The log begins after `position`, with this snapshot. MUST throw where the state cannot go on from there. */
   restore(state: Uint8Array, position: number): void;
   /**
    * After `apply` or `restore` threw. Resolves with whether following goes on, from `position`; MAY reject with a

@@ -40,7 +40,7 @@ export class EnvelopeReader {
   /** UTF-8; empty where the caller gave none. */
   requestId: Uint8Array = NOTHING;
   command: Uint8Array = NOTHING;
-  /** Of the command that is to be passed over. */
+  /** Position of the command to skip; 0 when the entry skips none. */
   skipped = 0;
 
   constructor(tag: Uint8Array) {

@@ -93,7 +93,7 @@ export class LogFollower<Command, Result> {
     return this.closing.signal;
   }
 
-  /** Which machine on which log this is. Only behind {@link identify}, and for what comes from the log. */
+  /** Which machine on which log this is. Only after {@link identify}, and for what comes from the log. */
   get identity(): LogIdentity {
     return this.known as LogIdentity;
   }

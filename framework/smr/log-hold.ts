@@ -33,7 +33,7 @@ export class LogHold {
     this.hold = hold;
   }
 
-  /** `undefined` where the log keeps its head by itself, or the state lies nowhere. */
+  /** `undefined` where the log keeps its head anyway, or the state lies nowhere. */
   static on(log: OrderedLog, parts: LogHoldParts): LogHold | undefined {
     const { hold } = log;
     const { place, machine, random, signal } = parts;
@@ -45,7 +45,7 @@ export class LogHold {
     });
   }
 
-  /** Holds what is behind `position`; resolves behind the first attempt. */
+  /** Holds what is after `position`; resolves after the first attempt. */
   async begin(position: number): Promise<void> {
     this.wanted = position;
     this.work = this.attempt();

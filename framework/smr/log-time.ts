@@ -7,7 +7,7 @@ export interface Anchor {
 }
 
 /**
- * The log's time behind an entry. It never goes back, and follows the clocks of those who write: where one is ahead of
+ * The log's time after an entry. It never goes back, and follows the clocks of those who write: where one is ahead of
  * it or behind it, at between half and double the speed of that clock, so that a wrong clock can neither end all
  * leases nor keep them for ever. A new session, and a pause of its clock, may bring it forward by `leapMaxMs` at most.
  *

@@ -35,7 +35,7 @@ export class ReadBarrier {
   private begun = 0;
   private stopped: unknown;
 
-  /** `behind` is told when the log turns out to end before the state that this replica began with. */
+  /** `onShortLog` is called when the log turns out to end before the state that this replica began with. */
   constructor(
     log: OrderedLog,
     clock: Clock,

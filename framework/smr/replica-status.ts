@@ -12,7 +12,7 @@ export interface ReplicaStatus {
   readonly foreign: number;
   /** Commands that were passed over by an operator's order. */
   readonly skipped: number;
-  /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed behind it. */
+  /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed beyond it. */
   readonly snapshotPosition: number;
   /** Why the last snapshot could not be made or kept. It is tried again. */
   readonly snapshotError?: unknown;

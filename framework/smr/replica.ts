@@ -12,7 +12,7 @@ export class Replica<Command, Result, Machine> {
   readonly applied$: Observable<Applied<Command, Result>>;
   /** The machine, now and after each batch. Errors when the replica fails. */
   readonly state$: Observable<Machine>;
-  /** How the replica fares, now and from now on. Completes behind `failed` or `closed`. */
+  /** How the replica fares, now and from now on. Completes after `failed` or `closed`. */
   readonly status$: Observable<ReplicaStatus>;
   private readonly applier: MemoryApplier<Command, Result, Machine>;
   private readonly follower: LogFollower<Command, Result>;

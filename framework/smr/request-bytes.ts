@@ -4,7 +4,7 @@ import type { CommandOutcome } from './command-outcome.ts';
 export interface DecidedRequest {
   /** UTF-8. */
   readonly id: Uint8Array;
-  /** Of the command that it came with: length and CRC32C. */
+  /** Length and CRC32C of the command that the request came with. */
   readonly length: number;
   readonly checksum: number;
   readonly position: number;

@@ -33,7 +33,7 @@ export class RequestRecords {
     return this.next - this.oldest;
   }
 
-  /** Of the oldest, of which there must be one. */
+  /** Time of the oldest record; there must be one. */
   get oldestTime(): number {
     return this.slots.time[this.slotOf(this.oldest)] as number;
   }

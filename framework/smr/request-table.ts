@@ -47,7 +47,7 @@ export class RequestTable {
     this.bytes = 0;
   }
 
-  /** Position of the newest request that was forgotten: all that were decided behind it are known. */
+  /** Position of the newest request that was forgotten: all that were decided after it are known. */
   get forgotten(): number {
     return this.newestForgotten;
   }

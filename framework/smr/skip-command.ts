@@ -10,11 +10,11 @@ import { checkedName, tagOf } from './log-identity.ts';
 /** For each call of the log where the caller names no limit. */
 const CALL_MS = 30_000;
 
-/** What lies behind a position of the log. */
+/** What lies after a position of the log. */
 interface Survey {
   /** What is at the position itself. */
   readonly kind: EnvelopeReader['kind'];
-  /** Furthest position that the writer of an entry behind it had applied. */
+  /** Furthest position that the writer of an entry after it had applied. */
   readonly seen: number;
   /** Positions that are to be passed over. */
   readonly skips: ReadonlySet<number>;
@@ -26,7 +26,7 @@ interface Survey {
  * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`).
  *
  * Rejects with `FAILED_PRECONDITION` where a replica has applied the command meanwhile, with `INVALID_ARGUMENT` where
- * no command of this machine is there, with `TRIMMED` where the log begins behind it, and with errors of the log.
+ * no command of this machine is there, with `TRIMMED` where the log begins after it, and with errors of the log.
  *
  * @param options.name of the machine, as its replicas have it. Default: `machine`.
  * @returns position of the order. A replica that did apply the command stops there; passing over the order takes it back.

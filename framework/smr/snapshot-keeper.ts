@@ -25,7 +25,7 @@ export class SnapshotKeeper {
   private saving: Promise<void> | undefined;
   private readonly backoff: Backoff;
   private retryAt = 0;
-  /** Of the newest one that is kept; 0: none. */
+  /** Position of the newest snapshot that is stored; 0 when there is none. */
   position = 0;
   /** Why the last attempt failed. */
   error: unknown;

@@ -28,7 +28,7 @@ async function readAll(log: SegmentedLog): Promise<string[]> {
   return found;
 }
 
-/** A log of several files, each frame synced by itself. */
+/** A log of several files, each frame synced separately. */
 async function written(end: 'closed' | 'killed', frames = 30) {
   const disk = new SimulatedDisk({ random: always });
   const log = await open(disk);

@@ -60,7 +60,7 @@ export class DirectoryIdentity {
     });
   }
 
-  /** Of the folder: equal wherever it is moved to, and new when it is made anew. */
+  /** Random id of the folder: it moves with the folder, and is new when the folder is made anew. */
   get disk(): string {
     return this.written.disk;
   }

@@ -38,7 +38,7 @@ export interface Frame {
  *
  * `previous` makes the frames a chain, so a well-formed frame that an earlier life of the file left
  * behind does not fit. `durableEnd` lets recovery tell a torn tail from damage: a frame that is
- * found behind a hole proves that everything up to its `durableEnd` had been synced. What lies before
+ * found after a hole proves that everything up to its `durableEnd` had been synced. What lies before
  * `count` stays where it is in all versions to come: so a frame of a later one is known to be whole.
  *
  * Version 1, which is still read, has another magic, neither version, headerLength, flags, hints nor

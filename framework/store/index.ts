@@ -17,7 +17,7 @@
  * whole while it is written again: it then has its old or its new bytes, as disks promise.
  *
  * A full disk is no failure as far as nothing durable is in doubt: with a `clock`, a log then says so (`full`, `onFull`),
- * keeps what was appended until there is room, and goes on by itself. Reading and `trimHead` work meanwhile.
+ * keeps what was appended until there is room, and goes on automatically. Reading and `trimHead` work meanwhile.
  *
  * It does not bound what is appended but not yet durable (see `pendingBytes`), does not look into
  * payloads, does not repair damage, and does not check old segments until they are read.

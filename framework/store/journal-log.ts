@@ -76,7 +76,7 @@ export class JournalLog {
     return this.durablePosition;
   }
 
-  /** Of the whole journal. */
+  /** Bytes of the whole journal that are not written yet. */
   get pendingBytes(): number {
     return this.journal.pendingBytes;
   }

@@ -15,7 +15,7 @@ export interface Place {
 /** Where the frames of one log lie, in the order of their positions. */
 export class Places {
   private items: Place[] = [];
-  /** Of the payloads. */
+  /** Bytes of the payloads. */
   bytes = 0;
 
   get oldest(): Place | undefined {

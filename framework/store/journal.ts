@@ -50,7 +50,7 @@ export class Journal {
     identity: string;
     /** Default 64 MiB. */
     segmentBytes?: number;
-    /** Of the newest records, in memory. Default 16 MiB. */
+    /** Bytes of the newest records that stay in memory. Default 16 MiB. */
     tailCacheBytes?: number;
     /** As those of a {@link SegmentedLog}. */
     clock?: Clock;

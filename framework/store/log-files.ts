@@ -26,7 +26,7 @@ export interface LogPlace {
   readonly segmentBytes: number;
 }
 
-/** Where the next frame goes: behind `end`, at `offset` of the last segment. */
+/** Where the next frame goes: after `end`, at `offset` of the last segment. */
 export interface WritePosition {
   readonly end: number;
   readonly offset: number;
@@ -50,7 +50,7 @@ export class LogFiles {
   private at: WritePosition;
   /** The disk has no room to prepare, or none for what was to be written. */
   full: VarlogError | undefined;
-  /** A write that failed for want of room may have left some of its bytes behind the end. */
+  /** A write that failed for want of room may have left some of its bytes after the end. */
   private torn = false;
 
   constructor(
@@ -93,7 +93,7 @@ export class LogFiles {
   }
 
   /**
-   * Writes frames behind the end, in one piece; without `durably`, they are durable after {@link sync}. Throws
+   * Writes frames after the end, in one piece; without `durably`, they are durable after {@link sync}. Throws
    * `DISK_FULL` where there is no room for them: nothing has changed then, and they may be written again.
    */
   async write(frames: readonly Frame[], durableEnd: number, durably: boolean): Promise<void> {
@@ -151,7 +151,7 @@ export class LogFiles {
     }
   }
 
-  /** Whether something may lie behind the end. */
+  /** Whether something may lie after the end. */
   get isTorn(): boolean {
     return this.torn;
   }

@@ -32,7 +32,7 @@ const INITIAL: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
  * The log ends at the first frame that is not whole, if that can be the torn end of an interrupted
  * write. It cannot, and is damage (`CORRUPT`), when the position there is known to have been synced:
  * because the state file says so, because a later segment exists (one is begun only when the one
- * before is synced), or because an intact frame behind the hole says so. The one thing that cannot be told from a
+ * before is synced), or because an intact frame after the hole says so. The one thing that cannot be told from a
  * torn end is damage of the very last group that was written.
  */
 export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
@@ -138,7 +138,7 @@ async function openSegment(
   }
 }
 
-/** Finds the end of the last segment, makes sure of what is there, and clears what lies behind. */
+/** Finds the end of the last segment, makes sure of what is there, and clears what lies after it. */
 async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Promise<WritePosition> {
   let proven = Math.max(state.durable, tail.first - 1);
   let provenOffset = SEGMENT_HEADER_BYTES;
@@ -171,7 +171,7 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   return { end: stop.position - 1, offset, checksum: previous ?? tail.tag, size };
 }
 
-/** Whether an intact frame behind the place where the log seems to end says that more was synced. */
+/** Whether an intact frame after the place where the log seems to end says that more was synced. */
 async function provenBehind(
   file: DiskFile,
   { path, tag }: Segment,

@@ -16,7 +16,7 @@ const IDENTITY_BYTES_MAX = SEGMENT_HEADER_BYTES - IDENTITY_AT;
 export interface SegmentHeader {
   /** Which log this is part of, in words. */
   readonly identity: string;
-  /** Of its format. */
+  /** Version of the file format. */
   readonly version: number;
   /** Grows when the log is reset: segments of other generations are remains. */
   readonly generation: number;

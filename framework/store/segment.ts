@@ -65,7 +65,7 @@ export class Segment {
     await this.release();
   }
 
-  /** Notes a frame boundary. Boundaries behind the last one noted are kept once per 64 KiB. */
+  /** Notes a frame boundary. Boundaries after the last one noted are kept once per 64 KiB. */
   note(position: number, offset: number): void {
     if (offset < this.offsets.at(-1)! + INDEX_BYTES) return;
     this.positions.push(position);
@@ -89,7 +89,7 @@ export class Segment {
     return this.cutCount;
   }
 
-  /** Forgets the boundaries at or behind `offset`; the file's first one stays. */
+  /** Forgets the boundaries at or after `offset`; the file's first one stays. */
   forget(offset: number): void {
     this.cutCount++;
     while (this.offsets.length > 1 && this.offsets.at(-1)! >= offset) {

@@ -174,7 +174,7 @@ export class SegmentedLog {
   }
 
   /**
-   * Removes everything behind `end`, which must be the end of a frame (or of the dropped head).
+   * Removes everything after `end`, which must be the end of a frame (or of the dropped head).
    * Durable when this resolves; what is removed never comes back.
    */
   truncateTail(end: number): Promise<void> {
@@ -355,7 +355,7 @@ export class SegmentedLog {
     if (this.waiters.size > 0) this.waiters.resolve((position) => position <= end);
   }
 
-  /** Takes away what lies behind `end`, as far as memory goes. */
+  /** Takes away what lies after `end`, as far as memory goes. */
   private forgetBehind(end: number): void {
     this.revision++;
     this.endPosition = end;

@@ -12,7 +12,7 @@ function memoryOf(frame: Frame): number {
  * added for the longest time.
  */
 export class CacheBudget {
-  /** Of all caches together. */
+  /** Bytes that all caches hold together. */
   bytes = 0;
   private readonly bytesMax: number;
   /** The one to which something was added last comes last. */

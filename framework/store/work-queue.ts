@@ -11,7 +11,7 @@ export interface Batch {
 /** Work on the files that must not overlap with writing. */
 export interface Task {
   readonly kind: 'task';
-  /** Frames behind this position are gone as soon as the task is asked for. */
+  /** Frames after this position are gone as soon as the task is asked for. */
   readonly keeps: number;
   readonly run: () => Promise<void>;
   /** Whether it may run before frames that wait: it needs none of them, and gives room back. */

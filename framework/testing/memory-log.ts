@@ -10,7 +10,7 @@ import {
   Wakeups,
 } from '../base/index.ts';
 
-/** What the next append suffers. `unknownLate` takes effect behind the append after it. */
+/** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
 
 let made = 0;

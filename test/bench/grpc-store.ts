@@ -63,7 +63,7 @@ async function leaderOf(clients: readonly StoreClient[]): Promise<StoreClient> {
   return clients[best.indexOf(Math.min(...best))]!;
 }
 
-/** Of a linearizable get, in the middle. */
+/** Median latency of a linearizable get. */
 async function latencyOf(client: StoreClient, seconds: number): Promise<number> {
   return (await measure(() => client.get('probe'), { seconds })).p50Ms;
 }

@@ -14,12 +14,12 @@ function run(args: readonly string[]): string {
   }
 }
 
-describe('the public face of the package', () => {
+describe('the public API of the package', () => {
   let folder: string;
   let tarball: string;
 
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'varlog-face-'));
+    folder = mkdtempSync(join(tmpdir(), 'varlog-entry-points-'));
     const packing = ['pack', '--ignore-scripts', '--pack-destination', folder];
     execFileSync('npm', packing, { cwd: ROOT, stdio: 'pipe' });
     tarball = join(folder, readdirSync(folder)[0]!);

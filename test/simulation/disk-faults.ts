@@ -5,7 +5,7 @@ import type { World } from '../../framework/testing/index.ts';
 export interface DiskClimate {
   /** How long it takes at most to write a snapshot, in ms. */
   readonly snapshotMs: number;
-  /** Of ten faults, so many hang a disk, fill it, or kill a process between a write and its sync. */
+  /** How many faults in ten hang a disk, fill it, or kill a process between a write and its sync. */
   readonly hanging: number;
   readonly full: number;
   readonly torn: number;

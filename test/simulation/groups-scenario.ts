@@ -233,7 +233,7 @@ async function execute(
         outcome = error.outcome === 'notAppended' ? error.outcome : 'unknown';
       },
     );
-  // Of a process that crashed nothing is heard any more.
+  // A process that crashed answers nothing any more.
   await inTime(world, node, executed, CALL_MS);
   return outcome;
 }

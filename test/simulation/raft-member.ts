@@ -34,7 +34,7 @@ export class SimulatedMember {
   identity = '';
   /** Entries up to here are gone. */
   base = 0;
-  /** Of the process: it runs and does nothing. */
+  /** Whether the process is paused: it exists and does nothing. */
   paused = false;
   /** Writes rarely finish. */
   slowDisk = false;

@@ -180,7 +180,7 @@ class SearchState {
     this.settle(member);
   }
 
-  /** Of all that has to do with what can happen from here. */
+  /** Hash of everything that decides what can happen from here. */
   get hash(): number {
     const parts: string[] = [];
     for (const { raft, writes, hardState, batches } of this.members.values()) {

@@ -133,7 +133,7 @@ export class RaftWalk {
     }
   }
 
-  /** Of everything that was sent, in order. */
+  /** Hash of everything that was sent, in order. */
   get traceHash(): string {
     return (this.trace >>> 0).toString(16);
   }

@@ -32,9 +32,9 @@ interface Observed {
   since: number;
   /** Where the log stream ended, and when; the oldest first. */
   marks: { at: number; end: number }[];
-  /** Of each replica that the log stream was sealed for. */
+  /** Seals for the sake of each learner, by storage node. */
   learners: Map<number, Learner>;
-  /** Of each primary that was the reason for some seals. */
+  /** Seals that each primary was the reason for, by storage node. */
   faults: Map<number, Series>;
 }
 

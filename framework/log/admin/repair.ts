@@ -11,7 +11,7 @@ export interface RepairContext {
   settledFor(stream: LogStreamState): number;
   /** Whether it may be sealed for the sake of this learner now. */
   mayJoin(stream: LogStreamState, node: number): boolean;
-  /** Milliseconds by which a replica is behind. */
+  /** Milliseconds by which a replica lags. */
   lag(stream: LogStreamState, report: Report): number;
   /** The same nodes, those last that had better not be primary. */
   inOrder(stream: LogStreamState, nodes: readonly number[]): number[];

@@ -48,7 +48,7 @@ interface Sent {
 
 /**
  * The stream of appends to one storage node. What is handed over in one turn leaves in one message;
- * while the connection is behind, the next message gathers.
+ * while the connection is not writable, the next message gathers.
  */
 export class AppendLink {
   readonly address: string;

@@ -58,7 +58,7 @@ export class Entry {
     return this.framed.subarray(this.start, this.end);
   }
 
-  /** To be kept once the record was dealt with: `topic.tail({ from: token })` goes on behind it. */
+  /** To be kept once the record was dealt with: `topic.tail({ from: token })` goes on after it. */
   get resumeToken(): ResumeToken {
     return resumeToken(this.cluster, this.topic, this.glsn);
   }
@@ -129,7 +129,7 @@ export class EntryBatch {
     return new EntryBatch(shifted, sliceBatch(batch, skip, batch.count - skip - drop));
   }
 
-  /** Of the last record: see {@link Entry.resumeToken}. */
+  /** Resume token of the last record: see {@link Entry.resumeToken}. */
   get resumeToken(): ResumeToken {
     return resumeToken(this.cluster, this.topic, this.lastGlsn);
   }

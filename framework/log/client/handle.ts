@@ -22,7 +22,7 @@ export interface HandleOptions<T> {
  *
  * Use it instead of `concatMap` and `mergeMap`, which take everything into memory while they are busy. `switchMap`
  * and `exhaustMap` leave out records: on a log that is nearly always a mistake. Operators that deliver later
- * (`delay`, `observeOn`, `bufferTime`) belong behind it: before it, they hide from the source that somebody is
+ * (`delay`, `observeOn`, `bufferTime`) belong after it: before it, they hide from the source that somebody is
  * still busy. If more than 16,384 values pile up that way, it errors with `RESOURCE_EXHAUSTED`.
  *
  * When `work` throws or rejects, the stream errors with that and is unsubscribed; results of values before it that

@@ -1,9 +1,9 @@
-/** A hold on a delivered value: as long as it is held, the value counts as being worked on. */
+/** A delivered value that is being worked on: it counts as in flight until it is released. */
 export interface InFlight extends InFlightSource {
   release(): void;
 }
 
-/** Something of which a hold can be taken. */
+/** Whose deliveries can be kept in flight. */
 export interface InFlightSource {
   acquire(): InFlight;
 }
@@ -12,14 +12,14 @@ export interface InFlightSource {
 const delivery: { current?: InFlightSource | undefined } = shared(Symbol.for('varlog.delivery'));
 
 /**
- * Takes a hold on the value that is being delivered right now; `undefined` when its source lends nothing. It
+ * Keeps the value in flight that is being delivered right now; `undefined` when its source does not count them. It
  * goes by the call stack, not by the value: it does not matter how the value was mapped on the way.
  */
 export function acquireCurrent(): InFlight | undefined {
   return delivery.current?.acquire();
 }
 
-/** Delivers a value in such a way that operators can take a hold on it. Deliveries nest. */
+/** Delivers a value in such a way that operators can keep it in flight. Deliveries nest. */
 export function deliverTracked(source: InFlightSource | undefined, deliver: () => void): void {
   const before = delivery.current;
   delivery.current = source;

@@ -25,7 +25,7 @@ const RECONNECT_LIMIT_MS = 2_000;
 export interface CursorOwner {
   /** Batches, a watermark or a connection came. */
   onBatch(cursor: LogStreamCursor): void;
-  /** The stream broke; the cursor opens another by itself unless it is closed. */
+  /** The stream broke; the cursor opens another automatically unless it is closed. */
   onError(cursor: LogStreamCursor, error: unknown): void;
   /** Addresses of the replicas, as known now. */
   addressesOf(logStreamId: LogStreamId): readonly string[];
@@ -47,7 +47,7 @@ export interface CursorOptions {
 
 /**
  * The committed batches of one log stream from some replica, in order, each once. When the replica is lost it
- * goes on at another one, behind the last batch that it received.
+ * goes on at another one, after the last batch that it received.
  */
 export class LogStreamCursor {
   readonly logStreamId: LogStreamId;
@@ -66,7 +66,7 @@ export class LogStreamCursor {
   private bufferedBytes = 0;
   private resume: (() => void) | undefined;
   private replicaIndex: number;
-  /** GLSN behind the last batch received, and its LLSN once one was. */
+  /** GLSN after the last batch received, and its LLSN once one was. */
   private next: number;
   private nextLlsn: number | undefined;
   private isDone = false;

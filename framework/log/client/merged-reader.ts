@@ -202,7 +202,7 @@ export class MergedReader implements CursorOwner {
     }
   }
 
-  /** Whether something behind the next record was seen, but not that record. */
+  /** Whether something after the next record was seen, but not that record. */
   private isStalled(): boolean {
     if (this.next > this.options.to) return false;
     if (this.cursors.size === 0) return true;
@@ -263,7 +263,7 @@ export class MergedReader implements CursorOwner {
     );
   }
 
-  /** A replica may be ahead or behind with trimming: what counts is what the cluster says. */
+  /** A replica may have trimmed more or less: what counts is what the cluster says. */
   private checkTrimmed(error: VarlogError): void {
     this.options.extent().then(
       ({ first }) => {

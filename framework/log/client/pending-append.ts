@@ -76,7 +76,7 @@ export class PendingAppend implements Sending {
   private retry: Timer | undefined;
   private backoff: Backoff | undefined;
   private link: AppendLink | undefined;
-  /** Of {@link link}. */
+  /** Identifies this append to {@link link}. */
   private ticket = 0;
   private done = false;
   private lastFailure: unknown;

@@ -3,8 +3,8 @@ import { type Extent, trimmed } from './merged-reader.ts';
 import { isResumeToken, positionOf, type ResumeToken } from './resume-token.ts';
 
 /**
- * Where reading begins: at the first record that was not trimmed, behind the last one that is there, at
- * a GLSN, which is included, or behind the record of a resume token. To go on behind a record that was dealt with, keep
+ * Where reading begins: at the first record that was not trimmed, after the last one that is there, at
+ * a GLSN, which is included, or after the record of a resume token. To go on after a record that was dealt with, keep
  * its `resumeToken`; where only its position is known, use {@link after}.
  */
 export type From = 'start' | 'end' | number | ResumeToken;
@@ -12,7 +12,7 @@ export type From = 'start' | 'end' | number | ResumeToken;
 /** A place without any doubt about whose it is. */
 export type Begin = Exclude<From, ResumeToken>;
 
-/** The position behind a record that was dealt with: `tail({ from: after(entry.glsn) })`. 0 means the first record. */
+/** The position after a record that was dealt with: `tail({ from: after(entry.glsn) })`. 0 means the first record. */
 export function after(position: number): Glsn {
   return advance(glsn(position));
 }

@@ -8,7 +8,7 @@ import { type NodeRoles, startRoles } from '../roles/index.ts';
 /** A whole cluster in this process on real disks and sockets. */
 export interface RealCluster {
   readonly endpoint: string;
-  /** Of the storage nodes. */
+  /** Addresses of the storage nodes. */
   readonly addresses: readonly string[];
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { type Glsn, glsn, type TopicId, VarlogError } from '../../base/index.ts';
 
 /**
- * A place in a topic, to be kept by a program: behind a record, of one topic, of one cluster. Unlike a bare GLSN
+ * A place in a topic, to be kept by a program: after a record, of one topic, of one cluster. Unlike a bare GLSN
  * it is refused where it does not belong, also by a cluster that was made anew at the same addresses.
  */
 export type ResumeToken = `varlog:${string}`;
@@ -15,7 +15,7 @@ export function isResumeToken(value: unknown): value is ResumeToken {
 }
 
 /**
- * The position behind which a token goes on. Throws `INVALID_ARGUMENT` for what is no token or one of another
+ * The position after which a token goes on. Throws `INVALID_ARGUMENT` for what is no token or one of another
  * topic, `CLUSTER_MISMATCH` for one of another cluster.
  */
 export function positionOf(token: ResumeToken, cluster: string, topic: TopicId): Glsn {

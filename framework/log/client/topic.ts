@@ -58,7 +58,7 @@ export interface TailOptions {
   bufferBytes?: number;
 }
 
-/** Somebody who needs the records behind `position`, so that they are not trimmed without force. */
+/** Somebody who needs the records after `position`, so that they are not trimmed without force. */
 export interface TopicHold {
   readonly holder: string;
   readonly position: number;
@@ -130,7 +130,7 @@ export class Topic implements OrderedLogSource {
 
   /**
    * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed. Use `handle`
-   * for what takes time. After an error, go on behind the last record that was dealt with: `retry()` would begin
+   * for what takes time. After an error, go on after the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
   tail$(options: TailOptions & FlowLimits = {}): EntryObservable {
@@ -163,7 +163,7 @@ export class Topic implements OrderedLogSource {
   }
 
   /**
-   * Keeps the records behind `position` (0: all) from being trimmed without force, until `holder` moves its hold by
+   * Keeps the records after `position` (0: all) from being trimmed without force, until `holder` moves its hold by
    * another call, or {@link release}s it. Whoever reads a topic and remembers how far it is calls this first with what
    * it remembers, and then now and then, each time when its own new position is safe. Rejects with `TRIMMED` when some
    * of them are gone, `BEYOND_TAIL`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` beyond 1,000 holders.

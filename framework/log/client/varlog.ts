@@ -133,7 +133,7 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Makes a topic and its log streams. Rejects with `FAILED_PRECONDITION` when there are fewer storage nodes than
-   * `replicationFactor`; no topic is left behind then.
+   * `replicationFactor`; no topic remains then.
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
     const { logStreams = 1, replicationFactor, acknowledge = 'majority', ...limits } = options;

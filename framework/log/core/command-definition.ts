@@ -6,7 +6,7 @@ import type { MetadataState } from './metadata-state.ts';
 
 /**
  * Who has a command carried out: somebody who administers the cluster, a client that reads or writes the log, a
- * storage node, or the leader of the metadata repository by itself.
+ * storage node, or the leader of the metadata repository on its own.
  */
 export type Sender = 'operator' | 'client' | 'storageNode' | 'leader';
 

@@ -142,7 +142,7 @@ function pieceOf(commits: readonly Commit[]): Piece {
 
 /**
  * Commits that follow each other, as varints: version, LLSN, GLSN and epoch of the first one, then of
- * each how far its GLSN lies behind the end of the one before it, how much its epoch grew, and its count.
+ * each how far its GLSN lies after the end of the one before it, how much its epoch grew, and its count.
  */
 function pack(commits: readonly Commit[]): Uint8Array {
   const first = commits[0];

@@ -16,7 +16,7 @@ export interface CutEntry {
   readonly persistedVersion: Version;
 }
 
-/** A replica that is behind by more commits than this gets them from another replica. */
+/** A replica that lags by more commits than this gets them from another replica. */
 export const HISTORY_LENGTH_MAX = 10_000;
 
 interface Ordered {

@@ -40,7 +40,7 @@ export interface LogStreamState {
 
 export type WithoutHistory = Omit<LogStreamState, 'history'>;
 
-/** Without its history, which is copied by itself. */
+/** Without its history, which is copied separately. */
 export function copyOfLogStream({ history: _, ...stream }: LogStreamState): WithoutHistory {
   const { replicas, members, founders } = stream;
   return {

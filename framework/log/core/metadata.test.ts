@@ -162,7 +162,7 @@ describe('other replicas of a sealed log stream', () => {
     return metadata.apply({ kind: 'setReplicas', id: 1, replicas, revision, holders, ...more });
   };
   const refused = { code: 'FAILED_PRECONDITION' };
-  /** Of members 1, 2 and 3, of which a majority, whichever it is, has all five records. */
+  /** A log stream of members 1, 2 and 3, any majority of which has all five records. */
   const sealedAt5 = (): Metadata => {
     const metadata = cluster();
     for (const id of [4, 5]) done(metadata, register(id));

@@ -37,7 +37,7 @@ export interface Recovered {
  * anything else is asked; the others state a condition that lasts.
  */
 export type Step =
-  /** Drop all records behind `end`, durably; then call `wasCut`. */
+  /** Drop all records after `end`, durably; then call `wasTruncated`. */
   | { readonly kind: 'truncate'; readonly end: number }
   /** Write epoch and sealed flag durably; then call `hasAdopted`. */
   | { readonly kind: 'adopt'; readonly epoch: number; readonly sealed: boolean }
@@ -62,7 +62,7 @@ export interface ReplicaCommit {
  * whoever drives it does the writing and the fetching, and says when it is done.
  *
  * ```
- *   1 … committedEnd … durableEnd … end        (durableEnd may be behind committedEnd: under a
+ *   1 … committedEnd … durableEnd … end        (durableEnd may be below committedEnd: under a
  *   ordered          on disk      written       majority the others can have it first)
  * ```
  *
@@ -97,7 +97,7 @@ export class ReplicaCore {
   protected openedEpoch = 0;
   /** It should hold the beginning of its epoch, and does not. */
   private lostData = false;
-  /** The wanted epoch for which everything behind `committedEnd` is known to be of other replicas' commits. */
+  /** The wanted epoch for which everything after `committedEnd` is known to be of other replicas' commits. */
   private cleanFor = 0;
 
   /** `process`: identity of this run of the storage node, new for every start. */
@@ -184,7 +184,7 @@ export class ReplicaCore {
     if (this.assignment !== undefined) this.meet(this.comparison(this.assignment));
   }
 
-  /** Begins anew behind a head that was trimmed everywhere (the source of a fetch said so). */
+  /** Begins anew after a head that was trimmed everywhere (the source of a fetch said so). */
   restartAt(end: number, committedEnd: number, version: number): void {
     this.end = end;
     this.durableEnd = end;
@@ -220,7 +220,7 @@ export class ReplicaCore {
   }
 
   /**
-   * Up to here a replica that fetches what is committed may be served: what lies behind may be of an
+   * Up to here a replica that fetches what is committed may be served: what lies after it may be of an
    * epoch in which it was never ordered.
    */
   get servableEnd(): number {

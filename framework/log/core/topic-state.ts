@@ -3,7 +3,7 @@ import type { LogStreamState } from './log-stream-state.ts';
 /** How many of a log stream's replicas must have a record on disk before it counts. */
 export type Acknowledge = 'majority' | 'all';
 
-/** Someone who still needs records of a topic: those behind `position`. */
+/** Someone who still needs records of a topic: those after `position`. */
 export interface Hold {
   readonly holder: string;
   readonly position: number;

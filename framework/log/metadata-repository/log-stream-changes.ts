@@ -15,7 +15,7 @@ export class LogStreamChanges {
   }
 
   /**
-   * Freezes the end of a log stream, behind one last cut of what its replicas have reported.
+   * Freezes the end of a log stream, after one last cut of what its replicas have reported.
    * Resolves with the GLSN of its last record. With a `revision`, only while it is at that.
    */
   async seal(id: number, hold: boolean, asked: { revision?: number; by?: string } = {}) {

@@ -11,7 +11,7 @@ import {
 
 /**
  * Commands as they lie in the log. What was written before there were feature levels is read as well. Decoding
- * throws `APPLY_FAILED` for a command above `supportedLevel`: such a member stops, and goes on behind the same
+ * throws `APPLY_FAILED` for a command above `supportedLevel`: such a member stops, and goes on after the same
  * command once it was upgraded.
  */
 export function commandCodec(supportedLevel: number): Codec<MetadataCommand> {

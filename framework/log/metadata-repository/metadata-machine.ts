@@ -39,7 +39,7 @@ export class MetadataMachine
 
   restore(snapshot: MetadataSnapshot): void {
     this.metadata.restore(snapshot);
-    // Of what changed before and in between, all that counts is how things are now.
+    // Whatever changed before and in between, only the present state counts.
     this.batch = [reassigned(this.metadata.logStreams.values())];
   }
 }

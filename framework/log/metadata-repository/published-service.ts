@@ -12,7 +12,7 @@ const done = (): Empty => Empty.create({});
 
 /**
  * The services that Varlog publishes for its metadata repository (`varlog.mrpb`), for its Go client and
- * tools. What our log does by itself (reports, membership) is refused with a sentence.
+ * tools. What our log does automatically (reports, membership) is refused with a sentence.
  */
 export function publishedHandlers(
   repository: RepositoryAccess,

@@ -20,7 +20,7 @@ const PIECE_COMMITS = 1_024;
  */
 export class StorageNodeLink {
   readonly node: number;
-  /** Of the process at the other end. */
+  /** Random id of the storage node's process, new with every start. */
   readonly processId: string;
   readonly address: string;
   readonly disk: string;

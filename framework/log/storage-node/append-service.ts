@@ -128,7 +128,7 @@ class ResultWriter implements AppendSink {
     this.push(AppendResult.create({ sequence, failure }));
   }
 
-  /** Pending while the client is behind with reading. */
+  /** Pending while the client reads too slowly. */
   room(): Promise<void> | undefined {
     return this.blocked;
   }

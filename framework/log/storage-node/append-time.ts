@@ -13,7 +13,7 @@ export class AppendTime {
     this.clock = clock;
   }
 
-  /** Goes on behind the last batch that a log holds. */
+  /** Goes on after the last batch that a log holds. */
   static async behind(records: SegmentedLog, clock: Clock): Promise<AppendTime> {
     const time = new AppendTime(clock);
     if (records.end < records.first) return time;
@@ -27,7 +27,7 @@ export class AppendTime {
     return time;
   }
 
-  /** Of the next batch: milliseconds since 1970, a whole number. */
+  /** Timestamp of the next batch: whole milliseconds since 1970. */
   next(): number {
     this.note(Math.floor(this.clock.wall()));
     return this.last;

@@ -123,7 +123,7 @@ export class CommitTable {
     return this.find((commit) => commit.glsn + commit.count - 1 >= glsn);
   }
 
-  /** Forgets everything behind `version`. */
+  /** Removes everything after `version`. */
   async truncate(version: number): Promise<void> {
     await this.log.truncateTail(version);
     while ((this.last?.version ?? 0) > version) this.recent.pop();

@@ -1,6 +1,6 @@
 import { eventually, TestCluster } from './cluster.fixture.ts';
 
-test('a process that is held up does not end its sessions', async () => {
+test('a process whose event loop stalls keeps its link to the leader', async () => {
   const cluster = await TestCluster.start([1, 2]);
   try {
     await eventually(() => [1, 2].every((it) => cluster.nodes.get(it)!.status.connected));

@@ -60,7 +60,7 @@ export function statusOf(replica: LogStreamReplica): LocalReplicaStatus {
   };
 }
 
-/** Of a replica that could not be opened, for the metadata repository. */
+/** What the metadata repository is told of a replica that could not be opened. */
 export function brokenReport(
   logStreamId: number,
   epoch: number,

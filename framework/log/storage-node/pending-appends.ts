@@ -52,7 +52,7 @@ export class PendingAppends {
     }
   }
 
-  /** Fails those behind LLSN `end`. */
+  /** Fails those after LLSN `end`. */
   failBehind(end: number, error: VarlogError): void {
     const kept: Pending[] = [];
     for (const it of this.queue.slice(this.head)) {

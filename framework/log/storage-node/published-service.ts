@@ -178,7 +178,7 @@ interface Record {
 interface Range<Message> {
   /** Whether all that belongs to it is committed here. */
   isOver(): boolean;
-  /** The message for a record; null for one before the range, undefined for one behind it. */
+  /** The message for a record; null for one before the range, undefined for one after it. */
   shape(record: Record): Message | null | undefined;
 }
 

@@ -23,7 +23,7 @@ export interface ReplicaStorage {
   readonly records: SegmentedLog;
   readonly commits: CommitTable;
   readonly state: StoredReplicaState;
-  /** Of the batches that are appended. */
+  /** Gives the batches that are appended their timestamps. */
   readonly time: AppendTime;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
   readonly full: VarlogError | undefined;

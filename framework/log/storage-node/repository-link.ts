@@ -85,7 +85,7 @@ export class RepositoryLink {
     return this.stream !== undefined;
   }
 
-  /** Tells the leader, with this turn's other changes, once the way is free. */
+  /** Tells the leader, with this turn's other changes, once the stream is writable. */
   report(logStreamId: number, current: () => Report): void {
     this.changed.set(logStreamId, current);
     this.flushSoon();
@@ -296,7 +296,7 @@ export class RepositoryLink {
     const { removed } = this;
     this.removed = [];
     this.lastSent = this.options.ports.clock.now();
-    // Reports are cumulative: while the way is not free, the newest of each replica is enough.
+    // Reports are cumulative: while the stream is not writable, the newest of each replica is enough.
     this.outbox.send(stream, SessionRequest.create({ reports, history, removed }));
   }
 }

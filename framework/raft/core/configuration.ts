@@ -27,7 +27,7 @@ export interface Configuration {
 /** What a change leads to: who votes and who only learns. */
 export type MemberChange = Omit<Configuration, 'outgoing' | 'identity' | 'retired'>;
 
-/** Whether a member votes, in a change before it or behind it. */
+/** Whether a member votes, in a change before it or after it. */
 export function isVoter({ voters, outgoing }: Configuration, member: number): boolean {
   return voters.includes(member) || outgoing.includes(member);
 }
@@ -79,7 +79,7 @@ export function hasQuorum(
   return hasMajority(voters, holds) && hasMajority(outgoing, holds);
 }
 
-/** Of nobody: Infinity, which asks nothing of the other majority. */
+/** The index that a majority of `voters` has reached. Infinity when there are none, so that the other majority decides. */
 function majorityIndex(voters: readonly number[], reached: (member: number) => LogIndex): LogIndex {
   const sorted = voters.map(reached).sort((a, b) => b - a);
   return sorted[sorted.length >> 1] ?? Infinity;

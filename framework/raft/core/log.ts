@@ -25,7 +25,7 @@ export interface LogShape {
   /** What the newest snapshot stands for, 0 for none. */
   readonly snapshotIndex: LogIndex;
   readonly snapshotTerm: Term;
-  /** The configuration at the snapshot (without one: at the beginning), and each one behind it. */
+  /** The configuration at the snapshot (without one: at the beginning), and each one after it. */
   readonly configurations: readonly PlacedConfiguration[];
 }
 
@@ -158,7 +158,7 @@ export class RaftLog {
     return known;
   }
 
-  /** Drops the entries behind `last`. */
+  /** Drops the entries after `last`. */
   truncate(last: LogIndex): void {
     assert(last >= this.commit, 'committed entries stay');
     this.last = last;
@@ -194,7 +194,7 @@ export class RaftLog {
 
   /**
    * What speaks against taking messages from member `from`, who says that its group is `identity`, empty where it does
-   * not know yet. Who belongs to the same group may be a member that this one has not heard of yet: one that is behind
+   * not know yet. Who belongs to the same group may be a member that this one has not heard of yet: one that lags
    * has to listen to a leader that joined later. Before both know their group, each listens to members of its own
    * configurations only.
    */
@@ -210,7 +210,7 @@ export class RaftLog {
     return this.configurations.some((it) => membersOf(it.configuration).has(member));
   }
 
-  /** Starts anew behind a snapshot from elsewhere. */
+  /** Starts anew after a snapshot from elsewhere. */
   reset(index: LogIndex, term: Term, configuration: Configuration): void {
     this.baseIndex = index;
     this.baseTerm = term;

@@ -149,7 +149,7 @@ describe('a change', () => {
     net.lost = isolated(1, 4);
     tick(net.at(3), ELECTION);
     net.campaign(2);
-    // Of the voters to come it has itself only: it cannot be elected, whatever the old ones say.
+    // It reaches no other voter of the next configuration, so it cannot be elected, however the old ones vote.
     expect(net.at(2).role).toBe('candidate');
     net.lost = isolated(1);
     net.campaign(2);

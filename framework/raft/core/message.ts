@@ -25,7 +25,7 @@ export interface VoteResponse extends Envelope {
   readonly granted: boolean;
 }
 
-/** Entries behind `prevIndex`; without any it only asks whether the logs agree there. */
+/** Entries after `prevIndex`; without any it only asks whether the logs agree there. */
 export interface AppendMessage extends Envelope {
   readonly type: 'append';
   readonly prevIndex: LogIndex;

@@ -30,7 +30,7 @@ const entry = (index: number, term: number): EntryBatch => ({
 const entries = (from: number, to: number, term: number): EntryBatch[] =>
   Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, term));
 
-/** Entries from the leader of `term`, behind an entry of `prevTerm`. */
+/** Entries from the leader of `term`, after an entry of `prevTerm`. */
 function append(raft: Raft, term: number, prevTerm: number, batches: EntryBatch[]): void {
   const prevIndex = batches[0]!.index - 1;
   const message = { type: 'append', from: term, to: raft.id, term, prevIndex, prevTerm } as const;

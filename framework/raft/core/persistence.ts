@@ -15,7 +15,7 @@ export interface Write {
   readonly hardState: HardState | undefined;
   /** The log is replaced by the snapshot that was received for this index. */
   readonly snapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
-  /** Entries behind this index are dropped. */
+  /** Entries after this index are dropped. */
   readonly truncateTo: LogIndex | undefined;
   readonly batches: readonly EntryBatch[];
 }

@@ -84,7 +84,7 @@ export class Progress {
   }
 
   /**
-   * The member refused an append behind `prevIndex`; `candidate` may be where the logs agree. False:
+   * The member refused an append after `prevIndex`; `candidate` may be where the logs agree. False:
    * the refusal is of a message from before.
    */
   refused(prevIndex: LogIndex, candidate: LogIndex): boolean {

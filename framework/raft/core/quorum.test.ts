@@ -342,7 +342,7 @@ describe('a leader whose voters change', () => {
     const raft = settled(member());
     raft.changeMembers(changeTo([2, 3]));
     drain(raft);
-    // Of those before, 1 and 2 are enough; of those afterwards, 2 alone is not.
+    // Members 1 and 2 are a majority of the old configuration; member 2 alone is none of the new one.
     acknowledge(raft, 2, 2);
     expect(raft.log.commit).toBe(1);
     acknowledge(raft, 3, 2);

@@ -151,7 +151,7 @@ export class Raft implements RoleContext {
 
   /**
    * Changes who belongs to the group (joint consensus, paper §6): the index of the entry that begins the
-   * change; the leader ends it by itself. One change at a time: `changing` while another one is not committed, and
+   * change; the leader ends it automatically. One change at a time: `changing` while another one is not committed, and
    * while the leader has committed nothing in its term.
    */
   changeMembers(
@@ -349,7 +349,7 @@ export class Raft implements RoleContext {
     return true;
   }
 
-  /** Frees a sender that is behind: a deposed leader, or a member whose pre-vote cannot succeed. */
+  /** Frees a sender whose term is old: a deposed leader, or a member whose pre-vote cannot succeed. */
   private answerStale(message: Message): void {
     if (message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot') {
       const nothing = { index: 0, hintIndex: 0, hintTerm: 0 };

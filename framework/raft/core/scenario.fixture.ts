@@ -156,7 +156,7 @@ export function vote(raft: Raft, from: number, granted = true): void {
   raft.step({ type: 'voteResponse', from, to: raft.id, term: raft.term, pre: false, granted });
 }
 
-/** Of a pre-vote: granted answers carry the next term. */
+/** Answers a pre-vote; granted answers carry the next term. */
 export function preVote(raft: Raft, from: number, granted = true): void {
   const term = granted ? raft.term + 1 : raft.term;
   raft.step({ type: 'voteResponse', from, to: raft.id, term, pre: true, granted });

@@ -33,7 +33,7 @@ const offersTo = (raft: Raft, id: number): SnapshotMessage[] =>
 const progressOf = (raft: Raft, id: number) => raft.leadership!.progress.get(id)!;
 
 describe('a leader whose first entries are gone', () => {
-  /** Entries 1 … 6, of which the third member has none and the leader only those behind `base`. */
+  /** Entries 1 … 6, of which the third member has none and the leader only those after `base`. */
   function compacted(base = 6): Raft {
     const raft = elect(member());
     for (let i = 0; i < 5; i++) raft.propose(PAYLOAD, 1);

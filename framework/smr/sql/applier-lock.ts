@@ -33,7 +33,7 @@ export interface ApplierLockParts {
  * kept running by supervisors one goes on undisturbed. No clocks are compared.
  */
 export class ApplierLock {
-  /** Ours; 0 for none. */
+  /** The owner number under which this applier holds the lock; 0 for none. */
   owner = 0;
   private readonly parts: ApplierLockParts;
   private readonly holder: string;

@@ -23,7 +23,7 @@ export type { SqlStateMachine } from './sql-state-machine.ts';
 
 /**
  * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
- * transaction, so it goes on behind its last command after any crash, without snapshots, and applies
+ * transaction, so it goes on after its last command after any crash, without snapshots, and applies
  * each command once. Rejects with `INVALID_ARGUMENT`; with `LOG_MISMATCH` for the database of
  * another machine or log; with `ANOTHER_APPLIER` while another replica applies to it, in whichever
  * process; or with the database's error.

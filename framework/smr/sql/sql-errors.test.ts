@@ -16,7 +16,7 @@ class CreateNotes1700000000002 implements MigrationInterface {
 
 type Step = 'insert' | 'insert again' | 'no such table' | 'nested' | 'draw' | 'break' | 'crash';
 
-/** Takes steps, each of which may fail, and goes on behind all that it can catch. */
+/** Takes steps, each of which may fail, and goes on after all that it can catch. */
 class Careless implements SqlStateMachine<Step[], string[]> {
   /** The next so many steps `break` meet an error that no other replica has. */
   breaks = 0;

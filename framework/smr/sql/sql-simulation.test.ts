@@ -91,7 +91,7 @@ class Database {
     };
   }
 
-  /** Of all statements, this share fails. */
+  /** Makes this share of all statements fail. */
   failEvery(share: number): void {
     this.failing = share;
   }

@@ -110,7 +110,7 @@ function isOfTransaction(sql: string): boolean {
   return /^\s*(SAVEPOINT|RELEASE|ROLLBACK)\b/i.test(sql);
 }
 
-/** What runs behind the end of a command is a part of whichever comes next: of another on each replica. */
+/** What runs after the end of a command is a part of whichever comes next: of another on each replica. */
 function notAwaited(): VarlogError {
   return new VarlogError('APPLY_FAILED', {
     what: 'the machine answered before its statements had ended',

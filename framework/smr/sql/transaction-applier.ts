@@ -9,7 +9,7 @@ import { applyFailed } from './sql-replica-errors.ts';
 import type { SqlStateMachine } from './sql-state-machine.ts';
 import { applyGuarded } from './statement-guard.ts';
 
-/** What one transaction decided. `reloaded`: the database was ahead of, or behind, what was in memory. */
+/** What one transaction decided. `reloaded`: the database was newer or older than what was in memory. */
 export interface Batch {
   readonly decided: readonly Decision[];
   readonly reloaded: boolean;

@@ -69,7 +69,7 @@ class Search<State, Input, Output> {
   private readonly unknown: Operation<Input, Output>[];
   private readonly twins: (number | undefined)[];
   private readonly head: Event;
-  /** Of `known`, those that have taken effect; of `unknown` likewise. */
+  /** Which operations of `known` have taken effect; {@link used} says the same of `unknown`. */
   private readonly done: Bits;
   private readonly used: Bits;
   private readonly visited = new Visited();

@@ -34,7 +34,7 @@ export function checkRegisters(
   return checkLinearizable(registerModel, withoutUnseen(history));
 }
 
-/** Each key by itself. A state is the value, or null. */
+/** Each key on its own. A state is the value, or null. */
 const registerModel: SequentialModel<string | null, RegisterInput, RegisterOutput> = {
   initial: null,
   partition: ({ key }) => key,

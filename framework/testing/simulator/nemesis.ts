@@ -17,7 +17,7 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
 /** How often what happens, and for how long at most. A rate of 0 is never. */
 export interface FaultRates {
   crashesPerMinute: number;
-  /** Of the crashes, so many are power losses. 0 to 1. */
+  /** Share of the crashes that are power losses, 0 to 1. */
   powerLossShare: number;
   pausesPerMinute: number;
   partitionsPerMinute: number;
@@ -98,7 +98,7 @@ export function planFaults(
   return faults.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Schedules faults, counted from now. Each ends by itself; faults may overlap. */
+/** Schedules faults, counted from now. Each ends on its own; faults may overlap. */
 export function inflict(world: World, faults: readonly Fault[]): void {
   for (const fault of faults) world.after(fault.atMs, () => strike(world, fault));
 }

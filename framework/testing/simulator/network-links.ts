@@ -6,11 +6,11 @@ export interface LinkQuality {
   /** One way. Every message takes at least this, and an exponentially distributed time of `latencyMeanMs` more. */
   latencyMinMs: number;
   latencyMeanMs: number;
-  /** Of the messages, so many must be sent again: they and all behind them come late. 0 to 1. */
+  /** Share of the messages that must be sent again, 0 to 1: they and all messages after them come late. */
   lossRate: number;
-  /** Of the messages, so many break their connection. 0 to 1. */
+  /** Share of the messages that break their connection, 0 to 1. */
   resetRate: number;
-  /** Of the attempts to connect, so many are refused although somebody listens. 0 to 1. */
+  /** Share of the attempts to connect that are refused although somebody listens, 0 to 1. */
   refuseRate: number;
   /** How much passes a connection in a millisecond. */
   bytesPerMs: number;
@@ -32,7 +32,7 @@ export class Links {
   quality: LinkQuality;
   private readonly random: SeededRandom;
   private readonly scheduler: Scheduler;
-  /** Of each blocked link, how many blocks lie on it. */
+  /** How many blocks lie on each link that is blocked. */
   private readonly blocks = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
 

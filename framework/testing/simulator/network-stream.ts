@@ -118,7 +118,7 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
     this.waiters.resolve(() => true);
   }
 
-  /** The peer has ended its side; with an error, it broke the stream behind what it sent. */
+  /** The peer has ended its side; with an error, it broke the stream after what it sent. */
   peerEnded(error?: VarlogError): void {
     this.afterAll = error === undefined ? () => this.finish() : () => this.fail(error);
     // Who does not listen has nothing to be waited for.

@@ -45,7 +45,7 @@ export interface SimulatedNetworkOptions {
 }
 
 /**
- * The network between simulated hosts. Each process gets its own face of it, on which a host's name
+ * The network between simulated hosts. Each process gets its own view of it, on which a host's name
  * is the host part of its address.
  */
 export class SimulatedNetwork {

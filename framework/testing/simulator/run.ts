@@ -15,7 +15,7 @@ export interface RunSeedsOptions {
   seeds: number;
   /** The first of them. Default 1. */
   firstSeed?: number;
-  /** Of the seeds, so many are run twice, to see that they do the same. Default 0.01. */
+  /** Share of the seeds that are run twice, to see that both runs do the same. Default 0.01. */
   checkShare?: number;
   /** How to run one seed again, for people. */
   command?: (seed: number) => string;

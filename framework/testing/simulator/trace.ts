@@ -40,7 +40,7 @@ export class Trace {
 /** A short number that stands for bytes in a trace. */
 export function fingerprint(bytes: Uint8Array): number {
   let state = bytes.length;
-  // Of a large message a sample is enough.
+  // A sample of a large message is enough.
   const step = Math.max(1, bytes.length >> 9);
   for (let i = 0; i < bytes.length; i += step) state = Math.imul(state ^ bytes[i]!, 0x01000193);
   return state >>> 0;

@@ -40,7 +40,7 @@ export const AppendResponse: MessageCodec<AppendResponse> = message('varlog.log.
 
 export interface AppendResult {
   sequence: number;
-  /** Of the first record. */
+  /** Positions of the first record. */
   glsn: number;
   llsn: number;
   /** Set instead of the positions when the batch was not acknowledged. */
@@ -200,7 +200,7 @@ export interface SessionResponse {
   complete: boolean;
   /** In the order of their versions within a log stream. */
   commits: Commit[];
-  /** Of every topic that moved and of which the node has a replica. */
+  /** Watermarks of every topic that moved and of which the node has a replica. */
   watermarks: Watermark[];
   /** In the first response: the cluster to which the node belongs from now on. */
   cluster: string;
@@ -338,7 +338,7 @@ export interface LogStreamHealth {
   held: boolean;
   /** LLSN of the last record that is ordered. */
   end: number;
-  /** Of the placement, members of the epoch first, the primary first of all. */
+  /** The replicas of the placement: members of the epoch first, the primary first of all. */
   replicas: ReplicaHealth[];
 }
 export const LogStreamHealth: MessageCodec<LogStreamHealth> = message('varlog.log.LogStreamHealth');

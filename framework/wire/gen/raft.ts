@@ -119,7 +119,7 @@ export interface ProposeRequest {
 export const ProposeRequest: MessageCodec<ProposeRequest> = message('varlog.raft.ProposeRequest');
 
 export interface ProposeResponse {
-  /** Of the first command. */
+  /** Index of the first command. */
   index: number;
 }
 export const ProposeResponse: MessageCodec<ProposeResponse> = message('varlog.raft.ProposeResponse');

@@ -48,7 +48,7 @@ export const SessionResult: MessageCodec<SessionResult> = message('varlog.smr.Se
 /** A caller's request that was decided. */
 export interface Request {
   id: string;
-  /** Of the command that it came with: length, CRC32C. */
+  /** Length and CRC32C of the command that the request came with. */
   length: number;
   checksum: number;
   position: number;

@@ -3,7 +3,7 @@ import { type CommandDefinition, DONE, refused } from '../command-definition.ts'
 import { HOLDS_MAX, refusalOfHold } from '../holds.ts';
 import { noTopic, refuse } from '../metadata-result.ts';
 
-/** `holder` needs the records of a topic behind `position`, and none any more without one. */
+/** `holder` needs the records of a topic after `position`, and none any more without one. */
 export interface PlaceHold {
   readonly kind: 'hold';
   readonly topicId: number;
