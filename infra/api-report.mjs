@@ -71,7 +71,7 @@ const changed = Object.entries(exports)
 rmSync(temporary, { recursive: true, force: true });
 if (check && changed.length > 0) {
   console.error(
-    `The public face has changed (${changed.join(', ')}): if that is meant, run "npm run api" and commit infra/api`,
+    `The public API has changed (${changed.join(', ')}): if that is meant, run "npm run api" and commit infra/api`,
   );
   process.exitCode = 1;
 }

@@ -14,7 +14,7 @@ const FLOORS = {
 };
 
 const TEST = '\\.(test|fixture)\\.ts$';
-/** A published folder's face may supply the real ports as defaults. */
+/** A published folder's index.ts may supply the real ports as defaults. */
 const COMPOSITION_ROOT = '^framework/(log|raft|smr|smr/sql|testing)/index\\.ts$';
 /** What runs in processes of its own, beside the simulator. */
 const HOST = '^framework/testing/simulator/(run|host-[a-z-]+)\\.ts$';
