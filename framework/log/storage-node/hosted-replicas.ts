@@ -4,11 +4,11 @@ import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
 import { commitAll } from './commit.ts';
-import { brokenReport, brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
+import { brokenReport, brokenStatus, type LocalReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { Rebuilder } from './rebuilder.ts';
-import { noReplica, unavailable } from './refusals.ts';
 import type { LogStreamReplica, ReplicaHost, ReplicaNode } from './replica.ts';
+import { noReplica, unavailable } from './replica-errors.ts';
 import type { Trash } from './trash.ts';
 import { trim } from './trim.ts';
 import { watermarkMoved } from './watermark.ts';
@@ -69,7 +69,7 @@ export class HostedReplicas {
     });
   }
 
-  get statuses(): ReplicaStatus[] {
+  get statuses(): LocalReplicaStatus[] {
     const broken = [...this.broken].map(([id, error]) =>
       brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
     );

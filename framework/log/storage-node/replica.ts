@@ -15,7 +15,7 @@ import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
-import { appendUnknown } from './refusals.ts';
+import { appendUnknown } from './replica-errors.ts';
 import type { ReplicaStorage } from './replica-storage.ts';
 
 /** The storage node that a replica is on. */
