@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { faceProblems, nameProblems, wordProblems } from './tidy/shape.ts';
+import { entryPointProblems, nameProblems, wordProblems } from './tidy/shape.ts';
 import { filesUnder, ROOT, Source } from './tidy/source.ts';
 
 const CODE = ['.ts', '.mjs'];
@@ -36,7 +36,7 @@ describe('the house is tidy', () => {
       // The faces of wire are its generated files.
       .filter((it) => it !== 'wire');
     const problems = folders.flatMap((folder) =>
-      faceProblems(
+      entryPointProblems(
         folder,
         sources.find((it) => it.path === `framework/${folder}/index.ts`),
         published.includes(folder),
@@ -100,10 +100,12 @@ describe('the rules find what they are made for', () => {
 
   test('a folder without a face, a doc comment or an example is found', () => {
     const index = (text: string): Source => at('framework/log/index.ts', text);
-    expect(faceProblems('log', undefined, true)).toHaveLength(1);
-    expect(faceProblems('log', index(`export * from './x.ts';`), true)).toHaveLength(1);
-    expect(faceProblems('log', index('/** A log. */'), true)).toHaveLength(1);
-    expect(faceProblems('log', index('/** A log. */'), false)).toEqual([]);
-    expect(faceProblems('log', index('/**\n * ```ts\n * a();\n * ```\n */'), true)).toEqual([]);
+    expect(entryPointProblems('log', undefined, true)).toHaveLength(1);
+    expect(entryPointProblems('log', index(`export * from './x.ts';`), true)).toHaveLength(1);
+    expect(entryPointProblems('log', index('/** A log. */'), true)).toHaveLength(1);
+    expect(entryPointProblems('log', index('/** A log. */'), false)).toEqual([]);
+    expect(entryPointProblems('log', index('/**\n * ```ts\n * a();\n * ```\n */'), true)).toEqual(
+      [],
+    );
   });
 });

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { reasonOf } from 'varlog/log';
-import { collectLessOften } from 'varlog/node';
+import { tuneGarbageCollection } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { KvClient } from './client.ts';
@@ -26,7 +26,7 @@ program
   .option('--raft <members>', 'run on a Raft group instead: 1=host:port,2=host:port,…')
   .option('--member <id>', 'this member of the Raft group', '1')
   .action(async (flags: Record<string, string>) => {
-    collectLessOften();
+    tuneGarbageCollection();
     const replica = await startKvReplica({
       grpc: flags['grpc']!,
       http: flags['http']!,

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Client, credentials, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
+import { CallError, CallStream } from './call-stream.ts';
 import type { Operation, Replies, Requests } from './calls.ts';
 import type { Change } from './change-history.ts';
 import type { KvResult, Versioned } from './machine.ts';
 import { keyValue } from './proto.ts';
 import { LIST_BYTES_MAX, type Listing } from './service.ts';
-import { CallError, Session } from './session.ts';
 
 const TRY_MS = 3_000;
 /** A watch that was broken begins again after so long. */
@@ -47,7 +47,7 @@ export interface KvRevision {
  */
 export class KvClient {
   private readonly replicas: Client[];
-  private readonly sessions: Session[];
+  private readonly streams: CallStream[];
   private current = 0;
   /** Its requests are named by its own name and their number: short, since a name is kept for a day. */
   private readonly name = randomBytes(12).toString('base64url');
@@ -59,7 +59,7 @@ export class KvClient {
   /** `addresses`: gRPC addresses of the replicas. */
   constructor(addresses: readonly string[]) {
     this.replicas = addresses.map((it) => new Client(it, credentials.createInsecure(), OPTIONS));
-    this.sessions = this.replicas.map((it) => new Session(it, TRY_MS));
+    this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS));
   }
 
   /** A value that is a string is written in UTF-8. */
@@ -164,7 +164,7 @@ export class KvClient {
   close(): void {
     this.closed = true;
     for (const complete of this.watches) complete();
-    for (const it of this.sessions) it.close();
+    for (const it of this.streams) it.close();
     for (const it of this.replicas) it.close();
   }
 
@@ -177,7 +177,7 @@ export class KvClient {
     for (let tries = 0; tries < 2 * this.replicas.length; tries++) {
       const asked = this.current;
       try {
-        return await this.sessions[asked]!.call(operation, request);
+        return await this.streams[asked]!.call(operation, request);
       } catch (error) {
         last = error;
         if (!ELSEWHERE.has((error as CallError).code)) throw error;

@@ -1,13 +1,13 @@
 import { type OrderedLog, Varlog } from 'varlog/log';
 import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
-import { directory, type Replica, startReplica } from 'varlog/smr';
+import { type Replica, snapshotDirectory, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
 import { kvCodecs } from './codecs.ts';
-import { serveGrpc } from './grpc-face.ts';
-import { makeHttpFace } from './http-face.ts';
+import { serveGrpc } from './grpc-server.ts';
+import { makeHttpServer } from './http-server.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
@@ -50,7 +50,7 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     const grpc = await serveGrpc(service, options.grpc);
     closers.push(() => grpc.close());
     const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
-    const server = makeHttpFace(service, pages);
+    const server = makeHttpServer(service, pages);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
     // First of all, so that watchers go to another replica and do not hold up the end.
@@ -102,6 +102,6 @@ async function startOnLog(
   const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
   closers.push(() => varlog.close());
   const log = varlog.topic(where.topic).asOrderedLog();
-  const snapshots = directory(options.directory);
+  const snapshots = snapshotDirectory(options.directory);
   return { replica: await startReplica({ ...common, log, snapshots }), log };
 }

@@ -4,8 +4,8 @@ import { type Replica, startReplica } from 'varlog/smr';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
 import type { HistoryLimits } from './change-history.ts';
 import { kvCodecs } from './codecs.ts';
-import { serveGrpc } from './grpc-face.ts';
-import { makeHttpFace } from './http-face.ts';
+import { serveGrpc } from './grpc-server.ts';
+import { makeHttpServer } from './http-server.ts';
 import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
 import { KvService } from './service.ts';
 
@@ -34,13 +34,13 @@ export async function startStore(
   });
   const service = new KvService(replica, log);
   const [grpc = ''] = await freeAddresses(1);
-  const grpcFace = await serveGrpc(service, grpc);
-  const server = makeHttpFace(service);
+  const grpcServer = await serveGrpc(service, grpc);
+  const server = makeHttpServer(service);
   const http = await listen(server, '127.0.0.1:0');
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     service.endWatches();
-    await Promise.all([stopListening(server, 1_000), grpcFace.close()]);
+    await Promise.all([stopListening(server, 1_000), grpcServer.close()]);
     await replica.close();
   };
   const endOnce = (): Promise<void> => {

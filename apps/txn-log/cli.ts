@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { reasonOf, VarlogError } from 'varlog/log';
-import { collectLessOften } from 'varlog/node';
+import { tuneGarbageCollection } from 'varlog/node';
 import { serveUntilTold } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
@@ -19,7 +19,7 @@ program
   .option('--varlog <addresses>', 'host:port,… or varlog://host:port,…/topic', '127.0.0.1:9092')
   .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')
   .action(async (flags: Record<string, string>) => {
-    collectLessOften();
+    tuneGarbageCollection();
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:

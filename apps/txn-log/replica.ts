@@ -5,7 +5,7 @@ import { operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
 import { type LedgerLocation, ledgerDatabase } from './database.ts';
-import { makeHttpFace } from './http-face.ts';
+import { makeHttpServer } from './http-server.ts';
 import type { LedgerCommand } from './ledger-command.ts';
 import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
 import { CALL_MS, LedgerService } from './ledger-service.ts';
@@ -56,7 +56,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     closers.push(() => replica.close());
     const service = new LedgerService(replica, new ReadOnlySql(reader), callTimeoutMs);
     const readiness = new Readiness(replica, {}, () => service.databaseAnswers());
-    const server = makeHttpFace(service, operatorPages('ledger', readiness, {}));
+    const server = makeHttpServer(service, operatorPages('ledger', readiness, {}));
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
     return { service, http, failed: failureOf(replica), close };

@@ -93,7 +93,7 @@ export interface CallContext {
   readonly cluster: string | undefined;
 }
 
-/** A method with the code that answers it. Made by {@link handle}. */
+/** A method with the code that answers it. Made by {@link handler}. */
 export interface Handler {
   readonly method: MethodShape<unknown, unknown> & { kind: 'unary' | 'serverStream' | 'bidi' };
   readonly run: (input: never, second: never, third?: never) => unknown;
@@ -115,19 +115,19 @@ type Bidi<Request, Response> = (
  * then it ends, or breaks with the error. A bidi handler must call `stream.receive` before it first
  * awaits.
  */
-export function handle<Request, Response>(
+export function handler<Request, Response>(
   method: UnaryMethod<Request, Response>,
   run: Unary<Request, Response>,
 ): Handler;
-export function handle<Request, Response>(
+export function handler<Request, Response>(
   method: ServerStreamMethod<Request, Response>,
   run: ServerStream<Request, Response>,
 ): Handler;
-export function handle<Request, Response>(
+export function handler<Request, Response>(
   method: BidiMethod<Request, Response>,
   run: Bidi<Request, Response>,
 ): Handler;
-export function handle(method: unknown, run: unknown): Handler {
+export function handler(method: unknown, run: unknown): Handler {
   return { method, run } as Handler;
 }
 

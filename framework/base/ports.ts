@@ -8,7 +8,7 @@ export interface Logger {
   log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields?: object): void;
 }
 
-export const silent: Logger = { log: () => {} };
+export const noLogger: Logger = { log: () => {} };
 
 /**
  * Everything that is not deterministic enters a process here. One value per process (in the

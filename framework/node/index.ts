@@ -25,8 +25,8 @@ export {
   stopListening,
   textReply,
 } from '../runtime/index.ts';
-export { collectLessOften } from './collect-less-often.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
+export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from './local-cluster.ts';
 export { startNode, type VarlogNode } from './start-node.ts';
 export { tlsFromEnvironment } from './tls-files.ts';
-export { type LocalCluster, startLocalCluster, type UpOptions } from './up.ts';
+export { tuneGarbageCollection } from './tune-garbage-collection.ts';

@@ -97,8 +97,8 @@ function defineMember(define: Define, repository: MetadataRepository): void {
 /** What only the leader knows of the cluster: other members have no values for these. */
 function defineCluster(define: Define, repository: MetadataRepository): void {
   const known = () => {
-    const { leadership, metadata } = repository;
-    return leadership && describeHealth(metadata, leadership);
+    const { orderer, metadata } = repository;
+    return orderer && describeHealth(metadata, orderer);
   };
   define('storage_nodes', 'Storage nodes by whether the leader hears from them', (set) => {
     const nodes = known()?.storageNodes;

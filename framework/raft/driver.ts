@@ -1,25 +1,25 @@
 import {
   type Channel,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   OncePerTurn,
   unlessAborted,
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
-import { Acquaintance } from './acquaintance.ts';
-import { CatchUp } from './catch-up.ts';
 import { closedError } from './commands.ts';
 import { type Message, Raft, type Role } from './core/index.ts';
+import { DiskIdentity } from './disk-identity.ts';
 import { Elections } from './elections.ts';
+import { EntryProvider } from './entry-provider.ts';
 import { Handover } from './handover.ts';
-import { Introductions } from './introductions.ts';
+import { Handshake } from './handshake.ts';
+import { noHello } from './handshake-errors.ts';
 import { LeaderCalls } from './leader-calls.ts';
 import { Links } from './links.ts';
 import type { Member } from './member.ts';
 import type { DriverOptions, MemberContext } from './member-context.ts';
 import { fromWire } from './message-codec.ts';
-import { noHello } from './refusals.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { Ticking } from './ticker.ts';
 import type { TurnPart } from './turn-part.ts';
@@ -35,7 +35,7 @@ const INFLIGHT_MESSAGES_MAX = 256;
 export class RaftDriver implements Ticking, MemberContext {
   readonly options: DriverOptions;
   readonly raft: Raft;
-  readonly introductions: Introductions;
+  readonly handshake: Handshake;
   readonly elections: Elections;
   /** Since the start. */
   compactionsFailed = 0;
@@ -55,9 +55,9 @@ export class RaftDriver implements Ticking, MemberContext {
   private paused = false;
   private readonly nextTurn: OncePerTurn;
   private closed = false;
-  private readonly catchUp: CatchUp;
+  private readonly entryProvider: EntryProvider;
 
-  private constructor(options: DriverOptions, raft: Raft, acquaintance: Acquaintance) {
+  private constructor(options: DriverOptions, raft: Raft, diskIdentity: DiskIdentity) {
     this.options = options;
     this.raft = raft;
     this.nextTurn = new OncePerTurn(options.ports.clock, () => {
@@ -65,13 +65,13 @@ export class RaftDriver implements Ticking, MemberContext {
     });
     this.elections = new Elections(raft);
     const { storage } = options;
-    this.catchUp = new CatchUp(raft, storage, {
+    this.entryProvider = new EntryProvider(raft, storage, {
       schedule: () => this.schedule(),
       onUnreadable: (entry, needed, error) =>
-        this.log('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
+        this.note('error', 'raft.entry.unreadable', { entry, needed, error: String(error) }),
     });
-    this.introductions = new Introductions(this, acquaintance);
-    this.snapshots = new SnapshotReceiver(this, this.introductions);
+    this.handshake = new Handshake(this, diskIdentity);
+    this.snapshots = new SnapshotReceiver(this, this.handshake);
     const { ports, methods } = options;
     this.links = new Links({
       clock: ports.clock,
@@ -79,17 +79,17 @@ export class RaftDriver implements Ticking, MemberContext {
       method: methods.exchange,
       memberId: options.memberId,
       listed: options.initial.addresses,
-      helloTo: (member) => this.introductions.helloTo(member),
+      helloFor: (member) => this.handshake.helloFor(member),
       onLost: (member) => {
         this.raft.unreachable(member);
         this.schedule();
       },
       onDisconnected: (member, error) => {
-        this.introductions.refusedBy(member, error);
+        this.handshake.refusedBy(member, error);
         this.disconnected(member);
       },
     });
-    this.introductions.look();
+    this.handshake.review();
     this.connect();
     storage.onPersisted = (sequence) => {
       this.raft.persisted(sequence);
@@ -99,7 +99,7 @@ export class RaftDriver implements Ticking, MemberContext {
     this.leave.push(
       resources.ticker.add(this),
       resources.heartbeats?.join(groupId, memberId, (message, identity) => {
-        if (raft.log.distrusts(message.from, identity) !== undefined) return;
+        if (raft.log.refuses(message.from, identity) !== undefined) return;
         // Only of those who have said who they are, on a stream of the group.
         if ([...this.inbound.values()].includes(message.from)) this.receive(message);
       }) ?? (() => {}),
@@ -129,22 +129,22 @@ export class RaftDriver implements Ticking, MemberContext {
     );
     const { disk, random } = options.ports;
     const { directory, identity } = options;
-    const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
-    const driver = new RaftDriver(options, raft, acquaintance);
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
+    const driver = new RaftDriver(options, raft, diskIdentity);
     abstains = () => driver.handover.reason !== undefined;
     return driver;
   }
 
   /** Takes the messages of the other members. */
   get handler(): Handler {
-    return handle(this.options.methods.exchange, async (stream) => {
+    return handler(this.options.methods.exchange, async (stream) => {
       if (this.closed) throw closedError(this.options.groupId);
       let from = 0;
       this.inbound.set(stream, from);
       stream.receive((parcel) => {
         const { hello } = parcel;
         if (hello) {
-          this.introductions.check(hello);
+          this.handshake.check(hello);
           from = hello.from;
           this.links.met(from, hello.address);
           this.inbound.set(stream, from);
@@ -282,7 +282,7 @@ export class RaftDriver implements Ticking, MemberContext {
     this.raft.now = this.options.ports.clock.now();
     // Not while they arrive: there a broken invariant would only break the stream.
     for (const message of this.inbox.splice(0)) {
-      if (this.introductions.hasForgotten(message)) return;
+      if (this.handshake.hasRolledBack(message)) return;
       this.raft.step(message);
     }
     if (this.answered()) return;
@@ -290,14 +290,14 @@ export class RaftDriver implements Ticking, MemberContext {
     for (const part of this.parts) part.beforeTurn?.();
     const { storage } = this.options;
     const effects = this.raft.effects();
-    this.introductions.look();
+    this.handshake.review();
     this.connect();
     this.elections.look();
     for (const message of effects.messages) this.post(message);
     this.links.flush();
     if (effects.write !== undefined) storage.write(effects.write);
     for (const { to, from, bytesMax } of effects.fetches) {
-      this.catchUp.provide(to, from, bytesMax);
+      this.entryProvider.provide(to, from, bytesMax);
     }
     for (const part of this.parts) part.afterTurn?.(effects);
     ticker.review(this);
@@ -340,7 +340,7 @@ export class RaftDriver implements Ticking, MemberContext {
     this.links.connect(configuration, (it) => spoken.has(it) || !!leadership?.progress.has(it));
   }
 
-  private log(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {
+  private note(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {
     const { ports, groupId } = this.options;
     ports.logger.log(level, event, { group: groupId, ...fields });
   }
@@ -353,7 +353,7 @@ export class RaftDriver implements Ticking, MemberContext {
 
   private receive(message: Message): void {
     if (this.closed) return;
-    this.introductions.promises.note(message);
+    this.handshake.durability.observe(message);
     if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
       void this.snapshots.receive(message);
       return;

@@ -11,7 +11,7 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 const text = (command: Uint8Array): string => new TextDecoder().decode(command);
 
 /** Three members in this process, on the loopback interface and real files. */
-export class World {
+export class GroupFixture {
   readonly members: { id: number; address: string }[] = [];
   readonly groups = new Map<number, RaftGroup>();
   private readonly servers = new Map<number, Server>();
@@ -23,19 +23,22 @@ export class World {
     this.overrides = overrides;
   }
 
-  static async start(size = 3, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
-    const world = await World.prepare(size, overrides);
-    for (const { id } of [...world.members]) await world.open(id);
-    return world;
+  static async start(size = 3, overrides: Partial<RaftGroupOptions> = {}): Promise<GroupFixture> {
+    const fixture = await GroupFixture.prepare(size, overrides);
+    for (const { id } of [...fixture.members]) await fixture.open(id);
+    return fixture;
   }
 
   /** Members with addresses that are not started yet. */
-  static async prepare(size: number, overrides: Partial<RaftGroupOptions> = {}): Promise<World> {
-    const world = new World(await mkdtemp(join(tmpdir(), 'raft-')), overrides);
+  static async prepare(
+    size: number,
+    overrides: Partial<RaftGroupOptions> = {},
+  ): Promise<GroupFixture> {
+    const fixture = new GroupFixture(await mkdtemp(join(tmpdir(), 'raft-')), overrides);
     for (const [i, address] of (await freeAddresses(size)).entries()) {
-      world.members.push({ id: i + 1, address });
+      fixture.members.push({ id: i + 1, address });
     }
-    return world;
+    return fixture;
   }
 
   /** A further member, which is to be added to the group. */

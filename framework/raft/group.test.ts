@@ -1,16 +1,16 @@
 import { filter, firstValueFrom } from 'rxjs';
 import { realPorts } from '../runtime/index.ts';
-import { bytes, take, World } from './group.fixture.ts';
+import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { RaftGroup } from './group.ts';
 
 describe('a Raft group', () => {
-  let world: World;
-  afterEach(() => world.end());
+  let fixture: GroupFixture;
+  afterEach(() => fixture.end());
 
   test('orders appends from every member and shows all the same', async () => {
-    world = await World.start();
-    await world.leader();
-    const groups = [...world.groups.values()];
+    fixture = await GroupFixture.start();
+    await fixture.leader();
+    const groups = [...fixture.groups.values()];
     const appends = Array.from({ length: 60 }, (_, i) => groups[i % 3]!.append([bytes(`${i}`)]));
     const positions = await Promise.all(appends);
     expect(new Set(positions).size).toBe(60);
@@ -20,61 +20,61 @@ describe('a Raft group', () => {
   });
 
   test('a tail read anywhere sees what was acknowledged before', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const follower = world.follower(leader);
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const follower = fixture.follower(leader);
     for (let i = 0; i < 20; i++) {
       const position = await follower.append([bytes('a'), bytes('b')]);
-      for (const group of world.groups.values()) {
+      for (const group of fixture.groups.values()) {
         expect(await group.tail()).toBeGreaterThanOrEqual(position + 1);
       }
     }
   });
 
   test('goes on when the leader is gone, and takes it back', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.append([bytes('before')]);
     const { id } = leader.status.leader!;
-    await world.stop(id);
-    const next = await world.leader();
+    await fixture.stop(id);
+    const next = await fixture.leader();
     await next.append([bytes('after')]);
-    const back = await world.open(id);
+    const back = await fixture.open(id);
     expect(await take(back, 1, 2)).toEqual(['before', 'after']);
   });
 
   test('remembers everything over a restart of all members', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.append([bytes('kept')]);
     const { term } = leader.status;
-    for (const id of [1, 2, 3]) await world.stop(id);
-    for (const id of [1, 2, 3]) await world.open(id);
-    const next = await world.leader();
+    for (const id of [1, 2, 3]) await fixture.stop(id);
+    for (const id of [1, 2, 3]) await fixture.open(id);
+    const next = await fixture.leader();
     expect(next.status.term).toBeGreaterThan(term);
     expect(await take(next, 1, 1)).toEqual(['kept']);
   });
 
   test('gives a snapshot to a member that lacks what was compacted', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const away = world.follower(leader);
-    const id = [...world.groups].find(([, it]) => it === away)![0];
-    await world.stop(id);
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const away = fixture.follower(leader);
+    const id = [...fixture.groups].find(([, it]) => it === away)![0];
+    await fixture.stop(id);
     const many = Array.from({ length: 6_000 }, (_, i) => bytes(`${i}`));
     await leader.append(many);
     const last = await leader.append(many);
     await leader.compact(last + 5_998, bytes('state'));
-    const follower = await world.open(id);
+    const follower = await fixture.open(id);
     expect(await take(follower, 1, 2)).toEqual(['snapshot state', '5999']);
-    await world.stop(id);
-    expect(await take(await world.open(id), 1, 2)).toEqual(['snapshot state', '5999']);
+    await fixture.stop(id);
+    expect(await take(await fixture.open(id), 1, 2)).toEqual(['snapshot state', '5999']);
   }, 20_000);
 
   test('tells how far it is, and what it has been through', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const follower = world.follower(leader);
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const follower = fixture.follower(leader);
     const positions: { commit: number; applied: number }[] = [];
     const watching = follower.positions$.subscribe((it) => positions.push(it));
     const index = await leader.append([bytes('a'), bytes('b')]);
@@ -103,20 +103,20 @@ describe('a Raft group', () => {
   });
 
   test('hands leadership over when asked', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.transferLeadership();
     expect(leader.status.role).not.toBe('leader');
-    const next = await world.leader();
+    const next = await fixture.leader();
     expect(next).not.toBe(leader);
     await leader.append([bytes('on')]);
   });
 
   test('says for certain that nothing was appended while there is no leader', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const alone = world.follower(leader);
-    for (const [id, group] of world.groups) if (group !== alone) await world.stop(id);
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const alone = fixture.follower(leader);
+    for (const [id, group] of fixture.groups) if (group !== alone) await fixture.stop(id);
     await firstValueFrom(alone.status$.pipe(filter((it) => it.leader === undefined)));
     await expect(alone.append([bytes('x')], { timeoutMs: 100 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -126,9 +126,9 @@ describe('a Raft group', () => {
   });
 
   test('does not pass appends on when it is told not to', async () => {
-    world = await World.start(3, { forward: false });
-    const leader = await world.leader();
-    const follower = world.follower(leader);
+    fixture = await GroupFixture.start(3, { forward: false });
+    const leader = await fixture.leader();
+    const follower = fixture.follower(leader);
     await firstValueFrom(follower.status$.pipe(filter((it) => it.leader !== undefined)));
     await expect(follower.append([bytes('x')])).rejects.toMatchObject({
       code: 'NOT_LEADER',
@@ -138,11 +138,11 @@ describe('a Raft group', () => {
   });
 
   test('a folder of another member is refused', async () => {
-    world = await World.start(1);
-    await world.leader();
-    await world.stop(1);
+    fixture = await GroupFixture.start(1);
+    await fixture.leader();
+    await fixture.stop(1);
     const open = RaftGroup.open({
-      ports: realPorts({ directory: (world as unknown as { root: string }).root }),
+      ports: realPorts({ directory: (fixture as unknown as { root: string }).root }),
       groupId: 'test',
       memberId: 2,
       members: [{ id: 2, address: '127.0.0.1:1' }],
@@ -152,8 +152,8 @@ describe('a Raft group', () => {
   });
 
   test('close fails what waits and may be repeated', async () => {
-    world = await World.start(1);
-    const leader = await world.leader();
+    fixture = await GroupFixture.start(1);
+    const leader = await fixture.leader();
     const following = take(leader, 1_000, 1);
     const closing = Promise.all([leader.close(), leader.close()]);
     await expect(following).rejects.toMatchObject({ code: 'CLOSED' });

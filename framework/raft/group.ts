@@ -13,7 +13,7 @@ import {
   encodeBatch,
   type Followed,
   type Handler,
-  handle,
+  handler,
   type LogCallOptions,
   type OrderedLog,
   VarlogError,
@@ -21,15 +21,15 @@ import {
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
-import { Followers } from './followers.ts';
 import { checkMembers, initialConfiguration, type RaftGroupOptions } from './group-options.ts';
+import { removed } from './handshake-errors.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
+import { LogSubscribers } from './log-subscribers.ts';
 import type { Member } from './member.ts';
 import { type MemberOrder, Membership, memberOrder } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
-import { removed } from './refusals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
 import { RaftStorage } from './storage.ts';
@@ -60,7 +60,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private readonly storage: RaftStorage;
   private readonly proposals: Proposals;
   private readonly reads: TailReads;
-  private readonly followers: Followers;
+  private readonly subscribers: LogSubscribers;
   private readonly membership: Membership;
   private readonly groupId: string;
   private readonly timeoutMs: number;
@@ -78,7 +78,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.timeoutMs = timeoutMs;
     this.driver = driver;
     this.storage = storage;
-    this.followers = new Followers(driver.raft.log, storage, () => this.move());
+    this.subscribers = new LogSubscribers(driver.raft.log, storage, () => this.move());
     this.reads = new TailReads(driver, { timeoutMs });
     this.proposals = new Proposals(driver, {
       forward: options.forward ?? true,
@@ -92,14 +92,14 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       map(({ commit, applied }) => ({ commit, applied })),
       distinctUntilChanged((a, b) => a.commit === b.commit && a.applied === b.applied),
     );
-    this.handlers = [driver.handler, driver.introductions.handler, ...this.answers(methods)];
+    this.handlers = [driver.handler, driver.handshake.handler, ...this.answers(methods)];
     const publishing: TurnPart = {
       afterTurn: () => {
         this.publish();
         this.move();
       },
     };
-    driver.add(this.proposals, this.reads, this.followers, this.membership, publishing);
+    driver.add(this.proposals, this.reads, this.subscribers, this.membership, publishing);
   }
 
   /**
@@ -150,7 +150,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       throw error;
     });
     const group = new RaftGroup(options, methods, driver, storage);
-    driver.introductions.begin().catch((error: unknown) => fail(asVarlogError(error)));
+    driver.handshake.begin().catch((error: unknown) => fail(asVarlogError(error)));
     fail = (error) => {
       if (group.stopped !== undefined) return;
       ports.logger.log('error', 'raft.failed', { group: groupId, error: error.message });
@@ -169,9 +169,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       leader: this.stopped === undefined ? leader : undefined,
       voters: raft.configuration.voters,
       learners: raft.configuration.learners,
-      removed: this.driver.introductions.isRemoved,
+      removed: this.driver.handshake.isRemoved,
       commit: raft.log.commit,
-      applied: this.followers.applied,
+      applied: this.subscribers.applied,
       first: raft.log.baseIndex + 1,
       last: raft.log.last,
       resigned: this.driver.handover.resigned,
@@ -214,7 +214,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   follow(from: number, options?: { signal?: AbortSignal }): AsyncIterable<Followed> {
-    return this.followers.follow(from, options?.signal);
+    return this.subscribers.follow(from, options?.signal);
   }
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
@@ -238,7 +238,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         next: 'take it of what was delivered',
       });
     }
-    await this.followers.reached(position);
+    await this.subscribers.reached(position);
     await this.driver.compact(position, state);
   }
 
@@ -302,7 +302,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   private async finish(): Promise<void> {
     this.stop(closedError(this.groupId));
-    await this.driver.introductions.settled();
+    await this.driver.handshake.settled();
     await this.storage.close();
   }
 
@@ -313,7 +313,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.proposals.stop(error);
     this.reads.stop(error);
     this.membership.stop(error);
-    this.followers.stop(error);
+    this.subscribers.stop(error);
     this.subject.next(this.status);
     this.subject.complete();
     this.positions.complete();
@@ -335,8 +335,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private removal(): VarlogError | undefined {
-    const { introductions, options } = this.driver;
-    return introductions.isRemoved ? removed(this.groupId, options.memberId) : undefined;
+    const { handshake, options } = this.driver;
+    return handshake.isRemoved ? removed(this.groupId, options.memberId) : undefined;
   }
 
   private publish(): void {
@@ -348,10 +348,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /** Answers what other members pass on because this one may lead. */
   private answers(methods: RaftMethods): Handler[] {
-    const { introductions } = this.driver;
+    const { handshake } = this.driver;
     return [
-      handle(methods.propose, async ({ count, payload, timeoutMs, identity }) => {
-        introductions.checkIdentity(identity);
+      handler(methods.propose, async ({ count, payload, timeoutMs, identity }) => {
+        handshake.checkIdentity(identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         const batch = { count, bytes: payload };
@@ -360,22 +360,22 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         const index = await this.proposals.append(batch, { timeoutMs }, true);
         return ProposeResponse.create({ index });
       }),
-      handle(methods.tail, async ({ timeoutMs, identity }) => {
-        introductions.checkIdentity(identity);
+      handler(methods.tail, async ({ timeoutMs, identity }) => {
+        handshake.checkIdentity(identity);
         if (this.stopped !== undefined) throw this.stopped;
         if (this.driver.role !== 'leader') {
           throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
         }
         return TailResponse.create({ index: await this.reads.ask({ timeoutMs }) });
       }),
-      handle(methods.change, async (request) => {
-        introductions.checkIdentity(request.identity);
+      handler(methods.change, async (request) => {
+        handshake.checkIdentity(request.identity);
         const refused = this.refusal();
         if (refused !== undefined) throw refused;
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshot, introductions),
+      serveSnapshot(methods.snapshot, () => this.storage.snapshot, handshake),
     ];
   }
 }

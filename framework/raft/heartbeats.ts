@@ -3,7 +3,7 @@ import {
   type Channel,
   type Clock,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   type Network,
   OncePerTurn,
@@ -31,7 +31,7 @@ export class Heartbeats {
   private readonly clock: Clock;
   private readonly network: Network;
   private readonly groups = new Map<string, { memberId: number; take: Take }>();
-  private readonly ways = new Map<string, Way>();
+  private readonly channels = new Map<string, HeartbeatChannel>();
   /** Messages that left, each with the heartbeats of a turn. */
   sent = 0;
   private readonly turn: OncePerTurn;
@@ -41,7 +41,7 @@ export class Heartbeats {
     this.clock = clock;
     this.network = network;
     this.turn = new OncePerTurn(clock, () => this.flush());
-    this.handler = handle(EXCHANGE, (stream) => {
+    this.handler = handler(EXCHANGE, (stream) => {
       stream.receive(({ beats }) => {
         for (const beat of beats) this.deliver(beat);
       });
@@ -63,23 +63,23 @@ export class Heartbeats {
     address: string,
     message: Message,
   ): void {
-    let way = this.ways.get(address);
-    if (way === undefined) {
-      way = new Way(this.clock, this.network.connect(address));
-      this.ways.set(address, way);
+    let channel = this.channels.get(address);
+    if (channel === undefined) {
+      channel = new HeartbeatChannel(this.clock, this.network.connect(address));
+      this.channels.set(address, channel);
     }
-    way.queued.push({ ...sender, to: message.to, message: toWire(message) });
+    channel.queued.push({ ...sender, to: message.to, message: toWire(message) });
     this.turn.schedule();
   }
 
   close(): void {
     this.closed = true;
-    for (const way of this.ways.values()) way.close();
+    for (const channel of this.channels.values()) channel.close();
   }
 
   private flush(): void {
     if (this.closed) return;
-    for (const way of this.ways.values()) if (way.flush()) this.sent++;
+    for (const channel of this.channels.values()) if (channel.flush()) this.sent++;
   }
 
   private deliver({ groupId, identity, from, to, message }: Beat): void {
@@ -89,7 +89,7 @@ export class Heartbeats {
 }
 
 /** To one other process. */
-class Way {
+class HeartbeatChannel {
   queued: Beat[] = [];
   private readonly clock: Clock;
   private readonly channel: Channel;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
 import { StateFile } from '../store/index.ts';
 import { Message, MessageKind, Parcel } from '../wire/gen/raft.ts';
-import { bytes, take, World } from './group.fixture.ts';
+import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { methodsOf } from './methods.ts';
 import { restoreLostMajority } from './restore.ts';
 
@@ -11,19 +11,19 @@ const IDENTITY = /^[0-9a-f]{32}$/;
 const SOON = { timeoutMs: 1_500 };
 
 describe('the identity of a group', () => {
-  const worlds: World[] = [];
-  const world = async (size = 3): Promise<World> => {
-    const made = await World.prepare(size);
-    worlds.push(made);
+  const fixtures: GroupFixture[] = [];
+  const fixture = async (size = 3): Promise<GroupFixture> => {
+    const made = await GroupFixture.prepare(size);
+    fixtures.push(made);
     return made;
   };
-  const running = async (size = 3): Promise<World> => {
-    const made = await world(size);
+  const running = async (size = 3): Promise<GroupFixture> => {
+    const made = await fixture(size);
     for (let id = 1; id <= size; id++) await made.open(id);
     return made;
   };
   afterEach(async () => {
-    for (const it of worlds.splice(0)) await it.end();
+    for (const it of fixtures.splice(0)) await it.end();
   });
 
   test('is the same at all members, over restarts, for who joins, and of no other group', async () => {
@@ -56,7 +56,7 @@ describe('the identity of a group', () => {
   });
 
   test('is waited for, and no longer than was asked for', async () => {
-    const one = await world();
+    const one = await fixture();
     const alone = await one.open(1);
     await expect(alone.identity({ timeoutMs: 50 })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     const given = new AbortController();
@@ -75,7 +75,7 @@ describe('the identity of a group', () => {
     const identity = await one.groups.get(1)!.identity();
     await (await one.leader()).append([bytes('of one')]);
     // Of a group of five, the first three addresses are those of the other group.
-    const two = await world(5);
+    const two = await fixture(5);
     two.members.splice(0, 3, ...one.members);
     const four = await two.open(4);
     await two.open(5);

@@ -19,7 +19,7 @@ export class Links {
     readonly memberId: number;
     /** Where members listen by the list that this one was started with. */
     readonly listed: ReadonlyMap<number, string>;
-    readonly helloTo: (
+    readonly helloFor: (
       member: number,
     ) => ReturnType<ConstructorParameters<typeof PeerLink>[0]['hello']>;
     /** Messages to a member were dropped. */
@@ -108,12 +108,12 @@ export class Links {
     const known = this.links.get(member);
     if (known?.channel.address === address) return;
     known?.close();
-    const { clock, network, method, helloTo, onLost, onDisconnected } = this.options;
+    const { clock, network, method, helloFor, onLost, onDisconnected } = this.options;
     const link = new PeerLink({
       clock,
       channel: network.connect(address),
       method,
-      hello: () => helloTo(member),
+      hello: () => helloFor(member),
       queuedBytesMax: QUEUED_BYTES_MAX,
       onLost: () => onLost(member),
       onDisconnected: (error) => {

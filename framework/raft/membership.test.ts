@@ -1,5 +1,5 @@
 import { filter, firstValueFrom } from 'rxjs';
-import { bytes, take, World } from './group.fixture.ts';
+import { bytes, GroupFixture, take } from './group.fixture.ts';
 import type { RaftGroup } from './group.ts';
 import type { RaftStatus } from './status.ts';
 
@@ -11,54 +11,54 @@ const votersAre =
     String([...status.voters].sort()) === String(voters);
 
 describe('members of a Raft group', () => {
-  let world: World;
-  afterEach(() => world.end());
+  let fixture: GroupFixture;
+  afterEach(() => fixture.end());
 
   test('one is added while others append, gets everything, and votes from then on', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     let going = true;
     let appended = 0;
     const appending = (async () => {
       while (going) await leader.append([bytes(`${++appended}`)]);
     })();
-    const member = await world.join(4);
-    await world.follower(leader).addMember(member);
+    const member = await fixture.join(4);
+    await fixture.follower(leader).addMember(member);
     going = false;
     await appending;
-    const all = [...world.groups.values()];
+    const all = [...fixture.groups.values()];
     await Promise.all(all.map((it) => seen(it, votersAre(1, 2, 3, 4))));
     const due = Array.from({ length: appended }, (_, i) => `${i + 1}`);
     for (const it of all) expect(await take(it, 1, appended)).toEqual(due);
     // Of four, three are needed now.
-    for (const id of [1, 2, 3].filter((it) => world.groups.get(it) !== leader))
-      await world.stop(id);
+    for (const id of [1, 2, 3].filter((it) => fixture.groups.get(it) !== leader))
+      await fixture.stop(id);
     await expect(leader.append([bytes('x')], { timeoutMs: 300 })).rejects.toThrow();
   });
 
   test('one that only learns gets everything, and does not count', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.append([bytes('a')]);
-    const member = await world.join(4);
+    const member = await fixture.join(4);
     await leader.addLearner(member);
-    const learner = world.groups.get(4)!;
+    const learner = fixture.groups.get(4)!;
     await seen(learner, ({ learners }) => learners.includes(4));
     expect(await take(learner, 1, 1)).toEqual(['a']);
-    for (const id of [1, 2, 3]) if (world.groups.get(id) !== leader) await world.stop(id);
+    for (const id of [1, 2, 3]) if (fixture.groups.get(id) !== leader) await fixture.stop(id);
     await expect(leader.append([bytes('b')], { timeoutMs: 500 })).rejects.toMatchObject({
       code: expect.stringMatching(/APPEND_UNKNOWN|UNAVAILABLE/),
     });
   });
 
   test('the leader removes itself, and another one leads', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     const { id } = leader.status.leader!;
     await leader.append([bytes('before')]);
     await leader.removeMember(id);
     const others = [1, 2, 3].filter((it) => it !== id);
-    const rest = others.map((it) => world.groups.get(it)!);
+    const rest = others.map((it) => fixture.groups.get(it)!);
     await Promise.all(rest.map((it) => seen(it, votersAre(...others))));
     const next = await seen(rest[0]!, (it) => others.includes(it.leader?.id ?? 0));
     expect(next.leader!.id).not.toBe(id);
@@ -68,26 +68,26 @@ describe('members of a Raft group', () => {
   });
 
   test('one that is lost is replaced, and the group remembers it over a restart', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.append([bytes('kept')]);
-    const lost = [1, 2, 3].find((it) => world.groups.get(it) !== leader)!;
-    await world.stop(lost);
-    const member = await world.join(4);
+    const lost = [1, 2, 3].find((it) => fixture.groups.get(it) !== leader)!;
+    await fixture.stop(lost);
+    const member = await fixture.join(4);
     await leader.addMember(member, { replaces: lost });
     const left = [1, 2, 3, 4].filter((it) => it !== lost);
-    for (const id of left) await world.stop(id);
+    for (const id of left) await fixture.stop(id);
     // The list of members that they are started with is of no account any more.
-    for (const id of left) await world.open(id);
-    const again = await world.leader();
+    for (const id of left) await fixture.open(id);
+    const again = await fixture.leader();
     expect(votersAre(...left)(again.status)).toBe(true);
-    expect(await take(world.groups.get(4)!, 1, 1)).toEqual(['kept']);
+    expect(await take(fixture.groups.get(4)!, 1, 1)).toEqual(['kept']);
     await again.append([bytes('more')]);
   });
 
   test('what cannot be is refused, and changes nothing', async () => {
-    world = await World.start(1);
-    const leader = await world.leader();
+    fixture = await GroupFixture.start(1);
+    const leader = await fixture.leader();
     await expect(leader.removeMember(1)).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       outcome: 'notAppended',
@@ -99,8 +99,8 @@ describe('members of a Raft group', () => {
   });
 
   test('one that does not answer is not added', async () => {
-    world = await World.start(1);
-    const leader = await world.leader();
+    fixture = await GroupFixture.start(1);
+    const leader = await fixture.leader();
     const silent = { id: 2, address: '127.0.0.1:1' };
     await expect(leader.addMember(silent, { timeoutMs: 500 })).rejects.toMatchObject({
       code: 'UNREACHABLE',

@@ -1,7 +1,7 @@
 import { type LogCallOptions, reasonOf, sleep, VarlogError, Waiters } from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
-import { diskLost } from './acquaintance.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
+import { diskLost } from './disk-identity.ts';
 import type { RaftDriver } from './driver.ts';
 import type { Member } from './member.ts';
 import type { TurnPart } from './turn-part.ts';
@@ -230,12 +230,12 @@ export class Membership implements TurnPart {
 
   /** Which disk it has: not another one than the group knows of it. */
   private async meet(member: Member, deadline: number): Promise<string> {
-    const { introductions, raft, options } = this.driver;
+    const { handshake, raft, options } = this.driver;
     if (member.id === options.memberId) return raft.configuration.incarnations.get(member.id) ?? '';
     let incarnation: string;
     try {
       // Sooner than the caller gives up: it is to be told who does not answer.
-      incarnation = await introductions.meet(member, Math.max(1, (deadline - this.now()) / 2));
+      incarnation = await handshake.meet(member, Math.max(1, (deadline - this.now()) / 2));
     } catch (cause) {
       const certain = VarlogError.is(cause) && /_MISMATCH$|^DISK_LOST$/.test(cause.code);
       if (certain) throw withOutcome(cause);

@@ -1,26 +1,28 @@
 import { filter, firstValueFrom } from 'rxjs';
 import { realPorts } from '../runtime/index.ts';
 import { encodeConfiguration, enter, leave } from './core/index.ts';
-import { bytes, take, World } from './group.fixture.ts';
+import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { initialConfiguration } from './group-options.ts';
 import { RaftStorage } from './storage.ts';
 
 /** Appends the entries of a removal to the log of a member that does not run, as its leader did before it ended. */
 async function beginRemoval(
-  world: World,
+  fixture: GroupFixture,
   at: number,
   removed: number,
   entries: 1 | 2,
 ): Promise<void> {
   const storage = await RaftStorage.open({
-    ...realPorts({ directory: world.root }),
+    ...realPorts({ directory: fixture.root }),
     directory: `${at}`,
     identity: `raft group test member ${at}`,
     onFailure: (error) => {
       throw error;
     },
   });
-  const { last, configurations } = await storage.shape(initialConfiguration(world.members, false));
+  const { last, configurations } = await storage.shape(
+    initialConfiguration(fixture.members, false),
+  );
   const { configuration } = configurations.at(-1)!;
   const voters = configuration.voters.filter((it) => it !== removed);
   const joint = enter(configuration, { ...configuration, voters });
@@ -40,8 +42,8 @@ async function beginRemoval(
 }
 
 describe('a member that is removed', () => {
-  let world: World;
-  afterEach(() => world.end());
+  let fixture: GroupFixture;
+  afterEach(() => fixture.end());
 
   test.each([
     [2, 0],
@@ -49,23 +51,23 @@ describe('a member that is removed', () => {
   ])(
     'and led, of %d with %d down, finishes its removal when it ended before the others heard of it',
     async (size, down) => {
-      world = await World.start(size);
-      const leader = await world.leader();
+      fixture = await GroupFixture.start(size);
+      const leader = await fixture.leader();
       await leader.append([bytes('a')]);
       const lasts = async (): Promise<boolean> => {
         const { last } = leader.status;
-        return [...world.groups.values()].every((it) => it.status.last === last);
+        return [...fixture.groups.values()].every((it) => it.status.last === last);
       };
       while (!(await lasts())) await new Promise(setImmediate);
       const removed = leader.status.leader!.id;
       // All end at once: nobody may take over meanwhile.
-      await Promise.all(world.members.map(({ id }) => world.stop(id)));
-      const others = world.members.map((it) => it.id).filter((it) => it !== removed);
+      await Promise.all(fixture.members.map(({ id }) => fixture.stop(id)));
+      const others = fixture.members.map((it) => it.id).filter((it) => it !== removed);
       const up = others.slice(0, size - 1 - down);
-      await beginRemoval(world, removed, removed, 2);
-      for (const id of up) await beginRemoval(world, id, removed, 1);
-      await Promise.all([removed, ...up].map((it) => world.open(it)));
-      const rest = world.groups.get(up[0]!)!;
+      await beginRemoval(fixture, removed, removed, 2);
+      for (const id of up) await beginRemoval(fixture, id, removed, 1);
+      await Promise.all([removed, ...up].map((it) => fixture.open(it)));
+      const rest = fixture.groups.get(up[0]!)!;
       await rest.append([bytes('b')]);
       expect([...rest.status.voters].sort()).toEqual(others);
       expect(await take(rest, 1, 2)).toEqual(['a', 'b']);
@@ -74,12 +76,12 @@ describe('a member that is removed', () => {
   );
 
   test('while it was down is told so when it comes back, and refuses what it is asked for', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const id = [1, 2, 3].find((it) => world.groups.get(it) !== leader)!;
-    await world.stop(id);
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const id = [1, 2, 3].find((it) => fixture.groups.get(it) !== leader)!;
+    await fixture.stop(id);
     await leader.removeMember(id);
-    const back = await world.open(id);
+    const back = await fixture.open(id);
     await firstValueFrom(back.status$.pipe(filter((it) => it.removed)));
     const refusal = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('removed') };
     await expect(back.append([bytes('x')])).rejects.toMatchObject({
@@ -91,8 +93,8 @@ describe('a member that is removed', () => {
   });
 
   test('while it runs knows it', async () => {
-    world = await World.start();
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
     await leader.removeMember(leader.status.leader!.id);
     await firstValueFrom(leader.status$.pipe(filter((it) => it.removed)));
     await expect(leader.append([bytes('x')])).rejects.toMatchObject({
@@ -101,15 +103,15 @@ describe('a member that is removed', () => {
   });
 
   test('leaves its id behind, which nobody gets again', async () => {
-    world = await World.start();
-    const leader = await world.leader();
-    const id = [1, 2, 3].find((it) => world.groups.get(it) !== leader)!;
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const id = [1, 2, 3].find((it) => fixture.groups.get(it) !== leader)!;
     await leader.removeMember(id);
-    await world.stop(id);
-    await world.wipe(id);
-    await world.open(id, { join: true });
+    await fixture.stop(id);
+    await fixture.wipe(id);
+    await fixture.open(id, { join: true });
     const before = leader.status;
-    const member = world.members[id - 1]!;
+    const member = fixture.members[id - 1]!;
     for (const again of [leader.addMember(member), leader.addLearner(member)]) {
       await expect(again).rejects.toMatchObject({
         code: 'FAILED_PRECONDITION',

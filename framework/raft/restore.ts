@@ -1,7 +1,7 @@
 import { asVarlogError, type Ports, VarlogError } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
-import { Acquaintance } from './acquaintance.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
+import { DiskIdentity } from './disk-identity.ts';
 import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
 import type { Member } from './member.ts';
 import { methodsOf } from './methods.ts';
@@ -56,7 +56,7 @@ export async function restoreLostMajority(options: RestoreOptions): Promise<Rest
     const isHosted = await isHostFolder(root, disk);
     const folder = isHosted ? groupFolderOf(root, groupId) : root;
     // Before anything is opened, which would make files where there are none.
-    if (!(await Acquaintance.isIn(folder, disk))) continue;
+    if (!(await DiskIdentity.existsIn(folder, disk))) continue;
     return isHosted ? restoreOnHost(root, folder, options) : restoreIn(folder, options);
   }
   throw stranger(options);
@@ -101,17 +101,17 @@ async function restoreIn(
     const lastTerm = runs.at(-1)?.term ?? snapshotTerm;
     const restored = { keptUpTo: last, lastTerm, membersBefore: [...membersOf(before)] };
     if (options.dryRun) return restored;
-    const acquaintance = await Acquaintance.open({ disk, random, directory, identity });
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
     // First: a member that was only begun to be restored must not talk to the others any more.
-    await acquaintance.enter(random.id());
+    await diskIdentity.enterGeneration(random.id());
     const term = Math.max(storage.hardState.term, lastTerm) + 1;
     const alone: Configuration = {
       ...NOBODY,
-      identity: acquaintance.identity || before.identity,
+      identity: diskIdentity.identity || before.identity,
       retired: [...before.retired, ...membersOf(before)].filter((it) => it !== id),
       voters: [id],
       addresses: new Map([[id, address]]),
-      incarnations: new Map([[id, acquaintance.incarnation]]),
+      incarnations: new Map([[id, diskIdentity.incarnation]]),
     };
     const payload = encodeConfiguration(alone);
     await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,5 @@
 import type { Message } from './core/index.ts';
-import type { Introductions } from './introductions.ts';
+import type { Handshake } from './handshake.ts';
 import type { MemberContext } from './member-context.ts';
 import { SnapshotDownload } from './snapshot-transfer.ts';
 
@@ -8,13 +8,13 @@ export class SnapshotReceiver {
   /** Snapshots of other members that replaced this one's log. */
   installed = 0;
   private readonly context: MemberContext;
-  private readonly introductions: Introductions;
+  private readonly handshake: Handshake;
   private readonly download: SnapshotDownload;
   private fetching: { from: number; abort: AbortController } | undefined;
 
-  constructor(context: MemberContext, introductions: Introductions) {
+  constructor(context: MemberContext, handshake: Handshake) {
     this.context = context;
-    this.introductions = introductions;
+    this.handshake = handshake;
     const { methods, ports, electionTicks, resources } = context.options;
     this.download = new SnapshotDownload(methods.snapshot, {
       clock: ports.clock,
@@ -37,7 +37,7 @@ export class SnapshotReceiver {
     try {
       const snapshot = await this.download.fetch(channel, message.index, fetching.abort.signal);
       if (context.isClosed || snapshot.index <= context.raft.log.commit) return;
-      this.introductions.checkIdentity(snapshot.configuration.identity);
+      this.handshake.checkIdentity(snapshot.configuration.identity);
       storage.receive(snapshot);
       const { index, term: indexTerm, configuration } = snapshot;
       context.raft.step({ ...message, index, indexTerm, configuration });

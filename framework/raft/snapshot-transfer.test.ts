@@ -1,4 +1,4 @@
-import { type Handler, handle } from '../base/index.ts';
+import { type Handler, handler } from '../base/index.ts';
 import { GrpcNetwork, realClock } from '../runtime/index.ts';
 import { SnapshotRequest } from '../wire/gen/raft.ts';
 import { methodsOf } from './methods.ts';
@@ -29,7 +29,7 @@ const snapshotAt = (index: number, size: number): Snapshot => ({
 async function serve(newest: () => Snapshot | undefined, breakAfter: number[] = []) {
   const asked: { partOf: number; offset: number }[] = [];
   const honest = serveSnapshot(method, newest, { checkIdentity: () => {} });
-  const flaky: Handler = handle(method, async (request, stream, context) => {
+  const flaky: Handler = handler(method, async (request, stream, context) => {
     asked.push({ partOf: request.partOf, offset: request.offset });
     let left = breakAfter.shift() ?? Infinity;
     const breaking = {
@@ -104,7 +104,7 @@ test('a sender that falls silent is given up, and what has come is not lost', as
   const serving = serveSnapshot(method, () => snapshot, { checkIdentity: () => {} });
   const honest = serving.run as (...args: unknown[]) => Promise<void>;
   const asked: number[] = [];
-  const silent: Handler = handle(method, async (request, stream) => {
+  const silent: Handler = handler(method, async (request, stream) => {
     asked.push(request.offset);
     if (asked.length > 1) return honest(request, stream);
     let left = 2;

@@ -2,7 +2,7 @@ import {
   type Channel,
   type Clock,
   type Handler,
-  handle,
+  handler,
   onAbort,
   type ServerStreamMethod,
   VarlogError,
@@ -21,10 +21,10 @@ const STATE_BYTES_MAX = 2 ** 31;
 export function serveSnapshot(
   method: Method,
   newest: () => Snapshot | undefined,
-  introductions: { checkIdentity: (identity: string) => void },
+  handshake: { checkIdentity: (identity: string) => void },
 ): Handler {
-  return handle(method, async (request, stream) => {
-    introductions.checkIdentity(request.identity);
+  return handler(method, async (request, stream) => {
+    handshake.checkIdentity(request.identity);
     const snapshot = newest();
     if (snapshot === undefined || snapshot.index < request.index) {
       throw new VarlogError('NOT_FOUND', {

@@ -133,7 +133,7 @@ export class RaftStorage {
     const lock = await disk.lock(directory);
     try {
       const snapshotFile = await StateFile.open(disk, `${directory}/snapshot`, identity);
-      const { log, hardStateFile } = await openEntries(options);
+      const { note: log, hardStateFile } = await openEntries(options);
       if (hardStateFile.value === undefined) await hardStateFile.write(encodeHardState(0, 0));
       const files = { lock, log, hardStateFile, snapshotFile };
       const storage = new RaftStorage({ ...files, onFailure, clock, retention });
@@ -366,16 +366,16 @@ async function openEntries({
   identity,
   onFailure,
   journal,
-}: Parameters<typeof RaftStorage.open>[0]): Promise<{ log: EntryLog; hardStateFile: Value }> {
+}: Parameters<typeof RaftStorage.open>[0]): Promise<{ note: EntryLog; hardStateFile: Value }> {
   const entries = `${identity} entries`;
   if (journal !== undefined) {
     const log = await journal.open(entries);
     log.onFailure = onFailure;
-    return { log, hardStateFile: log };
+    return { note: log, hardStateFile: log };
   }
   const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
   const files = { disk, clock, directory: `${directory}/entries`, identity: entries, onFailure };
-  return { log: await SegmentedLog.open(files), hardStateFile };
+  return { note: await SegmentedLog.open(files), hardStateFile };
 }
 
 function toFrame({ index, count, term, payload }: EntryBatch): Frame {

@@ -23,7 +23,7 @@ export class RealDisk implements Disk {
 
   async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
     const full = this.at(path);
-    const handle = await attempt(full, async () => {
+    const file = await attempt(full, async () => {
       if (mode === 'existing') return open(full, 'r+');
       try {
         return await open(full, CREATE);
@@ -33,7 +33,7 @@ export class RealDisk implements Disk {
         return open(full, CREATE);
       }
     });
-    return new RealFile(full, handle);
+    return new RealFile(full, file);
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -80,13 +80,13 @@ export class RealDisk implements Disk {
 
 class RealFile implements DiskFile {
   private readonly path: string;
-  private readonly handle: FileHandle;
+  private readonly file: FileHandle;
   /** The same file; each write to it returns when it is durable. */
   private durable: Promise<FileHandle> | undefined;
 
-  constructor(path: string, handle: FileHandle) {
+  constructor(path: string, file: FileHandle) {
     this.path = path;
-    this.handle = handle;
+    this.file = file;
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
@@ -94,12 +94,7 @@ class RealFile implements DiskFile {
       const bytes = Buffer.allocUnsafe(length);
       let filled = 0;
       while (filled < length) {
-        const { bytesRead } = await this.handle.read(
-          bytes,
-          filled,
-          length - filled,
-          offset + filled,
-        );
+        const { bytesRead } = await this.file.read(bytes, filled, length - filled, offset + filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
@@ -108,14 +103,14 @@ class RealFile implements DiskFile {
   }
 
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
-    return attempt(this.path, () => writeAll(this.handle, offset, chunks));
+    return attempt(this.path, () => writeAll(this.file, offset, chunks));
   }
 
   writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     return attempt(this.path, async () => {
       if (DURABLE_WRITES === undefined) {
-        await writeAll(this.handle, offset, chunks);
-        await this.handle.datasync();
+        await writeAll(this.file, offset, chunks);
+        await this.file.datasync();
         return;
       }
       this.durable ??= open(this.path, DURABLE_WRITES);
@@ -124,34 +119,34 @@ class RealFile implements DiskFile {
   }
 
   truncate(size: number): Promise<void> {
-    return attempt(this.path, () => this.handle.truncate(size));
+    return attempt(this.path, () => this.file.truncate(size));
   }
 
   sync(): Promise<void> {
-    return attempt(this.path, () => this.handle.datasync());
+    return attempt(this.path, () => this.file.datasync());
   }
 
   size(): Promise<number> {
-    return attempt(this.path, async () => (await this.handle.stat()).size);
+    return attempt(this.path, async () => (await this.file.stat()).size);
   }
 
   close(): Promise<void> {
     return attempt(this.path, async () => {
-      await this.handle.close();
+      await this.file.close();
       await (await this.durable)?.close();
     });
   }
 }
 
 async function writeAll(
-  handle: FileHandle,
+  file: FileHandle,
   offset: number,
   chunks: readonly Uint8Array[],
 ): Promise<void> {
   let rest = [...chunks];
   let at = offset;
   while (rest.length > 0) {
-    const { bytesWritten } = await handle.writev(rest, at);
+    const { bytesWritten } = await file.writev(rest, at);
     at += bytesWritten;
     rest = withoutFirst(rest, bytesWritten);
   }
@@ -169,11 +164,11 @@ function withoutFirst(chunks: Uint8Array[], written: number): Uint8Array[] {
 
 function syncAt(directory: string): Promise<void> {
   return attempt(directory, async () => {
-    const handle = await open(directory, 'r');
+    const file = await open(directory, 'r');
     try {
-      await handle.sync();
+      await file.sync();
     } finally {
-      await handle.close();
+      await file.close();
     }
   });
 }

@@ -2,7 +2,7 @@ import {
   type BidiMethod,
   type Channel,
   type Codec,
-  handle,
+  handler,
   type Server,
   type UnaryMethod,
 } from '../base/index.ts';
@@ -47,8 +47,8 @@ describe('gRPC', () => {
   beforeEach(async () => {
     const network = new GrpcNetwork();
     server = await network.serve('127.0.0.1:0', [
-      handle(ask, async (it) => it),
-      handle(talk, (stream) => {
+      handler(ask, async (it) => it),
+      handler(talk, (stream) => {
         stream.receive((message) => {
           stream.send(message);
         });
@@ -89,7 +89,7 @@ describe('gRPC', () => {
   test('each channel has a connection of its own', async () => {
     const network = new GrpcNetwork();
     const peers = await network.serve('127.0.0.1:0', [
-      handle(ask, async (_, { peer }) => new TextEncoder().encode(peer)),
+      handler(ask, async (_, { peer }) => new TextEncoder().encode(peer)),
     ]);
     const channels = [network.connect(peers.address), network.connect(peers.address)];
     const seen = new Set<string>();
@@ -122,7 +122,7 @@ describe('gRPC', () => {
     const network = new GrpcNetwork();
     let cut: (() => void) | undefined;
     const stuck = await network.serve('127.0.0.1:0', [
-      handle(talk, async (stream) => {
+      handler(talk, async (stream) => {
         stream.receive(() => {});
         // More than both ends and the connection hold.
         for (let i = 0; i < 200; i++) stream.send(new Uint8Array(100_000));

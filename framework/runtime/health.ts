@@ -1,7 +1,7 @@
 import {
   type Codec,
   type Handler,
-  handle,
+  handler,
   type ServerStreamMethod,
   type UnaryMethod,
   VarlogError,
@@ -42,14 +42,14 @@ export const healthWatch: ServerStreamMethod<string, number> = {
  * that answers is serving. Whether a node is ready for work is a question for its HTTP endpoint.
  */
 export const healthHandlers: readonly Handler[] = [
-  handle(healthCheck, async (service) => {
+  handler(healthCheck, async (service) => {
     if (service === '') return SERVING;
     throw new VarlogError('NOT_FOUND', {
       what: `no health is kept for the service "${service}"`,
       next: 'ask for the service "", which stands for the process',
     });
   }),
-  handle(healthWatch, async (service, stream) => {
+  handler(healthWatch, async (service, stream) => {
     stream.send(service === '' ? SERVING : SERVICE_UNKNOWN);
     await stream.closed;
   }),

@@ -1,4 +1,4 @@
-import { type Codec, handle, type UnaryMethod } from '../base/index.ts';
+import { type Codec, handler, type UnaryMethod } from '../base/index.ts';
 import { Authority } from './certificates.fixture.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import type { TlsOptions } from './tls.ts';
@@ -14,7 +14,7 @@ const ask: UnaryMethod<Uint8Array, Uint8Array> = {
 /** What a client hears from a server. */
 async function askOver(server: TlsOptions | undefined, client: TlsOptions | undefined) {
   const serving = await new GrpcNetwork({ tls: server }).serve('127.0.0.1:0', [
-    handle(ask, async (it) => it),
+    handler(ask, async (it) => it),
   ]);
   const channel = new GrpcNetwork({ tls: client }).connect(serving.address);
   try {

@@ -5,9 +5,9 @@ import type {
   Session as SessionMessage,
   Snapshot as SnapshotMessage,
 } from '../wire/gen/smr.ts';
+import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
-import { decodeOutcome, type Outcome } from './outcome.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts } from './skip-command.ts';
@@ -51,7 +51,7 @@ export const NOTHING_ADMITTED: AdmissionState = {
 };
 
 /**
- * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.settle} must follow. `settled`: it
+ * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
  * effect. `passed`: nobody awaits anything. `foreign`: it is not of this machine on this log.
  */
@@ -68,7 +68,7 @@ export class Admission {
   private envelope = new EnvelopeReader(new Uint8Array(8));
   private position = 0;
   private now = 0;
-  private decided: Outcome = 'skipped';
+  private decided: CommandOutcome = 'skipped';
   /** Furthest position that the writer of an entry had applied. */
   private seen = 0;
   /** Commands that were passed over by order. */
@@ -108,7 +108,7 @@ export class Admission {
   }
 
   /** Of the entry that was admitted last, where it is settled. */
-  get outcome(): Outcome {
+  get outcome(): CommandOutcome {
     return this.decided;
   }
 
@@ -145,7 +145,7 @@ export class Admission {
   }
 
   /** How the command that was admitted as `fresh` ended. */
-  settle(outcome: Outcome): void {
+  recordOutcome(outcome: CommandOutcome): void {
     const { session, sequence, requestId: id, command } = this.envelope;
     this.decided = outcome;
     this.sessions.done(session, sequence, outcome);
@@ -190,7 +190,7 @@ export class Admission {
     if (admitted === 'expired') return 'expired';
     if (admitted === 'forgotten') return 'passed';
     if (admitted === 'fresh') return this.admitRequest();
-    this.decided = sessions.outcomeOf(session, sequence) as Outcome;
+    this.decided = sessions.outcomeOf(session, sequence) as CommandOutcome;
     return 'settled';
   }
 
@@ -200,7 +200,7 @@ export class Admission {
     const known = requestId.length === 0 ? undefined : this.requests.find(requestId);
     if (known === undefined && this.ordered.has(this.position)) {
       this.skipped.add(this.position);
-      this.settle('skipped');
+      this.recordOutcome('skipped');
       return 'settled';
     }
     if (known === undefined) return 'fresh';

@@ -9,10 +9,10 @@ import {
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
+import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, envelopeBytes, REQUEST_ID_BYTES_MAX } from './envelope.ts';
-import { type Outcome, resultOf } from './outcome.ts';
-import type { Contact } from './replica-status.ts';
+import type { LogAvailability } from './replica-status.ts';
 
 const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -56,7 +56,7 @@ export class CommandQueue<Command, Result> {
   private readonly codecs: Codecs<Command, Result>;
   private readonly bytesMax: number;
   private readonly deadlines: Deadlines;
-  private readonly contact: Contact;
+  private readonly availability: LogAvailability;
   private readonly closing = new AbortController();
   /** By sequence: the first key is what the client still awaits. */
   private readonly pending = new SequenceMap<Pending<Result>>();
@@ -77,10 +77,10 @@ export class CommandQueue<Command, Result> {
     codecs: Codecs<Command, Result>,
     bytesMax: number,
     deadlines: Deadlines,
-    contact: Contact,
+    availability: LogAvailability,
   ) {
     this.deadlines = deadlines;
-    this.contact = contact;
+    this.availability = availability;
     this.log = log;
     this.ports = ports;
     this.turn = new OncePerTurn(ports.clock, () => this.pump());
@@ -134,7 +134,7 @@ export class CommandQueue<Command, Result> {
   }
 
   /** The command was decided, now or before. */
-  settled(session: number, sequence: number, outcome: Outcome): void {
+  resolve(session: number, sequence: number, outcome: CommandOutcome): void {
     const pending = this.find(session, sequence);
     if (pending !== undefined) this.settle(pending, outcome);
   }
@@ -154,7 +154,7 @@ export class CommandQueue<Command, Result> {
   /** After a snapshot: looks up what was decided in the entries that were jumped over. */
   reconcile(
     sessionIsOpen: (id: number) => boolean,
-    outcomeOf: (id: number, sequence: number) => Outcome | undefined,
+    outcomeOf: (id: number, sequence: number) => CommandOutcome | undefined,
     forgotten: number,
   ): void {
     if (this.session !== 0 && !sessionIsOpen(this.session)) this.session = 0;
@@ -180,7 +180,7 @@ export class CommandQueue<Command, Result> {
     return pending?.session === session ? pending : undefined;
   }
 
-  private settle(pending: Pending<Result>, outcome: Outcome): void {
+  private settle(pending: Pending<Result>, outcome: CommandOutcome): void {
     try {
       this.finish(pending, undefined, resultOf(outcome, this.codecs.result));
     } catch (error) {
@@ -312,10 +312,10 @@ export class CommandQueue<Command, Result> {
     const { signal } = this.closing;
     try {
       const position = await this.log.append(commands, { signal, timeoutMs: ATTEMPT_TIMEOUT_MS });
-      this.contact.heard();
+      this.availability.reachable();
       return position;
     } catch (error) {
-      if (mayRetry(error)) this.contact.lost(error);
+      if (mayRetry(error)) this.availability.unreachable(error);
       throw error;
     }
   }

@@ -5,13 +5,13 @@ import { snapshotStoreContract } from '../testing/contracts/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
-import { directory } from './index.ts';
+import { snapshotDirectory } from './index.ts';
 
 describe('a store on a disk keeps the contract of all snapshot stores', () => {
   const real = async () => {
     const path = await mkdtemp(join(tmpdir(), 'snapshot-'));
     const close = (): Promise<void> => rm(path, { recursive: true });
-    return { store: directory(path), reopen: async () => directory(path), close };
+    return { store: snapshotDirectory(path), reopen: async () => snapshotDirectory(path), close };
   };
   const simulated = async () => {
     const disk = new SimulatedDisk({ random: new SeededRandom('contract') });
@@ -29,14 +29,14 @@ describe('a store on a disk keeps the contract of all snapshot stores', () => {
 test('a stored snapshot comes back, the newest one, and damage is found', async () => {
   const path = await mkdtemp(join(tmpdir(), 'snapshot-'));
   try {
-    expect(await directory(path).load()).toBeUndefined();
-    await directory(path).save(7, new Uint8Array([1, 2, 3, 4]));
-    await directory(path).save(9, new Uint8Array([5]));
-    const loaded = await directory(path).load();
+    expect(await snapshotDirectory(path).load()).toBeUndefined();
+    await snapshotDirectory(path).save(7, new Uint8Array([1, 2, 3, 4]));
+    await snapshotDirectory(path).save(9, new Uint8Array([5]));
+    const loaded = await snapshotDirectory(path).load();
     expect(loaded?.position).toBe(9);
     expect([...(loaded?.state ?? [])]).toEqual([5]);
     await appendFile(join(path, 'snapshot'), 'x');
-    await expect(directory(path).load()).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(snapshotDirectory(path).load()).rejects.toMatchObject({ code: 'CORRUPT' });
   } finally {
     await rm(path, { recursive: true });
   }

@@ -39,7 +39,7 @@ export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
-export function directory(path: string): SnapshotStore {
+export function snapshotDirectory(path: string): SnapshotStore {
   return new DiskSnapshotStore(new RealDisk(path));
 }
 

@@ -1,6 +1,6 @@
 import { type Codec, VarlogError } from '../base/index.ts';
+import type { CommandOutcome } from './command-outcome.ts';
 import type { LogContext } from './log-context.ts';
-import type { Outcome } from './outcome.ts';
 import type { StateMachine } from './state-machine.ts';
 
 /** Applies commands as they lie in the log, and encodes what comes of them. */
@@ -19,7 +19,7 @@ export class MachineRunner<Command, Result> {
   }
 
   /** Throws `APPLY_FAILED`; the machine may be changed in part then. */
-  run(bytes: Uint8Array, context: LogContext): Outcome {
+  run(bytes: Uint8Array, context: LogContext): CommandOutcome {
     const result = this.apply(this.decode(bytes, context.position), context);
     try {
       return this.result.encode(result);

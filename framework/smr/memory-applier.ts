@@ -3,8 +3,8 @@ import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { jsonCodec } from './codecs.ts';
-import { Follower } from './follower.ts';
 import { LogContext } from './log-context.ts';
+import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { cannotStartOver } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -17,7 +17,7 @@ import type { StateMachine } from './state-machine.ts';
 export class MemoryApplier<Command, Result, Machine> implements Applier {
   readonly machine: Machine & StateMachine<Command, Result, unknown>;
   readonly admission: Admission;
-  readonly follower: Follower<Command, Result>;
+  readonly follower: LogFollower<Command, Result>;
   readonly states = new ReplaySubject<Machine>(1);
   position = 0;
   private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
@@ -59,7 +59,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
         this.follower.report(this.facts);
       },
     });
-    this.follower = new Follower({
+    this.follower = new LogFollower({
       log,
       ports,
       codecs,
@@ -131,7 +131,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (verdict === 'foreign') this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position);
     else if (verdict === 'settled')
-      follower.queue.settled(admission.session, admission.sequence, admission.outcome);
+      follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
       follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
     this.position = entry.position;
@@ -143,8 +143,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { session, sequence, time, command } = admission;
     context.begin(position, time);
     const outcome = this.runner.run(command, context);
-    admission.settle(outcome);
-    follower.queue.settled(session, sequence, outcome);
+    admission.recordOutcome(outcome);
+    follower.queue.resolve(session, sequence, outcome);
     follower.announce(position, time, command, outcome);
   }
 

@@ -16,8 +16,8 @@ class Bench {
     const tail = () =>
       new Promise<number>((resolve, reject) => this.asked.push({ resolve, reject }));
     const log = { tail } as unknown as OrderedLog;
-    const contact = { heard: () => {}, lost: () => {} };
-    this.barrier = new ReadBarrier(log, clock, this.deadlines, contact as never, () => {});
+    const availability = { heard: () => {}, lost: () => {} };
+    this.barrier = new ReadBarrier(log, clock, this.deadlines, availability as never, () => {});
   }
 
   /** The next call of `tail`, once it is made. */

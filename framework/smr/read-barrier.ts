@@ -8,7 +8,7 @@ import {
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
 import { beyondTail } from './log-identity.ts';
-import type { Contact } from './replica-status.ts';
+import type { LogAvailability } from './replica-status.ts';
 
 const RETRY_MS = 20;
 const TAIL_TIMEOUT_MS = 5_000;
@@ -23,8 +23,8 @@ export class ReadBarrier {
   private readonly log: OrderedLog;
   private readonly clock: Clock;
   private readonly deadlines: Deadlines;
-  private readonly contact: Contact;
-  private readonly behind: (error: VarlogError) => void;
+  private readonly availability: LogAvailability;
+  private readonly onShortLog: (error: VarlogError) => void;
   private readonly closing = new AbortController();
   private readonly waiters = new Waiters<Want>();
   /** Those whose position the log has not been asked for yet. Who gave up stays among them until it is. */
@@ -40,14 +40,14 @@ export class ReadBarrier {
     log: OrderedLog,
     clock: Clock,
     deadlines: Deadlines,
-    contact: Contact,
-    behind: (error: VarlogError) => void,
+    availability: LogAvailability,
+    onShortLog: (error: VarlogError) => void,
   ) {
     this.log = log;
     this.deadlines = deadlines;
-    this.contact = contact;
+    this.availability = availability;
     this.clock = clock;
-    this.behind = behind;
+    this.onShortLog = onShortLog;
   }
 
   /** A stored state stands for all up to `position`: a log that ends before it is not the one. */
@@ -111,16 +111,16 @@ export class ReadBarrier {
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
-      this.contact.heard();
+      this.availability.reachable();
       if (tail < this.begun) {
-        this.behind(beyondTail(this.begun, tail));
+        this.onShortLog(beyondTail(this.begun, tail));
         return;
       }
       for (const want of asked) want.position = tail;
       this.advance(this.applied);
     } catch (error) {
       if (this.stopped !== undefined) return;
-      this.contact.lost(error);
+      this.availability.unreachable(error);
       if (VarlogError.is(error) && error.retryable) {
         await sleep(this.clock, RETRY_MS, this.closing.signal).catch(() => {});
         // Only those that still wait: who gives up meanwhile is not to be kept.

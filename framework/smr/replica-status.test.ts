@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { filter, firstValueFrom, lastValueFrom } from 'rxjs';
 import { VarlogError } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
-import { directory, type ReplicaStatus, type StateMachine, startReplica } from './index.ts';
+import { type ReplicaStatus, type StateMachine, snapshotDirectory, startReplica } from './index.ts';
 
 class Sum implements StateMachine<number, number, number> {
   value = 0;
@@ -136,7 +136,7 @@ describe('how a replica fares', () => {
     const path = await mkdtemp(join(tmpdir(), 'snapshot-'));
     try {
       const log = new MemoryLog();
-      const options = { log, snapshots: directory(path) };
+      const options = { log, snapshots: snapshotDirectory(path) };
       const first = await startReplica({ machine: new Sum(), ...options });
       const second = startReplica({ machine: new Sum(), ...options });
       await expect(second).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });
@@ -145,7 +145,7 @@ describe('how a replica fares', () => {
       const third = await startReplica({
         machine: new Sum(),
         log: new MemoryLog(),
-        snapshots: directory(path),
+        snapshots: snapshotDirectory(path),
       });
       expect(await third.execute(1)).toBe(1);
       await third.close();

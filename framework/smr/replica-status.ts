@@ -22,13 +22,13 @@ export interface ReplicaStatus {
 }
 
 /** Told how the log answers. */
-export interface Contact {
-  heard(): void;
-  lost(error: unknown): void;
+export interface LogAvailability {
+  reachable(): void;
+  unreachable(error: unknown): void;
 }
 
 /** How a replica fares. Whoever subscribes late gets the last status too, also when the replica has ended. */
-export class ReplicaStatuses implements Contact {
+export class ReplicaStatuses implements LogAvailability {
   readonly status$: Observable<ReplicaStatus>;
   private readonly subject = new ReplaySubject<ReplicaStatus>(1);
   private now: ReplicaStatus = {
@@ -64,7 +64,7 @@ export class ReplicaStatuses implements Contact {
   }
 
   /** The log answered. */
-  heard(): void {
+  reachable(): void {
     if (this.now.state !== 'connecting') return;
     const { error: _, ...rest } = this.now;
     this.now = { ...rest, state: 'running' };
@@ -72,7 +72,7 @@ export class ReplicaStatuses implements Contact {
   }
 
   /** The log did not answer, or refused. */
-  lost(error: unknown): void {
+  unreachable(error: unknown): void {
     if (this.ended) return;
     this.now = { ...this.now, state: 'connecting', error };
     this.subject.next(this.now);

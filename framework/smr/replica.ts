@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { LogCallOptions, Ports } from '../base/index.ts';
 import type { ExecuteOptions } from './command-queue.ts';
-import type { Follower } from './follower.ts';
+import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
@@ -15,7 +15,7 @@ export class Replica<Command, Result, Machine> {
   /** How the replica fares, now and from now on. Completes behind `failed` or `closed`. */
   readonly status$: Observable<ReplicaStatus>;
   private readonly applier: MemoryApplier<Command, Result, Machine>;
-  private readonly follower: Follower<Command, Result>;
+  private readonly follower: LogFollower<Command, Result>;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,

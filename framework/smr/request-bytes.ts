@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts';
+import type { CommandOutcome } from './command-outcome.ts';
 
 /** A request that was decided. */
 export interface DecidedRequest {
@@ -10,7 +10,7 @@ export interface DecidedRequest {
   readonly position: number;
   /** The log's time there. */
   readonly time: number;
-  readonly outcome: Outcome;
+  readonly outcome: CommandOutcome;
 }
 
 /*

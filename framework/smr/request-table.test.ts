@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { Snapshot } from '../wire/gen/smr.ts';
-import { decodeOutcome, type Outcome } from './outcome.ts';
+import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
 import { RequestTable } from './request-table.ts';
 
 interface Known {
   readonly id: string;
   readonly position: number;
   readonly time: number;
-  readonly outcome: Outcome;
+  readonly outcome: CommandOutcome;
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -40,14 +40,17 @@ function costOf({ id, outcome }: Known): number {
   return 256 + utf8(id).length + outcome.length;
 }
 
-const bytesOf = (it: Outcome): unknown =>
+const bytesOf = (it: CommandOutcome): unknown =>
   typeof it === 'string' ? it : Buffer.from(it).toString('latin1');
 
 const outcome = fc.oneof(
   { weight: 20, arbitrary: fc.uint8Array({ maxLength: 20 }) },
   // Larger than what is kept in one piece.
   { weight: 1, arbitrary: fc.nat(2_000).map((more) => new Uint8Array(65_000 + more).fill(more)) },
-  { weight: 3, arbitrary: fc.constantFrom<Outcome>('requestMismatch', 'skipped', 'unencodable') },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom<CommandOutcome>('requestMismatch', 'skipped', 'unencodable'),
+  },
 );
 const step = fc.oneof(
   {

@@ -1,5 +1,5 @@
 import type { Request as RequestMessage } from '../wire/gen/smr.ts';
-import { decodeOutcome } from './outcome.ts';
+import { decodeOutcome } from './command-outcome.ts';
 import type { DecidedRequest } from './request-bytes.ts';
 import { RequestRecords } from './request-records.ts';
 

@@ -1,7 +1,7 @@
 import { SequenceMap } from '../base/index.ts';
 import { Session as SessionMessage, SessionResult } from '../wire/gen/smr.ts';
+import { type CommandOutcome, decodeOutcome, encodeOutcome } from './command-outcome.ts';
 import type { Anchor } from './log-time.ts';
-import { decodeOutcome, encodeOutcome, type Outcome } from './outcome.ts';
 
 /**
  * Limits of the session table. They decide what a command does, so they must be equal on all
@@ -22,7 +22,7 @@ interface Session {
   usedPosition: number;
   clock: number;
   acked: number;
-  readonly results: SequenceMap<Outcome>;
+  readonly results: SequenceMap<CommandOutcome>;
 }
 
 /** A command in its session. */
@@ -77,7 +77,7 @@ export class SessionTable {
       usedPosition: position,
       clock,
       acked: 0,
-      results: new SequenceMap<Outcome>(),
+      results: new SequenceMap<CommandOutcome>(),
     };
     this.sessions.set(position, session);
     this.newest = session;
@@ -106,7 +106,7 @@ export class SessionTable {
     return use.sequence < session.acked ? 'forgotten' : 'fresh';
   }
 
-  done(id: number, sequence: number, outcome: Outcome): void {
+  done(id: number, sequence: number, outcome: CommandOutcome): void {
     this.sessions.get(id)?.results.set(sequence, outcome);
   }
 
@@ -115,7 +115,7 @@ export class SessionTable {
   }
 
   /** What a command came to, where that is still kept. */
-  outcomeOf(id: number, sequence: number): Outcome | undefined {
+  outcomeOf(id: number, sequence: number): CommandOutcome | undefined {
     return this.sessions.get(id)?.results.get(sequence);
   }
 
@@ -134,7 +134,7 @@ export class SessionTable {
     this.sessions.clear();
     this.newest = undefined;
     for (const { id, usedAt, usedPosition, clock, acked, results: kept } of messages) {
-      const results = new SequenceMap<Outcome>();
+      const results = new SequenceMap<CommandOutcome>();
       for (const it of kept) results.set(it.sequence, decodeOutcome(it));
       const session = { id, usedAt, usedPosition, clock, acked, results };
       this.sessions.set(id, session);

@@ -25,12 +25,12 @@ export async function etcd(): Promise<Store | undefined> {
   }
   const directory = mkdtempSync(join(tmpdir(), 'varlog-bench-'));
   const addresses = await freeAddresses(6);
-  const faces = addresses.slice(0, 3);
+  const clientAddresses = addresses.slice(0, 3);
   const peers = addresses.slice(3).map((it) => `http://${it}`);
   const cluster = peers.map((it, i) => `m${i}=${it}`).join(',');
-  const members = faces.map((face, i) => {
+  const members = clientAddresses.map((clientAddress, i) => {
     const name = `m${i}`;
-    const url = `http://${face}`;
+    const url = `http://${clientAddress}`;
     const flags = [
       ...['--name', name, '--data-dir', join(directory, name), '--logger', 'zap'],
       ...['--log-level', 'error', '--initial-cluster', cluster],
@@ -44,7 +44,7 @@ export async function etcd(): Promise<Store | undefined> {
     await Promise.all(members.map((it) => new Promise((resolve) => it.once('exit', resolve))));
     rmSync(directory, { recursive: true, force: true });
   };
-  return grpcStore('etcd', faces.map(clientOf), end);
+  return grpcStore('etcd', clientAddresses.map(clientOf), end);
 }
 
 function clientOf(address: string): StoreClient {

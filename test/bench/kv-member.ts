@@ -1,4 +1,4 @@
-import { collectLessOften } from 'varlog/node';
+import { tuneGarbageCollection } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { type StateMachine, startReplica } from 'varlog/smr';
 import { measure } from './measure.ts';
@@ -26,7 +26,7 @@ class PlainMap implements StateMachine<Put, number, Put[]> {
   }
 }
 
-collectLessOften();
+tuneGarbageCollection();
 const [, , id, addresses, directory, snapshotEvery] = process.argv;
 const members = addresses!.split(',').map((address, i) => ({ id: i + 1, address }));
 const node = await openRaftGroup({

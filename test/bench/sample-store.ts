@@ -8,9 +8,9 @@ import type { Store } from './store.ts';
 export async function sampleStore(): Promise<Store> {
   const processes = new LocalProcesses();
   const addresses = await freeAddresses(9);
-  const faces = addresses.slice(0, 3);
+  const clientAddresses = addresses.slice(0, 3);
   const members = addresses.slice(3, 6).map((address, i) => `${i + 1}=${address}`);
-  for (const [i, grpc] of faces.entries()) {
+  for (const [i, grpc] of clientAddresses.entries()) {
     processes.program('apps/kv-store/cli.js', [
       ...['serve', '--grpc', grpc, '--http', addresses[6 + i]!],
       ...['--directory', processes.folder(`${i + 1}`)],
@@ -19,6 +19,6 @@ export async function sampleStore(): Promise<Store> {
   }
   processes.startAll();
   const end = (): Promise<void> => processes[Symbol.asyncDispose]();
-  const clients = faces.map((it) => new KvClient([it]));
+  const clients = clientAddresses.map((it) => new KvClient([it]));
   return grpcStore('sample key-value store over gRPC', clients, end);
 }

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { Consumer } from './consumer.ts';
 
 /** With no more installed than the package asks for. */
-const FACES = ['log', 'raft', 'smr', 'node', 'testing', 'testing/contracts'];
-const OPTIONAL_FACES = ['smr/sql', 'testing/containers'];
+const SUBPATHS = ['log', 'raft', 'smr', 'node', 'testing', 'testing/contracts'];
+const OPTIONAL_SUBPATHS = ['smr/sql', 'testing/containers'];
 
 const PROGRAM = `
 import { ErrorCode, handle, Varlog, VarlogError } from 'varlog/log';
@@ -111,14 +111,14 @@ describe('the package as it is published', () => {
   }, 60_000);
   afterAll(() => consumer.remove());
 
-  test.each(FACES)('varlog/%s can be imported and required, and is the same then', (face) => {
+  test.each(SUBPATHS)('varlog/%s can be imported and required, and is the same then', (subpath) => {
     const text = `
       import { createRequire } from 'node:module';
-      const it = await import('varlog/${face}');
-      console.log(Object.keys(it).length > 0, createRequire(import.meta.url)('varlog/${face}') === it);
+      const it = await import('varlog/${subpath}');
+      console.log(Object.keys(it).length > 0, createRequire(import.meta.url)('varlog/${subpath}') === it);
       process.exit();`;
     expect(consumer.runText('a.mjs', text)).toBe('true true\n');
-    const required = `console.log(Object.keys(require('varlog/${face}')).length > 0); process.exit();`;
+    const required = `console.log(Object.keys(require('varlog/${subpath}')).length > 0); process.exit();`;
     expect(consumer.runText('a.cjs', required)).toBe('true\n');
   });
 
@@ -201,12 +201,12 @@ describe('the package where what is optional is installed too', () => {
   }, 60_000);
   afterAll(() => consumer.remove());
 
-  test.each(OPTIONAL_FACES)('varlog/%s can be imported and required', (face) => {
+  test.each(OPTIONAL_SUBPATHS)('varlog/%s can be imported and required', (subpath) => {
     const list = 'console.log(Object.keys(it).length > 0); process.exit();';
-    expect(consumer.runText('a.mjs', `import * as it from 'varlog/${face}'; ${list}`)).toBe(
+    expect(consumer.runText('a.mjs', `import * as it from 'varlog/${subpath}'; ${list}`)).toBe(
       'true\n',
     );
-    expect(consumer.runText('a.cjs', `const it = require('varlog/${face}'); ${list}`)).toBe(
+    expect(consumer.runText('a.cjs', `const it = require('varlog/${subpath}'); ${list}`)).toBe(
       'true\n',
     );
   });

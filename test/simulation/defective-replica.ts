@@ -47,7 +47,7 @@ export class DefectiveReplica extends ReplicaCore {
     if (wanted?.sealed !== true) return step;
     const adopt: Step = { kind: 'adopt', epoch: wanted.epoch, sealed: true };
     if (step.kind === 'fetchCommitted' && this.defects.has('openWithoutSync')) return adopt;
-    if (step.kind !== 'cut' || !this.defects.has('keepSuffixAtUnseal')) return step;
+    if (step.kind !== 'truncate' || !this.defects.has('keepSuffixAtUnseal')) return step;
     const whole = this.durableEnd >= wanted.end && this.committedEnd >= wanted.end;
     return whole ? adopt : { kind: 'fetchCommitted' };
   }

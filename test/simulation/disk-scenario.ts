@@ -133,7 +133,7 @@ async function whole(world: World, step: string): Promise<void> {
   const isWhole = (): boolean =>
     NODES.some((name) => {
       const repository = node(world, name)?.repository;
-      if (repository?.leadership === undefined) return false;
+      if (repository?.orderer === undefined) return false;
       return [...repository.metadata.logStreams.values()].every(
         (it) => !it.sealed && it.members.length === NODES.length,
       );
@@ -148,9 +148,9 @@ async function whole(world: World, step: string): Promise<void> {
 }
 
 function health(world: World): string {
-  const leader = NODES.map((it) => node(world, it)?.repository).find((it) => it?.leadership);
+  const leader = NODES.map((it) => node(world, it)?.repository).find((it) => it?.orderer);
   const { logStreams } = leader
-    ? describeHealth(leader.metadata, leader.leadership!)
+    ? describeHealth(leader.metadata, leader.orderer!)
     : { logStreams: [] };
   const streams = logStreams.map(({ logStreamId, sealed, epoch, end, replicas }) => {
     const each = replicas.map((it) => `${it.storageNodeId} ${it.state} ${it.end}`);

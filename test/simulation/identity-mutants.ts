@@ -1,6 +1,6 @@
 import type { Ports } from '../../framework/base/index.ts';
 import { Metadata } from '../../framework/log/core/index.ts';
-import { Leadership } from '../../framework/log/metadata-repository/leadership.ts';
+import { Orderer } from '../../framework/log/metadata-repository/orderer.ts';
 import { StorageNode } from '../../framework/log/storage-node/storage-node.ts';
 import { DirectoryIdentity } from '../../framework/store/index.ts';
 
@@ -28,7 +28,7 @@ const WITHOUT_CLUSTER = (ports: Ports): Ports => ({
 });
 
 function admitAnyDisk(): () => void {
-  const undoAdmit = replace(Leadership.prototype, 'admit', () => {});
+  const undoAdmit = replace(Orderer.prototype, 'admit', () => {});
   const { apply } = Metadata.prototype;
   const undoApply = replace(Metadata.prototype, 'apply', function (this: Metadata, command) {
     if (command.kind === 'registerStorageNode' && command.disk !== undefined) {
@@ -66,7 +66,7 @@ export const IDENTITY_MUTANTS: Readonly<Record<string, IdentityMutant>> = {
   },
   'any disk is taken for the one of its node': { begin: admitAnyDisk },
   'two processes of one node have sessions': {
-    begin: () => replace(Leadership.prototype, 'admit', () => {}),
+    begin: () => replace(Orderer.prototype, 'admit', () => {}),
   },
   'what is not mentioned is deleted': {
     begin: () => {

@@ -336,11 +336,11 @@ class IdentityRun {
     const isWhole = (): boolean =>
       OWN.some((name) => {
         const repository = this.node(name)?.repository;
-        if (repository?.leadership === undefined) return false;
+        if (repository?.orderer === undefined) return false;
         const { storageNodes } = repository.metadata;
         const isSelf = (own: string, i: number): boolean =>
           storageNodes.get(i + 1)?.address === addressOf(own) &&
-          repository.leadership?.silence(i + 1) === 0;
+          repository.orderer?.unheardForMs(i + 1) === 0;
         if (!OWN.every(isSelf)) return false;
         return [...repository.metadata.logStreams.values()].every(
           (it) => !it.sealed && it.members.length === OWN.length,
@@ -353,9 +353,9 @@ class IdentityRun {
 
   /** What the leader knows of the replicas, for people. */
   private health(): string {
-    const leader = OWN.map((it) => this.node(it)?.repository).find((it) => it?.leadership);
+    const leader = OWN.map((it) => this.node(it)?.repository).find((it) => it?.orderer);
     if (leader === undefined) return 'there is no leader';
-    const { logStreams } = describeHealth(leader.metadata, leader.leadership!);
+    const { logStreams } = describeHealth(leader.metadata, leader.orderer!);
     const reasons = OWN.flatMap((name) => this.reasons(name).map((it) => `${name}: ${it}`));
     const streams = logStreams.map(({ logStreamId, sealed, epoch, end, replicas }) => {
       const each = replicas.map((it) => `${it.storageNodeId} ${it.state} ${it.end}`);

@@ -355,13 +355,13 @@ export class OrderingWalk {
   /** Does what the core asks for next. */
   private advance(replica: Replica): void {
     const step = replica.core.next();
-    if (step.kind === 'cut') {
+    if (step.kind === 'truncate') {
       this.sights.add('suffixCut');
       replica.records.length = Math.min(replica.records.length, step.end);
       replica.durableRecords = Math.min(replica.durableRecords, step.end);
       replica.early = [];
       replica.fetch++;
-      replica.core.wasCut(step.end);
+      replica.core.wasTruncated(step.end);
     } else if (step.kind === 'adopt') {
       replica.durableCommits = replica.commits.length;
       replica.adopted = { epoch: step.epoch, sealed: step.sealed };
@@ -739,7 +739,7 @@ export class OrderingWalk {
 }
 
 function isWork({ kind }: Step): boolean {
-  return kind === 'cut' || kind === 'adopt';
+  return kind === 'truncate' || kind === 'adopt';
 }
 
 function isFetch({ kind }: Step): boolean {

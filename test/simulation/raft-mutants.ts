@@ -18,7 +18,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     };
   },
   'votes twice': (raft) => {
-    raft.mayVoteFor = () => true;
+    raft.canVoteFor = () => true;
   },
   'votes for shorter logs': (raft) => {
     raft.log.isUpToDate = () => true;
@@ -114,15 +114,15 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     Object.assign(raft.options, { leaseMs: climate.electionTicks * TICK_MS });
   },
   'listens to other groups': ({ log }) => {
-    const distrusts = log.distrusts.bind(log);
-    log.distrusts = (from, identity) => {
+    const distrusts = log.refuses.bind(log);
+    log.refuses = (from, identity) => {
       const found = distrusts(from, identity);
       return found === 'otherGroup' ? undefined : found;
     };
   },
   'listens to those who never belonged to its group': ({ log }) => {
-    const distrusts = log.distrusts.bind(log);
-    log.distrusts = (from, identity) => {
+    const distrusts = log.refuses.bind(log);
+    log.refuses = (from, identity) => {
       const found = distrusts(from, identity);
       return found === 'notMember' ? undefined : found;
     };

@@ -47,24 +47,24 @@ interface Step {
 export function search(bounds: SearchBounds, mutant?: Mutant): SearchResult {
   const visited = new Set<number>();
   let frontier: Step[] = [
-    { before: undefined, action: '', next: new World(bounds, mutant).actions() },
+    { before: undefined, action: '', next: new SearchState(bounds, mutant).actions() },
   ];
   let depth = 0;
   for (; depth < bounds.depth && frontier.length > 0; depth++) {
     const following: Step[] = [];
     for (const state of frontier) {
       for (const action of state.next) {
-        const world = new World(bounds, mutant);
-        for (const before of actionsOf(state)) world.perform(before);
-        const rule = violationIn(() => world.perform(action));
+        const reached = new SearchState(bounds, mutant);
+        for (const before of actionsOf(state)) reached.perform(before);
+        const rule = violationIn(() => reached.perform(action));
         if (rule !== undefined) {
           const violation = { rule, trace: [...actionsOf(state), action] };
           return { states: visited.size, depth, violation };
         }
-        const { hash } = world;
+        const { hash } = reached;
         if (visited.has(hash)) continue;
         visited.add(hash);
-        following.push({ before: state, action, next: world.actions() });
+        following.push({ before: state, action, next: reached.actions() });
         if (visited.size >= bounds.states) {
           return { states: visited.size, depth, violation: undefined };
         }
@@ -92,7 +92,7 @@ function violationIn(perform: () => void): string | undefined {
 }
 
 /** Three members and what is on its way between them. */
-class World {
+class SearchState {
   private readonly members = new Map<number, SimulatedMember>();
   private readonly observer = new RaftObserver(new Set(), Infinity);
   private readonly network = new Map<string, Message>();

@@ -237,7 +237,7 @@ export class RaftWalk {
     if (member.identity !== '') raft.log.identity = member.identity;
     this.mutant?.(raft, this);
     // Until it knows that its disk is the one which the group knows.
-    raft.silent = raft.log.configurationIndex > 0;
+    raft.disqualified = raft.log.configurationIndex > 0;
     member.raft = raft;
     member.nextTickAt = this.nowMs + TICK_MS;
     member.slowDisk = slowDisks && this.random.below(4) === 0;
@@ -416,7 +416,7 @@ export class RaftWalk {
   private refuses({ raft }: SimulatedMember, { message, identity, disk }: Packet): boolean {
     const { log } = raft!;
     const { from } = message;
-    const distrust = log.distrusts(from, identity);
+    const distrust = log.refuses(from, identity);
     if (distrust === 'notMember' && log.identity === '') this.askForIdentity(raft!);
     if (distrust !== undefined) this.probes.add(`refused: ${distrust}`);
     const known = log.configuration.incarnations.get(from);
@@ -488,8 +488,8 @@ export class RaftWalk {
     if (log.commit > 0)
       must(log.configurationAt(log.commit).identity === log.identity, 'a log is of one group');
     if (log.identity !== member.identity && this.chance(0.1)) member.identity = log.identity;
-    if (!raft.silent || log.incarnationOf(member.id) !== this.diskOf(member.id)) return;
-    raft.silent = false;
+    if (!raft.disqualified || log.incarnationOf(member.id) !== this.diskOf(member.id)) return;
+    raft.disqualified = false;
     if (!isVoter(log.configuration, member.id))
       this.probes.add('one that is being removed restarts');
   }

@@ -15,7 +15,7 @@ function raisesTooEarly(): () => void {
   const { raise } = prototype;
   prototype.raise = async function (this: typeof prototype) {
     const { repository } = this;
-    await repository.confirmedLeadership();
+    await repository.confirmedOrderer();
     const { featureLevel, supportedLevel: to } = repository.metadata;
     if (featureLevel < to) {
       await repository.execute({ kind: 'raiseFeatureLevel', to }, { sender: 'leader' });

@@ -32,7 +32,7 @@ export function wordProblems(source: Source): Problems {
 }
 
 /** What the top folders of framework/ owe their readers. */
-export function faceProblems(
+export function entryPointProblems(
   folder: string,
   index: Source | undefined,
   published: boolean,

@@ -1,9 +1,9 @@
 import type { Handler, Ports } from '../../base/index.ts';
-import type { Leadership, MetadataRepository } from '../metadata-repository/index.ts';
+import type { MetadataRepository, Orderer } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { Lookout } from './lookout.ts';
-import { isAtRest, repairOf, type Surroundings } from './repair.ts';
-import { type Replicas, Steadiness } from './steadiness.ts';
+import { isAtRest, type RepairContext, repairOf } from './repair.ts';
+import { RepairHistory, type Replicas } from './repair-history.ts';
 
 export interface AdminOptions {
   ports: Ports;
@@ -24,23 +24,23 @@ export interface Admin {
 export function startAdmin({ ports, repository, replicationFactor }: AdminOptions): Admin {
   const { clock, logger } = ports;
   const busy = new Set<number>();
-  const steadiness = new Steadiness(clock);
+  const repairHistory = new RepairHistory(clock);
   let lookout: Lookout | undefined;
 
-  const repair = async (id: number, around: Surroundings & Replicas): Promise<void> => {
+  const repair = async (id: number, context: RepairContext & Replicas): Promise<void> => {
     const stream = repository.metadata.logStreams.get(id);
-    const action = stream === undefined ? undefined : repairOf(stream, around);
+    const action = stream === undefined ? undefined : repairOf(stream, context);
     if (stream === undefined || action === undefined) return;
     const { epoch, revision } = stream;
     const by = `the repair of member ${repository.options.memberId}`;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
     if (action.kind === 'seal') {
       await repository.changes.seal(id, false, { revision, by });
-      steadiness.sealed(stream, epoch, action, around);
+      repairHistory.sealed(stream, epoch, action, context);
     } else {
       const { members } = action;
       const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
-      const primaryProcess = repository.leadership?.processOf(members[0]!) ?? '';
+      const primaryProcess = repository.orderer?.processOf(members[0]!) ?? '';
       // Its session is broken just now: it is asked again when it is back, or lost.
       if (primaryProcess === '') return;
       const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
@@ -49,28 +49,28 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   };
 
   /** Returns whether all is well. */
-  const look = (leadership: Leadership): boolean => {
-    const around = surroundings(repository, leadership, steadiness);
-    steadiness.observe(repository.metadata.logStreams, around);
+  const look = (orderer: Orderer): boolean => {
+    const context = repairContext(repository, orderer, repairHistory);
+    repairHistory.observe(repository.metadata.logStreams, context);
     for (const id of repository.metadata.logStreams.keys()) {
       if (busy.has(id)) continue;
       busy.add(id);
-      repair(id, around)
+      repair(id, context)
         .catch((error: unknown) => {
           logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
         })
         .finally(() => busy.delete(id));
     }
-    return [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, around));
+    return [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, context));
   };
-  const leading = repository.leadership$.subscribe((leadership) => {
+  const leading = repository.orderer$.subscribe((orderer) => {
     lookout?.stop();
-    steadiness.clear();
-    if (leadership === undefined) return;
-    const own = new Lookout(clock, () => look(leadership));
+    repairHistory.clear();
+    if (orderer === undefined) return;
+    const own = new Lookout(clock, () => look(orderer));
     lookout = own;
     // Ends with the leadership.
-    leadership.unrest$.subscribe(() => own.soon());
+    orderer.repairTriggers$.subscribe(() => own.soon());
   });
 
   return {
@@ -82,19 +82,19 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   };
 }
 
-function surroundings(
+function repairContext(
   { metadata }: MetadataRepository,
-  leadership: Leadership,
-  steadiness: Steadiness,
-): Surroundings & Replicas {
+  orderer: Orderer,
+  repairHistory: RepairHistory,
+): RepairContext & Replicas {
   return {
     metadata,
-    silence: (node) => leadership.silence(node),
-    report: (id, node) => leadership.planner.reportOf(id, node),
-    processOf: (node) => leadership.processOf(node),
-    settledFor: (stream) => steadiness.settledFor(stream),
-    mayJoin: (stream, node) => steadiness.mayJoin(stream, node),
-    lag: (stream, report) => steadiness.lag(stream, report),
-    inOrder: (stream, nodes) => steadiness.inOrder(stream, nodes),
+    unheardForMs: (node) => orderer.unheardForMs(node),
+    report: (id, node) => orderer.planner.reportOf(id, node),
+    processOf: (node) => orderer.processOf(node),
+    settledFor: (stream) => repairHistory.settledFor(stream),
+    mayJoin: (stream, node) => repairHistory.mayJoin(stream, node),
+    lag: (stream, report) => repairHistory.lag(stream, report),
+    inOrder: (stream, nodes) => repairHistory.inOrder(stream, nodes),
   };
 }

@@ -1,4 +1,4 @@
-import { type Channel, type Ports, silent } from '../../base/index.ts';
+import { type Channel, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/index.ts';
@@ -94,7 +94,7 @@ function portsOfOne(): Ports {
     random: realRandom,
     disk,
     network: new GrpcNetwork(),
-    logger: silent,
+    logger: noLogger,
   };
 }
 
@@ -132,7 +132,7 @@ const append = async (topicId: number, logStreamId: number, ...texts: string[]):
 };
 /** Waits until node `node` says that it holds all of a sealed log stream. */
 const reported = async (logStreamId: number, node: number): Promise<void> => {
-  const { planner } = cluster.repository.leadership!;
+  const { planner } = cluster.repository.orderer!;
   while (planner.reportOf(logStreamId, node)?.state !== 'sealed') {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -1,4 +1,4 @@
-import { type Handler, handle, type Ports, VarlogError } from '../../base/index.ts';
+import { type Handler, handler, type Ports, VarlogError } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { MetadataRepositoryNode, StorageNode } from '../../wire/gen/varlogpb.ts';
@@ -42,18 +42,18 @@ function storageNodeHandlers(repository: MetadataRepository, ports: Ports): Hand
     });
   };
   return [
-    handle(service.GetStorageNode, async ({ storageNodeId }) => {
+    handler(service.GetStorageNode, async ({ storageNodeId }) => {
       const storageNode = describe(storageNodeId, await aliveNodes(repository, ports));
       if (storageNode === null) throw nothing('NOT_FOUND', 'storage node', storageNodeId);
       return admpb.GetStorageNodeResponse.create({ storageNode });
     }),
-    handle(service.ListStorageNodes, async () => {
+    handler(service.ListStorageNodes, async () => {
       const alive = await aliveNodes(repository, ports);
       const ids = [...repository.metadata.storageNodes.keys()];
       const storageNodes = ids.map((id) => describe(id, alive)!);
       return admpb.ListStorageNodesResponse.create({ storageNodes });
     }),
-    handle(service.AddStorageNode, async ({ storageNode }) => {
+    handler(service.AddStorageNode, async ({ storageNode }) => {
       if (storageNode === null) throw missing('storage_node');
       const { storageNodeId: id, address } = storageNode;
       await checkNode(ports, repository.options.clusterId, id, address);
@@ -61,7 +61,7 @@ function storageNodeHandlers(repository: MetadataRepository, ports: Ports): Hand
       const added = describe(id, new Set([id]));
       return admpb.AddStorageNodeResponse.create({ storageNode: added });
     }),
-    handle(service.UnregisterStorageNode, async ({ storageNodeId: id }) => {
+    handler(service.UnregisterStorageNode, async ({ storageNodeId: id }) => {
       await repository.execute({ kind: 'unregisterStorageNode', id });
       return admpb.UnregisterStorageNodeResponse.create({});
     }),
@@ -98,31 +98,31 @@ function topicHandlers(repository: MetadataRepository): Handler[] {
     return topic;
   };
   return [
-    handle(service.GetTopic, async ({ topicId }) =>
+    handler(service.GetTopic, async ({ topicId }) =>
       admpb.GetTopicResponse.create({ topic: await topicOf(topicId) }),
     ),
-    handle(service.DescribeTopic, async ({ topicId }) => {
+    handler(service.DescribeTopic, async ({ topicId }) => {
       const topic = await topicOf(topicId);
       const logStreams = topic.logStreams.map((id) => describeLogStream(repository.metadata, id)!);
       return admpb.DescribeTopicResponse.create({ topic, logStreams });
     }),
-    handle(service.ListTopics, async () =>
+    handler(service.ListTopics, async () =>
       admpb.ListTopicsResponse.create({
         topics: await repository.read((it) =>
           [...it.topics.keys()].map((id) => describeTopic(it, id)!),
         ),
       }),
     ),
-    handle(service.AddTopic, async ({ acknowledgeAll }) => {
+    handler(service.AddTopic, async ({ acknowledgeAll }) => {
       const acknowledge = acknowledgeAll ? 'all' : 'majority';
       const id = await repository.execute({ kind: 'registerTopic', id: 0, acknowledge });
       return admpb.AddTopicResponse.create({ topic: await topicOf(id) });
     }),
-    handle(service.UnregisterTopic, async ({ topicId: id }) => {
+    handler(service.UnregisterTopic, async ({ topicId: id }) => {
       await repository.execute({ kind: 'unregisterTopic', id });
       return admpb.UnregisterTopicResponse.create({});
     }),
-    handle(service.Trim, async ({ topicId, lastGlsn }) => {
+    handler(service.Trim, async ({ topicId, lastGlsn }) => {
       await repository.execute({ kind: 'trim', topicId, glsn: lastGlsn });
       return admpb.TrimResponse.create({});
     }),
@@ -140,10 +140,10 @@ function logStreamHandlers(
     return logStream;
   };
   return [
-    handle(service.GetLogStream, async ({ logStreamId }) =>
+    handler(service.GetLogStream, async ({ logStreamId }) =>
       admpb.GetLogStreamResponse.create({ logStream: await logStreamOf(logStreamId) }),
     ),
-    handle(service.ListLogStreams, async ({ topicId }) =>
+    handler(service.ListLogStreams, async ({ topicId }) =>
       admpb.ListLogStreamsResponse.create({
         logStreams: await repository.read((metadata) => {
           const topic = metadata.topics.get(topicId);
@@ -180,7 +180,7 @@ function logStreamHandlers(
       });
       return admpb.UpdateLogStreamResponse.create({ logStream: await logStreamOf(id) });
     }),
-    handle(service.UnregisterLogStream, async ({ logStreamId: id }) => {
+    handler(service.UnregisterLogStream, async ({ logStreamId: id }) => {
       await repository.execute({ kind: 'unregisterLogStream', id });
       return admpb.UnregisterLogStreamResponse.create({});
     }),
@@ -200,9 +200,9 @@ async function aliveNodes(
   ports: Ports,
 ): Promise<ReadonlySet<number>> {
   const nodes = await repository.read((it) => [...it.storageNodes.values()]);
-  const { leadership } = repository;
+  const { orderer } = repository;
   const isAlive = async ({ id, address }: { id: number; address: string }): Promise<boolean> => {
-    if (leadership !== undefined) return leadership.silence(id) === 0;
+    if (orderer !== undefined) return orderer.unheardForMs(id) === 0;
     return checkNode(ports, repository.options.clusterId, id, address).then(
       () => true,
       () => false,
@@ -222,15 +222,15 @@ function memberHandlers(repository: MetadataRepository): Handler[] {
       leader: repository.status.leader?.id === member.id,
     });
   return [
-    handle(service.GetMetadataRepositoryNode, async ({ nodeId }) => {
+    handler(service.GetMetadataRepositoryNode, async ({ nodeId }) => {
       const member = members.find((it) => it.id === nodeId);
       if (member === undefined) throw nothing('NOT_FOUND', 'metadata repository member', nodeId);
       return admpb.GetMetadataRepositoryNodeResponse.create({ node: describe(member) });
     }),
-    handle(service.ListMetadataRepositoryNodes, async () =>
+    handler(service.ListMetadataRepositoryNodes, async () =>
       admpb.ListMetadataRepositoryNodesResponse.create({ nodes: members.map(describe) }),
     ),
-    handle(service.GetMRMembers, async () =>
+    handler(service.GetMRMembers, async () =>
       admpb.GetMRMembersResponse.create({
         leader: repository.status.leader?.id ?? 0,
         replicationFactor,

@@ -45,7 +45,7 @@ function repair(situation: Situation): Repair | undefined {
   };
   return repairOf(stream, {
     metadata,
-    silence: (node) => silent[node] ?? 0,
+    unheardForMs: (node) => silent[node] ?? 0,
     report: (logStreamId, node) => ({
       logStreamId,
       epoch: situation.epochs?.[node] ?? 4,

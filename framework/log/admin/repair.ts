@@ -2,10 +2,10 @@ import { type LogStreamState, type Metadata, needed, type Report } from '../core
 import { LOG_TIMES } from '../timing.ts';
 
 /** What the repair of one log stream looks at. */
-export interface Surroundings {
+export interface RepairContext {
   readonly metadata: Metadata;
   /** Milliseconds since a storage node was last alive; 0: it is well. */
-  silence(node: number): number;
+  unheardForMs(node: number): number;
   report(logStreamId: number, node: number): Report | undefined;
   /** Milliseconds since the log stream was last sealed or opened. */
   settledFor(stream: LogStreamState): number;
@@ -29,18 +29,18 @@ const NEAR_MS = LOG_TIMES.laggardGraceMs;
  * What a log stream needs to take appends again, or to be whole again; `undefined`: nothing. A pure
  * decision: whoever asks carries it out, and asks again.
  */
-export function repairOf(stream: LogStreamState, around: Surroundings): Repair | undefined {
+export function repairOf(stream: LogStreamState, context: RepairContext): Repair | undefined {
   if (stream.held) return undefined;
-  return stream.sealed ? opening(stream, around) : sealing(stream, around);
+  return stream.sealed ? opening(stream, context) : sealing(stream, context);
 }
 
 /** Whether nothing but an event can make it need something: it is open on all its replicas, and these are well. */
-export function isAtRest(stream: LogStreamState, around: Surroundings): boolean {
+export function isAtRest(stream: LogStreamState, context: RepairContext): boolean {
   if (stream.held) return true;
   if (stream.sealed || stream.members.length < stream.replicas.length) return false;
   return stream.replicas.every((node) => {
-    const { state = 'open' } = around.report(stream.id, node) ?? {};
-    return state === 'open' && around.silence(node) === 0;
+    const { state = 'open' } = context.report(stream.id, node) ?? {};
+    return state === 'open' && context.unheardForMs(node) === 0;
   });
 }
 
@@ -49,34 +49,34 @@ function membersLeast(stream: LogStreamState): number {
   return Math.ceil(stream.replicas.length / 2);
 }
 
-function isLost(node: number, stream: LogStreamState, around: Surroundings): boolean {
-  if (around.silence(node) >= LOG_TIMES.nodeLostAfterMs) return true;
-  const state = around.report(stream.id, node)?.state;
+function isLost(node: number, stream: LogStreamState, context: RepairContext): boolean {
+  if (context.unheardForMs(node) >= LOG_TIMES.nodeLostAfterMs) return true;
+  const state = context.report(stream.id, node)?.state;
   return state === 'failed' || state === 'damaged';
 }
 
 /** Gets from the others what it lacks. A member that does so has lost it, and takes no part in the epoch. */
-function isLearning(node: number, stream: LogStreamState, around: Surroundings): boolean {
-  return around.report(stream.id, node)?.state === 'learning';
+function isLearning(node: number, stream: LogStreamState, context: RepairContext): boolean {
+  return context.report(stream.id, node)?.state === 'learning';
 }
 
-function sealing(stream: LogStreamState, around: Surroundings): Repair | undefined {
-  const alive = stream.replicas.filter((it) => !isLost(it, stream, around));
+function sealing(stream: LogStreamState, context: RepairContext): Repair | undefined {
+  const alive = stream.replicas.filter((it) => !isLost(it, stream, context));
   if (alive.length < membersLeast(stream)) return undefined;
   const primary = stream.members[0]!;
-  if (isLost(primary, stream, around)) {
+  if (isLost(primary, stream, context)) {
     return { kind: 'seal', why: `storage node ${primary}, its primary, is lost`, primary };
   }
-  if (around.report(stream.id, primary)?.state === 'restarted') {
+  if (context.report(stream.id, primary)?.state === 'restarted') {
     return { kind: 'seal', why: `storage node ${primary}, its primary, was restarted`, primary };
   }
-  if (isLearning(primary, stream, around)) {
+  if (isLearning(primary, stream, context)) {
     return { kind: 'seal', why: `storage node ${primary}, its primary, is rebuilt`, primary };
   }
 
-  const { acknowledge } = around.metadata.topics.get(stream.topicId)!;
+  const { acknowledge } = context.metadata.topics.get(stream.topicId)!;
   const members = stream.members.filter(
-    (it) => alive.includes(it) && !isLearning(it, stream, around),
+    (it) => alive.includes(it) && !isLearning(it, stream, context),
   );
   const need = needed(stream.members.length, acknowledge);
   if (members.length < need) {
@@ -85,23 +85,23 @@ function sealing(stream: LogStreamState, around: Surroundings): Repair | undefin
   }
 
   const near = alive.find((node) => {
-    const report = around.report(stream.id, node);
-    if (report === undefined || !isLearning(node, stream, around)) return false;
-    return around.lag(stream, report) <= NEAR_MS && around.mayJoin(stream, node);
+    const report = context.report(stream.id, node);
+    if (report === undefined || !isLearning(node, stream, context)) return false;
+    return context.lag(stream, report) <= NEAR_MS && context.mayJoin(stream, node);
   });
   if (near === undefined) return undefined;
   const why = `storage node ${near} has caught up and is to be a member`;
   return { kind: 'seal', why, learner: near };
 }
 
-function opening(stream: LogStreamState, around: Surroundings): Repair | undefined {
-  const alive = stream.replicas.filter((it) => !isLost(it, stream, around));
+function opening(stream: LogStreamState, context: RepairContext): Repair | undefined {
+  const alive = stream.replicas.filter((it) => !isLost(it, stream, context));
   const whole = alive.filter((node) => {
-    const report = around.report(stream.id, node);
+    const report = context.report(stream.id, node);
     return report?.state === 'sealed' && report.epoch === stream.epoch && report.end === stream.end;
   });
   if (whole.length < membersLeast(stream)) return undefined;
   const laggards = alive.length - whole.length;
-  if (laggards > 0 && around.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
-  return { kind: 'unseal', members: around.inOrder(stream, whole) };
+  if (laggards > 0 && context.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
+  return { kind: 'unseal', members: context.inOrder(stream, whole) };
 }

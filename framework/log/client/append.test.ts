@@ -1,4 +1,4 @@
-import { handle, VarlogError } from '../../base/index.ts';
+import { handler, VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { Ordering } from '../../wire/gen/log.ts';
@@ -241,7 +241,7 @@ describe('the cluster', () => {
 
   test('is not there where one node is gone and another one does not answer in time', async () => {
     const hung = await ports.network.serve('127.0.0.1:0', [
-      handle(Ordering.Members, (_, { signal }) => {
+      handler(Ordering.Members, (_, { signal }) => {
         return new Promise((_, reject) => signal.addEventListener('abort', reject));
       }),
     ]);
@@ -258,7 +258,7 @@ describe('the cluster', () => {
     async (code) => {
       const { cluster } = await start([[1]]);
       const bad = await ports.network.serve('127.0.0.1:0', [
-        handle(Ordering.Members, async () => {
+        handler(Ordering.Members, async () => {
           throw new VarlogError(code, { what: 'the disk of this member is gone' });
         }),
       ]);

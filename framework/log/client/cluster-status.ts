@@ -50,12 +50,12 @@ export interface LogStreamStatus {
   readonly held: boolean;
   readonly epoch: number;
   /** Members of the epoch first, the primary first of all. */
-  readonly replicas: readonly ReplicaStatus[];
+  readonly replicas: readonly LogStreamReplicaStatus[];
   /** Replicas that count for acknowledgements, of those that should. Fewer: it is being repaired, or waits for a node. */
   readonly inSync: number;
 }
 
-export interface ReplicaStatus {
+export interface LogStreamReplicaStatus {
   readonly node: StorageNodeId;
   /** Whether it counts for acknowledgements. */
   readonly member: boolean;

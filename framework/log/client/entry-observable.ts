@@ -2,7 +2,7 @@ import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { VarlogError } from '../../base/index.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { Entry } from './entry.ts';
-import { deliverLent, type Lease, type Lendable } from './lease.ts';
+import { deliverTracked, type InFlight, type InFlightSource } from './in-flight.ts';
 import type { SubscriptionStatus } from './status.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -69,7 +69,7 @@ async function pump(
   limits: FlowLimits,
 ): Promise<void> {
   subscription.claim();
-  const window = new LendingWindow(subscription, subscriber, limits);
+  const window = new InFlightWindow(subscription, subscriber, limits);
   for (;;) {
     const batches = await subscription.take();
     if (batches === undefined) break;
@@ -86,13 +86,13 @@ async function pump(
 }
 
 /** Delivers records and knows which of them are still being worked on. Costs nothing for those that are not. */
-class LendingWindow implements Lendable {
+class InFlightWindow implements InFlightSource {
   private readonly subscription: Subscription;
   private readonly subscriber: Subscriber<Entry>;
   private readonly countMax: number;
   private readonly bytesMax: number;
   /** In order; those at the head are held. */
-  private lent: Lent[] = [];
+  private inFlight: InFlightEntry[] = [];
   private head = 0;
   private held = 0;
   private heldBytes = 0;
@@ -114,10 +114,10 @@ class LendingWindow implements Lendable {
 
   deliver(entry: Entry): void {
     this.delivering = entry;
-    deliverLent(this, () => this.subscriber.next(entry));
+    deliverTracked(this, () => this.subscriber.next(entry));
     this.delivering = undefined;
     this.delivered = entry.glsn;
-    if (this.head === this.lent.length) this.subscription.settle(entry.glsn);
+    if (this.head === this.inFlight.length) this.subscription.settle(entry.glsn);
   }
 
   /** Room again, or nobody to deliver to. */
@@ -127,24 +127,24 @@ class LendingWindow implements Lendable {
     });
   }
 
-  retain(): Lease {
+  acquire(): InFlight {
     const entry = this.delivering!;
-    const newest = this.lent.at(-1);
-    if (newest?.entry === entry && newest.holders > 0) return newest.retain();
-    const lent = new Lent(entry, (it) => this.released(it));
-    this.lent.push(lent);
+    const newest = this.inFlight.at(-1);
+    if (newest?.entry === entry && newest.holders > 0) return newest.acquire();
+    const inFlight = new InFlightEntry(entry, (it) => this.released(it));
+    this.inFlight.push(inFlight);
     this.held++;
     this.heldBytes += entry.size;
-    return lent;
+    return inFlight;
   }
 
-  private released(lent: Lent): void {
+  private released(inFlight: InFlightEntry): void {
     this.held--;
-    this.heldBytes -= lent.entry.size;
-    while (this.head < this.lent.length && this.lent[this.head]!.holders === 0) this.head++;
-    const oldest = this.lent[this.head];
+    this.heldBytes -= inFlight.entry.size;
+    while (this.head < this.inFlight.length && this.inFlight[this.head]!.holders === 0) this.head++;
+    const oldest = this.inFlight[this.head];
     if (oldest === undefined || this.head >= 1_024) {
-      this.lent = this.lent.slice(this.head);
+      this.inFlight = this.inFlight.slice(this.head);
       this.head = 0;
     }
     // One that was released while it is being delivered is not done before the delivery has returned.
@@ -156,17 +156,17 @@ class LendingWindow implements Lendable {
   }
 }
 
-class Lent implements Lease {
+class InFlightEntry implements InFlight {
   readonly entry: Entry;
   holders = 1;
-  private readonly released: (lent: Lent) => void;
+  private readonly released: (inFlight: InFlightEntry) => void;
 
-  constructor(entry: Entry, released: (lent: Lent) => void) {
+  constructor(entry: Entry, released: (inFlight: InFlightEntry) => void) {
     this.entry = entry;
     this.released = released;
   }
 
-  retain(): this {
+  acquire(): this {
     this.holders++;
     return this;
   }

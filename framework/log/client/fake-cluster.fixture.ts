@@ -3,7 +3,7 @@ import {
   decodeBatch,
   encodeBatch,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   type Network,
   type Server,
@@ -204,7 +204,7 @@ function identified(cluster: () => FakeCluster, handlers: Handler[]): Handler[] 
 
 function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
   return [
-    handle(wire.Ordering.Members, async () =>
+    handler(wire.Ordering.Members, async () =>
       wire.MembersResponse.create({
         clusterId: cluster().clusterId,
         cluster: cluster().cluster,
@@ -212,29 +212,29 @@ function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
         members: [wire.Member.create({ id: 1, address: cluster().endpoint })],
       }),
     ),
-    handle(wire.Ordering.Tail, async ({ topicId }) => {
+    handler(wire.Ordering.Tail, async ({ topicId }) => {
       const { topicExists, highWatermark, trimmed } = cluster();
       if (topicId !== 1 || !topicExists) {
         throw new VarlogError('TOPIC_NOT_FOUND', { what: `there is no topic ${topicId}` });
       }
       return wire.TailResponse.create({ glsn: highWatermark, firstGlsn: trimmed + 1 });
     }),
-    handle(wire.Ordering.Trim, async ({ glsn }) => {
+    handler(wire.Ordering.Trim, async ({ glsn }) => {
       cluster().trimmed = Math.max(cluster().trimmed, glsn);
       return wire.TrimResponse.create({});
     }),
-    handle(wire.Ordering.Holds, async () => wire.HoldsResponse.create({})),
-    handle(wire.Ordering.Health, async () => cluster().health()),
-    handle(mrpb.MetadataRepositoryService.GetMetadata, async () =>
+    handler(wire.Ordering.Holds, async () => wire.HoldsResponse.create({})),
+    handler(wire.Ordering.Health, async () => cluster().health()),
+    handler(mrpb.MetadataRepositoryService.GetMetadata, async () =>
       mrpb.GetMetadataResponse.create({ metadata: cluster().metadata() }),
     ),
-    handle(admpb.ClusterManager.AddLogStream, async () => {
+    handler(admpb.ClusterManager.AddLogStream, async () => {
       throw new VarlogError('FAILED_PRECONDITION', { what: 'there are too few storage nodes' });
     }),
-    handle(admpb.ClusterManager.AddTopic, async () =>
+    handler(admpb.ClusterManager.AddTopic, async () =>
       admpb.AddTopicResponse.create({ topic: varlogpb.TopicDescriptor.create({ topicId: 1 }) }),
     ),
-    handle(admpb.ClusterManager.UnregisterTopic, async () => {
+    handler(admpb.ClusterManager.UnregisterTopic, async () => {
       cluster().topicExists = false;
       return admpb.UnregisterTopicResponse.create({});
     }),
@@ -243,8 +243,8 @@ function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
 
 function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
   return [
-    handle(wire.LogStreams.Append, (stream) => serveAppends(cluster, node, stream)),
-    handle(wire.LogStreams.Read, async (request, stream, context) => {
+    handler(wire.LogStreams.Append, (stream) => serveAppends(cluster, node, stream)),
+    handler(wire.LogStreams.Read, async (request, stream, context) => {
       cluster.readsOpen++;
       cluster.readsEver++;
       try {
@@ -253,7 +253,7 @@ function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
         cluster.readsOpen--;
       }
     }),
-    handle(snpb.Management.Trim, async () => {
+    handler(snpb.Management.Trim, async () => {
       cluster.trims.push(node);
       return snpb.TrimResponse.create({});
     }),

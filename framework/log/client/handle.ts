@@ -1,6 +1,6 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
 import { SequenceMap, VarlogError } from '../../base/index.ts';
-import { deliverLent, type Lease, retainCurrent } from './lease.ts';
+import { acquireCurrent, deliverTracked, type InFlight } from './in-flight.ts';
 
 /** Values that may wait when their source cannot be made to wait. */
 const UNHELD_MAX = 16_384;
@@ -56,7 +56,7 @@ export function handle<T, R>(
 interface Task<T, R> {
   readonly value: T;
   readonly key: unknown;
-  readonly lease: Lease | undefined;
+  readonly inFlight: InFlight | undefined;
   result?: { value: R };
 }
 
@@ -84,12 +84,12 @@ class HandleRun<T, R> {
   }
 
   add(value: T): void {
-    const lease = retainCurrent();
+    const inFlight = acquireCurrent();
     const key = this.options.orderBy?.(value);
-    const task: Task<T, R> = { value, key, lease };
+    const task: Task<T, R> = { value, key, inFlight };
     this.waiting.add(task);
     this.unsent.add(task);
-    if (lease === undefined && this.waiting.size > UNHELD_MAX) {
+    if (inFlight === undefined && this.waiting.size > UNHELD_MAX) {
       this.subscriber.error(outrun());
       return;
     }
@@ -107,7 +107,7 @@ class HandleRun<T, R> {
     const held = [...this.unsent.values()];
     this.unsent.clear();
     this.waiting.clear();
-    for (const { lease } of held) lease?.release();
+    for (const { inFlight } of held) inFlight?.release();
   }
 
   private begin(): void {
@@ -142,11 +142,11 @@ class HandleRun<T, R> {
 
   private send(): void {
     for (const [ticket, task] of this.unsent) {
-      const { result, lease } = task;
+      const { result, inFlight } = task;
       if (result === undefined) break;
       this.unsent.delete(ticket);
-      deliverLent(lease, () => this.subscriber.next(result.value));
-      lease?.release();
+      deliverTracked(inFlight, () => this.subscriber.next(result.value));
+      inFlight?.release();
     }
     if (this.isComplete && this.unsent.size === 0) this.subscriber.complete();
   }

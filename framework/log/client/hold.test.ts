@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { directory, type StateMachine, startReplica } from '../../smr/index.ts';
+import { type StateMachine, snapshotDirectory, startReplica } from '../../smr/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type Topic, Varlog } from './index.ts';
@@ -51,7 +51,9 @@ const start = (name?: string, snapshotEvery = 10) =>
     machine: new Sum(),
     log: topic,
     snapshotEvery,
-    ...(name === undefined ? {} : { snapshots: directory(join(folder, `${topic.id}-${name}`)) }),
+    ...(name === undefined
+      ? {}
+      : { snapshots: snapshotDirectory(join(folder, `${topic.id}-${name}`)) }),
   });
 
 /** The only hold of the topic, once it is at `position` or beyond. */

@@ -16,9 +16,9 @@ export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
 export type {
   ClusterStatus,
+  LogStreamReplicaStatus,
   LogStreamStatus,
   MemberStatus,
-  ReplicaStatus,
   StorageNodeStatus,
   TopicStatus,
 } from './cluster-status.ts';

@@ -24,9 +24,9 @@ const RECONNECT_LIMIT_MS = 2_000;
 /** What a cursor tells the reader that it belongs to. */
 export interface CursorOwner {
   /** Batches, a watermark or a connection came. */
-  arrived(cursor: LogStreamCursor): void;
+  onBatch(cursor: LogStreamCursor): void;
   /** The stream broke; the cursor opens another by itself unless it is closed. */
-  broke(cursor: LogStreamCursor, error: unknown): void;
+  onError(cursor: LogStreamCursor, error: unknown): void;
   /** Addresses of the replicas, as known now. */
   addressesOf(logStreamId: LogStreamId): readonly string[];
 }
@@ -146,7 +146,7 @@ export class LogStreamCursor {
     this.backoff.reset();
     for (const batch of response.batches) this.accept(batch);
     this.watermark = Math.max(this.watermark, response.highWatermark);
-    this.options.owner.arrived(this);
+    this.options.owner.onBatch(this);
     if (this.bufferedBytes < this.options.bufferBytes || this.stream !== stream) return;
     return new Promise((resolve) => {
       this.resume = resolve;
@@ -199,7 +199,7 @@ export class LogStreamCursor {
       this.isConnected = true;
       this.attempts = 0;
       this.watermark = Math.max(this.watermark, this.options.to);
-      this.options.owner.arrived(this);
+      this.options.owner.onBatch(this);
       return;
     }
     const what = `a storage node ended the subscription of log stream ${this.logStreamId}`;
@@ -218,7 +218,7 @@ export class LogStreamCursor {
     this.isConnected = false;
     this.attempts++;
     this.replicaIndex++;
-    this.options.owner.broke(this, error);
+    this.options.owner.onError(this, error);
     if (this.isDone) return;
     // The next replica at once; only when all of them failed, a pause.
     const replicas = this.options.owner.addressesOf(this.logStreamId).length;

@@ -77,7 +77,7 @@ export class MergedReader implements CursorOwner {
       resolve: (idle) => this.resolveStall(idle),
     });
     if (this.next <= options.to) this.openCursors();
-    this.stall.look();
+    this.stall.check();
   }
 
   /** GLSN of the last record that it will deliver. */
@@ -96,7 +96,7 @@ export class MergedReader implements CursorOwner {
         return undefined;
       }
       this.updateStatus();
-      this.stall.look();
+      this.stall.check();
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
@@ -118,16 +118,16 @@ export class MergedReader implements CursorOwner {
     this.wakeUp();
   }
 
-  arrived(cursor: LogStreamCursor): void {
+  onBatch(cursor: LogStreamCursor): void {
     this.goal = Math.max(this.goal, Math.min(cursor.watermark, this.options.to));
     const head = cursor.peek();
     const isNext = head !== undefined && head.glsn <= this.next;
     if (isNext || this.next > this.options.to) this.wakeUp();
-    else this.stall.look();
+    else this.stall.check();
     if (this.state !== 'live') this.updateStatus();
   }
 
-  broke(cursor: LogStreamCursor, error: unknown): void {
+  onError(cursor: LogStreamCursor, error: unknown): void {
     if (this.isClosed) return;
     this.lastCause = error;
     const isDamaged = VarlogError.is(error, 'CORRUPT') && cursor.attempts > CORRUPT_TRIES;

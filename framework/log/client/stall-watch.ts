@@ -36,7 +36,7 @@ export class StallWatch {
   }
 
   /** To be called when the reader waits: makes sure that a timer runs, and that it is soon enough. */
-  look(): void {
+  check(): void {
     if (this.isClosed) return;
     const soon = this.watched.isStalled();
     const now = this.ports.clock.now();
@@ -62,7 +62,7 @@ export class StallWatch {
     const moved = this.watched.position() !== this.armedAtPosition;
     if (moved) {
       this.backoff.reset();
-      this.look();
+      this.check();
       return;
     }
     const stalled = this.watched.isStalled();

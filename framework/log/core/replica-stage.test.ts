@@ -88,7 +88,7 @@ function* following({ core, underWay }: Situation, roles: readonly Role[]): Gene
       return undefined;
     }
     const step = it.next();
-    if (step.kind === 'cut') it.wasCut(step.end);
+    if (step.kind === 'truncate') it.wasTruncated(step.end);
     if (step.kind === 'fetchCommitted') {
       it.receive(END, 1);
       it.wasWritten(END);

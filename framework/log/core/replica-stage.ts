@@ -42,7 +42,7 @@ export type ReplicaEvent =
   | 'damage';
 
 /** Kinds of steps that a stage may ask for: see `Step`. */
-type StepKind = 'cut' | 'adopt' | 'fetchCommitted' | 'followPrimary' | 'none';
+type StepKind = 'truncate' | 'adopt' | 'fetchCommitted' | 'followPrimary' | 'none';
 
 interface StageRow {
   readonly steps: readonly StepKind[];
@@ -81,7 +81,7 @@ export const STAGES: Readonly<Record<ReplicaStage, StageRow>> = {
     on: { ...ANYWHERE, isSealed: 'sealed', isOpen: 'open', isOpenedElsewhere: 'restarted' },
   },
   sealing: {
-    steps: ['cut', 'fetchCommitted', 'adopt'],
+    steps: ['truncate', 'fetchCommitted', 'adopt'],
     on: { ...ANYWHERE, isSealed: 'sealed', lacks: 'lacking' },
   },
   sealed: { steps: ['none'], on: { ...ANYWHERE, isSealed: 'sealed' } },
@@ -91,9 +91,9 @@ export const STAGES: Readonly<Record<ReplicaStage, StageRow>> = {
   },
   open: { steps: ['none', 'followPrimary'], on: { ...ANYWHERE, isOpen: 'open' } },
   restarted: { steps: ['none'], on: { ...ANYWHERE, isOpenedElsewhere: 'restarted' } },
-  learning: { steps: ['cut', 'fetchCommitted'], on: { ...ANYWHERE, lacks: 'lacking' } },
+  learning: { steps: ['truncate', 'fetchCommitted'], on: { ...ANYWHERE, lacks: 'lacking' } },
   lacking: {
-    steps: ['cut', 'fetchCommitted'],
+    steps: ['truncate', 'fetchCommitted'],
     on: { ...ANYWHERE, lacks: 'lacking' },
   },
   failed: final('failed'),

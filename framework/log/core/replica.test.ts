@@ -23,9 +23,9 @@ function settle(core: ReplicaCore): string[] {
   const done: string[] = [];
   for (;;) {
     const step = core.next();
-    if (step.kind === 'cut') {
+    if (step.kind === 'truncate') {
       done.push(`cut ${step.end}`);
-      core.wasCut(step.end);
+      core.wasTruncated(step.end);
     } else if (step.kind === 'adopt') {
       done.push(`adopt ${step.epoch}${step.sealed ? ' sealed' : ''}`);
       core.hasAdopted(step.epoch, step.sealed);

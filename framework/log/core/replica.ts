@@ -38,7 +38,7 @@ export interface Recovered {
  */
 export type Step =
   /** Drop all records behind `end`, durably; then call `wasCut`. */
-  | { readonly kind: 'cut'; readonly end: number }
+  | { readonly kind: 'truncate'; readonly end: number }
   /** Write epoch and sealed flag durably; then call `hasAdopted`. */
   | { readonly kind: 'adopt'; readonly epoch: number; readonly sealed: boolean }
   /** Fetch what is committed from another replica, up to the sealed end or for ever. */
@@ -168,7 +168,7 @@ export class ReplicaCore {
     this.durableEnd = Math.max(this.durableEnd, Math.min(durableEnd, this.end));
   }
 
-  wasCut(end: number): void {
+  wasTruncated(end: number): void {
     assert(end >= this.committedEnd, 'what is committed is never cut off');
     this.end = end;
     this.durableEnd = Math.min(this.durableEnd, end);
@@ -267,8 +267,8 @@ export class ReplicaCore {
   }
 
   private nextWhenSealing(wanted: ReplicaAssignment): Step {
-    if (this.hasForeignSuffix(wanted)) return { kind: 'cut', end: this.committedEnd };
-    if (this.end > wanted.end) return { kind: 'cut', end: wanted.end };
+    if (this.hasForeignSuffix(wanted)) return { kind: 'truncate', end: this.committedEnd };
+    if (this.end > wanted.end) return { kind: 'truncate', end: wanted.end };
     const whole = this.durableEnd >= wanted.end && this.committedEnd >= wanted.end;
     if (!whole) return { kind: 'fetchCommitted' };
     return { kind: 'adopt', epoch: wanted.epoch, sealed: true };
@@ -286,7 +286,7 @@ export class ReplicaCore {
   }
 
   private nextWhenLearning(wanted: ReplicaAssignment): Step {
-    if (this.hasForeignSuffix(wanted)) return { kind: 'cut', end: this.committedEnd };
+    if (this.hasForeignSuffix(wanted)) return { kind: 'truncate', end: this.committedEnd };
     return { kind: 'fetchCommitted' };
   }
 

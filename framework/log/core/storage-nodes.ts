@@ -12,7 +12,7 @@ export interface StorageNodeState {
 }
 
 /** Why a disk is not the one of a node; `undefined`: it is, or none was known yet. */
-export function strangerAt(
+export function refusalOfDisk(
   { id, disk: own, formerDisks }: StorageNodeState,
   disk: string,
 ): Refusal | undefined {

@@ -1,6 +1,6 @@
-import { type Handler, handle, type UnaryMethod } from '../../base/index.ts';
+import { type Handler, handler, type UnaryMethod } from '../../base/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { notLeader } from './leadership.ts';
+import { notLeader } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 /**
@@ -13,8 +13,8 @@ export function atLeader<Request, Response>(
   work: (request: Request) => Promise<Response>,
 ): Handler {
   const { ports, memberId } = repository.options;
-  return handle(method, async (request, { signal }) => {
-    if (repository.leadership !== undefined) return work(request);
+  return handler(method, async (request, { signal }) => {
+    if (repository.orderer !== undefined) return work(request);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
     const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });

@@ -5,11 +5,11 @@ import {
   StorageNodeHealth,
 } from '../../wire/gen/log.ts';
 import type { LogStreamState, Metadata } from '../core/index.ts';
-import type { Leadership } from './leadership.ts';
+import type { Orderer } from './orderer.ts';
 
 /** How storage nodes and replicas are, by what the leader has heard. */
-export function describeHealth(metadata: Metadata, leadership: Leadership): HealthResponse {
-  const alive = (node: number): boolean => leadership.silence(node) === 0;
+export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResponse {
+  const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
       StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
@@ -23,7 +23,7 @@ export function describeHealth(metadata: Metadata, leadership: Leadership): Heal
         held: stream.held,
         end: stream.end,
         replicas: placement(stream).map((node) => {
-          const report = leadership.planner.reportOf(stream.id, node);
+          const report = orderer.planner.reportOf(stream.id, node);
           return ReplicaHealth.create({
             storageNodeId: node,
             member: stream.members.includes(node),

@@ -1,6 +1,6 @@
 import { type MemberId, type Timer, VarlogError } from '../../base/index.ts';
 import { MembersRequest, Ordering } from '../../wire/gen/log.ts';
-import type { Leadership } from './leadership.ts';
+import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 /** While members support more than what is agreed on, the leader asks them so often whether all do. */
@@ -23,17 +23,17 @@ interface Laggard {
 export class FeatureLevels {
   private readonly repository: RepositoryAccess;
   private timer: Timer | undefined;
-  private leadership: Leadership | undefined;
+  private orderer: Orderer | undefined;
   /** The last reason for which the level was not raised, so that it is said once. */
   private said = '';
 
   constructor(repository: RepositoryAccess) {
     this.repository = repository;
-    repository.leadership$.subscribe((leadership) => {
+    repository.orderer$.subscribe((orderer) => {
       this.timer?.cancel();
-      this.leadership = leadership;
+      this.orderer = orderer;
       this.said = '';
-      if (leadership !== undefined) void this.look(leadership);
+      if (orderer !== undefined) void this.look(orderer);
     });
   }
 
@@ -60,7 +60,7 @@ export class FeatureLevels {
     });
   }
 
-  private async look(leadership: Leadership): Promise<void> {
+  private async look(orderer: Orderer): Promise<void> {
     const { clock, logger } = this.repository.options.ports;
     try {
       if (await this.raise()) return;
@@ -68,14 +68,14 @@ export class FeatureLevels {
       // It leads no more, or will succeed another time.
       logger.log('debug', 'feature level not raised', { error: String(error) });
     }
-    if (this.leadership !== leadership) return;
-    this.timer = clock.after(LOOK_EVERY_MS, () => void this.look(leadership));
+    if (this.orderer !== orderer) return;
+    this.timer = clock.after(LOOK_EVERY_MS, () => void this.look(orderer));
   }
 
   /** Whether the level is as high as this member supports. */
   private async raise(): Promise<boolean> {
     const { repository } = this;
-    await repository.confirmedLeadership();
+    await repository.confirmedOrderer();
     const { metadata, options } = repository;
     const { supportedLevel } = metadata;
     if (metadata.featureLevel >= supportedLevel) return true;
@@ -85,11 +85,11 @@ export class FeatureLevels {
       await repository.execute({ kind: 'raiseFeatureLevel', to }, { sender: 'leader' });
       options.ports.logger.log('info', 'feature level raised', { to });
     }
-    this.say(laggards);
+    this.logLaggards(laggards);
     return to === supportedLevel;
   }
 
-  private say(laggards: readonly Laggard[]): void {
+  private logLaggards(laggards: readonly Laggard[]): void {
     const { metadata, options } = this.repository;
     const why = laggards.map(reasonOf).join(', ');
     if (why === this.said) return;

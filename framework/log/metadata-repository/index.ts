@@ -16,7 +16,7 @@
 export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
-export { Leadership } from './leadership.ts';
+export { Orderer } from './orderer.ts';
 export {
   MetadataRepository,
   startMetadataRepository,

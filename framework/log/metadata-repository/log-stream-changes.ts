@@ -1,7 +1,7 @@
 import { sleep, VarlogError } from '../../base/index.ts';
 import { type LogStreamState, noLogStream } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type Leadership, notLeader } from './leadership.ts';
+import { notLeader, type Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 const POLL_MS = 10;
@@ -19,7 +19,7 @@ export class LogStreamChanges {
    * Resolves with the GLSN of its last record. With a `revision`, only while it is at that.
    */
   async seal(id: number, hold: boolean, asked: { revision?: number; by?: string } = {}) {
-    const { planner } = this.leadership();
+    const { planner } = this.orderer();
     const entries = planner.plan();
     try {
       if (entries.length > 0)
@@ -77,25 +77,25 @@ export class LogStreamChanges {
 
   /** Replicas that are up and have said that they hold all of a sealed log stream. */
   private holdersOf({ id, replicas, epoch, end }: LogStreamState): number[] {
-    const leadership = this.leadership();
+    const orderer = this.orderer();
     return replicas.filter((node) => {
-      const report = leadership.planner.reportOf(id, node);
+      const report = orderer.planner.reportOf(id, node);
       const holdsAll = report?.state === 'sealed' && report.epoch === epoch && report.end === end;
-      return holdsAll && leadership.silence(node) === 0;
+      return holdsAll && orderer.unheardForMs(node) === 0;
     });
   }
 
   private isOpen(id: number): boolean {
     const stream = this.repository.metadata.logStreams.get(id);
     if (stream === undefined) throw refused(noLogStream(id));
-    const report = this.repository.leadership?.planner.reportOf(id, stream.members[0]!);
+    const report = this.repository.orderer?.planner.reportOf(id, stream.members[0]!);
     return !stream.sealed && report?.state === 'open' && report.epoch === stream.epoch;
   }
 
-  private leadership(): Leadership {
-    const { leadership, status } = this.repository;
-    if (leadership === undefined) throw notLeader(status.leader?.address);
-    return leadership;
+  private orderer(): Orderer {
+    const { orderer, status } = this.repository;
+    if (orderer === undefined) throw notLeader(status.leader?.address);
+    return orderer;
   }
 }
 

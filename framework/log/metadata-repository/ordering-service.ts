@@ -1,4 +1,4 @@
-import { type Handler, handle, type MessageStream, VarlogError } from '../../base/index.ts';
+import { type Handler, handler, type MessageStream, VarlogError } from '../../base/index.ts';
 import {
   ExecuteResponse,
   type Hello,
@@ -17,10 +17,10 @@ import {
 } from '../../wire/gen/log.ts';
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { describeHealth } from './describe-health.ts';
-import type { Leadership } from './leadership.ts';
 import { commandCodec } from './metadata-codec.ts';
+import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
-import type { Session } from './session.ts';
+import type { StorageNodeLink } from './storage-node-link.ts';
 
 const AS_CLIENT = { sender: 'client' } as const;
 
@@ -28,24 +28,24 @@ const AS_CLIENT = { sender: 'client' } as const;
 export function orderingHandlers(repository: RepositoryAccess): Handler[] {
   const { clusterId, members } = repository.options;
   return [
-    handle(Ordering.Session, (stream) => serveSession(repository, stream)),
-    handle(Ordering.Tail, ({ topicId }) =>
+    handler(Ordering.Session, (stream) => serveStorageNodeLink(repository, stream)),
+    handler(Ordering.Tail, ({ topicId }) =>
       repository.read((metadata) => {
         const topic = metadata.topics.get(topicId);
         if (topic === undefined) throw noTopic(topicId);
         return TailResponse.create({ glsn: topic.highWatermark, firstGlsn: topic.trimmed + 1 });
       }),
     ),
-    handle(Ordering.Trim, async ({ topicId, glsn, force }) => {
+    handler(Ordering.Trim, async ({ topicId, glsn, force }) => {
       await repository.execute({ kind: 'trim', topicId, glsn, force }, AS_CLIENT);
       return TrimResponse.create({});
     }),
-    handle(Ordering.Hold, async ({ topicId, holder, position, release }) => {
+    handler(Ordering.Hold, async ({ topicId, holder, position, release }) => {
       const until = release ? {} : { position };
       await repository.execute({ kind: 'hold', topicId, holder, ...until }, AS_CLIENT);
       return HoldResponse.create({});
     }),
-    handle(Ordering.Holds, ({ topicId }) =>
+    handler(Ordering.Holds, ({ topicId }) =>
       repository.read((metadata) => {
         const topic = metadata.topics.get(topicId);
         if (topic === undefined) throw noTopic(topicId);
@@ -54,22 +54,22 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
-    handle(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});
     }),
-    handle(Ordering.RestoreTopic, async ({ topicId: id }) => {
+    handler(Ordering.RestoreTopic, async ({ topicId: id }) => {
       await repository.execute({ kind: 'restoreTopic', id });
       return RestoreTopicResponse.create({});
     }),
-    handle(Ordering.Execute, async ({ command }) =>
+    handler(Ordering.Execute, async ({ command }) =>
       ExecuteResponse.create({ value: await repository.execute(commandOf(command)) }),
     ),
-    handle(Ordering.Health, async () => {
-      const leadership = await repository.confirmedLeadership();
-      return describeHealth(repository.metadata, leadership);
+    handler(Ordering.Health, async () => {
+      const orderer = await repository.confirmedOrderer();
+      return describeHealth(repository.metadata, orderer);
     }),
-    handle(Ordering.Members, async () => {
+    handler(Ordering.Members, async () => {
       repository.throwIfFailed();
       return MembersResponse.create({
         clusterId,
@@ -85,34 +85,34 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
 }
 
 /** Runs until the node leaves, or this member stops leading. */
-async function serveSession(
+async function serveStorageNodeLink(
   repository: RepositoryAccess,
   stream: MessageStream<SessionResponse, SessionRequest>,
 ): Promise<void> {
-  let open: { session: Session; leadership: Leadership } | undefined;
+  let open: { link: StorageNodeLink; orderer: Orderer } | undefined;
   let refused: (error: unknown) => void = () => {};
   const refusal = new Promise<never>((_, reject) => {
     refused = reject;
   });
   stream.receive((message) => {
-    if (open !== undefined) return open.leadership.hear(open.session, message);
-    return openSession(repository, stream, message.hello).then((opened) => {
+    if (open !== undefined) return open.orderer.receive(open.link, message);
+    return openLink(repository, stream, message.hello).then((opened) => {
       open = opened;
-      opened.leadership.hear(opened.session, message);
+      opened.orderer.receive(opened.link, message);
     }, refused);
   });
   try {
     await Promise.race([stream.closed, refusal]);
   } finally {
-    open?.leadership.closed(open.session);
+    open?.orderer.closed(open.link);
   }
 }
 
-async function openSession(
+async function openLink(
   repository: RepositoryAccess,
   stream: MessageStream<SessionResponse, SessionRequest>,
   hello: Hello | null,
-): Promise<{ session: Session; leadership: Leadership }> {
+): Promise<{ link: StorageNodeLink; orderer: Orderer }> {
   const { clusterId } = repository.options;
   if (hello === null) {
     throw new VarlogError('INVALID_ARGUMENT', { what: 'a session must begin with a hello' });
@@ -129,15 +129,15 @@ async function openSession(
       what: `storage node ${id} does not name its disk`,
     });
   }
-  let leadership = await repository.confirmedLeadership();
-  leadership.admit(hello);
+  let orderer = await repository.confirmedOrderer();
+  orderer.admit(hello);
   const known = repository.metadata.storageNodes.get(id);
   if (known?.address !== address || known.disk !== disk) {
     const hello = { kind: 'registerStorageNode', id, address, disk, move: true } as const;
     await repository.execute(hello, { sender: 'storageNode' });
-    leadership = await repository.confirmedLeadership();
+    orderer = await repository.confirmedOrderer();
   }
-  return { session: leadership.open(hello, stream), leadership };
+  return { link: orderer.open(hello, stream), orderer };
 }
 
 const { decode } = commandCodec(NEWEST_FEATURE_LEVEL);

@@ -1,11 +1,11 @@
-import { type Handler, handle, VarlogError } from '../../base/index.ts';
+import { type Handler, handler, VarlogError } from '../../base/index.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
-import { notLeader } from './leadership.ts';
 import type { LogStreamChanges } from './log-stream-changes.ts';
+import { notLeader } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 const done = (): Empty => Empty.create({});
@@ -20,32 +20,32 @@ export function publishedHandlers(
 ): Handler[] {
   const service = mrpb.MetadataRepositoryService;
   return [
-    handle(service.RegisterStorageNode, async ({ storageNode }) => {
+    handler(service.RegisterStorageNode, async ({ storageNode }) => {
       const node = given(storageNode?.storageNode, 'storage_node');
       const { storageNodeId: id, address } = node;
       await repository.execute({ kind: 'registerStorageNode', id, address });
       return done();
     }),
-    handle(service.UnregisterStorageNode, async ({ storageNode }) => {
+    handler(service.UnregisterStorageNode, async ({ storageNode }) => {
       const { storageNodeId: id } = given(storageNode?.storageNode, 'storage_node');
       await repository.execute({ kind: 'unregisterStorageNode', id });
       return done();
     }),
-    handle(service.RegisterTopic, async ({ topicId: id }) => {
+    handler(service.RegisterTopic, async ({ topicId: id }) => {
       await repository.execute({ kind: 'registerTopic', id, acknowledge: 'majority' });
       return done();
     }),
-    handle(service.UnregisterTopic, async ({ topicId: id }) => {
+    handler(service.UnregisterTopic, async ({ topicId: id }) => {
       await repository.execute({ kind: 'unregisterTopic', id });
       return done();
     }),
-    handle(service.RegisterLogStream, async ({ logStream }) => {
+    handler(service.RegisterLogStream, async ({ logStream }) => {
       const { logStreamId: id, topicId, replicas } = given(logStream, 'log_stream');
       const nodes = replicas.map((it) => it.storageNodeId);
       await repository.execute({ kind: 'registerLogStream', id, topicId, replicas: nodes });
       return done();
     }),
-    handle(service.UnregisterLogStream, async ({ logStream }) => {
+    handler(service.UnregisterLogStream, async ({ logStream }) => {
       const { logStreamId: id } = given(logStream, 'log_stream');
       await repository.execute({ kind: 'unregisterLogStream', id });
       return done();
@@ -64,7 +64,7 @@ export function publishedHandlers(
 function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges): Handler[] {
   const service = mrpb.MetadataRepositoryService;
   return [
-    handle(service.GetMetadata, async () => {
+    handler(service.GetMetadata, async () => {
       const { applied } = repository.status;
       const metadata = await repository.read((it) => describeMetadata(it, applied));
       return mrpb.GetMetadataResponse.create({ metadata });
@@ -79,7 +79,7 @@ function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges):
       await changes.release(logStreamId);
       return mrpb.UnsealResponse.create({ status: 4 });
     }),
-    handle(service.GetCommitResult, ({ topicId, logStreamId }) =>
+    handler(service.GetCommitResult, ({ topicId, logStreamId }) =>
       repository.read((metadata) => {
         const commit = metadata.logStreams.get(logStreamId)?.history.last;
         const { highWatermark = 0 } = metadata.topics.get(topicId) ?? {};
@@ -104,7 +104,7 @@ function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges):
 }
 
 function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetReportsResponse {
-  const planner = repository.leadership?.planner;
+  const planner = repository.orderer?.planner;
   if (planner === undefined) throw notLeader(repository.status.leader?.address);
   const logStream = repository.metadata.logStreams.get(logStreamId);
   const replicas: Record<string, snpb.LogStreamUncommitReport> = {};
@@ -133,7 +133,7 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
     });
   };
   return [
-    handle(mrpb.Management.GetClusterInfo, async () => {
+    handler(mrpb.Management.GetClusterInfo, async () => {
       const { clusterId, memberId, members, replicationFactor } = repository.options;
       const { leader, applied } = repository.status;
       return mrpb.GetClusterInfoResponse.create({
@@ -152,8 +152,8 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
         }),
       });
     }),
-    handle(mrpb.Management.AddPeer, fixed),
-    handle(mrpb.Management.RemovePeer, fixed),
+    handler(mrpb.Management.AddPeer, fixed),
+    handler(mrpb.Management.RemovePeer, fixed),
   ];
 }
 

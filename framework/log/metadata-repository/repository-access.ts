@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { LogCallOptions, MemberId, Ports } from '../../base/index.ts';
 import type { RaftStatus } from '../../raft/index.ts';
 import type { Metadata, MetadataCommand, Sender } from '../core/index.ts';
-import type { Leadership } from './leadership.ts';
+import type { Orderer } from './orderer.ts';
 
 export interface MetadataRepositoryOptions {
   ports: Ports;
@@ -36,9 +36,9 @@ export interface RepositoryAccess {
   /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */
   readonly trouble: string | undefined;
   /** What this member does as the leader; `undefined` while it is none. */
-  readonly leadership: Leadership | undefined;
-  /** {@link leadership} as it changes. Completes with the member. */
-  readonly leadership$: Observable<Leadership | undefined>;
+  readonly orderer: Orderer | undefined;
+  /** {@link orderer} as it changes. Completes with the member. */
+  readonly orderer$: Observable<Orderer | undefined>;
   /** Throws why this member ended, if it did: whoever asks must turn to another one. */
   throwIfFailed(): void;
   /** Changes the metadata, by way of the leader. A refusal is thrown as the error that it names. */
@@ -46,5 +46,5 @@ export interface RepositoryAccess {
   /** Reads the metadata as of now, wherever it was changed last (linearizable). */
   read<T>(look: (metadata: Metadata) => T, options?: LogCallOptions): Promise<T>;
   /** The leadership, once this member is known to have applied all that earlier leaders committed. */
-  confirmedLeadership(): Promise<Leadership>;
+  confirmedOrderer(): Promise<Orderer>;
 }

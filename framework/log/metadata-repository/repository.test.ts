@@ -1,4 +1,4 @@
-import { type Channel, type Ports, silent } from '../../base/index.ts';
+import { type Channel, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
@@ -30,7 +30,7 @@ class Members {
   async leader(): Promise<MetadataRepository> {
     let leader: MetadataRepository | undefined;
     await until(() => {
-      leader = this.all.find((it) => it.leadership !== undefined);
+      leader = this.all.find((it) => it.orderer !== undefined);
       return leader !== undefined;
     });
     await leader!.read(() => {});
@@ -50,7 +50,13 @@ class Members {
   private async startOne(id: number): Promise<void> {
     const network = new GrpcNetwork();
     const disk = new SimulatedDisk({ random: realRandom });
-    const ports: Ports = { clock: realClock(), random: realRandom, disk, network, logger: silent };
+    const ports: Ports = {
+      clock: realClock(),
+      random: realRandom,
+      disk,
+      network,
+      logger: noLogger,
+    };
     const repository = await startMetadataRepository({
       ports,
       clusterId: 7,
@@ -86,7 +92,7 @@ async function open(leader: MetadataRepository, end: number): Promise<void> {
     await leader.execute(it, { sender });
   }
   const report = { logStreamId: 1, epoch: 1, end, persistedVersion: 0, state: 'open' } as const;
-  leader.leadership!.planner.report(1, report);
+  leader.orderer!.planner.report(1, report);
 }
 
 let members: Members;
@@ -102,9 +108,9 @@ test('a member that cannot apply a command gives up leadership, says so, and the
   });
   await others[0]!.execute({ kind: 'registerTopic', id: 2, acknowledge: 'all' });
   await until(() => leader.failure !== undefined);
-  expect(leader.leadership).toBeUndefined();
+  expect(leader.orderer).toBeUndefined();
   expect(leader.notReady()).toEqual([expect.stringContaining('APPLY_FAILED')]);
-  await until(() => others.some((it) => it.leadership !== undefined));
+  await until(() => others.some((it) => it.orderer !== undefined));
   expect(leader.status.role).toBe('follower');
   await others[1]!.execute({ kind: 'registerTopic', id: 3, acknowledge: 'all' });
   expect(await others[0]!.read((it) => [...it.topics.keys()])).toEqual([1, 2, 3]);
@@ -137,7 +143,7 @@ test('a seal whose last cut fails leaves nothing proposed, and one at any member
   const execute = jest.spyOn(leader, 'execute').mockRejectedValueOnce(new Error('too late'));
   await expect(leader.changes.seal(1, false)).rejects.toThrow('too late');
   execute.mockRestore();
-  const { planner } = leader.leadership!;
+  const { planner } = leader.orderer!;
   expect(planner.plan()).toMatchObject([{ logStreamId: 1, end: 5 }]);
   planner.forgetProposals();
   const follower = members.all.find((it) => it !== leader)!;

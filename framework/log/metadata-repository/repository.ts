@@ -15,11 +15,11 @@ import {
 import { ofCluster } from '../of-cluster.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
-import { LeaderNews } from './leader-news.ts';
-import { Leadership, notLeader } from './leadership.ts';
+import { LeaderChangeLog } from './leader-change-log.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
+import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
 import type {
@@ -50,8 +50,8 @@ export class MetadataRepository implements RepositoryAccess {
   private failed: VarlogError | undefined;
   /** The last one that this member led. */
   private ledTerm = 0;
-  private readonly leaderships = new BehaviorSubject<Leadership | undefined>(undefined);
-  private readonly leaderNews: LeaderNews;
+  private readonly orderers = new BehaviorSubject<Orderer | undefined>(undefined);
+  private readonly leaderChanges: LeaderChangeLog;
   private readonly levels: FeatureLevels;
 
   private constructor(
@@ -65,7 +65,7 @@ export class MetadataRepository implements RepositoryAccess {
     this.group = group;
     this.replica = replica;
     this.changes = new LogStreamChanges(this);
-    this.leaderNews = new LeaderNews(options.memberId, options.ports.logger);
+    this.leaderChanges = new LeaderChangeLog(options.memberId, options.ports.logger);
     this.handlers = [
       ...group.handlers,
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this, this.changes)]),
@@ -92,7 +92,7 @@ export class MetadataRepository implements RepositoryAccess {
       electionTimeoutMs: LOG_TIMES.electionTimeoutMs,
       // With the heartbeats, so that this process and those of the nodes wake up once for both.
       heartbeatMs: LOG_TIMES.keepaliveMs,
-      onHeartbeat: () => repository?.leadership?.keepAlive(),
+      onHeartbeat: () => repository?.orderer?.keepAlive(),
       onFailure: (error) => {
         failure = error;
         repository?.fail(error);
@@ -111,7 +111,7 @@ export class MetadataRepository implements RepositoryAccess {
         ports,
         onApplied: () => {
           const changes = machine.takeChanges();
-          repository?.leadership?.applied(changes);
+          repository?.orderer?.applied(changes);
         },
       });
       repository = new MetadataRepository(options, metadata, group, replica);
@@ -164,13 +164,13 @@ export class MetadataRepository implements RepositoryAccess {
   }
 
   /** What this member does as the leader; `undefined` while it is none. */
-  get leadership(): Leadership | undefined {
-    return this.leaderships.value;
+  get orderer(): Orderer | undefined {
+    return this.orderers.value;
   }
 
-  /** {@link leadership} as it changes. Completes with the member. */
-  get leadership$(): Observable<Leadership | undefined> {
-    return this.leaderships.asObservable();
+  /** {@link orderer} as it changes. Completes with the member. */
+  get orderer$(): Observable<Orderer | undefined> {
+    return this.orderers.asObservable();
   }
 
   /** Throws why this member ended, if it did: whoever asks must turn to another one. */
@@ -218,10 +218,10 @@ export class MetadataRepository implements RepositoryAccess {
   }
 
   /** The leadership, once this member is known to have applied all that earlier leaders committed. */
-  async confirmedLeadership(): Promise<Leadership> {
+  async confirmedOrderer(): Promise<Orderer> {
     await this.read(() => {});
-    const { leadership } = this;
-    if (leadership !== undefined && this.cluster !== undefined) return leadership;
+    const { orderer } = this;
+    if (orderer !== undefined && this.cluster !== undefined) return orderer;
     throw notLeader(this.group.status.leader?.address);
   }
 
@@ -244,7 +244,7 @@ export class MetadataRepository implements RepositoryAccess {
   async close(): Promise<void> {
     this.roles.unsubscribe();
     this.lead(undefined);
-    this.leaderships.complete();
+    this.orderers.complete();
     await this.replica.close();
     await this.group.close();
   }
@@ -267,23 +267,23 @@ export class MetadataRepository implements RepositoryAccess {
 
   private followRole(status: RaftStatus): void {
     const { role, term } = status;
-    this.leaderNews.hear(status);
-    if (role === 'leader' && this.leadership !== undefined && term === this.ledTerm) return;
+    this.leaderChanges.observe(status);
+    if (role === 'leader' && this.orderer !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
     if (role !== 'leader' || this.failed !== undefined) return;
-    const leadership = new Leadership(this.metadata, this.options.ports, {
+    const orderer = new Orderer(this.metadata, this.options.ports, {
       cluster: () => this.cluster!,
       execute: (command) => this.execute(command, AS_LEADER),
       silenced: this.group.silenced,
     });
     this.ledTerm = term;
-    this.lead(leadership);
+    this.lead(orderer);
   }
 
-  private lead(leadership: Leadership | undefined): void {
-    if (leadership === this.leadership) return;
-    this.leadership?.end();
-    this.leaderships.next(leadership);
+  private lead(orderer: Orderer | undefined): void {
+    if (orderer === this.orderer) return;
+    this.orderer?.end();
+    this.orderers.next(orderer);
   }
 }
 

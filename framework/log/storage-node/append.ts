@@ -1,7 +1,7 @@
 import { type Batch, ownBytes } from '../../base/index.ts';
 import type { AppendSink } from './pending-appends.ts';
-import { notPrimary, tooMuchWaits } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { notPrimary, tooMuchWaits } from './replica-errors.ts';
 import { assertServes } from './serve.ts';
 
 /**

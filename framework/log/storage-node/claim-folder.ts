@@ -1,6 +1,6 @@
 import type { DirectoryLock } from '../../base/index.ts';
 import { DirectoryIdentity } from '../../store/index.ts';
-import { nobodys } from './refusals.ts';
+import { nobodys } from './replica-errors.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 
 /** The folder of a storage node, taken for this process. */

@@ -1,11 +1,11 @@
 import {
   type Channel,
   encodeBatch,
-  handle,
+  handler,
   type MessageStream,
+  noLogger,
   type Ports,
   type Server,
-  silent,
   sleep,
   VarlogError,
 } from '../../base/index.ts';
@@ -25,8 +25,8 @@ import {
   TrimResponse,
 } from '../../wire/gen/log.ts';
 import { type Commit, Metadata } from '../core/index.ts';
-import { Leadership } from '../metadata-repository/leadership.ts';
-import type { Session } from '../metadata-repository/session.ts';
+import { Orderer } from '../metadata-repository/orderer.ts';
+import type { StorageNodeLink } from '../metadata-repository/storage-node-link.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { type StorageNode, startStorageNode } from './storage-node.ts';
@@ -38,7 +38,7 @@ const memory = (disk: SimulatedDisk): Ports => ({
   random: realRandom,
   disk,
   network,
-  logger: silent,
+  logger: noLogger,
 });
 
 /** Storage nodes on disks in memory, with a metadata repository that decides at once, alone. For tests. */
@@ -51,17 +51,17 @@ export class TestCluster {
   /** Nodes that are told of no log stream at all. */
   forgets: (node: number) => boolean = () => false;
   private readonly limits: MemoryLimits;
-  private readonly leadership: Leadership;
+  private readonly orderer: Orderer;
   private readonly servers = new Map<number, Server>();
   private readonly channels: Channel[] = [];
   private readonly isolated = new Set<number>();
-  private readonly sessions = new Map<number, Session>();
+  private readonly links = new Map<number, StorageNodeLink>();
   private repository!: Server;
 
   private constructor(limits: MemoryLimits) {
     this.limits = limits;
     const ports = memory(new SimulatedDisk({ random: realRandom }));
-    this.leadership = new Leadership(this.metadata, ports, {
+    this.orderer = new Orderer(this.metadata, ports, {
       cluster: () => 'test cluster',
       execute: async (command) => this.apply(command),
     });
@@ -69,12 +69,12 @@ export class TestCluster {
 
   static async start(nodes: readonly number[], limits: MemoryLimits = {}): Promise<TestCluster> {
     const cluster = new TestCluster(limits);
-    const session = handle(Ordering.Session, (stream) => cluster.serveSession(stream));
-    const trim = handle(Ordering.Trim, async ({ topicId, glsn }) => {
+    const link = handler(Ordering.Session, (stream) => cluster.serveLink(stream));
+    const trim = handler(Ordering.Trim, async ({ topicId, glsn }) => {
       cluster.apply({ kind: 'trim', topicId, glsn });
       return TrimResponse.create({});
     });
-    cluster.repository = await network.serve('127.0.0.1:0', [session, trim]);
+    cluster.repository = await network.serve('127.0.0.1:0', [link, trim]);
     for (const id of nodes) {
       cluster.disks.set(id, new SimulatedDisk({ random: realRandom }));
       const address = (await freeAddresses(1))[0]!;
@@ -89,7 +89,7 @@ export class TestCluster {
   apply(command: Parameters<Metadata['apply']>[0]): void {
     const { result, changes } = this.metadata.apply(command);
     if (!result.ok) throw new VarlogError(result.code, { what: result.what });
-    this.leadership.applied(changes);
+    this.orderer.applied(changes);
   }
 
   /** Seals log stream 1 and gives it other replicas. */
@@ -148,15 +148,15 @@ export class TestCluster {
   /** Cuts the link between a node and the repository. */
   isolate(node: number): void {
     this.isolated.add(node);
-    this.sessions.get(node)?.end();
+    this.links.get(node)?.end();
   }
 
   rejoin(node: number): void {
     this.isolated.delete(node);
   }
 
-  sessionOf(node: number): Session | undefined {
-    return this.sessions.get(node);
+  linkOf(node: number): StorageNodeLink | undefined {
+    return this.links.get(node);
   }
 
   replica(node: number, logStreamId = 1): LogStreamReplica {
@@ -168,7 +168,7 @@ export class TestCluster {
   }
 
   reported(node: number, logStreamId = 1): string | undefined {
-    return this.leadership.planner.reportOf(logStreamId, node)?.state;
+    return this.orderer.planner.reportOf(logStreamId, node)?.state;
   }
 
   /** Seals a log stream, waits until `members` have all of it, and opens it again with them. */
@@ -182,7 +182,7 @@ export class TestCluster {
       epoch: epoch + 1,
       members,
       disks: members.map((it) => this.metadata.storageNodes.get(it)!.disk),
-      primaryProcess: this.leadership.processOf(members[0]!),
+      primaryProcess: this.orderer.processOf(members[0]!),
     });
     await eventually(() => members.every((it) => this.state(it, logStreamId) === 'open'));
   }
@@ -212,40 +212,38 @@ export class TestCluster {
   async close(): Promise<void> {
     for (const it of this.channels) it.close();
     for (const id of [...this.nodes.keys()]) await this.stopNode(id);
-    this.leadership.end();
+    this.orderer.end();
     await this.repository.close();
   }
 
-  private async serveSession(
-    stream: MessageStream<SessionResponse, SessionRequest>,
-  ): Promise<void> {
-    let session: Session | undefined;
+  private async serveLink(stream: MessageStream<SessionResponse, SessionRequest>): Promise<void> {
+    let link: StorageNodeLink | undefined;
     let refuse: (error: unknown) => void = () => {};
     const refusal = new Promise<never>((_, reject) => {
       refuse = reject;
     });
     stream.receive((message) => {
-      if (session === undefined) {
+      if (link === undefined) {
         const { storageNodeId: node, address, disk } = message.hello!;
         if (this.isolated.has(node)) {
           stream.cancel();
           return;
         }
         try {
-          this.leadership.admit(message.hello!);
+          this.orderer.admit(message.hello!);
           this.apply({ kind: 'registerStorageNode', id: node, address, disk, move: true });
-          session = this.leadership.open(message.hello!, this.lossy(stream, node));
-          this.sessions.set(node, session);
+          link = this.orderer.open(message.hello!, this.lossy(stream, node));
+          this.links.set(node, link);
         } catch (error) {
           return refuse(error);
         }
       }
-      this.leadership.hear(session, message);
+      this.orderer.receive(link, message);
     });
     try {
       await Promise.race([stream.closed, refusal]);
     } finally {
-      if (session !== undefined) this.leadership.closed(session);
+      if (link !== undefined) this.orderer.closed(link);
     }
   }
 

@@ -57,7 +57,7 @@ test('finds what was put in, and after a cut and a restart what is left', async 
       for (const it of commits) table.append(it);
       await compare(table, commits);
       const left = commits.slice(0, kept);
-      if (kept < commits.length) await table.cut(kept);
+      if (kept < commits.length) await table.truncate(kept);
       await compare(table, left);
       await table.close();
       const again = await open();

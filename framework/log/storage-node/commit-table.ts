@@ -124,7 +124,7 @@ export class CommitTable {
   }
 
   /** Forgets everything behind `version`. */
-  async cut(version: number): Promise<void> {
+  async truncate(version: number): Promise<void> {
     await this.log.truncateTail(version);
     while ((this.last?.version ?? 0) > version) this.recent.pop();
     for (const it of this.sparse.keys()) if (it > version) this.sparse.delete(it);

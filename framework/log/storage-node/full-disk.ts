@@ -1,6 +1,6 @@
 import { VarlogError } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
-import type { ReplicaState } from './replica-storage.ts';
+import type { StoredReplicaState } from './replica-storage.ts';
 
 /** What found no room on the disk is tried again after so long. */
 const FULL_RETRY_MS = 1_000;
@@ -11,7 +11,7 @@ const FULL_RETRY_MS = 1_000;
  */
 export async function savedOrFull(
   replica: LogStreamReplica,
-  change: Partial<ReplicaState>,
+  change: Partial<StoredReplicaState>,
 ): Promise<boolean> {
   try {
     await replica.storage.save(change);

@@ -4,11 +4,11 @@ import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
 import { commitAll } from './commit.ts';
-import { brokenReport, brokenStatus, type ReplicaStatus, statusOf } from './node-status.ts';
+import { brokenReport, brokenStatus, type LocalReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
 import { Rebuilder } from './rebuilder.ts';
-import { noReplica, unavailable } from './refusals.ts';
 import type { LogStreamReplica, ReplicaHost, ReplicaNode } from './replica.ts';
+import { noReplica, unavailable } from './replica-errors.ts';
 import type { Trash } from './trash.ts';
 import { trim } from './trim.ts';
 import { watermarkMoved } from './watermark.ts';
@@ -18,7 +18,7 @@ export interface ReplicaLink {
   /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
   /** Commits from `version` on are missing. */
-  askHistory(logStreamId: number, version: number): void;
+  requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
   confirmRemoval(logStreamId: number): void;
 }
@@ -55,7 +55,7 @@ export class HostedReplicas {
       },
       reportChanged: (replica) => this.reportChanged(replica),
       replicaFailed: ({ logStreamId }) => this.rebuilder.attend(logStreamId),
-      askHistory: (logStreamId, version) => link.askHistory(logStreamId, version),
+      requestHistory: (logStreamId, version) => link.requestHistory(logStreamId, version),
     };
     this.link = link;
     this.directory = directory;
@@ -69,7 +69,7 @@ export class HostedReplicas {
     });
   }
 
-  get statuses(): ReplicaStatus[] {
+  get statuses(): LocalReplicaStatus[] {
     const broken = [...this.broken].map(([id, error]) =>
       brokenStatus(this.assignments.get(id)?.topicId ?? 0, id, error),
     );
@@ -123,7 +123,7 @@ export class HostedReplicas {
 
   /** Does what the metadata repository says. */
   obey(response: SessionResponse): void {
-    this.assignments.hear(response);
+    this.assignments.receive(response);
     for (const assignment of response.assignments) this.take(assignment);
     if (response.complete) {
       for (const { core, logStreamId } of this.open.values()) {

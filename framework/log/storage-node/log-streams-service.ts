@@ -1,4 +1,4 @@
-import { type Handler, handle, VarlogError } from '../../base/index.ts';
+import { type Handler, handler, VarlogError } from '../../base/index.ts';
 import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen/log.ts';
 import { serveAppends } from './append-service.ts';
 import { serveFetch } from './fetch-service.ts';
@@ -9,14 +9,14 @@ import type { ServedNode } from './served-node.ts';
 /** The services `varlog.log.LogStreams` and `varlog.log.Replication`. */
 export function logStreamHandlers(node: ServedNode): Handler[] {
   return [
-    handle(LogStreams.Append, (stream) =>
+    handler(LogStreams.Append, (stream) =>
       serveAppends(stream, (topic, logStream) => node.find(topic, logStream), node.ports.clock),
     ),
-    handle(LogStreams.Read, async (request, stream, context) => {
+    handler(LogStreams.Read, async (request, stream, context) => {
       const replica = node.find(request.topicId, request.logStreamId);
       await serveRead(replica, request, stream, context);
     }),
-    handle(Replication.Fetch, async (request, stream, context) => {
+    handler(Replication.Fetch, async (request, stream, context) => {
       if (request.clusterId !== node.clusterId) {
         throw new VarlogError('CLUSTER_MISMATCH', {
           what: `storage node ${node.storageNodeId} belongs to cluster ${node.clusterId}`,
@@ -26,7 +26,7 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
       const replica = node.find(request.topicId, request.logStreamId);
       await serveFetch(replica, request, stream, context);
     }),
-    handle(Replication.Describe, async ({ topicId, logStreamId }) => {
+    handler(Replication.Describe, async ({ topicId, logStreamId }) => {
       const replica = node.find(topicId, logStreamId);
       assertServes(replica);
       return DescribeReplicaResponse.create({ version: replica.core.version });

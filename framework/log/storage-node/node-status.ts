@@ -5,7 +5,7 @@ import type { LogStreamReplica } from './replica.ts';
 const UNFIT = new Set(['failed', 'damaged', 'rebuilding']);
 
 /** What a replica looks like from outside. */
-export interface ReplicaStatus {
+export interface LocalReplicaStatus {
   topicId: number;
   logStreamId: number;
   /** As it is reported to the metadata repository; `rebuilding`: a member that learns what it has lost. */
@@ -34,12 +34,12 @@ export interface NodeStatus {
   refusal: VarlogError | undefined;
   /** The longest that a write or sync took in the last half minute, also one that is not done. */
   slowestWriteMs: number;
-  replicas: ReplicaStatus[];
+  replicas: LocalReplicaStatus[];
   /** Replicas that were taken away or put aside, and are kept. */
   readonly trashed: number;
 }
 
-export function statusOf(replica: LogStreamReplica): ReplicaStatus {
+export function statusOf(replica: LogStreamReplica): LocalReplicaStatus {
   const { topicId, logStreamId, core, failure, assignment } = replica;
   const isMember = assignment?.members.some((it) => it.storageNodeId === core.node) === true;
   const isLearning = core.state === 'learning';
@@ -75,7 +75,7 @@ export function brokenStatus(
   topicId: number,
   logStreamId: number,
   error: VarlogError,
-): ReplicaStatus {
+): LocalReplicaStatus {
   return {
     topicId,
     logStreamId,
@@ -94,7 +94,7 @@ export function brokenStatus(
 }
 
 /** What keeps replicas from serving, for people. `isTold`: the node knows what its replicas are for. */
-export function shortcomings(replicas: readonly ReplicaStatus[], isTold: boolean): string[] {
+export function shortcomings(replicas: readonly LocalReplicaStatus[], isTold: boolean): string[] {
   const unfit = replicas.filter(
     (it) => it.failure !== undefined || (isTold && UNFIT.has(it.state)),
   );

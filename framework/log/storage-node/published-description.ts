@@ -5,7 +5,7 @@ import {
   LogStreamReplica as WireReplica,
   StorageNode as WireStorageNode,
 } from '../../wire/gen/varlogpb.ts';
-import type { ReplicaStatus } from './node-status.ts';
+import type { LocalReplicaStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
 import type { ServedNode } from './served-node.ts';
 import { trimmedGlsn } from './trim.ts';
@@ -13,7 +13,7 @@ import { trimmedGlsn } from './trim.ts';
 /** What the published calls tell of a replica; of one that failed, only what it is and why. */
 export async function describeReplica(
   node: ServedNode,
-  { topicId, logStreamId, state, failure, end, target, full }: ReplicaStatus,
+  { topicId, logStreamId, state, failure, end, target, full }: LocalReplicaStatus,
 ): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
   const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
   return snpb.LogStreamReplicaMetadataDescriptor.create({

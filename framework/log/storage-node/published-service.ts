@@ -3,7 +3,7 @@ import {
   decodeBatch,
   encodeBatch,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   VarlogError,
 } from '../../base/index.ts';
@@ -14,8 +14,8 @@ import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
 import { describeReplica, self } from './published-description.ts';
-import { noReplica } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { noReplica } from './replica-errors.ts';
 import type { ServedNode } from './served-node.ts';
 
 /** Requests of one stream that are under way at once; more are read once one is answered. */
@@ -26,8 +26,8 @@ const NO_END = 2 ** 63;
 /** The services that Varlog publishes for its storage nodes (`varlog.snpb`). */
 export function publishedHandlers(node: ServedNode): Handler[] {
   return [
-    handle(snpb.LogIO.Append, (stream) => serveAppend(node, stream)),
-    handle(snpb.LogIO.Subscribe, async (request, stream, context) => {
+    handler(snpb.LogIO.Append, (stream) => serveAppend(node, stream)),
+    handler(snpb.LogIO.Subscribe, async (request, stream, context) => {
       const { topicId, logStreamId, glsnBegin, glsnEnd } = request;
       checkRange(glsnBegin, glsnEnd);
       const replica = node.find(topicId, logStreamId);
@@ -41,7 +41,7 @@ export function publishedHandlers(node: ServedNode): Handler[] {
         },
       });
     }),
-    handle(snpb.LogIO.SubscribeTo, async (request, stream, context) => {
+    handler(snpb.LogIO.SubscribeTo, async (request, stream, context) => {
       const { topicId, logStreamId, llsnBegin, llsnEnd } = request;
       checkRange(llsnBegin, llsnEnd);
       const replica = node.find(topicId, logStreamId);
@@ -58,11 +58,11 @@ export function publishedHandlers(node: ServedNode): Handler[] {
         },
       });
     }),
-    handle(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
+    handler(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
       await node.trim(topicId, glsn);
       return Empty.create({});
     }),
-    handle(snpb.LogIO.LogStreamReplicaMetadata, async ({ topicId, logStreamId }) => {
+    handler(snpb.LogIO.LogStreamReplicaMetadata, async ({ topicId, logStreamId }) => {
       const status = node.status.replicas.find(
         (it) => it.topicId === topicId && it.logStreamId === logStreamId,
       );
@@ -84,7 +84,7 @@ function managementHandlers(node: ServedNode): Handler[] {
   };
   const service = snpb.Management;
   return [
-    handle(service.GetMetadata, async () => {
+    handler(service.GetMetadata, async () => {
       const replicas = node.status.replicas.map((it) => describeReplica(node, it));
       return snpb.GetMetadataResponse.create({
         storageNodeMetadata: snpb.StorageNodeMetadataDescriptor.create({
@@ -96,15 +96,15 @@ function managementHandlers(node: ServedNode): Handler[] {
         }),
       });
     }),
-    handle(service.Trim, async ({ topicId, lastGlsn }) => {
+    handler(service.Trim, async ({ topicId, lastGlsn }) => {
       await node.trim(topicId, lastGlsn);
       return snpb.TrimResponse.create({});
     }),
-    handle(service.AddLogStreamReplica, elsewhere),
-    handle(service.RemoveLogStream, elsewhere),
-    handle(service.Seal, elsewhere),
-    handle(service.Unseal, elsewhere),
-    handle(service.Sync, elsewhere),
+    handler(service.AddLogStreamReplica, elsewhere),
+    handler(service.RemoveLogStream, elsewhere),
+    handler(service.Seal, elsewhere),
+    handler(service.Unseal, elsewhere),
+    handler(service.Sync, elsewhere),
   ];
 }
 

@@ -9,7 +9,7 @@ const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 /** What a replica must know before it reads its logs. */
-export interface ReplicaState {
+export interface StoredReplicaState {
   topicId: number;
   /** The configuration that it has taken over; 0: none. */
   epoch: number;
@@ -22,7 +22,7 @@ export interface ReplicaState {
 export interface ReplicaStorage {
   readonly records: SegmentedLog;
   readonly commits: CommitTable;
-  readonly state: ReplicaState;
+  readonly state: StoredReplicaState;
   /** Of the batches that are appended. */
   readonly time: AppendTime;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
@@ -31,7 +31,7 @@ export interface ReplicaStorage {
    * Changes part of the state, durably; changes happen one after the other. Rejects with `DISK_FULL`,
    * nothing changed, when there is no room.
    */
-  save(change: Partial<ReplicaState>): Promise<void>;
+  save(change: Partial<StoredReplicaState>): Promise<void>;
   /** Makes the commits durable; resolves with false when there is no room. */
   flushCommits(): Promise<boolean>;
   close(): Promise<void>;
@@ -57,7 +57,7 @@ export async function openReplicaStorage(options: {
   const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
   const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
-  const fresh: ReplicaState = {
+  const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
     sealed: false,
@@ -66,8 +66,8 @@ export async function openReplicaStorage(options: {
   let state =
     file.value === undefined
       ? fresh
-      : (JSON.parse(new TextDecoder().decode(file.value)) as ReplicaState);
-  const write = async (next: ReplicaState): Promise<void> => {
+      : (JSON.parse(new TextDecoder().decode(file.value)) as StoredReplicaState);
+  const write = async (next: StoredReplicaState): Promise<void> => {
     await file.write(new TextEncoder().encode(JSON.stringify(next)));
     state = next;
   };
@@ -156,6 +156,6 @@ async function cutDanglingCommits(records: SegmentedLog, commits: CommitTable): 
     if (last.llsn + last.count - 1 <= records.end) return;
     if (last.version === commits.firstVersion) return commits.reset(last.version);
     const { version: keep = last.version } = (await commits.findByLlsn(records.end + 1)) ?? last;
-    await commits.cut(Math.max(keep, commits.firstVersion + 1) - 1);
+    await commits.truncate(Math.max(keep, commits.firstVersion + 1) - 1);
   }
 }

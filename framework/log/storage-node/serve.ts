@@ -1,6 +1,6 @@
 import { VarlogError } from '../../base/index.ts';
-import { takenAway, unavailable } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { takenAway, unavailable } from './replica-errors.ts';
 import { trimmedGlsn } from './trim.ts';
 
 /**

@@ -17,8 +17,8 @@ import { type NodeFolder, nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
 import type { LogStreamReplica, ReplicaNode } from './replica.ts';
+import { RepositoryLink } from './repository-link.ts';
 import type { ServedNode } from './served-node.ts';
-import { SessionClient } from './session-client.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 import { Trash } from './trash.ts';
 
@@ -41,7 +41,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
-  private readonly session: SessionClient;
+  private readonly link: RepositoryLink;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
@@ -70,7 +70,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       () => this.cluster,
       `storage node ${options.storageNodeId}`,
     );
-    this.session = new SessionClient({
+    this.link = new RepositoryLink({
       ports: options.ports,
       hello: Hello.create({
         clusterId: options.clusterId,
@@ -82,9 +82,9 @@ export class StorageNode implements ReplicaNode, ServedNode {
       cluster: () => this.cluster,
       members: options.metadataRepository,
       allReports: () => this.hosted.reports,
-      handle: (response) => this.handle(response),
+      receive: (response) => this.handle(response),
     });
-    this.hosted = new HostedReplicas(this, this.session, options.directory, trash);
+    this.hosted = new HostedReplicas(this, this.link, options.directory, trash);
     this.replicas = this.hosted.open;
   }
 
@@ -94,7 +94,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
       const node = new StorageNode(options, lock, identity, trash);
       await Promise.all(found.map((name) => node.hosted.openKnown(name)));
-      node.session.start();
+      node.link.start();
       return node;
     } catch (error) {
       await lock.release();
@@ -114,8 +114,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   get status(): NodeStatus {
     return {
-      connected: this.session.connected,
-      refusal: this.session.refusal,
+      connected: this.link.connected,
+      refusal: this.link.refusal,
       slowestWriteMs: this.diskWatch.slowestMs,
       trashed: this.trash.size,
       replicas: this.hosted.statuses,
@@ -148,14 +148,14 @@ export class StorageNode implements ReplicaNode, ServedNode {
   }
 
   async trim(topicId: number, glsn: number): Promise<void> {
-    await this.session.call(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
+    await this.link.call(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
     await this.hosted.trim(topicId, glsn);
   }
 
   close(): Promise<void> {
     this.closed ??= (async () => {
       this.hosted.stopRebuilding();
-      await this.session.close();
+      await this.link.close();
       this.trash.close();
       await this.hosted.close();
       await this.lock.release();

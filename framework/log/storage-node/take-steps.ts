@@ -1,8 +1,8 @@
 import type { Step } from '../core/index.ts';
 import { follow } from './follow.ts';
 import { savedOrFull } from './full-disk.ts';
-import { appendUnknown, sealedBefore } from './refusals.ts';
 import type { LogStreamReplica } from './replica.ts';
+import { appendUnknown, sealedBefore } from './replica-errors.ts';
 import { dropHead, trimmedGlsn } from './trim.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
     if (replica.assignment?.sealed === true) {
       replica.pending.failBehind(replica.assignment.end, sealedBefore(replica.logStreamId));
     }
-    if (step.kind === 'cut') await cut(replica, step.end);
+    if (step.kind === 'truncate') await cut(replica, step.end);
     else if (step.kind !== 'adopt' || !(await adopt(replica, step))) break;
   }
   // Also what an earlier life of this process had noted and not come to.
@@ -33,7 +33,7 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
 async function cut(replica: LogStreamReplica, end: number): Promise<void> {
   const cutting = replica.storage.records.truncateTail(end);
   // In the same breath: a commit that comes meanwhile must not find what is being cut off.
-  replica.core.wasCut(end);
+  replica.core.wasTruncated(end);
   replica.inbox.clear();
   // Other records take the place of these, or the same ones again: that is not known here.
   const what = `log stream ${replica.logStreamId} went on without this replica`;

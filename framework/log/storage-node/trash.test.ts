@@ -1,5 +1,5 @@
 import type { Ports } from '../../base/index.ts';
-import { silent } from '../../base/index.ts';
+import { noLogger } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import { Trash } from './trash.ts';
@@ -12,7 +12,7 @@ const ports = (): Ports => ({
   random: realRandom,
   disk,
   network: new GrpcNetwork(),
-  logger: silent,
+  logger: noLogger,
 });
 
 async function make(logStreamId: number, text: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { handle, type MessageStream, type Ports, silent } from '../../base/index.ts';
+import { handler, type MessageStream, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
@@ -24,11 +24,11 @@ afterEach(() => close());
 async function node() {
   const network = new GrpcNetwork();
   const disk = new SimulatedDisk({ clock, random: realRandom });
-  const ports: Ports = { clock, random: realRandom, disk, network, logger: silent };
+  const ports: Ports = { clock, random: realRandom, disk, network, logger: noLogger };
   let session: MessageStream<SessionResponse, SessionRequest> | undefined;
   const asked: number[] = [];
   const repository = await network.serve('127.0.0.1:0', [
-    handle(Ordering.Session, async (stream) => {
+    handler(Ordering.Session, async (stream) => {
       session = stream;
       stream.receive(({ history }) => {
         asked.push(...history.map((it) => it.fromVersion));

@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { reasonOf, sleep, VarlogError } from '../../base/index.ts';
 import { jsonLogger, realPorts } from '../../runtime/index.ts';
 import { LISTENING } from '../child-node.ts';
-import { collectLessOften } from '../collect-less-often.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
 import { NodeFailed } from '../failure-watch.ts';
+import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
 import { startNode } from '../start-node.ts';
 import { tlsFromFiles } from '../tls-files.ts';
-import { startLocalCluster } from '../up.ts';
+import { tuneGarbageCollection } from '../tune-garbage-collection.ts';
 import { atLeast, type Cli } from './cli-context.ts';
 
 /** `up` and `server`: what runs until it is told to end. */
@@ -49,7 +49,7 @@ interface UpFlags {
 }
 
 async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
-  collectLessOften();
+  tuneGarbageCollection();
   const starting = new AbortController();
   const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
   const cluster = await startLocalCluster({
@@ -87,7 +87,7 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
     env: process.env,
     ...(file === undefined ? {} : { file }),
   });
-  collectLessOften();
+  tuneGarbageCollection();
   const stop = cli.stopSignal();
   const { directory, logLevel } = config;
   const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });

@@ -1,6 +1,10 @@
 import type { Command } from 'commander';
 import { reasonOf } from '../../base/index.ts';
-import type { LogStreamStatus, ReplicaStatus, StorageNodeStatus } from '../../log/index.ts';
+import type {
+  LogStreamReplicaStatus,
+  LogStreamStatus,
+  StorageNodeStatus,
+} from '../../log/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
@@ -84,7 +88,7 @@ function nodeState({ alive, refusal }: StorageNodeStatus): string {
   return refusal === undefined ? 'down' : 'refused';
 }
 
-function replicaState({ state, behind, end, target, full }: ReplicaStatus): string {
+function replicaState({ state, behind, end, target, full }: LogStreamReplicaStatus): string {
   const far = state === 'rebuilding' ? `, has ${end} of ${target}` : '';
   const late = far === '' && behind > 0 ? `, ${behind} behind` : '';
   return `${state}${far}${late}${full ? ', disk full' : ''}`;

@@ -1,8 +1,8 @@
 import type {
   ClusterStatus,
+  LogStreamReplicaStatus,
   LogStreamStatus,
   MemberStatus,
-  ReplicaStatus,
   StorageNodeStatus,
 } from '../../log/index.ts';
 
@@ -74,7 +74,7 @@ function ofLogStream({ id, state, held, inSync, replicas }: LogStreamStatus): Pr
 
 function ofReplica(
   stream: LogStreamStatus,
-  replica: ReplicaStatus,
+  replica: LogStreamReplicaStatus,
   node: StorageNodeStatus | undefined,
 ): Problem[] {
   const whole = replica.member && replica.state === stream.state;
@@ -89,7 +89,7 @@ function ofReplica(
   return [{ subject, what: found.join('; ') }];
 }
 
-function whyNotWhole(replica: ReplicaStatus, address: string): string {
+function whyNotWhole(replica: LogStreamReplicaStatus, address: string): string {
   const { node, state, behind, failure, end, target } = replica;
   const why = failure === undefined ? '' : ` (${failure})`;
   switch (state) {

@@ -190,7 +190,7 @@ export class Leadership {
       }
     }
     this.heartbeatDue = false;
-    if (this.hasLeft()) this.retire();
+    if (this.hasLeft()) this.stepDown();
   }
 
   /** Only an entry of the current term is committed by counting (paper §5.4.2, figure 8). */
@@ -323,7 +323,7 @@ export class Leadership {
     return !this.isChanging() && !isVoter(this.raft.configuration, this.raft.id);
   }
 
-  private retire(): void {
+  private stepDown(): void {
     const { raft } = this;
     const matchOf = (it: number): LogIndex => this.progress.get(it)?.match ?? 0;
     const [heir] = [...raft.configuration.voters].sort((a, b) => matchOf(b) - matchOf(a));

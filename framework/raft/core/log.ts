@@ -198,7 +198,7 @@ export class RaftLog {
    * has to listen to a leader that joined later. Before both know their group, each listens to members of its own
    * configurations only.
    */
-  distrusts(from: number, identity: string): 'otherGroup' | 'notMember' | undefined {
+  refuses(from: number, identity: string): 'otherGroup' | 'notMember' | undefined {
     if (this.identity !== '' && identity !== '') {
       return this.identity === identity ? undefined : 'otherGroup';
     }

@@ -192,16 +192,16 @@ describe('what has to be written', () => {
 describe('what waits for a write', () => {
   test('StableTo: a message waits for everything that changed before it; without any it leaves at once', () => {
     const persistence = new Persistence();
-    expect(persistence.hold(acked(1))).toBe(false);
+    expect(persistence.deferUntilDurable(acked(1))).toBe(false);
     persistence.append(entry(1, 1), 1);
-    expect(persistence.hold(acked(1, 1))).toBe(true);
+    expect(persistence.deferUntilDurable(acked(1, 1))).toBe(true);
     const first = persistence.take()!;
     // It may promise what is under way.
-    expect(persistence.hold(acked(1, 3))).toBe(true);
+    expect(persistence.deferUntilDurable(acked(1, 3))).toBe(true);
     persistence.append(entry(2, 1), 1);
-    expect(persistence.hold(acked(2, 1))).toBe(true);
+    expect(persistence.deferUntilDurable(acked(2, 1))).toBe(true);
     const second = persistence.take()!;
-    expect(persistence.hold(acked(2, 3))).toBe(true);
+    expect(persistence.deferUntilDurable(acked(2, 3))).toBe(true);
     expect(persistence.done(first.sequence)).toMatchObject([
       { last: 1, messages: [acked(1, 1), acked(1, 3)] },
     ]);
@@ -209,14 +209,14 @@ describe('what waits for a write', () => {
     expect(persistence.done(second.sequence)).toMatchObject([
       { last: 2, messages: [acked(2), acked(2, 3)] },
     ]);
-    expect(persistence.hold(acked(2))).toBe(false);
+    expect(persistence.deferUntilDurable(acked(2))).toBe(false);
   });
 
   test('StableTo: writes that end together are finished in their order', () => {
     const persistence = new Persistence();
     const sequences = entries(1, 3, 1).map((batch) => {
       persistence.append(batch, 1);
-      persistence.hold(acked(batch.index));
+      persistence.deferUntilDurable(acked(batch.index));
       return persistence.take()!.sequence;
     });
     expect(persistence.done(sequences[1]!).map((it) => it.last)).toEqual([1, 2]);
@@ -228,7 +228,7 @@ describe('what waits for a write', () => {
     persistence.append(entry(1, 1), 1);
     const refusal = { ...acked(4), rejected: true } as Message;
     const all = [acked(1), acked(2), acked(1), acked(3, 4), acked(3, 4, 2), refusal, acked(5)];
-    for (const message of all) persistence.hold(message);
+    for (const message of all) persistence.deferUntilDurable(message);
     const { sequence } = persistence.take()!;
     expect(persistence.done(sequence)[0]!.messages).toEqual(all.slice(1));
   });

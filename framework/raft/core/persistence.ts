@@ -77,7 +77,7 @@ export class Persistence {
   }
 
   /** Keeps `message` until all that changed so far is durable. False: it already is. */
-  hold(message: Message): boolean {
+  deferUntilDurable(message: Message): boolean {
     const draft = this.draft ?? this.inFlight.at(-1);
     if (draft === undefined) return false;
     const before = draft.messages.at(-1);

@@ -42,7 +42,7 @@ export class Raft implements RoleContext {
    * Neither votes nor campaigns: it is not certain that its disk is the one with which it voted before. Written by
    * whoever introduces members to each other, from outside.
    */
-  silent = false;
+  disqualified = false;
   /**
    * Monotonic time in ms, never decreasing. Only leases look at it; whoever grants leases sets it, from outside,
    * before each input.
@@ -96,7 +96,7 @@ export class Raft implements RoleContext {
    * be needed to commit just that (thesis §4.2.2).
    */
   get promotable(): boolean {
-    if (this.silent || this.options.abstains?.()) return false;
+    if (this.disqualified || this.options.abstains?.()) return false;
     const { configuration, configurationIndex, commit } = this.log;
     if (isVoter(configuration, this.id)) return true;
     if (configurationIndex <= commit) return false;
@@ -225,7 +225,7 @@ export class Raft implements RoleContext {
 
   sendDurable(outgoing: Outgoing): void {
     const message = this.complete(outgoing);
-    if (!this.persistence.hold(message)) this.release(message);
+    if (!this.persistence.deferUntilDurable(message)) this.release(message);
   }
 
   fetch(request: Fetch): void {
@@ -257,7 +257,7 @@ export class Raft implements RoleContext {
     this.electionElapsed = 0;
   }
 
-  mayVoteFor(request: VoteRequest): boolean {
+  canVoteFor(request: VoteRequest): boolean {
     if (request.pre && request.term > this.term) return true;
     return this.vote === request.from || (this.vote === 0 && this.leader === 0);
   }

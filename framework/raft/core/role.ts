@@ -33,7 +33,7 @@ export interface RoleContext {
   readonly leader: number;
   readonly votes: ReadonlyMap<number, boolean>;
   readonly electionElapsed: number;
-  readonly silent: boolean;
+  readonly disqualified: boolean;
   readonly now: number;
 
   /** Sends a message that promises nothing. */
@@ -54,7 +54,7 @@ export interface RoleContext {
   /** Counts `electionElapsed` from 0: the leader was heard, a vote was given, or a check of the quorum begins. */
   restartElectionElapsed(): void;
   /** Whether the vote of this term, or of the next one in a pre-vote, may go to the asker. */
-  mayVoteFor(request: VoteRequest): boolean;
+  canVoteFor(request: VoteRequest): boolean;
   /** Gives the vote of this term, which it MUST be free to give, and has that written. */
   voteFor(member: number): void;
   /** Takes note of an answer to the campaign that is under way; the first one of each member counts. */

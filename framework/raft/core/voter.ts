@@ -3,10 +3,10 @@ import type { RoleContext } from './role.ts';
 
 /** RequestVote (paper §5.2, §5.4.1), and the pre-vote of thesis §9.6. */
 export function onVote(raft: RoleContext, request: VoteRequest): void {
-  if (raft.silent) return;
+  if (raft.disqualified) return;
   const { from: to, pre, term } = request;
   const granted =
-    raft.mayVoteFor(request) && raft.log.isUpToDate(request.lastIndex, request.lastTerm);
+    raft.canVoteFor(request) && raft.log.isUpToDate(request.lastIndex, request.lastTerm);
   if (!granted) {
     raft.sendDurable({ type: 'voteResponse', to, pre, granted });
   } else if (pre) {

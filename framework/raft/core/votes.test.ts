@@ -273,7 +273,7 @@ describe('votes', () => {
 
   test('a member that does not know whether its disk is the one of before neither votes nor campaigns', () => {
     const raft = member();
-    raft.silent = true;
+    raft.disqualified = true;
     for (const pre of [true, false]) {
       const ask = { type: 'vote', from: 2, to: 1, term: 2, transfer: true } as const;
       raft.step({ ...ask, pre, lastIndex: 9, lastTerm: 1 });

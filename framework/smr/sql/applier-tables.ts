@@ -23,7 +23,7 @@ export interface Progress {
 }
 
 /** Who applies to a database, and what was asked of it. */
-export interface Tenure {
+export interface LockState {
   /** Grows with each applier: all but the newest are fenced off. */
   readonly owner: number;
   /** The newest one's own name for itself; empty once it has said that it ended. */
@@ -96,19 +96,19 @@ export class ApplierTables {
    * Who applies. Must come first in a transaction that changes it: keeps all others from changing
    * anything until the transaction ends.
    */
-  async tenure(manager: EntityManager): Promise<Tenure> {
+  async lockState(manager: EntityManager): Promise<LockState> {
     const row = await this.lockedRow(manager);
-    return tenureOf(row);
+    return lockStateOf(row);
   }
 
   /** Who applies, looked at without keeping anybody waiting. */
-  async glance(manager: EntityManager): Promise<Tenure> {
+  async glance(manager: EntityManager): Promise<LockState> {
     const row = await this.row(manager);
     if (row === undefined) throw rowIsGone();
-    return tenureOf(row);
+    return lockStateOf(row);
   }
 
-  async setTenure(manager: EntityManager, it: Tenure): Promise<void> {
+  async setLockState(manager: EntityManager, it: LockState): Promise<void> {
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE} SET owner = $1, holder = $2, challenge = $3, answer = $4`,
@@ -122,10 +122,10 @@ export class ApplierTables {
    */
   async lock(manager: EntityManager, owner: number): Promise<Progress> {
     const row = await this.lockedRow(manager);
-    const tenure = tenureOf(row);
-    if (tenure.owner !== owner) throw fenced();
-    if (tenure.answer < tenure.challenge)
-      await this.setTenure(manager, { ...tenure, answer: tenure.challenge });
+    const lockState = lockStateOf(row);
+    if (lockState.owner !== owner) throw fenced();
+    if (lockState.answer < lockState.challenge)
+      await this.setLockState(manager, { ...lockState, answer: lockState.challenge });
     return {
       position: exact(row.position),
       time: row.time,
@@ -214,7 +214,7 @@ export class ApplierTables {
   }
 }
 
-function tenureOf({ owner, holder, challenge, answer }: ApplierRow): Tenure {
+function lockStateOf({ owner, holder, challenge, answer }: ApplierRow): LockState {
   return {
     owner: exact(owner),
     holder,

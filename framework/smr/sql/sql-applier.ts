@@ -9,14 +9,14 @@ import {
 import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
 import { jsonCodec } from '../codecs.ts';
-import { Follower } from '../follower.ts';
+import { LogFollower } from '../log-follower.ts';
+import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
+import { claimDataSource, type DataSourceClaim } from './data-source-registry.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { checkSources, prepare } from './prepare-source.ts';
-import { type SourceUse, useSource } from './source-use.ts';
 import { applyFailed, headIsGone } from './sql-replica-errors.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
-import { Tenancy } from './tenancy.ts';
 import { type Batch, TransactionApplier } from './transaction-applier.ts';
 
 /** So often, at the most, the log is told how far the database is. */
@@ -25,7 +25,7 @@ const BACKOFF_MS = { first: 10, most: 1_000 };
 
 /** Applies to a database, batch by batch, and tries again what the database refused. */
 export class SqlApplier<Command, Result> implements Applier {
-  readonly follower: Follower<Command, Result>;
+  readonly follower: LogFollower<Command, Result>;
   /** What uses the connection does so one after the other. */
   readonly turns = new SerialQueue();
   position = 0;
@@ -35,8 +35,8 @@ export class SqlApplier<Command, Result> implements Applier {
   private readonly tables: ApplierTables;
   private readonly transactions: TransactionApplier<Command, Result>;
   private holdAgainAt = 0;
-  private tenancy: Tenancy | undefined;
-  private use: SourceUse | undefined;
+  private applierLock: ApplierLock | undefined;
+  private claim: DataSourceClaim | undefined;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
@@ -55,7 +55,7 @@ export class SqlApplier<Command, Result> implements Applier {
       ...codecs,
       limits: options,
     });
-    this.follower = new Follower({
+    this.follower = new LogFollower({
       log: options.log,
       ports,
       codecs,
@@ -77,25 +77,25 @@ export class SqlApplier<Command, Result> implements Applier {
     const { dataSource, reader, takeOverMs = 2_000 } = this.options;
     checkSources(dataSource, reader);
     await follower.identify(clock);
-    const use = await useSource(dataSource, dialect);
+    const claim = await claimDataSource(dataSource, dialect);
     const parts = { dataSource, dialect, tables, turns, takeOverMs };
-    const tenancy = new Tenancy({ ...parts, ...this.ports });
+    const applierLock = new ApplierLock({ ...parts, ...this.ports });
     try {
       // Before its tables are changed.
       await tables.check(dataSource.manager, follower.identity);
       await prepare(dataSource, dialect);
       if (reader?.isInitialized === false) await reader.initialize();
-      await tenancy.begin(follower.identity, clock);
-      this.position = await this.transactions.open(tenancy.owner);
+      await applierLock.acquire(follower.identity, clock);
+      this.position = await this.transactions.open(applierLock.owner);
     } catch (error) {
-      use.leave(tenancy.end());
+      claim.release(applierLock.release());
       throw error;
     }
-    this.use = use;
-    this.tenancy = tenancy;
+    this.claim = claim;
+    this.applierLock = applierLock;
     this.moveTo(this.position);
     follower.begin(this.position);
-    tenancy.keep((error) => follower.fail(error));
+    applierLock.keep((error) => follower.fail(error));
   }
 
   begin(): Promise<void> {
@@ -120,9 +120,9 @@ export class SqlApplier<Command, Result> implements Applier {
   }
 
   end(following: Promise<void>): Promise<void> {
-    const { turns, tenancy, use } = this;
-    const released = following.then(() => turns.run(async () => tenancy?.end()));
-    use?.leave(released);
+    const { turns, applierLock, claim } = this;
+    const released = following.then(() => turns.run(async () => applierLock?.release()));
+    claim?.release(released);
     return released;
   }
 
@@ -184,7 +184,7 @@ export class SqlApplier<Command, Result> implements Applier {
     for (const it of decided) {
       if (it.verdict === 'expired')
         queue.expired(it.session, it.sequence, admission.requests.forgotten);
-      else queue.settled(it.session, it.sequence, it.outcome);
+      else queue.resolve(it.session, it.sequence, it.outcome);
       if (it.verdict === 'fresh') follower.announce(it.position, it.time, it.command, it.outcome);
     }
     if (reloaded) follower.reconcile(position);

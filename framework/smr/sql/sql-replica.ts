@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import type { Clock, LogCallOptions, Ports } from '../../base/index.ts';
 import type { ExecuteOptions } from '../command-queue.ts';
-import type { Follower } from '../follower.ts';
+import type { LogFollower } from '../log-follower.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import type { ReplicaStatus } from '../replica-status.ts';
 import { SqlApplier } from './sql-applier.ts';
@@ -15,7 +15,7 @@ export class SqlReplica<Command, Result> {
   readonly status$: Observable<ReplicaStatus>;
   private readonly options: SqlReplicaOptions<Command, Result>;
   private readonly applier: SqlApplier<Command, Result>;
-  private readonly follower: Follower<Command, Result>;
+  private readonly follower: LogFollower<Command, Result>;
 
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;

@@ -1,8 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
+import type { CommandOutcome } from '../command-outcome.ts';
 import { LogContext } from '../log-context.ts';
-import type { Outcome } from '../outcome.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -22,9 +22,9 @@ export type Decision = { readonly session: number; readonly sequence: number } &
       readonly time: number;
       /** As it lies in the log. */
       readonly command: Uint8Array;
-      readonly outcome: Outcome;
+      readonly outcome: CommandOutcome;
     }
-  | { readonly verdict: 'settled'; readonly outcome: Outcome }
+  | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
   | { readonly verdict: 'expired' }
 );
 
@@ -166,7 +166,7 @@ export class TransactionApplier<Command, Result> {
     if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
     const result = await this.run(command, manager, position);
     const outcome = this.encoded(result);
-    admission.settle(outcome);
+    admission.recordOutcome(outcome);
     return { verdict, session, sequence, position, time, command, outcome };
   }
 
@@ -186,7 +186,7 @@ export class TransactionApplier<Command, Result> {
     }
   }
 
-  private encoded(result: Result): Outcome {
+  private encoded(result: Result): CommandOutcome {
     try {
       return this.parts.result.encode(result);
     } catch {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {
   type CallContext,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   sleep,
   VarlogError,
@@ -14,22 +14,22 @@ export function breakTests(scenario: Scenario): void {
   const accept = (
     receiver: (message: string) => void | Promise<void> = () => {},
   ): {
-    handler: Handler;
+    served: Handler;
     accepted: Promise<{ stream: MessageStream<string, string>; context: CallContext }>;
   } => {
     const opened = gate<{ stream: MessageStream<string, string>; context: CallContext }>();
-    const handler = handle(talk, async (stream, context) => {
+    const served = handler(talk, async (stream, context) => {
       stream.receive(receiver);
       opened.open({ stream, context });
       await stream.closed.catch(() => {});
       await forever();
     });
-    return { handler, accepted: opened.promise };
+    return { served, accepted: opened.promise };
   };
 
   scenario('cancelling at the client ends both ends with CANCELLED', async (stage) => {
-    const { handler, accepted } = accept();
-    const stream = (await stage.serve(handler)).open(talk);
+    const { served, accepted } = accept();
+    const stream = (await stage.serve(served)).open(talk);
     stream.receive(() => {});
     const server = await accepted;
     stream.cancel();
@@ -42,8 +42,8 @@ export function breakTests(scenario: Scenario): void {
   });
 
   scenario('cancelling at the server ends both ends with CANCELLED', async (stage) => {
-    const { handler, accepted } = accept();
-    const stream = (await stage.serve(handler)).open(talk);
+    const { served, accepted } = accept();
+    const stream = (await stage.serve(served)).open(talk);
     stream.receive(() => {});
     const server = await accepted;
     server.stream.cancel();
@@ -89,8 +89,8 @@ export function breakTests(scenario: Scenario): void {
   });
 
   scenario('a server learns that a channel with its streams was closed', async (stage) => {
-    const { handler, accepted } = accept();
-    const channel = await stage.serve(handler);
+    const { served, accepted } = accept();
+    const channel = await stage.serve(served);
     channel.open(talk).receive(() => {});
     const server = await accepted;
     channel.close();
@@ -99,8 +99,8 @@ export function breakTests(scenario: Scenario): void {
   });
 
   scenario('one who waits for room learns that the stream broke', async (stage) => {
-    const { handler, accepted } = accept(forever);
-    const channel = await stage.serve(handler);
+    const { served, accepted } = accept(forever);
+    const channel = await stage.serve(served);
     const stream = channel.open(talk);
     stream.receive(() => {});
     await accepted;
@@ -111,8 +111,8 @@ export function breakTests(scenario: Scenario): void {
   });
 
   scenario('when the server ends, streams break with UNAVAILABLE', async (stage) => {
-    const { handler, accepted } = accept();
-    const server = await stage.server(stage.subject.address, [handler]);
+    const { served, accepted } = accept();
+    const server = await stage.server(stage.subject.address, [served]);
     const stream = stage.connect(server.address).open(talk);
     stream.receive(() => {});
     await accepted;
@@ -123,8 +123,8 @@ export function breakTests(scenario: Scenario): void {
   scenario(
     'a limit on time breaks a stream with TIMEOUT, a signal with its reason',
     async (stage) => {
-      const { handler } = accept();
-      const channel = await stage.serve(handler);
+      const { served } = accept();
+      const channel = await stage.serve(served);
       const limited = channel.open(talk, { timeoutMs: 30 });
       limited.receive(() => {});
       await assert.rejects(limited.closed, { code: 'TIMEOUT' });
@@ -146,7 +146,7 @@ export function breakTests(scenario: Scenario): void {
     async (stage) => {
       const sealed = new VarlogError('SEALED', { what: 'no more' });
       const channel = await stage.serve(
-        handle(talk, (stream) => {
+        handler(talk, (stream) => {
           stream.receive((message) => {
             if (message === 'sync') throw sealed;
             return Promise.reject(sealed);
@@ -165,7 +165,7 @@ export function breakTests(scenario: Scenario): void {
 
   scenario('a bidi handler that fails at once breaks the stream with its error', async (stage) => {
     const channel = await stage.serve(
-      handle(talk, async () => {
+      handler(talk, async () => {
         throw new VarlogError('NOT_LEADER', { what: 'follower', details: { leader: 'b:1' } });
       }),
     );

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { handle, sleep, VarlogError } from '../../base/index.ts';
+import { handler, sleep, VarlogError } from '../../base/index.ts';
 import { containing } from './contract.ts';
 import {
   ask,
@@ -36,7 +36,7 @@ export function addressTests(scenario: Scenario): void {
       const server = await stage.server(stage.subject.address, []);
       await server.close();
       await server.close();
-      const again = await stage.server(server.address, [handle(ask, async (it) => it)]);
+      const again = await stage.server(server.address, [handler(ask, async (it) => it)]);
       assert.equal(await stage.connect(again.address).call(ask, 'x'), 'x');
     },
   );
@@ -45,8 +45,8 @@ export function addressTests(scenario: Scenario): void {
 export function unaryTests(scenario: Scenario): void {
   scenario('a call brings the answer of its handler', async (stage) => {
     const channel = await stage.serve(
-      handle(ask, async (it) => `${it}!`),
-      handle(other, async (it) => `${it}?`),
+      handler(ask, async (it) => `${it}!`),
+      handler(other, async (it) => `${it}?`),
     );
     assert.equal(await channel.call(ask, 'a'), 'a!');
     assert.equal(await channel.call(other, 'b'), 'b?');
@@ -60,15 +60,15 @@ export function unaryTests(scenario: Scenario): void {
   scenario('each kind of call says for which cluster it is meant, as of then', async (stage) => {
     const heard: (string | undefined)[] = [];
     const server = await stage.server(stage.subject.address, [
-      handle(ask, async (it, { cluster }) => {
+      handler(ask, async (it, { cluster }) => {
         heard.push(cluster);
         return it;
       }),
-      handle(list, async (_, stream, { cluster }) => {
+      handler(list, async (_, stream, { cluster }) => {
         heard.push(cluster);
         stream.send('x');
       }),
-      handle(talk, async (stream, { cluster }) => {
+      handler(talk, async (stream, { cluster }) => {
         heard.push(cluster);
         stream.receive(() => {});
       }),
@@ -95,7 +95,7 @@ export function unaryTests(scenario: Scenario): void {
       details: { logStreamId: 3, nested: { list: [1, 'é'] } },
     });
     const channel = await stage.serve(
-      handle(ask, async () => {
+      handler(ask, async () => {
         throw thrown;
       }),
     );
@@ -118,7 +118,7 @@ export function unaryTests(scenario: Scenario): void {
     'any other error of a handler is INTERNAL, with its message but no stack',
     async (stage) => {
       const channel = await stage.serve(
-        handle(ask, (): Promise<string> => {
+        handler(ask, (): Promise<string> => {
           throw new TypeError('a bug here');
         }),
       );
@@ -130,7 +130,7 @@ export function unaryTests(scenario: Scenario): void {
   );
 
   scenario('bytes that are no message are refused with the error of the codec', async (stage) => {
-    const channel = await stage.serve(handle(ask, async () => 'undecodable'));
+    const channel = await stage.serve(handler(ask, async () => 'undecodable'));
     const refused = { code: 'INVALID_ARGUMENT', message: containing('no message') };
     await assert.rejects(channel.call(ask, 'undecodable'), refused);
     await assert.rejects(channel.call(ask, ''), refused);
@@ -148,7 +148,7 @@ export function unaryTests(scenario: Scenario): void {
   scenario('a limit on time ends the call with TIMEOUT, and its handler is told', async (stage) => {
     const told = gate();
     const channel = await stage.serve(
-      handle(ask, (_, { signal }) => {
+      handler(ask, (_, { signal }) => {
         signal.addEventListener('abort', () => told.open());
         return forever();
       }),
@@ -164,7 +164,7 @@ export function unaryTests(scenario: Scenario): void {
     const called = gate();
     const told = gate();
     const channel = await stage.serve(
-      handle(ask, (_, { signal }) => {
+      handler(ask, (_, { signal }) => {
         signal.addEventListener('abort', () => told.open());
         called.open();
         return forever();
@@ -203,7 +203,7 @@ export function reconnectTests(scenario: Scenario): void {
   scenario('a call that is under way when the server ends is UNAVAILABLE', async (stage) => {
     const called = gate();
     const server = await stage.server(stage.subject.address, [
-      handle(ask, () => {
+      handler(ask, () => {
         called.open();
         return forever();
       }),
@@ -214,7 +214,7 @@ export function reconnectTests(scenario: Scenario): void {
   });
 
   scenario('a channel finds a server that comes back, without being told', async (stage) => {
-    const answer = handle(ask, async (it) => it);
+    const answer = handler(ask, async (it) => it);
     const first = await stage.server(stage.subject.address, [answer]);
     const channel = stage.connect(first.address);
     assert.equal(await channel.call(ask, '1'), '1');
@@ -233,7 +233,7 @@ export function reconnectTests(scenario: Scenario): void {
     const called = gate();
     const server = await stage.server(stage.subject.address, [
       echo,
-      handle(ask, (message) => {
+      handler(ask, (message) => {
         if (message === 'answer') return Promise.resolve('ok');
         called.open();
         return forever();

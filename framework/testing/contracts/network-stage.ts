@@ -5,7 +5,7 @@ import {
   type Codec,
   type DialOptions,
   type Handler,
-  handle,
+  handler,
   type MessageStream,
   type Network,
   type Server,
@@ -123,7 +123,7 @@ export async function collect(stream: MessageStream<never, string>): Promise<str
 }
 
 export const forever = (): Promise<never> => new Promise(() => {});
-export const echo = handle(talk, (stream) => {
+export const echo = handler(talk, (stream) => {
   stream.receive((message) => {
     stream.send(message);
   });

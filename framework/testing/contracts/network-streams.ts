@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { handle, sleep, VarlogError } from '../../base/index.ts';
+import { handler, sleep, VarlogError } from '../../base/index.ts';
 import { collect, echo, gate, list, type Scenario, talk } from './network-stage.ts';
 
 export function serverStreamTests(scenario: Scenario): void {
   scenario('a subscription brings every message in order and then ends', async (stage) => {
     const channel = await stage.serve(
-      handle(list, async (count, stream) => {
+      handler(list, async (count, stream) => {
         for (let i = 0; i < Number(count); i++) {
           if (!stream.send(`${i}`)) await stream.writable();
         }
@@ -21,7 +21,7 @@ export function serverStreamTests(scenario: Scenario): void {
 
   scenario('a subscription breaks with the error of its handler', async (stage) => {
     const channel = await stage.serve(
-      handle(list, async (_, stream) => {
+      handler(list, async (_, stream) => {
         stream.send('first');
         throw new VarlogError('TRIMMED', { what: 'gone', details: { firstAvailable: 7 } });
       }),
@@ -36,7 +36,7 @@ export function serverStreamTests(scenario: Scenario): void {
     const left = gate<unknown>();
     const aborted = gate();
     const channel = await stage.serve(
-      handle(list, async (_, stream, { signal }) => {
+      handler(list, async (_, stream, { signal }) => {
         signal.addEventListener('abort', () => aborted.open());
         stream.closed.catch((error: unknown) => left.open(error));
         stream.send('first');
@@ -57,7 +57,7 @@ export function serverStreamTests(scenario: Scenario): void {
       const bulk = 'x'.repeat(100_000);
       const count = 200;
       const channel = await stage.serve(
-        handle(list, async (_, stream) => {
+        handler(list, async (_, stream) => {
           for (let i = 0; i < count; i++) {
             if (stream.send(`${i} ${bulk}`)) continue;
             refused.open(i);
@@ -160,7 +160,7 @@ export function bidiTests(scenario: Scenario): void {
 
   scenario('the server may go on after the client has ended', async (stage) => {
     const channel = await stage.serve(
-      handle(talk, async (stream) => {
+      handler(talk, async (stream) => {
         stream.receive(() => {});
         await stream.closed;
         stream.send('after');

@@ -1,5 +1,5 @@
 import { assert, type Clock, type Timer } from '../../base/index.ts';
-import type { Incarnation } from './incarnation.ts';
+import type { ProcessLife } from './process-life.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** 2020-01-01: wall clocks begin there. */
@@ -16,15 +16,15 @@ export interface ClockError {
 /** The clock of one life of a simulated process. */
 export class SimulatedClock implements Clock {
   private readonly scheduler: Scheduler;
-  private readonly incarnation: Incarnation;
+  private readonly processLife: ProcessLife;
   private readonly error: ClockError;
   private readonly rate: number;
   private deferred: (() => void)[] = [];
 
-  constructor(scheduler: Scheduler, incarnation: Incarnation, error: ClockError) {
+  constructor(scheduler: Scheduler, processLife: ProcessLife, error: ClockError) {
     assert(Math.abs(error.driftPpm) <= 1_000, 'a clock drifts by at most 1000 ppm');
     this.scheduler = scheduler;
-    this.incarnation = incarnation;
+    this.processLife = processLife;
     this.error = error;
     this.rate = 1 + error.driftPpm / 1_000_000;
   }
@@ -41,7 +41,7 @@ export class SimulatedClock implements Clock {
     let cancelled = false;
     // A paused process may cancel a timer whose time has come before it gets to it.
     const timer = this.scheduler.after(ms / this.rate, () =>
-      this.incarnation.run(() => {
+      this.processLife.run(() => {
         if (!cancelled) ring();
       }),
     );
@@ -55,7 +55,7 @@ export class SimulatedClock implements Clock {
 
   defer(run: () => void): void {
     if (this.deferred.push(run) > 1) return;
-    this.scheduler.after(0, () => this.incarnation.run(() => this.runDeferred()));
+    this.scheduler.after(0, () => this.processLife.run(() => this.runDeferred()));
   }
 
   private runDeferred(): void {

@@ -1,6 +1,6 @@
-import type { Incarnation } from './incarnation.ts';
 import { type Frame, payloadOf, wireBytes } from './network-frame.ts';
 import type { Links } from './network-links.ts';
+import type { ProcessLife } from './process-life.ts';
 import type { Scheduler } from './scheduler.ts';
 import { fingerprint, type Trace } from './trace.ts';
 
@@ -18,7 +18,7 @@ const PATIENCE_MS = 5_000;
 
 /** One end of a connection. Frames arrive at the other in order, each once, until it breaks. */
 export class ConnectionEnd {
-  readonly incarnation: Incarnation;
+  readonly processLife: ProcessLife;
   peer!: ConnectionEnd;
   onFrame: (frame: Frame) => void = () => {};
   /** Called once, when the connection was broken by something else than {@link close}. */
@@ -32,12 +32,12 @@ export class ConnectionEnd {
   private arrivalMs = 0;
   private silences = 0;
 
-  constructor(medium: Medium, incarnation: Incarnation) {
+  constructor(medium: Medium, processLife: ProcessLife) {
     this.medium = medium;
-    this.incarnation = incarnation;
+    this.processLife = processLife;
   }
 
-  static pair(medium: Medium, a: Incarnation, b: Incarnation): [ConnectionEnd, ConnectionEnd] {
+  static pair(medium: Medium, a: ProcessLife, b: ProcessLife): [ConnectionEnd, ConnectionEnd] {
     const ends: [ConnectionEnd, ConnectionEnd] = [
       new ConnectionEnd(medium, a),
       new ConnectionEnd(medium, b),
@@ -71,7 +71,7 @@ export class ConnectionEnd {
   }
 
   private get toHost(): string {
-    return this.peer.incarnation.host;
+    return this.peer.processLife.host;
   }
 
   private transmit(frame: Frame): void {
@@ -87,7 +87,7 @@ export class ConnectionEnd {
     const { links } = this.medium;
     const next = this.outgoing[0];
     if (next === undefined) return;
-    if (links.isBlocked(this.incarnation.host, this.toHost)) {
+    if (links.isBlocked(this.processLife.host, this.toHost)) {
       if (this.stalled++ === 0) links.whenOpened(() => this.unstall());
       return;
     }
@@ -102,19 +102,19 @@ export class ConnectionEnd {
   }
 
   private arrive(frame: Frame): void {
-    const { medium, incarnation } = this;
-    if (!medium.isUp(incarnation.host)) return;
+    const { medium, processLife } = this;
+    if (!medium.isUp(processLife.host)) return;
     const payload = payloadOf(frame);
     const content = payload === undefined ? '' : ` ${payload.length} ${fingerprint(payload)}`;
     const call = 'call' in frame ? ` ${frame.call}` : '';
-    const line = `${this.toHost} > ${incarnation.host} ${frame.kind}${call}${content}`;
+    const line = `${this.toHost} > ${processLife.host} ${frame.kind}${call}${content}`;
     medium.trace.note(medium.scheduler.nowMs, line);
-    if (incarnation.dead || !this.open) {
+    if (processLife.dead || !this.open) {
       // This machine knows no such connection (any more), and says so.
       if (frame.kind !== 'closed') this.transmit({ kind: 'closed' });
       return;
     }
-    incarnation.run(() => this.take(frame));
+    processLife.run(() => this.take(frame));
   }
 
   private take(frame: Frame): void {
@@ -133,13 +133,13 @@ export class ConnectionEnd {
   }
 
   private reset(): void {
-    for (const end of [this, this.peer]) end.incarnation.run(() => end.broken());
+    for (const end of [this, this.peer]) end.processLife.run(() => end.broken());
   }
 
   private watch(): void {
     this.medium.scheduler.after(PATIENCE_MS, () => {
-      if (!this.open || this.incarnation.dead) return;
-      this.incarnation.run(() => this.listen());
+      if (!this.open || this.processLife.dead) return;
+      this.processLife.run(() => this.listen());
       this.watch();
     });
   }

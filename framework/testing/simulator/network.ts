@@ -7,11 +7,11 @@ import {
   type Server,
   VarlogError,
 } from '../../base/index.ts';
-import type { Incarnation } from './incarnation.ts';
 import { type Dial, SimulatedChannel } from './network-channel.ts';
 import { ConnectionEnd, type Medium } from './network-connection.ts';
 import { GOOD_LINKS, type LinkQuality, Links } from './network-links.ts';
 import { ServerConnection } from './network-server.ts';
+import type { ProcessLife } from './process-life.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Trace } from './trace.ts';
@@ -24,7 +24,7 @@ const WINDOW_BYTES = 256 * 1024;
 const OWN_NAMES = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::]', '[::1]']);
 
 interface Listener {
-  readonly incarnation: Incarnation;
+  readonly processLife: ProcessLife;
   accept(end: ConnectionEnd, peer: string): void;
 }
 
@@ -62,11 +62,11 @@ export class SimulatedNetwork {
   }
 
   /** The network as one life of a process sees it. */
-  join(incarnation: Incarnation, clock: Clock): Network {
-    this.host(incarnation.host).up = true;
+  join(processLife: ProcessLife, clock: Clock): Network {
+    this.host(processLife.host).up = true;
     return {
-      serve: async (address, handlers) => this.serve(incarnation, address, handlers),
-      connect: (address, options) => this.channel(incarnation, clock, address, options),
+      serve: async (address, handlers) => this.serve(processLife, address, handlers),
+      connect: (address, options) => this.channel(processLife, clock, address, options),
     };
   }
 
@@ -91,11 +91,11 @@ export class SimulatedNetwork {
     return host;
   }
 
-  private serve(incarnation: Incarnation, address: string, handlers: readonly Handler[]): Server {
+  private serve(processLife: ProcessLife, address: string, handlers: readonly Handler[]): Server {
     const { hostName, port: asked } = parse(address);
-    if (hostName !== incarnation.host && !OWN_NAMES.has(hostName))
-      throw notHere(address, incarnation);
-    const host = this.host(incarnation.host);
+    if (hostName !== processLife.host && !OWN_NAMES.has(hostName))
+      throw notHere(address, processLife);
+    const host = this.host(processLife.host);
     const port = asked === 0 ? host.nextPort++ : asked;
     if (host.listeners.has(port)) {
       throw new VarlogError('ADDRESS_IN_USE', {
@@ -107,7 +107,7 @@ export class SimulatedNetwork {
     const byPath = new Map(handlers.map((it) => [it.method.path, it]));
     const connections = new Set<ServerConnection>();
     const listener: Listener = {
-      incarnation,
+      processLife,
       accept: (end, peer) => {
         const connection: ServerConnection = new ServerConnection({
           end,
@@ -136,18 +136,18 @@ export class SimulatedNetwork {
   }
 
   private channel(
-    incarnation: Incarnation,
+    processLife: ProcessLife,
     clock: Clock,
     address: string,
     { cluster = () => undefined }: DialOptions = {},
   ): Channel {
-    const dial: Dial = (to, opened, failed) => this.dial(incarnation, to, opened, failed);
+    const dial: Dial = (to, opened, failed) => this.dial(processLife, to, opened, failed);
     const { windowBytes } = this;
     return new SimulatedChannel({ address, clock, dial, windowBytes, cluster });
   }
 
   private dial(
-    incarnation: Incarnation,
+    processLife: ProcessLife,
     address: string,
     opened: (end: ConnectionEnd) => void,
     failed: (because: string) => void,
@@ -158,7 +158,7 @@ export class SimulatedNetwork {
       if (over) return;
       over = true;
       timeout.cancel();
-      incarnation.run(act);
+      processLife.run(act);
     };
     const timeout = scheduler.after(CONNECT_TIMEOUT_MS, () =>
       finish(() => failed(`no answer in ${CONNECT_TIMEOUT_MS} ms`)),
@@ -166,8 +166,8 @@ export class SimulatedNetwork {
     const attempt = (): void => {
       if (over) return;
       scheduler.after(this.links.delayMs(0), () => {
-        if (over || incarnation.dead) return;
-        const answer = this.answer(incarnation, address);
+        if (over || processLife.dead) return;
+        const answer = this.answer(processLife, address);
         if (answer === undefined) {
           scheduler.after(CONNECT_AGAIN_MS, attempt);
           return;
@@ -181,7 +181,7 @@ export class SimulatedNetwork {
   }
 
   /** What an attempt to connect brings: a connection, a refusal, or nothing at all. */
-  private answer(from: Incarnation, address: string): ConnectionEnd | string | undefined {
+  private answer(from: ProcessLife, address: string): ConnectionEnd | string | undefined {
     let hostName: string;
     let port: number;
     try {
@@ -196,7 +196,7 @@ export class SimulatedNetwork {
     if (blocked || !host.up) return undefined;
     const listener = host.listeners.get(port);
     if (listener === undefined || this.links.refuses()) return `connect ECONNREFUSED ${address}`;
-    const [near, far] = ConnectionEnd.pair(this.medium, from, listener.incarnation);
+    const [near, far] = ConnectionEnd.pair(this.medium, from, listener.processLife);
     const own = this.host(from.host);
     keep(own, near);
     keep(host, far);
@@ -220,7 +220,7 @@ function parse(address: string): { hostName: string; port: number } {
   });
 }
 
-function notHere(address: string, { host }: Incarnation): VarlogError {
+function notHere(address: string, { host }: ProcessLife): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', {
     what: `cannot listen on ${address}`,
     because: `this is host ${host}`,

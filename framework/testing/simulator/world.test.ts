@@ -1,6 +1,6 @@
 import {
   type Codec,
-  handle,
+  handler,
   type Ports,
   type ServerStreamMethod,
   sleep,
@@ -66,13 +66,13 @@ async function counter({ disk, network }: Ports, host: string) {
   await disk.syncDirectory('');
   let count = (await file.size()) > 0 ? (await file.read(0, 1))[0]! : 0;
   const server = await network.serve(`${host}:1`, [
-    handle(ask, async () => {
+    handler(ask, async () => {
       const bytes = new Uint8Array([++count]);
       await file.write(0, [bytes]);
       await file.sync();
       return String(count);
     }),
-    handle(watch, async (_, stream) => {
+    handler(watch, async (_, stream) => {
       stream.send('here');
       await stream.closed;
     }),

@@ -3,9 +3,9 @@ import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { abandonRuns, beginRun } from './host-guard.ts';
 import { settled } from './host-turn.ts';
-import { Incarnation } from './incarnation.ts';
 import { SimulatedNetwork } from './network.ts';
 import type { LinkQuality } from './network-links.ts';
+import { ProcessLife } from './process-life.ts';
 import { SeededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Trace } from './trace.ts';
@@ -34,7 +34,7 @@ class Machine {
   readonly disk: SimulatedDisk;
   readonly clockError: ClockError;
   readonly start: StartProcess | undefined;
-  life: { incarnation: Incarnation; ports: Ports; process: Process | undefined } | undefined;
+  life: { processLife: ProcessLife; ports: Ports; process: Process | undefined } | undefined;
   lives = 0;
 
   constructor(name: string, disk: SimulatedDisk, clockError: ClockError, start?: StartProcess) {
@@ -132,7 +132,7 @@ export class World {
     const machine = this.machine(name);
     if (machine.life === undefined) return;
     this.note(`${powerLoss ? 'power loss' : 'crash'} ${name}`);
-    machine.life.incarnation.end();
+    machine.life.processLife.end();
     machine.life = undefined;
     machine.disk.crash(powerLoss ? 'powerLoss' : 'kill');
     this.network.leave(name, powerLoss);
@@ -147,10 +147,10 @@ export class World {
     machine.life = life;
     const { start } = machine;
     this.scheduler.after(0, () =>
-      life.incarnation.run(() => {
+      life.processLife.run(() => {
         start(life.ports).then(
           (process) => {
-            if (!life.incarnation.dead) life.process = process;
+            if (!life.processLife.dead) life.process = process;
           },
           (error) => this.fail(error),
         );
@@ -167,12 +167,12 @@ export class World {
   /** Stops a process in its tracks, as a long garbage collection does. */
   pause(name: string): void {
     this.note(`pause ${name}`);
-    this.machine(name).life?.incarnation.pause();
+    this.machine(name).life?.processLife.pause();
   }
 
   resume(name: string): void {
     this.note(`resume ${name}`);
-    this.machine(name).life?.incarnation.resume();
+    this.machine(name).life?.processLife.resume();
   }
 
   /**
@@ -321,7 +321,7 @@ export class World {
         // While no process runs, it is the test that looks at the disk.
         return this.scheduler.after(ms, () => {
           if (life === undefined) ring();
-          else life.incarnation.run(ring);
+          else life.processLife.run(ring);
         });
       },
       defer: (run: () => void): void => void this.scheduler.after(0, run),
@@ -339,8 +339,8 @@ export class World {
 
   private newLife(machine: Machine): NonNullable<Machine['life']> {
     const { name, disk, clockError } = machine;
-    const incarnation = new Incarnation(name, this.scheduler);
-    const clock = new SimulatedClock(this.scheduler, incarnation, clockError);
+    const processLife = new ProcessLife(name, this.scheduler);
+    const clock = new SimulatedClock(this.scheduler, processLife, clockError);
     const logger: Logger = {
       log: (level, event, fields) => {
         if (level === 'debug') this.note(`${name} ${event}`);
@@ -351,10 +351,10 @@ export class World {
       clock,
       random: this.random.stream(`process ${name} ${++machine.lives}`),
       disk: disk.mount(),
-      network: this.network.join(incarnation, clock),
+      network: this.network.join(processLife, clock),
       logger,
     };
-    return { incarnation, ports, process: undefined };
+    return { processLife, ports, process: undefined };
   }
 
   private machine(name: string): Machine {

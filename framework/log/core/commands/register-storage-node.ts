@@ -3,7 +3,7 @@ import { type CommandDefinition, DONE, done, refused } from '../command-definiti
 import { isId } from '../id-pool.ts';
 import { reassigned } from '../metadata-changes.ts';
 import { noId, refuse } from '../metadata-result.ts';
-import { strangerAt } from '../storage-nodes.ts';
+import { refusalOfDisk } from '../storage-nodes.ts';
 
 /** Makes a node known, or its new address where `move` allows that. */
 export interface RegisterStorageNode {
@@ -48,8 +48,8 @@ export const registerStorageNode: CommandDefinition<RegisterStorageNode, Message
       state.storageNodes.set(id, { id, address, disk, formerDisks: [], removed: [] });
       return DONE;
     }
-    const stranger = disk === '' ? undefined : strangerAt(known, disk);
-    if (stranger !== undefined) return refused(stranger);
+    const refusal = disk === '' ? undefined : refusalOfDisk(known, disk);
+    if (refusal !== undefined) return refused(refusal);
     const isMoved = known.address !== address;
     if (isMoved && !move) {
       const what = `storage node ${id} is registered at ${known.address}`;

@@ -3,7 +3,7 @@ import { type CommandDefinition, DONE, done, refused } from '../command-definiti
 import { revise } from '../log-stream-state.ts';
 import { NO_CHANGES } from '../metadata-changes.ts';
 import { noStorageNode } from '../metadata-result.ts';
-import { strangerAt } from '../storage-nodes.ts';
+import { refusalOfDisk } from '../storage-nodes.ts';
 
 /** Gives up the disk of a node, and binds `disk` or, if it is empty, the next one that comes. */
 export interface ReplaceStorageNode {
@@ -27,7 +27,7 @@ export const replaceStorageNode: CommandDefinition<ReplaceStorageNode, Message> 
     if (known === undefined) return refused(noStorageNode(id));
     const before = known.disk;
     if (disk !== '' && before === disk) return DONE;
-    if (known.formerDisks.includes(disk)) return refused(strangerAt(known, disk)!);
+    if (known.formerDisks.includes(disk)) return refused(refusalOfDisk(known, disk)!);
     if (before !== '') known.formerDisks.push(before);
     known.disk = disk;
     // Whatever was to be removed went with the disk.

@@ -3,7 +3,7 @@ import { type EntryBatch, endOf, type Raft } from './core/index.ts';
 import type { RaftStorage } from './storage.ts';
 
 /** Reads from the disk what a member needs that is far behind. */
-export class CatchUp {
+export class EntryProvider {
   private readonly raft: Raft;
   private readonly storage: RaftStorage;
   private readonly schedule: () => void;

@@ -1,5 +1,5 @@
 import type { Message } from './core/index.ts';
-import { Promises } from './promises.ts';
+import { ObservedDurability } from './observed-durability.ts';
 
 const acknowledged = (term: number, index: number, rejected = false): Message => {
   const hint = { hintIndex: 0, hintTerm: 0 };
@@ -25,9 +25,9 @@ describe('what a member promised', () => {
     ['a refused vote: that is no promise', [voted(2, false, false)], [1, 0], true],
     ['a rejection: that is no promise', [acknowledged(2, 5, true)], [1, 0], true],
   ])('%s', (_, messages, [term, last], kept) => {
-    const promises = new Promises();
-    for (const message of messages) promises.note(message);
-    expect(promises.areKeptBy(2, term, last)).toBe(kept);
-    expect(promises.areKeptBy(3, 0, 0)).toBe(true);
+    const durability = new ObservedDurability();
+    for (const message of messages) durability.observe(message);
+    expect(durability.isConsistentWith(2, term, last)).toBe(kept);
+    expect(durability.isConsistentWith(3, 0, 0)).toBe(true);
   });
 });

@@ -25,12 +25,12 @@ interface Known {
  *   wrote down before it answered. A member of a new group votes only then. So a member with an emptied disk cannot
  *   be taken for new, even by one that was away ever since: whoever it asks knows another incarnation.
  */
-export class Acquaintance {
+export class DiskIdentity {
   readonly incarnation: string;
   identity: string;
   generation: string;
   private readonly file: StateFile;
-  private readonly others = new Map<number, { incarnation: string; confirmed: boolean }>();
+  private readonly knownDisks = new Map<number, { incarnation: string; confirmed: boolean }>();
 
   private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
     this.file = file;
@@ -38,12 +38,12 @@ export class Acquaintance {
     this.identity = identity;
     this.generation = generation;
     for (const [id, other, confirmed] of others) {
-      this.others.set(id, { incarnation: other, confirmed });
+      this.knownDisks.set(id, { incarnation: other, confirmed });
     }
   }
 
   /** Whether a folder has been a member's. */
-  static async isIn(directory: string, disk: Disk): Promise<boolean> {
+  static async existsIn(directory: string, disk: Disk): Promise<boolean> {
     return (await disk.list(directory)).includes(FILE);
   }
 
@@ -52,41 +52,41 @@ export class Acquaintance {
     random: Random;
     directory: string;
     identity: string;
-  }): Promise<Acquaintance> {
+  }): Promise<DiskIdentity> {
     const { disk, random, directory, identity } = options;
     const file = await StateFile.open(disk, `${directory}/${FILE}`, identity);
     if (file.value === undefined) {
       const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
       await file.write(new TextEncoder().encode(JSON.stringify(known)));
-      return new Acquaintance(file, known);
+      return new DiskIdentity(file, known);
     }
-    return new Acquaintance(file, JSON.parse(new TextDecoder().decode(file.value)) as Known);
+    return new DiskIdentity(file, JSON.parse(new TextDecoder().decode(file.value)) as Known);
   }
 
   /** What is known of a member's disk, by the log first. */
-  of(id: number, { incarnations }: Configuration): string | undefined {
-    return incarnations.get(id) ?? this.others.get(id)?.incarnation;
+  incarnationOf(id: number, { incarnations }: Configuration): string | undefined {
+    return incarnations.get(id) ?? this.knownDisks.get(id)?.incarnation;
   }
 
   /** Whether that member has confirmed that it knows this one, and no other in its place. */
   isConfirmedBy(id: number): boolean {
-    return this.others.get(id)?.confirmed === true;
+    return this.knownDisks.get(id)?.confirmed === true;
   }
 
   /** Writes down what a member said, durably. Resolves at once when it is known. */
-  async note(id: number, incarnation: string, confirmed: boolean): Promise<void> {
-    const before = this.others.get(id);
+  async record(id: number, incarnation: string, confirmed: boolean): Promise<void> {
+    const before = this.knownDisks.get(id);
     if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
-    this.others.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
+    this.knownDisks.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
     await this.save().catch((error: unknown) => {
-      if (before === undefined) this.others.delete(id);
-      else this.others.set(id, before);
+      if (before === undefined) this.knownDisks.delete(id);
+      else this.knownDisks.set(id, before);
       throw error;
     });
   }
 
   /** Belongs to this group from now on, for ever. Resolves when that is durable. */
-  async belongTo(identity: string): Promise<void> {
+  async joinGroup(identity: string): Promise<void> {
     const before = this.identity;
     this.identity = identity;
     await this.save().catch((error: unknown) => {
@@ -96,9 +96,9 @@ export class Acquaintance {
   }
 
   /** Belongs to another generation of the group from now on, and knows nobody in it yet. */
-  async enter(generation: string): Promise<void> {
+  async enterGeneration(generation: string): Promise<void> {
     this.generation = generation;
-    this.others.clear();
+    this.knownDisks.clear();
     await this.save();
   }
 
@@ -109,7 +109,7 @@ export class Acquaintance {
 
   private async save(): Promise<void> {
     const { incarnation, identity, generation } = this;
-    const others = [...this.others].map(([it, other]) => {
+    const others = [...this.knownDisks].map(([it, other]) => {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/index.ts';
 import { type LogStreamState, Metadata, type Report } from '../core/index.ts';
-import { repairOf, type Surroundings } from './repair.ts';
-import { type Replicas, Steadiness } from './steadiness.ts';
+import { type RepairContext, repairOf } from './repair.ts';
+import { RepairHistory, type Replicas } from './repair-history.ts';
 
 const STEP_MS = 100;
 /** Records that are ordered in each step while the log stream is open. */
@@ -38,7 +38,7 @@ function play(
     metadata.apply({ kind: 'unseal', ...opening, disks: chosen.map(() => '') });
   };
   open(given.members);
-  const steadiness = new Steadiness(clock);
+  const repairHistory = new RepairHistory(clock);
   const missing = new Map(watched.map((it) => [it, 0]));
   let count = 0;
   let longest = 0;
@@ -54,9 +54,9 @@ function play(
     };
     metadata.apply({ kind: 'cut', entries: [entry] });
     const voiceOf = (node: number) => voices[node]?.(stream, now - changedAt, now) ?? {};
-    const around: Surroundings & Replicas = {
+    const context: RepairContext & Replicas = {
       metadata,
-      silence: (node) => (voiceOf(node).lost === true ? 60_000 : 0),
+      unheardForMs: (node) => (voiceOf(node).lost === true ? 60_000 : 0),
       processOf: (node) => voiceOf(node).process ?? 'p',
       report: (logStreamId, node) => ({
         logStreamId,
@@ -66,18 +66,18 @@ function play(
         state: stream.sealed ? 'sealed' : stream.members.includes(node) ? 'open' : 'learning',
         ...voiceOf(node),
       }),
-      settledFor: (it) => steadiness.settledFor(it),
-      mayJoin: (it, node) => steadiness.mayJoin(it, node),
-      lag: (it, report) => steadiness.lag(it, report),
-      inOrder: (it, given) => steadiness.inOrder(it, given),
+      settledFor: (it) => repairHistory.settledFor(it),
+      mayJoin: (it, node) => repairHistory.mayJoin(it, node),
+      lag: (it, report) => repairHistory.lag(it, report),
+      inOrder: (it, given) => repairHistory.inOrder(it, given),
     };
-    steadiness.observe(metadata.logStreams, around);
+    repairHistory.observe(metadata.logStreams, context);
     for (const [node, since] of missing) {
       const isThere = !stream.sealed && stream.members.includes(node);
       if (isThere || voiceOf(node).lost === true) missing.set(node, now);
       else longest = Math.max(longest, now - since);
     }
-    const action = repairOf(stream, around);
+    const action = repairOf(stream, context);
     if (action === undefined) continue;
     changedAt = now;
     if (action.kind === 'unseal') {
@@ -86,7 +86,7 @@ function play(
     }
     count++;
     metadata.apply({ kind: 'seal', id: 1, hold: false });
-    steadiness.sealed(stream, epoch, action, around);
+    repairHistory.sealed(stream, epoch, action, context);
   }
   return { seals: count, longest };
 }

@@ -6,6 +6,6 @@ import { setFlagsFromString } from 'node:v8';
  * messages count towards the limit of the heap although they lie outside of it, and a small heap would be collected
  * twenty times a second for them. Costs memory in proportion to the heap, not to the data.
  */
-export function collectLessOften(): void {
+export function tuneGarbageCollection(): void {
   setFlagsFromString('--heap-growing-percent=300');
 }

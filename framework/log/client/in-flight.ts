@@ -1,28 +1,28 @@
 /** A hold on a delivered value: as long as it is held, the value counts as being worked on. */
-export interface Lease extends Lendable {
+export interface InFlight extends InFlightSource {
   release(): void;
 }
 
 /** Something of which a hold can be taken. */
-export interface Lendable {
-  retain(): Lease;
+export interface InFlightSource {
+  acquire(): InFlight;
 }
 
 /** What is being delivered right now: one place for all copies of this package that a program has loaded. */
-const delivery: { current?: Lendable | undefined } = shared(Symbol.for('varlog.delivery'));
+const delivery: { current?: InFlightSource | undefined } = shared(Symbol.for('varlog.delivery'));
 
 /**
  * Takes a hold on the value that is being delivered right now; `undefined` when its source lends nothing. It
  * goes by the call stack, not by the value: it does not matter how the value was mapped on the way.
  */
-export function retainCurrent(): Lease | undefined {
-  return delivery.current?.retain();
+export function acquireCurrent(): InFlight | undefined {
+  return delivery.current?.acquire();
 }
 
 /** Delivers a value in such a way that operators can take a hold on it. Deliveries nest. */
-export function deliverLent(lendable: Lendable | undefined, deliver: () => void): void {
+export function deliverTracked(source: InFlightSource | undefined, deliver: () => void): void {
   const before = delivery.current;
-  delivery.current = lendable;
+  delivery.current = source;
   try {
     deliver();
   } finally {

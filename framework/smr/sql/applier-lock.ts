@@ -8,13 +8,13 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import type { LogIdentity } from '../log-identity.ts';
-import { type ApplierTables, fenced, type Tenure } from './applier-tables.ts';
+import { type ApplierTables, fenced, type LockState } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 
 /** So many looks in the time in which an applier must answer. */
 const LOOKS = 10;
 
-export interface TenancyParts {
+export interface ApplierLockParts {
   readonly dataSource: DataSource;
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
@@ -32,23 +32,23 @@ export interface TenancyParts {
  * `takeOverMs` it takes over, and whoever was too slow is fenced by the owner number. So of two that are
  * kept running by supervisors one goes on undisturbed. No clocks are compared.
  */
-export class Tenancy {
+export class ApplierLock {
   /** Ours; 0 for none. */
   owner = 0;
-  private readonly parts: TenancyParts;
+  private readonly parts: ApplierLockParts;
   private readonly holder: string;
   private timer: Timer | undefined;
   private ended = false;
 
-  constructor(parts: TenancyParts) {
+  constructor(parts: ApplierLockParts) {
     this.parts = parts;
     this.holder = parts.random.id();
   }
 
   /** Becomes the one applier; `clock` measures the wait for an answer. Rejects with `ANOTHER_APPLIER`, `LOG_MISMATCH` or the database's error. */
-  async begin(identity: LogIdentity, clock: Clock): Promise<void> {
+  async acquire(identity: LogIdentity, clock: Clock): Promise<void> {
     const { takeOverMs, tables } = this.parts;
-    let asked: Tenure | undefined;
+    let asked: LockState | undefined;
     const deadline = clock.now() + takeOverMs;
     for (let late = false; this.owner === 0; ) {
       try {
@@ -93,34 +93,40 @@ export class Tenancy {
   }
 
   /** Lets the next one in without a wait. */
-  async end(): Promise<void> {
+  async release(): Promise<void> {
     this.ended = true;
     this.timer?.cancel();
     if (this.owner === 0) return;
     const { tables } = this.parts;
     await this.transaction(async (manager) => {
-      const tenure = await tables.tenure(manager);
-      if (tenure.owner === this.owner) await tables.setTenure(manager, { ...tenure, holder: '' });
+      const lockState = await tables.lockState(manager);
+      if (lockState.owner === this.owner)
+        await tables.setLockState(manager, { ...lockState, holder: '' });
     });
   }
 
-  private async ask(manager: EntityManager): Promise<Tenure> {
-    const tenure = await this.parts.tables.tenure(manager);
-    const asked = { ...tenure, challenge: tenure.challenge + 1 };
-    await this.parts.tables.setTenure(manager, asked);
+  private async ask(manager: EntityManager): Promise<LockState> {
+    const lockState = await this.parts.tables.lockState(manager);
+    const asked = { ...lockState, challenge: lockState.challenge + 1 };
+    await this.parts.tables.setLockState(manager, asked);
     return asked;
   }
 
   /** The owner number where the database was taken; 0 as long as the other may still answer. */
-  private async look(manager: EntityManager, asked: Tenure, late: boolean): Promise<number> {
-    const tenure = await this.parts.tables.tenure(manager);
+  private async look(manager: EntityManager, asked: LockState, late: boolean): Promise<number> {
+    const lockState = await this.parts.tables.lockState(manager);
     // Taken by a transaction of ours whose end was not heard of.
-    if (tenure.holder === this.holder) return tenure.owner;
-    if (tenure.owner !== asked.owner || tenure.answer >= asked.challenge) throw occupied();
-    if (tenure.holder !== '' && !late) return 0;
-    const owner = tenure.owner + 1;
-    const answer = tenure.challenge;
-    await this.parts.tables.setTenure(manager, { ...tenure, owner, holder: this.holder, answer });
+    if (lockState.holder === this.holder) return lockState.owner;
+    if (lockState.owner !== asked.owner || lockState.answer >= asked.challenge) throw occupied();
+    if (lockState.holder !== '' && !late) return 0;
+    const owner = lockState.owner + 1;
+    const answer = lockState.challenge;
+    await this.parts.tables.setLockState(manager, {
+      ...lockState,
+      owner,
+      holder: this.holder,
+      answer,
+    });
     return owner;
   }
 

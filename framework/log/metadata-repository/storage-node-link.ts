@@ -18,10 +18,10 @@ const PIECE_COMMITS = 1_024;
  * Nothing queues up for a node that reads slowly: of what cannot be said now it is only noted that it
  * is still to be said, and older commits go in pieces, each when there is room for it.
  */
-export class Session {
+export class StorageNodeLink {
   readonly node: number;
   /** Of the process at the other end. */
-  readonly incarnation: string;
+  readonly processId: string;
   readonly address: string;
   readonly disk: string;
   lastHeard: number;
@@ -33,7 +33,7 @@ export class Session {
   private commits: WireCommit[] = [];
   private watermarks = new Map<number, number>();
   /** Log streams of which older commits come first, and the version of the next one to say. */
-  private readonly behind = new Map<number, number>();
+  private readonly pendingHistory = new Map<number, number>();
   private cluster = '';
   private ended = false;
 
@@ -43,7 +43,7 @@ export class Session {
     { metadata, clock }: { metadata: Metadata; clock: Clock },
   ) {
     this.node = storageNodeId;
-    this.incarnation = incarnation;
+    this.processId = incarnation;
     this.address = address;
     this.disk = disk;
     this.metadata = metadata;
@@ -53,12 +53,12 @@ export class Session {
     this.lastHeard = clock.now();
   }
 
-  heard(): void {
+  touch(): void {
     this.lastHeard = this.clock.now();
   }
 
   /** It could not be heard for so many milliseconds, for reasons that are not its own. */
-  excuse(ms: number): void {
+  extendDeadline(ms: number): void {
     this.lastHeard = Math.min(this.clock.now(), this.lastHeard + ms);
   }
 
@@ -68,20 +68,20 @@ export class Session {
   }
 
   /** The assignments said so far are all that the node has, in this cluster. */
-  welcome(cluster: string): void {
+  completeAssignments(cluster: string): void {
     this.cluster = cluster;
   }
 
   commit(commit: Commit): void {
     const { logStreamId, version } = commit;
-    if (this.behind.has(logStreamId)) return;
-    if (this.outbox.isBlocked) this.behind.set(logStreamId, version);
+    if (this.pendingHistory.has(logStreamId)) return;
+    if (this.outbox.isBlocked) this.pendingHistory.set(logStreamId, version);
     else this.commits.push(WireCommit.create(commit));
   }
 
   /** The node lacks the commits of a log stream from `version` on. */
-  tellFrom(logStreamId: number, version: number): void {
-    this.behind.set(logStreamId, version);
+  sendHistoryFrom(logStreamId: number, version: number): void {
+    this.pendingHistory.set(logStreamId, version);
   }
 
   watermark(topicId: number, highWatermark: number): void {
@@ -106,7 +106,7 @@ export class Session {
     this.commits = [];
     this.cluster = '';
     // The leader's other work has its turn in between.
-    if (this.behind.size > 0) this.outbox.schedule();
+    if (this.pendingHistory.size > 0) this.outbox.schedule();
   }
 
   end(): void {
@@ -115,30 +115,30 @@ export class Session {
   }
 
   private flushNews(): void {
-    const news = [this.assignments, this.behind, this.watermarks];
+    const news = [this.assignments, this.pendingHistory, this.watermarks];
     if (this.commits.length > 0 || news.some((it) => it.size > 0)) this.flush();
   }
 
   /** The next older commits, some of each log stream in turn. */
   private addPiece(): void {
     let room = PIECE_COMMITS;
-    for (const [id, version] of [...this.behind]) {
+    for (const [id, version] of [...this.pendingHistory]) {
       if (room <= 0) return;
-      this.behind.delete(id);
+      this.pendingHistory.delete(id);
       const { history } = this.metadata.logStreams.get(id) ?? {};
       const commits = history?.from(version, Math.min(room, PIECE_OF_ONE)) ?? [];
       const last = commits.at(-1);
       for (const it of commits) this.commits.push(WireCommit.create(it));
       room -= commits.length;
       if (last === undefined || last.version === history!.last!.version) continue;
-      this.behind.set(id, last.version + 1);
+      this.pendingHistory.set(id, last.version + 1);
     }
   }
 
   /** None of a topic of which the node is still to hear commits: they are at or below it. */
   private takeWatermarks(): Watermark[] {
     const held = new Set(
-      [...this.behind.keys()].map((id) => this.metadata.logStreams.get(id)?.topicId),
+      [...this.pendingHistory.keys()].map((id) => this.metadata.logStreams.get(id)?.topicId),
     );
     const said: Watermark[] = [];
     for (const [topicId, highWatermark] of this.watermarks) {

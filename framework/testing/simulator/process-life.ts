@@ -5,7 +5,7 @@ import type { Scheduler } from './scheduler.ts';
  * bound to it: nothing happens to it any more once it is dead, and all of it waits, in order, while
  * it is paused.
  */
-export class Incarnation {
+export class ProcessLife {
   readonly host: string;
   dead = false;
   private readonly scheduler: Scheduler;

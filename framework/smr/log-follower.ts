@@ -11,11 +11,11 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import type { Applier } from './applier.ts';
+import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Deadlines } from './deadlines.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
-import { type Outcome, resultOf } from './outcome.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
@@ -31,7 +31,7 @@ const CLOSE_MS = 1_000;
 /** So often a replica whose status somebody watches makes sure that the log answers. */
 const PROBE_MS = 5_000;
 
-export interface FollowerOptions<Command, Result> {
+export interface LogFollowerOptions<Command, Result> {
   readonly log: OrderedLog;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
   readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
@@ -48,12 +48,12 @@ export interface FollowerOptions<Command, Result> {
  * commands and tells their callers what became of them, holds queries back until the state is fresh enough, and says
  * how it fares. The {@link Applier} does the rest.
  */
-export class Follower<Command, Result> {
+export class LogFollower<Command, Result> {
   readonly applied$: Observable<Applied<Command, Result>>;
   readonly status$: Observable<ReplicaStatus>;
   readonly queue: CommandQueue<Command, Result>;
   readonly hold: LogHold | undefined;
-  private readonly options: FollowerOptions<Command, Result>;
+  private readonly options: LogFollowerOptions<Command, Result>;
   private readonly name: string;
   private readonly barrier: ReadBarrier;
   private readonly deadlines: Deadlines;
@@ -66,7 +66,7 @@ export class Follower<Command, Result> {
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
 
-  constructor(options: FollowerOptions<Command, Result>) {
+  constructor(options: LogFollowerOptions<Command, Result>) {
     this.options = options;
     const { log, ports, codecs, place, queueBytesMax = QUEUE_BYTES_MAX } = options;
     const { statuses } = this;
@@ -74,8 +74,8 @@ export class Follower<Command, Result> {
     const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
     this.deadlines = deadlines;
     this.queue = new CommandQueue(log, ports, codecs, queueBytesMax, deadlines, statuses);
-    const behind = (error: VarlogError): void => this.fail(error);
-    this.barrier = new ReadBarrier(log, ports.clock, deadlines, statuses, behind);
+    const onShortLog = (error: VarlogError): void => this.fail(error);
+    this.barrier = new ReadBarrier(log, ports.clock, deadlines, statuses, onShortLog);
     const hold: LogHold | undefined = LogHold.on(log, {
       ...ports,
       signal: this.signal,
@@ -124,7 +124,7 @@ export class Follower<Command, Result> {
   }
 
   /** A command took effect. Passed on once, also where the state started over since. */
-  announce(position: number, time: number, bytes: Uint8Array, outcome: Outcome): void {
+  announce(position: number, time: number, bytes: Uint8Array, outcome: CommandOutcome): void {
     if (position <= this.announced) return;
     this.announced = position;
     if (!this.applied.observed || typeof outcome === 'string') return;
@@ -206,7 +206,7 @@ export class Follower<Command, Result> {
 
   private async meet(clock: Clock, signal: AbortSignal): Promise<void> {
     if (this.known !== undefined) return;
-    const lost = (error: unknown): void => this.statuses.lost(error);
+    const lost = (error: unknown): void => this.statuses.unreachable(error);
     const log = await identityOf(this.options.log, clock, signal, lost);
     this.known = { log, machine: this.name };
     const tag = tagOf(this.known);
@@ -238,7 +238,7 @@ export class Follower<Command, Result> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (VarlogError.is(error) && error.retryable) this.statuses.lost(error);
+        if (VarlogError.is(error) && error.retryable) this.statuses.unreachable(error);
         else this.fail(error);
       }
       await sleep(ports.clock, RETRY_MS, signal).catch(() => {});

@@ -5,11 +5,11 @@ import {
   ServerCredentials,
 } from '@grpc/grpc-js';
 import { listenError } from 'varlog/node';
+import { serveCallStream } from './call-stream-server.ts';
 import { statusOf } from './grpc-status.ts';
 import { operationsOf } from './operations.ts';
 import { keyValue } from './proto.ts';
 import type { KvService, Watched } from './service.ts';
-import { serveSession } from './session-face.ts';
 
 /** Calls that are under way at the end of a face get this long. */
 const GRACE_MS = 1_000;
@@ -19,7 +19,7 @@ const KEEP_ALIVE = {
   'grpc.keepalive_timeout_ms': 5_000,
 };
 
-export interface GrpcFace {
+export interface GrpcServer {
   /**
    * Takes no more calls and resolves when those under way are answered, or were cancelled after a second. Watches go on
    * until their service ends them.
@@ -43,7 +43,7 @@ interface ChangeMessage {
 }
 
 /** Serves the store as gRPC service `kv.KeyValue` (kv.proto). Resolves when `address` is bound. */
-export async function serveGrpc(service: KvService, address: string): Promise<GrpcFace> {
+export async function serveGrpc(service: KvService, address: string): Promise<GrpcServer> {
   const server = new Server(KEEP_ALIVE);
   const ending = new AbortController();
   const operations = operationsOf(service);
@@ -53,7 +53,7 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
     CompareAndSet: unary(operations.compareAndSet, service),
     Get: unary(operations.get, service),
     List: unary(operations.list, service),
-    Session: serveSession(operations, service, ending.signal),
+    Session: serveCallStream(operations, service, ending.signal),
     Watch: pieces(async function* ({ prefix, from, log, progress }: WatchRequest, signal) {
       const start = { ...(from > 0 && { from }), ...(log !== '' && { log }) };
       for await (const it of service.watch(prefix, start, signal)) yield messagesOf(it, progress);

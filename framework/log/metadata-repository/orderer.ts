@@ -15,29 +15,29 @@ import {
   type MetadataChanges,
   type MetadataCommand,
   type Report,
-  strangerAt,
+  refusalOfDisk,
 } from '../core/index.ts';
 import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { Session } from './session.ts';
+import { StorageNodeLink } from './storage-node-link.ts';
 
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
 const CUTS_IN_FLIGHT_MAX = 2;
 
 /** Notes that something is to be said to a node, and whether it hears of it as a primary. */
-type Touch = (session: Session, primary: boolean) => void;
+type Notify = (link: StorageNodeLink, primary: boolean) => void;
 
 /** Everything that a member does because it leads; made anew for every term that it does. */
-export class Leadership {
+export class Orderer {
   readonly planner: CutPlanner;
   private readonly metadata: Metadata;
   private readonly ports: Ports;
   private readonly cluster: () => string;
   private readonly execute: (command: MetadataCommand) => Promise<unknown>;
-  private readonly unrest = new Subject<void>();
+  private readonly repairTriggers = new Subject<void>();
   /** Something happened that the repair may have to act on. Not when appends go well. */
-  readonly unrest$: Observable<void> = this.unrest.asObservable();
-  private readonly sessions = new Map<number, Session>();
+  readonly repairTriggers$: Observable<void> = this.repairTriggers.asObservable();
+  private readonly links = new Map<number, StorageNodeLink>();
   /** When each node was last known to be alive. */
   private readonly lastAlive = new Map<number, number>();
   /** Storage nodes that have replicas of a topic. */
@@ -78,8 +78,8 @@ export class Leadership {
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
-  silence(node: number): number {
-    if (this.sessions.has(node)) return 0;
+  unheardForMs(node: number): number {
+    if (this.links.has(node)) return 0;
     this.excuseStall();
     return this.ports.clock.now() - (this.lastAlive.get(node) ?? Number.NEGATIVE_INFINITY);
   }
@@ -87,12 +87,12 @@ export class Leadership {
   /** Throws when a node's disk is another one than its own, or another process is that node and alive. */
   admit({ storageNodeId: node, disk, incarnation }: Hello): void {
     const known = this.metadata.storageNodes.get(node);
-    const stranger = known === undefined ? undefined : strangerAt(known, disk);
-    if (stranger !== undefined) {
-      throw new VarlogError(stranger.code, { what: stranger.what, next: stranger.next });
+    const refusal = known === undefined ? undefined : refusalOfDisk(known, disk);
+    if (refusal !== undefined) {
+      throw new VarlogError(refusal.code, { what: refusal.what, next: refusal.next });
     }
-    const twin = this.sessions.get(node);
-    if (twin === undefined || twin.incarnation === incarnation) return;
+    const twin = this.links.get(node);
+    if (twin === undefined || twin.processId === incarnation) return;
     throw new VarlogError('ALREADY_EXISTS', {
       what: `another process is storage node ${node}, at ${twin.address}, and was heard just now`,
       next: 'stop one of them; this one goes on as soon as the other is surely gone',
@@ -100,7 +100,7 @@ export class Leadership {
   }
 
   /** Takes over the stream of a node that was admitted, and says all that concerns it. */
-  open(hello: Hello, stream: MessageStream<SessionResponse, SessionRequest>): Session {
+  open(hello: Hello, stream: MessageStream<SessionResponse, SessionRequest>): StorageNodeLink {
     this.admit(hello);
     const { storageNodeId: node } = hello;
     if (!this.isThere({ node, address: hello.address })) {
@@ -109,20 +109,20 @@ export class Leadership {
         next: 'ask again',
       });
     }
-    this.sessions.get(node)?.end();
+    this.links.get(node)?.end();
     const { metadata, ports } = this;
-    const session = new Session(hello, stream, { metadata, clock: ports.clock });
-    this.sessions.set(node, session);
+    const link = new StorageNodeLink(hello, stream, { metadata, clock: ports.clock });
+    this.links.set(node, link);
     for (const logStream of this.metadata.logStreams.values()) {
-      if (logStream.replicas.includes(node)) session.assign(this.assignmentOf(logStream));
+      if (logStream.replicas.includes(node)) link.assign(this.assignmentOf(logStream));
     }
     for (const logStreamId of this.metadata.storageNodes.get(node)?.removed ?? []) {
-      session.assign(Assignment.create({ logStreamId, removed: true }));
+      link.assign(Assignment.create({ logStreamId, removed: true }));
     }
-    session.welcome(this.cluster());
-    session.flush();
-    this.unrest.next();
-    return session;
+    link.completeAssignments(this.cluster());
+    link.flush();
+    this.repairTriggers.next();
+    return link;
   }
 
   /** Whether a node is where everybody is led to. */
@@ -130,72 +130,72 @@ export class Leadership {
     return this.metadata.storageNodes.get(node)?.address === address;
   }
 
-  private endSession(node: number): void {
-    this.sessions.get(node)?.end();
-    this.sessions.delete(node);
+  private endLink(node: number): void {
+    this.links.get(node)?.end();
+    this.links.delete(node);
   }
 
   /** The process that is storage node `node` now; empty when none is connected. */
   processOf(node: number): string {
-    return this.sessions.get(node)?.incarnation ?? '';
+    return this.links.get(node)?.processId ?? '';
   }
 
-  closed(session: Session): void {
-    if (this.sessions.get(session.node) !== session) return;
-    this.sessions.delete(session.node);
-    this.lastAlive.set(session.node, this.ports.clock.now());
-    this.unrest.next();
+  closed(link: StorageNodeLink): void {
+    if (this.links.get(link.node) !== link) return;
+    this.links.delete(link.node);
+    this.lastAlive.set(link.node, this.ports.clock.now());
+    this.repairTriggers.next();
   }
 
-  hear(session: Session, message: SessionRequest): void {
+  receive(link: StorageNodeLink, message: SessionRequest): void {
     // What a process says that was taken for gone does not count.
-    if (this.sessions.get(session.node) !== session) return;
-    session.heard();
+    if (this.links.get(link.node) !== link) return;
+    link.touch();
     if (message.removed.length > 0) {
-      const { node: id, disk } = session;
+      const { node: id, disk } = link;
       const { removed: logStreams } = message;
       // What is not confirmed is asked for again in the next session.
       this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
     }
     for (const it of message.reports) {
       const report = reportOfWire(it);
-      if (this.isNews(session.node, report)) this.unrest.next();
-      if (this.planner.report(session.node, report)) continue;
-      this.ports.logger.log('error', 'replica lost data', { node: session.node, ...report });
+      if (this.isNews(link.node, report)) this.repairTriggers.next();
+      if (this.planner.report(link.node, report)) continue;
+      this.ports.logger.log('error', 'replica lost data', { node: link.node, ...report });
     }
     for (const { logStreamId, fromVersion } of message.history) {
-      session.tellFrom(logStreamId, fromVersion);
+      link.sendHistoryFrom(logStreamId, fromVersion);
     }
-    if (message.history.length > 0) session.flush();
+    if (message.history.length > 0) link.flush();
     this.scheduleCut();
   }
 
   /** Passes on what a batch of applied commands changed: primaries hear of their commits first. */
   applied(changes: MetadataChanges): void {
-    const touched = new Map<Session, boolean>();
-    const touch: Touch = (session, primary) => {
-      touched.set(session, primary || touched.get(session) === true);
+    const notified = new Map<StorageNodeLink, boolean>();
+    const notify: Notify = (link, primary) => {
+      notified.set(link, primary || notified.get(link) === true);
     };
     for (const node of [...changes.replaced, ...changes.unregistered]) {
       this.planner.forget(node);
-      this.endSession(node);
+      this.endLink(node);
     }
     // Two processes of one name may come at the same time: the one that others are not led to must come again.
     for (const node of changes.moved) {
-      const session = this.sessions.get(node);
-      if (session !== undefined && !this.isThere(session)) this.endSession(node);
+      const link = this.links.get(node);
+      if (link !== undefined && !this.isThere(link)) this.endLink(node);
     }
     if (changes.reassigned.size > 0) this.nodesOfTopics.clear();
     if (changes.reassigned.size + changes.replaced.size + changes.unregistered.size > 0) {
-      this.unrest.next();
+      this.repairTriggers.next();
     }
     for (const [id, nodes] of changes.reassigned) {
       this.planner.revisit(id);
       for (const node of nodes) {
-        const session = this.sessions.get(node);
-        if (session === undefined) continue;
-        session.assign(this.assignmentFor(id, node));
-        touch(session, false);
+        const link = this.links.get(node);
+        if (link === undefined) continue;
+        link.assign(this.assignmentFor(id, node));
+        notify(link, false);
       }
     }
     const moved = new Set<number>();
@@ -203,38 +203,38 @@ export class Leadership {
       const logStream = this.metadata.logStreams.get(commit.logStreamId);
       if (logStream === undefined) continue;
       moved.add(logStream.topicId);
-      this.passOn(commit, logStream, touch);
+      this.passOn(commit, logStream, notify);
     }
-    for (const topicId of moved) this.passOnWatermark(topicId, touch);
-    const primariesFirst = [...touched].sort(([, a], [, b]) => Number(b) - Number(a));
-    for (const [session] of primariesFirst) session.flush();
+    for (const topicId of moved) this.passOnWatermark(topicId, notify);
+    const primariesFirst = [...notified].sort(([, a], [, b]) => Number(b) - Number(a));
+    for (const [link] of primariesFirst) link.flush();
     this.scheduleCut();
   }
 
   end(): void {
     this.ended = true;
-    this.unrest.complete();
-    for (const session of this.sessions.values()) session.end();
-    this.sessions.clear();
+    this.repairTriggers.complete();
+    for (const link of this.links.values()) link.end();
+    this.links.clear();
   }
 
-  private passOn(commit: Commit, { replicas, members }: LogStreamState, touch: Touch): void {
+  private passOn(commit: Commit, { replicas, members }: LogStreamState, notify: Notify): void {
     for (const node of replicas) {
-      const session = this.sessions.get(node);
-      if (session === undefined) continue;
-      session.commit(commit);
-      touch(session, node === members[0]);
+      const link = this.links.get(node);
+      if (link === undefined) continue;
+      link.commit(commit);
+      notify(link, node === members[0]);
     }
   }
 
   /** Once a topic, however many of its log streams have moved. */
-  private passOnWatermark(topicId: number, touch: Touch): void {
+  private passOnWatermark(topicId: number, notify: Notify): void {
     const { highWatermark } = this.metadata.topics.get(topicId)!;
     for (const node of this.nodesOf(topicId)) {
-      const session = this.sessions.get(node);
-      if (session === undefined) continue;
-      session.watermark(topicId, highWatermark);
-      touch(session, false);
+      const link = this.links.get(node);
+      if (link === undefined) continue;
+      link.watermark(topicId, highWatermark);
+      notify(link, false);
     }
   }
 
@@ -281,9 +281,9 @@ export class Leadership {
     if (this.ended) return;
     this.excuseStall();
     const now = this.ports.clock.now();
-    for (const session of this.sessions.values()) {
-      if (now - session.lastHeard > LOG_TIMES.nodeSilenceMaxMs) session.end();
-      else session.flush();
+    for (const link of this.links.values()) {
+      if (now - link.lastHeard > LOG_TIMES.nodeSilenceMaxMs) link.end();
+      else link.flush();
     }
     this.due = now + LOG_TIMES.keepaliveMs;
   }
@@ -297,7 +297,7 @@ export class Leadership {
     if (late >= LOG_TIMES.keepaliveMs)
       this.ports.logger.log('warn', 'held up', { ms: Math.round(late) });
     const ms = late + LOG_TIMES.stallMarginMs;
-    for (const session of this.sessions.values()) session.excuse(ms);
+    for (const link of this.links.values()) link.extendDeadline(ms);
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
   }
 

@@ -1,10 +1,10 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bytes, take, World } from './group.fixture.ts';
+import { bytes, GroupFixture, take } from './group.fixture.ts';
 
 /** Turns over the bits of a command in the files of a member that runs. */
-async function damage(world: World, id: number, command: string): Promise<void> {
-  const folder = join(world.root, `${id}`, 'entries');
+async function damage(fixture: GroupFixture, id: number, command: string): Promise<void> {
+  const folder = join(fixture.root, `${id}`, 'entries');
   for (const name of await readdir(folder)) {
     const at = (await readFile(join(folder, name))).indexOf(command);
     if (at < 0) continue;
@@ -22,25 +22,25 @@ async function damage(world: World, id: number, command: string): Promise<void> 
 }
 
 describe('a member that is far behind, and needs an entry that is damaged at the leader', () => {
-  let world: World;
-  afterEach(() => world.end());
+  let fixture: GroupFixture;
+  afterEach(() => fixture.end());
 
   /** Returns the leader, which has nothing in memory and a damaged entry, and who missed all. */
   async function damaged(snapshot: boolean) {
-    world = await World.start();
-    await world.leader();
-    await world.stop(3);
-    const leader = await world.leader();
+    fixture = await GroupFixture.start();
+    await fixture.leader();
+    await fixture.stop(3);
+    const leader = await fixture.leader();
     for (let i = 0; i < 40; i++) await leader.append([bytes(`${i}${'.'.repeat(50)}`)]);
-    await world.stop(1);
-    await world.stop(2);
-    await world.open(1);
-    await world.open(2);
-    const again = await world.leader();
+    await fixture.stop(1);
+    await fixture.stop(2);
+    await fixture.open(1);
+    await fixture.open(2);
+    const again = await fixture.leader();
     const last = await again.append([bytes('last')]);
-    await damage(world, again.status.leader!.id, '10.....');
+    await damage(fixture, again.status.leader!.id, '10.....');
     if (snapshot) await again.compact(last, bytes('state'));
-    return { again, last, behind: await world.open(3) };
+    return { again, last, behind: await fixture.open(3) };
   }
 
   test('gets it from another one, to which the leader hands over', async () => {

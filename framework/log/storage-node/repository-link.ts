@@ -31,7 +31,7 @@ const REFUSALS = new Set([
   'FAILED_PRECONDITION',
 ]);
 
-export interface SessionClientOptions {
+export interface RepositoryLinkOptions {
   ports: Ports;
   hello: Hello;
   /** Identity of the cluster that the node is part of. */
@@ -40,15 +40,15 @@ export interface SessionClientOptions {
   members: readonly string[];
   /** Reports of all replicas, for a new session. */
   allReports(): Report[];
-  handle(response: SessionResponse): void | Promise<void>;
+  receive(response: SessionResponse): void | Promise<void>;
 }
 
 /**
  * A storage node's link to whichever member of the metadata repository leads: finds it, tells it
  * what changed, hears what was decided, and starts anew whenever the link breaks.
  */
-export class SessionClient {
-  private readonly options: SessionClientOptions;
+export class RepositoryLink {
+  private readonly options: RepositoryLinkOptions;
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private changed = new Map<number, () => Report>();
@@ -60,7 +60,7 @@ export class SessionClient {
   private stream: MessageStream<SessionRequest, SessionResponse> | undefined;
   private readonly outbox: Outbox<SessionRequest>;
   /** The leader is to hear of this node, with or without news. */
-  private mustSpeak = false;
+  private sendDue = false;
   /** Who leads by the word of another member. */
   private hint: string | undefined;
   private lostAt: number | undefined;
@@ -69,10 +69,10 @@ export class SessionClient {
   private lastSent = 0;
   private lastHeard = 0;
 
-  constructor(options: SessionClientOptions) {
+  constructor(options: RepositoryLinkOptions) {
     this.options = options;
     this.outbox = new Outbox(options.ports.clock, () => {
-      if (this.hasNews || this.mustSpeak) this.flush();
+      if (this.hasNews || this.sendDue) this.flush();
     });
   }
 
@@ -91,7 +91,7 @@ export class SessionClient {
     this.flushSoon();
   }
 
-  askHistory(logStreamId: number, version: number): void {
+  requestHistory(logStreamId: number, version: number): void {
     this.history.set(logStreamId, version);
     this.flushSoon();
   }
@@ -146,7 +146,7 @@ export class SessionClient {
       const started = ports.clock.now();
       let reason = 'it was ended';
       try {
-        await this.runSession(channel);
+        await this.runStream(channel);
       } catch (error) {
         reason = reasonOf(error);
         if (signal.aborted) return;
@@ -155,7 +155,7 @@ export class SessionClient {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
-        this.noteLoss(address, reason);
+        this.onDisconnected(address, reason);
         this.stream = undefined;
         channel.close();
       }
@@ -165,7 +165,7 @@ export class SessionClient {
     }
   }
 
-  private noteLoss(address: string, reason: string): void {
+  private onDisconnected(address: string, reason: string): void {
     if (this.stream === undefined || this.stopped.signal.aborted) return;
     const { clock, logger } = this.options.ports;
     this.lostAt = clock.now();
@@ -173,7 +173,7 @@ export class SessionClient {
   }
 
   /** The member that was asked leads, and has accepted this node. */
-  private noteLink(): void {
+  private onConnected(): void {
     const { clock, logger } = this.options.ports;
     const without = this.lostAt === undefined ? undefined : Math.round(clock.now() - this.lostAt);
     const facts = without === undefined ? {} : { withoutMs: without };
@@ -188,7 +188,7 @@ export class SessionClient {
     this.refused = error;
   }
 
-  private async runSession(channel: Channel): Promise<void> {
+  private async runStream(channel: Channel): Promise<void> {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
     let isOver = false;
@@ -197,13 +197,13 @@ export class SessionClient {
       // What is said before the first answer would be said to one that does not lead.
       const accepted = (): void => {
         if (isOver) return;
-        if (this.stream === undefined) this.noteLink();
+        if (this.stream === undefined) this.onConnected();
         this.stream = stream;
         this.refused = undefined;
-        if (this.lastHeard - this.lastSent >= LOG_TIMES.answerAfterMs) this.speak();
+        if (this.lastHeard - this.lastSent >= LOG_TIMES.answerAfterMs) this.scheduleSend();
         else this.flushSoon();
       };
-      const handled = this.options.handle(response);
+      const handled = this.options.receive(response);
       return handled === undefined ? accepted() : handled.then(accepted);
     });
     this.lastHeard = clock.now();
@@ -269,13 +269,13 @@ export class SessionClient {
   }
 
   private flushSoon(): void {
-    if (this.hasNews) this.speak();
+    if (this.hasNews) this.scheduleSend();
   }
 
   /** At the end of the turn, also when there is nothing to report: that this node is alive. */
-  private speak(): void {
+  private scheduleSend(): void {
     if (this.stream === undefined) return;
-    this.mustSpeak = true;
+    this.sendDue = true;
     this.outbox.schedule();
   }
 
@@ -286,7 +286,7 @@ export class SessionClient {
   private flush(): void {
     const { stream } = this;
     if (stream === undefined || this.outbox.isBlocked) return;
-    this.mustSpeak = false;
+    this.sendDue = false;
     const reports = [...this.changed.values()].map((current) => reportToWire(current()));
     const history = [...this.history].map(([logStreamId, fromVersion]) =>
       HistoryRequest.create({ logStreamId, fromVersion }),

@@ -13,7 +13,7 @@ import type { TurnPart } from './turn-part.ts';
 const READ_BYTES = 256 * 1024;
 
 /** Gives the committed entries of this member's log to whoever follows it, at their pace. */
-export class Followers implements TurnPart {
+export class LogSubscribers implements TurnPart {
   private readonly log: RaftLog;
   private readonly storage: RaftStorage;
   private readonly onApplied: () => void;

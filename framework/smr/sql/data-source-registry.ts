@@ -3,9 +3,9 @@ import { VarlogError } from '../../base/index.ts';
 import type { Dialect } from './dialect.ts';
 
 /** A DataSource, or the SQLite file behind it, in the hands of one replica of this process. */
-export interface SourceUse {
+export interface DataSourceClaim {
   /** Free for others as soon as `done` has settled. */
-  leave(done: Promise<unknown>): void;
+  release(done: Promise<unknown>): void;
 }
 
 type Left = { readonly done: Promise<unknown> | undefined };
@@ -19,7 +19,10 @@ const files = new Map<string, Left>();
  * and two on one SQLite file in one process make each other wait for locks that neither can let go of
  * meanwhile. Waits for one that is being closed; rejects with `ANOTHER_APPLIER` for any other.
  */
-export async function useSource(dataSource: DataSource, dialect: Dialect): Promise<SourceUse> {
+export async function claimDataSource(
+  dataSource: DataSource,
+  dialect: Dialect,
+): Promise<DataSourceClaim> {
   let file: string | undefined;
   const mark = (left: Left): void => {
     sources.set(dataSource, left);
@@ -47,7 +50,7 @@ export async function useSource(dataSource: DataSource, dialect: Dialect): Promi
     throw error;
   }
   return {
-    leave: (done) => {
+    release: (done) => {
       const freed = done.then(free, free);
       mark({ done: freed });
     },

@@ -50,7 +50,7 @@ export interface Replicas {
  * replicas it had to be sealed. Whichever makes it seal again and again is given more time, twice as much
  * each time; the other replicas, and those of other log streams, do not wait for it.
  */
-export class Steadiness {
+export class RepairHistory {
   private readonly clock: Clock;
   private readonly observed = new Map<number, Observed>();
 

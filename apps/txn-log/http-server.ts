@@ -48,7 +48,7 @@ const Once = z.object({ 'idempotency-key': z.string().optional() });
  *
  * What there is beside (`/readyz` and the like), `pages` adds.
  */
-export function makeHttpFace(service: LedgerService, pages: Pages): Server {
+export function makeHttpServer(service: LedgerService, pages: Pages): Server {
   return serveRoutes((app) => {
     pages(app);
     app.get('/accounts', async (c) => jsonReply(200, await service.accounts(queryOf(c, Reading))));

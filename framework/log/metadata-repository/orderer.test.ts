@@ -3,8 +3,8 @@ import {
   type Clock,
   type MessageStream,
   type Network,
+  noLogger,
   type Ports,
-  silent,
   type Timer,
 } from '../../base/index.ts';
 import { realRandom } from '../../runtime/index.ts';
@@ -18,7 +18,7 @@ import {
 } from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { Leadership } from './leadership.ts';
+import { Orderer } from './orderer.ts';
 
 /** A clock that stands still until it is moved on. */
 class HandClock implements Clock {
@@ -110,14 +110,14 @@ function leading(
   }
   const disk = new SimulatedDisk({ random: realRandom });
   const network = {} as Network;
-  const ports: Ports = { clock, random: realRandom, disk, network, logger: silent };
-  const leadership = new Leadership(metadata, ports, {
+  const ports: Ports = { clock, random: realRandom, disk, network, logger: noLogger };
+  const orderer = new Orderer(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
     silenced,
   });
   const beat = (): void => {
-    leadership.keepAlive();
+    orderer.keepAlive();
     clock.after(LOG_TIMES.keepaliveMs, beat);
   };
   clock.after(LOG_TIMES.keepaliveMs, beat);
@@ -130,28 +130,28 @@ function leading(
       disk,
       incarnation: `p at ${address}`,
     });
-    return { node, session: leadership.open(hello, node) };
+    return { node, link: orderer.open(hello, node) };
   };
   const entries = (end: number): CutEntry[] =>
     Array.from({ length: streams }, (_, i) => {
       return { logStreamId: i + 1, epoch: 1, end, persistedVersion: 0 };
     });
   const cut = (end: number): void => {
-    leadership.applied(metadata.apply({ kind: 'cut', entries: entries(end) }).changes);
+    orderer.applied(metadata.apply({ kind: 'cut', entries: entries(end) }).changes);
   };
-  return { clock, metadata, leadership, join, cut };
+  return { clock, metadata, orderer: orderer, join, cut };
 }
 
 describe('a node that missed much', () => {
   test('is told of it in pieces, each when there is room, in order, and with everything that is new', async () => {
-    const { clock, metadata, leadership, join, cut } = leading(12);
+    const { clock, metadata, orderer, join, cut } = leading(12);
     for (let end = 1; end <= 3_000; end++) cut(end);
-    const { node, session } = join(1);
+    const { node, link } = join(1);
     node.accepts = false;
     const history = [...metadata.logStreams.keys()].map((logStreamId) =>
       HistoryRequest.create({ logStreamId, fromVersion: 1 }),
     );
-    leadership.hear(session, SessionRequest.create({ history }));
+    orderer.receive(link, SessionRequest.create({ history }));
     cut(3_001);
     const before = node.heard.length;
     expect(before).toBeLessThanOrEqual(2);
@@ -186,12 +186,12 @@ describe('a node that missed much', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-        const { clock, leadership, join, cut } = leading(3);
-        const { node, session } = join(1);
+        const { clock, orderer, join, cut } = leading(3);
+        const { node, link } = join(1);
         let end = 0;
         const ask = (logStreamId: number, fromVersion: number): void => {
           const history = [HistoryRequest.create({ logStreamId, fromVersion })];
-          leadership.hear(session, SessionRequest.create({ history }));
+          orderer.receive(link, SessionRequest.create({ history }));
         };
         for (const it of steps) {
           if ('cuts' in it) for (let i = 0; i < it.cuts; i++) cut(++end);
@@ -249,10 +249,10 @@ describe('silence', () => {
   const heartbeat = SessionRequest.create({});
 
   test('of a node that says nothing for a second ends its session', () => {
-    const { clock, leadership, join } = leading(1);
-    const { node, session } = join(1);
+    const { clock, orderer, join } = leading(1);
+    const { node, link } = join(1);
     for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
-    leadership.hear(session, heartbeat);
+    orderer.receive(link, heartbeat);
     for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(false);
     clock.stall(LOG_TIMES.keepaliveMs);
@@ -260,19 +260,19 @@ describe('silence', () => {
   });
 
   test('of the leader before is that of the node in one process with it, until that one is back', () => {
-    const { leadership, join } = leading(1, [1, 2], { address: 'node-1', ms: 900 });
-    expect([leadership.silence(1), leadership.silence(2)]).toEqual([900, 0]);
+    const { orderer, join } = leading(1, [1, 2], { address: 'node-1', ms: 900 });
+    expect([orderer.unheardForMs(1), orderer.unheardForMs(2)]).toEqual([900, 0]);
     join(1);
-    expect(leadership.silence(1)).toBe(0);
+    expect(orderer.unheardForMs(1)).toBe(0);
   });
 
   test('that is a stall of the leader itself ends none', () => {
-    const { clock, leadership, join } = leading(1);
-    const { node, session } = join(1);
+    const { clock, orderer, join } = leading(1);
+    const { node, link } = join(1);
     for (const stall of [3_000, 1_200, 60_000]) {
       clock.stall(stall);
       // What the node has sent meanwhile is read only now.
-      leadership.hear(session, heartbeat);
+      orderer.receive(link, heartbeat);
       clock.stall(LOG_TIMES.keepaliveMs);
     }
     expect(node.isCancelled).toBe(false);
@@ -281,62 +281,62 @@ describe('silence', () => {
   });
 
   test('of a node that left is not made longer by a stall of the leader', () => {
-    const { clock, leadership, join } = leading(1);
-    const { session } = join(1);
-    leadership.closed(session);
+    const { clock, orderer, join } = leading(1);
+    const { link } = join(1);
+    orderer.closed(link);
     clock.stall(100);
-    expect(leadership.silence(1)).toBe(100);
+    expect(orderer.unheardForMs(1)).toBe(100);
     clock.stall(5_000);
-    expect(leadership.silence(1)).toBeLessThan(500);
+    expect(orderer.unheardForMs(1)).toBeLessThan(500);
     clock.stall(LOG_TIMES.keepaliveMs);
     clock.stall(LOG_TIMES.keepaliveMs);
-    expect(leadership.silence(1)).toBeGreaterThan(500);
+    expect(orderer.unheardForMs(1)).toBeGreaterThan(500);
   });
 });
 
 test('the repair hears of what it may have to act on, and nothing of what goes well', () => {
-  const { leadership, join, cut } = leading(1);
-  let unrest = 0;
-  leadership.unrest$.subscribe(() => unrest++);
+  const { orderer, join, cut } = leading(1);
+  let repairTriggers = 0;
+  orderer.repairTriggers$.subscribe(() => repairTriggers++);
   const heard = (act: () => void): boolean => {
-    const before = unrest;
+    const before = repairTriggers;
     act();
-    return unrest > before;
+    return repairTriggers > before;
   };
-  let { session } = join(1);
+  let { link } = join(1);
   const say = (state: number) => (): void => {
     const reports = [{ logStreamId: 1, epoch: 1, end: 0, persistedVersion: 0, state }];
-    leadership.hear(session, SessionRequest.create({ reports: reports as ReplicaReport[] }));
+    orderer.receive(link, SessionRequest.create({ reports: reports as ReplicaReport[] }));
   };
   expect(heard(say(0))).toBe(false);
-  expect(heard(() => leadership.hear(session, SessionRequest.create({})))).toBe(false);
+  expect(heard(() => orderer.receive(link, SessionRequest.create({})))).toBe(false);
   expect(heard(() => cut(1))).toBe(false);
   expect(heard(say(4))).toBe(true);
   // It goes on to learn.
   expect(heard(say(4))).toBe(false);
   expect(heard(say(1))).toBe(true);
-  expect(heard(() => leadership.closed(session))).toBe(true);
-  expect(heard(() => ({ session } = join(1)))).toBe(true);
+  expect(heard(() => orderer.closed(link))).toBe(true);
+  expect(heard(() => ({ link } = join(1)))).toBe(true);
 });
 
 test('a node that was unregistered has no session any more, and what it said is forgotten', () => {
-  const { metadata, leadership, join } = leading(1);
+  const { metadata, orderer, join } = leading(1);
   const { node } = join(2);
-  leadership.applied(metadata.apply({ kind: 'unregisterStorageNode', id: 2 }).changes);
+  orderer.applied(metadata.apply({ kind: 'unregisterStorageNode', id: 2 }).changes);
   expect(node.isCancelled).toBe(true);
-  expect(leadership.processOf(2)).toBe('');
+  expect(orderer.processOf(2)).toBe('');
   expect(() => join(2)).toThrow(/unregistered/);
 });
 
 test('of two processes that come as one node at once, the one that others are led to stays', () => {
-  const { metadata, leadership, join } = leading(1);
+  const { metadata, orderer, join } = leading(1);
   const { node } = join(1);
   const moved = { kind: 'registerStorageNode', id: 1, disk: 'disk 1', move: true } as const;
   // It was admitted before the other one was there.
-  leadership.applied(metadata.apply({ ...moved, address: 'twin' }).changes);
+  orderer.applied(metadata.apply({ ...moved, address: 'twin' }).changes);
   expect(node.isCancelled).toBe(true);
   expect(() => join(1)).toThrow('another process');
-  expect(leadership.processOf(1)).toBe('');
+  expect(orderer.processOf(1)).toBe('');
   join(1, 'twin');
-  expect(leadership.processOf(1)).toBe('p at twin');
+  expect(orderer.processOf(1)).toBe('p at twin');
 });

@@ -1,61 +1,61 @@
-import { asVarlogError, type Handler, handle, sleep, VarlogError } from '../base/index.ts';
+import { asVarlogError, type Handler, handler, sleep, VarlogError } from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
-import { type Acquaintance, diskLost, diskRolledBack } from './acquaintance.ts';
 import type { Message } from './core/index.ts';
+import { type DiskIdentity, diskLost, diskRolledBack } from './disk-identity.ts';
+import { noHello, notMember, otherGroup, removed } from './handshake-errors.ts';
 import type { MemberContext } from './member-context.ts';
-import { Promises } from './promises.ts';
-import { noHello, notMember, otherGroup, removed } from './refusals.ts';
+import { ObservedDurability } from './observed-durability.ts';
 
 const MEET_TIMEOUT_MS = 1_000;
 const PAUSE_MS = 50;
 const LOGGED_MAX = 1_000;
 
 /** Lets a member take part once it is certain that its disk is the one which the group knows. */
-export class Introductions {
+export class Handshake {
   /** Answers members that introduce themselves. */
   readonly handler: Handler;
   /** What others promised while this member ran. */
-  readonly promises = new Promises();
+  readonly durability = new ObservedDurability();
   private readonly context: MemberContext;
-  private readonly acquaintance: Acquaintance;
+  private readonly diskIdentity: DiskIdentity;
   private checked: unknown;
   private asking = false;
   private toldRemoved = false;
   /** Refusals that were logged, of others here and of this member elsewhere. */
   private readonly logged = new Set<string>();
 
-  constructor(context: MemberContext, acquaintance: Acquaintance) {
+  constructor(context: MemberContext, diskIdentity: DiskIdentity) {
     this.context = context;
-    this.acquaintance = acquaintance;
-    this.handler = handle(context.options.methods.meet, async ({ hello }) => {
+    this.diskIdentity = diskIdentity;
+    this.handler = handler(context.options.methods.meet, async ({ hello }) => {
       if (!hello) throw noHello();
       const { log, configuration } = context.raft;
-      this.checkNames(hello);
+      this.checkAddressee(hello);
       // Who joins, and has nothing yet, joins the group of whoever asks for it first; never another one.
       const joins = log.last === 0 && configuration.voters.length === 0;
       if (joins && hello.identity !== '') {
         if (log.identity === '') log.identity = hello.identity;
         await this.remember();
         const { generation } = hello;
-        if (generation !== acquaintance.generation) await acquaintance.enter(generation);
+        if (generation !== diskIdentity.generation) await diskIdentity.enterGeneration(generation);
       }
       this.check(hello);
-      await acquaintance.note(hello.from, hello.incarnation, false);
-      const { incarnation } = acquaintance;
+      await diskIdentity.record(hello.from, hello.incarnation, false);
+      const { incarnation } = diskIdentity;
       return MeetResponse.create({ incarnation, identity: log.identity });
     });
     const { log } = context.raft;
-    if (acquaintance.identity !== '') {
-      if (log.identity !== '') this.checkIdentity(acquaintance.identity);
-      log.identity = acquaintance.identity;
+    if (diskIdentity.identity !== '') {
+      if (log.identity !== '') this.checkIdentity(diskIdentity.identity);
+      log.identity = diskIdentity.identity;
     }
-    context.raft.silent = true;
+    context.raft.disqualified = true;
   }
 
   /** This member as it presents itself to another one. */
-  helloTo(member: number): NonNullable<Parcel['hello']> {
+  helloFor(member: number): NonNullable<Parcel['hello']> {
     const { groupId, memberId, address } = this.context.options;
-    const { incarnation, generation } = this.acquaintance;
+    const { incarnation, generation } = this.diskIdentity;
     const { term, log } = this.context.raft;
     const { identity } = log;
     const disk = { incarnation, generation, term, lastIndex: log.last };
@@ -72,10 +72,10 @@ export class Introductions {
   /** Throws when somebody looks for another member, or has not the disk that is known here. */
   check(hello: NonNullable<Parcel['hello']>): void {
     try {
-      this.checkNames(hello);
+      this.checkAddressee(hello);
       this.checkDisk(hello);
     } catch (error) {
-      this.tell('raft.refused', { from: hello.from, address: hello.address }, error);
+      this.logOnce('raft.refused', { from: hello.from, address: hello.address }, error);
       throw error;
     }
   }
@@ -86,9 +86,10 @@ export class Introductions {
     if (error.code === 'DISK_LOST') this.context.options.onFailure(error);
     else if (error.details['removed'] === this.context.options.memberId) {
       this.toldRemoved = true;
-      this.context.raft.silent = true;
-      this.tell('raft.removed', { by: member }, error);
-    } else if (error.code.endsWith('_MISMATCH')) this.tell('raft.refusedBy', { by: member }, error);
+      this.context.raft.disqualified = true;
+      this.logOnce('raft.removed', { by: member }, error);
+    } else if (error.code.endsWith('_MISMATCH'))
+      this.logOnce('raft.refusedBy', { by: member }, error);
   }
 
   /** Whether this member knows that it was removed from the group. */
@@ -96,7 +97,7 @@ export class Introductions {
     return this.toldRemoved || this.context.raft.log.hasRemoved(this.context.options.memberId);
   }
 
-  private tell(event: string, who: Record<string, unknown>, cause: unknown): void {
+  private logOnce(event: string, who: Record<string, unknown>, cause: unknown): void {
     const { groupId, ports } = this.context.options;
     const fields = { group: groupId, ...who, error: String(cause) };
     const key = JSON.stringify(fields);
@@ -107,7 +108,7 @@ export class Introductions {
   }
 
   /** Group first, before anything else. */
-  private checkNames({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
+  private checkAddressee({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
     const { options } = this.context;
     if (groupId === options.groupId) this.checkIdentity(identity);
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
@@ -121,28 +122,29 @@ export class Introductions {
   private checkDisk(hello: NonNullable<Parcel['hello']>): void {
     const { groupId, from, to, incarnation, generation, term, lastIndex } = hello;
     const { raft } = this.context;
-    if (generation !== this.acquaintance.generation) {
+    if (generation !== this.diskIdentity.generation) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} and member ${to} of group "${groupId}" are of different generations of it`,
         because: 'one of them was restored as a group of its own after a majority was lost',
         next: 'empty the folder of the one that is to give way, and add it under a new id',
       });
     }
-    if (raft.log.distrusts(from, hello.identity) !== undefined) {
-      if (raft.log.identity === '') void this.ask();
+    if (raft.log.refuses(from, hello.identity) !== undefined) {
+      if (raft.log.identity === '') void this.askIdentity();
       throw notMember(groupId, raft.log.identity, from);
     }
     if (raft.log.hasRemoved(from)) throw removed(groupId, from);
-    const known = this.acquaintance.of(from, raft.configuration);
+    const known = this.diskIdentity.incarnationOf(from, raft.configuration);
     if (known !== undefined && known !== incarnation) throw diskLost(groupId, from);
-    if (!this.promises.areKeptBy(from, term, lastIndex)) throw diskRolledBack(groupId, from);
+    if (!this.durability.isConsistentWith(from, term, lastIndex))
+      throw diskRolledBack(groupId, from);
   }
 
   /**
    * Whether a message shows that this member had more on its disk than it has: a leader tells of a commit only as
    * far as the entries were acknowledged. Then the member ends.
    */
-  hasForgotten(message: Message): boolean {
+  hasRolledBack(message: Message): boolean {
     const { raft, options } = this.context;
     if (message.type !== 'heartbeat' && message.type !== 'commit') return false;
     if (message.term < raft.term || message.commit <= raft.log.last) return false;
@@ -151,9 +153,9 @@ export class Introductions {
   }
 
   /** The members may have changed: looks what the log says of this one's disk. */
-  look(): void {
+  review(): void {
     const { raft, options } = this.context;
-    if (raft.log.identity !== this.acquaintance.identity) {
+    if (raft.log.identity !== this.diskIdentity.identity) {
       this.remember().catch((error: unknown) => {
         // On a full disk it is tried again.
         if (!VarlogError.is(error, 'DISK_FULL'))
@@ -163,7 +165,7 @@ export class Introductions {
     if (this.checked === raft.configuration || raft.log.configurationIndex === 0) return;
     this.checked = raft.configuration;
     const named = raft.log.incarnationOf(options.memberId);
-    if (named === this.acquaintance.incarnation) raft.silent = false;
+    if (named === this.diskIdentity.incarnation) raft.disqualified = false;
     else if (named !== undefined)
       this.context.options.onFailure(diskLost(options.groupId, options.memberId));
   }
@@ -173,7 +175,7 @@ export class Introductions {
     const { ports, methods } = this.context.options;
     const channel = ports.network.connect(member.address);
     try {
-      const request = MeetRequest.create({ hello: this.helloTo(member.id) });
+      const request = MeetRequest.create({ hello: this.helloFor(member.id) });
       return (await channel.call(methods.meet, request, { timeoutMs })).incarnation;
     } finally {
       channel.close();
@@ -182,16 +184,16 @@ export class Introductions {
 
   /** Resolves when nothing is being written any more: the folder may be let go. */
   settled(): Promise<void> {
-    return this.acquaintance.settled();
+    return this.diskIdentity.settled();
   }
 
   private async remember(): Promise<void> {
     const { identity } = this.context.raft.log;
-    if (identity !== this.acquaintance.identity) await this.acquaintance.belongTo(identity);
+    if (identity !== this.diskIdentity.identity) await this.diskIdentity.joinGroup(identity);
   }
 
   /** One that is behind asks those with whom it began which group they are, to know whom else to listen to. */
-  private async ask(): Promise<void> {
+  private async askIdentity(): Promise<void> {
     const { raft, options } = this.context;
     if (this.asking) return;
     this.asking = true;
@@ -207,18 +209,20 @@ export class Introductions {
     const others = voters.filter((it) => it !== options.memberId);
     if (!voters.includes(options.memberId)) return;
     while (raft.log.configurationIndex === 0) {
-      const open = others.filter((it) => !this.acquaintance.isConfirmedBy(it));
+      const open = others.filter((it) => !this.diskIdentity.isConfirmedBy(it));
       await Promise.all(open.map((it) => this.introduceTo(it)));
       if (this.context.isClosed) return;
-      if (others.every((it) => this.acquaintance.isConfirmedBy(it))) break;
+      if (others.every((it) => this.diskIdentity.isConfirmedBy(it))) break;
       await sleep(options.ports.clock, PAUSE_MS);
     }
-    const own = [options.memberId, this.acquaintance.incarnation] as const;
+    const own = [options.memberId, this.diskIdentity.incarnation] as const;
     const { configuration } = raft;
-    const known = others.map((it) => [it, this.acquaintance.of(it, configuration) ?? ''] as const);
+    const known = others.map(
+      (it) => [it, this.diskIdentity.incarnationOf(it, configuration) ?? ''] as const,
+    );
     if (raft.log.configurationIndex > 0) return;
     raft.log.begin({ ...configuration, incarnations: new Map([own, ...known]) });
-    raft.silent = false;
+    raft.disqualified = false;
     this.context.schedule();
   }
 
@@ -227,11 +231,11 @@ export class Introductions {
     const { log } = context.raft;
     const { methods } = context.options;
     try {
-      const request = MeetRequest.create({ hello: this.helloTo(member) });
+      const request = MeetRequest.create({ hello: this.helloFor(member) });
       const options = { timeoutMs: MEET_TIMEOUT_MS };
       const answer = await context.channelTo(member)?.call(methods.meet, request, options);
       if (answer === undefined) return;
-      await this.acquaintance.note(member, answer.incarnation, true);
+      await this.diskIdentity.record(member, answer.incarnation, true);
       // It knows this member's disk as one of its group.
       if (log.identity === '' && answer.identity !== '') log.identity = answer.identity;
       context.schedule();

@@ -10,11 +10,11 @@ interface Promised {
  * What other members have promised: a member that sent a vote or an acknowledgement had its term on disk, and the
  * entries. Whoever comes back with less has the disk of an earlier day, and may have forgotten a vote.
  */
-export class Promises {
+export class ObservedDurability {
   private readonly made = new Map<number, Promised>();
 
   /** Remembers what a message says of its sender's disk. */
-  note(message: Message): void {
+  observe(message: Message): void {
     const { from, term } = message;
     const acknowledged = message.type === 'appendResponse' && !message.rejected;
     const voted =
@@ -29,7 +29,7 @@ export class Promises {
   }
 
   /** Whether a member at this term, with a log that ends here, is one that kept them. */
-  areKeptBy(member: number, term: number, lastIndex: number): boolean {
+  isConsistentWith(member: number, term: number, lastIndex: number): boolean {
     const made = this.made.get(member);
     if (made === undefined || term > made.term) return true;
     return term === made.term && lastIndex >= made.index;

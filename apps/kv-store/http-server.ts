@@ -33,7 +33,7 @@ import { shown } from './shown.ts';
  *
  * - `GET /livez`, `/readyz` and `/metrics`, which `pages` adds
  */
-export function makeHttpFace(service: KvService, pages: Pages = () => {}): Server {
+export function makeHttpServer(service: KvService, pages: Pages = () => {}): Server {
   return serveRoutes((app) => {
     // Of GET alone: Hono answers HEAD by the route of GET.
     const onGet = (path: string, answer: (c: Context<HttpEnv>) => Promise<Response>): void => {

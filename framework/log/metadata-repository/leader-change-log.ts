@@ -2,7 +2,7 @@ import type { Logger, MemberId } from '../../base/index.ts';
 import type { RaftStatus } from '../../raft/index.ts';
 
 /** Says in the log of a member who leads the metadata repository, and why that changed, as far as the member knows. */
-export class LeaderNews {
+export class LeaderChangeLog {
   private readonly member: MemberId;
   private readonly logger: Logger;
   private leader: MemberId | undefined;
@@ -13,7 +13,7 @@ export class LeaderNews {
     this.logger = logger;
   }
 
-  hear(status: RaftStatus): void {
+  observe(status: RaftStatus): void {
     const { term } = status;
     const leader = status.leader?.id;
     if (leader === this.leader && (term === this.term || leader === undefined)) return;

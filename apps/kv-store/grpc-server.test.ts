@@ -1,10 +1,10 @@
 import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { lastValueFrom, take, toArray } from 'rxjs';
 import { MemoryLog } from 'varlog/testing';
+import { CallStream } from './call-stream.ts';
 import type { Change } from './change-history.ts';
 import { KvClient } from './client.ts';
 import { keyValue } from './proto.ts';
-import { Session } from './session.ts';
 import { breakable, type StartedStore, startStore } from './store.fixture.ts';
 
 /** Replicas on one log, the first of which may be broken, and a client of them all. */
@@ -290,14 +290,14 @@ test('a replica that does not answer is given up', async () => {
   server.addService(keyValue, { Session: () => {} });
   const address = await bind(server);
   const connection = new Client(address, credentials.createInsecure());
-  const session = new Session(connection, 100);
-  const get = () => session.call('get', { key: 'a', stale: false });
+  const callStream = new CallStream(connection, 100);
+  const get = () => callStream.call('get', { key: 'a', stale: false });
   const calls = [get(), get()];
   for (const it of calls)
     await expect(it).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
   // The next one tries again.
   const again = get();
-  session.close();
+  callStream.close();
   await expect(again).rejects.toMatchObject({ code: status.CANCELLED });
   await expect(get()).rejects.toMatchObject({ code: status.CANCELLED });
   connection.close();

@@ -8,10 +8,10 @@ export type Refusal = (typeof REFUSALS)[number];
  * What a command came to: its result, encoded when it was made, so that it can be kept whatever it holds and nobody who
  * is given it can change the machine; or why there is none.
  */
-export type Outcome = Uint8Array | Refusal;
+export type CommandOutcome = Uint8Array | Refusal;
 
 /** The result. Throws the error that stands for a refusal. */
-export function resultOf<Result>(outcome: Outcome, codec: Codec<Result>): Result {
+export function resultOf<Result>(outcome: CommandOutcome, codec: Codec<Result>): Result {
   if (typeof outcome !== 'string') return codec.decode(outcome);
   if (outcome === 'requestMismatch') {
     throw new VarlogError('REQUEST_MISMATCH', {
@@ -37,11 +37,11 @@ export function resultOf<Result>(outcome: Outcome, codec: Codec<Result>): Result
 }
 
 /** As it is kept: the fields of a stored result. */
-export function encodeOutcome(outcome: Outcome): { result?: Uint8Array; refusal?: string } {
+export function encodeOutcome(outcome: CommandOutcome): { result?: Uint8Array; refusal?: string } {
   return typeof outcome === 'string' ? { refusal: outcome } : { result: outcome };
 }
 
-export function decodeOutcome(stored: { result: Uint8Array; refusal: string }): Outcome {
+export function decodeOutcome(stored: { result: Uint8Array; refusal: string }): CommandOutcome {
   // A copy: it would keep the whole snapshot in memory that it is part of.
   if (stored.refusal === '') return new Uint8Array(stored.result);
   const known = REFUSALS.find((it) => it === stored.refusal);

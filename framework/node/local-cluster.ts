@@ -9,7 +9,7 @@ import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
 import { startNode } from './start-node.ts';
 
-export interface UpOptions {
+export interface LocalClusterOptions {
   /** Processes: 1 runs in this one, more run beside it and replicate. */
   nodes: number;
   /** gRPC port of the first node; the others follow. */
@@ -42,7 +42,7 @@ const READY_TIMEOUT_MS = 60_000;
  * takes appends when this resolves. Nothing is started unless all ports are free. Rejects with `ADDRESS_IN_USE`,
  * `DIRECTORY_UNWRITABLE`, `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
  */
-export async function startLocalCluster(options: UpOptions): Promise<LocalCluster> {
+export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const { clock, disk } = realPorts({ directory: options.directory });
   const endpoints = range(options.nodes).map((i) => `${HOST}:${options.port + i}`);
   const httpAddresses = range(options.nodes).map((i) => `${HOST}:${options.httpPort + i}`);
@@ -91,7 +91,11 @@ async function runHere(flags: Record<string, string>): Promise<Running> {
   };
 }
 
-function runBeside(options: UpOptions, nodes: Record<string, string>[], clock: Clock): Running {
+function runBeside(
+  options: LocalClusterOptions,
+  nodes: Record<string, string>[],
+  clock: Clock,
+): Running {
   const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
   let failure: VarlogError | undefined;
   const children = nodes.map((flags, i) => {
@@ -129,7 +133,7 @@ function runBeside(options: UpOptions, nodes: Record<string, string>[], clock: C
 /** Waits until the cluster answers, makes its first topic, and waits until that takes appends. */
 async function readyTopic(
   endpoints: string[],
-  options: UpOptions,
+  options: LocalClusterOptions,
   { clock, disk }: Pick<Ports, 'clock' | 'disk'>,
   running: Running,
 ): Promise<void> {
@@ -172,7 +176,7 @@ function notListening(): VarlogError {
 }
 
 /** Refuses a directory that holds a cluster of another size: its members could never agree. */
-async function prepareDirectory(options: UpOptions, disk: Disk): Promise<void> {
+async function prepareDirectory(options: LocalClusterOptions, disk: Disk): Promise<void> {
   try {
     await disk.makeDirectory('.');
     const isNew = !(await disk.list('.')).includes(STATE_FILE);

@@ -11,7 +11,7 @@ const UNDER_WAY_MAX = 10_000;
  * Answers calls as they become ready; those of one turn leave together. When `ending` is aborted, no more calls are taken
  * and a session ends as soon as those that it has are answered.
  */
-export function serveSession(
+export function serveCallStream(
   operations: Operations,
   service: Pick<KvService, 'log'>,
   ending: AbortSignal,

@@ -39,7 +39,7 @@ type Stream = ClientDuplexStream<{ calls: Call[] }, Answers>;
  * Calls to one replica over one stream. Those that are made in one turn leave in one message. A call that is not
  * answered in time breaks the stream, and with it all that are under way; the next call opens another one.
  */
-export class Session {
+export class CallStream {
   private readonly client: Client;
   private readonly answerMs: number;
   private stream: Stream | undefined;
