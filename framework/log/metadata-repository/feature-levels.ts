@@ -85,11 +85,11 @@ export class FeatureLevels {
       await repository.execute({ kind: 'raiseFeatureLevel', to }, { sender: 'leader' });
       options.ports.logger.log('info', 'feature level raised', { to });
     }
-    this.say(laggards);
+    this.logLaggards(laggards);
     return to === supportedLevel;
   }
 
-  private say(laggards: readonly Laggard[]): void {
+  private logLaggards(laggards: readonly Laggard[]): void {
     const { metadata, options } = this.repository;
     const why = laggards.map(reasonOf).join(', ');
     if (why === this.said) return;

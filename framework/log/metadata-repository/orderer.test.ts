@@ -316,7 +316,7 @@ test('the repair hears of what it may have to act on, and nothing of what goes w
   expect(heard(say(4))).toBe(false);
   expect(heard(say(1))).toBe(true);
   expect(heard(() => orderer.closed(link))).toBe(true);
-  expect(heard(() => ({ link: link } = join(1)))).toBe(true);
+  expect(heard(() => ({ link } = join(1)))).toBe(true);
 });
 
 test('a node that was unregistered has no session any more, and what it said is forgotten', () => {

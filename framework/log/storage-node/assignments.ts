@@ -8,7 +8,7 @@ export class Assignments {
   private readonly byLogStream = new Map<number, Assignment>();
 
   /** Takes note of a message. Removals take effect, also of what was never heard of. */
-  hear({ assignments, commits, watermarks }: SessionResponse): void {
+  receive({ assignments, commits, watermarks }: SessionResponse): void {
     for (const it of assignments) {
       if (it.removed) this.byLogStream.delete(it.logStreamId);
       else this.byLogStream.set(it.logStreamId, it);

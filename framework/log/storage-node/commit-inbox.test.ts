@@ -33,8 +33,8 @@ function inbox(hasPeer = true) {
   let forgotten = 0;
   const it = new CommitInbox(core, {
     applied: ({ version }) => applied.push(version),
-    askHistory: (version) => asked.push(version),
-    askReplica: () => {
+    requestHistory: (version) => asked.push(version),
+    fetchFromReplica: () => {
       forgotten++;
       return hasPeer;
     },

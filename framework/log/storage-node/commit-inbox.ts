@@ -14,9 +14,9 @@ export interface CommitInboxHost {
   /** The core has taken a commit. */
   applied(commit: Commit): void;
   /** Commits from `version` on are missing: the metadata repository has them. */
-  askHistory(version: number): void;
+  requestHistory(version: number): void;
   /** Takes them from another replica: they are many, or the repository has forgotten them. False: there is none. */
-  askReplica(): boolean;
+  fetchFromReplica(): boolean;
 }
 
 /**
@@ -45,16 +45,16 @@ export class CommitInbox {
   }
 
   /** Commits up to `version` exist, wherever they are now: it is not complete without them. */
-  hear(version: number): void {
+  observe(version: number): void {
     this.knownVersion = Math.max(this.knownVersion, version);
   }
 
   /** A new session, or a new assignment: commits up to `version` exist, and were not told of. */
   expect(version: number): void {
-    this.hear(version);
+    this.observe(version);
     this.asked = false;
     this.fetching = false;
-    if (this.lacksSome) this.ask();
+    if (this.lacksSome) this.requestMissing();
   }
 
   /** Takes commits of this log stream, in the order of their versions. */
@@ -73,13 +73,13 @@ export class CommitInbox {
       this.fetching = false;
       this.asked = false;
     }
-    this.ask();
+    this.requestMissing();
     // While records are missing too, the commits could not be applied anyway.
     if (isForward || this.waiting.length > 0) return;
     this.gaps++;
     if (this.gaps < (this.fetching ? GAPS_MAX_FETCHING : GAPS_MAX)) return;
     this.gaps = 0;
-    this.fetching = this.host.askReplica();
+    this.fetching = this.host.fetchFromReplica();
   }
 
   /** Puts those to the core whose records have come. */
@@ -120,13 +120,13 @@ export class CommitInbox {
     if (isNext || (follows && this.waiting.length < WAITING_MAX)) this.waiting.push(commit);
   }
 
-  private ask(): void {
+  private requestMissing(): void {
     if (this.asked) return;
     this.asked = true;
     if (this.lacking > ASKED_MAX) {
-      this.fetching = this.host.askReplica();
+      this.fetching = this.host.fetchFromReplica();
       if (this.fetching) return;
     }
-    this.host.askHistory((this.waiting.at(-1)?.version ?? this.core.version) + 1);
+    this.host.requestHistory((this.waiting.at(-1)?.version ?? this.core.version) + 1);
   }
 }

@@ -10,7 +10,7 @@ import { settleWatermark } from './watermark.ts';
  */
 export function commitAll(replica: LogStreamReplica, commits: readonly Commit[]): void {
   const newest = commits.at(-1);
-  if (newest !== undefined) replica.inbox.hear(newest.version);
+  if (newest !== undefined) replica.inbox.observe(newest.version);
   if (replica.failure !== undefined || replica.restarting) return;
   replica.inbox.take(commits);
   settleWatermark(replica);
@@ -33,7 +33,7 @@ export function applied(replica: LogStreamReplica, commit: Commit): void {
 }
 
 /** Gets the commits that are missing from another replica. False: it follows nobody. */
-export function askReplica(replica: LogStreamReplica): boolean {
+export function fetchFromReplica(replica: LogStreamReplica): boolean {
   // The first of its epoch follows nobody.
   const isFirst = replica.assignment?.members[0]?.storageNodeId === replica.host.storageNodeId;
   if (replica.peers.length === 0 || isFirst) return false;

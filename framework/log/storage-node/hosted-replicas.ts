@@ -18,7 +18,7 @@ export interface ReplicaLink {
   /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
   /** Commits from `version` on are missing. */
-  askHistory(logStreamId: number, version: number): void;
+  requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
   confirmRemoval(logStreamId: number): void;
 }
@@ -55,7 +55,7 @@ export class HostedReplicas {
       },
       reportChanged: (replica) => this.reportChanged(replica),
       replicaFailed: ({ logStreamId }) => this.rebuilder.attend(logStreamId),
-      askHistory: (logStreamId, version) => link.askHistory(logStreamId, version),
+      requestHistory: (logStreamId, version) => link.requestHistory(logStreamId, version),
     };
     this.link = link;
     this.directory = directory;
@@ -123,7 +123,7 @@ export class HostedReplicas {
 
   /** Does what the metadata repository says. */
   obey(response: SessionResponse): void {
-    this.assignments.hear(response);
+    this.assignments.receive(response);
     for (const assignment of response.assignments) this.take(assignment);
     if (response.complete) {
       for (const { core, logStreamId } of this.open.values()) {

@@ -1,10 +1,10 @@
-import { applied, askReplica } from './commit.ts';
+import { applied, fetchFromReplica } from './commit.ts';
 import { noteFull } from './full-disk.ts';
 import { LogStreamReplica, type ReplicaHost, type ReplicaOperations } from './replica.ts';
 import { openReplicaStorage } from './replica-storage.ts';
 import { takeSteps } from './take-steps.ts';
 
-const OPERATIONS: ReplicaOperations = { takeSteps, applied, askReplica };
+const OPERATIONS: ReplicaOperations = { takeSteps, applied, fetchFromReplica };
 
 /** Opens the replica of a log stream in the folder of a node, or makes one. */
 export async function openReplica(

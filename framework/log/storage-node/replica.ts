@@ -37,7 +37,7 @@ export interface ReplicaHost extends ReplicaNode {
   /** It serves nothing any more. */
   replicaFailed(replica: LogStreamReplica): void;
   /** It misses commits from `version` on. That MAY come to nothing: it asks again. */
-  askHistory(logStreamId: number, version: number): void;
+  requestHistory(logStreamId: number, version: number): void;
 }
 
 /** The operations that a replica itself calls for; all others are called by those who want them done. */
@@ -47,7 +47,7 @@ export interface ReplicaOperations {
   /** The core has taken a commit. */
   applied(replica: LogStreamReplica, commit: Commit): void;
   /** Gets missing commits from another replica. False: there is none. */
-  askReplica(replica: LogStreamReplica): boolean;
+  fetchFromReplica(replica: LogStreamReplica): boolean;
 }
 
 /**
@@ -140,8 +140,8 @@ export class LogStreamReplica {
     });
     this.inbox = new CommitInbox(this.core, {
       applied: (commit) => operations.applied(this, commit),
-      askHistory: (version) => host.askHistory(logStreamId, version),
-      askReplica: () => operations.askReplica(this),
+      requestHistory: (version) => host.requestHistory(logStreamId, version),
+      fetchFromReplica: () => operations.fetchFromReplica(this),
     });
     records.onDurable = (end) => {
       if (this.failure !== undefined) return;

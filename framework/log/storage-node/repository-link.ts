@@ -91,7 +91,7 @@ export class RepositoryLink {
     this.flushSoon();
   }
 
-  askHistory(logStreamId: number, version: number): void {
+  requestHistory(logStreamId: number, version: number): void {
     this.history.set(logStreamId, version);
     this.flushSoon();
   }
