@@ -1,3 +1,4 @@
+import type { Epoch, Version } from '../../base/index.ts';
 import type { CutEntry } from './cut.ts';
 import type { LogStreamState } from './log-stream-state.ts';
 import type { MetadataState } from './metadata-state.ts';
@@ -17,11 +18,11 @@ export type ReplicaState =
 export interface Report {
   readonly logStreamId: number;
   /** The configuration that it has durably taken over. */
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** LLSN of its last durable record. */
   readonly end: number;
   /** Last commit on its disk. */
-  readonly persistedVersion: number;
+  readonly persistedVersion: Version;
   readonly state: ReplicaState;
 }
 
@@ -38,7 +39,7 @@ export class CutPlanner {
   private readonly metadata: MetadataState;
   private readonly reports = new Map<number, Map<number, Report>>();
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
-  protected readonly proposed = new Map<number, { epoch: number; end: number }>();
+  protected readonly proposed = new Map<number, { epoch: Epoch; end: number }>();
   private dirty = new Set<number>();
 
   constructor(metadata: MetadataState) {

@@ -1,4 +1,4 @@
-import { assert } from '../../base/index.ts';
+import { assert, type Epoch, type Version } from '../../base/index.ts';
 import type { ReplicaState, Report } from './cut-planner.ts';
 import {
   nextStage,
@@ -10,12 +10,12 @@ import {
 
 /** What the metadata repository wants of a replica. Level-triggered: the newest one counts. */
 export interface ReplicaAssignment {
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly sealed: boolean;
   /** When sealed: the LLSN at which the log stream ends. */
   readonly end: number;
   /** The newest commit of the log stream. */
-  readonly version: number;
+  readonly version: Version;
   /** Storage nodes of the epoch, the primary first. */
   readonly members: readonly number[];
   /** The process that may append in the epoch. */
@@ -25,11 +25,11 @@ export interface ReplicaAssignment {
 /** What a replica finds on its disk when its process starts. */
 export interface Recovered {
   /** The configuration that it had durably taken over; 0: none. */
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly sealed: boolean;
   readonly end: number;
   readonly committedEnd: number;
-  readonly version: number;
+  readonly version: Version;
 }
 
 /**
@@ -40,7 +40,7 @@ export type Step =
   /** Drop all records after `end`, durably; then call `wasTruncated`. */
   | { readonly kind: 'truncate'; readonly end: number }
   /** Write epoch and sealed flag durably; then call `hasAdopted`. */
-  | { readonly kind: 'adopt'; readonly epoch: number; readonly sealed: boolean }
+  | { readonly kind: 'adopt'; readonly epoch: Epoch; readonly sealed: boolean }
   /** Fetch what is committed from another replica, up to the sealed end or for ever. */
   | { readonly kind: 'fetchCommitted' }
   /** Follow all that the primary of the epoch has. */
@@ -51,8 +51,8 @@ export type Step =
 export type CommitOutcome = 'applied' | 'old' | 'waiting' | 'gap';
 
 export interface ReplicaCommit {
-  readonly epoch: number;
-  readonly version: number;
+  readonly epoch: Epoch;
+  readonly version: Version;
   readonly llsn: number;
   readonly count: number;
 }
@@ -85,20 +85,20 @@ export interface ReplicaCommit {
 export class ReplicaCore {
   readonly node: number;
   private readonly process: string;
-  epoch: number;
+  epoch: Epoch;
   sealed: boolean;
   end: number;
   durableEnd: number;
   committedEnd: number;
-  version: number;
+  version: Version;
   protected stage: ReplicaStage = 'unassigned';
   private assignment: ReplicaAssignment | undefined;
   /** The epoch that this process has opened: a primary appends in no other. */
-  protected openedEpoch = 0;
+  protected openedEpoch: Epoch = 0;
   /** It should hold the beginning of its epoch, and does not. */
   private lostData = false;
   /** The wanted epoch for which everything after `committedEnd` is known to be of other replicas' commits. */
-  private cleanFor = 0;
+  private cleanFor: Epoch = 0;
 
   /** `process`: identity of this run of the storage node, new for every start. */
   constructor({ node, process }: { node: number; process: string }, recovered: Recovered) {
@@ -114,7 +114,7 @@ export class ReplicaCore {
 
   /** Takes a newer assignment. False, without effect: it is older than what is known, or on disk. */
   assign(assignment: ReplicaAssignment): boolean {
-    const older = (known: { epoch: number; sealed: boolean }): boolean =>
+    const older = (known: { epoch: Epoch; sealed: boolean }): boolean =>
       assignment.epoch < known.epoch ||
       (assignment.epoch === known.epoch && known.sealed && !assignment.sealed);
     if (older(this) || (this.assignment !== undefined && older(this.assignment))) return false;
@@ -174,7 +174,7 @@ export class ReplicaCore {
     this.durableEnd = Math.min(this.durableEnd, end);
   }
 
-  hasAdopted(epoch: number, sealed: boolean): void {
+  hasAdopted(epoch: Epoch, sealed: boolean): void {
     assert(epoch >= this.epoch, 'epochs only grow');
     this.epoch = epoch;
     this.sealed = sealed;
@@ -185,7 +185,7 @@ export class ReplicaCore {
   }
 
   /** Begins anew after a head that was trimmed everywhere (the source of a fetch said so). */
-  restartAt(end: number, committedEnd: number, version: number): void {
+  restartAt(end: number, committedEnd: number, version: Version): void {
     this.end = end;
     this.durableEnd = end;
     this.committedEnd = committedEnd;
@@ -209,13 +209,13 @@ export class ReplicaCore {
   }
 
   /** What it tells the metadata repository. */
-  report(logStreamId: number, persistedVersion: number): Report {
+  report(logStreamId: number, persistedVersion: Version): Report {
     const { epoch, durableEnd: end, state } = this;
     return { logStreamId, epoch, end, persistedVersion, state };
   }
 
   /** Whether a backup that asks by `epoch` may follow this replica. */
-  serves(epoch: number): boolean {
+  serves(epoch: Epoch): boolean {
     return this.isPrimary && epoch === this.epoch;
   }
 

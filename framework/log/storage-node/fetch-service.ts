@@ -133,7 +133,6 @@ async function trimmedHead(
   const commit = (await commits.findByLlsn(firstLlsn)) ?? commits.last;
   return FetchResponse.create({
     firstLlsn,
-    firstVersion: commit?.version ?? 0,
     firstGlsn: trimmedGlsn(replica) + 1,
     commits: commit === undefined ? [] : [Commit.create(commit)],
   });

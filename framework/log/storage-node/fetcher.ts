@@ -75,7 +75,6 @@ export class Fetcher {
       Replication.Fetch,
       FetchRequest.create({
         clusterId: this.host.clusterId,
-        storageNodeId: this.host.storageNodeId,
         topicId,
         logStreamId,
         epoch: assignment?.epoch ?? 0,

@@ -209,11 +209,6 @@ export const descriptor: object = {
          "id": 1,
          "protoName": "cluster_id"
         },
-        "storageNodeId": {
-         "type": "int32",
-         "id": 2,
-         "protoName": "storage_node_id"
-        },
         "topicId": {
          "type": "int32",
          "id": 3,
@@ -242,7 +237,13 @@ export const descriptor: object = {
          "type": "bool",
          "id": 8
         }
-       }
+       },
+       "reserved": [
+        [
+         2,
+         2
+        ]
+       ]
       },
       "FetchResponse": {
        "fields": {
@@ -261,17 +262,18 @@ export const descriptor: object = {
          "id": 3,
          "protoName": "first_llsn"
         },
-        "firstVersion": {
-         "type": "uint64",
-         "id": 4,
-         "protoName": "first_version"
-        },
         "firstGlsn": {
          "type": "uint64",
          "id": 5,
          "protoName": "first_glsn"
         }
-       }
+       },
+       "reserved": [
+        [
+         4,
+         4
+        ]
+       ]
       },
       "Commit": {
        "fields": {

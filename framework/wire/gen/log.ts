@@ -96,8 +96,6 @@ export const DescribeReplicaResponse: MessageCodec<DescribeReplicaResponse> = me
 
 export interface FetchRequest {
   clusterId: number;
-  /** Who asks. */
-  storageNodeId: number;
   topicId: number;
   logStreamId: number;
   /** The configuration by which it asks; any other one is refused with SEALED. */
@@ -122,7 +120,6 @@ export interface FetchResponse {
    * and only when `from_llsn` lies below; the receiver then starts anew at first_llsn.
    */
   firstLlsn: number;
-  firstVersion: number;
   firstGlsn: number;
 }
 export const FetchResponse: MessageCodec<FetchResponse> = message('varlog.log.FetchResponse');
