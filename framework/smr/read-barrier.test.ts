@@ -2,6 +2,7 @@ import { type OrderedLog, VarlogError } from '../base/index.ts';
 import { realClock } from '../runtime/clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { ReadBarrier } from './read-barrier.ts';
+import type { LogAvailability } from './replica-status.ts';
 
 const clock = realClock();
 
@@ -16,8 +17,8 @@ class Bench {
     const tail = () =>
       new Promise<number>((resolve, reject) => this.asked.push({ resolve, reject }));
     const log = { tail } as unknown as OrderedLog;
-    const availability = { heard: () => {}, lost: () => {} };
-    this.barrier = new ReadBarrier(log, clock, this.deadlines, availability as never, () => {});
+    const availability: LogAvailability = { reachable: () => {}, unreachable: () => {} };
+    this.barrier = new ReadBarrier(log, clock, this.deadlines, availability, () => {});
   }
 
   /** The next call of `tail`, once it is made. */
