@@ -35,7 +35,7 @@ import { shown } from './shown.ts';
  */
 export function makeHttpServer(service: KvService, pages: Pages = () => {}): Server {
   return serveRoutes((app) => {
-    // Of GET alone: Hono answers HEAD by the route of GET.
+    // GET alone is a route: Hono answers HEAD by the route of GET.
     const onGet = (path: string, answer: (c: Context<HttpEnv>) => Promise<Response>): void => {
       app.all(path, (c) => (c.req.method === 'GET' ? answer(c) : notAllowed('GET')));
     };

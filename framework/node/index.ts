@@ -12,7 +12,7 @@
  * await cluster.close();
  * ```
  *
- * Programs beside a node serve HTTP as a node does: routes of Hono behind `httpServer`, with `listen` and `stopListening`.
+ * Programs beside a node serve HTTP as a node does: routes of Hono in `httpServer`, with `listen` and `stopListening`.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */

@@ -10,7 +10,7 @@ export const RAFT_TIMES = {
   /** A member that hears no leader for one to two times this long campaigns. */
   electionTimeoutMs: 1_000,
   heartbeatMs: 500,
-  /** Of the time that is certain a lease takes this share; the rest is for clocks that differ. */
+  /** A lease takes this share of the time that is certain; the rest allows for clocks that differ. */
   leaseShare: 0.8,
   /** The fastest clock of a group may run faster than the slowest by this factor. */
   clockRateMax: 1.1,

@@ -284,7 +284,7 @@ test('a storage node that was unregistered stays so until an operator registers 
   };
   const unregister = admpb.UnregisterStorageNodeRequest.create({ storageNodeId: 3 });
   await cluster.channel.call(service.UnregisterStorageNode, unregister);
-  // It has asked for a session again, and was told.
+  // It has asked for a link again, and was told.
   while (!node.notReady().some((it) => it.includes('unregistered'))) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -149,7 +149,7 @@ function notice(learner: Learner, node: number, stream: LogStreamState, replicas
   const hasJoined = stream.epoch > learner.epoch && stream.members.includes(node);
   const process = replicas.processOf(node);
   const { end = learner.end } = replicas.report(stream.id, node) ?? {};
-  // While it has no session, nobody knows whether it comes back as the same one.
+  // While it has no link to the leader, nobody knows whether it comes back as the same one.
   const isAnother = (process !== '' && process !== learner.process) || end < learner.end;
   if (process !== '') learner.process = process;
   learner.end = end;

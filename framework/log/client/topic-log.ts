@@ -17,7 +17,7 @@ interface TopicCalls {
   watermarks(options: CallOptions): Promise<{ last: number }>;
 }
 
-/** A topic behind the port that state machines run on. Positions are GLSNs. */
+/** A topic as the port `OrderedLog`, on which state machines run. Positions are GLSNs. */
 export class TopicLog implements OrderedLog {
   private readonly topic: TopicCalls;
 

@@ -3,7 +3,7 @@ import { noStorageNode, type Refusal, refuse } from './metadata-result.ts';
 export interface StorageNodeState {
   readonly id: number;
   address: string;
-  /** Identity of its disk; empty until a node with this id has opened a session. */
+  /** Identity of its disk; empty until a node with this id has linked to the leader. */
   disk: string;
   /** Disks that an operator has given up: they never come back under this id. */
   readonly formerDisks: string[];

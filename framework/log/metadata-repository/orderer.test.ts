@@ -59,7 +59,7 @@ class HandClock implements Clock {
   }
 }
 
-/** The other end of a session. */
+/** The other end of a link. */
 class Node implements MessageStream<SessionResponse, SessionRequest> {
   readonly heard: SessionResponse[] = [];
   readonly closed = new Promise<void>(() => {});
@@ -248,7 +248,7 @@ test('what a cut costs grows with the log streams that have moved, not with thei
 describe('silence', () => {
   const heartbeat = SessionRequest.create({});
 
-  test('of a node that says nothing for a second ends its session', () => {
+  test('of a node that says nothing for a second ends its link', () => {
     const { clock, orderer, join } = leading(1);
     const { node, link } = join(1);
     for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
@@ -319,7 +319,7 @@ test('the repair hears of what it may have to act on, and nothing of what goes w
   expect(heard(() => ({ link } = join(1)))).toBe(true);
 });
 
-test('a node that was unregistered has no session any more, and what it said is forgotten', () => {
+test('a node that was unregistered has no link any more, and what it said is forgotten', () => {
   const { metadata, orderer, join } = leading(1);
   const { node } = join(2);
   orderer.applied(metadata.apply({ kind: 'unregisterStorageNode', id: 2 }).changes);

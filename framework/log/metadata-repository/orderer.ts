@@ -52,7 +52,7 @@ export class Orderer {
     metadata: Metadata,
     ports: Ports,
     group: {
-      /** Identity of the cluster, which is known once there are sessions. */
+      /** Identity of the cluster, which is known once there are links. */
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
       /** The leader before, where this member leads because that one was silent. */
@@ -77,7 +77,7 @@ export class Orderer {
     this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
   }
 
-  /** Milliseconds since storage node `node` was last alive; 0 while its session is well. */
+  /** Milliseconds since storage node `node` was last alive; 0 while its link is well. */
   unheardForMs(node: number): number {
     if (this.links.has(node)) return 0;
     this.excuseStall();
@@ -154,7 +154,7 @@ export class Orderer {
     if (message.removed.length > 0) {
       const { node: id, disk } = link;
       const { removed: logStreams } = message;
-      // What is not confirmed is asked for again in the next session.
+      // What is not confirmed is asked for again over the next link.
       this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
     }
     for (const it of message.reports) {

@@ -45,6 +45,6 @@ export interface RepositoryAccess {
   execute(command: MetadataCommand, options?: ExecuteOptions): Promise<number>;
   /** Reads the metadata as of now, wherever it was changed last (linearizable). */
   read<T>(look: (metadata: Metadata) => T, options?: LogCallOptions): Promise<T>;
-  /** The leadership, once this member is known to have applied all that earlier leaders committed. */
+  /** The orderer, once this member is known to have applied all that earlier leaders committed. */
   confirmedOrderer(): Promise<Orderer>;
 }

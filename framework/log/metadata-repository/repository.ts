@@ -217,7 +217,7 @@ export class MetadataRepository implements RepositoryAccess {
     });
   }
 
-  /** The leadership, once this member is known to have applied all that earlier leaders committed. */
+  /** The orderer, once this member is known to have applied all that earlier leaders committed. */
   async confirmedOrderer(): Promise<Orderer> {
     await this.read(() => {});
     const { orderer } = this;

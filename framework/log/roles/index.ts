@@ -1,5 +1,5 @@
 /**
- * The roles of one process of a cluster, behind one address: member of the metadata repository, storage node, or both.
+ * The roles of one process of a cluster, at one address: member of the metadata repository, storage node, or both.
  * The processes of a cluster, simulations and tests start them here.
  *
  * ```ts

@@ -45,7 +45,7 @@ export interface RolesOptions extends NodeIdentity {
   readonly listen?: string;
 }
 
-/** The roles of one process of a cluster, behind one address. */
+/** The roles of one process of a cluster, at one address. */
 export class NodeRoles {
   private readonly node: NodeIdentity;
   private readonly handlers: Handler[] = [];

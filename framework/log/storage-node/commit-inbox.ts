@@ -49,7 +49,7 @@ export class CommitInbox {
     this.knownVersion = Math.max(this.knownVersion, version);
   }
 
-  /** A new session, or a new assignment: commits up to `version` exist, and were not told of. */
+  /** A new link, or a new assignment: commits up to `version` exist, and were not told of. */
   expect(version: number): void {
     this.observe(version);
     this.asked = false;

@@ -81,7 +81,7 @@ export class HostedReplicas {
     return [...this.open.keys(), ...this.broken.keys()].map((it) => this.failureOf(it));
   }
 
-  /** Of all that the metadata repository wants to be here. */
+  /** Reports of all replicas that the metadata repository wants to be here. */
   get reports(): Report[] {
     const assigned = [...this.open.values()].filter((it) => it.core.assigned);
     const wanted = [...this.broken.keys()].map((id) => this.brokenReport(id));

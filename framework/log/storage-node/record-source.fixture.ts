@@ -5,7 +5,7 @@ import type { RecordSource } from './record-source.ts';
 /** A source to be tested, new and empty, and what changes it. */
 export interface SourceUnderTest {
   readonly source: RecordSource;
-  /** Stores a batch of `count` records behind the last one. */
+  /** Stores a batch of `count` records after the last one. */
   append(count: number, payload: Uint8Array): Promise<void>;
   /** Removes what lies below LLSN `first`. */
   trim(first: number): Promise<void>;

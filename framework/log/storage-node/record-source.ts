@@ -11,7 +11,7 @@ import type { Frame } from '../../store/index.ts';
  * - `read` MUST fail with `TRIMMED` where `from` is below `first` when it is called, thrown or as a rejection. It
  *   MUST NOT begin with a later record instead.
  * - When `first` rises above `from` during a read, that MAY still give what it was asked for, or fail with `TRIMMED`.
- * - `read` MUST give at least one batch where it has `from`, and none where that is behind its end. Beyond the
+ * - `read` MUST give at least one batch where it has `from`, and none where that is after its end. Beyond the
  *   first it MUST stop at about `bytesMax` bytes of payload, and MAY stop before.
  * - What cannot be read as it was stored MUST fail with `CORRUPT` or `DISK_FAILED`, and MUST NOT be left out.
  * - What is at hand MAY be given at once, as an array: the way of the newest records, without a promise.

@@ -38,7 +38,7 @@ export interface RepositoryLinkOptions {
   cluster: () => string | undefined;
   /** Addresses of metadata repository members. */
   members: readonly string[];
-  /** Reports of all replicas, for a new session. */
+  /** Reports of all replicas, for a new link. */
   allReports(): Report[];
   receive(response: SessionResponse): void | Promise<void>;
 }

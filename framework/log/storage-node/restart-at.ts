@@ -6,7 +6,7 @@ import { dropHead, trimmedGlsn } from './trim.ts';
  * A source has nothing before LLSN `first` any more, and no commit before `commit`: begins anew
  * there. Resolves when that is durable.
  *
- * - Records of its own behind that MUST stay: they may be all that makes a majority.
+ * - Records of its own after that MUST stay: they may be all that makes a majority.
  * - A crash at any point MUST leave a log that asks for what it lacks.
  * - Commits that come meanwhile MAY be dropped: they are known to exist, and come again.
  */

@@ -33,7 +33,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly handlers: readonly Handler[];
   /** Those that are open. */
   readonly replicas: ReadonlyMap<number, LogStreamReplica>;
-  /** Of this run of the process. */
+  /** Random id of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
   readonly hosted: HostedReplicas;

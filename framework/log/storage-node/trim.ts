@@ -28,7 +28,7 @@ export async function dropHead(replica: LogStreamReplica, glsn: number): Promise
   replica.committed.wake();
 }
 
-/** Of a log that is complete up to GLSN `watermark`. */
+/** Removes records up to GLSN `glsn` from a log that is complete up to GLSN `watermark`. */
 async function drop(replica: LogStreamReplica, glsn: number, watermark: number): Promise<void> {
   const { head, core } = replica;
   const { commits, records } = replica.storage;

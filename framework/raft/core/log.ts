@@ -40,7 +40,7 @@ export class RaftLog {
   baseIndex: LogIndex;
   /** Index of the last entry. Decreases where what a deposed leader left is cut off, and never below `commit`. */
   last: LogIndex;
-  /** All entries up to here are in the log of every leader to come. Never decreases; not durable by itself. */
+  /** All entries up to here are in the log of every leader to come. Never decreases; says nothing about what is durable. */
   commit: LogIndex;
   /** What the newest snapshot stands for, 0 for none. Never decreases. */
   snapshotIndex: LogIndex;
@@ -53,9 +53,9 @@ export class RaftLog {
   identity = '';
   /** Term of the entry at `baseIndex`, where it is known. */
   private baseTerm: Term | undefined;
-  /** For each term behind `baseIndex` its first entry; both grow. The first one may begin before `baseIndex`. */
+  /** For each term after `baseIndex` its first entry; both grow. The first one may begin before `baseIndex`. */
   private runs: Run[];
-  /** The one that is in force at `snapshotIndex`, and each one behind it; their indexes grow. Never empty. */
+  /** The one that is in force at `snapshotIndex`, and each one after it; their indexes grow. Never empty. */
   private configurations: PlacedConfiguration[];
   /** The newest batches without a gap, up to `last`; may be empty. */
   private readonly recent: EntryBatch[] = [];

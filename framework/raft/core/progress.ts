@@ -8,7 +8,7 @@ import type { Inflights } from './inflights.ts';
 export class Progress {
   /** The logs agree up to here, durably. Never decreases while the leader leads. */
   match: LogIndex = 0;
-  /** The next entry to send. `replicate`: behind all that is in `inflights`, so that it falls only by {@link becomeProbe}. */
+  /** The next entry to send. `replicate`: after all that is in `inflights`, so that it falls only by {@link becomeProbe}. */
   next: LogIndex;
   /**
    * `probe`: looks for the place where the logs agree, one message at a time. `replicate`: the logs agree up to `match`;

@@ -46,9 +46,9 @@ export interface RoleContext {
 
   /** Appends to the log, and has it written. */
   append(batch: EntryBatch): void;
-  /** Drops the entries behind `last`, which MUST NOT be committed, here and on the disk. */
+  /** Drops the entries after `last`, which MUST NOT be committed, here and on the disk. */
   truncate(last: LogIndex): void;
-  /** Starts the log anew behind a snapshot that has arrived, here and on the disk. */
+  /** Starts the log anew after a snapshot that has arrived, here and on the disk. */
   reset(index: LogIndex, term: Term, configuration: Configuration): void;
 
   /** Counts `electionElapsed` from 0: the leader was heard, a vote was given, or a check of the quorum begins. */
