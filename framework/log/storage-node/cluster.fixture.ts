@@ -7,6 +7,7 @@ import {
   type Ports,
   type Server,
   sleep,
+  type Timer,
   VarlogError,
 } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
@@ -27,6 +28,7 @@ import {
 import { type Commit, Metadata } from '../core/index.ts';
 import { Orderer } from '../metadata-repository/orderer.ts';
 import type { StorageNodeLink } from '../metadata-repository/storage-node-link.ts';
+import { LOG_TIMES } from '../timing.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { type StorageNode, startStorageNode } from './storage-node.ts';
@@ -57,6 +59,7 @@ export class TestCluster {
   private readonly isolated = new Set<number>();
   private readonly links = new Map<number, StorageNodeLink>();
   private repository!: Server;
+  private nextBeat: Timer | undefined;
 
   private constructor(limits: MemoryLimits) {
     this.limits = limits;
@@ -65,6 +68,7 @@ export class TestCluster {
       cluster: () => 'test cluster',
       execute: async (command) => this.apply(command),
     });
+    this.beat();
   }
 
   static async start(nodes: readonly number[], limits: MemoryLimits = {}): Promise<TestCluster> {
@@ -210,10 +214,17 @@ export class TestCluster {
   }
 
   async close(): Promise<void> {
+    this.nextBeat?.cancel();
     for (const it of this.channels) it.close();
     for (const id of [...this.nodes.keys()]) await this.stopNode(id);
     this.orderer.end();
     await this.repository.close();
+  }
+
+  /** In a real member, the heartbeats of Raft set the pace. */
+  private beat(): void {
+    this.orderer.keepAlive();
+    this.nextBeat = clock.after(LOG_TIMES.keepaliveMs, () => this.beat());
   }
 
   private async serveLink(stream: MessageStream<SessionResponse, SessionRequest>): Promise<void> {
