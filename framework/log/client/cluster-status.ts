@@ -8,6 +8,8 @@ export interface ClusterStatus {
   readonly cluster: string;
   /** The number by which people call it. */
   readonly clusterId: number;
+  /** What all members of the metadata repository know: commands that came later are refused until it rises. */
+  readonly featureLevel: number;
   /** The metadata repository's leader, where there is one. */
   readonly leader?: MemberId;
   readonly members: readonly MemberStatus[];
@@ -22,6 +24,8 @@ export interface MemberStatus {
   readonly state: string;
   /** What is wrong with it, in words, although it may be up: its disk is full, for example. */
   readonly trouble?: string;
+  /** The highest feature level that its version knows; `undefined` when it does not answer. */
+  readonly supportedLevel?: number;
 }
 
 export interface StorageNodeStatus {

@@ -12,6 +12,7 @@ import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/l
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
+import type { MemberStatus } from './cluster-status.ts';
 import { hedged } from './hedged.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
@@ -76,6 +77,7 @@ export class RepositoryClient {
   async members(limits: CallLimits = {}): Promise<{
     cluster: string;
     clusterId: ClusterId;
+    featureLevel: number;
     leader?: MemberId;
     members: MembersResponse['members'];
   }> {
@@ -89,18 +91,22 @@ export class RepositoryClient {
     const current = this.addresses[this.preferred];
     this.addresses = [...new Set([...others, ...this.endpoints])];
     this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
-    const { cluster, clusterId, leader, members } = found;
-    const known = { cluster, clusterId, members };
+    const { cluster, clusterId, featureLevel, leader, members } = found;
+    const known = { cluster, clusterId, featureLevel, members };
     return leader === 0 ? known : { ...known, leader };
   }
 
-  /** How one member answers: `up`, or the code of its error; and what it says is wrong with it. */
-  async probe(address: string, signal?: AbortSignal): Promise<{ state: string; trouble?: string }> {
+  /** How one member answers: `up`, or the code of its error; what it says is wrong with it, and what its version knows. */
+  async probe(
+    address: string,
+    signal?: AbortSignal,
+  ): Promise<Omit<MemberStatus, 'id' | 'address'>> {
     const options = { timeoutMs: PROBE_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
     try {
       const channel = this.channels.to(address);
-      const { trouble } = await channel.call(Ordering.Members, MembersRequest.create({}), options);
-      return { state: 'up', ...(trouble !== '' && { trouble }) };
+      const answer = await channel.call(Ordering.Members, MembersRequest.create({}), options);
+      const { trouble, supportedLevel } = answer;
+      return { state: 'up', supportedLevel, ...(trouble !== '' && { trouble }) };
     } catch (error) {
       if (VarlogError.is(error)) return { state: error.code, trouble: error.message };
       throw error;

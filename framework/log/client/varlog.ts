@@ -199,13 +199,13 @@ export class Varlog implements AsyncDisposable {
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
     const { repository, channels } = this.context;
-    const { cluster, clusterId, leader, members } = await repository.members(limits);
+    const { leader, members, ...names } = await repository.members(limits);
     const described = await Promise.all(
       members.map(async ({ id, address }) => {
         return { id, address, ...(await repository.probe(address, limits.signal)) };
       }),
     );
-    const known = { cluster, clusterId, members: described };
+    const known = { ...names, members: described };
     const what = 'asking how the cluster is';
     const request = HealthRequest.create({});
     const health = await repository.call(Ordering.Health, request, { ...limits, what });

@@ -27,10 +27,15 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
         output.result(
           status,
           [
-            `cluster ${status.cluster}, number ${status.clusterId}, leader: member ${status.leader ?? 'none'}`,
+            `cluster ${status.cluster}, number ${status.clusterId}, feature level ${status.featureLevel}, leader: member ${status.leader ?? 'none'}`,
             table(
-              ['MEMBER', 'ADDRESS', 'STATE'],
-              status.members.map((it) => [it.id, it.address, memberState(it)]),
+              ['MEMBER', 'ADDRESS', 'STATE', 'KNOWS LEVEL'],
+              status.members.map((it) => [
+                it.id,
+                it.address,
+                memberState(it),
+                it.supportedLevel ?? '?',
+              ]),
             ),
             table(
               ['STORAGE NODE', 'ADDRESS', 'STATE', 'SLOWEST WRITE', 'DISK'],

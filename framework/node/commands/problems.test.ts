@@ -16,6 +16,12 @@ test('of a cluster that is well there is nothing to say', async () => {
   await eventually(async () => expect(await problems(varlog)).toBe(''));
   const { storageNodes } = await varlog.status();
   expect(storageNodes[0]!.slowestWriteMs).toBeGreaterThanOrEqual(0);
+  await eventually(async () => {
+    const { members, featureLevel } = await varlog.status();
+    // The leader raises it to what the only member knows.
+    const [{ supportedLevel } = {}] = members;
+    expect([featureLevel, featureLevel >= 3]).toEqual([supportedLevel, true]);
+  });
 }, 30_000);
 
 test('a replica that failed: why, and how far it was', async () => {
