@@ -6,7 +6,7 @@ import { CommitTable } from './commit-table.ts';
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
 /** The last segment is all of the records that is read and checked when a replica is opened. */
-const SEGMENT_BYTES = 8 * 1024 * 1024;
+const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** What a replica must know before it reads its logs. */
 export interface StoredReplicaState {
