@@ -11,6 +11,14 @@ export function jsonCodec<T>(): Codec<T> {
   };
 }
 
+/** Codecs of commands and their results, JSON where none is given. */
+export function commandCodecs<Command, Result>(
+  given: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'> = {},
+): { readonly command: Codec<Command>; readonly result: Codec<Result> } {
+  const { command = jsonCodec<Command>(), result = jsonCodec<Result>() } = given;
+  return { command, result };
+}
+
 /** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
 export const bytesCodec: Codec<Uint8Array> = {
   encode: (bytes) => new Uint8Array(bytes),

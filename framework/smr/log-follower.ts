@@ -31,14 +31,17 @@ const CLOSE_MS = 1_000;
 /** So often a replica whose status somebody watches makes sure that the log answers. */
 const PROBE_MS = 5_000;
 
-export interface LogFollowerOptions<Command, Result> {
-  readonly log: OrderedLog;
+export interface LogFollowerParts<Command, Result> {
+  /** What the replica was started with, as far as it is the same for all of them. */
+  readonly options: {
+    readonly log: OrderedLog;
+    readonly name?: string;
+    readonly callTimeoutMs?: number;
+    readonly queueBytesMax?: number;
+  };
   readonly ports: Pick<Ports, 'clock' | 'random'>;
   readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
   readonly applier: Applier;
-  readonly name: string | undefined;
-  readonly callTimeoutMs: number | undefined;
-  readonly queueBytesMax: number | undefined;
   /** Which place the state lies in, where it lies in one: see {@link LogHold}. */
   readonly place: ((fresh: string) => Promise<string>) | undefined;
 }
@@ -53,7 +56,8 @@ export class LogFollower<Command, Result> {
   readonly status$: Observable<ReplicaStatus>;
   readonly queue: CommandQueue<Command, Result>;
   readonly hold: LogHold | undefined;
-  private readonly options: LogFollowerOptions<Command, Result>;
+  private readonly parts: LogFollowerParts<Command, Result>;
+  private readonly log: OrderedLog;
   private readonly name: string;
   private readonly barrier: ReadBarrier;
   private readonly deadlines: Deadlines;
@@ -66,9 +70,11 @@ export class LogFollower<Command, Result> {
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
 
-  constructor(options: LogFollowerOptions<Command, Result>) {
-    this.options = options;
-    const { log, ports, codecs, place, queueBytesMax = QUEUE_BYTES_MAX } = options;
+  constructor(parts: LogFollowerParts<Command, Result>) {
+    this.parts = parts;
+    const { options, ports, codecs, place } = parts;
+    const { log, queueBytesMax = QUEUE_BYTES_MAX } = options;
+    this.log = log;
     const { statuses } = this;
     this.name = checkedName(options.name ?? 'machine');
     const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
@@ -128,7 +134,7 @@ export class LogFollower<Command, Result> {
     if (position <= this.announced) return;
     this.announced = position;
     if (!this.applied.observed || typeof outcome === 'string') return;
-    const { codecs } = this.options;
+    const { codecs } = this.parts;
     // Values of their own: the machine may have kept those that it was given, or gave.
     const [command, result] = [codecs.command.decode(bytes), resultOf(outcome, codecs.result)];
     this.applied.next({ position, time, command, result });
@@ -136,7 +142,7 @@ export class LogFollower<Command, Result> {
 
   /** The state went on to `position` without the entries in between: their callers are told what it holds of them. */
   reconcile(position: number): void {
-    const { sessions, requests } = this.options.applier.admission;
+    const { sessions, requests } = this.parts.applier.admission;
     this.queue.reconcile(
       // One that was opened behind it is still to come.
       (id) => id > position || sessions.has(id),
@@ -147,7 +153,8 @@ export class LogFollower<Command, Result> {
 
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
   async isSkipped(position: number): Promise<boolean> {
-    const { log, ports, applier } = this.options;
+    const { log } = this;
+    const { ports, applier } = this.parts;
     const { admission } = applier;
     if (admission.isOrdered(position)) return false;
     const tag = tagOf(this.identity);
@@ -178,14 +185,14 @@ export class LogFollower<Command, Result> {
   fail(error: unknown): void {
     if (this.statuses.ended) return;
     this.end('failed', error);
-    this.options.log.resign?.(reasonOf(error));
+    this.log.resign?.(reasonOf(error));
   }
 
   /** Resolves when everything was let go of, but not later than a second. Idempotent. */
   async close(): Promise<void> {
     this.end('closed', closedError());
     const settled = new AbortController();
-    const limit = sleep(this.options.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
+    const limit = sleep(this.parts.ports.clock, CLOSE_MS, settled.signal).catch(() => {});
     await Promise.race([Promise.all([this.released, this.hold?.settled()]), limit]);
     settled.abort();
   }
@@ -199,7 +206,7 @@ export class LogFollower<Command, Result> {
     this.barrier.stop(error);
     this.deadlines.stop();
     // What cannot be let go of is in the way of whoever comes next, and is reported there.
-    this.released = this.options.applier.end(this.following, failure).catch(() => {});
+    this.released = this.parts.applier.end(this.following, failure).catch(() => {});
     if (state === 'failed') this.applied.error(error);
     else this.applied.complete();
   }
@@ -207,16 +214,17 @@ export class LogFollower<Command, Result> {
   private async meet(clock: Clock, signal: AbortSignal): Promise<void> {
     if (this.known !== undefined) return;
     const lost = (error: unknown): void => this.statuses.unreachable(error);
-    const log = await identityOf(this.options.log, clock, signal, lost);
+    const log = await identityOf(this.log, clock, signal, lost);
     this.known = { log, machine: this.name };
     const tag = tagOf(this.known);
-    this.options.applier.admission.bind(tag);
+    this.parts.applier.admission.bind(tag);
     this.queue.bind(tag);
   }
 
   private async follow(): Promise<void> {
     const { signal } = this;
-    const { log, applier, ports } = this.options;
+    const { log } = this;
+    const { applier, ports } = this.parts;
     // A log that ends before the state that it began with is found even when nobody asks.
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
     await applier.begin();
@@ -248,7 +256,7 @@ export class LogFollower<Command, Result> {
   private async recover(error: unknown): Promise<void> {
     if (this.signal.aborted) return;
     try {
-      if (!(await this.options.applier.recover(error))) this.fail(error);
+      if (!(await this.parts.applier.recover(error))) this.fail(error);
     } catch (final) {
       this.fail(final);
     }
@@ -257,7 +265,7 @@ export class LogFollower<Command, Result> {
   private async probe(): Promise<void> {
     const { signal, statuses } = this;
     while (!signal.aborted) {
-      await sleep(this.options.ports.clock, PROBE_MS, signal).catch(() => {});
+      await sleep(this.parts.ports.clock, PROBE_MS, signal).catch(() => {});
       if (!signal.aborted && statuses.observed)
         await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
     }

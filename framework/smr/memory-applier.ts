@@ -2,7 +2,7 @@ import { ReplaySubject } from 'rxjs';
 import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
-import { jsonCodec } from './codecs.ts';
+import { commandCodecs, jsonCodec } from './codecs.ts';
 import { LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
@@ -42,10 +42,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.machine = machine;
     this.clock = ports.clock;
     this.admission = new Admission(options);
-    const codecs = {
-      command: codec?.command ?? jsonCodec<Command>(),
-      result: codec?.result ?? jsonCodec<Result>(),
-    };
+    const codecs = commandCodecs(codec);
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
     this.snapshots = new SnapshotKeeper({
@@ -60,13 +57,10 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       },
     });
     this.follower = new LogFollower({
-      log,
+      options,
       ports,
       codecs,
       applier: this,
-      name: options.name,
-      callTimeoutMs: options.callTimeoutMs,
-      queueBytesMax: options.queueBytesMax,
       place: snapshots?.id?.bind(snapshots),
     });
     this.states.next(machine);

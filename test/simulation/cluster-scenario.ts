@@ -55,9 +55,7 @@ export async function clusterScenario(seed: number): Promise<RunReport> {
     const topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
     const history: History = { attempts: [], commands: [] };
     let over = false;
-    const clients = Array.from({ length: CLIENTS }, (_, i) =>
-      appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, () => over),
-    );
+    const clients = startAppenders(world, CLIENTS, topicId, history, () => over);
     const machine = runCommands(world.ports('machine'), topicId + 1, history, () => over);
     const operated = { endpoints, topicId, over: () => over };
     // Not in every run: log streams that are sealed on purpose are in the way of other things.
@@ -86,7 +84,20 @@ export function connect(ports: Ports): Promise<Varlog> {
   return Varlog.connect({ endpoints, timeoutMs: 60_000, ports });
 }
 
-export async function appendUntil(
+/** Clients that append until it is over, and note what they were told. */
+export function startAppenders(
+  world: World,
+  count: number,
+  topicId: number,
+  history: History,
+  over: () => boolean,
+): Promise<void>[] {
+  return Array.from({ length: count }, (_, i) =>
+    appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, over),
+  );
+}
+
+async function appendUntil(
   ports: Ports,
   topicId: number,
   name: string,

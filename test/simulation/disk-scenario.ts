@@ -6,7 +6,13 @@ import {
   type SimulatedDisk,
   World,
 } from '../../framework/testing/index.ts';
-import { appendUntil, checkLog, type History, makeTopic, startNode } from './cluster-scenario.ts';
+import {
+  checkLog,
+  type History,
+  makeTopic,
+  startAppenders,
+  startNode,
+} from './cluster-scenario.ts';
 import { type Answer, checkAnswers, readFromEach } from './each-replica.ts';
 import { must } from './memory.ts';
 
@@ -30,9 +36,7 @@ export async function diskScenario(seed: number): Promise<RunReport> {
     const history: History = { attempts: [], commands: [] };
     const answers: Answer[] = [];
     let over = false;
-    const clients = Array.from({ length: CLIENTS }, (_, i) =>
-      appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, () => over),
-    );
+    const clients = startAppenders(world, CLIENTS, topicId, history, () => over);
     const readers = NODES.map((name) =>
       readFromEach(world.ports(`reader of ${name}`), name, topicId, history, answers, () => over),
     );

@@ -7,7 +7,7 @@ import {
 import { NodeRoles } from '../../framework/log/roles/index.ts';
 import type { StorageNode } from '../../framework/log/storage-node/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
-import { appendUntil, checkLog, type History, makeTopic } from './cluster-scenario.ts';
+import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
 import { copyFolder, moveFolder } from './folders.ts';
 import { must } from './memory.ts';
 
@@ -73,15 +73,7 @@ class IdentityRun {
     this.topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
     await world.play(() => makeOtherTopic(world.ports('stranger')), 60_000);
     let over = false;
-    const clients = Array.from({ length: CLIENTS }, (_, i) =>
-      appendUntil(
-        world.ports(`client-${i}`),
-        this.topicId,
-        `client ${i}`,
-        this.history,
-        () => over,
-      ),
-    );
+    const clients = startAppenders(world, CLIENTS, this.topicId, this.history, () => over);
     const random = world.random.stream('identity');
     for (let i = 0; i < STEPS; i++) {
       await world.run(500 + random.below(1_500));

@@ -3,7 +3,7 @@ import { definitionOf, type MetadataCommand } from '../../framework/log/core/ind
 import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import { appendUntil, checkLog, type History, makeTopic } from './cluster-scenario.ts';
+import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
 import { must } from './memory.ts';
 
 const NAMES = ['n1', 'n2', 'n3'];
@@ -47,15 +47,7 @@ class UpgradeRun {
     for (const name of NAMES) world.node(name, (ports) => this.start(ports, name));
     this.topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
     let over = false;
-    const clients = Array.from({ length: CLIENTS }, (_, i) =>
-      appendUntil(
-        world.ports(`client-${i}`),
-        this.topicId,
-        `client ${i}`,
-        this.history,
-        () => over,
-      ),
-    );
+    const clients = startAppenders(world, CLIENTS, this.topicId, this.history, () => over);
     const random = world.random.stream('upgrade');
     const order = [...NAMES];
     while (order.length > 0) {

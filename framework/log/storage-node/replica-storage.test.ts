@@ -21,6 +21,20 @@ function counting(disk: SimulatedDisk): { disk: Disk; open: () => number } {
   return { disk: counted, open: () => open };
 }
 
+function openOn(disk: Disk): ReturnType<typeof openReplicaStorage> {
+  return openReplicaStorage({
+    disk,
+    clock: realClock(),
+    directory: 'replica',
+    owner: 'a test',
+    topicId: 1,
+    logStreamId: 1,
+    cacheBudget: new CacheBudget(1024),
+    onFailure: () => {},
+    onFull: () => {},
+  });
+}
+
 test('what is read to open a replica does not grow with what it holds', async () => {
   const files = new SimulatedDisk({ random: new SeededRandom(1) });
   let read = 0;
@@ -35,18 +49,7 @@ test('what is read to open a replica does not grow with what it holds', async ()
     };
     return file;
   };
-  const openStorage = () =>
-    openReplicaStorage({
-      disk,
-      clock: realClock(),
-      directory: 'replica',
-      owner: 'a test',
-      topicId: 1,
-      logStreamId: 1,
-      cacheBudget: new CacheBudget(1024),
-      onFailure: () => {},
-      onFull: () => {},
-    });
+  const openStorage = () => openOn(disk);
   const payload = new Uint8Array(500).fill(7);
   const sizes: number[] = [];
   let position = 0;
@@ -75,18 +78,7 @@ test.each(['state', 'records', 'commits'])(
   async (part) => {
     const files = new SimulatedDisk({ random: new SeededRandom(1) });
     const { disk, open } = counting(files);
-    const openStorage = () =>
-      openReplicaStorage({
-        disk,
-        clock: realClock(),
-        directory: 'replica',
-        owner: 'a test',
-        topicId: 1,
-        logStreamId: 1,
-        cacheBudget: new CacheBudget(1024),
-        onFailure: () => {},
-        onFull: () => {},
-      });
+    const openStorage = () => openOn(disk);
     const storage = await openStorage();
     const records = Array.from({ length: 10 }, (_, i) => i + 1);
     const payload = new Uint8Array(100).fill(7);

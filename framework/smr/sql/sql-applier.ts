@@ -8,7 +8,7 @@ import {
 } from '../../base/index.ts';
 import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
-import { jsonCodec } from '../codecs.ts';
+import { commandCodecs } from '../codecs.ts';
 import { LogFollower } from '../log-follower.ts';
 import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
@@ -41,10 +41,7 @@ export class SqlApplier<Command, Result> implements Applier {
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
-    const codecs = {
-      command: options.codec?.command ?? jsonCodec<Command>(),
-      result: options.codec?.result ?? jsonCodec<Result>(),
-    };
+    const codecs = commandCodecs(options.codec);
     this.dialect = dialectOf(options.dataSource);
     this.tables = new ApplierTables(this.dialect);
     this.transactions = new TransactionApplier({
@@ -56,13 +53,10 @@ export class SqlApplier<Command, Result> implements Applier {
       limits: options,
     });
     this.follower = new LogFollower({
-      log: options.log,
+      options,
       ports,
       codecs,
       applier: this,
-      name: options.name,
-      callTimeoutMs: options.callTimeoutMs,
-      queueBytesMax: options.queueBytesMax,
       place: (fresh) => this.place(fresh),
     });
   }
