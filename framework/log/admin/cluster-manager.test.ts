@@ -1,102 +1,13 @@
-import { type Channel, noLogger, type Ports } from '../../base/index.ts';
-import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { freeAddresses } from '../../testing/free-addresses.ts';
-import { SimulatedDisk } from '../../testing/index.ts';
+import { GrpcNetwork } from '../../runtime/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import * as varlogpb from '../../wire/gen/varlogpb.ts';
-import type { MetadataRepository } from '../metadata-repository/index.ts';
-import { startRoles } from '../roles/index.ts';
-import type { StorageNode } from '../storage-node/index.ts';
+import { Cluster } from './published-cluster.fixture.ts';
 
 const service = admpb.ClusterManager;
 const repositoryService = mrpb.MetadataRepositoryService;
-
-/** One member of the metadata repository with its admin, and two storage nodes, on the loopback interface. */
-class Cluster {
-  channel!: Channel;
-  private address = '';
-  repository!: MetadataRepository;
-  readonly addresses: string[] = [];
-  readonly nodes: StorageNode[] = [];
-  private readonly closers: (() => Promise<void> | void)[] = [];
-
-  static async start(): Promise<Cluster> {
-    const cluster = new Cluster();
-    const address = await cluster.startRepository();
-    for (const id of [1, 2]) await cluster.startNode(id, address);
-    for (const id of [1, 2]) await cluster.isUp(id);
-    return cluster;
-  }
-
-  async close(): Promise<void> {
-    for (const it of this.closers.reverse()) await it();
-  }
-
-  private async startRepository(): Promise<string> {
-    const ports = portsOfOne();
-    const address = (await freeAddresses(1))[0]!;
-    const roles = await startRoles({
-      ports,
-      clusterId: 7,
-      nodeId: 1,
-      address,
-      members: [{ id: 1, address }],
-      metadata: { directory: 'metadata', replicationFactor: 2 },
-    });
-    this.repository = roles.repository!;
-    this.channel = ports.network.connect(address);
-    this.address = address;
-    this.closers.push(
-      () => roles.close(),
-      () => this.channel.close(),
-    );
-    return address;
-  }
-
-  async startNode(id: number, repository: string = this.address): Promise<StorageNode> {
-    const ports = portsOfOne();
-    const address = (await freeAddresses(1))[0]!;
-    const roles = await startRoles({
-      ports,
-      clusterId: 7,
-      nodeId: id,
-      address,
-      members: [{ id: 1, address: repository }],
-      storage: { directory: 'storage' },
-    });
-    const node = roles.storageNode!;
-    this.addresses[id] = address;
-    this.nodes[id] = node;
-    this.closers.push(() => roles.close());
-    return node;
-  }
-
-  async isUp(id: number): Promise<void> {
-    for (;;) {
-      const { storageNodes } = await this.channel.call(
-        service.ListStorageNodes,
-        admpb.ListStorageNodesRequest.create({}),
-      );
-      const found = storageNodes.find((it) => it.storageNode?.storageNode?.storageNodeId === id);
-      if (found?.alive) return;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-}
-
-function portsOfOne(): Ports {
-  const disk = new SimulatedDisk({ random: realRandom });
-  return {
-    clock: realClock(),
-    random: realRandom,
-    disk,
-    network: new GrpcNetwork(),
-    logger: noLogger,
-  };
-}
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -117,8 +28,8 @@ const addLogStream = (topicId: number, ...nodes: number[]) =>
     }),
   );
 
-const seal = (logStreamId: number) =>
-  cluster.channel.call(service.Seal, admpb.SealRequest.create({ logStreamId }));
+const seal = (topicId: number, logStreamId: number) =>
+  cluster.channel.call(service.Seal, admpb.SealRequest.create({ topicId, logStreamId }));
 /** Appends at the node that leads the log stream: node 1 in these tests. */
 const append = async (topicId: number, logStreamId: number, ...texts: string[]): Promise<void> => {
   const node = new GrpcNetwork().connect(cluster.addresses[1]!);
@@ -168,7 +79,7 @@ describe('the published ClusterManager', () => {
       return (await cluster.channel.call(service.GetLogStream, it)).logStream!.status;
     };
     for (let i = 0; i < 5; i++) {
-      await seal(logStreamId);
+      await seal(topicId, logStreamId);
       expect(await get()).not.toBe(0);
       await cluster.channel.call(service.Unseal, admpb.UnsealRequest.create(request));
       expect([await get(), primary().isPrimary]).toEqual([0, true]);
@@ -195,7 +106,7 @@ describe('the published ClusterManager', () => {
     };
     await append(topicId, logStreamId, 'a');
     await expect(update({ pushed: 2 })).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     expect(await update({ pushed: 2 })).toEqual([1, 2]);
     // Node 2 holds it by now, or does not: no new epoch says so yet.
     await expect(update({ popped: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
@@ -203,7 +114,7 @@ describe('the published ClusterManager', () => {
     await reported(logStreamId, 2);
     await cluster.channel.call(service.Unseal, request);
     await append(topicId, logStreamId, 'b');
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     expect(await update({ popped: 1 })).toEqual([2]);
     await cluster.channel.call(service.Unseal, request);
     const { isPrimary, committedEnd } = cluster.nodes[2]!.replicas.get(logStreamId)!.core;
@@ -245,7 +156,7 @@ describe('the published ClusterManager', () => {
         admpb.UnregisterLogStreamRequest.create({ topicId, logStreamId }),
       );
     await expect(unregister()).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     await unregister();
     await expect(
       cluster.channel.call(
@@ -269,7 +180,16 @@ describe('the published ClusterManager', () => {
       service.GetMRMembers,
       Empty.create({}),
     );
-    expect([leader, Object.keys(members), replicationFactor]).toEqual([1, ['1'], 2]);
+    const [key] = Object.keys(members);
+    const id = cluster.nodeId();
+    expect([leader, Number(key), replicationFactor]).toEqual([id, id, 2]);
+    const ask = (nodeId: number) =>
+      cluster.channel.call(
+        service.GetMetadataRepositoryNode,
+        admpb.GetMetadataRepositoryNodeRequest.create({ nodeId }),
+      );
+    expect((await ask(leader)).node).toMatchObject({ nodeId: leader, leader: true });
+    await expect(ask(5)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
@@ -338,6 +258,9 @@ describe('the published MetadataRepositoryService', () => {
       mrpb.Management.GetClusterInfo,
       mrpb.GetClusterInfoRequest.create({ clusterId: 7 }),
     );
-    expect(clusterInfo).toMatchObject({ clusterId: 7, nodeId: 1, leader: 1, replicationFactor: 2 });
+    expect(clusterInfo).toMatchObject({ clusterId: 7, replicationFactor: 2 });
+    const id = cluster.nodeId();
+    expect([clusterInfo!.nodeId, clusterInfo!.leader]).toEqual([id, id]);
+    expect(Object.keys(clusterInfo!.members).map(Number)).toEqual([id]);
   });
 });

@@ -213,13 +213,4 @@ describe('the other published calls', () => {
       localHighWatermark: { llsn: 3, glsn: 3 },
     });
   });
-
-  test('what the metadata repository does is refused with a sentence', async () => {
-    await node();
-    const request = snpb.SealRequest.create({ topicId: 1, logStreamId: 1 });
-    await expect(channel.call(snpb.Management.Seal, request)).rejects.toMatchObject({
-      code: 'UNIMPLEMENTED',
-      message: expect.stringContaining('metadata repository'),
-    });
-  });
 });

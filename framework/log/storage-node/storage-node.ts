@@ -3,6 +3,7 @@ import type {
   Handler,
   Ports,
   StorageNodeId,
+  UnaryMethod,
   VarlogError,
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
@@ -11,6 +12,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
+import { KnownFolders } from './known-folders.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
@@ -29,6 +31,9 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly clusterId: number;
   readonly storageNodeId: StorageNodeId;
   readonly address: string;
+  readonly directory: string;
+  readonly knownFolders: KnownFolders;
+  readonly startedAt: number;
   /** To be served at this node's address. */
   readonly handlers: readonly Handler[];
   /** Those that are open. */
@@ -60,6 +65,9 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.clusterId = options.clusterId;
     this.storageNodeId = options.storageNodeId;
     this.address = options.address;
+    this.directory = options.directory;
+    this.knownFolders = new KnownFolders(this.ports);
+    this.startedAt = clock.wall();
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
@@ -147,8 +155,19 @@ export class StorageNode implements ReplicaNode, ServedNode {
     return this.hosted.find(topicId, logStreamId);
   }
 
+  wants(logStreamId: number): boolean {
+    return this.hosted.assignmentOf(logStreamId) !== undefined;
+  }
+
+  ask<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    return this.link.call(method, request);
+  }
+
   async trim(topicId: number, glsn: number): Promise<void> {
-    await this.link.call(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
+    await this.ask(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
     await this.hosted.trim(topicId, glsn);
   }
 

@@ -2750,6 +2750,11 @@ export const descriptor: object = {
         "refusal": {
          "type": "string",
          "id": 101
+        },
+        "createTime": {
+         "type": "google.protobuf.Timestamp",
+         "id": 102,
+         "protoName": "create_time"
         }
        }
       },
@@ -3906,6 +3911,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 2,
          "protoName": "log_stream_id"
+        },
+        "version": {
+         "type": "uint64",
+         "id": 100
         }
        }
       },
