@@ -199,14 +199,12 @@ describe('log streams', () => {
     await append(at, 'a', 'b');
     const { topicId, logStreamId } = at;
     const { results } = await ask(manager.Trim, { topicId, lastGlsn: 1 });
-    expect(results).toEqual(
-      [
-        { storageNodeId: 1, logStreamId, error: '' },
-        { storageNodeId: 2, logStreamId, error: '' },
-      ].map((it) => admpb.TrimResult.create(it)),
-    );
+    expect(results.map((it) => [it.storageNodeId, it.logStreamId, it.error])).toEqual([
+      [1, logStreamId, ''],
+      [2, logStreamId, ''],
+    ]);
     const own = await askNode(management.Trim, { topicId, lastGlsn: 2 });
-    expect(own.results).toEqual({ [logStreamId]: '' });
+    expect(Object.entries(own.results)).toEqual([[String(logStreamId), '']]);
   });
 
   test('a commit is found by its version while it is kept', async () => {
