@@ -105,7 +105,7 @@ async function extentOf(
   };
 }
 
-export function self(node: ServedNode): WireStorageNode {
+function self(node: ServedNode): WireStorageNode {
   const { storageNodeId, address } = node;
   return WireStorageNode.create({ storageNodeId, address });
 }

@@ -191,6 +191,9 @@ describe('the other published calls', () => {
     expect(cluster.metadata.topics.get(1)!.trimmed).toBe(2);
     await expect(subscribe(2, 4)).rejects.toMatchObject({ code: 'TRIMMED' });
     expect(await subscribe(3, 4)).toEqual(['3/3:c']);
+    // 0 says: from the first one that is left.
+    expect(await subscribe(0, 4)).toEqual(['3/3:c']);
+    expect(await subscribeTo(0, 4)).toEqual(['1/1 3/3:c']);
   });
 
   test('metadata tells watermarks, version and status', async () => {
