@@ -42,7 +42,7 @@ export function publishedHandlers(node: ServedNode): Handler[] {
         isOver: () => replica.watermark >= glsnEnd - 1,
         shape: ({ glsn, llsn, payload }) => {
           if (glsn >= glsnEnd) return undefined;
-          return glsn < glsnBegin ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+          return glsn < from ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
         },
       });
     }),
@@ -56,7 +56,7 @@ export function publishedHandlers(node: ServedNode): Handler[] {
         isOver: () => replica.core.committedEnd >= llsnEnd - 1,
         shape: ({ glsn, llsn, payload }) => {
           if (llsn >= llsnEnd) return undefined;
-          if (llsn < llsnBegin) return null;
+          if (llsn < from) return null;
           const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
           return snpb.SubscribeToResponse.create({
             logEntry: LogEntry.create({ meta, data: payload }),
