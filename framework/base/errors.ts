@@ -140,6 +140,11 @@ const RETRYABLE = {
    */
   LOG_STREAM_NOT_FOUND: false,
   /**
+   * The member that was asked, or that asks, was removed from its group.
+   * @remedy Stop it; to take part again, empty its folder and add it under a new id.
+   */
+  MEMBER_REMOVED: false,
+  /**
    * There is no such thing.
    * @remedy Check the name.
    */

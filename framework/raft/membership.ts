@@ -6,6 +6,9 @@ import type { RaftDriver } from './driver.ts';
 import type { Member } from './member.ts';
 import type { TurnPart } from './turn-part.ts';
 
+/** Who does not answer the leader within this time is not counted on. */
+const REST_ANSWERS_MS = 1_000;
+
 interface Waiting {
   readonly deadline: number;
   /** Resolves the wait by returning true, or fails it by throwing. */
@@ -76,6 +79,7 @@ export class Membership implements TurnPart {
     const { member, replaces } = order;
     const { raft } = this.driver;
     if (order.kind === 'remove') {
+      await this.checkRest(without(raft.configuration, member.id), member.id, deadline);
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
@@ -83,6 +87,10 @@ export class Membership implements TurnPart {
     // Who joins is told which group it joins.
     await this.until(() => raft.log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
+    if (order.kind === 'learn') {
+      const change = asLearner(raft.configuration, known, true);
+      await this.checkRest(change, member.id, deadline);
+    }
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
     await this.caughtUp(member.id, deadline, signal);
@@ -147,8 +155,8 @@ export class Membership implements TurnPart {
     let term: number | undefined;
     await this.until(
       () => {
-        const { configuration, configurationIndex, commit } = raft.log;
-        const settled = configuration.outgoing.length === 0 && configurationIndex <= commit;
+        const { configuration } = raft.log;
+        const settled = !raft.log.isChanging;
         if (settled && change(configuration) === undefined) return true;
         if (raft.role !== 'leader' || (term !== undefined && raft.term !== term)) {
           throw term === undefined ? this.notLeader() : unfinished('the leader changed');
@@ -226,6 +234,39 @@ export class Membership implements TurnPart {
       const deposed = VarlogError.is(error, 'NOT_LEADER') && error.outcome === undefined;
       throw deposed ? this.notLeader() : error;
     }
+  }
+
+  /** Of those who are to vote on when a member does not any more, a majority has to be there. */
+  private async checkRest(
+    change: MemberChange | undefined,
+    id: number,
+    deadline: number,
+  ): Promise<void> {
+    const { options, raft } = this.driver;
+    // Where it did not vote, nothing is lost.
+    if (change === undefined || !raft.configuration.voters.includes(id)) return;
+    const timeoutMs = Math.min(REST_ANSWERS_MS, Math.max(1, (deadline - this.now()) / 2));
+    const answers = await Promise.all(
+      change.voters.map(async (it): Promise<boolean> => {
+        const address = this.driver.addressOf(it);
+        if (it === options.memberId) return true;
+        if (address === undefined) return false;
+        const met = this.driver.handshake.meet({ id: it, address }, timeoutMs);
+        return met.then(
+          () => true,
+          () => false,
+        );
+      }),
+    );
+    const silent = change.voters.filter((_, i) => !answers[i]);
+    if (silent.length * 2 < change.voters.length) return;
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `without member ${id} the members ${change.voters.join(', ')} would vote, and ${silent.join(', ')} of them cannot be reached: nothing was changed`,
+      because: 'no majority would be left',
+      next: 'start those members, or replace them first',
+      outcome: 'notAppended',
+      details: { silent },
+    });
   }
 
   /** Which disk it has: not another one than the group knows of it. */

@@ -83,7 +83,7 @@ describe('a member that is removed', () => {
     await leader.removeMember(id);
     const back = await fixture.open(id);
     await firstValueFrom(back.status$.pipe(filter((it) => it.removed)));
-    const refusal = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('removed') };
+    const refusal = { code: 'MEMBER_REMOVED', message: expect.stringContaining('removed') };
     await expect(back.append([bytes('x')])).rejects.toMatchObject({
       ...refusal,
       outcome: 'notAppended',
@@ -98,7 +98,7 @@ describe('a member that is removed', () => {
     await leader.removeMember(leader.status.leader!.id);
     await firstValueFrom(leader.status$.pipe(filter((it) => it.removed)));
     await expect(leader.append([bytes('x')])).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
+      code: 'MEMBER_REMOVED',
     });
   });
 
