@@ -58,6 +58,7 @@ export {
   type LogStreamDescription,
   type LogStreamReplicaStatus,
   type LogStreamStatus,
+  type MemberAddress,
   type MemberStatus,
   type ReadOptions,
   type RecordInput,

@@ -289,7 +289,9 @@ export class Membership implements TurnPart {
       });
     }
     const known = raft.configuration.incarnations.get(member.id);
-    if (known !== undefined && known !== incarnation) throw diskLost(options.groupId, member.id);
+    if (known !== undefined && known !== incarnation) {
+      throw withOutcome(diskLost(options.groupId, member.id));
+    }
     return incarnation;
   }
 

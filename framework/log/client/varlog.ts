@@ -19,6 +19,7 @@ import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
+import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { askStorageNodes } from './node-probe.ts';
@@ -61,6 +62,8 @@ export class Varlog implements AsyncDisposable {
   readonly cluster: string;
   /** The number by which people call it. */
   readonly clusterId: ClusterId;
+  /** Who belongs to the metadata repository: to be listed and changed. */
+  readonly members: ClusterMembers;
   private readonly context: ClientContext;
   private readonly closing: AbortController;
   private readonly topicId: TopicId | undefined;
@@ -73,6 +76,7 @@ export class Varlog implements AsyncDisposable {
     this.cluster = cluster;
     this.clusterId = clusterId;
     this.context = context;
+    this.members = new ClusterMembers(context);
     this.closing = own.closing;
     this.topicId = own.topicId;
   }
@@ -201,9 +205,7 @@ export class Varlog implements AsyncDisposable {
     const { repository, channels } = this.context;
     const { leader, members, ...names } = await repository.members(limits);
     const described = await Promise.all(
-      members.map(async ({ id, address }) => {
-        return { id, address, ...(await repository.probe(address, limits.signal)) };
-      }),
+      members.map((it) => describeMember(repository, it, limits.signal)),
     );
     const known = { ...names, members: described };
     const what = 'asking how the cluster is';

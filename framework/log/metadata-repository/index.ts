@@ -16,6 +16,7 @@
 export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
+export type { KnownMember, MemberOrder } from './member-changes.ts';
 export { Orderer } from './orderer.ts';
 export {
   MetadataRepository,

@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { LogCallOptions, MemberId, Ports } from '../../base/index.ts';
 import type { RaftStatus } from '../../raft/index.ts';
 import type { Metadata, MetadataCommand, Sender } from '../core/index.ts';
+import type { KnownMember, MemberChanges } from './member-changes.ts';
 import type { Orderer } from './orderer.ts';
 
 export interface MetadataRepositoryOptions {
@@ -9,8 +10,13 @@ export interface MetadataRepositoryOptions {
   clusterId: number;
   /** This member. */
   memberId: MemberId;
-  /** All members, this one included; the address is that of the process, where its handlers are served. */
+  /**
+   * The members that the cluster begins with, this one included; later the cluster itself knows. The address is that of
+   * the process, where its handlers are served.
+   */
   members: readonly { readonly id: MemberId; readonly address: string }[];
+  /** This member is added to a cluster that exists: `members` are some of it, and itself. Default false. */
+  join?: boolean;
   directory: string;
   /** Told to clients that ask; new log streams get so many replicas. */
   replicationFactor: number;
@@ -31,6 +37,10 @@ export interface RepositoryAccess {
   readonly options: MetadataRepositoryOptions;
   readonly metadata: Metadata;
   readonly status: RaftStatus;
+  /** The members, by this one's newest knowledge. */
+  readonly members: readonly KnownMember[];
+  /** Only the leader changes the members. */
+  readonly memberChanges: MemberChanges;
   /** Identity of the cluster; `undefined` until this member knows it. */
   readonly cluster: string | undefined;
   /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */

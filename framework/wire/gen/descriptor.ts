@@ -347,6 +347,10 @@ export const descriptor: object = {
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
+        },
+        "ChangeMembers": {
+         "requestType": "ChangeMembersRequest",
+         "responseType": "ChangeMembersResponse"
         }
        }
       },
@@ -482,6 +486,12 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "memberAddresses": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 60,
+         "protoName": "member_addresses"
         }
        }
       },
@@ -849,6 +859,14 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 71,
          "protoName": "feature_level"
+        },
+        "self": {
+         "type": "Member",
+         "id": 80
+        },
+        "change": {
+         "type": "string",
+         "id": 81
         }
        }
       },
@@ -861,6 +879,48 @@ export const descriptor: object = {
         "address": {
          "type": "string",
          "id": 2
+        },
+        "learner": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ChangeMembersRequest": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "member": {
+         "type": "Member",
+         "id": 2
+        },
+        "replaces": {
+         "type": "uint64",
+         "id": 3
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "timeout_ms"
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "ADD": 0,
+          "REMOVE": 1,
+          "MOVE": 2
+         }
+        }
+       }
+      },
+      "ChangeMembersResponse": {
+       "fields": {
+        "failure": {
+         "type": "Failure",
+         "id": 1
         }
        }
       }

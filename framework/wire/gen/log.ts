@@ -201,6 +201,8 @@ export interface SessionResponse {
   watermarks: Watermark[];
   /** In the first response: the cluster to which the node belongs from now on. */
   cluster: string;
+  /** In the first response, and whenever it changed: where the members of the metadata repository listen. */
+  memberAddresses: string[];
 }
 export const SessionResponse: MessageCodec<SessionResponse> = message('varlog.log.SessionResponse');
 
@@ -381,14 +383,43 @@ export interface MembersResponse {
    */
   supportedLevel: number;
   featureLevel: number;
+  /** The member that answers, by its own word. */
+  self: Member | null;
+  /** What the member that answers, which leads, is doing about the members, in words; empty for nothing. */
+  change: string;
 }
 export const MembersResponse: MessageCodec<MembersResponse> = message('varlog.log.MembersResponse');
 
 export interface Member {
   id: number;
   address: string;
+  /** It receives the log and does not vote. */
+  learner: boolean;
 }
 export const Member: MessageCodec<Member> = message('varlog.log.Member');
+
+export const ChangeMembersRequestKind = {
+  ADD: 0,
+  REMOVE: 1,
+  MOVE: 2,
+} as const;
+export type ChangeMembersRequestKind = (typeof ChangeMembersRequestKind)[keyof typeof ChangeMembersRequestKind];
+export interface ChangeMembersRequest {
+  kind: ChangeMembersRequestKind;
+  /** Of one that is to be removed only the id counts. */
+  member: Member | null;
+  /** Only with ADD: the member whose place it takes; 0 for nobody's. */
+  replaces: number;
+  /** It is given up after so long. */
+  timeoutMs: number;
+}
+export const ChangeMembersRequest: MessageCodec<ChangeMembersRequest> = message('varlog.log.ChangeMembersRequest');
+
+export interface ChangeMembersResponse {
+  /** Why the members were not changed, or may not have been: what the leader says of the change, not of itself. */
+  failure: Failure | null;
+}
+export const ChangeMembersResponse: MessageCodec<ChangeMembersResponse> = message('varlog.log.ChangeMembersResponse');
 
 /** Clients to storage nodes. */
 export const LogStreams: {
@@ -436,6 +467,8 @@ export const Ordering: {
   Health: UnaryMethod<HealthRequest, HealthResponse>;
   /** The members, and who leads. */
   Members: UnaryMethod<MembersRequest, MembersResponse>;
+  /** Adds, replaces, moves or removes a member; answered when it is committed. */
+  ChangeMembers: UnaryMethod<ChangeMembersRequest, ChangeMembersResponse>;
 } = {
   Session: bidi('varlog.log.Ordering', 'Session', SessionRequest, SessionResponse),
   Tail: unary('varlog.log.Ordering', 'Tail', TailRequest, TailResponse),
@@ -447,4 +480,5 @@ export const Ordering: {
   Execute: unary('varlog.log.Ordering', 'Execute', ExecuteRequest, ExecuteResponse),
   Health: unary('varlog.log.Ordering', 'Health', HealthRequest, HealthResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
+  ChangeMembers: unary('varlog.log.Ordering', 'ChangeMembers', ChangeMembersRequest, ChangeMembersResponse),
 };
