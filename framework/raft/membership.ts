@@ -4,6 +4,7 @@ import type { Configuration, MemberChange } from './core/index.ts';
 import { diskLost } from './disk-identity.ts';
 import type { RaftDriver } from './driver.ts';
 import type { Member } from './member.ts';
+import { asLearner, asVoter, retired, without } from './member-change.ts';
 import type { TurnPart } from './turn-part.ts';
 
 /** Who does not answer the leader within this time is not counted on. */
@@ -331,60 +332,6 @@ export function memberOrder(request: ChangeRequest): MemberOrder {
   }
   const member = { id: request.member, address: request.address };
   return { kind, member, replaces: request.replaces === 0 ? undefined : request.replaces };
-}
-
-function asLearner(
-  from: Configuration,
-  { id, address, incarnation }: Member & { incarnation: string },
-  demote: boolean,
-): MemberChange | undefined {
-  const { voters, learners } = from;
-  const addresses = new Map([[id, address]]);
-  const incarnations = new Map([[id, incarnation]]);
-  if (learners.includes(id) || (voters.includes(id) && !demote)) {
-    const moved = from.addresses.get(id) !== address;
-    return moved ? { voters, learners, addresses, incarnations } : undefined;
-  }
-  if (from.retired.includes(id)) throw retired(id);
-  const rest = voters.filter((it) => it !== id);
-  if (rest.length === 0) throw lastVoter(id);
-  return { voters: rest, learners: [...learners, id], addresses, incarnations };
-}
-
-function asVoter(
-  from: Configuration,
-  id: number,
-  replaces: number | undefined,
-): MemberChange | undefined {
-  const { voters, learners } = from;
-  if (voters.includes(id) && !voters.includes(replaces ?? 0)) return undefined;
-  const others = voters.filter((it) => it !== replaces && it !== id);
-  return { ...from, voters: [...others, id], learners: learners.filter((it) => it !== id) };
-}
-
-function without(from: Configuration, id: number): MemberChange | undefined {
-  const { voters, learners } = from;
-  if (!voters.includes(id) && !learners.includes(id)) return undefined;
-  const rest = voters.filter((it) => it !== id);
-  if (rest.length === 0) throw lastVoter(id);
-  return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
-}
-
-function retired(id: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `the id ${id} belonged to a member that was removed, and nothing was changed`,
-    because: 'ids are never used twice: what the others know of a member must stay true',
-    next: 'empty the folder of the member that is to be added, and give it an id that no member ever had',
-    outcome: 'notAppended',
-  });
-}
-
-function lastVoter(id: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `member ${id} is the only one that votes`,
-    next: 'add another member first',
-    outcome: 'notAppended',
-  });
 }
 
 /** What was said about a member that was to be added, which it was not. */

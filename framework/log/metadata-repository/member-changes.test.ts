@@ -173,7 +173,8 @@ describe('changes of the members of the metadata repository', () => {
       code: 'DISK_LOST',
       outcome: 'notAppended',
     });
-    expect(emptied.cluster).toBeUndefined();
+    expect(fixture.voters).toEqual([1, 2, 3]);
+    expect(emptied.orderer).toBeUndefined();
     await fixture.wipe(2);
     await fixture.open(4, {}, 2);
     const member = fixture.member(4, 2);
