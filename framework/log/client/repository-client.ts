@@ -280,6 +280,9 @@ function isOfMember(error: unknown, idempotent: boolean): boolean {
 /** Whether another member, or the same one a little later, may answer. */
 function isElsewhere(error: unknown, idempotent: boolean): boolean {
   if (VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'NOT_LEADER')) return true;
-  if (!idempotent || !VarlogError.is(error)) return false;
+  if (!VarlogError.is(error)) return false;
+  // One that is being added, for example, knows nothing yet and does nothing.
+  if (error.code === 'UNAVAILABLE' && error.outcome === 'notAppended') return true;
+  if (!idempotent) return false;
   return error.retryable || error.code === 'CLOSED' || error.code === 'CANCELLED';
 }
