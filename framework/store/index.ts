@@ -27,6 +27,8 @@ export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts'
 export { type Frame, frameEnd } from './frame.ts';
 export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';
+export { decodeJsonValue, encodeJsonValue } from './json-value.ts';
+export { leadingNumber } from './leading-number.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';
 export { CacheBudget } from './tail-cache.ts';

@@ -39,9 +39,10 @@ export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
   const { disk, directory, identity } = place;
   await disk.makeDirectory(directory);
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
-  const stateFile = await StateFile.open(disk, `${directory}/state`, identity);
+  const path = `${directory}/state`;
+  const stateFile = await StateFile.open(disk, path, identity, (it) => decodeLogState(it, path));
   if (stateFile.value === undefined) return createLogFiles(place, stateFile);
-  const state = decodeLogState(stateFile.value, `${directory}/state`);
+  const state = decodeLogState(stateFile.value, path);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   const file = await tail.pin();

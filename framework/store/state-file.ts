@@ -31,12 +31,21 @@ export class StateFile {
   }
 
   /**
-   * Reads what is there. Removes the remains of an interrupted write. Throws `CORRUPT` when the file
-   * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, and `IDENTITY_MISMATCH` when it was written under another identity.
+   * Reads what is there, and removes the remains of an interrupted write. Throws `CORRUPT` when the file
+   * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, `IDENTITY_MISMATCH` when it was written under another
+   * identity, and whatever `check` throws at its value; the files are left as they are then.
    */
-  static async open(disk: Disk, path: string, identity: string): Promise<StateFile> {
-    const bytes = await readReplaced(disk, path);
-    const value = bytes === undefined ? undefined : decode(bytes, path, identity);
+  static async open(
+    disk: Disk,
+    path: string,
+    identity: string,
+    check: (value: Uint8Array) => void = () => {},
+  ): Promise<StateFile> {
+    const value = await readReplaced(disk, path, (bytes) => {
+      const found = decode(bytes, path, identity);
+      check(found);
+      return found;
+    });
     return new StateFile(disk, path, identity, value);
   }
 

@@ -1,5 +1,11 @@
 import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
-import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
+import {
+  type CacheBudget,
+  decodeJsonValue,
+  encodeJsonValue,
+  SegmentedLog,
+  StateFile,
+} from '../../store/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
 
@@ -56,19 +62,18 @@ export async function openReplicaStorage(options: {
   const { disk, clock, directory, owner, logStreamId, onFailure } = options;
   const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
-  const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
+  const path = `${directory}/state`;
+  const decode = (value: Uint8Array): StoredReplicaState => decodeJsonValue(value, path);
+  const file = await StateFile.open(disk, path, identity('state'), decode);
   const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
     sealed: false,
     trimmedGlsn: 0,
   };
-  let state =
-    file.value === undefined
-      ? fresh
-      : (JSON.parse(new TextDecoder().decode(file.value)) as StoredReplicaState);
+  let state = file.value === undefined ? fresh : decode(file.value);
   const write = async (next: StoredReplicaState): Promise<void> => {
-    await file.write(new TextEncoder().encode(JSON.stringify(next)));
+    await file.write(encodeJsonValue(next));
     state = next;
   };
   // A restarted node must know whose records these are before it is told.

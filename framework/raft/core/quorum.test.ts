@@ -289,8 +289,11 @@ describe('a change of the configuration', () => {
     }
     for (const payload of [PAYLOAD, new Uint8Array(0)]) {
       expect(isConfigurationEntry({ index: 1, term: 1, count: 1, payload })).toBe(false);
-      expect(() => decodeConfiguration(payload)).toThrow();
+      expect(() => decodeConfiguration(payload)).toThrow(/CORRUPT/);
     }
+    const json = new TextEncoder().encode(JSON.stringify({ identity: '', format: 2 }));
+    const later = new Uint8Array([0xff, 0xff, 0xff, 0xff, ...json]);
+    expect(() => decodeConfiguration(later)).toThrow(/FORMAT_UNKNOWN.*format 2/);
   });
 });
 
