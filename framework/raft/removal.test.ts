@@ -34,7 +34,7 @@ async function beginRemoval(
     payload: encodeConfiguration(it),
   }));
   await new Promise<void>((resolve) => {
-    storage.onPersisted = () => resolve();
+    storage.onPersisted(() => resolve());
     const nothing = { hardState: undefined, snapshot: undefined, truncateTo: undefined };
     storage.write({ sequence: 1, ...nothing, batches });
   });

@@ -116,7 +116,7 @@ async function restoreIn(
     const payload = encodeConfiguration(alone);
     await new Promise<void>((resolve, reject) => {
       fail = (error) => reject(asVarlogError(error));
-      storage.onPersisted = () => resolve();
+      storage.onPersisted(() => resolve());
       storage.write({
         sequence: 1,
         hardState: { term, vote: id },

@@ -31,9 +31,9 @@ describe('what a member keeps on disk', () => {
     };
     const storage = await RaftStorage.open(options);
     let persisted = 0;
-    storage.onPersisted = (sequence) => {
+    storage.onPersisted((sequence) => {
       persisted = sequence;
-    };
+    });
     for (const [i, index] of [5, 9, 12].entries()) {
       storage.receive(snapshotAt(index));
       const snapshot = { index, term: 1 };

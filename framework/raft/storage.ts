@@ -46,8 +46,7 @@ const RETRY_MS = 500;
  * newest snapshot. Writes become durable in the order in which they were given.
  */
 export class RaftStorage {
-  /** Called with the sequence of the newest write that is durable, with all before it. */
-  onPersisted: (sequence: number) => void = () => {};
+  private persisted: (sequence: number) => void = () => {};
   private readonly lock: DirectoryLock;
   private readonly log: EntryLog;
   private readonly hardStateFile: HardStateFile;
@@ -92,7 +91,7 @@ export class RaftStorage {
     this.snapshotFile = parts.snapshotFile;
     this.onFailure = parts.onFailure;
     this.newest = parts.snapshot;
-    this.log.onDurable = () => this.report();
+    this.log.onDurable(() => this.report());
   }
 
   /**
@@ -202,6 +201,14 @@ export class RaftStorage {
     return { baseIndex, baseTerm, runs, last, snapshotIndex, snapshotTerm, configurations };
   }
 
+  /**
+   * Has the one who writes told what became durable: the sequence of the newest such write, with all before it. Once,
+   * before anything is written; nothing is told after {@link close} was called.
+   */
+  onPersisted(listener: (sequence: number) => void): void {
+    this.persisted = listener;
+  }
+
   /** Starts a write. */
   write(write: Write): void {
     if (this.waitingSince === Infinity) this.waitingSince = this.clock.now();
@@ -253,7 +260,7 @@ export class RaftStorage {
   }
 
   async close(): Promise<void> {
-    this.onPersisted = () => {};
+    this.persisted = () => {};
     this.closing.abort();
     // What waits for room on the disk is not waited for.
     if (this.full === undefined) await this.working;
@@ -343,6 +350,6 @@ export class RaftStorage {
     this.pending.splice(0, done);
     const idle = this.pending.length === 0 && this.working === undefined;
     this.waitingSince = idle ? Infinity : this.clock.now();
-    this.onPersisted(sequence);
+    this.persisted(sequence);
   }
 }

@@ -45,8 +45,7 @@ export async function openEntries(options: {
   const { disk, clock, directory, onFailure, journal } = options;
   const identity = `${options.identity} entries`;
   if (journal !== undefined) {
-    const log = await journal.open(identity);
-    log.onFailure = onFailure;
+    const log = await journal.open(identity, onFailure);
     return withHardState(log, log, `the journal, ${identity}`);
   }
   const path = `${directory}/hard-state`;

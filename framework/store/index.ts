@@ -4,7 +4,7 @@
  *
  * ```ts
  * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', identity: 'log stream 3 data' });
- * log.onDurable = (end) => report(end);
+ * log.onDurable((end) => report(end));
  * log.append([{ position: log.end + 1, count: 2, epoch: 1, payload: batch.bytes }]);
  * await log.flushed(log.end);
  * for (const frame of await log.read(log.first, 128 * 1024)) use(frame.payload);

@@ -3,6 +3,7 @@ import { type Frame, frameEnd } from './frame.ts';
 import { type Place, Places } from './journal-places.ts';
 import { decodeRecord, type StateRecord } from './journal-record.ts';
 import { cancelled, trimmed } from './log-errors.ts';
+import type { DurableListener } from './segmented-log.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -32,16 +33,14 @@ export interface SharedRecords {
  * value beside its frames.
  */
 export class JournalLog {
-  /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
-  onDurable: (durableEnd: number) => void = () => {};
-  /** Called once, when the journal failed. */
-  onFailure: (error: VarlogError) => void = () => {};
   readonly number: number;
   readonly places = new Places();
   identity: string;
   /** The record with the newest state, and how many bytes the journal had taken before it. */
   stateAt = { record: 0, offset: 0 };
   private readonly journal: SharedRecords;
+  private listener: DurableListener | undefined;
+  private failed: (error: VarlogError) => void = () => {};
   private firstPosition = 1;
   private endPosition = 0;
   private durablePosition = 0;
@@ -57,6 +56,11 @@ export class JournalLog {
     this.journal = journal;
     this.number = number;
     this.identity = identity;
+  }
+
+  /** Somebody works with this log now, and hears of it when the journal fails. */
+  opened(onFailure: (error: VarlogError) => void): void {
+    this.failed = onFailure;
   }
 
   /** Where the journal lies. */
@@ -95,6 +99,12 @@ export class JournalLog {
   write(value: Uint8Array): Promise<void> {
     this.current = value;
     return this.writeState();
+  }
+
+  /** As {@link SegmentedLog.onDurable}. */
+  onDurable(listener: DurableListener): void {
+    assert(this.listener === undefined, 'a log tells one listener');
+    this.listener = listener;
   }
 
   append(frames: readonly Frame[]): void {
@@ -158,8 +168,8 @@ export class JournalLog {
   async close(): Promise<void> {
     // On a full disk it may take for ever.
     if (this.full === undefined) await this.flushed(this.endPosition).catch(() => {});
-    this.onDurable = () => {};
-    this.onFailure = () => {};
+    this.listener = undefined;
+    this.failed = () => {};
     this.journal.leave(this);
   }
 
@@ -168,13 +178,13 @@ export class JournalLog {
     const end = Math.min(position, this.endPosition);
     if (end <= this.durablePosition) return;
     this.durablePosition = end;
-    this.onDurable(end);
+    this.listener?.(end);
     if (this.waiters.size > 0) this.waiters.resolve((it) => it <= end);
   }
 
   fail(error: VarlogError): void {
     this.waiters.stop(error);
-    this.onFailure(error);
+    this.failed(error);
   }
 
   /** Writes the whole log once more, at the journal's end, so that its old records can go. */

@@ -72,7 +72,7 @@ export class Journal {
       throw error;
     }
     fail = (error) => journal.fail(error);
-    log.onDurable = (record) => journal.reached(record);
+    log.onDurable((record) => journal.reached(record));
     return journal;
   }
 
@@ -98,9 +98,12 @@ export class Journal {
 
   /**
    * The log of this identity; a new one when there is none. Rejects with `DIRECTORY_IN_USE` when it is
-   * open already.
+   * open already. `onFailure` is called once, when the journal failed.
    */
-  async open(identity: string): Promise<JournalLog> {
+  async open(
+    identity: string,
+    onFailure: (error: VarlogError) => void = () => {},
+  ): Promise<JournalLog> {
     if (this.failure !== undefined) throw this.failure;
     let log = [...this.logs.values()].find((it) => it.identity === identity);
     if (log !== undefined && this.opened.has(log)) {
@@ -116,6 +119,7 @@ export class Journal {
       await log.reset(1);
     }
     this.opened.add(log);
+    log.opened(onFailure);
     return log;
   }
 

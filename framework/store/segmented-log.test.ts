@@ -171,7 +171,7 @@ describe('a segmented log', () => {
     const { disk, open } = setup({ segmentBytes: 1e6 });
     const log = await open();
     const reported: number[] = [];
-    log.onDurable = (end) => reported.push(end);
+    log.onDurable((end) => reported.push(end));
     const kinds: string[] = [];
     disk.onOperation = ({ kind }) => {
       kinds.push(kind);
@@ -304,7 +304,7 @@ describe('a segmented log', () => {
     log.append(one(1));
     await log.flush();
     const reported: number[] = [];
-    log.onDurable = (end) => reported.push(end);
+    log.onDurable((end) => reported.push(end));
     let replaced: Promise<void> | undefined;
     disk.onOperation = ({ kind }) => {
       if (kind !== 'sync' || replaced !== undefined) return;

@@ -9,6 +9,9 @@ import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Called with the new `durableEnd` after each fdatasync that moved it. */
+export type DurableListener = (durableEnd: number) => void;
+
 export interface SegmentedLogOptions {
   disk: Disk;
   /** The folder that is this log's own. Made when it does not exist. */
@@ -39,9 +42,8 @@ export interface SegmentedLogOptions {
  * failure, as long as nothing is in doubt: what was appended waits until there is room.
  */
 export class SegmentedLog {
-  /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
-  onDurable: (durableEnd: number) => void = () => {};
   private readonly options: SegmentedLogOptions;
+  private listener: DurableListener | undefined;
   private readonly files: LogFiles;
   private readonly cache: TailCache;
   private readonly queue = new WorkQueue();
@@ -117,6 +119,12 @@ export class SegmentedLog {
    */
   get full(): VarlogError | undefined {
     return this.disk.error;
+  }
+
+  /** Has the one who works with this log told what became durable. Once, before anything is appended. */
+  onDurable(listener: DurableListener): void {
+    assert(this.listener === undefined, 'a log tells one listener');
+    this.listener = listener;
   }
 
   /**
@@ -351,7 +359,7 @@ export class SegmentedLog {
     const end = this.durablePosition;
     if (end <= this.announced) return;
     this.announced = end;
-    this.onDurable(end);
+    this.listener?.(end);
     if (this.waiters.size > 0) this.waiters.resolve((position) => position <= end);
   }
 

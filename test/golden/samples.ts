@@ -180,7 +180,7 @@ const raft: Sample = {
   async write(disk, clock) {
     const made = await openRaft(disk, clock);
     const persisted = new Promise<void>((resolve) => {
-      made.onPersisted = () => resolve();
+      made.onPersisted(() => resolve());
     });
     made.write({
       sequence: 1,

@@ -143,11 +143,11 @@ export class LogStreamReplica {
       requestHistory: (version) => host.requestHistory(logStreamId, version),
       fetchFromReplica: () => operations.fetchFromReplica(this),
     });
-    records.onDurable = (end) => {
+    records.onDurable((end) => {
       if (this.failure !== undefined) return;
       this.core.wasWritten(end);
       host.reportChanged(this);
-    };
+    });
   }
 
   get report(): Report {
