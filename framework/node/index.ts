@@ -19,6 +19,7 @@
 export {
   type HttpApp,
   type HttpEnv,
+  HttpStatus,
   httpServer,
   listen,
   listenError,
