@@ -241,10 +241,15 @@ export class MetadataRepository implements RepositoryAccess {
     }
   }
 
-  async close(): Promise<void> {
+  /** Stops to act as the leader, and to look who leads: this member is about to be closed. Idempotent. */
+  leave(): void {
     this.roles.unsubscribe();
     this.lead(undefined);
     this.orderers.complete();
+  }
+
+  async close(): Promise<void> {
+    this.leave();
     await this.replica.close();
     await this.group.close();
   }

@@ -152,10 +152,15 @@ export class StorageNode implements ReplicaNode, ServedNode {
     await this.hosted.trim(topicId, glsn);
   }
 
+  /** Ends the link to the leader, and takes up no other one: this node is about to be closed. Idempotent. */
+  leave(): Promise<void> {
+    return this.link.close();
+  }
+
   close(): Promise<void> {
     this.closed ??= (async () => {
       this.hosted.stopRebuilding();
-      await this.link.close();
+      await this.leave();
       this.trash.close();
       await this.hosted.close();
       await this.lock.release();
