@@ -12,12 +12,12 @@ import {
   NEWEST_FEATURE_LEVEL,
   type Sender,
 } from '../core/index.ts';
+import { commandCodec, resultCodec } from '../metadata-codec.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
-import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';

@@ -1,6 +1,6 @@
 import { Snapshot } from '../../wire/gen/metadata.ts';
 import { FIRST_FEATURE_LEVEL, Metadata, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
-import { commandCodec } from './metadata-codec.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { OLD_COMMANDS, OLD_SNAPSHOT } from './old-formats.fixture.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 

@@ -1,5 +1,5 @@
-import { type Codec, isErrorCode } from '../../base/index.ts';
-import { Command, Refusal, Result } from '../../wire/gen/metadata.ts';
+import { type Codec, isErrorCode } from '../base/index.ts';
+import { Command, Refusal, Result } from '../wire/gen/metadata.ts';
 import {
   aboveSupported,
   cut,
@@ -7,7 +7,7 @@ import {
   definitionOfNumber,
   type MetadataCommand,
   type MetadataResult,
-} from '../core/index.ts';
+} from './core/index.ts';
 
 /**
  * Commands as they lie in the log. What was written before there were feature levels is read as well. Decoding

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import { Command } from '../../wire/gen/metadata.ts';
+import { Command } from '../wire/gen/metadata.ts';
 import {
   FIRST_FEATURE_LEVEL,
   Metadata,
   type MetadataCommand,
   NEWEST_FEATURE_LEVEL,
-} from '../core/index.ts';
+} from './core/index.ts';
 import { commandCodec, resultCodec } from './metadata-codec.ts';
-import { OLD_COMMANDS, OLD_RESULTS } from './old-formats.fixture.ts';
+import { OLD_COMMANDS, OLD_RESULTS } from './metadata-repository/old-formats.fixture.ts';
 
 const { encode, decode } = commandCodec(NEWEST_FEATURE_LEVEL);
 const position = fc.oneof(fc.nat(), fc.constant(2 ** 53 - 1));
