@@ -90,7 +90,6 @@ describe('the varlog command', () => {
       err: expect.stringMatching(/storage node 9 has no replica of log stream .*choose one of 1/s),
     });
     expect(run(['log-stream', 'prefer', '999', '1']).status).toBe(4);
-    expect(run(['log-stream', 'prefer', '--help']).out).toMatch(/whenever the log stream opens/);
   });
 
   test('skip: replicas pass over a command that none of them can apply', async () => {

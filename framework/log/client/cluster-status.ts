@@ -78,10 +78,10 @@ export interface LogStreamReplicaStatus {
 
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
-  { storageNodes, logStreams }: HealthResponse,
+  { storageNodes, logStreams, topicIds }: HealthResponse,
   answers: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
-  const topics = new Map<TopicId, LogStreamStatus[]>();
+  const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
   const told = new Map(
     [...answers].flatMap(([node, { logStreamReplicas }]) =>
       logStreamReplicas.map((it) => [

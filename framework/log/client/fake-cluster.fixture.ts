@@ -157,6 +157,7 @@ export class FakeCluster {
 
   health(): wire.HealthResponse {
     return wire.HealthResponse.create({
+      topicIds: this.topicExists ? [1] : [],
       storageNodes: [...this.addresses].map(([storageNodeId, address]) =>
         wire.StorageNodeHealth.create({ storageNodeId, address, connected: true }),
       ),

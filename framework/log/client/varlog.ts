@@ -232,11 +232,7 @@ export class Varlog implements AsyncDisposable {
     const request = HealthRequest.create({});
     const health = await repository.call(Ordering.Health, request, { ...limits, what });
     const answers = await askStorageNodes(channels, health.storageNodes, limits.signal);
-    const { topics, storageNodes } = describeStatus(health, answers);
-    const all = (await this.topics(limits)).map(
-      ({ id }) => topics.find((it) => it.id === id) ?? { id, logStreams: [] },
-    );
-    const status = { ...known, storageNodes, topics: all };
+    const status = { ...known, ...describeStatus(health, answers) };
     return leader === undefined ? status : { ...status, leader };
   }
 

@@ -11,6 +11,7 @@ import type { Orderer } from './orderer.ts';
 export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResponse {
   const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
+    topicIds: [...metadata.topics.keys()],
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
       StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
     ),

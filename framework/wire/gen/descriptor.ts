@@ -711,6 +711,12 @@ export const descriptor: object = {
          "type": "LogStreamHealth",
          "id": 2,
          "protoName": "log_streams"
+        },
+        "topicIds": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "topic_ids"
         }
        }
       },

@@ -314,6 +314,8 @@ export const HealthRequest: MessageCodec<HealthRequest> = message('varlog.log.He
 export interface HealthResponse {
   storageNodes: StorageNodeHealth[];
   logStreams: LogStreamHealth[];
+  /** All topics, also those without a log stream. */
+  topicIds: number[];
 }
 export const HealthResponse: MessageCodec<HealthResponse> = message('varlog.log.HealthResponse');
 
