@@ -44,8 +44,8 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     { requiredKeys: ['kind', 'id', 'replicas', 'revision', 'holders'] },
   ),
   fc.record(
-    { ...kind('seal'), id, hold: fc.boolean(), ...conditions },
-    { requiredKeys: ['kind', 'id', 'hold'] },
+    { ...kind('seal'), id, byOperator: fc.boolean(), ...conditions },
+    { requiredKeys: ['kind', 'id', 'byOperator'] },
   ),
   fc.record({ ...kind('release'), id }),
   fc.record(
@@ -118,7 +118,11 @@ test('what was written before there were feature levels is read', () => {
     'unregisterTopic',
     'seal',
   ]);
-  expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, held: true, end: 5 });
+  expect(metadata.logStreams.get(1)).toMatchObject({
+    sealed: true,
+    sealedByOperator: true,
+    end: 5,
+  });
   expect(OLD_RESULTS.map((it) => resultCodec.decode(it))).toEqual([
     { ok: true, value: 5 },
     { ok: false, code: 'NOT_FOUND', what: 'w', next: 'n' },

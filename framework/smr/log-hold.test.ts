@@ -75,8 +75,8 @@ test('a hold that cannot be had is told, tried again, and stops nothing', async 
   const options = { machine: new Sum(), log, snapshots: newStore(), snapshotEvery: 1 };
   await using sum = await startReplica(options);
   expect(await sum.execute(1)).toBe(1);
-  const told = await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError !== undefined)));
-  expect(told).toMatchObject({ holdError: { message: 'there are too many holds' } });
+  const status = await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError !== undefined)));
+  expect(status).toMatchObject({ holdError: { message: 'there are too many holds' } });
   expect(await sum.execute(1)).toBe(2);
   state.refuses = false;
   await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError === undefined)));

@@ -296,8 +296,8 @@ export class JournalLog {
   }
 }
 
-function frameIn(held: Frame | undefined, { number, directory }: JournalLog): Frame {
-  const record = held === undefined ? undefined : decodeRecord(held, directory);
+function frameIn(stored: Frame | undefined, { number, directory }: JournalLog): Frame {
+  const record = stored === undefined ? undefined : decodeRecord(stored, directory);
   assert(record?.kind === 'frame' && record.log === number, 'a place holds a frame of its log');
   return record.frame;
 }

@@ -63,8 +63,8 @@ export function encodeStateRecord(record: Omit<StateRecord, 'kind'>): Uint8Array
 }
 
 /** The record in a frame of the journal in `directory`. Throws `FORMAT_UNKNOWN` for one of a later version. */
-export function decodeRecord(held: Frame, directory: string): FrameRecord | StateRecord {
-  const { payload: bytes, timestamp = 0 } = held;
+export function decodeRecord(stored: Frame, directory: string): FrameRecord | StateRecord {
+  const { payload: bytes, timestamp = 0 } = stored;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = bytes.length < 5 ? 0 : view.getUint8(0);
   if (kind === FRAME || kind === MOVED_FRAME) {
@@ -89,6 +89,6 @@ export function decodeRecord(held: Frame, directory: string): FrameRecord | Stat
       value: kind === STATE ? bytes.slice(identityEnd) : undefined,
     };
   }
-  const what = `record ${held.position} of the journal in ${directory}`;
+  const what = `record ${stored.position} of the journal in ${directory}`;
   throw formatUnknown({ what, path: directory, found: `kind ${kind}`, reads: 'kinds 1 to 4' });
 }

@@ -234,18 +234,18 @@ export class Journal {
   private async restore(): Promise<void> {
     const moved = new Map<JournalLog, Place[]>();
     for (let next = this.log.first; next <= this.log.end; ) {
-      for (const held of await this.log.read(next, SCAN_BYTES)) {
-        this.restoreRecord(held, moved);
-        this.taken += held.payload.length;
-        next = held.position + 1;
+      for (const stored of await this.log.read(next, SCAN_BYTES)) {
+        this.restoreRecord(stored, moved);
+        this.taken += stored.payload.length;
+        next = stored.position + 1;
       }
     }
     for (const log of this.logs.values()) log.restored();
   }
 
-  private restoreRecord(held: Frame, moved: Map<JournalLog, Place[]>): void {
-    const { position: number } = held;
-    const record = decodeRecord(held, this.directory);
+  private restoreRecord(stored: Frame, moved: Map<JournalLog, Place[]>): void {
+    const { position: number } = stored;
+    const record = decodeRecord(stored, this.directory);
     const log = this.logs.get(record.log) ?? new JournalLog(this, record.log, '');
     this.logs.set(record.log, log);
     this.lastNumber = Math.max(this.lastNumber, record.log);

@@ -155,8 +155,8 @@ const snapshot: Sample = {
   },
   async read(disk) {
     const store = new DiskSnapshotStore(disk);
-    const { position, state: held } = (await store.load())!;
-    return { id: await store.id('another-id'), position, state: text(held) };
+    const { position, state: stored } = (await store.load())!;
+    return { id: await store.id('another-id'), position, state: text(stored) };
   },
   content: () => ({ id: 'an-id', position: 4_294_967_297, state: 'the state' }),
 };
@@ -208,13 +208,13 @@ const raft: Sample = {
     for (const it of await opened.read(1, 1024)) {
       entries.push({ ...it, payload: [...it.payload] });
     }
-    const { index, term, configuration, state: held } = opened.snapshot!;
+    const { index, term, configuration, state: stored } = opened.snapshot!;
     const { addresses, incarnations, ...members } = configuration;
     await opened.close();
     return {
       hardState: opened.hardState,
       entries,
-      snapshot: { index, term, members, state: text(held) },
+      snapshot: { index, term, members, state: text(stored) },
       addresses: [...addresses],
       incarnations: [...incarnations],
     };
@@ -296,9 +296,9 @@ const batch: Sample = {
   },
   async read(disk) {
     const file = await disk.open('batch', 'existing');
-    const held = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
+    const stored = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
     await file.close();
-    return { records: decodeBatch(held).map(text), attributes: asText(attributesOf(held)) };
+    return { records: decodeBatch(stored).map(text), attributes: asText(attributesOf(stored)) };
   },
   content: (version) => ({
     records: RECORDS,

@@ -24,7 +24,7 @@ class Sum implements StateMachine<number, number, number> {
 
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };
-const held = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('topic release') };
+const refusal = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('topic release') };
 
 let cluster: RealCluster;
 let varlog: Varlog;
@@ -68,7 +68,7 @@ async function holdAt(position: number): Promise<{ holder: string; position: num
 test('nobody trims what somebody holds, by whichever interface, unless forced', async () => {
   await topic.append(['a', 'b', 'c', 'd', 'e']);
   await topic.hold('reader', 2);
-  await expect(topic.trim(3)).rejects.toMatchObject(held);
+  await expect(topic.trim(3)).rejects.toMatchObject(refusal);
   const atNode = network.connect(cluster.addresses[0]!);
   const atAdmin = network.connect(cluster.endpoint);
   const range = { topicId: topic.id, lastGlsn: 3 };
@@ -103,7 +103,7 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
   expect(holder).toMatch(/^machine machine ./);
   await one.close();
   const { last } = await topic.watermarks();
-  await expect(topic.trim(last)).rejects.toMatchObject(held);
+  await expect(topic.trim(last)).rejects.toMatchObject(refusal);
   await topic.trim(position);
 
   const again = await start('one');
@@ -122,7 +122,7 @@ test('a replica that has no snapshot yet needs all, and one without a store keep
   const fresh = await start('fresh', 1_000);
   await fresh.caughtUp();
   expect(await holdAt(0)).toMatchObject({ position: 0 });
-  await expect(topic.trim(1)).rejects.toMatchObject(held);
+  await expect(topic.trim(1)).rejects.toMatchObject(refusal);
   await Promise.all([fresh.close(), without.close()]);
 });
 

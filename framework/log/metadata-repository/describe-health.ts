@@ -21,7 +21,7 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
         logStreamId: stream.id,
         epoch: stream.epoch,
         sealed: stream.sealed,
-        held: stream.held,
+        sealedByOperator: stream.sealedByOperator,
         end: stream.end,
         replicas: placement(stream).map((node) => {
           const report = orderer.planner.reportOf(stream.id, node);

@@ -101,7 +101,7 @@ export class CommitTable {
     const recent = this.recentAt(version);
     if (recent !== undefined) return recent;
     const [frame] = await this.log.read(version, 1);
-    assert(frame !== undefined && frame.position === version, `commit ${version} is held`);
+    assert(frame !== undefined && frame.position === version, `commit ${version} is in the table`);
     return this.decode(frame);
   }
 

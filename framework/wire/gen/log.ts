@@ -334,7 +334,7 @@ export interface LogStreamHealth {
   epoch: number;
   sealed: boolean;
   /** Sealed by an operator, until an operator opens it. */
-  held: boolean;
+  sealedByOperator: boolean;
   /** LLSN of the last record that is ordered. */
   end: number;
   /** The replicas of the placement: members of the epoch first, the primary first of all. */
