@@ -51,12 +51,12 @@ export class DiskIdentity {
     disk: Disk;
     random: Random;
     directory: string;
-    identity: string;
+    label: string;
   }): Promise<DiskIdentity> {
-    const { disk, random, directory, identity } = options;
+    const { disk, random, directory, label } = options;
     const path = `${directory}/${FILE}`;
     const decode = (value: Uint8Array): Known => decodeJsonValue(value, path);
-    const file = await StateFile.open(disk, path, identity, decode);
+    const file = await StateFile.open(disk, path, label, decode);
     if (file.value === undefined) {
       const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
       await file.write(encodeJsonValue(known));

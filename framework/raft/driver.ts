@@ -129,8 +129,8 @@ export class RaftDriver implements Ticking, MemberContext {
       shape,
     );
     const { disk, random } = options.ports;
-    const { directory, identity } = options;
-    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
+    const { directory, label } = options;
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
     const driver = new RaftDriver(options, raft, diskIdentity);
     abstains = () => driver.handover.reason !== undefined;
     return driver;

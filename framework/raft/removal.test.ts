@@ -15,7 +15,7 @@ async function beginRemoval(
   const storage = await RaftStorage.open({
     ...realPorts({ directory: fixture.root }),
     directory: `${at}`,
-    identity: `raft group test member ${at}`,
+    label: `raft group test member ${at}`,
     onFailure: (error) => {
       throw error;
     },

@@ -26,7 +26,7 @@ describe('what a member keeps on disk', () => {
     const options = {
       ...realPorts({ directory: root }),
       directory: 'raft',
-      identity: 'test',
+      label: 'test',
       onFailure: (error: unknown) => failures.push(error),
     };
     const storage = await RaftStorage.open(options);
@@ -54,7 +54,7 @@ describe('what a member keeps on disk', () => {
     const { clock } = realPorts({ directory: root });
     const disk = new SimulatedDisk({ random: new SeededRandom(1) });
     const openJournal = (): Promise<Journal> =>
-      Journal.open({ disk, directory: 'journal', identity: 'a journal' });
+      Journal.open({ disk, directory: 'journal', label: 'a journal' });
     const made = await openJournal();
     const log = await made.open('a member entries');
     await log.write(new Uint8Array(17));
@@ -62,7 +62,7 @@ describe('what a member keeps on disk', () => {
     const before = disk.files();
     const journal = await openJournal();
     const onFailure = (): void => {};
-    const options = { disk, clock, directory: 'raft', identity: 'a member', onFailure, journal };
+    const options = { disk, clock, directory: 'raft', label: 'a member', onFailure, journal };
     await expect(RaftStorage.open(options)).rejects.toMatchObject({
       code: 'FORMAT_UNKNOWN',
       message: expect.stringMatching(/hard state in .*journal.* has 17 bytes.*upgrade/s),

@@ -102,19 +102,19 @@ export class RaftStorage {
     disk: Disk;
     clock: Clock;
     directory: string;
-    identity: string;
+    label: string;
     onFailure: (error: VarlogError) => void;
     retention?: RetentionOptions | undefined;
     /** Where entries and hard state are kept. Default: in files of its own. */
     journal?: Journal | undefined;
   }): Promise<RaftStorage> {
-    const { disk, clock, directory, identity, onFailure, retention } = options;
+    const { disk, clock, directory, label, onFailure, retention } = options;
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
       const path = `${directory}/snapshot`;
       let snapshot: Snapshot | undefined;
-      const snapshotFile = await StateFile.open(disk, path, identity, (value) => {
+      const snapshotFile = await StateFile.open(disk, path, label, (value) => {
         snapshot = decodeSnapshot(value, path);
       });
       const entries = await openEntries(options);

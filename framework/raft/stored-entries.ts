@@ -37,22 +37,20 @@ export async function openEntries(options: {
   disk: Disk;
   clock: Clock;
   directory: string;
-  identity: string;
+  label: string;
   onFailure: (error: VarlogError) => void;
   /** Where they are kept. Default: in files of their own. */
   journal?: Journal | undefined;
 }): Promise<StoredEntries> {
   const { disk, clock, directory, onFailure, journal } = options;
-  const identity = `${options.identity} entries`;
+  const label = `${options.label} entries`;
   if (journal !== undefined) {
-    const log = await journal.open(identity, onFailure);
-    return withHardState(log, log, `the journal, ${identity}`);
+    const log = await journal.open(label, onFailure);
+    return withHardState(log, log, `the journal, ${label}`);
   }
   const path = `${directory}/hard-state`;
-  const file = await StateFile.open(disk, path, options.identity, (it) =>
-    decodeHardState(it, path),
-  );
-  const files = { disk, clock, directory: `${directory}/entries`, identity, onFailure };
+  const file = await StateFile.open(disk, path, options.label, (it) => decodeHardState(it, path));
+  const files = { disk, clock, directory: `${directory}/entries`, label, onFailure };
   return withHardState(await SegmentedLog.open(files), file, path);
 }
 

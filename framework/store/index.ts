@@ -3,7 +3,7 @@
  * checksummed, append-only log with group commit, and a small value that is replaced atomically.
  *
  * ```ts
- * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', identity: 'log stream 3 data' });
+ * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', label: 'log stream 3 data' });
  * log.onDurable((end) => report(end));
  * log.append([{ position: log.end + 1, count: 2, epoch: 1, payload: batch.bytes }]);
  * await log.flushed(log.end);

@@ -24,7 +24,7 @@ export interface SharedRecords {
   /** Resolves when everything that was handed over is durable. */
   flushed(): Promise<void>;
   readRecord(record: number, bytesMax: number): Frame[] | Promise<Frame[]>;
-  nameOf(log: JournalLog): { directory: string; identity: string };
+  nameOf(log: JournalLog): { directory: string; label: string };
   leave(log: JournalLog): void;
 }
 
@@ -35,7 +35,7 @@ export interface SharedRecords {
 export class JournalLog {
   readonly number: number;
   readonly places = new Places();
-  identity: string;
+  label: string;
   /** The record with the newest state, and how many bytes the journal had taken before it. */
   stateAt = { record: 0, offset: 0 };
   private readonly journal: SharedRecords;
@@ -52,10 +52,10 @@ export class JournalLog {
   /** The end went back: what is being moved is not this log any more. */
   private cuts = 0;
 
-  constructor(journal: SharedRecords, number: number, identity: string) {
+  constructor(journal: SharedRecords, number: number, label: string) {
     this.journal = journal;
     this.number = number;
-    this.identity = identity;
+    this.label = label;
   }
 
   /** Somebody works with this log now, and hears of it when the journal fails. */
@@ -213,7 +213,7 @@ export class JournalLog {
 
   /** While a journal is read: what a state record says. */
   restoreState(record: StateRecord, at: { record: number; offset: number }): void {
-    this.identity = record.identity;
+    this.label = record.label;
     this.current = record.value;
     this.firstPosition = record.first;
     this.endPosition = record.end;
@@ -234,15 +234,15 @@ export class JournalLog {
     this.durablePosition = this.endPosition;
     if (this.stateAt.record > 0 && this.places.covers(this.firstPosition, this.endPosition)) return;
     throw new VarlogError('CORRUPT', {
-      what: `records of ${this.identity === '' ? `log ${this.number}` : this.identity} are missing in the journal`,
+      what: `records of ${this.label === '' ? `log ${this.number}` : this.label} are missing in the journal`,
       because: 'files were removed, or restored from different times',
       next: 'rebuild this member under a new id',
     });
   }
 
   private writeState(movedFrom = 0): Promise<void> {
-    const { number, firstPosition: first, endPosition: end, identity, current: value } = this;
-    const at = this.journal.addState({ log: number, first, end, movedFrom, identity, value });
+    const { number, firstPosition: first, endPosition: end, label, current: value } = this;
+    const at = this.journal.addState({ log: number, first, end, movedFrom, label, value });
     return this.journal.flushed().then(() => {
       if (at.record > this.stateAt.record) this.stateAt = at;
     });

@@ -24,7 +24,7 @@ const WASTE_MAX = 4;
  */
 export class Journal {
   private readonly log: SegmentedLog;
-  private readonly name: { directory: string; identity: string };
+  private readonly name: { directory: string; label: string };
   private readonly segmentBytes: number;
   private readonly logs = new Map<number, JournalLog>();
   private readonly opened = new Set<JournalLog>();
@@ -47,7 +47,7 @@ export class Journal {
   static async open(options: {
     disk: Disk;
     directory: string;
-    identity: string;
+    label: string;
     /** Default 64 MiB. */
     segmentBytes?: number;
     /** Bytes of the newest records that stay in memory. Default 16 MiB. */
@@ -97,23 +97,23 @@ export class Journal {
   }
 
   /**
-   * The log of this identity; a new one when there is none. Rejects with `DIRECTORY_IN_USE` when it is
+   * The log of this label; a new one when there is none. Rejects with `DIRECTORY_IN_USE` when it is
    * open already. `onFailure` is called once, when the journal failed.
    */
   async open(
-    identity: string,
+    label: string,
     onFailure: (error: VarlogError) => void = () => {},
   ): Promise<JournalLog> {
     if (this.failure !== undefined) throw this.failure;
-    let log = [...this.logs.values()].find((it) => it.identity === identity);
+    let log = [...this.logs.values()].find((it) => it.label === label);
     if (log !== undefined && this.opened.has(log)) {
       throw new VarlogError('DIRECTORY_IN_USE', {
-        what: `the ${identity} in ${this.name.directory} is open already`,
+        what: `the ${label} in ${this.name.directory} is open already`,
         next: 'close it first',
       });
     }
     if (log === undefined) {
-      log = new JournalLog(this, ++this.lastNumber, identity);
+      log = new JournalLog(this, ++this.lastNumber, label);
       this.logs.set(log.number, log);
       this.opened.add(log);
       await log.reset(1);
@@ -163,8 +163,8 @@ export class Journal {
     return this.log.read(record, bytesMax);
   }
 
-  nameOf({ identity }: JournalLog): { directory: string; identity: string } {
-    return { directory: this.name.directory, identity };
+  nameOf({ label }: JournalLog): { directory: string; label: string } {
+    return { directory: this.name.directory, label };
   }
 
   leave(log: JournalLog): void {

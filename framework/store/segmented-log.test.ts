@@ -13,7 +13,7 @@ function setup(options: Partial<SegmentedLogOptions> = {}) {
     SegmentedLog.open({
       disk,
       directory: 'log',
-      identity: 'a log',
+      label: 'a log',
       segmentBytes: 6000,
       ...options,
     });
@@ -263,7 +263,7 @@ describe('a segmented log', () => {
   test('a folder with another log is refused, and both are named', async () => {
     const { open, disk } = setup();
     await (await open()).close();
-    const other = SegmentedLog.open({ disk, directory: 'log', identity: 'another log' });
+    const other = SegmentedLog.open({ disk, directory: 'log', label: 'another log' });
     await expect(other).rejects.toMatchObject({
       code: 'IDENTITY_MISMATCH',
       message: expect.stringMatching(/"a log".*"another log"/),

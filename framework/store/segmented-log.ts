@@ -17,7 +17,7 @@ export interface SegmentedLogOptions {
   /** The folder that is this log's own. Made when it does not exist. */
   directory: string;
   /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
-  identity: string;
+  label: string;
   /** A new file is begun when one has this many bytes. Default 64 MiB. */
   segmentBytes?: number;
   /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
@@ -83,8 +83,8 @@ export class SegmentedLog {
    * `IDENTITY_MISMATCH` when the folder holds another log.
    */
   static async open(options: SegmentedLogOptions): Promise<SegmentedLog> {
-    const { disk, directory, identity, segmentBytes = 64 * 1024 * 1024 } = options;
-    const files = await openLogFiles({ disk, directory, identity, segmentBytes });
+    const { disk, directory, label, segmentBytes = 64 * 1024 * 1024 } = options;
+    const files = await openLogFiles({ disk, directory, label, segmentBytes });
     return new SegmentedLog(options, files);
   }
 

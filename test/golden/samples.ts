@@ -92,7 +92,7 @@ const log: Sample = {
 };
 
 export function openLog(disk: Disk): Promise<SegmentedLog> {
-  return SegmentedLog.open({ disk, directory: '.', identity: 'a log', segmentBytes: 4096 + 340 });
+  return SegmentedLog.open({ disk, directory: '.', label: 'a log', segmentBytes: 4096 + 340 });
 }
 
 const journal: Sample = {
@@ -128,7 +128,7 @@ const journal: Sample = {
 };
 
 function openJournal(disk: Disk): Promise<Journal> {
-  return Journal.open({ disk, directory: '.', identity: 'a journal' });
+  return Journal.open({ disk, directory: '.', label: 'a journal' });
 }
 
 const state: Sample = {
@@ -232,7 +232,7 @@ function openRaft(disk: Disk, clock: Clock): Promise<RaftStorage> {
   const onFailure = (error: unknown): void => {
     throw error;
   };
-  return RaftStorage.open({ disk, clock, directory: '.', identity: 'a member', onFailure });
+  return RaftStorage.open({ disk, clock, directory: '.', label: 'a member', onFailure });
 }
 
 const COMMITS = [
@@ -263,7 +263,7 @@ function openCommits(disk: Disk, clock: Clock): Promise<CommitTable> {
   const onFailure = (error: unknown): void => {
     throw error;
   };
-  const options = { disk, clock, directory: '.', identity: 'commits', onFailure, onFull: () => {} };
+  const options = { disk, clock, directory: '.', label: 'commits', onFailure, onFull: () => {} };
   return CommitTable.open({ ...options, logStreamId: 1 });
 }
 

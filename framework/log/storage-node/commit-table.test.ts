@@ -25,7 +25,7 @@ function onDisk() {
     CommitTable.open({
       disk,
       directory: 'commits',
-      identity: 'log stream 1 commits',
+      label: 'log stream 1 commits',
       logStreamId: 1,
       onFailure: (error) => {
         throw error;
@@ -107,8 +107,8 @@ test('a commit of a later version is refused, and left as it is', async () => {
   table.append(commit!);
   await table.flush();
   await table.close();
-  const identity = 'log stream 1 commits';
-  const log = await SegmentedLog.open({ disk, directory: 'commits', identity });
+  const label = 'log stream 1 commits';
+  const log = await SegmentedLog.open({ disk, directory: 'commits', label });
   log.append([{ position: 2, count: 1, epoch: 1, payload: new Uint8Array(25) }]);
   await log.close();
   const before = disk.files();

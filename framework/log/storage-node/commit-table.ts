@@ -38,7 +38,7 @@ export class CommitTable {
   static async open(
     options: Pick<
       SegmentedLogOptions,
-      'disk' | 'clock' | 'directory' | 'identity' | 'onFailure' | 'onFull'
+      'disk' | 'clock' | 'directory' | 'label' | 'onFailure' | 'onFull'
     > & { logStreamId: number },
   ): Promise<CommitTable> {
     const log = await SegmentedLog.open({

@@ -12,7 +12,7 @@ async function open(tailCacheBytes: number, watched = <T>(read: Promise<T>): Pro
   const records = await SegmentedLog.open({
     disk,
     directory: 'log',
-    identity: 'a log',
+    label: 'a log',
     segmentBytes: 6_000,
     tailCacheBytes,
   });

@@ -60,11 +60,11 @@ export async function openReplicaStorage(options: {
   onFull: (error: VarlogError | undefined) => void;
 }): Promise<ReplicaStorage> {
   const { disk, clock, directory, owner, logStreamId, onFailure } = options;
-  const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
+  const label = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
   const path = `${directory}/state`;
   const decode = (value: Uint8Array): StoredReplicaState => decodeJsonValue(value, path);
-  const file = await StateFile.open(disk, path, identity('state'), decode);
+  const file = await StateFile.open(disk, path, label('state'), decode);
   const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
@@ -89,7 +89,7 @@ export async function openReplicaStorage(options: {
     disk,
     clock,
     directory: `${directory}/records`,
-    identity: identity('records'),
+    label: label('records'),
     segmentBytes: SEGMENT_BYTES,
     tailCacheBytes: TAIL_CACHE_BYTES,
     cacheBudget: options.cacheBudget,
@@ -100,7 +100,7 @@ export async function openReplicaStorage(options: {
     disk,
     clock,
     directory: `${directory}/commits`,
-    identity: identity('commits'),
+    label: label('commits'),
     logStreamId,
     onFailure,
     onFull,
