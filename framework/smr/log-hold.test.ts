@@ -96,16 +96,3 @@ test('a replica without a place that is known again holds nothing', async () => 
   await two.caughtUp();
   expect(holds).toEqual([]);
 });
-
-test('a store keeps its id, and gets a new one where that cannot be read', async () => {
-  const disk = new SimulatedDisk({ random: realRandom });
-  const store = new DiskSnapshotStore(disk);
-  expect(await store.id('a')).toBe('a');
-  expect(await store.id('b')).toBe('a');
-  expect(await new DiskSnapshotStore(disk).id('c')).toBe('a');
-  const file = await disk.open('id', 'existing');
-  await file.truncate(0);
-  await file.close();
-  expect(await store.id('d')).toBe('d');
-  expect(await store.load()).toBeUndefined();
-});
