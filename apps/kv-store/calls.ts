@@ -45,6 +45,13 @@ export interface Answer {
   failure?: { status: number; message: string };
 }
 
+/** Message `Answers`. */
+export interface Answers {
+  answers: Answer[];
+  /** Identity of the log in which their revisions count. */
+  log: string;
+}
+
 /** The field of an answer in which an operation's reply travels. */
 export function fieldOf(operation: Operation): 'write' | 'get' | 'list' {
   return operation === 'get' || operation === 'list' ? operation : 'write';
