@@ -107,7 +107,7 @@ describe('a data folder', () => {
     });
   });
 
-  test('whose label a later version wrote is refused, and left as it is', async () => {
+  test('whose identity a later version wrote is refused, and left as it is', async () => {
     const disk = await makeDisk();
     const file = await StateFile.open(disk, 'd/identity', 'directory identity');
     await file.write(encodeJsonValue({ ...node, disk: 'disk a', format: 2 }));
