@@ -11,6 +11,7 @@ import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
+import { CommitsAhead } from './commits-ahead.ts';
 import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
@@ -28,6 +29,11 @@ export interface ReplicaNode {
   readonly disk: string;
   readonly process: string;
   readonly memory: MemoryBudget;
+  /**
+   * What is read from the disk for readers, of all log streams. One after the other: what many of them read at once, and
+   * what is made of it, would otherwise hold up all else that the process does.
+   */
+  readonly diskReads: SerialQueue;
 }
 
 /** What a replica needs of those who keep it. These calls MUST NOT throw. */
@@ -190,17 +196,22 @@ export class LogStreamReplica {
   }
 
   /**
-   * Passes on what was read from the disk. What cannot be read is lost here: with other replicas to
-   * read from, this one fails, to be rebuilt; without, it goes on with what it can read.
+   * Reads from the disk when the turn comes for it. What cannot be read is lost here: with other replicas to read from,
+   * this one fails, to be rebuilt; without, it goes on with what it can read.
    */
-  async reading<T>(read: Promise<T>): Promise<T> {
+  async reading<T>(read: () => T | Promise<T>): Promise<T> {
     try {
-      return await read;
+      return await this.host.diskReads.run(read);
     } catch (error) {
       const lost = VarlogError.is(error, 'CORRUPT') || VarlogError.is(error, 'DISK_FAILED');
       if (lost && this.peers.length > 0) this.fail(error);
       throw error;
     }
+  }
+
+  /** For one reader. */
+  commitsAhead(): CommitsAhead {
+    return new CommitsAhead(this.storage.commits, (read) => this.reading(read));
   }
 
   async close(): Promise<void> {

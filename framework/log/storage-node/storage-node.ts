@@ -1,9 +1,10 @@
-import type {
-  DirectoryLock,
-  Handler,
-  Ports,
-  StorageNodeId,
-  VarlogError,
+import {
+  type DirectoryLock,
+  type Handler,
+  type Ports,
+  SerialQueue,
+  type StorageNodeId,
+  type VarlogError,
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
@@ -36,6 +37,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** Random id of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
+  readonly diskReads = new SerialQueue();
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
