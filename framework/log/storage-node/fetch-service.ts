@@ -2,7 +2,7 @@ import { type CallContext, type MessageStream, VarlogError } from '../../base/in
 import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { CommitsAhead } from './commits-ahead.ts';
-import type { LogStreamReplica } from './replica.ts';
+import { type LogStreamReplica, sendingCost } from './replica.ts';
 import { assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
 
@@ -72,6 +72,8 @@ async function followPrimary(
     bytesMax = nextRead(bytesMax, frames.length);
     if (frames.length > 0 && frames[0]!.position > next) throw trimmedMeanwhile(replica);
     for (const some of inPieces(frames)) {
+      const turn = replica.host.sending.take(sendingCost(some));
+      if (turn !== undefined) await turn;
       if (!core.serves(epoch)) throw fenced(replica, epoch);
       next = frameEnd(some.at(-1)!) + 1;
       await send(stream, FetchResponse.create({ batches: some.map(toBatch) }));
@@ -114,6 +116,8 @@ async function sendCommitted(
       const commits = await commitsUpTo(ahead, nextVersion, version, nextLlsn - 1);
       nextVersion += commits.length;
       if (last === undefined && commits.length === 0) throw trimmedMeanwhile(replica);
+      const turn = replica.host.sending.take(sendingCost(some));
+      if (turn !== undefined) await turn;
       await send(stream, FetchResponse.create({ batches: some.map(toBatch), commits }));
     }
   }
