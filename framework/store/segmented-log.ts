@@ -174,11 +174,19 @@ export class SegmentedLog {
    * {@link first} and `CORRUPT` when the file does not hold what was written.
    */
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
+    return this.readMemory(from, bytesMax) ?? this.readFiles(from, this.readableEnd, bytesMax);
+  }
+
+  /** What {@link read} returns at once; `undefined` where it has to ask the disk. */
+  readMemory(from: number, bytesMax: number): Frame[] | undefined {
     if (this.closing !== undefined) throw closed(this.options);
     if (from < this.firstPosition) throw trimmed(this.options, from, this.firstPosition);
-    const through = this.failure === undefined ? this.endPosition : this.durablePosition;
-    if (from > through) return [];
-    return this.cache.read(from, through, bytesMax) ?? this.readFiles(from, through, bytesMax);
+    if (from > this.readableEnd) return [];
+    return this.cache.read(from, this.readableEnd, bytesMax);
+  }
+
+  private get readableEnd(): number {
+    return this.failure === undefined ? this.endPosition : this.durablePosition;
   }
 
   /**
