@@ -20,10 +20,10 @@ import {
   TrimResponse,
 } from '../../wire/gen/log.ts';
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
 import type { MemberOrder } from './member-changes.ts';
-import { commandCodec } from './metadata-codec.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';

@@ -1,8 +1,13 @@
 import { type Ports, reasonOf, VarlogError } from '../../base/index.ts';
-import { StateFile } from '../../store/index.ts';
+import { decodeJsonValue, encodeJsonValue, StateFile } from '../../store/index.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 
 const FILE = 'members';
+
+/** What the file holds. */
+interface Value {
+  readonly addresses: readonly string[];
+}
 
 /**
  * Where a storage node finds the metadata repository: at the addresses that it was started with, and at those that a
@@ -15,7 +20,7 @@ export class KnownMembers {
   private readonly listed: readonly string[];
   private readonly logger: Ports['logger'];
   private said: readonly string[];
-  /** What was written last, as JSON. */
+  /** What was written last, as a text. */
   private written: string;
   /** Those that are of another cluster. */
   private readonly foreign = new Set<string>();
@@ -29,7 +34,7 @@ export class KnownMembers {
     this.file = file;
     this.listed = listed;
     this.said = said;
-    this.written = JSON.stringify(said);
+    this.written = String(said);
     this.logger = logger;
   }
 
@@ -50,7 +55,7 @@ export class KnownMembers {
       await disk.remove(path);
       return StateFile.open(disk, path, identity);
     });
-    const said = file.value === undefined ? [] : parse(file.value);
+    const said = file.value === undefined ? [] : decodeJsonValue<Value>(file.value, path).addresses;
     return new KnownMembers(file, metadataRepository, said, logger);
   }
 
@@ -70,10 +75,10 @@ export class KnownMembers {
     if (addresses.length === 0) return;
     this.foreign.clear();
     this.said = [...addresses];
-    const text = JSON.stringify(addresses);
-    if (text === this.written) return;
-    this.written = text;
-    this.file.write(new TextEncoder().encode(text)).catch((error: unknown) => {
+    if (String(addresses) === this.written) return;
+    this.written = String(addresses);
+    const value: Value = { addresses };
+    this.file.write(encodeJsonValue(value)).catch((error: unknown) => {
       this.written = '';
       this.logger.log('warn', 'members not remembered', { error: reasonOf(error) });
     });
@@ -83,8 +88,4 @@ export class KnownMembers {
   settled(): Promise<void> {
     return this.file.settled();
   }
-}
-
-function parse(value: Uint8Array): readonly string[] {
-  return JSON.parse(new TextDecoder().decode(value)) as string[];
 }
