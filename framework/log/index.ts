@@ -45,6 +45,7 @@ export {
   after,
   type CallLimits,
   type ClientPorts,
+  type ClusterMembers,
   type ClusterStatus,
   type ConnectOptions,
   type CreateTopicOptions,

@@ -14,7 +14,7 @@ export type { RecordInput } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
-export { ClusterMembers, type MemberAddress } from './cluster-members.ts';
+export type { ClusterMembers, MemberAddress } from './cluster-members.ts';
 export type {
   ClusterStatus,
   LogStreamReplicaStatus,

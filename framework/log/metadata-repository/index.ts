@@ -16,10 +16,9 @@
 export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
-export type { KnownMember, MemberOrder } from './member-changes.ts';
 export { Orderer } from './orderer.ts';
 export {
   MetadataRepository,
   startMetadataRepository,
 } from './repository.ts';
-export type { MetadataRepositoryOptions } from './repository-access.ts';
+export type { KnownMember, MemberOrder, MetadataRepositoryOptions } from './repository-access.ts';

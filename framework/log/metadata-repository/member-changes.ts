@@ -1,28 +1,21 @@
 import { type LogCallOptions, type MemberId, VarlogError } from '../../base/index.ts';
 import type { Member, RaftGroup } from '../../raft/index.ts';
 import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
-import type { RepositoryAccess } from './repository-access.ts';
+import type {
+  KnownMember,
+  MemberOrder,
+  MembersChanger,
+  RepositoryAccess,
+} from './repository-access.ts';
 
 const ASK_TIMEOUT_MS = 2_000;
-
-/** What is to be changed about the members of the metadata repository. */
-export type MemberOrder =
-  | { readonly kind: 'add'; readonly member: Member; readonly replaces?: MemberId | undefined }
-  | { readonly kind: 'remove'; readonly id: MemberId }
-  | { readonly kind: 'move'; readonly member: Member };
-
-/** A member of the metadata repository, by the newest knowledge of another one. */
-export interface KnownMember extends Member {
-  /** It receives the log and does not vote: it is being added, or was left so. */
-  readonly learner: boolean;
-}
 
 /**
  * Changes of the members of the metadata repository, at the leader, one at a time. Who is added is asked first who it
  * is: an id that another process has, a disk of another cluster or a version that does not know what the cluster has
  * agreed on is refused before anything is changed. Raft does the rest: it learns first, and votes when it has caught up.
  */
-export class MemberChanges {
+export class MemberChanges implements MembersChanger {
   private readonly repository: RepositoryAccess;
   private readonly group: RaftGroup;
   private current: MemberOrder | undefined;
@@ -32,7 +25,6 @@ export class MemberChanges {
     this.group = group;
   }
 
-  /** What is being done here, in words; `undefined` for nothing. */
   get underWay(): string | undefined {
     const { current } = this;
     if (current === undefined) return undefined;
@@ -45,11 +37,6 @@ export class MemberChanges {
     return `${what}: it has ${progress.match} of ${status.last} entries`;
   }
 
-  /**
-   * Resolves when the change is committed; nothing happens if all is so already. Rejects with `FAILED_PRECONDITION`,
-   * `NOT_FOUND`, `CLUSTER_MISMATCH`, `DISK_LOST`, `INVALID_ARGUMENT` or `UNREACHABLE` where nothing was changed, and with `APPEND_UNKNOWN`
-   * where the change was begun and is not known to be committed: the same one may be asked for again.
-   */
   async change(order: MemberOrder, options: LogCallOptions): Promise<void> {
     await this.repository.confirmedOrderer();
     const { current } = this;

@@ -23,9 +23,8 @@ import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
 import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
-import type { MemberOrder } from './member-changes.ts';
 import type { Orderer } from './orderer.ts';
-import type { RepositoryAccess } from './repository-access.ts';
+import type { MemberOrder, RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';
 
 const AS_CLIENT = { sender: 'client' } as const;

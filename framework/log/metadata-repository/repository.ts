@@ -18,13 +18,14 @@ import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
-import { type KnownMember, MemberChanges } from './member-changes.ts';
+import { MemberChanges } from './member-changes.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
 import type {
   ExecuteOptions,
+  KnownMember,
   MetadataRepositoryOptions,
   RepositoryAccess,
 } from './repository-access.ts';
