@@ -1,4 +1,4 @@
-import type { MemberId } from '../../base/index.ts';
+import { type MemberId, VarlogError } from '../../base/index.ts';
 import {
   ChangeMembersRequest,
   ChangeMembersRequestKind as Kind,
@@ -79,11 +79,30 @@ export class ClusterMembers {
       timeoutMs: Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)),
     });
     const plan = { what, timeoutMs, idempotent: false, ...(signal && { signal }) };
-    const { failure } = await this.repository.call(Ordering.ChangeMembers, request, plan);
+    const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
+    const { failure } = await asked.catch((error: unknown) => {
+      throw isUnanswered(error) ? unknown(what, error) : error;
+    });
     if (failure !== null) throw failureToError(failure);
     // So that this client finds those that are there now.
     await this.repository.members(signal && { signal }).catch(() => {});
   }
+}
+
+/** Whether it may have been carried out all the same. */
+function isUnanswered(error: unknown): error is VarlogError {
+  if (!VarlogError.is(error) || error.outcome !== undefined) return false;
+  return error.code === 'TIMEOUT' || error.code === 'UNAVAILABLE' || error.code === 'CANCELLED';
+}
+
+function unknown(what: string, cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, {
+    what: `${what} was not answered, and may have been carried out`,
+    because: cause.message,
+    next: 'see "varlog member list"; the same change may be asked for again',
+    outcome: 'unknown',
+    cause,
+  });
 }
 
 /** A member with how it answers. */
