@@ -33,7 +33,9 @@ export async function varlog(
     jest.spyOn(process.stderr, 'write').mockImplementation(keep('err')),
     jest.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as typeof process.stdin),
   ];
-  const codeBefore = process.exitCode;
+  const { exitCode, connected } = process;
+  // It would take leave of whoever runs the tests.
+  Object.assign(process, { connected: false });
   const forget = [
     forgetListeners(process, ['SIGINT', 'SIGTERM', 'disconnect']),
     forgetListeners(process.stdout, ['error']),
@@ -44,7 +46,7 @@ export async function varlog(
     await runCli(['node', 'varlog', ...args]);
     return { code: Number(process.exitCode), ...written };
   } finally {
-    process.exitCode = codeBefore;
+    Object.assign(process, { exitCode, connected });
     for (const it of spies) it.mockRestore();
     for (const it of forget) it();
   }
