@@ -16,14 +16,16 @@ class Members {
   readonly all: MetadataRepository[] = [];
   private readonly addresses: string[];
   private readonly closers: (() => Promise<void> | void)[] = [];
+  private readonly disks = new Map<number, SimulatedDisk>();
 
   private constructor(addresses: string[]) {
     this.addresses = addresses;
   }
 
-  static async start(count: number): Promise<Members> {
+  /** `levels`: what each of them supports. Default: the newest. */
+  static async start(count: number, levels: readonly number[] = []): Promise<Members> {
     const members = new Members(await freeAddresses(count));
-    for (let id = 1; id <= count; id++) await members.startOne(id);
+    for (let id = 1; id <= count; id++) await members.startOne(id, levels[id - 1]);
     return members;
   }
 
@@ -47,9 +49,19 @@ class Members {
     for (const it of this.closers.reverse()) await it();
   }
 
-  private async startOne(id: number): Promise<void> {
+  /** Ends the member that was started last, and starts it as one that supports the newest level. */
+  async upgradeLast(): Promise<void> {
+    const { memberId } = this.all.pop()!.options;
+    // Its server first: it was opened last.
+    await this.closers.pop()!();
+    await this.closers.pop()!();
+    await this.startOne(memberId);
+  }
+
+  private async startOne(id: number, supportedLevel = NEWEST_FEATURE_LEVEL): Promise<void> {
     const network = new GrpcNetwork();
-    const disk = new SimulatedDisk({ random: realRandom });
+    const disk = this.disks.get(id) ?? new SimulatedDisk({ random: realRandom });
+    this.disks.set(id, disk);
     const ports: Ports = {
       clock: realClock(),
       random: realRandom,
@@ -64,6 +76,7 @@ class Members {
       members: this.addresses.map((address, i) => ({ id: (i + 1) as never, address })),
       directory: 'metadata',
       replicationFactor: 1,
+      supportedLevel,
     });
     const server = await network.serve(this.addresses[id - 1]!, repository.handlers);
     this.all.push(repository);
@@ -135,6 +148,26 @@ test('a command is carried out only for those who may send it', async () => {
     message: expect.stringMatching(/"cut".*client.*leader/),
   });
 });
+
+test('what not every member knows is refused, with who has to be upgraded, until all do', async () => {
+  const old = NEWEST_FEATURE_LEVEL - 1;
+  members = await Members.start(3, [NEWEST_FEATURE_LEVEL, NEWEST_FEATURE_LEVEL, old]);
+  const [member] = members.all as [MetadataRepository];
+  await until(() => member.metadata.featureLevel === old);
+  const prefer = { kind: 'preferPrimary', id: 1, node: 1 } as const;
+  const refused = member.execute(prefer, { sender: 'operator' });
+  await expect(refused).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringMatching(`member 3 supports level ${old}.*upgrade and start`),
+    details: { level: NEWEST_FEATURE_LEVEL, featureLevel: old, members: [3] },
+    outcome: 'notAppended',
+  });
+  await members.upgradeLast();
+  await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
+  // Carried out by now: there is no such log stream.
+  const carriedOut = member.execute(prefer, { sender: 'operator' });
+  await expect(carriedOut).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
+}, 60_000);
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
   members = await Members.start(3);
