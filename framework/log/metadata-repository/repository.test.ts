@@ -2,7 +2,13 @@ import { type Channel, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
-import { ExecuteRequest, Ordering } from '../../wire/gen/log.ts';
+import {
+  ExecuteRequest,
+  Hello,
+  MembersRequest,
+  Ordering,
+  SessionRequest,
+} from '../../wire/gen/log.ts';
 import { Command } from '../../wire/gen/metadata.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { definitionOf, type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
@@ -217,4 +223,41 @@ test('any command that an operator may send is carried out over the wire, and no
   const later = Command.encode(Command.create({ level: NEWEST_FEATURE_LEVEL + 1, number: 99 }));
   await expect(send(later)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
   expect(leader.failure).toBeUndefined();
+});
+
+test('a storage node that leaves while its link is opened is gone: its next process is let in', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  // Otherwise that would be what is held up below.
+  await until(() => leader.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
+  const channel = members.connect(leader);
+  const hello = (incarnation: string) => {
+    const stream = channel.open(Ordering.Session);
+    const node = { clusterId: 7, storageNodeId: 4, address: 'nowhere:4', disk: 'd', incarnation };
+    stream.send(SessionRequest.create({ hello: Hello.create(node) }));
+    return stream;
+  };
+  let goOn = (): void => {};
+  const { execute } = leader;
+  const registered = jest.spyOn(leader, 'execute').mockImplementationOnce(async (...args) => {
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    return execute.apply(leader, args);
+  });
+  const killed = hello('first');
+  await until(() => registered.mock.calls.length > 0);
+  killed.cancel();
+  await killed.closed.catch(() => {});
+  // It has come to the other side once something later has.
+  await channel.call(Ordering.Members, MembersRequest.create({}));
+  const opened = jest.spyOn(leader.orderer!, 'open');
+  goOn();
+  await until(() => opened.mock.calls.length > 0);
+
+  const next = hello('second');
+  next.receive(() => {});
+  await until(() => leader.orderer!.processOf(4) === 'second');
+  next.cancel();
+  await next.closed.catch(() => {});
 });
