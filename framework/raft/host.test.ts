@@ -127,6 +127,15 @@ describe('groups that share a host', () => {
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   }, 60_000);
 
+  test('of a host that cannot listen leave its folder to the next one', async () => {
+    const directory = `${hosts.root}/late`;
+    const ports = realPorts({ directory, logLevel: 'silent' });
+    const open = (address: string) => RaftHost.open({ ports, address, directory: 'raft' });
+    await expect(open(hosts.addresses[0]!)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+    const [free = ''] = await freeAddresses(1);
+    await (await open(free)).close();
+  });
+
   test('go on with one member after a majority is lost for good', async () => {
     const [one] = await hosts.openGroup('one');
     const [other] = await hosts.openGroup('other');

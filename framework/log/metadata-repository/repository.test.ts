@@ -261,3 +261,26 @@ test('a storage node that leaves while its link is opened is gone: its next proc
   next.cancel();
   await next.closed.catch(() => {});
 });
+
+const sessions: [string, Partial<SessionRequest>, object][] = [
+  ['without a hello', {}, { code: 'INVALID_ARGUMENT', message: expect.stringContaining('hello') }],
+  [
+    'of another cluster',
+    { hello: Hello.create({ clusterId: 8, storageNodeId: 1, address: 'a:1', disk: 'd' }) },
+    { code: 'CLUSTER_MISMATCH', message: expect.stringMatching(/cluster 8, not to 7.*check/) },
+  ],
+  [
+    'of a node without a disk',
+    { hello: Hello.create({ clusterId: 7, storageNodeId: 1, address: 'a:1' }) },
+    { code: 'INVALID_ARGUMENT', message: expect.stringContaining('disk') },
+  ],
+];
+test.each(sessions)('a session %s is refused, and registers nobody', async (_, request, error) => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  const stream = members.connect(leader).open(Ordering.Session);
+  stream.receive(() => {});
+  stream.send(SessionRequest.create(request));
+  await expect(stream.closed).rejects.toMatchObject(error);
+  expect(leader.metadata.storageNodes.size).toBe(0);
+});
