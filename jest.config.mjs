@@ -25,7 +25,7 @@ export default {
   collectCoverageFrom: [
     '{framework,apps}/**/*.ts',
     '!**/{*.test,*.fixture,index}.ts',
-    '!framework/wire/gen/**',
+    '!**/gen/**',
     // Programs and containers: test/process and test/integration run them.
     '!{framework/node/{cli,healthcheck},apps/demo,apps/*/cli}.ts',
     '!framework/testing/containers/**',

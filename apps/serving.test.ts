@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Subject } from 'rxjs';
 import { listen, stopListening } from 'varlog/node';
-import { failureOf, serveUntilTold } from './serving.ts';
+import { failureOf, serveUntilStopped } from './serving.ts';
 
 describe('an address to serve at', () => {
   test('is told as it was bound, and taken once', async () => {
@@ -50,7 +50,7 @@ describe('a process that serves', () => {
     const close = async (): Promise<void> => {
       closed = true;
     };
-    const served = serveUntilTold({ failed: never, close });
+    const served = serveUntilStopped({ failed: never, close });
     await Promise.resolve();
     expect(closed).toBe(false);
     process.emit(signal as NodeJS.Signals);
@@ -64,7 +64,7 @@ describe('a process that serves', () => {
       closed = true;
     };
     const failed = Promise.reject(new Error('the disk is gone'));
-    await expect(serveUntilTold({ failed, close })).rejects.toThrow('the disk is gone');
+    await expect(serveUntilStopped({ failed, close })).rejects.toThrow('the disk is gone');
     expect(closed).toBe(true);
   });
 });

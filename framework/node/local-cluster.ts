@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { realPorts } from '../runtime/index.ts';
-import { readReplaced, replaceFile } from '../store/index.ts';
+import { decodeJsonValue, readReplaced, replaceFile } from '../store/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
@@ -205,16 +205,20 @@ const clusterState = z.object({ nodes: z.int().min(1), cluster: z.string().optio
 type ClusterState = z.infer<typeof clusterState>;
 
 async function readState(disk: Disk, { directory }: LocalClusterOptions): Promise<ClusterState> {
-  const text = new TextDecoder().decode(await readReplaced(disk, STATE_FILE));
-  try {
-    return clusterState.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new VarlogError('CORRUPT', {
-      what: `${join(directory, STATE_FILE)} does not say how many nodes the cluster here has`,
-      next: 'write {"nodes": 3} into it, with the count of folders "node-…" beside it',
-      cause,
-    });
-  }
+  const path = join(directory, STATE_FILE);
+  const decode = (bytes: Uint8Array): ClusterState => {
+    try {
+      return clusterState.parse(decodeJsonValue(bytes, path));
+    } catch (cause) {
+      if (VarlogError.is(cause)) throw cause;
+      throw new VarlogError('CORRUPT', {
+        what: `${path} does not say how many nodes the cluster here has`,
+        next: 'write {"nodes": 3} into it, with the count of folders "node-…" beside it',
+        cause,
+      });
+    }
+  };
+  return (await readReplaced(disk, STATE_FILE, decode))!;
 }
 
 /** Replaced as a whole: half a file would keep the cluster from starting. */

@@ -9,7 +9,7 @@ const NEWER = { code: 'FORMAT_UNKNOWN', message: expect.stringContaining('upgrad
 
 let disk: SimulatedDisk;
 let file: string;
-const open = () => SegmentedLog.open({ disk, directory: 'log', identity: 'a log' });
+const open = () => SegmentedLog.open({ disk, directory: 'log', label: 'a log' });
 
 beforeEach(async () => {
   disk = new SimulatedDisk({ random: always });

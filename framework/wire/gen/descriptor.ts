@@ -711,6 +711,12 @@ export const descriptor: object = {
          "type": "LogStreamHealth",
          "id": 2,
          "protoName": "log_streams"
+        },
+        "topicIds": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "topic_ids"
         }
        }
       },
@@ -761,9 +767,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 4
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 5
+         "id": 5,
+         "protoName": "sealed_by_operator"
         },
         "end": {
          "type": "uint64",
@@ -1067,9 +1074,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 1
         },
-        "hold": {
+        "byOperator": {
          "type": "bool",
-         "id": 2
+         "id": 2,
+         "protoName": "by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1400,10 +1408,11 @@ export const descriptor: object = {
          "type": "int32",
          "id": 4
         },
-        "founders": {
+        "initialMembers": {
          "rule": "repeated",
-         "type": "Founder",
-         "id": 5
+         "type": "InitialMember",
+         "id": 5,
+         "protoName": "initial_members"
         },
         "primaryProcess": {
          "type": "string",
@@ -1418,9 +1427,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 8
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 9
+         "id": 9,
+         "protoName": "sealed_by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1445,7 +1455,7 @@ export const descriptor: object = {
         }
        }
       },
-      "Founder": {
+      "InitialMember": {
        "fields": {
         "node": {
          "type": "int32",
