@@ -188,14 +188,16 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
-   * names it, or the next one that comes. The replicas are built anew on it, from the others.
+   * names it, or the next one that comes. The replicas are built anew on it, from the others. Rejects with
+   * `FAILED_PRECONDITION` while the node is up with the disk that it has: that one would never be taken again, with all
+   * that only it holds. `force` gives it up all the same.
    */
   async replaceStorageNode(
     id: StorageNodeId,
-    options: CallLimits & { disk?: string } = {},
+    options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
-    const { disk = '', ...limits } = options;
-    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk });
+    const { disk = '', force = false, ...limits } = options;
+    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
   }

@@ -54,7 +54,10 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
-    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
+      const orderer = await repository.confirmedOrderer();
+      const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;
+      if (!force && !isItsOwn && orderer.processOf(id) !== '') throw isUp(id);
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});
     }),
@@ -158,6 +161,15 @@ function commandOf(bytes: Uint8Array): MetadataCommand {
       cause,
     });
   }
+}
+
+function isUp(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `storage node ${id} is up, with the disk that it has`,
+    because: 'a disk that was given up is never taken again, with all that only it holds',
+    next: 'check the id; if that disk is to go, stop the node first, or force it',
+    outcome: 'notAppended',
+  });
 }
 
 function noTopic(id: number): VarlogError {

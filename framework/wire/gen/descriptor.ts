@@ -677,6 +677,10 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
         }
        }
       },

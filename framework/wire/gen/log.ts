@@ -294,6 +294,8 @@ export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
   /** The disk that takes its place; empty: the next one that comes. */
   disk: string;
+  /** Also where the node is up with the disk that it has. */
+  force: boolean;
 }
 export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
 
