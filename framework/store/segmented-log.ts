@@ -1,5 +1,6 @@
 import { assert, type Clock, type Disk, type VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
+import { findFrame } from './frame-search.ts';
 import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
@@ -171,6 +172,19 @@ export class SegmentedLog {
     const through = this.failure === undefined ? this.endPosition : this.durablePosition;
     if (from > through) return [];
     return this.cache.read(from, through, bytesMax) ?? this.readFiles(from, through, bytesMax);
+  }
+
+  /** The first position of each file, ascending. */
+  get starts(): readonly number[] {
+    return this.files.starts;
+  }
+
+  /**
+   * The first frame, of those up to `through`, for which `reached` holds; it must hold for all later ones. Some reads,
+   * most of them short: see {@link findFrame}. Rejects as {@link read}.
+   */
+  find(through: number, reached: (frame: Frame) => boolean): Promise<Frame | undefined> {
+    return findFrame(this, through, reached);
   }
 
   /**

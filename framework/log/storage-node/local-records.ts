@@ -20,4 +20,9 @@ export class LocalRecords implements RecordSource {
     const read = this.records.read(from, bytesMax);
     return Array.isArray(read) ? read : this.watched(read);
   }
+
+  firstSince(timestamp: number, through: number): Promise<Frame | undefined> {
+    const isSince = (frame: Frame): boolean => (frame.timestamp ?? 0) >= timestamp;
+    return this.watched(this.records.find(through, isSince));
+  }
 }
