@@ -10,11 +10,8 @@ import {
 import type { RecordCodec } from './record-codec.ts';
 import { encodeAttributes, type RecordAttributes } from './record-headers.ts';
 
-/** What can be appended as a record where no codec says otherwise. Text is stored as UTF-8. */
-export type RecordInput = Uint8Array | string;
-
 /** A value to append with key and headers of its own. Made by {@link record}. */
-export class AppendRecord<In> {
+export class RecordWith<In> {
   readonly value: In;
   readonly attributes: RecordAttributes;
 
@@ -28,11 +25,11 @@ export class AppendRecord<In> {
  * A value with key and headers of its own, among others of a batch:
  * `topic.append([record('a', { key: 'x' }), record('b', { headers: { kind: 'y' } }), 'c'])`.
  */
-export function record<In>(value: In, attributes: RecordAttributes): AppendRecord<In> {
-  return new AppendRecord(value, attributes);
+export function record<In>(value: In, attributes: RecordAttributes): RecordWith<In> {
+  return new RecordWith(value, attributes);
 }
 
-type OneRecord<In> = In | AppendRecord<In>;
+type OneRecord<In> = In | RecordWith<In>;
 
 /** What one append takes: a record or several. An array is always several, also where a value could be an array. */
 export type AppendInput<In> = [In] extends [readonly unknown[]]
@@ -55,7 +52,7 @@ export function toBatch<In>(
   const common = encodeAttributes(attributes);
   const recordHeaders = new Map<number, Headers>();
   const records = given.map((it, index) => {
-    const isOwn = it instanceof AppendRecord;
+    const isOwn = it instanceof RecordWith;
     const headers = isOwn ? encodeAttributes(it.attributes) : common;
     if (headers.length > 0) recordHeaders.set(index, headers);
     return toBytes(isOwn ? it.value : it, index, codec);

@@ -15,20 +15,26 @@ export interface Decoding<T> {
   readonly onDecodeError: OnDecodeError;
 }
 
-/** Throws `INVALID_ARGUMENT` for a policy or a codec that is none. */
-export function checkDecoding({ codec, onDecodeError }: Decoding<unknown>): void {
-  const isCodec = typeof codec?.encode === 'function' && typeof codec.decode === 'function';
-  const isPolicy = ['error', 'skip', 'pass'].includes(onDecodeError);
-  if (isCodec && isPolicy) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: isCodec
-      ? `onDecodeError is ${String(onDecodeError)}: it must be 'error', 'skip' or 'pass'`
-      : 'codec has no encode and decode',
-    next: isCodec
-      ? "leave it out for 'error'"
-      : 'pass json(), text, bytes, protobuf(type), or one of your own',
-    outcome: 'notAppended',
-  });
+/** Of what a topic was given; nothing where it has no codec. Throws `INVALID_ARGUMENT` for what is no codec or no policy. */
+export function decodingOf<T>(
+  options: { codec: RecordCodec<T, never>; onDecodeError?: OnDecodeError } | undefined,
+): Decoding<T> | undefined {
+  if (options === undefined) return undefined;
+  const { codec, onDecodeError = 'error' } = options;
+  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
+    throw invalid(
+      'codec has no encode and decode',
+      'pass json(), text, bytes, protobuf(type), or one of your own',
+    );
+  }
+  if (!['error', 'skip', 'pass'].includes(onDecodeError)) {
+    const given = String(onDecodeError);
+    throw invalid(
+      `onDecodeError is ${given}: it must be 'error', 'skip' or 'pass'`,
+      "leave it out for 'error'",
+    );
+  }
+  return { codec, onDecodeError };
 }
 
 /** The value of a record, or what the codec says against it, with the record's place. */
@@ -47,4 +53,8 @@ export function decodeEntry<T>(codec: RecordCodec<T, never>, entry: Entry<unknow
       }),
     };
   }
+}
+
+function invalid(what: string, next: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
 }

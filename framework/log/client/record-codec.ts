@@ -1,4 +1,3 @@
-import type { RecordInput } from './append-batch.ts';
 import { checkedBy, type StandardSchema } from './standard-schema.ts';
 
 /**
@@ -10,6 +9,9 @@ export interface RecordCodec<T, In = T> {
   /** `bytes` is a view of the message that brought the record: a codec that keeps it copies it. */
   decode(bytes: Uint8Array): T;
 }
+
+/** What can be appended as a record where no codec says otherwise. Text is stored as UTF-8. */
+export type RecordInput = Uint8Array | string;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

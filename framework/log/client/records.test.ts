@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { BATCH_BYTES_MAX } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { recordLogContract } from '../../testing/contracts/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type Entry, type HeadersInput, record, type Topic, Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
@@ -58,6 +59,19 @@ const attributes = fc.record(
 const bytesOf = (it: string | Uint8Array): number[] => [
   ...(typeof it === 'string' ? utf8.encode(it) : it),
 ];
+
+describe('a topic keeps the contract of all logs of records', () => {
+  const tests = recordLogContract(async () => {
+    const { id } = await varlog.createTopic({ logStreams: 2 });
+    return {
+      log: varlog.topic(id),
+      as: (options) => varlog.topic(id, options),
+      trim: (position) => varlog.topic(id).trim(position),
+      close: () => varlog.deleteTopic(id),
+    };
+  });
+  for (const { title, run } of tests) test(title, run);
+});
 
 test('whatever is given with records is read with them, from wherever in a batch', async () => {
   await fc.assert(

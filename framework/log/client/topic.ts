@@ -16,58 +16,27 @@ import {
 } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type AppendInput, type RecordInput, toBatch } from './append-batch.ts';
+import { type AppendInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
-import { checkDecoding, type Decoding, type OnDecodeError } from './decoding.ts';
+import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
-import { bytes, type RecordCodec } from './record-codec.ts';
-import type { RecordAttributes } from './record-headers.ts';
+import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
+import type {
+  AppendOptions,
+  ReadOptions,
+  RecordLog,
+  TailOptions,
+  TopicOptions,
+} from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
 
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
-
-export interface TopicOptions<T, In = T> {
-  /** How values become records, and records values: `json()`, `json(schema)`, `text`, `protobuf(type)`, or one of your own. */
-  codec: RecordCodec<T, In>;
-  /** What becomes of a record that the codec does not take. Default `'error'`. */
-  onDecodeError?: OnDecodeError;
-}
-
-/** `key` and `headers` are of each record that has none of its own: see {@link record}. */
-export interface AppendOptions extends RecordAttributes {
-  /** Append to this log stream. Default: the topic's writable ones in turn. */
-  logStream?: LogStreamId;
-  /** Ends the call with `signal.reason`; what was sent already may still be stored. */
-  signal?: AbortSignal;
-  /** Default 10,000. */
-  timeoutMs?: number;
-}
-
-export interface ReadOptions {
-  /** Default `'start'`. */
-  from?: From;
-  /** The last GLSN, included. Default: the last one that is there when the reading begins. */
-  to?: number;
-  /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
-
-export interface TailOptions {
-  /** Default `'end'`. */
-  from?: From;
-  /** Ends it: the iteration ends quietly. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
 
 /** Somebody who needs the records after `position`, so that they are not trimmed without force. */
 export interface TopicHold {
@@ -79,7 +48,7 @@ export interface TopicHold {
  * One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. `T` is what its readers
  * get as `entry.value`, `In` what is appended: bytes and text where it was given no codec.
  */
-export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource {
+export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource, RecordLog<T, In> {
   readonly id: TopicId;
   private readonly context: ClientContext;
   private readonly codec: RecordCodec<unknown, In>;
@@ -97,10 +66,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     this.id = id;
     this.context = context;
     this.codec = options?.codec ?? (bytes as RecordCodec<unknown, never>);
-    if (options === undefined) return;
-    const { codec, onDecodeError = 'error' } = options;
-    this.decoding = { codec, onDecodeError };
-    checkDecoding(this.decoding);
+    this.decoding = decodingOf(options);
   }
 
   /**

@@ -22,8 +22,9 @@ import type { ClientContext } from './client-context.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { askStorageNodes } from './node-probe.ts';
+import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
-import { Topic, type TopicOptions } from './topic.ts';
+import { Topic } from './topic.ts';
 
 const POLL_MS = 50;
 
