@@ -27,7 +27,7 @@ interface FakeLogStream {
 
 /** What a fake storage node does with an appended batch: `undefined` is to store and acknowledge it. */
 export type AppendFault =
-  | { kind: 'refuse'; code: string; outcome: 'notAppended' | 'unknown' }
+  | { kind: 'refuse'; code: string; outcome: 'notAppended' | 'unknown'; what?: string }
   | { kind: 'storeAndBreak' }
   | { kind: 'break' }
   | { kind: 'silent' };
@@ -296,8 +296,8 @@ async function serveAppends(
         if (fault === undefined) results.push(wire.AppendResult.create({ sequence, glsn, llsn }));
       }
       if (fault?.kind === 'refuse') {
-        const { code, outcome } = fault;
-        const failure = wire.Failure.create({ code, message: `${code}: refused.`, outcome });
+        const { code, outcome, what = 'refused' } = fault;
+        const failure = wire.Failure.create({ code, message: `${code}: ${what}.`, outcome });
         results.push(wire.AppendResult.create({ sequence, failure }));
       }
       if (fault?.kind === 'storeAndBreak' || fault?.kind === 'break') {
