@@ -1,6 +1,5 @@
 import {
   attributesOf,
-  type Batch,
   decodeBatch,
   encodeBatch,
   glsn,
@@ -74,13 +73,9 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
-    const { key, headers, ...limits } = options;
-    const batch: Batch = toBatch(records, this.codec, {
-      ...(key === undefined ? {} : { key }),
-      ...(headers === undefined ? {} : { headers }),
-    });
+    const batch = toBatch(records, this.codec, options);
     const { recordHeaders } = attributesOf(batch);
-    const first = await this.store.append(decodeBatch(batch), recordHeaders, limits);
+    const first = await this.store.append(decodeBatch(batch), recordHeaders, options);
     return { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM, count: batch.count };
   }
 

@@ -50,15 +50,20 @@ export function toBatch<In>(
     throw refused('EMPTY_BATCH', 'an append of no records', 'give at least one record');
   }
   const common = encodeAttributes(attributes);
-  const recordHeaders = new Map<number, Headers>();
+  let recordHeaders: Map<number, Headers> | undefined;
   const records = given.map((it, index) => {
     const isOwn = it instanceof RecordWith;
     const headers = isOwn ? encodeAttributes(it.attributes) : common;
-    if (headers.length > 0) recordHeaders.set(index, headers);
+    if (headers !== undefined) {
+      recordHeaders ??= new Map();
+      recordHeaders.set(index, headers);
+    }
     return toBytes(isOwn ? it.value : it, index, codec);
   });
+  let framed = 0;
   for (let i = 0; i < records.length; i++) {
     const size = records[i]!.length;
+    framed += size + 4;
     if (size > RECORD_BYTES_MAX) {
       throw refused(
         'ENTRY_TOO_LARGE',
@@ -67,9 +72,8 @@ export function toBatch<In>(
       );
     }
   }
-  const framed = records.reduce((sum, it) => sum + it.length + 4, 0);
   if (framed > BATCH_BYTES_MAX) throw tooLarge(framed);
-  if (recordHeaders.size === 0) return encodeBatch(records);
+  if (recordHeaders === undefined) return encodeBatch(records);
   const batch = encodeBatch(records, { recordHeaders });
   if (batch.bytes.length > BATCH_BYTES_MAX) throw tooLarge(batch.bytes.length);
   return batch;

@@ -65,12 +65,12 @@ export interface RecordAttributes {
   headers?: HeadersInput;
 }
 
-/** As a batch keeps them; empty when nothing was given. Throws `INVALID_ARGUMENT`. */
-export function encodeAttributes({ key, headers }: RecordAttributes): Headers {
+/** As a batch keeps them; nothing when nothing was given. Throws `INVALID_ARGUMENT`. */
+export function encodeAttributes({ key, headers }: RecordAttributes): Headers | undefined {
+  if (key === undefined && headers === undefined) return undefined;
   const list: (readonly [string, Uint8Array])[] = [];
   if (key !== undefined) list.push([KEY, toBytes(key, 'a key')]);
-  if (headers === undefined) return list;
-  for (const [name, value] of pairsOf(headers)) {
+  for (const [name, value] of pairsOf(headers === undefined ? [] : headers)) {
     if (typeof name !== 'string' || name === '') {
       throw refused('a header has no name', 'give every header a name of one character or more');
     }

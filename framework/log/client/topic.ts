@@ -81,14 +81,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
-    const { timeoutMs = LOG_TIMES.callTimeoutMs, key, headers, ...rest } = options;
-    const attributes = {
-      ...(key === undefined ? {} : { key }),
-      ...(headers === undefined ? {} : { headers }),
-    };
-    const batch = toBatch(records, this.codec, attributes);
+    const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
+    const batch = toBatch(records, this.codec, options);
     return this.context.appender.append(this.id, batch, {
-      ...rest,
+      ...options,
       timeoutMs: checkTimeout(timeoutMs),
     });
   }
