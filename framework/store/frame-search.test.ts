@@ -13,7 +13,7 @@ const open = (disk: Disk) =>
     tailCacheBytes: 0,
   });
 
-test('asks for no more than a few frames, however many there are', async () => {
+test('asks for a few frames only, and within one file only, however many there are', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 1_000_000 }),
@@ -21,18 +21,22 @@ test('asks for no more than a few frames, however many there are', async () => {
       fc.array(fc.nat(), { maxLength: 200 }),
       async (count, at, cuts) => {
         let reads = 0;
+        const within = new Set<number>();
         const starts = [1, ...cuts.map((it) => 1 + (it % count))].sort((a, b) => a - b);
         const log = {
           first: 1,
           starts,
           read: (position: number) => {
             reads++;
+            const file = starts.findLast((it) => it <= position)!;
+            if (file !== position) within.add(file);
             return [{ position, count: 1, epoch: 1, payload: new Uint8Array() }];
           },
         };
         const wanted = 1 + (at % (count + 1));
         const found = await findFrame(log, count, (it) => it.position >= wanted);
         expect(found?.position).toBe(wanted > count ? undefined : wanted);
+        expect(within.size).toBeLessThanOrEqual(1);
         expect(reads).toBeLessThanOrEqual(2 + Math.log2(starts.length) + Math.log2(count) + 2);
       },
     ),

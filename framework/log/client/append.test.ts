@@ -49,6 +49,16 @@ describe('an append', () => {
     expect(cluster.texts().filter((it) => it !== 'x')).toEqual(['0', '1', '2', '3', '4', '5']);
   });
 
+  test('is not sent when headers make it too large', async () => {
+    const { cluster, topic } = await start([[1]]);
+    const headers = { large: new Uint8Array(4 * 1024 * 1024) };
+    expect(await failure(topic.append('a', { headers }))).toMatchObject({
+      code: 'ENTRY_TOO_LARGE',
+      outcome: 'notAppended',
+    });
+    expect(cluster.texts()).toEqual([]);
+  });
+
   test('with a key or headers says that a node is too old for them, and only then', async () => {
     const { cluster, topic } = await start([[1]]);
     const what = 'a batch of 28 bytes does not hold the 1 records it announces';

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { type Entry, type From, type Topic, Varlog } from './index.ts';
@@ -79,6 +80,23 @@ test('whoever has dealt with the last record that is given has caught up', async
   await tail.caughtUp();
   tail.close();
   expect(await taken).toEqual([1, 2]);
+});
+
+test('what is left out after the last record was dealt with, has been dealt with too', async () => {
+  const { cluster, topic } = await start([[1], [2]]);
+  cluster.commit(1, ['a'], 100);
+  cluster.commit(2, ['too old'], 50);
+  let isBroken = true;
+  cluster.beforeReadMessage = (node) => {
+    if (node === 2 && isBroken) throw new VarlogError('UNAVAILABLE', { what: 'not yet' });
+  };
+  const tail = topic.tail({ from: { time: 100 } });
+  const taken = positions(tail);
+  await tail.reached(1);
+  isBroken = false;
+  await tail.reached(2);
+  tail.close();
+  expect(await taken).toEqual([1]);
 });
 
 test('a time in the future is the end', async () => {
