@@ -8,7 +8,7 @@ const open = (disk: Disk) =>
   SegmentedLog.open({
     disk,
     directory: 'log',
-    identity: 'a log',
+    label: 'a log',
     segmentBytes: 6_000,
     tailCacheBytes: 0,
   });
@@ -68,7 +68,7 @@ test('of a log that was opened again, one file is walked and the others only beg
   const log = await open(counted);
   expect(files).toBeGreaterThan(20);
   reads = 0;
-  const found = await log.find(log.end, (it) => (it.timestamp ?? 0) >= 77);
+  const found = await findFrame(log, log.end, (it) => (it.timestamp ?? 0) >= 77);
   expect(found?.position).toBe(77);
   // Of the files: about five are begun. In the one that is left, about four places are asked for.
   expect(reads).toBeLessThanOrEqual(12);

@@ -16,8 +16,8 @@ import {
   TrimResponse,
 } from '../../wire/gen/log.ts';
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { describeHealth } from './describe-health.ts';
-import { commandCodec } from './metadata-codec.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';

@@ -16,7 +16,7 @@ export async function serveSeek(
   const frame = await replica.source.firstSince(timestamp, committedEnd);
   assertServes(replica);
   if (frame === undefined) return SeekResponse.create({ highWatermark: watermark });
-  const commit = await replica.reading(replica.storage.commits.findByLlsn(frame.position));
+  const commit = await replica.reading(() => replica.storage.commits.findByLlsn(frame.position));
   assertServes(replica);
   if (commit === undefined) {
     const { host, logStreamId } = replica;

@@ -746,6 +746,12 @@ export const descriptor: object = {
          "type": "LogStreamHealth",
          "id": 2,
          "protoName": "log_streams"
+        },
+        "topicIds": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "topic_ids"
         }
        }
       },
@@ -796,9 +802,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 4
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 5
+         "id": 5,
+         "protoName": "sealed_by_operator"
         },
         "end": {
          "type": "uint64",
@@ -1102,9 +1109,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 1
         },
-        "hold": {
+        "byOperator": {
          "type": "bool",
-         "id": 2
+         "id": 2,
+         "protoName": "by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1435,10 +1443,11 @@ export const descriptor: object = {
          "type": "int32",
          "id": 4
         },
-        "founders": {
+        "initialMembers": {
          "rule": "repeated",
-         "type": "Founder",
-         "id": 5
+         "type": "InitialMember",
+         "id": 5,
+         "protoName": "initial_members"
         },
         "primaryProcess": {
          "type": "string",
@@ -1453,9 +1462,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 8
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 9
+         "id": 9,
+         "protoName": "sealed_by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1480,7 +1490,7 @@ export const descriptor: object = {
         }
        }
       },
-      "Founder": {
+      "InitialMember": {
        "fields": {
         "node": {
          "type": "int32",
