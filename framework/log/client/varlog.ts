@@ -26,6 +26,7 @@ import type { ClientContext } from './client-context.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { askStorageNodes } from './node-probe.ts';
+import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
 
@@ -119,10 +120,16 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * A handle for a topic; without `id` for the one that `endpoints` names. Whether there is such a topic shows
-   * at its first use: `TOPIC_NOT_FOUND`. Throws `INVALID_ARGUMENT`.
+   * at its first use: `TOPIC_NOT_FOUND`. With a codec, records are values: `varlog.topic(1, { codec: json(schema) })`. Throws
+   * `INVALID_ARGUMENT`.
    */
-  topic(id: TopicId | undefined = this.topicId): Topic {
-    if (id !== undefined) return new Topic(id, this.context);
+  topic(id?: TopicId): Topic;
+  topic<T, In = T>(id: TopicId | undefined, options: TopicOptions<T, In>): Topic<T, In>;
+  topic<T, In>(
+    id: TopicId | undefined = this.topicId,
+    options?: TopicOptions<T, In>,
+  ): Topic<T, In> | Topic {
+    if (id !== undefined) return new Topic<T, In>(id, this.context, options);
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'no topic was named',
       next: 'give its id, or connect to varlog://host:port/topic',
