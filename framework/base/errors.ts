@@ -60,6 +60,11 @@ const RETRYABLE = {
    */
   CORRUPT: false,
   /**
+   * A record is not what the codec of its reader takes.
+   * @remedy Give the topic the codec and the schema that it was written with; or let such records pass, with `onDecodeError`.
+   */
+  DECODE_FAILED: false,
+  /**
    * Another process uses this folder.
    * @remedy Stop it, or name another folder.
    */

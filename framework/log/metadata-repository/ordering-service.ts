@@ -59,7 +59,10 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
-    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
+      const orderer = await repository.confirmedOrderer();
+      const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;
+      if (!force && !isItsOwn && orderer.processOf(id) !== '') throw isUp(id);
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});
     }),
@@ -143,6 +146,7 @@ async function serveStorageNodeLink(
   stream: MessageStream<SessionResponse, SessionRequest>,
 ): Promise<void> {
   let open: { link: StorageNodeLink; orderer: Orderer } | undefined;
+  let isOver = false;
   let refused: (error: unknown) => void = () => {};
   const refusal = new Promise<never>((_, reject) => {
     refused = reject;
@@ -151,12 +155,15 @@ async function serveStorageNodeLink(
     if (open !== undefined) return open.orderer.receive(open.link, message);
     return openLink(repository, stream, message.hello).then((opened) => {
       open = opened;
-      opened.orderer.receive(opened.link, message);
+      // It left in the meantime: nobody else will say so.
+      if (isOver) opened.orderer.closed(opened.link);
+      else opened.orderer.receive(opened.link, message);
     }, refused);
   });
   try {
     await Promise.race([stream.closed, refusal]);
   } finally {
+    isOver = true;
     open?.orderer.closed(open.link);
   }
 }
@@ -207,6 +214,15 @@ function commandOf(bytes: Uint8Array): MetadataCommand {
       cause,
     });
   }
+}
+
+function isUp(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `storage node ${id} is up, with the disk that it has`,
+    because: 'a disk that was given up is never taken again, with all that only it holds',
+    next: 'check the id; if that disk is to go, stop the node first, or force it',
+    outcome: 'notAppended',
+  });
 }
 
 function noTopic(id: number): VarlogError {

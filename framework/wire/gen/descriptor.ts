@@ -42,6 +42,10 @@ export const descriptor: object = {
          "requestType": "ReadRequest",
          "responseType": "ReadResponse",
          "responseStream": true
+        },
+        "Seek": {
+         "requestType": "SeekRequest",
+         "responseType": "SeekResponse"
         }
        }
       },
@@ -158,6 +162,37 @@ export const descriptor: object = {
         "batches": {
          "rule": "repeated",
          "type": "Batch",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
+        }
+       }
+      },
+      "SeekRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "SeekResponse": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
          "id": 1
         },
         "highWatermark": {
@@ -687,6 +722,10 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
         }
        }
       },

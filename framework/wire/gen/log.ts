@@ -82,6 +82,22 @@ export interface ReadResponse {
 }
 export const ReadResponse: MessageCodec<ReadResponse> = message('varlog.log.ReadResponse');
 
+export interface SeekRequest {
+  topicId: number;
+  logStreamId: number;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+}
+export const SeekRequest: MessageCodec<SeekRequest> = message('varlog.log.SeekRequest');
+
+export interface SeekResponse {
+  /** The first record of the log stream with that timestamp or a later one; 0: this replica has none. */
+  glsn: number;
+  /** As in ReadResponse: when `glsn` is 0, no record of the log stream at or below it has such a timestamp. */
+  highWatermark: number;
+}
+export const SeekResponse: MessageCodec<SeekResponse> = message('varlog.log.SeekResponse');
+
 export interface DescribeReplicaRequest {
   topicId: number;
   logStreamId: number;
@@ -296,6 +312,8 @@ export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
   /** The disk that takes its place; empty: the next one that comes. */
   disk: string;
+  /** Also where the node is up with the disk that it has. */
+  force: boolean;
 }
 export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
 
@@ -429,9 +447,12 @@ export const LogStreams: {
   Append: BidiMethod<AppendRequest, AppendResponse>;
   /** The committed batches of one log stream, in order. */
   Read: ServerStreamMethod<ReadRequest, ReadResponse>;
+  /** Where the records of one log stream begin that were taken at a time or later. */
+  Seek: UnaryMethod<SeekRequest, SeekResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
+  Seek: unary('varlog.log.LogStreams', 'Seek', SeekRequest, SeekResponse),
 };
 
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */
