@@ -14,7 +14,7 @@ import { Elections } from './elections.ts';
 import { EntryProvider } from './entry-provider.ts';
 import { Handover } from './handover.ts';
 import { Handshake } from './handshake.ts';
-import { noHello } from './handshake-errors.ts';
+import { noHello, removed } from './handshake-errors.ts';
 import { LeaderCalls } from './leader-calls.ts';
 import { Links } from './links.ts';
 import type { Member } from './member.ts';
@@ -91,10 +91,11 @@ export class RaftDriver implements Ticking, MemberContext {
     });
     this.handshake.review();
     this.connect();
-    storage.onPersisted = (sequence) => {
+    storage.onPersisted((sequence) => {
+      if (this.closed) return;
       this.raft.persisted(sequence);
       this.schedule();
-    };
+    });
     const { resources, groupId, memberId } = options;
     this.leave.push(
       resources.ticker.add(this),
@@ -128,8 +129,8 @@ export class RaftDriver implements Ticking, MemberContext {
       shape,
     );
     const { disk, random } = options.ports;
-    const { directory, identity } = options;
-    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
+    const { directory, label } = options;
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
     const driver = new RaftDriver(options, raft, diskIdentity);
     abstains = () => driver.handover.reason !== undefined;
     return driver;
@@ -150,6 +151,8 @@ export class RaftDriver implements Ticking, MemberContext {
           this.inbound.set(stream, from);
         }
         if (from === 0) throw noHello();
+        // Since it said who it is: it would campaign for ever if nobody told it.
+        if (this.raft.log.hasRemoved(from)) throw removed(this.options.groupId, from);
         for (const wire of parcel.messages) {
           this.receive(fromWire(wire, from, this.options.memberId));
         }
@@ -245,7 +248,6 @@ export class RaftDriver implements Ticking, MemberContext {
     this.snapshots.stop();
     this.links.close();
     for (const stream of this.inbound.keys()) stream.cancel();
-    this.options.storage.onPersisted = () => {};
   }
 
   /** A tick passed. */

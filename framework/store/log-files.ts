@@ -22,7 +22,7 @@ const READ_BYTES_MAX = 1024 * 1024;
 export interface LogPlace {
   readonly disk: Disk;
   readonly directory: string;
-  readonly identity: string;
+  readonly label: string;
   readonly segmentBytes: number;
 }
 
@@ -77,6 +77,11 @@ export class LogFiles {
   /** The first position that was not dropped, as the state file has it. */
   get first(): number {
     return this.state.first;
+  }
+
+  /** The first position of each segment, ascending. */
+  get starts(): number[] {
+    return this.segments.map((it) => it.first);
   }
 
   /** Bytes that still fit into the last segment. */
@@ -325,9 +330,9 @@ export async function createSegment(
   first: number,
   previousFirst: number,
 ): Promise<Segment> {
-  const { disk, directory, identity } = place;
+  const { disk, directory, label } = place;
   const path = `${directory}/${segmentName(generation, first)}`;
-  const header = { identity, generation, first, previousFirst };
+  const header = { label, generation, first, previousFirst };
   const { bytes, tag } = encodeSegmentHeader(header);
   // Under its own name a segment is never seen half made: its header is what recovery relies on.
   await writeNew(disk, `${path}.new`, [bytes]);

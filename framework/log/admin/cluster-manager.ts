@@ -5,6 +5,7 @@ import {
   atLeader,
   describeLogStream,
   describeTopic,
+  type KnownMember,
   type MetadataRepository,
   memberOfNodeId,
   publishedNodeId,
@@ -88,22 +89,23 @@ function trimResults(
 }
 
 function memberHandlers(repository: MetadataRepository): Handler[] {
-  const { members, replicationFactor } = repository.options;
-  const describe = (member: { id: number; address: string }) =>
+  const { replicationFactor } = repository.options;
+  const describe = (member: KnownMember) =>
     MetadataRepositoryNode.create({
       nodeId: publishedNodeId(member),
       raftUrl: `http://${member.address}`,
       rpcAddr: member.address,
       leader: repository.status.leader?.id === member.id,
+      learner: member.learner,
     });
   return [
     handler(service.GetMetadataRepositoryNode, async ({ nodeId }) => {
-      const member = memberOfNodeId(members, nodeId);
+      const member = memberOfNodeId(repository.members, nodeId);
       if (member === undefined) throw nothing('NOT_FOUND', 'metadata repository member', nodeId);
       return admpb.GetMetadataRepositoryNodeResponse.create({ node: describe(member) });
     }),
     handler(service.ListMetadataRepositoryNodes, async () =>
-      admpb.ListMetadataRepositoryNodesResponse.create({ nodes: members.map(describe) }),
+      admpb.ListMetadataRepositoryNodesResponse.create({ nodes: repository.members.map(describe) }),
     ),
     handler(service.GetMRMembers, async () => {
       const { leader } = repository.status;
@@ -111,7 +113,7 @@ function memberHandlers(repository: MetadataRepository): Handler[] {
         leader: leader === undefined ? 0 : publishedNodeId(leader),
         replicationFactor,
         members: Object.fromEntries(
-          members.map((it) => [publishedNodeKey(it), `http://${it.address}`]),
+          repository.members.map((it) => [publishedNodeKey(it), `http://${it.address}`]),
         ),
       });
     }),

@@ -4,7 +4,7 @@ import * as admpb from '../../wire/gen/admpb.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import * as varlogpb from '../../wire/gen/varlogpb.ts';
-import { Cluster } from './published-cluster.fixture.ts';
+import { Cluster } from './cluster.fixture.ts';
 
 const manager = admpb.ClusterManager;
 const management = snpb.Management;

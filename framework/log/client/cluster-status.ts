@@ -20,10 +20,14 @@ export interface ClusterStatus {
 export interface MemberStatus {
   readonly id: MemberId;
   readonly address: string;
+  /** Whether it counts for majorities. One that does not only receives the log: mostly because it is being added. */
+  readonly votes: boolean;
   /** `up`, or the code of the error with which it answers: `UNREACHABLE`, `TIMEOUT`, `DISK_LOST` … */
   readonly state: string;
   /** What is wrong with it, in words, although it may be up: its disk is full, for example. */
   readonly trouble?: string;
+  /** At the leader: what it is doing about the members, in words: adding member 4, which has 12 of 80 entries, for example. */
+  readonly change?: string;
   /** The highest feature level that its version knows; `undefined` when it does not answer. */
   readonly supportedLevel?: number;
 }
@@ -51,7 +55,7 @@ export interface LogStreamStatus {
   /** Only an open one takes appends; both kinds can be read. */
   readonly state: 'open' | 'sealed';
   /** Whether an operator sealed it, and must open it. */
-  readonly held: boolean;
+  readonly sealedByOperator: boolean;
   readonly epoch: number;
   /** Members of the epoch first, the primary first of all. */
   readonly replicas: readonly LogStreamReplicaStatus[];
@@ -78,11 +82,11 @@ export interface LogStreamReplicaStatus {
 
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
-  { storageNodes, logStreams }: HealthResponse,
+  { storageNodes, logStreams, topicIds }: HealthResponse,
   answers: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
-  const topics = new Map<TopicId, LogStreamStatus[]>();
-  const told = new Map(
+  const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
+  const reports = new Map(
     [...answers].flatMap(([node, { logStreamReplicas }]) =>
       logStreamReplicas.map((it) => [
         `${node}/${it.logStreamReplica?.topicLogStream?.logStreamId}`,
@@ -90,9 +94,17 @@ export function describeStatus(
       ]),
     ),
   );
-  for (const { topicId, logStreamId: id, sealed, held, epoch, end, replicas } of logStreams) {
+  for (const {
+    topicId,
+    logStreamId: id,
+    sealed,
+    sealedByOperator,
+    epoch,
+    end,
+    replicas,
+  } of logStreams) {
     const described = replicas.map((it) => {
-      const own = told.get(`${it.storageNodeId}/${id}`);
+      const own = reports.get(`${it.storageNodeId}/${id}`);
       const isRebuilt = it.state === 'learning' && own?.state === 'rebuilding';
       return {
         node: it.storageNodeId,
@@ -109,7 +121,7 @@ export function describeStatus(
     const state = sealed ? 'sealed' : 'open';
     const own = topics.get(topicId) ?? [];
     topics.set(topicId, own);
-    own.push({ id, state, held, epoch, replicas: described, inSync: inSync.length });
+    own.push({ id, state, sealedByOperator, epoch, replicas: described, inSync: inSync.length });
   }
   return {
     storageNodes: storageNodes.map(({ storageNodeId: id, address, disk, connected: alive }) => {

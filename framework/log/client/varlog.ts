@@ -1,5 +1,6 @@
 import {
   type ClusterId,
+  type LogStreamId,
   type Ports,
   type StorageNodeId,
   sleep,
@@ -8,20 +9,25 @@ import {
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import {
+  ExecuteRequest,
   HealthRequest,
   Ordering,
   ReplaceStorageNodeRequest,
   RestoreTopicRequest,
 } from '../../wire/gen/log.ts';
+import { NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
+import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { askStorageNodes } from './node-probe.ts';
+import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
 
@@ -61,6 +67,8 @@ export class Varlog implements AsyncDisposable {
   readonly cluster: string;
   /** The number by which people call it. */
   readonly clusterId: ClusterId;
+  /** Who belongs to the metadata repository: to be listed and changed. */
+  readonly members: ClusterMembers;
   private readonly context: ClientContext;
   private readonly closing: AbortController;
   private readonly topicId: TopicId | undefined;
@@ -73,6 +81,7 @@ export class Varlog implements AsyncDisposable {
     this.cluster = cluster;
     this.clusterId = clusterId;
     this.context = context;
+    this.members = new ClusterMembers(context);
     this.closing = own.closing;
     this.topicId = own.topicId;
   }
@@ -115,10 +124,16 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * A handle for a topic; without `id` for the one that `endpoints` names. Whether there is such a topic shows
-   * at its first use: `TOPIC_NOT_FOUND`. Throws `INVALID_ARGUMENT`.
+   * at its first use: `TOPIC_NOT_FOUND`. With a codec, records are values: `varlog.topic(1, { codec: json(schema) })`. Throws
+   * `INVALID_ARGUMENT`.
    */
-  topic(id: TopicId | undefined = this.topicId): Topic {
-    if (id !== undefined) return new Topic(id, this.context);
+  topic(id?: TopicId): Topic;
+  topic<T, In = T>(id: TopicId | undefined, options: TopicOptions<T, In>): Topic<T, In>;
+  topic<T, In>(
+    id: TopicId | undefined = this.topicId,
+    options?: TopicOptions<T, In>,
+  ): Topic<T, In> | Topic {
+    if (id !== undefined) return new Topic<T, In>(id, this.context, options);
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'no topic was named',
       next: 'give its id, or connect to varlog://host:port/topic',
@@ -184,16 +199,36 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
-   * names it, or the next one that comes. The replicas are built anew on it, from the others.
+   * names it, or the next one that comes. The replicas are built anew on it, from the others. Rejects with
+   * `FAILED_PRECONDITION` while the node is up with the disk that it has: that one would never be taken again, with all
+   * that only it holds. `force` gives it up all the same.
    */
   async replaceStorageNode(
     id: StorageNodeId,
-    options: CallLimits & { disk?: string } = {},
+    options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
-    const { disk = '', ...limits } = options;
-    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk });
+    const { disk = '', force = false, ...limits } = options;
+    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
+  }
+
+  /**
+   * Lets the replica on a storage node be the primary of a log stream whenever that opens from now on and the replica
+   * is up and holds all records; one that is open goes on as it is. Rejects with `LOG_STREAM_NOT_FOUND`,
+   * `INVALID_ARGUMENT` where the node has no replica of it, and `FAILED_PRECONDITION` or `UNIMPLEMENTED` where members
+   * of the metadata repository run a version that does not know this.
+   */
+  async preferPrimary(
+    logStream: LogStreamId,
+    storageNode: StorageNodeId,
+    limits: CallLimits = {},
+  ): Promise<void> {
+    const { encode } = commandCodec(NEWEST_FEATURE_LEVEL);
+    const command = encode({ kind: 'preferPrimary', id: logStream, node: storageNode });
+    const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
+    const request = ExecuteRequest.create({ command });
+    await this.context.repository.call(Ordering.Execute, request, { ...limits, what });
   }
 
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
@@ -201,20 +236,14 @@ export class Varlog implements AsyncDisposable {
     const { repository, channels } = this.context;
     const { leader, members, ...names } = await repository.members(limits);
     const described = await Promise.all(
-      members.map(async ({ id, address }) => {
-        return { id, address, ...(await repository.probe(address, limits.signal)) };
-      }),
+      members.map((it) => describeMember(repository, it, limits.signal)),
     );
     const known = { ...names, members: described };
     const what = 'asking how the cluster is';
     const request = HealthRequest.create({});
     const health = await repository.call(Ordering.Health, request, { ...limits, what });
     const answers = await askStorageNodes(channels, health.storageNodes, limits.signal);
-    const { topics, storageNodes } = describeStatus(health, answers);
-    const all = (await this.topics(limits)).map(
-      ({ id }) => topics.find((it) => it.id === id) ?? { id, logStreams: [] },
-    );
-    const status = { ...known, storageNodes, topics: all };
+    const status = { ...known, ...describeStatus(health, answers) };
     return leader === undefined ? status : { ...status, leader };
   }
 

@@ -1,10 +1,12 @@
-import type {
-  DirectoryLock,
-  Handler,
-  Ports,
-  StorageNodeId,
-  UnaryMethod,
-  VarlogError,
+import {
+  type DirectoryLock,
+  type Handler,
+  type Ports,
+  SerialQueue,
+  type StorageNodeId,
+  TurnBudget,
+  type UnaryMethod,
+  type VarlogError,
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
@@ -13,12 +15,13 @@ import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
 import { KnownFolders } from './known-folders.ts';
+import { KnownMembers } from './known-members.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
-import type { LogStreamReplica, ReplicaNode } from './replica.ts';
+import { type LogStreamReplica, type ReplicaNode, SENDING_PER_TURN } from './replica.ts';
 import { RepositoryLink } from './repository-link.ts';
 import type { ServedNode } from './served-node.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
@@ -41,11 +44,14 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** Random id of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
+  readonly diskReads = new SerialQueue();
+  readonly sending: TurnBudget;
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
+  private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
@@ -57,6 +63,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     lock: DirectoryLock,
     identity: DirectoryIdentity,
     trash: Trash,
+    members: KnownMembers,
   ) {
     this.options = options;
     const { disk, clock, logger } = options.ports;
@@ -71,8 +78,10 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
+    this.members = members;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
+    this.sending = new TurnBudget(clock, SENDING_PER_TURN);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -88,7 +97,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         disk: identity.disk,
       }),
       cluster: () => this.cluster,
-      members: options.metadataRepository,
+      members,
       allReports: () => this.hosted.reports,
       receive: (response) => this.handle(response),
     });
@@ -100,7 +109,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
     const { lock, identity, found } = await claimFolder(options);
     try {
       const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
-      const node = new StorageNode(options, lock, identity, trash);
+      const members = await KnownMembers.open(options);
+      const node = new StorageNode(options, lock, identity, trash, members);
       await Promise.all(found.map((name) => node.hosted.openKnown(name)));
       node.link.start();
       return node;
@@ -171,12 +181,18 @@ export class StorageNode implements ReplicaNode, ServedNode {
     await this.hosted.trim(topicId, glsn);
   }
 
+  /** Ends the link to the leader, and takes up no other one: this node is about to be closed. Idempotent. */
+  leave(): Promise<void> {
+    return this.link.close();
+  }
+
   close(): Promise<void> {
     this.closed ??= (async () => {
       this.hosted.stopRebuilding();
-      await this.link.close();
+      await this.leave();
       this.trash.close();
       await this.hosted.close();
+      await this.members.settled();
       await this.lock.release();
     })();
     return this.closed;
@@ -190,6 +206,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   private obey(response: SessionResponse): void {
     this.heardAll ||= response.complete;
+    this.members.learn(response.memberAddresses);
     this.hosted.obey(response);
   }
 }

@@ -42,6 +42,10 @@ export const descriptor: object = {
          "requestType": "ReadRequest",
          "responseType": "ReadResponse",
          "responseStream": true
+        },
+        "Seek": {
+         "requestType": "SeekRequest",
+         "responseType": "SeekResponse"
         }
        }
       },
@@ -158,6 +162,37 @@ export const descriptor: object = {
         "batches": {
          "rule": "repeated",
          "type": "Batch",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
+        }
+       }
+      },
+      "SeekRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "SeekResponse": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
          "id": 1
         },
         "highWatermark": {
@@ -347,6 +382,10 @@ export const descriptor: object = {
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
+        },
+        "ChangeMembers": {
+         "requestType": "ChangeMembersRequest",
+         "responseType": "ChangeMembersResponse"
         }
        }
       },
@@ -482,6 +521,12 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "memberAddresses": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 60,
+         "protoName": "member_addresses"
         }
        }
       },
@@ -677,6 +722,10 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
         }
        }
       },
@@ -711,6 +760,12 @@ export const descriptor: object = {
          "type": "LogStreamHealth",
          "id": 2,
          "protoName": "log_streams"
+        },
+        "topicIds": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "topic_ids"
         }
        }
       },
@@ -761,9 +816,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 4
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 5
+         "id": 5,
+         "protoName": "sealed_by_operator"
         },
         "end": {
          "type": "uint64",
@@ -849,6 +905,14 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 71,
          "protoName": "feature_level"
+        },
+        "self": {
+         "type": "Member",
+         "id": 80
+        },
+        "change": {
+         "type": "string",
+         "id": 81
         }
        }
       },
@@ -861,6 +925,48 @@ export const descriptor: object = {
         "address": {
          "type": "string",
          "id": 2
+        },
+        "learner": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ChangeMembersRequest": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "member": {
+         "type": "Member",
+         "id": 2
+        },
+        "replaces": {
+         "type": "uint64",
+         "id": 3
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "timeout_ms"
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "ADD": 0,
+          "REMOVE": 1,
+          "MOVE": 2
+         }
+        }
+       }
+      },
+      "ChangeMembersResponse": {
+       "fields": {
+        "failure": {
+         "type": "Failure",
+         "id": 1
         }
        }
       }
@@ -1067,9 +1173,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 1
         },
-        "hold": {
+        "byOperator": {
          "type": "bool",
-         "id": 2
+         "id": 2,
+         "protoName": "by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1400,10 +1507,11 @@ export const descriptor: object = {
          "type": "int32",
          "id": 4
         },
-        "founders": {
+        "initialMembers": {
          "rule": "repeated",
-         "type": "Founder",
-         "id": 5
+         "type": "InitialMember",
+         "id": 5,
+         "protoName": "initial_members"
         },
         "primaryProcess": {
          "type": "string",
@@ -1418,9 +1526,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 8
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 9
+         "id": 9,
+         "protoName": "sealed_by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1445,7 +1554,7 @@ export const descriptor: object = {
         }
        }
       },
-      "Founder": {
+      "InitialMember": {
        "fields": {
         "node": {
          "type": "int32",
