@@ -59,6 +59,7 @@ export {
   type LogStreamReplicaStatus,
   type LogStreamStatus,
   type MemberStatus,
+  type ProducerAck,
   type ReadOptions,
   type RecordInput,
   type ResumeToken,
@@ -69,6 +70,7 @@ export {
   Topic,
   type TopicDescription,
   type TopicHold,
+  TopicProducer,
   type TopicStatus,
 } from './client/index.ts';
 

@@ -79,6 +79,11 @@ export class LogFiles {
     return this.state.first;
   }
 
+  /** The first position of the last segment. */
+  get newestSegment(): number {
+    return this.last.first;
+  }
+
   /** Bytes that still fit into the last segment. */
   get room(): number {
     return this.place.segmentBytes - this.at.offset;

@@ -2,6 +2,8 @@ import {
   BATCH_BYTES_MAX,
   type Batch,
   encodeBatch,
+  PRODUCER_HEADER_BYTES,
+  type Producer,
   RECORD_BYTES_MAX,
   VarlogError,
 } from '../../base/index.ts';
@@ -12,16 +14,16 @@ export type RecordInput = Uint8Array | string;
 const utf8 = new TextEncoder();
 
 /**
- * Frames what a caller wants to append; copies it. Throws `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`:
+ * Frames what a caller wants to append, with who appends it where that matters; copies it. Throws `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`:
  * nothing was sent then.
  */
-export function toBatch(input: RecordInput | readonly RecordInput[]): Batch {
+export function toBatch(input: RecordInput | readonly RecordInput[], producer?: Producer): Batch {
   const given: readonly unknown[] = Array.isArray(input) ? input : [input];
   if (given.length === 0) {
     throw refused('EMPTY_BATCH', 'an append of no records', 'give at least one record');
   }
   const records = given.map((it, index) => toBytes(it, index));
-  let framed = 0;
+  let framed = producer === undefined ? 0 : PRODUCER_HEADER_BYTES;
   for (let i = 0; i < records.length; i++) {
     const size = records[i]!.length;
     framed += size + 4;
@@ -40,7 +42,7 @@ export function toBatch(input: RecordInput | readonly RecordInput[]): Batch {
       'append it in several batches',
     );
   }
-  return encodeBatch(records);
+  return encodeBatch(records, producer && { producer });
 }
 
 function toBytes(record: unknown, index: number): Uint8Array {

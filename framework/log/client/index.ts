@@ -27,6 +27,7 @@ export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { AppendAck } from './pending-append.ts';
 export { after, type From } from './position-option.ts';
+export { type ProducerAck, TopicProducer } from './producer.ts';
 export type { ResumeToken } from './resume-token.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';

@@ -12,7 +12,13 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
   const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
-      StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
+      StorageNodeHealth.create({
+        storageNodeId: id,
+        address,
+        disk,
+        connected: alive(id),
+        supportedLevel: orderer.supportedLevelOf(id),
+      }),
     ),
     logStreams: [...metadata.logStreams.values()].map((stream) =>
       LogStreamHealth.create({

@@ -7,6 +7,7 @@ import {
   HoldsResponse,
   Member,
   MembersResponse,
+  OpenProducerResponse,
   Ordering,
   ReplaceStorageNodeResponse,
   RestoreTopicResponse,
@@ -15,7 +16,11 @@ import {
   TailResponse,
   TrimResponse,
 } from '../../wire/gen/log.ts';
-import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import {
+  type MetadataCommand,
+  NEWEST_FEATURE_LEVEL,
+  STORAGE_NODES_AGREE_FROM,
+} from '../core/index.ts';
 import { describeHealth } from './describe-health.ts';
 import { commandCodec } from './metadata-codec.ts';
 import type { Orderer } from './orderer.ts';
@@ -54,6 +59,15 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
+    handler(Ordering.OpenProducer, async ({ topicId, producer }) => {
+      const command = { kind: 'openProducer', topicId, producer } as const;
+      const epoch = await repository.execute(command, AS_CLIENT);
+      const logStreamId = await repository.read(
+        ({ topics }) => topics.get(topicId)?.producers.find((it) => it.id === producer)?.logStream,
+      );
+      if (logStreamId === undefined) throw noTopic(topicId);
+      return OpenProducerResponse.create({ epoch, logStreamId });
+    }),
     handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});
@@ -131,6 +145,7 @@ async function openLink(
   }
   let orderer = await repository.confirmedOrderer();
   orderer.admit(hello);
+  refuseOutdated(hello, repository.metadata.featureLevel);
   const known = repository.metadata.storageNodes.get(id);
   if (known?.address !== address || known.disk !== disk) {
     const hello = { kind: 'registerStorageNode', id, address, disk, move: true } as const;
@@ -138,6 +153,16 @@ async function openLink(
     orderer = await repository.confirmedOrderer();
   }
   return { link: orderer.open(hello, stream), orderer };
+}
+
+/** What the cluster has agreed on, its storage nodes rely on of each other. */
+function refuseOutdated({ storageNodeId, supportedLevel }: Hello, featureLevel: number): void {
+  if (featureLevel < STORAGE_NODES_AGREE_FROM || supportedLevel >= featureLevel) return;
+  throw new VarlogError('FAILED_PRECONDITION', {
+    what: `the cluster has agreed on feature level ${featureLevel}, which the version of storage node ${storageNodeId} does not support`,
+    next: 'start the node with the version that the others run',
+    details: { featureLevel, supportedLevel },
+  });
 }
 
 const { decode } = commandCodec(NEWEST_FEATURE_LEVEL);

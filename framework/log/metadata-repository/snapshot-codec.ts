@@ -58,22 +58,26 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
   },
 };
 
-function topicToMessage({ acknowledge, holds, ...topic }: TopicState): wire.TopicState {
+function topicToMessage({ acknowledge, holds, producers, ...topic }: TopicState): wire.TopicState {
   return wire.TopicState.create({
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
+    producers: producers.map(wire.ProducerPlace.create),
   });
 }
 
 function topicOf(message: wire.TopicState): TopicState {
   const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
+  const { producerEpoch, producers } = message;
   return {
     id,
     acknowledge: acknowledgeAll ? 'all' : 'majority',
     highWatermark,
     trimmed,
     holds: holds.map(({ holder, position }) => ({ holder, position })),
+    producerEpoch,
+    producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
     logStreams,
   };
 }
@@ -109,7 +113,11 @@ function idsOf(message: wire.IdPool | null): MetadataSnapshot['topicIds'] {
 
 function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histories'> {
   const snapshot = JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>;
-  if (format < 2) for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) it.holds = [];
+  for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) {
+    if (format < 2) it.holds = [];
+    it.producerEpoch = 0;
+    it.producers = [];
+  }
   return { ...snapshot, featureLevel: FIRST_FEATURE_LEVEL };
 }
 

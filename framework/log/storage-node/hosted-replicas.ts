@@ -47,9 +47,9 @@ export class HostedReplicas {
   private lost: VarlogError | undefined;
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
-    const { ports, clusterId, storageNodeId, disk, process, memory } = node;
+    const { ports, clusterId, storageNodeId, disk, process, memory, producerLimits } = node;
     this.host = {
-      ...{ ports, clusterId, storageNodeId, disk, process, memory },
+      ...{ ports, clusterId, storageNodeId, disk, process, memory, producerLimits },
       get cluster() {
         return node.cluster;
       },

@@ -7,6 +7,7 @@ import type {
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
+import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -42,6 +43,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
   private readonly link: RepositoryLink;
+  readonly producerLimits: ProducerLimits;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
@@ -65,6 +67,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.trash = trash;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
+    this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -78,6 +81,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         address: options.address,
         incarnation: this.process,
         disk: identity.disk,
+        supportedLevel: options.supportedLevel ?? NEWEST_FEATURE_LEVEL,
       }),
       cluster: () => this.cluster,
       members: options.metadataRepository,
