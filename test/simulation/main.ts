@@ -4,12 +4,13 @@ import { clusterScenario } from './cluster-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
+import { producerScenario } from './producer-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [cluster|disks|groups|identity|raft|upgrade] --seeds N [--seed FIRST]`: whole clusters through faults,
+/** `npm run simulate -- [cluster|disks|groups|identity|producers|raft|upgrade] --seeds N [--seed FIRST]`: whole clusters through faults,
  * disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft groups,
- * groups of pure Raft cores, or members that are upgraded one after the other, seed by seed. */
+ * producers that retry, groups of pure Raft cores, or members that are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seeds: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
@@ -19,6 +20,7 @@ const SCENARIOS = {
   disks: diskScenario,
   groups: groupsScenario,
   identity: identityScenario,
+  producers: producerScenario,
   raft: raftScenario,
   upgrade: upgradeScenario,
 };

@@ -104,6 +104,7 @@ async function serveStorageNodeLink(
   stream: MessageStream<SessionResponse, SessionRequest>,
 ): Promise<void> {
   let open: { link: StorageNodeLink; orderer: Orderer } | undefined;
+  let isOver = false;
   let refused: (error: unknown) => void = () => {};
   const refusal = new Promise<never>((_, reject) => {
     refused = reject;
@@ -112,12 +113,15 @@ async function serveStorageNodeLink(
     if (open !== undefined) return open.orderer.receive(open.link, message);
     return openLink(repository, stream, message.hello).then((opened) => {
       open = opened;
-      opened.orderer.receive(opened.link, message);
+      // The node may be gone since: nobody else would say so, and its next process would be refused.
+      if (isOver) opened.orderer.closed(opened.link);
+      else opened.orderer.receive(opened.link, message);
     }, refused);
   });
   try {
     await Promise.race([stream.closed, refusal]);
   } finally {
+    isOver = true;
     open?.orderer.closed(open.link);
   }
 }
