@@ -1,20 +1,20 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Context } from 'hono';
 import { reasonOf, VarlogError } from 'varlog/log';
-import { type HttpApp, type HttpEnv, httpServer, textReply } from 'varlog/node';
+import { type HttpApp, type HttpEnv, HttpStatus, httpServer, textReply } from 'varlog/node';
 import type { z } from 'zod';
 import { invalid, taken } from './inputs.ts';
 
 const STATUS: Record<string, number> = {
-  INVALID_ARGUMENT: 400,
-  POSITION_OUT_OF_RANGE: 400,
-  NOT_FOUND: 404,
-  TRIMMED: 410,
-  ENTRY_TOO_LARGE: 413,
-  REQUEST_MISMATCH: 422,
-  RESOURCE_EXHAUSTED: 429,
-  INTERNAL: 500,
-  TIMEOUT: 504,
+  INVALID_ARGUMENT: HttpStatus.badRequest,
+  POSITION_OUT_OF_RANGE: HttpStatus.badRequest,
+  NOT_FOUND: HttpStatus.notFound,
+  TRIMMED: HttpStatus.gone,
+  ENTRY_TOO_LARGE: HttpStatus.contentTooLarge,
+  REQUEST_MISMATCH: HttpStatus.unprocessableContent,
+  RESOURCE_EXHAUSTED: HttpStatus.tooManyRequests,
+  INTERNAL: HttpStatus.internalServerError,
+  TIMEOUT: HttpStatus.gatewayTimeout,
 };
 
 /** A server with these routes; what they reject with is answered as {@link errorBody}. */
@@ -83,7 +83,7 @@ export function decoded(text: string): string {
 
 /** Refuses a method that a resource does not have: 405, with those that it has. */
 export function notAllowed(allow: string): Response {
-  return textReply(405, `the methods here are ${allow}\n`, { allow });
+  return textReply(HttpStatus.methodNotAllowed, `the methods here are ${allow}\n`, { allow });
 }
 
 /** An answer in JSON. */
@@ -98,8 +98,8 @@ export function jsonReply(
 
 function errorReply(error: unknown): Response {
   const body = errorBody(error);
-  const status = STATUS[body.code] ?? 503;
-  const again = status === 429 || status === 503;
+  const status = STATUS[body.code] ?? HttpStatus.serviceUnavailable;
+  const again = status === HttpStatus.tooManyRequests || status === HttpStatus.serviceUnavailable;
   return jsonReply(status, body, again ? { 'retry-after': '1' } : {});
 }
 

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type HttpApp, textReply } from 'varlog/node';
+import { type HttpApp, HttpStatus, textReply } from 'varlog/node';
 import type { ReplicaStatus } from 'varlog/smr';
 import type { Readiness } from './readiness.ts';
 
@@ -38,16 +38,16 @@ export function operatorPages(
   return (app) => {
     app.get('/livez', () =>
       readiness.status?.state === 'failed'
-        ? textReply(503, 'the replica has failed\n')
-        : textReply(200, 'alive\n'),
+        ? textReply(HttpStatus.serviceUnavailable, 'the replica has failed\n')
+        : textReply(HttpStatus.ok, 'alive\n'),
     );
     app.get('/readyz', async () => {
       const problems = await readiness.problems();
-      if (problems.length === 0) return textReply(200, 'ready\n');
-      return textReply(503, `${problems.join('\n')}\n`);
+      if (problems.length === 0) return textReply(HttpStatus.ok, 'ready\n');
+      return textReply(HttpStatus.serviceUnavailable, `${problems.join('\n')}\n`);
     });
     app.get('/metrics', async () =>
-      textReply(200, await registry.metrics(), { 'content-type': registry.contentType }),
+      textReply(HttpStatus.ok, await registry.metrics(), { 'content-type': registry.contentType }),
     );
   };
 }

@@ -25,12 +25,12 @@ export function failureOf(replica: Observed): Promise<never> {
 }
 
 /** Resolves when the process was told to end and the replica is closed. Rejects when the replica failed. */
-export async function serveUntilTold(replica: Serving): Promise<void> {
-  const told = new Promise<void>((resolve) => {
+export async function serveUntilStopped(replica: Serving): Promise<void> {
+  const stopRequested = new Promise<void>((resolve) => {
     for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
   });
   try {
-    await Promise.race([told, replica.failed]);
+    await Promise.race([stopRequested, replica.failed]);
   } finally {
     // The channel to the process that started this one would keep it alive.
     if (process.connected) process.disconnect();

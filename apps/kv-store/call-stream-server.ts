@@ -1,7 +1,8 @@
 import { type handleBidiStreamingCall, status } from '@grpc/grpc-js';
-import { type Answer, type Call, fieldOf, takeMessage } from './calls.ts';
+import { type Answer, type Answers, type Call, fieldOf, takeMessage } from './calls.ts';
 import { statusOf } from './grpc-status.ts';
 import type { Operations } from './operations.ts';
+import { outboxOf, outletOf } from './outlet.ts';
 import type { KvService } from './service.ts';
 
 /** A client with more calls under way than this is not listened to until some are answered. */
@@ -15,7 +16,7 @@ export function serveCallStream(
   operations: Operations,
   service: Pick<KvService, 'log'>,
   ending: AbortSignal,
-): handleBidiStreamingCall<{ calls: Call[] }, { answers: Answer[]; log: string }> {
+): handleBidiStreamingCall<{ calls: Call[] }, Answers> {
   return (stream) => {
     const ready: Answer[] = [];
     let underWay = 0;
@@ -26,20 +27,20 @@ export function serveCallStream(
       over = true;
       stream.end();
     };
-    const flush = (): void => {
+    const outlet = outletOf<Answers>(stream);
+    const outbox = outboxOf<Answers>(() => {
       if (stream.cancelled || over) return;
-      while (ready.length > 0 && !stream.writableNeedDrain)
-        stream.write({ answers: takeMessage(ready), log: service.log });
+      while (ready.length > 0 && !outbox.isBlocked)
+        outbox.send(outlet, { answers: takeMessage(ready), log: service.log });
       // Who does not read the answers is not asked for more calls.
-      if (stream.writableNeedDrain || underWay >= UNDER_WAY_MAX) stream.pause();
+      if (outbox.isBlocked || underWay >= UNDER_WAY_MAX) stream.pause();
       else stream.resume();
       finish();
-    };
+    });
     const stop = (): void => {
       ended = true;
       finish();
     };
-    stream.on('drain', flush);
     stream.on('data', ({ calls }: { calls: Call[] }) => {
       // Calls that nobody has begun with go to another replica.
       if (ended) return;
@@ -48,7 +49,8 @@ export function serveCallStream(
         // It never rejects.
         void answerTo(call, operations).then((answer) => {
           underWay--;
-          if (ready.push(answer) === 1) setImmediate(flush);
+          ready.push(answer);
+          outbox.schedule();
         });
       }
       if (underWay >= UNDER_WAY_MAX) stream.pause();

@@ -1,6 +1,8 @@
 import { type Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import type { Outlet } from 'varlog/node';
 import {
   type Answer,
+  type Answers,
   type Call,
   fieldOf,
   type Operation,
@@ -8,6 +10,7 @@ import {
   type Requests,
   takeMessage,
 } from './calls.ts';
+import { outboxOf, outletOf } from './outlet.ts';
 import { keyValue } from './proto.ts';
 
 /** Why a call failed: what gRPC or the store says of it. */
@@ -21,19 +24,17 @@ export class CallError extends Error {
   }
 }
 
-interface Answers {
-  answers: Answer[];
-  /** Identity of the log in which their revisions count. */
-  log: string;
-}
-
 interface Pending {
   readonly at: number;
   readonly answered: (answer: Answer, log: string) => void;
   readonly failed: (error: CallError) => void;
 }
 
-type Stream = ClientDuplexStream<{ calls: Call[] }, Answers>;
+interface Calls {
+  readonly calls: Call[];
+}
+
+type Stream = ClientDuplexStream<Calls, Answers>;
 
 /**
  * Calls to one replica over one stream. Those that are made in one turn leave in one message. A call that is not
@@ -43,10 +44,11 @@ export class CallStream {
   private readonly client: Client;
   private readonly answerMs: number;
   private stream: Stream | undefined;
+  private outlet: Outlet<Calls> | undefined;
   /** In the order of sending: the first has waited longest. */
   private readonly pending = new Map<number, Pending>();
   private outgoing: Call[] = [];
-  private blocked = false;
+  private readonly outbox = outboxOf<Calls>(() => this.flush());
   private id = 0;
   private closed = false;
   private watch: NodeJS.Timeout | undefined;
@@ -70,7 +72,8 @@ export class CallStream {
       this.pending.set(this.id, { at: performance.now(), answered, failed: reject });
       this.watch ??= setTimeout(() => this.look(), this.answerMs);
       const call: Call = { id: this.id, [operation]: request };
-      if (this.outgoing.push(call) === 1 && !this.blocked) setImmediate(() => this.flush());
+      this.outgoing.push(call);
+      this.outbox.schedule();
     });
   }
 
@@ -81,12 +84,12 @@ export class CallStream {
 
   private flush(): void {
     if (this.outgoing.length === 0) return;
-    this.stream ??= this.open();
-    while (this.outgoing.length > 0 && !this.blocked)
-      this.blocked = !this.stream.write({ calls: takeMessage(this.outgoing) });
+    this.outlet ??= this.open();
+    while (this.outgoing.length > 0 && !this.outbox.isBlocked)
+      this.outbox.send(this.outlet, { calls: takeMessage(this.outgoing) });
   }
 
-  private open(): Stream {
+  private open(): Outlet<Calls> {
     const { path, requestSerialize, responseDeserialize } = keyValue['Session']!;
     const stream = this.client.makeBidiStreamRequest(
       path,
@@ -100,10 +103,6 @@ export class CallStream {
         pending?.answered(answer, log);
       }
     });
-    stream.on('drain', () => {
-      this.blocked = false;
-      this.flush();
-    });
     stream.on('error', ({ code, message }: ServiceError) => {
       // A replica that shuts down cancels its streams.
       const why = code === status.CANCELLED ? status.UNAVAILABLE : code;
@@ -113,7 +112,8 @@ export class CallStream {
       const error = new CallError(status.UNAVAILABLE, 'the replica ended the session');
       if (this.stream === stream) this.break(error);
     });
-    return stream;
+    this.stream = stream;
+    return outletOf(stream);
   }
 
   private look(): void {
@@ -128,7 +128,8 @@ export class CallStream {
   private break(error: CallError): void {
     const { stream } = this;
     this.stream = undefined;
-    this.blocked = false;
+    this.outlet = undefined;
+    this.outbox.unblock();
     this.outgoing = [];
     clearTimeout(this.watch);
     this.watch = undefined;

@@ -1,8 +1,8 @@
 import type { KvResult, Versioned } from './machine.ts';
 import type { Listing } from './service.ts';
 
-/** What was told of a revision: `log` is the one in which it counts. */
-interface Told {
+/** What comes with a revision: the identity of the log in which it counts. */
+interface InLog {
   log: string;
 }
 
@@ -24,10 +24,10 @@ export interface Requests {
 
 /** What it is answered with. */
 export interface Replies {
-  put: KvResult & Told;
-  get: { found: boolean } & Partial<Versioned> & Told;
-  delete: KvResult & Told;
-  compareAndSet: KvResult & Told;
+  put: KvResult & InLog;
+  get: { found: boolean } & Partial<Versioned> & InLog;
+  delete: KvResult & InLog;
+  compareAndSet: KvResult & InLog;
   list: Listing;
 }
 
@@ -43,6 +43,13 @@ export interface Answer {
   get?: Replies['get'];
   list?: Replies['list'];
   failure?: { status: number; message: string };
+}
+
+/** Message `Answers`. */
+export interface Answers {
+  answers: Answer[];
+  /** Identity of the log in which their revisions count. */
+  log: string;
 }
 
 /** The field of an answer in which an operation's reply travels. */

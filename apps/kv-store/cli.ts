@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { reasonOf } from 'varlog/log';
 import { tuneGarbageCollection } from 'varlog/node';
-import { serveUntilTold } from '../serving.ts';
+import { serveUntilStopped } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
@@ -37,7 +37,7 @@ program
           : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
     });
     console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${replica.http}`);
-    await serveUntilTold(replica);
+    await serveUntilStopped(replica);
   });
 
 const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>) =>

@@ -1,12 +1,11 @@
-import { fileURLToPath } from 'node:url';
-import protobuf from 'protobufjs';
+import type protobuf from 'protobufjs/light.js';
 import type { ReplicaCodecs } from 'varlog/smr';
 import type { Condition, Revisions } from './condition.ts';
 import type { KvCommand, KvResult, KvSnapshot } from './machine.ts';
+import { messages } from './proto.ts';
 
-const root = protobuf.loadSync(fileURLToPath(new URL('./stored.proto', import.meta.url)));
-const Command = root.lookupType('kv.stored.Command');
-const Snapshot = root.lookupType('kv.stored.Snapshot');
+const Command = messages.lookupType('kv.stored.Command');
+const Snapshot = messages.lookupType('kv.stored.Snapshot');
 
 interface RevisionsMessage {
   any: boolean;

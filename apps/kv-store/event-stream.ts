@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import type { HttpEnv } from 'varlog/node';
+import { type HttpEnv, HttpStatus } from 'varlog/node';
 import { errorBody, headersOf, jsonReply, queryOf } from '../http.ts';
 import { Prefix, WatchedFrom, WatchedUntil } from './inputs.ts';
 import { isOfAnotherLog } from './log-tag.ts';
@@ -22,7 +22,7 @@ export async function watchOverHttp(service: KvService, c: Context<HttpEnv>): Pr
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' },
     });
   } catch (error) {
-    if (isOfAnotherLog(error)) return jsonReply(412, errorBody(error));
+    if (isOfAnotherLog(error)) return jsonReply(HttpStatus.preconditionFailed, errorBody(error));
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import { type HttpEnv, textReply } from 'varlog/node';
+import { type HttpEnv, HttpStatus, textReply } from 'varlog/node';
 import type { z } from 'zod';
 import {
   bytesOf,
@@ -53,7 +53,7 @@ export function makeHttpServer(service: KvService, pages: Pages = () => {}): Ser
     pages(app);
     app.notFound(({ req: { method } }) =>
       method === 'GET' || method === 'HEAD'
-        ? textReply(404, 'no such page\n')
+        ? textReply(HttpStatus.notFound, 'no such page\n')
         : notAllowed('GET, HEAD'),
     );
   });
@@ -62,7 +62,7 @@ export function makeHttpServer(service: KvService, pages: Pages = () => {}): Ser
 async function list(service: KvService, c: Context<HttpEnv>): Promise<Response> {
   const { prefix, stale } = queryOf(c, Listed);
   const { items, ...at } = await service.list(prefix, { stale });
-  return jsonReply(200, {
+  return jsonReply(HttpStatus.ok, {
     items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
     ...at,
   });
@@ -76,12 +76,12 @@ async function read(service: KvService, c: Context<HttpEnv>): Promise<Response> 
   const revision = found?.revision ?? 0;
   const { ifMatch, ifNoneMatch } = (await conditionOf(service, conditions)) ?? {};
   if (ifMatch !== undefined && !holds({ ifMatch }, revision))
-    return textReply(412, `${revision}\n`);
-  if (found === undefined) return textReply(404, 'no such key\n');
+    return textReply(HttpStatus.preconditionFailed, `${revision}\n`);
+  if (found === undefined) return textReply(HttpStatus.notFound, 'no such key\n');
   const etag = await etagOf(service, revision);
   if (ifNoneMatch !== undefined && !holds({ ifNoneMatch }, revision))
-    return new Response(null, { status: 304, headers: etag });
-  return textReply(200, found.value, {
+    return new Response(null, { status: HttpStatus.notModified, headers: etag });
+  return textReply(HttpStatus.ok, found.value, {
     ...etag,
     'content-type': 'application/octet-stream',
     'x-content-type-options': 'nosniff',
@@ -91,25 +91,34 @@ async function read(service: KvService, c: Context<HttpEnv>): Promise<Response> 
 async function put(service: KvService, c: Context<HttpEnv>): Promise<Response> {
   const key = keyOf(c);
   if (c.req.header('content-encoding') !== undefined)
-    return textReply(415, 'send the value itself: without Content-Encoding\n', {
-      'accept-encoding': 'identity',
-    });
+    return textReply(
+      HttpStatus.unsupportedMediaType,
+      'send the value itself: without Content-Encoding\n',
+      {
+        'accept-encoding': 'identity',
+      },
+    );
   // Whatever is wrong with the headers is said before the body is read.
   const options = await writing(service, c);
   const value = await bytesOf(c.env.incoming, VALUE_BYTES_MAX);
   const { done, revision, existed } = await service.put(key, value, options);
   const etag = revision === 0 ? {} : await etagOf(service, revision);
-  return textReply(done ? (existed ? 200 : 201) : 412, `${revision}\n`, etag);
+  return textReply(
+    done ? (existed ? HttpStatus.ok : HttpStatus.created) : HttpStatus.preconditionFailed,
+    `${revision}\n`,
+    etag,
+  );
 }
 
 async function remove(service: KvService, c: Context<HttpEnv>): Promise<Response> {
   const key = keyOf(c);
   const options = await writing(service, c);
   const { done, revision, existed } = await service.delete(key, options);
-  if (done) return textReply(200, `${revision}\n`);
-  if (!existed && options.condition?.ifMatch === undefined) return textReply(404, 'no such key\n');
+  if (done) return textReply(HttpStatus.ok, `${revision}\n`);
+  if (!existed && options.condition?.ifMatch === undefined)
+    return textReply(HttpStatus.notFound, 'no such key\n');
   const etag = existed ? await etagOf(service, revision) : {};
-  return textReply(412, `${revision}\n`, etag);
+  return textReply(HttpStatus.preconditionFailed, `${revision}\n`, etag);
 }
 
 function keyOf({ req }: Context<HttpEnv>): string {

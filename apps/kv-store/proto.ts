@@ -1,12 +1,13 @@
-import { fileURLToPath } from 'node:url';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
-import protobuf from 'protobufjs';
+import protobuf from 'protobufjs/light.js';
+import { descriptor } from './gen/descriptor.ts';
 
-const root = protobuf.loadSync(fileURLToPath(new URL('./kv.proto', import.meta.url)));
+/** All messages of kv.proto and stored.proto. */
+export const messages = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
 
 /** `kv.KeyValue` as grpc-js wants it. Messages are plain objects with every field set. */
 export const keyValue: ServiceDefinition = Object.fromEntries(
-  root.lookupService('kv.KeyValue').methodsArray.map((method) => {
+  messages.lookupService('kv.KeyValue').methodsArray.map((method) => {
     method.resolve();
     return [method.name, define(method)];
   }),

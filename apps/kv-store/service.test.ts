@@ -81,11 +81,11 @@ describe('the service', () => {
     const watching = it.service.watch('a', {}, AbortSignal.timeout(10_000));
     const begun = await watching.next();
     expect(begun.value).toMatchObject({ changes: [], through: revision });
-    const told = watching.next();
+    const progress = watching.next();
     await Promise.all(
       Array.from({ length: 1_500 }, (_, i) => it.service.put(`b-${i}`, bytes('x'))),
     );
-    const { value } = await told;
+    const { value } = await progress;
     expect(value!.changes).toEqual([]);
     expect(value!.through).toBeGreaterThan(revision + 900);
     await watching.return(undefined);

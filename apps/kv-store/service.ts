@@ -149,10 +149,10 @@ export class KvService {
     if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
     let next = start.from ?? replica.position + 1;
     if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
-    let told = next - 1;
+    let reported = next - 1;
     this.watching++;
     try {
-      yield { changes: [], through: told, log };
+      yield { changes: [], through: reported, log };
       for (;;) {
         await replica.query(() => {}, {
           ...forEver,
@@ -166,9 +166,9 @@ export class KvService {
           more = changes.length > 0;
           next = more ? changes.at(-1)!.revision + 1 : Math.max(next, replica.position + 1);
           const wanted = changes.filter(({ key }) => key.startsWith(prefix));
-          if (wanted.length === 0 && next - 1 < told + PROGRESS_EVERY) continue;
-          told = next - 1;
-          yield { changes: wanted, through: told, log };
+          if (wanted.length === 0 && next - 1 < reported + PROGRESS_EVERY) continue;
+          reported = next - 1;
+          yield { changes: wanted, through: reported, log };
         }
       }
     } finally {
@@ -197,18 +197,20 @@ export class KvService {
   }
 
   private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
-    return this.told(this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' }));
+    return this.onceLogIsKnown(
+      this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' }),
+    );
   }
 
   private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
     const conditional = condition === undefined ? command : { ...command, condition };
-    return this.told(
+    return this.onceLogIsKnown(
       this.replica.execute(conditional, requestId === undefined ? {} : { requestId }),
     );
   }
 
   /** No revision is told before its log is known. */
-  private told<T>(answer: Promise<T>): Promise<T> {
+  private onceLogIsKnown<T>(answer: Promise<T>): Promise<T> {
     if (this.own !== '') return answer;
     return answer.then(async (it) => {
       // A log of which something was applied has said which one it is.

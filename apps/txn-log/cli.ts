@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { reasonOf, VarlogError } from 'varlog/log';
 import { tuneGarbageCollection } from 'varlog/node';
-import { serveUntilTold } from '../serving.ts';
+import { serveUntilStopped } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerResult } from './ledger-machine.ts';
@@ -27,7 +27,7 @@ program
       log: topicAddress(flags['varlog']!, flags['topic']),
     });
     console.log(`serving HTTP at ${replica.http}`);
-    await serveUntilTold(replica);
+    await serveUntilStopped(replica);
   });
 
 program.option('--ledger <address>', 'HTTP address of a replica', '127.0.0.1:8101');

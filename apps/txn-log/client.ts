@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ErrorCode, VarlogError } from 'varlog/log';
+import { HttpStatus } from 'varlog/node';
 import type { Audit } from './audit.ts';
 import type { Account } from './entities.ts';
 import type { LedgerResult } from './ledger-machine.ts';
@@ -7,11 +8,11 @@ import type { TransferEntry, TransferRequest } from './ledger-service.ts';
 
 const CALL_MS = 30_000;
 const CODES: Record<number, ErrorCode> = {
-  400: 'INVALID_ARGUMENT',
-  404: 'NOT_FOUND',
-  413: 'ENTRY_TOO_LARGE',
-  429: 'RESOURCE_EXHAUSTED',
-  504: 'TIMEOUT',
+  [HttpStatus.badRequest]: 'INVALID_ARGUMENT',
+  [HttpStatus.notFound]: 'NOT_FOUND',
+  [HttpStatus.contentTooLarge]: 'ENTRY_TOO_LARGE',
+  [HttpStatus.tooManyRequests]: 'RESOURCE_EXHAUSTED',
+  [HttpStatus.gatewayTimeout]: 'TIMEOUT',
 };
 
 /** A ledger at the other end of an HTTP connection. */
@@ -75,7 +76,11 @@ export class LedgerClient {
       throw unreachable(this.root, cause, method === 'GET' ? {} : details);
     }
     const answer = objectIn(text) as { message?: string; outcome?: unknown };
-    if (response.ok || response.status === 409 || (response.status === 422 && 'done' in answer))
+    if (
+      response.ok ||
+      response.status === HttpStatus.conflict ||
+      (response.status === HttpStatus.unprocessableContent && 'done' in answer)
+    )
       return answer as T;
     throw new VarlogError(CODES[response.status] ?? 'UNAVAILABLE', {
       what: answer.message ?? `the ledger answered ${response.status}`,

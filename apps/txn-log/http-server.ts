@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import type { HttpEnv } from 'varlog/node';
+import { type HttpEnv, HttpStatus } from 'varlog/node';
 import { z } from 'zod';
 import { bytesOf, decoded, headersOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
 import { invalid, taken } from '../inputs.ts';
@@ -51,7 +51,9 @@ const Once = z.object({ 'idempotency-key': z.string().optional() });
 export function makeHttpServer(service: LedgerService, pages: Pages): Server {
   return serveRoutes((app) => {
     pages(app);
-    app.get('/accounts', async (c) => jsonReply(200, await service.accounts(queryOf(c, Reading))));
+    app.get('/accounts', async (c) =>
+      jsonReply(HttpStatus.ok, await service.accounts(queryOf(c, Reading))),
+    );
     app.post('/accounts', async (c) => {
       const { account, overdraftLimit } = await bodyOf(c, Opening);
       return decided(await service.open(account, overdraftLimit));
@@ -62,30 +64,41 @@ export function makeHttpServer(service: LedgerService, pages: Pages): Server {
     app.get('/accounts/*', async (c) => {
       const id = decoded(c.req.path.slice('/accounts/'.length));
       const found = await service.account(id, queryOf(c, Reading));
-      if (found === undefined) return jsonReply(404, { message: `no account ${id}` });
-      return jsonReply(200, found);
+      if (found === undefined)
+        return jsonReply(HttpStatus.notFound, { message: `no account ${id}` });
+      return jsonReply(HttpStatus.ok, found);
     });
     app.all('/accounts/*', () => notAllowed('GET'));
 
     app.get('/transfers', async (c) => {
       const { account, stale } = queryOf(c, History);
-      return jsonReply(200, await service.transfers(account, { stale }));
+      return jsonReply(HttpStatus.ok, await service.transfers(account, { stale }));
     });
     app.post('/transfers', async (c) => decided(await transfer(service, c)));
     app.all('/transfers', () => notAllowed('GET, POST'));
 
-    app.get('/audit', async (c) => jsonReply(200, await service.audit(queryOf(c, Reading))));
+    app.get('/audit', async (c) =>
+      jsonReply(HttpStatus.ok, await service.audit(queryOf(c, Reading))),
+    );
     app.all('/audit', () => notAllowed('GET'));
 
-    app.get('/sql', async (c) => jsonReply(200, await service.sql(queryOf(c, Question).query)));
+    app.get('/sql', async (c) =>
+      jsonReply(HttpStatus.ok, await service.sql(queryOf(c, Question).query)),
+    );
     app.all('/sql', () => notAllowed('GET'));
 
-    app.notFound(({ req }) => jsonReply(404, { message: `nothing at ${req.path}` }));
+    app.notFound(({ req }) =>
+      jsonReply(HttpStatus.notFound, { message: `nothing at ${req.path}` }),
+    );
   });
 }
 
 function notAllowed(allow: string): Response {
-  return jsonReply(405, { message: `the methods here are ${allow}` }, { allow });
+  return jsonReply(
+    HttpStatus.methodNotAllowed,
+    { message: `the methods here are ${allow}` },
+    { allow },
+  );
 }
 
 async function transfer(service: LedgerService, c: Context<HttpEnv>): Promise<LedgerResult> {
@@ -136,6 +149,10 @@ function jsonOf(bytes: Buffer): unknown {
 }
 
 function decided(result: LedgerResult): Response {
-  const status = result.done ? 200 : result.refusal === 'KEY_REUSED' ? 422 : 409;
+  const status = result.done
+    ? HttpStatus.ok
+    : result.refusal === 'KEY_REUSED'
+      ? HttpStatus.unprocessableContent
+      : HttpStatus.conflict;
   return jsonReply(status, result);
 }

@@ -14,13 +14,13 @@ function playing(scenario: (ports: ReturnType<World['ports']>) => Promise<void>)
 describe('inTime', () => {
   test('gives what comes in time, and tells the work that nobody waits any more', () =>
     playing(async ({ clock }) => {
-      let told: AbortSignal | undefined;
+      let passed: AbortSignal | undefined;
       const found = inTime(
         clock,
         100,
         undefined,
         async (signal) => {
-          told = signal;
+          passed = signal;
           await sleep(clock, 99);
           expect(signal.aborted).toBe(false);
           return 7;
@@ -28,26 +28,26 @@ describe('inTime', () => {
         late,
       );
       await expect(found).resolves.toBe(7);
-      expect(told?.aborted).toBe(true);
+      expect(passed?.aborted).toBe(true);
     }));
 
   test('throws when the time is up', () =>
     playing(async ({ clock }) => {
       const begun = clock.now();
-      let told: AbortSignal | undefined;
+      let passed: AbortSignal | undefined;
       const found = inTime(
         clock,
         100,
         undefined,
         (signal) => {
-          told = signal;
+          passed = signal;
           return never();
         },
         late,
       );
       await expect(found).rejects.toBe('late');
       expect(clock.now() - begun).toBeCloseTo(100, 0);
-      expect(told?.aborted).toBe(true);
+      expect(passed?.aborted).toBe(true);
     }));
 
   test('ends with the caller, also one who has given up before', () =>

@@ -30,16 +30,16 @@ test.each<[string, (signal: AbortSignal, world: World) => Promise<unknown>]>([
 
 test('all are told in order, but those that called it off, also meanwhile', () => {
   const ending = new AbortController();
-  const told: number[] = [];
+  const called: number[] = [];
   const forget = [0, 1, 2, 3].map((it) =>
     onAbort(ending.signal, () => {
-      told.push(it);
+      called.push(it);
       if (it === 0) forget[2]!();
     }),
   );
   forget[1]!();
   ending.abort();
-  expect(told).toEqual([0, 3]);
-  onAbort(ending.signal, () => told.push(4));
-  expect(told).toEqual([0, 3, 4]);
+  expect(called).toEqual([0, 3]);
+  onAbort(ending.signal, () => called.push(4));
+  expect(called).toEqual([0, 3, 4]);
 });

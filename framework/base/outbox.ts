@@ -3,7 +3,7 @@ import type { MessageStream } from './network.ts';
 import { OncePerTurn } from './once-per-turn.ts';
 
 /** The part of a stream that takes messages. */
-type Outlet<Message> = Pick<MessageStream<Message, never>, 'send' | 'writable'>;
+export type Outlet<Message> = Pick<MessageStream<Message, never>, 'send' | 'writable'>;
 
 /**
  * When to send: once a turn, what gathered in it, and not while the stream is not writable. What gathers, and how much of it

@@ -97,11 +97,11 @@ test('whoever comes with an aborted signal does not wait', async () => {
 
 test('they are told in the order in which they came', async () => {
   const waiters = new Waiters<number>();
-  const told: number[] = [];
-  const all = [5, 1, 3].map((it) => waiters.wait(it).then(() => told.push(it)));
+  const resolved: number[] = [];
+  const all = [5, 1, 3].map((it) => waiters.wait(it).then(() => resolved.push(it)));
   waiters.resolve(() => true);
   await Promise.all(all);
-  expect(told).toEqual([5, 1, 3]);
+  expect(resolved).toEqual([5, 1, 3]);
 });
 
 describe('a waiter', () => {

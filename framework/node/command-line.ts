@@ -3,6 +3,7 @@ import { Varlog } from '../log/index.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
+import { addLogStreamCommands } from './commands/log-streams.ts';
 import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
 import { addRepairCommand } from './commands/repair.ts';
@@ -53,6 +54,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
   addTopicCommands(program, cli);
+  addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);
   addNodeCommands(program, cli);
   addDiagnosisCommands(program, cli);

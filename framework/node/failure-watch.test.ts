@@ -8,7 +8,7 @@ class Watched {
     metadata: undefined,
     storage: undefined,
   };
-  readonly said: string[] = [];
+  readonly logged: string[] = [];
   readonly watch: FailureWatch;
   ended: NodeFailed | undefined;
   private now = 0;
@@ -29,7 +29,7 @@ class Watched {
       failure: () => this.reasons[name],
     }));
     const log = (level: string, event: string, fields?: object): void => {
-      this.said.push(`${level} ${event} ${JSON.stringify(fields)}`);
+      this.logged.push(`${level} ${event} ${JSON.stringify(fields)}`);
     };
     this.watch = new FailureWatch(roles, { clock, logger: { log } });
     void this.watch.failed.then((error) => {
@@ -51,7 +51,7 @@ test('a node with one healthy role goes on, and says once which one failed', asy
   it.reasons['storage'] = 'EIO';
   await it.pass(60);
   expect(it.ended).toBeUndefined();
-  expect(it.said).toEqual(['error a role of this node failed {"role":"storage","reason":"EIO"}']);
+  expect(it.logged).toEqual(['error a role of this node failed {"role":"storage","reason":"EIO"}']);
 });
 
 test('what was cured in time does not end a node', async () => {
@@ -64,7 +64,7 @@ test('what was cured in time does not end a node', async () => {
     await it.pass(1);
   }
   expect(it.ended).toBeUndefined();
-  expect(it.said.at(-1)).toMatch('a role of this node is of use again');
+  expect(it.logged.at(-1)).toMatch('a role of this node is of use again');
 });
 
 test('with all roles failed for a while the node ends, with an exit code of its own', async () => {

@@ -20,7 +20,7 @@ export class FailureWatch {
   private readonly roles: readonly Role[];
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly told = new Map<string, string>();
+  private readonly reported = new Map<string, string>();
   private since: number | undefined;
   private timer: Timer;
   private end: (error: NodeFailed) => void = () => {};
@@ -40,7 +40,7 @@ export class FailureWatch {
   }
 
   private look(): void {
-    const reasons = this.roles.map((it) => this.tell(it));
+    const reasons = this.roles.map((it) => this.report(it));
     const isLost = reasons.every((it) => it !== undefined);
     const now = this.clock.now();
     this.since = isLost ? (this.since ?? now) : undefined;
@@ -52,14 +52,14 @@ export class FailureWatch {
   }
 
   /** Once for each reason. */
-  private tell({ name, failure }: Role): string | undefined {
+  private report({ name, failure }: Role): string | undefined {
     const reason = failure();
-    if (reason === this.told.get(name)) return reason;
+    if (reason === this.reported.get(name)) return reason;
     if (reason === undefined) {
-      this.told.delete(name);
+      this.reported.delete(name);
       this.logger.log('info', 'a role of this node is of use again', { role: name });
     } else {
-      this.told.set(name, reason);
+      this.reported.set(name, reason);
       this.logger.log('error', 'a role of this node failed', { role: name, reason });
     }
     return reason;

@@ -12,8 +12,8 @@ export class FolderWatch {
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  /** What was said to be gone of each folder. */
-  private readonly told = new Map<NodeFolder, string>();
+  /** What was reported missing of each folder. */
+  private readonly reported = new Map<NodeFolder, string>();
   private timer: Timer;
   private stopped = false;
 
@@ -39,12 +39,12 @@ export class FolderWatch {
     if (this.stopped) return;
     for (const [at, folder] of this.folders.entries()) {
       const gone = missing[at]!;
-      if (String(gone) === this.told.get(folder)) continue;
+      if (String(gone) === this.reported.get(folder)) continue;
       if (gone.length === 0) {
-        this.told.delete(folder);
+        this.reported.delete(folder);
         continue;
       }
-      this.told.set(folder, String(gone));
+      this.reported.set(folder, String(gone));
       const { directory } = folder;
       const facts = { directory, gone };
       this.logger.log('error', 'the folder of this node was taken away', facts);

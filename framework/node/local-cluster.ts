@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { realPorts } from '../runtime/index.ts';
-import { readReplaced, replaceFile } from '../store/index.ts';
+import { decodeJsonValue, readReplaced, replaceFile } from '../store/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
@@ -206,8 +206,8 @@ interface ClusterState {
 const STATE_FILE = 'cluster.json';
 
 async function readState(disk: Disk): Promise<ClusterState> {
-  const text = new TextDecoder().decode(await readReplaced(disk, STATE_FILE));
-  return JSON.parse(text) as ClusterState;
+  const decode = (bytes: Uint8Array): ClusterState => decodeJsonValue(bytes, STATE_FILE);
+  return (await readReplaced(disk, STATE_FILE, decode))!;
 }
 
 /** Replaced as a whole: half a file would keep the cluster from starting. */

@@ -107,14 +107,14 @@ function defineCluster(define: Define, repository: MetadataRepository): void {
     set(connected, { state: 'connected' });
     set(nodes.length - connected, { state: 'lost' });
   });
-  define('log_streams', 'Log streams by state; held: sealed by an operator', (set) => {
+  define('log_streams', 'Log streams by state', (set) => {
     const streams = known()?.logStreams;
     if (streams === undefined) return;
-    const held = streams.filter((it) => it.held).length;
+    const byOperator = streams.filter((it) => it.sealedByOperator).length;
     const open = streams.filter((it) => !it.sealed).length;
     set(open, { state: 'open' });
-    set(held, { state: 'held' });
-    set(streams.length - open - held, { state: 'sealed' });
+    set(byOperator, { state: 'sealed_by_operator' });
+    set(streams.length - open - byOperator, { state: 'sealed' });
   });
   const copies = () =>
     known()?.logStreams.map(({ sealed, replicas }) => ({

@@ -33,7 +33,9 @@ describe('a node shows', () => {
     closers.push(async () => channel.close());
     const request = SealRequest.create({ topicId: 1, logStreamId: 2 });
     await channel.call(ClusterManager.Seal, request, { timeoutMs: 10_000 });
-    expect(await it.metric('log_streams')).toContain('varlog_log_streams{state="held"} 1');
+    expect(await it.metric('log_streams')).toContain(
+      'varlog_log_streams{state="sealed_by_operator"} 1',
+    );
   }, 30_000);
 
   test('a replica whose disk fails', async () => {

@@ -1,6 +1,6 @@
 import type { MetadataRepository } from '../log/metadata-repository/index.ts';
 import type { StorageNode } from '../log/storage-node/index.ts';
-import { type HttpApp, textReply } from '../runtime/index.ts';
+import { type HttpApp, HttpStatus, textReply } from '../runtime/index.ts';
 import { NodeMetrics } from './metrics.ts';
 
 /** What a process runs. */
@@ -29,15 +29,17 @@ export function observe(parts: NodeParts, others: () => string[]): NodeView {
     routes: (app) => {
       app.get('/livez', () => {
         const dead = parts.storageNode?.health;
-        return dead === undefined ? textReply(200, 'alive\n') : textReply(503, `${dead}\n`);
+        return dead === undefined
+          ? textReply(HttpStatus.ok, 'alive\n')
+          : textReply(HttpStatus.serviceUnavailable, `${dead}\n`);
       });
       app.get('/readyz', () => {
         const reasons = notReady();
-        if (reasons.length === 0) return textReply(200, 'ready\n');
-        return textReply(503, `${reasons.join('\n')}\n`);
+        if (reasons.length === 0) return textReply(HttpStatus.ok, 'ready\n');
+        return textReply(HttpStatus.serviceUnavailable, `${reasons.join('\n')}\n`);
       });
       app.get('/metrics', async () =>
-        textReply(200, await metrics.text(), { 'content-type': metrics.contentType }),
+        textReply(HttpStatus.ok, await metrics.text(), { 'content-type': metrics.contentType }),
       );
     },
   };

@@ -1,5 +1,5 @@
 import { type Disk, type Random, VarlogError } from '../base/index.ts';
-import { StateFile } from '../store/index.ts';
+import { decodeJsonValue, encodeJsonValue, StateFile } from '../store/index.ts';
 import type { Configuration } from './core/index.ts';
 
 const FILE = 'members';
@@ -51,16 +51,18 @@ export class DiskIdentity {
     disk: Disk;
     random: Random;
     directory: string;
-    identity: string;
+    label: string;
   }): Promise<DiskIdentity> {
-    const { disk, random, directory, identity } = options;
-    const file = await StateFile.open(disk, `${directory}/${FILE}`, identity);
+    const { disk, random, directory, label } = options;
+    const path = `${directory}/${FILE}`;
+    const decode = (value: Uint8Array): Known => decodeJsonValue(value, path);
+    const file = await StateFile.open(disk, path, label, decode);
     if (file.value === undefined) {
       const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
-      await file.write(new TextEncoder().encode(JSON.stringify(known)));
+      await file.write(encodeJsonValue(known));
       return new DiskIdentity(file, known);
     }
-    return new DiskIdentity(file, JSON.parse(new TextDecoder().decode(file.value)) as Known);
+    return new DiskIdentity(file, decode(file.value));
   }
 
   /** What is known of a member's disk, by the log first. */
@@ -113,7 +115,7 @@ export class DiskIdentity {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };
-    await this.file.write(new TextEncoder().encode(JSON.stringify(known)));
+    await this.file.write(encodeJsonValue(known));
   }
 }
 

@@ -91,10 +91,11 @@ export class RaftDriver implements Ticking, MemberContext {
     });
     this.handshake.review();
     this.connect();
-    storage.onPersisted = (sequence) => {
+    storage.onPersisted((sequence) => {
+      if (this.closed) return;
       this.raft.persisted(sequence);
       this.schedule();
-    };
+    });
     const { resources, groupId, memberId } = options;
     this.leave.push(
       resources.ticker.add(this),
@@ -128,8 +129,8 @@ export class RaftDriver implements Ticking, MemberContext {
       shape,
     );
     const { disk, random } = options.ports;
-    const { directory, identity } = options;
-    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
+    const { directory, label } = options;
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
     const driver = new RaftDriver(options, raft, diskIdentity);
     abstains = () => driver.handover.reason !== undefined;
     return driver;
@@ -245,7 +246,6 @@ export class RaftDriver implements Ticking, MemberContext {
     this.snapshots.stop();
     this.links.close();
     for (const stream of this.inbound.keys()) stream.cancel();
-    this.options.storage.onPersisted = () => {};
   }
 
   /** A tick passed. */

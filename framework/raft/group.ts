@@ -118,18 +118,18 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     let fail = (error: VarlogError): void => {
       options.onFailure?.(error);
     };
-    const identity = `raft group ${groupId} member ${memberId}`;
+    const label = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
       disk: ports.disk,
       clock: ports.clock,
       retention: options.retain,
       directory,
-      identity,
+      label,
       onFailure: (error) => fail(error),
       journal: resources.journal,
     });
     const driver = await RaftDriver.start({
-      identity,
+      label,
       directory,
       ports,
       groupId,

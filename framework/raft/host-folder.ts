@@ -13,8 +13,8 @@ export function openJournalOf(
   host: string,
   { disk, clock }: { disk: Disk; clock: Clock },
 ): Promise<Journal> {
-  const identity = 'journal of a raft host';
-  return Journal.open({ disk, clock, directory: `${host}/${JOURNAL}`, identity });
+  const label = 'journal of a raft host';
+  return Journal.open({ disk, clock, directory: `${host}/${JOURNAL}`, label });
 }
 
 /** Whether a folder belongs to a host of groups. */

@@ -29,7 +29,7 @@ export class Links {
   };
   private readonly links = new Map<number, PeerLink>();
   /** Where members listen by their own word. */
-  private readonly said = new Map<number, string>();
+  private readonly announced = new Map<number, string>();
   /** Counts how often a member said that it is elsewhere than before. */
   moves = 0;
   private configuration: Configuration | undefined;
@@ -54,20 +54,20 @@ export class Links {
       if (addresses.has(member) || keeps(member)) continue;
       link.close();
       this.links.delete(member);
-      this.said.delete(member);
+      this.announced.delete(member);
     }
   }
 
   /** A member that the group knows by its disk says where it listens. */
   met(member: number, address: string): void {
-    if (this.said.get(member) !== address) this.moves++;
-    this.said.set(member, address);
+    if (this.announced.get(member) !== address) this.moves++;
+    this.announced.set(member, address);
     this.link(member, address);
   }
 
   /** Members that have said to be elsewhere than the configuration says, and this one if it is. */
   movedFrom({ addresses }: Configuration, own: string): Map<number, string> {
-    const now = new Map([...this.said, [this.options.memberId, own] as const]);
+    const now = new Map([...this.announced, [this.options.memberId, own] as const]);
     return new Map(
       [...now].filter(([member, address]) => (addresses.get(member) ?? address) !== address),
     );
@@ -97,7 +97,7 @@ export class Links {
   /** The newest knowledge first. */
   private addressesOf(member: number): string[] {
     const known = [
-      this.said.get(member),
+      this.announced.get(member),
       this.configuration?.addresses.get(member),
       this.options.listed.get(member),
     ];

@@ -10,7 +10,8 @@ import { type EntryBatch, isConfigurationEntry, type RaftLog } from './core/inde
 import type { RaftStorage } from './storage.ts';
 import type { TurnPart } from './turn-part.ts';
 
-const READ_BYTES = 256 * 1024;
+/** What is given to a follower at once stays small: what it makes of it is done in one go. */
+const READ_BYTES = 32 * 1024;
 
 /** Gives the committed entries of this member's log to whoever follows it, at their pace. */
 export class LogSubscribers implements TurnPart {

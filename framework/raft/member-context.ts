@@ -16,7 +16,7 @@ export interface DriverOptions {
   readonly storage: RaftStorage;
   readonly directory: string;
   /** Names group and member in the files of the folder. */
-  readonly identity: string;
+  readonly label: string;
   readonly resources: HostResources;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;

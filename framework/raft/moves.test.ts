@@ -9,7 +9,7 @@ async function shapeOf(fixture: GroupFixture, id: number): Promise<LogShape> {
   const storage = await RaftStorage.open({
     ...realPorts({ directory: fixture.root }),
     directory: `${id}`,
-    identity: `raft group test member ${id}`,
+    label: `raft group test member ${id}`,
     onFailure: (error) => {
       throw error;
     },

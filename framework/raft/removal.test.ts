@@ -15,7 +15,7 @@ async function beginRemoval(
   const storage = await RaftStorage.open({
     ...realPorts({ directory: fixture.root }),
     directory: `${at}`,
-    identity: `raft group test member ${at}`,
+    label: `raft group test member ${at}`,
     onFailure: (error) => {
       throw error;
     },
@@ -34,7 +34,7 @@ async function beginRemoval(
     payload: encodeConfiguration(it),
   }));
   await new Promise<void>((resolve) => {
-    storage.onPersisted = () => resolve();
+    storage.onPersisted(() => resolve());
     const nothing = { hardState: undefined, snapshot: undefined, truncateTo: undefined };
     storage.write({ sequence: 1, ...nothing, batches });
   });

@@ -90,10 +90,10 @@ async function restoreIn(
   const { ports, groupId, member } = options;
   const { id, address } = member;
   const { disk, clock, random } = ports;
-  const identity = `raft group ${groupId} member ${id}`;
+  const label = `raft group ${groupId} member ${id}`;
   let fail: (error: VarlogError) => void = () => {};
   const onFailure = (error: VarlogError) => fail(error);
-  const storage = await RaftStorage.open({ disk, clock, directory, identity, onFailure, journal });
+  const storage = await RaftStorage.open({ disk, clock, directory, label, onFailure, journal });
   try {
     const { last, runs, snapshotTerm, configurations } = await storage.shape(NOBODY);
     const before = configurations.at(-1)!.configuration;
@@ -101,7 +101,7 @@ async function restoreIn(
     const lastTerm = runs.at(-1)?.term ?? snapshotTerm;
     const restored = { keptUpTo: last, lastTerm, membersBefore: [...membersOf(before)] };
     if (options.dryRun) return restored;
-    const diskIdentity = await DiskIdentity.open({ disk, random, directory, identity });
+    const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
     // First: a member that was only begun to be restored must not talk to the others any more.
     await diskIdentity.enterGeneration(random.id());
     const term = Math.max(storage.hardState.term, lastTerm) + 1;
@@ -116,7 +116,7 @@ async function restoreIn(
     const payload = encodeConfiguration(alone);
     await new Promise<void>((resolve, reject) => {
       fail = (error) => reject(asVarlogError(error));
-      storage.onPersisted = () => resolve();
+      storage.onPersisted(() => resolve());
       storage.write({
         sequence: 1,
         hardState: { term, vote: id },

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
+import { Journal } from '../store/index.ts';
+import { SeededRandom, SimulatedDisk } from '../testing/index.ts';
 import { initialConfiguration } from './group-options.ts';
 import { RaftStorage, type Snapshot } from './storage.ts';
 
@@ -24,14 +26,14 @@ describe('what a member keeps on disk', () => {
     const options = {
       ...realPorts({ directory: root }),
       directory: 'raft',
-      identity: 'test',
+      label: 'test',
       onFailure: (error: unknown) => failures.push(error),
     };
     const storage = await RaftStorage.open(options);
     let persisted = 0;
-    storage.onPersisted = (sequence) => {
+    storage.onPersisted((sequence) => {
       persisted = sequence;
-    };
+    });
     for (const [i, index] of [5, 9, 12].entries()) {
       storage.receive(snapshotAt(index));
       const snapshot = { index, term: 1 };
@@ -46,5 +48,27 @@ describe('what a member keeps on disk', () => {
     const again = await RaftStorage.open(options);
     expect(again.snapshot).toMatchObject({ index: 12, state: snapshotAt(12).state });
     await again.close();
+  });
+
+  test('of a later version is refused in a journal too, and nothing stays open', async () => {
+    const { clock } = realPorts({ directory: root });
+    const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+    const openJournal = (): Promise<Journal> =>
+      Journal.open({ disk, directory: 'journal', label: 'a journal' });
+    const made = await openJournal();
+    const log = await made.open('a member entries');
+    await log.write(new Uint8Array(17));
+    await made.close();
+    const before = disk.files();
+    const journal = await openJournal();
+    const onFailure = (): void => {};
+    const options = { disk, clock, directory: 'raft', label: 'a member', onFailure, journal };
+    await expect(RaftStorage.open(options)).rejects.toMatchObject({
+      code: 'FORMAT_UNKNOWN',
+      message: expect.stringMatching(/hard state in .*journal.* has 17 bytes.*upgrade/s),
+    });
+    await journal.close();
+    expect(disk.files().filter((it) => it.path.startsWith('journal/'))).toEqual(before);
+    expect(disk.openFiles).toBe(0);
   });
 });

@@ -8,7 +8,7 @@ import {
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { type Frame, type Journal, SegmentedLog, StateFile } from '../store/index.ts';
+import { type Journal, StateFile } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -17,17 +17,17 @@ import {
   isConfigurationEntry,
   type LogShape,
   type PlacedConfiguration,
-  sliceBatch,
   type Write,
 } from './core/index.ts';
 import { Retention, type RetentionOptions } from './retention.ts';
 import {
-  decodeHardState,
-  decodeSnapshot,
-  encodeHardState,
-  encodeSnapshot,
-  type Snapshot,
-} from './stored-values.ts';
+  type EntryLog,
+  type HardStateFile,
+  openEntries,
+  toBatches,
+  toFrame,
+} from './stored-entries.ts';
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from './stored-values.ts';
 
 export type { Snapshot } from './stored-values.ts';
 
@@ -36,26 +36,6 @@ interface Pending {
   /** Durable as soon as the log is up to here. */
   readonly end: number;
 }
-
-/** Entries as frames: a log of files of its own, or one in a journal that groups share. */
-type EntryLog = Pick<
-  SegmentedLog,
-  | 'first'
-  | 'end'
-  | 'durableEnd'
-  | 'pendingBytes'
-  | 'full'
-  | 'onDurable'
-  | 'append'
-  | 'flushed'
-  | 'read'
-  | 'truncateTail'
-  | 'trimHead'
-  | 'reset'
-  | 'close'
->;
-/** A small value that is replaced as a whole. */
-type Value = Pick<StateFile, 'value' | 'write'>;
 
 const SCAN_BYTES = 4 * 1024 * 1024;
 /** A full disk is tried again after so long. */
@@ -66,11 +46,10 @@ const RETRY_MS = 500;
  * newest snapshot. Writes become durable in the order in which they were given.
  */
 export class RaftStorage {
-  /** Called with the sequence of the newest write that is durable, with all before it. */
-  onPersisted: (sequence: number) => void = () => {};
+  private persisted: (sequence: number) => void = () => {};
   private readonly lock: DirectoryLock;
   private readonly log: EntryLog;
-  private readonly hardStateFile: Value;
+  private readonly hardStateFile: HardStateFile;
   private readonly snapshotFile: StateFile;
   private readonly onFailure: (error: VarlogError) => void;
   private readonly clock: Clock;
@@ -97,8 +76,9 @@ export class RaftStorage {
   private constructor(parts: {
     lock: DirectoryLock;
     log: EntryLog;
-    hardStateFile: Value;
+    hardStateFile: HardStateFile;
     snapshotFile: StateFile;
+    snapshot: Snapshot | undefined;
     onFailure: (error: VarlogError) => void;
     clock: Clock;
     retention: RetentionOptions | undefined;
@@ -110,35 +90,43 @@ export class RaftStorage {
     this.hardStateFile = parts.hardStateFile;
     this.snapshotFile = parts.snapshotFile;
     this.onFailure = parts.onFailure;
-    this.newest = decodeSnapshot(parts.snapshotFile.value);
-    this.log.onDurable = () => this.report();
+    this.newest = parts.snapshot;
+    this.log.onDurable(() => this.report());
   }
 
   /**
    * Opens the folder, which belongs to one member of one group. Rejects with `IDENTITY_MISMATCH` when
-   * it belongs to another one, with `DIRECTORY_IN_USE`, or with `CORRUPT`.
+   * it belongs to another one, with `DIRECTORY_IN_USE`, `CORRUPT`, or `FORMAT_UNKNOWN`.
    */
   static async open(options: {
     disk: Disk;
     clock: Clock;
     directory: string;
-    identity: string;
+    label: string;
     onFailure: (error: VarlogError) => void;
     retention?: RetentionOptions | undefined;
     /** Where entries and hard state are kept. Default: in files of its own. */
     journal?: Journal | undefined;
   }): Promise<RaftStorage> {
-    const { disk, clock, directory, identity, onFailure, retention } = options;
+    const { disk, clock, directory, label, onFailure, retention } = options;
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
-      const snapshotFile = await StateFile.open(disk, `${directory}/snapshot`, identity);
-      const { note: log, hardStateFile } = await openEntries(options);
-      if (hardStateFile.value === undefined) await hardStateFile.write(encodeHardState(0, 0));
-      const files = { lock, log, hardStateFile, snapshotFile };
-      const storage = new RaftStorage({ ...files, onFailure, clock, retention });
-      await storage.alignToSnapshot();
-      return storage;
+      const path = `${directory}/snapshot`;
+      let snapshot: Snapshot | undefined;
+      const snapshotFile = await StateFile.open(disk, path, label, (value) => {
+        snapshot = decodeSnapshot(value, path);
+      });
+      const entries = await openEntries(options);
+      try {
+        const files = { lock, ...entries, snapshotFile, snapshot };
+        const storage = new RaftStorage({ ...files, onFailure, clock, retention });
+        await storage.alignToSnapshot();
+        return storage;
+      } catch (error) {
+        await entries.log.close();
+        throw error;
+      }
     } catch (error) {
       await lock.release();
       throw error;
@@ -180,7 +168,7 @@ export class RaftStorage {
   }
 
   get hardState(): HardState {
-    return decodeHardState(this.hardStateFile.value);
+    return this.hardStateFile.value;
   }
 
   /** The shape of the log as it is on disk, of a group that began with `initial`. Reads all of it once. */
@@ -211,6 +199,14 @@ export class RaftStorage {
     const baseTerm = baseIndex === snapshotIndex ? snapshotTerm : undefined;
     const last = end;
     return { baseIndex, baseTerm, runs, last, snapshotIndex, snapshotTerm, configurations };
+  }
+
+  /**
+   * Has the one who writes told what became durable: the sequence of the newest such write, with all before it. Once,
+   * before anything is written; nothing is told after {@link close} was called.
+   */
+  onPersisted(listener: (sequence: number) => void): void {
+    this.persisted = listener;
   }
 
   /** Starts a write. */
@@ -264,7 +260,7 @@ export class RaftStorage {
   }
 
   async close(): Promise<void> {
-    this.onPersisted = () => {};
+    this.persisted = () => {};
     this.closing.abort();
     // What waits for room on the disk is not waited for.
     if (this.full === undefined) await this.working;
@@ -302,8 +298,8 @@ export class RaftStorage {
   private async work(): Promise<void> {
     for (let write = this.queue.shift(); write !== undefined; write = this.queue.shift()) {
       if (write.hardState !== undefined) {
-        const { term, vote } = write.hardState;
-        await this.withRoom(() => this.hardStateFile.write(encodeHardState(term, vote)));
+        const { hardState } = write;
+        await this.withRoom(() => this.hardStateFile.write(hardState));
       }
       if (this.closing.signal.aborted && this.full !== undefined) return;
       if (write.snapshot !== undefined) await this.install(write.snapshot.index);
@@ -354,41 +350,6 @@ export class RaftStorage {
     this.pending.splice(0, done);
     const idle = this.pending.length === 0 && this.working === undefined;
     this.waitingSince = idle ? Infinity : this.clock.now();
-    this.onPersisted(sequence);
+    this.persisted(sequence);
   }
-}
-
-/** Entries and hard state, which become durable together in a journal. */
-async function openEntries({
-  disk,
-  clock,
-  directory,
-  identity,
-  onFailure,
-  journal,
-}: Parameters<typeof RaftStorage.open>[0]): Promise<{ note: EntryLog; hardStateFile: Value }> {
-  const entries = `${identity} entries`;
-  if (journal !== undefined) {
-    const log = await journal.open(entries);
-    log.onFailure = onFailure;
-    return { note: log, hardStateFile: log };
-  }
-  const hardStateFile = await StateFile.open(disk, `${directory}/hard-state`, identity);
-  const files = { disk, clock, directory: `${directory}/entries`, identity: entries, onFailure };
-  return { note: await SegmentedLog.open(files), hardStateFile };
-}
-
-function toFrame({ index, count, term, payload }: EntryBatch): Frame {
-  return { position: index, count, epoch: term, payload };
-}
-
-function toBatches(frames: readonly Frame[], from: number): EntryBatch[] {
-  const batches = frames.map(({ position, count, epoch, payload }) => ({
-    index: position,
-    count,
-    term: epoch,
-    payload,
-  }));
-  if (batches[0] !== undefined) batches[0] = sliceBatch(batches[0], from);
-  return batches;
 }

@@ -1,3 +1,5 @@
+import { formatUnknown } from '../base/index.ts';
+import { leadingNumber } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -14,19 +16,24 @@ export interface Snapshot {
   readonly state: Uint8Array;
 }
 
+const HARD_STATE_BYTES = 16;
 const SNAPSHOT_HEADER_BYTES = 20;
 
 // Numbers are kept as float64: exact below 2^53, without bigint.
-export function encodeHardState(term: number, vote: number): Uint8Array {
-  const bytes = new Uint8Array(16);
+export function encodeHardState({ term, vote }: HardState): Uint8Array {
+  const bytes = new Uint8Array(HARD_STATE_BYTES);
   const view = new DataView(bytes.buffer);
   view.setFloat64(0, term, true);
   view.setFloat64(8, vote, true);
   return bytes;
 }
 
-export function decodeHardState(bytes: Uint8Array | undefined): HardState {
-  if (bytes === undefined) return { term: 0, vote: 0 };
+/** Throws `FORMAT_UNKNOWN` for that of a later version, which has another length. `path` says in the error where it is. */
+export function decodeHardState(bytes: Uint8Array, path: string): HardState {
+  if (bytes.length !== HARD_STATE_BYTES) {
+    const [found, reads] = [`${bytes.length} bytes`, `hard states of ${HARD_STATE_BYTES} bytes`];
+    throw formatUnknown({ what: `the hard state in ${path}`, path, found, reads });
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
 }
@@ -43,12 +50,13 @@ export function encodeSnapshot({ index, term, configuration, state }: Snapshot):
   return bytes;
 }
 
-export function decodeSnapshot(bytes: Uint8Array | undefined): Snapshot | undefined {
-  if (bytes === undefined) return undefined;
+/** Throws `FORMAT_UNKNOWN` for a snapshot of a later version. `path` says in the error where it is. */
+export function decodeSnapshot(bytes: Uint8Array, path: string): Snapshot {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const index = leadingNumber(view, 0, { what: `the snapshot in ${path}`, path });
   const stateOffset = SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);
   return {
-    index: view.getFloat64(0, true),
+    index,
     term: view.getFloat64(8, true),
     configuration: decodeConfiguration(bytes.subarray(SNAPSHOT_HEADER_BYTES, stateOffset)),
     state: bytes.subarray(stateOffset),

@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { reasonOf, VarlogError } from '../base/index.ts';
 import { hostTimers } from './host-timers.ts';
+import { HttpStatus } from './http-status.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 
 export interface HttpServer {
@@ -133,13 +134,17 @@ export async function serveHttp(
     (app) => {
       app.use(async ({ req: { method } }, next) => {
         if (method === 'GET' || method === 'HEAD') return next();
-        return textReply(405, `${method} is not answered here\n`, { allow: 'GET, HEAD' });
+        return textReply(HttpStatus.methodNotAllowed, `${method} is not answered here\n`, {
+          allow: 'GET, HEAD',
+        });
       });
       routes(app);
-      app.notFound(({ req }) => textReply(404, `nothing at ${req.path}\n`));
+      app.notFound(({ req }) => textReply(HttpStatus.notFound, `nothing at ${req.path}\n`));
     },
     (error) => {
-      const status = VarlogError.is(error, 'INVALID_ARGUMENT') ? 400 : 500;
+      const status = VarlogError.is(error, 'INVALID_ARGUMENT')
+        ? HttpStatus.badRequest
+        : HttpStatus.internalServerError;
       return textReply(status, `${reasonOf(error)}\n`);
     },
   );

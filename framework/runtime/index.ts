@@ -23,6 +23,7 @@ export {
   stopListening,
   textReply,
 } from './http.ts';
+export { HttpStatus } from './http-status.ts';
 export { jsonLogger, type LogLevel } from './logger.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';

@@ -127,7 +127,7 @@ export class Admission {
   }
 
   /**
-   * Decides on the next entry. Throws `CORRUPT` on one that only a newer version can read, and `FAILED_PRECONDITION`
+   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, and `FAILED_PRECONDITION`
    * on an order to pass over a command that took effect here.
    */
   admit({ position, command }: LogEntry): Verdict {

@@ -1,4 +1,4 @@
-import { type Codec, VarlogError } from '../base/index.ts';
+import { type Codec, formatUnknown, VarlogError } from '../base/index.ts';
 
 /** Why a command has no result, although it is decided. */
 const REFUSALS = ['requestMismatch', 'skipped', 'unencodable'] as const;
@@ -46,8 +46,6 @@ export function decodeOutcome(stored: { result: Uint8Array; refusal: string }): 
   if (stored.refusal === '') return new Uint8Array(stored.result);
   const known = REFUSALS.find((it) => it === stored.refusal);
   if (known !== undefined) return known;
-  throw new VarlogError('CORRUPT', {
-    what: `a stored result says "${stored.refusal}", which is not known here`,
-    next: 'run a version that is at least as new as the one that wrote it',
-  });
+  const found = `the refusal "${stored.refusal}"`;
+  throw formatUnknown({ what: 'a stored result', found, reads: REFUSALS.join(', ') });
 }

@@ -76,3 +76,16 @@ test('a snapshot for which there is no room leaves the old one, and takes none',
   expect(disk.files().map((it) => it.path)).toEqual(['snapshot']);
   expect((await store.load())?.position).toBe(1);
 });
+
+test('a store keeps its id, and gets a new one where that cannot be read', async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom('id') });
+  const store = new DiskSnapshotStore(disk);
+  expect(await store.id('a')).toBe('a');
+  expect(await store.id('b')).toBe('a');
+  expect(await new DiskSnapshotStore(disk).id('c')).toBe('a');
+  const file = await disk.open('id', 'existing');
+  await file.truncate(0);
+  await file.close();
+  expect(await store.id('d')).toBe('d');
+  expect(await store.load()).toBeUndefined();
+});

@@ -1,6 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import { type Disk, VarlogError } from '../base/index.ts';
-import { readReplaced, replaceFile } from '../store/index.ts';
+import { leadingNumber, readReplaced, replaceFile } from '../store/index.ts';
 import type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 
 const NAME = 'snapshot';
@@ -32,7 +32,8 @@ export class DiskSnapshotStore implements SnapshotStore {
   }
 
   async id(fresh: string): Promise<string> {
-    const stored = new TextDecoder().decode(await readReplaced(this.disk, ID));
+    const asText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    const stored = (await readReplaced(this.disk, ID, asText)) ?? '';
     // One that is not like it was written is as good as none: a new one holds just as well.
     if (/^[\w-]{1,64}$/.test(stored)) return stored;
     await this.disk.makeDirectory('.');
@@ -40,18 +41,21 @@ export class DiskSnapshotStore implements SnapshotStore {
     return fresh;
   }
 
-  /** Throws `CORRUPT` where the file is damaged. */
-  async load(): Promise<{ position: number; state: Uint8Array } | undefined> {
-    const bytes = await readReplaced(this.disk, NAME);
-    if (bytes === undefined) return undefined;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== crc32c(bytes.subarray(4))) {
-      throw new VarlogError('CORRUPT', {
-        what: 'a stored snapshot is damaged',
-        because: 'the disk lost or changed what was synced',
-        next: 'restore it from another replica, or remove it where the log still has its head',
-      });
-    }
-    return { position: view.getFloat64(4, true), state: bytes.subarray(HEADER_BYTES) };
+  /** Throws `CORRUPT` where the file is damaged, and `FORMAT_UNKNOWN` where a later version wrote it. */
+  load(): Promise<{ position: number; state: Uint8Array } | undefined> {
+    return readReplaced(this.disk, NAME, decode);
   }
+}
+
+function decode(bytes: Uint8Array): { position: number; state: Uint8Array } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== crc32c(bytes.subarray(4))) {
+    throw new VarlogError('CORRUPT', {
+      what: 'a stored snapshot is damaged',
+      because: 'the disk lost or changed what was synced',
+      next: 'restore it from another replica, or remove it where the log still has its head',
+    });
+  }
+  const position = leadingNumber(view, 4, { what: 'a stored snapshot', path: NAME });
+  return { position, state: bytes.subarray(HEADER_BYTES) };
 }

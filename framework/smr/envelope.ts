@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { formatUnknown, type VarlogError } from '../base/index.ts';
 
 /**
  * What replicas write into a log. A session's id is the position of the entry that opened it.
@@ -47,7 +47,7 @@ export class EnvelopeReader {
     this.tag = tag;
   }
 
-  /** Throws `CORRUPT` on what this machine's replicas wrote and this one cannot read. */
+  /** Throws `FORMAT_UNKNOWN` on what this machine's replicas wrote and this one cannot read. */
   read(bytes: Uint8Array, position: number): void {
     if (!this.isOwn(bytes)) {
       this.kind = 'foreign';
@@ -62,7 +62,7 @@ export class EnvelopeReader {
     } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
-    } else throw unreadable(position);
+    } else throw unreadable(bytes, position);
   }
 
   private readCommand(bytes: Uint8Array, view: DataView): void {
@@ -160,11 +160,8 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
   return bytes;
 }
 
-function unreadable(position: number): VarlogError {
-  return new VarlogError('CORRUPT', {
-    what: `the entry at position ${position} is of this machine, and of a kind that is not known here`,
-    because: 'a replica of a newer version wrote it',
-    next: 'upgrade this replica to that version',
-    details: { position },
-  });
+function unreadable(bytes: Uint8Array, position: number): VarlogError {
+  const what = `the entry at position ${position}, of this machine,`;
+  const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
+  return formatUnknown({ what, found, reads: 'kinds 1 to 3 as it writes them' });
 }

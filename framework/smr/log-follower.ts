@@ -4,10 +4,12 @@ import {
   type Codec,
   inTime,
   type LogCallOptions,
+  type LogEntry,
   type OrderedLog,
   type Ports,
   reasonOf,
   sleep,
+  TurnBudget,
   VarlogError,
 } from '../base/index.ts';
 import type { Applier } from './applier.ts';
@@ -46,6 +48,15 @@ export interface LogFollowerParts<Command, Result> {
   readonly place: ((fresh: string) => Promise<string>) | undefined;
 }
 
+/** What is applied in one turn at most, as {@link applyingCost} counts: a long log holds up nothing else. */
+const APPLIED_PER_TURN = 1_024;
+const BYTES_PER_COST = 1_024;
+
+function applyingCost(entries: readonly LogEntry[]): number {
+  const bytes = entries.reduce((sum, { command }) => sum + command.length, 0);
+  return entries.length + bytes / BYTES_PER_COST;
+}
+
 /**
  * What every replica does, wherever its machine's state lies: follows the log and has its entries applied, sends
  * commands and tells their callers what became of them, holds queries back until the state is fresh enough, and says
@@ -64,6 +75,7 @@ export class LogFollower<Command, Result> {
   private readonly statuses = new ReplicaStatuses();
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly closing = new AbortController();
+  private readonly turns: TurnBudget;
   /** What was passed on to `applied$`. */
   private announced = 0;
   private known: LogIdentity | undefined;
@@ -75,6 +87,7 @@ export class LogFollower<Command, Result> {
     const { options, ports, codecs, place } = parts;
     const { log, queueBytesMax = QUEUE_BYTES_MAX } = options;
     this.log = log;
+    this.turns = new TurnBudget(ports.clock, APPLIED_PER_TURN);
     const { statuses } = this;
     this.name = checkedName(options.name ?? 'machine');
     const deadlines = new Deadlines(ports.clock, options.callTimeoutMs ?? CALL_MS);
@@ -236,6 +249,9 @@ export class LogFollower<Command, Result> {
           try {
             if (it.kind === 'snapshot') applier.restore(it.state, it.position);
             else {
+              const turn = this.turns.take(applyingCost(it.entries));
+              if (turn !== undefined) await turn;
+              if (signal.aborted) return;
               const applying = applier.apply(it.entries, it.through);
               if (applying !== undefined) await applying;
             }

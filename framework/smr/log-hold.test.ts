@@ -75,8 +75,8 @@ test('a hold that cannot be had is told, tried again, and stops nothing', async 
   const options = { machine: new Sum(), log, snapshots: newStore(), snapshotEvery: 1 };
   await using sum = await startReplica(options);
   expect(await sum.execute(1)).toBe(1);
-  const told = await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError !== undefined)));
-  expect(told).toMatchObject({ holdError: { message: 'there are too many holds' } });
+  const status = await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError !== undefined)));
+  expect(status).toMatchObject({ holdError: { message: 'there are too many holds' } });
   expect(await sum.execute(1)).toBe(2);
   state.refuses = false;
   await firstValueFrom(sum.status$.pipe(filter((it) => it.holdError === undefined)));
@@ -95,17 +95,4 @@ test('a replica without a place that is known again holds nothing', async () => 
   await one.execute(1);
   await two.caughtUp();
   expect(holds).toEqual([]);
-});
-
-test('a store keeps its id, and gets a new one where that cannot be read', async () => {
-  const disk = new SimulatedDisk({ random: realRandom });
-  const store = new DiskSnapshotStore(disk);
-  expect(await store.id('a')).toBe('a');
-  expect(await store.id('b')).toBe('a');
-  expect(await new DiskSnapshotStore(disk).id('c')).toBe('a');
-  const file = await disk.open('id', 'existing');
-  await file.truncate(0);
-  await file.close();
-  expect(await store.id('d')).toBe('d');
-  expect(await store.load()).toBeUndefined();
 });

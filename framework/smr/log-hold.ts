@@ -22,7 +22,7 @@ export class LogHold {
   private readonly parts: LogHoldParts;
   private readonly hold: (position: number) => Promise<void>;
   private wanted = 0;
-  private held: number | undefined;
+  private current: number | undefined;
   private working = false;
   private work: Promise<unknown> = Promise.resolve();
   /** Why the last attempt failed. */
@@ -69,7 +69,7 @@ export class LogHold {
   private async settle(): Promise<void> {
     const { clock, random, signal } = this.parts;
     const backoff = new Backoff(random, BACKOFF_MS.first, BACKOFF_MS.most);
-    while (!signal.aborted && this.held !== this.wanted) {
+    while (!signal.aborted && this.current !== this.wanted) {
       if (await this.attempt()) {
         backoff.reset();
         continue;
@@ -85,7 +85,7 @@ export class LogHold {
     let failure: unknown;
     try {
       await this.hold(wanted);
-      this.held = wanted;
+      this.current = wanted;
     } catch (error) {
       failure = error;
     }

@@ -66,9 +66,9 @@ describe('how a replica fares', () => {
   });
 
   test('whoever looks late learns that it failed, nothing is served, and the log is told', async () => {
-    const told: string[] = [];
+    const reasons: string[] = [];
     const log = Object.assign(new MemoryLog(), {
-      resign: (reason: string) => void told.push(reason),
+      resign: (reason: string) => void reasons.push(reason),
     });
     await using sum = await startReplica({ machine: new Sum(), log });
     await expect(sum.execute(-1)).rejects.toMatchObject({ code: 'APPLY_FAILED' });
@@ -81,7 +81,7 @@ describe('how a replica fares', () => {
     await expect(lastValueFrom(sum.applied$)).rejects.toMatchObject(failed);
     for (const consistency of ['stale', 'linearizable'] as const)
       await expect(sum.query(sumOf, { consistency })).rejects.toMatchObject(failed);
-    expect(told).toEqual([expect.stringContaining('APPLY_FAILED')]);
+    expect(reasons).toEqual([expect.stringContaining('APPLY_FAILED')]);
   });
 
   test('whoever looks late learns that it was closed', async () => {

@@ -6,14 +6,22 @@ import { type Disk, type DiskFile, reasonOf, VarlogError } from '../base/index.t
  * name, synced, renamed, and the folder is synced.
  */
 
-/** What is in the file; `undefined` where there is none. Removes the remains of an interrupted replacement. */
-export async function readReplaced(disk: Disk, path: string): Promise<Uint8Array | undefined> {
-  await disk.remove(temporary(path));
+/**
+ * What `decode` makes of the file; `undefined` where there is none. Then removes the remains of an interrupted
+ * replacement. Where `decode` throws, as for a file of a later version, nothing is touched.
+ */
+export async function readReplaced<T>(
+  disk: Disk,
+  path: string,
+  decode: (bytes: Uint8Array) => T,
+): Promise<T | undefined> {
   const bytes = await readWhole(disk, path);
+  const content = bytes === undefined ? undefined : decode(bytes);
+  await disk.remove(temporary(path));
   // A process that died between renaming and syncing left a content that a power loss would take
   // back, after the caller acted on it.
   if (bytes !== undefined) await disk.syncDirectory(folderOf(path));
-  return bytes;
+  return content;
 }
 
 /**

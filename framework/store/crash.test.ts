@@ -22,7 +22,7 @@ const open = (disk: SimulatedDisk) =>
   SegmentedLog.open({
     disk,
     directory: 'd/log',
-    identity: 'a log',
+    label: 'a log',
     segmentBytes: 5000,
     tailCacheBytes: 300,
   });

@@ -8,7 +8,7 @@ import { SegmentedLog } from './segmented-log.ts';
 const always = { below: () => 0, fraction: () => 0, id: () => 'id' };
 
 const open = (disk: SimulatedDisk) =>
-  SegmentedLog.open({ disk, directory: 'log', identity: 'a log', segmentBytes: 8000 });
+  SegmentedLog.open({ disk, directory: 'log', label: 'a log', segmentBytes: 8000 });
 
 const frame = (position: number, bytes: number, epoch = 1): Frame => ({
   position,
@@ -149,12 +149,12 @@ test('a payload that looks like a frame behind the end does not keep a log from 
   inner.disk.damage(inner.disk.files()[0]!.path, (bytes) => {
     image = bytes.slice(SEGMENT_HEADER_BYTES);
   });
-  const log = await SegmentedLog.open({ disk, directory: 'log', identity: 'another log' });
+  const log = await SegmentedLog.open({ disk, directory: 'log', label: 'another log' });
   log.append([{ position: 1, count: 1, epoch: 1, payload: image }]);
   await log.flush();
   disk.crash('kill');
   disk.flipBit(disk.files()[0]!.path, SEGMENT_HEADER_BYTES);
-  const again = await SegmentedLog.open({ disk, directory: 'log', identity: 'another log' });
+  const again = await SegmentedLog.open({ disk, directory: 'log', label: 'another log' });
   expect(again.end).toBe(0);
 });
 

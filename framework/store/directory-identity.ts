@@ -1,4 +1,5 @@
 import { type Disk, VarlogError } from '../base/index.ts';
+import { decodeJsonValue, encodeJsonValue } from './json-value.ts';
 import { StateFile } from './state-file.ts';
 
 /** Whose data a folder is to hold. */
@@ -42,14 +43,16 @@ export class DirectoryIdentity {
     newDisk: string,
   ): Promise<DirectoryIdentity> {
     await disk.makeDirectory(directory);
-    const open = () => StateFile.open(disk, `${directory}/identity`, 'directory identity');
+    const path = `${directory}/identity`;
+    const decode = (value: Uint8Array): Written => decodeJsonValue(value, path);
+    const open = () => StateFile.open(disk, path, 'directory identity', decode);
     const file = await open();
     if (file.value === undefined) {
       const made = new DirectoryIdentity(open, file, { ...owner, disk: newDisk });
       await made.write(made.written);
       return made;
     }
-    const written = JSON.parse(new TextDecoder().decode(file.value)) as Written;
+    const written = decode(file.value);
     const [expected, found] = [describe(owner), describe(written)];
     if (found === expected) return new DirectoryIdentity(open, file, written);
     throw new VarlogError('IDENTITY_MISMATCH', {
@@ -90,7 +93,7 @@ export class DirectoryIdentity {
 
   private async write(next: Written): Promise<void> {
     try {
-      await this.file.write(new TextEncoder().encode(JSON.stringify(next)));
+      await this.file.write(encodeJsonValue(next));
     } catch (error) {
       // A file that could not be replaced takes nothing more; the next try makes all of it anew.
       if (VarlogError.is(error, 'DISK_FAILED')) this.file = await this.reopen();

@@ -37,7 +37,7 @@ function setup(seed = 1) {
   const options = {
     disk,
     directory: 'log',
-    identity: 'a log',
+    label: 'a log',
     segmentBytes: SEGMENT_BYTES,
     tailCacheBytes: 0,
     clock,
@@ -248,7 +248,7 @@ describe('on a full disk', () => {
   test('the logs of a journal tell, and go on', async () => {
     const { disk, clock } = setup();
     const directory = 'journal';
-    const journal = await Journal.open({ disk, directory, identity: 'a journal', clock });
+    const journal = await Journal.open({ disk, directory, label: 'a journal', clock });
     const [a, b] = [await journal.open('a'), await journal.open('b')];
     disk.faults = { capacityBytes: used(disk) };
     a.append([frame(1, 300_000)]);

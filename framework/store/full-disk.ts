@@ -10,7 +10,7 @@ export class FullDisk {
   error: VarlogError | undefined;
   private readonly options: {
     readonly directory: string;
-    readonly identity: string;
+    readonly label: string;
     readonly clock?: Clock;
     readonly onFull?: (error: VarlogError | undefined) => void;
   };

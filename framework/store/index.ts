@@ -3,8 +3,8 @@
  * checksummed, append-only log with group commit, and a small value that is replaced atomically.
  *
  * ```ts
- * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', identity: 'log stream 3 data' });
- * log.onDurable = (end) => report(end);
+ * const log = await SegmentedLog.open({ disk, directory: 'streams/3/data', label: 'log stream 3 data' });
+ * log.onDurable((end) => report(end));
  * log.append([{ position: log.end + 1, count: 2, epoch: 1, payload: batch.bytes }]);
  * await log.flushed(log.end);
  * for (const frame of await log.read(log.first, 128 * 1024)) use(frame.payload);
@@ -27,6 +27,8 @@ export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts'
 export { type Frame, frameEnd } from './frame.ts';
 export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';
+export { decodeJsonValue, encodeJsonValue } from './json-value.ts';
+export { leadingNumber } from './leading-number.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';
 export { CacheBudget } from './tail-cache.ts';

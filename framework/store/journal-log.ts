@@ -3,6 +3,7 @@ import { type Frame, frameEnd } from './frame.ts';
 import { type Place, Places } from './journal-places.ts';
 import { decodeRecord, type StateRecord } from './journal-record.ts';
 import { cancelled, trimmed } from './log-errors.ts';
+import type { DurableListener } from './segmented-log.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -23,7 +24,7 @@ export interface SharedRecords {
   /** Resolves when everything that was handed over is durable. */
   flushed(): Promise<void>;
   readRecord(record: number, bytesMax: number): Frame[] | Promise<Frame[]>;
-  nameOf(log: JournalLog): { directory: string; identity: string };
+  nameOf(log: JournalLog): { directory: string; label: string };
   leave(log: JournalLog): void;
 }
 
@@ -32,16 +33,14 @@ export interface SharedRecords {
  * value beside its frames.
  */
 export class JournalLog {
-  /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
-  onDurable: (durableEnd: number) => void = () => {};
-  /** Called once, when the journal failed. */
-  onFailure: (error: VarlogError) => void = () => {};
   readonly number: number;
   readonly places = new Places();
-  identity: string;
+  label: string;
   /** The record with the newest state, and how many bytes the journal had taken before it. */
   stateAt = { record: 0, offset: 0 };
   private readonly journal: SharedRecords;
+  private listener: DurableListener | undefined;
+  private failed: (error: VarlogError) => void = () => {};
   private firstPosition = 1;
   private endPosition = 0;
   private durablePosition = 0;
@@ -53,10 +52,15 @@ export class JournalLog {
   /** The end went back: what is being moved is not this log any more. */
   private cuts = 0;
 
-  constructor(journal: SharedRecords, number: number, identity: string) {
+  constructor(journal: SharedRecords, number: number, label: string) {
     this.journal = journal;
     this.number = number;
-    this.identity = identity;
+    this.label = label;
+  }
+
+  /** Somebody works with this log now, and hears of it when the journal fails. */
+  opened(onFailure: (error: VarlogError) => void): void {
+    this.failed = onFailure;
   }
 
   /** Where the journal lies. */
@@ -95,6 +99,12 @@ export class JournalLog {
   write(value: Uint8Array): Promise<void> {
     this.current = value;
     return this.writeState();
+  }
+
+  /** As {@link SegmentedLog.onDurable}. */
+  onDurable(listener: DurableListener): void {
+    assert(this.listener === undefined, 'a log tells one listener');
+    this.listener = listener;
   }
 
   append(frames: readonly Frame[]): void {
@@ -158,8 +168,8 @@ export class JournalLog {
   async close(): Promise<void> {
     // On a full disk it may take for ever.
     if (this.full === undefined) await this.flushed(this.endPosition).catch(() => {});
-    this.onDurable = () => {};
-    this.onFailure = () => {};
+    this.listener = undefined;
+    this.failed = () => {};
     this.journal.leave(this);
   }
 
@@ -168,13 +178,13 @@ export class JournalLog {
     const end = Math.min(position, this.endPosition);
     if (end <= this.durablePosition) return;
     this.durablePosition = end;
-    this.onDurable(end);
+    this.listener?.(end);
     if (this.waiters.size > 0) this.waiters.resolve((it) => it <= end);
   }
 
   fail(error: VarlogError): void {
     this.waiters.stop(error);
-    this.onFailure(error);
+    this.failed(error);
   }
 
   /** Writes the whole log once more, at the journal's end, so that its old records can go. */
@@ -203,7 +213,7 @@ export class JournalLog {
 
   /** While a journal is read: what a state record says. */
   restoreState(record: StateRecord, at: { record: number; offset: number }): void {
-    this.identity = record.identity;
+    this.label = record.label;
     this.current = record.value;
     this.firstPosition = record.first;
     this.endPosition = record.end;
@@ -224,15 +234,15 @@ export class JournalLog {
     this.durablePosition = this.endPosition;
     if (this.stateAt.record > 0 && this.places.covers(this.firstPosition, this.endPosition)) return;
     throw new VarlogError('CORRUPT', {
-      what: `records of ${this.identity === '' ? `log ${this.number}` : this.identity} are missing in the journal`,
+      what: `records of ${this.label === '' ? `log ${this.number}` : this.label} are missing in the journal`,
       because: 'files were removed, or restored from different times',
       next: 'rebuild this member under a new id',
     });
   }
 
   private writeState(movedFrom = 0): Promise<void> {
-    const { number, firstPosition: first, endPosition: end, identity, current: value } = this;
-    const at = this.journal.addState({ log: number, first, end, movedFrom, identity, value });
+    const { number, firstPosition: first, endPosition: end, label, current: value } = this;
+    const at = this.journal.addState({ log: number, first, end, movedFrom, label, value });
     return this.journal.flushed().then(() => {
       if (at.record > this.stateAt.record) this.stateAt = at;
     });
@@ -286,8 +296,8 @@ export class JournalLog {
   }
 }
 
-function frameIn(held: Frame | undefined, { number, directory }: JournalLog): Frame {
-  const record = held === undefined ? undefined : decodeRecord(held, directory);
+function frameIn(stored: Frame | undefined, { number, directory }: JournalLog): Frame {
+  const record = stored === undefined ? undefined : decodeRecord(stored, directory);
   assert(record?.kind === 'frame' && record.log === number, 'a place holds a frame of its log');
   return record.frame;
 }

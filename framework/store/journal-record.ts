@@ -17,7 +17,7 @@ export interface StateRecord {
   readonly end: number;
   /** The frames that were moved from this record of the journal on take the place of the older ones; 0 for none. */
   readonly movedFrom: number;
-  readonly identity: string;
+  readonly label: string;
   readonly value: Uint8Array | undefined;
 }
 
@@ -32,7 +32,7 @@ const STATE_WITHOUT_VALUE = 4;
  * A record, little endian: kind (uint8), log (uint32), and then, by the kind, which stands for this layout and so for
  * its version,
  * - a frame: position (float64), count (uint32), epoch (float64), payload; its timestamp is that of the journal's frame;
- * - a state: first, end, movedFrom (float64 each), bytes of the identity (uint32), identity (UTF-8), value.
+ * - a state: first, end, movedFrom (float64 each), bytes of the label (uint32), label (UTF-8), value.
  */
 export function encodeFrameRecord(log: number, frame: Frame, moved: boolean): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + frame.payload.length);
@@ -47,24 +47,24 @@ export function encodeFrameRecord(log: number, frame: Frame, moved: boolean): Ui
 }
 
 export function encodeStateRecord(record: Omit<StateRecord, 'kind'>): Uint8Array {
-  const identity = new TextEncoder().encode(record.identity);
+  const label = new TextEncoder().encode(record.label);
   const value = record.value ?? new Uint8Array(0);
-  const bytes = new Uint8Array(STATE_HEADER_BYTES + identity.length + value.length);
+  const bytes = new Uint8Array(STATE_HEADER_BYTES + label.length + value.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, record.value === undefined ? STATE_WITHOUT_VALUE : STATE);
   view.setUint32(1, record.log, true);
   view.setFloat64(5, record.first, true);
   view.setFloat64(13, record.end, true);
   view.setFloat64(21, record.movedFrom, true);
-  view.setUint32(29, identity.length, true);
-  bytes.set(identity, STATE_HEADER_BYTES);
-  bytes.set(value, STATE_HEADER_BYTES + identity.length);
+  view.setUint32(29, label.length, true);
+  bytes.set(label, STATE_HEADER_BYTES);
+  bytes.set(value, STATE_HEADER_BYTES + label.length);
   return bytes;
 }
 
 /** The record in a frame of the journal in `directory`. Throws `FORMAT_UNKNOWN` for one of a later version. */
-export function decodeRecord(held: Frame, directory: string): FrameRecord | StateRecord {
-  const { payload: bytes, timestamp = 0 } = held;
+export function decodeRecord(stored: Frame, directory: string): FrameRecord | StateRecord {
+  const { payload: bytes, timestamp = 0 } = stored;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = bytes.length < 5 ? 0 : view.getUint8(0);
   if (kind === FRAME || kind === MOVED_FRAME) {
@@ -85,10 +85,10 @@ export function decodeRecord(held: Frame, directory: string): FrameRecord | Stat
       first: view.getFloat64(5, true),
       end: view.getFloat64(13, true),
       movedFrom: view.getFloat64(21, true),
-      identity: new TextDecoder().decode(bytes.subarray(STATE_HEADER_BYTES, identityEnd)),
+      label: new TextDecoder().decode(bytes.subarray(STATE_HEADER_BYTES, identityEnd)),
       value: kind === STATE ? bytes.slice(identityEnd) : undefined,
     };
   }
-  const what = `record ${held.position} of the journal in ${directory}`;
+  const what = `record ${stored.position} of the journal in ${directory}`;
   throw formatUnknown({ what, path: directory, found: `kind ${kind}`, reads: 'kinds 1 to 4' });
 }

@@ -6,13 +6,13 @@ import type { Frame } from './frame.ts';
 import { Journal } from './journal.ts';
 import type { JournalLog } from './journal-log.ts';
 
-const IDENTITIES = ['a', 'b', 'c'];
+const LABELS = ['a', 'b', 'c'];
 
 const open = (disk: SimulatedDisk) =>
   Journal.open({
     disk,
     directory: 'journal',
-    identity: 'a journal',
+    label: 'a journal',
     segmentBytes: 5_000,
     tailCacheBytes: 600,
   });
@@ -59,14 +59,14 @@ class Witness {
   }
 
   async work(steps: number): Promise<void> {
-    for (const identity of IDENTITIES) {
-      this.logs.set(identity, await this.journal.open(identity));
-      void this.enter(identity, this.now(identity)).catch(() => {});
+    for (const label of LABELS) {
+      this.logs.set(label, await this.journal.open(label));
+      void this.enter(label, this.now(label)).catch(() => {});
     }
     for (let i = 0; i < steps; i++) {
       // The others are written rarely, and stay behind.
       const at = [0, 1, 2][this.random.below(40)] ?? 0;
-      const done = this.change(IDENTITIES[at]!);
+      const done = this.change(LABELS[at]!);
       done.catch(() => {});
       if (this.random.below(3) === 0) await done;
     }
@@ -76,30 +76,29 @@ class Witness {
   /** Throws unless the state that was recovered is one that may come back. */
   async check(recovered: Journal): Promise<State> {
     const found: Record<string, LogState> = {};
-    for (const identity of IDENTITIES) {
-      const log = await recovered.open(identity);
-      found[identity] = await readAll(log);
+    for (const label of LABELS) {
+      const log = await recovered.open(label);
+      found[label] = await readAll(log);
       await log.close();
     }
-    const same = (it: State) =>
-      IDENTITIES.every((id) => print(it[id] ?? EMPTY) === print(found[id]!));
+    const same = (it: State) => LABELS.every((id) => print(it[id] ?? EMPTY) === print(found[id]!));
     if (!this.states.some(same)) {
-      throw new Error(`never was: ${IDENTITIES.map((id) => print(found[id]!)).join('\n')}`);
+      throw new Error(`never was: ${LABELS.map((id) => print(found[id]!)).join('\n')}`);
     }
     return found;
   }
 
-  private now(identity: string): LogState {
-    return this.states.at(-1)![identity] ?? EMPTY;
+  private now(label: string): LogState {
+    return this.states.at(-1)![label] ?? EMPTY;
   }
 
   /** One journal: all that happened before something durable is durable too. */
   private enter(
-    identity: string,
+    label: string,
     state: LogState,
     durable = () => this.journal.flushed(),
   ): Promise<void> {
-    const all = { ...this.states.at(-1)!, [identity]: state };
+    const all = { ...this.states.at(-1)!, [label]: state };
     this.states.push(all);
     return durable().then(() => {
       const at = this.states.indexOf(all);
@@ -107,36 +106,36 @@ class Witness {
     });
   }
 
-  private change(identity: string): Promise<void> {
+  private change(label: string): Promise<void> {
     const { random } = this;
-    const log = this.logs.get(identity)!;
-    const state = this.now(identity);
+    const log = this.logs.get(label)!;
+    const state = this.now(label);
     const { first, frames } = state;
-    const dice = random.below(identity === 'a' ? 40 : 60);
-    if (dice < 26 || dice >= 40) return this.append(identity, log, state);
+    const dice = random.below(label === 'a' ? 40 : 60);
+    if (dice < 26 || dice >= 40) return this.append(label, log, state);
     if (dice < 30 && frames.length > 1) {
       const kept = frames.slice(0, 1 + random.below(frames.length));
       const end = kept.at(-1)!.position + kept.at(-1)!.count - 1;
       void log.truncateTail(end).catch(() => {});
-      return this.enter(identity, { ...state, frames: kept });
+      return this.enter(label, { ...state, frames: kept });
     }
     if (dice < 36) {
       const to = first + random.below(log.end + 2 - first);
       void log.trimHead(to).catch(() => {});
       const kept = frames.filter((it) => it.position + it.count > to);
-      return this.enter(identity, { ...state, first: to, frames: kept });
+      return this.enter(label, { ...state, first: to, frames: kept });
     }
     if (dice < 39) {
       const value = `v${this.serial++}`;
       void log.write(Buffer.from(value)).catch(() => {});
-      return this.enter(identity, { ...state, value });
+      return this.enter(label, { ...state, value });
     }
     const to = 1 + random.below(100);
     void log.reset(to).catch(() => {});
-    return this.enter(identity, { ...state, first: to, frames: [] });
+    return this.enter(label, { ...state, first: to, frames: [] });
   }
 
-  private append(identity: string, log: JournalLog, state: LogState): Promise<void> {
+  private append(label: string, log: JournalLog, state: LogState): Promise<void> {
     const added: Frame[] = [];
     let position = log.end + 1;
     // One at a time: of several, a crash may keep some.
@@ -148,7 +147,7 @@ class Witness {
       added.push(frame);
       const end = position - 1;
       const next = { ...state, frames: [...state.frames, ...added] };
-      void this.enter(identity, next, () => log.flushed(end)).catch(() => {});
+      void this.enter(label, next, () => log.flushed(end)).catch(() => {});
     }
     return log.flushed(position - 1);
   }
@@ -188,7 +187,7 @@ describe('logs that share a journal', () => {
   test('share their syncs', async () => {
     const disk = new SimulatedDisk({ random: new SeededRandom(1) });
     const journal = await open(disk);
-    const logs = await Promise.all(IDENTITIES.map((it) => journal.open(it)));
+    const logs = await Promise.all(LABELS.map((it) => journal.open(it)));
     await journal.flushed();
     const before = disk.operationCount;
     for (const log of logs)

@@ -24,7 +24,7 @@ const WASTE_MAX = 4;
  */
 export class Journal {
   private readonly log: SegmentedLog;
-  private readonly name: { directory: string; identity: string };
+  private readonly name: { directory: string; label: string };
   private readonly segmentBytes: number;
   private readonly logs = new Map<number, JournalLog>();
   private readonly opened = new Set<JournalLog>();
@@ -47,7 +47,7 @@ export class Journal {
   static async open(options: {
     disk: Disk;
     directory: string;
-    identity: string;
+    label: string;
     /** Default 64 MiB. */
     segmentBytes?: number;
     /** Bytes of the newest records that stay in memory. Default 16 MiB. */
@@ -72,7 +72,7 @@ export class Journal {
       throw error;
     }
     fail = (error) => journal.fail(error);
-    log.onDurable = (record) => journal.reached(record);
+    log.onDurable((record) => journal.reached(record));
     return journal;
   }
 
@@ -97,25 +97,29 @@ export class Journal {
   }
 
   /**
-   * The log of this identity; a new one when there is none. Rejects with `DIRECTORY_IN_USE` when it is
-   * open already.
+   * The log of this label; a new one when there is none. Rejects with `DIRECTORY_IN_USE` when it is
+   * open already. `onFailure` is called once, when the journal failed.
    */
-  async open(identity: string): Promise<JournalLog> {
+  async open(
+    label: string,
+    onFailure: (error: VarlogError) => void = () => {},
+  ): Promise<JournalLog> {
     if (this.failure !== undefined) throw this.failure;
-    let log = [...this.logs.values()].find((it) => it.identity === identity);
+    let log = [...this.logs.values()].find((it) => it.label === label);
     if (log !== undefined && this.opened.has(log)) {
       throw new VarlogError('DIRECTORY_IN_USE', {
-        what: `the ${identity} in ${this.name.directory} is open already`,
+        what: `the ${label} in ${this.name.directory} is open already`,
         next: 'close it first',
       });
     }
     if (log === undefined) {
-      log = new JournalLog(this, ++this.lastNumber, identity);
+      log = new JournalLog(this, ++this.lastNumber, label);
       this.logs.set(log.number, log);
       this.opened.add(log);
       await log.reset(1);
     }
     this.opened.add(log);
+    log.opened(onFailure);
     return log;
   }
 
@@ -159,8 +163,8 @@ export class Journal {
     return this.log.read(record, bytesMax);
   }
 
-  nameOf({ identity }: JournalLog): { directory: string; identity: string } {
-    return { directory: this.name.directory, identity };
+  nameOf({ label }: JournalLog): { directory: string; label: string } {
+    return { directory: this.name.directory, label };
   }
 
   leave(log: JournalLog): void {
@@ -230,18 +234,18 @@ export class Journal {
   private async restore(): Promise<void> {
     const moved = new Map<JournalLog, Place[]>();
     for (let next = this.log.first; next <= this.log.end; ) {
-      for (const held of await this.log.read(next, SCAN_BYTES)) {
-        this.restoreRecord(held, moved);
-        this.taken += held.payload.length;
-        next = held.position + 1;
+      for (const stored of await this.log.read(next, SCAN_BYTES)) {
+        this.restoreRecord(stored, moved);
+        this.taken += stored.payload.length;
+        next = stored.position + 1;
       }
     }
     for (const log of this.logs.values()) log.restored();
   }
 
-  private restoreRecord(held: Frame, moved: Map<JournalLog, Place[]>): void {
-    const { position: number } = held;
-    const record = decodeRecord(held, this.directory);
+  private restoreRecord(stored: Frame, moved: Map<JournalLog, Place[]>): void {
+    const { position: number } = stored;
+    const record = decodeRecord(stored, this.directory);
     const log = this.logs.get(record.log) ?? new JournalLog(this, record.log, '');
     this.logs.set(record.log, log);
     this.lastNumber = Math.max(this.lastNumber, record.log);

@@ -3,7 +3,7 @@ import { reasonOf, VarlogError } from '../base/index.ts';
 /** How errors name a log. */
 interface LogName {
   readonly directory: string;
-  readonly identity: string;
+  readonly label: string;
 }
 
 const STAYS = ['INVARIANT', 'CORRUPT', 'FORMAT_UNKNOWN'] as const;
@@ -12,7 +12,7 @@ const STAYS = ['INVARIANT', 'CORRUPT', 'FORMAT_UNKNOWN'] as const;
 export function failed(log: LogName, cause: unknown): VarlogError {
   if (VarlogError.is(cause) && STAYS.some((it) => it === cause.code)) return cause;
   return new VarlogError('DISK_FAILED', {
-    what: `the ${log.identity} in ${log.directory} could not be written`,
+    what: `the ${log.label} in ${log.directory} could not be written`,
     because: reasonOf(cause),
     next: 'repair the disk and start again: nothing more is written until then',
     outcome: 'unknown',
@@ -25,9 +25,9 @@ export function failed(log: LogName, cause: unknown): VarlogError {
 }
 
 /** There is no room, and nothing is in doubt: what was appended waits for some. */
-export function full({ directory, identity }: LogName, cause: VarlogError): VarlogError {
+export function full({ directory, label }: LogName, cause: VarlogError): VarlogError {
   return new VarlogError('DISK_FULL', {
-    what: `the ${identity} in ${directory} takes nothing more`,
+    what: `the ${label} in ${directory} takes nothing more`,
     because: 'the disk is full',
     next: 'free space on it: writing then goes on by itself',
     outcome: 'notAppended',
@@ -42,7 +42,7 @@ export function closed({ directory }: LogName): VarlogError {
 
 export function trimmed(log: LogName, from: number, first: number): VarlogError {
   return new VarlogError('TRIMMED', {
-    what: `position ${from} of the ${log.identity} was trimmed; the first one kept is ${first}`,
+    what: `position ${from} of the ${log.label} was trimmed; the first one kept is ${first}`,
     next: `read from ${first} on`,
     details: { firstAvailable: first },
   });
@@ -50,6 +50,6 @@ export function trimmed(log: LogName, from: number, first: number): VarlogError 
 
 export function cancelled(log: LogName, position: number): VarlogError {
   return new VarlogError('CANCELLED', {
-    what: `position ${position} of the ${log.identity} was cut off before it was durable`,
+    what: `position ${position} of the ${log.label} was cut off before it was durable`,
   });
 }

@@ -22,7 +22,7 @@ const READ_BYTES_MAX = 1024 * 1024;
 export interface LogPlace {
   readonly disk: Disk;
   readonly directory: string;
-  readonly identity: string;
+  readonly label: string;
   readonly segmentBytes: number;
 }
 
@@ -330,9 +330,9 @@ export async function createSegment(
   first: number,
   previousFirst: number,
 ): Promise<Segment> {
-  const { disk, directory, identity } = place;
+  const { disk, directory, label } = place;
   const path = `${directory}/${segmentName(generation, first)}`;
-  const header = { identity, generation, first, previousFirst };
+  const header = { label, generation, first, previousFirst };
   const { bytes, tag } = encodeSegmentHeader(header);
   // Under its own name a segment is never seen half made: its header is what recovery relies on.
   await writeNew(disk, `${path}.new`, [bytes]);

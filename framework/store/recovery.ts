@@ -36,12 +36,13 @@ const INITIAL: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
  * torn end is damage of the very last group that was written.
  */
 export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
-  const { disk, directory, identity } = place;
+  const { disk, directory, label } = place;
   await disk.makeDirectory(directory);
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
-  const stateFile = await StateFile.open(disk, `${directory}/state`, identity);
+  const path = `${directory}/state`;
+  const stateFile = await StateFile.open(disk, path, label, (it) => decodeLogState(it, path));
   if (stateFile.value === undefined) return createLogFiles(place, stateFile);
-  const state = decodeLogState(stateFile.value, `${directory}/state`);
+  const state = decodeLogState(stateFile.value, path);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   const file = await tail.pin();
@@ -128,7 +129,7 @@ async function openSegment(
   const file = await place.disk.open(path, 'existing');
   try {
     const bytes = await file.read(0, SEGMENT_HEADER_BYTES);
-    const header = decodeSegmentHeader(bytes, path, place.identity);
+    const header = decodeSegmentHeader(bytes, path, place.label);
     if (header.first !== first || header.generation !== generation) {
       throw damaged(path, { offset: 0, position: first });
     }

@@ -15,7 +15,7 @@ const IDENTITY_BYTES_MAX = SEGMENT_HEADER_BYTES - IDENTITY_AT;
 /** What a segment file says of itself. */
 export interface SegmentHeader {
   /** Which log this is part of, in words. */
-  readonly identity: string;
+  readonly label: string;
   /** Version of the file format. */
   readonly version: number;
   /** Grows when the log is reset: segments of other generations are remains. */
@@ -28,16 +28,16 @@ export interface SegmentHeader {
 
 /**
  * The header block of a new segment, little endian: checksum of the rest, magic, version, length of the
- * identity (uint32 each), generation, first, previousFirst (uint64 each), identity (UTF-8), zeros.
+ * label (uint32 each), generation, first, previousFirst (uint64 each), label (UTF-8), zeros.
  */
 export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version'>): {
   bytes: Uint8Array;
   tag: number;
 } {
-  const identity = new TextEncoder().encode(header.identity);
-  if (identity.length > IDENTITY_BYTES_MAX) {
+  const label = new TextEncoder().encode(header.label);
+  if (label.length > IDENTITY_BYTES_MAX) {
     throw new VarlogError('INVALID_ARGUMENT', {
-      what: `the identity of a log has ${identity.length} bytes, at most ${IDENTITY_BYTES_MAX} are possible`,
+      what: `the label of a log has ${label.length} bytes, at most ${IDENTITY_BYTES_MAX} are possible`,
       next: 'choose a shorter one',
     });
   }
@@ -45,11 +45,11 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version'>): {
   const view = viewOf(bytes);
   view.setUint32(4, MAGIC, true);
   view.setUint32(8, SEGMENT_VERSION, true);
-  view.setUint32(12, identity.length, true);
+  view.setUint32(12, label.length, true);
   setUint64(view, 16, header.generation);
   setUint64(view, 24, header.first);
   setUint64(view, 32, header.previousFirst);
-  bytes.set(identity, IDENTITY_AT);
+  bytes.set(label, IDENTITY_AT);
   const tag = crc32c(bytes, 4);
   view.setUint32(0, tag, true);
   return { bytes, tag };
@@ -62,7 +62,7 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version'>): {
 export function decodeSegmentHeader(
   bytes: Uint8Array,
   path: string,
-  identity: string,
+  label: string,
 ): SegmentHeader & { tag: number } {
   const view = viewOf(bytes);
   const whole = bytes.length === SEGMENT_HEADER_BYTES && view.getUint32(4, true) === MAGIC;
@@ -80,16 +80,16 @@ export function decodeSegmentHeader(
   }
   const length = view.getUint32(12, true);
   const found = new TextDecoder().decode(bytes.subarray(IDENTITY_AT, IDENTITY_AT + length));
-  if (found !== identity) {
+  if (found !== label) {
     throw new VarlogError('IDENTITY_MISMATCH', {
-      what: `${path} belongs to "${found}", not to "${identity}"`,
+      what: `${path} belongs to "${found}", not to "${label}"`,
       because: 'the folder was copied, restored or swapped',
       next: 'give each node its own folder',
-      details: { path, expected: identity, found },
+      details: { path, expected: label, found },
     });
   }
   return {
-    identity: found,
+    label: found,
     version,
     generation: getUint64(view, 16),
     first: getUint64(view, 24),

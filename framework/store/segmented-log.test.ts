@@ -13,7 +13,7 @@ function setup(options: Partial<SegmentedLogOptions> = {}) {
     SegmentedLog.open({
       disk,
       directory: 'log',
-      identity: 'a log',
+      label: 'a log',
       segmentBytes: 6000,
       ...options,
     });
@@ -171,7 +171,7 @@ describe('a segmented log', () => {
     const { disk, open } = setup({ segmentBytes: 1e6 });
     const log = await open();
     const reported: number[] = [];
-    log.onDurable = (end) => reported.push(end);
+    log.onDurable((end) => reported.push(end));
     const kinds: string[] = [];
     disk.onOperation = ({ kind }) => {
       kinds.push(kind);
@@ -263,7 +263,7 @@ describe('a segmented log', () => {
   test('a folder with another log is refused, and both are named', async () => {
     const { open, disk } = setup();
     await (await open()).close();
-    const other = SegmentedLog.open({ disk, directory: 'log', identity: 'another log' });
+    const other = SegmentedLog.open({ disk, directory: 'log', label: 'another log' });
     await expect(other).rejects.toMatchObject({
       code: 'IDENTITY_MISMATCH',
       message: expect.stringMatching(/"a log".*"another log"/),
@@ -304,7 +304,7 @@ describe('a segmented log', () => {
     log.append(one(1));
     await log.flush();
     const reported: number[] = [];
-    log.onDurable = (end) => reported.push(end);
+    log.onDurable((end) => reported.push(end));
     let replaced: Promise<void> | undefined;
     disk.onOperation = ({ kind }) => {
       if (kind !== 'sync' || replaced !== undefined) return;

@@ -9,12 +9,15 @@ import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Called with the new `durableEnd` after each fdatasync that moved it. */
+export type DurableListener = (durableEnd: number) => void;
+
 export interface SegmentedLogOptions {
   disk: Disk;
   /** The folder that is this log's own. Made when it does not exist. */
   directory: string;
   /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
-  identity: string;
+  label: string;
   /** A new file is begun when one has this many bytes. Default 64 MiB. */
   segmentBytes?: number;
   /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
@@ -39,9 +42,8 @@ export interface SegmentedLogOptions {
  * failure, as long as nothing is in doubt: what was appended waits until there is room.
  */
 export class SegmentedLog {
-  /** Called with the new {@link durableEnd} after each fdatasync that moved it. */
-  onDurable: (durableEnd: number) => void = () => {};
   private readonly options: SegmentedLogOptions;
+  private listener: DurableListener | undefined;
   private readonly files: LogFiles;
   private readonly cache: TailCache;
   private readonly queue = new WorkQueue();
@@ -81,8 +83,8 @@ export class SegmentedLog {
    * `IDENTITY_MISMATCH` when the folder holds another log.
    */
   static async open(options: SegmentedLogOptions): Promise<SegmentedLog> {
-    const { disk, directory, identity, segmentBytes = 64 * 1024 * 1024 } = options;
-    const files = await openLogFiles({ disk, directory, identity, segmentBytes });
+    const { disk, directory, label, segmentBytes = 64 * 1024 * 1024 } = options;
+    const files = await openLogFiles({ disk, directory, label, segmentBytes });
     return new SegmentedLog(options, files);
   }
 
@@ -122,6 +124,12 @@ export class SegmentedLog {
    */
   get full(): VarlogError | undefined {
     return this.disk.error;
+  }
+
+  /** Has the one who works with this log told what became durable. Once, before anything is appended. */
+  onDurable(listener: DurableListener): void {
+    assert(this.listener === undefined, 'a log tells one listener');
+    this.listener = listener;
   }
 
   /**
@@ -171,11 +179,19 @@ export class SegmentedLog {
    * {@link first} and `CORRUPT` when the file does not hold what was written.
    */
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
+    return this.readMemory(from, bytesMax) ?? this.readFiles(from, this.readableEnd, bytesMax);
+  }
+
+  /** What {@link read} returns at once; `undefined` where it has to ask the disk. */
+  readMemory(from: number, bytesMax: number): Frame[] | undefined {
     if (this.closing !== undefined) throw closed(this.options);
     if (from < this.firstPosition) throw trimmed(this.options, from, this.firstPosition);
-    const through = this.failure === undefined ? this.endPosition : this.durablePosition;
-    if (from > through) return [];
-    return this.cache.read(from, through, bytesMax) ?? this.readFiles(from, through, bytesMax);
+    if (from > this.readableEnd) return [];
+    return this.cache.read(from, this.readableEnd, bytesMax);
+  }
+
+  private get readableEnd(): number {
+    return this.failure === undefined ? this.endPosition : this.durablePosition;
   }
 
   /**
@@ -356,7 +372,7 @@ export class SegmentedLog {
     const end = this.durablePosition;
     if (end <= this.announced) return;
     this.announced = end;
-    this.onDurable(end);
+    this.listener?.(end);
     if (this.waiters.size > 0) this.waiters.resolve((position) => position <= end);
   }
 

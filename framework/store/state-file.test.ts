@@ -1,5 +1,6 @@
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { DirectoryIdentity } from './directory-identity.ts';
+import { encodeJsonValue } from './json-value.ts';
 import { StateFile } from './state-file.ts';
 
 const always = { below: () => 0, fraction: () => 0, id: () => 'id' };
@@ -104,6 +105,18 @@ describe('a data folder', () => {
       code: 'IDENTITY_MISMATCH',
       message: expect.stringMatching(/storage node 2 of cluster 1.*storage node 3 of cluster 1/),
     });
+  });
+
+  test('whose identity a later version wrote is refused, and left as it is', async () => {
+    const disk = await makeDisk();
+    const file = await StateFile.open(disk, 'd/identity', 'directory identity');
+    await file.write(encodeJsonValue({ ...node, disk: 'disk a', format: 2 }));
+    const before = disk.files();
+    await expect(DirectoryIdentity.claim(disk, 'd', node, 'disk b')).rejects.toMatchObject({
+      code: 'FORMAT_UNKNOWN',
+      message: expect.stringMatching(/d\/identity has format 2.*upgrade/s),
+    });
+    expect(disk.files()).toEqual(before);
   });
 
   test('belongs to the first cluster that it joins, also after a power loss', async () => {

@@ -12,32 +12,41 @@ const HEADER_BYTES = 16;
  * A value on disk that is replaced as a whole: after a crash there is the old one or the new one,
  * and once `write` has resolved there is the new one.
  *
- * The file: checksum of the rest, magic (its last byte is the version, as a digit), length of the identity, length
- * of the value (uint32 each, little endian), identity (UTF-8), value.
+ * The file: checksum of the rest, magic (its last byte is the version, as a digit), length of the label, length
+ * of the value (uint32 each, little endian), label (UTF-8), value.
  */
 export class StateFile {
   private readonly disk: Disk;
   private readonly path: string;
-  private readonly identity: string;
+  private readonly label: string;
   private current: Uint8Array | undefined;
   private readonly writes = new SerialQueue();
   private failure: unknown;
 
-  private constructor(disk: Disk, path: string, identity: string, value: Uint8Array | undefined) {
+  private constructor(disk: Disk, path: string, label: string, value: Uint8Array | undefined) {
     this.disk = disk;
     this.path = path;
-    this.identity = identity;
+    this.label = label;
     this.current = value;
   }
 
   /**
-   * Reads what is there. Removes the remains of an interrupted write. Throws `CORRUPT` when the file
-   * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, and `IDENTITY_MISMATCH` when it was written under another identity.
+   * Reads what is there, and removes the remains of an interrupted write. Throws `CORRUPT` when the file
+   * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, `IDENTITY_MISMATCH` when it was written under another
+   * label, and whatever `check` throws at its value; the files are left as they are then.
    */
-  static async open(disk: Disk, path: string, identity: string): Promise<StateFile> {
-    const bytes = await readReplaced(disk, path);
-    const value = bytes === undefined ? undefined : decode(bytes, path, identity);
-    return new StateFile(disk, path, identity, value);
+  static async open(
+    disk: Disk,
+    path: string,
+    label: string,
+    check: (value: Uint8Array) => void = () => {},
+  ): Promise<StateFile> {
+    const value = await readReplaced(disk, path, (bytes) => {
+      const found = decode(bytes, path, label);
+      check(found);
+      return found;
+    });
+    return new StateFile(disk, path, label, value);
   }
 
   /** The value as last written; `undefined` when there never was one. */
@@ -62,7 +71,7 @@ export class StateFile {
   private async replace(value: Uint8Array): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     try {
-      await replaceFile(this.disk, this.path, encode(this.identity, value));
+      await replaceFile(this.disk, this.path, encode(this.label, value));
     } catch (error) {
       if (!VarlogError.is(error, 'DISK_FULL')) this.failure = error;
       throw error;
@@ -71,8 +80,8 @@ export class StateFile {
   }
 }
 
-function encode(identity: string, value: Uint8Array): Uint8Array[] {
-  const name = new TextEncoder().encode(identity);
+function encode(label: string, value: Uint8Array): Uint8Array[] {
+  const name = new TextEncoder().encode(label);
   const header = new Uint8Array(HEADER_BYTES + name.length);
   const view = viewOf(header);
   view.setUint32(4, MAGIC, true);
@@ -83,7 +92,7 @@ function encode(identity: string, value: Uint8Array): Uint8Array[] {
   return value.length === 0 ? [header] : [header, value];
 }
 
-function decode(bytes: Uint8Array, path: string, identity: string): Uint8Array {
+function decode(bytes: Uint8Array, path: string, label: string): Uint8Array {
   const view = viewOf(bytes);
   const magic = bytes.length < HEADER_BYTES ? 0 : view.getUint32(4, true);
   const isNamed = (magic & NAME_MASK) === (MAGIC & NAME_MASK);
@@ -100,12 +109,12 @@ function decode(bytes: Uint8Array, path: string, identity: string): Uint8Array {
   }
   const valueAt = HEADER_BYTES + view.getUint32(8, true);
   const found = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, valueAt));
-  if (found !== identity) {
+  if (found !== label) {
     throw new VarlogError('IDENTITY_MISMATCH', {
-      what: `${path} belongs to "${found}", not to "${identity}"`,
+      what: `${path} belongs to "${found}", not to "${label}"`,
       because: 'the folder was copied, restored or swapped',
       next: 'give each node its own folder',
-      details: { path, expected: identity, found },
+      details: { path, expected: label, found },
     });
   }
   return bytes.subarray(valueAt, valueAt + view.getUint32(12, true));

@@ -1,6 +1,7 @@
 /**
  * Writes `gen/` from `proto/`: the descriptor that protobufjs works from, and per package the types
- * of its messages, their codecs and the methods of its services.
+ * of its messages, their codecs and the methods of its services. Of the protos of an app, which may not know what is in
+ * this folder, it writes the descriptor only.
  *
  *     node framework/wire/generate.mjs           writes
  *     node framework/wire/generate.mjs --check   fails where what is there differs
@@ -24,13 +25,16 @@ function protoFiles(directory) {
   });
 }
 
-const root = new protobuf.Root();
-root.resolvePath = (_, target) => {
-  const local = join(here, 'proto', target);
-  return existsSync(target) ? target : existsSync(local) ? local : target;
-};
-root.loadSync(protoFiles(join(here, 'proto')).sort(), { alternateCommentMode: true });
-root.resolveAll();
+function load(directory) {
+  const loaded = new protobuf.Root();
+  loaded.resolvePath = (_, target) => {
+    const local = join(directory, target);
+    return existsSync(target) ? target : existsSync(local) ? local : target;
+  };
+  loaded.loadSync(protoFiles(directory).sort(), { alternateCommentMode: true });
+  return loaded.resolveAll();
+}
+const root = load(join(here, 'proto'));
 
 const nested = (scope) => scope.nestedArray ?? [];
 const packages = new Map();
@@ -147,30 +151,36 @@ function emitPackage(name, members) {
   return `${HEADER}${head.join('')}\n${bodies.join('\n')}`;
 }
 
-const outputs = new Map();
-outputs.set(
-  'descriptor.ts',
-  `${HEADER}/** All messages and services, as protobufjs reads them. */\nexport const descriptor: object = ${JSON.stringify(root.toJSON(), null, 1)};\n`,
-);
-for (const [name, members] of packages) outputs.set(fileOf(name), emitPackage(name, members));
+const emitDescriptor = (of) =>
+  `${HEADER}/** All messages and services, as protobufjs reads them. */\nexport const descriptor: object = ${JSON.stringify(of.toJSON(), null, 1)};\n`;
 
-mkdirSync(join(here, 'gen'), { recursive: true });
 let stale = false;
-for (const [file, text] of outputs) {
-  const path = join(here, 'gen', file);
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
-  if (check) {
+/** Writes the files of one folder, which has no others. */
+function write(folder, outputs) {
+  mkdirSync(folder, { recursive: true });
+  for (const [file, text] of outputs) {
+    const path = join(folder, file);
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+    if (check) {
+      stale = true;
+      console.error(
+        `${relative(process.cwd(), path)} does not match its .proto file: run "npm run build"`,
+      );
+    } else {
+      writeFileSync(path, text);
+    }
+  }
+  for (const file of readdirSync(folder)) {
+    if (outputs.has(file)) continue;
     stale = true;
-    console.error(
-      `${relative(process.cwd(), path)} does not match its .proto file: run "npm run build"`,
-    );
-  } else {
-    writeFileSync(path, text);
+    const path = relative(process.cwd(), join(folder, file));
+    console.error(`${path} comes from no .proto file: remove it`);
   }
 }
-for (const file of existsSync(join(here, 'gen')) ? readdirSync(join(here, 'gen')) : []) {
-  if (outputs.has(file)) continue;
-  stale = true;
-  console.error(`framework/wire/gen/${file} comes from no .proto file: remove it`);
-}
+
+const outputs = new Map([['descriptor.ts', emitDescriptor(root)]]);
+for (const [name, members] of packages) outputs.set(fileOf(name), emitPackage(name, members));
+write(join(here, 'gen'), outputs);
+const store = join(here, '../../apps/kv-store');
+write(join(store, 'gen'), new Map([['descriptor.ts', emitDescriptor(load(store))]]));
 if (stale) process.exit(1);

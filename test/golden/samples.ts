@@ -92,7 +92,7 @@ const log: Sample = {
 };
 
 export function openLog(disk: Disk): Promise<SegmentedLog> {
-  return SegmentedLog.open({ disk, directory: '.', identity: 'a log', segmentBytes: 4096 + 340 });
+  return SegmentedLog.open({ disk, directory: '.', label: 'a log', segmentBytes: 4096 + 340 });
 }
 
 const journal: Sample = {
@@ -128,7 +128,7 @@ const journal: Sample = {
 };
 
 function openJournal(disk: Disk): Promise<Journal> {
-  return Journal.open({ disk, directory: '.', identity: 'a journal' });
+  return Journal.open({ disk, directory: '.', label: 'a journal' });
 }
 
 const state: Sample = {
@@ -155,8 +155,8 @@ const snapshot: Sample = {
   },
   async read(disk) {
     const store = new DiskSnapshotStore(disk);
-    const { position, state: held } = (await store.load())!;
-    return { id: await store.id('another-id'), position, state: text(held) };
+    const { position, state: stored } = (await store.load())!;
+    return { id: await store.id('another-id'), position, state: text(stored) };
   },
   content: () => ({ id: 'an-id', position: 4_294_967_297, state: 'the state' }),
 };
@@ -180,7 +180,7 @@ const raft: Sample = {
   async write(disk, clock) {
     const made = await openRaft(disk, clock);
     const persisted = new Promise<void>((resolve) => {
-      made.onPersisted = () => resolve();
+      made.onPersisted(() => resolve());
     });
     made.write({
       sequence: 1,
@@ -208,13 +208,13 @@ const raft: Sample = {
     for (const it of await opened.read(1, 1024)) {
       entries.push({ ...it, payload: [...it.payload] });
     }
-    const { index, term, configuration, state: held } = opened.snapshot!;
+    const { index, term, configuration, state: stored } = opened.snapshot!;
     const { addresses, incarnations, ...members } = configuration;
     await opened.close();
     return {
       hardState: opened.hardState,
       entries,
-      snapshot: { index, term, members, state: text(held) },
+      snapshot: { index, term, members, state: text(stored) },
       addresses: [...addresses],
       incarnations: [...incarnations],
     };
@@ -232,7 +232,7 @@ function openRaft(disk: Disk, clock: Clock): Promise<RaftStorage> {
   const onFailure = (error: unknown): void => {
     throw error;
   };
-  return RaftStorage.open({ disk, clock, directory: '.', identity: 'a member', onFailure });
+  return RaftStorage.open({ disk, clock, directory: '.', label: 'a member', onFailure });
 }
 
 const COMMITS = [
@@ -263,7 +263,7 @@ function openCommits(disk: Disk, clock: Clock): Promise<CommitTable> {
   const onFailure = (error: unknown): void => {
     throw error;
   };
-  const options = { disk, clock, directory: '.', identity: 'commits', onFailure, onFull: () => {} };
+  const options = { disk, clock, directory: '.', label: 'commits', onFailure, onFull: () => {} };
   return CommitTable.open({ ...options, logStreamId: 1 });
 }
 
@@ -296,9 +296,9 @@ const batch: Sample = {
   },
   async read(disk) {
     const file = await disk.open('batch', 'existing');
-    const held = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
+    const stored = { count: RECORDS.length, bytes: await file.read(0, await file.size()) };
     await file.close();
-    return { records: decodeBatch(held).map(text), attributes: asText(attributesOf(held)) };
+    return { records: decodeBatch(stored).map(text), attributes: asText(attributesOf(stored)) };
   },
   content: (version) => ({
     records: RECORDS,

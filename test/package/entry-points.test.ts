@@ -44,8 +44,8 @@ describe('the public API of the package', () => {
   test('its types are found by every module system that can find its code', () => {
     // Without "exports", that is before Node.js 12, there is nothing to find.
     const flags = ['--profile', 'node16', '--format', 'ascii', '--no-color', '--no-emoji'];
-    const said = run(['node_modules/@arethetypeswrong/cli/dist/index.js', tarball, ...flags]);
-    expect(said).toContain('varlog/testing/containers');
-    expect(said).toContain('varlog/testing/contracts');
+    const output = run(['node_modules/@arethetypeswrong/cli/dist/index.js', tarball, ...flags]);
+    expect(output).toContain('varlog/testing/containers');
+    expect(output).toContain('varlog/testing/contracts');
   }, 120_000);
 });

@@ -119,10 +119,14 @@ describe('a node that cannot start', () => {
     expect(code).not.toBe(0);
     const [line = '', ...others] = program.output.trim().split('\n');
     expect(others).toEqual([]);
-    const said = JSON.parse(line) as Record<string, string>;
-    expect(said).toMatchObject({ level: 'error', event: 'cannot start', time: expect.any(String) });
-    expect(said['message']).toContain(said['code']);
-    return said['code']!;
+    const entry = JSON.parse(line) as Record<string, string>;
+    expect(entry).toMatchObject({
+      level: 'error',
+      event: 'cannot start',
+      time: expect.any(String),
+    });
+    expect(entry['message']).toContain(entry['code']);
+    return entry['code']!;
   }
 
   test('a port in use, a directory in use, a directory of another cluster', async () => {

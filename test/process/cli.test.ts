@@ -79,6 +79,19 @@ describe('the varlog command', () => {
     expect(run(['topic', 'describe', String(id)]).status).toBe(4);
   });
 
+  test('log-stream prefer: a replica is to be the primary', () => {
+    const { logStreams } = JSON.parse(run(['topic', 'describe', '1', '--json']).out);
+    const id = String(logStreams[0].id);
+    const { status, out } = run(['log-stream', 'prefer', id, '1', '--json']);
+    expect([status, JSON.parse(out)]).toEqual([0, { id: Number(id), preferred: 1 }]);
+    const nowhere = run(['log-stream', 'prefer', id, '9']);
+    expect(nowhere).toMatchObject({
+      status: 2,
+      err: expect.stringMatching(/storage node 9 has no replica of log stream .*choose one of 1/s),
+    });
+    expect(run(['log-stream', 'prefer', '999', '1']).status).toBe(4);
+  });
+
   test('skip: replicas pass over a command that none of them can apply', async () => {
     await using varlog = await Varlog.connect(`varlog://127.0.0.1:${port}`);
     const topic = await varlog.createTopic();

@@ -390,9 +390,9 @@ describe('a Raft group of real processes', () => {
   ])(
     '%s under load while members are killed, and nothing acknowledged is lost',
     async (what) => {
-      const told: string[] = [];
-      for (let round = 0; round < 3; round++) told.push(await changeUnderKills(what));
-      console.log(`${what}: ${told.join('; ')}`);
+      const results: string[] = [];
+      for (let round = 0; round < 3; round++) results.push(await changeUnderKills(what));
+      console.log(`${what}: ${results.join('; ')}`);
     },
     60_000,
   );

@@ -92,11 +92,11 @@ class IdentityRun {
   /** Its configuration names the members of the other cluster. */
   async wrongMembers(name: string): Promise<void> {
     this.crash(name);
-    const held = await this.replicasOf(name);
+    const before = await this.replicasOf(name);
     this.restart(name, { members: [OTHER], withMetadata: false });
     await this.world.run(3_000);
     this.expectRefusal(name, 'CLUSTER_MISMATCH');
-    await this.expectKept(name, held);
+    await this.expectKept(name, before);
     this.restart(name, { members: OWN, withMetadata: true });
   }
 
@@ -165,9 +165,9 @@ class IdentityRun {
   /** The metadata repository is made anew at the same addresses, under the same numbers. */
   async remade(): Promise<void> {
     for (const name of OWN) this.crash(name);
-    const held = new Map<string, string[]>();
+    const before = new Map<string, string[]>();
     for (const name of OWN) {
-      held.set(name, await this.replicasOf(name));
+      before.set(name, await this.replicasOf(name));
       await this.files(() => moveFolder(this.world.disk(name), 'metadata', 'metadata-of-before'));
     }
     for (const name of OWN) this.restart(name);
@@ -175,7 +175,7 @@ class IdentityRun {
     for (const name of OWN) this.expectRefusal(name, 'CLUSTER_MISMATCH');
     for (const name of OWN) this.crash(name);
     for (const name of OWN) {
-      await this.expectKept(name, held.get(name)!);
+      await this.expectKept(name, before.get(name)!);
       await this.files(async () => {
         const disk = this.world.disk(name);
         await disk.remove('metadata');
@@ -301,9 +301,9 @@ class IdentityRun {
     return this.files(() => this.world.disk(name).list('storage/replicas'));
   }
 
-  private async expectKept(name: string, held: readonly string[]): Promise<void> {
+  private async expectKept(name: string, before: readonly string[]): Promise<void> {
     const kept = await this.replicasOf(name);
-    must(String(kept) === String(held), `${name} held ${held} and has ${kept} left`);
+    must(String(kept) === String(before), `${name} held ${before} and has ${kept} left`);
   }
 
   private files<T>(work: () => Promise<T>): Promise<T> {

@@ -62,7 +62,7 @@ interface Replica {
   /** Changes whenever the replica begins to fetch anew: what was on its way then is not for it. */
   fetch: number;
   /** Where its log stream ends, by its newest assignment. */
-  told: number;
+  assignedEnd: number;
   /** Reports on their way to the leader, in order. */
   outbox: Report[];
 }
@@ -337,7 +337,7 @@ export class OrderingWalk {
     const { members, ...stream } = this.metadata.logStreams.get(replica.stream)!;
     const { epoch, sealed, end, version, primaryProcess } = stream;
     replica.core.assign({ epoch, sealed, end, version, members: [...members], primaryProcess });
-    replica.told = end;
+    replica.assignedEnd = end;
     if (sealed) this.refuseBehind(replica, end);
     replica.fetch++;
     if (version > replica.core.version) this.sendHistory(replica);
@@ -457,7 +457,7 @@ export class OrderingWalk {
       // One last cut; others may still be under way, and come behind the seal.
       this.propose();
       if (this.below(2) === 0) while (this.proposals.length > 0) this.commitProposal();
-      const { changes } = this.metadata.apply({ kind: 'seal', id, hold: false });
+      const { changes } = this.metadata.apply({ kind: 'seal', id, byOperator: false });
       this.sealedEnds.set(id, stream.end);
       this.passOn(changes);
       return;
@@ -532,9 +532,9 @@ export class OrderingWalk {
   /** Whether every record is on a second disk, so that one may be lost. */
   private isRedundant(): boolean {
     return [...this.metadata.logStreams.values()].every(
-      ({ replicas, members, founders }) =>
+      ({ replicas, members, initialMembers }) =>
         replicas.length === NODES.length &&
-        members.length === founders.length &&
+        members.length === initialMembers.length &&
         members.length > 1,
     );
   }
@@ -672,7 +672,7 @@ export class OrderingWalk {
     const { records, node, stream } = replica;
     // As it was told: that may be an earlier seal than the newest.
     this.expect(
-      records.length === replica.told,
+      records.length === replica.assignedEnd,
       `node ${node} sealed ${stream} at ${records.length}`,
     );
     for (const [i, record] of records.entries()) {
@@ -714,7 +714,7 @@ export class OrderingWalk {
       early: [],
       waiters: new Map(),
       fetch: 0,
-      told: 0,
+      assignedEnd: 0,
       outbox: [],
     };
   }

@@ -427,8 +427,8 @@ export class RaftWalk {
   private askForIdentity(raft: Raft): void {
     for (const id of raft.configuration.voters) {
       const reached = !this.cut.has(`${raft.id}>${id}`) && !this.cut.has(`${id}>${raft.id}`);
-      const told = this.members.get(id)?.raft?.log.identity ?? '';
-      if (reached && raft.log.identity === '') raft.log.identity = told;
+      const identity = this.members.get(id)?.raft?.log.identity ?? '';
+      if (reached && raft.log.identity === '') raft.log.identity = identity;
     }
   }
 

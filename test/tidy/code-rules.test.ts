@@ -46,9 +46,9 @@ function lint(files: Record<string, string>): { path: string; rule: string; text
   using tree = new BadTree(files, ['biome.json']);
   const biome = join(ROOT, 'node_modules/@biomejs/biome/bin/biome');
   const flags = ['--vcs-enabled=false', '--colors=off', '--max-diagnostics=none'];
-  const said = tree.run([biome, 'lint', ...flags, '.']);
-  if (!said.includes('Checked ')) throw new Error(said);
-  return said
+  const report = tree.run([biome, 'lint', ...flags, '.']);
+  if (!report.includes('Checked ')) throw new Error(report);
+  return report
     .split(/^(?=\S+ (?:lint|parse)\b.* ━)/m)
     .map((text) => ({ text, head: /^(\S+?\.ts)\S* (\S+)/.exec(text) }))
     .flatMap(({ text, head }) => (head === null ? [] : [{ path: head[1]!, rule: head[2]!, text }]));

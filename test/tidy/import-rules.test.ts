@@ -80,8 +80,8 @@ test('each rule about imports finds what it is made for, and nothing else', () =
     ...Object.entries(CIRCLE),
   ]) as Record<string, string>;
   using tree = new BadTree(files, ['package.json']);
-  const said = tree.run([join(ROOT, 'infra/imports/check.mjs'), 'framework', 'apps', 'examples']);
-  const found = [...said.matchAll(/error ([\w-]+): (\S+) →/g)].map(([, rule, path]) => ({
+  const report = tree.run([join(ROOT, 'infra/imports/check.mjs'), 'framework', 'apps', 'examples']);
+  const found = [...report.matchAll(/error ([\w-]+): (\S+) →/g)].map(([, rule, path]) => ({
     rule,
     path,
   }));

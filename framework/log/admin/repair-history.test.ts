@@ -85,7 +85,7 @@ function play(
       continue;
     }
     count++;
-    metadata.apply({ kind: 'seal', id: 1, hold: false });
+    metadata.apply({ kind: 'seal', id: 1, byOperator: false });
     repairHistory.sealed(stream, epoch, action, context);
   }
   return { seals: count, longest };

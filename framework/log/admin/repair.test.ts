@@ -4,7 +4,7 @@ import { type Repair, repairOf } from './repair.ts';
 interface Situation {
   acknowledge?: 'majority' | 'all';
   sealed?: boolean;
-  held?: boolean;
+  sealedByOperator?: boolean;
   members?: number[];
   /** Nodes that have been silent for so many milliseconds. */
   silent?: Record<number, number>;
@@ -19,7 +19,13 @@ interface Situation {
 
 /** What is done about a log stream on nodes 1, 2 and 3 in epoch 4 that ends at 100. */
 function repair(situation: Situation): Repair | undefined {
-  const { sealed = false, held = false, members = [1, 2, 3], silent = {}, states = {} } = situation;
+  const {
+    sealed = false,
+    sealedByOperator = false,
+    members = [1, 2, 3],
+    silent = {},
+    states = {},
+  } = situation;
   const metadata = new Metadata();
   metadata.apply({
     kind: 'registerTopic',
@@ -32,10 +38,10 @@ function repair(situation: Situation): Repair | undefined {
     replicas: [1, 2, 3],
     members,
     primaryProcess: '',
-    founders: members.map((node) => ({ node, disk: '' })),
+    initialMembers: members.map((node) => ({ node, disk: '' })),
     epoch: 4,
     sealed,
-    held,
+    sealedByOperator,
     revision: 0,
     changed: 'made',
     end: 100,
@@ -103,7 +109,7 @@ test.each<[string, Situation, unknown]>([
   ['one is lost', { silent: { 1: 9_000 } }, unseal(2, 3)],
   ['one is lost, a moment ago', { silent: { 1: 300 }, settledFor: 0 }, unseal(2, 3)],
   ['only one of three has all of it', { ends: { 1: 5, 2: 5 } }, undefined],
-  ['an operator sealed it', { held: true }, undefined],
+  ['an operator sealed it', { sealedByOperator: true }, undefined],
 ])('sealed: %s', (_, situation, due) =>
   expect(repair({ sealed: true, ...situation })).toEqual(due),
 );

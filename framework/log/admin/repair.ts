@@ -30,13 +30,13 @@ const NEAR_MS = LOG_TIMES.laggardGraceMs;
  * decision: whoever asks carries it out, and asks again.
  */
 export function repairOf(stream: LogStreamState, context: RepairContext): Repair | undefined {
-  if (stream.held) return undefined;
+  if (stream.sealedByOperator) return undefined;
   return stream.sealed ? opening(stream, context) : sealing(stream, context);
 }
 
 /** Whether nothing but an event can make it need something: it is open on all its replicas, and these are well. */
 export function isAtRest(stream: LogStreamState, context: RepairContext): boolean {
-  if (stream.held) return true;
+  if (stream.sealedByOperator) return true;
   if (stream.sealed || stream.members.length < stream.replicas.length) return false;
   return stream.replicas.every((node) => {
     const { state = 'open' } = context.report(stream.id, node) ?? {};

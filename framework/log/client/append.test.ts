@@ -174,9 +174,9 @@ describe('an append', () => {
   test('waits while too much is under way, and is refused when too much waits', async () => {
     const limits = { inFlightBytes: 3_000, waitingBytes: 5_000 };
     const { cluster, topic } = await start([[1]], limits);
-    let held = 0;
+    let silenced = 0;
     cluster.appendFault = () => {
-      held++;
+      silenced++;
       return { kind: 'silent' };
     };
     const stop = new AbortController();
@@ -188,13 +188,13 @@ describe('an append', () => {
     for (const it of refused) {
       expect(it).toMatchObject({ code: 'RESOURCE_EXHAUSTED', outcome: 'notAppended' });
     }
-    await until(() => held === 3);
+    await until(() => silenced === 3);
     cluster.appendFault = () => undefined;
     stop.abort(new Error('stop'));
     await Promise.all(ends);
     const acks = await Promise.all(Array.from({ length: 8 }, () => topic.append(record)));
     expect(acks).toHaveLength(8);
-    expect(held).toBe(3);
+    expect(silenced).toBe(3);
   });
 
   test('without an answer ends with CLOSED when the client is closed', async () => {

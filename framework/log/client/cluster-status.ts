@@ -51,7 +51,7 @@ export interface LogStreamStatus {
   /** Only an open one takes appends; both kinds can be read. */
   readonly state: 'open' | 'sealed';
   /** Whether an operator sealed it, and must open it. */
-  readonly held: boolean;
+  readonly sealedByOperator: boolean;
   readonly epoch: number;
   /** Members of the epoch first, the primary first of all. */
   readonly replicas: readonly LogStreamReplicaStatus[];
@@ -78,11 +78,11 @@ export interface LogStreamReplicaStatus {
 
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
-  { storageNodes, logStreams }: HealthResponse,
+  { storageNodes, logStreams, topicIds }: HealthResponse,
   answers: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
-  const topics = new Map<TopicId, LogStreamStatus[]>();
-  const told = new Map(
+  const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
+  const reports = new Map(
     [...answers].flatMap(([node, { logStreamReplicas }]) =>
       logStreamReplicas.map((it) => [
         `${node}/${it.logStreamReplica?.topicLogStream?.logStreamId}`,
@@ -90,9 +90,17 @@ export function describeStatus(
       ]),
     ),
   );
-  for (const { topicId, logStreamId: id, sealed, held, epoch, end, replicas } of logStreams) {
+  for (const {
+    topicId,
+    logStreamId: id,
+    sealed,
+    sealedByOperator,
+    epoch,
+    end,
+    replicas,
+  } of logStreams) {
     const described = replicas.map((it) => {
-      const own = told.get(`${it.storageNodeId}/${id}`);
+      const own = reports.get(`${it.storageNodeId}/${id}`);
       const isRebuilt = it.state === 'learning' && own?.state === 'rebuilding';
       return {
         node: it.storageNodeId,
@@ -109,7 +117,7 @@ export function describeStatus(
     const state = sealed ? 'sealed' : 'open';
     const own = topics.get(topicId) ?? [];
     topics.set(topicId, own);
-    own.push({ id, state, held, epoch, replicas: described, inSync: inSync.length });
+    own.push({ id, state, sealedByOperator, epoch, replicas: described, inSync: inSync.length });
   }
   return {
     storageNodes: storageNodes.map(({ storageNodeId: id, address, disk, connected: alive }) => {

@@ -94,8 +94,8 @@ class InFlightWindow implements InFlightSource {
   /** In order; those at the head are held. */
   private inFlight: InFlightEntry[] = [];
   private head = 0;
-  private held = 0;
-  private heldBytes = 0;
+  private inFlightCount = 0;
+  private inFlightBytes = 0;
   private delivering: Entry | undefined;
   private delivered = 0;
   private wake: (() => void) | undefined;
@@ -109,7 +109,7 @@ class InFlightWindow implements InFlightSource {
   }
 
   get isFull(): boolean {
-    return this.held >= this.countMax || this.heldBytes >= this.bytesMax;
+    return this.inFlightCount >= this.countMax || this.inFlightBytes >= this.bytesMax;
   }
 
   deliver(entry: Entry): void {
@@ -133,14 +133,14 @@ class InFlightWindow implements InFlightSource {
     if (newest?.entry === entry && newest.holders > 0) return newest.acquire();
     const inFlight = new InFlightEntry(entry, (it) => this.released(it));
     this.inFlight.push(inFlight);
-    this.held++;
-    this.heldBytes += entry.size;
+    this.inFlightCount++;
+    this.inFlightBytes += entry.size;
     return inFlight;
   }
 
   private released(inFlight: InFlightEntry): void {
-    this.held--;
-    this.heldBytes -= inFlight.entry.size;
+    this.inFlightCount--;
+    this.inFlightBytes -= inFlight.entry.size;
     while (this.head < this.inFlight.length && this.inFlight[this.head]!.holders === 0) this.head++;
     const oldest = this.inFlight[this.head];
     if (oldest === undefined || this.head >= 1_024) {

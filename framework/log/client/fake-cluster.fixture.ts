@@ -157,6 +157,7 @@ export class FakeCluster {
 
   health(): wire.HealthResponse {
     return wire.HealthResponse.create({
+      topicIds: this.topicExists ? [1] : [],
       storageNodes: [...this.addresses].map(([storageNodeId, address]) =>
         wire.StorageNodeHealth.create({ storageNodeId, address, connected: true }),
       ),
@@ -317,17 +318,17 @@ async function serveRead(
   const end = toGlsn === 0 ? Infinity : toGlsn;
   let index = batches.findIndex((it) => it.glsn + it.count > fromGlsn);
   if (index === -1) index = batches.length;
-  let told = -1;
+  let lastSent = -1;
   while (!signal.aborted) {
-    const isDeaf = cluster.isDeaf(node) && told >= 0;
-    const watermark = isDeaf ? told : cluster.highWatermark;
+    const isDeaf = cluster.isDeaf(node) && lastSent >= 0;
+    const watermark = isDeaf ? lastSent : cluster.highWatermark;
     const upTo = isDeaf ? index : index + cluster.batchesPerMessage;
     const next = batches.slice(index, upTo).filter((it) => it.glsn <= end);
-    if (next.length > 0 || watermark > told) {
+    if (next.length > 0 || watermark > lastSent) {
       cluster.beforeReadMessage(node, logStreamId);
       for (const it of next) cluster.bytesSent += it.records.length;
       const highWatermark = next.length > 0 ? 0 : watermark;
-      if (next.length === 0) told = watermark;
+      if (next.length === 0) lastSent = watermark;
       const room = stream.send(wire.ReadResponse.create({ batches: next, highWatermark }));
       index += next.length;
       if (!room) await stream.writable();

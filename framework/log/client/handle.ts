@@ -104,10 +104,10 @@ class HandleRun<T, R> {
   /** Gives back what is held. */
   stop(): void {
     this.stopping.abort();
-    const held = [...this.unsent.values()];
+    const unsent = [...this.unsent.values()];
     this.unsent.clear();
     this.waiting.clear();
-    for (const { inFlight } of held) inFlight?.release();
+    for (const { inFlight } of unsent) inFlight?.release();
   }
 
   private begin(): void {

@@ -24,7 +24,7 @@ class Sum implements StateMachine<number, number, number> {
 
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };
-const held = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('topic release') };
+const refusal = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('topic release') };
 
 let cluster: RealCluster;
 let varlog: Varlog;
@@ -45,15 +45,13 @@ beforeEach(async () => {
   topic = await varlog.createTopic();
 });
 
-/** Starts a replica with a folder of its own, and without one. */
-const start = (name?: string, snapshotEvery = 10) =>
+/** Starts a replica with a folder of its own, for this topic. */
+const start = (name: string) =>
   startReplica({
     machine: new Sum(),
     log: topic,
-    snapshotEvery,
-    ...(name === undefined
-      ? {}
-      : { snapshots: snapshotDirectory(join(folder, `${topic.id}-${name}`)) }),
+    snapshotEvery: 10,
+    snapshots: snapshotDirectory(join(folder, `${topic.id}-${name}`)),
   });
 
 /** The only hold of the topic, once it is at `position` or beyond. */
@@ -68,7 +66,7 @@ async function holdAt(position: number): Promise<{ holder: string; position: num
 test('nobody trims what somebody holds, by whichever interface, unless forced', async () => {
   await topic.append(['a', 'b', 'c', 'd', 'e']);
   await topic.hold('reader', 2);
-  await expect(topic.trim(3)).rejects.toMatchObject(held);
+  await expect(topic.trim(3)).rejects.toMatchObject(refusal);
   const atNode = network.connect(cluster.addresses[0]!);
   const atAdmin = network.connect(cluster.endpoint);
   const range = { topicId: topic.id, lastGlsn: 3 };
@@ -100,10 +98,9 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
   const one = await start('one');
   for (let i = 0; i < 25; i++) await one.execute(1);
   const { holder, position } = await holdAt(10);
-  expect(holder).toMatch(/^machine machine ./);
   await one.close();
   const { last } = await topic.watermarks();
-  await expect(topic.trim(last)).rejects.toMatchObject(held);
+  await expect(topic.trim(last)).rejects.toMatchObject(refusal);
   await topic.trim(position);
 
   const again = await start('one');
@@ -113,17 +110,6 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
   for (let i = 0; i < 25; i++) await again.execute(1);
   await holdAt(position + 10);
   await again.close();
-});
-
-test('a replica that has no snapshot yet needs all, and one without a store keeps nobody from trimming', async () => {
-  const without = await start();
-  await without.execute(1);
-  expect((await topic.describe()).holds).toEqual([]);
-  const fresh = await start('fresh', 1_000);
-  await fresh.caughtUp();
-  expect(await holdAt(0)).toMatchObject({ position: 0 });
-  await expect(topic.trim(1)).rejects.toMatchObject(held);
-  await Promise.all([fresh.close(), without.close()]);
 });
 
 test('a force is told to a replica that was left behind: it cannot start, and says so', async () => {

@@ -1,5 +1,6 @@
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { orderedLogContract } from '../../testing/contracts/index.ts';
+import * as admpb from '../../wire/gen/admpb.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
@@ -20,6 +21,17 @@ describe('a topic of a fake cluster keeps the contract of all ordered logs', () 
     };
   };
   for (const { title, run } of orderedLogContract(make)) test(title, run);
+});
+
+test('the status of a cluster does not read all of its metadata', async () => {
+  const cluster = await FakeCluster.start(network, [[1], [2]]);
+  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
+  const { renewals } = cluster;
+  const { topics } = await varlog.status();
+  expect(topics).toMatchObject([{ id: 1, logStreams: [{ id: 1 }, { id: 2 }] }]);
+  expect(cluster.renewals).toBe(renewals);
+  await varlog.close();
+  await cluster.close();
 });
 
 describe.each([1, 3])('on %i storage nodes', (nodes) => {
@@ -75,6 +87,16 @@ describe.each([1, 3])('on %i storage nodes', (nodes) => {
       code: 'TOPIC_NOT_FOUND',
       outcome: 'notAppended',
     });
+  });
+
+  test('the status shows a topic without a log stream too', async () => {
+    const manager = network.connect(cluster.endpoint);
+    const request = admpb.AddTopicRequest.create({});
+    const { topic } = await manager.call(admpb.ClusterManager.AddTopic, request);
+    manager.close();
+    const { topics } = await varlog.status();
+    expect(topics).toContainEqual({ id: topic!.topicId, logStreams: [] });
+    await varlog.deleteTopic(topic!.topicId);
   });
 
   test('more replicas than storage nodes are refused, and no topic is left behind', async () => {

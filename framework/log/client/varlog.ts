@@ -1,5 +1,6 @@
 import {
   type ClusterId,
+  type LogStreamId,
   type Ports,
   type StorageNodeId,
   sleep,
@@ -8,11 +9,14 @@ import {
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import {
+  ExecuteRequest,
   HealthRequest,
   Ordering,
   ReplaceStorageNodeRequest,
   RestoreTopicRequest,
 } from '../../wire/gen/log.ts';
+import { NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
@@ -196,6 +200,24 @@ export class Varlog implements AsyncDisposable {
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
   }
 
+  /**
+   * Lets the replica on a storage node be the primary of a log stream whenever that opens from now on and the replica
+   * is up and holds all records; one that is open goes on as it is. Rejects with `LOG_STREAM_NOT_FOUND`,
+   * `INVALID_ARGUMENT` where the node has no replica of it, and `FAILED_PRECONDITION` or `UNIMPLEMENTED` where members
+   * of the metadata repository run a version that does not know this.
+   */
+  async preferPrimary(
+    logStream: LogStreamId,
+    storageNode: StorageNodeId,
+    limits: CallLimits = {},
+  ): Promise<void> {
+    const { encode } = commandCodec(NEWEST_FEATURE_LEVEL);
+    const command = encode({ kind: 'preferPrimary', id: logStream, node: storageNode });
+    const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
+    const request = ExecuteRequest.create({ command });
+    await this.context.repository.call(Ordering.Execute, request, { ...limits, what });
+  }
+
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
     const { repository, channels } = this.context;
@@ -210,11 +232,7 @@ export class Varlog implements AsyncDisposable {
     const request = HealthRequest.create({});
     const health = await repository.call(Ordering.Health, request, { ...limits, what });
     const answers = await askStorageNodes(channels, health.storageNodes, limits.signal);
-    const { topics, storageNodes } = describeStatus(health, answers);
-    const all = (await this.topics(limits)).map(
-      ({ id }) => topics.find((it) => it.id === id) ?? { id, logStreams: [] },
-    );
-    const status = { ...known, storageNodes, topics: all };
+    const status = { ...known, ...describeStatus(health, answers) };
     return leader === undefined ? status : { ...status, leader };
   }
 

@@ -108,7 +108,7 @@ test('a sealed log stream is not cut; its next epoch begins at its end', () => {
   const { metadata, planner: it } = planner();
   it.report(1, report(5));
   it.report(2, report(5));
-  metadata.apply({ kind: 'seal', id: 1, hold: false });
+  metadata.apply({ kind: 'seal', id: 1, byOperator: false });
   expect(it.plan()).toEqual([]);
   metadata.apply({
     kind: 'unseal',

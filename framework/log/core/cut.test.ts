@@ -38,7 +38,7 @@ test('a cut that comes twice, late, for another epoch, for a sealed or an unknow
   const metadata = open();
   commitsOf(metadata, entry(1, 3));
   expect(commitsOf(metadata, entry(1, 3), entry(1, 2), entry(1, 9, 0, 2), entry(9, 9))).toEqual([]);
-  metadata.apply({ kind: 'seal', id: 1, hold: false });
+  metadata.apply({ kind: 'seal', id: 1, byOperator: false });
   expect(commitsOf(metadata, entry(1, 9))).toEqual([]);
   expect(metadata.topics.get(1)!.highWatermark).toBe(3);
 });

@@ -105,7 +105,7 @@ test('what is held is never trimmed without force, whatever comes in whatever or
   fc.assert(
     fc.property(commands, fc.nat(40), (list, at) => {
       let metadata = topicOf(TAIL);
-      const held = new Map<string, number>();
+      const positions = new Map<string, number>();
       let trimmed = 0;
       for (const [i, it] of list.entries()) {
         if (i === at) {
@@ -116,13 +116,13 @@ test('what is held is never trimmed without force, whatever comes in whatever or
         const { ok } = metadata.apply(it).result;
         if (it.kind === 'hold') {
           if (it.position === undefined) {
-            expect(ok).toBe(held.delete(it.holder));
+            expect(ok).toBe(positions.delete(it.holder));
           } else {
             expect(ok).toBe(it.position >= trimmed);
-            if (ok) held.set(it.holder, it.position);
+            if (ok) positions.set(it.holder, it.position);
           }
         } else if (it.kind === 'trim') {
-          const isFree = [...held.values()].every((position) => it.glsn <= position);
+          const isFree = [...positions.values()].every((position) => it.glsn <= position);
           expect(ok).toBe(isFree || it.force === true || it.glsn <= trimmed);
           if (ok) trimmed = Math.max(trimmed, it.glsn);
         }

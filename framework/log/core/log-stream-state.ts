@@ -1,7 +1,7 @@
 import type { Epoch, Version } from '../../base/index.ts';
 import { CommitHistory } from './commit-history.ts';
 
-export interface Founder {
+export interface InitialMember {
   readonly node: number;
   readonly disk: string;
 }
@@ -17,13 +17,13 @@ export interface LogStreamState {
    * The disks of all members that the epoch began with: of so many, enough hold each record that it
    * ordered.
    */
-  founders: Founder[];
+  initialMembers: InitialMember[];
   /** The process that may append in the current epoch: its node may have been started again since. */
   primaryProcess: string;
   epoch: Epoch;
   sealed: boolean;
-  /** Sealed by an operator: stays so until an operator opens it. */
-  held: boolean;
+  /** It stays sealed until an operator opens it. */
+  sealedByOperator: boolean;
   /** Grows with each of its changes but cuts: a command made for another revision is refused. */
   revision: number;
   /** What its last change was and who made it, for those who are refused. */
@@ -42,12 +42,12 @@ export type WithoutHistory = Omit<LogStreamState, 'history'>;
 
 /** Without its history, which is copied separately. */
 export function copyOfLogStream({ history: _, ...stream }: LogStreamState): WithoutHistory {
-  const { replicas, members, founders } = stream;
+  const { replicas, members, initialMembers } = stream;
   return {
     ...stream,
     replicas: [...replicas],
     members: [...members],
-    founders: [...founders],
+    initialMembers: [...initialMembers],
   };
 }
 
@@ -65,11 +65,11 @@ export function newLogStream(
     topicId,
     replicas: [...replicas],
     members: [...replicas],
-    founders: [],
+    initialMembers: [],
     primaryProcess: '',
     epoch: 0,
     sealed: true,
-    held: false,
+    sealedByOperator: false,
     revision: 0,
     changed: 'made',
     end: 0,

@@ -92,7 +92,7 @@ test.each<[string, MetadataCommand, string]>([
     'ALREADY_EXISTS',
   ],
   ['an unknown log stream', { kind: 'unregisterLogStream', id: 9 }, 'LOG_STREAM_NOT_FOUND'],
-  ['to seal an unknown one', { kind: 'seal', id: 9, hold: false }, 'LOG_STREAM_NOT_FOUND'],
+  ['to seal an unknown one', { kind: 'seal', id: 9, byOperator: false }, 'LOG_STREAM_NOT_FOUND'],
   ['to release an unknown one', { kind: 'release', id: 9 }, 'LOG_STREAM_NOT_FOUND'],
   [
     'to open an open one',
@@ -128,7 +128,7 @@ test.each<[string, MetadataCommand, string]>([
 test('a sealed log stream opens in the next epoch only, on replicas of its own', () => {
   const metadata = cluster();
   done(metadata, cut(5));
-  expect(done(metadata, { kind: 'seal', id: 1, hold: false })).toBe(5);
+  expect(done(metadata, { kind: 'seal', id: 1, byOperator: false })).toBe(5);
   const open = (epoch: number, members: number[]) =>
     metadata.apply({
       kind: 'unseal',
@@ -146,13 +146,13 @@ test('a sealed log stream opens in the next epoch only, on replicas of its own',
   expect(metadata.logStreams.get(1)).toMatchObject({ epoch: 2, sealed: false, members: [3, 1] });
 });
 
-test('a log stream that an operator sealed stays held until it is released', () => {
+test('a log stream that an operator sealed stays so until it is released', () => {
   const metadata = cluster();
-  done(metadata, { kind: 'seal', id: 1, hold: true });
-  done(metadata, { kind: 'seal', id: 1, hold: false });
-  expect(metadata.logStreams.get(1)!.held).toBe(true);
+  done(metadata, { kind: 'seal', id: 1, byOperator: true });
+  done(metadata, { kind: 'seal', id: 1, byOperator: false });
+  expect(metadata.logStreams.get(1)!.sealedByOperator).toBe(true);
   done(metadata, { kind: 'release', id: 1 });
-  expect(metadata.logStreams.get(1)).toMatchObject({ held: false, sealed: true });
+  expect(metadata.logStreams.get(1)).toMatchObject({ sealedByOperator: false, sealed: true });
 });
 
 describe('other replicas of a sealed log stream', () => {
@@ -167,7 +167,7 @@ describe('other replicas of a sealed log stream', () => {
     const metadata = cluster();
     for (const id of [4, 5]) done(metadata, register(id));
     done(metadata, cut(5));
-    done(metadata, { kind: 'seal', id: 1, hold: false });
+    done(metadata, { kind: 'seal', id: 1, byOperator: false });
     return metadata;
   };
 
@@ -186,7 +186,7 @@ describe('other replicas of a sealed log stream', () => {
     expect(change(metadata, [1, 2, 3]).result).toMatchObject({ ok: true });
     expect(change(metadata, [1, 3]).result).toMatchObject(refused);
     done(metadata, opening(2, [1, 3]));
-    done(metadata, { kind: 'seal', id: 1, hold: false });
+    done(metadata, { kind: 'seal', id: 1, byOperator: false });
     // All that the epoch began with had everything, and both were needed for anything new.
     expect(change(metadata, [3]).result).toMatchObject({ ok: true });
   });
@@ -205,7 +205,7 @@ describe('other replicas of a sealed log stream', () => {
     const metadata = sealedAt5();
     done(metadata, { ...register(1), disk: 'a' });
     done(metadata, opening(2, [2, 3]));
-    done(metadata, { kind: 'seal', id: 1, hold: false });
+    done(metadata, { kind: 'seal', id: 1, byOperator: false });
     done(metadata, { kind: 'replaceStorageNode', id: 2, disk: 'b' });
     expect(change(metadata, [2, 4], { holders: [1, 2, 3] }).result).toMatchObject(refused);
     expect(change(metadata, [3, 4], { holders: [3] }).result).toMatchObject({ ok: true });
@@ -214,7 +214,7 @@ describe('other replicas of a sealed log stream', () => {
   test('are free while nothing was ever ordered', () => {
     const metadata = cluster();
     done(metadata, register(4));
-    done(metadata, { kind: 'seal', id: 1, hold: false });
+    done(metadata, { kind: 'seal', id: 1, byOperator: false });
     expect(change(metadata, [4], { holders: [] }).result).toMatchObject({ ok: true });
   });
 
@@ -232,23 +232,23 @@ describe('other replicas of a sealed log stream', () => {
 test('a seal and an opening that follow from an earlier state are refused', () => {
   const metadata = cluster();
   const seen = metadata.logStreams.get(1)!.revision;
-  done(metadata, { kind: 'seal', id: 1, hold: false, by: 'the repair of member 2' });
+  done(metadata, { kind: 'seal', id: 1, byOperator: false, by: 'the repair of member 2' });
   const sealed = metadata.logStreams.get(1)!.revision;
   // Whoever lost that race must not seal the epoch that follows.
   done(metadata, { ...opening(2, [1, 2]), revision: sealed });
-  expect(metadata.apply({ kind: 'seal', id: 1, hold: false, revision: seen }).result).toMatchObject(
-    {
-      code: 'FAILED_PRECONDITION',
-    },
-  );
-  done(metadata, { kind: 'seal', id: 1, hold: false });
+  expect(
+    metadata.apply({ kind: 'seal', id: 1, byOperator: false, revision: seen }).result,
+  ).toMatchObject({
+    code: 'FAILED_PRECONDITION',
+  });
+  done(metadata, { kind: 'seal', id: 1, byOperator: false });
   const before = metadata.logStreams.get(1)!.revision;
   // An operator who seals it as well wants it to stay sealed.
-  done(metadata, { kind: 'seal', id: 1, hold: true });
+  done(metadata, { kind: 'seal', id: 1, byOperator: true });
   expect(metadata.apply({ ...opening(3, [1, 2]), revision: before }).result).toMatchObject({
     what: 'log stream 1 was changed meanwhile: it was sealed at 0 by an operator',
   });
-  expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, held: true });
+  expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, sealedByOperator: true });
 });
 
 test('an id that a caller chooses uses up itself alone', () => {
@@ -289,7 +289,7 @@ test('repeating a registration does no harm, and ids are never used again', () =
   done(metadata, { kind: 'unregisterTopic', id: 7 });
   expect(metadata.apply(topic).result).toMatchObject({ code: 'ALREADY_EXISTS' });
   expect(done(metadata, { ...topic, id: 0 } as MetadataCommand)).toBe(2);
-  done(metadata, { kind: 'seal', id: 1, hold: true });
+  done(metadata, { kind: 'seal', id: 1, byOperator: true });
   done(metadata, { kind: 'unregisterLogStream', id: 1 });
   const stream: MetadataCommand = { kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] };
   expect(metadata.apply(stream).result).toMatchObject({ code: 'ALREADY_EXISTS' });
@@ -325,7 +325,7 @@ test('a disk is bound to its node; another one only takes its place when it is r
     what: expect.stringMatching(/disk a.*disk b/),
     next: expect.stringContaining('varlog node replace 1 --disk b'),
   });
-  done(metadata, { kind: 'seal', id: 1, hold: false });
+  done(metadata, { kind: 'seal', id: 1, byOperator: false });
   const opening = { kind: 'unseal' as const, id: 1, epoch: 2, members: [1], primaryProcess: 'p' };
   const { replaced } = changes(metadata, { kind: 'replaceStorageNode', id: 1, disk: 'b' });
   expect([...replaced]).toEqual([1]);
@@ -356,7 +356,7 @@ const commands: fc.Arbitrary<MetadataCommand[]> = fc.array(
         .tuple(fc.nat(3), fc.nat(3), fc.nat(30))
         .map(([id, epoch, end]) => cut(end, epoch, id)),
     },
-    fc.nat(4).map((id) => ({ kind: 'seal', id, hold: false })),
+    fc.nat(4).map((id) => ({ kind: 'seal', id, byOperator: false })),
     fc.tuple(fc.nat(4), fc.nat(4)).map(([id, epoch]) => ({
       kind: 'unseal',
       id,

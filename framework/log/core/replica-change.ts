@@ -45,17 +45,17 @@ export function refusalOfChange(
   if (revision !== stream.revision) return changedMeanwhile(stream);
   // Nothing was ever ordered in it: there is nothing to lose.
   if (stream.end === 0) return undefined;
-  const { founders, members } = stream;
+  const { initialMembers, members } = stream;
   // One whose disk was given up since has nothing more than one that is new.
-  const whole = founders.filter(
+  const whole = initialMembers.filter(
     ({ node, disk }) => members.includes(node) && nodes.get(node)?.disk === disk,
   );
   const staying = whole.filter(({ node }) => replicas.includes(node));
-  const least = founders.length - needed(founders.length, acknowledge) + 1;
+  const least = initialMembers.length - needed(initialMembers.length, acknowledge) + 1;
   if (staying.length < least) {
     return refuse(
       'FAILED_PRECONDITION',
-      `only ${staying.length} of the ${founders.length} members of epoch ${stream.epoch} of log stream ${id} would stay, and its records may be on none of them`,
+      `only ${staying.length} of the ${initialMembers.length} members of epoch ${stream.epoch} of log stream ${id} would stay, and its records may be on none of them`,
       `keep ${least} of ${whole.map(({ node }) => node).join(', ')}, and take away others once it was unsealed with the new ones`,
     );
   }

@@ -11,6 +11,7 @@ import type { Orderer } from './orderer.ts';
 export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResponse {
   const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
+    topicIds: [...metadata.topics.keys()],
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
       StorageNodeHealth.create({
         storageNodeId: id,
@@ -26,7 +27,7 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
         logStreamId: stream.id,
         epoch: stream.epoch,
         sealed: stream.sealed,
-        held: stream.held,
+        sealedByOperator: stream.sealedByOperator,
         end: stream.end,
         replicas: placement(stream).map((node) => {
           const report = orderer.planner.reportOf(stream.id, node);

@@ -32,15 +32,15 @@ export class FeatureLevels {
   private readonly repository: RepositoryAccess;
   private timer: Timer | undefined;
   private orderer: Orderer | undefined;
-  /** The last reason for which the level was not raised, so that it is said once. */
-  private said = '';
+  /** The last reason for which the level was not raised, so that it is logged once. */
+  private lastLogged = '';
 
   constructor(repository: RepositoryAccess) {
     this.repository = repository;
     repository.orderer$.subscribe((orderer) => {
       this.timer?.cancel();
       this.orderer = orderer;
-      this.said = '';
+      this.lastLogged = '';
       if (orderer !== undefined) void this.look(orderer);
     });
   }
@@ -103,8 +103,8 @@ export class FeatureLevels {
   private logLaggards(laggards: readonly Laggard[]): void {
     const { metadata, options } = this.repository;
     const why = laggards.map(reasonOf).join(', ');
-    if (why === this.said) return;
-    this.said = why;
+    if (why === this.lastLogged) return;
+    this.lastLogged = why;
     if (why === '') return;
     const { featureLevel, supportedLevel } = metadata;
     options.ports.logger.log('info', 'feature level waits', { featureLevel, supportedLevel, why });

@@ -18,7 +18,7 @@ export class LogStreamChanges {
    * Freezes the end of a log stream, after one last cut of what its replicas have reported.
    * Resolves with the GLSN of its last record. With a `revision`, only while it is at that.
    */
-  async seal(id: number, hold: boolean, asked: { revision?: number; by?: string } = {}) {
+  async seal(id: number, byOperator: boolean, asked: { revision?: number; by?: string } = {}) {
     const { planner } = this.orderer();
     const entries = planner.plan();
     try {
@@ -28,7 +28,7 @@ export class LogStreamChanges {
       planner.forgetProposals();
       throw error;
     }
-    return this.repository.execute({ kind: 'seal', id, hold, ...asked });
+    return this.repository.execute({ kind: 'seal', id, byOperator, ...asked });
   }
 
   /**

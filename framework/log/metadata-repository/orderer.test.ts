@@ -169,8 +169,8 @@ describe('a node that missed much', () => {
       }
       // A watermark vouches for all that lies below it.
       for (const { highWatermark } of watermarks) {
-        const told = [...versions.values()].reduce((a, b) => a + b, 0);
-        expect(told).toBeGreaterThanOrEqual(highWatermark);
+        const received = [...versions.values()].reduce((a, b) => a + b, 0);
+        expect(received).toBeGreaterThanOrEqual(highWatermark);
       }
     }
     expect([...versions.values()]).toEqual(Array(12).fill(3_002));
@@ -214,9 +214,9 @@ describe('a node that missed much', () => {
             expect(version).toBeLessThanOrEqual(due);
             next.set(logStreamId, Math.max(due, version + 1));
           }
-          const told = [1, 2, 3].reduce((sum, id) => sum + (next.get(id) ?? 1) - 1, 0);
+          const received = [1, 2, 3].reduce((sum, id) => sum + (next.get(id) ?? 1) - 1, 0);
           for (const { highWatermark } of watermarks) {
-            expect(told).toBeGreaterThanOrEqual(highWatermark);
+            expect(received).toBeGreaterThanOrEqual(highWatermark);
           }
         }
         expect([1, 2, 3].map((id) => next.get(id) ?? 1)).toEqual([end + 1, end + 1, end + 1]);

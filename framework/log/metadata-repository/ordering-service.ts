@@ -21,8 +21,8 @@ import {
   NEWEST_FEATURE_LEVEL,
   STORAGE_NODES_AGREE_FROM,
 } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { describeHealth } from './describe-health.ts';
-import { commandCodec } from './metadata-codec.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';

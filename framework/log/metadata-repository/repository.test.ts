@@ -6,8 +6,8 @@ import { ExecuteRequest, Ordering } from '../../wire/gen/log.ts';
 import { Command } from '../../wire/gen/metadata.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { definitionOf, type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { type MetadataRepository, startMetadataRepository } from './index.ts';
-import { commandCodec } from './metadata-codec.ts';
 
 const service = mrpb.MetadataRepositoryService;
 

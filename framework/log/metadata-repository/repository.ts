@@ -12,12 +12,12 @@ import {
   NEWEST_FEATURE_LEVEL,
   type Sender,
 } from '../core/index.ts';
+import { commandCodec, resultCodec } from '../metadata-codec.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
-import { commandCodec, resultCodec } from './metadata-codec.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
@@ -241,10 +241,15 @@ export class MetadataRepository implements RepositoryAccess {
     }
   }
 
-  async close(): Promise<void> {
+  /** Stops to act as the leader, and to look who leads: this member is about to be closed. Idempotent. */
+  leave(): void {
     this.roles.unsubscribe();
     this.lead(undefined);
     this.orderers.complete();
+  }
+
+  async close(): Promise<void> {
+    this.leave();
     await this.replica.close();
     await this.group.close();
   }

@@ -1,6 +1,6 @@
 import { Snapshot } from '../../wire/gen/metadata.ts';
 import { FIRST_FEATURE_LEVEL, Metadata, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
-import { commandCodec } from './metadata-codec.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { OLD_COMMANDS, OLD_SNAPSHOT } from './old-formats.fixture.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
@@ -35,7 +35,7 @@ test('a snapshot restores the same state, with the history of every log stream',
   metadata.apply({ kind: 'hold', topicId: 1, holder: 'a', position: 7 });
   metadata.apply({ kind: 'unregisterTopic', id: 9 });
   metadata.apply({ kind: 'raiseFeatureLevel', to: NEWEST_FEATURE_LEVEL });
-  metadata.apply({ kind: 'seal', id: 1, hold: true });
+  metadata.apply({ kind: 'seal', id: 1, byOperator: true });
   const other = new Metadata();
   other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));
   expect(other.snapshot()).toEqual(metadata.snapshot());
@@ -69,7 +69,7 @@ test('a snapshot that was written before there were feature levels is read', () 
 
 test('one from before holds were known is read', () => {
   const { holds: _, ...topic } = ordered(1, 1).snapshot().topics[0]!;
-  const state = JSON.stringify({ topics: [topic], deletedTopics: [topic] });
+  const state = JSON.stringify({ topics: [topic], deletedTopics: [topic], logStreams: [] });
   const back = snapshotCodec.decode(Snapshot.encode(Snapshot.create({ format: 1, state })));
   expect(back.topics).toEqual([{ ...topic, holds: [] }]);
   expect(back.deletedTopics).toEqual([{ ...topic, holds: [] }]);

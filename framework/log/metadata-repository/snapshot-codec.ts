@@ -25,7 +25,10 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
         topics: snapshot.topics.map(topicToMessage),
         deletedTopics: snapshot.deletedTopics.map(topicToMessage),
         logStreams: snapshot.logStreams.map((it) =>
-          wire.LogStreamState.create({ ...it, founders: it.founders.map(wire.Founder.create) }),
+          wire.LogStreamState.create({
+            ...it,
+            initialMembers: it.initialMembers.map(wire.InitialMember.create),
+          }),
         ),
         histories: snapshot.histories.map(({ first, pieces, tail }) =>
           wire.History.create({ first, pieces: [...pieces], tail }),
@@ -83,18 +86,18 @@ function topicOf(message: wire.TopicState): TopicState {
 }
 
 function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'history'> {
-  const { id, topicId, replicas, members, founders, primaryProcess, epoch } = message;
-  const { sealed, held, revision, changed, end, lastGlsn, version } = message;
+  const { id, topicId, replicas, members, initialMembers, primaryProcess, epoch } = message;
+  const { sealed, sealedByOperator, revision, changed, end, lastGlsn, version } = message;
   return {
     id,
     topicId,
     replicas,
     members,
-    founders: founders.map(({ node, disk }) => ({ node, disk })),
+    initialMembers: initialMembers.map(({ node, disk }) => ({ node, disk })),
     primaryProcess,
     epoch,
     sealed,
-    held,
+    sealedByOperator,
     revision,
     changed,
     end,
@@ -111,14 +114,25 @@ function idsOf(message: wire.IdPool | null): MetadataSnapshot['topicIds'] {
   return { next: message?.next ?? 1, above: message?.above ?? [] };
 }
 
+/** Some names were others then. */
+interface OldSnapshot extends Omit<MetadataSnapshot, 'histories' | 'logStreams'> {
+  readonly logStreams: readonly (Omit<
+    LogStreamState,
+    'history' | 'initialMembers' | 'sealedByOperator'
+  > & { founders: LogStreamState['initialMembers']; held: boolean })[];
+}
+
 function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histories'> {
-  const snapshot = JSON.parse(state) as Omit<MetadataSnapshot, 'histories'>;
+  const snapshot = JSON.parse(state) as OldSnapshot;
   for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) {
     if (format < 2) it.holds = [];
     it.producerEpoch = 0;
     it.producers = [];
   }
-  return { ...snapshot, featureLevel: FIRST_FEATURE_LEVEL };
+  const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
+    return { ...it, initialMembers: founders, sealedByOperator: held };
+  });
+  return { ...snapshot, logStreams, featureLevel: FIRST_FEATURE_LEVEL };
 }
 
 function tooNew(format: number): VarlogError {

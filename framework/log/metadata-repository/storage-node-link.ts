@@ -140,15 +140,15 @@ export class StorageNodeLink {
 
   /** None of a topic of which the node is still to hear commits: they are at or below it. */
   private takeWatermarks(): Watermark[] {
-    const held = new Set(
+    const withheld = new Set(
       [...this.pendingHistory.keys()].map((id) => this.metadata.logStreams.get(id)?.topicId),
     );
-    const said: Watermark[] = [];
+    const ready: Watermark[] = [];
     for (const [topicId, highWatermark] of this.watermarks) {
-      if (held.has(topicId)) continue;
-      said.push(Watermark.create({ topicId, highWatermark }));
+      if (withheld.has(topicId)) continue;
+      ready.push(Watermark.create({ topicId, highWatermark }));
       this.watermarks.delete(topicId);
     }
-    return said;
+    return ready;
   }
 }

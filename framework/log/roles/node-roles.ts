@@ -122,6 +122,9 @@ export class NodeRoles {
   /** Ends them, the last one first. Idempotent. */
   close(): Promise<void> {
     this.closing ??= (async () => {
+      // Before the address is given up: what breaks by that is no news to the roles of this node.
+      this.member?.leave();
+      await this.storage?.leave();
       for (const close of this.closers.reverse()) await close();
     })();
     return this.closing;

@@ -16,7 +16,7 @@ function clockAt(ms: number) {
 }
 
 const open = (disk: SimulatedDisk): Promise<SegmentedLog> =>
-  SegmentedLog.open({ disk, directory: 'log', identity: 'a log', segmentBytes: 4_500 });
+  SegmentedLog.open({ disk, directory: 'log', label: 'a log', segmentBytes: 4_500 });
 
 test('time never goes back, whatever the clock does, also when the log is opened again', async () => {
   await fc.assert(

@@ -98,7 +98,7 @@ export class TestCluster {
 
   /** Seals log stream 1 and gives it other replicas. */
   setReplicas(replicas: number[]): void {
-    this.apply({ kind: 'seal', id: 1, hold: false });
+    this.apply({ kind: 'seal', id: 1, byOperator: false });
     const { revision, replicas: holders } = this.metadata.logStreams.get(1)!;
     this.apply({ kind: 'setReplicas', id: 1, replicas, revision, holders });
   }
@@ -177,7 +177,7 @@ export class TestCluster {
 
   /** Seals a log stream, waits until `members` have all of it, and opens it again with them. */
   async reopen(logStreamId: number, members: number[]): Promise<void> {
-    this.apply({ kind: 'seal', id: logStreamId, hold: false });
+    this.apply({ kind: 'seal', id: logStreamId, byOperator: false });
     await eventually(() => members.every((it) => this.reported(it, logStreamId) === 'sealed'));
     const { epoch } = this.metadata.logStreams.get(logStreamId)!;
     this.apply({

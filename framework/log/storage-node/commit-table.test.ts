@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { SegmentedLog } from '../../store/index.ts';
 import { SeededRandom, SimulatedDisk } from '../../testing/index.ts';
 import type { Commit } from '../core/index.ts';
 import { CommitTable } from './commit-table.ts';
@@ -24,7 +25,7 @@ function onDisk() {
     CommitTable.open({
       disk,
       directory: 'commits',
-      identity: 'log stream 1 commits',
+      label: 'log stream 1 commits',
       logStreamId: 1,
       onFailure: (error) => {
         throw error;
@@ -97,4 +98,24 @@ test('a power loss takes only what was not flushed', async () => {
   const again = await open();
   expect(again.version).toBeGreaterThanOrEqual(20);
   await compare(again, commits.slice(0, again.version));
+});
+
+test('a commit of a later version is refused, and left as it is', async () => {
+  const { disk, open } = onDisk();
+  const [commit] = commitsOf([{ count: 1, gap: 0 }]);
+  const table = await open();
+  table.append(commit!);
+  await table.flush();
+  await table.close();
+  const label = 'log stream 1 commits';
+  const log = await SegmentedLog.open({ disk, directory: 'commits', label });
+  log.append([{ position: 2, count: 1, epoch: 1, payload: new Uint8Array(25) }]);
+  await log.close();
+  const before = disk.files();
+  await expect(open()).rejects.toMatchObject({
+    code: 'FORMAT_UNKNOWN',
+    message: expect.stringMatching(/commit 2 in commits has 25 bytes.*upgrade/s),
+  });
+  expect(disk.files()).toEqual(before);
+  expect(disk.openFiles).toBe(0);
 });

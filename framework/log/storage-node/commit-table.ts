@@ -1,4 +1,4 @@
-import { assert, type VarlogError } from '../../base/index.ts';
+import { assert, formatUnknown, type VarlogError } from '../../base/index.ts';
 import { type Frame, SegmentedLog, type SegmentedLogOptions } from '../../store/index.ts';
 import type { Commit } from '../core/index.ts';
 
@@ -23,20 +23,22 @@ const RANGE_MAX = 1_024;
 export class CommitTable {
   private readonly log: SegmentedLog;
   private readonly logStreamId: number;
+  private readonly directory: string;
   /** The newest commits, contiguous up to the last. */
   private recent: Commit[] = [];
   /** By version: of each 256th those that a search came by. */
   private readonly sparse = new Map<number, Commit>();
 
-  private constructor(log: SegmentedLog, logStreamId: number) {
+  private constructor(log: SegmentedLog, logStreamId: number, directory: string) {
     this.log = log;
     this.logStreamId = logStreamId;
+    this.directory = directory;
   }
 
   static async open(
     options: Pick<
       SegmentedLogOptions,
-      'disk' | 'clock' | 'directory' | 'identity' | 'onFailure' | 'onFull'
+      'disk' | 'clock' | 'directory' | 'label' | 'onFailure' | 'onFull'
     > & { logStreamId: number },
   ): Promise<CommitTable> {
     const log = await SegmentedLog.open({
@@ -44,7 +46,7 @@ export class CommitTable {
       segmentBytes: SEGMENT_BYTES,
       tailCacheBytes: TAIL_CACHE_BYTES,
     });
-    const table = new CommitTable(log, options.logStreamId);
+    const table = new CommitTable(log, options.logStreamId, options.directory);
     try {
       await table.readRecent();
       return table;
@@ -99,7 +101,7 @@ export class CommitTable {
     const recent = this.recentAt(version);
     if (recent !== undefined) return recent;
     const [frame] = await this.log.read(version, 1);
-    assert(frame !== undefined && frame.position === version, `commit ${version} is held`);
+    assert(frame !== undefined && frame.position === version, `commit ${version} is in the table`);
     return this.decode(frame);
   }
 
@@ -204,6 +206,11 @@ export class CommitTable {
   }
 
   private decode({ position, epoch, payload }: Frame): Commit {
+    if (payload.length !== PAYLOAD_BYTES) {
+      const what = `commit ${position} in ${this.directory}`;
+      const [found, reads] = [`${payload.length} bytes`, `commits of ${PAYLOAD_BYTES} bytes`];
+      throw formatUnknown({ what, path: this.directory, found, reads });
+    }
     const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
     return {
       logStreamId: this.logStreamId,

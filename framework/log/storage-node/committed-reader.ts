@@ -1,6 +1,7 @@
 import { SUBSCRIPTION_MESSAGE_BYTES, VarlogError } from '../../base/index.ts';
 import { type Frame, frameEnd } from '../../store/index.ts';
 import type { Commit } from '../core/index.ts';
+import type { CommitsAhead } from './commits-ahead.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { assertNotTrimmed, assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
@@ -15,10 +16,12 @@ export interface CommittedBatch {
 export class CommittedReader {
   private readonly replica: LogStreamReplica;
   private nextLlsn: number;
+  private readonly commits: CommitsAhead;
   private commit: Commit | undefined;
 
   private constructor(replica: LogStreamReplica, nextLlsn: number) {
     this.replica = replica;
+    this.commits = replica.commitsAhead();
     this.nextLlsn = nextLlsn;
   }
 
@@ -28,7 +31,7 @@ export class CommittedReader {
     assertNotTrimmed(replica, glsn);
     // Taken before the search: what is committed during it may be what is looked for.
     const { committedEnd } = replica.core;
-    const commit = await replica.reading(replica.storage.commits.findByGlsn(glsn));
+    const commit = await replica.reading(() => replica.storage.commits.findByGlsn(glsn));
     if (commit === undefined) return new CommittedReader(replica, committedEnd + 1);
     return new CommittedReader(replica, commit.llsn + Math.max(0, glsn - commit.glsn));
   }
@@ -78,14 +81,14 @@ export class CommittedReader {
   }
 
   private async commitOf(llsn: number): Promise<Commit> {
-    const { commits } = this.replica.storage;
     let commit = this.commit;
     if (commit === undefined || commit.llsn > llsn) {
-      commit = await this.replica.reading(commits.findByLlsn(llsn));
+      const { commits } = this.replica.storage;
+      commit = await this.replica.reading(() => commits.findByLlsn(llsn));
     }
     while (commit !== undefined && commit.llsn + commit.count <= llsn) {
-      const version: number = commit.version + 1;
-      commit = commits.recentAt(version) ?? (await this.replica.reading(commits.at(version)));
+      const next: Commit | Promise<Commit> = this.commits.at(commit.version + 1);
+      commit = next instanceof Promise ? await next : next;
     }
     if (commit === undefined) throw trimmed(this.replica, `LLSN ${llsn}`, llsn);
     this.commit = commit;

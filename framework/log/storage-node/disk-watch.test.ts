@@ -14,8 +14,8 @@ test('an operation that takes long, or never ends, is seen and said', async () =
       return { cancel: () => {} };
     },
   };
-  const said: string[] = [];
-  const logger = { log: (level: string, message: string) => said.push(`${level} ${message}`) };
+  const logged: string[] = [];
+  const logger = { log: (level: string, message: string) => logged.push(`${level} ${message}`) };
   const disk = new SimulatedDisk({ random: new SeededRandom(1), clock });
   const watch = new DiskWatch(disk, clock, logger);
   const finish = async (): Promise<void> => {
@@ -30,7 +30,7 @@ test('an operation that takes long, or never ends, is seen and said', async () =
   expect(watch.slowestMs).toBe(5_000);
   await finish();
   await hangs;
-  expect(said).toEqual(['warn the disk is slow']);
+  expect(logged).toEqual(['warn the disk is slow']);
   now += 20_000;
   expect(watch.slowestMs).toBe(5_000);
   now += 20_000;
@@ -38,5 +38,5 @@ test('an operation that takes long, or never ends, is seen and said', async () =
   await finish();
   await quick;
   expect(watch.slowestMs).toBe(0);
-  expect(said).toEqual(['warn the disk is slow', 'info the disk is as fast as before']);
+  expect(logged).toEqual(['warn the disk is slow', 'info the disk is as fast as before']);
 });

@@ -1,14 +1,16 @@
 import { type CallContext, type MessageStream, VarlogError } from '../../base/index.ts';
 import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
+import type { CommitsAhead } from './commits-ahead.ts';
 import { toMessage } from './producer-file.ts';
-import type { LogStreamReplica } from './replica.ts';
+import { type LogStreamReplica, sendingCost } from './replica.ts';
 import { assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
 
 const RESPONSE_BYTES = 1024 * 1024;
 /** Small batches are sent in several responses, so that none of these takes long. */
 const RESPONSE_BATCHES = 256;
+const RESPONSE_COMMITS = 1_024;
 /** What is read of small batches at once stays small: many log streams are sent side by side. */
 const FIRST_READ_BYTES = 64 * 1024;
 const READ_BATCHES = 4 * RESPONSE_BATCHES;
@@ -52,10 +54,11 @@ async function followPrimary(
   }
   // Later ones come from the metadata repository, which may have forgotten these.
   const { version } = core;
+  const ahead = replica.commitsAhead();
   let bytesMax = FIRST_READ_BYTES;
   while (!signal.aborted) {
     if (!core.serves(epoch)) throw fenced(replica, epoch);
-    const commits = await commitsUpTo(replica, nextVersion, version, next - 1);
+    const commits = await commitsUpTo(ahead, nextVersion, version, next - 1);
     if (commits.length > 0) {
       nextVersion += commits.length;
       await send(stream, FetchResponse.create({ commits }));
@@ -70,6 +73,8 @@ async function followPrimary(
     bytesMax = nextRead(bytesMax, frames.length);
     if (frames.length > 0 && frames[0]!.position > next) throw trimmedMeanwhile(replica);
     for (const some of inPieces(frames)) {
+      const turn = replica.host.sending.take(sendingCost(some));
+      if (turn !== undefined) await turn;
       if (!core.serves(epoch)) throw fenced(replica, epoch);
       next = frameEnd(some.at(-1)!) + 1;
       await send(stream, FetchResponse.create({ batches: some.map(toBatch) }));
@@ -92,6 +97,7 @@ async function sendCommitted(
     nextVersion = (head.commits[0]?.version ?? 0) + 1;
     await send(stream, head);
   }
+  const ahead = replica.commitsAhead();
   let bytesMax = FIRST_READ_BYTES;
   while (!signal.aborted) {
     assertServes(replica);
@@ -108,9 +114,11 @@ async function sendCommitted(
     for (const some of pieces.length > 0 ? pieces : [[]]) {
       const last = some.at(-1);
       if (last !== undefined) nextLlsn = frameEnd(last) + 1;
-      const commits = await commitsUpTo(replica, nextVersion, version, nextLlsn - 1);
+      const commits = await commitsUpTo(ahead, nextVersion, version, nextLlsn - 1);
       nextVersion += commits.length;
       if (last === undefined && commits.length === 0) throw trimmedMeanwhile(replica);
+      const turn = replica.host.sending.take(sendingCost(some));
+      if (turn !== undefined) await turn;
       await send(stream, FetchResponse.create({ batches: some.map(toBatch), commits }));
     }
   }
@@ -140,19 +148,21 @@ async function trimmedHead(
   });
 }
 
-/** Commits from `from` to version `through` of records up to `end`, about as many as one message carries. */
+/** Commits from `from` to version `through` of records up to `end`, at most as many as one message carries. */
 async function commitsUpTo(
-  replica: LogStreamReplica,
+  ahead: CommitsAhead,
   from: number,
   through: number,
   end: number,
 ): Promise<Commit[]> {
-  const { commits } = replica.storage;
-  if (from > through) return [];
-  if (from < commits.firstVersion) throw trimmedMeanwhile(replica);
-  const found = await replica.reading(commits.range(from, through));
-  const ready = found.findIndex((it) => it.llsn + it.count - 1 > end);
-  return found.slice(0, ready === -1 ? undefined : ready).map((it) => Commit.create(it));
+  const found: Commit[] = [];
+  for (let version = from; version <= through && found.length < RESPONSE_COMMITS; version++) {
+    const next = ahead.at(version);
+    const commit = next instanceof Promise ? await next : next;
+    if (commit.llsn + commit.count - 1 > end) break;
+    found.push(Commit.create(commit));
+  }
+  return found;
 }
 
 /** Whole batches from LLSN `from` on, also the one of which the beginning was trimmed. */

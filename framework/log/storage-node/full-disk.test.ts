@@ -76,7 +76,7 @@ test('a log stream that is sealed while the disk is full is opened again once th
   await cluster.appender(1).append('a');
   fill(1);
   const { late } = await appendUntilFull();
-  cluster.apply({ kind: 'seal', id: 1, hold: false });
+  cluster.apply({ kind: 'seal', id: 1, byOperator: false });
   cluster.disks.get(1)!.faults = {};
   await late;
   await eventually(() => cluster.reported(1) === 'sealed');
@@ -86,7 +86,7 @@ test('a log stream that is sealed while the disk is full is opened again once th
 
 test('a replica that finds no room when it is opened is opened when there is some', async () => {
   await clusterOf([1, 2]);
-  cluster.apply({ kind: 'seal', id: 1, hold: false });
+  cluster.apply({ kind: 'seal', id: 1, byOperator: false });
   fill(2);
   cluster.apply({ kind: 'registerLogStream', id: 2, topicId: 1, replicas: [2] });
   await eventually(() => cluster.reported(2, 2) === 'failed');

@@ -47,9 +47,11 @@ export class HostedReplicas {
   private lost: VarlogError | undefined;
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
-    const { ports, clusterId, storageNodeId, disk, process, memory, producerLimits } = node;
+    const { ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending } = node;
+    const { producerLimits } = node;
     this.host = {
-      ...{ ports, clusterId, storageNodeId, disk, process, memory, producerLimits },
+      ...{ ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending },
+      producerLimits,
       get cluster() {
         return node.cluster;
       },

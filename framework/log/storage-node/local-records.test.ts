@@ -7,12 +7,15 @@ import { recordSourceContract } from './record-source.fixture.ts';
 /** An offset in a segment that is in its first batch. */
 const BEHIND_HEADER = 4_096 + 1_000;
 
-async function open(tailCacheBytes: number, watched = <T>(read: Promise<T>): Promise<T> => read) {
+async function open(
+  tailCacheBytes: number,
+  fromDisk = async <T>(read: () => T | Promise<T>): Promise<T> => read(),
+) {
   const disk = new SimulatedDisk({ random: new SeededRandom(1) });
   const records = await SegmentedLog.open({
     disk,
     directory: 'log',
-    identity: 'a log',
+    label: 'a log',
     segmentBytes: 6_000,
     tailCacheBytes,
   });
@@ -20,7 +23,7 @@ async function open(tailCacheBytes: number, watched = <T>(read: Promise<T>): Pro
     records.append([{ position: records.end + 1, count, epoch: 1, payload }]);
     await records.flush();
   };
-  return { disk, records, append, source: new LocalRecords(records, watched) };
+  return { disk, records, append, source: new LocalRecords(records, fromDisk) };
 }
 
 for (const [name, tailCacheBytes] of [
@@ -41,8 +44,8 @@ for (const [name, tailCacheBytes] of [
 
 test('what the disk does not give as it was stored is an error, which is heard of', async () => {
   const heard: unknown[] = [];
-  const { disk, records, append, source } = await open(0, (read) =>
-    read.catch((error: unknown) => {
+  const { disk, records, append, source } = await open(0, async (read) =>
+    Promise.resolve(read()).catch((error: unknown) => {
       heard.push(error);
       throw error;
     }),

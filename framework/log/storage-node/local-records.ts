@@ -4,12 +4,12 @@ import type { RecordSource } from './record-source.ts';
 /** The records that are on this node's disk. */
 export class LocalRecords implements RecordSource {
   private readonly records: SegmentedLog;
-  private readonly watched: <T>(read: Promise<T>) => Promise<T>;
+  private readonly fromDisk: <T>(read: () => T | Promise<T>) => Promise<T>;
 
-  /** `watched` passes on what is read from the disk, and sees to what cannot be. */
-  constructor(records: SegmentedLog, watched: <T>(read: Promise<T>) => Promise<T>) {
+  /** `fromDisk` has the disk read when its turn comes, and sees to what cannot be read. */
+  constructor(records: SegmentedLog, fromDisk: <T>(read: () => T | Promise<T>) => Promise<T>) {
     this.records = records;
-    this.watched = watched;
+    this.fromDisk = fromDisk;
   }
 
   get first(): number {
@@ -17,7 +17,7 @@ export class LocalRecords implements RecordSource {
   }
 
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
-    const read = this.records.read(from, bytesMax);
-    return Array.isArray(read) ? read : this.watched(read);
+    const { records } = this;
+    return records.readMemory(from, bytesMax) ?? this.fromDisk(() => records.read(from, bytesMax));
   }
 }

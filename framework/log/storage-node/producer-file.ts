@@ -43,18 +43,18 @@ export class ProducerFile {
   static async open(
     disk: Disk,
     path: string,
-    identity: string,
+    label: string,
     sources: ProducerSources,
     limits: ProducerLimits,
   ): Promise<ProducerFile> {
     const table = new ProducerTable(limits);
-    const file = await StateFile.open(disk, path, identity);
+    const file = await StateFile.open(disk, path, label, decode);
     const producers = new ProducerFile(table, file, sources.records);
     if (file.value === undefined) {
       table.adopt({ llsn: sources.committedEnd, floor: 0, producers: [] });
       await producers.save();
     } else {
-      table.adopt(ofMessage(wire.ProducerTable.decode(file.value)));
+      table.adopt(decode(file.value));
       producers.saved = { llsn: table.llsn, revision: table.revision };
     }
     await noteRecords(table, sources);
@@ -109,6 +109,10 @@ async function noteRecords(
     table.ordered(commit);
   }
   if (commits.last !== undefined) table.ordered(commits.last);
+}
+
+function decode(bytes: Uint8Array): ProducerSnapshot {
+  return ofMessage(wire.ProducerTable.decode(bytes));
 }
 
 /** As it goes to another replica. */

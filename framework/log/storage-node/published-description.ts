@@ -39,7 +39,7 @@ async function extentOf(
   const { commits } = replica.storage;
   const { last } = commits;
   const { first: firstLlsn } = replica.source;
-  const first = await replica.reading(commits.findByLlsn(firstLlsn));
+  const first = await replica.reading(() => commits.findByLlsn(firstLlsn));
   const extent = { version, globalHighWatermark: replica.watermark };
   const sequence = (llsn: number, glsn: number): LogSequenceNumber =>
     LogSequenceNumber.create({ llsn, glsn });

@@ -1,7 +1,7 @@
 import type { CallContext, MessageStream } from '../../base/index.ts';
 import { Batch, type ReadRequest, ReadResponse } from '../../wire/gen/log.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
-import type { LogStreamReplica } from './replica.ts';
+import { type LogStreamReplica, sendingCost } from './replica.ts';
 import { assertNotTrimmed } from './serve.ts';
 
 /** Serves `LogStreams.Read`: committed batches as they are stored, then those that come. */
@@ -13,7 +13,7 @@ export async function serveRead(
 ): Promise<void> {
   const reader = await CommittedReader.atGlsn(replica, fromGlsn);
   const end = toGlsn === 0 ? Number.POSITIVE_INFINITY : toGlsn;
-  let told = -1;
+  let lastSent = -1;
   let sent = 0;
   while (!signal.aborted) {
     const { version } = replica.core;
@@ -22,12 +22,14 @@ export async function serveRead(
     if (sent === 0) assertNotTrimmed(replica, fromGlsn);
     const batches = await reader.next();
     const wanted = batches.filter((it) => it.glsn <= end);
-    if (wanted.length > 0 || watermark > told) {
+    if (wanted.length > 0 || watermark > lastSent) {
+      const turn = replica.host.sending.take(sendingCost(wanted.map((it) => it.frame)));
+      if (turn !== undefined) await turn;
       const highWatermark = batches.length > 0 ? 0 : watermark;
       const room = stream.send(
         ReadResponse.create({ batches: wanted.map(toBatch), highWatermark }),
       );
-      if (batches.length === 0) told = watermark;
+      if (batches.length === 0) lastSent = watermark;
       sent += wanted.length;
       if (!room) await stream.writable();
     }

@@ -73,7 +73,7 @@ export class Rebuilder {
     const again = known ?? new Backoff(random, FIRST_TRY_MS, RETRY_MS_MAX);
     this.backoffs.set(logStreamId, again);
     const looks = new Backoff(random, FIRST_TRY_MS, RETRY_MS_MAX);
-    let told = false;
+    let logged = false;
     // A disk that fails again and again is not written full with copies.
     await again.pause(clock, signal);
     for (;;) {
@@ -89,8 +89,8 @@ export class Rebuilder {
         this.log('info', 'a failed replica begins anew from a good copy', logStreamId, { from });
         return host.beginAnew(logStreamId);
       }
-      if (!told) this.log('warn', 'no replica is known to be a good copy', logStreamId, {});
-      told = true;
+      if (!logged) this.log('warn', 'no replica is known to be a good copy', logStreamId, {});
+      logged = true;
       await looks.pause(clock, signal);
     }
   }

@@ -1,5 +1,11 @@
 import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
-import { type CacheBudget, SegmentedLog, StateFile } from '../../store/index.ts';
+import {
+  type CacheBudget,
+  decodeJsonValue,
+  encodeJsonValue,
+  SegmentedLog,
+  StateFile,
+} from '../../store/index.ts';
 import type { ProducerLimits } from '../core/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
@@ -59,21 +65,20 @@ export async function openReplicaStorage(options: {
   onFull: (error: VarlogError | undefined) => void;
 }): Promise<ReplicaStorage> {
   const { disk, clock, directory, owner, logStreamId, onFailure } = options;
-  const identity = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
+  const label = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
-  const file = await StateFile.open(disk, `${directory}/state`, identity('state'));
+  const path = `${directory}/state`;
+  const decode = (value: Uint8Array): StoredReplicaState => decodeJsonValue(value, path);
+  const file = await StateFile.open(disk, path, label('state'), decode);
   const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
     sealed: false,
     trimmedGlsn: 0,
   };
-  let state =
-    file.value === undefined
-      ? fresh
-      : (JSON.parse(new TextDecoder().decode(file.value)) as StoredReplicaState);
+  let state = file.value === undefined ? fresh : decode(file.value);
   const write = async (next: StoredReplicaState): Promise<void> => {
-    await file.write(new TextEncoder().encode(JSON.stringify(next)));
+    await file.write(encodeJsonValue(next));
     state = next;
   };
   // A restarted node must know whose records these are before it is told.
@@ -89,7 +94,7 @@ export async function openReplicaStorage(options: {
     disk,
     clock,
     directory: `${directory}/records`,
-    identity: identity('records'),
+    label: label('records'),
     segmentBytes: SEGMENT_BYTES,
     tailCacheBytes: TAIL_CACHE_BYTES,
     cacheBudget: options.cacheBudget,
@@ -100,13 +105,13 @@ export async function openReplicaStorage(options: {
     disk,
     clock,
     directory: `${directory}/commits`,
-    identity: identity('commits'),
+    label: label('commits'),
     logStreamId,
     onFailure,
     onFull,
     producers: {
       path: `${directory}/producers`,
-      identity: identity('producers'),
+      label: label('producers'),
       limits: options.producerLimits,
     },
   });
@@ -145,11 +150,11 @@ export async function openReplicaStorage(options: {
 async function openRest(
   records: SegmentedLog,
   {
-    producers: { path, identity, limits },
+    producers: { path, label, limits },
     ...options
   }: Parameters<typeof CommitTable.open>[0] & {
     clock: Clock;
-    producers: { path: string; identity: string; limits: ProducerLimits };
+    producers: { path: string; label: string; limits: ProducerLimits };
   },
 ): Promise<{ commits: CommitTable; time: AppendTime; producers: ProducerFile }> {
   let commits: CommitTable | undefined;
@@ -158,7 +163,7 @@ async function openRest(
     await cutDanglingCommits(records, commits);
     const committedEnd = committedEndOf(records, commits);
     const sources = { records, commits, committedEnd };
-    const producers = await ProducerFile.open(options.disk, path, identity, sources, limits);
+    const producers = await ProducerFile.open(options.disk, path, label, sources, limits);
     return { commits, time: await AppendTime.behind(records, options.clock), producers };
   } catch (error) {
     await commits?.close();

@@ -4,13 +4,16 @@ import {
   type Ports,
   SerialQueue,
   type Timer,
+  type TurnBudget,
   VarlogError,
   Wakeups,
 } from '../../base/index.ts';
+import type { Frame } from '../../store/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
+import { CommitsAhead } from './commits-ahead.ts';
 import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
@@ -29,6 +32,23 @@ export interface ReplicaNode {
   readonly process: string;
   readonly memory: MemoryBudget;
   readonly producerLimits: ProducerLimits;
+  /**
+   * What is read from the disk for readers, of all log streams. One after the other: what many of them read at once, and
+   * what is made of it, would otherwise hold up all else that the process does.
+   */
+  readonly diskReads: SerialQueue;
+  /** For what readers and other replicas are sent, of all log streams: see {@link sendingCost}. */
+  readonly sending: TurnBudget;
+}
+
+/** What is sent in one turn at most, as {@link sendingCost} counts: some milliseconds of work. */
+export const SENDING_PER_TURN = 1_024;
+const BYTES_PER_COST = 4_096;
+
+/** What it takes to send these batches: one for each, and as much again for each 4 KiB. */
+export function sendingCost(frames: readonly Frame[]): number {
+  const bytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
+  return frames.length + bytes / BYTES_PER_COST;
 }
 
 /** What a replica needs of those who keep it. These calls MUST NOT throw. */
@@ -142,11 +162,11 @@ export class LogStreamReplica {
       requestHistory: (version) => host.requestHistory(logStreamId, version),
       fetchFromReplica: () => operations.fetchFromReplica(this),
     });
-    records.onDurable = (end) => {
+    records.onDurable((end) => {
       if (this.failure !== undefined) return;
       this.core.wasWritten(end);
       host.reportChanged(this);
-    };
+    });
   }
 
   get report(): Report {
@@ -189,17 +209,22 @@ export class LogStreamReplica {
   }
 
   /**
-   * Passes on what was read from the disk. What cannot be read is lost here: with other replicas to
-   * read from, this one fails, to be rebuilt; without, it goes on with what it can read.
+   * Reads from the disk when the turn comes for it. What cannot be read is lost here: with other replicas to read from,
+   * this one fails, to be rebuilt; without, it goes on with what it can read.
    */
-  async reading<T>(read: Promise<T>): Promise<T> {
+  async reading<T>(read: () => T | Promise<T>): Promise<T> {
     try {
-      return await read;
+      return await this.host.diskReads.run(read);
     } catch (error) {
       const lost = VarlogError.is(error, 'CORRUPT') || VarlogError.is(error, 'DISK_FAILED');
       if (lost && this.peers.length > 0) this.fail(error);
       throw error;
     }
+  }
+
+  /** For one reader. */
+  commitsAhead(): CommitsAhead {
+    return new CommitsAhead(this.storage.commits, (read) => this.reading(read));
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { FetchRequest, Replication } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 
@@ -43,3 +44,38 @@ test('a node that missed much on many log streams is whole again, by pieces', as
     stream.closed.catch(() => {});
   }
 }, 60_000);
+
+test('what many log streams are asked for at once is read from the disk one after the other', async () => {
+  cluster = await TestCluster.start([1, 2], { cacheBytes: 0 });
+  let reading = 0;
+  let most = 0;
+  const disk = cluster.disks.get(1)!;
+  const open = disk.open.bind(disk);
+  disk.open = async (path, mode) => {
+    const file = await open(path, mode);
+    const read = file.read.bind(file);
+    file.read = async (offset, length) => {
+      most = Math.max(most, ++reading);
+      await setImmediate();
+      return read(offset, length).finally(() => reading--);
+    };
+    return file;
+  };
+  const ids = Array.from({ length: LOG_STREAMS }, (_, i) => i + 1);
+  for (const id of ids) {
+    cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [1] });
+    await cluster.reopen(id, [1]);
+  }
+  const appender = cluster.appender(1);
+  const batch = batchOf(['x'.repeat(4_000)]);
+  const appends = ids.flatMap((logStreamId) =>
+    Array.from({ length: 64 }, () => appender.send({ ...batch, logStreamId })),
+  );
+  for (const it of await Promise.all(appends)) expect(it.failure).toBeNull();
+
+  most = 0;
+  const total = LOG_STREAMS * 64;
+  const found = await Promise.all(ids.map((id) => cluster.read(1, 1, total, id)));
+  for (const it of found) expect(it).toHaveLength(64);
+  expect(most).toBe(1);
+});

@@ -218,7 +218,7 @@ describe('one replica', () => {
     await cluster.appender(1).append('a');
     const endless = cluster.read(1, 1, 100);
     await eventually(() => cluster.metadata.topics.get(1)!.highWatermark === 1);
-    cluster.apply({ kind: 'seal', id: 1, hold: false });
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
     cluster.apply({ kind: 'unregisterLogStream', id: 1 });
     await expect(endless).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
     await cluster.stopNode(1);
@@ -264,7 +264,7 @@ describe('several replicas', () => {
     await cluster.stopNode(3);
     const waiting = appender.append('lost');
     await eventually(() => cluster.replica(1).core.durableEnd === 2);
-    cluster.apply({ kind: 'seal', id: 1, hold: false });
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
     expect((await waiting).failure).toMatchObject({ code: 'SEALED', outcome: 'notAppended' });
     await eventually(() => cluster.reported(1) === 'sealed');
     expect(cluster.replica(1).core.end).toBe(1);
@@ -285,7 +285,7 @@ describe('several replicas', () => {
     const left = old.append('left');
     await eventually(() => cluster.replica(1).core.durableEnd === 2);
     // Kept from following the old primary until it no longer counts.
-    cluster.apply({ kind: 'seal', id: 1, hold: false });
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
     await cluster.startNode(2);
     await cluster.startNode(3);
     await cluster.reopen(1, [2, 3]);
@@ -301,7 +301,7 @@ describe('several replicas', () => {
 
   test('a replica on a new node gets everything, also from one that was trimmed within a batch', async () => {
     await clusterOf([1, 2, 3]);
-    cluster.apply({ kind: 'seal', id: 1, hold: false });
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
     cluster.setReplicas([1, 2]);
     await eventually(() => cluster.state(3) === 'absent');
     await cluster.reopen(1, [1, 2]);

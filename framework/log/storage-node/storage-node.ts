@@ -1,9 +1,11 @@
-import type {
-  DirectoryLock,
-  Handler,
-  Ports,
-  StorageNodeId,
-  VarlogError,
+import {
+  type DirectoryLock,
+  type Handler,
+  type Ports,
+  SerialQueue,
+  type StorageNodeId,
+  TurnBudget,
+  type VarlogError,
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
@@ -17,7 +19,7 @@ import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
-import type { LogStreamReplica, ReplicaNode } from './replica.ts';
+import { type LogStreamReplica, type ReplicaNode, SENDING_PER_TURN } from './replica.ts';
 import { RepositoryLink } from './repository-link.ts';
 import type { ServedNode } from './served-node.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
@@ -37,6 +39,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** Random id of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
+  readonly diskReads = new SerialQueue();
+  readonly sending: TurnBudget;
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
@@ -68,6 +72,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
+    this.sending = new TurnBudget(clock, SENDING_PER_TURN);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -156,10 +161,15 @@ export class StorageNode implements ReplicaNode, ServedNode {
     await this.hosted.trim(topicId, glsn);
   }
 
+  /** Ends the link to the leader, and takes up no other one: this node is about to be closed. Idempotent. */
+  leave(): Promise<void> {
+    return this.link.close();
+  }
+
   close(): Promise<void> {
     this.closed ??= (async () => {
       this.hosted.stopRebuilding();
-      await this.link.close();
+      await this.leave();
       this.trash.close();
       await this.hosted.close();
       await this.lock.release();

@@ -55,7 +55,7 @@ async function node() {
     node,
     disk,
     asked,
-    say: (said: Partial<SessionResponse>) => session!.send(SessionResponse.create(said)),
+    send: (message: Partial<SessionResponse>) => session!.send(SessionResponse.create(message)),
   };
 }
 
@@ -76,13 +76,13 @@ const watermark = (highWatermark: number): Watermark =>
   Watermark.create({ topicId: 1, highWatermark });
 
 test('a commit that comes while its replica is being opened is missed, and holds the watermark', async () => {
-  const { node: it, disk, asked, say } = await node();
+  const { node: it, disk, asked, send } = await node();
   disk.faults = { latencyMs: () => 20 };
-  say({ cluster: 'c', complete: true, assignments: [wanted(0)] });
-  say({ commits: [commit(1)], watermarks: [watermark(1)] });
+  send({ cluster: 'c', complete: true, assignments: [wanted(0)] });
+  send({ commits: [commit(1)], watermarks: [watermark(1)] });
   await eventually(() => it.replicas.has(1));
   const replica = it.find(1, 1);
-  say({ watermarks: [watermark(7)] });
+  send({ watermarks: [watermark(7)] });
   await eventually(() => asked.length > 0);
   expect(asked).toEqual([1]);
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -90,8 +90,8 @@ test('a commit that comes while its replica is being opened is missed, and holds
 });
 
 test('a commit that comes while its replica begins anew holds the watermark too', async () => {
-  const { node: it, disk, asked, say } = await node();
-  say({ cluster: 'c', complete: true, assignments: [wanted(0)] });
+  const { node: it, disk, asked, send } = await node();
+  send({ cluster: 'c', complete: true, assignments: [wanted(0)] });
   await eventually(() => it.replicas.has(1));
   const replica = it.find(1, 1);
   disk.faults = { latencyMs: () => 10 };
@@ -101,19 +101,19 @@ test('a commit that comes while its replica begins anew holds the watermark too'
     FetchResponse.create({ firstLlsn: 5, firstGlsn: 5, commits: [Commit.create(first)] }),
     new AbortController().signal,
   );
-  say({ commits: [commit(6)], watermarks: [watermark(6)] });
+  send({ commits: [commit(6)], watermarks: [watermark(6)] });
   await restarted;
-  say({ watermarks: [watermark(7)] });
+  send({ watermarks: [watermark(7)] });
   await eventually(() => asked.includes(5));
   expect(replica.watermark).toBeLessThan(6);
 });
 
 test('an older assignment changes nothing, but what it says of commits is true', async () => {
-  const { node: it, say } = await node();
-  say({ cluster: 'c', complete: true, assignments: [{ ...wanted(0), epoch: 3 }] });
+  const { node: it, send } = await node();
+  send({ cluster: 'c', complete: true, assignments: [{ ...wanted(0), epoch: 3 }] });
   await eventually(() => it.replicas.get(1)?.core.assigned === true);
   const replica = it.find(1, 1);
-  say({ assignments: [{ ...wanted(2), epoch: 2, sealed: true, end: 1 }] });
+  send({ assignments: [{ ...wanted(2), epoch: 2, sealed: true, end: 1 }] });
   await eventually(() => it.hosted.assignmentOf(1)?.version === 2);
   expect(replica.assignment).toMatchObject({ epoch: 3, sealed: false });
   expect([replica.core.state, replica.watermark]).toEqual(['learning', 0]);

@@ -75,12 +75,12 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
 }
 
 function row(topic: number, stream: LogStreamStatus): (string | number)[] {
-  const { id, state, held, inSync, replicas } = stream;
+  const { id, state, sealedByOperator, inSync, replicas } = stream;
   const described = replicas.map((it) => {
     const well = it.member && it.state === state && !it.full;
     return well ? `${it.node}` : `${it.node} (${replicaState(it)})`;
   });
-  const by = held ? `${state} by an operator` : state;
+  const by = sealedByOperator ? `${state} by an operator` : state;
   return [topic, id, by, `${inSync} of ${replicas.length}`, described.join(', ')];
 }
 

@@ -63,9 +63,16 @@ function ofStorageNode(node: StorageNodeStatus): Problem[] {
   return [{ subject, what }];
 }
 
-function ofLogStream({ id, state, held, inSync, replicas }: LogStreamStatus): Problem[] {
+function ofLogStream({
+  id,
+  state,
+  sealedByOperator,
+  inSync,
+  replicas,
+}: LogStreamStatus): Problem[] {
   const subject = `log stream ${id}`;
-  if (held) return [{ subject, what: 'sealed by an operator: unseal it to append to it' }];
+  if (sealedByOperator)
+    return [{ subject, what: 'sealed by an operator: unseal it to append to it' }];
   if (state === 'open') return [];
   const copies = `${inSync} of ${replicas.length} copies are whole`;
   const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;

@@ -1,4 +1,4 @@
-import { assert, VarlogError } from '../../base/index.ts';
+import { assert, formatUnknown, VarlogError } from '../../base/index.ts';
 import type { Configuration } from './configuration.ts';
 import type { EntryBatch } from './entry-batch.ts';
 
@@ -25,16 +25,24 @@ export function encodeConfiguration({
   return payload;
 }
 
-/** What {@link encodeConfiguration} made. Throws `CORRUPT` for anything else. */
+/**
+ * What {@link encodeConfiguration} made. Throws `FORMAT_UNKNOWN` for a configuration of a later version, which has a
+ * property `format`, and `CORRUPT` for anything else.
+ */
 export function decodeConfiguration(payload: Uint8Array): Configuration {
   try {
     assert(isConfigurationPayload(payload), 'the payload holds a configuration');
     const found = JSON.parse(new TextDecoder().decode(payload.subarray(MARK_BYTES)));
+    if (found.format !== undefined) {
+      const [format, reads] = [`format ${JSON.stringify(found.format)}`, 'those without a format'];
+      throw formatUnknown({ what: 'a configuration of a Raft group', found: format, reads });
+    }
     assert(typeof found.identity === 'string', 'a configuration names its group');
     const addresses = new Map(found.addresses);
     const incarnations = new Map(found.incarnations);
     return { ...found, addresses, incarnations } as Configuration;
   } catch (cause) {
+    if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) throw cause;
     throw new VarlogError('CORRUPT', { what: 'an entry does not hold a configuration', cause });
   }
 }

@@ -197,9 +197,9 @@ describe('campaigns', () => {
       expect([waits.leader, waits.promotable]).toEqual([2, may]);
       tick(waits, 2 * ELECTION);
       expect(waits.role === 'follower').toBe(!may);
-      const told = member({ configuration: configurationOf(part) });
-      told.step({ type: 'timeoutNow', from: 2, to: 1, term: 0 });
-      expect([told.role === 'candidate', told.term]).toEqual([may, may ? 1 : 0]);
+      const raft = member({ configuration: configurationOf(part) });
+      raft.step({ type: 'timeoutNow', from: 2, to: 1, term: 0 });
+      expect([raft.role === 'candidate', raft.term]).toEqual([may, may ? 1 : 0]);
     },
   );
 });

@@ -289,8 +289,11 @@ describe('a change of the configuration', () => {
     }
     for (const payload of [PAYLOAD, new Uint8Array(0)]) {
       expect(isConfigurationEntry({ index: 1, term: 1, count: 1, payload })).toBe(false);
-      expect(() => decodeConfiguration(payload)).toThrow();
+      expect(() => decodeConfiguration(payload)).toThrow(/CORRUPT/);
     }
+    const json = new TextEncoder().encode(JSON.stringify({ identity: '', format: 2 }));
+    const later = new Uint8Array([0xff, 0xff, 0xff, 0xff, ...json]);
+    expect(() => decodeConfiguration(later)).toThrow(/FORMAT_UNKNOWN.*format 2/);
   });
 });
 
@@ -370,14 +373,14 @@ describe('a leader whose voters change', () => {
     acknowledge(raft, 2, 2);
     drain(raft);
     acknowledge(raft, 2, 3);
-    const tell = (): number => {
+    const tick = (): number => {
       raft.tick();
       answerHeartbeat(raft, 2);
       return drain(raft).filter(to(3)).length;
     };
-    const told = Array.from({ length: 3 * ELECTION }, tell);
-    expect(told.slice(0, ELECTION - 1).some((it) => it > 0)).toBe(true);
-    expect(told.slice(ELECTION).every((it) => it === 0)).toBe(true);
+    const sent = Array.from({ length: 3 * ELECTION }, tick);
+    expect(sent.slice(0, ELECTION - 1).some((it) => it > 0)).toBe(true);
+    expect(sent.slice(ELECTION).every((it) => it === 0)).toBe(true);
     expect([...raft.leadership!.progress.keys()]).toEqual([1, 2]);
     acknowledge(raft, 3, 3);
     refuse(raft, 3, 3);

@@ -173,15 +173,15 @@ describe('the target', () => {
 
   test('that is told twice campaigns once', () => {
     const raft = member({ id: 2, terms: [1] });
-    const told = { type: 'timeoutNow', from: 1, to: 2, term: 1 } as const;
-    raft.step(told);
-    raft.step(told);
+    const timeoutNow = { type: 'timeoutNow', from: 1, to: 2, term: 1 } as const;
+    raft.step(timeoutNow);
+    raft.step(timeoutNow);
     expect(drain(raft).map((it) => [it.type, it.term])).toEqual([
       ['vote', 2],
       ['vote', 2],
     ]);
     vote(raft, 3);
-    raft.step(told);
+    raft.step(timeoutNow);
     expect(raft).toMatchObject({ role: 'leader', term: 2 });
   });
 });

@@ -70,14 +70,14 @@ describe('terms', () => {
     });
 
     test('RejectStaleTermMessage, StepIgnoreOldTermMsg: does nothing on a message of a lower term, but tells a deposed leader', () => {
-      const told = ['append', 'heartbeat', 'snapshot'];
+      const answered = ['append', 'heartbeat', 'snapshot'];
       for (const message of messagesOf(2)) {
         const raft = inRole(role);
         const before = stateOf(raft);
         raft.step(message);
         expect(stateOf(raft)).toEqual(before);
         const answer = { type: 'appendResponse', to: 2, term: raft.term, rejected: true, index: 0 };
-        expect(drain(raft)).toMatchObject(told.includes(message.type) ? [answer] : []);
+        expect(drain(raft)).toMatchObject(answered.includes(message.type) ? [answer] : []);
       }
     });
 
@@ -301,11 +301,11 @@ describe('late answers', () => {
     const [batch] = [{ index: 2, term: 1, count: 1, payload: new Uint8Array(0) }];
     const append = { type: 'append', from: 2, to: 1, term: 1, prevIndex: 1, prevTerm: 1 } as const;
     raft.step({ ...append, batches: [batch!], commit: 0 });
-    const held = raft.effects().write!;
+    const write = raft.effects().write!;
     timeOut(raft);
     for (const from of [2, 3, 4]) preVote(raft, from);
     expect(raft.role).toBe('candidate');
-    raft.persisted(held.sequence);
+    raft.persisted(write.sequence);
     vote(raft, 2);
     vote(raft, 3);
     expect(raft.role).toBe('candidate');
@@ -341,10 +341,10 @@ describe('late answers', () => {
   test('CandidateSelfVoteAfterLostElection (pre): the own pre-vote that is released when a leader is known is ignored', () => {
     const raft = member({ members: 1, terms: [1] });
     raft.becomeFollower(2, 0);
-    const held = raft.effects().write!;
+    const write = raft.effects().write!;
     timeOut(raft);
     raft.step({ type: 'heartbeat', from: 2, to: 1, term: 2, commit: 0, round: 0 });
-    raft.persisted(held.sequence);
+    raft.persisted(write.sequence);
     expect(stateOf(raft)).toMatchObject({ role: 'follower', term: 2, leader: 2 });
     expect(termsOf(raft)).toEqual([1]);
   });

@@ -25,18 +25,18 @@ class Careless implements SqlStateMachine<Step[], string[]> {
   private next = 0;
 
   async apply(steps: Step[], manager: EntityManager, context: ApplyContext): Promise<string[]> {
-    const told: string[] = [];
+    const outcomes: string[] = [];
     this.next = context.position * 100;
     for (const step of steps) {
       try {
-        told.push(await this.take(step, manager, context));
+        outcomes.push(await this.take(step, manager, context));
       } catch {
-        told.push(`${step} failed`);
+        outcomes.push(`${step} failed`);
       }
     }
     const [{ count }] = await manager.query('SELECT count(*) AS count FROM note');
     if (steps.includes('crash') && this.crashes-- > 0) throw new Error('a crash');
-    return [...told, String(count)];
+    return [...outcomes, String(count)];
   }
 
   private async take(step: Step, manager: EntityManager, context: ApplyContext): Promise<string> {

@@ -7,14 +7,14 @@ import { Counter, MIGRATIONS, valueIn } from './counter.fixture.ts';
 import { startSqlReplica } from './index.ts';
 
 /** What a database holds in a log, and what it had in it at that moment. */
-interface Held {
+interface Hold {
   readonly holder: string;
   readonly position: number;
   readonly stored: number;
 }
 
 function holding(dataSource: DataSource, memory = new MemoryLog()) {
-  const holds: Held[] = [];
+  const holds: Hold[] = [];
   const hold = async (holder: string, position: number): Promise<void> => {
     const [row] = await dataSource.query(`SELECT position FROM ${APPLIER_TABLE}`);
     holds.push({ holder, position, stored: Number(row.position) });

@@ -146,10 +146,10 @@ export function unaryTests(scenario: Scenario): void {
   });
 
   scenario('a limit on time ends the call with TIMEOUT, and its handler is told', async (stage) => {
-    const told = gate();
+    const aborted = gate();
     const channel = await stage.serve(
       handler(ask, (_, { signal }) => {
-        signal.addEventListener('abort', () => told.open());
+        signal.addEventListener('abort', () => aborted.open());
         return forever();
       }),
     );
@@ -157,15 +157,15 @@ export function unaryTests(scenario: Scenario): void {
     await assert.rejects(channel.call(ask, '', { timeoutMs: 50 }), {
       code: 'TIMEOUT',
     });
-    await told.promise;
+    await aborted.promise;
   });
 
   scenario('a signal ends the call with its reason, and its handler is told', async (stage) => {
     const called = gate();
-    const told = gate();
+    const aborted = gate();
     const channel = await stage.serve(
       handler(ask, (_, { signal }) => {
-        signal.addEventListener('abort', () => told.open());
+        signal.addEventListener('abort', () => aborted.open());
         called.open();
         return forever();
       }),
@@ -175,7 +175,7 @@ export function unaryTests(scenario: Scenario): void {
     const call = channel.call(ask, '', { signal: controller.signal });
     void called.promise.then(() => controller.abort(reason));
     await assert.rejects(call, (it) => it === reason);
-    await told.promise;
+    await aborted.promise;
     await assert.rejects(
       channel.call(ask, '', { signal: controller.signal }),
       (it) => it === reason,

@@ -39,14 +39,14 @@ export function beginRun(run: HostRun): () => void {
  * that took too long leaves its world running, and the tests after it without a clock.
  */
 export function abandonRuns(): void {
-  const told = [...runs];
+  const active = [...runs];
   runs.clear();
   guardWhileNeeded();
   const reason = new VarlogError('CANCELLED', {
     what: 'this simulation was given up: the test that ran it has ended',
     next: 'give the test more time, or play fewer seeds in it',
   });
-  for (const run of told) run.abandoned(reason);
+  for (const run of active) run.abandoned(reason);
 }
 
 function guardWhileNeeded(): void {

@@ -111,11 +111,11 @@ export class MountedDisk implements Disk {
         });
       }
       this.locks.add(path);
-      let held = true;
+      let locked = true;
       return {
         release: async () => {
-          if (held) this.locks.delete(path);
-          held = false;
+          if (locked) this.locks.delete(path);
+          locked = false;
         },
       };
     });

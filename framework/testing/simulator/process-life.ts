@@ -10,7 +10,7 @@ export class ProcessLife {
   dead = false;
   private readonly scheduler: Scheduler;
   private paused = false;
-  private readonly held: (() => void)[] = [];
+  private readonly deferred: (() => void)[] = [];
 
   constructor(host: string, scheduler: Scheduler) {
     this.host = host;
@@ -20,7 +20,7 @@ export class ProcessLife {
   /** Runs it now, later or never. */
   run(work: () => void): void {
     if (this.dead) return;
-    if (this.paused || this.held.length > 0) this.held.push(work);
+    if (this.paused || this.deferred.length > 0) this.deferred.push(work);
     else work();
   }
 
@@ -36,12 +36,12 @@ export class ProcessLife {
 
   end(): void {
     this.dead = true;
-    this.held.length = 0;
+    this.deferred.length = 0;
   }
 
   private catchUp(): void {
     if (this.dead || this.paused) return;
-    this.held.shift()?.();
-    if (this.held.length > 0) this.scheduler.after(0, () => this.catchUp());
+    this.deferred.shift()?.();
+    if (this.deferred.length > 0) this.scheduler.after(0, () => this.catchUp());
   }
 }

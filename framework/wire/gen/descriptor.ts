@@ -812,6 +812,12 @@ export const descriptor: object = {
          "type": "LogStreamHealth",
          "id": 2,
          "protoName": "log_streams"
+        },
+        "topicIds": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3,
+         "protoName": "topic_ids"
         }
        }
       },
@@ -867,9 +873,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 4
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 5
+         "id": 5,
+         "protoName": "sealed_by_operator"
         },
         "end": {
          "type": "uint64",
@@ -1173,9 +1180,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 1
         },
-        "hold": {
+        "byOperator": {
          "type": "bool",
-         "id": 2
+         "id": 2,
+         "protoName": "by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1542,10 +1550,11 @@ export const descriptor: object = {
          "type": "int32",
          "id": 4
         },
-        "founders": {
+        "initialMembers": {
          "rule": "repeated",
-         "type": "Founder",
-         "id": 5
+         "type": "InitialMember",
+         "id": 5,
+         "protoName": "initial_members"
         },
         "primaryProcess": {
          "type": "string",
@@ -1560,9 +1569,10 @@ export const descriptor: object = {
          "type": "bool",
          "id": 8
         },
-        "held": {
+        "sealedByOperator": {
          "type": "bool",
-         "id": 9
+         "id": 9,
+         "protoName": "sealed_by_operator"
         },
         "revision": {
          "type": "uint64",
@@ -1587,7 +1597,7 @@ export const descriptor: object = {
         }
        }
       },
-      "Founder": {
+      "InitialMember": {
        "fields": {
         "node": {
          "type": "int32",

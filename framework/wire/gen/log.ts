@@ -364,6 +364,8 @@ export const HealthRequest: MessageCodec<HealthRequest> = message('varlog.log.He
 export interface HealthResponse {
   storageNodes: StorageNodeHealth[];
   logStreams: LogStreamHealth[];
+  /** All topics, also those without a log stream. */
+  topicIds: number[];
 }
 export const HealthResponse: MessageCodec<HealthResponse> = message('varlog.log.HealthResponse');
 
@@ -384,7 +386,7 @@ export interface LogStreamHealth {
   epoch: number;
   sealed: boolean;
   /** Sealed by an operator, until an operator opens it. */
-  held: boolean;
+  sealedByOperator: boolean;
   /** LLSN of the last record that is ordered. */
   end: number;
   /** The replicas of the placement: members of the epoch first, the primary first of all. */

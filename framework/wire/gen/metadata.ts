@@ -92,7 +92,7 @@ export const SetReplicas: MessageCodec<SetReplicas> = message('varlog.metadata.S
 
 export interface Seal {
   id: number;
-  hold: boolean;
+  byOperator: boolean;
   /** Absent: whatever the revision is. So in the other commands. */
   revision: number | null;
   by: string;
@@ -228,11 +228,11 @@ export interface LogStreamState {
   topicId: number;
   replicas: number[];
   members: number[];
-  founders: Founder[];
+  initialMembers: InitialMember[];
   primaryProcess: string;
   epoch: number;
   sealed: boolean;
-  held: boolean;
+  sealedByOperator: boolean;
   revision: number;
   changed: string;
   end: number;
@@ -241,11 +241,11 @@ export interface LogStreamState {
 }
 export const LogStreamState: MessageCodec<LogStreamState> = message('varlog.metadata.LogStreamState');
 
-export interface Founder {
+export interface InitialMember {
   node: number;
   disk: string;
 }
-export const Founder: MessageCodec<Founder> = message('varlog.metadata.Founder');
+export const InitialMember: MessageCodec<InitialMember> = message('varlog.metadata.InitialMember');
 
 export interface IdPool {
   /** All below it were given. */

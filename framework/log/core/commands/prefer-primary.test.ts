@@ -1,4 +1,4 @@
-import { commandCodec } from '../../metadata-repository/metadata-codec.ts';
+import { commandCodec } from '../../metadata-codec.ts';
 import { Metadata, type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../index.ts';
 
 const prefer = (node: number, revision?: number): MetadataCommand => ({

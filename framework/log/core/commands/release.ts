@@ -21,8 +21,8 @@ export const release: CommandDefinition<Release, Message> = {
   apply(state, { id }) {
     const stream = state.logStreams.get(id);
     if (stream === undefined) return refused(noLogStream(id));
-    if (stream.held) revise(stream, 'released', undefined);
-    stream.held = false;
+    if (stream.sealedByOperator) revise(stream, 'released', undefined);
+    stream.sealedByOperator = false;
     return DONE;
   },
 };

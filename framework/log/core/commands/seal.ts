@@ -5,11 +5,11 @@ import { NO_CHANGES, reassigned } from '../metadata-changes.ts';
 import { noLogStream } from '../metadata-result.ts';
 import { changedMeanwhile } from '../replica-change.ts';
 
-/** Freezes the end of a log stream. With `hold`: until an operator releases it. */
+/** Freezes the end of a log stream. With `byOperator`: until an operator releases it. */
 export interface Seal extends Conditions {
   readonly kind: 'seal';
   readonly id: number;
-  readonly hold: boolean;
+  readonly byOperator: boolean;
 }
 
 export const seal: CommandDefinition<Seal, Message> = {
@@ -17,25 +17,26 @@ export const seal: CommandDefinition<Seal, Message> = {
   number: 10,
   level: 3,
   senders: ['operator', 'leader'],
-  describe: ({ id, hold }) => `seal log stream ${id}${hold ? ' until it is released' : ''}`,
+  describe: ({ id, byOperator }) =>
+    `seal log stream ${id}${byOperator ? ' until it is released' : ''}`,
   message: Message,
-  toMessage: ({ id, hold, revision = null, by = '' }) => ({ id, hold, revision, by }),
-  fromMessage: ({ id, hold, revision, by }) => ({
+  toMessage: ({ id, byOperator, revision = null, by = '' }) => ({ id, byOperator, revision, by }),
+  fromMessage: ({ id, byOperator, revision, by }) => ({
     kind: 'seal',
     id,
-    hold,
+    byOperator,
     ...conditionsOf({ revision, by }),
   }),
-  apply(state, { id, hold, revision, by }) {
+  apply(state, { id, byOperator, revision, by }) {
     const stream = state.logStreams.get(id);
     if (stream === undefined) return refused(noLogStream(id));
     if (revision !== undefined && revision !== stream.revision) {
       return refused(changedMeanwhile(stream));
     }
     const wasOpen = !stream.sealed;
-    const isNew = wasOpen || (hold && !stream.held);
+    const isNew = wasOpen || (byOperator && !stream.sealedByOperator);
     stream.sealed = true;
-    stream.held ||= hold;
+    stream.sealedByOperator ||= byOperator;
     if (isNew) revise(stream, `sealed at ${stream.end}`, by);
     return done(stream.lastGlsn, wasOpen ? reassigned([stream]) : NO_CHANGES);
   },

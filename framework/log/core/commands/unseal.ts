@@ -53,10 +53,10 @@ export const unseal: CommandDefinition<Unseal, Message> = {
     if (refusal !== undefined) return refused(refusal);
     stream.epoch = epoch;
     stream.members = [...members];
-    stream.founders = members.map((node, i) => ({ node, disk: disks[i]! }));
+    stream.initialMembers = members.map((node, i) => ({ node, disk: disks[i]! }));
     stream.primaryProcess = primaryProcess;
     stream.sealed = false;
-    stream.held = false;
+    stream.sealedByOperator = false;
     revise(stream, `opened in epoch ${epoch} on ${members.join(', ')}`, by);
     return done(0, reassigned([stream]));
   },

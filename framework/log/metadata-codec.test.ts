@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import { Command } from '../../wire/gen/metadata.ts';
+import { Command } from '../wire/gen/metadata.ts';
 import {
   FIRST_FEATURE_LEVEL,
   Metadata,
   type MetadataCommand,
   NEWEST_FEATURE_LEVEL,
-} from '../core/index.ts';
+} from './core/index.ts';
 import { commandCodec, resultCodec } from './metadata-codec.ts';
-import { OLD_COMMANDS, OLD_RESULTS } from './old-formats.fixture.ts';
+import { OLD_COMMANDS, OLD_RESULTS } from './metadata-repository/old-formats.fixture.ts';
 
 const { encode, decode } = commandCodec(NEWEST_FEATURE_LEVEL);
 const position = fc.oneof(fc.nat(), fc.constant(2 ** 53 - 1));
@@ -44,8 +44,8 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     { requiredKeys: ['kind', 'id', 'replicas', 'revision', 'holders'] },
   ),
   fc.record(
-    { ...kind('seal'), id, hold: fc.boolean(), ...conditions },
-    { requiredKeys: ['kind', 'id', 'hold'] },
+    { ...kind('seal'), id, byOperator: fc.boolean(), ...conditions },
+    { requiredKeys: ['kind', 'id', 'byOperator'] },
   ),
   fc.record({ ...kind('release'), id }),
   fc.record(
@@ -118,7 +118,11 @@ test('what was written before there were feature levels is read', () => {
     'unregisterTopic',
     'seal',
   ]);
-  expect(metadata.logStreams.get(1)).toMatchObject({ sealed: true, held: true, end: 5 });
+  expect(metadata.logStreams.get(1)).toMatchObject({
+    sealed: true,
+    sealedByOperator: true,
+    end: 5,
+  });
   expect(OLD_RESULTS.map((it) => resultCodec.decode(it))).toEqual([
     { ok: true, value: 5 },
     { ok: false, code: 'NOT_FOUND', what: 'w', next: 'n' },

@@ -1,5 +1,5 @@
-import { type Codec, isErrorCode } from '../../base/index.ts';
-import { Command, Refusal, Result } from '../../wire/gen/metadata.ts';
+import { type Codec, isErrorCode } from '../base/index.ts';
+import { Command, Refusal, Result } from '../wire/gen/metadata.ts';
 import {
   aboveSupported,
   cut,
@@ -7,7 +7,7 @@ import {
   definitionOfNumber,
   type MetadataCommand,
   type MetadataResult,
-} from '../core/index.ts';
+} from './core/index.ts';
 
 /**
  * Commands as they lie in the log. What was written before there were feature levels is read as well. Decoding
@@ -33,12 +33,20 @@ export function commandCodec(supportedLevel: number): Codec<MetadataCommand> {
       if (level > supportedLevel) {
         throw aboveSupported('a command of the metadata', level, supportedLevel);
       }
-      if (other !== '') return JSON.parse(other) as MetadataCommand;
+      if (other !== '') return ofJson(other);
       if (number === cut.number) return cut.fromMessage(whole);
       const { message, fromMessage } = definitionOfNumber(number);
       return fromMessage(message.decode(body));
     },
   };
+}
+
+/** What `seal` calls `byOperator` was `hold` then. */
+function ofJson(text: string): MetadataCommand {
+  const { hold, ...command } = JSON.parse(text) as MetadataCommand & { readonly hold?: boolean };
+  return hold === undefined
+    ? command
+    : ({ ...command, kind: 'seal', byOperator: hold } as MetadataCommand);
 }
 
 const NOTHING = new Uint8Array();

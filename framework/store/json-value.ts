@@ -1,0 +1,18 @@
+import { formatUnknown } from '../base/index.ts';
+
+/**
+ * A small value as JSON. Later versions may add properties, which older ones pass over; one that must not be read
+ * without knowing more has a property `format`.
+ */
+export function encodeJsonValue(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** Throws `FORMAT_UNKNOWN` for a value of a later version. `path` names the file in the error. */
+export function decodeJsonValue<T>(bytes: Uint8Array, path: string): T {
+  const value = JSON.parse(new TextDecoder().decode(bytes)) as T & { readonly format?: unknown };
+  const { format } = value;
+  if (format === undefined) return value;
+  const found = `format ${JSON.stringify(format)}`;
+  throw formatUnknown({ what: path, path, found, reads: 'values without a format' });
+}
