@@ -235,6 +235,7 @@ export class TopicProducer {
   private failed(item: Item, round: number, error: unknown, certain: boolean): void {
     item.uncertain ||= !certain;
     if (this.ended !== undefined || round !== this.round || !this.queue.includes(item)) return;
+    item.sent = undefined;
     // A batch that came without those before it comes again with them.
     if (certain && !isWorthRetrying(error)) {
       this.end(error as VarlogError);

@@ -72,23 +72,32 @@ function addAppend(program: Command, cli: Cli): void {
     .argument('[topic]', TOPIC_HELP, topicArgument)
     .argument('[texts...]', 'records')
     .option('--log-stream <id>', 'append to this log stream only', atLeast(1))
+    .option(
+      '--producer <id>',
+      'append exactly once: batches of which the outcome is not known are repeated, and stored once',
+      atLeast(0),
+    )
     .option('--binary', 'the standard input is one record, byte for byte')
     .option('--base64', 'texts or lines are records in base64')
     .action(
       (
         topic: TopicArgument | undefined,
         texts: string[],
-        flags: FormatFlags & { logStream?: number },
+        flags: FormatFlags & { logStream?: number; producer?: number },
       ) =>
         cli.withTopic(topic, async (it, output) => {
           const format = formatOf(flags);
-          const { logStream: chosen } = flags;
+          const { logStream: chosen, producer: id } = flags;
+          if (chosen !== undefined && id !== undefined) {
+            throw unusable('--log-stream and --producer exclude each other', 'one of them');
+          }
+          const options = chosen === undefined ? {} : { logStream: chosen };
+          const producer = id === undefined ? undefined : await it.producer({ id });
           const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
-            const options = chosen === undefined ? {} : { logStream: chosen };
-            const { glsn, llsn, logStream } = await it.append(batch, options);
-            const count = batch.length;
+            const ack = await (producer?.append(batch) ?? it.append(batch, options));
+            const { glsn, count } = ack;
             const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-            output.result({ glsn, llsn, logStream, count }, text);
+            output.result({ ...ack }, text);
           };
           if (texts.length > 0) {
             if (format === 'binary') {
