@@ -6,9 +6,12 @@ import {
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
+  type Producer,
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
+import { MemoryProducer } from './memory-producer.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
@@ -32,6 +35,8 @@ export class MemoryLog implements OrderedLog {
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
   private late: Uint8Array[] = [];
+  private readonly producers = new ProducerTable(PRODUCER_LIMITS);
+  private producerEpoch = 0;
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
@@ -80,17 +85,20 @@ export class MemoryLog implements OrderedLog {
       this.late.push(...commands.map((it) => new Uint8Array(it)));
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
-    const first = this.last + 1;
-    // The caller may reuse its buffers.
-    for (const command of commands)
-      this.entries.push({ position: ++this.last, command: new Uint8Array(command) });
-    for (const command of this.late.splice(0)) {
-      this.entries.push({ position: ++this.last, command });
-    }
-    this.wakeups.wake();
+    const first = this.store(commands);
     if (fault === 'unknownApplied')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     return first;
+  }
+
+  /**
+   * Opens a producer, which appends exactly once, as `topic.producer` does: a fault hits one of its tries, and it tries
+   * again. While nobody reaches the log, it waits.
+   */
+  async producer({ id }: { id: number }): Promise<MemoryProducer> {
+    this.checkConnected();
+    const opened = { id, epoch: ++this.producerEpoch };
+    return new MemoryProducer(opened, (commands, it) => this.storeOnce(commands, it));
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
@@ -124,6 +132,40 @@ export class MemoryLog implements OrderedLog {
     if (position <= (this.snapshot?.position ?? 0)) return;
     this.snapshot = { position, state: new Uint8Array(state) };
     this.entries = this.entries.filter((it) => it.position > position);
+  }
+
+  private async storeOnce(
+    commands: readonly Uint8Array[],
+    producer: Producer,
+  ): Promise<{ position: number; duplicate: boolean }> {
+    for (;;) {
+      while (!this.connected) await this.wakeups.wait();
+      const count = commands.length;
+      const found = this.producers.admit(producer, count);
+      if (found.kind === 'duplicate') return { position: found.llsn, duplicate: true };
+      if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
+      checkSize(commands);
+      const fault = this.faults.shift();
+      // What would come late is repeated before, and is known then.
+      if (fault !== undefined && fault !== 'unknownApplied') continue;
+      const position = this.store(commands);
+      this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
+      this.producers.ordered({ llsn: position, glsn: position, count });
+      if (fault === undefined) return { position, duplicate: false };
+    }
+  }
+
+  /** Position of the first one. */
+  private store(commands: readonly Uint8Array[]): number {
+    const first = this.last + 1;
+    // The caller may reuse its buffers.
+    for (const command of commands)
+      this.entries.push({ position: ++this.last, command: new Uint8Array(command) });
+    for (const command of this.late.splice(0)) {
+      this.entries.push({ position: ++this.last, command });
+    }
+    this.wakeups.wake();
+    return first;
   }
 
   private checkConnected(): void {

@@ -1,7 +1,7 @@
 import type { Producer } from '../../base/index.ts';
+import { refusalOfProducer } from '../core/index.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
-import { refusalOfProducer } from './replica-errors.ts';
 
 /**
  * Whether a batch of a producer stands in the log stream already; then `sink` hears of the place that it has. False: it
@@ -19,7 +19,8 @@ export function repeats(
 ): boolean {
   const found = storage.producers.table.admit(producer, count);
   if (found.kind === 'new') return false;
-  if (found.kind !== 'duplicate') throw refusalOfProducer(logStreamId, producer, found);
+  if (found.kind !== 'duplicate')
+    throw refusalOfProducer(`log stream ${logStreamId}`, producer, found);
   const { llsn, glsn } = found;
   if (glsn === undefined) pending.join(llsn, { sequence, sink });
   else sink.acknowledge(sequence, glsn, llsn, count, true);

@@ -1,6 +1,5 @@
-import { type Producer, VarlogError } from '../../base/index.ts';
+import { VarlogError } from '../../base/index.ts';
 import type { Assignment } from '../../wire/gen/log.ts';
-import type { Admission } from '../core/index.ts';
 
 /** What those are told who ask a replica for something that it cannot do. */
 
@@ -85,55 +84,6 @@ export function appendUnknown(what: string, because?: string): VarlogError {
     next: 'read the log to see whether it is there',
     outcome: 'unknown',
   });
-}
-
-/** A batch of a producer is neither the next one nor one that stands in the log stream at a known place. */
-export function refusalOfProducer(
-  logStreamId: number,
-  { id, epoch, sequence }: Producer,
-  found: Exclude<Admission, { kind: 'new' | 'duplicate' }>,
-): VarlogError {
-  const whose = `producer ${id} of log stream ${logStreamId}`;
-  const details = { logStreamId, producer: id, epoch, sequence };
-  const outcome = 'notAppended' as const;
-  switch (found.kind) {
-    case 'fenced':
-      return new VarlogError('PRODUCER_FENCED', {
-        what: `${whose} was opened anew, in epoch ${found.epoch}, and this is epoch ${epoch}`,
-        next: 'end this producer, or give every one that lives at the same time an id of its own',
-        details: { ...details, newest: found.epoch },
-        outcome,
-      });
-    case 'gap':
-      return new VarlogError('SEQUENCE_GAP', {
-        what: `${whose} goes on with sequence ${found.expected} in epoch ${epoch}, and this is ${sequence}`,
-        next: 'append the batches between first',
-        details: { ...details, expected: found.expected },
-        outcome,
-      });
-    case 'forgotten':
-      return new VarlogError('PRODUCER_FORGOTTEN', {
-        what: `${whose} may have been forgotten in epoch ${epoch}`,
-        because: 'many others have appended since, or it has not for long',
-        next: 'open it anew',
-        details,
-        outcome,
-      });
-    case 'passed':
-      return new VarlogError('ALREADY_EXISTS', {
-        what: `the batch at sequence ${sequence} of ${whose} is in the log, at a position that is not remembered`,
-        next: 'read the log to find it, and have fewer batches on the way',
-        details,
-        outcome: 'unknown',
-      });
-    default:
-      return new VarlogError('INVALID_ARGUMENT', {
-        what: `the batch at sequence ${sequence} of ${whose} has other records than the one that was appended`,
-        next: 'repeat a batch as it was, and give a new one the next sequence',
-        details,
-        outcome,
-      });
-  }
 }
 
 /** The folder of a node has no file that says whose it is. */
