@@ -149,7 +149,10 @@ class ProducerRun {
     }
   }
 
-  /** What was acknowledged comes again, at any node: at the place that it has, or not at all. */
+  /**
+   * What was acknowledged comes again, at any node, and hears of the place that it has, or of none. At times something
+   * comes far too early.
+   */
   private async repeat(ports: Ports): Promise<void> {
     const { random, clock } = ports;
     while (!this.over) {
@@ -158,7 +161,10 @@ class ProducerRun {
       const newest = acknowledged.slice(random.below(2) === 0 ? -40 : 0);
       const batch = newest[random.below(newest.length)];
       if (batch === undefined) continue;
-      await this.sendAgain(ports, batch, endpoints[random.below(endpoints.length)]!);
+      const early = { ...batch, sequence: batch.sequence + 1_000_000, texts: ['too early'] };
+      const { place: _, ...unheardOf } = early;
+      const given = random.below(8) === 0 ? unheardOf : batch;
+      await this.sendAgain(ports, given, endpoints[random.below(endpoints.length)]!);
     }
   }
 
@@ -188,6 +194,7 @@ class ProducerRun {
     for (const { failure, glsn, llsn, duplicate } of answers) {
       must(failure?.code !== 'INVALID_ARGUMENT', `${failure?.message}`);
       if (failure !== null) continue;
+      must(place !== undefined, 'a batch was taken before those before it');
       must(duplicate, `"${texts[0]}" was taken a second time`);
       const isThere = glsn === place!.glsn && llsn === place!.llsn;
       must(isThere, `"${texts[0]}" is said to be at ${glsn}, and is at ${place!.glsn}`);
