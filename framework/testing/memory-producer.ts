@@ -1,8 +1,7 @@
-import { type Producer, SerialQueue, VarlogError } from '../base/index.ts';
-import type { CallLimits, ProducerAck, RecordInput } from '../log/index.ts';
-import type { LogProducer } from './contracts/producer.ts';
+import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
 
-/** Has records taken once: rejects with `PRODUCER_FENCED`, or with the reason of `signal`. */
+/** Has records taken once: rejects with `PRODUCER_FENCED`. */
 export type TakeOnce = (
   commands: readonly Uint8Array[],
   producer: Producer,
@@ -32,10 +31,13 @@ export class MemoryProducer implements LogProducer {
 
   /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
   async append(
-    records: RecordInput | readonly RecordInput[],
-    options: CallLimits = {},
-  ): Promise<ProducerAck> {
-    const given = (Array.isArray(records) ? records : [records]) as readonly RecordInput[];
+    records: Uint8Array | string | readonly (Uint8Array | string)[],
+    options: LogCallOptions = {},
+  ): Promise<ProducedRecords> {
+    const given = (Array.isArray(records) ? records : [records]) as readonly (
+      | Uint8Array
+      | string
+    )[];
     const commands = given.map((it) => (typeof it === 'string' ? utf8.encode(it) : it.slice()));
     if (commands.length === 0) {
       const next = 'append at least one record';
@@ -51,10 +53,8 @@ export class MemoryProducer implements LogProducer {
     return this.turns.run(async () => {
       if (this.ended !== undefined) throw this.ended;
       try {
-        const taken = await this.takeOnce(commands, { id, epoch, sequence });
-        const { position, duplicate } = taken;
-        const place = { glsn: position, llsn: position, logStream: 1 } as const;
-        return { ...place, count, sequence, duplicate } as ProducerAck;
+        const { position, duplicate } = await this.takeOnce(commands, { id, epoch, sequence });
+        return { glsn: position, llsn: position, count, sequence, duplicate };
       } catch (error) {
         if (VarlogError.is(error)) this.ended = error;
         throw error;

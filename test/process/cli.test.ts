@@ -190,7 +190,7 @@ describe('the varlog command', () => {
   test('Ctrl-C ends it cleanly; it goes on with its data; another size is refused', async () => {
     await cluster.end('SIGINT');
     await up();
-    expect(run(['read', '1', '--from', '4']).out).toBe('4\td\n');
+    expect(run(['read', '1', '--from', '8']).out).toBe('8\th\n');
     const flags = ['up', '--nodes', '3', '--directory', directory];
     expect(run(flags)).toMatchObject({ status: 2, err: expect.stringContaining('a cluster of 1') });
   }, 60_000);

@@ -1,9 +1,31 @@
 import assert from 'node:assert/strict';
-import type { TopicProducer } from '../../log/index.ts';
+import type { LogCallOptions, VarlogError } from '../../base/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
 
-/** What appends exactly once. */
-export type LogProducer = Pick<TopicProducer, 'id' | 'epoch' | 'failure' | 'append' | 'close'>;
+/** What appends exactly once, as `TopicProducer` of `varlog/log` does. */
+export interface LogProducer {
+  readonly id: number;
+  readonly epoch: number;
+  readonly failure: VarlogError | undefined;
+  append(
+    records: Uint8Array | string | readonly (Uint8Array | string)[],
+    options?: LogCallOptions,
+  ): Promise<ProducedRecords>;
+  close(): void;
+}
+
+/** Where records of a producer stand. */
+export interface ProducedRecords {
+  /** Position of the first one in the log. */
+  readonly glsn: number;
+  /** Its position in the log stream, where there are several. */
+  readonly llsn: number;
+  readonly count: number;
+  /** Its number among those of the producer, from 0. */
+  readonly sequence: number;
+  /** An earlier try had put them there. */
+  readonly duplicate: boolean;
+}
 
 /** An empty log that has producers, and what ends it. */
 export interface ProducersUnderTest extends Closable {
