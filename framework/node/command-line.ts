@@ -46,9 +46,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   const program = new Command('varlog')
     .description('a replicated, totally ordered log')
     .showHelpAfterError()
-    .exitOverride()
-    // So that `varlog up --json` and `varlog --json up` mean the same.
-    .configureHelp({ showGlobalOptions: true });
+    .exitOverride();
   addGlobalOptions(program);
   const cli = makeCli(program);
   addClusterCommands(program, cli);
@@ -159,6 +157,7 @@ function collectOptions(program: Command): GlobalOptions {
   return found;
 }
 
+/** So that `varlog up --json` and `varlog --json up` mean the same. */
 function acceptGlobalOptionsEverywhere(program: Command): void {
   const visit = (command: Command): void => {
     if (command.commands.length === 0) addGlobalOptions(command);

@@ -113,7 +113,7 @@ async function serveStorageNodeLink(
     if (open !== undefined) return open.orderer.receive(open.link, message);
     return openLink(repository, stream, message.hello).then((opened) => {
       open = opened;
-      // The node may be gone since: nobody else would say so, and its next process would be refused.
+      // It left in the meantime: nobody else will say so.
       if (isOver) opened.orderer.closed(opened.link);
       else opened.orderer.receive(opened.link, message);
     }, refused);

@@ -116,15 +116,19 @@ async function diskSpeed(directory: string): Promise<Finding> {
   try {
     const file = await disk.open(name, 'create');
     const times: number[] = [];
-    const until = clock.now() + SYNC_TRIAL_MS;
-    for (let i = 0; i < SYNC_SAMPLES && clock.now() < until; i++) {
-      const start = clock.now();
-      await file.write(i * 4096, [new Uint8Array(4096)]);
-      await file.sync();
-      times.push(clock.now() - start);
+    try {
+      const until = clock.now() + SYNC_TRIAL_MS;
+      for (let i = 0; i < SYNC_SAMPLES && clock.now() < until; i++) {
+        const start = clock.now();
+        await file.write(i * 4096, [new Uint8Array(4096)]);
+        await file.sync();
+        times.push(clock.now() - start);
+      }
+    } finally {
+      // Also when the disk turned out to be full: what was tried is not left on it.
+      await file.close();
+      await disk.remove(name);
     }
-    await file.close();
-    await disk.remove(name);
     times.sort((a, b) => a - b);
     const median = times[Math.floor(times.length / 2)]!;
     const slowest = times.at(-1)!;
