@@ -94,6 +94,7 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['no such topic to restore', ['topic', 'restore', '99'], 4, /TOPIC_NOT_FOUND/],
     ['no such holder', ['topic', 'release', '1', 'nobody'], 4, /NOT_FOUND.*"nobody"/],
     ['no such storage node', ['node', 'replace', '9'], 4, /NOT_FOUND: there is no storage node 9/],
+    ['a storage node that is up', ['node', 'replace', '1'], 5, /FAILED_PRECONDITION.*is up/],
     ['more than there is', ['trim', '1', '99'], 5, /BEYOND_TAIL/],
     ['to skip what is no command', ['skip', '1', '99'], 2, /no command of machine "machine"/],
     ['TLS without whom to trust', ['status', '--tls-key', 'k'], 2, /CONFIG_INVALID.*--tls-ca/],

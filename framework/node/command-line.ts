@@ -4,6 +4,7 @@ import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
 import { addLogStreamCommands } from './commands/log-streams.ts';
+import { addMemberCommands } from './commands/members.ts';
 import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
 import { addRepairCommand } from './commands/repair.ts';
@@ -55,6 +56,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);
   addNodeCommands(program, cli);
+  addMemberCommands(program, cli);
   addDiagnosisCommands(program, cli);
   addRepairCommand(program, cli);
   addRestoreCommand(program, cli);

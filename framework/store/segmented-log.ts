@@ -194,6 +194,11 @@ export class SegmentedLog {
     return this.failure === undefined ? this.endPosition : this.durablePosition;
   }
 
+  /** The first position of each file, ascending: where `findFrame` begins. */
+  get starts(): readonly number[] {
+    return this.files.starts;
+  }
+
   /**
    * Removes everything after `end`, which must be the end of a frame (or of the dropped head).
    * Durable when this resolves; what is removed never comes back.

@@ -1,17 +1,21 @@
 import {
   assert,
   BATCH_BYTES_MAX,
+  type Clock,
   encodeBatch,
   type Followed,
+  type Headers,
   type LogCallOptions,
-  type LogEntry,
   type OrderedLog,
   type Producer,
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
+import type { RecordLog, TopicOptions } from '../log/index.ts';
+import { realClock } from '../runtime/index.ts';
 import { MemoryProducer } from './memory-producer.ts';
+import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
@@ -23,24 +27,60 @@ export interface MemoryLogOptions {
   identity?: string;
   /** Whether it answers from the start. Default: it does. */
   connected?: boolean;
+  /** What gives records their time. Default: the clock of this machine. */
+  clock?: Pick<Clock, 'wall'>;
 }
 
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private entries: LogEntry[] = [];
+  private readonly clock: Pick<Clock, 'wall'>;
+  private entries: MemoryEntry[] = [];
   private last = 0;
+  private lastTime = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
-  private late: Uint8Array[] = [];
+  private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
+    this.clock = options.clock ?? realClock();
+  }
+
+  /**
+   * The same log as records with key, headers and time, for services that append to a topic and read it: what was
+   * trimmed is what {@link compact} took. Without a codec, records are bytes. Commands of replicas, which carry a time
+   * of their own, have that of the record before.
+   */
+  records(): RecordLog;
+  records<T, In = T>(options: TopicOptions<T, In>): RecordLog<T, In>;
+  records<T, In>(options?: TopicOptions<T, In>): RecordLog<T, In> {
+    const log = this;
+    const store: RecordStore = {
+      name: this.name,
+      get first() {
+        return log.first;
+      },
+      get last() {
+        return log.last;
+      },
+      get connected() {
+        return log.connected;
+      },
+      checkConnected: () => this.checkConnected(),
+      append: (records, headers, limits) => {
+        this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
+        return this.put(records, headers, limits);
+      },
+      entriesFrom: (position) => this.entries.slice(position - this.first),
+      changed: (signal) => this.wakeups.wait(signal),
+    };
+    return new MemoryRecords(store, options);
   }
 
   /** From now on nobody reaches it: calls are refused, followers wait. */
@@ -64,31 +104,8 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
-  async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
-    if (commands.length === 0) {
-      const next = 'append at least one command';
-      throw new VarlogError('EMPTY_BATCH', {
-        what: 'nothing to append',
-        next,
-        outcome: 'notAppended',
-      });
-    }
-    this.checkConnected();
-    checkSize(commands);
-    const fault = this.faults.shift();
-    const what = 'an injected fault hit an append';
-    if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
-    if (fault === 'unknownLost')
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    if (fault === 'unknownLate') {
-      this.late.push(...commands.map((it) => new Uint8Array(it)));
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    }
-    const first = this.store(commands);
-    if (fault === 'unknownApplied')
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    return first;
+  append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    return this.put(commands, undefined, options);
   }
 
   /**
@@ -110,8 +127,7 @@ export class MemoryLog implements OrderedLog {
         next = this.snapshot.position + 1;
         yield { kind: 'snapshot', ...this.snapshot };
       } else if (next <= this.last) {
-        const offset = next - (this.entries[0] as LogEntry).position;
-        const entries = this.entries.slice(offset);
+        const entries = this.entries.slice(next - this.first);
         next = this.last + 1;
         yield { kind: 'entries', entries, through: next - 1 };
       } else {
@@ -134,6 +150,42 @@ export class MemoryLog implements OrderedLog {
     this.entries = this.entries.filter((it) => it.position > position);
   }
 
+  /** The first position that is kept; after the last one when there is none. */
+  private get first(): number {
+    return this.entries[0]?.position ?? this.last + 1;
+  }
+
+  private async put(
+    commands: readonly Uint8Array[],
+    headers: ReadonlyMap<number, Headers> | undefined,
+    options: LogCallOptions,
+  ): Promise<number> {
+    options.signal?.throwIfAborted();
+    if (commands.length === 0) {
+      const next = 'append at least one command';
+      throw new VarlogError('EMPTY_BATCH', {
+        what: 'nothing to append',
+        next,
+        outcome: 'notAppended',
+      });
+    }
+    this.checkConnected();
+    checkSize(commands);
+    const fault = this.faults.shift();
+    const what = 'an injected fault hit an append';
+    if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
+    if (fault === 'unknownLost')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    if (fault === 'unknownLate') {
+      this.late.push(...given(commands, headers));
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    }
+    const first = this.store(given(commands, headers));
+    if (fault === 'unknownApplied')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    return first;
+  }
+
   private async storeOnce(
     commands: readonly Uint8Array[],
     producer: Producer,
@@ -148,7 +200,7 @@ export class MemoryLog implements OrderedLog {
       const fault = this.faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
-      const position = this.store(commands);
+      const position = this.store(given(commands, undefined));
       this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
       this.producers.ordered({ llsn: position, glsn: position, count });
       if (fault === undefined) return { position, duplicate: false };
@@ -156,13 +208,10 @@ export class MemoryLog implements OrderedLog {
   }
 
   /** Position of the first one. */
-  private store(commands: readonly Uint8Array[]): number {
+  private store(entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[]): number {
     const first = this.last + 1;
-    // The caller may reuse its buffers.
-    for (const command of commands)
-      this.entries.push({ position: ++this.last, command: new Uint8Array(command) });
-    for (const command of this.late.splice(0)) {
-      this.entries.push({ position: ++this.last, command });
+    for (const it of [...entries, ...this.late.splice(0)]) {
+      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
     }
     this.wakeups.wake();
     return first;
@@ -176,6 +225,14 @@ export class MemoryLog implements OrderedLog {
       outcome: 'notAppended',
     });
   }
+}
+
+/** Copies: the caller may reuse its buffers. */
+function given(
+  commands: readonly Uint8Array[],
+  headers: ReadonlyMap<number, Headers> | undefined,
+): Omit<MemoryEntry, 'position' | 'timestamp'>[] {
+  return commands.map((it, i) => ({ command: new Uint8Array(it), headers: headers?.get(i) }));
 }
 
 /** As a topic and a Raft group do. */

@@ -240,10 +240,20 @@ describe('the published MetadataRepositoryService', () => {
     expect(reports!.replicas).toMatchObject({ 1: { uncommittedLlsnOffset: 3 } });
   });
 
-  test('membership calls are refused with what to do instead', async () => {
+  test('membership calls change the members, or say why not', async () => {
     const request = mrpb.RemovePeerRequest.create({ clusterId: 7, nodeId: 1 });
     await expect(cluster.channel.call(mrpb.Management.RemovePeer, request)).rejects.toMatchObject({
-      code: 'UNIMPLEMENTED',
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('the only one that votes'),
+    });
+    const silent = mrpb.AddPeerRequest.create({ nodeId: 2, url: 'http://127.0.0.1:1' });
+    await expect(cluster.channel.call(mrpb.Management.AddPeer, silent)).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+      outcome: 'notAppended',
+    });
+    const nobody = mrpb.AddPeerRequest.create({ nodeId: 2 });
+    await expect(cluster.channel.call(mrpb.Management.AddPeer, nobody)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
     });
     const { clusterInfo } = await cluster.channel.call(
       mrpb.Management.GetClusterInfo,

@@ -10,10 +10,11 @@
  *
  * It keeps nothing on disk: where to go on after a restart is for its user to remember.
  */
-export type { RecordInput } from './append-batch.ts';
+export { type AppendInput, type RecordWith, record } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
+export type { ClusterMembers, MemberAddress } from './cluster-members.ts';
 export type {
   ClusterStatus,
   LogStreamReplicaStatus,
@@ -22,22 +23,35 @@ export type {
   StorageNodeStatus,
   TopicStatus,
 } from './cluster-status.ts';
-export { Entry, EntryBatch } from './entry.ts';
+export type { OnDecodeError } from './decoding.ts';
+export { type Decode, type Decoded, Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { AppendAck } from './pending-append.ts';
-export { after, type From } from './position-option.ts';
+export { type AtTime, after, type From } from './position-option.ts';
 export { type ProducerAck, TopicProducer } from './producer.ts';
+export {
+  bytes,
+  json,
+  type MessageType,
+  protobuf,
+  type RecordCodec,
+  type RecordInput,
+  text,
+} from './record-codec.ts';
+export { type HeadersInput, type RecordAttributes, RecordHeaders } from './record-headers.ts';
+export type {
+  AppendOptions,
+  ReadOptions,
+  RecordLog,
+  TailOptions,
+  TopicOptions,
+} from './record-log.ts';
 export type { ResumeToken } from './resume-token.ts';
+export type { StandardSchema } from './standard-schema.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
-export {
-  type AppendOptions,
-  type ReadOptions,
-  type TailOptions,
-  Topic,
-  type TopicHold,
-} from './topic.ts';
+export { Topic, type TopicHold } from './topic.ts';
 export {
   type ClientPorts,
   type ConnectOptions,

@@ -12,12 +12,14 @@ import {
 } from '../../base/index.ts';
 import type { AppendResult } from '../../wire/gen/log.ts';
 import { PRODUCER_LIMITS } from '../core/index.ts';
-import { type RecordInput, toBatch } from './append-batch.ts';
+import { type AppendInput, toBatch } from './append-batch.ts';
 import type { AppendLink, Sending } from './append-link.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { type AppendAck, isWorthRetrying } from './pending-append.ts';
+import type { RecordCodec, RecordInput } from './record-codec.ts';
+import type { RecordAttributes } from './record-headers.ts';
 
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 200;
@@ -72,13 +74,14 @@ export interface ProducerIdentity {
  * An append that fails ends the producer, because those behind it must not overtake it; they fail with it. To go on,
  * open the producer anew: that ends also what is still on its way, as soon as the new one has appended.
  */
-export class TopicProducer {
+export class TopicProducer<In = RecordInput> {
   readonly topic: TopicId;
   readonly id: number;
   /** Higher than that of every producer of the topic that was opened before. */
   readonly epoch: number;
   readonly logStream: LogStreamId;
   private readonly context: ClientContext;
+  private readonly codec: RecordCodec<unknown, In>;
   private readonly forget: () => void;
   /** Without an answer, in order. */
   private queue: Item[] = [];
@@ -97,12 +100,17 @@ export class TopicProducer {
   private ended: VarlogError | undefined;
 
   /** Made by `topic.producer({ id })`. */
-  constructor({ topic, id, epoch, logStream }: ProducerIdentity, context: ClientContext) {
+  constructor(
+    { topic, id, epoch, logStream }: ProducerIdentity,
+    context: ClientContext,
+    codec: RecordCodec<unknown, In>,
+  ) {
     this.topic = topic;
     this.id = id;
     this.epoch = epoch;
     this.logStream = logStream;
     this.context = context;
+    this.codec = codec;
     const { lifetime } = context;
     this.forget = onAbort(lifetime, () => this.end(lifetime.reason as VarlogError));
   }
@@ -113,7 +121,7 @@ export class TopicProducer {
   }
 
   /**
-   * Appends one record, or several as one batch. Resolves when the batch is durable and ordered, behind all that were
+   * Appends one record, or several as one batch, as `topic.append` takes them. Resolves when the batch is durable and ordered, behind all that were
    * appended by this producer before. What is refused before it has a place in the order leaves the producer as it
    * is: `EMPTY_BATCH`, `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED` (64 MiB wait). Anything else ends it,
    * and `outcome` says whether the batch may be in the log: `TIMEOUT` (after `timeoutMs`, by default 30,000),
@@ -121,12 +129,12 @@ export class TopicProducer {
    * `signal` ends the waiting only: the batch stays in its place, and is appended.
    */
   async append(
-    records: RecordInput | readonly RecordInput[],
-    options: CallLimits = {},
+    records: AppendInput<In>,
+    options: CallLimits & RecordAttributes = {},
   ): Promise<ProducerAck> {
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
-    const { count, bytes } = toBatch(records, { id, epoch, sequence });
+    const { count, bytes } = toBatch(records, this.codec, options, { id, epoch, sequence });
     options.signal?.throwIfAborted();
     if (this.ended !== undefined) throw this.refusal(this.ended);
     if (this.queueBytes + bytes.length > QUEUE_BYTES) throw tooMuch(this.queueBytes);

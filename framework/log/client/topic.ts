@@ -17,48 +17,28 @@ import {
 } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type RecordInput, toBatch } from './append-batch.ts';
+import { type AppendInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
+import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
+import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
+import type {
+  AppendOptions,
+  ReadOptions,
+  RecordLog,
+  TailOptions,
+  TopicOptions,
+} from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
 
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
-
-export interface AppendOptions {
-  /** Append to this log stream. Default: the topic's writable ones in turn. */
-  logStream?: LogStreamId;
-  /** Ends the call with `signal.reason`; what was sent already may still be stored. */
-  signal?: AbortSignal;
-  /** Default 10,000. */
-  timeoutMs?: number;
-}
-
-export interface ReadOptions {
-  /** Default `'start'`. */
-  from?: From;
-  /** The last GLSN, included. Default: the last one that is there when the reading begins. */
-  to?: number;
-  /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
-
-export interface TailOptions {
-  /** Default `'end'`. */
-  from?: From;
-  /** Ends it: the iteration ends quietly. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
 
 /** Somebody who needs the records after `position`, so that they are not trimmed without force. */
 export interface TopicHold {
@@ -66,13 +46,18 @@ export interface TopicHold {
   readonly position: number;
 }
 
-/** One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. */
-export class Topic implements OrderedLogSource {
+/**
+ * One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. `T` is what its readers
+ * get as `entry.value`, `In` what is appended: bytes and text where it was given no codec.
+ */
+export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource, RecordLog<T, In> {
   readonly id: TopicId;
   private readonly context: ClientContext;
+  private readonly codec: RecordCodec<unknown, In>;
+  private readonly decoding: Decoding<T> | undefined;
 
   /** Made by `varlog.topic(id)`. */
-  constructor(id: TopicId, context: ClientContext) {
+  constructor(id: TopicId, context: ClientContext, options?: TopicOptions<T, In>) {
     if (!Number.isInteger(id) || id < 1 || id >= 2 ** 31) {
       throw new VarlogError('INVALID_ARGUMENT', {
         what: `${String(id)} is not a topic id: it must be a whole number from 1 to 2^31 - 1`,
@@ -82,10 +67,13 @@ export class Topic implements OrderedLogSource {
     }
     this.id = id;
     this.context = context;
+    this.codec = options?.codec ?? (bytes as RecordCodec<unknown, never>);
+    this.decoding = decodingOf(options);
   }
 
   /**
-   * Appends one record, or several as one batch: all of them or none, side by side. Text is stored as UTF-8. Resolves
+   * Appends one record, or several as one batch: all of them or none, side by side. Where a value is an array itself, it
+   * is given in an array. Key and headers travel with the record, to all who read it with this client. Resolves
    * when the batch is durable and ordered; an append that begins after that gets a larger GLSN. Waits while
    * too much is under way.
    *
@@ -94,12 +82,9 @@ export class Topic implements OrderedLogSource {
    * `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `TOPIC_NOT_FOUND`, `LOG_STREAM_NOT_FOUND`, `RESOURCE_EXHAUSTED`
    * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
    */
-  async append(
-    records: RecordInput | readonly RecordInput[],
-    options: AppendOptions = {},
-  ): Promise<AppendAck> {
+  async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
-    const batch = toBatch(records);
+    const batch = toBatch(records, this.codec, options);
     return this.context.appender.append(this.id, batch, {
       ...options,
       timeoutMs: checkTimeout(timeoutMs),
@@ -112,7 +97,7 @@ export class Topic implements OrderedLogSource {
    * that lives at the same time needs an id of its own. Rejects with `TOPIC_NOT_FOUND`, and with `FAILED_PRECONDITION`
    * while a member or a storage node is of a version without producers, or the topic has no log stream.
    */
-  async producer({ id, ...limits }: CallLimits & { id: number }): Promise<TopicProducer> {
+  async producer({ id, ...limits }: CallLimits & { id: number }): Promise<TopicProducer<In>> {
     if (!Number.isSafeInteger(id) || id < 0) {
       throw new VarlogError('INVALID_ARGUMENT', {
         what: `${String(id)} is not the id of a producer: it must be a whole number from 0, below 2^53`,
@@ -125,20 +110,20 @@ export class Topic implements OrderedLogSource {
     const { repository } = this.context;
     const opened = await repository.call(Ordering.OpenProducer, request, { ...limits, what });
     const { epoch, logStreamId: logStream } = opened;
-    return new TopicProducer({ topic: this.id, id, epoch, logStream }, this.context);
+    return new TopicProducer({ topic: this.id, id, epoch, logStream }, this.context, this.codec);
   }
 
   /**
    * The records from `from` to `to`, both included; ends. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`;
-   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL` or `TOPIC_NOT_FOUND`.
+   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND` or `DECODE_FAILED`.
    */
-  read(options: ReadOptions = {}): Subscription {
+  read(options: ReadOptions = {}): Subscription<T> {
     const { from = 'start', to = 'tail', ...rest } = options;
     return this.subscribe({ ...rest, from, to });
   }
 
   /** Like {@link read}, as an Observable; it completes. */
-  read$(options: ReadOptions & FlowLimits = {}): EntryObservable {
+  read$(options: ReadOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'start', options.to);
     return new EntryObservable(() => this.read(options), options);
   }
@@ -147,7 +132,7 @@ export class Topic implements OrderedLogSource {
    * The records from `from` on, and all that will come; ends quietly when it, or the client, is closed. Rejects like
    * {@link read}.
    */
-  tail(options: TailOptions = {}): Subscription {
+  tail(options: TailOptions = {}): Subscription<T> {
     const { from = 'end', ...rest } = options;
     return this.subscribe({ ...rest, from, to: Infinity });
   }
@@ -157,7 +142,7 @@ export class Topic implements OrderedLogSource {
    * for what takes time. After an error, go on after the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
-  tail$(options: TailOptions & FlowLimits = {}): EntryObservable {
+  tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'end');
     return new EntryObservable(() => this.tail(options), options);
   }
@@ -240,10 +225,13 @@ export class Topic implements OrderedLogSource {
 
   /** The topic as a log for replicated state machines: `startReplica({ log: topic })` asks for it. */
   asOrderedLog(): OrderedLog {
-    return new TopicLog(this);
+    return new TopicLog(new Topic(this.id, this.context));
   }
 
-  private subscribe({ from, ...range }: Omit<SubscriptionRange, 'from'> & { from: From }) {
+  private subscribe({
+    from,
+    ...range
+  }: Omit<SubscriptionRange, 'from'> & { from: From }): Subscription<T> {
     const { ports, channels, catalog, lifetime } = this.context;
     lifetime.throwIfAborted();
     const begin = beginOf(from, channels.cluster!, this.id);
@@ -255,7 +243,7 @@ export class Topic implements OrderedLogSource {
       topicId: this.id,
       extent: (limits) => this.watermarks(limits),
     };
-    return new Subscription(source, { ...range, from: begin });
+    return new Subscription<T>(source, { ...range, from: begin }, this.decoding);
   }
 
   /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */

@@ -144,7 +144,8 @@ export class FeatureLevels {
   }
 
   private async askMember(id: MemberId): Promise<number | undefined> {
-    const member = this.repository.options.members.find((it) => it.id === id);
+    const { members } = this.repository;
+    const member = members.find((it) => it.id === id);
     if (member === undefined) return undefined;
     const answer = await this.ask(member.address, Ordering.Members, MembersRequest.create({}));
     return answer?.supportedLevel;

@@ -14,6 +14,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
+import { KnownMembers } from './known-members.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
@@ -46,6 +47,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
+  private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
   readonly producerLimits: ProducerLimits;
   private heardAll = false;
@@ -58,6 +60,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     lock: DirectoryLock,
     identity: DirectoryIdentity,
     trash: Trash,
+    members: KnownMembers,
   ) {
     this.options = options;
     const { disk, clock, logger } = options.ports;
@@ -69,6 +72,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
+    this.members = members;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
@@ -89,7 +93,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         supportedLevel: options.supportedLevel ?? NEWEST_FEATURE_LEVEL,
       }),
       cluster: () => this.cluster,
-      members: options.metadataRepository,
+      members,
       allReports: () => this.hosted.reports,
       receive: (response) => this.handle(response),
     });
@@ -101,7 +105,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
     const { lock, identity, found } = await claimFolder(options);
     try {
       const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
-      const node = new StorageNode(options, lock, identity, trash);
+      const members = await KnownMembers.open(options);
+      const node = new StorageNode(options, lock, identity, trash, members);
       await Promise.all(found.map((name) => node.hosted.openKnown(name)));
       node.link.start();
       return node;
@@ -172,6 +177,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.leave();
       this.trash.close();
       await this.hosted.close();
+      await this.members.settled();
       await this.lock.release();
     })();
     return this.closed;
@@ -185,6 +191,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   private obey(response: SessionResponse): void {
     this.heardAll ||= response.complete;
+    this.members.learn(response.memberAddresses);
     this.hosted.obey(response);
   }
 }

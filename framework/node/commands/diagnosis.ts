@@ -8,6 +8,7 @@ import type {
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
+import { memberTable } from './members.ts';
 import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
 
 const SLOW_SYNC_MS = 20;
@@ -28,15 +29,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
           status,
           [
             `cluster ${status.cluster}, number ${status.clusterId}, feature level ${status.featureLevel}, leader: member ${status.leader ?? 'none'}`,
-            table(
-              ['MEMBER', 'ADDRESS', 'STATE', 'KNOWS LEVEL'],
-              status.members.map((it) => [
-                it.id,
-                it.address,
-                memberState(it),
-                it.supportedLevel ?? '?',
-              ]),
-            ),
+            memberTable(status.members),
             table(
               ['STORAGE NODE', 'ADDRESS', 'STATE', 'SLOWEST WRITE', 'DISK'],
               status.storageNodes.map((it) => [
@@ -82,10 +75,6 @@ function row(topic: number, stream: LogStreamStatus): (string | number)[] {
   });
   const by = sealedByOperator ? `${state} by an operator` : state;
   return [topic, id, by, `${inSync} of ${replicas.length}`, described.join(', ')];
-}
-
-function memberState({ state, trouble }: { state: string; trouble?: string }): string {
-  return state === 'up' && trouble !== undefined ? 'in trouble' : state;
 }
 
 function nodeState({ alive, refusal }: StorageNodeStatus): string {

@@ -26,4 +26,5 @@ export {
   type ProducersUnderTest,
   producerContract,
 } from './producer.ts';
+export { type RecordLogUnderTest, recordLogContract } from './record-log.ts';
 export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';

@@ -42,6 +42,10 @@ export const descriptor: object = {
          "requestType": "ReadRequest",
          "responseType": "ReadResponse",
          "responseStream": true
+        },
+        "Seek": {
+         "requestType": "SeekRequest",
+         "responseType": "SeekResponse"
         }
        }
       },
@@ -162,6 +166,37 @@ export const descriptor: object = {
         "batches": {
          "rule": "repeated",
          "type": "Batch",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
+        }
+       }
+      },
+      "SeekRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "SeekResponse": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
          "id": 1
         },
         "highWatermark": {
@@ -417,6 +452,10 @@ export const descriptor: object = {
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
+        },
+        "ChangeMembers": {
+         "requestType": "ChangeMembersRequest",
+         "responseType": "ChangeMembersResponse"
         }
        }
       },
@@ -557,6 +596,12 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "memberAddresses": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 60,
+         "protoName": "member_addresses"
         }
        }
       },
@@ -778,6 +823,10 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
         }
        }
       },
@@ -962,6 +1011,14 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 71,
          "protoName": "feature_level"
+        },
+        "self": {
+         "type": "Member",
+         "id": 80
+        },
+        "change": {
+         "type": "string",
+         "id": 81
         }
        }
       },
@@ -974,6 +1031,48 @@ export const descriptor: object = {
         "address": {
          "type": "string",
          "id": 2
+        },
+        "learner": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ChangeMembersRequest": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "member": {
+         "type": "Member",
+         "id": 2
+        },
+        "replaces": {
+         "type": "uint64",
+         "id": 3
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "timeout_ms"
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "ADD": 0,
+          "REMOVE": 1,
+          "MOVE": 2
+         }
+        }
+       }
+      },
+      "ChangeMembersResponse": {
+       "fields": {
+        "failure": {
+         "type": "Failure",
+         "id": 1
         }
        }
       }
