@@ -1,7 +1,7 @@
 import type { Ports } from '../../base/index.ts';
 import { World } from '../../testing/index.ts';
 import { type NodeRoles, startRoles } from '../roles/index.ts';
-import { type Topic, Varlog } from './index.ts';
+import { json, record, type Topic, Varlog } from './index.ts';
 
 const NAMES = ['n1', 'n2', 'n3'];
 const addressOf = (name: string): string => `${name}:9092`;
@@ -56,6 +56,22 @@ async function textsOf(topic: Topic): Promise<string[]> {
 }
 
 describe('a producer', () => {
+  test('appends values of the topic, with key and headers', async () => {
+    await withTopic(async (topic, varlog) => {
+      const typed = varlog.topic(topic.id, { codec: json<{ amount: number }>() });
+      const producer = await typed.producer({ id: 7 });
+      await producer.append({ amount: 1 }, { key: 'a', headers: { kind: 'first' } });
+      await producer.append([record({ amount: 2 }, { key: 'b' }), { amount: 3 }]);
+      const found: unknown[] = [];
+      for await (const it of typed.read()) found.push([it.value, it.key, it.headers.toJSON()]);
+      expect(found).toEqual([
+        [{ amount: 1 }, 'a', [['kind', 'first']]],
+        [{ amount: 2 }, 'b', []],
+        [{ amount: 3 }, undefined, []],
+      ]);
+    });
+  });
+
   test('appends what it is given in one moment in the order of the calls, in one log stream', async () => {
     await withTopic(async (topic) => {
       const producer = await topic.producer({ id: 7 });
