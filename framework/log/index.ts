@@ -70,6 +70,7 @@ export {
   type MemberStatus,
   type MessageType,
   type OnDecodeError,
+  type ProducerAck,
   protobuf,
   type ReadOptions,
   type RecordAttributes,
@@ -89,6 +90,7 @@ export {
   type TopicDescription,
   type TopicHold,
   type TopicOptions,
+  TopicProducer,
   type TopicStatus,
   text,
 } from './client/index.ts';

@@ -5,12 +5,13 @@ import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
+import { producerScenario } from './producer-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [cluster|disks|groups|identity|members|raft|upgrade] --seeds N [--seed FIRST]`: whole clusters through faults,
- * disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft groups,
- * members that come and go, groups of pure Raft cores, or members that are upgraded one after the other, seed by seed. */
+/** `npm run simulate -- [cluster|disks|groups|identity|members|producers|raft|upgrade] --seeds N [--seed FIRST]`: whole clusters
+ * through faults, disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft groups,
+ * members that come and go, producers that retry, groups of pure Raft cores, or members that are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seeds: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
@@ -21,6 +22,7 @@ const SCENARIOS = {
   groups: groupsScenario,
   identity: identityScenario,
   members: (seed: number) => membersScenario(seed),
+  producers: producerScenario,
   raft: raftScenario,
   upgrade: upgradeScenario,
 };

@@ -29,6 +29,7 @@ export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { AppendAck } from './pending-append.ts';
 export { type AtTime, after, type From } from './position-option.ts';
+export { type ProducerAck, TopicProducer } from './producer.ts';
 export {
   bytes,
   json,

@@ -13,7 +13,13 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
   return HealthResponse.create({
     topicIds: [...metadata.topics.keys()],
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
-      StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
+      StorageNodeHealth.create({
+        storageNodeId: id,
+        address,
+        disk,
+        connected: alive(id),
+        supportedLevel: orderer.supportedLevelOf(id),
+      }),
     ),
     logStreams: [...metadata.logStreams.values()].map((stream) =>
       LogStreamHealth.create({

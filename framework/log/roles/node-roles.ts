@@ -38,7 +38,7 @@ export interface MetadataRole
 /** What a storage node is started with, beyond its node. */
 export type StorageRole = Pick<
   StorageNodeOptions,
-  'directory' | 'trashKeepMs' | 'cacheBytes' | 'pendingBytes'
+  'directory' | 'trashKeepMs' | 'cacheBytes' | 'pendingBytes' | 'producerLimits' | 'supportedLevel'
 >;
 
 export interface RolesOptions extends NodeIdentity {

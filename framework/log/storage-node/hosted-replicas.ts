@@ -48,8 +48,10 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending } = node;
+    const { producerLimits } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending },
+      producerLimits,
       get cluster() {
         return node.cluster;
       },

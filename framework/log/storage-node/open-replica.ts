@@ -22,6 +22,7 @@ export async function openReplica(
     topicId,
     logStreamId,
     cacheBudget: host.memory.cache,
+    producerLimits: host.producerLimits,
     onFailure: (error) => replica?.fail(error),
     onFull: (error) => replica && noteFull(replica, error),
   });

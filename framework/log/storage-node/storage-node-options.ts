@@ -1,4 +1,5 @@
 import type { Ports, StorageNodeId } from '../../base/index.ts';
+import type { ProducerLimits } from '../core/index.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 
 export interface StorageNodeOptions extends MemoryLimits {
@@ -12,4 +13,8 @@ export interface StorageNodeOptions extends MemoryLimits {
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;
+  /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */
+  producerLimits?: ProducerLimits;
+  /** The highest feature level that this node supports, as one of an older version would. Default: all that this version knows. */
+  supportedLevel?: number;
 }

@@ -10,6 +10,7 @@ import {
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
+import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -53,6 +54,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly trash: Trash;
   private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
+  readonly producerLimits: ProducerLimits;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
@@ -81,6 +83,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.members = members;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
+    this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.sending = new TurnBudget(clock, SENDING_PER_TURN);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
@@ -95,6 +98,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         address: options.address,
         incarnation: this.process,
         disk: identity.disk,
+        supportedLevel: options.supportedLevel ?? NEWEST_FEATURE_LEVEL,
       }),
       cluster: () => this.cluster,
       members,

@@ -110,6 +110,10 @@ export const descriptor: object = {
         "failure": {
          "type": "Failure",
          "id": 4
+        },
+        "duplicate": {
+         "type": "bool",
+         "id": 5
         }
        }
       },
@@ -301,6 +305,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 5,
          "protoName": "first_glsn"
+        },
+        "producers": {
+         "type": "ProducerTable",
+         "id": 6
         }
        },
        "reserved": [
@@ -309,6 +317,64 @@ export const descriptor: object = {
          4
         ]
        ]
+      },
+      "ProducerTable": {
+       "fields": {
+        "llsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "floor": {
+         "type": "uint32",
+         "id": 2
+        },
+        "producers": {
+         "rule": "repeated",
+         "type": "ProducerState",
+         "id": 3
+        }
+       }
+      },
+      "ProducerState": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "epoch": {
+         "type": "uint32",
+         "id": 2
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        },
+        "batches": {
+         "rule": "repeated",
+         "type": "ProducerBatch",
+         "id": 4
+        }
+       }
+      },
+      "ProducerBatch": {
+       "fields": {
+        "sequence": {
+         "type": "uint64",
+         "id": 1
+        },
+        "count": {
+         "type": "uint32",
+         "id": 2
+        },
+        "llsn": {
+         "type": "uint64",
+         "id": 3
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
       },
       "Commit": {
        "fields": {
@@ -362,6 +428,10 @@ export const descriptor: object = {
         "Holds": {
          "requestType": "HoldsRequest",
          "responseType": "HoldsResponse"
+        },
+        "OpenProducer": {
+         "requestType": "OpenProducerRequest",
+         "responseType": "OpenProducerResponse"
         },
         "ReplaceStorageNode": {
          "requestType": "ReplaceStorageNodeRequest",
@@ -435,6 +505,11 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 50
+        },
+        "supportedLevel": {
+         "type": "uint32",
+         "id": 51,
+         "protoName": "supported_level"
         }
        }
       },
@@ -712,6 +787,32 @@ export const descriptor: object = {
         }
        }
       },
+      "OpenProducerRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "producer": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "OpenProducerResponse": {
+       "fields": {
+        "epoch": {
+         "type": "uint32",
+         "id": 1
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
       "ReplaceStorageNodeRequest": {
        "fields": {
         "storageNodeId": {
@@ -787,6 +888,11 @@ export const descriptor: object = {
         "connected": {
          "type": "bool",
          "id": 4
+        },
+        "supportedLevel": {
+         "type": "uint32",
+         "id": 6,
+         "protoName": "supported_level"
         }
        },
        "reserved": [
@@ -1288,6 +1394,19 @@ export const descriptor: object = {
         }
        }
       },
+      "OpenProducer": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "producer": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
       "RaiseFeatureLevel": {
        "fields": {
         "level": {
@@ -1471,6 +1590,29 @@ export const descriptor: object = {
          "type": "int32",
          "id": 6,
          "protoName": "log_streams"
+        },
+        "producerEpoch": {
+         "type": "uint32",
+         "id": 7,
+         "protoName": "producer_epoch"
+        },
+        "producers": {
+         "rule": "repeated",
+         "type": "ProducerPlace",
+         "id": 8
+        }
+       }
+      },
+      "ProducerPlace": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "logStream": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream"
         }
        }
       },
