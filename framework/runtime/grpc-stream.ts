@@ -2,7 +2,6 @@ import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { type Codec, type MessageStream, VarlogError, Waiters } from '../base/index.ts';
 import { serializer } from './grpc-codec.ts';
 import { GrpcFrames } from './grpc-frames.ts';
-import { hostTimers } from './host-timers.ts';
 
 /** What the streams of grpc-js have in common on either end, as far as it is used here. */
 export interface GrpcCall {
@@ -29,7 +28,7 @@ export interface CallEnd {
   whenEnded(proceed: () => void): void;
   /** Whether the call is over as soon as the peer has ended its side: so it is for the client. */
   readonly overAtPeersEnd: boolean;
-  /** Whether the call takes the messages of a turn joined. */
+  /** Whether the call takes several messages joined. */
   readonly joins?: boolean;
 }
 
@@ -60,7 +59,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   private readonly waiters = new Waiters<void>();
   /** Given to grpc-js, and not taken by the connection yet. */
   private unsentBytes = 0;
-  /** Messages of this turn, for one write at its end. */
+  /** Messages that were sent in one go, for one write. */
   private readonly frames: GrpcFrames | undefined;
   private flushDue = false;
 
@@ -168,7 +167,8 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     }
     if (this.flushDue) return;
     this.flushDue = true;
-    hostTimers.setImmediate(() => {
+    // Those that are sent in one go leave together, and none waits for the next turn.
+    queueMicrotask(() => {
       this.flushDue = false;
       if (this.unwritable === undefined) this.flush();
     });
