@@ -31,4 +31,5 @@ export { decodeJsonValue, encodeJsonValue } from './json-value.ts';
 export { leadingNumber } from './leading-number.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';
+export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';

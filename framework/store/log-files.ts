@@ -7,6 +7,7 @@ import { encodeLogState, type LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION } from './segment-header.ts';
 import type { StateFile } from './state-file.ts';
+import { type Stretch, stretchesOf } from './stretches.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
 const PREPARED = new Uint8Array(256 * 1024);
@@ -258,6 +259,18 @@ export class LogFiles {
       next = found.length === 0 ? last + 1 : frameEnd(found.at(-1)!) + 1;
     }
     return found;
+  }
+
+  /** See {@link stretchesOf}. Of segments that are removed meanwhile nothing is told. */
+  async stretches(): Promise<Stretch[]> {
+    for (;;) {
+      const { segments } = this;
+      try {
+        return await stretchesOf(segments, this.at.offset);
+      } catch (error) {
+        if (segments === this.segments) throw error;
+      }
+    }
   }
 
   async close(): Promise<void> {

@@ -33,5 +33,6 @@ export * from './metadata-result.ts';
 export * from './metadata-state.ts';
 export * from './replica.ts';
 export * from './replica-stage.ts';
+export * from './retention.ts';
 export { refusalOfDisk, type StorageNodeState } from './storage-nodes.ts';
 export type { Acknowledge, Hold, TopicState } from './topic-state.ts';

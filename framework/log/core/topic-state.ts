@@ -1,4 +1,5 @@
 import type { LogStreamState } from './log-stream-state.ts';
+import type { Retention } from './retention.ts';
 
 /** How many of a log stream's replicas must have a record on disk before it counts. */
 export type Acknowledge = 'majority' | 'all';
@@ -18,6 +19,8 @@ export interface TopicState {
   trimmed: number;
   /** What is not to be trimmed without force, one for each holder; replaced as a whole. */
   holds: readonly Hold[];
+  /** Replaced as a whole. */
+  retention: Retention;
   /** Ascending. */
   readonly logStreams: number[];
 }

@@ -3,6 +3,7 @@ import {
   LogStreamHealth,
   ReplicaHealth,
   StorageNodeHealth,
+  TopicRetention,
 } from '../../wire/gen/log.ts';
 import type { LogStreamState, Metadata } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
@@ -12,6 +13,11 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
   const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
     topicIds: [...metadata.topics.keys()],
+    retentions: [...metadata.topics.values()].flatMap(({ id, retention: { bytes, ageMs } }) =>
+      bytes === undefined && ageMs === undefined
+        ? []
+        : [TopicRetention.create({ topicId: id, retainBytes: bytes ?? 0, retainMs: ageMs ?? 0 })],
+    ),
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
       StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
     ),

@@ -51,6 +51,8 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         if (topic === undefined) throw noTopic(topicId);
         return HoldsResponse.create({
           holds: topic.holds.map((it) => HoldState.create({ ...it })),
+          retainBytes: topic.retention.bytes ?? 0,
+          retainMs: topic.retention.ageMs ?? 0,
         });
       }),
     ),

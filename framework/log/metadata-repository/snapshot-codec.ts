@@ -61,22 +61,26 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
   },
 };
 
-function topicToMessage({ acknowledge, holds, ...topic }: TopicState): wire.TopicState {
+function topicToMessage({ acknowledge, holds, retention, ...topic }: TopicState): wire.TopicState {
   return wire.TopicState.create({
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
+    retainBytes: retention.bytes ?? 0,
+    retainMs: retention.ageMs ?? 0,
   });
 }
 
 function topicOf(message: wire.TopicState): TopicState {
   const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
+  const { retainBytes: bytes, retainMs: ageMs } = message;
   return {
     id,
     acknowledge: acknowledgeAll ? 'all' : 'majority',
     highWatermark,
     trimmed,
     holds: holds.map(({ holder, position }) => ({ holder, position })),
+    retention: { ...(bytes > 0 && { bytes }), ...(ageMs > 0 && { ageMs }) },
     logStreams,
   };
 }
@@ -120,7 +124,10 @@ interface OldSnapshot extends Omit<MetadataSnapshot, 'histories' | 'logStreams'>
 
 function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histories'> {
   const snapshot = JSON.parse(state) as OldSnapshot;
-  if (format < 2) for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) it.holds = [];
+  for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) {
+    if (format < 2) it.holds = [];
+    it.retention = {};
+  }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
     return { ...it, initialMembers: founders, sealedByOperator: held };
   });

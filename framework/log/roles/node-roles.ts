@@ -33,7 +33,7 @@ export interface MetadataRole
 /** What a storage node is started with, beyond its node. */
 export type StorageRole = Pick<
   StorageNodeOptions,
-  'directory' | 'trashKeepMs' | 'cacheBytes' | 'pendingBytes'
+  'directory' | 'trashKeepMs' | 'segmentBytes' | 'cacheBytes' | 'pendingBytes'
 >;
 
 export interface RolesOptions extends NodeIdentity {

@@ -47,9 +47,11 @@ export class HostedReplicas {
   private lost: VarlogError | undefined;
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
-    const { ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending } = node;
+    const { ports, clusterId, storageNodeId, disk, process, memory } = node;
+    const { segmentBytes, diskReads, sending } = node;
     this.host = {
-      ...{ ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending },
+      ...{ ports, clusterId, storageNodeId, disk, process, memory },
+      ...{ segmentBytes, diskReads, sending },
       get cluster() {
         return node.cluster;
       },

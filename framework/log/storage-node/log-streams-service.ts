@@ -5,6 +5,7 @@ import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
 import { assertServes } from './serve.ts';
 import type { ServedNode } from './served-node.ts';
+import { serveUsage } from './usage-service.ts';
 
 /** The services `varlog.log.LogStreams` and `varlog.log.Replication`. */
 export function logStreamHandlers(node: ServedNode): Handler[] {
@@ -16,6 +17,9 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
       const replica = node.find(request.topicId, request.logStreamId);
       await serveRead(replica, request, stream, context);
     }),
+    handler(LogStreams.Usage, async ({ topicId, logStreamId }) =>
+      serveUsage(node.find(topicId, logStreamId)),
+    ),
     handler(Replication.Fetch, async (request, stream, context) => {
       if (request.clusterId !== node.clusterId) {
         throw new VarlogError('CLUSTER_MISMATCH', {

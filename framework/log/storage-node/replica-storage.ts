@@ -11,8 +11,6 @@ import { CommitTable } from './commit-table.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
-/** The last segment is all of the records that is read and checked when a replica is opened. */
-const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** What a replica must know before it reads its logs. */
 export interface StoredReplicaState {
@@ -55,6 +53,7 @@ export async function openReplicaStorage(options: {
   owner: string;
   topicId: number;
   logStreamId: number;
+  segmentBytes: number;
   cacheBudget: CacheBudget;
   onFailure: (error: VarlogError) => void;
   onFull: (error: VarlogError | undefined) => void;
@@ -90,7 +89,7 @@ export async function openReplicaStorage(options: {
     clock,
     directory: `${directory}/records`,
     label: label('records'),
-    segmentBytes: SEGMENT_BYTES,
+    segmentBytes: options.segmentBytes,
     tailCacheBytes: TAIL_CACHE_BYTES,
     cacheBudget: options.cacheBudget,
     onFailure,

@@ -12,4 +12,6 @@ export interface StorageNodeOptions extends MemoryLimits {
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;
+  /** A replica's log is freed in files of so many bytes. Default 16 MiB. */
+  segmentBytes?: number;
 }

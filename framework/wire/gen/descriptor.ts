@@ -42,6 +42,10 @@ export const descriptor: object = {
          "requestType": "ReadRequest",
          "responseType": "ReadResponse",
          "responseStream": true
+        },
+        "Usage": {
+         "requestType": "UsageRequest",
+         "responseType": "UsageResponse"
         }
        }
       },
@@ -164,6 +168,55 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 2,
          "protoName": "high_watermark"
+        }
+       }
+      },
+      "UsageRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
+      "UsageResponse": {
+       "fields": {
+        "parts": {
+         "rule": "repeated",
+         "type": "UsagePart",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
+        }
+       }
+      },
+      "UsagePart": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "bytes": {
+         "type": "uint64",
+         "id": 2
+        },
+        "ageMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "age_ms"
+        },
+        "cut": {
+         "type": "bool",
+         "id": 4
         }
        }
       },
@@ -652,6 +705,16 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "HoldState",
          "id": 1
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "retain_ms"
         }
        }
       },
@@ -717,6 +780,30 @@ export const descriptor: object = {
          "type": "int32",
          "id": 3,
          "protoName": "topic_ids"
+        },
+        "retentions": {
+         "rule": "repeated",
+         "type": "TopicRetention",
+         "id": 4
+        }
+       }
+      },
+      "TopicRetention": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "retain_ms"
         }
        }
       },
@@ -1189,6 +1276,37 @@ export const descriptor: object = {
         }
        }
       },
+      "SetRetention": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "bytes": {
+         "type": "uint64",
+         "id": 2
+        },
+        "ageMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "age_ms"
+        }
+       }
+      },
+      "BeginTopic": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
       "RaiseFeatureLevel": {
        "fields": {
         "level": {
@@ -1372,6 +1490,16 @@ export const descriptor: object = {
          "type": "int32",
          "id": 6,
          "protoName": "log_streams"
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 7,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 8,
+         "protoName": "retain_ms"
         }
        }
       },

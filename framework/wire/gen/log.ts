@@ -82,6 +82,32 @@ export interface ReadResponse {
 }
 export const ReadResponse: MessageCodec<ReadResponse> = message('varlog.log.ReadResponse');
 
+export interface UsageRequest {
+  topicId: number;
+  logStreamId: number;
+}
+export const UsageRequest: MessageCodec<UsageRequest> = message('varlog.log.UsageRequest');
+
+export interface UsageResponse {
+  /** What is freed together, in the order of the log stream. */
+  parts: UsagePart[];
+  /** As in ReadResponse. */
+  highWatermark: number;
+}
+export const UsageResponse: MessageCodec<UsageResponse> = message('varlog.log.UsageResponse');
+
+export interface UsagePart {
+  /** Its first record that is kept. It ends where the next one begins. */
+  glsn: number;
+  /** On the disk of one replica. */
+  bytes: number;
+  /** None of its records is younger, in milliseconds; 0: not known. */
+  ageMs: number;
+  /** Some of its records were trimmed: `bytes` is the share of the others, by their number. */
+  cut: boolean;
+}
+export const UsagePart: MessageCodec<UsagePart> = message('varlog.log.UsagePart');
+
 export interface DescribeReplicaRequest {
   topicId: number;
   logStreamId: number;
@@ -281,6 +307,9 @@ export const HoldsRequest: MessageCodec<HoldsRequest> = message('varlog.log.Hold
 
 export interface HoldsResponse {
   holds: HoldState[];
+  /** What the topic keeps at most; 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
 }
 export const HoldsResponse: MessageCodec<HoldsResponse> = message('varlog.log.HoldsResponse');
 
@@ -316,8 +345,18 @@ export interface HealthResponse {
   logStreams: LogStreamHealth[];
   /** All topics, also those without a log stream. */
   topicIds: number[];
+  /** Of those topics that have a limit. */
+  retentions: TopicRetention[];
 }
 export const HealthResponse: MessageCodec<HealthResponse> = message('varlog.log.HealthResponse');
+
+export interface TopicRetention {
+  topicId: number;
+  /** 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
+}
+export const TopicRetention: MessageCodec<TopicRetention> = message('varlog.log.TopicRetention');
 
 export interface StorageNodeHealth {
   storageNodeId: number;
@@ -398,9 +437,12 @@ export const LogStreams: {
   Append: BidiMethod<AppendRequest, AppendResponse>;
   /** The committed batches of one log stream, in order. */
   Read: ServerStreamMethod<ReadRequest, ReadResponse>;
+  /** How many bytes of one log stream lie on a replica's disk, and how old they are. */
+  Usage: UnaryMethod<UsageRequest, UsageResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
+  Usage: unary('varlog.log.LogStreams', 'Usage', UsageRequest, UsageResponse),
 };
 
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */

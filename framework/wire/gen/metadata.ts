@@ -131,6 +131,21 @@ export interface Hold {
 }
 export const Hold: MessageCodec<Hold> = message('varlog.metadata.Hold');
 
+export interface SetRetention {
+  topicId: number;
+  /** 0: without a limit. */
+  bytes: number;
+  ageMs: number;
+}
+export const SetRetention: MessageCodec<SetRetention> = message('varlog.metadata.SetRetention');
+
+export interface BeginTopic {
+  topicId: number;
+  /** The position before that of the first record. */
+  glsn: number;
+}
+export const BeginTopic: MessageCodec<BeginTopic> = message('varlog.metadata.BeginTopic');
+
 export interface RaiseFeatureLevel {
   level: number;
 }
@@ -197,6 +212,9 @@ export interface TopicState {
   trimmed: number;
   holds: HoldState[];
   logStreams: number[];
+  /** 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
 }
 export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
 
