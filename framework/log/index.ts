@@ -62,6 +62,7 @@ export {
   type ReadOptions,
   type RecordInput,
   type ResumeToken,
+  type Retention,
   type StorageNodeStatus,
   Subscription,
   type SubscriptionStatus,
@@ -69,7 +70,9 @@ export {
   Topic,
   type TopicDescription,
   type TopicHold,
+  type TopicKeeper,
   type TopicStatus,
+  type TopicUsage,
 } from './client/index.ts';
 
 /** A client of one cluster. */

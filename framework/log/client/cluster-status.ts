@@ -1,6 +1,8 @@
 import type { LogStreamId, MemberId, StorageNodeId, TopicId } from '../../base/index.ts';
 import type { HealthResponse } from '../../wire/gen/log.ts';
+import type { Retention } from '../core/index.ts';
 import type { NodeAnswers } from './node-probe.ts';
+import { retentionOf } from './topic-usage.ts';
 
 /** The cluster on one screen. */
 export interface ClusterStatus {
@@ -44,6 +46,8 @@ export interface StorageNodeStatus {
 export interface TopicStatus {
   readonly id: TopicId;
   readonly logStreams: readonly LogStreamStatus[];
+  /** How much of it is kept; without limits, all. */
+  readonly retention: Retention;
 }
 
 export interface LogStreamStatus {
@@ -78,7 +82,7 @@ export interface LogStreamReplicaStatus {
 
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
-  { storageNodes, logStreams, topicIds }: HealthResponse,
+  { storageNodes, logStreams, topicIds, retentions }: HealthResponse,
   answers: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
   const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
@@ -131,6 +135,10 @@ export function describeStatus(
         ...(refusal !== '' && { refusal }),
       };
     }),
-    topics: [...topics].map(([id, streams]) => ({ id, logStreams: streams })),
+    topics: [...topics].map(([id, streams]) => {
+      const limits = retentions.find(({ topicId }) => topicId === id);
+      const retention = limits === undefined ? {} : retentionOf(limits);
+      return { id, logStreams: streams, retention };
+    }),
   };
 }

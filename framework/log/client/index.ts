@@ -10,6 +10,8 @@
  *
  * It keeps nothing on disk: where to go on after a restart is for its user to remember.
  */
+
+export type { Retention } from '../core/index.ts';
 export type { RecordInput } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
@@ -37,6 +39,7 @@ export {
   Topic,
   type TopicHold,
 } from './topic.ts';
+export type { TopicKeeper, TopicUsage } from './topic-usage.ts';
 export {
   type ClientPorts,
   type ConnectOptions,

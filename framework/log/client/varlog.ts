@@ -9,14 +9,12 @@ import {
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import {
-  ExecuteRequest,
   HealthRequest,
   Ordering,
   ReplaceStorageNodeRequest,
   RestoreTopicRequest,
 } from '../../wire/gen/log.ts';
-import { NEWEST_FEATURE_LEVEL } from '../core/index.ts';
-import { commandCodec } from '../metadata-codec.ts';
+import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
@@ -54,6 +52,8 @@ export interface CreateTopicOptions extends CallLimits {
   replicationFactor?: number;
   /** How many copies must be on disk before an append is acknowledged. Default `'majority'`. */
   acknowledge?: 'majority' | 'all';
+  /** How much of it is kept, see {@link Topic.setRetention}. Default: all. */
+  retention?: Retention;
 }
 
 /** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
@@ -137,10 +137,10 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Makes a topic and its log streams. Rejects with `FAILED_PRECONDITION` when there are fewer storage nodes than
-   * `replicationFactor`; no topic remains then.
+   * `replicationFactor`, and as {@link Topic.setRetention} does; no topic remains then.
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
-    const { logStreams = 1, replicationFactor, acknowledge = 'majority', ...limits } = options;
+    const { logStreams = 1, replicationFactor, acknowledge, retention, ...limits } = options;
     checkCount(logStreams, 'logStreams');
     if (replicationFactor !== undefined) checkCount(replicationFactor, 'replicationFactor');
     const { topic: made } = await this.context.repository.call(
@@ -150,6 +150,7 @@ export class Varlog implements AsyncDisposable {
     );
     const topic = this.topic(made!.topicId);
     try {
+      if (retention !== undefined) await topic.setRetention(retention, limits);
       for (let i = 0; i < logStreams; i++) {
         await topic.addLogStream({
           ...limits,
@@ -211,11 +212,9 @@ export class Varlog implements AsyncDisposable {
     storageNode: StorageNodeId,
     limits: CallLimits = {},
   ): Promise<void> {
-    const { encode } = commandCodec(NEWEST_FEATURE_LEVEL);
-    const command = encode({ kind: 'preferPrimary', id: logStream, node: storageNode });
+    const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
     const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
-    const request = ExecuteRequest.create({ command });
-    await this.context.repository.call(Ordering.Execute, request, { ...limits, what });
+    await this.context.repository.command(command, { ...limits, what });
   }
 
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
