@@ -23,6 +23,7 @@
  * payloads, does not repair damage, and does not check old segments until they are read.
  */
 export { readReplaced, replaceFile } from './atomic-file.ts';
+export { crc32c } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd } from './frame.ts';
 export { Journal } from './journal.ts';

@@ -162,6 +162,7 @@ export class LogFiles {
     const { generation } = this.state;
     const previous = this.last;
     await this.giveBack();
+    previous.size = this.at.offset;
     const first = this.end + 1;
     // One that is empty and of an older version: the new one takes its name and its place.
     const replaces = previous.first === first;

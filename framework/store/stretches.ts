@@ -1,3 +1,4 @@
+import type { DiskFile } from '../base/index.ts';
 import { walkFrames } from './frame-walk.ts';
 import type { Segment } from './segment.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
@@ -6,13 +7,14 @@ import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 export interface Stretch {
   /** Position of its first frame. */
   readonly first: number;
-  /** Bytes of its frames on this disk. */
+  /** Bytes of its frames on this disk; zeros at the end of the last one may be missing. */
   readonly bytes: number;
   /** Timestamp of its first frame, in milliseconds since 1970; 0: not known, or no frame. */
   readonly since: number;
 }
 
 const HEAD_BYTES = 4096;
+const TAIL_BYTES = 64 * 1024;
 
 /**
  * The stretches of a log whose last segment ends at byte `offset`, ascending. A segment is asked for its size and its
@@ -26,7 +28,7 @@ export async function stretchesOf(
   for (const [i, segment] of segments.entries()) {
     const { cuts } = segment;
     const isLast = i === segments.length - 1;
-    const end = isLast ? offset : (segment.size ?? (await segment.use((file) => file.size())));
+    const end = isLast ? offset : (segment.size ?? (await segment.use(endOfBytes)));
     const isEmpty = end <= SEGMENT_HEADER_BYTES;
     const since = isEmpty ? 0 : (segment.since ?? (await firstTimestamp(segment)));
     if (cuts === segment.cuts) {
@@ -36,6 +38,22 @@ export async function stretchesOf(
     found.push({ first: segment.first, bytes: Math.max(0, end - SEGMENT_HEADER_BYTES), since });
   }
   return found;
+}
+
+/**
+ * Where the last byte ends that is not zero: zeros that were prepared for frames may be there again after a power loss.
+ * Those that end a payload are taken for such.
+ */
+async function endOfBytes(file: DiskFile): Promise<number> {
+  let end = await file.size();
+  while (end > 0) {
+    const begin = Math.max(0, end - TAIL_BYTES);
+    const piece = await file.read(begin, end - begin);
+    const last = piece.findLastIndex((it) => it !== 0);
+    if (last >= 0) return begin + last + 1;
+    end = begin;
+  }
+  return 0;
 }
 
 /** 0 also where the frame is damaged: whoever reads it hears of that. */

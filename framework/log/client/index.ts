@@ -26,7 +26,10 @@ export type {
 } from './cluster-status.ts';
 export { Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
+export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
+export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
 export { type HandleOptions, handle } from './handle.ts';
+export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';
 export { after, type From } from './position-option.ts';
 export type { ResumeToken } from './resume-token.ts';
@@ -44,5 +47,6 @@ export {
   type ClientPorts,
   type ConnectOptions,
   type CreateTopicOptions,
+  type ImportOptions,
   Varlog,
 } from './varlog.ts';

@@ -9,13 +9,14 @@ import {
 import * as admpb from '../../wire/gen/admpb.ts';
 import { HoldRequest, Ordering, TailRequest, TrimRequest } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import type { Retention } from '../core/index.ts';
+import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type RecordInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
+import { type ExportOptions, TopicExport } from './export-topic.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
@@ -198,6 +199,12 @@ export class Topic implements OrderedLogSource {
    * `UNIMPLEMENTED` where members of the metadata repository run a version that does not know this.
    */
   async setRetention(retention: Retention, limits: CallLimits = {}): Promise<void> {
+    // On the wire there are whole numbers only.
+    const refusal = refusalOfRetention(retention);
+    if (refusal !== undefined) {
+      const { code, what, next } = refusal;
+      throw new VarlogError(code, { what, next, outcome: 'notAppended' });
+    }
     const what = `setting the retention of topic ${this.id}`;
     const command = { kind: 'setRetention', topicId: this.id, retention } as const;
     await this.context.repository.command(command, { ...limits, what });
@@ -214,6 +221,15 @@ export class Topic implements OrderedLogSource {
       askUsage(this.context, this.id, logStreams, limits),
     ]);
     return describeUsage(extent, kept, logStreams, stored);
+  }
+
+  /**
+   * The topic as the bytes of a file, from its first record to `to`: iterate over it to its end and keep what comes.
+   * {@link Varlog.importTopic} makes a topic of it.
+   */
+  export(options: ExportOptions = {}): TopicExport {
+    if (options.to !== undefined) checkGlsn(options.to, 'to');
+    return new TopicExport(this, options);
   }
 
   /** Adds a log stream: appends scale with their number. Resolves with its id. */

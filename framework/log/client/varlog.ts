@@ -23,6 +23,7 @@ import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
+import { type ImportedTopic, type ImportTarget, importTopic } from './import-topic.ts';
 import { askStorageNodes } from './node-probe.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
@@ -54,7 +55,16 @@ export interface CreateTopicOptions extends CallLimits {
   acknowledge?: 'majority' | 'all';
   /** How much of it is kept, see {@link Topic.setRetention}. Default: all. */
   retention?: Retention;
+  /**
+   * GLSN of its first record, for a topic that takes the place of another one. Default 1. As with a retention, all
+   * members of the metadata repository must know this.
+   */
+  first?: number;
 }
+
+export interface ImportOptions
+  extends CallLimits,
+    Pick<CreateTopicOptions, 'replicationFactor' | 'acknowledge'> {}
 
 /** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
 export class Varlog implements AsyncDisposable {
@@ -140,7 +150,8 @@ export class Varlog implements AsyncDisposable {
    * `replicationFactor`, and as {@link Topic.setRetention} does; no topic remains then.
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
-    const { logStreams = 1, replicationFactor, acknowledge, retention, ...limits } = options;
+    const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
+    if (first !== undefined) checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
     if (replicationFactor !== undefined) checkCount(replicationFactor, 'replicationFactor');
     const { topic: made } = await this.context.repository.call(
@@ -150,6 +161,10 @@ export class Varlog implements AsyncDisposable {
     );
     const topic = this.topic(made!.topicId);
     try {
+      if (first !== undefined && first > 1) {
+        const command = { kind: 'beginTopic', topicId: topic.id, glsn: first - 1 } as const;
+        await this.context.repository.command(command, { ...limits, what: 'making a topic' });
+      }
       if (retention !== undefined) await topic.setRetention(retention, limits);
       for (let i = 0; i < logStreams; i++) {
         await topic.addLogStream({
@@ -162,6 +177,25 @@ export class Varlog implements AsyncDisposable {
       throw error;
     }
     return topic;
+  }
+
+  /**
+   * Makes a topic of what {@link Topic.export} gave: with the same records in the same order, at the positions that
+   * they had, in one log stream; more can be added afterwards. LLSNs and timestamps are new. `open` is called twice:
+   * everything is checked before anything is made, and rejected with `CORRUPT` or `FORMAT_UNKNOWN`, see
+   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted; a client
+   * that is lost meanwhile leaves a topic that is to be deleted.
+   */
+  importTopic(
+    open: () => AsyncIterable<Uint8Array>,
+    options: ImportOptions = {},
+  ): Promise<ImportedTopic> {
+    const target: ImportTarget = {
+      context: this.context,
+      create: (first) => this.createTopic({ ...options, ...(first !== undefined && { first }) }),
+      remove: (topic) => this.deleteTopic(topic.id),
+    };
+    return importTopic(target, open, options);
   }
 
   /**
