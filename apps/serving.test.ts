@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Subject } from 'rxjs';
 import { listen, stopListening } from 'varlog/node';
-import { failureOf } from './serving.ts';
+import { failureOf, serveUntilStopped } from './serving.ts';
 
 describe('an address to serve at', () => {
   test('is told as it was bound, and taken once', async () => {
@@ -36,4 +36,35 @@ test('a replica that cannot go on says so', async () => {
   status$.next({ state: 'following' });
   status$.next({ state: 'failed', error: new Error('the disk is gone') });
   await expect(failed).rejects.toThrow('the disk is gone');
+});
+
+describe('a process that serves', () => {
+  const never = new Promise<never>(() => {});
+  const { connected } = process;
+  // It would take leave of whoever runs the tests.
+  beforeEach(() => void Object.assign(process, { connected: false }));
+  afterEach(() => void Object.assign(process, { connected }));
+
+  test.each(['SIGINT', 'SIGTERM'])('is told by %s, and closes its replica then', async (signal) => {
+    let closed = false;
+    const close = async (): Promise<void> => {
+      closed = true;
+    };
+    const served = serveUntilStopped({ failed: never, close });
+    await Promise.resolve();
+    expect(closed).toBe(false);
+    process.emit(signal as NodeJS.Signals);
+    await served;
+    expect(closed).toBe(true);
+  });
+
+  test('ends with the failure of its replica, which it closes all the same', async () => {
+    let closed = false;
+    const close = async (): Promise<void> => {
+      closed = true;
+    };
+    const failed = Promise.reject(new Error('the disk is gone'));
+    await expect(serveUntilStopped({ failed, close })).rejects.toThrow('the disk is gone');
+    expect(closed).toBe(true);
+  });
 });

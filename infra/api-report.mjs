@@ -39,6 +39,8 @@ function reported(path, types) {
       apiReport: {
         enabled: true,
         reportFolder,
+        // What a caller gets and passes has its place there, also where its name is not exported.
+        includeForgottenExports: true,
         reportTempFolder: temporary,
         reportFileName: `${path.replace(/^\.\/?/, '').replaceAll('/', '-')}.api.md`,
       },

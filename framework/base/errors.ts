@@ -60,6 +60,11 @@ const RETRYABLE = {
    */
   CORRUPT: false,
   /**
+   * A record is not what the codec of its reader takes.
+   * @remedy Give the topic the codec and the schema that it was written with; or let such records pass, with `onDecodeError`.
+   */
+  DECODE_FAILED: false,
+  /**
    * Another process uses this folder.
    * @remedy Stop it, or name another folder.
    */
@@ -139,6 +144,11 @@ const RETRYABLE = {
    * @remedy Choose one of the topic, or none.
    */
   LOG_STREAM_NOT_FOUND: false,
+  /**
+   * The member that was asked, or that asks, was removed from its group.
+   * @remedy Stop it; to take part again, empty its folder and add it under a new id.
+   */
+  MEMBER_REMOVED: false,
   /**
    * There is no such thing.
    * @remedy Check the name.

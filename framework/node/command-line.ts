@@ -5,6 +5,7 @@ import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
 import { addLogStreamCommands } from './commands/log-streams.ts';
+import { addMemberCommands } from './commands/members.ts';
 import { addNodeCommands } from './commands/nodes.ts';
 import { addRecordCommands } from './commands/records.ts';
 import { addRepairCommand } from './commands/repair.ts';
@@ -47,9 +48,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   const program = new Command('varlog')
     .description('a replicated, totally ordered log')
     .showHelpAfterError()
-    .exitOverride()
-    // So that `varlog up --json` and `varlog --json up` mean the same.
-    .configureHelp({ showGlobalOptions: true });
+    .exitOverride();
   addGlobalOptions(program);
   const cli = makeCli(program);
   addClusterCommands(program, cli);
@@ -59,6 +58,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);
   addNodeCommands(program, cli);
+  addMemberCommands(program, cli);
   addDiagnosisCommands(program, cli);
   addRepairCommand(program, cli);
   addRestoreCommand(program, cli);
@@ -161,6 +161,7 @@ function collectOptions(program: Command): GlobalOptions {
   return found;
 }
 
+/** So that `varlog up --json` and `varlog --json up` mean the same. */
 function acceptGlobalOptionsEverywhere(program: Command): void {
   const visit = (command: Command): void => {
     if (command.commands.length === 0) addGlobalOptions(command);

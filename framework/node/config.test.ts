@@ -52,6 +52,20 @@ describe('configuration', () => {
     expect(resolveConfig({ file: path }).members).toEqual(members);
   });
 
+  test('who joins names some members of the cluster, and itself by where it listens', () => {
+    const flags = { nodeId: '2', memberId: '4', join: true, members: '1=a:1', listen: 'b:1' };
+    expect(resolveConfig({ flags })).toMatchObject({
+      nodeId: 2,
+      memberId: 4,
+      join: true,
+      members: [
+        { id: 1, address: 'a:1' },
+        { id: 4, address: 'b:1' },
+      ],
+    });
+    expect(resolveConfig({ flags: { nodeId: '2' } })).toMatchObject({ memberId: 2, join: false });
+  });
+
   test('IPv6 addresses are written in brackets', () => {
     const flags = {
       listen: '[::]:9092',
@@ -76,6 +90,16 @@ describe('configuration', () => {
     ['a file that is no mapping', { file: file('- 1\n') }, 'not a mapping'],
     ['a file that is not there', { file: '/nonexistent/x.yaml' }, 'cannot read'],
     ['a member that is not this node', { flags: { members: '2=a:1' } }, 'must name this node'],
+    [
+      'a member that is not this one',
+      { flags: { nodeId: '1', memberId: '2', members: '1=a:1' } },
+      'must name this node (memberId 2)',
+    ],
+    [
+      'joining nobody',
+      { flags: { join: 'true', members: '1=a:1' } },
+      'must name some members of the cluster',
+    ],
     ['the same member twice', { flags: { members: '1=a:1,1=b:1' } }, 'same id twice'],
     ['no way to the metadata repository', { flags: { roles: 'storage' } }, 'members: is needed'],
     ['an address that nobody can dial', { flags: { listen: '0.0.0.0:9092' } }, 'advertise: '],

@@ -38,6 +38,14 @@ const schema = z
   .strictObject({
     clusterId: id.default(1).describe('all nodes of a cluster and its clients name the same id'),
     nodeId: id.default(1).describe('this node; unique in the cluster'),
+    memberId: id
+      .optional()
+      .describe('this node as a member of the metadata repository, where that is not nodeId'),
+    join: yesOrNo
+      .default(false)
+      .describe(
+        'this member is added to a cluster that exists, by "varlog member add" or "replace"',
+      ),
     roles: list.default(['metadata', 'storage']).describe('what this process runs'),
     listen: address.default('127.0.0.1:9092').describe('gRPC address to bind'),
     advertise: address.optional().describe('address that others reach this node at'),
@@ -45,7 +53,9 @@ const schema = z
     directory: z.string().min(1).default('.varlog').describe('where the data lies'),
     members: members
       .optional()
-      .describe('all metadata repository members: 1=host:port,2=host:port,…'),
+      .describe(
+        'all metadata repository members: 1=host:port,2=host:port,…; some of them for one that joins',
+      ),
     replicationFactor: z.coerce
       .number()
       .int()
@@ -77,13 +87,15 @@ const schema = z
   .superRefine((config, context) => {
     const issue = (path: string, message: string): void =>
       context.addIssue({ code: 'custom', path: [path], message });
-    const ids = config.members?.map((it) => it.id) ?? [config.nodeId];
+    const { nodeId, memberId = nodeId, join } = config;
+    const ids = config.members?.map((it) => it.id) ?? [memberId];
     if (new Set(ids).size !== ids.length) issue('members', 'names the same id twice');
-    if (config.roles.includes('metadata') && !ids.includes(config.nodeId)) {
-      issue(
-        'members',
-        `must name this node (nodeId ${config.nodeId}), which has the role metadata`,
-      );
+    if (config.roles.includes('metadata') && !join && !ids.includes(memberId)) {
+      const name = memberId === nodeId ? 'nodeId' : 'memberId';
+      issue('members', `must name this node (${name} ${memberId}), which has the role metadata`);
+    }
+    if (join && !ids.some((it) => it !== memberId)) {
+      issue('members', 'must name some members of the cluster that this one joins');
     }
     if (!config.roles.includes('metadata') && config.members === undefined) {
       issue('members', 'is needed to find the metadata repository');
@@ -100,20 +112,33 @@ const schema = z
 /** Everything that one process needs to know. Read-only once it was resolved. */
 export type NodeConfig = Readonly<z.infer<typeof schema>> & {
   readonly advertise: string;
+  readonly memberId: number;
   readonly members: readonly { readonly id: number; readonly address: string }[];
 };
 
+const YES_OR_NO: ReadonlySet<string> = new Set([
+  'join',
+  'tlsMutual',
+] satisfies (keyof typeof schema.shape)[]);
+
 /** The keys of the configuration, with what they mean: for flags, help and docs. */
-export const CONFIG_KEYS: readonly { key: string; flag: string; env: string; help: string }[] =
-  Object.entries(schema.shape).map(([key, field]) => {
-    const kebab = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    return {
-      key,
-      flag: `--${kebab}`,
-      env: `VARLOG_${kebab.replaceAll('-', '_').toUpperCase()}`,
-      help: field.description ?? '',
-    };
-  });
+export const CONFIG_KEYS: readonly {
+  key: string;
+  flag: string;
+  /** How the flag takes its value, which may be left out where it is yes or no. */
+  value: '<value>' | '[value]';
+  env: string;
+  help: string;
+}[] = Object.entries(schema.shape).map(([key, field]) => {
+  const kebab = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return {
+    key,
+    flag: `--${kebab}`,
+    value: YES_OR_NO.has(key) ? '[value]' : '<value>',
+    env: `VARLOG_${kebab.replaceAll('-', '_').toUpperCase()}`,
+    help: field.description ?? '',
+  };
+});
 
 /**
  * Puts a configuration together: a flag beats the environment, which beats the file, which beats
@@ -141,11 +166,12 @@ export function resolveConfig(sources: {
   if (!parsed.success) throw invalid(parsed.error, origins, values);
   const config = parsed.data;
   const advertise = config.advertise ?? config.listen;
-  return Object.freeze({
-    ...config,
-    advertise,
-    members: config.members ?? [{ id: config.nodeId, address: advertise }],
-  });
+  const memberId = config.memberId ?? config.nodeId;
+  const listed = config.members ?? [];
+  const isListed = listed.some((it) => it.id === memberId);
+  const own = listed.length === 0 || (config.join && !isListed);
+  const members = own ? [...listed, { id: memberId, address: advertise }] : listed;
+  return Object.freeze({ ...config, advertise, memberId, members });
 }
 
 function readFile(path: string): Record<string, unknown> {

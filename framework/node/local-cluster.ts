@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { realPorts } from '../runtime/index.ts';
@@ -142,7 +143,7 @@ async function readyTopic(
   for (;;) {
     try {
       if (!running.isListening()) throw notListening();
-      const known = await readState(disk);
+      const known = await readState(disk, options);
       const expected = known.cluster === undefined ? {} : { cluster: known.cluster };
       const limits = { timeoutMs: 2_000, ...stopping };
       await using varlog = await Varlog.connect({ endpoints, ...expected, ...limits });
@@ -188,7 +189,7 @@ async function prepareDirectory(options: LocalClusterOptions, disk: Disk): Promi
       cause,
     });
   }
-  const { nodes } = await readState(disk);
+  const { nodes } = await readState(disk, options);
   if (nodes === options.nodes) return;
   throw new VarlogError('CONFIG_INVALID', {
     what: `${options.directory} holds a cluster of ${nodes}, not of ${options.nodes}`,
@@ -196,17 +197,27 @@ async function prepareDirectory(options: LocalClusterOptions, disk: Disk): Promi
   });
 }
 
-/** What the folder of a local cluster tells about it. */
-interface ClusterState {
-  readonly nodes: number;
-  /** Which cluster it is, once it was ready for the first time. */
-  readonly cluster?: string;
-}
-
 const STATE_FILE = 'cluster.json';
 
-async function readState(disk: Disk): Promise<ClusterState> {
-  const decode = (bytes: Uint8Array): ClusterState => decodeJsonValue(bytes, STATE_FILE);
+/** What the folder of a local cluster tells about it; `cluster` once it was ready for the first time. */
+const clusterState = z.object({ nodes: z.int().min(1), cluster: z.string().optional() });
+
+type ClusterState = z.infer<typeof clusterState>;
+
+async function readState(disk: Disk, { directory }: LocalClusterOptions): Promise<ClusterState> {
+  const path = join(directory, STATE_FILE);
+  const decode = (bytes: Uint8Array): ClusterState => {
+    try {
+      return clusterState.parse(decodeJsonValue(bytes, path));
+    } catch (cause) {
+      if (VarlogError.is(cause)) throw cause;
+      throw new VarlogError('CORRUPT', {
+        what: `${path} does not say how many nodes the cluster here has`,
+        next: 'write {"nodes": 3} into it, with the count of folders "node-…" beside it',
+        cause,
+      });
+    }
+  };
   return (await readReplaced(disk, STATE_FILE, decode))!;
 }
 

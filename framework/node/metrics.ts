@@ -50,7 +50,7 @@ export class NodeMetrics {
   }
 }
 
-const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code'];
+const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code', 'member'];
 
 /** The member of the metadata repository that this process is. */
 function defineMember(define: Define, repository: MetadataRepository): void {
@@ -63,6 +63,22 @@ function defineMember(define: Define, repository: MetadataRepository): void {
   define('raft_resigned', 'Whether it does not lead any more until it is started again', (set) =>
     set(Number(repository.status.resigned !== undefined)),
   );
+  define(
+    'raft_members',
+    'Members of the group by what they do, as far as this one knows',
+    (set) => {
+      const { voters, learners } = repository.status;
+      set(voters.length, { state: 'voter' });
+      set(learners.length, { state: 'learner' });
+    },
+  );
+  define('raft_members_changing', 'Whether a change of the members is under way', (set) =>
+    set(Number(repository.status.changing || repository.memberChanges.underWay !== undefined)),
+  );
+  define('raft_member_lag', 'At the leader: entries that another member lacks', (set) => {
+    const { last } = repository.status;
+    for (const { id, match } of repository.metrics.members) set(last - match, { member: id });
+  });
   define('raft_removed', 'Whether it was removed from its group', (set) =>
     set(Number(repository.status.removed)),
   );

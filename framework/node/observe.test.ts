@@ -90,6 +90,43 @@ describe('a node shows', () => {
     });
   }, 30_000);
 
+  test('that it waits to be added, that it is a member, and that it was removed', async () => {
+    const original = await Observed.start();
+    const varlog = await original.connect();
+    const members = `1=${original.address}`;
+    const joins = await Observed.start({ nodeId: '2', roles: 'metadata', join: 'true', members });
+    const waits = await joins.page('/readyz');
+    expect(waits).toMatchObject({
+      status: 503,
+      text: expect.stringMatching('varlog member add 2='),
+    });
+    await varlog.members.add({ id: 2, address: joins.address });
+    await eventually(async () => {
+      expect((await joins.page('/readyz')).text).toBe('ready\n');
+      for (const it of [original, joins]) {
+        expect(await it.metric('raft_members')).toEqual([
+          'varlog_raft_members{state="voter"} 2',
+          'varlog_raft_members{state="learner"} 0',
+        ]);
+        expect(await it.metric('raft_members_changing')).toEqual([
+          'varlog_raft_members_changing 0',
+        ]);
+      }
+      expect(await original.metric('raft_member_lag')).toEqual([
+        'varlog_raft_member_lag{member="2"} 0',
+      ]);
+    });
+    await varlog.members.remove(2);
+    await eventually(async () => {
+      expect((await joins.page('/readyz')).text).toMatch('MEMBER_REMOVED');
+      expect(await joins.metric('raft_removed')).toEqual(['varlog_raft_removed 1']);
+      expect(await joins.metric('metadata_failed')).toEqual([
+        'varlog_metadata_failed{code="MEMBER_REMOVED"} 1',
+      ]);
+    });
+    expect(await varlog.members.list()).toHaveLength(1);
+  }, 60_000);
+
   test.each(['metadata-1', 'storage-1'])(
     'that its folder %s was taken away',
     async (folder) => {

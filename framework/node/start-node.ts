@@ -59,7 +59,7 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
   }
 }
 
-const metadataFolder = ({ nodeId }: NodeConfig): string => `metadata-${nodeId}`;
+const metadataFolder = ({ memberId }: NodeConfig): string => `metadata-${memberId}`;
 const storageFolder = ({ nodeId }: NodeConfig): string => `storage-${nodeId}`;
 
 function foldersOf(
@@ -95,6 +95,8 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
   }
   const metadata = {
+    memberId: config.memberId,
+    join: config.join,
     directory: metadataFolder(config),
     replicationFactor: config.replicationFactor,
     disk: metadataDisk,

@@ -14,7 +14,7 @@ import { Elections } from './elections.ts';
 import { EntryProvider } from './entry-provider.ts';
 import { Handover } from './handover.ts';
 import { Handshake } from './handshake.ts';
-import { noHello } from './handshake-errors.ts';
+import { noHello, removed } from './handshake-errors.ts';
 import { LeaderCalls } from './leader-calls.ts';
 import { Links } from './links.ts';
 import type { Member } from './member.ts';
@@ -151,6 +151,8 @@ export class RaftDriver implements Ticking, MemberContext {
           this.inbound.set(stream, from);
         }
         if (from === 0) throw noHello();
+        // Since it said who it is: it would campaign for ever if nobody told it.
+        if (this.raft.log.hasRemoved(from)) throw removed(this.options.groupId, from);
         for (const wire of parcel.messages) {
           this.receive(fromWire(wire, from, this.options.memberId));
         }

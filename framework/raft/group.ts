@@ -31,7 +31,7 @@ import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { serveSnapshot } from './snapshot-transfer.ts';
-import { firstIdentity, type RaftPositions, type RaftStatus } from './status.ts';
+import { firstIdentity, MemberList, type RaftPositions, type RaftStatus } from './status.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 import { RAFT_TIMES, timingOf } from './timing.ts';
@@ -41,7 +41,16 @@ const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What is told at once when it changes, beside the leader. */
-const WATCHED = ['role', 'term', 'identity', 'voters', 'learners', 'removed'] as const;
+const WATCHED = [
+  'role',
+  'term',
+  'identity',
+  'voters',
+  'learners',
+  'members',
+  'changing',
+  'removed',
+] as const;
 
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
 export class RaftGroup implements OrderedLog, AsyncDisposable {
@@ -62,6 +71,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private readonly reads: TailReads;
   private readonly subscribers: LogSubscribers;
   private readonly membership: Membership;
+  private readonly members = new MemberList();
   private readonly groupId: string;
   private readonly timeoutMs: number;
   private stopped: VarlogError | undefined;
@@ -169,6 +179,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       leader: this.stopped === undefined ? leader : undefined,
       voters: raft.configuration.voters,
       learners: raft.configuration.learners,
+      members: this.members.of(raft.configuration),
+      changing: raft.log.isChanging,
       removed: this.driver.handshake.isRemoved,
       commit: raft.log.commit,
       applied: this.subscribers.applied,
@@ -284,7 +296,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /**
    * Removes a member, also the leader, which then hands over (thesis §4.2.2). Like {@link addMember}; the
-   * only voter cannot be removed: `FAILED_PRECONDITION`. Close the member itself afterwards.
+   * only voter cannot be removed, nor one without whom no majority of the others answers: `FAILED_PRECONDITION`. Close
+   * the member itself afterwards.
    */
   removeMember(id: number, options?: LogCallOptions): Promise<void> {
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);

@@ -18,7 +18,7 @@ export function otherGroup(
 
 /** The error for a member that was removed, here and at whoever it speaks to. */
 export function removed(groupId: string, member: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
+  return new VarlogError('MEMBER_REMOVED', {
     what: `member ${member} was removed from group "${groupId}"`,
     next: 'close it; to take part again, empty its folder and add it under a new id',
     outcome: 'notAppended',

@@ -109,8 +109,12 @@ export class Handshake {
 
   /** Group first, before anything else. */
   private checkAddressee({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
-    const { options } = this.context;
-    if (groupId === options.groupId) this.checkIdentity(identity);
+    const { options, raft } = this.context;
+    if (groupId === options.groupId) {
+      this.checkIdentity(identity);
+      // It may know nobody any more who is where it was, and is to hear it from whoever is there now.
+      if (identity !== '' && raft.log.hasRemoved(from)) throw removed(groupId, from);
+    }
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
         what: `member ${from} of group "${groupId}" looks for member ${to} and found member ${options.memberId} of "${options.groupId}"`,

@@ -98,6 +98,28 @@ describe('members of a Raft group', () => {
     expect(leader.status).toMatchObject({ voters: [1], learners: [] });
   });
 
+  test('one without whom no majority would be left is not removed, until the others are back', async () => {
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const [down, spare] = [1, 2, 3].filter((it) => fixture.groups.get(it) !== leader);
+    await fixture.stop(down!);
+    const before = leader.status;
+    const refusal = {
+      code: 'FAILED_PRECONDITION',
+      outcome: 'notAppended',
+      details: { silent: [down] },
+    };
+    await expect(leader.removeMember(spare!)).rejects.toMatchObject(refusal);
+    const demoted = fixture.members[spare! - 1]!;
+    await expect(leader.addLearner(demoted)).rejects.toMatchObject(refusal);
+    await expect(leader.removeMember(before.leader!.id)).rejects.toMatchObject(refusal);
+    expect(leader.status).toMatchObject({ voters: before.voters, changing: false });
+    await fixture.open(down!);
+    await leader.removeMember(spare!);
+    expect(leader.status.members.map((it) => it.id)).not.toContain(spare);
+    await leader.append([bytes('goes on')]);
+  });
+
   test('one that does not answer is not added', async () => {
     fixture = await GroupFixture.start(1);
     const leader = await fixture.leader();

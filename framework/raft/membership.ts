@@ -4,7 +4,11 @@ import type { Configuration, MemberChange } from './core/index.ts';
 import { diskLost } from './disk-identity.ts';
 import type { RaftDriver } from './driver.ts';
 import type { Member } from './member.ts';
+import { asLearner, asVoter, retired, without } from './member-change.ts';
 import type { TurnPart } from './turn-part.ts';
+
+/** Who does not answer the leader within this time is not counted on. */
+const REST_ANSWERS_MS = 1_000;
 
 interface Waiting {
   readonly deadline: number;
@@ -76,6 +80,7 @@ export class Membership implements TurnPart {
     const { member, replaces } = order;
     const { raft } = this.driver;
     if (order.kind === 'remove') {
+      await this.checkRest(without(raft.configuration, member.id), member.id, deadline);
       return this.step((from) => without(from, member.id), deadline, signal);
     }
     this.check(member);
@@ -83,6 +88,10 @@ export class Membership implements TurnPart {
     // Who joins is told which group it joins.
     await this.until(() => raft.log.identity !== '', deadline, signal);
     const known = { ...member, incarnation: await this.meet(member, deadline) };
+    if (order.kind === 'learn') {
+      const change = asLearner(raft.configuration, known, true);
+      await this.checkRest(change, member.id, deadline);
+    }
     await this.step((from) => asLearner(from, known, order.kind === 'learn'), deadline, signal);
     if (order.kind === 'learn') return;
     await this.caughtUp(member.id, deadline, signal);
@@ -147,8 +156,8 @@ export class Membership implements TurnPart {
     let term: number | undefined;
     await this.until(
       () => {
-        const { configuration, configurationIndex, commit } = raft.log;
-        const settled = configuration.outgoing.length === 0 && configurationIndex <= commit;
+        const { configuration } = raft.log;
+        const settled = !raft.log.isChanging;
         if (settled && change(configuration) === undefined) return true;
         if (raft.role !== 'leader' || (term !== undefined && raft.term !== term)) {
           throw term === undefined ? this.notLeader() : unfinished('the leader changed');
@@ -228,6 +237,39 @@ export class Membership implements TurnPart {
     }
   }
 
+  /** Of those who are to vote on when a member does not any more, a majority has to be there. */
+  private async checkRest(
+    change: MemberChange | undefined,
+    id: number,
+    deadline: number,
+  ): Promise<void> {
+    const { options, raft } = this.driver;
+    // Where it did not vote, nothing is lost.
+    if (change === undefined || !raft.configuration.voters.includes(id)) return;
+    const timeoutMs = Math.min(REST_ANSWERS_MS, Math.max(1, (deadline - this.now()) / 2));
+    const answers = await Promise.all(
+      change.voters.map(async (it): Promise<boolean> => {
+        const address = this.driver.addressOf(it);
+        if (it === options.memberId) return true;
+        if (address === undefined) return false;
+        const met = this.driver.handshake.meet({ id: it, address }, timeoutMs);
+        return met.then(
+          () => true,
+          () => false,
+        );
+      }),
+    );
+    const silent = change.voters.filter((_, i) => !answers[i]);
+    if (silent.length * 2 < change.voters.length) return;
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `without member ${id} the members ${change.voters.join(', ')} would vote, and ${silent.join(', ')} of them cannot be reached: nothing was changed`,
+      because: 'no majority would be left',
+      next: 'start those members, or replace them first',
+      outcome: 'notAppended',
+      details: { silent },
+    });
+  }
+
   /** Which disk it has: not another one than the group knows of it. */
   private async meet(member: Member, deadline: number): Promise<string> {
     const { handshake, raft, options } = this.driver;
@@ -248,7 +290,9 @@ export class Membership implements TurnPart {
       });
     }
     const known = raft.configuration.incarnations.get(member.id);
-    if (known !== undefined && known !== incarnation) throw diskLost(options.groupId, member.id);
+    if (known !== undefined && known !== incarnation) {
+      throw withOutcome(diskLost(options.groupId, member.id));
+    }
     return incarnation;
   }
 
@@ -288,60 +332,6 @@ export function memberOrder(request: ChangeRequest): MemberOrder {
   }
   const member = { id: request.member, address: request.address };
   return { kind, member, replaces: request.replaces === 0 ? undefined : request.replaces };
-}
-
-function asLearner(
-  from: Configuration,
-  { id, address, incarnation }: Member & { incarnation: string },
-  demote: boolean,
-): MemberChange | undefined {
-  const { voters, learners } = from;
-  const addresses = new Map([[id, address]]);
-  const incarnations = new Map([[id, incarnation]]);
-  if (learners.includes(id) || (voters.includes(id) && !demote)) {
-    const moved = from.addresses.get(id) !== address;
-    return moved ? { voters, learners, addresses, incarnations } : undefined;
-  }
-  if (from.retired.includes(id)) throw retired(id);
-  const rest = voters.filter((it) => it !== id);
-  if (rest.length === 0) throw lastVoter(id);
-  return { voters: rest, learners: [...learners, id], addresses, incarnations };
-}
-
-function asVoter(
-  from: Configuration,
-  id: number,
-  replaces: number | undefined,
-): MemberChange | undefined {
-  const { voters, learners } = from;
-  if (voters.includes(id) && !voters.includes(replaces ?? 0)) return undefined;
-  const others = voters.filter((it) => it !== replaces && it !== id);
-  return { ...from, voters: [...others, id], learners: learners.filter((it) => it !== id) };
-}
-
-function without(from: Configuration, id: number): MemberChange | undefined {
-  const { voters, learners } = from;
-  if (!voters.includes(id) && !learners.includes(id)) return undefined;
-  const rest = voters.filter((it) => it !== id);
-  if (rest.length === 0) throw lastVoter(id);
-  return { ...from, voters: rest, learners: learners.filter((it) => it !== id) };
-}
-
-function retired(id: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `the id ${id} belonged to a member that was removed, and nothing was changed`,
-    because: 'ids are never used twice: what the others know of a member must stay true',
-    next: 'empty the folder of the member that is to be added, and give it an id that no member ever had',
-    outcome: 'notAppended',
-  });
-}
-
-function lastVoter(id: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `member ${id} is the only one that votes`,
-    next: 'add another member first',
-    outcome: 'notAppended',
-  });
 }
 
 /** What was said about a member that was to be added, which it was not. */

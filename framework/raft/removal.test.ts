@@ -1,8 +1,10 @@
 import { filter, firstValueFrom } from 'rxjs';
-import { realPorts } from '../runtime/index.ts';
+import { GrpcNetwork, realPorts } from '../runtime/index.ts';
+import { Hello, MeetRequest, Parcel } from '../wire/gen/raft.ts';
 import { encodeConfiguration, enter, leave } from './core/index.ts';
 import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { initialConfiguration } from './group-options.ts';
+import { methodsOf } from './methods.ts';
 import { RaftStorage } from './storage.ts';
 
 /** Appends the entries of a removal to the log of a member that does not run, as its leader did before it ended. */
@@ -83,7 +85,7 @@ describe('a member that is removed', () => {
     await leader.removeMember(id);
     const back = await fixture.open(id);
     await firstValueFrom(back.status$.pipe(filter((it) => it.removed)));
-    const refusal = { code: 'FAILED_PRECONDITION', message: expect.stringContaining('removed') };
+    const refusal = { code: 'MEMBER_REMOVED', message: expect.stringContaining('removed') };
     await expect(back.append([bytes('x')])).rejects.toMatchObject({
       ...refusal,
       outcome: 'notAppended',
@@ -92,13 +94,48 @@ describe('a member that is removed', () => {
     expect(leader.status.removed).toBe(false);
   });
 
+  test('is told so on a stream that it opened before, and by whoever is where it looks for others', async () => {
+    fixture = await GroupFixture.start();
+    const leader = await fixture.leader();
+    const id = [1, 2, 3].find((it) => fixture.groups.get(it) !== leader)!;
+    await fixture.stop(id);
+    const { exchange, meet } = methodsOf('test');
+    const to = leader.status.leader!;
+    const channel = new GrpcNetwork().connect(to.address);
+    const { configuration } = leader['driver'].raft;
+    const hello = Hello.create({
+      groupId: 'test',
+      identity: leader.status.identity!,
+      from: id,
+      to: to.id,
+      address: fixture.members[id - 1]!.address,
+      incarnation: configuration.incarnations.get(id)!,
+      term: leader.status.term,
+      lastIndex: leader.status.last,
+    });
+    const stream = channel.open(exchange);
+    stream.receive(() => {});
+    stream.send(Parcel.create({ hello }));
+    const answer = await channel.call(meet, MeetRequest.create({ hello }));
+    expect(answer.identity).toBe(hello.identity);
+    await leader.removeMember(id);
+    stream.send(Parcel.create({}));
+    const refusal = { code: 'MEMBER_REMOVED', details: { removed: id } };
+    await expect(stream.closed).rejects.toMatchObject(refusal);
+    const lost = MeetRequest.create({ hello: { ...hello, to: 77 } });
+    await expect(channel.call(meet, lost)).rejects.toMatchObject(refusal);
+    const foreign = MeetRequest.create({ hello: { ...hello, to: 77, from: to.id + 70 } });
+    await expect(channel.call(meet, foreign)).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
+    channel.close();
+  });
+
   test('while it runs knows it', async () => {
     fixture = await GroupFixture.start();
     const leader = await fixture.leader();
     await leader.removeMember(leader.status.leader!.id);
     await firstValueFrom(leader.status$.pipe(filter((it) => it.removed)));
     await expect(leader.append([bytes('x')])).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
+      code: 'MEMBER_REMOVED',
     });
   });
 

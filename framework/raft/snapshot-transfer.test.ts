@@ -1,4 +1,4 @@
-import { type Handler, handler } from '../base/index.ts';
+import { type Handler, handler, type Timer } from '../base/index.ts';
 import { GrpcNetwork, realClock } from '../runtime/index.ts';
 import { SnapshotRequest } from '../wire/gen/raft.ts';
 import { methodsOf } from './methods.ts';
@@ -118,7 +118,14 @@ test('a sender that falls silent is given up, and what has come is not lost', as
   const server = await network.serve('127.0.0.1:0', [silent]);
   const channel = network.connect(server.address);
   try {
-    const download = new SnapshotDownload(method, { ...patience, silenceMsMax: 200 });
+    // Waits anew for each message: for the third in vain, and then for ever.
+    let waits = 0;
+    const after = (_: number, ring: () => void): Timer => {
+      if (++waits === 3) setImmediate(ring);
+      return { cancel: () => {} };
+    };
+    const clock = { ...patience.clock, after };
+    const download = new SnapshotDownload(method, { ...patience, clock });
     await expect(download.fetch(channel, 5, signal)).rejects.toMatchObject({ code: 'TIMEOUT' });
     const found = await download.fetch(channel, 5, signal);
     expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);

@@ -1,5 +1,6 @@
 import { filter, firstValueFrom, map, type Observable } from 'rxjs';
 import { type Clock, inTime, type LogCallOptions, VarlogError } from '../base/index.ts';
+import type { Configuration } from './core/index.ts';
 import type { Member } from './member.ts';
 
 /** What a member is and knows at this moment. */
@@ -12,6 +13,10 @@ export interface RaftStatus {
   /** Ids of the members that vote and that only learn, by this member's newest knowledge. */
   readonly voters: readonly number[];
   readonly learners: readonly number[];
+  /** All of them with the addresses at which the group knows them. Before a member that joins was added: those it was told of. */
+  readonly members: readonly Member[];
+  /** Whether a change of the members is under way, by this member's newest knowledge. */
+  readonly changing: boolean;
   /** Whether this member knows that it was removed from the group: it takes no appends and no reads any more. */
   readonly removed: boolean;
   /** Everything up to here is committed, as far as this member knows. */
@@ -31,6 +36,20 @@ export interface RaftPositions {
   readonly commit: number;
   /** What a consumer of `follow` has taken. */
   readonly applied: number;
+}
+
+/** The members of the newest configuration with their addresses: the same list until that changes. */
+export class MemberList {
+  private configuration: Configuration | undefined;
+  private members: readonly Member[] = [];
+
+  of(configuration: Configuration): readonly Member[] {
+    if (this.configuration !== configuration) {
+      this.configuration = configuration;
+      this.members = [...configuration.addresses].map(([id, address]) => ({ id, address }));
+    }
+    return this.members;
+  }
 }
 
 /** The first identity that a status tells, within a time; rejects when there is none. */

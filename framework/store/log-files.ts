@@ -80,6 +80,11 @@ export class LogFiles {
     return this.state.first;
   }
 
+  /** The first position of each segment, ascending. */
+  get starts(): number[] {
+    return this.segments.map((it) => it.first);
+  }
+
   /** Bytes that still fit into the last segment. */
   get room(): number {
     return this.place.segmentBytes - this.at.offset;

@@ -190,6 +190,11 @@ export class SegmentedLog {
     return this.failure === undefined ? this.endPosition : this.durablePosition;
   }
 
+  /** The first position of each file, ascending: where `findFrame` begins. */
+  get starts(): readonly number[] {
+    return this.files.starts;
+  }
+
   /**
    * What it has on the disk, in the pieces in which {@link trimHead} frees it, ascending; at least one. The first one
    * may begin below {@link first}.

@@ -1,10 +1,54 @@
 import { startReplica } from '../smr/index.ts';
-import { orderedLogContract } from './contracts/index.ts';
+import { orderedLogContract, recordLogContract } from './contracts/index.ts';
 import { MemoryLog } from './memory-log.ts';
 
 describe('a log in memory keeps the contract of all ordered logs', () => {
   const tests = orderedLogContract(async () => ({ log: new MemoryLog(), close: async () => {} }));
   for (const { title, run } of tests) test(title, run);
+});
+
+describe('a log in memory keeps the contract of all logs of records', () => {
+  const tests = recordLogContract(async () => {
+    const log = new MemoryLog();
+    return {
+      log: log.records(),
+      as: (options) => log.records(options),
+      trim: (position) => log.compact(position, new Uint8Array()),
+      close: async () => {},
+    };
+  });
+  for (const { title, run } of tests) test(title, run);
+});
+
+test('its records have the time of the clock that it was given, which may go backwards', async () => {
+  let now = 1_000;
+  const log = new MemoryLog({ clock: { wall: () => now } }).records();
+  for (now of [1_000.7, 900, 2_000]) await log.append('a');
+  const times: number[] = [];
+  for await (const { timestamp } of log.read()) times.push(timestamp);
+  expect(times).toEqual([1_000, 1_000, 2_000]);
+});
+
+test('what is appended to it fails on demand, with what it says of its records', async () => {
+  const log = new MemoryLog();
+  const records = log.records();
+  log.failNext('unknownLate');
+  const late = { code: 'APPEND_UNKNOWN', outcome: 'unknown' };
+  await expect(records.append('late', { key: 'l' })).rejects.toMatchObject(late);
+  await records.append('next');
+  const found: unknown[] = [];
+  for await (const it of records.read()) found.push([it.text(), it.key]);
+  expect(found).toEqual([
+    ['next', undefined],
+    ['late', 'l'],
+  ]);
+  log.disconnect();
+  await expect(records.read()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+  });
+  const tail = records.tail({ from: 'start' })[Symbol.asyncIterator]().next();
+  log.connect();
+  expect((await tail).value.text()).toBe('next');
 });
 
 class Counter {

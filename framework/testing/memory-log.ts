@@ -1,14 +1,18 @@
 import {
   assert,
   BATCH_BYTES_MAX,
+  type Clock,
   encodeBatch,
   type Followed,
+  type Headers,
   type LogCallOptions,
-  type LogEntry,
   type OrderedLog,
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import type { RecordLog, TopicOptions } from '../log/index.ts';
+import { realClock } from '../runtime/index.ts';
+import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
@@ -20,22 +24,58 @@ export interface MemoryLogOptions {
   identity?: string;
   /** Whether it answers from the start. Default: it does. */
   connected?: boolean;
+  /** What gives records their time. Default: the clock of this machine. */
+  clock?: Pick<Clock, 'wall'>;
 }
 
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private entries: LogEntry[] = [];
+  private readonly clock: Pick<Clock, 'wall'>;
+  private entries: MemoryEntry[] = [];
   private last = 0;
+  private lastTime = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
-  private late: Uint8Array[] = [];
+  private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
+    this.clock = options.clock ?? realClock();
+  }
+
+  /**
+   * The same log as records with key, headers and time, for services that append to a topic and read it: what was
+   * trimmed is what {@link compact} took. Without a codec, records are bytes. Commands of replicas, which carry a time
+   * of their own, have that of the record before.
+   */
+  records(): RecordLog;
+  records<T, In = T>(options: TopicOptions<T, In>): RecordLog<T, In>;
+  records<T, In>(options?: TopicOptions<T, In>): RecordLog<T, In> {
+    const log = this;
+    const store: RecordStore = {
+      name: this.name,
+      get first() {
+        return log.first;
+      },
+      get last() {
+        return log.last;
+      },
+      get connected() {
+        return log.connected;
+      },
+      checkConnected: () => this.checkConnected(),
+      append: (records, headers, limits) => {
+        this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
+        return this.put(records, headers, limits);
+      },
+      entriesFrom: (position) => this.entries.slice(position - this.first),
+      changed: (signal) => this.wakeups.wait(signal),
+    };
+    return new MemoryRecords(store, options);
   }
 
   /** From now on nobody reaches it: calls are refused, followers wait. */
@@ -59,38 +99,8 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
-  async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
-    if (commands.length === 0) {
-      const next = 'append at least one command';
-      throw new VarlogError('EMPTY_BATCH', {
-        what: 'nothing to append',
-        next,
-        outcome: 'notAppended',
-      });
-    }
-    this.checkConnected();
-    checkSize(commands);
-    const fault = this.faults.shift();
-    const what = 'an injected fault hit an append';
-    if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
-    if (fault === 'unknownLost')
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    if (fault === 'unknownLate') {
-      this.late.push(...commands.map((it) => new Uint8Array(it)));
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    }
-    const first = this.last + 1;
-    // The caller may reuse its buffers.
-    for (const command of commands)
-      this.entries.push({ position: ++this.last, command: new Uint8Array(command) });
-    for (const command of this.late.splice(0)) {
-      this.entries.push({ position: ++this.last, command });
-    }
-    this.wakeups.wake();
-    if (fault === 'unknownApplied')
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    return first;
+  append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    return this.put(commands, undefined, options);
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
@@ -102,8 +112,7 @@ export class MemoryLog implements OrderedLog {
         next = this.snapshot.position + 1;
         yield { kind: 'snapshot', ...this.snapshot };
       } else if (next <= this.last) {
-        const offset = next - (this.entries[0] as LogEntry).position;
-        const entries = this.entries.slice(offset);
+        const entries = this.entries.slice(next - this.first);
         next = this.last + 1;
         yield { kind: 'entries', entries, through: next - 1 };
       } else {
@@ -124,6 +133,51 @@ export class MemoryLog implements OrderedLog {
     if (position <= (this.snapshot?.position ?? 0)) return;
     this.snapshot = { position, state: new Uint8Array(state) };
     this.entries = this.entries.filter((it) => it.position > position);
+  }
+
+  /** The first position that is kept; after the last one when there is none. */
+  private get first(): number {
+    return this.entries[0]?.position ?? this.last + 1;
+  }
+
+  private async put(
+    commands: readonly Uint8Array[],
+    headers: ReadonlyMap<number, Headers> | undefined,
+    options: LogCallOptions,
+  ): Promise<number> {
+    options.signal?.throwIfAborted();
+    if (commands.length === 0) {
+      const next = 'append at least one command';
+      throw new VarlogError('EMPTY_BATCH', {
+        what: 'nothing to append',
+        next,
+        outcome: 'notAppended',
+      });
+    }
+    this.checkConnected();
+    checkSize(commands);
+    const fault = this.faults.shift();
+    const what = 'an injected fault hit an append';
+    if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
+    if (fault === 'unknownLost')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    // The caller may reuse its buffers.
+    const given = commands.map((it, i) => ({
+      command: new Uint8Array(it),
+      headers: headers?.get(i),
+    }));
+    if (fault === 'unknownLate') {
+      this.late.push(...given);
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    }
+    const first = this.last + 1;
+    for (const it of [...given, ...this.late.splice(0)]) {
+      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
+    }
+    this.wakeups.wake();
+    if (fault === 'unknownApplied')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    return first;
   }
 
   private checkConnected(): void {

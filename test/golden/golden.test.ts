@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { glsn, llsn } from '../../framework/base/index.ts';
+import { EntryBatch } from '../../framework/log/index.ts';
 import { realPorts } from '../../framework/runtime/index.ts';
 import { crc32c } from '../../framework/store/crc32c.ts';
 import type { SegmentedLog } from '../../framework/store/index.ts';
@@ -31,6 +33,28 @@ test.each(samples)('$name is written as version $version has it, byte for byte',
     asHex(loadGolden(__dirname, sample.name, sample.version)),
   );
 });
+
+test.each([0, 1])(
+  'of a stored batch of version %i, a reader sees payloads, keys and headers',
+  (version) => {
+    const bytes = loadGolden(__dirname, 'batch', version).get('batch')!;
+    const place = {
+      ...{ cluster: 'a cluster', topic: 1, logStream: 1, timestamp: 1 },
+      ...{ glsn: glsn(1), llsn: llsn(1) },
+    };
+    const entries = new EntryBatch(place, { count: 3, bytes }).entries();
+    const seen = entries.map((it) => [it.text(), it.key, it.headers.toJSON()]);
+    const headers = [
+      ['content-type', 'text/plain'],
+      ['ünicode', ''],
+    ];
+    expect(seen).toEqual([
+      ['a record', version === 0 ? undefined : 'a key', []],
+      ['', undefined, []],
+      ['the last one', undefined, version === 0 ? [] : headers],
+    ]);
+  },
+);
 
 describe('a log of the first version', () => {
   const added = { position: 8, count: 2, epoch: 8, timestamp: 9, payload: new Uint8Array([1]) };

@@ -103,6 +103,33 @@ describe('the varlog command', () => {
     expect(run(['read', String(imported.id)]).out).toBe(run(['read', id]).out);
     expect(run(['import', join(folder, 'none')]).err).toMatch(/there is no file/);
   }, 60_000);
+  test('records have a key, headers and a time, by which they are read', () => {
+    const { id } = JSON.parse(run(['topic', 'create', '--log-streams', '2', '--json']).out);
+    const append = ['append', String(id), '--key', 'k', '--header', 'a=b', '--header', 'c=d=e'];
+    expect(run([...append, 'first'])).toMatchObject({ status: 0, out: '1\n' });
+    expect(run(['append', String(id)], 'second\n').status).toBe(0);
+    const lines = run(['read', String(id), '--headers', '--json'])
+      .out.trim()
+      .split('\n');
+    const [first, second] = lines.map((it) => JSON.parse(it));
+    expect(first).toMatchObject({
+      text: 'first',
+      key: 'k',
+      headers: [
+        ['a', 'b'],
+        ['c', 'd=e'],
+      ],
+    });
+    expect(second).toMatchObject({ text: 'second', headers: [] });
+    expect(second).not.toHaveProperty('key');
+    const shown = run(['read', String(id), '--headers', '--to', '1']).out;
+    expect(shown).toBe(`1\t${new Date(first.timestamp).toISOString()}\tk\ta=b c=d=e\tfirst\n`);
+    const since = (time: string) => run(['read', String(id), '--since', time]).out;
+    expect(since(new Date(second.timestamp).toISOString())).toBe('2\tsecond\n');
+    expect(since('1h')).toBe('1\tfirst\n2\tsecond\n');
+    expect(run(['read', String(id), '--since', '1h', '--from', '1']).err).toContain('exclude');
+    expect(run(['topic', 'delete', String(id)]).status).toBe(0);
+  }, 120_000);
 
   test('topics are made, listed, described and deleted', () => {
     const { id } = JSON.parse(run(['topic', 'create', '--log-streams', '2', '--json']).out);

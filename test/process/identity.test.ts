@@ -44,6 +44,10 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     await using varlog = await cluster.connect();
     const topic = await varlog.createTopic();
     for (let i = 1; i <= 20; i++) await topic.append(`record ${i}`);
+    // A healthy disk is not given up by a mistake in a number.
+    const mistaken = await failure(varlog.replaceStorageNode(2));
+    expect(mistaken).toMatchObject({ code: 'FAILED_PRECONDITION', outcome: 'notAppended' });
+    await whole(varlog);
     const emptied = cluster.nodes[1]!;
     await emptied.end('SIGKILL');
     rmSync(join(cluster.folderOf(2), 'storage-2'), { recursive: true });
@@ -61,6 +65,8 @@ describe('nobody is taken for somebody else, on real processes and disks', () =>
     await whole(varlog);
     expect(existsSync(join(cluster.folderOf(2), 'storage-2', 'replicas', '1'))).toBe(true);
     expect(await textsOf(topic)).toHaveLength(20);
+    await varlog.replaceStorageNode(2, { force: true });
+    await eventually(async () => expect(emptied.output).toContain('was given up'));
   }, 120_000);
 
   test('a second process of a storage node waits while the first one lives', async () => {

@@ -80,8 +80,8 @@ export async function makeTopic(ports: Ports): Promise<number> {
   return id;
 }
 
-export function connect(ports: Ports): Promise<Varlog> {
-  return Varlog.connect({ endpoints, timeoutMs: 60_000, ports });
+export function connect(ports: Ports, at: readonly string[] = endpoints): Promise<Varlog> {
+  return Varlog.connect({ endpoints: at, timeoutMs: 60_000, ports });
 }
 
 /** Clients that append until it is over, and note what they were told. */
@@ -153,8 +153,9 @@ export async function checkLog(
   ports: Ports,
   topicId: number,
   { attempts }: History,
+  at: readonly string[] = endpoints,
 ): Promise<void> {
-  const varlog = await connect(ports);
+  const varlog = await connect(ports, at);
   const topic = varlog.topic(topicId);
   await topic.append('the end', { timeoutMs: 60_000 });
   const texts: string[] = [];

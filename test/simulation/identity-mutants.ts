@@ -11,7 +11,7 @@ export interface IdentityMutant {
 }
 
 /** Replaces a method of all objects of a class until what is returned is called. */
-function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
+export function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
   const before = of[name];
   of[name] = by;
   return () => {

@@ -6,6 +6,7 @@ import {
   atLeader,
   describeLogStream,
   describeTopic,
+  type KnownMember,
   type MetadataRepository,
 } from '../metadata-repository/index.ts';
 import { place } from './placement.ts';
@@ -213,28 +214,31 @@ async function aliveNodes(
 }
 
 function memberHandlers(repository: MetadataRepository): Handler[] {
-  const { members, replicationFactor } = repository.options;
-  const describe = (member: { id: number; address: string }) =>
+  const { replicationFactor } = repository.options;
+  const describe = (member: KnownMember) =>
     MetadataRepositoryNode.create({
       nodeId: member.id,
       raftUrl: `http://${member.address}`,
       rpcAddr: member.address,
       leader: repository.status.leader?.id === member.id,
+      learner: member.learner,
     });
   return [
     handler(service.GetMetadataRepositoryNode, async ({ nodeId }) => {
-      const member = members.find((it) => it.id === nodeId);
+      const member = repository.members.find((it) => it.id === nodeId);
       if (member === undefined) throw nothing('NOT_FOUND', 'metadata repository member', nodeId);
       return admpb.GetMetadataRepositoryNodeResponse.create({ node: describe(member) });
     }),
     handler(service.ListMetadataRepositoryNodes, async () =>
-      admpb.ListMetadataRepositoryNodesResponse.create({ nodes: members.map(describe) }),
+      admpb.ListMetadataRepositoryNodesResponse.create({ nodes: repository.members.map(describe) }),
     ),
     handler(service.GetMRMembers, async () =>
       admpb.GetMRMembersResponse.create({
         leader: repository.status.leader?.id ?? 0,
         replicationFactor,
-        members: Object.fromEntries(members.map(({ id, address }) => [id, `http://${address}`])),
+        members: Object.fromEntries(
+          repository.members.map(({ id, address }) => [id, `http://${address}`]),
+        ),
       }),
     ),
   ];

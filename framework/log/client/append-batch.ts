@@ -2,25 +2,64 @@ import {
   BATCH_BYTES_MAX,
   type Batch,
   encodeBatch,
+  type Headers,
   RECORD_BYTES_MAX,
+  reasonOf,
   VarlogError,
 } from '../../base/index.ts';
+import type { RecordCodec } from './record-codec.ts';
+import { encodeAttributes, type RecordAttributes } from './record-headers.ts';
 
-/** What can be appended as a record. Text is stored as UTF-8. */
-export type RecordInput = Uint8Array | string;
+/** A value to append with key and headers of its own. Made by {@link record}. */
+export class RecordWith<In> {
+  readonly value: In;
+  readonly attributes: RecordAttributes;
 
-const utf8 = new TextEncoder();
+  constructor(value: In, attributes: RecordAttributes) {
+    this.value = value;
+    this.attributes = attributes;
+  }
+}
 
 /**
- * Frames what a caller wants to append; copies it. Throws `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`:
- * nothing was sent then.
+ * A value with key and headers of its own, among others of a batch:
+ * `topic.append([record('a', { key: 'x' }), record('b', { headers: { kind: 'y' } }), 'c'])`.
  */
-export function toBatch(input: RecordInput | readonly RecordInput[]): Batch {
-  const given: readonly unknown[] = Array.isArray(input) ? input : [input];
+export function record<In>(value: In, attributes: RecordAttributes): RecordWith<In> {
+  return new RecordWith(value, attributes);
+}
+
+type OneRecord<In> = In | RecordWith<In>;
+
+/** What one append takes: a record or several. An array is always several, also where a value could be an array. */
+export type AppendInput<In> = [In] extends [readonly unknown[]]
+  ? readonly OneRecord<In>[]
+  : OneRecord<In> | readonly OneRecord<In>[];
+
+/**
+ * Frames what a caller wants to append; copies it. `attributes` are of each record that has none of its own. Throws
+ * `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`: nothing was sent then.
+ */
+export function toBatch<In>(
+  input: AppendInput<In>,
+  codec: RecordCodec<unknown, In>,
+  attributes: RecordAttributes,
+): Batch {
+  const given = (Array.isArray(input) ? input : [input]) as readonly OneRecord<In>[];
   if (given.length === 0) {
     throw refused('EMPTY_BATCH', 'an append of no records', 'give at least one record');
   }
-  const records = given.map((it, index) => toBytes(it, index));
+  const common = encodeAttributes(attributes);
+  let recordHeaders: Map<number, Headers> | undefined;
+  const records = given.map((it, index) => {
+    const isOwn = it instanceof RecordWith;
+    const headers = isOwn ? encodeAttributes(it.attributes) : common;
+    if (headers !== undefined) {
+      recordHeaders ??= new Map();
+      recordHeaders.set(index, headers);
+    }
+    return toBytes(isOwn ? it.value : it, index, codec);
+  });
   let framed = 0;
   for (let i = 0; i < records.length; i++) {
     const size = records[i]!.length;
@@ -33,24 +72,36 @@ export function toBatch(input: RecordInput | readonly RecordInput[]): Batch {
       );
     }
   }
-  if (framed > BATCH_BYTES_MAX) {
-    throw refused(
-      'ENTRY_TOO_LARGE',
-      `the batch has ${framed} bytes; a batch may have ${BATCH_BYTES_MAX}`,
-      'append it in several batches',
-    );
-  }
-  return encodeBatch(records);
+  if (framed > BATCH_BYTES_MAX) throw tooLarge(framed);
+  if (recordHeaders === undefined) return encodeBatch(records);
+  const batch = encodeBatch(records, { recordHeaders });
+  if (batch.bytes.length > BATCH_BYTES_MAX) throw tooLarge(batch.bytes.length);
+  return batch;
 }
 
-function toBytes(record: unknown, index: number): Uint8Array {
-  if (record instanceof Uint8Array) return record;
-  if (typeof record === 'string') return utf8.encode(record);
-  const kind = record === null ? 'null' : typeof record;
-  throw refused(
-    'INVALID_ARGUMENT',
-    `record ${index} is neither bytes nor text but ${kind}`,
-    'pass a Uint8Array (a Buffer is one), or text such as JSON.stringify(value)',
+function toBytes<In>(value: In, index: number, codec: RecordCodec<unknown, In>): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = codec.encode(value);
+  } catch (cause) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `record ${index} cannot be encoded`,
+      because: reasonOf(cause),
+      next: "pass what the topic's codec takes",
+      outcome: 'notAppended',
+      details: { record: index },
+      cause,
+    });
+  }
+  if (bytes instanceof Uint8Array) return bytes;
+  throw refused('INVALID_ARGUMENT', `record ${index} became no bytes`, "correct the topic's codec");
+}
+
+function tooLarge(bytes: number): VarlogError {
+  return refused(
+    'ENTRY_TOO_LARGE',
+    `the batch has ${bytes} bytes; a batch may have ${BATCH_BYTES_MAX}`,
+    'append it in several batches',
   );
 }
 

@@ -49,6 +49,28 @@ describe('an append', () => {
     expect(cluster.texts().filter((it) => it !== 'x')).toEqual(['0', '1', '2', '3', '4', '5']);
   });
 
+  test('is not sent when headers make it too large', async () => {
+    const { cluster, topic } = await start([[1]]);
+    const headers = { large: new Uint8Array(4 * 1024 * 1024) };
+    expect(await failure(topic.append('a', { headers }))).toMatchObject({
+      code: 'ENTRY_TOO_LARGE',
+      outcome: 'notAppended',
+    });
+    expect(cluster.texts()).toEqual([]);
+  });
+
+  test('with a key or headers says that a node is too old for them, and only then', async () => {
+    const { cluster, topic } = await start([[1]]);
+    const what = 'a batch of 28 bytes does not hold the 1 records it announces';
+    cluster.appendFault = () => ({ ...refusal('INVALID_ARGUMENT'), what }) as AppendFault;
+    expect(await failure(topic.append('a', { key: 'k' }))).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      outcome: 'notAppended',
+      message: expect.stringContaining('upgrade all storage nodes'),
+    });
+    expect(await failure(topic.append('a'))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
   test('goes to the chosen log stream', async () => {
     const { topic } = await start([[1], [2]]);
     for (let i = 1; i <= 4; i++) {

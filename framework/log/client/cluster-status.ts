@@ -22,10 +22,14 @@ export interface ClusterStatus {
 export interface MemberStatus {
   readonly id: MemberId;
   readonly address: string;
+  /** Whether it counts for majorities. One that does not only receives the log: mostly because it is being added. */
+  readonly votes: boolean;
   /** `up`, or the code of the error with which it answers: `UNREACHABLE`, `TIMEOUT`, `DISK_LOST` … */
   readonly state: string;
   /** What is wrong with it, in words, although it may be up: its disk is full, for example. */
   readonly trouble?: string;
+  /** At the leader: what it is doing about the members, in words: adding member 4, which has 12 of 80 entries, for example. */
+  readonly change?: string;
   /** The highest feature level that its version knows; `undefined` when it does not answer. */
   readonly supportedLevel?: number;
 }

@@ -24,13 +24,16 @@ export interface FlowLimits {
  *
  * It can be iterated with `for await` as well; then nothing runs ahead.
  */
-export class EntryObservable extends Observable<Entry> implements AsyncIterable<Entry> {
+export class EntryObservable<T = Uint8Array>
+  extends Observable<Entry<T>>
+  implements AsyncIterable<Entry<T>>
+{
   /** What the newest subscription is doing; what it did last, when it has ended. */
   readonly status$: Observable<SubscriptionStatus>;
-  private readonly open: () => Subscription;
-  private newest: Subscription | undefined;
+  private readonly open: () => Subscription<T>;
+  private newest: Subscription<T> | undefined;
 
-  constructor(open: () => Subscription, limits: FlowLimits) {
+  constructor(open: () => Subscription<T>, limits: FlowLimits) {
     const statuses = new ReplaySubject<SubscriptionStatus>(1);
     super((subscriber) => {
       const subscription = open();
@@ -58,37 +61,35 @@ export class EntryObservable extends Observable<Entry> implements AsyncIterable<
     });
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Entry> {
+  [Symbol.asyncIterator](): AsyncIterator<Entry<T>> {
     return this.open()[Symbol.asyncIterator]();
   }
 }
 
-async function pump(
-  subscription: Subscription,
-  subscriber: Subscriber<Entry>,
+async function pump<T>(
+  subscription: Subscription<T>,
+  subscriber: Subscriber<Entry<T>>,
   limits: FlowLimits,
 ): Promise<void> {
   subscription.claim();
   const window = new InFlightWindow(subscription, subscriber, limits);
   for (;;) {
-    const batches = await subscription.take();
-    if (batches === undefined) break;
-    for (const batch of batches) {
-      for (const entry of batch.entries()) {
-        if (subscriber.closed) return;
-        if (subscription.isClosed) break;
-        window.deliver(entry);
-        if (window.isFull) await window.room();
-      }
+    const entries = await subscription.takeEntries();
+    if (entries === undefined) break;
+    for (const entry of entries) {
+      if (subscriber.closed) return;
+      if (subscription.isClosed) break;
+      window.deliver(entry);
+      if (window.isFull) await window.room();
     }
   }
   subscriber.complete();
 }
 
 /** Delivers records and knows which of them are still being worked on. Costs nothing for those that are not. */
-class InFlightWindow implements InFlightSource {
-  private readonly subscription: Subscription;
-  private readonly subscriber: Subscriber<Entry>;
+class InFlightWindow<T> implements InFlightSource {
+  private readonly subscription: Subscription<T>;
+  private readonly subscriber: Subscriber<Entry<T>>;
   private readonly countMax: number;
   private readonly bytesMax: number;
   /** In order; those at the head are held. */
@@ -96,11 +97,11 @@ class InFlightWindow implements InFlightSource {
   private head = 0;
   private inFlightCount = 0;
   private inFlightBytes = 0;
-  private delivering: Entry | undefined;
+  private delivering: Entry<T> | undefined;
   private delivered = 0;
   private wake: (() => void) | undefined;
 
-  constructor(subscription: Subscription, subscriber: Subscriber<Entry>, limits: FlowLimits) {
+  constructor(subscription: Subscription<T>, subscriber: Subscriber<Entry<T>>, limits: FlowLimits) {
     this.subscription = subscription;
     this.subscriber = subscriber;
     this.countMax = limits.maxInFlight ?? IN_FLIGHT_MAX;
@@ -112,7 +113,7 @@ class InFlightWindow implements InFlightSource {
     return this.inFlightCount >= this.countMax || this.inFlightBytes >= this.bytesMax;
   }
 
-  deliver(entry: Entry): void {
+  deliver(entry: Entry<T>): void {
     this.delivering = entry;
     deliverTracked(this, () => this.subscriber.next(entry));
     this.delivering = undefined;
@@ -157,11 +158,11 @@ class InFlightWindow implements InFlightSource {
 }
 
 class InFlightEntry implements InFlight {
-  readonly entry: Entry;
+  readonly entry: Entry<unknown>;
   holders = 1;
   private readonly released: (inFlight: InFlightEntry) => void;
 
-  constructor(entry: Entry, released: (inFlight: InFlightEntry) => void) {
+  constructor(entry: Entry<unknown>, released: (inFlight: InFlightEntry) => void) {
     this.entry = entry;
     this.released = released;
   }

@@ -1,22 +1,32 @@
 import {
+  attributesOf,
   type Batch,
   checkBatch,
   decodeBatch,
   type Glsn,
+  type Headers,
   type Llsn,
   type LogStreamId,
   sliceBatch,
   startOf,
   type TopicId,
+  type VarlogError,
 } from '../../base/index.ts';
+import { decodeAttributes, type RecordHeaders } from './record-headers.ts';
 import { type ResumeToken, resumeToken } from './resume-token.ts';
 
 /** A byte order mark is a part of the text. */
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const BYTE_ORDER_MARK = /^\uFEFF/;
 
-/** A record at its place in the topic. */
-export class Entry {
+/** What became of a record's bytes. */
+export type Decoded<T> = { readonly value: T } | { readonly error: VarlogError };
+
+/** Makes values of records, where their bytes are not the values. */
+export type Decode<T> = (entry: Entry<unknown>) => Decoded<T>;
+
+/** A record at its place in the topic. `T` is what the topic's codec makes of it: its bytes where it has none. */
+export class Entry<T = Uint8Array> {
   readonly topic: TopicId;
   /** Position in the topic. */
   readonly glsn: Glsn;
@@ -32,12 +42,15 @@ export class Entry {
   private readonly framed: Uint8Array;
   private readonly start: number;
   private readonly end: number;
+  private readonly attributes: Headers | undefined;
+  private readonly decoded: Decoded<T> | undefined;
 
   /** Made by {@link EntryBatch.entries}: the payload is `framed` from `start` to before `end`. */
   constructor(
     place: Place,
     index: number,
-    payload: { framed: Uint8Array; start: number; end: number },
+    payload: { framed: Uint8Array; start: number; end: number; attributes: Headers | undefined },
+    decode: Decode<T> | undefined,
   ) {
     this.topic = place.topic;
     this.glsn = (place.glsn + index) as Glsn;
@@ -48,6 +61,41 @@ export class Entry {
     this.framed = payload.framed;
     this.start = payload.start;
     this.end = payload.end;
+    this.attributes = payload.attributes;
+    this.decoded = decode?.(this);
+  }
+
+  /**
+   * What the topic's codec makes of the record; its `bytes` where the topic has no codec. Throws {@link decodeError}
+   * where there is one.
+   */
+  get value(): T {
+    const { decoded } = this;
+    if (decoded === undefined) return this.bytes as T;
+    if ('error' in decoded) throw decoded.error;
+    return decoded.value;
+  }
+
+  /** `DECODE_FAILED`, where the codec did not take the record and the topic was told to let such records pass. */
+  get decodeError(): VarlogError | undefined {
+    const { decoded } = this;
+    return decoded !== undefined && 'error' in decoded ? decoded.error : undefined;
+  }
+
+  /** What it was appended with beside its payload; none where nothing was given. */
+  get headers(): RecordHeaders {
+    return decodeAttributes(this.attributes).headers;
+  }
+
+  /** The key that it was appended with, as UTF-8 text. */
+  get key(): string | undefined {
+    const { keyBytes } = this;
+    return keyBytes === undefined ? undefined : utf8.decode(keyBytes);
+  }
+
+  /** The key as bytes: a view, as `bytes` is. */
+  get keyBytes(): Uint8Array | undefined {
+    return decodeAttributes(this.attributes).key;
   }
 
   /**
@@ -73,9 +121,9 @@ export class Entry {
     return utf8.decode(this.bytes);
   }
 
-  /** The record as JSON; throws a `SyntaxError` when it is none. `T` is what the caller takes it for: it is not checked. */
-  json<T>(): T {
-    return JSON.parse(this.text().replace(BYTE_ORDER_MARK, '')) as T;
+  /** The record as JSON; throws a `SyntaxError` when it is none. `J` is what the caller takes it for: it is not checked. */
+  json<J>(): J {
+    return JSON.parse(this.text().replace(BYTE_ORDER_MARK, '')) as J;
   }
 }
 
@@ -144,16 +192,22 @@ export class EntryBatch {
     return decodeBatch(this);
   }
 
-  /** The records. Throws `CORRUPT` when the framing does not add up. */
-  entries(): Entry[] {
+  /** The records, as bytes. Throws `CORRUPT` when the framing does not add up. */
+  entries(): Entry[];
+  /** The records, as what `decode` makes of them. */
+  entries<T>(decode: Decode<T> | undefined): Entry<T>[];
+  entries<T>(decode?: Decode<T>): Entry<T>[] {
     checkBatch(this);
     const { bytes: framed, count } = this;
     const view = new DataView(framed.buffer, framed.byteOffset, framed.byteLength);
-    const entries = new Array<Entry>(count);
-    let start = startOf(this) + 4;
+    const entries = new Array<Entry<T>>(count);
+    const first = startOf(this);
+    const recordHeaders = first === 0 ? undefined : attributesOf(this).recordHeaders;
+    let start = first + 4;
     for (let i = 0; i < count; i++) {
       const end = start + view.getUint32(start - 4, true);
-      entries[i] = new Entry(this, i, { framed, start, end });
+      const attributes = recordHeaders?.get(i);
+      entries[i] = new Entry<T>(this, i, { framed, start, end, attributes }, decode);
       start = end + 4;
     }
     return entries;

@@ -1,5 +1,5 @@
 import { attributesOf, decodeBatch, encodeBatch, VarlogError } from '../../base/index.ts';
-import type { EntryBatch } from './entry.ts';
+import type { CallLimits } from './call-limit.ts';
 import {
   beginOfExport,
   type ExportedBatch,
@@ -10,7 +10,16 @@ import {
   readExport,
   summaryOf,
 } from './export-format.ts';
-import type { Topic } from './topic.ts';
+
+/** What is exported: a topic, whatever its records are taken for. */
+interface Exported {
+  readonly id: number;
+  readonly identity: string;
+  watermarks(limits: CallLimits): Promise<{ first: number; last: number }>;
+  read(range: { from: number; to: number; signal?: AbortSignal }): {
+    batches(): AsyncIterable<ExportedBatch>;
+  };
+}
 
 export interface ExportOptions {
   /** The last GLSN, included. Default: the last one that is there when it begins. */
@@ -25,11 +34,11 @@ export interface ExportOptions {
  * iteration has ended. The bytes are read no faster than they are taken. Rejects as {@link Topic.read} does.
  */
 export class TopicExport implements AsyncIterable<Uint8Array> {
-  private readonly topic: Topic;
+  private readonly topic: Exported;
   private readonly options: ExportOptions;
   private found: ExportSummary | undefined;
 
-  constructor(topic: Topic, options: ExportOptions) {
+  constructor(topic: Exported, options: ExportOptions) {
     this.topic = topic;
     this.options = options;
   }
@@ -84,7 +93,7 @@ export class TopicExport implements AsyncIterable<Uint8Array> {
 }
 
 /** Who appended a batch is said to the cluster that took it: another one would take it for a repetition. */
-function withoutProducer(batch: EntryBatch): ExportedBatch {
+function withoutProducer(batch: ExportedBatch): ExportedBatch {
   const { glsn, timestamp, logStream } = batch;
   const { producer, ...attributes } = attributesOf(batch);
   const { count, bytes } =
@@ -92,7 +101,7 @@ function withoutProducer(batch: EntryBatch): ExportedBatch {
   return { glsn, timestamp, logStream, count, bytes };
 }
 
-function checkedResume(resume: ExportProgress, { identity }: Topic): ExportProgress {
+function checkedResume(resume: ExportProgress, { identity }: Exported): ExportProgress {
   if (resume.header.identity === identity) return resume;
   throw new VarlogError('IDENTITY_MISMATCH', {
     what: `what is to be continued is an export of ${resume.header.identity}, not of ${identity}`,

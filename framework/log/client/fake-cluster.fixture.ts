@@ -27,7 +27,7 @@ interface FakeLogStream {
 
 /** What a fake storage node does with an appended batch: `undefined` is to store and acknowledge it. */
 export type AppendFault =
-  | { kind: 'refuse'; code: string; outcome: 'notAppended' | 'unknown' }
+  | { kind: 'refuse'; code: string; outcome: 'notAppended' | 'unknown'; what?: string }
   | { kind: 'storeAndBreak' }
   | { kind: 'break' }
   | { kind: 'silent' };
@@ -57,6 +57,8 @@ export class FakeCluster {
   /** Whether a node keeps quiet about what is committed. */
   isDeaf: (node: number) => boolean = () => false;
   readonly trims: number[] = [];
+  /** Nodes that were asked where a time begins. */
+  readonly seeks: number[] = [];
   private readonly network: Network;
   private readonly nodes = new Map<number, Server>();
   private readonly addresses = new Map<number, string>();
@@ -115,17 +117,18 @@ export class FakeCluster {
   }
 
   /** Stores and commits texts as one batch. Gives back the GLSN of the first. */
-  commit(logStream: number, texts: string[]): number {
+  commit(logStream: number, texts: string[], timestamp = 0): number {
     const encoder = new TextEncoder();
     const { count, bytes } = encodeBatch(texts.map((it) => encoder.encode(it)));
-    return this.commitBatch(logStream, count, bytes).glsn;
+    return this.commitBatch(logStream, count, bytes, timestamp).glsn;
   }
 
-  commitBatch(logStream: number, count: number, records: Uint8Array): wire.Batch {
+  commitBatch(logStream: number, count: number, records: Uint8Array, timestamp = 0): wire.Batch {
     const { batches } = this.streams.get(logStream)!;
     const last = batches.at(-1);
     const llsn = last === undefined ? 1 : last.llsn + last.count;
-    const batch = wire.Batch.create({ llsn, glsn: this.highWatermark + 1, count, records });
+    const glsn = this.highWatermark + 1;
+    const batch = wire.Batch.create({ llsn, glsn, count, records, timestamp });
     batches.push(batch);
     this.highWatermark += count;
     this.wakeReaders();
@@ -254,6 +257,14 @@ function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
         cluster.readsOpen--;
       }
     }),
+    handler(wire.LogStreams.Seek, async ({ logStreamId, timestamp }) => {
+      cluster.seeks.push(node);
+      const { batches } = cluster.streams.get(logStreamId)!;
+      if (cluster.isDeaf(node)) return wire.SeekResponse.create({});
+      const found = batches.find((it) => it.timestamp >= timestamp);
+      const { highWatermark } = cluster;
+      return wire.SeekResponse.create({ glsn: found?.glsn ?? 0, highWatermark });
+    }),
     handler(snpb.Management.Trim, async () => {
       cluster.trims.push(node);
       return snpb.TrimResponse.create({});
@@ -286,8 +297,8 @@ async function serveAppends(
         if (fault === undefined) results.push(wire.AppendResult.create({ sequence, glsn, llsn }));
       }
       if (fault?.kind === 'refuse') {
-        const { code, outcome } = fault;
-        const failure = wire.Failure.create({ code, message: `${code}: refused.`, outcome });
+        const { code, outcome, what = 'refused' } = fault;
+        const failure = wire.Failure.create({ code, message: `${code}: ${what}.`, outcome });
         results.push(wire.AppendResult.create({ sequence, failure }));
       }
       if (fault?.kind === 'storeAndBreak' || fault?.kind === 'break') {

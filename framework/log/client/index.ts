@@ -12,10 +12,11 @@
  */
 
 export type { Retention } from '../core/index.ts';
-export type { RecordInput } from './append-batch.ts';
+export { type AppendInput, type RecordWith, record } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
+export type { ClusterMembers, MemberAddress } from './cluster-members.ts';
 export type {
   ClusterStatus,
   LogStreamReplicaStatus,
@@ -24,24 +25,37 @@ export type {
   StorageNodeStatus,
   TopicStatus,
 } from './cluster-status.ts';
-export { Entry, EntryBatch } from './entry.ts';
+export type { OnDecodeError } from './decoding.ts';
+export { type Decode, type Decoded, Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
 export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';
-export { after, type From } from './position-option.ts';
+export { type AtTime, after, type From } from './position-option.ts';
+export {
+  bytes,
+  json,
+  type MessageType,
+  protobuf,
+  type RecordCodec,
+  type RecordInput,
+  text,
+} from './record-codec.ts';
+export { type HeadersInput, type RecordAttributes, RecordHeaders } from './record-headers.ts';
+export type {
+  AppendOptions,
+  ReadOptions,
+  RecordLog,
+  TailOptions,
+  TopicOptions,
+} from './record-log.ts';
 export type { ResumeToken } from './resume-token.ts';
+export type { StandardSchema } from './standard-schema.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
-export {
-  type AppendOptions,
-  type ReadOptions,
-  type TailOptions,
-  Topic,
-  type TopicHold,
-} from './topic.ts';
+export { Topic, type TopicHold } from './topic.ts';
 export type { TopicKeeper, TopicUsage } from './topic-usage.ts';
 export {
   type ClientPorts,

@@ -142,9 +142,10 @@ export class LogStreamCursor {
   ): void | Promise<void> {
     if (this.stream !== stream) return;
     this.isConnected = true;
+    for (const batch of response.batches) this.accept(batch);
+    // Not before: a replica that answers with damage only has failed, each time.
     this.attempts = 0;
     this.backoff.reset();
-    for (const batch of response.batches) this.accept(batch);
     this.watermark = Math.max(this.watermark, response.highWatermark);
     this.options.owner.onBatch(this);
     if (this.bufferedBytes < this.options.bufferBytes || this.stream !== stream) return;

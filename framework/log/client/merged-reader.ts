@@ -20,7 +20,7 @@ const CURSOR_BYTES_MIN = 256 * 1024;
 /** So often the log streams are looked up again before a record counts as lost. */
 const MISSING_TRIES = 4;
 /** Other replicas may have it right. */
-const CORRUPT_TRIES = 5;
+export const CORRUPT_TRIES = 5;
 
 /** Where a topic begins and ends. */
 export interface Extent {
@@ -301,7 +301,7 @@ function closedBy({ error }: { error: unknown }): SubscriptionStatus {
 }
 
 /** Errors that no other replica and no later try would mend. */
-function isFinal(error: unknown): boolean {
+export function isFinal(error: unknown): boolean {
   return (
     !VarlogError.is(error) ||
     error.code === 'CLUSTER_MISMATCH' ||

@@ -9,6 +9,7 @@ import {
   onAbort,
   type Ports,
   reasonOf,
+  startOf,
   type Timer,
   type TopicId,
   VarlogError,
@@ -128,7 +129,8 @@ export class PendingAppend implements Sending {
     }
     this.lastFailure = error;
     if (!isWorthRetrying(error)) {
-      if (this.finish()) this.asked.reject(withOutcome(error));
+      if (this.finish())
+        this.asked.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : error));
       return;
     }
     this.appender.avoid(this.logStreamId);
@@ -206,6 +208,12 @@ export class PendingAppend implements Sending {
     if (this.finish()) this.asked.reject(this.asked.signal?.reason);
   }
 
+  /** A node from before batches had headers takes one for records that do not add up. */
+  private isTooNew(error: unknown): boolean {
+    if (startOf(this) === 0 || !VarlogError.is(error, 'INVALID_ARGUMENT')) return false;
+    return error.message.includes('does not hold the');
+  }
+
   private isSent(): boolean {
     return this.link !== undefined && !this.link.isWaiting(this.ticket);
   }
@@ -240,6 +248,16 @@ function unknownOutcome(logStreamId: LogStreamId, cause: unknown): VarlogError {
     next: 'it may be in the log, once: read the log to see, or append commands that can be told apart',
     outcome: 'unknown',
     details: { logStream: logStreamId },
+    cause,
+  });
+}
+
+function tooNew(cause: unknown): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: 'a storage node does not take records with a key or headers',
+    because: 'it runs an older version',
+    next: 'upgrade all storage nodes, then append it again',
+    outcome: 'notAppended',
     cause,
   });
 }

@@ -29,6 +29,7 @@ const MEMBER_REFUSALS: ReadonlySet<string> = new Set([
   'CLUSTER_MISMATCH',
   'DISK_LOST',
   'IDENTITY_MISMATCH',
+  'MEMBER_REMOVED',
   'UNIMPLEMENTED',
 ]);
 /** These can meet it in the middle of something. */
@@ -112,15 +113,23 @@ export class RepositoryClient {
 
   /** How one member answers: `up`, or the code of its error; what it says is wrong with it, and what its version knows. */
   async probe(
-    address: string,
+    { id, address }: { id: MemberId; address: string },
     signal?: AbortSignal,
-  ): Promise<Omit<MemberStatus, 'id' | 'address'>> {
+  ): Promise<Omit<MemberStatus, 'id' | 'address' | 'votes'>> {
     const options = { timeoutMs: PROBE_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
     try {
       const channel = this.channels.to(address);
       const answer = await channel.call(Ordering.Members, MembersRequest.create({}), options);
-      const { trouble, supportedLevel } = answer;
-      return { state: 'up', supportedLevel, ...(trouble !== '' && { trouble }) };
+      const { trouble, supportedLevel, change, self } = answer;
+      if (self !== null && self.id !== id) {
+        return { state: 'IDENTITY_MISMATCH', trouble: `member ${self.id} listens there` };
+      }
+      return {
+        state: 'up',
+        supportedLevel,
+        ...(trouble !== '' && { trouble }),
+        ...(change !== '' && { change }),
+      };
     } catch (error) {
       if (VarlogError.is(error)) return { state: error.code, trouble: error.message };
       throw error;
@@ -162,6 +171,8 @@ export class RepositoryClient {
             ? await this.channels.to(address).call(method, request, { signal: limit.signal })
             : await this.askHedged(method, request, limit.signal);
         plan.check(response);
+        // Some addresses may lead nowhere any more, because the members have changed.
+        if (tries > 1 && method.path !== Ordering.Members.path) this.members().catch(() => {});
         return response;
       } catch (error) {
         if (!limit.signal.aborted) {
@@ -283,6 +294,9 @@ function isOfMember(error: unknown, idempotent: boolean): boolean {
 /** Whether another member, or the same one a little later, may answer. */
 function isElsewhere(error: unknown, idempotent: boolean): boolean {
   if (VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'NOT_LEADER')) return true;
-  if (!idempotent || !VarlogError.is(error)) return false;
+  if (!VarlogError.is(error)) return false;
+  // One that is being added, for example, knows nothing yet and does nothing.
+  if (error.code === 'UNAVAILABLE' && error.outcome === 'notAppended') return true;
+  if (!idempotent) return false;
   return error.retryable || error.code === 'CLOSED' || error.code === 'CANCELLED';
 }

@@ -10,11 +10,20 @@ import {
   Waiters,
 } from '../../base/index.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
-import { type Begin, checkRange, resolveRange } from './position-option.ts';
+import { PassedOver } from './passed-over.ts';
+import {
+  type Begin,
+  checkRange,
+  isAtTime,
+  millisecondsOf,
+  resolveRange,
+} from './position-option.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { SubscriptionStatus } from './status.ts';
+import { searchTime, type TimeStart } from './time-search.ts';
 
 const BUFFER_BYTES = 8 * 1024 * 1024;
 
@@ -48,12 +57,18 @@ export interface SubscriptionRange {
  *
  * To be iterated once; leaving the loop closes it.
  */
-export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
+export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, AsyncDisposable {
   /** What it is doing, beginning with what it does now; completes when it is closed. */
   readonly status$: Observable<SubscriptionStatus>;
   private readonly statuses = new BehaviorSubject<SubscriptionStatus>({ state: 'connecting' });
   private readonly source: SubscriptionSource;
   private readonly range: SubscriptionRange;
+  private readonly decoding: Decoding<T> | undefined;
+  /** What to throw once the records before it were given. */
+  private undecoded: VarlogError | undefined;
+  private timeStart: TimeStart | undefined;
+  /** Left out: because of the time at which it begins, or because the codec did not take it. */
+  private readonly passedOver = new PassedOver();
   private readonly ending = new AbortController();
   private opening: Promise<MergedReader | undefined> | undefined;
   private reader: MergedReader | undefined;
@@ -65,12 +80,13 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   /** For the consumer to have dealt with a position. */
   private readonly waiters = new Waiters<number>();
 
-  /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for a bad range. */
-  constructor(source: SubscriptionSource, range: SubscriptionRange) {
+  /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for a bad range. Without `decoding`, records are bytes. */
+  constructor(source: SubscriptionSource, range: SubscriptionRange, decoding?: Decoding<T>) {
     const { to } = range;
     checkRange(range.from, to === 'tail' || to === Infinity ? undefined : to);
     this.source = source;
     this.range = range;
+    this.decoding = decoding;
     this.status$ = this.statuses.asObservable();
   }
 
@@ -80,17 +96,17 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
   }
 
   /** Each record; the loop's body sets the pace. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Entry> {
-    return this.iterate<Entry>(
-      (batches) => batches.flatMap((it) => it.entries()),
+  [Symbol.asyncIterator](): AsyncIterableIterator<Entry<T>> {
+    return this.iterate(
+      () => this.takeEntries(),
       (entry) => entry.glsn,
     );
   }
 
-  /** The same in batches, as they were appended: for programs that need every microsecond. */
+  /** The same in batches of bytes, as they were appended: for programs that need every microsecond. */
   batches(): AsyncIterableIterator<EntryBatch> {
-    return this.iterate<EntryBatch>(
-      (batches) => batches,
+    return this.iterate(
+      () => this.take(),
       (batch) => batch.lastGlsn,
     );
   }
@@ -142,14 +158,32 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     this.close();
   }
 
+  /** As {@link take}, the records that the codec takes, or that may pass. Rejects with `DECODE_FAILED`. */
+  async takeEntries(): Promise<Entry<T>[] | undefined> {
+    for (;;) {
+      if (this.undecoded !== undefined) throw this.brokenOff(this.undecoded);
+      const batches = await this.take();
+      if (batches === undefined) return undefined;
+      const entries = this.decode(batches);
+      if (entries.length > 0) return entries;
+    }
+  }
+
   /** The next batches; `undefined` at the end. For those who say by `settle` what was dealt with. */
   async take(): Promise<EntryBatch[] | undefined> {
     const { signal, to } = this.range;
     const isAborted = (): boolean => signal?.aborted === true;
-    if (!isAborted()) {
+    while (!isAborted()) {
       const reader = await this.open();
       const batches = await reader?.take();
-      if (batches !== undefined || !isAborted()) return batches;
+      const { timeStart } = this;
+      if (batches === undefined || timeStart === undefined) {
+        if (batches === undefined && isAborted()) break;
+        return batches;
+      }
+      const kept = timeStart.keep(batches, this.passedOver);
+      this.settle(this.settledTo);
+      if (kept.length > 0) return kept;
     }
     this.close();
     // Half a range must not look like a whole one; a tail has no other end.
@@ -159,8 +193,9 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
 
   /** The consumer has dealt with everything up to `position`. */
   settle(position: number): void {
-    this.settledTo = position;
-    if (this.waiters.size > 0) this.waiters.resolve((it) => it <= position);
+    const reached = Math.max(this.settledTo, this.passedOver.reached(position));
+    this.settledTo = reached;
+    if (this.waiters.size > 0) this.waiters.resolve((it) => it <= reached);
   }
 
   /** To be called once: two loops would share the records. */
@@ -175,20 +210,46 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     });
   }
 
-  private iterate<T>(
-    itemsOf: (batches: EntryBatch[]) => readonly T[],
-    positionOf: (item: T) => number,
-  ): PullIterator<T> {
+  private iterate<Item>(
+    refill: () => Promise<readonly Item[] | undefined>,
+    positionOf: (item: Item) => number,
+  ): PullIterator<Item> {
     this.claim();
-    return new PullIterator<T>({
-      refill: async () => {
-        const batches = await this.take();
-        return batches === undefined ? undefined : itemsOf(batches);
-      },
+    return new PullIterator<Item>({
+      refill,
       settled: (item) => this.settle(positionOf(item)),
       close: () => this.close(),
       isClosed: () => this.wasClosed,
     });
+  }
+
+  private decode(batches: readonly EntryBatch[]): Entry<T>[] {
+    const { decoding } = this;
+    if (decoding === undefined) return batches.flatMap((it) => it.entries<T>(undefined));
+    const { codec, onDecodeError } = decoding;
+    const entries: Entry<T>[] = [];
+    for (const batch of batches) {
+      for (const entry of batch.entries((it) => decodeEntry(codec, it))) {
+        const error = onDecodeError === 'pass' ? undefined : entry.decodeError;
+        if (error === undefined) {
+          entries.push(entry);
+        } else if (onDecodeError === 'skip') {
+          this.passedOver.add(entry.glsn, entry.glsn);
+        } else {
+          this.undecoded = error;
+          return entries;
+        }
+      }
+    }
+    if (onDecodeError === 'skip') this.settle(this.settledTo);
+    return entries;
+  }
+
+  /** Ends it because of what cannot be given. */
+  private brokenOff(error: VarlogError): VarlogError {
+    this.reader?.close({ error });
+    this.closed({ state: 'closed', error });
+    return error;
   }
 
   /** `undefined` when it was closed first. */
@@ -213,7 +274,8 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
     });
     if (this.ending.signal.aborted) return undefined;
     const extent = await this.firstExtent();
-    const resolved = resolveRange(range, extent);
+    const from = await this.beginIn(extent);
+    const resolved = resolveRange({ from, to: range.to }, extent);
     await source.catalog.topic(source.topicId, { signal: this.ending.signal });
     if (this.ending.signal.aborted) return undefined;
     this.start = glsn(resolved.from);
@@ -231,6 +293,19 @@ export class Subscription implements AsyncIterable<Entry>, AsyncDisposable {
       onStatus: (status) => this.report(status),
     });
     return this.reader;
+  }
+
+  /** A time is looked up. */
+  private async beginIn(extent: Extent): Promise<'start' | 'end' | number> {
+    const { from } = this.range;
+    if (!isAtTime(from)) return from;
+    this.timeStart = await searchTime(this.source, millisecondsOf(from), extent, {
+      signal: this.ending.signal,
+      onFailure: (attempt, cause) => {
+        if (attempt > 1) this.report({ state: 'reconnecting', attempt, cause });
+      },
+    });
+    return this.timeStart.from;
   }
 
   /** A tail waits for the cluster as long as it takes; a range gives up. */

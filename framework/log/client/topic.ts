@@ -11,14 +11,23 @@ import { HoldRequest, Ordering, TailRequest, TrimRequest } from '../../wire/gen/
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type RecordInput, toBatch } from './append-batch.ts';
+import { type AppendInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
+import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
+import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
+import type {
+  AppendOptions,
+  ReadOptions,
+  RecordLog,
+  TailOptions,
+  TopicOptions,
+} from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
 import { askKeepers, askUsage, describeUsage, type TopicUsage } from './topic-usage.ts';
@@ -26,48 +35,24 @@ import { askKeepers, askUsage, describeUsage, type TopicUsage } from './topic-us
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
 
-export interface AppendOptions {
-  /** Append to this log stream. Default: the topic's writable ones in turn. */
-  logStream?: LogStreamId;
-  /** Ends the call with `signal.reason`; what was sent already may still be stored. */
-  signal?: AbortSignal;
-  /** Default 10,000. */
-  timeoutMs?: number;
-}
-
-export interface ReadOptions {
-  /** Default `'start'`. */
-  from?: From;
-  /** The last GLSN, included. Default: the last one that is there when the reading begins. */
-  to?: number;
-  /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
-
-export interface TailOptions {
-  /** Default `'end'`. */
-  from?: From;
-  /** Ends it: the iteration ends quietly. */
-  signal?: AbortSignal;
-  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
-  bufferBytes?: number;
-}
-
 /** Somebody who needs the records after `position`, so that they are not trimmed without force. */
 export interface TopicHold {
   readonly holder: string;
   readonly position: number;
 }
 
-/** One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. */
-export class Topic implements OrderedLogSource {
+/**
+ * One topic of a cluster: a log in which every record has its place. A handle, as cheap as its id. `T` is what its readers
+ * get as `entry.value`, `In` what is appended: bytes and text where it was given no codec.
+ */
+export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource, RecordLog<T, In> {
   readonly id: TopicId;
   private readonly context: ClientContext;
+  private readonly codec: RecordCodec<unknown, In>;
+  private readonly decoding: Decoding<T> | undefined;
 
   /** Made by `varlog.topic(id)`. */
-  constructor(id: TopicId, context: ClientContext) {
+  constructor(id: TopicId, context: ClientContext, options?: TopicOptions<T, In>) {
     if (!Number.isInteger(id) || id < 1 || id >= 2 ** 31) {
       throw new VarlogError('INVALID_ARGUMENT', {
         what: `${String(id)} is not a topic id: it must be a whole number from 1 to 2^31 - 1`,
@@ -77,10 +62,13 @@ export class Topic implements OrderedLogSource {
     }
     this.id = id;
     this.context = context;
+    this.codec = options?.codec ?? (bytes as RecordCodec<unknown, never>);
+    this.decoding = decodingOf(options);
   }
 
   /**
-   * Appends one record, or several as one batch: all of them or none, side by side. Text is stored as UTF-8. Resolves
+   * Appends one record, or several as one batch: all of them or none, side by side. Where a value is an array itself, it
+   * is given in an array. Key and headers travel with the record, to all who read it with this client. Resolves
    * when the batch is durable and ordered; an append that begins after that gets a larger GLSN. Waits while
    * too much is under way.
    *
@@ -89,12 +77,9 @@ export class Topic implements OrderedLogSource {
    * `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `TOPIC_NOT_FOUND`, `LOG_STREAM_NOT_FOUND`, `RESOURCE_EXHAUSTED`
    * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
    */
-  async append(
-    records: RecordInput | readonly RecordInput[],
-    options: AppendOptions = {},
-  ): Promise<AppendAck> {
+  async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
-    const batch = toBatch(records);
+    const batch = toBatch(records, this.codec, options);
     return this.context.appender.append(this.id, batch, {
       ...options,
       timeoutMs: checkTimeout(timeoutMs),
@@ -103,15 +88,15 @@ export class Topic implements OrderedLogSource {
 
   /**
    * The records from `from` to `to`, both included; ends. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`;
-   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL` or `TOPIC_NOT_FOUND`.
+   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND` or `DECODE_FAILED`.
    */
-  read(options: ReadOptions = {}): Subscription {
+  read(options: ReadOptions = {}): Subscription<T> {
     const { from = 'start', to = 'tail', ...rest } = options;
     return this.subscribe({ ...rest, from, to });
   }
 
   /** Like {@link read}, as an Observable; it completes. */
-  read$(options: ReadOptions & FlowLimits = {}): EntryObservable {
+  read$(options: ReadOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'start', options.to);
     return new EntryObservable(() => this.read(options), options);
   }
@@ -120,7 +105,7 @@ export class Topic implements OrderedLogSource {
    * The records from `from` on, and all that will come; ends quietly when it, or the client, is closed. Rejects like
    * {@link read}.
    */
-  tail(options: TailOptions = {}): Subscription {
+  tail(options: TailOptions = {}): Subscription<T> {
     const { from = 'end', ...rest } = options;
     return this.subscribe({ ...rest, from, to: Infinity });
   }
@@ -130,7 +115,7 @@ export class Topic implements OrderedLogSource {
    * for what takes time. After an error, go on after the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
-  tail$(options: TailOptions & FlowLimits = {}): EntryObservable {
+  tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'end');
     return new EntryObservable(() => this.tail(options), options);
   }
@@ -254,10 +239,13 @@ export class Topic implements OrderedLogSource {
 
   /** The topic as a log for replicated state machines: `startReplica({ log: topic })` asks for it. */
   asOrderedLog(): OrderedLog {
-    return new TopicLog(this);
+    return new TopicLog(new Topic(this.id, this.context));
   }
 
-  private subscribe({ from, ...range }: Omit<SubscriptionRange, 'from'> & { from: From }) {
+  private subscribe({
+    from,
+    ...range
+  }: Omit<SubscriptionRange, 'from'> & { from: From }): Subscription<T> {
     const { ports, channels, catalog, lifetime } = this.context;
     lifetime.throwIfAborted();
     const begin = beginOf(from, channels.cluster!, this.id);
@@ -269,7 +257,7 @@ export class Topic implements OrderedLogSource {
       topicId: this.id,
       extent: (limits) => this.watermarks(limits),
     };
-    return new Subscription(source, { ...range, from: begin });
+    return new Subscription<T>(source, { ...range, from: begin }, this.decoding);
   }
 
   /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */

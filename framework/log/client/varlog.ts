@@ -21,10 +21,12 @@ import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import type { ClientContext } from './client-context.ts';
+import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { type ImportedTopic, type ImportTarget, importTopic } from './import-topic.ts';
 import { askStorageNodes } from './node-probe.ts';
+import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
 import { Topic } from './topic.ts';
 
@@ -75,6 +77,8 @@ export class Varlog implements AsyncDisposable {
   readonly cluster: string;
   /** The number by which people call it. */
   readonly clusterId: ClusterId;
+  /** Who belongs to the metadata repository: to be listed and changed. */
+  readonly members: ClusterMembers;
   private readonly context: ClientContext;
   private readonly closing: AbortController;
   private readonly topicId: TopicId | undefined;
@@ -87,6 +91,7 @@ export class Varlog implements AsyncDisposable {
     this.cluster = cluster;
     this.clusterId = clusterId;
     this.context = context;
+    this.members = new ClusterMembers(context);
     this.closing = own.closing;
     this.topicId = own.topicId;
   }
@@ -129,10 +134,16 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * A handle for a topic; without `id` for the one that `endpoints` names. Whether there is such a topic shows
-   * at its first use: `TOPIC_NOT_FOUND`. Throws `INVALID_ARGUMENT`.
+   * at its first use: `TOPIC_NOT_FOUND`. With a codec, records are values: `varlog.topic(1, { codec: json(schema) })`. Throws
+   * `INVALID_ARGUMENT`.
    */
-  topic(id: TopicId | undefined = this.topicId): Topic {
-    if (id !== undefined) return new Topic(id, this.context);
+  topic(id?: TopicId): Topic;
+  topic<T, In = T>(id: TopicId | undefined, options: TopicOptions<T, In>): Topic<T, In>;
+  topic<T, In>(
+    id: TopicId | undefined = this.topicId,
+    options?: TopicOptions<T, In>,
+  ): Topic<T, In> | Topic {
+    if (id !== undefined) return new Topic<T, In>(id, this.context, options);
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'no topic was named',
       next: 'give its id, or connect to varlog://host:port/topic',
@@ -223,14 +234,16 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
-   * names it, or the next one that comes. The replicas are built anew on it, from the others.
+   * names it, or the next one that comes. The replicas are built anew on it, from the others. Rejects with
+   * `FAILED_PRECONDITION` while the node is up with the disk that it has: that one would never be taken again, with all
+   * that only it holds. `force` gives it up all the same.
    */
   async replaceStorageNode(
     id: StorageNodeId,
-    options: CallLimits & { disk?: string } = {},
+    options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
-    const { disk = '', ...limits } = options;
-    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk });
+    const { disk = '', force = false, ...limits } = options;
+    const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
   }
@@ -256,9 +269,7 @@ export class Varlog implements AsyncDisposable {
     const { repository, channels } = this.context;
     const { leader, members, ...names } = await repository.members(limits);
     const described = await Promise.all(
-      members.map(async ({ id, address }) => {
-        return { id, address, ...(await repository.probe(address, limits.signal)) };
-      }),
+      members.map((it) => describeMember(repository, it, limits.signal)),
     );
     const known = { ...names, members: described };
     const what = 'asking how the cluster is';

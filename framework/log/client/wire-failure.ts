@@ -13,7 +13,9 @@ export function failureToError({ code, message, outcome, details }: Failure): Va
 function parseDetails(text: string): Record<string, unknown> {
   if (text === '') return {};
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    const parsed: unknown = JSON.parse(text);
+    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+    return isObject ? (parsed as Record<string, unknown>) : { text };
   } catch {
     return { text };
   }

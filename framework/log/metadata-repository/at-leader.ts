@@ -5,21 +5,22 @@ import type { RepositoryAccess } from './repository-access.ts';
 
 /**
  * Serves a call for which it takes what only the leader knows: what storage nodes report. Any other
- * member passes it on.
+ * member passes it on, and waits for `timeoutOf` the request.
  */
 export function atLeader<Request, Response>(
   repository: RepositoryAccess,
   method: UnaryMethod<Request, Response>,
-  work: (request: Request) => Promise<Response>,
+  work: (request: Request, signal: AbortSignal) => Promise<Response>,
+  timeoutOf: (request: Request) => number = () => LOG_TIMES.callTimeoutMs,
 ): Handler {
   const { ports, memberId } = repository.options;
   return handler(method, async (request, { signal }) => {
-    if (repository.orderer !== undefined) return work(request);
+    if (repository.orderer !== undefined) return work(request, signal);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
     const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });
     try {
-      return await channel.call(method, request, { signal, timeoutMs: LOG_TIMES.callTimeoutMs });
+      return await channel.call(method, request, { signal, timeoutMs: timeoutOf(request) });
     } finally {
       channel.close();
     }

@@ -113,8 +113,8 @@ export class FeatureLevels {
   }
 
   private async askMember(id: MemberId): Promise<number | undefined> {
-    const { options } = this.repository;
-    const member = options.members.find((it) => it.id === id);
+    const { options, members } = this.repository;
+    const member = members.find((it) => it.id === id);
     if (member === undefined) return undefined;
     const channel = options.ports.network.connect(member.address, {
       cluster: () => this.repository.cluster,

@@ -21,4 +21,4 @@ export {
   MetadataRepository,
   startMetadataRepository,
 } from './repository.ts';
-export type { MetadataRepositoryOptions } from './repository-access.ts';
+export type { KnownMember, MemberOrder, MetadataRepositoryOptions } from './repository-access.ts';

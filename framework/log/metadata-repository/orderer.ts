@@ -42,6 +42,8 @@ export class Orderer {
   private readonly lastAlive = new Map<number, number>();
   /** Storage nodes that have replicas of a topic. */
   private readonly nodesOfTopics = new Map<number, ReadonlySet<number>>();
+  /** Where the members of the metadata repository listen. */
+  private memberAddresses: readonly string[] = [];
   private cutsInFlight = 0;
   private readonly nextCut: OncePerTurn;
   private ended = false;
@@ -120,6 +122,7 @@ export class Orderer {
       link.assign(Assignment.create({ logStreamId, removed: true }));
     }
     link.completeAssignments(this.cluster());
+    link.tellMembers(this.memberAddresses);
     link.flush();
     this.repairTriggers.next();
     return link;
@@ -209,6 +212,16 @@ export class Orderer {
     const primariesFirst = [...notified].sort(([, a], [, b]) => Number(b) - Number(a));
     for (const [link] of primariesFirst) link.flush();
     this.scheduleCut();
+  }
+
+  /** Storage nodes find the metadata repository at these addresses from now on. */
+  tellMembers(addresses: readonly string[]): void {
+    if (String(addresses) === String(this.memberAddresses)) return;
+    this.memberAddresses = addresses;
+    for (const link of this.links.values()) {
+      link.tellMembers(addresses);
+      link.flush();
+    }
   }
 
   end(): void {

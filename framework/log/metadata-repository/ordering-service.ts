@@ -1,10 +1,14 @@
 import { type Handler, handler, type MessageStream, VarlogError } from '../../base/index.ts';
 import {
+  type ChangeMembersRequest,
+  ChangeMembersResponse,
   ExecuteResponse,
+  Failure,
   type Hello,
   HoldResponse,
   HoldState,
   HoldsResponse,
+  ChangeMembersRequestKind as Kind,
   Member,
   MembersResponse,
   Ordering,
@@ -17,16 +21,17 @@ import {
 } from '../../wire/gen/log.ts';
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
+import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Orderer } from './orderer.ts';
-import type { RepositoryAccess } from './repository-access.ts';
+import type { MemberOrder, RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';
 
 const AS_CLIENT = { sender: 'client' } as const;
 
 /** The service `varlog.log.Ordering`: what storage nodes and clients ask of the repository. */
 export function orderingHandlers(repository: RepositoryAccess): Handler[] {
-  const { clusterId, members } = repository.options;
+  const { clusterId } = repository.options;
   return [
     handler(Ordering.Session, (stream) => serveStorageNodeLink(repository, stream)),
     handler(Ordering.Tail, ({ topicId }) =>
@@ -56,7 +61,10 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
-    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk }) => {
+    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
+      const orderer = await repository.confirmedOrderer();
+      const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;
+      if (!force && !isItsOwn && orderer.processOf(id) !== '') throw isUp(id);
       await repository.execute({ kind: 'replaceStorageNode', id, disk });
       return ReplaceStorageNodeResponse.create({});
     }),
@@ -75,7 +83,9 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       repository.throwIfFailed();
       return MembersResponse.create({
         clusterId,
-        members: members.map((it) => Member.create({ ...it })),
+        members: repository.members.map((it) => Member.create({ ...it })),
+        self: Member.create({ ...selfOf(repository) }),
+        change: repository.memberChanges.underWay ?? '',
         leader: repository.status.leader?.id ?? 0,
         cluster: repository.cluster ?? '',
         trouble: repository.trouble ?? '',
@@ -83,7 +93,53 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         featureLevel: repository.metadata.featureLevel,
       });
     }),
+    atLeader(
+      repository,
+      Ordering.ChangeMembers,
+      async (request, signal) => {
+        const { timeoutMs } = request;
+        const changed = repository.memberChanges.change(memberOrder(request), {
+          timeoutMs,
+          signal,
+        });
+        const failure = await changed.then(() => null, failureOf);
+        return ChangeMembersResponse.create({ failure });
+      },
+      ({ timeoutMs }) => timeoutMs,
+    ),
   ];
+}
+
+/** What is said of a change; throws what is a matter of this member only. */
+function failureOf(error: unknown): Failure {
+  if (!VarlogError.is(error) || error.code === 'NOT_LEADER') throw error;
+  return Failure.create({
+    code: error.code,
+    message: error.message,
+    outcome: error.outcome ?? 'unknown',
+    details: JSON.stringify(error.details),
+  });
+}
+
+/** This member, where the others are to reach it. */
+function selfOf({ options }: RepositoryAccess): { id: number; address: string } | undefined {
+  return options.members.find((it) => it.id === options.memberId);
+}
+
+/** Throws `INVALID_ARGUMENT` for what cannot be asked for. */
+function memberOrder({ kind, member, replaces }: ChangeMembersRequest): MemberOrder {
+  const { id = 0, address = '' } = member ?? {};
+  const isKnown = [Kind.ADD, Kind.MOVE, Kind.REMOVE].includes(kind);
+  if (!isKnown || id < 1 || (kind !== Kind.REMOVE && address === '')) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `a change of the members of kind ${kind}, for member ${id} at "${address}", makes no sense`,
+      next: 'name the member by its id from 1 on, and where it is to be added or moved its host:port',
+      outcome: 'notAppended',
+    });
+  }
+  if (kind === Kind.REMOVE) return { kind: 'remove', id };
+  if (kind === Kind.MOVE) return { kind: 'move', member: { id, address } };
+  return { kind: 'add', member: { id, address }, replaces: replaces === 0 ? undefined : replaces };
 }
 
 /** Runs until the node leaves, or this member stops leading. */
@@ -92,6 +148,7 @@ async function serveStorageNodeLink(
   stream: MessageStream<SessionResponse, SessionRequest>,
 ): Promise<void> {
   let open: { link: StorageNodeLink; orderer: Orderer } | undefined;
+  let isOver = false;
   let refused: (error: unknown) => void = () => {};
   const refusal = new Promise<never>((_, reject) => {
     refused = reject;
@@ -100,12 +157,15 @@ async function serveStorageNodeLink(
     if (open !== undefined) return open.orderer.receive(open.link, message);
     return openLink(repository, stream, message.hello).then((opened) => {
       open = opened;
-      opened.orderer.receive(opened.link, message);
+      // It left in the meantime: nobody else will say so.
+      if (isOver) opened.orderer.closed(opened.link);
+      else opened.orderer.receive(opened.link, message);
     }, refused);
   });
   try {
     await Promise.race([stream.closed, refusal]);
   } finally {
+    isOver = true;
     open?.orderer.closed(open.link);
   }
 }
@@ -156,6 +216,15 @@ function commandOf(bytes: Uint8Array): MetadataCommand {
       cause,
     });
   }
+}
+
+function isUp(id: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `storage node ${id} is up, with the disk that it has`,
+    because: 'a disk that was given up is never taken again, with all that only it holds',
+    next: 'check the id; if that disk is to go, stop the node first, or force it',
+    outcome: 'notAppended',
+  });
 }
 
 function noTopic(id: number): VarlogError {

@@ -12,7 +12,7 @@ const done = (): Empty => Empty.create({});
 
 /**
  * The services that Varlog publishes for its metadata repository (`varlog.mrpb`), for its Go client and
- * tools. What our log does automatically (reports, membership) is refused with a sentence.
+ * tools. What our log does automatically (reports) is refused with a sentence.
  */
 export function publishedHandlers(
   repository: RepositoryAccess,
@@ -126,15 +126,10 @@ function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetRep
 }
 
 function managementHandlers(repository: RepositoryAccess): Handler[] {
-  const fixed = async (): Promise<never> => {
-    throw new VarlogError('UNIMPLEMENTED', {
-      what: 'the members of the metadata repository are fixed by its configuration',
-      next: 'start the members with the wanted configuration',
-    });
-  };
+  const service = mrpb.Management;
   return [
-    handler(mrpb.Management.GetClusterInfo, async () => {
-      const { clusterId, memberId, members, replicationFactor } = repository.options;
+    handler(service.GetClusterInfo, async () => {
+      const { clusterId, memberId, replicationFactor } = repository.options;
       const { leader, applied } = repository.status;
       return mrpb.GetClusterInfoResponse.create({
         clusterInfo: mrpb.ClusterInfo.create({
@@ -143,17 +138,30 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
           leader: leader?.id ?? 0,
           replicationFactor,
           members: Object.fromEntries(
-            members.map(({ id, address }) => [
+            repository.members.map(({ id, address, learner }) => [
               id,
-              mrpb.ClusterInfoMember.create({ peer: `http://${address}`, endpoint: address }),
+              mrpb.ClusterInfoMember.create({
+                peer: `http://${address}`,
+                endpoint: address,
+                learner,
+              }),
             ]),
           ),
           appliedIndex: applied,
         }),
       });
     }),
-    handler(mrpb.Management.AddPeer, fixed),
-    handler(mrpb.Management.RemovePeer, fixed),
+    atLeader(repository, service.AddPeer, async ({ nodeId, url, peer }, signal) => {
+      const address = (url || (peer?.url ?? '')).replace(/^https?:\/\//, '').replace(/\/$/, '');
+      const member = { id: nodeId || (peer?.nodeId ?? 0), address };
+      if (member.id === 0 || address === '') given(undefined, 'node_id and url');
+      await repository.memberChanges.change({ kind: 'add', member }, { signal });
+      return done();
+    }),
+    atLeader(repository, service.RemovePeer, async ({ nodeId: id }, signal) => {
+      await repository.memberChanges.change({ kind: 'remove', id }, { signal });
+      return done();
+    }),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { LogCallOptions, MemberId, Ports } from '../../base/index.ts';
-import type { RaftStatus } from '../../raft/index.ts';
+import type { Member, RaftStatus } from '../../raft/index.ts';
 import type { Metadata, MetadataCommand, Sender } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
 
@@ -9,8 +9,13 @@ export interface MetadataRepositoryOptions {
   clusterId: number;
   /** This member. */
   memberId: MemberId;
-  /** All members, this one included; the address is that of the process, where its handlers are served. */
+  /**
+   * The members that the cluster begins with, this one included; later the cluster itself knows. The address is that of
+   * the process, where its handlers are served.
+   */
   members: readonly { readonly id: MemberId; readonly address: string }[];
+  /** This member is added to a cluster that exists: `members` are some of it, and itself. Default false. */
+  join?: boolean;
   directory: string;
   /** Told to clients that ask; new log streams get so many replicas. */
   replicationFactor: number;
@@ -26,11 +31,39 @@ export interface ExecuteOptions extends LogCallOptions {
   sender?: Sender;
 }
 
+/** What is to be changed about the members of the metadata repository. */
+export type MemberOrder =
+  | { readonly kind: 'add'; readonly member: Member; readonly replaces?: MemberId | undefined }
+  | { readonly kind: 'remove'; readonly id: MemberId }
+  | { readonly kind: 'move'; readonly member: Member };
+
+/** A member of the metadata repository, by the newest knowledge of another one. */
+export interface KnownMember extends Member {
+  /** It receives the log and does not vote: it is being added, or was left so. */
+  readonly learner: boolean;
+}
+
+/** Changes the members, where it leads. */
+export interface MembersChanger {
+  /** What is being done here, in words; `undefined` for nothing. */
+  readonly underWay: string | undefined;
+  /**
+   * Resolves when the change is committed; nothing happens if all is so already. Rejects with `FAILED_PRECONDITION`,
+   * `NOT_FOUND`, `CLUSTER_MISMATCH`, `DISK_LOST`, `INVALID_ARGUMENT` or `UNREACHABLE` where nothing was changed, and with `APPEND_UNKNOWN`
+   * where the change was begun and is not known to be committed: the same one may be asked for again.
+   */
+  change(order: MemberOrder, options: LogCallOptions): Promise<void>;
+}
+
 /** What the services of a member, and the tasks of its leader, may ask of it. */
 export interface RepositoryAccess {
   readonly options: MetadataRepositoryOptions;
   readonly metadata: Metadata;
   readonly status: RaftStatus;
+  /** The members, by this one's newest knowledge. */
+  readonly members: readonly KnownMember[];
+  /** Only the leader changes the members. */
+  readonly memberChanges: MembersChanger;
   /** Identity of the cluster; `undefined` until this member knows it. */
   readonly cluster: string | undefined;
   /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */

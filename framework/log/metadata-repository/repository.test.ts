@@ -2,7 +2,13 @@ import { type Channel, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
-import { ExecuteRequest, Ordering } from '../../wire/gen/log.ts';
+import {
+  ExecuteRequest,
+  Hello,
+  MembersRequest,
+  Ordering,
+  SessionRequest,
+} from '../../wire/gen/log.ts';
 import { Command } from '../../wire/gen/metadata.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { definitionOf, type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
@@ -16,14 +22,16 @@ class Members {
   readonly all: MetadataRepository[] = [];
   private readonly addresses: string[];
   private readonly closers: (() => Promise<void> | void)[] = [];
+  private readonly disks = new Map<number, SimulatedDisk>();
 
   private constructor(addresses: string[]) {
     this.addresses = addresses;
   }
 
-  static async start(count: number): Promise<Members> {
+  /** `levels`: what each of them supports. Default: the newest. */
+  static async start(count: number, levels: readonly number[] = []): Promise<Members> {
     const members = new Members(await freeAddresses(count));
-    for (let id = 1; id <= count; id++) await members.startOne(id);
+    for (let id = 1; id <= count; id++) await members.startOne(id, levels[id - 1]);
     return members;
   }
 
@@ -47,9 +55,19 @@ class Members {
     for (const it of this.closers.reverse()) await it();
   }
 
-  private async startOne(id: number): Promise<void> {
+  /** Ends the member that was started last, and starts it as one that supports the newest level. */
+  async upgradeLast(): Promise<void> {
+    const { memberId } = this.all.pop()!.options;
+    // Its server first: it was opened last.
+    await this.closers.pop()!();
+    await this.closers.pop()!();
+    await this.startOne(memberId);
+  }
+
+  private async startOne(id: number, supportedLevel = NEWEST_FEATURE_LEVEL): Promise<void> {
     const network = new GrpcNetwork();
-    const disk = new SimulatedDisk({ random: realRandom });
+    const disk = this.disks.get(id) ?? new SimulatedDisk({ random: realRandom });
+    this.disks.set(id, disk);
     const ports: Ports = {
       clock: realClock(),
       random: realRandom,
@@ -64,6 +82,7 @@ class Members {
       members: this.addresses.map((address, i) => ({ id: (i + 1) as never, address })),
       directory: 'metadata',
       replicationFactor: 1,
+      supportedLevel,
     });
     const server = await network.serve(this.addresses[id - 1]!, repository.handlers);
     this.all.push(repository);
@@ -136,6 +155,26 @@ test('a command is carried out only for those who may send it', async () => {
   });
 });
 
+test('what not every member knows is refused, with who has to be upgraded, until all do', async () => {
+  const old = NEWEST_FEATURE_LEVEL - 1;
+  members = await Members.start(3, [NEWEST_FEATURE_LEVEL, NEWEST_FEATURE_LEVEL, old]);
+  const [member] = members.all as [MetadataRepository];
+  await until(() => member.metadata.featureLevel === old);
+  const prefer = { kind: 'preferPrimary', id: 1, node: 1 } as const;
+  const refused = member.execute(prefer, { sender: 'operator' });
+  await expect(refused).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringMatching(`member 3 supports level ${old}.*upgrade and start`),
+    details: { level: NEWEST_FEATURE_LEVEL, featureLevel: old, members: [3] },
+    outcome: 'notAppended',
+  });
+  await members.upgradeLast();
+  await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
+  // Carried out by now: there is no such log stream.
+  const carriedOut = member.execute(prefer, { sender: 'operator' });
+  await expect(carriedOut).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
+}, 60_000);
+
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
   members = await Members.start(3);
   const leader = await members.leader();
@@ -184,4 +223,64 @@ test('any command that an operator may send is carried out over the wire, and no
   const later = Command.encode(Command.create({ level: NEWEST_FEATURE_LEVEL + 1, number: 99 }));
   await expect(send(later)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
   expect(leader.failure).toBeUndefined();
+});
+
+test('a storage node that leaves while its link is opened is gone: its next process is let in', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  // Otherwise that would be what is held up below.
+  await until(() => leader.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
+  const channel = members.connect(leader);
+  const hello = (incarnation: string) => {
+    const stream = channel.open(Ordering.Session);
+    const node = { clusterId: 7, storageNodeId: 4, address: 'nowhere:4', disk: 'd', incarnation };
+    stream.send(SessionRequest.create({ hello: Hello.create(node) }));
+    return stream;
+  };
+  let goOn = (): void => {};
+  const { execute } = leader;
+  const registered = jest.spyOn(leader, 'execute').mockImplementationOnce(async (...args) => {
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    return execute.apply(leader, args);
+  });
+  const killed = hello('first');
+  await until(() => registered.mock.calls.length > 0);
+  killed.cancel();
+  await killed.closed.catch(() => {});
+  // It has come to the other side once something later has.
+  await channel.call(Ordering.Members, MembersRequest.create({}));
+  const opened = jest.spyOn(leader.orderer!, 'open');
+  goOn();
+  await until(() => opened.mock.calls.length > 0);
+
+  const next = hello('second');
+  next.receive(() => {});
+  await until(() => leader.orderer!.processOf(4) === 'second');
+  next.cancel();
+  await next.closed.catch(() => {});
+});
+
+const sessions: [string, Partial<SessionRequest>, object][] = [
+  ['without a hello', {}, { code: 'INVALID_ARGUMENT', message: expect.stringContaining('hello') }],
+  [
+    'of another cluster',
+    { hello: Hello.create({ clusterId: 8, storageNodeId: 1, address: 'a:1', disk: 'd' }) },
+    { code: 'CLUSTER_MISMATCH', message: expect.stringMatching(/cluster 8, not to 7.*check/) },
+  ],
+  [
+    'of a node without a disk',
+    { hello: Hello.create({ clusterId: 7, storageNodeId: 1, address: 'a:1' }) },
+    { code: 'INVALID_ARGUMENT', message: expect.stringContaining('disk') },
+  ],
+];
+test.each(sessions)('a session %s is refused, and registers nobody', async (_, request, error) => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  const stream = members.connect(leader).open(Ordering.Session);
+  stream.receive(() => {});
+  stream.send(SessionRequest.create(request));
+  await expect(stream.closed).rejects.toMatchObject(error);
+  expect(leader.metadata.storageNodes.size).toBe(0);
 });

@@ -18,12 +18,14 @@ import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
+import { MemberChanges } from './member-changes.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import { publishedHandlers } from './published-service.ts';
 import type {
   ExecuteOptions,
+  KnownMember,
   MetadataRepositoryOptions,
   RepositoryAccess,
 } from './repository-access.ts';
@@ -43,6 +45,7 @@ export class MetadataRepository implements RepositoryAccess {
   readonly metadata: Metadata;
   /** What only the leader can do to a log stream. */
   readonly changes: LogStreamChanges;
+  readonly memberChanges: MemberChanges;
   /** To be served at this member's address. */
   readonly handlers: readonly Handler[];
   private readonly group: RaftGroup;
@@ -66,6 +69,7 @@ export class MetadataRepository implements RepositoryAccess {
     this.group = group;
     this.replica = replica;
     this.changes = new LogStreamChanges(this);
+    this.memberChanges = new MemberChanges(this, group);
     this.leaderChanges = new LeaderChangeLog(options.memberId, options.ports.logger);
     this.handlers = [
       ...group.handlers,
@@ -79,7 +83,7 @@ export class MetadataRepository implements RepositoryAccess {
   }
 
   static async start(options: MetadataRepositoryOptions): Promise<MetadataRepository> {
-    const { ports, clusterId, memberId, members, directory } = options;
+    const { ports, clusterId, memberId, members, directory, join = false } = options;
     const supportedLevel = checkedLevel(options.supportedLevel ?? NEWEST_FEATURE_LEVEL);
     const metadata = new Metadata({ supportedLevel });
     const machine = new MetadataMachine(metadata);
@@ -90,6 +94,7 @@ export class MetadataRepository implements RepositoryAccess {
       groupId: `metadata-${clusterId}`,
       memberId,
       members,
+      join,
       directory: `${directory}/raft`,
       electionTimeoutMs: LOG_TIMES.electionTimeoutMs,
       // With the heartbeats, so that this process and those of the nodes wake up once for both.
@@ -133,11 +138,21 @@ export class MetadataRepository implements RepositoryAccess {
   /** Handlers that refuse what is meant for another cluster. */
   identified(handlers: readonly Handler[]): Handler[] {
     const { memberId } = this.options;
-    return ofCluster(handlers, () => this.cluster, `metadata repository member ${memberId}`);
+    const own = (): string | undefined => {
+      // One that has lost its disk does not know it, and never will.
+      if (this.cluster === undefined) this.throwIfFailed();
+      return this.cluster;
+    };
+    return ofCluster(handlers, own, `metadata repository member ${memberId}`);
   }
 
   get status(): RaftStatus {
     return this.group.status;
+  }
+
+  get members(): KnownMember[] {
+    const { members, learners } = this.group.status;
+    return members.map((it) => ({ ...it, learner: learners.includes(it.id) }));
   }
 
   /** Load and history of this member, for monitoring. */
@@ -155,9 +170,9 @@ export class MetadataRepository implements RepositoryAccess {
 
   /** What is wrong with this member, in words, although it goes on; `undefined` when nothing is. */
   get trouble(): string | undefined {
-    const { removed, resigned } = this.group.status;
+    const { resigned, voters } = this.group.status;
     const { diskTrouble } = this.group.metrics;
-    if (removed) return 'this member was removed from the metadata repository';
+    if (voters.length === 0) return this.waitsToBeAdded();
     if (diskTrouble === 'full') return "the disk of this metadata repository's member is full";
     if (diskTrouble === 'stalled') {
       return "the disk of this metadata repository's member does not get on with a write";
@@ -272,9 +287,17 @@ export class MetadataRepository implements RepositoryAccess {
     this.group.resign(this.failed.message);
   }
 
+  private waitsToBeAdded(): string {
+    const { memberId, members } = this.options;
+    const address = members.find((it) => it.id === memberId)?.address;
+    return `this member waits to be added: "varlog member add ${memberId}=${address}"`;
+  }
+
   private followRole(status: RaftStatus): void {
     const { role, term } = status;
     this.leaderChanges.observe(status);
+    if (status.removed) this.fail(memberRemoved(this.options.memberId));
+    this.orderer?.tellMembers(status.members.map((it) => it.address));
     if (role === 'leader' && this.orderer !== undefined && term === this.ledTerm) return;
     this.lead(undefined);
     if (role !== 'leader' || this.failed !== undefined) return;
@@ -284,6 +307,7 @@ export class MetadataRepository implements RepositoryAccess {
       silenced: this.group.silenced,
     });
     this.ledTerm = term;
+    orderer.tellMembers(status.members.map((it) => it.address));
     this.lead(orderer);
   }
 
@@ -298,6 +322,16 @@ export class MetadataRepository implements RepositoryAccess {
 function failureOf(failure: unknown): VarlogError {
   const error = asVarlogError(failure);
   return VarlogError.is(error.cause, 'APPLY_FAILED') ? error.cause : error;
+}
+
+/** It is of no use any more, and disturbs nobody: the others do not listen to it. */
+function memberRemoved(id: number): VarlogError {
+  return new VarlogError('MEMBER_REMOVED', {
+    what: `member ${id} was removed from the metadata repository`,
+    next: 'stop it; to take part again, start it with an empty directory, another --member-id and --join, and add it',
+    outcome: 'notAppended',
+    details: { removed: id },
+  });
 }
 
 function checkedLevel(level: number): number {

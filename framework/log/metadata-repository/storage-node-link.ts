@@ -35,6 +35,8 @@ export class StorageNodeLink {
   /** Log streams of which older commits come first, and the version of the next one to say. */
   private readonly pendingHistory = new Map<number, number>();
   private cluster = '';
+  /** Empty when there is nothing to say of them. */
+  private memberAddresses: readonly string[] = [];
   private ended = false;
 
   constructor(
@@ -72,6 +74,11 @@ export class StorageNodeLink {
     this.cluster = cluster;
   }
 
+  /** Where the members of the metadata repository listen: the newest list counts. */
+  tellMembers(addresses: readonly string[]): void {
+    this.memberAddresses = addresses;
+  }
+
   commit(commit: Commit): void {
     const { logStreamId, version } = commit;
     if (this.pendingHistory.has(logStreamId)) return;
@@ -98,6 +105,7 @@ export class StorageNodeLink {
         assignments: [...this.assignments.values()],
         complete: this.cluster !== '',
         cluster: this.cluster,
+        memberAddresses: [...this.memberAddresses],
         commits: this.commits,
         watermarks: this.takeWatermarks(),
       }),
@@ -105,6 +113,7 @@ export class StorageNodeLink {
     this.assignments = new Map();
     this.commits = [];
     this.cluster = '';
+    this.memberAddresses = [];
     // The leader's other work has its turn in between.
     if (this.pendingHistory.size > 0) this.outbox.schedule();
   }
@@ -116,7 +125,8 @@ export class StorageNodeLink {
 
   private flushNews(): void {
     const news = [this.assignments, this.pendingHistory, this.watermarks];
-    if (this.commits.length > 0 || news.some((it) => it.size > 0)) this.flush();
+    const isUntold = this.memberAddresses.length > 0;
+    if (this.commits.length > 0 || isUntold || news.some((it) => it.size > 0)) this.flush();
   }
 
   /** The next older commits, some of each log stream in turn. */

@@ -15,17 +15,22 @@ import {
 export interface NodeIdentity {
   readonly ports: Ports;
   readonly clusterId: number;
-  /** Its id as a member of the metadata repository, and as a storage node. */
+  /** Its id as a storage node and, unless that has another one, as a member of the metadata repository. */
   readonly nodeId: number;
   /** Where others reach it: `host:port`. */
   readonly address: string;
-  /** All members of the metadata repository. */
+  /** The members of the metadata repository that the cluster began with, or some that it has now. */
   readonly members: readonly { readonly id: number; readonly address: string }[];
 }
 
 /** What a member of the metadata repository is started with, beyond its node. */
 export interface MetadataRole
-  extends Pick<MetadataRepositoryOptions, 'directory' | 'replicationFactor' | 'supportedLevel'> {
+  extends Pick<
+    MetadataRepositoryOptions,
+    'directory' | 'replicationFactor' | 'supportedLevel' | 'join'
+  > {
+  /** Its id as a member. Default: that of the node. One that takes the place of a lost one has a new id. */
+  readonly memberId?: number;
   /** In place of the disk of the node. */
   readonly disk?: Disk;
 }
@@ -75,14 +80,14 @@ export class NodeRoles {
   }
 
   /** Makes it a member of the metadata repository, which looks after the cluster whenever it leads. */
-  async startMetadata({ disk, ...role }: MetadataRole): Promise<MetadataRepository> {
+  async startMetadata({ disk, memberId, ...role }: MetadataRole): Promise<MetadataRepository> {
     const { clusterId, nodeId, members } = this.node;
     const ports = disk === undefined ? this.node.ports : { ...this.node.ports, disk };
     const repository = await startMetadataRepository({
       ...role,
       ports,
       clusterId,
-      memberId: nodeId,
+      memberId: memberId ?? nodeId,
       members,
     });
     this.member = repository;

@@ -19,8 +19,8 @@ async function open(
     segmentBytes: 6_000,
     tailCacheBytes,
   });
-  const append = async (count: number, payload: Uint8Array): Promise<void> => {
-    records.append([{ position: records.end + 1, count, epoch: 1, payload }]);
+  const append = async (count: number, payload: Uint8Array, timestamp = 0): Promise<void> => {
+    records.append([{ position: records.end + 1, count, epoch: 1, timestamp, payload }]);
     await records.flush();
   };
   return { disk, records, append, source: new LocalRecords(records, fromDisk) };
@@ -54,6 +54,7 @@ test('what the disk does not give as it was stored is an error, which is heard o
   const [file] = await disk.list('log');
   disk.flipBit(`log/${file}`, BEHIND_HEADER);
   await expect(source.read(1, 1_000)).rejects.toMatchObject({ code: 'CORRUPT' });
-  expect(heard.map((it) => VarlogError.is(it, 'CORRUPT'))).toEqual([true]);
+  await expect(source.firstSince(1, 1)).rejects.toMatchObject({ code: 'CORRUPT' });
+  expect(heard.map((it) => VarlogError.is(it, 'CORRUPT'))).toEqual([true, true]);
   await records.close();
 });

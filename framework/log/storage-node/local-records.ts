@@ -1,4 +1,4 @@
-import type { Frame, SegmentedLog } from '../../store/index.ts';
+import { type Frame, findFrame, type SegmentedLog } from '../../store/index.ts';
 import type { RecordSource } from './record-source.ts';
 
 /** The records that are on this node's disk. */
@@ -19,5 +19,14 @@ export class LocalRecords implements RecordSource {
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
     const { records } = this;
     return records.readMemory(from, bytesMax) ?? this.fromDisk(() => records.read(from, bytesMax));
+  }
+
+  get starts(): readonly number[] {
+    return this.records.starts;
+  }
+
+  /** Each read of the search has a turn of its own. */
+  firstSince(timestamp: number, through: number): Promise<Frame | undefined> {
+    return findFrame(this, through, (frame) => (frame.timestamp ?? 0) >= timestamp);
   }
 }

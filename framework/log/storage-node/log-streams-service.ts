@@ -3,6 +3,7 @@ import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen
 import { serveAppends } from './append-service.ts';
 import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
+import { serveSeek } from './seek-service.ts';
 import { assertServes } from './serve.ts';
 import type { ServedNode } from './served-node.ts';
 import { serveUsage } from './usage-service.ts';
@@ -19,6 +20,9 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
     }),
     handler(LogStreams.Usage, async ({ topicId, logStreamId }) =>
       serveUsage(node.find(topicId, logStreamId)),
+    ),
+    handler(LogStreams.Seek, async (request) =>
+      serveSeek(node.find(request.topicId, request.logStreamId), request),
     ),
     handler(Replication.Fetch, async (request, stream, context) => {
       if (request.clusterId !== node.clusterId) {

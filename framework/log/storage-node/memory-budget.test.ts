@@ -58,4 +58,4 @@ test('what all replicas of a node have fetched and not written shares one bound'
   } finally {
     await cluster.close();
   }
-});
+}, 180_000);

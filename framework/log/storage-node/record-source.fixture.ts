@@ -6,7 +6,7 @@ import type { RecordSource } from './record-source.ts';
 export interface SourceUnderTest {
   readonly source: RecordSource;
   /** Stores a batch of `count` records after the last one. */
-  append(count: number, payload: Uint8Array): Promise<void>;
+  append(count: number, payload: Uint8Array, timestamp: number): Promise<void>;
   /** Removes what lies below LLSN `first`. */
   trim(first: number): Promise<void>;
   close(): Promise<void>;
@@ -16,10 +16,16 @@ interface Stored {
   readonly position: number;
   readonly count: number;
   readonly payload: Uint8Array;
+  readonly timestamp?: number | undefined;
 }
 
 type Action =
-  | { readonly kind: 'append'; readonly count: number; readonly bytes: number }
+  | {
+      readonly kind: 'append';
+      readonly count: number;
+      readonly bytes: number;
+      readonly later: number;
+    }
   | { readonly kind: 'trim'; readonly share: number }
   | { readonly kind: 'trimWhileReading'; readonly share: number };
 
@@ -31,6 +37,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       kind: fc.constant('append' as const),
       count: fc.integer({ min: 1, max: 4 }),
       bytes: fc.integer({ min: 1, max: 900 }),
+      later: fc.nat(2),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('trim' as const), share }) },
@@ -51,20 +58,23 @@ export function recordSourceContract(name: string, make: () => Promise<SourceUnd
             const end = stored.length === 0 ? 0 : endOf(stored.at(-1)!);
             if (act.kind === 'append') {
               const payload = new Uint8Array(act.bytes).fill(stored.length + 1);
-              stored.push({ position: end + 1, count: act.count, payload });
-              await it.append(act.count, payload);
+              const timestamp = (stored.at(-1)?.timestamp ?? 0) + act.later;
+              stored.push({ position: end + 1, count: act.count, payload, timestamp });
+              await it.append(act.count, payload, timestamp);
             } else {
               const { first } = it.source;
               const to = first + Math.floor(act.share * (end + 1 - first));
-              const during = act.kind === 'trimWhileReading' ? readDuring(it, stored) : undefined;
+              const isDuring = act.kind === 'trimWhileReading';
+              const during = isDuring ? [readDuring(it, stored), searchDuring(it, stored)] : [];
               await it.trim(to);
-              await during;
+              await Promise.all(during);
               expect(it.source.first).toBeGreaterThanOrEqual(first);
               expect(it.source.first).toBe(to);
             }
             if (act.kind !== 'append') await checkAll(it.source, stored);
           }
           await checkAll(it.source, stored);
+          await checkTimes(it.source, stored);
         } finally {
           await it.close();
         }
@@ -102,6 +112,34 @@ async function checkAll(source: RecordSource, stored: readonly Stored[]): Promis
       expect(payload).toBeLessThan(bytesMax);
     }
   }
+}
+
+/** A search that something is trimmed under gives what was right before or is right now. */
+async function searchDuring({ source }: SourceUnderTest, stored: readonly Stored[]): Promise<void> {
+  const end = stored.length === 0 ? 0 : endOf(stored.at(-1)!);
+  const time = stored[stored.length >> 1]?.timestamp ?? 0;
+  const before = since(stored, source.first, time, end);
+  const found = await source.firstSince(time, end);
+  const now = since(stored, source.first, time, end);
+  expect([before, now]).toContainEqual(found === undefined ? undefined : found.position);
+}
+
+/** Looks for every time that there is, up to every record. */
+async function checkTimes(source: RecordSource, stored: readonly Stored[]): Promise<void> {
+  const times = new Set(stored.map(({ timestamp = 0 }) => timestamp));
+  const end = stored.length === 0 ? 0 : endOf(stored.at(-1)!);
+  for (const time of [0, ...times, ...[...times].map((it) => it + 1)]) {
+    for (const through of [...stored.map(endOf).filter((it) => it >= source.first), end]) {
+      const found = await source.firstSince(time, through);
+      expect(found?.position).toBe(since(stored, source.first, time, through));
+    }
+  }
+}
+
+/** The first batch since `time` of those that hold a record from `first` to `through`. */
+function since(stored: readonly Stored[], first: number, time: number, through: number) {
+  const held = stored.filter((it) => endOf(it) >= first && endOf(it) <= through);
+  return held.find(({ timestamp = 0 }) => timestamp >= time)?.position;
 }
 
 /** They are whole batches, the first with record `from` in it, with no gap; none only where there is none. */

@@ -14,9 +14,12 @@ import type { Frame } from '../../store/index.ts';
  * - `read` MUST give at least one batch where it has `from`, and none where that is after its end. Beyond the
  *   first it MUST stop at about `bytesMax` bytes of payload, and MAY stop before.
  * - What cannot be read as it was stored MUST fail with `CORRUPT` or `DISK_FAILED`, and MUST NOT be left out.
+ * - `firstSince` MUST give the first of the batches up to record `through` whose timestamp is `timestamp` or later, and nothing
+ *   where all are older. Timestamps do not fall. What is below `first` when it resolves MAY be given or passed over.
  * - What is at hand MAY be given at once, as an array: the way of the newest records, without a promise.
  */
 export interface RecordSource {
   readonly first: number;
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]>;
+  firstSince(timestamp: number, through: number): Promise<Frame | undefined>;
 }

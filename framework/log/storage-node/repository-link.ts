@@ -20,6 +20,7 @@ import {
 import type { Report } from '../core/index.ts';
 import { reportToWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
+import type { KnownMembers } from './known-members.ts';
 
 /** What a node is told that is taken for somebody else, or finds when it cannot write down whose it is. */
 const REFUSALS = new Set([
@@ -36,8 +37,7 @@ export interface RepositoryLinkOptions {
   hello: Hello;
   /** Identity of the cluster that the node is part of. */
   cluster: () => string | undefined;
-  /** Addresses of metadata repository members. */
-  members: readonly string[];
+  members: KnownMembers;
   /** Reports of all replicas, for a new link. */
   allReports(): Report[];
   receive(response: SessionResponse): void | Promise<void>;
@@ -131,7 +131,7 @@ export class RepositoryLink {
   }
 
   private async run(): Promise<void> {
-    const { ports, members } = this.options;
+    const { ports } = this.options;
     const { signal } = this.stopped;
     const backoff = new Backoff(
       ports.random,
@@ -139,6 +139,7 @@ export class RepositoryLink {
       LOG_TIMES.sessionRetryMaxMs,
     );
     for (let turn = 0; !signal.aborted; turn++) {
+      const members = this.options.members.addresses;
       const address = this.hint ?? members[turn % members.length]!;
       this.hint = undefined;
       const channel = ports.network.connect(address, { cluster: this.options.cluster });
@@ -153,6 +154,7 @@ export class RepositoryLink {
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) this.hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+        if (error.code === 'CLUSTER_MISMATCH') this.options.members.isOfAnother(address);
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
         this.onDisconnected(address, reason);
@@ -248,8 +250,8 @@ export class RepositoryLink {
 
   /** A leader that stands still breaks no link: leaves it as soon as another member names a new one. */
   private async askWhoLeads(silent: string, leave: () => void): Promise<void> {
-    const { ports, cluster, members } = this.options;
-    const others = members.filter((it) => it !== silent);
+    const { ports, cluster } = this.options;
+    const others = this.options.members.addresses.filter((it) => it !== silent);
     if (others.length === 0 || this.isAsking) return;
     this.isAsking = true;
     const other = ports.network.connect(others[this.asked++ % others.length]!, { cluster });

@@ -8,7 +8,7 @@ export interface StorageNodeOptions extends MemoryLimits {
   /** Where clients and other nodes reach this node, and where its handlers are served. */
   address: string;
   directory: string;
-  /** Addresses of metadata repository members. */
+  /** Addresses of metadata repository members, to begin with: the node remembers those that it is told of later. */
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;

@@ -13,6 +13,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
+import { KnownMembers } from './known-members.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
@@ -49,6 +50,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
   private readonly trash: Trash;
+  private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
@@ -60,6 +62,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     lock: DirectoryLock,
     identity: DirectoryIdentity,
     trash: Trash,
+    members: KnownMembers,
   ) {
     this.options = options;
     const { disk, clock, logger } = options.ports;
@@ -71,6 +74,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
+    this.members = members;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
@@ -90,7 +94,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         disk: identity.disk,
       }),
       cluster: () => this.cluster,
-      members: options.metadataRepository,
+      members,
       allReports: () => this.hosted.reports,
       receive: (response) => this.handle(response),
     });
@@ -102,7 +106,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
     const { lock, identity, found } = await claimFolder(options);
     try {
       const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
-      const node = new StorageNode(options, lock, identity, trash);
+      const members = await KnownMembers.open(options);
+      const node = new StorageNode(options, lock, identity, trash, members);
       await Promise.all(found.map((name) => node.hosted.openKnown(name)));
       node.link.start();
       return node;
@@ -173,6 +178,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.leave();
       this.trash.close();
       await this.hosted.close();
+      await this.members.settled();
       await this.lock.release();
     })();
     return this.closed;
@@ -186,6 +192,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   private obey(response: SessionResponse): void {
     this.heardAll ||= response.complete;
+    this.members.learn(response.memberAddresses);
     this.hosted.obey(response);
   }
 }

@@ -27,8 +27,8 @@ export function addClusterCommands(program: Command, cli: Cli): void {
     .command('server')
     .description('run one process with chosen roles')
     .option('-c, --config <file>', 'configuration file (YAML or JSON)');
-  for (const { flag, env, help } of CONFIG_KEYS) {
-    server.option(`${flag} <value>`, `${help} (${env})`.trim());
+  for (const { flag, value, env, help } of CONFIG_KEYS) {
+    server.option(`${flag} ${value}`, `${help} (${env})`.trim());
   }
   // Some of them are given to clients too, and then taken by the program.
   server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli), logEnd));

@@ -9,6 +9,7 @@ import type {
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
+import { memberTable } from './members.ts';
 import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
 import { showRetention } from './retention.ts';
 
@@ -30,15 +31,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
           status,
           [
             `cluster ${status.cluster}, number ${status.clusterId}, feature level ${status.featureLevel}, leader: member ${status.leader ?? 'none'}`,
-            table(
-              ['MEMBER', 'ADDRESS', 'STATE', 'KNOWS LEVEL'],
-              status.members.map((it) => [
-                it.id,
-                it.address,
-                memberState(it),
-                it.supportedLevel ?? '?',
-              ]),
-            ),
+            memberTable(status.members),
             table(
               ['STORAGE NODE', 'ADDRESS', 'STATE', 'SLOWEST WRITE', 'DISK'],
               status.storageNodes.map((it) => [
@@ -95,10 +88,6 @@ function row(topic: number, stream: LogStreamStatus): (string | number)[] {
   return [topic, id, by, `${inSync} of ${replicas.length}`, described.join(', ')];
 }
 
-function memberState({ state, trouble }: { state: string; trouble?: string }): string {
-  return state === 'up' && trouble !== undefined ? 'in trouble' : state;
-}
-
 function nodeState({ alive, refusal }: StorageNodeStatus): string {
   if (alive) return 'up';
   return refusal === undefined ? 'down' : 'refused';
@@ -127,15 +116,19 @@ async function diskSpeed(directory: string): Promise<Finding> {
   try {
     const file = await disk.open(name, 'create');
     const times: number[] = [];
-    const until = clock.now() + SYNC_TRIAL_MS;
-    for (let i = 0; i < SYNC_SAMPLES && clock.now() < until; i++) {
-      const start = clock.now();
-      await file.write(i * 4096, [new Uint8Array(4096)]);
-      await file.sync();
-      times.push(clock.now() - start);
+    try {
+      const until = clock.now() + SYNC_TRIAL_MS;
+      for (let i = 0; i < SYNC_SAMPLES && clock.now() < until; i++) {
+        const start = clock.now();
+        await file.write(i * 4096, [new Uint8Array(4096)]);
+        await file.sync();
+        times.push(clock.now() - start);
+      }
+    } finally {
+      // Also when the disk turned out to be full: what was tried is not left on it.
+      await file.close();
+      await disk.remove(name);
     }
-    await file.close();
-    await disk.remove(name);
     times.sort((a, b) => a - b);
     const median = times[Math.floor(times.length / 2)]!;
     const slowest = times.at(-1)!;

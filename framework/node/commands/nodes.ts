@@ -24,9 +24,11 @@ export function addNodeCommands(program: Command, cli: Cli): void {
     )
     .argument('<node>', 'storage node id', atLeast(1))
     .option('--disk <id>', 'the disk that takes its place; default: the next one that comes')
-    .action((id: number, { disk }: { disk?: string }) =>
+    .option('--force', 'also while the node is up with the disk that it has')
+    .action((id: number, options: { disk?: string; force?: boolean }) =>
       cli.withClient(async (varlog, output) => {
-        await varlog.replaceStorageNode(id, disk === undefined ? {} : { disk });
+        await varlog.replaceStorageNode(id, options);
+        const { disk } = options;
         const by = disk === undefined ? 'the next disk that comes' : `disk ${disk}`;
         output.result({ id, disk }, `storage node ${id} is ${by} from now on`);
       }),

@@ -1,4 +1,4 @@
-import type { Varlog } from '../../log/index.ts';
+import type { MemberStatus, Varlog } from '../../log/index.ts';
 import { closeAll, eventually, Observed } from '../observed.fixture.ts';
 import { problemsOf, sentenceOf } from './problems.ts';
 
@@ -74,3 +74,20 @@ test('a disk that is slow', async () => {
     expect(await problems(varlog)).toMatch(/storage node 1 at .*: its disk took .* s for a write/);
   });
 }, 30_000);
+
+test('members that only learn, lost their disks, or are being changed', () => {
+  const of = (more: Partial<MemberStatus>): MemberStatus => {
+    return { id: 4, address: 'd:1', votes: true, state: 'up', ...more };
+  };
+  const said = (...members: MemberStatus[]): string[] => {
+    const cluster = { cluster: 'c', clusterId: 1, featureLevel: 3, storageNodes: [], topics: [] };
+    return problemsOf({ ...cluster, members }).map(sentenceOf);
+  };
+  expect(said(of({}))).toEqual([]);
+  expect(said(of({ votes: false }))).toEqual([expect.stringMatching('varlog member add 4=d:1')]);
+  expect(said(of({ state: 'DISK_LOST', trouble: 'emptied' }))).toEqual([
+    expect.stringMatching(/varlog member replace 4 .*/),
+  ]);
+  const leader = of({ id: 1, change: 'adding member 4: it has 3 of 9 entries' });
+  expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
+});

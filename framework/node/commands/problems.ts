@@ -25,7 +25,7 @@ export function sentenceOf({ subject, what }: Problem): string {
 /** All that is not as it should be. */
 export function problemsOf(status: ClusterStatus): Problem[] {
   return [
-    ...status.members.flatMap(ofMember),
+    ...problemsOfMembers(status.members),
     ...status.storageNodes.flatMap(ofStorageNode),
     ...problemsOfLogStreams(status),
   ];
@@ -42,11 +42,32 @@ export function problemsOfLogStreams({ topics, storageNodes }: ClusterStatus): P
     ]);
 }
 
-function ofMember({ id, address, state, trouble }: MemberStatus): Problem[] {
+/** What is wrong with members, and changes of them that were begun. */
+function problemsOfMembers(members: readonly MemberStatus[]): Problem[] {
+  const changes = members.flatMap(({ change }) => change ?? []);
+  return [
+    ...changes.map((what) => ({ subject: 'the members of the metadata repository', what })),
+    ...members.flatMap((it) => ofMember(it, changes.length > 0)),
+  ];
+}
+
+function ofMember(
+  { id, address, state, trouble, votes }: MemberStatus,
+  isChanging: boolean,
+): Problem[] {
   const subject = `metadata repository member ${id} at ${address}`;
-  if (state === 'up') return trouble === undefined ? [] : [{ subject, what: trouble }];
-  const why = trouble === undefined ? '' : `: ${trouble}`;
-  return [{ subject, what: `not up (${state}): start it, or see its log${why}` }];
+  if (state === 'DISK_LOST' || state === 'IDENTITY_MISMATCH') {
+    const what = `its disk is lost (${trouble}): start a new member with --join, and run "varlog member replace ${id} <new id>=<host:port>"`;
+    return [{ subject, what }];
+  }
+  if (state !== 'up') {
+    const why = trouble === undefined ? '' : `: ${trouble}`;
+    return [{ subject, what: `not up (${state}): start it, or see its log${why}` }];
+  }
+  if (trouble !== undefined) return [{ subject, what: trouble }];
+  if (votes || isChanging) return [];
+  const what = `receives the log and does not vote, because it was not added to the end: run "varlog member add ${id}=${address}", or "varlog member remove ${id}"`;
+  return [{ subject, what }];
 }
 
 function ofStorageNode(node: StorageNodeStatus): Problem[] {

@@ -3,6 +3,7 @@ import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
 import { explainUsage } from './retention.ts';
 
@@ -12,10 +13,18 @@ interface TrimFlags {
   force?: boolean;
   explain?: boolean;
 }
+const SINCE_HELP =
+  'begin with what was appended at a time (2026-01-01T00:00:00Z) or so long ago (10m)';
+const HEADERS_HELP = 'also time, key and headers of each record';
 
 interface FormatFlags {
   binary?: boolean;
   base64?: boolean;
+}
+
+interface ReadFlags extends FormatFlags {
+  since?: number;
+  headers?: boolean;
 }
 
 /** `append`, `read`, `tail` and `trim`. */
@@ -26,32 +35,36 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .command('read')
     .description('print the records of a range; ends')
     .argument('[topic]', TOPIC_HELP, topicArgument)
-    .option('--from <glsn>', 'first record', atLeast(0), 1)
+    .option('--from <glsn>', 'first record; 1 if left out', atLeast(0))
+    .option('--since <time>', SINCE_HELP, timeArgument)
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
+    .option('--headers', HEADERS_HELP)
     .option('--binary', 'the bytes of the records, with nothing between them')
     .option('--base64', 'records in base64')
-    .action(
-      (topic: TopicArgument | undefined, flags: FormatFlags & { from: number; to?: number }) =>
-        cli.withTopic(topic, async (it, output) => {
-          const print = printer(flags, output);
-          const { from, to } = flags;
-          const range = { from, ...(to === undefined ? {} : { to }), signal: cli.interrupted() };
-          for await (const entry of it.read(range)) print(entry);
-        }),
+    .action((topic: TopicArgument | undefined, flags: ReadFlags & { from?: number; to?: number }) =>
+      cli.withTopic(topic, async (it, output) => {
+        const print = printer(flags, output);
+        const { to } = flags;
+        const from = beginOf(flags) ?? 1;
+        const range = { from, ...(to === undefined ? {} : { to }), signal: cli.interrupted() };
+        for await (const entry of it.read(range)) print(entry);
+      }),
     );
 
   program
     .command('tail')
     .description('print records as they are appended; Ctrl-C ends it')
     .argument('[topic]', TOPIC_HELP, topicArgument)
-    .option('--from <position>', 'start, end or a GLSN', position, 'end')
+    .option('--from <position>', 'start, end or a GLSN; end if left out', position)
+    .option('--since <time>', SINCE_HELP, timeArgument)
+    .option('--headers', HEADERS_HELP)
     .option('--binary', 'the bytes of the records, with nothing between them')
     .option('--base64', 'records in base64')
     .action(
-      (topic: TopicArgument | undefined, flags: FormatFlags & { from: 'start' | 'end' | number }) =>
+      (topic: TopicArgument | undefined, flags: ReadFlags & { from?: 'start' | 'end' | number }) =>
         cli.withTopic(topic, async (it, output) => {
           const print = printer(flags, output);
-          const tail = it.tail({ from: flags.from, signal: cli.interrupted() });
+          const tail = it.tail({ from: beginOf(flags) ?? 'end', signal: cli.interrupted() });
           tail.status$.subscribe((status) => output.note(`[${status.state}]`));
           for await (const entry of tail) print(entry);
         }),
@@ -86,19 +99,29 @@ function addAppend(program: Command, cli: Cli): void {
     .argument('[topic]', TOPIC_HELP, topicArgument)
     .argument('[texts...]', 'records')
     .option('--log-stream <id>', 'append to this log stream only', atLeast(1))
+    .option('--key <key>', 'key of each record')
+    .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
     .option('--binary', 'the standard input is one record, byte for byte')
     .option('--base64', 'texts or lines are records in base64')
     .action(
       (
         topic: TopicArgument | undefined,
         texts: string[],
-        flags: FormatFlags & { logStream?: number },
+        flags: FormatFlags & {
+          logStream?: number;
+          key?: string;
+          header?: readonly (readonly [string, string])[];
+        },
       ) =>
         cli.withTopic(topic, async (it, output) => {
           const format = formatOf(flags);
-          const { logStream: chosen } = flags;
+          const { logStream: chosen, key, header } = flags;
+          const options = {
+            ...(chosen === undefined ? {} : { logStream: chosen }),
+            ...(key === undefined ? {} : { key }),
+            ...(header === undefined ? {} : { headers: header }),
+          };
           const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
-            const options = chosen === undefined ? {} : { logStream: chosen };
             const { glsn, llsn, logStream } = await it.append(batch, options);
             const count = batch.length;
             const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
@@ -122,17 +145,31 @@ function formatOf({ binary, base64 }: FormatFlags): RecordFormat {
   return base64 ? 'base64' : 'text';
 }
 
+/** Where reading begins, when it was said. */
+function beginOf<Position>({ from, since }: { from?: Position; since?: number }) {
+  if (from !== undefined && since !== undefined) {
+    throw unusable('--from and --since exclude each other', 'one of them');
+  }
+  return since === undefined ? from : { time: since };
+}
+
 /** Writes records in the way that was asked for. */
-function printer(flags: FormatFlags, output: Output): (entry: Entry) => void {
+function printer(flags: ReadFlags, output: Output): (entry: Entry) => void {
   const format = formatOf(flags);
   if (format === 'binary') {
     if (output.isJson) throw unusable('--binary and --json exclude each other', '--base64');
+    if (flags.headers) throw unusable('--binary and --headers exclude each other', '--base64');
     return (entry) => output.bytes(entry.bytes);
   }
   return (entry) => {
     const { glsn, llsn, logStream } = entry;
     const payload = format === 'text' ? entry.text() : Buffer.from(entry.bytes).toString('base64');
-    output.result({ glsn, llsn, logStream, [format]: payload }, `${glsn}\t${payload}`);
+    const fields = flags.headers ? fieldsOf(entry) : {};
+    const texts = flags.headers ? fieldTexts(entry) : [];
+    output.result(
+      { glsn, llsn, logStream, ...fields, [format]: payload },
+      [glsn, ...texts, payload].join('\t'),
+    );
   };
 }
 

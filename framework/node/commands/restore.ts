@@ -25,10 +25,11 @@ export function addRestoreCommand(program: Command, cli: Cli): void {
       cli.run(async (output) => {
         const { group: groupId, member: id, address, acceptLoss = false } = flags;
         const restored = await restoreLostMajority({
-          ports: realPorts({ directory: flags.directory }),
+          // Paths start where the user is, so that errors name the folder as the user did.
+          ports: realPorts({ directory: '' }),
           groupId,
           member: { id, address },
-          directory: '.',
+          directory: flags.directory,
           dryRun: !acceptLoss,
         });
         const { keptUpTo, lastTerm, membersBefore } = restored;

@@ -109,7 +109,7 @@ export class Leadership {
 
   changeMembers(change: MemberChange): LogIndex | 'changing' | 'full' | 'transferring' {
     const { configuration } = this.raft;
-    if (this.isChanging() || !this.mayRead()) return 'changing';
+    if (this.raft.log.isChanging || !this.mayRead()) return 'changing';
     return this.propose(encodeConfiguration(enter(configuration, change)), 1);
   }
 
@@ -313,14 +313,9 @@ export class Leadership {
     return index;
   }
 
-  private isChanging(): boolean {
-    const { log, configuration } = this.raft;
-    return configuration.outgoing.length > 0 || log.configurationIndex > log.commit;
-  }
-
   /** A leader that is no voter any more leads until that is committed, without counting itself. */
   private hasLeft(): boolean {
-    return !this.isChanging() && !isVoter(this.raft.configuration, this.raft.id);
+    return !this.raft.log.isChanging && !isVoter(this.raft.configuration, this.raft.id);
   }
 
   private stepDown(): void {

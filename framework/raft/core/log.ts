@@ -89,6 +89,11 @@ export class RaftLog {
     return this.configurations.at(-1)!.index;
   }
 
+  /** Whether the newest configuration is not final, or not committed. */
+  get isChanging(): boolean {
+    return this.configuration.outgoing.length > 0 || this.configurationIndex > this.commit;
+  }
+
   /** What the group begins with, once more is known of it; ignored when the log already says it. */
   begin(configuration: Configuration): void {
     if (this.configurationIndex === 0) this.configurations = [{ index: 0, configuration }];

@@ -46,6 +46,10 @@ export const descriptor: object = {
         "Usage": {
          "requestType": "UsageRequest",
          "responseType": "UsageResponse"
+        },
+        "Seek": {
+         "requestType": "SeekRequest",
+         "responseType": "SeekResponse"
         }
        }
       },
@@ -217,6 +221,37 @@ export const descriptor: object = {
         "cut": {
          "type": "bool",
          "id": 4
+        }
+       }
+      },
+      "SeekRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "SeekResponse": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
         }
        }
       },
@@ -400,6 +435,10 @@ export const descriptor: object = {
         "Members": {
          "requestType": "MembersRequest",
          "responseType": "MembersResponse"
+        },
+        "ChangeMembers": {
+         "requestType": "ChangeMembersRequest",
+         "responseType": "ChangeMembersResponse"
         }
        }
       },
@@ -535,6 +574,12 @@ export const descriptor: object = {
         "cluster": {
          "type": "string",
          "id": 50
+        },
+        "memberAddresses": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 60,
+         "protoName": "member_addresses"
         }
        }
       },
@@ -740,6 +785,10 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 2
+        },
+        "force": {
+         "type": "bool",
+         "id": 3
         }
        }
       },
@@ -943,6 +992,14 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 71,
          "protoName": "feature_level"
+        },
+        "self": {
+         "type": "Member",
+         "id": 80
+        },
+        "change": {
+         "type": "string",
+         "id": 81
         }
        }
       },
@@ -955,6 +1012,48 @@ export const descriptor: object = {
         "address": {
          "type": "string",
          "id": 2
+        },
+        "learner": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ChangeMembersRequest": {
+       "fields": {
+        "kind": {
+         "type": "Kind",
+         "id": 1
+        },
+        "member": {
+         "type": "Member",
+         "id": 2
+        },
+        "replaces": {
+         "type": "uint64",
+         "id": 3
+        },
+        "timeoutMs": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "timeout_ms"
+        }
+       },
+       "nested": {
+        "Kind": {
+         "values": {
+          "ADD": 0,
+          "REMOVE": 1,
+          "MOVE": 2
+         }
+        }
+       }
+      },
+      "ChangeMembersResponse": {
+       "fields": {
+        "failure": {
+         "type": "Failure",
+         "id": 1
         }
        }
       }

@@ -108,6 +108,22 @@ export interface UsagePart {
 }
 export const UsagePart: MessageCodec<UsagePart> = message('varlog.log.UsagePart');
 
+export interface SeekRequest {
+  topicId: number;
+  logStreamId: number;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+}
+export const SeekRequest: MessageCodec<SeekRequest> = message('varlog.log.SeekRequest');
+
+export interface SeekResponse {
+  /** The first record of the log stream with that timestamp or a later one; 0: this replica has none. */
+  glsn: number;
+  /** As in ReadResponse: when `glsn` is 0, no record of the log stream at or below it has such a timestamp. */
+  highWatermark: number;
+}
+export const SeekResponse: MessageCodec<SeekResponse> = message('varlog.log.SeekResponse');
+
 export interface DescribeReplicaRequest {
   topicId: number;
   logStreamId: number;
@@ -227,6 +243,8 @@ export interface SessionResponse {
   watermarks: Watermark[];
   /** In the first response: the cluster to which the node belongs from now on. */
   cluster: string;
+  /** In the first response, and whenever it changed: where the members of the metadata repository listen. */
+  memberAddresses: string[];
 }
 export const SessionResponse: MessageCodec<SessionResponse> = message('varlog.log.SessionResponse');
 
@@ -323,6 +341,8 @@ export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
   /** The disk that takes its place; empty: the next one that comes. */
   disk: string;
+  /** Also where the node is up with the disk that it has. */
+  force: boolean;
 }
 export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
 
@@ -422,14 +442,43 @@ export interface MembersResponse {
    */
   supportedLevel: number;
   featureLevel: number;
+  /** The member that answers, by its own word. */
+  self: Member | null;
+  /** What the member that answers, which leads, is doing about the members, in words; empty for nothing. */
+  change: string;
 }
 export const MembersResponse: MessageCodec<MembersResponse> = message('varlog.log.MembersResponse');
 
 export interface Member {
   id: number;
   address: string;
+  /** It receives the log and does not vote. */
+  learner: boolean;
 }
 export const Member: MessageCodec<Member> = message('varlog.log.Member');
+
+export const ChangeMembersRequestKind = {
+  ADD: 0,
+  REMOVE: 1,
+  MOVE: 2,
+} as const;
+export type ChangeMembersRequestKind = (typeof ChangeMembersRequestKind)[keyof typeof ChangeMembersRequestKind];
+export interface ChangeMembersRequest {
+  kind: ChangeMembersRequestKind;
+  /** Of one that is to be removed only the id counts. */
+  member: Member | null;
+  /** Only with ADD: the member whose place it takes; 0 for nobody's. */
+  replaces: number;
+  /** It is given up after so long. */
+  timeoutMs: number;
+}
+export const ChangeMembersRequest: MessageCodec<ChangeMembersRequest> = message('varlog.log.ChangeMembersRequest');
+
+export interface ChangeMembersResponse {
+  /** Why the members were not changed, or may not have been: what the leader says of the change, not of itself. */
+  failure: Failure | null;
+}
+export const ChangeMembersResponse: MessageCodec<ChangeMembersResponse> = message('varlog.log.ChangeMembersResponse');
 
 /** Clients to storage nodes. */
 export const LogStreams: {
@@ -439,10 +488,13 @@ export const LogStreams: {
   Read: ServerStreamMethod<ReadRequest, ReadResponse>;
   /** How many bytes of one log stream lie on a replica's disk, and how old they are. */
   Usage: UnaryMethod<UsageRequest, UsageResponse>;
+  /** Where the records of one log stream begin that were taken at a time or later. */
+  Seek: UnaryMethod<SeekRequest, SeekResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
   Usage: unary('varlog.log.LogStreams', 'Usage', UsageRequest, UsageResponse),
+  Seek: unary('varlog.log.LogStreams', 'Seek', SeekRequest, SeekResponse),
 };
 
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */
@@ -480,6 +532,8 @@ export const Ordering: {
   Health: UnaryMethod<HealthRequest, HealthResponse>;
   /** The members, and who leads. */
   Members: UnaryMethod<MembersRequest, MembersResponse>;
+  /** Adds, replaces, moves or removes a member; answered when it is committed. */
+  ChangeMembers: UnaryMethod<ChangeMembersRequest, ChangeMembersResponse>;
 } = {
   Session: bidi('varlog.log.Ordering', 'Session', SessionRequest, SessionResponse),
   Tail: unary('varlog.log.Ordering', 'Tail', TailRequest, TailResponse),
@@ -491,4 +545,5 @@ export const Ordering: {
   Execute: unary('varlog.log.Ordering', 'Execute', ExecuteRequest, ExecuteResponse),
   Health: unary('varlog.log.Ordering', 'Health', HealthRequest, HealthResponse),
   Members: unary('varlog.log.Ordering', 'Members', MembersRequest, MembersResponse),
+  ChangeMembers: unary('varlog.log.Ordering', 'ChangeMembers', ChangeMembersRequest, ChangeMembersResponse),
 };

@@ -1,0 +1,94 @@
+import { type Channel, noLogger, type Ports } from '../../base/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { freeAddresses } from '../../testing/free-addresses.ts';
+import { SimulatedDisk } from '../../testing/index.ts';
+import * as admpb from '../../wire/gen/admpb.ts';
+import type { MetadataRepository } from '../metadata-repository/index.ts';
+import { startRoles } from '../roles/index.ts';
+import type { StorageNode } from '../storage-node/index.ts';
+
+const service = admpb.ClusterManager;
+
+/** One member of the metadata repository with its admin, and two storage nodes, on the loopback interface. */
+export class Cluster {
+  channel!: Channel;
+  private address = '';
+  repository!: MetadataRepository;
+  readonly addresses: string[] = [];
+  readonly nodes: StorageNode[] = [];
+  private readonly closers: (() => Promise<void> | void)[] = [];
+
+  static async start(): Promise<Cluster> {
+    const cluster = new Cluster();
+    const address = await cluster.startRepository();
+    for (const id of [1, 2]) await cluster.startNode(id, address);
+    for (const id of [1, 2]) await cluster.isUp(id);
+    return cluster;
+  }
+
+  async close(): Promise<void> {
+    for (const it of this.closers.reverse()) await it();
+  }
+
+  private async startRepository(): Promise<string> {
+    const ports = portsOfOne();
+    const address = (await freeAddresses(1))[0]!;
+    const roles = await startRoles({
+      ports,
+      clusterId: 7,
+      nodeId: 1,
+      address,
+      members: [{ id: 1, address }],
+      metadata: { directory: 'metadata', replicationFactor: 2 },
+    });
+    this.repository = roles.repository!;
+    this.channel = ports.network.connect(address);
+    this.address = address;
+    this.closers.push(
+      () => roles.close(),
+      () => this.channel.close(),
+    );
+    return address;
+  }
+
+  async startNode(id: number, repository: string = this.address): Promise<StorageNode> {
+    const ports = portsOfOne();
+    const address = (await freeAddresses(1))[0]!;
+    const roles = await startRoles({
+      ports,
+      clusterId: 7,
+      nodeId: id,
+      address,
+      members: [{ id: 1, address: repository }],
+      storage: { directory: 'storage' },
+    });
+    const node = roles.storageNode!;
+    this.addresses[id] = address;
+    this.nodes[id] = node;
+    this.closers.push(() => roles.close());
+    return node;
+  }
+
+  async isUp(id: number): Promise<void> {
+    for (;;) {
+      const { storageNodes } = await this.channel.call(
+        service.ListStorageNodes,
+        admpb.ListStorageNodesRequest.create({}),
+      );
+      const found = storageNodes.find((it) => it.storageNode?.storageNode?.storageNodeId === id);
+      if (found?.alive) return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+function portsOfOne(): Ports {
+  const disk = new SimulatedDisk({ random: realRandom });
+  return {
+    clock: realClock(),
+    random: realRandom,
+    disk,
+    network: new GrpcNetwork(),
+    logger: noLogger,
+  };
+}

@@ -1,0 +1,116 @@
+import { type MemberId, VarlogError } from '../../base/index.ts';
+import {
+  ChangeMembersRequest,
+  ChangeMembersRequestKind as Kind,
+  Member,
+  Ordering,
+} from '../../wire/gen/log.ts';
+import type { CallLimits } from './call-limit.ts';
+import type { ClientContext } from './client-context.ts';
+import type { MemberStatus } from './cluster-status.ts';
+import type { RepositoryClient } from './repository-client.ts';
+import { failureToError } from './wire-failure.ts';
+
+const CHANGE_TIMEOUT_MS = 60_000;
+/** The leader gives up before its caller does, so that it is known what became of it. */
+const LEADERS_SHARE = 0.9;
+
+/** A member of the metadata repository: its id, which no other one ever had, and where the others reach it. */
+export interface MemberAddress {
+  readonly id: MemberId;
+  /** `host:port`. */
+  readonly address: string;
+}
+
+/**
+ * The members of the metadata repository, which change one at a time. Each change resolves when it is committed, within `timeoutMs` (default
+ * 60,000: who is added gets the log first), and does no harm when it is asked for again. Rejects with
+ * `FAILED_PRECONDITION`, `NOT_FOUND`, `CLUSTER_MISMATCH`, `DISK_LOST`, `UNREACHABLE` or `INVALID_ARGUMENT` where nothing was changed,
+ * and with `APPEND_UNKNOWN` or `TIMEOUT` where it may have been.
+ */
+export class ClusterMembers {
+  private readonly repository: RepositoryClient;
+
+  constructor({ repository }: Pick<ClientContext, 'repository'>) {
+    this.repository = repository;
+  }
+
+  /** All members, and how each of them is. */
+  async list(limits: CallLimits = {}): Promise<MemberStatus[]> {
+    const { members } = await this.repository.members(limits);
+    return Promise.all(members.map((it) => describeMember(this.repository, it, limits.signal)));
+  }
+
+  /** Adds a member, which was started with `--join` on an empty directory. It votes once it has caught up. */
+  add(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    const what = `adding member ${member.id}`;
+    return this.change({ kind: Kind.ADD, member: Member.create({ ...member }) }, what, limits);
+  }
+
+  /**
+   * Puts a new member, started as for {@link add}, in the place of one whose disk is lost, in one step. The lost one never
+   * comes back: its id is never used again.
+   */
+  replace(lost: MemberId, member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    const what = `replacing member ${lost}`;
+    const order = { kind: Kind.ADD, member: Member.create({ ...member }), replaces: lost };
+    return this.change(order, what, limits);
+  }
+
+  /** Removes a member, also the leader. Refused for the last one, and where no majority of the others answers. */
+  remove(id: MemberId, limits: CallLimits = {}): Promise<void> {
+    const member = Member.create({ id });
+    return this.change({ kind: Kind.REMOVE, member }, `removing member ${id}`, limits);
+  }
+
+  /** A member, with the disk that the others know it by, is at another address now: it was started there. */
+  move(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    const what = `moving member ${member.id}`;
+    return this.change({ kind: Kind.MOVE, member: Member.create({ ...member }) }, what, limits);
+  }
+
+  private async change(
+    order: Partial<ChangeMembersRequest>,
+    what: string,
+    { timeoutMs = CHANGE_TIMEOUT_MS, signal }: CallLimits,
+  ): Promise<void> {
+    const request = ChangeMembersRequest.create({
+      ...order,
+      timeoutMs: Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)),
+    });
+    const plan = { what, timeoutMs, idempotent: false, ...(signal && { signal }) };
+    const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
+    const { failure } = await asked.catch((error: unknown) => {
+      throw isUnanswered(error) ? unknown(what, error) : error;
+    });
+    if (failure !== null) throw failureToError(failure);
+    // So that this client finds those that are there now.
+    await this.repository.members(signal && { signal }).catch(() => {});
+  }
+}
+
+/** Whether it may have been carried out all the same. */
+function isUnanswered(error: unknown): error is VarlogError {
+  if (!VarlogError.is(error) || error.outcome !== undefined) return false;
+  return error.code === 'TIMEOUT' || error.code === 'UNAVAILABLE' || error.code === 'CANCELLED';
+}
+
+function unknown(what: string, cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, {
+    what: `${what} was not answered, and may have been carried out`,
+    because: cause.message,
+    next: 'see "varlog member list"; the same change may be asked for again',
+    outcome: 'unknown',
+    cause,
+  });
+}
+
+/** A member with how it answers. */
+export async function describeMember(
+  repository: RepositoryClient,
+  { id, address, learner }: Member,
+  signal: AbortSignal | undefined,
+): Promise<MemberStatus> {
+  const answer = await repository.probe({ id, address }, signal);
+  return { id, address, votes: !learner, ...answer };
+}

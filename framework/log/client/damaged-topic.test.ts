@@ -1,0 +1,70 @@
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { FakeCluster } from './fake-cluster.fixture.ts';
+import { type Entry, type Topic, Varlog } from './index.ts';
+
+const network = new GrpcNetwork();
+const ports = { clock: realClock(), random: realRandom, network };
+let cluster: FakeCluster;
+let varlog: Varlog;
+let topic: Topic;
+
+/** A topic of two log streams with the records "1" to "6", two by two. */
+beforeEach(async () => {
+  cluster = await FakeCluster.start(network, [[1], [2]]);
+  varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
+  topic = varlog.topic(1);
+  cluster.commit(1, ['1', '2']);
+  cluster.commit(2, ['3', '4']);
+  cluster.commit(1, ['5', '6']);
+});
+afterEach(async () => {
+  await varlog.close();
+  await cluster.close();
+});
+
+/** Takes entries until it fails: their texts, and the error. */
+async function taken(entries: AsyncIterable<Entry>, onEach: (text: string) => void = () => {}) {
+  const texts: string[] = [];
+  try {
+    for await (const entry of entries) {
+      texts.push(entry.text());
+      onEach(entry.text());
+    }
+  } catch (error) {
+    return { texts, error };
+  }
+  return { texts, error: undefined };
+}
+
+test('records whose log stream was removed are missed, not passed over', async () => {
+  cluster.streams.delete(2);
+  const { texts, error } = await taken(topic.read());
+  expect(texts).toEqual(['1', '2']);
+  expect(error).toMatchObject({ code: 'LOG_STREAM_NOT_FOUND', details: { requested: 3 } });
+}, 60_000);
+
+test('a topic that ends before what was read from it is another one: nobody waits for it to grow', async () => {
+  const { texts, error } = await taken(topic.tail({ from: 'start' }), (text) => {
+    if (text !== '6') return;
+    cluster.streams.get(1)!.batches.length = 1;
+    cluster.streams.get(2)!.batches.length = 0;
+    cluster.highWatermark = 2;
+  });
+  expect(texts).toEqual(['1', '2', '3', '4', '5', '6']);
+  expect(error).toMatchObject({
+    code: 'BEYOND_TAIL',
+    message: expect.stringContaining('made anew'),
+    details: { requested: 7, last: 2 },
+  });
+}, 60_000);
+
+test('a replica that skips a record of its own is not believed', async () => {
+  const [, last] = cluster.streams.get(1)!.batches;
+  last!.llsn++;
+  const { texts, error } = await taken(topic.read());
+  expect(texts).toEqual(['1', '2', '3', '4'].slice(0, texts.length));
+  expect(error).toMatchObject({
+    code: 'CORRUPT',
+    message: expect.stringContaining('sent LLSN 4 where 3 was due'),
+  });
+}, 60_000);

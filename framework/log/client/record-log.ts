@@ -1,0 +1,55 @@
+import type { LogStreamId } from '../../base/index.ts';
+import type { AppendInput } from './append-batch.ts';
+import type { OnDecodeError } from './decoding.ts';
+import type { Entry } from './entry.ts';
+import type { AppendAck } from './pending-append.ts';
+import type { From } from './position-option.ts';
+import type { RecordCodec, RecordInput } from './record-codec.ts';
+import type { RecordAttributes } from './record-headers.ts';
+
+export interface TopicOptions<T, In = T> {
+  /** How values become records, and records values: `json()`, `json(schema)`, `text`, `protobuf(type)`, or one of your own. */
+  codec: RecordCodec<T, In>;
+  /** What becomes of a record that the codec does not take. Default `'error'`. */
+  onDecodeError?: OnDecodeError;
+}
+
+/** `key` and `headers` are of each record that has none of its own: see {@link record}. */
+export interface AppendOptions extends RecordAttributes {
+  /** Append to this log stream. Default: the topic's writable ones in turn. */
+  logStream?: LogStreamId;
+  /** Ends the call with `signal.reason`; what was sent already may still be stored. */
+  signal?: AbortSignal;
+  /** Default 10,000. */
+  timeoutMs?: number;
+}
+
+export interface ReadOptions {
+  /** Default `'start'`. */
+  from?: From;
+  /** The last GLSN, included. Default: the last one that is there when the reading begins. */
+  to?: number;
+  /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
+  signal?: AbortSignal;
+  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
+  bufferBytes?: number;
+}
+
+export interface TailOptions {
+  /** Default `'end'`. */
+  from?: From;
+  /** Ends it: the iteration ends quietly. */
+  signal?: AbortSignal;
+  /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
+  bufferBytes?: number;
+}
+
+/**
+ * Records in one order, as far as a service needs them that appends and reads: a `Topic`, or in its tests a log in memory
+ * (`new MemoryLog().records()` of `varlog/testing`). One contract suite tests both. See the methods of `Topic`.
+ */
+export interface RecordLog<T = Uint8Array, In = RecordInput> {
+  append(records: AppendInput<In>, options?: AppendOptions): Promise<AppendAck>;
+  read(options?: ReadOptions): AsyncIterable<Entry<T>>;
+  tail(options?: TailOptions): AsyncIterable<Entry<T>>;
+}

@@ -1,0 +1,231 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Varlog } from '../log/index.ts';
+import { type Finished, varlog } from './in-process-cli.fixture.ts';
+import { closeAll, eventually, Observed } from './observed.fixture.ts';
+
+let node: Observed;
+let client: Varlog;
+let folder: string;
+
+beforeAll(async () => {
+  node = await Observed.start();
+  client = await node.connect();
+  folder = mkdtempSync(join(tmpdir(), 'varlog-cli-'));
+  writeFileSync(join(folder, 'a-file'), '');
+}, 60_000);
+afterAll(async () => {
+  await closeAll();
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs the command against the node. */
+const run = (args: string[], input?: string | Uint8Array): Promise<Finished> =>
+  varlog([...args, '--endpoints', node.address], input === undefined ? {} : { input });
+
+const ok = (out: string): Finished => ({ code: 0, out, err: '' });
+
+async function newTopic(): Promise<string> {
+  return String((await client.createTopic()).id);
+}
+
+describe('records', () => {
+  test('in the ways to write them: texts, lines, base64, bytes', async () => {
+    const topic = await newTopic();
+    const bytes = Uint8Array.of(0xff, 0x0a, 0x00, 0x61);
+    const base64 = Buffer.from(bytes).toString('base64');
+    expect(await run(['append', topic, 'a', 'b'])).toEqual(ok('1..2\n'));
+    expect(await run(['append', topic], 'c\n\nd')).toEqual(ok('3..4\n5\n'));
+    expect(await run(['append', topic, '--binary'], bytes)).toEqual(ok('6\n'));
+    expect(await run(['append', topic, '--base64', base64])).toEqual(ok('7\n'));
+    expect(await run(['append', topic, '--base64'], `${base64}\n`)).toEqual(ok('8\n'));
+    expect(await run(['append', topic], '')).toEqual(ok(''));
+
+    expect(await run(['read', topic, '--to', '5'])).toEqual(ok('1\ta\n2\tb\n3\tc\n4\t\n5\td\n'));
+    expect(await run(['read', topic, '--from', '8', '--base64'])).toEqual(ok(`8\t${base64}\n`));
+    const raw = await run(['read', topic, '--from', '6', '--to', '7', '--binary']);
+    expect(Buffer.from(raw.out, 'latin1')).toEqual(Buffer.concat([bytes, bytes]));
+    const json = await run(['read', topic, '--from', '7', '--to', '7', '--base64', '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({ glsn: 7, llsn: 7, base64 });
+  });
+});
+
+describe('what was called wrongly is refused, with a code, a sentence and what to do', () => {
+  const usage: [string, string[], RegExp][] = [
+    ['no command of that name', ['fly'], /unknown command 'fly'/],
+    ['no argument', ['trim', '1'], /missing required argument 'glsn'/],
+    ['a topic that is no number', ['read', 'x'], /whole number, 1 or more/],
+    ['topic 0', ['read', '0'], /whole number, 1 or more/],
+    ['a fraction', ['read', '1', '--to', '1.5'], /whole number, 0 or more/],
+    ['a position to tail from', ['tail', '1', '--from', '0'], /start, end or a GLSN/],
+    ['a node that is no number', ['node', 'replace', 'one'], /whole number, 1 or more/],
+    ['a port', ['up', '--port', '0'], /whole number, 1 or more/],
+    ['a member without its group', ['raft-restore', '--member', '1'], /'--group <id>' not spec/],
+  ];
+  test.each(usage)('usage: %s', async (_, args, message) => {
+    const { code, out, err } = await run(args);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(message);
+    expect(err).toContain('Usage: varlog');
+  });
+
+  const refused: [string, string[], number, RegExp][] = [
+    [
+      'bytes as a text',
+      ['append', '1', 'x', '--binary'],
+      2,
+      /INVALID_ARG.*standard input.*--base64/,
+    ],
+    ['two formats', ['append', '1', '--binary', '--base64'], 2, /INVALID_ARG.*exclude each other/],
+    ['bytes within JSON', ['read', '1', '--binary', '--json'], 2, /INVALID_ARG.*use --base64/],
+    ['what is not base64', ['append', '1', '--base64', '!'], 2, /INVALID_ARG.*"!" is not base64/],
+    ['no topic', ['read'], 2, /INVALID_ARG.*no topic was named.*varlog:/],
+    [
+      'an address without a topic',
+      ['read', 'varlog://h:1/x'],
+      2,
+      /INVALID_ARG.*"x".*is not a topic/,
+    ],
+    ['a record before the first', ['read', '1', '--from', '0'], 2, /POSITION_OUT_OF_RANGE/],
+    ['no such topic', ['append', '99', 'x'], 4, /TOPIC_NOT_FOUND: there is no topic 99/],
+    ['no such log stream', ['append', '1', 'x', '--log-stream', '9'], 4, /LOG_STREAM_NOT_FOUND/],
+    ['no such topic to delete', ['topic', 'delete', '99'], 4, /TOPIC_NOT_FOUND/],
+    ['no such topic to restore', ['topic', 'restore', '99'], 4, /TOPIC_NOT_FOUND/],
+    ['no such holder', ['topic', 'release', '1', 'nobody'], 4, /NOT_FOUND.*"nobody"/],
+    ['no such storage node', ['node', 'replace', '9'], 4, /NOT_FOUND: there is no storage node 9/],
+    ['a storage node that is up', ['node', 'replace', '1'], 5, /FAILED_PRECONDITION.*is up/],
+    ['more than there is', ['trim', '1', '99'], 5, /BEYOND_TAIL/],
+    ['to skip what is no command', ['skip', '1', '99'], 2, /no command of machine "machine"/],
+    ['TLS without whom to trust', ['status', '--tls-key', 'k'], 2, /CONFIG_INVALID.*--tls-ca/],
+    [
+      'TLS files that are not there',
+      ['status', '--tls-ca', '/no/ca'],
+      2,
+      /CONFIG_INVALID.*\/no\/ca/,
+    ],
+  ];
+  beforeAll(() => newTopic());
+  test.each(refused)('%s', async (_, args, code, message) => {
+    const found = await run(args);
+    expect([found.code, found.out]).toEqual([code, '']);
+    expect(found.err).toMatch(message);
+    // One line for people is one JSON value for programs.
+    expect(found.err.trimEnd()).not.toContain('\n');
+  });
+
+  test('programs get code, message and whether to try again', async () => {
+    const { err } = await run(['topic', 'delete', '99', '--json']);
+    expect(JSON.parse(err)).toEqual({
+      error: {
+        code: 'TOPIC_NOT_FOUND',
+        message: expect.stringContaining('no topic 99'),
+        retryable: false,
+        details: {},
+      },
+    });
+  });
+
+  test('each option stands in the help once', async () => {
+    const { code, out } = await varlog(['append', '--help']);
+    expect(code).toBe(0);
+    expect(out.match(/--endpoints/g)).toHaveLength(1);
+  });
+});
+
+describe('topics', () => {
+  test('are made, listed, held, trimmed, deleted and brought back', async () => {
+    const made = await run(['topic', 'create', '--log-streams', '2', '--json']);
+    const { id } = JSON.parse(made.out) as { id: number };
+    expect((await run(['topic', 'ls'])).out).toMatch(new RegExp(`^${id} +\\d+, \\d+$`, 'm'));
+    await run(['append', `${id}`, 'a', 'b', 'c']);
+    await client.topic(id).hold('the reports', 1);
+    const held = await run(['topic', 'describe', `varlog://${node.address}/${id}`]);
+    expect(held.out).toMatch(/records 1 to 3[\s\S]*open[\s\S]*the reports +1/);
+    const refused = await run(['trim', `${id}`, '2']);
+    expect([refused.code, refused.err]).toEqual([5, expect.stringContaining('the reports')]);
+    expect(await run(['topic', 'release', `${id}`, 'the reports'])).toMatchObject({ code: 0 });
+    expect(await run(['trim', `${id}`, '2'])).toEqual(ok('removed everything up to 2\n'));
+    expect(await run(['read', `${id}`, '--from', '1'])).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('TRIMMED'),
+    });
+    expect(await run(['topic', 'delete', `${id}`])).toEqual(ok(`deleted topic ${id}\n`));
+    expect(await run(['read', `${id}`])).toMatchObject({ code: 4 });
+    expect(await run(['topic', 'restore', `${id}`])).toEqual(ok(`topic ${id} is back\n`));
+    await eventually(async () => {
+      expect(await run(['read', `${id}`, '--from', '3'])).toEqual(ok('3\tc\n'));
+    });
+  });
+});
+
+test('tail prints what comes, until Ctrl-C', async () => {
+  const topic = await newTopic();
+  await run(['append', topic, 'old']);
+  const found = await varlog(['tail', topic, '--from', 'start', '--endpoints', node.address], {
+    wrote: (text) => {
+      if (text.includes('2\tnew')) process.emit('SIGINT');
+      else if (text.includes('1\told')) void client.topic(Number(topic)).append('new');
+    },
+  });
+  expect([found.code, found.out]).toEqual([0, '1\told\n2\tnew\n']);
+  expect(found.err).toMatch(/^\[\w+\]$/m);
+});
+
+describe('health', () => {
+  test('of a cluster that is well', async () => {
+    const status = await run(['status']);
+    expect(status.out).toMatch(/leader: member 1[\s\S]*STORAGE NODE[\s\S]*TOPIC/);
+    expect((await run(['node', 'ls'])).out).toMatch(/^1 +\S+ +up$/m);
+    expect(await run(['repair'])).toEqual(ok('every log stream has all of its copies\n'));
+    const doctor = await run(['doctor', '--directory', folder]);
+    expect(doctor.out).toMatch(/^ok {3}Node.js/m);
+    expect(doctor.out).toMatch(/every log stream is whole/);
+    expect(existsSync(join(folder, 'varlog-doctor.tmp'))).toBe(false);
+  });
+
+  test('the doctor says each thing that is wrong, and no cluster is one of them', async () => {
+    const args = ['doctor', '--endpoints', '127.0.0.1:1', '-d', join(folder, 'a-file'), '--json'];
+    const { code, out } = await varlog(args);
+    const findings = out
+      .trimEnd()
+      .split('\n')
+      .map((it) => JSON.parse(it));
+    expect([code, findings]).toEqual([
+      1,
+      [
+        { ok: true, what: expect.stringContaining('Node.js') },
+        { ok: false, what: expect.stringContaining('DIRECTORY_UNWRITABLE') },
+        { ok: false, what: expect.stringContaining('UNREACHABLE') },
+      ],
+    ]);
+  }, 30_000);
+
+  // The last one: its node is not well afterwards.
+  test('a log stream that cannot repair itself: who it is, and exit code 1', async () => {
+    const topic = await newTopic();
+    await run(['append', topic, 'x']);
+    node.fails('/records/', 'EIO');
+    try {
+      await client
+        .topic(Number(topic))
+        .append('y', { timeoutMs: 300 })
+        .catch(() => {});
+      await eventually(async () => {
+        const repair = await run(['repair', '--seconds', '1']);
+        expect(repair.code).toBe(1);
+        expect(repair.out).toMatch(/^not repaired:\nlog stream \d+ on storage node 1: failed.*EIO/);
+        // Said at once too, for a person who waits.
+        expect(repair.err).toMatch(/log stream \d+ on storage node 1: failed/);
+      });
+      const status = await run(['status']);
+      expect(status.out).toMatch(/1 \(failed.*\)[\s\S]*What is wrong:\n.*EIO/);
+      expect(await run(['doctor', '--directory', folder])).toMatchObject({
+        code: 1,
+        out: expect.stringMatching(/^BAD {2}log stream \d+ on storage node 1: failed/m),
+      });
+    } finally {
+      node.disk.faults = {};
+    }
+  }, 30_000);
+});
