@@ -1,6 +1,6 @@
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { checkExport, resumableExport } from './export-topic.ts';
-import { Varlog } from './index.ts';
+import { record, Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
 import type { Topic } from './topic.ts';
 
@@ -70,6 +70,23 @@ test('an imported topic has the same records at the same positions, and the same
   expect(again.summary.hash).toBe(made.summary.hash);
   expect((await imported.topic.append('more')).glsn).toBe(71);
   await imported.topic.addLogStream();
+}, 60_000);
+
+test('keys, headers and batches of records come along', async () => {
+  const topic = await varlog.createTopic();
+  await topic.append([record('a', { key: 'k', headers: { kind: 'y' } }), 'b']);
+  await topic.append('c');
+  const imported = await varlog.importTopic(source(await bytesOf(topic.export())));
+  const found: unknown[] = [];
+  for await (const batch of imported.topic.read().batches()) {
+    found.push(batch.entries().map((it) => [it.text(), it.key, [...it.headers]]));
+  }
+  const due: unknown[] = [];
+  for await (const batch of topic.read().batches()) {
+    due.push(batch.entries().map((it) => [it.text(), it.key, [...it.headers]]));
+  }
+  expect(found).toEqual(due);
+  expect(due).toHaveLength(2);
 }, 60_000);
 
 test('an empty topic is exported and imported, and goes on where it was', async () => {
