@@ -12,6 +12,8 @@ const endpoints = NODES.map((name) => `${name}:9092`);
 const CLIENTS = 3;
 const LOG_STREAMS = 2;
 const SEGMENT_BYTES = 16 * 1024;
+/** A file has at least so many bytes of batches before the next one begins. */
+const FULL_BYTES = 11_000;
 /** Of a batch on disk, beside its records; and of a record. */
 const FRAME_BYTES = 60;
 const LENGTH_BYTES = 4;
@@ -282,14 +284,13 @@ class RetentionRun {
         if (replica.storage.state.trimmedGlsn !== trimmed) {
           return `the replica of log stream ${id} on ${name} begins after ${replica.storage.state.trimmedGlsn}, not ${trimmed}`;
         }
-        const onDisk = this.world
+        const files = this.world
           .disk(name)
           .files()
-          .filter(({ path }) => path.includes(`replicas/${id}/records/`))
-          .reduce((sum, it) => sum + it.size, 0);
-        const usage = this.liveBytes(trimmed!);
-        // A file is freed as a whole, begins with a header, and is prepared for what comes.
-        if (onDisk > usage * 1.5 + 4 * SEGMENT_BYTES) return `${name} has ${onDisk} bytes of ${id}`;
+          .filter(({ path }) => path.includes(`replicas/${id}/records/`) && /segment$/.test(path));
+        // A file is freed as a whole, and is full to within one batch.
+        const most = Math.ceil(this.liveBytes(trimmed!) / FULL_BYTES) + 3;
+        if (files.length > most) return `${name} has ${files.length} files of ${id}, not ${most}`;
       }
     }
     return undefined;

@@ -1,8 +1,8 @@
 import type { LogStreamId, MemberId, StorageNodeId, TopicId } from '../../base/index.ts';
 import type { HealthResponse } from '../../wire/gen/log.ts';
 import type { Retention } from '../core/index.ts';
+import { retentionOfWire } from '../retention-codec.ts';
 import type { NodeAnswers } from './node-probe.ts';
-import { retentionOf } from './topic-usage.ts';
 
 /** The cluster on one screen. */
 export interface ClusterStatus {
@@ -141,7 +141,7 @@ export function describeStatus(
     }),
     topics: [...topics].map(([id, streams]) => {
       const limits = retentions.find(({ topicId }) => topicId === id);
-      const retention = limits === undefined ? {} : retentionOf(limits);
+      const retention = limits === undefined ? {} : retentionOfWire(limits);
       return { id, logStreams: streams, retention };
     }),
   };

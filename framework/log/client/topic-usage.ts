@@ -1,5 +1,12 @@
 import { HoldsRequest, LogStreams, Ordering, UsageRequest } from '../../wire/gen/log.ts';
-import { bytesBehind, expiredUpTo, type Retention, type StoredLogStream } from '../core/index.ts';
+import {
+  bytesBehind,
+  expiredUpTo,
+  isLimited,
+  type Retention,
+  type StoredLogStream,
+} from '../core/index.ts';
+import { retentionOfWire } from '../retention-codec.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
@@ -50,14 +57,8 @@ export async function askKeepers(
   const found = await repository.call(Ordering.Holds, request, { ...limits, what });
   return {
     holds: found.holds.map(({ holder, position }) => ({ holder, position })),
-    retention: retentionOf(found),
+    retention: retentionOfWire(found),
   };
-}
-
-/** As it is on the wire, where 0 stands for no limit. */
-export function retentionOf(wire: { retainBytes: number; retainMs: number }): Retention {
-  const { retainBytes: bytes, retainMs: ageMs } = wire;
-  return { ...(bytes > 0 && { bytes }), ...(ageMs > 0 && { ageMs }) };
 }
 
 /** What replicas of the log streams store; `undefined` where none answers. */
@@ -96,7 +97,7 @@ export function describeUsage(
   const bytesAfter = (position: number): number =>
     bytesBehind(Math.max(position, first - 1), known, last);
   const { retention, holds } = kept;
-  const limited = retention.bytes !== undefined || retention.ageMs !== undefined;
+  const limited = isLimited(retention);
   const expired = limited ? expiredUpTo(retention, stored) : 0;
   const keepers = [
     ...holds.map((it) => ({ kind: 'hold' as const, ...it })),

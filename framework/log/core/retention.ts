@@ -41,6 +41,11 @@ export function refusalOfRetention({ bytes, ageMs }: Retention): Refusal | undef
   return undefined;
 }
 
+/** Whether it keeps less than all. */
+export function isLimited({ bytes, ageMs }: Retention): boolean {
+  return bytes !== undefined || ageMs !== undefined;
+}
+
 /** In words, as in "keep … of topic 1". */
 export function describeRetention({ bytes, ageMs }: Retention): string {
   const limits = [

@@ -21,6 +21,7 @@ import {
 } from '../../wire/gen/log.ts';
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
+import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Orderer } from './orderer.ts';
@@ -56,8 +57,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         if (topic === undefined) throw noTopic(topicId);
         return HoldsResponse.create({
           holds: topic.holds.map((it) => HoldState.create({ ...it })),
-          retainBytes: topic.retention.bytes ?? 0,
-          retainMs: topic.retention.ageMs ?? 0,
+          ...retentionToWire(topic.retention),
         });
       }),
     ),

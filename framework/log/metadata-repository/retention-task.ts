@@ -1,6 +1,6 @@
 import { type Channel, type Timer, VarlogError } from '../../base/index.ts';
 import { LogStreams, UsageRequest } from '../../wire/gen/log.ts';
-import { expiredUpTo, type StoredLogStream, type TopicState } from '../core/index.ts';
+import { expiredUpTo, isLimited, type StoredLogStream } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
@@ -37,7 +37,7 @@ export class RetentionTask {
     const { logger } = this.repository.options.ports;
     const { topics } = this.repository.metadata;
     try {
-      const limited = [...topics.values()].filter(isLimited);
+      const limited = [...topics.values()].filter((it) => isLimited(it.retention));
       // So that no limit counts that was lifted since.
       if (limited.length > 0) await this.repository.confirmedOrderer();
       for (const { id } of limited) if (this.orderer === orderer) await this.attend(id);
@@ -108,8 +108,4 @@ export class RetentionTask {
     }
     return undefined;
   }
-}
-
-function isLimited({ retention }: TopicState): boolean {
-  return retention.bytes !== undefined || retention.ageMs !== undefined;
 }

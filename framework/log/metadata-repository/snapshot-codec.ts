@@ -6,6 +6,7 @@ import {
   type MetadataSnapshot,
   type TopicState,
 } from '../core/index.ts';
+import { retentionOfWire, retentionToWire } from '../retention-codec.ts';
 
 /**
  * Those below are read: 1 and 2 hold JSON, and 1 knows of no holds. What is added to the state under a higher
@@ -66,21 +67,19 @@ function topicToMessage({ acknowledge, holds, retention, ...topic }: TopicState)
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
-    retainBytes: retention.bytes ?? 0,
-    retainMs: retention.ageMs ?? 0,
+    ...retentionToWire(retention),
   });
 }
 
 function topicOf(message: wire.TopicState): TopicState {
   const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
-  const { retainBytes: bytes, retainMs: ageMs } = message;
   return {
     id,
     acknowledge: acknowledgeAll ? 'all' : 'majority',
     highWatermark,
     trimmed,
     holds: holds.map(({ holder, position }) => ({ holder, position })),
-    retention: { ...(bytes > 0 && { bytes }), ...(ageMs > 0 && { ageMs }) },
+    retention: retentionOfWire(message),
     logStreams,
   };
 }

@@ -15,7 +15,7 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
 };
 
 /** What is given for a limit that is to be none. */
-export const NO_LIMIT = 'none';
+const NO_LIMIT = 'none';
 
 /** Parses a number of bytes for commander: `10GB`, `512MiB`, `4096`. */
 export function bytesOf(text: string): number {
