@@ -30,6 +30,7 @@ export * from './random.ts';
 export * from './reason.ts';
 export * from './sequence-map.ts';
 export * from './serial-queue.ts';
+export * from './sha256.ts';
 export * from './turn-budget.ts';
 export * from './waiter.ts';
 export * from './waiters.ts';

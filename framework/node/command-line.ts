@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { Varlog } from '../log/index.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
@@ -53,6 +54,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
   addTopicCommands(program, cli);
+  addBackupCommands(program, cli);
   addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);
   addNodeCommands(program, cli);

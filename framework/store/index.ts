@@ -23,6 +23,7 @@
  * payloads, does not repair damage, and does not check old segments until they are read.
  */
 export { readReplaced, replaceFile } from './atomic-file.ts';
+export { crc32c } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd } from './frame.ts';
 export { findFrame } from './frame-search.ts';
@@ -32,4 +33,5 @@ export { decodeJsonValue, encodeJsonValue } from './json-value.ts';
 export { leadingNumber } from './leading-number.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile } from './state-file.ts';
+export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';

@@ -7,6 +7,7 @@ import { encodeLogState, type LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION } from './segment-header.ts';
 import type { StateFile } from './state-file.ts';
+import { type Stretch, stretchesOf } from './stretches.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
 const PREPARED = new Uint8Array(256 * 1024);
@@ -171,6 +172,7 @@ export class LogFiles {
     const { generation } = this.state;
     const previous = this.last;
     await this.giveBack();
+    previous.size = this.at.offset;
     const first = this.end + 1;
     // One that is empty and of an older version: the new one takes its name and its place.
     const replaces = previous.first === first;
@@ -268,6 +270,18 @@ export class LogFiles {
       next = found.length === 0 ? last + 1 : frameEnd(found.at(-1)!) + 1;
     }
     return found;
+  }
+
+  /** See {@link stretchesOf}. Of segments that are removed meanwhile nothing is told. */
+  async stretches(): Promise<Stretch[]> {
+    for (;;) {
+      const { segments } = this;
+      try {
+        return await stretchesOf(segments, this.at.offset);
+      } catch (error) {
+        if (segments === this.segments) throw error;
+      }
+    }
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,9 @@ export class Segment {
   readonly tag: number;
   /** Whether new frames may be added: those of an older version are only read. */
   readonly isCurrent: boolean;
+  /** What does not change once another segment follows: see stretches.ts. */
+  size: number | undefined;
+  since: number | undefined;
   private readonly disk: Disk;
   /** Frame boundaries, ascending: `positions[i]` begins at `offsets[i]`. Grows as the file is written or walked. */
   private readonly positions: number[];
@@ -92,6 +95,8 @@ export class Segment {
   /** Forgets the boundaries at or after `offset`; the file's first one stays. */
   forget(offset: number): void {
     this.cutCount++;
+    this.size = undefined;
+    this.since = undefined;
     while (this.offsets.length > 1 && this.offsets.at(-1)! >= offset) {
       this.offsets.pop();
       this.positions.pop();

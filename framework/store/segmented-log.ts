@@ -4,6 +4,7 @@ import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
+import type { Stretch } from './stretches.ts';
 import { type CacheBudget, TailCache } from './tail-cache.ts';
 import { type Batch, WorkQueue } from './work-queue.ts';
 
@@ -197,6 +198,15 @@ export class SegmentedLog {
   /** The first position of each file, ascending: where `findFrame` begins. */
   get starts(): readonly number[] {
     return this.files.starts;
+  }
+
+  /**
+   * What it has on the disk, in the pieces in which {@link trimHead} frees it, ascending; at least one. The first one
+   * may begin below {@link first}.
+   */
+  async stretches(): Promise<Stretch[]> {
+    if (this.closing !== undefined) throw closed(this.options);
+    return this.files.stretches();
   }
 
   /**

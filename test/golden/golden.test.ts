@@ -93,7 +93,8 @@ describe('a log of the first version', () => {
 });
 
 describe('what a later version wrote', () => {
-  const withFiles = samples.filter((it) => it.name !== 'batch');
+  // An export is a stream of bytes: its own tests change it.
+  const withFiles = samples.filter((it) => it.name !== 'batch' && it.name !== 'export');
 
   test.each(withFiles)('is refused and stays as it is: $name', async (sample) => {
     const golden = loadGolden(__dirname, sample.name, sample.version);

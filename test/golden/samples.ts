@@ -7,6 +7,12 @@ import {
   encodeBatch,
   type Headers,
 } from '../../framework/base/index.ts';
+import {
+  beginOfExport,
+  endOfExport,
+  exportBatch,
+  readExport,
+} from '../../framework/log/client/export-format.ts';
 import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
@@ -312,4 +318,50 @@ function asText({ producer, headers = [], recordHeaders = new Map() }: BatchAttr
   return { producer, headers: list(headers), recordHeaders: single };
 }
 
-export const samples: readonly Sample[] = [log, journal, state, snapshot, raft, commits, batch];
+const EXPORTED = { identity: 'topic 3 of cluster a cluster', topicId: 3, first: 5 };
+
+/** Two batches of a topic, one of them with all that a header can say but the producer, in a file of their own. */
+const exported: Sample = {
+  name: 'export',
+  version: 1,
+  older: [],
+  async write(disk) {
+    const file = await disk.open('export', 'create');
+    const begin = beginOfExport(EXPORTED);
+    const { producer: _, ...attributes } = ATTRIBUTES;
+    const first = { ...encodeBatch(RECORDS.map(bytes), attributes), glsn: 5, logStream: 1 };
+    const one = exportBatch(begin.at, { ...first, timestamp: TIME });
+    const second = { ...encodeBatch([bytes('alone')]), glsn: 8, logStream: 2, timestamp: 0 };
+    const two = exportBatch(one.at, second);
+    await file.write(0, [begin.bytes, ...one.bytes, ...two.bytes, endOfExport(two.at)]);
+    await file.close();
+  },
+  async read(disk) {
+    const file = await disk.open('export', 'existing');
+    const found: unknown[] = [];
+    async function* stored(): AsyncGenerator<Uint8Array> {
+      yield await file.read(0, await file.size());
+    }
+    for await (const part of readExport(stored())) {
+      if (part.kind === 'header') found.push(part.at.header);
+      if (part.kind === 'end') found.push(part.summary.records, part.summary.hash);
+      if (part.kind !== 'batch') continue;
+      const { glsn, timestamp, logStream } = part.batch;
+      found.push({ glsn, timestamp, logStream, records: decodeBatch(part.batch).map(text) });
+    }
+    await file.close();
+    return found;
+  },
+  content: () => [
+    EXPORTED,
+    { glsn: 5, timestamp: TIME, logStream: 1, records: RECORDS },
+    { glsn: 8, timestamp: 0, logStream: 2, records: ['alone'] },
+    RECORDS.length + 1,
+    '79038bd1bcb15d22f49ca02a3efd505fce5d5ec77b2508fc0d3bef299be78ae9',
+  ],
+};
+
+export const samples: readonly Sample[] = [
+  ...[log, journal, state, snapshot, raft, commits],
+  ...[batch, exported],
+];

@@ -10,7 +10,7 @@ const NAMES = ['n1', 'n2', 'n3'];
 const CLIENTS = 2;
 const AGREED_WITHIN_MS = 30_000;
 /** The level of the command that only the new version knows, and the one before it. */
-const NEW = definitionOf({ kind: 'preferPrimary' }).level;
+const NEW = definitionOf({ kind: 'setRetention' }).level;
 const OLD = NEW - 1;
 const addressOf = (name: string): string => `${name}:9092`;
 
@@ -138,9 +138,8 @@ class UpgradeRun {
   }
 
   private tryNew(repository: MetadataRepository): Promise<number> {
-    const { random } = this.world;
-    const node = 1 + random.stream('preferred').below(NAMES.length);
-    const command: MetadataCommand = { kind: 'preferPrimary', id: 1, node };
+    const retention = { bytes: 1e9 };
+    const command: MetadataCommand = { kind: 'setRetention', topicId: this.topicId, retention };
     return repository.execute(command, { timeoutMs: 30_000 });
   }
 

@@ -1,5 +1,7 @@
 import type { LogStreamId, MemberId, StorageNodeId, TopicId } from '../../base/index.ts';
 import type { HealthResponse } from '../../wire/gen/log.ts';
+import type { Retention } from '../core/index.ts';
+import { retentionOfWire } from '../retention-codec.ts';
 import type { NodeAnswers } from './node-probe.ts';
 
 /** The cluster on one screen. */
@@ -48,6 +50,8 @@ export interface StorageNodeStatus {
 export interface TopicStatus {
   readonly id: TopicId;
   readonly logStreams: readonly LogStreamStatus[];
+  /** How much of it is kept; without limits, all. */
+  readonly retention: Retention;
 }
 
 export interface LogStreamStatus {
@@ -82,7 +86,7 @@ export interface LogStreamReplicaStatus {
 
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
-  { storageNodes, logStreams, topicIds }: HealthResponse,
+  { storageNodes, logStreams, topicIds, retentions }: HealthResponse,
   answers: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
   const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
@@ -135,6 +139,10 @@ export function describeStatus(
         ...(refusal !== '' && { refusal }),
       };
     }),
-    topics: [...topics].map(([id, streams]) => ({ id, logStreams: streams })),
+    topics: [...topics].map(([id, streams]) => {
+      const limits = retentions.find(({ topicId }) => topicId === id);
+      const retention = limits === undefined ? {} : retentionOfWire(limits);
+      return { id, logStreams: streams, retention };
+    }),
   };
 }

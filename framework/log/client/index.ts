@@ -10,6 +10,8 @@
  *
  * It keeps nothing on disk: where to go on after a restart is for its user to remember.
  */
+
+export type { Retention } from '../core/index.ts';
 export { type AppendInput, type RecordWith, record } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
@@ -26,7 +28,10 @@ export type {
 export type { OnDecodeError } from './decoding.ts';
 export { type Decode, type Decoded, Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
+export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
+export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
 export { type HandleOptions, handle } from './handle.ts';
+export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';
 export { type AtTime, after, type From } from './position-option.ts';
 export { type ProducerAck, TopicProducer } from './producer.ts';
@@ -52,9 +57,11 @@ export type { StandardSchema } from './standard-schema.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
 export { Topic, type TopicHold } from './topic.ts';
+export type { TopicKeeper, TopicUsage } from './topic-usage.ts';
 export {
   type ClientPorts,
   type ConnectOptions,
   type CreateTopicOptions,
+  type ImportOptions,
   Varlog,
 } from './varlog.ts';

@@ -8,7 +8,14 @@ import {
   type UnaryMethod,
   VarlogError,
 } from '../../base/index.ts';
-import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
+import {
+  ExecuteRequest,
+  MembersRequest,
+  type MembersResponse,
+  Ordering,
+} from '../../wire/gen/log.ts';
+import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import { commandCodec } from '../metadata-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
@@ -69,6 +76,13 @@ export class RepositoryClient {
     this.clusterId = options.clusterId;
     channels.cluster = options.cluster;
     this.addresses = [...endpoints];
+  }
+
+  /** Has a command of the metadata carried out, as an operator. Resolves with what it answers. */
+  async command(command: MetadataCommand, plan: CallPlan): Promise<number> {
+    const bytes = commandCodec(NEWEST_FEATURE_LEVEL).encode(command);
+    const request = ExecuteRequest.create({ command: bytes });
+    return (await this.call(Ordering.Execute, request, plan)).value;
   }
 
   /**

@@ -9,13 +9,13 @@ import {
 import * as admpb from '../../wire/gen/admpb.ts';
 import {
   HoldRequest,
-  HoldsRequest,
   OpenProducerRequest,
   Ordering,
   TailRequest,
   TrimRequest,
 } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
+import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
@@ -23,6 +23,7 @@ import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
+import { type ExportOptions, TopicExport } from './export-topic.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
@@ -36,6 +37,7 @@ import type {
 } from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
+import { askKeepers, askUsage, describeUsage, type TopicUsage } from './topic-usage.ts';
 
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
@@ -190,17 +192,58 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     await this.context.repository.call(Ordering.Hold, request, { ...limits, ...plan });
   }
 
-  /** The log streams, their replicas, and who holds records, as of now. */
-  async describe(
-    limits: CallLimits = {},
-  ): Promise<TopicDescription & { readonly holds: readonly TopicHold[] }> {
-    const { catalog, repository } = this.context;
+  /** The log streams, their replicas, who holds records, and how much is to be kept, as of now. */
+  async describe(limits: CallLimits = {}): Promise<
+    TopicDescription & {
+      readonly holds: readonly TopicHold[];
+      /** See {@link setRetention}; without limits, all is kept. */
+      readonly retention: Retention;
+    }
+  > {
+    const { catalog } = this.context;
     await catalog.renew(limits);
     const topic = describe(await catalog.topic(this.id, limits));
-    const request = HoldsRequest.create({ topicId: this.id });
-    const what = `asking who holds records of topic ${this.id}`;
-    const { holds } = await repository.call(Ordering.Holds, request, { ...limits, what });
-    return { ...topic, holds: holds.map(({ holder, position }) => ({ holder, position })) };
+    return { ...topic, ...(await askKeepers(this.context, this.id, limits)) };
+  }
+
+  /**
+   * How much of the topic is kept from now on, in place of what was said before: `{}` keeps all. What goes beyond a
+   * limit is trimmed within some seconds, as far as nobody {@link hold}s it, in whole files: each log stream keeps up
+   * to 16 MiB more, and as long. Rejects with `TOPIC_NOT_FOUND`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` or
+   * `UNIMPLEMENTED` where members of the metadata repository run a version that does not know this.
+   */
+  async setRetention(retention: Retention, limits: CallLimits = {}): Promise<void> {
+    // On the wire there are whole numbers only.
+    const refusal = refusalOfRetention(retention);
+    if (refusal !== undefined) {
+      const { code, what, next } = refusal;
+      throw new VarlogError(code, { what, next, outcome: 'notAppended' });
+    }
+    const what = `setting the retention of topic ${this.id}`;
+    const command = { kind: 'setRetention', topicId: this.id, retention } as const;
+    await this.context.repository.command(command, { ...limits, what });
+  }
+
+  /** How many bytes the topic has, and who keeps them. Some replicas are asked; nothing changes. */
+  async usage(limits: CallLimits = {}): Promise<TopicUsage> {
+    const { catalog } = this.context;
+    await catalog.renew(limits);
+    const { logStreams } = await catalog.topic(this.id, limits);
+    const [extent, kept, stored] = await Promise.all([
+      this.watermarks(limits),
+      askKeepers(this.context, this.id, limits),
+      askUsage(this.context, this.id, logStreams, limits),
+    ]);
+    return describeUsage(extent, kept, logStreams, stored);
+  }
+
+  /**
+   * The topic as the bytes of a file, from its first record to `to`: iterate over it to its end and keep what comes.
+   * {@link Varlog.importTopic} makes a topic of it.
+   */
+  export(options: ExportOptions = {}): TopicExport {
+    if (options.to !== undefined) checkGlsn(options.to, 'to');
+    return new TopicExport(this, options);
   }
 
   /** Adds a log stream: appends scale with their number. Resolves with its id. */

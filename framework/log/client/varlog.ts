@@ -9,14 +9,12 @@ import {
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import {
-  ExecuteRequest,
   HealthRequest,
   Ordering,
   ReplaceStorageNodeRequest,
   RestoreTopicRequest,
 } from '../../wire/gen/log.ts';
-import { NEWEST_FEATURE_LEVEL } from '../core/index.ts';
-import { commandCodec } from '../metadata-codec.ts';
+import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
@@ -26,6 +24,7 @@ import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
+import { type ImportedTopic, type ImportTarget, importTopic } from './import-topic.ts';
 import { askStorageNodes } from './node-probe.ts';
 import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
@@ -56,7 +55,18 @@ export interface CreateTopicOptions extends CallLimits {
   replicationFactor?: number;
   /** How many copies must be on disk before an append is acknowledged. Default `'majority'`. */
   acknowledge?: 'majority' | 'all';
+  /** How much of it is kept, see {@link Topic.setRetention}. Default: all. */
+  retention?: Retention;
+  /**
+   * GLSN of its first record, for a topic that takes the place of another one. Default 1. As with a retention, all
+   * members of the metadata repository must know this.
+   */
+  first?: number;
 }
+
+export interface ImportOptions
+  extends CallLimits,
+    Pick<CreateTopicOptions, 'replicationFactor' | 'acknowledge'> {}
 
 /** A client of one cluster. Holds connections and nothing else: close it, or bind it with `await using`. */
 export class Varlog implements AsyncDisposable {
@@ -148,10 +158,11 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Makes a topic and its log streams. Rejects with `FAILED_PRECONDITION` when there are fewer storage nodes than
-   * `replicationFactor`; no topic remains then.
+   * `replicationFactor`, and as {@link Topic.setRetention} does; no topic remains then.
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
-    const { logStreams = 1, replicationFactor, acknowledge = 'majority', ...limits } = options;
+    const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
+    if (first !== undefined) checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
     if (replicationFactor !== undefined) checkCount(replicationFactor, 'replicationFactor');
     const { topic: made } = await this.context.repository.call(
@@ -161,6 +172,11 @@ export class Varlog implements AsyncDisposable {
     );
     const topic = this.topic(made!.topicId);
     try {
+      if (first !== undefined && first > 1) {
+        const command = { kind: 'beginTopic', topicId: topic.id, glsn: first - 1 } as const;
+        await this.context.repository.command(command, { ...limits, what: 'making a topic' });
+      }
+      if (retention !== undefined) await topic.setRetention(retention, limits);
       for (let i = 0; i < logStreams; i++) {
         await topic.addLogStream({
           ...limits,
@@ -172,6 +188,25 @@ export class Varlog implements AsyncDisposable {
       throw error;
     }
     return topic;
+  }
+
+  /**
+   * Makes a topic of what {@link Topic.export} gave: with the same records in the same order, at the positions that
+   * they had, in one log stream; more can be added afterwards. LLSNs and timestamps are new. `open` is called twice:
+   * everything is checked before anything is made, and rejected with `CORRUPT` or `FORMAT_UNKNOWN`, see
+   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted; a client
+   * that is lost meanwhile leaves a topic that is to be deleted.
+   */
+  importTopic(
+    open: () => AsyncIterable<Uint8Array>,
+    options: ImportOptions = {},
+  ): Promise<ImportedTopic> {
+    const target: ImportTarget = {
+      context: this.context,
+      create: (first) => this.createTopic({ ...options, ...(first !== undefined && { first }) }),
+      remove: (topic) => this.deleteTopic(topic.id),
+    };
+    return importTopic(target, open, options);
   }
 
   /**
@@ -224,11 +259,9 @@ export class Varlog implements AsyncDisposable {
     storageNode: StorageNodeId,
     limits: CallLimits = {},
   ): Promise<void> {
-    const { encode } = commandCodec(NEWEST_FEATURE_LEVEL);
-    const command = encode({ kind: 'preferPrimary', id: logStream, node: storageNode });
+    const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
     const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
-    const request = ExecuteRequest.create({ command });
-    await this.context.repository.call(Ordering.Execute, request, { ...limits, what });
+    await this.context.repository.command(command, { ...limits, what });
   }
 
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */

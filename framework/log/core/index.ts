@@ -35,5 +35,6 @@ export * from './producer-refusal.ts';
 export * from './producer-table.ts';
 export * from './replica.ts';
 export * from './replica-stage.ts';
+export * from './retention.ts';
 export { refusalOfDisk, type StorageNodeState } from './storage-nodes.ts';
 export type { Acknowledge, Hold, TopicState } from './topic-state.ts';

@@ -1,4 +1,5 @@
 import type { LogStreamState } from './log-stream-state.ts';
+import type { Retention } from './retention.ts';
 
 /** How many of a log stream's replicas must have a record on disk before it counts. */
 export type Acknowledge = 'majority' | 'all';
@@ -31,6 +32,8 @@ export interface TopicState {
   producerEpoch: number;
   /** In the order in which they were opened last; replaced as a whole. */
   producers: readonly ProducerPlace[];
+  /** Replaced as a whole. */
+  retention: Retention;
   /** Ascending. */
   readonly logStreams: number[];
 }

@@ -3,8 +3,10 @@ import {
   LogStreamHealth,
   ReplicaHealth,
   StorageNodeHealth,
+  TopicRetention,
 } from '../../wire/gen/log.ts';
-import type { LogStreamState, Metadata } from '../core/index.ts';
+import { isLimited, type LogStreamState, type Metadata } from '../core/index.ts';
+import { retentionToWire } from '../retention-codec.ts';
 import type { Orderer } from './orderer.ts';
 
 /** How storage nodes and replicas are, by what the leader has heard. */
@@ -12,6 +14,11 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
   const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
   return HealthResponse.create({
     topicIds: [...metadata.topics.keys()],
+    retentions: [...metadata.topics.values()]
+      .filter(({ retention }) => isLimited(retention))
+      .map(({ id, retention }) =>
+        TopicRetention.create({ topicId: id, ...retentionToWire(retention) }),
+      ),
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
       StorageNodeHealth.create({
         storageNodeId: id,

@@ -27,6 +27,7 @@ import {
   STORAGE_NODES_AGREE_FROM,
 } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
+import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Orderer } from './orderer.ts';
@@ -62,6 +63,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         if (topic === undefined) throw noTopic(topicId);
         return HoldsResponse.create({
           holds: topic.holds.map((it) => HoldState.create({ ...it })),
+          ...retentionToWire(topic.retention),
         });
       }),
     ),

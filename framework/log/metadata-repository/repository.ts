@@ -29,6 +29,7 @@ import type {
   MetadataRepositoryOptions,
   RepositoryAccess,
 } from './repository-access.ts';
+import { RetentionTask } from './retention-task.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
 const SNAPSHOT_EVERY = 10_000;
@@ -75,6 +76,7 @@ export class MetadataRepository implements RepositoryAccess {
       ...this.identified([...orderingHandlers(this), ...publishedHandlers(this, this.changes)]),
     ];
     this.levels = new FeatureLevels(this);
+    new RetentionTask(this);
     this.roles = group.status$.subscribe((status) => this.followRole(status));
     // Its status would have to be kept true, for which the group is asked again and again.
     replica.state$.subscribe({ error: (error) => this.fail(error) });

@@ -6,6 +6,7 @@ import {
   type MetadataSnapshot,
   type TopicState,
 } from '../core/index.ts';
+import { retentionOfWire, retentionToWire } from '../retention-codec.ts';
 
 /**
  * Those below are read: 1 and 2 hold JSON, and 1 knows of no holds. What is added to the state under a higher
@@ -61,12 +62,14 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
   },
 };
 
-function topicToMessage({ acknowledge, holds, producers, ...topic }: TopicState): wire.TopicState {
+function topicToMessage(state: TopicState): wire.TopicState {
+  const { acknowledge, holds, producers, retention, ...topic } = state;
   return wire.TopicState.create({
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
     producers: producers.map(wire.ProducerPlace.create),
+    ...retentionToWire(retention),
   });
 }
 
@@ -81,6 +84,7 @@ function topicOf(message: wire.TopicState): TopicState {
     holds: holds.map(({ holder, position }) => ({ holder, position })),
     producerEpoch,
     producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
+    retention: retentionOfWire(message),
     logStreams,
   };
 }
@@ -128,6 +132,7 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     if (format < 2) it.holds = [];
     it.producerEpoch = 0;
     it.producers = [];
+    it.retention = {};
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
     return { ...it, initialMembers: founders, sealedByOperator: held };

@@ -33,6 +33,11 @@ export class AppendTime {
     return this.last;
   }
 
+  /** No batch of the log stream has a later timestamp; 0 where none is known. */
+  get latest(): number {
+    return this.last;
+  }
+
   /** A batch of the log stream has this time; 0 where none is known. */
   note(timestamp: number): void {
     this.last = Math.max(this.last, timestamp);

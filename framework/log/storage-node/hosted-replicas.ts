@@ -47,11 +47,11 @@ export class HostedReplicas {
   private lost: VarlogError | undefined;
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
-    const { ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending } = node;
-    const { producerLimits } = node;
+    const { ports, clusterId, storageNodeId, disk, process, memory } = node;
+    const { producerLimits, segmentBytes, diskReads, sending } = node;
     this.host = {
-      ...{ ports, clusterId, storageNodeId, disk, process, memory, diskReads, sending },
-      producerLimits,
+      ...{ ports, clusterId, storageNodeId, disk, process, memory },
+      ...{ producerLimits, segmentBytes, diskReads, sending },
       get cluster() {
         return node.cluster;
       },

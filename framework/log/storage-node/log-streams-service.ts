@@ -6,6 +6,7 @@ import { serveRead } from './read-service.ts';
 import { serveSeek } from './seek-service.ts';
 import { assertServes } from './serve.ts';
 import type { ServedNode } from './served-node.ts';
+import { serveUsage } from './usage-service.ts';
 
 /** The services `varlog.log.LogStreams` and `varlog.log.Replication`. */
 export function logStreamHandlers(node: ServedNode): Handler[] {
@@ -17,6 +18,9 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
       const replica = node.find(request.topicId, request.logStreamId);
       await serveRead(replica, request, stream, context);
     }),
+    handler(LogStreams.Usage, async ({ topicId, logStreamId }) =>
+      serveUsage(node.find(topicId, logStreamId)),
+    ),
     handler(LogStreams.Seek, async (request) =>
       serveSeek(node.find(request.topicId, request.logStreamId), request),
     ),

@@ -21,6 +21,7 @@ export async function openReplica(
     owner: `cluster ${host.cluster} disk ${host.disk}`,
     topicId,
     logStreamId,
+    segmentBytes: host.segmentBytes,
     cacheBudget: host.memory.cache,
     producerLimits: host.producerLimits,
     onFailure: (error) => replica?.fail(error),

@@ -30,6 +30,7 @@ function openOn(disk: Disk): ReturnType<typeof openReplicaStorage> {
     owner: 'a test',
     topicId: 1,
     logStreamId: 1,
+    segmentBytes: 16 * 1024 * 1024,
     cacheBudget: new CacheBudget(1024),
     producerLimits: PRODUCER_LIMITS,
     onFailure: () => {},

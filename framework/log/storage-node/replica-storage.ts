@@ -13,8 +13,6 @@ import { ProducerFile } from './producer-file.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
-/** The last segment is all of the records that is read and checked when a replica is opened. */
-const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** What a replica must know before it reads its logs. */
 export interface StoredReplicaState {
@@ -59,6 +57,7 @@ export async function openReplicaStorage(options: {
   owner: string;
   topicId: number;
   logStreamId: number;
+  segmentBytes: number;
   cacheBudget: CacheBudget;
   producerLimits: ProducerLimits;
   onFailure: (error: VarlogError) => void;
@@ -95,7 +94,7 @@ export async function openReplicaStorage(options: {
     clock,
     directory: `${directory}/records`,
     label: label('records'),
-    segmentBytes: SEGMENT_BYTES,
+    segmentBytes: options.segmentBytes,
     tailCacheBytes: TAIL_CACHE_BYTES,
     cacheBudget: options.cacheBudget,
     onFailure,

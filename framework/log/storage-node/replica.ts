@@ -32,6 +32,8 @@ export interface ReplicaNode {
   readonly process: string;
   readonly memory: MemoryBudget;
   readonly producerLimits: ProducerLimits;
+  /** Of the files of a replica's records. */
+  readonly segmentBytes: number;
   /**
    * What is read from the disk for readers, of all log streams. One after the other: what many of them read at once, and
    * what is made of it, would otherwise hold up all else that the process does.
@@ -120,6 +122,8 @@ export class LogStreamReplica {
     /** Records up to this GLSN are off the disk. An earlier life may not have come to what it had noted. */
     dropped: 0,
   };
+  /** GLSNs of records with which parts of the log begin, by LLSN: once committed they stay. Only `serveUsage` writes it. */
+  readonly partBegins = new Map<number, number>();
   /** The log is being begun anew: what comes meanwhile comes again. Only `restartAt` writes it. */
   restarting = false;
   /** What is waited for when the disk is full. */

@@ -28,6 +28,9 @@ import type { ServedNode } from './served-node.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 import { Trash } from './trash.ts';
 
+/** The last segment is all of the records that is read and checked when a replica is opened. */
+const SEGMENT_BYTES = 16 * 1024 * 1024;
+
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements ReplicaNode, ServedNode {
   readonly options: StorageNodeOptions;
@@ -45,6 +48,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** Random id of this run of the process. */
   readonly process: string;
   readonly memory: MemoryBudget;
+  readonly segmentBytes: number;
   readonly diskReads = new SerialQueue();
   readonly sending: TurnBudget;
   readonly hosted: HostedReplicas;
@@ -84,6 +88,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
+    this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.sending = new TurnBudget(clock, SENDING_PER_TURN);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],

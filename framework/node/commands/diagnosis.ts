@@ -4,12 +4,14 @@ import type {
   LogStreamReplicaStatus,
   LogStreamStatus,
   StorageNodeStatus,
+  TopicStatus,
 } from '../../log/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
 import { memberTable } from './members.ts';
 import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
+import { showRetention } from './retention.ts';
 
 const SLOW_SYNC_MS = 20;
 const SYNC_SAMPLES = 20;
@@ -44,6 +46,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
               ['TOPIC', 'LOG STREAM', 'STATE', 'IN SYNC', 'REPLICAS (PRIMARY FIRST)'],
               status.topics.flatMap((topic) => topic.logStreams.map((it) => row(topic.id, it))),
             ),
+            ...retentionTable(status.topics),
             ...(problems.length === 0 ? [] : [['What is wrong:', ...problems].join('\n')]),
           ].join('\n\n'),
         );
@@ -65,6 +68,14 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
         if (findings.some((it) => !it.ok)) process.exitCode = 1;
       }),
     );
+}
+
+/** Of those topics that have one. */
+function retentionTable(topics: readonly TopicStatus[]): string[] {
+  const limited = topics.filter(({ retention }) => Object.keys(retention).length > 0);
+  if (limited.length === 0) return [];
+  const rows = limited.map(({ id, retention }) => [id, showRetention(retention)]);
+  return [table(['TOPIC', 'KEEPS'], rows)];
 }
 
 function row(topic: number, stream: LogStreamStatus): (string | number)[] {

@@ -5,9 +5,14 @@ import type { Output } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
+import { explainUsage } from './retention.ts';
 
 const TOPIC_HELP = 'topic id, or varlog://host:port,host:port/topic';
 
+interface TrimFlags {
+  force?: boolean;
+  explain?: boolean;
+}
 const SINCE_HELP =
   'begin with what was appended at a time (2026-01-01T00:00:00Z) or so long ago (10m)';
 const HEADERS_HELP = 'also time, key and headers of each record';
@@ -69,10 +74,18 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .command('trim')
     .description('remove all records up to and including a position, for good')
     .argument('<topic>', TOPIC_HELP, topicArgument)
-    .argument('<glsn>', 'the last record to remove', atLeast(0))
+    .argument('[glsn]', 'the last record to remove', atLeast(0))
     .option('--force', 'also records that a consumer still needs: see "topic describe"')
-    .action((topic: TopicArgument, glsn: number, { force = false }: { force?: boolean }) =>
+    .option('--explain', 'remove nothing; say who keeps how many bytes')
+    .action((topic: TopicArgument, glsn: number | undefined, flags: TrimFlags) =>
       cli.withTopic(topic, async (it, output) => {
+        const { force = false, explain = false } = flags;
+        if (explain) {
+          const usage = await it.usage();
+          output.result({ topic: it.id, ...usage }, explainUsage(it.id, usage));
+          return;
+        }
+        if (glsn === undefined) throw unusable('the last record to remove is missing', 'a GLSN');
         await it.trim(glsn, { force });
         output.result({ topic: it.id, trimmed: glsn }, `removed everything up to ${glsn}`);
       }),

@@ -2,12 +2,19 @@ import type { Command } from 'commander';
 import type { TopicHold } from '../../log/index.ts';
 import { table } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import {
+  addRetentionOptions,
+  addTopicUpdate,
+  type RetentionFlags,
+  retentionOf,
+  showRetention,
+} from './retention.ts';
 
 /** `topic …`: what concerns one topic as a whole. */
 export function addTopicCommands(program: Command, cli: Cli): void {
   const topic = program
     .command('topic')
-    .description('make, list, describe and delete topics, release holds');
+    .description('make, list, describe, change and delete topics, release holds');
 
   topic
     .command('ls')
@@ -25,16 +32,20 @@ export function addTopicCommands(program: Command, cli: Cli): void {
       }),
     );
 
-  topic
-    .command('create')
-    .description('make a topic')
-    .option('--log-streams <count>', 'log streams', atLeast(1), 1)
-    .action((flags: { logStreams: number }) =>
-      cli.withClient(async (varlog, output) => {
-        const made = await varlog.createTopic({ logStreams: flags.logStreams });
-        output.result({ id: made.id }, `made topic ${made.id}`);
-      }),
-    );
+  addRetentionOptions(
+    topic
+      .command('create')
+      .description('make a topic')
+      .option('--log-streams <count>', 'log streams', atLeast(1), 1),
+  ).action(({ logStreams, ...flags }: RetentionFlags & { logStreams: number }) =>
+    cli.withClient(async (varlog, output) => {
+      const retention = retentionOf(flags);
+      const isLimited = Object.keys(retention).length > 0;
+      const made = await varlog.createTopic({ logStreams, ...(isLimited && { retention }) });
+      output.result({ id: made.id }, `made topic ${made.id}`);
+    }),
+  );
+  addTopicUpdate(topic, cli);
 
   topic
     .command('describe')
@@ -44,11 +55,11 @@ export function addTopicCommands(program: Command, cli: Cli): void {
       cli.withTopic(argument, async (topic, output) => {
         const { id } = topic;
         const { first, last } = await topic.watermarks();
-        const { logStreams, holds } = await topic.describe();
+        const { logStreams, holds, retention } = await topic.describe();
         output.result(
-          { id, first, last, logStreams, holds },
+          { id, first, last, logStreams, holds, retention },
           [
-            `topic ${id}: records ${first} to ${last}`,
+            `topic ${id}: records ${first} to ${last}; keeps ${showRetention(retention)}`,
             table(
               ['LOG STREAM', 'STATE', 'REPLICAS (PRIMARY FIRST)'],
               logStreams.map((it) => [it.id, it.state, it.replicas.join(', ')]),

@@ -43,6 +43,10 @@ export const descriptor: object = {
          "responseType": "ReadResponse",
          "responseStream": true
         },
+        "Usage": {
+         "requestType": "UsageRequest",
+         "responseType": "UsageResponse"
+        },
         "Seek": {
          "requestType": "SeekRequest",
          "responseType": "SeekResponse"
@@ -172,6 +176,55 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 2,
          "protoName": "high_watermark"
+        }
+       }
+      },
+      "UsageRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
+      "UsageResponse": {
+       "fields": {
+        "parts": {
+         "rule": "repeated",
+         "type": "UsagePart",
+         "id": 1
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
+        }
+       }
+      },
+      "UsagePart": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "bytes": {
+         "type": "uint64",
+         "id": 2
+        },
+        "ageMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "age_ms"
+        },
+        "cut": {
+         "type": "bool",
+         "id": 4
         }
        }
       },
@@ -772,6 +825,16 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "HoldState",
          "id": 1
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "retain_ms"
         }
        }
       },
@@ -867,6 +930,30 @@ export const descriptor: object = {
          "type": "int32",
          "id": 3,
          "protoName": "topic_ids"
+        },
+        "retentions": {
+         "rule": "repeated",
+         "type": "TopicRetention",
+         "id": 4
+        }
+       }
+      },
+      "TopicRetention": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "retain_ms"
         }
        }
       },
@@ -1407,6 +1494,37 @@ export const descriptor: object = {
         }
        }
       },
+      "SetRetention": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "bytes": {
+         "type": "uint64",
+         "id": 2
+        },
+        "ageMs": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "age_ms"
+        }
+       }
+      },
+      "BeginTopic": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
       "RaiseFeatureLevel": {
        "fields": {
         "level": {
@@ -1600,6 +1718,16 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "ProducerPlace",
          "id": 8
+        },
+        "retainBytes": {
+         "type": "uint64",
+         "id": 9,
+         "protoName": "retain_bytes"
+        },
+        "retainMs": {
+         "type": "uint64",
+         "id": 10,
+         "protoName": "retain_ms"
         }
        }
       },

@@ -84,6 +84,32 @@ export interface ReadResponse {
 }
 export const ReadResponse: MessageCodec<ReadResponse> = message('varlog.log.ReadResponse');
 
+export interface UsageRequest {
+  topicId: number;
+  logStreamId: number;
+}
+export const UsageRequest: MessageCodec<UsageRequest> = message('varlog.log.UsageRequest');
+
+export interface UsageResponse {
+  /** What is freed together, in the order of the log stream. */
+  parts: UsagePart[];
+  /** As in ReadResponse. */
+  highWatermark: number;
+}
+export const UsageResponse: MessageCodec<UsageResponse> = message('varlog.log.UsageResponse');
+
+export interface UsagePart {
+  /** Its first record that is kept. It ends where the next one begins. */
+  glsn: number;
+  /** On the disk of one replica. */
+  bytes: number;
+  /** None of its records is younger, in milliseconds; 0: not known. */
+  ageMs: number;
+  /** Some of its records were trimmed: `bytes` is the share of the others, by their number. */
+  cut: boolean;
+}
+export const UsagePart: MessageCodec<UsagePart> = message('varlog.log.UsagePart');
+
 export interface SeekRequest {
   topicId: number;
   logStreamId: number;
@@ -334,6 +360,9 @@ export const HoldsRequest: MessageCodec<HoldsRequest> = message('varlog.log.Hold
 
 export interface HoldsResponse {
   holds: HoldState[];
+  /** What the topic keeps at most; 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
 }
 export const HoldsResponse: MessageCodec<HoldsResponse> = message('varlog.log.HoldsResponse');
 
@@ -386,8 +415,18 @@ export interface HealthResponse {
   logStreams: LogStreamHealth[];
   /** All topics, also those without a log stream. */
   topicIds: number[];
+  /** Of those topics that have a limit. */
+  retentions: TopicRetention[];
 }
 export const HealthResponse: MessageCodec<HealthResponse> = message('varlog.log.HealthResponse');
+
+export interface TopicRetention {
+  topicId: number;
+  /** 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
+}
+export const TopicRetention: MessageCodec<TopicRetention> = message('varlog.log.TopicRetention');
 
 export interface StorageNodeHealth {
   storageNodeId: number;
@@ -499,11 +538,14 @@ export const LogStreams: {
   Append: BidiMethod<AppendRequest, AppendResponse>;
   /** The committed batches of one log stream, in order. */
   Read: ServerStreamMethod<ReadRequest, ReadResponse>;
+  /** How many bytes of one log stream lie on a replica's disk, and how old they are. */
+  Usage: UnaryMethod<UsageRequest, UsageResponse>;
   /** Where the records of one log stream begin that were taken at a time or later. */
   Seek: UnaryMethod<SeekRequest, SeekResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
+  Usage: unary('varlog.log.LogStreams', 'Usage', UsageRequest, UsageResponse),
   Seek: unary('varlog.log.LogStreams', 'Seek', SeekRequest, SeekResponse),
 };
 

@@ -137,6 +137,21 @@ export interface OpenProducer {
 }
 export const OpenProducer: MessageCodec<OpenProducer> = message('varlog.metadata.OpenProducer');
 
+export interface SetRetention {
+  topicId: number;
+  /** 0: without a limit. */
+  bytes: number;
+  ageMs: number;
+}
+export const SetRetention: MessageCodec<SetRetention> = message('varlog.metadata.SetRetention');
+
+export interface BeginTopic {
+  topicId: number;
+  /** The position before that of the first record. */
+  glsn: number;
+}
+export const BeginTopic: MessageCodec<BeginTopic> = message('varlog.metadata.BeginTopic');
+
 export interface RaiseFeatureLevel {
   level: number;
 }
@@ -207,6 +222,9 @@ export interface TopicState {
   producerEpoch: number;
   /** In the order in which they were opened last. */
   producers: ProducerPlace[];
+  /** 0: without a limit. */
+  retainBytes: number;
+  retainMs: number;
 }
 export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
 

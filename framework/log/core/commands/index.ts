@@ -1,4 +1,5 @@
 /** All commands of the metadata, one a line: each module holds everything about its own. */
+export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
 export * from './cut.ts';
 export * from './hold.ts';
@@ -13,6 +14,7 @@ export * from './replace-storage-node.ts';
 export * from './restore-topic.ts';
 export * from './seal.ts';
 export * from './set-replicas.ts';
+export * from './set-retention.ts';
 export * from './trim.ts';
 export * from './unregister-log-stream.ts';
 export * from './unregister-storage-node.ts';

@@ -2,6 +2,7 @@ import { RegisterTopic as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, done, refused } from '../command-definition.ts';
 import { isId } from '../id-pool.ts';
 import { noId, noIdLeft, refuse } from '../metadata-result.ts';
+import { KEEPS_ALL } from '../retention.ts';
 import type { Acknowledge } from '../topic-state.ts';
 
 /** Makes a topic. Id 0: the next free one. */
@@ -40,7 +41,7 @@ export const registerTopic: CommandDefinition<RegisterTopic, Message> = {
       return refused(refuse('ALREADY_EXISTS', what, 'ids are never used again'));
     }
     state.topicIds.give(id);
-    const empty = { highWatermark: 0, trimmed: 0, holds: [], logStreams: [] };
+    const empty = { highWatermark: 0, trimmed: 0, holds: [], retention: KEEPS_ALL, logStreams: [] };
     const noProducers = { producerEpoch: 0, producers: [] };
     state.topics.set(id, { id, acknowledge, ...empty, ...noProducers });
     return done(id);

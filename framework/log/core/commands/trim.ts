@@ -16,7 +16,7 @@ export const trim: CommandDefinition<Trim, Message> = {
   kind: 'trim',
   number: 12,
   level: 3,
-  senders: ['client', 'operator'],
+  senders: ['client', 'operator', 'leader'],
   describe: ({ topicId, glsn, force = false }) =>
     `trim topic ${topicId} up to ${glsn}${force ? ', whoever holds it' : ''}`,
   message: Message,

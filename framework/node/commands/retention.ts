@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import { VarlogError } from '../../base/index.ts';
+import type { Retention, TopicUsage } from '../../log/index.ts';
+import { table } from '../output.ts';
+import { type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { bytesOf, durationOf, orNone, showBytes, showDuration } from './quantity.ts';
+
+/** What `--retain-bytes` and `--retain-for` give. */
+export interface RetentionFlags {
+  readonly retainBytes?: number | 'none';
+  readonly retainFor?: number | 'none';
+}
+
+/** Lets a command say how much of a topic is kept. */
+export function addRetentionOptions(command: Command): Command {
+  return command
+    .option('--retain-bytes <size>', 'keep so much, as 10GB, or none: all', orNone(bytesOf))
+    .option(
+      '--retain-for <time>',
+      'keep for so long, as 7d, or none: for ever',
+      orNone(durationOf),
+    );
+}
+
+/** What the flags make of the retention that there is: a limit that is not mentioned stays. */
+export function retentionOf(flags: RetentionFlags, current: Retention = {}): Retention {
+  const { retainBytes: bytes = current.bytes, retainFor: ageMs = current.ageMs } = flags;
+  return {
+    ...(typeof bytes === 'number' && { bytes }),
+    ...(typeof ageMs === 'number' && { ageMs }),
+  };
+}
+
+/** For people, as in "keeps …". */
+export function showRetention({ bytes, ageMs }: Retention): string {
+  const limits = [
+    ...(bytes === undefined ? [] : [showBytes(bytes)]),
+    ...(ageMs === undefined ? [] : [showDuration(ageMs)]),
+  ];
+  return limits.length === 0 ? 'all records' : `the last ${limits.join(', at most ')}`;
+}
+
+/** `topic update`. */
+export function addTopicUpdate(topic: Command, cli: Cli): void {
+  const command = topic
+    .command('update')
+    .description(
+      'change how much of a topic is kept; the rest is trimmed, as far as nobody holds it',
+    )
+    .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument);
+  addRetentionOptions(command).action((argument: TopicArgument, flags: RetentionFlags) =>
+    cli.withTopic(argument, async (it, output) => {
+      if (flags.retainBytes === undefined && flags.retainFor === undefined) {
+        throw new VarlogError('INVALID_ARGUMENT', {
+          what: 'it is not said what to change',
+          next: 'give --retain-bytes, --retain-for or both',
+        });
+      }
+      const retention = retentionOf(flags, (await it.describe()).retention);
+      await it.setRetention(retention);
+      output.result({ id: it.id, retention }, `topic ${it.id} keeps ${showRetention(retention)}`);
+    }),
+  );
+}
+
+/** Who keeps how much of a topic, for people. */
+export function explainUsage(id: number, usage: TopicUsage): string {
+  const { first, last, bytes, keepers, unknown, retention, expired } = usage;
+  const about = `topic ${id}: records ${first} to ${last}, about ${showBytes(bytes)} in each replica`;
+  const least = keepers[0];
+  const next =
+    least?.kind === 'hold' && expired > least.position
+      ? [
+          `"${least.holder}" keeps records that the retention does not: release the hold when that consumer is gone`,
+        ]
+      : [];
+  return [
+    about,
+    `retention: ${showRetention(retention)}`,
+    ...(keepers.length === 0
+      ? ['nobody keeps records: a trim removes what it is told to']
+      : [
+          table(
+            ['KEPT BY', 'NEEDS THE RECORDS BEHIND', 'BYTES', 'ONLY BY THIS ONE'],
+            keepers.map((it) => [
+              it.kind === 'hold' ? `hold of "${it.holder}"` : 'retention',
+              it.position,
+              showBytes(it.bytes),
+              showBytes(it.alone),
+            ]),
+          ),
+        ]),
+    ...(unknown.length === 0
+      ? []
+      : [`no replica of log stream ${unknown.join(', ')} answers: its bytes are missing here`]),
+    ...next,
+  ].join('\n');
+}
