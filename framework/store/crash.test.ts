@@ -24,7 +24,7 @@ const open = (disk: SimulatedDisk) =>
     directory: 'd/log',
     label: 'a log',
     segmentBytes: 5000,
-    tailCacheBytes: 300,
+    tailCacheBytes: 1_200,
   });
 
 const print = (it: Frame) => `${it.position}+${it.count} ${it.epoch} ${crc32c(it.payload)}`;

@@ -14,7 +14,7 @@ const open = (disk: SimulatedDisk) =>
     directory: 'journal',
     label: 'a journal',
     segmentBytes: 5_000,
-    tailCacheBytes: 600,
+    tailCacheBytes: 2_200,
   });
 
 interface LogState {

@@ -198,7 +198,7 @@ describe('a segmented log', () => {
   });
 
   test('the newest frames are read without asking the disk', async () => {
-    const { disk, open } = setup({ tailCacheBytes: 1_100 });
+    const { disk, open } = setup({ tailCacheBytes: 3_500 });
     const log = await open();
     for (let i = 1; i <= 20; i++) log.append(one(i, 100));
     await log.flush();

@@ -1,7 +1,10 @@
 import { type Frame, frameEnd } from './frame.ts';
 
-/** What a frame costs in memory beside its payload. */
-const FRAME_OBJECT_BYTES = 256;
+/**
+ * What a frame costs beside its payload. Its objects are of some 200 bytes; the garbage collector, which goes through all of
+ * them now and then and holds up the process meanwhile, weighs more: so small ones count for more.
+ */
+const FRAME_OBJECT_BYTES = 1_024;
 
 function memoryOf(frame: Frame): number {
   return FRAME_OBJECT_BYTES + frame.payload.length;

@@ -4,7 +4,8 @@ import type { Commit } from '../core/index.ts';
 
 /** What is looked for among older commits is found between two of these, which are remembered then. */
 const SPARSE_STEP = 256;
-const RECENT_MAX = 4_096;
+/** Of one replica, in objects: with many replicas, more of them would keep the garbage collector busy. */
+const RECENT_MAX = 1_024;
 /** So many of the newest are read when it is opened: the others when they are asked for. */
 const RECENT_AT_OPEN = SPARSE_STEP;
 const PAYLOAD_BYTES = 24;

@@ -29,7 +29,7 @@ async function open(
 for (const [name, tailCacheBytes] of [
   ['what is in memory', 1024 * 1024],
   ['what is on the disk', 0],
-  ['what is partly in memory', 2_000],
+  ['what is partly in memory', 4_500],
 ] as const) {
   recordSourceContract(name, async () => {
     const { records, append, source } = await open(tailCacheBytes);
