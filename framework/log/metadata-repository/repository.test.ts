@@ -160,8 +160,8 @@ test('what not every member knows is refused, with who has to be upgraded, until
   members = await Members.start(3, [NEWEST_FEATURE_LEVEL, NEWEST_FEATURE_LEVEL, old]);
   const [member] = members.all as [MetadataRepository];
   await until(() => member.metadata.featureLevel === old);
-  const prefer = { kind: 'preferPrimary', id: 1, node: 1 } as const;
-  const refused = member.execute(prefer, { sender: 'operator' });
+  const newest = { kind: 'setRetention', topicId: 1, retention: {} } as const;
+  const refused = member.execute(newest, { sender: 'operator' });
   await expect(refused).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION',
     message: expect.stringMatching(`member 3 supports level ${old}.*upgrade and start`),
@@ -170,9 +170,9 @@ test('what not every member knows is refused, with who has to be upgraded, until
   });
   await members.upgradeLast();
   await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
-  // Carried out by now: there is no such log stream.
-  const carriedOut = member.execute(prefer, { sender: 'operator' });
-  await expect(carriedOut).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
+  // Carried out by now: there is no such topic.
+  const carriedOut = member.execute(newest, { sender: 'operator' });
+  await expect(carriedOut).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' });
 }, 60_000);
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
