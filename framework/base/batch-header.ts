@@ -49,6 +49,8 @@ const VERSION = 1;
 export const MARK = 0xb1;
 const PREFIX_BYTES = 8;
 const PRODUCER_BYTES = 20;
+/** Length of a header that says nothing but who appends. */
+export const PRODUCER_HEADER_BYTES = PREFIX_BYTES + PRODUCER_BYTES;
 const PRODUCER = 1;
 const HEADERS = 1;
 const RECORD_HEADERS = 2;

@@ -21,8 +21,23 @@ export interface Disk {
   /** Makes a folder and its parents, and syncs their names. */
   makeDirectory(directory: string): Promise<void>;
   syncDirectory(directory: string): Promise<void>;
+  /** What there is to tell of a folder, for people. It MAY be slow, and MAY never settle where the disk hangs. */
+  inspect(directory: string): Promise<FolderFacts>;
   /** Takes the folder for this process until `release`; `DIRECTORY_IN_USE` if another process has it. */
   lock(directory: string): Promise<DirectoryLock>;
+}
+
+/** A folder and the file system that it is in. */
+export interface FolderFacts {
+  /** As other programs of the machine name it. */
+  readonly path: string;
+  /** When it was made, in milliseconds since 1970; 0 where that is not known. */
+  readonly madeAt: number;
+  /** Bytes of all files in it, at every depth. */
+  readonly bytes: number;
+  /** Bytes of the file system that are in use, and that there are; 0 where that is not known. */
+  readonly usedBytes: number;
+  readonly totalBytes: number;
 }
 
 export interface DirectoryLock {

@@ -170,6 +170,16 @@ const RETRYABLE = {
    */
   POSITION_OUT_OF_RANGE: false,
   /**
+   * A producer of this id was opened anew and has appended: this one takes part no more.
+   * @remedy End it, or give every producer that lives at the same time an id of its own.
+   */
+  PRODUCER_FENCED: false,
+  /**
+   * The log stream may have forgotten this producer, and can no longer tell its repeated batches from new ones.
+   * @remedy Open the producer anew with topic.producer({ id }).
+   */
+  PRODUCER_FORGOTTEN: false,
+  /**
    * A request id was used before, with another command.
    * @remedy Give every request an id of its own.
    */
@@ -184,6 +194,11 @@ const RETRYABLE = {
    * @remedy Append to another one, or wait until it opens again; the client does both automatically.
    */
   SEALED: true,
+  /**
+   * A batch of a producer came without those before it.
+   * @remedy Append in the order of sequences; the client does so automatically.
+   */
+  SEQUENCE_GAP: true,
   /**
    * The session under which a command was sent is closed, and the outcome of the command is not known.
    * @remedy Find out whether it took effect, and use a requestId for commands that may be repeated.

@@ -5,7 +5,12 @@
 export * from './assert.ts';
 export * from './backoff.ts';
 export * from './batch.ts';
-export type { BatchAttributes, Headers, Producer } from './batch-header.ts';
+export {
+  type BatchAttributes,
+  type Headers,
+  PRODUCER_HEADER_BYTES,
+  type Producer,
+} from './batch-header.ts';
 export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';

@@ -1,4 +1,4 @@
-import type { DirectoryLock, Disk, DiskFile, VarlogError } from '../base/index.ts';
+import type { DirectoryLock, Disk, DiskFile, FolderFacts, VarlogError } from '../base/index.ts';
 
 /** A disk that takes no more writes once the folder on it was taken away: what is there can still be read. */
 export class DiskGuard implements Disk {
@@ -51,6 +51,10 @@ export class DiskGuard implements Disk {
 
   syncDirectory(directory: string): Promise<void> {
     return this.change(() => this.disk.syncDirectory(directory));
+  }
+
+  inspect(directory: string): Promise<FolderFacts> {
+    return this.disk.inspect(directory);
   }
 
   lock(directory: string): Promise<DirectoryLock> {

@@ -1,8 +1,25 @@
-import { constants, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { DirectoryLock, Disk, DiskFile } from '../base/index.ts';
+import {
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { DirectoryLock, Disk, DiskFile, FolderFacts } from '../base/index.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { diskError } from './disk-error.ts';
+
+/** Of a file that may go meanwhile. */
+const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 
 /** Keeps what is there, unlike 'w+', and writes anywhere, unlike 'a+'. */
 const CREATE = constants.O_RDWR | constants.O_CREAT;
@@ -67,6 +84,27 @@ export class RealDisk implements Disk {
 
   syncDirectory(directory: string): Promise<void> {
     return syncAt(this.at(directory));
+  }
+
+  inspect(directory: string): Promise<FolderFacts> {
+    const full = this.at(directory);
+    return attempt(full, async () => {
+      const [{ birthtimeMs }, { bsize, blocks, bfree }, entries] = await Promise.all([
+        stat(full),
+        statfs(full),
+        readdir(full, { recursive: true, withFileTypes: true }),
+      ]);
+      const files = entries.filter((it) => it.isFile());
+      const sizes = files.map(({ parentPath, name }) => sizeOf(join(parentPath, name)));
+      const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+      return {
+        path: resolve(full),
+        madeAt: birthtimeMs,
+        bytes,
+        usedBytes: (blocks - bfree) * bsize,
+        totalBytes: blocks * bsize,
+      };
+    });
   }
 
   lock(directory: string): Promise<DirectoryLock> {

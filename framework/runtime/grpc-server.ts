@@ -9,16 +9,11 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import {
-  type CallContext,
-  type Codec,
-  type Handler,
-  type MessageStream,
-  VarlogError,
-} from '../base/index.ts';
+import { type CallContext, type Handler, type MessageStream, VarlogError } from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
+import { takesFrames } from './grpc-frames.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 import { hostTimers } from './host-timers.ts';
 
@@ -118,7 +113,7 @@ function answer(run: (request: Uint8Array, context: CallContext) => Promise<unkn
 }
 
 function stream(
-  { request: incoming, response: outgoing }: { request: Codec<unknown>; response: Codec<unknown> },
+  { kind, request: incoming, response: outgoing }: Handler['method'],
   run: (
     stream: MessageStream<unknown, unknown>,
     request: Uint8Array,
@@ -141,6 +136,7 @@ function stream(
       // A client that breaks the call seems to end its side first, and is known only after this turn.
       whenEnded: (proceed) => hostTimers.setImmediate(proceed),
       overAtPeersEnd: false,
+      joins: kind === 'serverStream' && takesFrames(call as ServerWritableStream<unknown, unknown>),
     });
     wrapped.closed.catch(() => context.end());
     call.on('cancelled', () => context.end());

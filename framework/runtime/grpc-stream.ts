@@ -1,6 +1,7 @@
 import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { type Codec, type MessageStream, VarlogError, Waiters } from '../base/index.ts';
 import { serializer } from './grpc-codec.ts';
+import { GrpcFrames } from './grpc-frames.ts';
 
 /** What the streams of grpc-js have in common on either end, as far as it is used here. */
 export interface GrpcCall {
@@ -27,6 +28,8 @@ export interface CallEnd {
   whenEnded(proceed: () => void): void;
   /** Whether the call is over as soon as the peer has ended its side: so it is for the client. */
   readonly overAtPeersEnd: boolean;
+  /** Whether the call takes several messages joined. */
+  readonly joins?: boolean;
 }
 
 interface Settle {
@@ -56,12 +59,16 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   private readonly waiters = new Waiters<void>();
   /** Given to grpc-js, and not taken by the connection yet. */
   private unsentBytes = 0;
+  /** Messages that were sent in one go, for one write. */
+  private readonly frames: GrpcFrames | undefined;
+  private flushDue = false;
 
   constructor(call: GrpcCall, incoming: Codec<In>, outgoing: Codec<Out>, side: CallEnd) {
     this.call = call;
     this.incoming = incoming;
     this.encode = serializer(outgoing);
     this.side = side;
+    this.frames = side.joins === true ? new GrpcFrames() : undefined;
     this.closed = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
@@ -81,11 +88,9 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     if (this.unwritable !== undefined) return false;
     const bytes = this.encode(message);
     this.unsentBytes += bytes.length;
-    const room = this.call.write!(bytes, () => {
-      this.unsentBytes -= bytes.length;
-      if (this.waiters.size > 0) this.drained();
-    });
-    return room && this.unsentBytes < UNSENT_BYTES_MAX;
+    if (this.frames === undefined) this.write(bytes, bytes.length);
+    else this.join(this.frames, bytes);
+    return !this.isFull;
   }
 
   writable(): Promise<void> {
@@ -117,6 +122,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   end(): void {
     if (this.unwritable !== undefined) return;
+    this.flush();
     this.stopSending(
       new VarlogError('CLOSED', { what: 'nothing can be sent after the end of the stream' }),
     );
@@ -130,6 +136,8 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   /** Ends both directions; this end sees `error`, as does the peer if this is the server. */
   breakWith(error: unknown): void {
     if (this.done && (this.side.overAtPeersEnd || this.unwritable !== undefined)) return;
+    // What was sent before goes out before the status.
+    if (this.unwritable === undefined) this.flush();
     this.fail(error);
     this.side.abort(error);
   }
@@ -142,6 +150,35 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
       this.stopSending(new VarlogError('CLOSED', { what: 'the peer has ended the stream' }));
     }
     this.settle.resolve();
+  }
+
+  private write(bytes: Buffer, size: number): void {
+    this.call.write!(bytes, () => {
+      this.unsentBytes -= size;
+      if (this.waiters.size > 0) this.drained();
+    });
+  }
+
+  private join(frames: GrpcFrames, message: Buffer): void {
+    frames.add(message);
+    if (frames.isFull) {
+      this.flush();
+      return;
+    }
+    if (this.flushDue) return;
+    this.flushDue = true;
+    // Those that are sent in one go leave together, and none waits for the next turn.
+    queueMicrotask(() => {
+      this.flushDue = false;
+      if (this.unwritable === undefined) this.flush();
+    });
+  }
+
+  private flush(): void {
+    const { frames } = this;
+    if (frames === undefined || frames.isEmpty) return;
+    const { bytes } = frames;
+    this.write(frames.take(), bytes);
   }
 
   private ended(): void {

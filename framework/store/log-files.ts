@@ -80,6 +80,11 @@ export class LogFiles {
     return this.state.first;
   }
 
+  /** The first position of the last segment. */
+  get newestSegment(): number {
+    return this.last.first;
+  }
+
   /** The first position of each segment, ascending. */
   get starts(): number[] {
     return this.segments.map((it) => it.first);

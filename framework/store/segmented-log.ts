@@ -104,6 +104,11 @@ export class SegmentedLog {
     return this.durablePosition;
   }
 
+  /** The first position of the newest segment: of older ones, opening the log reads nothing. */
+  get newestSegment(): number {
+    return this.files.newestSegment;
+  }
+
   /** From here on, {@link read} answers from memory. */
   get recent(): number {
     return this.cache.first;

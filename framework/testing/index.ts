@@ -31,6 +31,7 @@ export { checkRegisters, type RegisterInput, type RegisterOutput } from './check
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
 export { freeAddresses } from './free-addresses.ts';
 export { MemoryLog } from './memory-log.ts';
+export type { MemoryProducer } from './memory-producer.ts';
 export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';
 export {
   type Fault,

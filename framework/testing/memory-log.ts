@@ -7,11 +7,14 @@ import {
   type Headers,
   type LogCallOptions,
   type OrderedLog,
+  type Producer,
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock } from '../runtime/index.ts';
+import { MemoryProducer } from './memory-producer.ts';
 import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
@@ -40,6 +43,8 @@ export class MemoryLog implements OrderedLog {
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
   private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
+  private readonly producers = new ProducerTable(PRODUCER_LIMITS);
+  private producerEpoch = 0;
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
@@ -103,6 +108,16 @@ export class MemoryLog implements OrderedLog {
     return this.put(commands, undefined, options);
   }
 
+  /**
+   * Opens a producer, which appends exactly once, as `topic.producer` does: a fault hits one of its tries, and it tries
+   * again. While nobody reaches the log, it waits.
+   */
+  async producer({ id }: { id: number }): Promise<MemoryProducer> {
+    this.checkConnected();
+    const opened = { id, epoch: ++this.producerEpoch };
+    return new MemoryProducer(opened, (commands, it) => this.storeOnce(commands, it));
+  }
+
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
     const { signal } = options;
     for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
@@ -161,22 +176,44 @@ export class MemoryLog implements OrderedLog {
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    // The caller may reuse its buffers.
-    const given = commands.map((it, i) => ({
-      command: new Uint8Array(it),
-      headers: headers?.get(i),
-    }));
     if (fault === 'unknownLate') {
-      this.late.push(...given);
+      this.late.push(...given(commands, headers));
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
+    const first = this.store(given(commands, headers));
+    if (fault === 'unknownApplied')
+      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
+    return first;
+  }
+
+  private async storeOnce(
+    commands: readonly Uint8Array[],
+    producer: Producer,
+  ): Promise<{ position: number; duplicate: boolean }> {
+    for (;;) {
+      while (!this.connected) await this.wakeups.wait();
+      const count = commands.length;
+      const found = this.producers.admit(producer, count);
+      if (found.kind === 'duplicate') return { position: found.llsn, duplicate: true };
+      if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
+      checkSize(commands);
+      const fault = this.faults.shift();
+      // What would come late is repeated before, and is known then.
+      if (fault !== undefined && fault !== 'unknownApplied') continue;
+      const position = this.store(given(commands, undefined));
+      this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
+      this.producers.ordered({ llsn: position, glsn: position, count });
+      if (fault === undefined) return { position, duplicate: false };
+    }
+  }
+
+  /** Position of the first one. */
+  private store(entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[]): number {
     const first = this.last + 1;
-    for (const it of [...given, ...this.late.splice(0)]) {
+    for (const it of [...entries, ...this.late.splice(0)]) {
       this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
     }
     this.wakeups.wake();
-    if (fault === 'unknownApplied')
-      throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     return first;
   }
 
@@ -188,6 +225,14 @@ export class MemoryLog implements OrderedLog {
       outcome: 'notAppended',
     });
   }
+}
+
+/** Copies: the caller may reuse its buffers. */
+function given(
+  commands: readonly Uint8Array[],
+  headers: ReadonlyMap<number, Headers> | undefined,
+): Omit<MemoryEntry, 'position' | 'timestamp'>[] {
+  return commands.map((it, i) => ({ command: new Uint8Array(it), headers: headers?.get(i) }));
 }
 
 /** As a topic and a Raft group do. */

@@ -68,6 +68,17 @@ describe('the varlog command', () => {
     expect(run(['read', '1', '--from', '3']).out).toBe('3\tc\n4\td\n');
     const json = run(['read', '1', '--to', '1', '--json']).out;
     expect(JSON.parse(json)).toMatchObject({ glsn: 1, llsn: 1, text: 'a' });
+    const produced = run(['append', '1', 'e', 'f', '--producer', '7', '--json']).out;
+    expect(JSON.parse(produced)).toMatchObject({
+      glsn: 5,
+      count: 2,
+      sequence: 0,
+      duplicate: false,
+    });
+    expect(run(['append', '1', '--producer', '7'], 'g\nh\n').out).toBe('7..8\n');
+    expect(run(['append', '1', 'x', '--producer', '7', '--log-stream', '1']).err).toMatch(
+      /exclude/,
+    );
     expect(run(['trim', '1', '1']).status).toBe(0);
     expect(run(['read', '1', '--from', '1']).status).toBe(5);
   });
@@ -241,7 +252,7 @@ describe('the varlog command', () => {
   test('Ctrl-C ends it cleanly; it goes on with its data; another size is refused', async () => {
     await cluster.end('SIGINT');
     await up();
-    expect(run(['read', '1', '--from', '4']).out).toBe('4\td\n');
+    expect(run(['read', '1', '--from', '8']).out).toBe('8\th\n');
     const flags = ['up', '--nodes', '3', '--directory', directory];
     expect(run(flags)).toMatchObject({ status: 2, err: expect.stringContaining('a cluster of 1') });
   }, 60_000);

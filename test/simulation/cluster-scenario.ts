@@ -1,22 +1,26 @@
 import type { Ports } from '../../framework/base/index.ts';
 import { sleep, VarlogError } from '../../framework/base/index.ts';
 import { Varlog } from '../../framework/log/client/index.ts';
-import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
+import { type NodeRoles, type RolesOptions, startRoles } from '../../framework/log/roles/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { withFaults } from './faults.ts';
 import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 import { operate } from './operator.ts';
 
-const NODES = ['n1', 'n2', 'n3'];
+export const NODES = ['n1', 'n2', 'n3'];
 const CLIENTS = 3;
 const PORT = 9092;
 
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
-const endpoints = members.map((it) => it.address);
+export const endpoints = members.map((it) => it.address);
 
 /** A whole node: metadata repository member, admin and storage node on one address. */
-export function startNode(ports: Ports, name: string): Promise<NodeRoles> {
+export function startNode(
+  ports: Ports,
+  name: string,
+  storage: Partial<RolesOptions['storage']> = {},
+): Promise<NodeRoles> {
   return startRoles({
     ports,
     clusterId: 1,
@@ -24,7 +28,7 @@ export function startNode(ports: Ports, name: string): Promise<NodeRoles> {
     address: `${name}:${PORT}`,
     members,
     metadata: { directory: 'metadata', replicationFactor: NODES.length },
-    storage: { directory: 'storage' },
+    storage: { directory: 'storage', ...storage },
   });
 }
 

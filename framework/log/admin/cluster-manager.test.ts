@@ -28,8 +28,8 @@ const addLogStream = (topicId: number, ...nodes: number[]) =>
     }),
   );
 
-const seal = (logStreamId: number) =>
-  cluster.channel.call(service.Seal, admpb.SealRequest.create({ logStreamId }));
+const seal = (topicId: number, logStreamId: number) =>
+  cluster.channel.call(service.Seal, admpb.SealRequest.create({ topicId, logStreamId }));
 /** Appends at the node that leads the log stream: node 1 in these tests. */
 const append = async (topicId: number, logStreamId: number, ...texts: string[]): Promise<void> => {
   const node = new GrpcNetwork().connect(cluster.addresses[1]!);
@@ -79,7 +79,7 @@ describe('the published ClusterManager', () => {
       return (await cluster.channel.call(service.GetLogStream, it)).logStream!.status;
     };
     for (let i = 0; i < 5; i++) {
-      await seal(logStreamId);
+      await seal(topicId, logStreamId);
       expect(await get()).not.toBe(0);
       await cluster.channel.call(service.Unseal, admpb.UnsealRequest.create(request));
       expect([await get(), primary().isPrimary]).toEqual([0, true]);
@@ -106,7 +106,7 @@ describe('the published ClusterManager', () => {
     };
     await append(topicId, logStreamId, 'a');
     await expect(update({ pushed: 2 })).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     expect(await update({ pushed: 2 })).toEqual([1, 2]);
     // Node 2 holds it by now, or does not: no new epoch says so yet.
     await expect(update({ popped: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
@@ -114,7 +114,7 @@ describe('the published ClusterManager', () => {
     await reported(logStreamId, 2);
     await cluster.channel.call(service.Unseal, request);
     await append(topicId, logStreamId, 'b');
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     expect(await update({ popped: 1 })).toEqual([2]);
     await cluster.channel.call(service.Unseal, request);
     const { isPrimary, committedEnd } = cluster.nodes[2]!.replicas.get(logStreamId)!.core;
@@ -156,7 +156,7 @@ describe('the published ClusterManager', () => {
         admpb.UnregisterLogStreamRequest.create({ topicId, logStreamId }),
       );
     await expect(unregister()).rejects.toThrow(/FAILED_PRECONDITION.*running.*seal it/);
-    await seal(logStreamId);
+    await seal(topicId, logStreamId);
     await unregister();
     await expect(
       cluster.channel.call(
@@ -180,7 +180,16 @@ describe('the published ClusterManager', () => {
       service.GetMRMembers,
       Empty.create({}),
     );
-    expect([leader, Object.keys(members), replicationFactor]).toEqual([1, ['1'], 2]);
+    const [key] = Object.keys(members);
+    const id = cluster.nodeId();
+    expect([leader, Number(key), replicationFactor]).toEqual([id, id, 2]);
+    const ask = (nodeId: number) =>
+      cluster.channel.call(
+        service.GetMetadataRepositoryNode,
+        admpb.GetMetadataRepositoryNodeRequest.create({ nodeId }),
+      );
+    expect((await ask(leader)).node).toMatchObject({ nodeId: leader, leader: true });
+    await expect(ask(5)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
@@ -259,6 +268,9 @@ describe('the published MetadataRepositoryService', () => {
       mrpb.Management.GetClusterInfo,
       mrpb.GetClusterInfoRequest.create({ clusterId: 7 }),
     );
-    expect(clusterInfo).toMatchObject({ clusterId: 7, nodeId: 1, leader: 1, replicationFactor: 2 });
+    expect(clusterInfo).toMatchObject({ clusterId: 7, replicationFactor: 2 });
+    const id = cluster.nodeId();
+    expect([clusterInfo!.nodeId, clusterInfo!.leader]).toEqual([id, id]);
+    expect(Object.keys(clusterInfo!.members).map(Number)).toEqual([id]);
   });
 });

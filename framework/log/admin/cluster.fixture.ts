@@ -69,6 +69,11 @@ export class Cluster {
     return node;
   }
 
+  /** The id that clients of the published interface compute from the member's address. */
+  nodeId(): number {
+    return 0x7f000001 * 2 ** 32 + Number(this.address.split(':')[1]) * 2 ** 16;
+  }
+
   async isUp(id: number): Promise<void> {
     for (;;) {
       const { storageNodes } = await this.channel.call(

@@ -167,5 +167,5 @@ test('the manager describes nodes and members', async () => {
     manager.GetMetadataRepositoryNode,
     admpb.GetMetadataRepositoryNodeRequest.create({ nodeId: 1 }),
   );
-  expect(member).toMatchObject({ nodeId: 1, leader: true });
+  expect(member).toMatchObject({ nodeId: cluster.nodeId(), leader: true });
 });

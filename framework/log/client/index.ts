@@ -34,6 +34,7 @@ export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';
 export { type AtTime, after, type From } from './position-option.ts';
+export { type ProducerAck, TopicProducer } from './producer.ts';
 export {
   bytes,
   json,

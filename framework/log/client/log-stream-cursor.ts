@@ -23,6 +23,8 @@ const RECONNECT_LIMIT_MS = 2_000;
 
 /** What a cursor tells the reader that it belongs to. */
 export interface CursorOwner {
+  /** GLSN of the next record to deliver: those below are of no interest any more, and may be trimmed. */
+  readonly next: number;
   /** Batches, a watermark or a connection came. */
   onBatch(cursor: LogStreamCursor): void;
   /** The stream broke; the cursor opens another automatically unless it is closed. */
@@ -121,6 +123,7 @@ export class LogStreamCursor {
       return;
     }
     const address = addresses[this.replicaIndex % addresses.length]!;
+    this.next = Math.max(this.next, options.owner.next);
     const request = ReadRequest.create({
       topicId: options.topicId,
       logStreamId: this.logStreamId,

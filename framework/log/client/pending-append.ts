@@ -232,7 +232,7 @@ export class PendingAppend implements Sending {
 }
 
 /** Refusals that name the batch itself, or that another try would meet again. */
-function isWorthRetrying(error: unknown): boolean {
+export function isWorthRetrying(error: unknown): boolean {
   if (!VarlogError.is(error)) return false;
   // A storage node may not have heard of a new log stream, or of one that came back.
   if (error.code === 'LOG_STREAM_NOT_FOUND' || error.code === 'TOPIC_NOT_FOUND') return true;

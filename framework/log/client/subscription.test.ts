@@ -284,6 +284,21 @@ describe('following', () => {
     expect(error).toMatchObject({ code: 'TRIMMED', details: { firstAvailable: 10 } });
   });
 
+  test('goes on at another connection although one log stream has had nothing since what was trimmed', async () => {
+    const { cluster, topic } = await start([[1], [2]]);
+    const [one = 0, two = 0] = [...cluster.streams.keys()];
+    cluster.commit(one, ['1']);
+    for (const it of ['2', '3', '4', '5']) cluster.commit(two, [it]);
+    const tail = topic.tail({ from: 'start' });
+    const found = collect(tail, 6);
+    await tail.caughtUp();
+    cluster.trimmed = 4;
+    await cluster.stopNode(1);
+    await cluster.startNode(1);
+    cluster.commit(one, ['6']);
+    expect((await found).map((it) => it.text())).toEqual(['1', '2', '3', '4', '5', '6']);
+  });
+
   test('ends with an error when the topic is deleted or another cluster answers', async () => {
     const { cluster, topic } = await start([[1], [2]]);
     fill(cluster, 4);

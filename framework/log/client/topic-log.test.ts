@@ -1,5 +1,5 @@
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { orderedLogContract } from '../../testing/contracts/index.ts';
+import { orderedLogContract, producerContract } from '../../testing/contracts/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { Varlog } from './index.ts';
@@ -53,6 +53,20 @@ describe.each([1, 3])('on %i storage nodes', (nodes) => {
       return { log: topic.asOrderedLog(), close: () => varlog.deleteTopic(topic.id) };
     };
     for (const { title, run } of orderedLogContract(make)) test(title, run);
+  });
+
+  describe('a new topic keeps the contract of logs with producers', () => {
+    const make = async () => {
+      const topic = await varlog.createTopic({ logStreams: 2 });
+      const texts = async (): Promise<string[]> => {
+        const found: string[] = [];
+        for await (const it of topic.read()) found.push(it.text());
+        return found;
+      };
+      const producer = (options: { id: number }) => topic.producer(options);
+      return { producer, texts, close: () => varlog.deleteTopic(topic.id) };
+    };
+    for (const { title, run } of producerContract(make)) test(title, run);
   });
 
   test('what was appended is read, trimmed and followed', async () => {

@@ -7,7 +7,13 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
-import { HoldRequest, Ordering, TailRequest, TrimRequest } from '../../wire/gen/log.ts';
+import {
+  HoldRequest,
+  OpenProducerRequest,
+  Ordering,
+  TailRequest,
+  TrimRequest,
+} from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
@@ -20,6 +26,7 @@ import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
+import { TopicProducer } from './producer.ts';
 import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
 import type {
   AppendOptions,
@@ -84,6 +91,28 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       ...options,
       timeoutMs: checkTimeout(timeoutMs),
     });
+  }
+
+  /**
+   * Opens a producer, which appends exactly once: see {@link TopicProducer}. `id`, a whole number from 0 below 2^53, is
+   * chosen by its user. One of the same id that was opened before is fenced off as soon as this one has appended, so each
+   * that lives at the same time needs an id of its own. Rejects with `TOPIC_NOT_FOUND`, and with `FAILED_PRECONDITION`
+   * while a member or a storage node is of a version without producers, or the topic has no log stream.
+   */
+  async producer({ id, ...limits }: CallLimits & { id: number }): Promise<TopicProducer<In>> {
+    if (!Number.isSafeInteger(id) || id < 0) {
+      throw new VarlogError('INVALID_ARGUMENT', {
+        what: `${String(id)} is not the id of a producer: it must be a whole number from 0, below 2^53`,
+        next: 'choose a number that stays the same over restarts',
+        outcome: 'notAppended',
+      });
+    }
+    const request = OpenProducerRequest.create({ topicId: this.id, producer: id });
+    const what = `opening producer ${id} of topic ${this.id}`;
+    const { repository } = this.context;
+    const opened = await repository.call(Ordering.OpenProducer, request, { ...limits, what });
+    const { epoch, logStreamId: logStream } = opened;
+    return new TopicProducer({ topic: this.id, id, epoch, logStream }, this.context, this.codec);
   }
 
   /**

@@ -6,6 +6,12 @@ import { VarlogError } from '../../base/index.ts';
  */
 export const FIRST_FEATURE_LEVEL = 3;
 
+/**
+ * From this level on, the storage nodes have to support a level as well before the cluster agrees on it, and one that
+ * does not is refused afterwards. Nodes of older versions do not say what they support.
+ */
+export const STORAGE_NODES_AGREE_FROM = 5;
+
 /** A member meets what it may not pass over: it would have another state than those that know it. */
 export function aboveSupported(what: string, level: number, supported: number): VarlogError {
   return new VarlogError('APPLY_FAILED', {

@@ -31,6 +31,8 @@ export * from './metadata-changes.ts';
 export * from './metadata-command.ts';
 export * from './metadata-result.ts';
 export * from './metadata-state.ts';
+export * from './producer-refusal.ts';
+export * from './producer-table.ts';
 export * from './replica.ts';
 export * from './replica-stage.ts';
 export * from './retention.ts';

@@ -10,6 +10,15 @@ export interface Hold {
   readonly position: number;
 }
 
+/** Where a producer appends. */
+export interface ProducerPlace {
+  readonly id: number;
+  readonly logStream: number;
+}
+
+/** The places of so many producers are remembered, of those that were opened last. */
+export const PRODUCER_PLACES_MAX = 1_000;
+
 export interface TopicState {
   readonly id: number;
   readonly acknowledge: Acknowledge;
@@ -19,6 +28,10 @@ export interface TopicState {
   trimmed: number;
   /** What is not to be trimmed without force, one for each holder; replaced as a whole. */
   holds: readonly Hold[];
+  /** The last epoch that was given to a producer; 0: none was. */
+  producerEpoch: number;
+  /** In the order in which they were opened last; replaced as a whole. */
+  producers: readonly ProducerPlace[];
   /** Replaced as a whole. */
   retention: Retention;
   /** Ascending. */

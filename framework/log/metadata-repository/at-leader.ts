@@ -15,6 +15,8 @@ export function atLeader<Request, Response>(
 ): Handler {
   const { ports, memberId } = repository.options;
   return handler(method, async (request, { signal }) => {
+    // While there is none, as right after the start, one is waited for.
+    if (repository.status.leader === undefined) await repository.read(() => {}, { signal });
     if (repository.orderer !== undefined) return work(request, signal);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);

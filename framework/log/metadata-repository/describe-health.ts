@@ -20,7 +20,13 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
         TopicRetention.create({ topicId: id, ...retentionToWire(retention) }),
       ),
     storageNodes: [...metadata.storageNodes.values()].map(({ id, address, disk }) =>
-      StorageNodeHealth.create({ storageNodeId: id, address, disk, connected: alive(id) }),
+      StorageNodeHealth.create({
+        storageNodeId: id,
+        address,
+        disk,
+        connected: alive(id),
+        supportedLevel: orderer.supportedLevelOf(id),
+      }),
     ),
     logStreams: [...metadata.logStreams.values()].map((stream) =>
       LogStreamHealth.create({

@@ -1,5 +1,12 @@
-import { type MemberId, type Timer, VarlogError } from '../../base/index.ts';
-import { MembersRequest, Ordering } from '../../wire/gen/log.ts';
+import {
+  type MemberId,
+  type StorageNodeId,
+  type Timer,
+  type UnaryMethod,
+  VarlogError,
+} from '../../base/index.ts';
+import { HealthRequest, MembersRequest, Ordering } from '../../wire/gen/log.ts';
+import { STORAGE_NODES_AGREE_FROM } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
@@ -7,16 +14,17 @@ import type { RepositoryAccess } from './repository-access.ts';
 const LOOK_EVERY_MS = 1_000;
 const CALL_TIMEOUT_MS = 1_000;
 
-/** A member that keeps the cluster below a feature level. */
+/** A member or a storage node that keeps the cluster below a feature level. */
 interface Laggard {
-  readonly id: MemberId;
+  readonly kind: 'member' | 'storage node';
+  readonly id: MemberId | StorageNodeId;
   /** What it supports, 0 for a version that knows of no levels; `undefined`: it does not answer. */
   readonly supportedLevel: number | undefined;
 }
 
 /**
- * The agreement on a feature level: the leader raises it once every member of the Raft group has said that it
- * supports a higher one. So a command that came with a level is in the log only where all members know it, also
+ * The agreement on a feature level: the leader raises it once every member of the Raft group, and from level
+ * {@link STORAGE_NODES_AGREE_FROM} on every storage node, has said that it supports a higher one. So a command that came with a level is in the log only where all members know it, also
  * while the members are upgraded one after the other. It never falls: a member of an older version, started
  * afterwards, stops with `APPLY_FAILED`.
  */
@@ -41,7 +49,10 @@ export class FeatureLevels {
   async notAgreed(what: string, level: number): Promise<VarlogError> {
     const { featureLevel } = this.repository.metadata;
     const laggards = await this.below(level);
-    const details = { level, featureLevel, members: laggards.map(({ id }) => id) };
+    const idsOf = (kind: Laggard['kind']): number[] =>
+      laggards.filter((it) => it.kind === kind).map(({ id }) => id);
+    const behind = { members: idsOf('member'), storageNodes: idsOf('storage node') };
+    const details = { level, featureLevel, ...behind };
     const outcome = 'notAppended' as const;
     if (laggards.length === 0) {
       return new VarlogError('UNAVAILABLE', {
@@ -53,8 +64,8 @@ export class FeatureLevels {
     }
     return new VarlogError('FAILED_PRECONDITION', {
       what: `"${what}" takes feature level ${level}, and the cluster has agreed on ${featureLevel}`,
-      because: `of the metadata repository, ${laggards.map(reasonOf).join(', ')}`,
-      next: 'upgrade and start those members: the leader raises the level by itself once all support it',
+      because: laggards.map(reasonOf).join(', '),
+      next: 'upgrade and start those: the leader raises the level by itself once all support it',
       details,
       outcome,
     });
@@ -80,7 +91,7 @@ export class FeatureLevels {
     const { supportedLevel } = metadata;
     if (metadata.featureLevel >= supportedLevel) return true;
     const laggards = await this.below(supportedLevel);
-    const to = Math.min(supportedLevel, ...laggards.map((it) => it.supportedLevel ?? 0));
+    const to = Math.min(supportedLevel, ...laggards.map(agreesTo));
     if (to > metadata.featureLevel) {
       await repository.execute({ kind: 'raiseFeatureLevel', to }, { sender: 'leader' });
       options.ports.logger.log('info', 'feature level raised', { to });
@@ -99,30 +110,58 @@ export class FeatureLevels {
     options.ports.logger.log('info', 'feature level waits', { featureLevel, supportedLevel, why });
   }
 
-  /** The members of the Raft group that do not support `level`, or do not answer. */
+  /** Those whom the agreement takes and who do not support `level`, or do not answer. */
   private async below(level: number): Promise<Laggard[]> {
     const { status, options, metadata } = this.repository;
     const { voters, learners } = status;
     const all = await Promise.all(
       [...voters, ...learners].map(async (id): Promise<Laggard> => {
         const isSelf = id === options.memberId;
-        return { id, supportedLevel: isSelf ? metadata.supportedLevel : await this.askMember(id) };
+        const own = isSelf ? metadata.supportedLevel : await this.askMember(id);
+        return { kind: 'member', id, supportedLevel: own };
       }),
     );
-    return all.filter((it) => (it.supportedLevel ?? 0) < level);
+    const nodes = level < STORAGE_NODES_AGREE_FROM ? [] : await this.storageNodes();
+    return [...all, ...nodes].filter((it) => agreesTo(it) < level);
+  }
+
+  /** What storage nodes have told the leader. */
+  private async storageNodes(): Promise<Laggard[]> {
+    const { orderer, metadata, status, options } = this.repository;
+    const leader = options.members.find((it) => it.id === status.leader?.id);
+    const told =
+      orderer !== undefined || leader === undefined
+        ? [...metadata.storageNodes.values()].map(({ id }) => {
+            return { storageNodeId: id, supportedLevel: orderer?.supportedLevelOf(id) ?? 0 };
+          })
+        : await this.ask(leader.address, Ordering.Health, HealthRequest.create({})).then(
+            (it) => it?.storageNodes ?? [],
+          );
+    return told.map(({ storageNodeId: id, supportedLevel }) => {
+      const known = supportedLevel === 0 ? undefined : supportedLevel;
+      return { kind: 'storage node', id, supportedLevel: known };
+    });
   }
 
   private async askMember(id: MemberId): Promise<number | undefined> {
-    const { options, members } = this.repository;
+    const { members } = this.repository;
     const member = members.find((it) => it.id === id);
     if (member === undefined) return undefined;
-    const channel = options.ports.network.connect(member.address, {
+    const answer = await this.ask(member.address, Ordering.Members, MembersRequest.create({}));
+    return answer?.supportedLevel;
+  }
+
+  private async ask<Request, Response>(
+    address: string,
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response | undefined> {
+    const { options } = this.repository;
+    const channel = options.ports.network.connect(address, {
       cluster: () => this.repository.cluster,
     });
     try {
-      const limits = { timeoutMs: CALL_TIMEOUT_MS };
-      const answer = await channel.call(Ordering.Members, MembersRequest.create({}), limits);
-      return answer.supportedLevel;
+      return await channel.call(method, request, { timeoutMs: CALL_TIMEOUT_MS });
     } catch {
       return undefined;
     } finally {
@@ -131,7 +170,17 @@ export class FeatureLevels {
   }
 }
 
-function reasonOf({ id, supportedLevel }: Laggard): string {
-  if (supportedLevel === undefined) return `member ${id} does not answer`;
-  return `member ${id} supports level ${supportedLevel}`;
+/** The highest level to which the cluster may go with it. */
+function agreesTo({ kind, supportedLevel = 0 }: Laggard): number {
+  return kind === 'member'
+    ? supportedLevel
+    : Math.max(supportedLevel, STORAGE_NODES_AGREE_FROM - 1);
+}
+
+function reasonOf({ kind, id, supportedLevel }: Laggard): string {
+  const who = kind === 'member' ? `member ${id} of the metadata repository` : `storage node ${id}`;
+  if (supportedLevel !== undefined) return `${who} supports level ${supportedLevel}`;
+  return kind === 'member'
+    ? `${who} does not answer`
+    : `${who} is not connected, or of a version that does not say what it supports`;
 }

@@ -75,6 +75,32 @@ export class LogStreamChanges {
     }
   }
 
+  /** Waits until the members of a sealed log stream that are up have all of it, but not for long: nothing depends on it. */
+  async allSealed(id: number): Promise<void> {
+    const { clock } = this.repository.options.ports;
+    const deadline = clock.now() + LOG_TIMES.sealedTimeoutMs;
+    const isDone = (): boolean => {
+      const stream = this.repository.metadata.logStreams.get(id);
+      const { orderer } = this.repository;
+      if (stream === undefined || orderer === undefined || !stream.sealed) return true;
+      const holders = this.holdersOf(stream);
+      const up = stream.members.filter((it) => orderer.unheardForMs(it) === 0);
+      return up.every((it) => holders.includes(it));
+    };
+    while (!isDone() && clock.now() < deadline) await sleep(clock, POLL_MS);
+  }
+
+  /** Waits until a node has said that a replica which was taken from it is gone. Rejects with `TIMEOUT`. */
+  async removalConfirmed(id: number, node: number): Promise<void> {
+    const { metadata, options } = this.repository;
+    const { clock } = options.ports;
+    const deadline = clock.now() + LOG_TIMES.openTimeoutMs;
+    while (metadata.storageNodes.get(node)?.removed.includes(id) === true) {
+      if (clock.now() > deadline) throw notRemoved(id, node);
+      await sleep(clock, POLL_MS);
+    }
+  }
+
   /** Replicas that are up and have said that they hold all of a sealed log stream. */
   private holdersOf({ id, replicas, epoch, end }: LogStreamState): number[] {
     const orderer = this.orderer();
@@ -109,5 +135,14 @@ function notOpened(logStreamId: number): VarlogError {
     because: 'too few of its replicas are up, or they have not caught up',
     next: 'check its storage nodes with "varlog status": it opens by itself once they are well',
     details: { logStreamId },
+  });
+}
+
+function notRemoved(logStreamId: number, node: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `storage node ${node} has not said that its replica of log stream ${logStreamId} is gone`,
+    because: 'it is down, or its disk does not get on',
+    next: 'check it with "varlog status": it removes the replica by itself once it is back',
+    details: { logStreamId, storageNodeId: node },
   });
 }

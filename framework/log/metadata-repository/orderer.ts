@@ -138,6 +138,11 @@ export class Orderer {
     this.links.delete(node);
   }
 
+  /** The highest feature level that storage node `node` supports; 0: it is not connected, or does not say it. */
+  supportedLevelOf(node: number): number {
+    return this.links.get(node)?.supportedLevel ?? 0;
+  }
+
   /** The process that is storage node `node` now; empty when none is connected. */
   processOf(node: number): string {
     return this.links.get(node)?.processId ?? '';

@@ -11,6 +11,8 @@ import {
   ChangeMembersRequestKind as Kind,
   Member,
   MembersResponse,
+  type OpenProducerRequest,
+  OpenProducerResponse,
   Ordering,
   ReplaceStorageNodeResponse,
   RestoreTopicResponse,
@@ -19,7 +21,11 @@ import {
   TailResponse,
   TrimResponse,
 } from '../../wire/gen/log.ts';
-import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
+import {
+  type MetadataCommand,
+  NEWEST_FEATURE_LEVEL,
+  STORAGE_NODES_AGREE_FROM,
+} from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
 import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
@@ -61,6 +67,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
+    handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
     handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
       const orderer = await repository.confirmedOrderer();
       const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;
@@ -108,6 +115,19 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       ({ timeoutMs }) => timeoutMs,
     ),
   ];
+}
+
+async function openProducer(
+  repository: RepositoryAccess,
+  { topicId, producer }: OpenProducerRequest,
+): Promise<OpenProducerResponse> {
+  const command = { kind: 'openProducer', topicId, producer } as const;
+  const epoch = await repository.execute(command, AS_CLIENT);
+  const logStreamId = await repository.read(
+    ({ topics }) => topics.get(topicId)?.producers.find((it) => it.id === producer)?.logStream,
+  );
+  if (logStreamId === undefined) throw noTopic(topicId);
+  return OpenProducerResponse.create({ epoch, logStreamId });
 }
 
 /** What is said of a change; throws what is a matter of this member only. */
@@ -193,6 +213,7 @@ async function openLink(
   }
   let orderer = await repository.confirmedOrderer();
   orderer.admit(hello);
+  refuseOutdated(hello, repository.metadata.featureLevel);
   const known = repository.metadata.storageNodes.get(id);
   if (known?.address !== address || known.disk !== disk) {
     const hello = { kind: 'registerStorageNode', id, address, disk, move: true } as const;
@@ -200,6 +221,16 @@ async function openLink(
     orderer = await repository.confirmedOrderer();
   }
   return { link: orderer.open(hello, stream), orderer };
+}
+
+/** What the cluster has agreed on, its storage nodes rely on of each other. */
+function refuseOutdated({ storageNodeId, supportedLevel }: Hello, featureLevel: number): void {
+  if (featureLevel < STORAGE_NODES_AGREE_FROM || supportedLevel >= featureLevel) return;
+  throw new VarlogError('FAILED_PRECONDITION', {
+    what: `the cluster has agreed on feature level ${featureLevel}, which the version of storage node ${storageNodeId} does not support`,
+    next: 'start the node with the version that the others run',
+    details: { featureLevel, supportedLevel },
+  });
 }
 
 const { decode } = commandCodec(NEWEST_FEATURE_LEVEL);

@@ -2,10 +2,14 @@ import { type Handler, handler, VarlogError } from '../../base/index.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
+import { LogStreamStatus } from '../../wire/gen/varlogpb.ts';
+import { type LogStreamState, type Metadata, noLogStream } from '../core/index.ts';
+import { checkIds } from '../published-ids.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import type { LogStreamChanges } from './log-stream-changes.ts';
 import { notLeader } from './orderer.ts';
+import { memberOfNodeId, publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 const done = (): Empty => Empty.create({});
@@ -32,6 +36,7 @@ export function publishedHandlers(
       return done();
     }),
     handler(service.RegisterTopic, async ({ topicId: id }) => {
+      checkIds({ topic: id });
       await repository.execute({ kind: 'registerTopic', id, acknowledge: 'majority' });
       return done();
     }),
@@ -41,6 +46,7 @@ export function publishedHandlers(
     }),
     handler(service.RegisterLogStream, async ({ logStream }) => {
       const { logStreamId: id, topicId, replicas } = given(logStream, 'log_stream');
+      checkIds({ topic: topicId, 'log stream': id });
       const nodes = replicas.map((it) => it.storageNodeId);
       await repository.execute({ kind: 'registerLogStream', id, topicId, replicas: nodes });
       return done();
@@ -71,31 +77,16 @@ function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges):
     }),
     atLeader(repository, service.Seal, async ({ logStreamId }) =>
       mrpb.SealResponse.create({
-        status: 2,
+        status: LogStreamStatus.LS_STATUS_SEALED,
         lastCommittedGlsn: await changes.seal(logStreamId, true),
       }),
     ),
     atLeader(repository, service.Unseal, async ({ logStreamId }) => {
       await changes.release(logStreamId);
-      return mrpb.UnsealResponse.create({ status: 4 });
+      return mrpb.UnsealResponse.create({ status: LogStreamStatus.LS_STATUS_RUNNING });
     }),
-    handler(service.GetCommitResult, ({ topicId, logStreamId }) =>
-      repository.read((metadata) => {
-        const commit = metadata.logStreams.get(logStreamId)?.history.last;
-        const { highWatermark = 0 } = metadata.topics.get(topicId) ?? {};
-        if (commit === undefined) return mrpb.GetCommitResultResponse.create({});
-        return mrpb.GetCommitResultResponse.create({
-          commitResult: snpb.LogStreamCommitResult.create({
-            logStreamId,
-            topicId,
-            committedLlsnOffset: commit.llsn,
-            committedGlsnOffset: commit.glsn,
-            committedGlsnLength: commit.count,
-            version: commit.version,
-            highWatermark,
-          }),
-        });
-      }),
+    handler(service.GetCommitResult, ({ topicId, logStreamId, version }) =>
+      repository.read((metadata) => commitResult(metadata, topicId, logStreamId, version)),
     ),
     atLeader(repository, service.GetReports, async ({ logStreamId }) =>
       reports(repository, logStreamId),
@@ -103,9 +94,47 @@ function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges):
   ];
 }
 
+/** A commit of a log stream that is kept: the one with a version, or the last one. Nothing where none was made. */
+function commitResult(
+  metadata: Metadata,
+  topicId: number,
+  logStreamId: number,
+  version: number,
+): mrpb.GetCommitResultResponse {
+  const { history } = logStreamOf(metadata, topicId, logStreamId);
+  const commit = version === 0 ? history.last : history.from(version, 1)[0];
+  if (version !== 0 && commit?.version !== version) {
+    throw new VarlogError('NOT_FOUND', {
+      what: `commit ${version} of log stream ${logStreamId} is not kept any more, or was not made yet`,
+      next: `ask for one from ${history.firstVersion} to ${history.last?.version ?? 0}, or for the last one with 0`,
+    });
+  }
+  if (commit === undefined) return mrpb.GetCommitResultResponse.create({});
+  return mrpb.GetCommitResultResponse.create({
+    commitResult: snpb.LogStreamCommitResult.create({
+      logStreamId,
+      topicId,
+      committedLlsnOffset: commit.llsn,
+      committedGlsnOffset: commit.glsn,
+      committedGlsnLength: commit.count,
+      version: commit.version,
+      highWatermark: metadata.topics.get(topicId)!.highWatermark,
+    }),
+  });
+}
+
+function logStreamOf(metadata: Metadata, topicId: number, id: number): LogStreamState {
+  checkIds({ topic: topicId, 'log stream': id });
+  const logStream = metadata.logStreams.get(id);
+  if (logStream?.topicId === topicId) return logStream;
+  const { code, what, next } = noLogStream(id);
+  throw new VarlogError(code, { what, next });
+}
+
 function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetReportsResponse {
   const planner = repository.orderer?.planner;
   if (planner === undefined) throw notLeader(repository.status.leader?.address);
+  checkIds({ 'log stream': logStreamId });
   const logStream = repository.metadata.logStreams.get(logStreamId);
   const replicas: Record<string, snpb.LogStreamUncommitReport> = {};
   for (const node of logStream?.replicas ?? []) {
@@ -131,15 +160,16 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
     handler(service.GetClusterInfo, async () => {
       const { clusterId, memberId, replicationFactor } = repository.options;
       const { leader, applied } = repository.status;
+      const own = repository.members.find((it) => it.id === memberId);
       return mrpb.GetClusterInfoResponse.create({
         clusterInfo: mrpb.ClusterInfo.create({
           clusterId,
-          nodeId: memberId,
-          leader: leader?.id ?? 0,
+          nodeId: own === undefined ? memberId : publishedNodeId(own),
+          leader: leader === undefined ? 0 : publishedNodeId(leader),
           replicationFactor,
           members: Object.fromEntries(
             repository.members.map(({ id, address, learner }) => [
-              id,
+              publishedNodeKey({ id, address }),
               mrpb.ClusterInfoMember.create({
                 peer: `http://${address}`,
                 endpoint: address,
@@ -158,7 +188,8 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
       await repository.memberChanges.change({ kind: 'add', member }, { signal });
       return done();
     }),
-    atLeader(repository, service.RemovePeer, async ({ nodeId: id }, signal) => {
+    atLeader(repository, service.RemovePeer, async ({ nodeId }, signal) => {
+      const id = memberOfNodeId(repository.members, nodeId)?.id ?? nodeId;
       await repository.memberChanges.change({ kind: 'remove', id }, { signal });
       return done();
     }),

@@ -160,11 +160,14 @@ test('what not every member knows is refused, with who has to be upgraded, until
   members = await Members.start(3, [NEWEST_FEATURE_LEVEL, NEWEST_FEATURE_LEVEL, old]);
   const [member] = members.all as [MetadataRepository];
   await until(() => member.metadata.featureLevel === old);
+  // A command that came with the newest level.
   const newest = { kind: 'setRetention', topicId: 1, retention: {} } as const;
   const refused = member.execute(newest, { sender: 'operator' });
   await expect(refused).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION',
-    message: expect.stringMatching(`member 3 supports level ${old}.*upgrade and start`),
+    message: expect.stringMatching(
+      `member 3 of the metadata repository supports level ${old}.*upgrade and start`,
+    ),
     details: { level: NEWEST_FEATURE_LEVEL, featureLevel: old, members: [3] },
     outcome: 'notAppended',
   });
@@ -234,7 +237,8 @@ test('a storage node that leaves while its link is opened is gone: its next proc
   const hello = (incarnation: string) => {
     const stream = channel.open(Ordering.Session);
     const node = { clusterId: 7, storageNodeId: 4, address: 'nowhere:4', disk: 'd', incarnation };
-    stream.send(SessionRequest.create({ hello: Hello.create(node) }));
+    const supportedLevel = NEWEST_FEATURE_LEVEL;
+    stream.send(SessionRequest.create({ hello: Hello.create({ ...node, supportedLevel }) }));
     return stream;
   };
   let goOn = (): void => {};

@@ -38,6 +38,7 @@ test('a snapshot restores the same state, with the history of every log stream',
   metadata.apply({ kind: 'setRetention', topicId: 9, retention: { ageMs: 5 } });
   metadata.apply({ kind: 'unregisterTopic', id: 9 });
   metadata.apply({ kind: 'raiseFeatureLevel', to: NEWEST_FEATURE_LEVEL });
+  metadata.apply({ kind: 'openProducer', topicId: 1, producer: 7 });
   metadata.apply({ kind: 'seal', id: 1, byOperator: true });
   const other = new Metadata();
   other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));

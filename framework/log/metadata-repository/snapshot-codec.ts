@@ -62,23 +62,28 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
   },
 };
 
-function topicToMessage({ acknowledge, holds, retention, ...topic }: TopicState): wire.TopicState {
+function topicToMessage(state: TopicState): wire.TopicState {
+  const { acknowledge, holds, producers, retention, ...topic } = state;
   return wire.TopicState.create({
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
+    producers: producers.map(wire.ProducerPlace.create),
     ...retentionToWire(retention),
   });
 }
 
 function topicOf(message: wire.TopicState): TopicState {
   const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
+  const { producerEpoch, producers } = message;
   return {
     id,
     acknowledge: acknowledgeAll ? 'all' : 'majority',
     highWatermark,
     trimmed,
     holds: holds.map(({ holder, position }) => ({ holder, position })),
+    producerEpoch,
+    producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
     retention: retentionOfWire(message),
     logStreams,
   };
@@ -125,6 +130,8 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
   const snapshot = JSON.parse(state) as OldSnapshot;
   for (const it of [...snapshot.topics, ...snapshot.deletedTopics]) {
     if (format < 2) it.holds = [];
+    it.producerEpoch = 0;
+    it.producers = [];
     it.retention = {};
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {

@@ -24,6 +24,8 @@ export class StorageNodeLink {
   readonly processId: string;
   readonly address: string;
   readonly disk: string;
+  /** The highest feature level that the node supports. */
+  readonly supportedLevel: number;
   lastHeard: number;
   private readonly metadata: Metadata;
   private readonly stream: MessageStream<SessionResponse, SessionRequest>;
@@ -40,7 +42,7 @@ export class StorageNodeLink {
   private ended = false;
 
   constructor(
-    { storageNodeId, incarnation, address, disk }: Hello,
+    { storageNodeId, incarnation, address, disk, supportedLevel }: Hello,
     stream: MessageStream<SessionResponse, SessionRequest>,
     { metadata, clock }: { metadata: Metadata; clock: Clock },
   ) {
@@ -48,6 +50,7 @@ export class StorageNodeLink {
     this.processId = incarnation;
     this.address = address;
     this.disk = disk;
+    this.supportedLevel = supportedLevel;
     this.metadata = metadata;
     this.stream = stream;
     this.clock = clock;

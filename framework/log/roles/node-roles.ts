@@ -38,7 +38,13 @@ export interface MetadataRole
 /** What a storage node is started with, beyond its node. */
 export type StorageRole = Pick<
   StorageNodeOptions,
-  'directory' | 'trashKeepMs' | 'segmentBytes' | 'cacheBytes' | 'pendingBytes'
+  | 'directory'
+  | 'trashKeepMs'
+  | 'segmentBytes'
+  | 'cacheBytes'
+  | 'pendingBytes'
+  | 'producerLimits'
+  | 'supportedLevel'
 >;
 
 export interface RolesOptions extends NodeIdentity {

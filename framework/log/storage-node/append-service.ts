@@ -5,7 +5,6 @@ import {
   checkBatch,
   type MessageStream,
   OncePerTurn,
-  producerOf,
   RECORD_BYTES_MAX,
   reasonOf,
   VarlogError,
@@ -53,11 +52,8 @@ function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void
 
 /** Refuses what a client must not send. Nothing is stored then. */
 export function checkAppend(batch: Batch): void {
-  const refuse = (
-    code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE' | 'UNIMPLEMENTED',
-    what: string,
-    next: string,
-  ) => new VarlogError(code, { what, next, outcome: 'notAppended' });
+  const refuse = (code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE', what: string, next: string) =>
+    new VarlogError(code, { what, next, outcome: 'notAppended' });
   if (batch.count === 0) {
     throw refuse('EMPTY_BATCH', 'no payload: the batch is empty', 'append at least one record');
   }
@@ -86,14 +82,6 @@ export function checkAppend(batch: Batch): void {
       'split it, or store it elsewhere and append a reference',
     );
   }
-  // Who names itself relies on it that a batch is taken once.
-  if (producerOf(batch) !== undefined) {
-    throw refuse(
-      'UNIMPLEMENTED',
-      'the batch names its producer, and this node does not tell a repeated batch from a new one',
-      'append it without a producer',
-    );
-  }
 }
 
 /** Gathers the results of one turn. A client that does not read them is not read from any more. */
@@ -114,8 +102,14 @@ class ResultWriter implements AppendSink {
     this.outstanding++;
   }
 
-  acknowledge(sequence: number, glsn: number, llsn: number): void {
-    this.push(AppendResult.create({ sequence, glsn, llsn }));
+  acknowledge(
+    sequence: number,
+    glsn: number,
+    llsn: number,
+    _count: number,
+    duplicate: boolean,
+  ): void {
+    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
   }
 
   fail(sequence: number, error: VarlogError): void {

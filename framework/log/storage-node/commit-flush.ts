@@ -46,5 +46,6 @@ export class CommitFlush {
   private async flush(): Promise<void> {
     await this.storage.records.flushed(this.core.committedEnd);
     await this.storage.commits.flush();
+    await this.storage.producers.keepUp();
   }
 }

@@ -26,6 +26,7 @@ export class DiskWatch {
       list: (directory) => disk.list(directory),
       makeDirectory: (directory) => disk.makeDirectory(directory),
       syncDirectory: (directory) => this.timed(() => disk.syncDirectory(directory)),
+      inspect: (directory) => disk.inspect(directory),
       lock: (directory) => disk.lock(directory),
     };
   }

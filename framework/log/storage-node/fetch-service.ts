@@ -2,6 +2,7 @@ import { type CallContext, type MessageStream, VarlogError } from '../../base/in
 import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { CommitsAhead } from './commits-ahead.ts';
+import { toMessage } from './producer-file.ts';
 import { type LogStreamReplica, sendingCost } from './replica.ts';
 import { assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
@@ -142,6 +143,7 @@ async function trimmedHead(
   return FetchResponse.create({
     firstLlsn,
     firstGlsn: trimmedGlsn(replica) + 1,
+    producers: toMessage(replica.storage.producers.table.snapshot()),
     commits: commit === undefined ? [] : [Commit.create(commit)],
   });
 }

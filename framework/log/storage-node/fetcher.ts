@@ -95,9 +95,8 @@ export class Fetcher {
   }
 
   private async startBehindTrim(response: FetchResponse): Promise<void> {
-    const { firstLlsn, firstGlsn, commits } = response;
     const { signal } = this.stopped;
-    await restartAt(this.replica, firstLlsn, commits[0], firstGlsn, signal);
+    await restartAt(this.replica, response, signal);
     if (!signal.aborted) await this.store(response);
   }
 

@@ -9,12 +9,20 @@ const FULL_RETRY_MS = 1_000;
  * Saves durably. False where there is no room now: then the replica MUST be free to go on, and looks at what is to be
  * done again later. What is done meanwhile may make room.
  */
-export async function savedOrFull(
+export function savedOrFull(
   replica: LogStreamReplica,
   change: Partial<StoredReplicaState>,
 ): Promise<boolean> {
+  return unlessFull(replica, () => replica.storage.save(change));
+}
+
+/** The same, for whatever is to be written. */
+export async function unlessFull(
+  replica: LogStreamReplica,
+  write: () => Promise<void>,
+): Promise<boolean> {
   try {
-    await replica.storage.save(change);
+    await write();
     return true;
   } catch (error) {
     if (!VarlogError.is(error, 'DISK_FULL')) throw error;

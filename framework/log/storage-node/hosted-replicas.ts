@@ -48,10 +48,10 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { segmentBytes, diskReads, sending } = node;
+    const { producerLimits, segmentBytes, diskReads, sending } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ segmentBytes, diskReads, sending },
+      ...{ producerLimits, segmentBytes, diskReads, sending },
       get cluster() {
         return node.cluster;
       },

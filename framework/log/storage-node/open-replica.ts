@@ -23,6 +23,7 @@ export async function openReplica(
     logStreamId,
     segmentBytes: host.segmentBytes,
     cacheBudget: host.memory.cache,
+    producerLimits: host.producerLimits,
     onFailure: (error) => replica?.fail(error),
     onFull: (error) => replica && noteFull(replica, error),
   });

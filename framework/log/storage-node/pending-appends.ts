@@ -1,18 +1,31 @@
-import type { VarlogError } from '../../base/index.ts';
+import { assert, type VarlogError } from '../../base/index.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
 /** Where the outcome of an append goes. */
 export interface AppendSink {
-  acknowledge(sequence: number, glsn: number, llsn: number, count: number): void;
+  /** `duplicate`: an earlier append had put it there. */
+  acknowledge(
+    sequence: number,
+    glsn: number,
+    llsn: number,
+    count: number,
+    duplicate: boolean,
+  ): void;
   fail(sequence: number, error: VarlogError): void;
 }
 
-interface Pending {
+/** Who is to hear of an append. */
+interface Listener {
+  readonly sequence: number;
+  readonly sink: AppendSink;
+}
+
+interface Pending extends Listener {
   readonly llsn: number;
   readonly count: number;
   readonly bytes: number;
-  readonly sequence: number;
-  readonly sink: AppendSink;
+  /** Those who have appended the same batch again. */
+  repeated?: Listener[];
 }
 
 /** What one append occupies beside its payload. */
@@ -35,13 +48,25 @@ export class PendingAppends {
     this.hold(pending.bytes + APPEND_BYTES);
   }
 
+  /** The batch at `llsn`, which waits, was appended again: whoever did that hears of it too. */
+  join(llsn: number, listener: Listener): void {
+    const found = this.queue.slice(this.head).find((it) => it.llsn === llsn);
+    assert(found !== undefined, 'a primary waits for all that it has appended');
+    found.repeated ??= [];
+    found.repeated.push(listener);
+  }
+
   /** Records `llsn`… up to `end` have the GLSNs `glsn`…. A batch is ordered as a whole. */
   committed(llsn: number, glsn: number, end: number): void {
     for (; this.head < this.queue.length; this.head++) {
       const it = this.queue[this.head]!;
       if (it.llsn > end) break;
       this.hold(-(it.bytes + APPEND_BYTES));
-      it.sink.acknowledge(it.sequence, glsn + (it.llsn - llsn), it.llsn, it.count);
+      const at = glsn + (it.llsn - llsn);
+      it.sink.acknowledge(it.sequence, at, it.llsn, it.count, false);
+      for (const { sequence, sink } of it.repeated ?? []) {
+        sink.acknowledge(sequence, at, it.llsn, it.count, true);
+      }
     }
     if (this.head === this.queue.length) {
       this.queue = [];
@@ -62,6 +87,7 @@ export class PendingAppends {
       }
       this.hold(-(it.bytes + APPEND_BYTES));
       it.sink.fail(it.sequence, error);
+      for (const { sequence, sink } of it.repeated ?? []) sink.fail(sequence, error);
     }
     this.queue = kept;
     this.head = 0;

@@ -1,19 +1,66 @@
+import type { FolderFacts } from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import {
   LogSequenceNumber,
+  StorageDescriptor,
   TopicLogStream,
   LogStreamReplica as WireReplica,
   StorageNode as WireStorageNode,
 } from '../../wire/gen/varlogpb.ts';
+import { publishedTime } from '../published-time.ts';
 import type { LocalReplicaStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
 import type { ServedNode } from './served-node.ts';
 import { trimmedGlsn } from './trim.ts';
 
+/** What the published calls tell of a node and all that is on it. */
+export async function describeNode(node: ServedNode): Promise<snpb.StorageNodeMetadataDescriptor> {
+  const { status } = node;
+  const facts = await node.knownFolders.inspect([
+    node.directory,
+    ...status.replicas.map((it) => replicaFolder(node, it.logStreamId)),
+  ]);
+  const own = facts.get(node.directory);
+  const replicas = [...status.replicas].sort((a, b) => a.logStreamId - b.logStreamId);
+  return snpb.StorageNodeMetadataDescriptor.create({
+    clusterId: node.clusterId,
+    storageNode: self(node),
+    storages: own === undefined ? [] : [storageOf(own)],
+    startTime: publishedTime(node.startedAt),
+    createTime: publishedTime(own?.madeAt ?? 0),
+    slowestWriteMs: Math.round(status.slowestWriteMs),
+    refusal: status.refusal?.message ?? '',
+    logStreamReplicas: await Promise.all(
+      replicas.map((it) =>
+        describeReplica(node, it, facts.get(replicaFolder(node, it.logStreamId))),
+      ),
+    ),
+  });
+}
+
+function storageOf({ path, usedBytes, totalBytes }: FolderFacts): StorageDescriptor {
+  return StorageDescriptor.create({ path, used: usedBytes, total: totalBytes });
+}
+
+function replicaFolder({ directory }: ServedNode, logStreamId: number): string {
+  return `${directory}/replicas/${logStreamId}`;
+}
+
+/** The same of one replica alone. */
+export async function describeReplicaAlone(
+  node: ServedNode,
+  status: LocalReplicaStatus,
+): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
+  const folder = replicaFolder(node, status.logStreamId);
+  const facts = await node.knownFolders.inspect([folder]);
+  return describeReplica(node, status, facts.get(folder));
+}
+
 /** What the published calls tell of a replica; of one that failed, only what it is and why. */
-export async function describeReplica(
+async function describeReplica(
   node: ServedNode,
   { topicId, logStreamId, state, failure, end, target, full }: LocalReplicaStatus,
+  facts: FolderFacts | undefined,
 ): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
   const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
   return snpb.LogStreamReplicaMetadataDescriptor.create({
@@ -23,6 +70,9 @@ export async function describeReplica(
     }),
     status: state === 'open' ? 0 : state === 'sealed' ? 2 : 1,
     ...(replica !== undefined && (await extentOf(replica))),
+    path: facts?.path ?? '',
+    storageSizeBytes: facts?.bytes ?? 0,
+    createdTime: publishedTime(facts?.madeAt ?? 0),
     state,
     failure: failure ?? '',
     end,
@@ -55,7 +105,7 @@ async function extentOf(
   };
 }
 
-export function self(node: ServedNode): WireStorageNode {
+function self(node: ServedNode): WireStorageNode {
   const { storageNodeId, address } = node;
   return WireStorageNode.create({ storageNodeId, address });
 }

@@ -191,6 +191,9 @@ describe('the other published calls', () => {
     expect(cluster.metadata.topics.get(1)!.trimmed).toBe(2);
     await expect(subscribe(2, 4)).rejects.toMatchObject({ code: 'TRIMMED' });
     expect(await subscribe(3, 4)).toEqual(['3/3:c']);
+    // 0 says: from the first one that is left.
+    expect(await subscribe(0, 4)).toEqual(['3/3:c']);
+    expect(await subscribeTo(0, 4)).toEqual(['1/1 3/3:c']);
   });
 
   test('metadata tells watermarks, version and status', async () => {
@@ -211,15 +214,6 @@ describe('the other published calls', () => {
       globalHighWatermark: 3,
       localLowWatermark: { llsn: 2, glsn: 2 },
       localHighWatermark: { llsn: 3, glsn: 3 },
-    });
-  });
-
-  test('what the metadata repository does is refused with a sentence', async () => {
-    await node();
-    const request = snpb.SealRequest.create({ topicId: 1, logStreamId: 1 });
-    await expect(channel.call(snpb.Management.Seal, request)).rejects.toMatchObject({
-      code: 'UNIMPLEMENTED',
-      message: expect.stringContaining('metadata repository'),
     });
   });
 });

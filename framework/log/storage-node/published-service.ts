@@ -10,13 +10,16 @@ import {
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogEntry, LogEntryMeta } from '../../wire/gen/varlogpb.ts';
+import { checkIds } from '../published-ids.ts';
 import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
-import { describeReplica, self } from './published-description.ts';
+import { describeReplicaAlone } from './published-description.ts';
+import { managementHandlers } from './published-management.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { noReplica } from './replica-errors.ts';
 import type { ServedNode } from './served-node.ts';
+import { trimmedGlsn } from './trim.ts';
 
 /** Requests of one stream that are under way at once; more are read once one is answered. */
 const PIPELINE_MAX = 8;
@@ -28,29 +31,32 @@ export function publishedHandlers(node: ServedNode): Handler[] {
   return [
     handler(snpb.LogIO.Append, (stream) => serveAppend(node, stream)),
     handler(snpb.LogIO.Subscribe, async (request, stream, context) => {
-      const { topicId, logStreamId, glsnBegin, glsnEnd } = request;
+      const { glsnBegin, glsnEnd } = request;
       checkRange(glsnBegin, glsnEnd);
-      const replica = node.find(topicId, logStreamId);
-      const reader = await CommittedReader.atGlsn(replica, glsnBegin);
+      const replica = find(node, request);
+      // 0 says: from the first record that is left.
+      const from = glsnBegin === 0 ? trimmedGlsn(replica) + 1 : glsnBegin;
+      const reader = await CommittedReader.atGlsn(replica, from);
       await sendRecords(replica, reader, stream, context, {
         // Records of the other log streams may take up the range to its end.
         isOver: () => replica.watermark >= glsnEnd - 1,
         shape: ({ glsn, llsn, payload }) => {
           if (glsn >= glsnEnd) return undefined;
-          return glsn < glsnBegin ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+          return glsn < from ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
         },
       });
     }),
     handler(snpb.LogIO.SubscribeTo, async (request, stream, context) => {
       const { topicId, logStreamId, llsnBegin, llsnEnd } = request;
       checkRange(llsnBegin, llsnEnd);
-      const replica = node.find(topicId, logStreamId);
-      const reader = CommittedReader.atLlsn(replica, llsnBegin);
+      const replica = find(node, request);
+      const from = llsnBegin === 0 ? replica.source.first : llsnBegin;
+      const reader = CommittedReader.atLlsn(replica, from);
       await sendRecords(replica, reader, stream, context, {
         isOver: () => replica.core.committedEnd >= llsnEnd - 1,
         shape: ({ glsn, llsn, payload }) => {
           if (llsn >= llsnEnd) return undefined;
-          if (llsn < llsnBegin) return null;
+          if (llsn < from) return null;
           const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
           return snpb.SubscribeToResponse.create({
             logEntry: LogEntry.create({ meta, data: payload }),
@@ -59,53 +65,30 @@ export function publishedHandlers(node: ServedNode): Handler[] {
       });
     }),
     handler(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
+      checkIds({ topic: topicId });
       await node.trim(topicId, glsn);
       return Empty.create({});
     }),
     handler(snpb.LogIO.LogStreamReplicaMetadata, async ({ topicId, logStreamId }) => {
+      checkIds({ topic: topicId, 'log stream': logStreamId });
       const status = node.status.replicas.find(
         (it) => it.topicId === topicId && it.logStreamId === logStreamId,
       );
       if (status === undefined) throw noReplica(topicId, logStreamId, node.storageNodeId);
       return snpb.LogStreamReplicaMetadataResponse.create({
-        logStreamReplica: await describeReplica(node, status),
+        logStreamReplica: await describeReplicaAlone(node, status),
       });
     }),
     ...managementHandlers(node),
   ];
 }
 
-function managementHandlers(node: ServedNode): Handler[] {
-  const elsewhere = async (): Promise<never> => {
-    throw new VarlogError('UNIMPLEMENTED', {
-      what: 'storage nodes take this from the metadata repository only',
-      next: 'ask the cluster manager (varlog.admpb.ClusterManager)',
-    });
-  };
-  const service = snpb.Management;
-  return [
-    handler(service.GetMetadata, async () => {
-      const replicas = node.status.replicas.map((it) => describeReplica(node, it));
-      return snpb.GetMetadataResponse.create({
-        storageNodeMetadata: snpb.StorageNodeMetadataDescriptor.create({
-          clusterId: node.clusterId,
-          storageNode: self(node),
-          slowestWriteMs: Math.round(node.status.slowestWriteMs),
-          refusal: node.status.refusal?.message ?? '',
-          logStreamReplicas: await Promise.all(replicas),
-        }),
-      });
-    }),
-    handler(service.Trim, async ({ topicId, lastGlsn }) => {
-      await node.trim(topicId, lastGlsn);
-      return snpb.TrimResponse.create({});
-    }),
-    handler(service.AddLogStreamReplica, elsewhere),
-    handler(service.RemoveLogStream, elsewhere),
-    handler(service.Seal, elsewhere),
-    handler(service.Unseal, elsewhere),
-    handler(service.Sync, elsewhere),
-  ];
+function find(
+  node: ServedNode,
+  { topicId, logStreamId }: { topicId: number; logStreamId: number },
+): LogStreamReplica {
+  checkIds({ topic: topicId, 'log stream': logStreamId });
+  return node.find(topicId, logStreamId);
 }
 
 /** One stream appends to one log stream; answers come in the order of the requests. */
@@ -153,7 +136,7 @@ async function appendOnce(
   }
   const batch = encodeBatch(payload);
   checkAppend(batch);
-  const replica = node.find(topicId, logStreamId);
+  const replica = find(node, pinned);
   const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
     append(replica, batch, 0, {
       acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
@@ -197,6 +180,8 @@ async function sendRecords<Message>(
     const isOver = range.isOver();
     const batches = await reader.next();
     for (const { frame, glsn } of batches) {
+      const turn = replica.host.sending.take(frame.count);
+      if (turn !== undefined) await turn;
       for (const record of recordsOf({ frame, glsn })) {
         const message = range.shape(record);
         if (message === undefined) return;

@@ -1,4 +1,4 @@
-import { type Batch, ownBytes } from '../../base/index.ts';
+import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
@@ -21,6 +21,8 @@ export function receive(
   storage.time.note(timestamp);
   const payload = ownBytes(bytes);
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  const producer = producerOf({ count, bytes });
+  if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
   replica.appended.wake();
   return true;
 }

@@ -6,8 +6,10 @@ import {
   SegmentedLog,
   StateFile,
 } from '../../store/index.ts';
+import type { ProducerLimits } from '../core/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
+import { ProducerFile } from './producer-file.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
@@ -27,6 +29,8 @@ export interface ReplicaStorage {
   readonly records: SegmentedLog;
   readonly commits: CommitTable;
   readonly state: StoredReplicaState;
+  /** What is known of producers. */
+  readonly producers: ProducerFile;
   /** Gives the batches that are appended their timestamps. */
   readonly time: AppendTime;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
@@ -55,6 +59,7 @@ export async function openReplicaStorage(options: {
   logStreamId: number;
   segmentBytes: number;
   cacheBudget: CacheBudget;
+  producerLimits: ProducerLimits;
   onFailure: (error: VarlogError) => void;
   onFull: (error: VarlogError | undefined) => void;
 }): Promise<ReplicaStorage> {
@@ -95,7 +100,7 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  const { commits, time } = await openRest(records, {
+  const { commits, time, producers } = await openRest(records, {
     disk,
     clock,
     directory: `${directory}/commits`,
@@ -103,12 +108,18 @@ export async function openReplicaStorage(options: {
     logStreamId,
     onFailure,
     onFull,
+    producers: {
+      path: `${directory}/producers`,
+      label: label('producers'),
+      limits: options.producerLimits,
+    },
   });
   const changes = new SerialQueue();
   const storage: ReplicaStorage = {
     records,
     commits,
     time,
+    producers,
     get state() {
       return state;
     },
@@ -137,18 +148,32 @@ export async function openReplicaStorage(options: {
 /** Opens what goes with these records. When it cannot be used, nothing stays open: another try may follow. */
 async function openRest(
   records: SegmentedLog,
-  options: Parameters<typeof CommitTable.open>[0] & { clock: Clock },
-): Promise<{ commits: CommitTable; time: AppendTime }> {
+  {
+    producers: { path, label, limits },
+    ...options
+  }: Parameters<typeof CommitTable.open>[0] & {
+    clock: Clock;
+    producers: { path: string; label: string; limits: ProducerLimits };
+  },
+): Promise<{ commits: CommitTable; time: AppendTime; producers: ProducerFile }> {
   let commits: CommitTable | undefined;
   try {
     commits = await CommitTable.open(options);
     await cutDanglingCommits(records, commits);
-    return { commits, time: await AppendTime.behind(records, options.clock) };
+    const committedEnd = committedEndOf(records, commits);
+    const sources = { records, commits, committedEnd };
+    const producers = await ProducerFile.open(options.disk, path, label, sources, limits);
+    return { commits, time: await AppendTime.behind(records, options.clock), producers };
   } catch (error) {
     await commits?.close();
     await records.close();
     throw error;
   }
+}
+
+/** Where the records end that are known to be ordered. What was trimmed was. */
+export function committedEndOf(records: SegmentedLog, { last }: CommitTable): number {
+  return Math.max(records.first, last === undefined ? 1 : last.llsn + last.count) - 1;
 }
 
 /**

@@ -10,7 +10,7 @@ import {
 } from '../../base/index.ts';
 import type { Frame } from '../../store/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
-import { type Commit, ReplicaCore, type Report } from '../core/index.ts';
+import { type Commit, type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
@@ -19,7 +19,7 @@ import type { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
 import { appendUnknown } from './replica-errors.ts';
-import type { ReplicaStorage } from './replica-storage.ts';
+import { committedEndOf, type ReplicaStorage } from './replica-storage.ts';
 
 /** The storage node that a replica is on. */
 export interface ReplicaNode {
@@ -31,6 +31,7 @@ export interface ReplicaNode {
   readonly disk: string;
   readonly process: string;
   readonly memory: MemoryBudget;
+  readonly producerLimits: ProducerLimits;
   /** Of the files of a replica's records. */
   readonly segmentBytes: number;
   /**
@@ -147,14 +148,12 @@ export class LogStreamReplica {
     this.source = new LocalRecords(storage.records, (read) => this.reading(read));
     this.pending = new PendingAppends(host.memory);
     const { records, commits, state } = storage;
-    const last = commits.last;
     const self = { node: host.storageNodeId, process: host.process };
     this.core = new ReplicaCore(self, {
       epoch: state.epoch,
       sealed: state.sealed,
       end: records.end,
-      // What was trimmed was committed.
-      committedEnd: Math.max(records.first, last === undefined ? 1 : last.llsn + last.count) - 1,
+      committedEnd: committedEndOf(records, commits),
       version: commits.version,
     });
     this.wakeFollowers = new OncePerTurn(host.ports.clock, () => this.appended.wake());

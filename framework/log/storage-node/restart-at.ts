@@ -1,9 +1,10 @@
-import type { Commit } from '../core/index.ts';
+import type { FetchResponse } from '../../wire/gen/log.ts';
+import { ofMessage } from './producer-file.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { dropHead, trimmedGlsn } from './trim.ts';
 
 /**
- * A source has nothing before LLSN `first` any more, and no commit before `commit`: begins anew
+ * A source has nothing before LLSN `firstLlsn` any more, and no commit before that of the response: begins anew
  * there. Resolves when that is durable.
  *
  * - Records of its own after that MUST stay: they may be all that makes a majority.
@@ -12,23 +13,27 @@ import { dropHead, trimmedGlsn } from './trim.ts';
  */
 export function restartAt(
   replica: LogStreamReplica,
-  first: number,
-  commit: Commit | undefined,
-  firstGlsn: number,
+  { firstLlsn, firstGlsn, commits: [commit], producers: theirs }: FetchResponse,
   signal: AbortSignal,
 ): Promise<void> {
   return replica.turns.run(async () => {
     if (signal.aborted) return;
     const { core } = replica;
-    const { records, commits } = replica.storage;
+    const { records, commits, producers } = replica.storage;
     const version = commit?.version ?? 1;
-    const begin = Math.max(first, records.first);
+    const begin = Math.max(firstLlsn, records.first);
     const keeps = begin - 1 <= records.end;
     replica.restarting = true;
+    // First of all: of what is dropped then, nothing else is left.
+    if (theirs !== null) {
+      producers.table.adopt(ofMessage(theirs));
+      await producers.save();
+    }
     // In this order: between the two, a crash leaves a log that asks again.
     await (keeps ? records.trimHead(begin) : records.reset(begin));
     await commits.reset(version);
     core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
+    if (!keeps) producers.table.cut(begin - 1);
     if (keeps) core.wasWritten(records.durableEnd);
     replica.restarting = false;
     replica.inbox.expect(0);

@@ -1,4 +1,5 @@
-import type { Ports } from '../../base/index.ts';
+import type { Ports, UnaryMethod } from '../../base/index.ts';
+import type { KnownFolders } from './known-folders.ts';
 import type { NodeStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -8,6 +9,10 @@ export interface ServedNode {
   readonly clusterId: number;
   readonly storageNodeId: number;
   readonly address: string;
+  readonly directory: string;
+  readonly knownFolders: KnownFolders;
+  /** When this process began to be the node, in milliseconds since 1970. */
+  readonly startedAt: number;
   readonly status: NodeStatus;
   readonly replicas: ReadonlyMap<number, LogStreamReplica>;
   /**
@@ -15,6 +20,13 @@ export interface ServedNode {
    * `UNAVAILABLE` where it cannot be opened, or not yet. It MAY give one that serves nothing.
    */
   find(topicId: number, logStreamId: number): LogStreamReplica;
+  /** Whether the metadata repository wants a replica of the log stream here, as far as this node was told. */
+  wants(logStreamId: number): boolean;
+  /** Has the leader of the metadata repository do what only it may decide. Rejects with `UNAVAILABLE` without a link. */
+  ask<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response>;
   /** Trims a topic, for all of its replicas everywhere. MUST NOT resolve before that is decided, and done here. */
   trim(topicId: number, glsn: number): Promise<void>;
 }

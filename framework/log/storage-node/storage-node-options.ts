@@ -1,4 +1,5 @@
 import type { Ports, StorageNodeId } from '../../base/index.ts';
+import type { ProducerLimits } from '../core/index.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 
 export interface StorageNodeOptions extends MemoryLimits {
@@ -14,4 +15,8 @@ export interface StorageNodeOptions extends MemoryLimits {
   trashKeepMs?: number;
   /** A replica's log is freed in files of so many bytes. Default 16 MiB. */
   segmentBytes?: number;
+  /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */
+  producerLimits?: ProducerLimits;
+  /** The highest feature level that this node supports, as one of an older version would. Default: all that this version knows. */
+  supportedLevel?: number;
 }

@@ -5,14 +5,17 @@ import {
   SerialQueue,
   type StorageNodeId,
   TurnBudget,
+  type UnaryMethod,
   type VarlogError,
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
+import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
+import { KnownFolders } from './known-folders.ts';
 import { KnownMembers } from './known-members.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -35,6 +38,9 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly clusterId: number;
   readonly storageNodeId: StorageNodeId;
   readonly address: string;
+  readonly directory: string;
+  readonly knownFolders: KnownFolders;
+  readonly startedAt: number;
   /** To be served at this node's address. */
   readonly handlers: readonly Handler[];
   /** Those that are open. */
@@ -52,6 +58,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly trash: Trash;
   private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
+  readonly producerLimits: ProducerLimits;
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
@@ -71,12 +78,16 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.clusterId = options.clusterId;
     this.storageNodeId = options.storageNodeId;
     this.address = options.address;
+    this.directory = options.directory;
+    this.knownFolders = new KnownFolders(this.ports);
+    this.startedAt = clock.wall();
     this.lock = lock;
     this.identity = identity;
     this.trash = trash;
     this.members = members;
     this.process = options.ports.random.id();
     this.memory = new MemoryBudget(options);
+    this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.sending = new TurnBudget(clock, SENDING_PER_TURN);
     this.handlers = ofCluster(
@@ -92,6 +103,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         address: options.address,
         incarnation: this.process,
         disk: identity.disk,
+        supportedLevel: options.supportedLevel ?? NEWEST_FEATURE_LEVEL,
       }),
       cluster: () => this.cluster,
       members,
@@ -162,8 +174,19 @@ export class StorageNode implements ReplicaNode, ServedNode {
     return this.hosted.find(topicId, logStreamId);
   }
 
+  wants(logStreamId: number): boolean {
+    return this.hosted.assignmentOf(logStreamId) !== undefined;
+  }
+
+  ask<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    return this.link.call(method, request);
+  }
+
   async trim(topicId: number, glsn: number): Promise<void> {
-    await this.link.call(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
+    await this.ask(Ordering.Trim, TrimRequest.create({ topicId, glsn }));
     await this.hosted.trim(topicId, glsn);
   }
 

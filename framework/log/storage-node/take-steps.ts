@@ -35,6 +35,7 @@ async function cut(replica: LogStreamReplica, end: number): Promise<void> {
   // In the same breath: a commit that comes meanwhile must not find what is being cut off.
   replica.core.wasTruncated(end);
   replica.inbox.clear();
+  replica.storage.producers.table.cut(end);
   // Other records take the place of these, or the same ones again: that is not known here.
   const what = `log stream ${replica.logStreamId} went on without this replica`;
   replica.pending.failBehind(end, appendUnknown(what));

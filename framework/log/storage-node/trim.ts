@@ -1,4 +1,4 @@
-import { savedOrFull } from './full-disk.ts';
+import { savedOrFull, unlessFull } from './full-disk.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
@@ -31,7 +31,7 @@ export async function dropHead(replica: LogStreamReplica, glsn: number): Promise
 /** Removes records up to GLSN `glsn` from a log that is complete up to GLSN `watermark`. */
 async function drop(replica: LogStreamReplica, glsn: number, watermark: number): Promise<void> {
   const { head, core } = replica;
-  const { commits, records } = replica.storage;
+  const { commits, records, producers } = replica.storage;
   // Below it nothing is read any more, from here on.
   head.trimmed = Math.max(head.trimmed, glsn);
   const isNoted = await note(replica, glsn);
@@ -40,11 +40,20 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   const commit = await commits.findByGlsn(glsn + 1);
   const first =
     commit === undefined ? committedEnd + 1 : commit.llsn + Math.max(0, glsn + 1 - commit.glsn);
-  await records.trimHead(Math.max(records.first, Math.min(first, committedEnd + 1)));
+  const wanted = Math.max(records.first, Math.min(first, committedEnd + 1));
+  // What they say of producers must be kept elsewhere. Without room for that, only those go that are not needed for it.
+  const mayGo = !producers.isNeededBelow(wanted) || (await savedProducers(replica));
+  await records.trimHead(mayGo ? wanted : Math.max(records.first, producers.firstUnsaved));
+  if (!mayGo && !(await savedProducers(replica))) return;
+  if (!mayGo) await records.trimHead(wanted);
   await commits.trim(commit?.version ?? version);
   // On a full disk that has made room for the note.
   if (!isNoted && !(await note(replica, glsn))) return;
   head.dropped = commit === undefined ? Math.min(glsn, watermark) : glsn;
+}
+
+async function savedProducers(replica: LogStreamReplica): Promise<boolean> {
+  return unlessFull(replica, () => replica.storage.producers.save());
 }
 
 async function note(replica: LogStreamReplica, glsn: number): Promise<boolean> {

@@ -5,6 +5,7 @@ import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import {
   Assignment,
   Commit,
+  FetchResponse,
   Ordering,
   Peer,
   type SessionRequest,
@@ -95,7 +96,11 @@ test('a commit that comes while its replica begins anew holds the watermark too'
   const replica = it.find(1, 1);
   disk.faults = { latencyMs: () => 10 };
   const first = { ...commit(5), logStreamId: 1 };
-  const restarted = restartAt(replica, 5, first, 5, new AbortController().signal);
+  const restarted = restartAt(
+    replica,
+    FetchResponse.create({ firstLlsn: 5, firstGlsn: 5, commits: [Commit.create(first)] }),
+    new AbortController().signal,
+  );
   send({ commits: [commit(6)], watermarks: [watermark(6)] });
   await restarted;
   send({ watermarks: [watermark(7)] });

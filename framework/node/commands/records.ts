@@ -99,6 +99,11 @@ function addAppend(program: Command, cli: Cli): void {
     .argument('[topic]', TOPIC_HELP, topicArgument)
     .argument('[texts...]', 'records')
     .option('--log-stream <id>', 'append to this log stream only', atLeast(1))
+    .option(
+      '--producer <id>',
+      'append exactly once: batches of which the outcome is not known are repeated, and stored once',
+      atLeast(0),
+    )
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
     .option('--binary', 'the standard input is one record, byte for byte')
@@ -109,23 +114,28 @@ function addAppend(program: Command, cli: Cli): void {
         texts: string[],
         flags: FormatFlags & {
           logStream?: number;
+          producer?: number;
           key?: string;
           header?: readonly (readonly [string, string])[];
         },
       ) =>
         cli.withTopic(topic, async (it, output) => {
           const format = formatOf(flags);
-          const { logStream: chosen, key, header } = flags;
-          const options = {
-            ...(chosen === undefined ? {} : { logStream: chosen }),
+          const { logStream: chosen, producer: id, key, header } = flags;
+          if (chosen !== undefined && id !== undefined) {
+            throw unusable('--log-stream and --producer exclude each other', 'one of them');
+          }
+          const attributes = {
             ...(key === undefined ? {} : { key }),
             ...(header === undefined ? {} : { headers: header }),
           };
+          const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
+          const producer = id === undefined ? undefined : await it.producer({ id });
           const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
-            const { glsn, llsn, logStream } = await it.append(batch, options);
-            const count = batch.length;
+            const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
+            const { glsn, count } = ack;
             const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-            output.result({ glsn, llsn, logStream, count }, text);
+            output.result({ ...ack }, text);
           };
           if (texts.length > 0) {
             if (format === 'binary') {

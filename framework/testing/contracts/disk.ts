@@ -28,6 +28,7 @@ export function diskContract(make: () => Promise<DiskUnderTest>): ContractTest[]
   return contractTests(make, (test) => {
     fileTests(test);
     nameTests(test);
+    inspectTests(test);
     lockTests(test);
   });
 }
@@ -215,6 +216,21 @@ function nameTests(test: Register<DiskUnderTest>): void {
     const file = await disk.open('a', 'create');
     assert.equal(await file.size(), 0);
     await file.close();
+  });
+}
+
+function inspectTests(test: Register<DiskUnderTest>): void {
+  test('a folder is as large as all files in it', async ({ disk }) => {
+    for (const path of ['d/a', 'd/e/b', 'other']) {
+      const file = await disk.open(path, 'create');
+      await file.write(0, [text('12345')]);
+      await file.close();
+    }
+    const { path, bytes, madeAt, usedBytes, totalBytes } = await disk.inspect('d');
+    assert.equal(bytes, 10);
+    assert.match(path, /^\/.*d$|^[A-Z]:/);
+    assert.ok(madeAt >= 0 && usedBytes <= totalBytes);
+    await assert.rejects(disk.inspect('none'), { code: 'NOT_FOUND' });
   });
 }
 

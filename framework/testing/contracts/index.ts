@@ -20,5 +20,11 @@ export type { Closable, ContractTest } from './contract.ts';
 export { type DiskUnderTest, diskContract } from './disk.ts';
 export { type NetworkUnderTest, networkContract } from './network.ts';
 export { type LogUnderTest, orderedLogContract } from './ordered-log.ts';
+export {
+  type LogProducer,
+  type ProducedRecords,
+  type ProducersUnderTest,
+  producerContract,
+} from './producer.ts';
 export { type RecordLogUnderTest, recordLogContract } from './record-log.ts';
 export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';

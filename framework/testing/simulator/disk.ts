@@ -4,6 +4,7 @@ import {
   type Disk,
   type DiskFile,
   type ErrorCode,
+  type FolderFacts,
   type Random,
   VarlogError,
 } from '../../base/index.ts';
@@ -181,6 +182,9 @@ export class SimulatedDisk implements Disk, Performer {
   }
   syncDirectory(directory: string): Promise<void> {
     return this.mounted.syncDirectory(directory);
+  }
+  inspect(directory: string): Promise<FolderFacts> {
+    return this.mounted.inspect(directory);
   }
   lock(directory: string): Promise<DirectoryLock> {
     return this.mounted.lock(directory);

@@ -2,6 +2,7 @@ import {
   type DirectoryLock,
   type Disk,
   type DiskFile,
+  type FolderFacts,
   type Random,
   VarlogError,
 } from '../../base/index.ts';
@@ -23,6 +24,7 @@ export interface DiskOperation {
     | 'list'
     | 'makeDirectory'
     | 'syncDirectory'
+    | 'inspect'
     | 'lock';
   readonly path: string;
   readonly offset?: number;
@@ -98,6 +100,16 @@ export class MountedDisk implements Disk {
     return this.perform(operation, (names, lies) => {
       if (!names.has(operation.path)) throw notFound(operation.path);
       if (!lies) names.sync(operation.path);
+    });
+  }
+
+  inspect(directory: string): Promise<FolderFacts> {
+    const path = normal(directory);
+    return this.perform({ kind: 'inspect', path }, (names) => {
+      if (!names.has(path)) throw notFound(path);
+      const inside = names.files().filter(([it]) => it.startsWith(`${path}/`));
+      const bytes = inside.reduce((sum, [, image]) => sum + image.size, 0);
+      return { path: `/${path}`, madeAt: 0, bytes, usedBytes: 0, totalBytes: 0 };
     });
   }
 

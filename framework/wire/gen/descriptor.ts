@@ -114,6 +114,10 @@ export const descriptor: object = {
         "failure": {
          "type": "Failure",
          "id": 4
+        },
+        "duplicate": {
+         "type": "bool",
+         "id": 5
         }
        }
       },
@@ -354,6 +358,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 5,
          "protoName": "first_glsn"
+        },
+        "producers": {
+         "type": "ProducerTable",
+         "id": 6
         }
        },
        "reserved": [
@@ -362,6 +370,64 @@ export const descriptor: object = {
          4
         ]
        ]
+      },
+      "ProducerTable": {
+       "fields": {
+        "llsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "floor": {
+         "type": "uint32",
+         "id": 2
+        },
+        "producers": {
+         "rule": "repeated",
+         "type": "ProducerState",
+         "id": 3
+        }
+       }
+      },
+      "ProducerState": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "epoch": {
+         "type": "uint32",
+         "id": 2
+        },
+        "timestamp": {
+         "type": "uint64",
+         "id": 3
+        },
+        "batches": {
+         "rule": "repeated",
+         "type": "ProducerBatch",
+         "id": 4
+        }
+       }
+      },
+      "ProducerBatch": {
+       "fields": {
+        "sequence": {
+         "type": "uint64",
+         "id": 1
+        },
+        "count": {
+         "type": "uint32",
+         "id": 2
+        },
+        "llsn": {
+         "type": "uint64",
+         "id": 3
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
       },
       "Commit": {
        "fields": {
@@ -415,6 +481,10 @@ export const descriptor: object = {
         "Holds": {
          "requestType": "HoldsRequest",
          "responseType": "HoldsResponse"
+        },
+        "OpenProducer": {
+         "requestType": "OpenProducerRequest",
+         "responseType": "OpenProducerResponse"
         },
         "ReplaceStorageNode": {
          "requestType": "ReplaceStorageNodeRequest",
@@ -488,6 +558,11 @@ export const descriptor: object = {
         "disk": {
          "type": "string",
          "id": 50
+        },
+        "supportedLevel": {
+         "type": "uint32",
+         "id": 51,
+         "protoName": "supported_level"
         }
        }
       },
@@ -775,6 +850,32 @@ export const descriptor: object = {
         }
        }
       },
+      "OpenProducerRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "producer": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "OpenProducerResponse": {
+       "fields": {
+        "epoch": {
+         "type": "uint32",
+         "id": 1
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        }
+       }
+      },
       "ReplaceStorageNodeRequest": {
        "fields": {
         "storageNodeId": {
@@ -874,6 +975,11 @@ export const descriptor: object = {
         "connected": {
          "type": "bool",
          "id": 4
+        },
+        "supportedLevel": {
+         "type": "uint32",
+         "id": 6,
+         "protoName": "supported_level"
         }
        },
        "reserved": [
@@ -1375,6 +1481,19 @@ export const descriptor: object = {
         }
        }
       },
+      "OpenProducer": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "producer": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
       "SetRetention": {
        "fields": {
         "topicId": {
@@ -1590,15 +1709,38 @@ export const descriptor: object = {
          "id": 6,
          "protoName": "log_streams"
         },
+        "producerEpoch": {
+         "type": "uint32",
+         "id": 7,
+         "protoName": "producer_epoch"
+        },
+        "producers": {
+         "rule": "repeated",
+         "type": "ProducerPlace",
+         "id": 8
+        },
         "retainBytes": {
          "type": "uint64",
-         "id": 7,
+         "id": 9,
          "protoName": "retain_bytes"
         },
         "retainMs": {
          "type": "uint64",
-         "id": 8,
+         "id": 10,
          "protoName": "retain_ms"
+        }
+       }
+      },
+      "ProducerPlace": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "logStream": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream"
         }
        }
       },
@@ -2987,6 +3129,11 @@ export const descriptor: object = {
         "refusal": {
          "type": "string",
          "id": 101
+        },
+        "createTime": {
+         "type": "google.protobuf.Timestamp",
+         "id": 102,
+         "protoName": "create_time"
         }
        }
       },
@@ -4143,6 +4290,10 @@ export const descriptor: object = {
          "type": "int32",
          "id": 2,
          "protoName": "log_stream_id"
+        },
+        "version": {
+         "type": "uint64",
+         "id": 100
         }
        }
       },

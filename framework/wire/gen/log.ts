@@ -45,6 +45,8 @@ export interface AppendResult {
   llsn: number;
   /** Set instead of the positions when the batch was not acknowledged. */
   failure: Failure | null;
+  /** The batch was in the log before, by an earlier try of its producer: the positions are those. */
+  duplicate: boolean;
 }
 export const AppendResult: MessageCodec<AppendResult> = message('varlog.log.AppendResult');
 
@@ -163,8 +165,39 @@ export interface FetchResponse {
    */
   firstLlsn: number;
   firstGlsn: number;
+  /** With `first_llsn`: what the sender knows of producers, some of it from records that are gone. */
+  producers: ProducerTable | null;
 }
 export const FetchResponse: MessageCodec<FetchResponse> = message('varlog.log.FetchResponse');
+
+/** What a replica remembers of the producers of its log stream; also in its folder. */
+export interface ProducerTable {
+  /** It follows from the records up to here, all of which are committed. */
+  llsn: number;
+  /** A producer that is not below and has no higher epoch may have been forgotten. */
+  floor: number;
+  /** In the order in which they appended last. */
+  producers: ProducerState[];
+}
+export const ProducerTable: MessageCodec<ProducerTable> = message('varlog.log.ProducerTable');
+
+export interface ProducerState {
+  id: number;
+  epoch: number;
+  /** Of its last batch: see `Batch.timestamp`. */
+  timestamp: number;
+  /** The last ones of this epoch. */
+  batches: ProducerBatch[];
+}
+export const ProducerState: MessageCodec<ProducerState> = message('varlog.log.ProducerState');
+
+export interface ProducerBatch {
+  sequence: number;
+  count: number;
+  llsn: number;
+  glsn: number;
+}
+export const ProducerBatch: MessageCodec<ProducerBatch> = message('varlog.log.ProducerBatch');
 
 /** A range of one log stream that has been ordered: `count` records from `llsn` on have GLSN `glsn` on. */
 export interface Commit {
@@ -198,6 +231,8 @@ export interface Hello {
   incarnation: string;
   /** Made with the node's folder: another one is another disk. */
   disk: string;
+  /** The highest feature level that the node supports; 0 for a version that does not say it. */
+  supportedLevel: number;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.log.Hello');
 
@@ -337,6 +372,21 @@ export interface HoldState {
 }
 export const HoldState: MessageCodec<HoldState> = message('varlog.log.HoldState');
 
+export interface OpenProducerRequest {
+  topicId: number;
+  /** Chosen by the caller. */
+  producer: number;
+}
+export const OpenProducerRequest: MessageCodec<OpenProducerRequest> = message('varlog.log.OpenProducerRequest');
+
+export interface OpenProducerResponse {
+  /** Higher than all that were given out for this topic before. */
+  epoch: number;
+  /** Where the producer appends. */
+  logStreamId: number;
+}
+export const OpenProducerResponse: MessageCodec<OpenProducerResponse> = message('varlog.log.OpenProducerResponse');
+
 export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
   /** The disk that takes its place; empty: the next one that comes. */
@@ -384,6 +434,8 @@ export interface StorageNodeHealth {
   /** Identity of its disk; empty until it has connected once. */
   disk: string;
   connected: boolean;
+  /** As it said itself; 0: it is not connected, or of a version that does not say it. */
+  supportedLevel: number;
 }
 export const StorageNodeHealth: MessageCodec<StorageNodeHealth> = message('varlog.log.StorageNodeHealth');
 
@@ -522,6 +574,8 @@ export const Ordering: {
   Hold: UnaryMethod<HoldRequest, HoldResponse>;
   /** Who holds records of a topic. */
   Holds: UnaryMethod<HoldsRequest, HoldsResponse>;
+  /** Opens a producer of a topic: see core/commands/open-producer.ts. */
+  OpenProducer: UnaryMethod<OpenProducerRequest, OpenProducerResponse>;
   /** Gives up the disk of a storage node, so that another one may take its place. */
   ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
   /** Brings back a topic that was deleted not long ago, with its log streams and records. */
@@ -540,6 +594,7 @@ export const Ordering: {
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
   Hold: unary('varlog.log.Ordering', 'Hold', HoldRequest, HoldResponse),
   Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
+  OpenProducer: unary('varlog.log.Ordering', 'OpenProducer', OpenProducerRequest, OpenProducerResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
   Execute: unary('varlog.log.Ordering', 'Execute', ExecuteRequest, ExecuteResponse),

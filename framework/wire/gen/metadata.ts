@@ -131,6 +131,12 @@ export interface Hold {
 }
 export const Hold: MessageCodec<Hold> = message('varlog.metadata.Hold');
 
+export interface OpenProducer {
+  topicId: number;
+  producer: number;
+}
+export const OpenProducer: MessageCodec<OpenProducer> = message('varlog.metadata.OpenProducer');
+
 export interface SetRetention {
   topicId: number;
   /** 0: without a limit. */
@@ -212,11 +218,22 @@ export interface TopicState {
   trimmed: number;
   holds: HoldState[];
   logStreams: number[];
+  /** The last epoch that was given to a producer; 0: none was. */
+  producerEpoch: number;
+  /** In the order in which they were opened last. */
+  producers: ProducerPlace[];
   /** 0: without a limit. */
   retainBytes: number;
   retainMs: number;
 }
 export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
+
+/** Where a producer appends. */
+export interface ProducerPlace {
+  id: number;
+  logStream: number;
+}
+export const ProducerPlace: MessageCodec<ProducerPlace> = message('varlog.metadata.ProducerPlace');
 
 export interface HoldState {
   holder: string;

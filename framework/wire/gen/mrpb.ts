@@ -101,6 +101,8 @@ export const TopicRequest: MessageCodec<TopicRequest> = message('varlog.mrpb.Top
 export interface GetCommitResultRequest {
   topicId: number;
   logStreamId: number;
+  /** Which commit of the log stream, counted from 1; 0: the last one. */
+  version: number;
 }
 export const GetCommitResultRequest: MessageCodec<GetCommitResultRequest> = message('varlog.mrpb.GetCommitResultRequest');
 

@@ -15,6 +15,8 @@ export interface StorageNodeMetadataDescriptor {
   slowestWriteMs: number;
   /** Why the metadata repository does not take it for the node that it says it is; empty otherwise. */
   refusal: string;
+  /** When its folder was made. */
+  createTime: protobuf.Timestamp | null;
 }
 export const StorageNodeMetadataDescriptor: MessageCodec<StorageNodeMetadataDescriptor> = message('varlog.snpb.StorageNodeMetadataDescriptor');
 

@@ -3,6 +3,7 @@ export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
 export * from './cut.ts';
 export * from './hold.ts';
+export * from './open-producer.ts';
 export * from './prefer-primary.ts';
 export * from './raise-feature-level.ts';
 export * from './register-log-stream.ts';

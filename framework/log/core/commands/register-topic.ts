@@ -42,7 +42,8 @@ export const registerTopic: CommandDefinition<RegisterTopic, Message> = {
     }
     state.topicIds.give(id);
     const empty = { highWatermark: 0, trimmed: 0, holds: [], retention: KEEPS_ALL, logStreams: [] };
-    state.topics.set(id, { id, acknowledge, ...empty });
+    const noProducers = { producerEpoch: 0, producers: [] };
+    state.topics.set(id, { id, acknowledge, ...empty, ...noProducers });
     return done(id);
   },
 };

@@ -1,0 +1,25 @@
+import { VarlogError } from '../base/index.ts';
+
+/**
+ * Throws `INVALID_ARGUMENT` for ids that no thing has: those of the published interface count from 1, and 0 says
+ * that none was given. By the names of what they are ids of.
+ */
+export function checkIds(ids: Readonly<Record<string, number>>): void {
+  for (const [name, id] of Object.entries(ids)) {
+    if (id >= 1) continue;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `invalid ${name} ${id}`,
+      next: 'ids count from 1',
+      outcome: 'notAppended',
+    });
+  }
+}
+
+/** Throws `CLUSTER_MISMATCH` for a request that is meant for another cluster than `own`; 0 says for whichever. */
+export function checkCluster(named: number, own: number): void {
+  if (named === 0 || named === own) return;
+  throw new VarlogError('CLUSTER_MISMATCH', {
+    what: `this is cluster ${own}, and not ${named}`,
+    next: 'check the cluster id and the address',
+  });
+}

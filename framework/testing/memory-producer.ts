@@ -1,0 +1,72 @@
+import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
+
+/** Has records taken once: rejects with `PRODUCER_FENCED`. */
+export type TakeOnce = (
+  commands: readonly Uint8Array[],
+  producer: Producer,
+) => Promise<{ position: number; duplicate: boolean }>;
+
+const utf8 = new TextEncoder();
+
+/** A producer of a log in memory, as `topic.producer` gives one: it repeats whatever has failed until it is there. */
+export class MemoryProducer implements LogProducer {
+  readonly id: number;
+  readonly epoch: number;
+  private readonly takeOnce: TakeOnce;
+  private readonly turns = new SerialQueue();
+  private next = 0;
+  private ended: VarlogError | undefined;
+
+  /** Made by `log.producer({ id })`. */
+  constructor({ id, epoch }: { id: number; epoch: number }, takeOnce: TakeOnce) {
+    this.id = id;
+    this.epoch = epoch;
+    this.takeOnce = takeOnce;
+  }
+
+  get failure(): VarlogError | undefined {
+    return this.ended;
+  }
+
+  /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
+  async append(
+    records: Uint8Array | string | readonly (Uint8Array | string)[],
+    options: LogCallOptions = {},
+  ): Promise<ProducedRecords> {
+    const given = (Array.isArray(records) ? records : [records]) as readonly (
+      | Uint8Array
+      | string
+    )[];
+    const commands = given.map((it) => (typeof it === 'string' ? utf8.encode(it) : it.slice()));
+    if (commands.length === 0) {
+      const next = 'append at least one record';
+      const outcome = 'notAppended';
+      throw new VarlogError('EMPTY_BATCH', { what: 'an append of no records', next, outcome });
+    }
+    options.signal?.throwIfAborted();
+    if (this.ended !== undefined) throw this.ended;
+    const sequence = this.next;
+    const count = commands.length;
+    this.next += count;
+    const { id, epoch } = this;
+    return this.turns.run(async () => {
+      if (this.ended !== undefined) throw this.ended;
+      try {
+        const { position, duplicate } = await this.takeOnce(commands, { id, epoch, sequence });
+        return { glsn: position, llsn: position, count, sequence, duplicate };
+      } catch (error) {
+        if (VarlogError.is(error)) this.ended = error;
+        throw error;
+      }
+    });
+  }
+
+  close(): void {
+    this.ended ??= new VarlogError('CLOSED', {
+      what: `producer ${this.id} was closed`,
+      next: 'await its appends before, or open it anew',
+      outcome: 'notAppended',
+    });
+  }
+}
