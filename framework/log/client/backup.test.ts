@@ -89,6 +89,18 @@ test('keys, headers and batches of records come along', async () => {
   expect(due).toHaveLength(2);
 }, 60_000);
 
+test('what a producer appended is imported as anything else', async () => {
+  const topic = await varlog.createTopic();
+  const producer = await topic.producer({ id: 7 });
+  for (const it of ['a', 'b', 'c']) await producer.append(it);
+  const bytes = await bytesOf(topic.export());
+  const imported = await varlog.importTopic(source(bytes));
+  expect(await recordsOf(imported.topic)).toEqual(await recordsOf(topic));
+  const again = imported.topic.export();
+  await bytesOf(again);
+  expect(again.summary.hash).toBe(imported.hash);
+}, 60_000);
+
 test('an empty topic is exported and imported, and goes on where it was', async () => {
   const topic = await filled(2);
   const { last } = await topic.watermarks();
