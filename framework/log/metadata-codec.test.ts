@@ -36,6 +36,15 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     acknowledge: fc.constantFrom<('all' | 'majority')[]>('all', 'majority'),
   }),
   fc.record({ ...kind('unregisterTopic'), id }),
+  fc.record({
+    ...kind('setRetention'),
+    topicId: id,
+    retention: fc.record(
+      { bytes: position.filter((it) => it > 0), ageMs: position.filter((it) => it > 0) },
+      { requiredKeys: [] },
+    ),
+  }),
+  fc.record({ ...kind('beginTopic'), topicId: id, glsn: position }),
   fc.record({ ...kind('restoreTopic'), id }),
   fc.record({ ...kind('registerLogStream'), id, topicId: id, replicas: ids }),
   fc.record({ ...kind('unregisterLogStream'), id }),

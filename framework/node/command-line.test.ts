@@ -54,12 +54,13 @@ describe('records', () => {
 describe('what was called wrongly is refused, with a code, a sentence and what to do', () => {
   const usage: [string, string[], RegExp][] = [
     ['no command of that name', ['fly'], /unknown command 'fly'/],
-    ['no argument', ['trim', '1'], /missing required argument 'glsn'/],
+    ['no argument', ['export', '1'], /missing required argument 'file'/],
     ['a topic that is no number', ['read', 'x'], /whole number, 1 or more/],
     ['topic 0', ['read', '0'], /whole number, 1 or more/],
     ['a fraction', ['read', '1', '--to', '1.5'], /whole number, 0 or more/],
     ['a position to tail from', ['tail', '1', '--from', '0'], /start, end or a GLSN/],
     ['a node that is no number', ['node', 'replace', 'one'], /whole number, 1 or more/],
+    ['a size', ['topic', 'create', '--retain-bytes', 'much'], /such as 10GB/],
     ['a port', ['up', '--port', '0'], /whole number, 1 or more/],
     ['a member without its group', ['raft-restore', '--member', '1'], /'--group <id>' not spec/],
   ];
@@ -96,6 +97,9 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['no such storage node', ['node', 'replace', '9'], 4, /NOT_FOUND: there is no storage node 9/],
     ['a storage node that is up', ['node', 'replace', '1'], 5, /FAILED_PRECONDITION.*is up/],
     ['more than there is', ['trim', '1', '99'], 5, /BEYOND_TAIL/],
+    ['a trim up to nowhere', ['trim', '1'], 2, /INVALID_ARG.*last record to remove is missing/],
+    ['an update of nothing', ['topic', 'update', '1'], 2, /INVALID_ARG.*--retain-bytes/],
+    ['an import of nothing', ['import', 'no-such-file'], 2, /INVALID_ARG.*there is no file/],
     ['to skip what is no command', ['skip', '1', '99'], 2, /no command of machine "machine"/],
     ['TLS without whom to trust', ['status', '--tls-key', 'k'], 2, /CONFIG_INVALID.*--tls-ca/],
     [

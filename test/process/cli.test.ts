@@ -113,7 +113,7 @@ describe('the varlog command', () => {
     expect(imported).toMatchObject({ first: 4, last: 20, shift: 0, hash: exported.hash });
     expect(run(['read', String(imported.id)]).out).toBe(run(['read', id]).out);
     expect(run(['import', join(folder, 'none')]).err).toMatch(/there is no file/);
-  }, 60_000);
+  }, 240_000);
   test('records have a key, headers and a time, by which they are read', () => {
     const { id } = JSON.parse(run(['topic', 'create', '--log-streams', '2', '--json']).out);
     const append = ['append', String(id), '--key', 'k', '--header', 'a=b', '--header', 'c=d=e'];

@@ -1,4 +1,6 @@
+import { producerOf } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { readExport } from './export-format.ts';
 import { checkExport, resumableExport } from './export-topic.ts';
 import { record, Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
@@ -87,6 +89,24 @@ test('keys, headers and batches of records come along', async () => {
   }
   expect(found).toEqual(due);
   expect(due).toHaveLength(2);
+}, 60_000);
+
+test('what a producer appended is imported as anything else', async () => {
+  const topic = await varlog.createTopic();
+  const producer = await topic.producer({ id: 7 });
+  for (const it of ['a', 'b', 'c']) await producer.append(it);
+  for await (const { bytes, count } of topic.read().batches()) {
+    expect(producerOf({ bytes, count })).toMatchObject({ id: 7 });
+  }
+  const bytes = await bytesOf(topic.export());
+  for await (const part of readExport(source(bytes)())) {
+    if (part.kind === 'batch') expect(producerOf(part.batch)).toBeUndefined();
+  }
+  const imported = await varlog.importTopic(source(bytes));
+  expect(await recordsOf(imported.topic)).toEqual(await recordsOf(topic));
+  const again = imported.topic.export();
+  await bytesOf(again);
+  expect(again.summary.hash).toBe(imported.hash);
 }, 60_000);
 
 test('an empty topic is exported and imported, and goes on where it was', async () => {

@@ -109,7 +109,7 @@ describe.each([1, 3])('on %i storage nodes', (nodes) => {
     const { topic } = await manager.call(admpb.ClusterManager.AddTopic, request);
     manager.close();
     const { topics } = await varlog.status();
-    expect(topics).toContainEqual({ id: topic!.topicId, logStreams: [] });
+    expect(topics).toContainEqual({ id: topic!.topicId, logStreams: [], retention: {} });
     await varlog.deleteTopic(topic!.topicId);
   });
 

@@ -33,6 +33,9 @@ test('a snapshot restores the same state, with the history of every log stream',
   metadata.apply({ kind: 'unregisterStorageNode', id: 2 });
   metadata.apply({ kind: 'registerTopic', id: 9, acknowledge: 'majority' });
   metadata.apply({ kind: 'hold', topicId: 1, holder: 'a', position: 7 });
+  metadata.apply({ kind: 'beginTopic', topicId: 9, glsn: 40 });
+  metadata.apply({ kind: 'setRetention', topicId: 1, retention: { bytes: 1e9, ageMs: 5 } });
+  metadata.apply({ kind: 'setRetention', topicId: 9, retention: { ageMs: 5 } });
   metadata.apply({ kind: 'unregisterTopic', id: 9 });
   metadata.apply({ kind: 'raiseFeatureLevel', to: NEWEST_FEATURE_LEVEL });
   metadata.apply({ kind: 'openProducer', topicId: 1, producer: 7 });
