@@ -97,6 +97,8 @@ describe('a member that is removed', () => {
   test('is told so on a stream that it opened before, and by whoever is where it looks for others', async () => {
     fixture = await GroupFixture.start();
     const leader = await fixture.leader();
+    // The group has its identity once something is committed.
+    await leader.append([bytes('x')]);
     const id = [1, 2, 3].find((it) => fixture.groups.get(it) !== leader)!;
     await fixture.stop(id);
     const { exchange, meet } = methodsOf('test');
