@@ -2,7 +2,7 @@ import { runSeeds } from '../../framework/testing/index.ts';
 import { MEMBER_MUTANTS } from './members-mutants.ts';
 import { membersScenario } from './members-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 6);
+const SEEDS = Number(process.env['SEEDS'] ?? 4);
 const MUTANT_SEEDS = 40;
 
 describe('members come and go', () => {

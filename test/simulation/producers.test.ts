@@ -2,7 +2,7 @@ import { runSeeds } from '../../framework/testing/index.ts';
 import { PRODUCER_MUTANTS } from './producer-mutants.ts';
 import { producerScenario } from './producer-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 8);
+const SEEDS = Number(process.env['SEEDS'] ?? 5);
 const MUTANT_SEEDS = 40;
 
 describe('producers that retry what they do not know the outcome of', () => {
