@@ -2,7 +2,7 @@ import { runSeeds } from '../../framework/testing/index.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { identityScenario } from './identity-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 15);
+const SEEDS = Number(process.env['SEEDS'] ?? 10);
 const MUTANT_SEEDS = 40;
 
 describe('who is who', () => {

@@ -3,7 +3,7 @@ import { MetadataRepository } from '../../framework/log/metadata-repository/inde
 import { runSeeds } from '../../framework/testing/index.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 8);
+const SEEDS = Number(process.env['SEEDS'] ?? 6);
 const MUTANT_SEEDS = 20;
 
 /** A leader that supports a level agrees with itself. */
