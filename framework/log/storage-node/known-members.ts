@@ -3,6 +3,8 @@ import { decodeJsonValue, encodeJsonValue, StateFile } from '../../store/index.t
 import type { StorageNodeOptions } from './storage-node-options.ts';
 
 const FILE = 'members';
+/** Whose folder it is was looked at before. */
+const LABEL = 'members of the metadata repository';
 
 /** What the file holds. */
 interface Value {
@@ -42,18 +44,15 @@ export class KnownMembers {
   static async open({
     ports,
     directory,
-    clusterId,
-    storageNodeId,
     metadataRepository,
   }: StorageNodeOptions): Promise<KnownMembers> {
     const { disk, logger } = ports;
     const path = `${directory}/${FILE}`;
-    const identity = `members for storage node ${storageNodeId} of cluster ${clusterId}`;
-    const file = await StateFile.open(disk, path, identity).catch(async (error: unknown) => {
+    const file = await StateFile.open(disk, path, LABEL).catch(async (error: unknown) => {
       if (!VarlogError.is(error, 'CORRUPT')) throw error;
       logger.log('warn', 'the remembered members are forgotten', { error: error.message });
       await disk.remove(path);
-      return StateFile.open(disk, path, identity);
+      return StateFile.open(disk, path, LABEL);
     });
     const said = file.value === undefined ? [] : decodeJsonValue<Value>(file.value, path).addresses;
     return new KnownMembers(file, metadataRepository, said, logger);
