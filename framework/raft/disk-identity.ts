@@ -1,5 +1,5 @@
 import { type Disk, type Random, VarlogError } from '../base/index.ts';
-import { decodeJsonValue, encodeJsonValue, StateFile } from '../store/index.ts';
+import { jsonFormat, StateFile } from '../store/index.ts';
 import type { Configuration } from './core/index.ts';
 
 const FILE = 'members';
@@ -29,10 +29,13 @@ export class DiskIdentity {
   readonly incarnation: string;
   identity: string;
   generation: string;
-  private readonly file: StateFile;
+  private readonly file: StateFile<Known>;
   private readonly knownDisks = new Map<number, { incarnation: string; confirmed: boolean }>();
 
-  private constructor(file: StateFile, { incarnation, identity, generation, others }: Known) {
+  private constructor(
+    file: StateFile<Known>,
+    { incarnation, identity, generation, others }: Known,
+  ) {
     this.file = file;
     this.incarnation = incarnation;
     this.identity = identity;
@@ -54,15 +57,11 @@ export class DiskIdentity {
     label: string;
   }): Promise<DiskIdentity> {
     const { disk, random, directory, label } = options;
-    const path = `${directory}/${FILE}`;
-    const decode = (value: Uint8Array): Known => decodeJsonValue(value, path);
-    const file = await StateFile.open(disk, path, label, decode);
-    if (file.value === undefined) {
-      const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
-      await file.write(encodeJsonValue(known));
-      return new DiskIdentity(file, known);
-    }
-    return new DiskIdentity(file, decode(file.value));
+    const file = await StateFile.open(disk, `${directory}/${FILE}`, label, jsonFormat<Known>());
+    if (file.value !== undefined) return new DiskIdentity(file, file.value);
+    const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
+    await file.write(known);
+    return new DiskIdentity(file, known);
   }
 
   /** What is known of a member's disk, by the log first. */
@@ -115,7 +114,7 @@ export class DiskIdentity {
       return [it, other.incarnation, other.confirmed] as const;
     });
     const known: Known = { incarnation, identity, generation, others };
-    await this.file.write(encodeJsonValue(known));
+    await this.file.write(known);
   }
 }
 

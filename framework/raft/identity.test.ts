@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
-import { StateFile } from '../store/index.ts';
+import { jsonFormat, StateFile } from '../store/index.ts';
 import { Message, MessageKind, Parcel } from '../wire/gen/raft.ts';
 import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { methodsOf } from './methods.ts';
@@ -152,10 +152,11 @@ describe('the identity of a group', () => {
       await rm(join(one.root, '3', part), { recursive: true });
     }
     const { disk } = realPorts({ directory: one.root });
-    const file = await StateFile.open(disk, '3/members', 'raft group test member 3');
-    const known = JSON.parse(new TextDecoder().decode(file.value));
+    const format = jsonFormat<{ identity: string }>();
+    const file = await StateFile.open(disk, '3/members', 'raft group test member 3', format);
+    const known = file.value!;
     expect(known.identity).toBe(identity);
-    await file.write(bytes(JSON.stringify({ ...known, identity: '' })));
+    await file.write({ ...known, identity: '' });
     for (const id of [1, 2]) {
       await one.stop(id);
       await one.open(id);

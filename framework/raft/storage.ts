@@ -27,7 +27,7 @@ import {
   toBatches,
   toFrame,
 } from './stored-entries.ts';
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from './stored-values.ts';
+import { type Snapshot, snapshotFormat } from './stored-values.ts';
 
 export type { Snapshot } from './stored-values.ts';
 
@@ -50,7 +50,7 @@ export class RaftStorage {
   private readonly lock: DirectoryLock;
   private readonly log: EntryLog;
   private readonly hardStateFile: HardStateFile;
-  private readonly snapshotFile: StateFile;
+  private readonly snapshotFile: StateFile<Snapshot>;
   private readonly onFailure: (error: VarlogError) => void;
   private readonly clock: Clock;
   readonly retention: Retention;
@@ -60,7 +60,6 @@ export class RaftStorage {
   private working: Promise<void> | undefined;
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
-  private newest: Snapshot | undefined;
   private readonly saves = new SerialQueue((error) => {
     // What cannot be kept for another reason never can.
     if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
@@ -77,8 +76,7 @@ export class RaftStorage {
     lock: DirectoryLock;
     log: EntryLog;
     hardStateFile: HardStateFile;
-    snapshotFile: StateFile;
-    snapshot: Snapshot | undefined;
+    snapshotFile: StateFile<Snapshot>;
     onFailure: (error: VarlogError) => void;
     clock: Clock;
     retention: RetentionOptions | undefined;
@@ -90,7 +88,6 @@ export class RaftStorage {
     this.hardStateFile = parts.hardStateFile;
     this.snapshotFile = parts.snapshotFile;
     this.onFailure = parts.onFailure;
-    this.newest = parts.snapshot;
     this.log.onDurable(() => this.report());
   }
 
@@ -113,13 +110,10 @@ export class RaftStorage {
     const lock = await disk.lock(directory);
     try {
       const path = `${directory}/snapshot`;
-      let snapshot: Snapshot | undefined;
-      const snapshotFile = await StateFile.open(disk, path, label, (value) => {
-        snapshot = decodeSnapshot(value, path);
-      });
+      const snapshotFile = await StateFile.open(disk, path, label, snapshotFormat);
       const entries = await openEntries(options);
       try {
-        const files = { lock, ...entries, snapshotFile, snapshot };
+        const files = { lock, ...entries, snapshotFile };
         const storage = new RaftStorage({ ...files, onFailure, clock, retention });
         await storage.alignToSnapshot();
         return storage;
@@ -164,21 +158,22 @@ export class RaftStorage {
   }
 
   get snapshot(): Snapshot | undefined {
-    return this.newest;
+    return this.snapshotFile.value;
   }
 
   get hardState(): HardState {
-    return this.hardStateFile.value;
+    return this.hardStateFile.value!;
   }
 
   /** The shape of the log as it is on disk, of a group that began with `initial`. Reads all of it once. */
   async shape(initial: Configuration): Promise<LogShape> {
     const { first, end } = this.log;
-    const snapshotIndex = this.newest?.index ?? 0;
-    const snapshotTerm = this.newest?.term ?? 0;
+    const { snapshot } = this;
+    const snapshotIndex = snapshot?.index ?? 0;
+    const snapshotTerm = snapshot?.term ?? 0;
     const runs: { index: number; term: number }[] = [];
     const configurations: PlacedConfiguration[] = [
-      { index: snapshotIndex, configuration: this.newest?.configuration ?? initial },
+      { index: snapshotIndex, configuration: snapshot?.configuration ?? initial },
     ];
     for (let next = first; next <= end; ) {
       const frames = await this.log.read(next, SCAN_BYTES);
@@ -246,9 +241,8 @@ export class RaftStorage {
    */
   saveSnapshot(snapshot: Snapshot): Promise<boolean> {
     return this.saves.run(async () => {
-      if (this.newest !== undefined && this.newest.index >= snapshot.index) return false;
-      await this.snapshotFile.write(encodeSnapshot(snapshot));
-      this.newest = snapshot;
+      if (this.snapshot !== undefined && this.snapshot.index >= snapshot.index) return false;
+      await this.snapshotFile.write(snapshot);
       return true;
     });
   }
@@ -269,9 +263,9 @@ export class RaftStorage {
   }
 
   private async alignToSnapshot(): Promise<void> {
-    const { newest, log } = this;
-    if (newest === undefined) return;
-    const { index, term } = newest;
+    const { snapshot, log } = this;
+    if (snapshot === undefined) return;
+    const { index, term } = snapshot;
     if (log.first > index + 1) {
       throw new VarlogError('CORRUPT', {
         what: `entries ${index + 1} to ${log.first - 1} are missing behind the snapshot`,

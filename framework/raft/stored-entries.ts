@@ -1,7 +1,13 @@
 import type { Clock, Disk, VarlogError } from '../base/index.ts';
-import { type Frame, type Journal, SegmentedLog, StateFile } from '../store/index.ts';
+import {
+  type Frame,
+  type Journal,
+  type JournalLog,
+  SegmentedLog,
+  StateFile,
+} from '../store/index.ts';
 import { type EntryBatch, type HardState, sliceBatch } from './core/index.ts';
-import { decodeHardState, encodeHardState } from './stored-values.ts';
+import { hardStateFormat } from './stored-values.ts';
 
 /** Entries as frames: a log of files of its own, or one in a journal that groups share. */
 export type EntryLog = Pick<
@@ -21,11 +27,8 @@ export type EntryLog = Pick<
   | 'close'
 >;
 
-/** The hard state, replaced as a whole. */
-export interface HardStateFile {
-  readonly value: HardState;
-  write(value: HardState): Promise<void>;
-}
+/** The hard state, replaced as a whole; there is one once the entries are open. */
+export type HardStateFile = Pick<StateFile<HardState>, 'value' | 'write'>;
 
 interface StoredEntries {
   readonly log: EntryLog;
@@ -46,37 +49,42 @@ export async function openEntries(options: {
   const label = `${options.label} entries`;
   if (journal !== undefined) {
     const log = await journal.open(label, onFailure);
-    return withHardState(log, log, `the journal, ${label}`);
+    return begun(log, () => inJournal(log, `the journal, ${label}`));
   }
-  const path = `${directory}/hard-state`;
-  const file = await StateFile.open(disk, path, options.label, (it) => decodeHardState(it, path));
+  const file = await StateFile.open(
+    disk,
+    `${directory}/hard-state`,
+    options.label,
+    hardStateFormat,
+  );
   const files = { disk, clock, directory: `${directory}/entries`, label, onFailure };
-  return withHardState(await SegmentedLog.open(files), file, path);
+  return begun(await SegmentedLog.open(files), () => file);
 }
 
-async function withHardState(
-  log: EntryLog,
-  file: Pick<StateFile, 'value' | 'write'>,
-  path: string,
-): Promise<StoredEntries> {
+/** A new member has voted for nobody. */
+async function begun(log: EntryLog, fileOf: () => HardStateFile): Promise<StoredEntries> {
   try {
-    let value: HardState = { term: 0, vote: 0 };
-    if (file.value === undefined) await file.write(encodeHardState(value));
-    else value = decodeHardState(file.value, path);
-    const hardStateFile: HardStateFile = {
-      get value() {
-        return value;
-      },
-      async write(next) {
-        await file.write(encodeHardState(next));
-        value = next;
-      },
-    };
+    const hardStateFile = fileOf();
+    if (hardStateFile.value === undefined) await hardStateFile.write({ term: 0, vote: 0 });
     return { log, hardStateFile };
   } catch (error) {
     await log.close();
     throw error;
   }
+}
+
+/** The value of a log in a journal, as a hard state. */
+function inJournal(log: JournalLog, path: string): HardStateFile {
+  let value = log.value === undefined ? undefined : hardStateFormat.decode(log.value, path);
+  return {
+    get value() {
+      return value;
+    },
+    async write(next) {
+      await log.write(hardStateFormat.encode(next));
+      value = next;
+    },
+  };
 }
 
 export function toFrame({ index, count, term, payload }: EntryBatch): Frame {

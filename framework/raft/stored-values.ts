@@ -1,5 +1,5 @@
 import { formatUnknown } from '../base/index.ts';
-import { leadingNumber } from '../store/index.ts';
+import { leadingNumber, type ValueFormat } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -19,8 +19,18 @@ export interface Snapshot {
 const HARD_STATE_BYTES = 16;
 const SNAPSHOT_HEADER_BYTES = 20;
 
+export const hardStateFormat: ValueFormat<HardState> = {
+  encode: encodeHardState,
+  decode: decodeHardState,
+};
+
+export const snapshotFormat: ValueFormat<Snapshot> = {
+  encode: encodeSnapshot,
+  decode: decodeSnapshot,
+};
+
 // Numbers are kept as float64: exact below 2^53, without bigint.
-export function encodeHardState({ term, vote }: HardState): Uint8Array {
+function encodeHardState({ term, vote }: HardState): Uint8Array {
   const bytes = new Uint8Array(HARD_STATE_BYTES);
   const view = new DataView(bytes.buffer);
   view.setFloat64(0, term, true);
@@ -28,8 +38,8 @@ export function encodeHardState({ term, vote }: HardState): Uint8Array {
   return bytes;
 }
 
-/** Throws `FORMAT_UNKNOWN` for that of a later version, which has another length. `path` says in the error where it is. */
-export function decodeHardState(bytes: Uint8Array, path: string): HardState {
+/** That of a later version has another length. */
+function decodeHardState(bytes: Uint8Array, path: string): HardState {
   if (bytes.length !== HARD_STATE_BYTES) {
     const [found, reads] = [`${bytes.length} bytes`, `hard states of ${HARD_STATE_BYTES} bytes`];
     throw formatUnknown({ what: `the hard state in ${path}`, path, found, reads });
@@ -38,7 +48,7 @@ export function decodeHardState(bytes: Uint8Array, path: string): HardState {
   return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
 }
 
-export function encodeSnapshot({ index, term, configuration, state }: Snapshot): Uint8Array {
+function encodeSnapshot({ index, term, configuration, state }: Snapshot): Uint8Array {
   const members = encodeConfiguration(configuration);
   const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + members.length + state.length);
   const view = new DataView(bytes.buffer);
@@ -50,8 +60,7 @@ export function encodeSnapshot({ index, term, configuration, state }: Snapshot):
   return bytes;
 }
 
-/** Throws `FORMAT_UNKNOWN` for a snapshot of a later version. `path` says in the error where it is. */
-export function decodeSnapshot(bytes: Uint8Array, path: string): Snapshot {
+function decodeSnapshot(bytes: Uint8Array, path: string): Snapshot {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const index = leadingNumber(view, 0, { what: `the snapshot in ${path}`, path });
   const stateOffset = SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);

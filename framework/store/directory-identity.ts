@@ -1,5 +1,5 @@
 import { type Disk, VarlogError } from '../base/index.ts';
-import { decodeJsonValue, encodeJsonValue } from './json-value.ts';
+import { jsonFormat } from './json-value.ts';
 import { StateFile } from './state-file.ts';
 
 /** Whose data a folder is to hold. */
@@ -22,11 +22,15 @@ interface Written extends DirectoryOwner {
  */
 export class DirectoryIdentity {
   /** Opens the file as it is on the disk now. */
-  private readonly reopen: () => Promise<StateFile>;
-  private file: StateFile;
+  private readonly reopen: () => Promise<StateFile<Written>>;
+  private file: StateFile<Written>;
   private written: Written;
 
-  private constructor(reopen: () => Promise<StateFile>, file: StateFile, written: Written) {
+  private constructor(
+    reopen: () => Promise<StateFile<Written>>,
+    file: StateFile<Written>,
+    written: Written,
+  ) {
     this.reopen = reopen;
     this.file = file;
     this.written = written;
@@ -44,15 +48,14 @@ export class DirectoryIdentity {
   ): Promise<DirectoryIdentity> {
     await disk.makeDirectory(directory);
     const path = `${directory}/identity`;
-    const decode = (value: Uint8Array): Written => decodeJsonValue(value, path);
-    const open = () => StateFile.open(disk, path, 'directory identity', decode);
+    const open = () => StateFile.open(disk, path, 'directory identity', jsonFormat<Written>());
     const file = await open();
-    if (file.value === undefined) {
+    const written = file.value;
+    if (written === undefined) {
       const made = new DirectoryIdentity(open, file, { ...owner, disk: newDisk });
       await made.write(made.written);
       return made;
     }
-    const written = decode(file.value);
     const [expected, found] = [describe(owner), describe(written)];
     if (found === expected) return new DirectoryIdentity(open, file, written);
     throw new VarlogError('IDENTITY_MISMATCH', {
@@ -93,7 +96,7 @@ export class DirectoryIdentity {
 
   private async write(next: Written): Promise<void> {
     try {
-      await this.file.write(encodeJsonValue(next));
+      await this.file.write(next);
     } catch (error) {
       // A file that could not be replaced takes nothing more; the next try makes all of it anew.
       if (VarlogError.is(error, 'DISK_FAILED')) this.file = await this.reopen();

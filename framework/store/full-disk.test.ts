@@ -5,7 +5,7 @@ import { SeededRandom } from '../testing/simulator/random.ts';
 import type { Frame } from './frame.ts';
 import { Journal } from './journal.ts';
 import { SegmentedLog } from './segmented-log.ts';
-import { StateFile } from './state-file.ts';
+import { StateFile, type ValueFormat } from './state-file.ts';
 
 const SEGMENT_BYTES = 200 * 1024;
 
@@ -234,7 +234,8 @@ describe('on a full disk', () => {
 
   test('a small value keeps the old one, and takes the next', async () => {
     const { disk } = setup();
-    const file = await StateFile.open(disk, 'state', 'a value');
+    const asBytes: ValueFormat<Uint8Array> = { encode: (it) => it, decode: (it) => it };
+    const file = await StateFile.open(disk, 'state', 'a value', asBytes);
     await file.write(new Uint8Array(100));
     disk.faults = { capacityBytes: used(disk) };
     const large = file.write(new Uint8Array(100_000));
@@ -242,7 +243,7 @@ describe('on a full disk', () => {
     expect(disk.files().map((it) => it.path)).toEqual(['state']);
     disk.faults = {};
     await file.write(new Uint8Array(200));
-    expect((await StateFile.open(disk, 'state', 'a value')).value).toHaveLength(200);
+    expect((await StateFile.open(disk, 'state', 'a value', asBytes)).value).toHaveLength(200);
   });
 
   test('the logs of a journal tell, and go on', async () => {

@@ -1,10 +1,15 @@
 import { formatUnknown } from '../base/index.ts';
+import type { ValueFormat } from './state-file.ts';
 
 /**
  * A small value as JSON. Later versions may add properties, which older ones pass over; one that must not be read
  * without knowing more has a property `format`.
  */
-export function encodeJsonValue(value: object): Uint8Array {
+export function jsonFormat<T extends object>(): ValueFormat<T> {
+  return { encode: encodeJsonValue, decode: decodeJsonValue };
+}
+
+function encodeJsonValue(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
 

@@ -3,7 +3,7 @@ import { writeNew } from './atomic-file.ts';
 import { type Frame, frameEnd } from './frame.ts';
 import { walkFrames } from './frame-walk.ts';
 import { GroupEncoder } from './group-encoder.ts';
-import { encodeLogState, type LogState } from './log-state.ts';
+import type { LogState } from './log-state.ts';
 import { Segment, segmentName } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION } from './segment-header.ts';
 import type { StateFile } from './state-file.ts';
@@ -43,9 +43,8 @@ export interface WritePosition {
  */
 export class LogFiles {
   private readonly place: LogPlace;
-  private readonly stateFile: StateFile;
+  private readonly stateFile: StateFile<LogState>;
   private readonly encoder = new GroupEncoder();
-  private state: LogState;
   private segments: Segment[];
   private active: DiskFile;
   private at: WritePosition;
@@ -56,15 +55,13 @@ export class LogFiles {
 
   constructor(
     place: LogPlace,
-    stateFile: StateFile,
-    state: LogState,
+    stateFile: StateFile<LogState>,
     segments: Segment[],
     active: DiskFile,
     at: WritePosition,
   ) {
     this.place = place;
     this.stateFile = stateFile;
-    this.state = state;
     this.segments = segments;
     this.active = active;
     this.at = at;
@@ -292,10 +289,14 @@ export class LogFiles {
     return this.segments.at(-1)!;
   }
 
+  /** Written when the log was made. */
+  private get state(): LogState {
+    return this.stateFile.value!;
+  }
+
   private async save(changes: Partial<LogState>): Promise<void> {
     const state = { ...this.state, ...changes };
-    await this.withRoom(() => this.stateFile.write(encodeLogState(state)));
-    this.state = state;
+    await this.withRoom(() => this.stateFile.write(state));
   }
 
   /** On a full disk, what was prepared for frames makes room for what may free some. */

@@ -1,5 +1,6 @@
 import { formatUnknown } from '../base/index.ts';
 import { getUint64, setUint64, viewOf } from './frame.ts';
+import type { ValueFormat } from './state-file.ts';
 
 /** The few facts of a log that its segments do not tell. */
 export interface LogState {
@@ -15,7 +16,9 @@ export interface LogState {
 
 const STATE_BYTES = 32;
 
-export function encodeLogState(state: LogState): Uint8Array {
+export const logStateFormat: ValueFormat<LogState> = { encode, decode };
+
+function encode(state: LogState): Uint8Array {
   const bytes = new Uint8Array(STATE_BYTES);
   const view = viewOf(bytes);
   setUint64(view, 0, state.generation);
@@ -25,8 +28,8 @@ export function encodeLogState(state: LogState): Uint8Array {
   return bytes;
 }
 
-/** Throws `FORMAT_UNKNOWN` for the state of a later version, which has another length. */
-export function decodeLogState(bytes: Uint8Array, path: string): LogState {
+/** That of a later version has another length. */
+function decode(bytes: Uint8Array, path: string): LogState {
   if (bytes.length !== STATE_BYTES) {
     const [found, reads] = [`${bytes.length} bytes`, `states of ${STATE_BYTES} bytes`];
     throw formatUnknown({ what: `the state in ${path}`, path, found, reads });

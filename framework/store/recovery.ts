@@ -18,7 +18,7 @@ import {
   type LogPlace,
   type WritePosition,
 } from './log-files.ts';
-import { decodeLogState, encodeLogState, type LogState } from './log-state.ts';
+import { type LogState, logStateFormat } from './log-state.ts';
 import { parseSegmentName, Segment } from './segment.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { StateFile } from './state-file.ts';
@@ -40,15 +40,15 @@ export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
   await disk.makeDirectory(directory);
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
   const path = `${directory}/state`;
-  const stateFile = await StateFile.open(disk, path, label, (it) => decodeLogState(it, path));
-  if (stateFile.value === undefined) return createLogFiles(place, stateFile);
-  const state = decodeLogState(stateFile.value, path);
+  const stateFile = await StateFile.open(disk, path, label, logStateFormat);
+  const state = stateFile.value;
+  if (state === undefined) return createLogFiles(place, stateFile);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   const file = await tail.pin();
   try {
     const at = await recoverTail(tail, file, state);
-    return new LogFiles(place, stateFile, state, segments, file, at);
+    return new LogFiles(place, stateFile, segments, file, at);
   } catch (error) {
     await tail.unpin();
     throw error;
@@ -56,7 +56,7 @@ export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
 }
 
 /** A log is made segment first, state last: without the state nothing was ever appended. */
-async function createLogFiles(place: LogPlace, stateFile: StateFile): Promise<LogFiles> {
+async function createLogFiles(place: LogPlace, stateFile: StateFile<LogState>): Promise<LogFiles> {
   const { disk, directory } = place;
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
@@ -64,9 +64,9 @@ async function createLogFiles(place: LogPlace, stateFile: StateFile): Promise<Lo
     if (parseSegmentName(name.replace(/\.new$/, '')) !== undefined) await disk.remove(path);
   }
   const segment = await createSegment(place, INITIAL.generation, INITIAL.first, 0);
-  await stateFile.write(encodeLogState(INITIAL));
+  await stateFile.write(INITIAL);
   const file = await segment.pin();
-  return new LogFiles(place, stateFile, INITIAL, [segment], file, emptySegment(segment, 0));
+  return new LogFiles(place, stateFile, [segment], file, emptySegment(segment, 0));
 }
 
 async function refuseFrames(place: LogPlace, path: string): Promise<void> {

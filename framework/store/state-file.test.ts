@@ -1,7 +1,7 @@
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { DirectoryIdentity } from './directory-identity.ts';
-import { encodeJsonValue } from './json-value.ts';
-import { StateFile } from './state-file.ts';
+import { jsonFormat } from './json-value.ts';
+import { StateFile, type ValueFormat } from './state-file.ts';
 
 const always = { below: () => 0, fraction: () => 0, id: () => 'id' };
 const random = (seed: number) => {
@@ -12,7 +12,8 @@ const random = (seed: number) => {
   };
   return { below: (n: number) => next() % n, fraction: () => next() / 2 ** 24, id: () => 'id' };
 };
-const open = (disk: SimulatedDisk) => StateFile.open(disk, 'd/vote', 'a vote');
+const asBytes: ValueFormat<Uint8Array> = { encode: (it) => it, decode: (it) => it };
+const open = (disk: SimulatedDisk) => StateFile.open(disk, 'd/vote', 'a vote', asBytes);
 const value = (n: number) => new Uint8Array(n * 300).fill(n);
 
 async function makeDisk(seed = 1): Promise<SimulatedDisk> {
@@ -71,7 +72,7 @@ describe('a state file', () => {
   test('of another owner is refused', async () => {
     const disk = await makeDisk();
     await (await open(disk)).write(value(1));
-    const other = StateFile.open(disk, 'd/vote', 'another vote');
+    const other = StateFile.open(disk, 'd/vote', 'another vote', asBytes);
     await expect(other).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
   });
 
@@ -109,8 +110,8 @@ describe('a data folder', () => {
 
   test('whose identity a later version wrote is refused, and left as it is', async () => {
     const disk = await makeDisk();
-    const file = await StateFile.open(disk, 'd/identity', 'directory identity');
-    await file.write(encodeJsonValue({ ...node, disk: 'disk a', format: 2 }));
+    const file = await StateFile.open(disk, 'd/identity', 'directory identity', jsonFormat());
+    await file.write({ ...node, disk: 'disk a', format: 2 });
     const before = disk.files();
     await expect(DirectoryIdentity.claim(disk, 'd', node, 'disk b')).rejects.toMatchObject({
       code: 'FORMAT_UNKNOWN',

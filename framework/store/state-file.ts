@@ -8,6 +8,13 @@ const MAGIC = 0x31535256;
 const NAME_MASK = 0xffffff;
 const HEADER_BYTES = 16;
 
+/** How a value lies in its file. */
+export interface ValueFormat<T> {
+  encode(value: T): Uint8Array;
+  /** Throws `FORMAT_UNKNOWN` for a value of a later version. `path` names the file in the error. */
+  decode(bytes: Uint8Array, path: string): T;
+}
+
 /**
  * A value on disk that is replaced as a whole: after a crash there is the old one or the new one,
  * and once `write` has resolved there is the new one.
@@ -15,42 +22,48 @@ const HEADER_BYTES = 16;
  * The file: checksum of the rest, magic (its last byte is the version, as a digit), length of the label, length
  * of the value (uint32 each, little endian), label (UTF-8), value.
  */
-export class StateFile {
+export class StateFile<T> {
   private readonly disk: Disk;
   private readonly path: string;
   private readonly label: string;
-  private current: Uint8Array | undefined;
+  private readonly format: ValueFormat<T>;
+  private current: T | undefined;
   private readonly writes = new SerialQueue();
   private failure: unknown;
 
-  private constructor(disk: Disk, path: string, label: string, value: Uint8Array | undefined) {
+  private constructor(
+    disk: Disk,
+    path: string,
+    label: string,
+    format: ValueFormat<T>,
+    value: T | undefined,
+  ) {
     this.disk = disk;
     this.path = path;
     this.label = label;
+    this.format = format;
     this.current = value;
   }
 
   /**
    * Reads what is there, and removes the remains of an interrupted write. Throws `CORRUPT` when the file
    * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, `IDENTITY_MISMATCH` when it was written under another
-   * label, and whatever `check` throws at its value; the files are left as they are then.
+   * label, and whatever `format` throws at its value; the files are left as they are then.
    */
-  static async open(
+  static async open<T>(
     disk: Disk,
     path: string,
     label: string,
-    check: (value: Uint8Array) => void = () => {},
-  ): Promise<StateFile> {
-    const value = await readReplaced(disk, path, (bytes) => {
-      const found = decode(bytes, path, label);
-      check(found);
-      return found;
-    });
-    return new StateFile(disk, path, label, value);
+    format: ValueFormat<T>,
+  ): Promise<StateFile<T>> {
+    const value = await readReplaced(disk, path, (bytes) =>
+      format.decode(decode(bytes, path, label), path),
+    );
+    return new StateFile(disk, path, label, format, value);
   }
 
   /** The value as last written; `undefined` when there never was one. */
-  get value(): Uint8Array | undefined {
+  get value(): T | undefined {
     return this.current;
   }
 
@@ -59,8 +72,9 @@ export class StateFile {
    * room for the new value: the old one stays, and another try may succeed. Rejects with `DISK_FAILED` for
    * anything else, and from then on always: what a failed write left on the disk is not known.
    */
-  write(value: Uint8Array): Promise<void> {
-    return this.writes.run(() => this.replace(value));
+  write(value: T): Promise<void> {
+    const bytes = encode(this.label, this.format.encode(value));
+    return this.writes.run(() => this.replace(value, bytes));
   }
 
   /** Resolves when nothing that was asked for before is still being written. */
@@ -68,10 +82,10 @@ export class StateFile {
     return this.writes.settled();
   }
 
-  private async replace(value: Uint8Array): Promise<void> {
+  private async replace(value: T, bytes: readonly Uint8Array[]): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     try {
-      await replaceFile(this.disk, this.path, encode(this.label, value));
+      await replaceFile(this.disk, this.path, bytes);
     } catch (error) {
       if (!VarlogError.is(error, 'DISK_FULL')) this.failure = error;
       throw error;

@@ -16,7 +16,13 @@ import {
 import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
-import { type Frame, Journal, SegmentedLog, StateFile } from '../../framework/store/index.ts';
+import {
+  type Frame,
+  Journal,
+  SegmentedLog,
+  StateFile,
+  type ValueFormat,
+} from '../../framework/store/index.ts';
 
 /** Something that this package keeps in files: how it is made, and what is read from it. */
 export interface Sample {
@@ -33,6 +39,7 @@ export interface Sample {
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const asBytes: ValueFormat<Uint8Array> = { encode: (it) => it, decode: (it) => it };
 const text = (of: Uint8Array | undefined): string => new TextDecoder().decode(of);
 const TIME = 1_700_000_000_000;
 
@@ -142,10 +149,10 @@ const state: Sample = {
   version: 1,
   older: [],
   async write(disk) {
-    await (await StateFile.open(disk, 'state', 'a state')).write(bytes('the value'));
+    await (await StateFile.open(disk, 'state', 'a state', asBytes)).write(bytes('the value'));
   },
   async read(disk) {
-    return text((await StateFile.open(disk, 'state', 'a state')).value);
+    return text((await StateFile.open(disk, 'state', 'a state', asBytes)).value);
   },
   content: () => 'the value',
 };

@@ -1,5 +1,5 @@
 import { type Ports, reasonOf, VarlogError } from '../../base/index.ts';
-import { decodeJsonValue, encodeJsonValue, StateFile } from '../../store/index.ts';
+import { jsonFormat, StateFile } from '../../store/index.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
 
 const FILE = 'members';
@@ -18,25 +18,20 @@ interface Value {
  * the wrong place: then what it remembers is of no account.
  */
 export class KnownMembers {
-  private readonly file: StateFile;
+  private readonly file: StateFile<Value>;
   private readonly listed: readonly string[];
   private readonly logger: Ports['logger'];
-  private said: readonly string[];
+  private announced: readonly string[];
   /** What was written last, as a text. */
   private written: string;
   /** Those that are of another cluster. */
   private readonly foreign = new Set<string>();
 
-  private constructor(
-    file: StateFile,
-    listed: readonly string[],
-    said: readonly string[],
-    logger: Ports['logger'],
-  ) {
+  private constructor(file: StateFile<Value>, listed: readonly string[], logger: Ports['logger']) {
     this.file = file;
     this.listed = listed;
-    this.said = said;
-    this.written = String(said);
+    this.announced = file.value?.addresses ?? [];
+    this.written = String(this.announced);
     this.logger = logger;
   }
 
@@ -48,20 +43,20 @@ export class KnownMembers {
   }: StorageNodeOptions): Promise<KnownMembers> {
     const { disk, logger } = ports;
     const path = `${directory}/${FILE}`;
-    const file = await StateFile.open(disk, path, LABEL).catch(async (error: unknown) => {
+    const open = () => StateFile.open(disk, path, LABEL, jsonFormat<Value>());
+    const file = await open().catch(async (error: unknown) => {
       if (!VarlogError.is(error, 'CORRUPT')) throw error;
       logger.log('warn', 'the remembered members are forgotten', { error: error.message });
       await disk.remove(path);
-      return StateFile.open(disk, path, LABEL);
+      return open();
     });
-    const said = file.value === undefined ? [] : decodeJsonValue<Value>(file.value, path).addresses;
-    return new KnownMembers(file, metadataRepository, said, logger);
+    return new KnownMembers(file, metadataRepository, logger);
   }
 
   /** Each once. Never empty. */
   get addresses(): readonly string[] {
     if (this.listed.every((it) => this.foreign.has(it))) return this.listed;
-    return [...new Set([...this.listed, ...this.said])];
+    return [...new Set([...this.listed, ...this.announced])];
   }
 
   /** Who answers there is of another cluster. */
@@ -73,11 +68,10 @@ export class KnownMembers {
   learn(addresses: readonly string[]): void {
     if (addresses.length === 0) return;
     this.foreign.clear();
-    this.said = [...addresses];
+    this.announced = [...addresses];
     if (String(addresses) === this.written) return;
     this.written = String(addresses);
-    const value: Value = { addresses };
-    this.file.write(encodeJsonValue(value)).catch((error: unknown) => {
+    this.file.write({ addresses }).catch((error: unknown) => {
       this.written = '';
       this.logger.log('warn', 'members not remembered', { error: reasonOf(error) });
     });

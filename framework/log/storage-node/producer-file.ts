@@ -1,5 +1,5 @@
 import { type Disk, producerOf, VarlogError } from '../../base/index.ts';
-import { frameEnd, type SegmentedLog, StateFile } from '../../store/index.ts';
+import { frameEnd, type SegmentedLog, StateFile, type ValueFormat } from '../../store/index.ts';
 import * as wire from '../../wire/gen/log.ts';
 import { type ProducerLimits, type ProducerSnapshot, ProducerTable } from '../core/index.ts';
 import type { CommitTable } from './commit-table.ts';
@@ -28,12 +28,12 @@ export interface ProducerSources {
  */
 export class ProducerFile {
   readonly table: ProducerTable;
-  private readonly file: StateFile;
+  private readonly file: StateFile<Uint8Array>;
   private readonly records: SegmentedLog;
   /** What of the table is in the file. */
   private saved = { llsn: 0, revision: 0 };
 
-  private constructor(table: ProducerTable, file: StateFile, records: SegmentedLog) {
+  private constructor(table: ProducerTable, file: StateFile<Uint8Array>, records: SegmentedLog) {
     this.table = table;
     this.file = file;
     this.records = records;
@@ -48,7 +48,7 @@ export class ProducerFile {
     limits: ProducerLimits,
   ): Promise<ProducerFile> {
     const table = new ProducerTable(limits);
-    const file = await StateFile.open(disk, path, label, decode);
+    const file = await StateFile.open(disk, path, label, FORMAT);
     const producers = new ProducerFile(table, file, sources.records);
     if (file.value === undefined) {
       table.adopt({ llsn: sources.committedEnd, floor: 0, producers: [] });
@@ -110,6 +110,15 @@ async function noteRecords(
   }
   if (commits.last !== undefined) table.ordered(commits.last);
 }
+
+/** It stays bytes: of many replicas, all that is in it would be much for the garbage collector to go through. */
+const FORMAT: ValueFormat<Uint8Array> = {
+  encode: (bytes) => bytes,
+  decode: (bytes) => {
+    decode(bytes);
+    return bytes;
+  },
+};
 
 function decode(bytes: Uint8Array): ProducerSnapshot {
   return ofMessage(wire.ProducerTable.decode(bytes));

@@ -1,11 +1,5 @@
 import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
-import {
-  type CacheBudget,
-  decodeJsonValue,
-  encodeJsonValue,
-  SegmentedLog,
-  StateFile,
-} from '../../store/index.ts';
+import { type CacheBudget, jsonFormat, SegmentedLog, StateFile } from '../../store/index.ts';
 import type { ProducerLimits } from '../core/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
@@ -67,21 +61,17 @@ export async function openReplicaStorage(options: {
   const label = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
   await disk.makeDirectory(directory);
   const path = `${directory}/state`;
-  const decode = (value: Uint8Array): StoredReplicaState => decodeJsonValue(value, path);
-  const file = await StateFile.open(disk, path, label('state'), decode);
+  const format = jsonFormat<StoredReplicaState>();
+  const file = await StateFile.open(disk, path, label('state'), format);
   const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
     sealed: false,
     trimmedGlsn: 0,
   };
-  let state = file.value === undefined ? fresh : decode(file.value);
-  const write = async (next: StoredReplicaState): Promise<void> => {
-    await file.write(encodeJsonValue(next));
-    state = next;
-  };
   // A restarted node must know whose records these are before it is told.
-  if (file.value === undefined && state.topicId !== 0) await write(state);
+  if (file.value === undefined && fresh.topicId !== 0) await file.write(fresh);
+  const stateNow = (): StoredReplicaState => file.value ?? fresh;
   /** Flushes of commits, which may take as long as the disk is full. */
   const flushes = new Set<Waiter<boolean>>();
   const onFull = (): void => {
@@ -121,7 +111,7 @@ export async function openReplicaStorage(options: {
     time,
     producers,
     get state() {
-      return state;
+      return stateNow();
     },
     get full() {
       return records.full ?? commits.full;
@@ -136,7 +126,7 @@ export async function openReplicaStorage(options: {
       );
       return flush.promise;
     },
-    save: (change) => changes.run(() => write({ ...state, ...change })),
+    save: (change) => changes.run(() => file.write({ ...stateNow(), ...change })),
     close: async () => {
       await records.close();
       await commits.close();
