@@ -1,9 +1,9 @@
 import { runSeeds } from '../../framework/testing/index.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { identityScenario } from './identity-scenario.ts';
+import { untilFound } from './until-found.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 10);
-const MUTANT_SEEDS = 40;
 
 describe('who is who', () => {
   test(`through ${SEEDS} seeds nobody is taken for somebody else, and the same seed does the same twice`, async () => {
@@ -21,15 +21,7 @@ describe('who is who', () => {
     async (_, { begin, ports }) => {
       const end = begin?.();
       try {
-        for (let seed = 1; seed <= MUTANT_SEEDS; seed++) {
-          try {
-            await identityScenario(seed, ports);
-          } catch (error) {
-            console.log(`seed ${seed}: ${String(error).slice(0, 200)}`);
-            return;
-          }
-        }
-        throw new Error(`not found in ${MUTANT_SEEDS} seeds`);
+        await untilFound((seed) => identityScenario(seed, ports));
       } finally {
         end?.();
       }

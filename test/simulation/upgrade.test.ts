@@ -1,6 +1,7 @@
 import { FeatureLevels } from '../../framework/log/metadata-repository/feature-levels.ts';
 import { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { runSeeds } from '../../framework/testing/index.ts';
+import { untilFound } from './until-found.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 6);
@@ -56,17 +57,9 @@ describe('members that are upgraded one after the other', () => {
     async (_, begin) => {
       const end = begin();
       try {
-        for (let seed = 1; seed <= MUTANT_SEEDS; seed++) {
-          try {
-            await upgradeScenario(seed);
-          } catch (error) {
-            console.log(`seed ${seed}: ${String(error).slice(0, 300)}`);
-            // Not by something else that such a cluster cannot do.
-            expect(String(error)).toMatch(/APPLY_FAILED|before all members/);
-            return;
-          }
-        }
-        throw new Error(`not found in ${MUTANT_SEEDS} seeds`);
+        const found = await untilFound(upgradeScenario, MUTANT_SEEDS);
+        // Not by something else that such a cluster cannot do.
+        expect(found).toMatch(/APPLY_FAILED|before all members/);
       } finally {
         end();
       }
