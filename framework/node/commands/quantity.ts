@@ -5,7 +5,7 @@ const BYTES: Readonly<Record<string, number>> = {
   ...{ KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 },
   ...{ KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 },
 };
-const MILLISECONDS: Readonly<Record<string, number>> = {
+export const MILLISECONDS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
   m: 60_000,

@@ -1,13 +1,11 @@
 import { InvalidArgumentError } from 'commander';
 import type { Entry } from '../../log/index.ts';
-
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { MILLISECONDS } from './quantity.ts';
 
 /** Parses a time for commander, into milliseconds since 1970: one of the calendar, or how long ago. */
 export function timeArgument(text: string): number {
-  const [, amount, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
-  if (amount !== undefined)
-    return Date.now() - Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  const [, amount, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  if (amount !== undefined) return Date.now() - Number(amount) * MILLISECONDS[unit]!;
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(time)) return time;
   throw new InvalidArgumentError(
