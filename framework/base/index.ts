@@ -11,6 +11,7 @@ export {
   PRODUCER_HEADER_BYTES,
   type Producer,
 } from './batch-header.ts';
+export * from './call-once.ts';
 export * from './clock.ts';
 export * from './disk.ts';
 export * from './errors.ts';

@@ -1,4 +1,11 @@
-import { asVarlogError, type Handler, handler, sleep, VarlogError } from '../base/index.ts';
+import {
+  asVarlogError,
+  callOnce,
+  type Handler,
+  handler,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
 import { MeetRequest, MeetResponse, type Parcel } from '../wire/gen/raft.ts';
 import type { Message } from './core/index.ts';
 import { type DiskIdentity, diskLost, diskRolledBack } from './disk-identity.ts';
@@ -177,13 +184,10 @@ export class Handshake {
   /** Which disk a member has that is to be added. */
   async meet(member: { id: number; address: string }, timeoutMs: number): Promise<string> {
     const { ports, methods } = this.context.options;
-    const channel = ports.network.connect(member.address);
-    try {
-      const request = MeetRequest.create({ hello: this.helloFor(member.id) });
-      return (await channel.call(methods.meet, request, { timeoutMs })).incarnation;
-    } finally {
-      channel.close();
-    }
+    const request = MeetRequest.create({ hello: this.helloFor(member.id) });
+    const { network } = ports;
+    const met = await callOnce(network, member.address, methods.meet, request, { timeoutMs });
+    return met.incarnation;
   }
 
   /** Resolves when nothing is being written any more: the folder may be let go. */

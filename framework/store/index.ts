@@ -25,7 +25,7 @@
 export { readReplaced, replaceFile } from './atomic-file.ts';
 export { crc32c } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
-export { type Frame, frameEnd } from './frame.ts';
+export { type Frame, frameEnd, getUint64, setUint64, viewOf } from './frame.ts';
 export { findFrame } from './frame-search.ts';
 export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';

@@ -81,7 +81,7 @@ function trimResults(
   const logStreams = metadata.topics.get(topicId)?.logStreams ?? [];
   return logStreams.flatMap((logStreamId) =>
     metadata.logStreams.get(logStreamId)!.replicas.map((storageNodeId) => {
-      const isUp = orderer?.unheardForMs(storageNodeId) === 0;
+      const isUp = orderer?.isUp(storageNodeId) === true;
       const error = isUp ? '' : `storage node ${storageNodeId} is down: it trims once it is back`;
       return admpb.TrimResult.create({ storageNodeId, logStreamId, error });
     }),

@@ -199,7 +199,7 @@ class LogStreams {
   }
 
   private isAlive(node: number): boolean {
-    return this.repository.orderer?.unheardForMs(node) === 0;
+    return this.repository.orderer?.isUp(node) === true;
   }
 
   private async replica(

@@ -68,7 +68,7 @@ class StorageNodes {
 
   /** What a node says of itself, or what the leader knows of one that does not answer. */
   async describe(id: number, address: string): Promise<admpb.StorageNodeMetadata> {
-    const isAlive = this.repository.orderer?.unheardForMs(id) === 0;
+    const isAlive = this.repository.orderer?.isUp(id) === true;
     const found = isAlive ? await this.ask(address).catch(() => null) : null;
     const isIt = found?.storageNode?.storageNodeId === id;
     return this.describeAs(id, address, isIt ? found : null, isAlive);

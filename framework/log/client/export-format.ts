@@ -6,7 +6,7 @@ import {
   sha256,
   VarlogError,
 } from '../../base/index.ts';
-import { crc32c } from '../../store/index.ts';
+import { crc32c, getUint64, setUint64, viewOf } from '../../store/index.ts';
 import { ByteReader } from './byte-reader.ts';
 
 /**
@@ -252,16 +252,4 @@ function broken(offset: number, position: number | undefined, how: string): Varl
     next: 'export the topic again, or take another copy of the file: nothing was made of this one',
     details: position === undefined ? { offset } : { offset, position },
   });
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function setUint64(view: DataView, offset: number, value: number): void {
-  view.setBigUint64(offset, BigInt(value), true);
-}
-
-function getUint64(view: DataView, offset: number): number {
-  return Number(view.getBigUint64(offset, true));
 }

@@ -1,4 +1,4 @@
-import { type Handler, handler, type UnaryMethod } from '../../base/index.ts';
+import { callOnce, type Handler, handler, type UnaryMethod } from '../../base/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { notLeader } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -20,11 +20,10 @@ export function atLeader<Request, Response>(
     if (repository.orderer !== undefined) return work(request, signal);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
-    const channel = ports.network.connect(leader.address, { cluster: () => repository.cluster });
-    try {
-      return await channel.call(method, request, { signal, timeoutMs: timeoutOf(request) });
-    } finally {
-      channel.close();
-    }
+    return callOnce(ports.network, leader.address, method, request, {
+      cluster: () => repository.cluster,
+      signal,
+      timeoutMs: timeoutOf(request),
+    });
   });
 }

@@ -11,7 +11,7 @@ import type { Orderer } from './orderer.ts';
 
 /** How storage nodes and replicas are, by what the leader has heard. */
 export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResponse {
-  const alive = (node: number): boolean => orderer.unheardForMs(node) === 0;
+  const alive = (node: number): boolean => orderer.isUp(node);
   return HealthResponse.create({
     topicIds: [...metadata.topics.keys()],
     retentions: [...metadata.topics.values()]

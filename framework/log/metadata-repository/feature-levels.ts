@@ -1,4 +1,5 @@
 import {
+  callOnce,
   type MemberId,
   type StorageNodeId,
   type Timer,
@@ -151,22 +152,15 @@ export class FeatureLevels {
     return answer?.supportedLevel;
   }
 
-  private async ask<Request, Response>(
+  private ask<Request, Response>(
     address: string,
     method: UnaryMethod<Request, Response>,
     request: Request,
   ): Promise<Response | undefined> {
     const { options } = this.repository;
-    const channel = options.ports.network.connect(address, {
-      cluster: () => this.repository.cluster,
-    });
-    try {
-      return await channel.call(method, request, { timeoutMs: CALL_TIMEOUT_MS });
-    } catch {
-      return undefined;
-    } finally {
-      channel.close();
-    }
+    const cluster = (): string | undefined => this.repository.cluster;
+    const limits = { cluster, timeoutMs: CALL_TIMEOUT_MS };
+    return callOnce(options.ports.network, address, method, request, limits).catch(() => undefined);
   }
 }
 

@@ -84,7 +84,7 @@ export class LogStreamChanges {
       const { orderer } = this.repository;
       if (stream === undefined || orderer === undefined || !stream.sealed) return true;
       const holders = this.holdersOf(stream);
-      const up = stream.members.filter((it) => orderer.unheardForMs(it) === 0);
+      const up = stream.members.filter((it) => orderer.isUp(it));
       return up.every((it) => holders.includes(it));
     };
     while (!isDone() && clock.now() < deadline) await sleep(clock, POLL_MS);
@@ -107,7 +107,7 @@ export class LogStreamChanges {
     return replicas.filter((node) => {
       const report = orderer.planner.reportOf(id, node);
       const holdsAll = report?.state === 'sealed' && report.epoch === epoch && report.end === end;
-      return holdsAll && orderer.unheardForMs(node) === 0;
+      return holdsAll && orderer.isUp(node);
     });
   }
 

@@ -1,4 +1,4 @@
-import { type LogCallOptions, type MemberId, VarlogError } from '../../base/index.ts';
+import { callOnce, type LogCallOptions, type MemberId, VarlogError } from '../../base/index.ts';
 import type { Member, RaftGroup } from '../../raft/index.ts';
 import { MembersRequest, type MembersResponse, Ordering } from '../../wire/gen/log.ts';
 import type {
@@ -141,11 +141,12 @@ export class MemberChanges implements MembersChanger {
   }
 
   private async ask({ id, address }: Member): Promise<MembersResponse> {
-    // Without naming the cluster: who joins does not know it yet.
-    const channel = this.repository.options.ports.network.connect(address);
+    const { network } = this.repository.options.ports;
+    const request = MembersRequest.create({});
     try {
+      // Without naming the cluster: who joins does not know it yet.
       const limits = { timeoutMs: ASK_TIMEOUT_MS };
-      return await channel.call(Ordering.Members, MembersRequest.create({}), limits);
+      return await callOnce(network, address, Ordering.Members, request, limits);
     } catch (cause) {
       if (!VarlogError.is(cause)) throw cause;
       const isSilent = cause.code === 'UNREACHABLE' || cause.code === 'TIMEOUT';
@@ -156,8 +157,6 @@ export class MemberChanges implements MembersChanger {
         outcome: 'notAppended',
         cause,
       });
-    } finally {
-      channel.close();
     }
   }
 }

@@ -86,6 +86,11 @@ export class Orderer {
     return this.ports.clock.now() - (this.lastAlive.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
+  /** Whether storage node `node` has a link, and that is well. */
+  isUp(node: number): boolean {
+    return this.unheardForMs(node) === 0;
+  }
+
   /** Throws when a node's disk is another one than its own, or another process is that node and alive. */
   admit({ storageNodeId: node, disk, incarnation }: Hello): void {
     const known = this.metadata.storageNodes.get(node);

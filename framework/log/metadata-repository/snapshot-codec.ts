@@ -2,6 +2,7 @@ import { type Codec, ownBytes, VarlogError } from '../../base/index.ts';
 import * as wire from '../../wire/gen/metadata.ts';
 import {
   FIRST_FEATURE_LEVEL,
+  KEEPS_ALL,
   type LogStreamState,
   type MetadataSnapshot,
   type TopicState,
@@ -132,7 +133,7 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     if (format < 2) it.holds = [];
     it.producerEpoch = 0;
     it.producers = [];
-    it.retention = {};
+    it.retention = KEEPS_ALL;
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
     return { ...it, initialMembers: founders, sealedByOperator: held };

@@ -50,7 +50,7 @@ export class PendingAppends {
 
   /** The batch at `llsn`, which waits, was appended again: whoever did that hears of it too. */
   join(llsn: number, listener: Listener): void {
-    const found = this.queue.slice(this.head).find((it) => it.llsn === llsn);
+    const found = this.queue.find((it, i) => i >= this.head && it.llsn === llsn);
     assert(found !== undefined, 'a primary waits for all that it has appended');
     found.repeated ??= [];
     found.repeated.push(listener);

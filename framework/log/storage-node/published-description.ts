@@ -2,6 +2,7 @@ import type { FolderFacts } from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import {
   LogSequenceNumber,
+  LogStreamStatus,
   StorageDescriptor,
   TopicLogStream,
   LogStreamReplica as WireReplica,
@@ -56,6 +57,11 @@ export async function describeReplicaAlone(
   return describeReplica(node, status, facts.get(folder));
 }
 
+function publishedStatus(state: string): LogStreamStatus {
+  if (state === 'open') return LogStreamStatus.LS_STATUS_RUNNING;
+  return state === 'sealed' ? LogStreamStatus.LS_STATUS_SEALED : LogStreamStatus.LS_STATUS_SEALING;
+}
+
 /** What the published calls tell of a replica; of one that failed, only what it is and why. */
 async function describeReplica(
   node: ServedNode,
@@ -68,7 +74,7 @@ async function describeReplica(
       storageNode: self(node),
       topicLogStream: TopicLogStream.create({ topicId, logStreamId }),
     }),
-    status: state === 'open' ? 0 : state === 'sealed' ? 2 : 1,
+    status: publishedStatus(state),
     ...(replica !== undefined && (await extentOf(replica))),
     path: facts?.path ?? '',
     storageSizeBytes: facts?.bytes ?? 0,

@@ -3,7 +3,7 @@ import * as admpb from '../../wire/gen/admpb.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import type { LogStreamReplica as WireReplica } from '../../wire/gen/varlogpb.ts';
+import { LogStreamStatus, type LogStreamReplica as WireReplica } from '../../wire/gen/varlogpb.ts';
 import { checkCluster, checkIds } from '../published-ids.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { describeNode } from './published-description.ts';
@@ -12,9 +12,7 @@ import { noReplica } from './replica-errors.ts';
 import type { ServedNode } from './served-node.ts';
 
 const POLL_MS = 10;
-
-const SEALED = 2;
-const SEALING = 1;
+const { LS_STATUS_SEALED, LS_STATUS_SEALING } = LogStreamStatus;
 
 /** A request about one log stream, as the calls of this service name it. */
 interface About {
@@ -60,7 +58,7 @@ function sealHandlers(node: ServedNode): Handler[] {
       );
       const isSealed = await sealed(node, replica);
       return snpb.SealResponse.create({
-        status: isSealed ? SEALED : SEALING,
+        status: isSealed ? LS_STATUS_SEALED : LS_STATUS_SEALING,
         lastCommittedGlsn: isSealed ? lastCommittedGlsn : lastGlsnOf(replica),
       });
     }),

@@ -1,4 +1,4 @@
-import { Backoff, VarlogError } from '../../base/index.ts';
+import { Backoff, callOnce, VarlogError } from '../../base/index.ts';
 import {
   type Assignment,
   DescribeReplicaRequest,
@@ -106,15 +106,13 @@ export class Rebuilder {
     const request = DescribeReplicaRequest.create({ topicId, logStreamId });
     for (const peer of [...it.members, ...it.learners]) {
       if (peer.storageNodeId === this.host.node.storageNodeId) continue;
-      const channel = network.connect(peer.address, { cluster: () => this.host.node.cluster });
+      const cluster = (): string | undefined => this.host.node.cluster;
+      const options = { cluster, timeoutMs: CALL_TIMEOUT_MS, signal: this.stopped.signal };
       try {
-        const options = { timeoutMs: CALL_TIMEOUT_MS, signal: this.stopped.signal };
-        const found = await channel.call(Replication.Describe, request, options);
+        const found = await callOnce(network, peer.address, Replication.Describe, request, options);
         if (found.version >= version) return peer;
       } catch (error) {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
-      } finally {
-        channel.close();
       }
     }
     return undefined;

@@ -1,6 +1,7 @@
 import {
   Backoff,
   type Channel,
+  callOnce,
   type MessageStream,
   Outbox,
   type Ports,
@@ -254,10 +255,12 @@ export class RepositoryLink {
     const others = this.options.members.addresses.filter((it) => it !== silent);
     if (others.length === 0 || this.isAsking) return;
     this.isAsking = true;
-    const other = ports.network.connect(others[this.asked++ % others.length]!, { cluster });
+    const other = others[this.asked++ % others.length]!;
+    const limits = { timeoutMs: LOG_TIMES.suspectLeaderAfterMs, signal: this.stopped.signal };
     try {
-      const options = { timeoutMs: LOG_TIMES.suspectLeaderAfterMs, signal: this.stopped.signal };
-      const found = await other.call(Ordering.Members, MembersRequest.create({}), options);
+      const request = MembersRequest.create({});
+      const options = { cluster, ...limits };
+      const found = await callOnce(ports.network, other, Ordering.Members, request, options);
       const leader = found.members.find((it) => it.id === found.leader)?.address;
       if (leader === undefined || leader === silent || this.channel?.address !== silent) return;
       this.hint = leader;
@@ -266,7 +269,6 @@ export class RepositoryLink {
       if (!VarlogError.is(error) && !this.stopped.signal.aborted) throw error;
     } finally {
       this.isAsking = false;
-      other.close();
     }
   }
 
