@@ -13,6 +13,7 @@ export {
 } from './batch-header.ts';
 export * from './call-once.ts';
 export * from './clock.ts';
+export * from './closers.ts';
 export * from './disk.ts';
 export * from './errors.ts';
 export * from './format-unknown.ts';

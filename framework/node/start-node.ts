@@ -1,4 +1,4 @@
-import { type Ports, VarlogError } from '../base/index.ts';
+import { Closers, type Ports, VarlogError } from '../base/index.ts';
 import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import type { NodeFolder } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
@@ -21,40 +21,35 @@ export interface VarlogNode {
    * Stays open when that never happens.
    */
   readonly failed: Promise<NodeFailed>;
-  /** Ends in the reverse order of the start. Idempotent. */
+  /** Ends in the reverse order of the start. Rejects, once all parts were tried, with the first failure. Idempotent. */
   close(): Promise<void>;
 }
 
 /** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
 export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
-  const closers: (() => Promise<void>)[] = [];
-  let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => {
-    closing ??= (async () => {
-      for (const closeOne of closers.reverse()) await closeOne();
-    })();
-    return closing;
-  };
+  const closers = new Closers();
   try {
     const metadataDisk = new DiskGuard(ports.disk);
     const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
-    closers.push(() => parts.close());
+    closers.add(() => parts.close());
     const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports);
-    closers.push(async () => folders.stop());
+    closers.add(() => folders.stop());
     const view = observe(parts, () => metadataDisk.notReady());
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.routes);
-      closers.push(() => http.close());
+      closers.add(() => http.close());
       httpAddress = http.address;
     }
     const watch = new FailureWatch(rolesOf(parts), ports);
-    closers.push(async () => watch.stop());
+    closers.add(() => watch.stop());
     const { failed } = watch;
     ports.logger.log('info', 'node started', { address: parts.address, roles: config.roles });
+    const close = () => closers.close();
     return { address: parts.address, httpAddress, notReady: view.notReady, failed, close };
   } catch (error) {
-    await close();
+    // What kept it from starting is the news, and not what that broke.
+    await closers.close().catch(() => undefined);
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { type Handler, handler, type Timer } from '../base/index.ts';
 import { GrpcNetwork, realClock } from '../runtime/index.ts';
 import { SnapshotRequest } from '../wire/gen/raft.ts';
 import { methodsOf } from './methods.ts';
-import { SnapshotDownload, serveSnapshot } from './snapshot-transfer.ts';
+import { CHUNK_BYTES, SnapshotDownload, serveSnapshot } from './snapshot-transfer.ts';
 import type { Snapshot } from './storage.ts';
 
 const network = new GrpcNetwork();
@@ -56,7 +56,7 @@ async function serve(newest: () => Snapshot | undefined, breakAfter: number[] = 
   };
 }
 
-test.each([0, 1, 256 * 1024, 3_000_000])(
+test.each([0, 1, CHUNK_BYTES, 3_000_000])(
   'a snapshot of %d bytes arrives as it is',
   async (size) => {
     const snapshot = snapshotAt(7, size);
@@ -76,7 +76,7 @@ test('a transfer that breaks goes on where it broke', async () => {
   for (const _ of [1, 2]) await expect(download.fetch(there.channel, 5, signal)).rejects.toThrow();
   const found = await download.fetch(there.channel, 5, signal);
   expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);
-  expect(there.asked.map((it) => it.offset)).toEqual([0, 4 * 256 * 1024, 7 * 256 * 1024]);
+  expect(there.asked.map((it) => it.offset)).toEqual([0, 4 * CHUNK_BYTES, 7 * CHUNK_BYTES]);
   // Nothing of it is left for the next one.
   await download.fetch(there.channel, 5, signal);
   expect(there.asked.at(-1)).toEqual({ partOf: 0, offset: 0 });
@@ -118,10 +118,10 @@ test('a sender that falls silent is given up, and what has come is not lost', as
   const server = await network.serve('127.0.0.1:0', [silent]);
   const channel = network.connect(server.address);
   try {
-    // Waits anew for each message: for the third in vain, and then for ever.
+    // Waits anew for each message: for the third in vain, also once more, and then for ever.
     let waits = 0;
     const after = (_: number, ring: () => void): Timer => {
-      if (++waits === 3) setImmediate(ring);
+      if (++waits === 3 || waits === 4) setImmediate(ring);
       return { cancel: () => {} };
     };
     const clock = { ...patience.clock, after };
@@ -129,7 +129,48 @@ test('a sender that falls silent is given up, and what has come is not lost', as
     await expect(download.fetch(channel, 5, signal)).rejects.toMatchObject({ code: 'TIMEOUT' });
     const found = await download.fetch(channel, 5, signal);
     expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);
-    expect(asked).toEqual([0, 2 * 256 * 1024]);
+    expect(asked).toEqual([0, 2 * CHUNK_BYTES]);
+  } finally {
+    channel.close();
+    await server.close();
+  }
+});
+
+test('a sender is not given up for what came while this process was held up', async () => {
+  const snapshot = snapshotAt(7, 1_000_000);
+  const serving = serveSnapshot(method, () => snapshot, { checkIdentity: () => {} });
+  const honest = serving.run as (...args: unknown[]) => Promise<void>;
+  let goOn = (): void => {};
+  const isLate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  let sent = 0;
+  const late: Handler = handler(method, (request, stream) =>
+    honest(request, {
+      writable: () => isLate,
+      send: (message: Parameters<typeof stream.send>[0]) => stream.send(message) && ++sent !== 2,
+    }),
+  );
+  const server = await network.serve('127.0.0.1:0', [late]);
+  const channel = network.connect(server.address);
+  try {
+    let waits = 0;
+    const after = (_: number, ring: () => void): Timer => {
+      if (++waits === 3) {
+        setImmediate(() => {
+          ring();
+          goOn();
+        });
+      }
+      return { cancel: () => {} };
+    };
+    const clock = { ...patience.clock, after };
+    const found = await new SnapshotDownload(method, { ...patience, clock }).fetch(
+      channel,
+      5,
+      signal,
+    );
+    expect(Buffer.from(found.state).equals(snapshot.state)).toBe(true);
   } finally {
     channel.close();
     await server.close();

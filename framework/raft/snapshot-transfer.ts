@@ -5,6 +5,7 @@ import {
   handler,
   onAbort,
   type ServerStreamMethod,
+  type Timer,
   VarlogError,
 } from '../base/index.ts';
 import { SnapshotChunk, SnapshotRequest } from '../wire/gen/raft.ts';
@@ -13,7 +14,8 @@ import type { Snapshot } from './storage.ts';
 
 type Method = ServerStreamMethod<SnapshotRequest, SnapshotChunk>;
 
-const CHUNK_BYTES = 256 * 1024;
+/** Less than the window of HTTP/2: where little gets through, each window still brings a sign of life. */
+export const CHUNK_BYTES = 32 * 1024;
 /** A state beyond this is not accepted: it has to be in memory as a whole. */
 const STATE_BYTES_MAX = 2 ** 31;
 
@@ -77,7 +79,12 @@ export class SnapshotDownload {
     const request = { index, ...part, identity: identity() };
     const abort = new AbortController();
     const forget = onAbort(signal, () => abort.abort(signal.reason));
-    const watch = () => clock.after(silenceMsMax, () => abort.abort(silent(from)));
+    const giveUp = (): void => abort.abort(silent(from));
+    // Where this process was held up, what has come in the meantime is heard first.
+    const listenOnce = (): void => {
+      watching = clock.after(silenceMsMax / 8, giveUp);
+    };
+    const watch = (): Timer => clock.after(silenceMsMax, listenOnce);
     let watching = watch();
     const stream = channel.subscribe(this.method, SnapshotRequest.create(request), {
       signal: abort.signal,

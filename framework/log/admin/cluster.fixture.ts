@@ -1,4 +1,4 @@
-import { type Channel, noLogger, type Ports } from '../../base/index.ts';
+import { type Channel, Closers, noLogger, type Ports } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/index.ts';
@@ -16,7 +16,7 @@ export class Cluster {
   repository!: MetadataRepository;
   readonly addresses: string[] = [];
   readonly nodes: StorageNode[] = [];
-  private readonly closers: (() => Promise<void> | void)[] = [];
+  private readonly closers = new Closers();
 
   static async start(): Promise<Cluster> {
     const cluster = new Cluster();
@@ -26,8 +26,8 @@ export class Cluster {
     return cluster;
   }
 
-  async close(): Promise<void> {
-    for (const it of this.closers.reverse()) await it();
+  close(): Promise<void> {
+    return this.closers.close();
   }
 
   private async startRepository(): Promise<string> {
@@ -44,7 +44,7 @@ export class Cluster {
     this.repository = roles.repository!;
     this.channel = ports.network.connect(address);
     this.address = address;
-    this.closers.push(
+    this.closers.add(
       () => roles.close(),
       () => this.channel.close(),
     );
@@ -65,7 +65,7 @@ export class Cluster {
     const node = roles.storageNode!;
     this.addresses[id] = address;
     this.nodes[id] = node;
-    this.closers.push(() => roles.close());
+    this.closers.add(() => roles.close());
     return node;
   }
 

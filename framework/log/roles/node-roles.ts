@@ -1,4 +1,11 @@
-import { assert, type Disk, type Handler, type Ports, type Server } from '../../base/index.ts';
+import {
+  assert,
+  Closers,
+  type Disk,
+  type Handler,
+  type Ports,
+  type Server,
+} from '../../base/index.ts';
 import { startAdmin } from '../admin/index.ts';
 import {
   type MetadataRepository,
@@ -60,8 +67,7 @@ export interface RolesOptions extends NodeIdentity {
 export class NodeRoles {
   private readonly node: NodeIdentity;
   private readonly handlers: Handler[] = [];
-  private readonly closers: (() => Promise<void>)[] = [];
-  private closing: Promise<void> | undefined;
+  private readonly closers = new Closers();
   private member: MetadataRepository | undefined;
   private storage: StorageNode | undefined;
   private server: Server | undefined;
@@ -97,10 +103,10 @@ export class NodeRoles {
       members,
     });
     this.member = repository;
-    this.closers.push(() => repository.close());
+    this.closers.add(() => repository.close());
     const { replicationFactor } = role;
     const admin = startAdmin({ ports: this.node.ports, repository, replicationFactor });
-    this.closers.push(() => admin.close());
+    this.closers.add(() => admin.close());
     this.handlers.push(...repository.handlers, ...admin.handlers);
     return repository;
   }
@@ -117,7 +123,7 @@ export class NodeRoles {
       metadataRepository: members.map((it) => it.address),
     });
     this.storage = storage;
-    this.closers.push(() => storage.close());
+    this.closers.add(() => storage.close());
     this.handlers.push(...storage.handlers);
     return storage;
   }
@@ -127,18 +133,17 @@ export class NodeRoles {
     assert(this.server === undefined, 'the roles of a node are served once');
     const server = await this.node.ports.network.serve(listen, this.handlers);
     this.server = server;
-    this.closers.push(() => server.close());
+    // They leave before the address is given up: what breaks by that is no news to the roles of this node.
+    this.closers.add(
+      () => server.close(),
+      () => this.storage?.leave(),
+      () => this.member?.leave(),
+    );
   }
 
-  /** Ends them, the last one first. Idempotent. */
+  /** Ends them, the last one first. Rejects, once all were tried, with the first failure. Idempotent. */
   close(): Promise<void> {
-    this.closing ??= (async () => {
-      // Before the address is given up: what breaks by that is no news to the roles of this node.
-      this.member?.leave();
-      await this.storage?.leave();
-      for (const close of this.closers.reverse()) await close();
-    })();
-    return this.closing;
+    return this.closers.close();
   }
 }
 
@@ -151,7 +156,8 @@ export async function startRoles(options: RolesOptions): Promise<NodeRoles> {
     await roles.serve(options.listen);
     return roles;
   } catch (error) {
-    await roles.close();
+    // What kept it from starting is the news, and not what that broke.
+    await roles.close().catch(() => undefined);
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { CommitsAhead } from './commits-ahead.ts';
 import { toMessage } from './producer-file.ts';
-import { type LogStreamReplica, sendingCost } from './replica.ts';
+import { type LogStreamReplica, transferCost } from './replica.ts';
 import { assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
 
@@ -73,7 +73,7 @@ async function followPrimary(
     bytesMax = nextRead(bytesMax, frames.length);
     if (frames.length > 0 && frames[0]!.position > next) throw trimmedMeanwhile(replica);
     for (const some of inPieces(frames)) {
-      const turn = replica.host.sending.take(sendingCost(some));
+      const turn = replica.host.transfers.take(transferCost(some.map((it) => it.payload)));
       if (turn !== undefined) await turn;
       if (!core.serves(epoch)) throw fenced(replica, epoch);
       next = frameEnd(some.at(-1)!) + 1;
@@ -117,7 +117,7 @@ async function sendCommitted(
       const commits = await commitsUpTo(ahead, nextVersion, version, nextLlsn - 1);
       nextVersion += commits.length;
       if (last === undefined && commits.length === 0) throw trimmedMeanwhile(replica);
-      const turn = replica.host.sending.take(sendingCost(some));
+      const turn = replica.host.transfers.take(transferCost(some.map((it) => it.payload)));
       if (turn !== undefined) await turn;
       await send(stream, FetchResponse.create({ batches: some.map(toBatch), commits }));
     }

@@ -2,7 +2,7 @@ import { Backoff, type Channel, sleep, VarlogError } from '../../base/index.ts';
 import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
 import { commitAll, retryCommits } from './commit.ts';
 import { receive } from './receive.ts';
-import type { LogStreamReplica, ReplicaHost } from './replica.ts';
+import { type LogStreamReplica, type ReplicaHost, transferCost } from './replica.ts';
 import { restartAt } from './restart-at.ts';
 
 const RETRY_MS_MIN = 20;
@@ -88,7 +88,14 @@ export class Fetcher {
     return stream.closed;
   }
 
+  /** In its turn: what all log streams are sent at once would hold up all else that the process does. */
   private take(response: FetchResponse): void | Promise<void> {
+    const cost = transferCost(response.batches.map((it) => it.records));
+    const turn = this.host.transfers.take(cost);
+    return turn === undefined ? this.takeNow(response) : turn.then(() => this.takeNow(response));
+  }
+
+  private takeNow(response: FetchResponse): void | Promise<void> {
     if (this.stopped.signal.aborted) return undefined;
     if (response.firstLlsn !== 0) return this.startBehindTrim(response);
     return this.store(response);

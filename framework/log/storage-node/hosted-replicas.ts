@@ -48,10 +48,10 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { producerLimits, segmentBytes, diskReads, sending } = node;
+    const { producerLimits, segmentBytes, diskReads, transfers } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ producerLimits, segmentBytes, diskReads, sending },
+      ...{ producerLimits, segmentBytes, diskReads, transfers },
       get cluster() {
         return node.cluster;
       },

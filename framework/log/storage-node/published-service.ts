@@ -180,7 +180,7 @@ async function sendRecords<Message>(
     const isOver = range.isOver();
     const batches = await reader.next();
     for (const { frame, glsn } of batches) {
-      const turn = replica.host.sending.take(frame.count);
+      const turn = replica.host.transfers.take(frame.count);
       if (turn !== undefined) await turn;
       for (const record of recordsOf({ frame, glsn })) {
         const message = range.shape(record);

@@ -1,7 +1,7 @@
 import type { CallContext, MessageStream } from '../../base/index.ts';
 import { Batch, type ReadRequest, ReadResponse } from '../../wire/gen/log.ts';
 import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
-import { type LogStreamReplica, sendingCost } from './replica.ts';
+import { type LogStreamReplica, transferCost } from './replica.ts';
 import { assertNotTrimmed } from './serve.ts';
 
 /** Serves `LogStreams.Read`: committed batches as they are stored, then those that come. */
@@ -23,7 +23,8 @@ export async function serveRead(
     const batches = await reader.next();
     const wanted = batches.filter((it) => it.glsn <= end);
     if (wanted.length > 0 || watermark > lastSent) {
-      const turn = replica.host.sending.take(sendingCost(wanted.map((it) => it.frame)));
+      const cost = transferCost(wanted.map(({ frame }) => frame.payload));
+      const turn = replica.host.transfers.take(cost);
       if (turn !== undefined) await turn;
       const highWatermark = batches.length > 0 ? 0 : watermark;
       const room = stream.send(

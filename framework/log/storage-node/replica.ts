@@ -8,7 +8,6 @@ import {
   VarlogError,
   Wakeups,
 } from '../../base/index.ts';
-import type { Frame } from '../../store/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import { type Commit, type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
@@ -39,18 +38,18 @@ export interface ReplicaNode {
    * what is made of it, would otherwise hold up all else that the process does.
    */
   readonly diskReads: SerialQueue;
-  /** For what readers and other replicas are sent, of all log streams: see {@link sendingCost}. */
-  readonly sending: TurnBudget;
+  /** For what readers and replicas are sent, and what is fetched, of all log streams: see {@link transferCost}. */
+  readonly transfers: TurnBudget;
 }
 
-/** What is sent in one turn at most, as {@link sendingCost} counts: some milliseconds of work. */
-export const SENDING_PER_TURN = 1_024;
+/** What is sent and fetched in one turn at most, as {@link transferCost} counts: some milliseconds of work. */
+export const TRANSFERS_PER_TURN = 1_024;
 const BYTES_PER_COST = 4_096;
 
-/** What it takes to send these batches: one for each, and as much again for each 4 KiB. */
-export function sendingCost(frames: readonly Frame[]): number {
-  const bytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
-  return frames.length + bytes / BYTES_PER_COST;
+/** What it takes to send these batches, or to store them: one for each, and as much again for each 4 KiB. */
+export function transferCost(batches: readonly Uint8Array[]): number {
+  const bytes = batches.reduce((sum, it) => sum + it.length, 0);
+  return batches.length + bytes / BYTES_PER_COST;
 }
 
 /** What a replica needs of those who keep it. These calls MUST NOT throw. */

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { TurnBudget } from '../../base/index.ts';
 import { FetchRequest, Replication } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 
@@ -24,8 +25,15 @@ test('a node that missed much on many log streams is whole again, by pieces', as
     Array.from({ length: BATCHES }, () => appender.send({ ...batch, logStreamId })),
   );
   for (const it of await Promise.all(appends)) expect(it.failure).toBeNull();
+  const take = jest.spyOn(TurnBudget.prototype, 'take');
   await cluster.startNode(3);
   await eventually(() => ids.every((id) => cluster.replica(3, id).core.committedEnd === BATCHES));
+  // It stores them over many turns, as the others send them: else it would hear of nothing else meanwhile.
+  const { transfers } = cluster.nodes.get(3)!;
+  const own = take.mock.calls.filter((_, i) => take.mock.contexts[i] === transfers);
+  const cost = own.reduce((sum, [it]) => sum + it, 0);
+  take.mockRestore();
+  expect(cost).toBeGreaterThanOrEqual(LOG_STREAMS * BATCHES);
 
   const request = { clusterId: 1, storageNodeId: 3, topicId: 1, logStreamId: 1, epoch: 1 };
   const { epoch } = cluster.replica(1).core;

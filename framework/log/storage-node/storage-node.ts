@@ -22,7 +22,7 @@ import { MemoryBudget } from './memory-budget.ts';
 import { type NodeFolder, nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
-import { type LogStreamReplica, type ReplicaNode, SENDING_PER_TURN } from './replica.ts';
+import { type LogStreamReplica, type ReplicaNode, TRANSFERS_PER_TURN } from './replica.ts';
 import { RepositoryLink } from './repository-link.ts';
 import type { ServedNode } from './served-node.ts';
 import type { StorageNodeOptions } from './storage-node-options.ts';
@@ -50,7 +50,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly memory: MemoryBudget;
   readonly segmentBytes: number;
   readonly diskReads = new SerialQueue();
-  readonly sending: TurnBudget;
+  readonly transfers: TurnBudget;
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
@@ -89,7 +89,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.memory = new MemoryBudget(options);
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.sending = new TurnBudget(clock, SENDING_PER_TURN);
+    this.transfers = new TurnBudget(clock, TRANSFERS_PER_TURN);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
