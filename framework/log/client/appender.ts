@@ -6,6 +6,7 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
+import type { AppendCondition } from '../core/index.ts';
 import { AppendLink } from './append-link.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
@@ -55,7 +56,12 @@ export class Appender {
   append(
     topicId: TopicId,
     batch: Batch,
-    options: { logStream?: LogStreamId; signal?: AbortSignal; timeoutMs: number },
+    options: {
+      logStream?: LogStreamId;
+      condition?: AppendCondition;
+      signal?: AbortSignal;
+      timeoutMs: number;
+    },
   ): Promise<AppendAck> {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);

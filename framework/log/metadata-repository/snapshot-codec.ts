@@ -86,6 +86,8 @@ function topicOf(message: wire.TopicState): TopicState {
     producerEpoch,
     producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
     retention: retentionOfWire(message),
+    fence: message.fence,
+    newestToken: message.newestToken,
     logStreams,
   };
 }
@@ -108,6 +110,7 @@ function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'histor
     end,
     lastGlsn,
     version,
+    fence: message.fence,
   };
 }
 
@@ -134,9 +137,11 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     it.producerEpoch = 0;
     it.producers = [];
     it.retention = KEEPS_ALL;
+    it.fence = 0;
+    it.newestToken = 0;
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
-    return { ...it, initialMembers: founders, sealedByOperator: held };
+    return { ...it, initialMembers: founders, sealedByOperator: held, fence: 0 };
   });
   return { ...snapshot, logStreams, featureLevel: FIRST_FEATURE_LEVEL };
 }
