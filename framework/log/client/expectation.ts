@@ -21,7 +21,10 @@ export interface Expectation {
    * seen, or any place up to which it has read the log stream; 0: there is none with the key at all.
    */
   readonly stream?: { readonly key: string | Uint8Array; readonly version: number };
-  /** The fencing token of the log stream: nobody has called {@link Topic.fence} with a higher one since. */
+  /**
+   * The fencing token of the log stream: nobody has called {@link Topic.fence} with a higher one since. One that nobody has set yet is
+   * waited for.
+   */
   readonly fence?: number;
 }
 

@@ -43,6 +43,8 @@ interface Dispatcher {
   choose(topicId: TopicId, only: LogStreamId | undefined): LocatedLogStream | undefined;
   /** Passes over a log stream for a while. */
   avoid(id: LogStreamId): void;
+  /** A condition did not hold, at a primary that may have been replaced. */
+  doubtPrimaries(): void;
   linkTo(address: string): AppendLink;
   /** Called once for each append, when it has its result. */
   settled(pending: PendingAppend): void;
@@ -134,6 +136,7 @@ export class PendingAppend implements Sending {
     }
     this.lastFailure = error;
     if (!isWorthRetrying(error)) {
+      if (VarlogError.is(error, 'CONDITION_FAILED')) this.appender.doubtPrimaries();
       const refusal = withoutConditions(error, this.condition) ?? error;
       if (this.finish())
         this.asked.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : refusal));

@@ -266,6 +266,7 @@ export class TopicProducer<In = RecordInput> {
   }
 
   private refuse(item: Item, error: VarlogError): void {
+    this.context.appender.doubtPrimaries();
     this.takeOut(item);
     this.nextSequence = item.sequence;
     item.reject(error);

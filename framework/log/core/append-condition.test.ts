@@ -30,7 +30,6 @@ describe('a condition of an append', () => {
     [{ key: { key, version: 6 } }, { condition: 'stream', expected: 6, actual: 7, atMost: false }],
     [{ key: { key, version: 10 } }, { condition: 'stream', expected: 10 }],
     [{ fence: 4 }, { condition: 'fence', expected: 4, actual: 5 }],
-    [{ fence: 6 }, { condition: 'fence', expected: 6, actual: 5 }],
     [{ tail: 9, key: { key, version: 7 }, fence: 4 }, { condition: 'fence' }],
     [{ tail: 9, key: { key, version: 6 }, fence: 5 }, { condition: 'stream' }],
   ])('%j does not hold, for certain, and what is there is said', (condition, details) => {
@@ -39,6 +38,15 @@ describe('a condition of an append', () => {
         code: 'CONDITION_FAILED',
         outcome: 'notAppended',
         details: expect.objectContaining({ logStream: 3, ...details }),
+      }),
+    );
+  });
+
+  test('with a token that is not known holds perhaps where it is', () => {
+    expect(() => checkCondition({ fence: 6 }, subject())).toThrow(
+      expect.objectContaining({
+        ...{ code: 'UNAVAILABLE', retryable: true, outcome: 'notAppended' },
+        details: expect.objectContaining({ condition: 'fence', expected: 6, actual: 5 }),
       }),
     );
   });

@@ -23,8 +23,9 @@ export interface ConditionSubject {
 }
 
 /**
- * Decides whether a batch may be appended. Throws `CONDITION_FAILED`, with what was found in the details; otherwise gives back
- * the LLSN of the last record on which that rests: if it is cut off, so must be the batch.
+ * Decides whether a batch may be appended. Throws `CONDITION_FAILED`, with what was found in the details, and `UNAVAILABLE`
+ * where the token is not known yet; otherwise gives back the LLSN of the last record on which that rests: if it is cut off,
+ * so must be the batch.
  */
 export function checkCondition(
   { tail, key, fence }: AppendCondition,
@@ -71,16 +72,20 @@ function checkVersion(
 }
 
 function fenced(where: string, logStream: number, expected: number, actual: number): VarlogError {
-  const isOlder = expected < actual;
-  return failed({
-    what:
-      actual === 0
-        ? `${where} was never fenced, and the append carries token ${expected}`
-        : `${where} is fenced by token ${actual}, and the append carries ${expected}`,
-    next: isOlder
-      ? 'somebody took over: stop, or take over again with topic.fence()'
-      : 'call topic.fence() with the token first, and wait until it resolves',
-    details: { condition: 'fence', logStream, expected, actual },
+  const details = { condition: 'fence', logStream, expected, actual };
+  if (expected < actual) {
+    return failed({
+      what: `${where} is fenced by token ${actual}, and the append carries ${expected}`,
+      next: 'somebody took over: stop, or take over again with topic.fence()',
+      details,
+    });
+  }
+  // Either nobody has set it, or the primary was replaced without noticing: the one that knows it may take the batch.
+  return new VarlogError('UNAVAILABLE', {
+    what: `the primary of ${where} knows no token above ${actual}, and the append carries ${expected}`,
+    next: 'call topic.fence() with the token first, and wait until it resolves',
+    details,
+    outcome: 'notAppended',
   });
 }
 

@@ -45,7 +45,8 @@ describe('a table of keys', () => {
   });
 
   test('never says less than a model that forgets nothing, and follows from any snapshot with the records behind it', () => {
-    for (let seed = 1; seed <= 200; seed++) {
+    const wrong: string[] = [];
+    for (let seed = 1; seed <= 100; seed++) {
       const random = new SeededRandom(seed);
       const limit = 1 + random.below(6);
       let table = new KeyTable(limit);
@@ -74,12 +75,13 @@ describe('a table of keys', () => {
         for (let hash = 0; hash < 9; hash++) {
           const last = records.lastIndexOf(hash) + 1;
           const { version, atMost } = table.versionOf(hash);
-          if (atMost) expect(last).toBeLessThanOrEqual(version);
-          else expect([seed, version]).toEqual([seed, last]);
+          const isTrue = atMost ? last <= version : last === version;
+          if (!isTrue) wrong.push(`seed ${seed}: ${version}, and it is ${last}`);
         }
-        expect(table.snapshot().keys.length).toBeLessThanOrEqual(limit);
+        if (table.snapshot().keys.length > limit) wrong.push(`seed ${seed}: too many`);
       }
     }
+    expect(wrong).toEqual([]);
   });
 });
 
@@ -87,7 +89,7 @@ test('a hash tells keys apart, and stays what it is', () => {
   const keys = Array.from({ length: 20_000 }, (_, i) => `account-${i}`);
   const hashes = new Set(['', '\0', ...keys].map((it) => keyHash(bytes(it))));
   expect(hashes.size).toBe(keys.length + 2);
-  for (const it of hashes) expect(Number.isSafeInteger(it)).toBe(true);
+  expect([...hashes].filter((it) => !Number.isSafeInteger(it))).toEqual([]);
   // It lies in files.
   expect([keyHash(bytes('')), keyHash(bytes('a'))]).toEqual([2552495220886915, 2818621726882049]);
 });

@@ -44,7 +44,8 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
     if (message.format > FORMAT) throw tooNew(message.format);
     // Their bytes are kept, and must not keep the whole message.
     const histories = message.histories.map(({ first, pieces, tail }) => {
-      return { first, pieces: pieces.map(ownBytes), tail: ownBytes(tail) };
+      // Bytes that are not there are decoded as an array.
+      return { first, pieces: pieces.map(ownBytes), tail: ownBytes(Uint8Array.from(tail)) };
     });
     if (message.format < FORMAT) return { ...ofJson(message), histories };
     return {
