@@ -27,7 +27,7 @@ export class MemoryConditions {
       this.check(condition, last);
       return true;
     } catch (error) {
-      if (VarlogError.is(error, 'CONDITION_FAILED')) return false;
+      if (VarlogError.is(error) && error.outcome === 'notAppended') return false;
       throw error;
     }
   }

@@ -197,9 +197,7 @@ describe('a fence', () => {
     const before = appender.append('a');
     await eventually(() => cluster.replica(1).core.end === 1);
     const order: string[] = [];
-    const fenced = fence(1, 5).then(() =>
-      order.push('fenced'),
-    );
+    const fenced = fence(1, 5).then(() => order.push('fenced'));
     await eventually(() => cluster.replica(1).fence === 5);
     expect(placeOf(await appender.send(when({ fence: 4 })))).toEqual(failed('fence', 4, 5));
     expect(order).toEqual([]);
