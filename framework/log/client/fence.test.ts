@@ -8,17 +8,16 @@ const NAMES = ['n1', 'n2', 'n3'];
 const addressOf = (name: string): string => `${name}:9092`;
 const members = NAMES.map((it, i) => ({ id: i + 1, address: addressOf(it) }));
 
-/** Runs something against a cluster with one topic of so many log streams, where the last node may support a lower feature level. */
+/** Runs something against a cluster with one topic of so many log streams, where nodes may support a lower feature level. */
 async function inCluster(
   logStreams: number,
   scene: (topic: Topic, world: World) => Promise<void>,
-  levelOfLast?: number,
+  supportedLevel?: number,
 ): Promise<void> {
   const world = new World(1);
   try {
     for (const [i, name] of NAMES.entries()) {
-      const isOld = levelOfLast !== undefined && i === NAMES.length - 1;
-      const level = isOld ? { supportedLevel: levelOfLast } : {};
+      const level = supportedLevel === undefined ? {} : { supportedLevel };
       world.node(name, (it) =>
         startRoles({
           ports: it,
@@ -26,7 +25,7 @@ async function inCluster(
           nodeId: i + 1,
           address: addressOf(name),
           members,
-          metadata: { directory: 'metadata', replicationFactor: NAMES.length },
+          metadata: { directory: 'metadata', replicationFactor: NAMES.length, ...level },
           storage: { directory: 'storage', ...level },
         }),
       );
@@ -37,7 +36,7 @@ async function inCluster(
       await varlog.ready({ storageNodes: NAMES.length, timeoutMs: 30_000 });
       await scene(await varlog.createTopic({ logStreams }), world);
       await varlog.close();
-    });
+    }, 120_000);
   } finally {
     world.close();
   }
@@ -93,7 +92,7 @@ describe('a fence', () => {
     });
   });
 
-  test('is refused while a storage node does not know of it', async () => {
+  test('is refused while nodes do not know of it', async () => {
     await inCluster(
       1,
       async (topic) => {
