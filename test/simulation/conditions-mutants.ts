@@ -1,5 +1,5 @@
 import { ChannelPool } from '../../framework/log/client/channel-pool.ts';
-import { fence, registerLogStream } from '../../framework/log/core/commands/index.ts';
+import { fence } from '../../framework/log/core/commands/index.ts';
 import { KeyTable, NO_CHANGES } from '../../framework/log/core/index.ts';
 import { ProducerFile } from '../../framework/log/storage-node/producer-file.ts';
 import { LogStreamReplica } from '../../framework/log/storage-node/replica.ts';
@@ -7,9 +7,7 @@ import { LogStreams } from '../../framework/wire/gen/log.ts';
 
 /** What a table keeps to itself. */
 interface Inside {
-  known: Map<number, number>;
   newest: Map<number, number>;
-  forgotten: number;
 }
 
 const inside = (table: KeyTable): Inside => table as unknown as Inside;
@@ -84,11 +82,12 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       return found;
     });
   },
-  'the keys are lost with the process': () =>
-    whenOpened(({ keys }) => {
-      inside(keys).known.clear();
-      inside(keys).forgotten = 0;
-    }),
+  'the keys of the file are not taken over': () => {
+    const { adopt } = KeyTable.prototype;
+    return replace(KeyTable.prototype, 'adopt', function (this: KeyTable, { llsn }) {
+      adopt.call(this, { llsn, floor: 0, keys: [] });
+    });
+  },
   'the records behind the file are not looked at': () => {
     const { note } = KeyTable.prototype;
     const opened = new WeakSet<KeyTable>();
@@ -109,11 +108,13 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
     });
   },
   'keys that are cut off are remembered': () => replace(KeyTable.prototype, 'cut', () => {}),
-  'the token is lost when another replica becomes the primary': () => {
-    const { roleChanged } = LogStreamReplica.prototype;
-    return replace(LogStreamReplica.prototype, 'roleChanged', function (this: LogStreamReplica) {
-      this.fence = 0;
-      roleChanged.call(this);
+  'a primary is one token behind': () => {
+    const tokens = new WeakMap<LogStreamReplica, { now: number; before: number }>();
+    return sees((subject, replica) => {
+      const { now, before } = tokens.get(replica) ?? { now: 0, before: 0 };
+      const moved = subject.fence === now ? { now, before } : { now: subject.fence, before: now };
+      tokens.set(replica, moved);
+      return { ...subject, fence: moved.before };
     });
   },
   'later epochs do not begin with the token': () => {
@@ -123,14 +124,6 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       const applied = apply(state, command);
       for (const [it, token] of before) it.fence = token;
       return { ...applied, changes: NO_CHANGES };
-    });
-  },
-  'new log streams do not begin with the token': () => {
-    const { apply } = registerLogStream;
-    return replace(registerLogStream, 'apply', (state, command) => {
-      const applied = apply(state, command);
-      if (applied.result.ok) state.logStreams.get(applied.result.value)!.fence = 0;
-      return applied;
     });
   },
   'primaries are not told of a token': () => {

@@ -14,7 +14,7 @@ import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
 
-const KEYS = ['a', 'b', 'c'];
+const KEYS = [...'abcdefgh'];
 const APPEND_TIMEOUT_MS = 5_000;
 const FENCE_TIMEOUT_MS = 20_000;
 const GHOST_TIMEOUT_MS = 1_000;

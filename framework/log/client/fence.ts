@@ -16,6 +16,7 @@ const TRY_MS = 1_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 200;
 
+/** Which token is set, and where. */
 export interface FenceOptions extends CallLimits {
   /** A whole number from 1, below 2^53. Default: one higher than all that the topic has had. */
   token?: number;
