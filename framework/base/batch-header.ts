@@ -126,6 +126,24 @@ export function decodeProducer(bytes: Uint8Array): Producer | undefined {
   return (bytes[1]! & PRODUCER) === 0 ? undefined : reader.producer();
 }
 
+/**
+ * The keys of a batch's records, by the index of the record, where the header has any: values of the empty name. Views.
+ * Throws `CORRUPT` when it does not add up.
+ */
+export function decodeKeys(bytes: Uint8Array, count: number): Map<number, Uint8Array> | undefined {
+  const [, flags = 0, hints = 0] = bytes;
+  if ((hints & RECORD_HEADERS) === 0) return undefined;
+  const reader = new HeaderReader(bytes.subarray(PREFIX_BYTES, headerBytesOf(bytes)), false);
+  if ((flags & PRODUCER) !== 0) reader.producer();
+  if ((hints & HEADERS) !== 0) reader.list();
+  const keys = new Map<number, Uint8Array>();
+  forEachRecord(reader, count, (index) => {
+    const key = reader.keyOfList();
+    if (key !== undefined) keys.set(index, key);
+  });
+  return keys;
+}
+
 /** Without `keeps`, lists are walked and not made: a client may send millions of entries. */
 function parse(bytes: Uint8Array, count: number, keeps: boolean): BatchAttributes {
   const reader = new HeaderReader(bytes.subarray(PREFIX_BYTES, headerBytesOf(bytes)), keeps);
@@ -135,17 +153,24 @@ function parse(bytes: Uint8Array, count: number, keeps: boolean): BatchAttribute
   if ((hints & HEADERS) !== 0) found.headers = reader.list();
   if ((hints & RECORD_HEADERS) !== 0) {
     const recordHeaders = new Map<number, Headers>();
-    let index = -1;
-    for (let left = reader.varint(); left > 0; left--) {
-      const distance = reader.varint();
-      index += distance;
-      if (distance === 0 || index >= count) throw broken('it has headers of no record');
+    forEachRecord(reader, count, (index) => {
       const list = reader.list();
       if (keeps) recordHeaders.set(index, list);
-    }
+    });
     found.recordHeaders = recordHeaders;
   }
   return found;
+}
+
+/** Has the list read of each record that has one. */
+function forEachRecord(reader: HeaderReader, count: number, read: (index: number) => void): void {
+  let index = -1;
+  for (let left = reader.varint(); left > 0; left--) {
+    const distance = reader.varint();
+    index += distance;
+    if (distance === 0 || index >= count) throw broken('it has headers of no record');
+    read(index);
+  }
 }
 
 /** What attributes say of `count` records from the one at `skip` on. */
@@ -201,6 +226,18 @@ class HeaderReader {
       entries.push([name, this.bytes.subarray(valueAt, this.at)]);
     }
     return entries;
+  }
+
+  /** The first value of a list whose name is empty. */
+  keyOfList(): Uint8Array | undefined {
+    let key: Uint8Array | undefined;
+    for (let left = this.varint(); left > 0; left--) {
+      const nameBytes = this.varint();
+      this.skip(nameBytes);
+      const valueAt = this.skip(this.varint());
+      if (nameBytes === 0) key ??= this.bytes.subarray(valueAt, this.at);
+    }
+    return key;
   }
 
   varint(): number {

@@ -2,6 +2,7 @@ import {
   type BatchAttributes,
   checkAttributes,
   decodeAttributes,
+  decodeKeys,
   decodeProducer,
   encodeHeader,
   headerBytesOf,
@@ -95,6 +96,11 @@ export function attributesOf(batch: Batch): BatchAttributes {
 /** Who appends the batch, where it says so. Throws like {@link decodeBatch}. */
 export function producerOf(batch: Batch): Producer | undefined {
   return startOf(batch) === 0 ? undefined : decodeProducer(batch.bytes);
+}
+
+/** The keys of its records, by their indexes, where there are any: views. Throws like {@link decodeBatch}. */
+export function keysOf(batch: Batch): ReadonlyMap<number, Uint8Array> | undefined {
+  return startOf(batch) === 0 ? undefined : decodeKeys(batch.bytes, batch.count);
 }
 
 /** Where the length of the first record lies. Throws like {@link decodeBatch}. */

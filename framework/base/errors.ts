@@ -50,6 +50,11 @@ const RETRYABLE = {
    */
   CLUSTER_MISMATCH: false,
   /**
+   * An append or a fence was not carried out because what it expects of the log does not hold: details.actual says what does.
+   * @remedy Read what was appended since, and decide anew; after a fence, stop: somebody took over.
+   */
+  CONDITION_FAILED: false,
+  /**
    * The configuration does not make sense, or a file that it names cannot be used.
    * @remedy Change what the message names.
    */

@@ -45,6 +45,8 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     ),
   }),
   fc.record({ ...kind('beginTopic'), topicId: id, glsn: position }),
+  fc.record({ ...kind('fence'), topicId: id, logStreamId: id, token: position }),
+  fc.record({ ...kind('drawFencingToken'), topicId: id }),
   fc.record({ ...kind('restoreTopic'), id }),
   fc.record({ ...kind('registerLogStream'), id, topicId: id, replicas: ids }),
   fc.record({ ...kind('unregisterLogStream'), id }),

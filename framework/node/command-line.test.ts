@@ -51,6 +51,36 @@ describe('records', () => {
   });
 });
 
+describe('appends that expect something', () => {
+  test('are made where it holds, and end with 5 where it does not', async () => {
+    const topic = await newTopic();
+    const append = (...args: string[]) => run(['append', topic, ...args]);
+    expect(await append('a', '--expect-tail', '0')).toEqual(ok('1\n'));
+    expect(await append('b', '--expect-tail', '0')).toMatchObject({
+      ...{ code: 5, out: '', err: expect.stringMatching(/CONDITION_FAILED.* LLSN 1, not 0/) },
+    });
+    expect(await append('b', '--key', 'k', '--expect-version', '0')).toEqual(ok('2\n'));
+    expect(await append('c', '--key', 'k', '--expect-version', '0')).toMatchObject({ code: 5 });
+    expect(await append('c', '--key', 'k', '--expect-version', '2')).toEqual(ok('3\n'));
+    expect(await append('d', '--producer', '7', '--expect-tail', '3')).toEqual(ok('4\n'));
+  });
+
+  test('of a fencing token are refused once somebody has taken over', async () => {
+    const topic = await newTopic();
+    let fenced = { token: 0 };
+    await eventually(async () => {
+      fenced = JSON.parse((await run(['fence', topic, '--json'])).out);
+    });
+    const append = (token: number) => run(['append', topic, 'a', '--expect-fence', `${token}`]);
+    expect(await append(fenced.token)).toEqual(ok('1\n'));
+    expect((await run(['fence', topic, '90'])).out).toMatch(/is fenced by token 90/);
+    expect(await append(fenced.token)).toMatchObject({ code: 5 });
+    expect(await append(90)).toEqual(ok('2\n'));
+    expect(await run(['fence', topic, '89'])).toMatchObject({ code: 5 });
+    expect((await run(['topic', 'describe', topic])).out).toMatch(/fenced by token 90/);
+  });
+});
+
 describe('what was called wrongly is refused, with a code, a sentence and what to do', () => {
   const usage: [string, string[], RegExp][] = [
     ['no command of that name', ['fly'], /unknown command 'fly'/],
@@ -60,6 +90,7 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['a fraction', ['read', '1', '--to', '1.5'], /whole number, 0 or more/],
     ['a position to tail from', ['tail', '1', '--from', '0'], /start, end or a GLSN/],
     ['a node that is no number', ['node', 'replace', 'one'], /whole number, 1 or more/],
+    ['a fencing token', ['fence', '1', '0'], /whole number, 1 or more/],
     ['a size', ['topic', 'create', '--retain-bytes', 'much'], /such as 10GB/],
     ['a port', ['up', '--port', '0'], /whole number, 1 or more/],
     ['a member without its group', ['raft-restore', '--member', '1'], /'--group <id>' not spec/],
@@ -72,6 +103,18 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
   });
 
   const refused: [string, string[], number, RegExp][] = [
+    [
+      'an expected tail of many appends',
+      ['append', '1', '--expect-tail', '1'],
+      2,
+      /INVALID_ARG.*makes several.*as texts/,
+    ],
+    [
+      'an expected version without a key',
+      ['append', '1', 'x', '--expect-version', '1'],
+      2,
+      /INVALID_ARG.*about a key.*--key/,
+    ],
     [
       'bytes as a text',
       ['append', '1', 'x', '--binary'],

@@ -4,6 +4,7 @@ import { addBackupCommands } from './commands/backup.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
+import { addFenceCommand } from './commands/fence.ts';
 import { addLogStreamCommands } from './commands/log-streams.ts';
 import { addMemberCommands } from './commands/members.ts';
 import { addNodeCommands } from './commands/nodes.ts';
@@ -53,6 +54,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   const cli = makeCli(program);
   addClusterCommands(program, cli);
   addRecordCommands(program, cli);
+  addFenceCommand(program, cli);
   addTopicCommands(program, cli);
   addBackupCommands(program, cli);
   addLogStreamCommands(program, cli);

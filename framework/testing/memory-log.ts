@@ -11,9 +11,15 @@ import {
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
-import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
+import {
+  type AppendCondition,
+  PRODUCER_LIMITS,
+  ProducerTable,
+  refusalOfProducer,
+} from '../log/core/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock } from '../runtime/index.ts';
+import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryProducer } from './memory-producer.ts';
 import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
@@ -42,9 +48,10 @@ export class MemoryLog implements OrderedLog {
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
-  private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
+  private late: NewRecords[] = [];
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
+  private readonly conditions = new MemoryConditions();
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
@@ -73,9 +80,13 @@ export class MemoryLog implements OrderedLog {
         return log.connected;
       },
       checkConnected: () => this.checkConnected(),
-      append: (records, headers, limits) => {
+      append: (records, headers, limits, condition) => {
         this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
-        return this.put(records, headers, limits);
+        return this.put(given(records, headers, condition), limits);
+      },
+      fence: async (token) => {
+        this.checkConnected();
+        return this.conditions.fence(token);
       },
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
@@ -105,7 +116,7 @@ export class MemoryLog implements OrderedLog {
   }
 
   append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
-    return this.put(commands, undefined, options);
+    return this.put(given(commands), options);
   }
 
   /**
@@ -115,7 +126,9 @@ export class MemoryLog implements OrderedLog {
   async producer({ id }: { id: number }): Promise<MemoryProducer> {
     this.checkConnected();
     const opened = { id, epoch: ++this.producerEpoch };
-    return new MemoryProducer(opened, (commands, it) => this.storeOnce(commands, it));
+    return new MemoryProducer(opened, (commands, it, condition) =>
+      this.storeOnce(given(commands, undefined, condition), it),
+    );
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
@@ -155,13 +168,9 @@ export class MemoryLog implements OrderedLog {
     return this.entries[0]?.position ?? this.last + 1;
   }
 
-  private async put(
-    commands: readonly Uint8Array[],
-    headers: ReadonlyMap<number, Headers> | undefined,
-    options: LogCallOptions,
-  ): Promise<number> {
+  private async put(records: NewRecords, options: LogCallOptions): Promise<number> {
     options.signal?.throwIfAborted();
-    if (commands.length === 0) {
+    if (records.entries.length === 0) {
       const next = 'append at least one command';
       throw new VarlogError('EMPTY_BATCH', {
         what: 'nothing to append',
@@ -170,51 +179,60 @@ export class MemoryLog implements OrderedLog {
       });
     }
     this.checkConnected();
-    checkSize(commands);
+    checkSize(records);
     const fault = this.faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     if (fault === 'unknownLate') {
-      this.late.push(...given(commands, headers));
+      this.late.push(records);
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
-    const first = this.store(given(commands, headers));
+    const first = this.store(records);
     if (fault === 'unknownApplied')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     return first;
   }
 
   private async storeOnce(
-    commands: readonly Uint8Array[],
+    records: NewRecords,
     producer: Producer,
   ): Promise<{ position: number; duplicate: boolean }> {
     for (;;) {
       while (!this.connected) await this.wakeups.wait();
-      const count = commands.length;
+      const count = records.entries.length;
       const found = this.producers.admit(producer, count);
       if (found.kind === 'duplicate') return { position: found.llsn, duplicate: true };
       if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
-      checkSize(commands);
+      checkSize(records);
       const fault = this.faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
-      const position = this.store(given(commands, undefined));
+      const position = this.store(records);
       this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
       this.producers.ordered({ llsn: position, glsn: position, count });
       if (fault === undefined) return { position, duplicate: false };
     }
   }
 
-  /** Position of the first one. */
-  private store(entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[]): number {
+  /** Position of the first one. Throws `CONDITION_FAILED`; what comes late is dropped then, as nobody waits for it. */
+  private store(records: NewRecords): number {
+    this.conditions.check(records.condition, this.last);
     const first = this.last + 1;
-    for (const it of [...entries, ...this.late.splice(0)]) {
-      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
+    this.add(records);
+    for (const it of this.late.splice(0)) {
+      if (this.conditions.hold(it.condition, this.last)) this.add(it);
     }
     this.wakeups.wake();
     return first;
+  }
+
+  private add({ entries }: NewRecords): void {
+    for (const it of entries) {
+      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
+      this.conditions.note(it.headers, this.last);
+    }
   }
 
   private checkConnected(): void {
@@ -227,17 +245,27 @@ export class MemoryLog implements OrderedLog {
   }
 }
 
+/** What is appended in one piece. */
+interface NewRecords {
+  readonly entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[];
+  readonly condition: AppendCondition | undefined;
+}
+
 /** Copies: the caller may reuse its buffers. */
 function given(
   commands: readonly Uint8Array[],
-  headers: ReadonlyMap<number, Headers> | undefined,
-): Omit<MemoryEntry, 'position' | 'timestamp'>[] {
-  return commands.map((it, i) => ({ command: new Uint8Array(it), headers: headers?.get(i) }));
+  headers?: ReadonlyMap<number, Headers>,
+  condition?: AppendCondition,
+): NewRecords {
+  const entries = commands.map((it, i) => {
+    return { command: new Uint8Array(it), headers: headers?.get(i) };
+  });
+  return { entries, condition };
 }
 
 /** As a topic and a Raft group do. */
-function checkSize(commands: readonly Uint8Array[]): void {
-  const framed = encodeBatch(commands).bytes.length;
+function checkSize({ entries }: NewRecords): void {
+  const framed = encodeBatch(entries.map((it) => it.command)).bytes.length;
   if (framed <= BATCH_BYTES_MAX) return;
   throw new VarlogError('ENTRY_TOO_LARGE', {
     what: `the batch has ${framed} bytes; a batch may have ${BATCH_BYTES_MAX}`,

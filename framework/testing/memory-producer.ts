@@ -1,10 +1,14 @@
 import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import { conditionOf } from '../log/client/expectation.ts';
+import type { Expectation } from '../log/client/index.ts';
+import type { AppendCondition } from '../log/core/index.ts';
 import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
 
 /** Has records taken once: rejects with `PRODUCER_FENCED`. */
 export type TakeOnce = (
   commands: readonly Uint8Array[],
   producer: Producer,
+  condition: AppendCondition | undefined,
 ) => Promise<{ position: number; duplicate: boolean }>;
 
 const utf8 = new TextEncoder();
@@ -32,8 +36,9 @@ export class MemoryProducer implements LogProducer {
   /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
   async append(
     records: Uint8Array | string | readonly (Uint8Array | string)[],
-    options: LogCallOptions = {},
+    options: LogCallOptions & { expect?: Expectation } = {},
   ): Promise<ProducedRecords> {
+    const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const given = (Array.isArray(records) ? records : [records]) as readonly (
       | Uint8Array
       | string
@@ -53,10 +58,13 @@ export class MemoryProducer implements LogProducer {
     return this.turns.run(async () => {
       if (this.ended !== undefined) throw this.ended;
       try {
-        const { position, duplicate } = await this.takeOnce(commands, { id, epoch, sequence });
+        const own = { id, epoch, sequence };
+        const { position, duplicate } = await this.takeOnce(commands, own, condition);
         return { glsn: position, llsn: position, count, sequence, duplicate };
       } catch (error) {
-        if (VarlogError.is(error)) this.ended = error;
+        const isAlone = this.next === sequence + count;
+        if (isAlone && VarlogError.is(error, 'CONDITION_FAILED')) this.next = sequence;
+        else if (VarlogError.is(error)) this.ended = error;
         throw error;
       }
     });

@@ -10,12 +10,14 @@ import {
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
+import { checkToken, conditionOf } from '../log/client/expectation.ts';
 import {
   type AppendAck,
   type AppendOptions,
   bytes,
   type Entry,
   EntryBatch,
+  type FenceOptions,
   type From,
   type ReadOptions,
   type RecordCodec,
@@ -31,6 +33,7 @@ import {
   millisecondsOf,
   resolveRange,
 } from '../log/client/position-option.ts';
+import type { AppendCondition } from '../log/core/index.ts';
 
 const TOPIC = 1;
 const LOG_STREAM = 1;
@@ -54,7 +57,10 @@ export interface RecordStore {
     records: readonly Uint8Array[],
     headers: ReadonlyMap<number, Headers> | undefined,
     options: LogCallOptions,
+    condition: AppendCondition | undefined,
   ): Promise<number>;
+  /** As `Topic.fence`. */
+  fence(token: number | undefined): Promise<number>;
   entriesFrom(position: number): readonly MemoryEntry[];
   /** Resolves when something was appended, or `signal` is aborted. */
   changed(signal: AbortSignal | undefined): Promise<void>;
@@ -75,8 +81,17 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const batch = toBatch(records, this.codec, options);
     const { recordHeaders } = attributesOf(batch);
-    const first = await this.store.append(decodeBatch(batch), recordHeaders, options);
+    const { expect } = options;
+    const condition = expect === undefined ? undefined : conditionOf(expect);
+    const first = await this.store.append(decodeBatch(batch), recordHeaders, options, condition);
     return { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM, count: batch.count };
+  }
+
+  /** As that of a topic; its only log stream is fenced in either case. */
+  async fence({ token, signal }: FenceOptions = {}): Promise<number> {
+    signal?.throwIfAborted();
+    if (token !== undefined) checkToken('token', token);
+    return this.store.fence(token);
   }
 
   read({ from = 'start', to, signal }: ReadOptions = {}): AsyncIterable<Entry<T>> {

@@ -18,7 +18,7 @@ const IDS = [1, 2, 3];
 const APPEND_TIMEOUT_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 1_000;
 /** So small that producers are forgotten all the time. */
-const SMALL = { producers: 1, batches: PRODUCER_LIMITS.batches, ageMs: 2_000 };
+const SMALL = { producers: 1, batches: PRODUCER_LIMITS.batches, ageMs: 2_000, keys: 1 };
 
 /** One batch of a producer, and what its client was told. */
 interface Produced {

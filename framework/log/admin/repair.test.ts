@@ -47,6 +47,7 @@ function repair(situation: Situation): Repair | undefined {
     end: 100,
     lastGlsn: 100,
     version: 9,
+    fence: 0,
     history: new CommitHistory(7),
   };
   return repairOf(stream, {

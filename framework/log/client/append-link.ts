@@ -15,8 +15,10 @@ import {
   type AppendResult,
   LogStreams,
 } from '../../wire/gen/log.ts';
+import type { AppendCondition } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import type { ChannelPool } from './channel-pool.ts';
+import { conditionToWire } from './expectation.ts';
 import { failureToError } from './wire-failure.ts';
 
 /** One message holds batches of about so many bytes, unless a single one is larger. */
@@ -35,6 +37,8 @@ export interface Sending {
   readonly logStreamId: LogStreamId;
   readonly count: number;
   readonly bytes: Uint8Array;
+  /** What has to hold when the primary takes it. */
+  readonly condition: AppendCondition | undefined;
   /** Acknowledged. */
   succeeded(result: AppendResult): void;
   /** `certain`: it is not in the log and never will be, by this attempt. */
@@ -140,8 +144,7 @@ export class AppendLink {
       size += sending.bytes.length;
       this.waiting.delete(ticket);
       const sequence = this.sent.add({ sending, at });
-      const { topicId, logStreamId, count, bytes: records } = sending;
-      batches.push(AppendBatch.create({ sequence, topicId, logStreamId, count, records }));
+      batches.push(toMessage(sequence, sending));
     }
     return AppendRequest.create({ batches });
   }
@@ -202,4 +205,11 @@ export class AppendLink {
       this.keepWatch();
     });
   }
+}
+
+function toMessage(sequence: number, sending: Sending): AppendBatch {
+  const { topicId, logStreamId, count, bytes: records, condition } = sending;
+  const place = { sequence, topicId, logStreamId, records };
+  if (condition === undefined) return AppendBatch.create({ ...place, count });
+  return AppendBatch.create({ ...place, condition: conditionToWire(condition, count) });
 }

@@ -6,6 +6,8 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
+import type { AppendCondition } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
@@ -38,6 +40,7 @@ export class Appender {
   private waiting: PendingAppend[] = [];
   private waitingBytes = 0;
   private inFlightBytes = 0;
+  private doubtAgainAt = 0;
   private closed: VarlogError | undefined;
 
   constructor(
@@ -55,7 +58,12 @@ export class Appender {
   append(
     topicId: TopicId,
     batch: Batch,
-    options: { logStream?: LogStreamId; signal?: AbortSignal; timeoutMs: number },
+    options: {
+      logStream?: LogStreamId;
+      condition?: AppendCondition;
+      signal?: AbortSignal;
+      timeoutMs: number;
+    },
   ): Promise<AppendAck> {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);
@@ -120,6 +128,17 @@ export class Appender {
   /** Passes over a log stream for a while. */
   avoid(id: LogStreamId): void {
     this.avoided.set(id, this.ports.clock.now() + AVOID_MS);
+  }
+
+  /**
+   * A primary refused what it should not have, if it was replaced and does not know that: whoever reads, and tries again, is to
+   * find the one that replaced it.
+   */
+  doubtPrimaries(): void {
+    const now = this.ports.clock.now();
+    if (now < this.doubtAgainAt) return;
+    this.doubtAgainAt = now + LOG_TIMES.lookUpAgainMs;
+    this.catalog.renew().catch(() => {});
   }
 
   linkTo(address: string): AppendLink {

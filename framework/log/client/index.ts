@@ -28,8 +28,10 @@ export type {
 export type { OnDecodeError } from './decoding.ts';
 export { type Decode, type Decoded, Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
+export type { Expectation } from './expectation.ts';
 export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
 export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
+export type { FenceOptions } from './fence.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';
@@ -57,7 +59,7 @@ export type { StandardSchema } from './standard-schema.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
 export { Topic, type TopicHold } from './topic.ts';
-export type { TopicKeeper, TopicUsage } from './topic-usage.ts';
+export type { LogStreamFence, TopicKeeper, TopicUsage } from './topic-usage.ts';
 export {
   type ClientPorts,
   type ConnectOptions,

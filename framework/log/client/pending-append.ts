@@ -15,8 +15,10 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import type { AppendResult } from '../../wire/gen/log.ts';
+import type { AppendCondition } from '../core/index.ts';
 import type { AppendLink, Sending } from './append-link.ts';
 import type { Catalog, LocatedLogStream } from './catalog.ts';
+import { withoutConditions } from './expectation.ts';
 
 const RETRY_MS_MIN = 20;
 /** A lost primary is replaced within half a second, mostly; all appends of a client ask together. */
@@ -41,6 +43,8 @@ interface Dispatcher {
   choose(topicId: TopicId, only: LogStreamId | undefined): LocatedLogStream | undefined;
   /** Passes over a log stream for a while. */
   avoid(id: LogStreamId): void;
+  /** A condition did not hold, at a primary that may have been replaced. */
+  doubtPrimaries(): void;
   linkTo(address: string): AppendLink;
   /** Called once for each append, when it has its result. */
   settled(pending: PendingAppend): void;
@@ -50,6 +54,7 @@ interface Asked {
   topicId: TopicId;
   batch: Batch;
   logStream?: LogStreamId;
+  condition?: AppendCondition;
   signal?: AbortSignal;
   timeoutMs: number;
   resolve: (ack: AppendAck) => void;
@@ -64,6 +69,7 @@ export class PendingAppend implements Sending {
   readonly topicId: TopicId;
   readonly count: number;
   readonly bytes: Uint8Array;
+  readonly condition: AppendCondition | undefined;
   /** The log stream of the current try. */
   logStreamId: LogStreamId = 0;
   /** Among those that its appender remembers. */
@@ -88,6 +94,7 @@ export class PendingAppend implements Sending {
     this.topicId = asked.topicId;
     this.count = asked.batch.count;
     this.bytes = asked.batch.bytes;
+    this.condition = asked.condition;
     this.forget = onAbort(asked.signal, () => this.aborted());
     if (asked.timeoutMs === Infinity) return;
     this.deadline = appender.ports.clock.after(asked.timeoutMs, () => this.outOfTime());
@@ -129,8 +136,10 @@ export class PendingAppend implements Sending {
     }
     this.lastFailure = error;
     if (!isWorthRetrying(error)) {
+      if (VarlogError.is(error, 'CONDITION_FAILED')) this.appender.doubtPrimaries();
+      const refusal = withoutConditions(error, this.condition) ?? error;
       if (this.finish())
-        this.asked.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : error));
+        this.asked.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : refusal));
       return;
     }
     this.appender.avoid(this.logStreamId);

@@ -11,12 +11,13 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import type { AppendResult } from '../../wire/gen/log.ts';
-import { PRODUCER_LIMITS } from '../core/index.ts';
+import { type AppendCondition, PRODUCER_LIMITS } from '../core/index.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import type { AppendLink, Sending } from './append-link.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
+import { conditionOf, type Expectation, withoutConditions } from './expectation.ts';
 import { type AppendAck, isWorthRetrying } from './pending-append.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
 import type { RecordAttributes } from './record-headers.ts';
@@ -45,6 +46,7 @@ interface Item {
   readonly sequence: number;
   readonly count: number;
   readonly bytes: Uint8Array;
+  readonly condition: AppendCondition | undefined;
   readonly deadline: Timer | undefined;
   /** Where the current try is. */
   sent: { readonly link: AppendLink; readonly ticket: number } | undefined;
@@ -127,11 +129,16 @@ export class TopicProducer<In = RecordInput> {
    * and `outcome` says whether the batch may be in the log: `TIMEOUT` (after `timeoutMs`, by default 30,000),
    * `PRODUCER_FENCED`, `PRODUCER_FORGOTTEN`, `LOG_STREAM_NOT_FOUND` and `TOPIC_NOT_FOUND` when these were removed, `CLOSED`.
    * `signal` ends the waiting only: the batch stays in its place, and is appended.
+   *
+   * With `expect`, the batch is taken only if that holds; one that was taken by an earlier try is acknowledged as `duplicate`,
+   * whatever came after it. `CONDITION_FAILED` leaves the producer as it is where nothing was appended behind it and no try
+   * before had an unknown outcome.
    */
   async append(
     records: AppendInput<In>,
-    options: CallLimits & RecordAttributes = {},
+    options: CallLimits & RecordAttributes & { expect?: Expectation } = {},
   ): Promise<ProducerAck> {
+    const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
     const { count, bytes } = toBatch(records, this.codec, options, { id, epoch, sequence });
@@ -147,6 +154,7 @@ export class TopicProducer<In = RecordInput> {
         sequence,
         count,
         bytes,
+        condition,
         deadline:
           timeoutMs === Infinity
             ? undefined
@@ -212,21 +220,14 @@ export class TopicProducer<In = RecordInput> {
       logStreamId: this.logStream,
       count: item.count,
       bytes: item.bytes,
+      condition: item.condition,
       succeeded: (result) => this.succeeded(item, result),
       failed: (error, certain) => this.failed(item, round, error, certain),
     };
   }
 
   private succeeded(item: Item, result: AppendResult): void {
-    const at = this.queue.indexOf(item);
-    if (at === -1) return;
-    this.queue.splice(at, 1);
-    this.queueBytes -= item.bytes.length;
-    if (at < this.sent) {
-      this.sent--;
-      this.sentBytes -= item.bytes.length;
-    }
-    item.deadline?.cancel();
+    if (!this.takeOut(item)) return;
     this.takeBack(item);
     this.backoff = undefined;
     this.lastFailure = undefined;
@@ -246,7 +247,8 @@ export class TopicProducer<In = RecordInput> {
     item.sent = undefined;
     // A batch that came without those before it comes again with them.
     if (certain && !isWorthRetrying(error)) {
-      this.end(error as VarlogError);
+      if (this.isUnmet(item, error)) this.refuse(item, error as VarlogError);
+      else this.end(withoutConditions(error, item.condition) ?? (error as VarlogError));
       return;
     }
     this.lastFailure = error;
@@ -255,6 +257,33 @@ export class TopicProducer<In = RecordInput> {
     this.sent = 0;
     this.sentBytes = 0;
     this.lookUp();
+  }
+
+  /** Whether a batch certainly is not in the log because of its condition, and its number may be given to the next one. */
+  private isUnmet(item: Item, error: unknown): boolean {
+    const isAlone = this.queue.length === 1 && !item.uncertain;
+    return isAlone && VarlogError.is(error, 'CONDITION_FAILED');
+  }
+
+  private refuse(item: Item, error: VarlogError): void {
+    this.context.appender.doubtPrimaries();
+    this.takeOut(item);
+    this.nextSequence = item.sequence;
+    item.reject(error);
+  }
+
+  /** It has its result. False: it had one before. */
+  private takeOut(item: Item): boolean {
+    const at = this.queue.indexOf(item);
+    if (at === -1) return false;
+    this.queue.splice(at, 1);
+    this.queueBytes -= item.bytes.length;
+    if (at < this.sent) {
+      this.sent--;
+      this.sentBytes -= item.bytes.length;
+    }
+    item.deadline?.cancel();
+    return true;
   }
 
   /** Ends the current try of a batch: what was sent already may still take effect. */

@@ -2,6 +2,8 @@ import type { LogStreamId } from '../../base/index.ts';
 import type { AppendInput } from './append-batch.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
+import type { Expectation } from './expectation.ts';
+import type { FenceOptions } from './fence.ts';
 import type { AppendAck } from './pending-append.ts';
 import type { From } from './position-option.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
@@ -18,6 +20,8 @@ export interface TopicOptions<T, In = T> {
 export interface AppendOptions extends RecordAttributes {
   /** Append to this log stream. Default: the topic's writable ones in turn. */
   logStream?: LogStreamId;
+  /** What has to hold of the log stream; otherwise nothing is appended, and the append fails with `CONDITION_FAILED`. */
+  expect?: Expectation;
   /** Ends the call with `signal.reason`; what was sent already may still be stored. */
   signal?: AbortSignal;
   /** Default 10,000. */
@@ -52,4 +56,5 @@ export interface RecordLog<T = Uint8Array, In = RecordInput> {
   append(records: AppendInput<In>, options?: AppendOptions): Promise<AppendAck>;
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
+  fence(options?: FenceOptions): Promise<number>;
 }

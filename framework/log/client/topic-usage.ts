@@ -1,3 +1,4 @@
+import type { LogStreamId } from '../../base/index.ts';
 import { HoldsRequest, LogStreams, Ordering, UsageRequest } from '../../wire/gen/log.ts';
 import {
   bytesBehind,
@@ -46,18 +47,33 @@ export interface TopicKeeper {
   readonly alone: number;
 }
 
-/** Asks who holds records of a topic, and how much of it is to be kept. */
+/** The fencing token of one log stream. */
+export interface LogStreamFence {
+  readonly logStream: LogStreamId;
+  readonly token: number;
+}
+
+/** Asks who holds records of a topic, how much of it is to be kept, and by which tokens it is fenced. */
 export async function askKeepers(
   { repository }: ClientContext,
   topicId: number,
   limits: CallLimits,
-): Promise<{ holds: { holder: string; position: number }[]; retention: Retention }> {
+): Promise<{
+  holds: { holder: string; position: number }[];
+  retention: Retention;
+  fence: number;
+  fences: LogStreamFence[];
+}> {
   const request = HoldsRequest.create({ topicId });
   const what = `asking who holds records of topic ${topicId}`;
   const found = await repository.call(Ordering.Holds, request, { ...limits, what });
   return {
     holds: found.holds.map(({ holder, position }) => ({ holder, position })),
     retention: retentionOfWire(found),
+    fence: found.fence,
+    fences: found.fences
+      .filter((it) => it.token !== found.fence)
+      .map(({ logStreamId, token }) => ({ logStream: logStreamId, token })),
   };
 }
 

@@ -23,7 +23,9 @@ import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
+import { conditionOf, logStreamOf } from './expectation.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
+import { type FenceOptions, fenceTopic } from './fence.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
@@ -37,7 +39,13 @@ import type {
 } from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicLog } from './topic-log.ts';
-import { askKeepers, askUsage, describeUsage, type TopicUsage } from './topic-usage.ts';
+import {
+  askKeepers,
+  askUsage,
+  describeUsage,
+  type LogStreamFence,
+  type TopicUsage,
+} from './topic-usage.ts';
 
 /** Replicas hear of a trim anyway: what asking them in person may take. */
 const TRIM_REPLICA_TIMEOUT_MS = 1_000;
@@ -82,15 +90,35 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * What certainly did not take effect is tried again, on another log stream if none was chosen, until the time
    * is over. Otherwise it rejects, and `outcome` says whether the batch may be in the log: `EMPTY_BATCH`,
    * `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `TOPIC_NOT_FOUND`, `LOG_STREAM_NOT_FOUND`, `RESOURCE_EXHAUSTED`
-   * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
+   * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either). With `expect`, it takes effect only if
+   * that holds, and rejects with `CONDITION_FAILED` (`notAppended`) otherwise: see {@link Expectation}. One that builds on
+   * another one which is still on its way belongs to a producer: there it fails with it.
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
-    const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
+    const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, ...rest } = options;
     const batch = toBatch(records, this.codec, options);
-    return this.context.appender.append(this.id, batch, {
-      ...options,
-      timeoutMs: checkTimeout(timeoutMs),
-    });
+    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs) };
+    const { appender, catalog } = this.context;
+    if (expect === undefined) return appender.append(this.id, batch, limits);
+    const condition = conditionOf(expect);
+    const logStream = await logStreamOf(catalog, this.id, condition, rest.logStream);
+    const where = logStream === undefined ? {} : { logStream };
+    return appender.append(this.id, batch, { ...limits, ...where, condition });
+  }
+
+  /**
+   * Takes over: gives the topic, or one log stream of it, a higher fencing token, and resolves with that. From then on no append that
+   * carries an older one (`expect: { fence }`) is acknowledged any more or appears later, whatever becomes of primaries and
+   * connections; what was taken before stands before all that is appended afterwards. Appends that carry no token are not concerned:
+   * whoever is to be fenced off has to carry one. Log streams that are added to the topic begin with its token.
+   *
+   * The same token may be set again, so that after a failure the call can be repeated. Rejects with `CONDITION_FAILED` when a
+   * higher one was set, `TIMEOUT` while an open log stream has no primary that answers (it may take effect then),
+   * `TOPIC_NOT_FOUND`, `LOG_STREAM_NOT_FOUND`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` or `UNIMPLEMENTED` where members
+   * of the metadata repository or storage nodes run a version that does not know this.
+   */
+  fence(options: FenceOptions = {}): Promise<number> {
+    return fenceTopic(this.context, this.id, options);
   }
 
   /**
@@ -192,9 +220,12 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     await this.context.repository.call(Ordering.Hold, request, { ...limits, ...plan });
   }
 
-  /** The log streams, their replicas, who holds records, and how much is to be kept, as of now. */
+  /** The log streams, their replicas, who holds records, how much is to be kept, and fencing tokens, as of now. */
   async describe(limits: CallLimits = {}): Promise<
     TopicDescription & {
+      /** The fencing token of the topic (0: never fenced), and of log streams those that have another one. */
+      readonly fence: number;
+      readonly fences: readonly LogStreamFence[];
       readonly holds: readonly TopicHold[];
       /** See {@link setRetention}; without limits, all is kept. */
       readonly retention: Retention;

@@ -18,6 +18,7 @@
  *
  * It does not store, send or wait: that is what `storage-node` and `metadata-repository` do.
  */
+export * from './append-condition.ts';
 export type { Applied, CommandDefinition, Sender } from './command-definition.ts';
 export { cut, type SetReplicas, type Unseal } from './commands/index.ts';
 export * from './commit-history.ts';
@@ -25,6 +26,8 @@ export * from './cut.ts';
 export * from './cut-planner.ts';
 export * from './feature-level.ts';
 export * from './id-pool.ts';
+export * from './key-hash.ts';
+export * from './key-table.ts';
 export type { LogStreamState } from './log-stream-state.ts';
 export * from './metadata.ts';
 export * from './metadata-changes.ts';

@@ -34,6 +34,8 @@ export interface LogStreamState {
   lastGlsn: number;
   /** Number of the last commit. */
   version: Version;
+  /** The fencing token: see the command `fence`. 0: it was never fenced. Never falls. */
+  fence: number;
   /** The last commits, kept until every member has them on disk. */
   history: CommitHistory;
 }
@@ -75,6 +77,7 @@ export function newLogStream(
     end: 0,
     lastGlsn: 0,
     version: 0,
+    fence: 0,
     history: new CommitHistory(id),
   };
 }

@@ -6,8 +6,8 @@ import {
   ProducerTable,
 } from './producer-table.ts';
 
-const LIMITS: ProducerLimits = { producers: 3, batches: 4, ageMs: 1_000 };
-const ROOMY: ProducerLimits = { producers: 100, batches: 1_000, ageMs: 1e9 };
+const LIMITS: ProducerLimits = { producers: 3, batches: 4, ageMs: 1_000, keys: 1 };
+const ROOMY: ProducerLimits = { producers: 100, batches: 1_000, ageMs: 1e9, keys: 1 };
 
 /** A log stream with its table, as a primary keeps it. Every record is ordered at GLSN 10 × LLSN. */
 class Log {

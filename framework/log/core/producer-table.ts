@@ -1,6 +1,6 @@
 import type { Producer } from '../../base/index.ts';
 
-/** How much a log stream remembers of its producers. */
+/** How much a log stream remembers of its producers, and of keys. */
 export interface ProducerLimits {
   /** So many of them, those that appended last. */
   readonly producers: number;
@@ -8,6 +8,8 @@ export interface ProducerLimits {
   readonly batches: number;
   /** One is forgotten that appended nothing for so long, by the times of the records. */
   readonly ageMs: number;
+  /** So many keys, those of the last records. */
+  readonly keys: number;
 }
 
 /** Replicas need not agree on these: whoever forgets sooner refuses, and takes nothing twice. */
@@ -15,6 +17,7 @@ export const PRODUCER_LIMITS: ProducerLimits = {
   producers: 1_024,
   batches: 32,
   ageMs: 24 * 60 * 60 * 1_000,
+  keys: 16_384,
 };
 
 /** A batch that names its producer, at its place in the log stream. */

@@ -34,6 +34,10 @@ export interface TopicState {
   producers: readonly ProducerPlace[];
   /** Replaced as a whole. */
   retention: Retention;
+  /** The fencing token with which new log streams begin; 0: it was never fenced. Never falls. */
+  fence: number;
+  /** The highest fencing token that was drawn, or set anywhere in the topic. */
+  newestToken: number;
   /** Ascending. */
   readonly logStreams: number[];
 }

@@ -349,6 +349,7 @@ export class Orderer {
       learners: logStream.replicas.filter((it) => !logStream.members.includes(it)).map(peer),
       trimmedGlsn: topic.trimmed,
       highWatermark: topic.highWatermark,
+      fence: logStream.fence,
     });
   }
 }

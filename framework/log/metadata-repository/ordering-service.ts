@@ -9,6 +9,7 @@ import {
   HoldState,
   HoldsResponse,
   ChangeMembersRequestKind as Kind,
+  LogStreamFence,
   Member,
   MembersResponse,
   type OpenProducerRequest,
@@ -30,6 +31,7 @@ import { commandCodec } from '../metadata-codec.ts';
 import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
 import { describeHealth } from './describe-health.ts';
+import { serveFence } from './fence-service.ts';
 import type { Orderer } from './orderer.ts';
 import type { MemberOrder, RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';
@@ -64,10 +66,15 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         return HoldsResponse.create({
           holds: topic.holds.map((it) => HoldState.create({ ...it })),
           ...retentionToWire(topic.retention),
+          fence: topic.fence,
+          fences: topic.logStreams.map((id) =>
+            LogStreamFence.create({ logStreamId: id, token: metadata.logStreams.get(id)!.fence }),
+          ),
         });
       }),
     ),
     handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
+    handler(Ordering.Fence, (request) => serveFence(repository, request)),
     handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
       const orderer = await repository.confirmedOrderer();
       const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;

@@ -49,6 +49,14 @@ test('a snapshot restores the same state, with the history of every log stream',
   }
 });
 
+test('a snapshot restores a log stream that has no commit yet', () => {
+  const metadata = ordered(1, 1);
+  metadata.apply({ kind: 'registerLogStream', id: 2, topicId: 1, replicas: [1] });
+  const other = new Metadata();
+  other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));
+  expect(other.snapshot()).toEqual(metadata.snapshot());
+});
+
 test('a commit costs a snapshot a few bytes, and nothing that is packed is copied for it', () => {
   const metadata = ordered(20, 2_000);
   const { histories, ...rest } = metadata.snapshot();

@@ -44,7 +44,8 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
     if (message.format > FORMAT) throw tooNew(message.format);
     // Their bytes are kept, and must not keep the whole message.
     const histories = message.histories.map(({ first, pieces, tail }) => {
-      return { first, pieces: pieces.map(ownBytes), tail: ownBytes(tail) };
+      // Bytes that are not there are decoded as an array.
+      return { first, pieces: pieces.map(ownBytes), tail: ownBytes(Uint8Array.from(tail)) };
     });
     if (message.format < FORMAT) return { ...ofJson(message), histories };
     return {
@@ -86,6 +87,8 @@ function topicOf(message: wire.TopicState): TopicState {
     producerEpoch,
     producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
     retention: retentionOfWire(message),
+    fence: message.fence,
+    newestToken: message.newestToken,
     logStreams,
   };
 }
@@ -108,6 +111,7 @@ function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'histor
     end,
     lastGlsn,
     version,
+    fence: message.fence,
   };
 }
 
@@ -134,9 +138,11 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     it.producerEpoch = 0;
     it.producers = [];
     it.retention = KEEPS_ALL;
+    it.fence = 0;
+    it.newestToken = 0;
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
-    return { ...it, initialMembers: founders, sealedByOperator: held };
+    return { ...it, initialMembers: founders, sealedByOperator: held, fence: 0 };
   });
   return { ...snapshot, logStreams, featureLevel: FIRST_FEATURE_LEVEL };
 }

@@ -16,6 +16,7 @@ import {
   AppendResult,
   Failure,
 } from '../../wire/gen/log.ts';
+import type { AppendCondition } from '../core/index.ts';
 import { append } from './append.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -41,13 +42,21 @@ export async function serveAppends(
 function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
   sink.expect();
   try {
-    const batch = { count: it.count, bytes: it.records };
+    const batch = { count: it.condition?.count ?? it.count, bytes: it.records };
     checkAppend(batch);
-    append(find(it.topicId, it.logStreamId), batch, it.sequence, sink);
+    const replica = find(it.topicId, it.logStreamId);
+    append(replica, batch, it.sequence, sink, conditionOf(it));
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);
   }
+}
+
+/** On the wire, what is not given is null. */
+function conditionOf({ condition }: AppendBatch): AppendCondition | undefined {
+  if (condition === null) return undefined;
+  const { tail, key, fence } = condition;
+  return { tail: tail ?? undefined, key: key ?? undefined, fence: fence ?? undefined };
 }
 
 /** Refuses what a client must not send. Nothing is stored then. */

@@ -1,4 +1,5 @@
 import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { type AppendCondition, checkCondition } from '../core/index.ts';
 import type { AppendSink } from './pending-appends.ts';
 import { repeats } from './repeats.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -11,6 +12,7 @@ import { assertServes } from './serve.ts';
  * - It MUST throw, `notAppended` and with nothing stored, where this replica is not the primary, its disk is full, or too
  *   much waits to be ordered.
  * - The same, where it names its producer and this is not the batch that follows: see {@link repeats}.
+ * - The same, where `condition` does not hold: see {@link checkCondition}. A repeated batch has met its own before.
  * - Otherwise `sink` MUST hear once what became of the batch: after this call has returned, unless it was ordered before.
  * - Batches MUST be stored in the order of their LLSNs, which is the order of the calls: nothing here waits.
  * - Backups MAY have the batch on disk before this replica does.
@@ -20,12 +22,14 @@ export function append(
   batch: Batch,
   sequence: number,
   sink: AppendSink,
+  condition?: AppendCondition,
 ): void {
   const { core, storage, host, pending, logStreamId } = replica;
   assertServes(replica);
   if (!core.isPrimary) throw notPrimary(logStreamId, host.storageNodeId, replica.assignment);
   const producer = producerOf(batch);
   if (producer !== undefined && repeats(replica, producer, batch.count, sequence, sink)) return;
+  const restsOn = condition === undefined ? 0 : checkCondition(condition, replica.conditionSubject);
   if (storage.full !== undefined) throw storage.full;
   const bytes = batch.bytes.length;
   if (!host.memory.hasRoomFor(bytes, pending.bytes)) {
@@ -37,7 +41,7 @@ export function append(
   const timestamp = storage.time.next();
   const payload = ownBytes(batch.bytes);
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
-  if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
-  pending.add({ llsn, count, bytes, sequence, sink });
+  storage.producers.note(batch, llsn, timestamp);
+  pending.add({ llsn, count, bytes, sequence, sink, restsOn });
   replica.wakeFollowers.schedule();
 }

@@ -11,7 +11,8 @@ export function assign(replica: LogStreamReplica, assignment: Assignment): void 
   const members = assignment.members.map((it) => it.storageNodeId);
   const wanted = { epoch, sealed, end, version, members, primaryProcess };
   if (replica.core.assign(wanted)) replica.assignment = assignment;
-  // What an older one says of commits stays true.
+  // What an older one says of commits, and of the fencing token, stays true.
+  replica.fence = Math.max(replica.fence, assignment.fence);
   replica.inbox.expect(version);
   watermarkMoved(replica, assignment.highWatermark);
   replica.advance();

@@ -26,7 +26,7 @@ export function retryCommits(replica: LogStreamReplica): void {
 export function applied(replica: LogStreamReplica, commit: Commit): void {
   replica.storage.commits.append(commit);
   if (!replica.closed) replica.flush.later();
-  replica.storage.producers.table.ordered(commit);
+  replica.storage.producers.ordered(commit);
   const end = commit.llsn + commit.count - 1;
   replica.pending.committed(commit.llsn, commit.glsn, end);
   replica.committed.wake();

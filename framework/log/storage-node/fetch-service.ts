@@ -2,7 +2,6 @@ import { type CallContext, type MessageStream, VarlogError } from '../../base/in
 import { type Frame, frameEnd } from '../../store/index.ts';
 import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/log.ts';
 import type { CommitsAhead } from './commits-ahead.ts';
-import { toMessage } from './producer-file.ts';
 import { type LogStreamReplica, transferCost } from './replica.ts';
 import { assertServes } from './serve.ts';
 import { trimmedGlsn } from './trim.ts';
@@ -143,7 +142,7 @@ async function trimmedHead(
   return FetchResponse.create({
     firstLlsn,
     firstGlsn: trimmedGlsn(replica) + 1,
-    producers: toMessage(replica.storage.producers.table.snapshot()),
+    producers: replica.storage.producers.toMessage(),
     commits: commit === undefined ? [] : [Commit.create(commit)],
   });
 }

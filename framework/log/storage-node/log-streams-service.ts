@@ -1,6 +1,7 @@
 import { type Handler, handler, VarlogError } from '../../base/index.ts';
 import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen/log.ts';
 import { serveAppends } from './append-service.ts';
+import { serveFence } from './fence-service.ts';
 import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
 import { serveSeek } from './seek-service.ts';
@@ -23,6 +24,9 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
     ),
     handler(LogStreams.Seek, async (request) =>
       serveSeek(node.find(request.topicId, request.logStreamId), request),
+    ),
+    handler(LogStreams.Fence, async (request, { signal }) =>
+      serveFence(node.find(request.topicId, request.logStreamId), request, signal),
     ),
     handler(Replication.Fetch, async (request, stream, context) => {
       if (request.clusterId !== node.clusterId) {

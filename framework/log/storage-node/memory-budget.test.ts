@@ -11,7 +11,7 @@ test('appends of all log streams that wait to be ordered share one bound', () =>
   for (let llsn = 1; llsn <= 10; llsn++) {
     for (const pending of streams) {
       if (!budget.hasRoomFor(500, pending.bytes)) continue;
-      pending.add({ llsn, count: 1, bytes: 500, sequence: taken++, sink });
+      pending.add({ llsn, count: 1, bytes: 500, sequence: taken++, sink, restsOn: 0 });
     }
   }
   expect(budget.pendingBytes).toBeGreaterThan(9_000);

@@ -24,6 +24,8 @@ interface Pending extends Listener {
   readonly llsn: number;
   readonly count: number;
   readonly bytes: number;
+  /** LLSN of the last record because of which its condition held; 0: it had none. */
+  readonly restsOn: number;
   /** Those who have appended the same batch again. */
   repeated?: Listener[];
 }
@@ -77,8 +79,15 @@ export class PendingAppends {
     }
   }
 
-  /** Fails those after LLSN `end`. */
-  failBehind(end: number, error: VarlogError): void {
+  /**
+   * Fails those after LLSN `end`, by `error`, or by `lost` where their condition held because of a record that is lost as
+   * well: such an append is not to be tried again as it is.
+   */
+  failBehind(
+    end: number,
+    error: VarlogError,
+    lost: (restsOn: number) => VarlogError = () => error,
+  ): void {
     const kept: Pending[] = [];
     for (const it of this.queue.slice(this.head)) {
       if (it.llsn <= end) {
@@ -86,8 +95,9 @@ export class PendingAppends {
         continue;
       }
       this.hold(-(it.bytes + APPEND_BYTES));
-      it.sink.fail(it.sequence, error);
-      for (const { sequence, sink } of it.repeated ?? []) sink.fail(sequence, error);
+      const failure = it.restsOn > end ? lost(it.restsOn) : error;
+      it.sink.fail(it.sequence, failure);
+      for (const { sequence, sink } of it.repeated ?? []) sink.fail(sequence, failure);
     }
     this.queue = kept;
     this.head = 0;

@@ -1,7 +1,15 @@
-import { type Disk, producerOf, VarlogError } from '../../base/index.ts';
+import { type Batch, type Disk, keysOf, producerOf, VarlogError } from '../../base/index.ts';
 import { frameEnd, type SegmentedLog, StateFile, type ValueFormat } from '../../store/index.ts';
 import * as wire from '../../wire/gen/log.ts';
-import { type ProducerLimits, type ProducerSnapshot, ProducerTable } from '../core/index.ts';
+import {
+  type KeySnapshot,
+  KeyTable,
+  keyHash,
+  keysUnknownUpTo,
+  type ProducerLimits,
+  type ProducerSnapshot,
+  ProducerTable,
+} from '../core/index.ts';
 import type { CommitTable } from './commit-table.ts';
 
 /** Records that are read at once when a replica is opened. */
@@ -16,7 +24,7 @@ export interface ProducerSources {
 }
 
 /**
- * What a replica knows of producers, and a file that holds it as it was at some LLSN. What came after that is found in
+ * What a replica knows of producers and of keys, and a file that holds it as it was at some LLSN. What came after that is found in
  * the records when the replica is opened. So the file is written anew
  *
  * - when a segment of records was begun behind it: no more has to be read than the newest segment, or about that;
@@ -24,17 +32,20 @@ export interface ProducerSources {
  * - before a replica begins anew behind a head that was trimmed elsewhere, with what the other replica knows.
  *
  * A replica without the file was written by a version that takes no batches of producers: it starts with nothing, at
- * the end of what is ordered.
+ * the end of what is ordered. Of the keys of records up to there nothing is known then, and the same where a version wrote the file
+ * that knows no keys.
  */
 export class ProducerFile {
   readonly table: ProducerTable;
+  readonly keys: KeyTable;
   private readonly file: StateFile<Uint8Array>;
   private readonly records: SegmentedLog;
   /** What of the table is in the file. */
   private saved = { llsn: 0, revision: 0 };
 
-  private constructor(table: ProducerTable, file: StateFile<Uint8Array>, records: SegmentedLog) {
-    this.table = table;
+  private constructor(limits: ProducerLimits, file: StateFile<Uint8Array>, records: SegmentedLog) {
+    this.table = new ProducerTable(limits);
+    this.keys = new KeyTable(limits.keys);
     this.file = file;
     this.records = records;
   }
@@ -47,18 +58,48 @@ export class ProducerFile {
     sources: ProducerSources,
     limits: ProducerLimits,
   ): Promise<ProducerFile> {
-    const table = new ProducerTable(limits);
     const file = await StateFile.open(disk, path, label, FORMAT);
-    const producers = new ProducerFile(table, file, sources.records);
+    const producers = new ProducerFile(limits, file, sources.records);
     if (file.value === undefined) {
-      table.adopt({ llsn: sources.committedEnd, floor: 0, producers: [] });
+      producers.adopt(undefined, sources.committedEnd);
       await producers.save();
     } else {
-      table.adopt(decode(file.value));
-      producers.saved = { llsn: table.llsn, revision: table.revision };
+      producers.adopt(wire.ProducerTable.decode(file.value));
+      producers.saved = { llsn: producers.table.llsn, revision: producers.revision };
     }
-    await noteRecords(table, sources);
+    await noteRecords(producers, sources);
     return producers;
+  }
+
+  /** Takes note of what a batch that was stored at LLSN `llsn` says of itself. */
+  note(batch: Batch, llsn: number, timestamp: number): void {
+    const { count } = batch;
+    const producer = producerOf(batch);
+    if (producer !== undefined) this.table.note({ ...producer, count, llsn, timestamp });
+    for (const [index, key] of keysOf(batch) ?? []) this.keys.note(keyHash(key), llsn + index);
+  }
+
+  /** The records `llsn`… are ordered. */
+  ordered(commit: { llsn: number; glsn: number; count: number }): void {
+    this.table.ordered(commit);
+    this.keys.ordered(commit.llsn + commit.count - 1);
+  }
+
+  /** The records after LLSN `end` were cut off. */
+  cut(end: number): void {
+    this.table.cut(end);
+    this.keys.cut(end);
+  }
+
+  /** Takes over what was known where a message was made. Without one, of the records up to `llsn` nothing is known. */
+  adopt(message: wire.ProducerTable | undefined, llsn = 0): void {
+    this.table.adopt(message === undefined ? { llsn, floor: 0, producers: [] } : message);
+    this.keys.adopt(message === undefined ? keysUnknownUpTo(llsn) : keysOfMessage(message));
+  }
+
+  /** As it goes to another replica. */
+  toMessage(): wire.ProducerTable {
+    return toMessage(this.table.snapshot(), this.keys.snapshot());
   }
 
   /** Writes it when more would have to be read at the next opening than should be. */
@@ -74,7 +115,7 @@ export class ProducerFile {
 
   /** Whether the records below `first` are needed only because of what the file does not say. */
   isNeededBelow(first: number): boolean {
-    return this.saved.revision !== this.table.revision && this.saved.llsn + 1 < first;
+    return this.saved.revision !== this.revision && this.saved.llsn + 1 < first;
   }
 
   /** The first record that the file does not stand for. */
@@ -84,22 +125,27 @@ export class ProducerFile {
 
   /** Writes the table as it is now. Rejects with `DISK_FULL`: the file is as before. */
   async save(): Promise<void> {
-    const { llsn, revision } = this.table;
-    await this.file.write(wire.ProducerTable.encode(toMessage(this.table.snapshot())));
+    const { revision } = this;
+    const { llsn } = this.table;
+    await this.file.write(wire.ProducerTable.encode(this.toMessage()));
     this.saved = { llsn, revision };
+  }
+
+  private get revision(): number {
+    return this.table.revision + this.keys.revision;
   }
 }
 
-/** Has the table follow from the records after those that it follows from already. */
+/** Has the tables follow from the records after those that they follow from already. */
 async function noteRecords(
-  table: ProducerTable,
+  producers: ProducerFile,
   { records, commits, committedEnd }: ProducerSources,
 ): Promise<void> {
+  const { table } = producers;
   for (let next = Math.max(table.llsn + 1, records.first); next <= records.end; ) {
     for (const frame of await records.read(next, SCAN_BYTES)) {
       const { position: llsn, count, timestamp = 0, payload } = frame;
-      const producer = producerOf({ count, bytes: payload });
-      if (producer !== undefined) table.note({ ...producer, count, llsn, timestamp });
+      producers.note({ count, bytes: payload }, llsn, timestamp);
       next = frameEnd(frame) + 1;
     }
   }
@@ -108,34 +154,38 @@ async function noteRecords(
     if (commit === undefined) break;
     table.ordered(commit);
   }
-  if (commits.last !== undefined) table.ordered(commits.last);
+  if (commits.last !== undefined) producers.ordered(commits.last);
 }
 
 /** It stays bytes: of many replicas, all that is in it would be much for the garbage collector to go through. */
 const FORMAT: ValueFormat<Uint8Array> = {
   encode: (bytes) => bytes,
   decode: (bytes) => {
-    decode(bytes);
+    wire.ProducerTable.decode(bytes);
     return bytes;
   },
 };
 
-function decode(bytes: Uint8Array): ProducerSnapshot {
-  return ofMessage(wire.ProducerTable.decode(bytes));
-}
-
-/** As it goes to another replica. */
-export function toMessage({ llsn, floor, producers }: ProducerSnapshot): wire.ProducerTable {
+function toMessage(
+  { llsn, floor, producers }: ProducerSnapshot,
+  { floor: keyFloor, keys }: KeySnapshot,
+): wire.ProducerTable {
   return wire.ProducerTable.create({
     llsn,
     floor,
     producers: producers.map(({ batches, ...it }) =>
       wire.ProducerState.create({ ...it, batches: batches.map(wire.ProducerBatch.create) }),
     ),
+    keys: wire.KeyTable.create({
+      floor: keyFloor,
+      hashes: keys.map((it) => it.hash),
+      versions: keys.map((it) => it.version),
+    }),
   });
 }
 
-/** What {@link toMessage} made. */
-export function ofMessage({ llsn, floor, producers }: wire.ProducerTable): ProducerSnapshot {
-  return { llsn, floor, producers };
+function keysOfMessage({ llsn, keys }: wire.ProducerTable): KeySnapshot {
+  if (keys === null) return keysUnknownUpTo(llsn);
+  const { floor, hashes, versions } = keys;
+  return { llsn, floor, keys: hashes.map((hash, i) => ({ hash, version: versions[i]! })) };
 }

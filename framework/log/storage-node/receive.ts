@@ -1,4 +1,4 @@
-import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { type Batch, ownBytes } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
@@ -13,16 +13,16 @@ export function receive(
   llsn: number,
   epoch: number,
   timestamp: number,
-  { count, bytes }: Batch,
+  batch: Batch,
 ): boolean {
+  const { count, bytes } = batch;
   const { core, storage } = replica;
   if (llsn <= core.end) return true;
   if (!core.receive(llsn, count)) return false;
   storage.time.note(timestamp);
   const payload = ownBytes(bytes);
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
-  const producer = producerOf({ count, bytes });
-  if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
+  storage.producers.note(batch, llsn, timestamp);
   replica.appended.wake();
   return true;
 }

@@ -1,8 +1,9 @@
-import type { Disk } from '../../base/index.ts';
+import { type Disk, encodeBatch } from '../../base/index.ts';
 import { realClock } from '../../runtime/index.ts';
-import { CacheBudget } from '../../store/index.ts';
+import { CacheBudget, StateFile } from '../../store/index.ts';
 import { SeededRandom, SimulatedDisk } from '../../testing/index.ts';
-import { PRODUCER_LIMITS } from '../core/index.ts';
+import { ProducerTable } from '../../wire/gen/log.ts';
+import { keyHash, PRODUCER_LIMITS } from '../core/index.ts';
 import { openReplicaStorage } from './replica-storage.ts';
 
 /** A disk that counts the files that are open. */
@@ -63,7 +64,7 @@ test('what is read to open a replica does not grow with what it holds', async ()
       storage.records.append([{ position, count: 1, epoch: 1, payload }], { sync: false });
       const commit = { logStreamId: 1, epoch: 1, version: position, count: 1 };
       storage.commits.append({ ...commit, llsn: position, glsn: position });
-      storage.producers.table.ordered({ ...commit, llsn: position, glsn: position });
+      storage.producers.ordered({ ...commit, llsn: position, glsn: position });
       if (i % 1_000 === 0) await storage.records.flush();
     }
     await storage.records.flush();
@@ -78,6 +79,36 @@ test('what is read to open a replica does not grow with what it holds', async ()
   expect(Math.max(...sizes)).toBeLessThan(40 * 1024 * 1024);
   expect(sizes.at(-1)).toBeLessThan(1.5 * sizes[1]!);
 }, 60_000);
+
+test('where a version wrote the file that knows no keys, nothing is known of those up to its place', async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+  const hash = (key: string): number => keyHash(new TextEncoder().encode(key));
+  const storage = await openOn(disk);
+  for (const [i, key] of ['a', 'b', 'c'].entries()) {
+    const recordHeaders = new Map([[0, [['', new TextEncoder().encode(key)] as const]]]);
+    const { bytes: payload, count } = encodeBatch([new Uint8Array(1)], { recordHeaders });
+    storage.records.append([{ position: i + 1, count, epoch: 1, payload }]);
+    const commit = { logStreamId: 1, epoch: 1, version: i + 1, count };
+    storage.commits.append({ ...commit, llsn: i + 1, glsn: i + 1 });
+  }
+  await storage.records.flushed(3);
+  await storage.flushCommits();
+  await storage.close();
+  const raw = { encode: (it: Uint8Array) => it, decode: (it: Uint8Array) => it };
+  const label = 'a test log stream 1 producers';
+  const file = await StateFile.open(disk, 'replica/producers', label, raw);
+  await file.write(ProducerTable.encode(ProducerTable.create({ llsn: 2 })));
+  const { producers, close } = await openOn(disk);
+  const versions = ['a', 'b', 'c', 'd'].map((it) => producers.keys.versionOf(hash(it)));
+  const unknown = { version: 2, atMost: true };
+  expect(versions).toEqual([unknown, unknown, { version: 3, atMost: false }, unknown]);
+  await producers.save();
+  await close();
+  const again = await openOn(disk);
+  expect(again.producers.keys.versionOf(hash('c')).version).toBe(3);
+  expect(again.producers.keys.versionOf(hash('a'))).toEqual(unknown);
+  await again.close();
+});
 
 test.each(['state', 'records', 'commits'])(
   'a replica whose %s are damaged does not open, and leaves no file open',

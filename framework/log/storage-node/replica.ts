@@ -9,7 +9,13 @@ import {
   Wakeups,
 } from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
-import { type Commit, type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
+import {
+  type Commit,
+  type ConditionSubject,
+  type ProducerLimits,
+  ReplicaCore,
+  type Report,
+} from '../core/index.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
@@ -106,6 +112,8 @@ export class LogStreamReplica {
   watermark = 0;
   /** The topic's high watermark as far as it was told. Never falls. */
   topicWatermark = 0;
+  /** The fencing token by which it refuses appends that carry another one; 0: none. Never falls: tokens of a log stream do not. */
+  fence = 0;
   /** Only `follow` writes it, and `fail` and `close` stop the fetching. */
   readonly following: {
     fetching: { readonly purpose: string; stop(): void } | undefined;
@@ -170,6 +178,12 @@ export class LogStreamReplica {
       this.core.wasWritten(end);
       host.reportChanged(this);
     });
+  }
+
+  /** What conditions of appends are about, on a primary. */
+  get conditionSubject(): ConditionSubject {
+    const { logStreamId, fence } = this;
+    return { logStreamId, end: this.core.end, keys: this.storage.producers.keys, fence };
   }
 
   get report(): Report {

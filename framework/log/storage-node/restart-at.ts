@@ -1,5 +1,4 @@
 import type { FetchResponse } from '../../wire/gen/log.ts';
-import { ofMessage } from './producer-file.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { dropHead, trimmedGlsn } from './trim.ts';
 
@@ -25,15 +24,13 @@ export function restartAt(
     const keeps = begin - 1 <= records.end;
     replica.restarting = true;
     // First of all: of what is dropped then, nothing else is left.
-    if (theirs !== null) {
-      producers.table.adopt(ofMessage(theirs));
-      await producers.save();
-    }
+    producers.adopt(theirs ?? undefined, begin - 1);
+    await producers.save();
     // In this order: between the two, a crash leaves a log that asks again.
     await (keeps ? records.trimHead(begin) : records.reset(begin));
     await commits.reset(version);
     core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
-    if (!keeps) producers.table.cut(begin - 1);
+    if (!keeps) producers.cut(begin - 1);
     if (keeps) core.wasWritten(records.durableEnd);
     replica.restarting = false;
     replica.inbox.expect(0);

@@ -1,4 +1,4 @@
-import type { Step } from '../core/index.ts';
+import { lostWithItsBase, type Step } from '../core/index.ts';
 import { follow } from './follow.ts';
 import { savedOrFull } from './full-disk.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -18,9 +18,7 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
     if (replica.closed) return;
     const step = core.next();
     follow(replica, step.kind);
-    if (replica.assignment?.sealed === true) {
-      replica.pending.failBehind(replica.assignment.end, sealedBefore(replica.logStreamId));
-    }
+    if (replica.assignment?.sealed === true) failUnordered(replica, replica.assignment.end);
     if (step.kind === 'truncate') await cut(replica, step.end);
     else if (step.kind !== 'adopt' || !(await adopt(replica, step))) break;
   }
@@ -30,12 +28,18 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
   replica.host.reportChanged(replica);
 }
 
+/** The log stream was sealed at LLSN `end`: what waits beyond it certainly does not appear. */
+function failUnordered({ pending, logStreamId }: LogStreamReplica, end: number): void {
+  const lost = (restsOn: number) => lostWithItsBase(logStreamId, restsOn, end);
+  pending.failBehind(end, sealedBefore(logStreamId), lost);
+}
+
 async function cut(replica: LogStreamReplica, end: number): Promise<void> {
   const cutting = replica.storage.records.truncateTail(end);
   // In the same breath: a commit that comes meanwhile must not find what is being cut off.
   replica.core.wasTruncated(end);
   replica.inbox.clear();
-  replica.storage.producers.table.cut(end);
+  replica.storage.producers.cut(end);
   // Other records take the place of these, or the same ones again: that is not known here.
   const what = `log stream ${replica.logStreamId} went on without this replica`;
   replica.pending.failBehind(end, appendUnknown(what));

@@ -3,6 +3,7 @@ import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { addExpectOptions, type ExpectFlags, expectationOf } from './expect.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
 import { explainUsage } from './retention.ts';
@@ -20,6 +21,12 @@ const HEADERS_HELP = 'also time, key and headers of each record';
 interface FormatFlags {
   binary?: boolean;
   base64?: boolean;
+}
+
+interface AppendFlags extends FormatFlags, ExpectFlags {
+  logStream?: number;
+  producer?: number;
+  header?: readonly (readonly [string, string])[];
 }
 
 interface ReadFlags extends FormatFlags {
@@ -93,7 +100,7 @@ export function addRecordCommands(program: Command, cli: Cli): void {
 }
 
 function addAppend(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('append')
     .description('append texts as one batch, or each line of the standard input as it comes')
     .argument('[topic]', TOPIC_HELP, topicArgument)
@@ -107,46 +114,38 @@ function addAppend(program: Command, cli: Cli): void {
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
     .option('--binary', 'the standard input is one record, byte for byte')
-    .option('--base64', 'texts or lines are records in base64')
-    .action(
-      (
-        topic: TopicArgument | undefined,
-        texts: string[],
-        flags: FormatFlags & {
-          logStream?: number;
-          producer?: number;
-          key?: string;
-          header?: readonly (readonly [string, string])[];
-        },
-      ) =>
-        cli.withTopic(topic, async (it, output) => {
-          const format = formatOf(flags);
-          const { logStream: chosen, producer: id, key, header } = flags;
-          if (chosen !== undefined && id !== undefined) {
-            throw unusable('--log-stream and --producer exclude each other', 'one of them');
+    .option('--base64', 'texts or lines are records in base64');
+  addExpectOptions(command).action(
+    (topic: TopicArgument | undefined, texts: string[], flags: AppendFlags) =>
+      cli.withTopic(topic, async (it, output) => {
+        const format = formatOf(flags);
+        const { logStream: chosen, producer: id, key, header } = flags;
+        if (chosen !== undefined && id !== undefined) {
+          throw unusable('--log-stream and --producer exclude each other', 'one of them');
+        }
+        const attributes = {
+          ...(key === undefined ? {} : { key }),
+          ...(header === undefined ? {} : { headers: header }),
+          ...expectationOf(flags, texts.length > 0),
+        };
+        const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
+        const producer = id === undefined ? undefined : await it.producer({ id });
+        const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
+          const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
+          const { glsn, count } = ack;
+          const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
+          output.result({ ...ack }, text);
+        };
+        if (texts.length > 0) {
+          if (format === 'binary') {
+            throw unusable('--binary is about the standard input, not about texts', '--base64');
           }
-          const attributes = {
-            ...(key === undefined ? {} : { key }),
-            ...(header === undefined ? {} : { headers: header }),
-          };
-          const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
-          const producer = id === undefined ? undefined : await it.producer({ id });
-          const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
-            const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
-            const { glsn, count } = ack;
-            const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-            output.result({ ...ack }, text);
-          };
-          if (texts.length > 0) {
-            if (format === 'binary') {
-              throw unusable('--binary is about the standard input, not about texts', '--base64');
-            }
-            return append(format === 'base64' ? texts.map(fromBase64) : texts);
-          }
-          if (process.stdin.isTTY) return append([]);
-          for await (const batch of recordBatches(process.stdin, format)) await append(batch);
-        }),
-    );
+          return append(format === 'base64' ? texts.map(fromBase64) : texts);
+        }
+        if (process.stdin.isTTY) return append([]);
+        for await (const batch of recordBatches(process.stdin, format)) await append(batch);
+      }),
+  );
 }
 
 function formatOf({ binary, base64 }: FormatFlags): RecordFormat {

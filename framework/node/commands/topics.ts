@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { TopicHold } from '../../log/index.ts';
 import { table } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { showFences } from './fence.ts';
 import {
   addRetentionOptions,
   addTopicUpdate,
@@ -55,9 +56,9 @@ export function addTopicCommands(program: Command, cli: Cli): void {
       cli.withTopic(argument, async (topic, output) => {
         const { id } = topic;
         const { first, last } = await topic.watermarks();
-        const { logStreams, holds, retention } = await topic.describe();
+        const { logStreams, holds, retention, fence, fences } = await topic.describe();
         output.result(
-          { id, first, last, logStreams, holds, retention },
+          { id, first, last, logStreams, holds, retention, fence, fences },
           [
             `topic ${id}: records ${first} to ${last}; keeps ${showRetention(retention)}`,
             table(
@@ -65,6 +66,7 @@ export function addTopicCommands(program: Command, cli: Cli): void {
               logStreams.map((it) => [it.id, it.state, it.replicas.join(', ')]),
             ),
             ...(holds.length === 0 ? [] : [holdTable(holds)]),
+            ...showFences(fence, fences),
           ].join('\n'),
         );
       }),

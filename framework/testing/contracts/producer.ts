@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { LogCallOptions, VarlogError } from '../../base/index.ts';
+import type { Expectation } from '../../log/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
 
 /** What appends exactly once, as `TopicProducer` of `varlog/log` does. */
@@ -9,7 +10,7 @@ export interface LogProducer {
   readonly failure: VarlogError | undefined;
   append(
     records: Uint8Array | string | readonly (Uint8Array | string)[],
-    options?: LogCallOptions,
+    options?: LogCallOptions & { expect?: Expectation },
   ): Promise<ProducedRecords>;
   close(): void;
 }
@@ -80,6 +81,28 @@ export function producerContract(make: () => Promise<ProducersUnderTest>): Contr
       const empty = { code: 'EMPTY_BATCH', outcome: 'notAppended' };
       await assert.rejects(producer.append([]), empty);
       assert.equal((await producer.append('a')).sequence, 0);
+    });
+
+    test('an append of which an expectation does not hold leaves the producer as it is', async (log) => {
+      const producer = await log.producer({ id: 7 });
+      const { llsn } = await producer.append('a', { expect: { tail: 0 } });
+      const failed = { code: 'CONDITION_FAILED', outcome: 'notAppended' };
+      await assert.rejects(producer.append('b', { expect: { tail: llsn - 1 } }), failed);
+      assert.equal(producer.failure, undefined);
+      const next = await producer.append('c', { expect: { tail: llsn } });
+      assert.deepEqual([next.sequence, next.duplicate], [1, false]);
+      assert.deepEqual(await log.texts(), ['a', 'c']);
+    });
+
+    test('an append that builds on one that fails is not taken', async (log) => {
+      const producer = await log.producer({ id: 7 });
+      const { llsn } = await producer.append('a');
+      const first = producer.append('b', { expect: { tail: llsn - 1 } });
+      const second = producer.append('c', { expect: { tail: llsn } });
+      await assert.rejects(first, { code: 'CONDITION_FAILED' });
+      await assert.rejects(second, { code: 'CONDITION_FAILED' });
+      assert.equal(producer.failure?.code, 'CONDITION_FAILED');
+      assert.deepEqual(await log.texts(), ['a']);
     });
 
     test('takes nothing once it is closed', async (log) => {

@@ -50,6 +50,10 @@ export const descriptor: object = {
         "Seek": {
          "requestType": "SeekRequest",
          "responseType": "SeekResponse"
+        },
+        "Fence": {
+         "requestType": "FenceLogStreamRequest",
+         "responseType": "FenceLogStreamResponse"
         }
        }
       },
@@ -85,8 +89,87 @@ export const descriptor: object = {
         "records": {
          "type": "bytes",
          "id": 5
+        },
+        "condition": {
+         "type": "AppendCondition",
+         "id": 22
         }
        }
+      },
+      "AppendCondition": {
+       "oneofs": {
+        "_tail": {
+         "oneof": [
+          "tail"
+         ]
+        },
+        "_fence": {
+         "oneof": [
+          "fence"
+         ]
+        }
+       },
+       "fields": {
+        "count": {
+         "type": "uint32",
+         "id": 1
+        },
+        "tail": {
+         "type": "uint64",
+         "id": 2,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "key": {
+         "type": "KeyCondition",
+         "id": 3
+        },
+        "fence": {
+         "type": "uint64",
+         "id": 4,
+         "options": {
+          "proto3_optional": true
+         }
+        }
+       }
+      },
+      "KeyCondition": {
+       "fields": {
+        "key": {
+         "type": "bytes",
+         "id": 1
+        },
+        "version": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "FenceLogStreamRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 3
+        },
+        "token": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
+      },
+      "FenceLogStreamResponse": {
+       "fields": {}
       },
       "AppendResponse": {
        "fields": {
@@ -385,6 +468,28 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "ProducerState",
          "id": 3
+        },
+        "keys": {
+         "type": "KeyTable",
+         "id": 22
+        }
+       }
+      },
+      "KeyTable": {
+       "fields": {
+        "floor": {
+         "type": "uint64",
+         "id": 1
+        },
+        "hashes": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 2
+        },
+        "versions": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 3
         }
        }
       },
@@ -485,6 +590,10 @@ export const descriptor: object = {
         "OpenProducer": {
          "requestType": "OpenProducerRequest",
          "responseType": "OpenProducerResponse"
+        },
+        "Fence": {
+         "requestType": "FenceRequest",
+         "responseType": "FenceResponse"
         },
         "ReplaceStorageNode": {
          "requestType": "ReplaceStorageNodeRequest",
@@ -728,6 +837,10 @@ export const descriptor: object = {
          "type": "string",
          "id": 50,
          "protoName": "primary_process"
+        },
+        "fence": {
+         "type": "uint64",
+         "id": 52
         }
        }
       },
@@ -835,6 +948,28 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 3,
          "protoName": "retain_ms"
+        },
+        "fence": {
+         "type": "uint64",
+         "id": 22
+        },
+        "fences": {
+         "rule": "repeated",
+         "type": "LogStreamFence",
+         "id": 23
+        }
+       }
+      },
+      "LogStreamFence": {
+       "fields": {
+        "logStreamId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "log_stream_id"
+        },
+        "token": {
+         "type": "uint64",
+         "id": 2
         }
        }
       },
@@ -873,6 +1008,55 @@ export const descriptor: object = {
          "type": "int32",
          "id": 2,
          "protoName": "log_stream_id"
+        }
+       }
+      },
+      "FenceRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "token": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "FenceResponse": {
+       "fields": {
+        "logStreams": {
+         "rule": "repeated",
+         "type": "FencedLogStream",
+         "id": 1,
+         "protoName": "log_streams"
+        }
+       }
+      },
+      "FencedLogStream": {
+       "fields": {
+        "logStreamId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "log_stream_id"
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 2
+        },
+        "sealed": {
+         "type": "bool",
+         "id": 3
+        },
+        "primary": {
+         "type": "string",
+         "id": 4
         }
        }
       },
@@ -1525,6 +1709,33 @@ export const descriptor: object = {
         }
        }
       },
+      "Fence": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "token": {
+         "type": "uint64",
+         "id": 3
+        }
+       }
+      },
+      "DrawFencingToken": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        }
+       }
+      },
       "RaiseFeatureLevel": {
        "fields": {
         "level": {
@@ -1728,6 +1939,15 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 10,
          "protoName": "retain_ms"
+        },
+        "fence": {
+         "type": "uint64",
+         "id": 22
+        },
+        "newestToken": {
+         "type": "uint64",
+         "id": 23,
+         "protoName": "newest_token"
         }
        }
       },
@@ -1821,6 +2041,10 @@ export const descriptor: object = {
         "version": {
          "type": "uint64",
          "id": 14
+        },
+        "fence": {
+         "type": "uint64",
+         "id": 22
         }
        }
       },

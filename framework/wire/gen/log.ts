@@ -30,8 +30,44 @@ export interface AppendBatch {
   logStreamId: number;
   count: number;
   records: Uint8Array;
+  /**
+   * The append takes effect only if it holds. `count` is 0 then, and stands in the condition: a node that knows no
+   * conditions refuses such a batch as an empty one.
+   */
+  condition: AppendCondition | null;
 }
 export const AppendBatch: MessageCodec<AppendBatch> = message('varlog.log.AppendBatch');
+
+/** All that is given has to hold when the primary takes the batch. */
+export interface AppendCondition {
+  /** Number of records of the batch. */
+  count: number;
+  /** LLSN of the last record of the log stream; 0: it has none. */
+  tail: number | null;
+  key: KeyCondition | null;
+  /** The fencing token of the log stream. */
+  fence: number | null;
+}
+export const AppendCondition: MessageCodec<AppendCondition> = message('varlog.log.AppendCondition');
+
+/** No record with this key comes after the LLSN `version` in the log stream. */
+export interface KeyCondition {
+  key: Uint8Array;
+  version: number;
+}
+export const KeyCondition: MessageCodec<KeyCondition> = message('varlog.log.KeyCondition');
+
+export interface FenceLogStreamRequest {
+  topicId: number;
+  logStreamId: number;
+  /** The epoch in which the log stream was when the token was given out; in any other one the request is refused. */
+  epoch: number;
+  token: number;
+}
+export const FenceLogStreamRequest: MessageCodec<FenceLogStreamRequest> = message('varlog.log.FenceLogStreamRequest');
+
+export type FenceLogStreamResponse = Record<never, never>;
+export const FenceLogStreamResponse: MessageCodec<FenceLogStreamResponse> = message('varlog.log.FenceLogStreamResponse');
 
 export interface AppendResponse {
   results: AppendResult[];
@@ -178,8 +214,21 @@ export interface ProducerTable {
   floor: number;
   /** In the order in which they appended last. */
   producers: ProducerState[];
+  /** Absent where a version wrote it that knows nothing of keys. */
+  keys: KeyTable | null;
 }
 export const ProducerTable: MessageCodec<ProducerTable> = message('varlog.log.ProducerTable');
+
+/** The last records of keys, as of the same LLSN. */
+export interface KeyTable {
+  /** A key that is not below has no record after this LLSN. */
+  floor: number;
+  /** Of the keys, in the order of their last records: see core/key-hash.ts. */
+  hashes: number[];
+  /** LLSNs of the last records, in the same order. */
+  versions: number[];
+}
+export const KeyTable: MessageCodec<KeyTable> = message('varlog.log.KeyTable');
 
 export interface ProducerState {
   id: number;
@@ -307,6 +356,8 @@ export interface Assignment {
   removed: boolean;
   /** The process that may append in this epoch, by its `Hello.incarnation`. */
   primaryProcess: string;
+  /** The fencing token of the log stream; 0: it was never fenced. */
+  fence: number;
 }
 export const Assignment: MessageCodec<Assignment> = message('varlog.log.Assignment');
 
@@ -363,8 +414,17 @@ export interface HoldsResponse {
   /** What the topic keeps at most; 0: without a limit. */
   retainBytes: number;
   retainMs: number;
+  /** The fencing tokens of the topic and of its log streams; 0: never fenced. */
+  fence: number;
+  fences: LogStreamFence[];
 }
 export const HoldsResponse: MessageCodec<HoldsResponse> = message('varlog.log.HoldsResponse');
+
+export interface LogStreamFence {
+  logStreamId: number;
+  token: number;
+}
+export const LogStreamFence: MessageCodec<LogStreamFence> = message('varlog.log.LogStreamFence');
 
 export interface HoldState {
   holder: string;
@@ -386,6 +446,29 @@ export interface OpenProducerResponse {
   logStreamId: number;
 }
 export const OpenProducerResponse: MessageCodec<OpenProducerResponse> = message('varlog.log.OpenProducerResponse');
+
+export interface FenceRequest {
+  topicId: number;
+  /** 0: all log streams, also those that will be. */
+  logStreamId: number;
+  token: number;
+}
+export const FenceRequest: MessageCodec<FenceRequest> = message('varlog.log.FenceRequest');
+
+export interface FenceResponse {
+  /** Those that are fenced, as they were after the command. */
+  logStreams: FencedLogStream[];
+}
+export const FenceResponse: MessageCodec<FenceResponse> = message('varlog.log.FenceResponse');
+
+export interface FencedLogStream {
+  logStreamId: number;
+  epoch: number;
+  sealed: boolean;
+  /** Where its primary is. */
+  primary: string;
+}
+export const FencedLogStream: MessageCodec<FencedLogStream> = message('varlog.log.FencedLogStream');
 
 export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
@@ -542,11 +625,14 @@ export const LogStreams: {
   Usage: UnaryMethod<UsageRequest, UsageResponse>;
   /** Where the records of one log stream begin that were taken at a time or later. */
   Seek: UnaryMethod<SeekRequest, SeekResponse>;
+  /** Has a primary refuse older fencing tokens; answered when all that it took before is ordered. */
+  Fence: UnaryMethod<FenceLogStreamRequest, FenceLogStreamResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
   Usage: unary('varlog.log.LogStreams', 'Usage', UsageRequest, UsageResponse),
   Seek: unary('varlog.log.LogStreams', 'Seek', SeekRequest, SeekResponse),
+  Fence: unary('varlog.log.LogStreams', 'Fence', FenceLogStreamRequest, FenceLogStreamResponse),
 };
 
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */
@@ -576,6 +662,8 @@ export const Ordering: {
   Holds: UnaryMethod<HoldsRequest, HoldsResponse>;
   /** Opens a producer of a topic: see core/commands/open-producer.ts. */
   OpenProducer: UnaryMethod<OpenProducerRequest, OpenProducerResponse>;
+  /** Gives a topic or a log stream of it a higher fencing token: see core/commands/fence.ts. */
+  Fence: UnaryMethod<FenceRequest, FenceResponse>;
   /** Gives up the disk of a storage node, so that another one may take its place. */
   ReplaceStorageNode: UnaryMethod<ReplaceStorageNodeRequest, ReplaceStorageNodeResponse>;
   /** Brings back a topic that was deleted not long ago, with its log streams and records. */
@@ -595,6 +683,7 @@ export const Ordering: {
   Hold: unary('varlog.log.Ordering', 'Hold', HoldRequest, HoldResponse),
   Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
   OpenProducer: unary('varlog.log.Ordering', 'OpenProducer', OpenProducerRequest, OpenProducerResponse),
+  Fence: unary('varlog.log.Ordering', 'Fence', FenceRequest, FenceResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
   Execute: unary('varlog.log.Ordering', 'Execute', ExecuteRequest, ExecuteResponse),

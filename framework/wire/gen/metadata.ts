@@ -152,6 +152,19 @@ export interface BeginTopic {
 }
 export const BeginTopic: MessageCodec<BeginTopic> = message('varlog.metadata.BeginTopic');
 
+export interface Fence {
+  topicId: number;
+  /** 0: all log streams of the topic. */
+  logStreamId: number;
+  token: number;
+}
+export const Fence: MessageCodec<Fence> = message('varlog.metadata.Fence');
+
+export interface DrawFencingToken {
+  topicId: number;
+}
+export const DrawFencingToken: MessageCodec<DrawFencingToken> = message('varlog.metadata.DrawFencingToken');
+
 export interface RaiseFeatureLevel {
   level: number;
 }
@@ -225,6 +238,10 @@ export interface TopicState {
   /** 0: without a limit. */
   retainBytes: number;
   retainMs: number;
+  /** The fencing token with which new log streams begin; 0: it was never fenced. */
+  fence: number;
+  /** The highest fencing token that was drawn or set. */
+  newestToken: number;
 }
 export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
 
@@ -256,6 +273,8 @@ export interface LogStreamState {
   end: number;
   lastGlsn: number;
   version: number;
+  /** Its fencing token; 0: it was never fenced. */
+  fence: number;
 }
 export const LogStreamState: MessageCodec<LogStreamState> = message('varlog.metadata.LogStreamState');
 

@@ -50,6 +50,8 @@ export const registerLogStream: CommandDefinition<RegisterLogStream, Message> = 
     }
     state.logStreamIds.give(id);
     const stream = newLogStream(id, topicId, replicas);
+    // Whoever was fenced off elsewhere in the topic finds no way in here.
+    stream.fence = topic.fence;
     state.logStreams.set(id, stream);
     topic.logStreams.push(id);
     topic.logStreams.sort((a, b) => a - b);

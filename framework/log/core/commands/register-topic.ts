@@ -42,7 +42,7 @@ export const registerTopic: CommandDefinition<RegisterTopic, Message> = {
     }
     state.topicIds.give(id);
     const empty = { highWatermark: 0, trimmed: 0, holds: [], retention: KEEPS_ALL, logStreams: [] };
-    const noProducers = { producerEpoch: 0, producers: [] };
+    const noProducers = { producerEpoch: 0, producers: [], fence: 0, newestToken: 0 };
     state.topics.set(id, { id, acknowledge, ...empty, ...noProducers });
     return done(id);
   },
