@@ -1,6 +1,8 @@
 import {
+  type AtomicAppend,
   type BatchAttributes,
   checkAttributes,
+  decodeAtomic,
   decodeAttributes,
   decodeProducer,
   encodeHeader,
@@ -95,6 +97,11 @@ export function attributesOf(batch: Batch): BatchAttributes {
 /** Who appends the batch, where it says so. Throws like {@link decodeBatch}. */
 export function producerOf(batch: Batch): Producer | undefined {
   return startOf(batch) === 0 ? undefined : decodeProducer(batch.bytes);
+}
+
+/** What the batch is a part of, where it says so. Throws like {@link decodeBatch}. */
+export function atomicOf(batch: Batch): AtomicAppend | undefined {
+  return startOf(batch) === 0 ? undefined : decodeAtomic(batch.bytes, batch.count);
 }
 
 /** Where the length of the first record lies. Throws like {@link decodeBatch}. */

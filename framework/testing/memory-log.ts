@@ -4,7 +4,6 @@ import {
   type Clock,
   encodeBatch,
   type Followed,
-  type Headers,
   type LogCallOptions,
   type OrderedLog,
   type Producer,
@@ -15,7 +14,13 @@ import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/i
 import type { RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock } from '../runtime/index.ts';
 import { MemoryProducer } from './memory-producer.ts';
-import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
+import {
+  LOG_STREAM,
+  type MemoryBatch,
+  type MemoryEntry,
+  MemoryRecords,
+  type RecordStore,
+} from './memory-records.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
@@ -42,7 +47,9 @@ export class MemoryLog implements OrderedLog {
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
-  private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
+  private late: MemoryBatch[] = [];
+  /** The last LLSN of each log stream. */
+  private readonly ends = new Map<number, number>();
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
 
@@ -73,9 +80,9 @@ export class MemoryLog implements OrderedLog {
         return log.connected;
       },
       checkConnected: () => this.checkConnected(),
-      append: (records, headers, limits) => {
+      append: (batches, limits) => {
         this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
-        return this.put(records, headers, limits);
+        return this.put(batches, limits);
       },
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
@@ -104,8 +111,9 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
-  append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
-    return this.put(commands, undefined, options);
+  async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    const [place] = await this.put([batchOf(commands)], options);
+    return place!.glsn;
   }
 
   /**
@@ -155,13 +163,9 @@ export class MemoryLog implements OrderedLog {
     return this.entries[0]?.position ?? this.last + 1;
   }
 
-  private async put(
-    commands: readonly Uint8Array[],
-    headers: ReadonlyMap<number, Headers> | undefined,
-    options: LogCallOptions,
-  ): Promise<number> {
+  private async put(batches: readonly MemoryBatch[], options: LogCallOptions): Promise<Place[]> {
     options.signal?.throwIfAborted();
-    if (commands.length === 0) {
+    if (batches.some((it) => it.records.length === 0)) {
       const next = 'append at least one command';
       throw new VarlogError('EMPTY_BATCH', {
         what: 'nothing to append',
@@ -170,20 +174,20 @@ export class MemoryLog implements OrderedLog {
       });
     }
     this.checkConnected();
-    checkSize(commands);
+    checkSize(batches.flatMap((it) => it.records));
     const fault = this.faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     if (fault === 'unknownLate') {
-      this.late.push(...given(commands, headers));
+      this.late.push(...batches.map(copyOf));
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
-    const first = this.store(given(commands, headers));
+    const places = this.store(batches.map(copyOf));
     if (fault === 'unknownApplied')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    return first;
+    return places;
   }
 
   private async storeOnce(
@@ -200,21 +204,29 @@ export class MemoryLog implements OrderedLog {
       const fault = this.faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
-      const position = this.store(given(commands, undefined));
+      const position = this.store([copyOf(batchOf(commands))])[0]!.glsn;
       this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
       this.producers.ordered({ llsn: position, glsn: position, count });
       if (fault === undefined) return { position, duplicate: false };
     }
   }
 
-  /** Position of the first one. */
-  private store(entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[]): number {
-    const first = this.last + 1;
-    for (const it of [...entries, ...this.late.splice(0)]) {
-      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
-    }
+  /** Where each of the batches begins. */
+  private store(batches: readonly MemoryBatch[]): Place[] {
+    const places = [...batches, ...this.late.splice(0)].map((it) => this.storeOne(it));
     this.wakeups.wake();
-    return first;
+    return places.slice(0, batches.length);
+  }
+
+  private storeOne({ logStream, records, headers }: MemoryBatch): Place {
+    const place = { glsn: this.last + 1, llsn: (this.ends.get(logStream) ?? 0) + 1 };
+    const timestamp = this.lastTime;
+    for (const [i, command] of records.entries()) {
+      const at = { position: ++this.last, logStream, llsn: place.llsn + i };
+      this.entries.push({ ...at, timestamp, command, headers: headers?.get(i) });
+    }
+    this.ends.set(logStream, place.llsn + records.length - 1);
+    return place;
   }
 
   private checkConnected(): void {
@@ -227,12 +239,19 @@ export class MemoryLog implements OrderedLog {
   }
 }
 
-/** Copies: the caller may reuse its buffers. */
-function given(
-  commands: readonly Uint8Array[],
-  headers: ReadonlyMap<number, Headers> | undefined,
-): Omit<MemoryEntry, 'position' | 'timestamp'>[] {
-  return commands.map((it, i) => ({ command: new Uint8Array(it), headers: headers?.get(i) }));
+/** Where a batch begins. */
+interface Place {
+  readonly glsn: number;
+  readonly llsn: number;
+}
+
+function batchOf(records: readonly Uint8Array[]): MemoryBatch {
+  return { logStream: LOG_STREAM, records, headers: undefined };
+}
+
+/** The caller may reuse its buffers. */
+function copyOf({ records, ...rest }: MemoryBatch): MemoryBatch {
+  return { ...rest, records: records.map((it) => new Uint8Array(it)) };
 }
 
 /** As a topic and a Raft group do. */

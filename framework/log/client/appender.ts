@@ -55,7 +55,12 @@ export class Appender {
   append(
     topicId: TopicId,
     batch: Batch,
-    options: { logStream?: LogStreamId; signal?: AbortSignal; timeoutMs: number },
+    options: {
+      logStream?: LogStreamId;
+      signal?: AbortSignal;
+      tries?: AbortSignal;
+      timeoutMs: number;
+    },
   ): Promise<AppendAck> {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);
@@ -76,6 +81,11 @@ export class Appender {
       pending.key = this.pending.add(pending);
       pending.start();
     });
+  }
+
+  /** Bytes that are under way at the most, unless a single batch is larger. */
+  get inFlightMax(): number {
+    return this.limits.inFlightBytes;
   }
 
   /** Where an append can go now; `undefined`: nowhere that is known. */

@@ -1,5 +1,5 @@
 import { sleep, VarlogError } from '../../base/index.ts';
-import { type LogStreamState, noLogStream } from '../core/index.ts';
+import { cutsOf, type LogStreamState, noLogStream } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { notLeader, type Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -20,10 +20,9 @@ export class LogStreamChanges {
    */
   async seal(id: number, byOperator: boolean, asked: { revision?: number; by?: string } = {}) {
     const { planner } = this.orderer();
-    const entries = planner.plan();
+    const cuts = cutsOf(planner);
     try {
-      if (entries.length > 0)
-        await this.repository.execute({ kind: 'cut', entries }, { sender: 'leader' });
+      await Promise.all(cuts.map((it) => this.repository.execute(it, { sender: 'leader' })));
     } catch (error) {
       planner.forgetProposals();
       throw error;

@@ -161,8 +161,9 @@ test('what not every member knows is refused, with who has to be upgraded, until
   const [member] = members.all as [MetadataRepository];
   await until(() => member.metadata.featureLevel === old);
   // A command that came with the newest level.
-  const newest = { kind: 'setRetention', topicId: 1, retention: {} } as const;
-  const refused = member.execute(newest, { sender: 'operator' });
+  const entries = [{ logStreamId: 9, epoch: 1, end: 1, persistedVersion: 0 }];
+  const newest = { kind: 'cutTogether', entries } as const;
+  const refused = member.execute(newest, { sender: 'leader' });
   await expect(refused).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION',
     message: expect.stringMatching(
@@ -173,9 +174,9 @@ test('what not every member knows is refused, with who has to be upgraded, until
   });
   await members.upgradeLast();
   await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
-  // Carried out by now: there is no such topic.
-  const carriedOut = member.execute(newest, { sender: 'operator' });
-  await expect(carriedOut).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' });
+  // Carried out by now: there is no such log stream.
+  const carriedOut = member.execute(newest, { sender: 'leader' });
+  await expect(carriedOut).rejects.toThrow(/log stream 9 is not open/);
 }, 60_000);
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {

@@ -1,4 +1,4 @@
-import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { atomicOf, type Batch, ownBytes, producerOf } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
@@ -23,6 +23,8 @@ export function receive(
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
   const producer = producerOf({ count, bytes });
   if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
+  const atomic = atomicOf({ count, bytes });
+  if (atomic !== undefined) storage.parts.note({ ...atomic, llsn, end: llsn + count - 1 });
   replica.appended.wake();
   return true;
 }

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
+import { atomicParts } from './atomic-parts.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
@@ -104,6 +105,7 @@ function addAppend(program: Command, cli: Cli): void {
       'append exactly once: batches of which the outcome is not known are repeated, and stored once',
       atLeast(0),
     )
+    .option('--atomic', 'texts are LOG_STREAM=TEXT: all of them are appended, or none')
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
     .option('--binary', 'the standard input is one record, byte for byte')
@@ -115,6 +117,7 @@ function addAppend(program: Command, cli: Cli): void {
         flags: FormatFlags & {
           logStream?: number;
           producer?: number;
+          atomic?: boolean;
           key?: string;
           header?: readonly (readonly [string, string])[];
         },
@@ -129,13 +132,23 @@ function addAppend(program: Command, cli: Cli): void {
             ...(key === undefined ? {} : { key }),
             ...(header === undefined ? {} : { headers: header }),
           };
+          if (flags.atomic) {
+            if (chosen !== undefined || id !== undefined) {
+              const what = '--atomic excludes --log-stream and --producer';
+              throw unusable(what, 'LOG_STREAM=TEXT for each text');
+            }
+            const parts = atomicParts(texts, format);
+            const acks = await it.appendAtomically(
+              parts.map((part) => ({ ...part, ...attributes })),
+            );
+            for (const ack of acks) output.result({ ...ack }, `${ack.logStream}\t${rangeOf(ack)}`);
+            return;
+          }
           const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
           const producer = id === undefined ? undefined : await it.producer({ id });
           const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
             const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
-            const { glsn, count } = ack;
-            const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-            output.result({ ...ack }, text);
+            output.result({ ...ack }, rangeOf(ack));
           };
           if (texts.length > 0) {
             if (format === 'binary') {
@@ -147,6 +160,10 @@ function addAppend(program: Command, cli: Cli): void {
           for await (const batch of recordBatches(process.stdin, format)) await append(batch);
         }),
     );
+}
+
+function rangeOf({ glsn, count }: { glsn: number; count: number }): string {
+  return count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
 }
 
 function formatOf({ binary, base64 }: FormatFlags): RecordFormat {
