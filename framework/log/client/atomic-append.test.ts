@@ -7,7 +7,7 @@ const NAMES = ['n1', 'n2', 'n3'];
 const addressOf = (name: string): string => `${name}:9092`;
 
 let world: World;
-/** The feature level that storage nodes support, where it is not the newest. */
+/** The feature level that all nodes support, where it is not the newest. */
 let level: number | undefined;
 
 beforeEach(() => {
@@ -17,17 +17,15 @@ beforeEach(() => {
 afterEach(() => world.close());
 
 function start(ports: Ports, name: string): Promise<NodeRoles> {
+  const supported = level === undefined ? {} : { supportedLevel: level };
   return startRoles({
     ports,
     clusterId: 1,
     nodeId: NAMES.indexOf(name) + 1,
     address: addressOf(name),
     members: NAMES.map((it, i) => ({ id: i + 1, address: addressOf(it) })),
-    metadata: { directory: 'metadata', replicationFactor: NAMES.length },
-    storage: {
-      directory: 'storage',
-      ...(level === undefined ? {} : { supportedLevel: level }),
-    },
+    metadata: { directory: 'metadata', replicationFactor: NAMES.length, ...supported },
+    storage: { directory: 'storage', ...supported },
   });
 }
 
@@ -152,7 +150,7 @@ describe('an atomic append', () => {
     }, 5_000);
   });
 
-  test('is refused while a storage node is of an older version', async () => {
+  test('is refused while the nodes are of an older version', async () => {
     level = 5;
     await withTopic(async (scene) => {
       await expect(scene.topic.appendAtomically(both(scene, 'a'))).rejects.toMatchObject({

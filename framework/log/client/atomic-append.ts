@@ -14,7 +14,7 @@ import { TOGETHER_FROM } from '../core/index.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
-import { type AppendAck, isWorthRetrying } from './pending-append.ts';
+import type { AppendAck } from './pending-append.ts';
 import type { RecordCodec } from './record-codec.ts';
 import type { RecordAttributes } from './record-headers.ts';
 
@@ -105,7 +105,7 @@ export async function appendAtomically(
       return await appendOnce(context, topicId, parts, limits);
     } catch (error) {
       const isOver = signal?.aborted === true || clock.now() >= until;
-      if (isOver || !isCertain(error) || !isWorthRetrying(error)) throw error;
+      if (isOver || !isCertain(error) || !error.retryable) throw error;
     }
     await backoff.pause(clock, signal);
     signal?.throwIfAborted();
@@ -172,7 +172,7 @@ function notAgreed(featureLevel: number): VarlogError {
   });
 }
 
-function isCertain(error: unknown): boolean {
+function isCertain(error: unknown): error is VarlogError {
   return VarlogError.is(error) && error.outcome === 'notAppended';
 }
 
