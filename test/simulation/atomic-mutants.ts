@@ -1,4 +1,3 @@
-import { RepairHistory } from '../../framework/log/admin/repair-history.ts';
 import { CutPlanner, type WaitingPart, WaitingParts } from '../../framework/log/core/index.ts';
 import { ParkedParts } from '../../framework/log/storage-node/parked-parts.ts';
 import { LogStreamReplica } from '../../framework/log/storage-node/replica.ts';
@@ -34,7 +33,7 @@ function tell(
   return () => define(get!);
 }
 
-/** Ways to tear atomic appends apart, or to let one stand in the way: each breaks it for everybody until what it returns is called. */
+/** Ways to tear atomic appends apart, or to say what is not so of them: each breaks it for everybody until what it returns is called. */
 export const ATOMIC_MUTANTS: Readonly<Record<string, () => () => void>> = {
   'parts are cut like other batches': () => replace(planner, 'waitingOf', () => []),
   'each part stands for itself': () => {
@@ -46,8 +45,6 @@ export const ATOMIC_MUTANTS: Readonly<Record<string, () => () => void>> = {
   'only the primary tells what waits': () =>
     tell((replica, waiting) => (replica.core.isPrimary ? waiting : [])),
   'what is cut off is told as if it waited': () => replace(WaitingParts.prototype, 'cut', () => {}),
-  'a log stream waits for ever': () =>
-    replace(RepairHistory.prototype, 'stuckFor', () => undefined),
   'a part is acknowledged when it is parked': () => {
     const { add } = ParkedParts.prototype;
     return replace(ParkedParts.prototype, 'add', function (this: ParkedParts, part) {
