@@ -233,6 +233,9 @@ describe('parts of atomic appends', () => {
     };
     expect(entering(report(0, { parked }))).toEqual([]);
     expect(entering(report(0, { logStreamId: 2, parked }))).toEqual([1, 2]);
+    // One of another client, or of one that lies.
+    const other = [{ id: 7, logStreams: [1, 2, 3] }];
+    expect(entering(report(0, { parked: other }))).toEqual([]);
     isUp = false;
     expect(entering(report(0, { parked }))).toEqual([]);
     isUp = true;

@@ -1,3 +1,4 @@
+import type { AtomicAppend } from '../../base/index.ts';
 import type { Report } from './cut-planner.ts';
 import type { MetadataState } from './metadata-state.ts';
 
@@ -34,7 +35,9 @@ export function partsToEnter({ parked = [], waiting = [] }: Report, heard: Heard
       if (report?.state !== 'open' || report.epoch !== stream.epoch) return false;
       // What a node has parked is lost with it.
       if (!heard.isUp(node)) return false;
-      const isIt = (it: { readonly id: number }): boolean => it.id === id;
+      // Where they disagree on what belongs to it, they would wait for each other in vain.
+      const isIt = (it: AtomicAppend): boolean =>
+        it.id === id && String(it.logStreams) === String(logStreams);
       if (report.parked?.some(isIt) !== true) return report.waiting?.some(isIt) === true;
       found.push({ node, logStreamId, id });
       return true;
