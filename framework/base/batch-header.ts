@@ -11,6 +11,14 @@ export interface Producer {
   readonly sequence: number;
 }
 
+/** An append to several log streams at once: all of its parts are ordered together, or none is. */
+export interface AtomicAppend {
+  /** Tells it from all others that are under way: a whole number from 0, below 2^53. */
+  readonly id: number;
+  /** The log streams that have a part of it, two or more; ascending. */
+  readonly logStreams: readonly number[];
+}
+
 /** Names and values, in the order in which they were given; a name may come more than once. */
 export type Headers = readonly (readonly [name: string, value: Uint8Array])[];
 
@@ -21,6 +29,8 @@ export interface BatchAttributes {
   readonly headers?: Headers;
   /** Headers of single records, by their index in the batch. */
   readonly recordHeaders?: ReadonlyMap<number, Headers>;
+  /** What the batch is a part of. */
+  readonly atomic?: AtomicAppend;
 }
 
 /**
@@ -30,13 +40,15 @@ export interface BatchAttributes {
  * ```
  *    0  version       uint8    1
  *    1  flags         uint8    who does not know one that is set must not take the batch: 1 producer
- *    2  hints         uint8    one that is not known may be ignored: 1 headers, 2 record headers
+ *    2  hints         uint8    one that is not known may be ignored: 1 headers, 2 record headers, 4 part
  *    3  mark          uint8    0xb1
  *    4  headerLength  uint32   the first record begins there
  *    8  producer      id (uint64), epoch (uint32), sequence (uint64)
  *       headers       a list
  *       record headers   number of records that have any (varint); of each its distance from the one
  *                     before (varint; from index -1 for the first), and a list
+ *       part          of an atomic append: its id (uint64), number of its log streams (varint, at least 2);
+ *                     of each its distance from the one before (varint; from 0 for the first)
  * a list            number of entries (varint, at least 1); of each the bytes of the name (varint),
  *                     the name (UTF-8), the bytes of the value (varint), the value
  * a varint          seven bits a byte, the lowest first, the highest bit set in all but the last; below 2^32
@@ -54,6 +66,9 @@ export const PRODUCER_HEADER_BYTES = PREFIX_BYTES + PRODUCER_BYTES;
 const PRODUCER = 1;
 const HEADERS = 1;
 const RECORD_HEADERS = 2;
+const PART = 4;
+const ID_BYTES = 8;
+const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
 
 const utf8 = new TextEncoder();
@@ -62,13 +77,15 @@ const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Throws `INVALID_ARGUMENT` for attributes that cannot be written; `undefined` when they say nothing. */
 export function encodeHeader(attributes: BatchAttributes, count: number): Uint8Array | undefined {
-  const { producer, headers = [] } = attributes;
+  const { producer, headers = [], atomic } = attributes;
   const recordHeaders = [...(attributes.recordHeaders ?? [])]
     .filter(([, it]) => it.length > 0)
     .sort(([a], [b]) => a - b);
   const flags = producer === undefined ? 0 : PRODUCER;
   const hints =
-    (headers.length > 0 ? HEADERS : 0) | (recordHeaders.length > 0 ? RECORD_HEADERS : 0);
+    (headers.length > 0 ? HEADERS : 0) |
+    (recordHeaders.length > 0 ? RECORD_HEADERS : 0) |
+    (atomic === undefined ? 0 : PART);
   if (flags === 0 && hints === 0) return undefined;
   const parts: Uint8Array[] = [Uint8Array.of(VERSION, flags, hints, MARK, 0, 0, 0, 0)];
   if (producer !== undefined) parts.push(encodeProducer(producer));
@@ -85,6 +102,7 @@ export function encodeHeader(attributes: BatchAttributes, count: number): Uint8A
       before = index;
     }
   }
+  if (atomic !== undefined) pushAtomic(parts, atomic);
   const bytes = new Uint8Array(parts.reduce((sum, it) => sum + it.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -144,6 +162,11 @@ export function decodeKeys(bytes: Uint8Array, count: number): Map<number, Uint8A
   return keys;
 }
 
+/** What the header of a batch of `count` records says it is a part of. Throws `CORRUPT` when it does not add up. */
+export function decodeAtomic(bytes: Uint8Array, count: number): AtomicAppend | undefined {
+  return (bytes[2]! & PART) === 0 ? undefined : parse(bytes, count, false).atomic;
+}
+
 /** Without `keeps`, lists are walked and not made: a client may send millions of entries. */
 function parse(bytes: Uint8Array, count: number, keeps: boolean): BatchAttributes {
   const reader = new HeaderReader(bytes.subarray(PREFIX_BYTES, headerBytesOf(bytes)), keeps);
@@ -159,6 +182,7 @@ function parse(bytes: Uint8Array, count: number, keeps: boolean): BatchAttribute
     });
     found.recordHeaders = recordHeaders;
   }
+  if ((hints & PART) !== 0) found.atomic = reader.atomic();
   return found;
 }
 
@@ -173,7 +197,7 @@ function forEachRecord(reader: HeaderReader, count: number, read: (index: number
   }
 }
 
-/** What attributes say of `count` records from the one at `skip` on. */
+/** What attributes say of `count` records from the one at `skip` on, which are no part of anything by themselves. */
 export function sliceAttributes(
   { producer, headers, recordHeaders }: BatchAttributes,
   skip: number,
@@ -203,14 +227,32 @@ class HeaderReader {
   }
 
   producer(): Producer {
-    const at = this.skip(PRODUCER_BYTES);
-    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset + at, PRODUCER_BYTES);
-    const uint64 = (offset: number): number =>
-      view.getUint32(offset, true) + view.getUint32(offset + 4, true) * TWO_32;
+    const view = this.view(PRODUCER_BYTES);
+    const uint64 = (offset: number): number => uint64At(view, offset);
     const producer = { id: uint64(0), epoch: view.getUint32(8, true), sequence: uint64(12) };
     const isExact = Number.isSafeInteger(producer.id) && Number.isSafeInteger(producer.sequence);
     if (!isExact) throw broken('a number of its producer is not below 2^53');
     return producer;
+  }
+
+  atomic(): AtomicAppend {
+    const id = uint64At(this.view(ID_BYTES), 0);
+    if (!Number.isSafeInteger(id)) throw broken('the id of its atomic append is not below 2^53');
+    const logStreams: number[] = [];
+    let last = 0;
+    for (let left = this.varint(); left > 0; left--) {
+      const distance = this.varint();
+      last += distance;
+      if (distance === 0 || last >= TWO_31) throw broken('it is a part of no log stream');
+      logStreams.push(last);
+    }
+    if (logStreams.length < 2) throw broken('it is a part of one log stream alone');
+    return { id, logStreams };
+  }
+
+  private view(length: number): DataView {
+    const at = this.skip(length);
+    return new DataView(this.bytes.buffer, this.bytes.byteOffset + at, length);
   }
 
   list(): Headers {
@@ -272,6 +314,24 @@ function encodeProducer({ id, epoch, sequence }: Producer): Uint8Array {
   view.setUint32(12, sequence, true);
   view.setUint32(16, sequence / TWO_32, true);
   return bytes;
+}
+
+function pushAtomic(parts: Uint8Array[], { id, logStreams }: AtomicAppend): void {
+  const isAscending = logStreams.every((it, i) => it > (logStreams[i - 1] ?? 0) && it < TWO_31);
+  const areWhole = [id, ...logStreams].every((it) => Number.isSafeInteger(it) && it >= 0);
+  if (!areWhole || !isAscending || logStreams.length < 2) {
+    throw invalid(`an atomic append cannot be ${id} of the log streams ${logStreams.join(', ')}`);
+  }
+  const bytes = new Uint8Array(ID_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, id, true);
+  view.setUint32(4, id / TWO_32, true);
+  parts.push(bytes, varint(logStreams.length));
+  for (const [i, it] of logStreams.entries()) parts.push(varint(it - (logStreams[i - 1] ?? 0)));
+}
+
+function uint64At(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * TWO_32;
 }
 
 function pushList(parts: Uint8Array[], list: Headers): void {

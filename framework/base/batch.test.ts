@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import {
+  atomicOf,
   attributesOf,
   checkBatch,
   decodeBatch,
@@ -20,6 +21,12 @@ const producer = fc.record({
   epoch: fc.nat(2 ** 32 - 1),
   sequence: fc.maxSafeNat().map((it) => Math.max(0, it - 1_000)),
 });
+const atomic = fc.record({
+  id: fc.maxSafeNat(),
+  logStreams: fc
+    .uniqueArray(fc.integer({ min: 1, max: 2 ** 31 - 1 }), { minLength: 2, maxLength: 5 })
+    .map((it) => it.sort((a, b) => a - b)),
+});
 /** Records and what is said of them; sometimes nothing. */
 const described = records.chain((given) =>
   fc.record({
@@ -29,6 +36,7 @@ const described = records.chain((given) =>
         {
           producer,
           headers,
+          atomic,
           recordHeaders: fc.dictionary(fc.nat(given.length - 1).map(String), headers, {
             minKeys: 1,
           }),
@@ -46,8 +54,14 @@ const described = records.chain((given) =>
 const plain = (given: readonly Uint8Array[]): number[][] => given.map((it) => [...it]);
 const listed = (list: Headers = []): unknown[] => list.map(([name, value]) => [name, [...value]]);
 /** Attributes as values that can be compared; lists of nothing are left out. */
-const shown = ({ producer: by, headers: all, recordHeaders }: BatchAttributes): unknown => ({
+const shown = ({
+  producer: by,
+  headers: all,
+  recordHeaders,
+  atomic,
+}: BatchAttributes): unknown => ({
   by,
+  atomic,
   all: listed(all),
   single: [...(recordHeaders ?? [])].sort(([a], [b]) => a - b).map(([i, it]) => [i, listed(it)]),
 });
@@ -87,10 +101,11 @@ describe('batch', () => {
         const kept = [...(attributes.recordHeaders ?? [])]
           .map(([i, it]) => [i - skip, it] as const)
           .filter(([i]) => i >= 0 && i < count);
+        const { atomic: _, ...others } = attributes;
         const by = attributes.producer;
         expect(shown(attributesOf(part))).toEqual(
           shown({
-            ...attributes,
+            ...(count === given.length ? attributes : others),
             recordHeaders: new Map(kept),
             ...(by === undefined ? {} : { producer: { ...by, sequence: by.sequence + skip } }),
           }),
@@ -179,4 +194,23 @@ describe('batch', () => {
   ])('%s cannot be written', (_, attributes) => {
     expect(() => encodeBatch([new Uint8Array(1)], attributes)).toThrow(/INVALID_ARGUMENT/);
   });
+});
+
+test('a part of an atomic append is written as it is documented', () => {
+  const atomic = { id: 2 ** 32 + 5, logStreams: [3, 7, 1_000] };
+  const batch = encodeBatch([Uint8Array.of(9)], { atomic });
+  expect([...batch.bytes]).toEqual([
+    ...[1, 0, 4, 0xb1, 21, 0, 0, 0],
+    ...[5, 0, 0, 0, 1, 0, 0, 0, 3, 3, 4, 0xe1, 0x07],
+    ...[1, 0, 0, 0, 9],
+  ]);
+  expect(atomicOf(batch)).toEqual(atomic);
+  expect(atomicOf(encodeBatch([Uint8Array.of(9)], { headers: [['a', Uint8Array.of()]] }))).toBe(
+    undefined,
+  );
+  for (const logStreams of [[1], [2, 1], [1, 1], [0, 1], [1, 2 ** 31], [1, 1.5]]) {
+    expect(() => encodeBatch([Uint8Array.of(9)], { atomic: { id: 1, logStreams } })).toThrow(
+      /INVALID_ARGUMENT/,
+    );
+  }
 });

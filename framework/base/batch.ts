@@ -1,6 +1,8 @@
 import {
+  type AtomicAppend,
   type BatchAttributes,
   checkAttributes,
+  decodeAtomic,
   decodeAttributes,
   decodeKeys,
   decodeProducer,
@@ -101,6 +103,11 @@ export function producerOf(batch: Batch): Producer | undefined {
 /** The keys of its records, by their indexes, where there are any: views. Throws like {@link decodeBatch}. */
 export function keysOf(batch: Batch): ReadonlyMap<number, Uint8Array> | undefined {
   return startOf(batch) === 0 ? undefined : decodeKeys(batch.bytes, batch.count);
+}
+
+/** What the batch is a part of, where it says so. Throws like {@link decodeBatch}. */
+export function atomicOf(batch: Batch): AtomicAppend | undefined {
+  return startOf(batch) === 0 ? undefined : decodeAtomic(batch.bytes, batch.count);
 }
 
 /** Where the length of the first record lies. Throws like {@link decodeBatch}. */

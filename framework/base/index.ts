@@ -6,6 +6,7 @@ export * from './assert.ts';
 export * from './backoff.ts';
 export * from './batch.ts';
 export {
+  type AtomicAppend,
   type BatchAttributes,
   type Headers,
   PRODUCER_HEADER_BYTES,

@@ -18,14 +18,14 @@ const named = fc.string({ minLength: 1 });
 const kind = <K extends MetadataCommand['kind']>(name: K) => ({ kind: fc.constant(name) });
 const conditions = { revision: position, by: named };
 
+const entries = fc.array(
+  fc.record({ logStreamId: id, epoch: position, end: position, persistedVersion: position }),
+  { maxLength: 5 },
+);
+
 const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCommand>[]>(
-  fc.record({
-    ...kind('cut'),
-    entries: fc.array(
-      fc.record({ logStreamId: id, epoch: position, end: position, persistedVersion: position }),
-      { maxLength: 5 },
-    ),
-  }),
+  fc.record({ ...kind('cut'), entries }),
+  fc.record({ ...kind('cutTogether'), entries }),
   fc.record({ ...kind('registerStorageNode'), id, address: text, disk: text, move: fc.boolean() }),
   fc.record({ ...kind('replaceStorageNode'), id, disk: text }),
   fc.record({ ...kind('confirmRemovals'), id, disk: text, logStreams: ids }),
@@ -81,11 +81,11 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
 
 /** Without what a decoded message has beside its fields. */
 function plain(command: MetadataCommand): MetadataCommand {
-  if (command.kind !== 'cut') return command;
+  if (command.kind !== 'cut' && command.kind !== 'cutTogether') return command;
   const entries = command.entries.map(({ logStreamId, epoch, end, persistedVersion }) => {
     return { logStreamId, epoch, end, persistedVersion };
   });
-  return { kind: 'cut', entries };
+  return { kind: command.kind, entries };
 }
 
 test('commands come back as they were, up to the largest position, and none is JSON', () => {

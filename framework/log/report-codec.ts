@@ -1,4 +1,4 @@
-import { ReplicaReport, ReplicaReportState } from '../wire/gen/log.ts';
+import { AtomicPart, ReplicaReport, ReplicaReportState, WaitingPart } from '../wire/gen/log.ts';
 import type { ReplicaState, Report } from './core/index.ts';
 
 const STATES: Record<ReplicaState, ReplicaReportState> = {
@@ -16,12 +16,26 @@ const NAMES = new Map<number, ReplicaState>(
 );
 
 /** A report as storage nodes send it. */
-export function reportToWire(report: Report): ReplicaReport {
-  return ReplicaReport.create({ ...report, state: STATES[report.state] });
+export function reportToWire({ parked = [], waiting = [], ...report }: Report): ReplicaReport {
+  return ReplicaReport.create({
+    ...report,
+    state: STATES[report.state],
+    parked: parked.map(({ id, logStreams }) =>
+      AtomicPart.create({ id, logStreams: [...logStreams] }),
+    ),
+    waiting: waiting.map(({ id, logStreams, llsn, end }) => {
+      const part = AtomicPart.create({ id, logStreams: [...logStreams] });
+      return WaitingPart.create({ part, llsn, end });
+    }),
+  });
 }
 
 /** A report as the leader takes it: one whose state it does not know, of a newer node, counts for nothing. */
 export function reportOfWire(wire: ReplicaReport): Report {
-  const { logStreamId, epoch, end, persistedVersion } = wire;
-  return { logStreamId, epoch, end, persistedVersion, state: NAMES.get(wire.state) ?? 'failed' };
+  const { logStreamId, epoch, end, persistedVersion, parked, waiting } = wire;
+  const state = NAMES.get(wire.state) ?? 'failed';
+  const report = { logStreamId, epoch, end, persistedVersion, state };
+  if (parked.length + waiting.length === 0) return report;
+  const parts = waiting.map((it) => ({ ...it.part!, llsn: it.llsn, end: it.end }));
+  return { ...report, parked, waiting: parts };
 }

@@ -42,6 +42,11 @@ export const LOG_TIMES = {
   /** And so often while it is: whatever changes that is told. */
   repairAtRestEveryMs: 1_000,
 
+  /** The repair seals a log stream that has waited for so long for the other parts of an atomic append. */
+  partWaitMaxMs: 1_000,
+  /** A part of an atomic append waits so long at its primary, in nobody's way, until all others are at theirs. */
+  parkedMs: 4_000,
+
   /** A storage node that owes an appender an answer for so long is suspected, and its log streams are looked up again. */
   suspectPrimaryAfterMs: 500,
   /** And again after so long, while it owes the answer. */
@@ -99,6 +104,8 @@ export function assertLogTimes(times: typeof LOG_TIMES): void {
   const failoverMs =
     electionTimeoutMs * 2 + nodeSilenceMaxMs + nodeLostAfterMs + times.laggardGraceMs;
   assert(times.callTimeoutMs > failoverMs * 2, 'an append outlives a failover, and one behind it');
+  assert(times.parkedMs > failoverMs, 'a part waits while another log stream goes on elsewhere');
+  assert(times.callTimeoutMs > times.parkedMs * 2, 'an atomic append is tried twice');
   assert(times.openTimeoutMs > failoverMs, 'a log stream that opens outlives a failover');
   const changeMs = times.sealedTimeoutMs + times.openTimeoutMs;
   assert(times.callTimeoutMs > changeMs, 'a change of a log stream fails before its caller does');

@@ -81,6 +81,27 @@ describe('appends that expect something', () => {
   });
 });
 
+test('texts to several log streams at once', async () => {
+  const topic = await client.createTopic({ logStreams: 2 });
+  const id = String(topic.id);
+  const [one, two] = (await topic.describe()).logStreams.map((it) => it.id);
+  const append = ['append', id, '--atomic', '--key', 'k'];
+  expect(await run([...append, `${one}=a`, `${two}=b=c`, `${one}=`])).toEqual(
+    ok(`${one}\t1..2\n${two}\t3\n`),
+  );
+  const base64 = Buffer.from('d').toString('base64');
+  const json = await run([...append, `${one}=${base64}`, `${two}=`, '--base64', '--json']);
+  const acks = json.out
+    .trim()
+    .split('\n')
+    .map((it) => JSON.parse(it));
+  expect(acks).toMatchObject([
+    { logStream: one, glsn: 4 },
+    { logStream: two, glsn: 5 },
+  ]);
+  expect((await run(['read', id, '--to', '4'])).out).toBe('1\ta\n2\t\n3\tb=c\n4\td\n');
+});
+
 describe('what was called wrongly is refused, with a code, a sentence and what to do', () => {
   const usage: [string, string[], RegExp][] = [
     ['no command of that name', ['fly'], /unknown command 'fly'/],
@@ -124,6 +145,14 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['two formats', ['append', '1', '--binary', '--base64'], 2, /INVALID_ARG.*exclude each other/],
     ['bytes within JSON', ['read', '1', '--binary', '--json'], 2, /INVALID_ARG.*use --base64/],
     ['what is not base64', ['append', '1', '--base64', '!'], 2, /INVALID_ARG.*"!" is not base64/],
+    ['no log stream', ['append', '1', 'x', '--atomic'], 2, /INVALID_ARG.*"x".*LOG_STREAM=TEXT/],
+    [
+      'an atomic append of a producer',
+      ['append', '1', '1=x', '--atomic', '--producer', '7'],
+      2,
+      /INVALID_ARG.*--atomic excludes/,
+    ],
+    ['an atomic append of nothing', ['append', '1', '--atomic'], 2, /EMPTY_BATCH/],
     ['no topic', ['read'], 2, /INVALID_ARG.*no topic was named.*varlog:/],
     [
       'an address without a topic',

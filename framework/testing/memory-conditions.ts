@@ -7,24 +7,22 @@ import {
   PRODUCER_LIMITS,
 } from '../log/core/index.ts';
 
-const LOG_STREAM = 1;
-
-/** What appends to a log in memory may expect of it, decided as the primary of a log stream does. */
+/** What appends to a log in memory may expect of a log stream, decided as its primary does. */
 export class MemoryConditions {
-  private readonly keys = new KeyTable(PRODUCER_LIMITS.keys);
+  private readonly keys = new Map<number, KeyTable>();
   private token = 0;
 
-  /** Throws `CONDITION_FAILED` when `condition` does not hold of the log that ends at `last`. */
-  check(condition: AppendCondition | undefined, last: number): void {
+  /** Throws `CONDITION_FAILED` when `condition` does not hold of a log stream that ends at LLSN `end`. */
+  check(logStreamId: number, condition: AppendCondition | undefined, end: number): void {
     if (condition === undefined) return;
-    const { keys, token: fence } = this;
-    checkCondition(condition, { logStreamId: LOG_STREAM, end: last, keys, fence });
+    const keys = this.keysOf(logStreamId);
+    checkCondition(condition, { logStreamId, end, keys, fence: this.token });
   }
 
-  /** Whether `condition` holds of the log that ends at `last`. */
-  hold(condition: AppendCondition | undefined, last: number): boolean {
+  /** Whether `condition` holds of a log stream that ends at LLSN `end`. */
+  hold(logStreamId: number, condition: AppendCondition | undefined, end: number): boolean {
     try {
-      this.check(condition, last);
+      this.check(logStreamId, condition, end);
       return true;
     } catch (error) {
       if (VarlogError.is(error) && error.outcome === 'notAppended') return false;
@@ -32,11 +30,18 @@ export class MemoryConditions {
     }
   }
 
-  /** A record was stored at `position`. */
-  note(headers: Headers | undefined, position: number): void {
+  /** A record was stored. */
+  note(headers: Headers | undefined, at: { logStream: number; llsn: number }): void {
     const key = headers?.find(([name]) => name === '')?.[1];
-    if (key !== undefined) this.keys.note(keyHash(key), position);
-    this.keys.ordered(position);
+    const keys = this.keysOf(at.logStream);
+    if (key !== undefined) keys.note(keyHash(key), at.llsn);
+    keys.ordered(at.llsn);
+  }
+
+  private keysOf(logStream: number): KeyTable {
+    const found = this.keys.get(logStream) ?? new KeyTable(PRODUCER_LIMITS.keys);
+    this.keys.set(logStream, found);
+    return found;
   }
 
   /** Sets a fencing token, or the next one; resolves with it. Throws `CONDITION_FAILED` when a higher one was set. */

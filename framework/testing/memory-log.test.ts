@@ -31,6 +31,7 @@ describe('a log in memory keeps the contract of all logs of records', () => {
     const log = new MemoryLog();
     return {
       log: log.records(),
+      logStreams: [1, 2],
       as: (options) => log.records(options),
       trim: (position) => log.compact(position, new Uint8Array()),
       close: async () => {},

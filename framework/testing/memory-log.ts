@@ -4,7 +4,6 @@ import {
   type Clock,
   encodeBatch,
   type Followed,
-  type Headers,
   type LogCallOptions,
   type OrderedLog,
   type Producer,
@@ -21,7 +20,13 @@ import type { RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock } from '../runtime/index.ts';
 import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryProducer } from './memory-producer.ts';
-import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
+import {
+  LOG_STREAM,
+  type MemoryBatch,
+  type MemoryEntry,
+  MemoryRecords,
+  type RecordStore,
+} from './memory-records.ts';
 
 /** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
 export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
@@ -48,7 +53,9 @@ export class MemoryLog implements OrderedLog {
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
   private faults: AppendFault[] = [];
-  private late: NewRecords[] = [];
+  private late: MemoryBatch[] = [];
+  /** The last LLSN of each log stream. */
+  private readonly ends = new Map<number, number>();
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
   private readonly conditions = new MemoryConditions();
@@ -80,9 +87,9 @@ export class MemoryLog implements OrderedLog {
         return log.connected;
       },
       checkConnected: () => this.checkConnected(),
-      append: (records, headers, limits, condition) => {
+      append: (batches, limits) => {
         this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
-        return this.put(given(records, headers, condition), limits);
+        return this.put(batches, limits);
       },
       fence: async (token) => {
         this.checkConnected();
@@ -115,8 +122,9 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
-  append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
-    return this.put(given(commands), options);
+  async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    const [place] = await this.put([batchOf(commands)], options);
+    return place!.glsn;
   }
 
   /**
@@ -127,7 +135,7 @@ export class MemoryLog implements OrderedLog {
     this.checkConnected();
     const opened = { id, epoch: ++this.producerEpoch };
     return new MemoryProducer(opened, (commands, it, condition) =>
-      this.storeOnce(given(commands, undefined, condition), it),
+      this.storeOnce(batchOf(commands, condition), it),
     );
   }
 
@@ -168,9 +176,9 @@ export class MemoryLog implements OrderedLog {
     return this.entries[0]?.position ?? this.last + 1;
   }
 
-  private async put(records: NewRecords, options: LogCallOptions): Promise<number> {
+  private async put(batches: readonly MemoryBatch[], options: LogCallOptions): Promise<Place[]> {
     options.signal?.throwIfAborted();
-    if (records.entries.length === 0) {
+    if (batches.some((it) => it.records.length === 0)) {
       const next = 'append at least one command';
       throw new VarlogError('EMPTY_BATCH', {
         what: 'nothing to append',
@@ -179,60 +187,74 @@ export class MemoryLog implements OrderedLog {
       });
     }
     this.checkConnected();
-    checkSize(records);
+    checkSize(batches.flatMap((it) => it.records));
     const fault = this.faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     if (fault === 'unknownLate') {
-      this.late.push(records);
+      this.late.push(...batches.map(copyOf));
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
     }
-    const first = this.store(records);
+    const places = this.store(batches.map(copyOf));
     if (fault === 'unknownApplied')
       throw new VarlogError('APPEND_UNKNOWN', { what, outcome: 'unknown' });
-    return first;
+    return places;
   }
 
   private async storeOnce(
-    records: NewRecords,
+    batch: MemoryBatch,
     producer: Producer,
-  ): Promise<{ position: number; duplicate: boolean }> {
+  ): Promise<Place & { duplicate: boolean }> {
     for (;;) {
       while (!this.connected) await this.wakeups.wait();
-      const count = records.entries.length;
+      const count = batch.records.length;
       const found = this.producers.admit(producer, count);
-      if (found.kind === 'duplicate') return { position: found.llsn, duplicate: true };
+      if (found.kind === 'duplicate') {
+        return { glsn: found.glsn!, llsn: found.llsn, duplicate: true };
+      }
       if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
-      checkSize(records);
+      checkSize(batch.records);
       const fault = this.faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
-      const position = this.store(records);
-      this.producers.note({ ...producer, count, llsn: position, timestamp: 0 });
-      this.producers.ordered({ llsn: position, glsn: position, count });
-      if (fault === undefined) return { position, duplicate: false };
+      const place = this.store([copyOf(batch)])[0]!;
+      this.producers.note({ ...producer, count, llsn: place.llsn, timestamp: 0 });
+      this.producers.ordered({ ...place, count });
+      if (fault === undefined) return { ...place, duplicate: false };
     }
   }
 
-  /** Position of the first one. Throws `CONDITION_FAILED`; what comes late is dropped then, as nobody waits for it. */
-  private store(records: NewRecords): number {
-    this.conditions.check(records.condition, this.last);
-    const first = this.last + 1;
-    this.add(records);
+  /** Where each of the batches begins. Throws `CONDITION_FAILED`; what comes late is dropped then, as nobody waits for it. */
+  private store(batches: readonly MemoryBatch[]): Place[] {
+    const places = batches.map((it) => {
+      this.conditions.check(it.logStream, it.condition, this.endOf(it.logStream));
+      return this.storeOne(it);
+    });
     for (const it of this.late.splice(0)) {
-      if (this.conditions.hold(it.condition, this.last)) this.add(it);
+      if (this.conditions.hold(it.logStream, it.condition, this.endOf(it.logStream)))
+        this.storeOne(it);
     }
     this.wakeups.wake();
-    return first;
+    return places.slice(0, batches.length);
   }
 
-  private add({ entries }: NewRecords): void {
-    for (const it of entries) {
-      this.entries.push({ position: ++this.last, timestamp: this.lastTime, ...it });
-      this.conditions.note(it.headers, this.last);
+  private endOf(logStream: number): number {
+    return this.ends.get(logStream) ?? 0;
+  }
+
+  private storeOne({ logStream, records, headers }: MemoryBatch): Place {
+    const place = { glsn: this.last + 1, llsn: this.endOf(logStream) + 1 };
+    const timestamp = this.lastTime;
+    for (const [i, command] of records.entries()) {
+      const at = { position: ++this.last, logStream, llsn: place.llsn + i };
+      const own = headers?.get(i);
+      this.entries.push({ ...at, timestamp, command, headers: own });
+      this.conditions.note(own, at);
     }
+    this.ends.set(logStream, place.llsn + records.length - 1);
+    return place;
   }
 
   private checkConnected(): void {
@@ -245,27 +267,24 @@ export class MemoryLog implements OrderedLog {
   }
 }
 
-/** What is appended in one piece. */
-interface NewRecords {
-  readonly entries: readonly Omit<MemoryEntry, 'position' | 'timestamp'>[];
-  readonly condition: AppendCondition | undefined;
+/** Where a batch begins. */
+interface Place {
+  readonly glsn: number;
+  readonly llsn: number;
 }
 
-/** Copies: the caller may reuse its buffers. */
-function given(
-  commands: readonly Uint8Array[],
-  headers?: ReadonlyMap<number, Headers>,
-  condition?: AppendCondition,
-): NewRecords {
-  const entries = commands.map((it, i) => {
-    return { command: new Uint8Array(it), headers: headers?.get(i) };
-  });
-  return { entries, condition };
+function batchOf(records: readonly Uint8Array[], condition?: AppendCondition): MemoryBatch {
+  return { logStream: LOG_STREAM, records, headers: undefined, condition };
+}
+
+/** The caller may reuse its buffers. */
+function copyOf({ records, ...rest }: MemoryBatch): MemoryBatch {
+  return { ...rest, records: records.map((it) => new Uint8Array(it)) };
 }
 
 /** As a topic and a Raft group do. */
-function checkSize({ entries }: NewRecords): void {
-  const framed = encodeBatch(entries.map((it) => it.command)).bytes.length;
+function checkSize(commands: readonly Uint8Array[]): void {
+  const framed = encodeBatch(commands).bytes.length;
   if (framed <= BATCH_BYTES_MAX) return;
   throw new VarlogError('ENTRY_TOO_LARGE', {
     what: `the batch has ${framed} bytes; a batch may have ${BATCH_BYTES_MAX}`,

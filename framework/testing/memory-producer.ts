@@ -9,7 +9,7 @@ export type TakeOnce = (
   commands: readonly Uint8Array[],
   producer: Producer,
   condition: AppendCondition | undefined,
-) => Promise<{ position: number; duplicate: boolean }>;
+) => Promise<{ glsn: number; llsn: number; duplicate: boolean }>;
 
 const utf8 = new TextEncoder();
 
@@ -59,8 +59,8 @@ export class MemoryProducer implements LogProducer {
       if (this.ended !== undefined) throw this.ended;
       try {
         const own = { id, epoch, sequence };
-        const { position, duplicate } = await this.takeOnce(commands, own, condition);
-        return { glsn: position, llsn: position, count, sequence, duplicate };
+        const { glsn, llsn, duplicate } = await this.takeOnce(commands, own, condition);
+        return { glsn, llsn, count, sequence, duplicate };
       } catch (error) {
         const isAlone = this.next === sequence + count;
         if (isAlone && VarlogError.is(error, 'CONDITION_FAILED')) this.next = sequence;

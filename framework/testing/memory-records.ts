@@ -1,5 +1,6 @@
 import {
   attributesOf,
+  type Batch,
   decodeBatch,
   encodeBatch,
   glsn,
@@ -9,12 +10,16 @@ import {
   llsn,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
+import { toBatches } from '../log/client/atomic-append.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
 import { checkToken, conditionOf } from '../log/client/expectation.ts';
 import {
   type AppendAck,
   type AppendOptions,
+  type AppendPart,
+  type AtomicAck,
   bytes,
+  type CallLimits,
   type Entry,
   EntryBatch,
   type FenceOptions,
@@ -36,12 +41,24 @@ import {
 import type { AppendCondition } from '../log/core/index.ts';
 
 const TOPIC = 1;
-const LOG_STREAM = 1;
+/** Where records go that name none. */
+export const LOG_STREAM = 1;
 
 /** A record as a log in memory keeps it. */
 export interface MemoryEntry extends LogEntry {
   readonly timestamp: number;
   readonly headers: Headers | undefined;
+  readonly logStream: number;
+  readonly llsn: number;
+}
+
+/** Records that are appended to one log stream side by side. */
+export interface MemoryBatch {
+  readonly logStream: number;
+  readonly records: readonly Uint8Array[];
+  /** Headers of some of the records. */
+  readonly headers: ReadonlyMap<number, Headers> | undefined;
+  readonly condition: AppendCondition | undefined;
 }
 
 /** What is below {@link MemoryRecords}. */
@@ -52,13 +69,11 @@ export interface RecordStore {
   readonly connected: boolean;
   /** Throws `UNAVAILABLE` while nobody reaches it. */
   checkConnected(): void;
-  /** As `OrderedLog.append`, with the headers of some of the records. */
+  /** As `OrderedLog.append`: all batches or none. Resolves with where each of them begins. */
   append(
-    records: readonly Uint8Array[],
-    headers: ReadonlyMap<number, Headers> | undefined,
+    batches: readonly MemoryBatch[],
     options: LogCallOptions,
-    condition: AppendCondition | undefined,
-  ): Promise<number>;
+  ): Promise<{ glsn: number; llsn: number }[]>;
   /** As `Topic.fence`. */
   fence(token: number | undefined): Promise<number>;
   entriesFrom(position: number): readonly MemoryEntry[];
@@ -66,7 +81,7 @@ export interface RecordStore {
   changed(signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** The records of a log in memory, as those of a topic of one log stream. */
+/** The records of a log in memory, as those of a topic that has each log stream which is named. */
 export class MemoryRecords<T, In> implements RecordLog<T, In> {
   private readonly store: RecordStore;
   private readonly codec: RecordCodec<unknown, In>;
@@ -79,15 +94,50 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    const { logStream = LOG_STREAM } = options;
     const batch = toBatch(records, this.codec, options);
-    const { recordHeaders } = attributesOf(batch);
     const { expect } = options;
     const condition = expect === undefined ? undefined : conditionOf(expect);
-    const first = await this.store.append(decodeBatch(batch), recordHeaders, options, condition);
-    return { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM, count: batch.count };
+    const [ack] = await this.appendAll([{ logStream, batch, condition }], options);
+    return ack!;
   }
 
-  /** As that of a topic; its only log stream is fenced in either case. */
+  async appendAtomically(
+    parts: readonly AppendPart<In>[],
+    options: CallLimits = {},
+  ): Promise<AtomicAck> {
+    // Nobody else sees the id.
+    const batches = toBatches(parts, this.codec, { below: () => 0 });
+    return this.appendAll(
+      parts.map(({ logStream }, i) => ({ logStream, batch: batches[i]! })),
+      options,
+    );
+  }
+
+  private async appendAll(
+    parts: readonly {
+      readonly logStream: number;
+      readonly batch: Batch;
+      readonly condition?: AppendCondition | undefined;
+    }[],
+    options: LogCallOptions,
+  ): Promise<AppendAck[]> {
+    const batches = parts.map(({ logStream, batch, condition }) => {
+      return {
+        logStream,
+        records: decodeBatch(batch),
+        headers: attributesOf(batch).recordHeaders,
+        condition,
+      };
+    });
+    const places = await this.store.append(batches, options);
+    return parts.map(({ logStream, batch: { count } }, i) => {
+      const place = places[i]!;
+      return { glsn: glsn(place.glsn), llsn: llsn(place.llsn), logStream, count };
+    });
+  }
+
+  /** As that of a topic; all of its log streams are fenced in either case. */
   async fence({ token, signal }: FenceOptions = {}): Promise<number> {
     signal?.throwIfAborted();
     if (token !== undefined) checkToken('token', token);
@@ -145,14 +195,20 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   /** `undefined` for one that is skipped. Throws `DECODE_FAILED`. */
-  private entry({ position, timestamp, command, headers }: MemoryEntry): Entry<T> | undefined {
+  private entry({
+    position,
+    timestamp,
+    command,
+    headers,
+    ...at
+  }: MemoryEntry): Entry<T> | undefined {
     const { decoding, store } = this;
     const place = {
       cluster: store.name,
       topic: TOPIC,
-      logStream: LOG_STREAM,
+      logStream: at.logStream,
       glsn: glsn(position),
-      llsn: llsn(position),
+      llsn: llsn(at.llsn),
       timestamp,
     };
     const said = headers === undefined ? {} : { recordHeaders: new Map([[0, headers]]) };

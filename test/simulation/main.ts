@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
+import { atomicScenario } from './atomic-scenario.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
@@ -11,15 +12,16 @@ import { raftScenario } from './raft-walk.ts';
 import { retentionScenario } from './retention-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [cluster|conditions|disks|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|disks|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, members that come and go, producers that retry, appends that expect something, groups of pure Raft cores, topics that keep little, or members that
+ * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, topics that keep little, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seeds: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
 });
 const SCENARIOS = {
+  atomic: atomicScenario,
   cluster: clusterScenario,
   conditions: conditionsScenario,
   disks: diskScenario,

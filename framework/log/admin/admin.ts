@@ -92,6 +92,8 @@ function repairContext(
     unheardForMs: (node) => orderer.unheardForMs(node),
     report: (id, node) => orderer.planner.reportOf(id, node),
     processOf: (node) => orderer.processOf(node),
+    stuckPart: (id) => orderer.planner.stuckPart(id),
+    stuckFor: (stream) => repairHistory.stuckFor(stream),
     settledFor: (stream) => repairHistory.settledFor(stream),
     mayJoin: (stream, node) => repairHistory.mayJoin(stream, node),
     lag: (stream, report) => repairHistory.lag(stream, report),

@@ -66,6 +66,8 @@ function play(
         state: stream.sealed ? 'sealed' : stream.members.includes(node) ? 'open' : 'learning',
         ...voiceOf(node),
       }),
+      stuckPart: () => undefined,
+      stuckFor: (it) => repairHistory.stuckFor(it),
       settledFor: (it) => repairHistory.settledFor(it),
       mayJoin: (it, node) => repairHistory.mayJoin(it, node),
       lag: (it, report) => repairHistory.lag(it, report),

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts';
-import type { LogStreamState, Report } from '../core/index.ts';
+import type { LogStreamState, Report, WaitingPart } from '../core/index.ts';
 
 /** A log stream is not sealed for a learner's sake sooner than this after it was opened. */
 const GAP_MS_MIN = 2_000;
@@ -30,6 +30,8 @@ interface Learner {
 interface Observed {
   key: string;
   since: number;
+  /** The part of an atomic append that waits for the others, and since when. */
+  stuck: { readonly llsn: number; readonly since: number } | undefined;
   /** Where the log stream ended, and when; the oldest first. */
   marks: { at: number; end: number }[];
   /** Seals for the sake of each learner, by storage node. */
@@ -43,6 +45,8 @@ export interface Replicas {
   /** Changes when the process of a node is another one. */
   processOf(node: number): string;
   report(logStreamId: number, node: number): Report | undefined;
+  /** What it waits with for the other parts of an atomic append. */
+  stuckPart(logStreamId: number): WaitingPart | undefined;
 }
 
 /**
@@ -67,12 +71,24 @@ export class RepairHistory {
       it.marks.push({ at: now, end: stream.end });
       while (it.marks[1] !== undefined && it.marks[1].at <= now - MARKS_MS) it.marks.shift();
       for (const [node, learner] of it.learners) notice(learner, node, stream, replicas);
+      const part = replicas.stuckPart(stream.id);
+      // What was not ordered when a log stream was sealed is gone.
+      const isInVain = part?.logStreams.some((id) => logStreams.get(id)?.sealed !== false);
+      const since = isInVain ? Number.NEGATIVE_INFINITY : now;
+      if (part === undefined) it.stuck = undefined;
+      else if (isInVain || it.stuck?.llsn !== part.llsn) it.stuck = { llsn: part.llsn, since };
     }
   }
 
   /** Milliseconds since a log stream was last sealed or opened, as far as was seen. */
   settledFor(stream: LogStreamState): number {
     return this.clock.now() - this.of(stream).since;
+  }
+
+  /** Milliseconds for which it has waited for the other parts of an atomic append; `undefined`: it does not. */
+  stuckFor(stream: LogStreamState): number | undefined {
+    const { stuck } = this.of(stream);
+    return stuck === undefined ? undefined : this.clock.now() - stuck.since;
   }
 
   /** Whether a log stream may be sealed for the sake of this learner now. */
@@ -131,7 +147,7 @@ export class RepairHistory {
     const known = this.observed.get(stream.id);
     if (known === undefined) {
       const since = this.clock.now();
-      const empty = { marks: [], learners: new Map(), faults: new Map() };
+      const empty = { stuck: undefined, marks: [], learners: new Map(), faults: new Map() };
       const fresh: Observed = { key, since, ...empty };
       this.observed.set(stream.id, fresh);
       return fresh;
@@ -139,6 +155,7 @@ export class RepairHistory {
     if (known.key !== key) {
       known.key = key;
       known.since = this.clock.now();
+      known.stuck = undefined;
     }
     return known;
   }

@@ -14,6 +14,7 @@ interface Situation {
   settledFor?: number;
   lag?: number;
   mayJoin?: boolean;
+  stuckFor?: number;
   unsteady?: number;
 }
 
@@ -60,6 +61,7 @@ function repair(situation: Situation): Repair | undefined {
       persistedVersion: 0,
       state: states[node] ?? (sealed ? 'sealed' : 'open'),
     }),
+    stuckFor: () => situation.stuckFor,
     settledFor: () => situation.settledFor ?? 10_000,
     mayJoin: () => situation.mayJoin ?? true,
     lag: () => situation.lag ?? 0,
@@ -92,6 +94,8 @@ test.each<[string, Situation, unknown]>([
   ['the primary lost its data', { states: { 1: 'learning' }, lag: 301 }, sealFor(1)],
   ['a backup is damaged', { states: { 3: 'damaged' } }, undefined],
   ['the primary is damaged', { states: { 1: 'damaged' } }, sealFor(1)],
+  ['a part of an atomic append waits for the others', { stuckFor: 999 }, undefined],
+  ['a part of an atomic append waits in vain', { stuckFor: 1_000 }, seal],
   ['a learner is far behind', { members: [1, 2], states: { 3: 'learning' }, lag: 301 }, undefined],
   [
     'a learner that the log stream may not be sealed for now',

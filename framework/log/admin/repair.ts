@@ -9,6 +9,8 @@ export interface RepairContext {
   report(logStreamId: number, node: number): Report | undefined;
   /** Milliseconds since the log stream was last sealed or opened. */
   settledFor(stream: LogStreamState): number;
+  /** Milliseconds for which it has waited for the other parts of an atomic append; `undefined`: it does not. */
+  stuckFor(stream: LogStreamState): number | undefined;
   /** Whether it may be sealed for the sake of this learner now. */
   mayJoin(stream: LogStreamState, node: number): boolean;
   /** Milliseconds by which a replica lags. */
@@ -38,6 +40,7 @@ export function repairOf(stream: LogStreamState, context: RepairContext): Repair
 export function isAtRest(stream: LogStreamState, context: RepairContext): boolean {
   if (stream.sealedByOperator) return true;
   if (stream.sealed || stream.members.length < stream.replicas.length) return false;
+  if (context.stuckFor(stream) !== undefined) return false;
   return stream.replicas.every((node) => {
     const { state = 'open' } = context.report(stream.id, node) ?? {};
     return state === 'open' && context.unheardForMs(node) === 0;
@@ -82,6 +85,10 @@ function sealing(stream: LogStreamState, context: RepairContext): Repair | undef
   if (members.length < need) {
     const why = `${members.length} of ${stream.members.length} members are up, and it takes ${need}`;
     return { kind: 'seal', why };
+  }
+
+  if ((context.stuckFor(stream) ?? 0) >= LOG_TIMES.partWaitMaxMs) {
+    return { kind: 'seal', why: 'an atomic append has come to it, and not to all its log streams' };
   }
 
   const near = alive.find((node) => {

@@ -1,10 +1,10 @@
 import {
   BATCH_BYTES_MAX,
   type Batch,
+  type BatchAttributes,
   encodeBatch,
   type Headers,
   PRODUCER_HEADER_BYTES,
-  type Producer,
   RECORD_BYTES_MAX,
   reasonOf,
   VarlogError,
@@ -39,15 +39,15 @@ export type AppendInput<In> = [In] extends [readonly unknown[]]
   : OneRecord<In> | readonly OneRecord<In>[];
 
 /**
- * Frames what a caller wants to append; copies it. `attributes` are of each record that has none of its own, `producer`
- * is who appends it where that matters. Throws
+ * Frames what a caller wants to append; copies it. `attributes` are of each record that has none of its own, `origin`
+ * says who appends it, or what it is a part of, where that matters. Throws
  * `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`: nothing was sent then.
  */
 export function toBatch<In>(
   input: AppendInput<In>,
   codec: RecordCodec<unknown, In>,
   attributes: RecordAttributes,
-  producer?: Producer,
+  origin?: Pick<BatchAttributes, 'producer' | 'atomic'>,
 ): Batch {
   const given = (Array.isArray(input) ? input : [input]) as readonly OneRecord<In>[];
   if (given.length === 0) {
@@ -64,7 +64,7 @@ export function toBatch<In>(
     }
     return toBytes(isOwn ? it.value : it, index, codec);
   });
-  let framed = producer === undefined ? 0 : PRODUCER_HEADER_BYTES;
+  let framed = origin?.producer === undefined ? 0 : PRODUCER_HEADER_BYTES;
   for (let i = 0; i < records.length; i++) {
     const size = records[i]!.length;
     framed += size + 4;
@@ -77,8 +77,8 @@ export function toBatch<In>(
     }
   }
   if (framed > BATCH_BYTES_MAX) throw tooLarge(framed);
-  if (recordHeaders === undefined) return encodeBatch(records, producer && { producer });
-  const batch = encodeBatch(records, { recordHeaders, ...(producer && { producer }) });
+  if (recordHeaders === undefined) return encodeBatch(records, origin);
+  const batch = encodeBatch(records, { recordHeaders, ...origin });
   if (batch.bytes.length > BATCH_BYTES_MAX) throw tooLarge(batch.bytes.length);
   return batch;
 }

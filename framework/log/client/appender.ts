@@ -62,6 +62,7 @@ export class Appender {
       logStream?: LogStreamId;
       condition?: AppendCondition;
       signal?: AbortSignal;
+      tries?: AbortSignal;
       timeoutMs: number;
     },
   ): Promise<AppendAck> {
@@ -84,6 +85,11 @@ export class Appender {
       pending.key = this.pending.add(pending);
       pending.start();
     });
+  }
+
+  /** Bytes that are under way at the most, unless a single batch is larger. */
+  get inFlightMax(): number {
+    return this.limits.inFlightBytes;
   }
 
   /** Where an append can go now; `undefined`: nowhere that is known. */

@@ -82,7 +82,7 @@ export class TopicExport implements AsyncIterable<Uint8Array> {
       const { signal } = options;
       const range = { from: at.last + 1, to, ...(signal === undefined ? {} : { signal }) };
       for await (const batch of topic.read(range).batches()) {
-        const next = exportBatch(at, withoutProducer(batch));
+        const next = exportBatch(at, byItself(batch));
         yield* next.bytes;
         at = next.at;
       }
@@ -92,12 +92,15 @@ export class TopicExport implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Who appended a batch is said to the cluster that took it: another one would take it for a repetition. */
-function withoutProducer(batch: ExportedBatch): ExportedBatch {
+/**
+ * Who appended a batch, and together with which others, is said to the cluster that took it: another one would take it
+ * for a repetition, or wait for the others.
+ */
+function byItself(batch: ExportedBatch): ExportedBatch {
   const { glsn, timestamp, logStream } = batch;
-  const { producer, ...attributes } = attributesOf(batch);
-  const { count, bytes } =
-    producer === undefined ? batch : encodeBatch(decodeBatch(batch), attributes);
+  const { producer, atomic, ...attributes } = attributesOf(batch);
+  const isByItself = producer === undefined && atomic === undefined;
+  const { count, bytes } = isByItself ? batch : encodeBatch(decodeBatch(batch), attributes);
   return { glsn, timestamp, logStream, count, bytes };
 }
 

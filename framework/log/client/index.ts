@@ -14,6 +14,7 @@
 export type { Retention } from '../core/index.ts';
 export { type AppendInput, type RecordWith, record } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
+export type { AppendPart, AtomicAck } from './atomic-append.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
 export type { ClusterMembers, MemberAddress } from './cluster-members.ts';

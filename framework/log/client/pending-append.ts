@@ -56,6 +56,8 @@ interface Asked {
   logStream?: LogStreamId;
   condition?: AppendCondition;
   signal?: AbortSignal;
+  /** Once it is aborted, the append is not tried again: it ends as its last try does. */
+  tries?: AbortSignal;
   timeoutMs: number;
   resolve: (ack: AppendAck) => void;
   reject: (error: unknown) => void;
@@ -107,6 +109,11 @@ export class PendingAppend implements Sending {
   /** Sends it, once it is admitted. */
   start(): void {
     if (!this.admitted || this.done) return;
+    if (this.asked.tries?.aborted) {
+      const error = this.lastFailure ?? this.asked.tries.reason;
+      if (this.finish()) this.asked.reject(withOutcome(error));
+      return;
+    }
     const stream = this.appender.choose(this.topicId, this.asked.logStream);
     if (stream === undefined) {
       this.lookUp();
@@ -271,6 +278,7 @@ function tooNew(cause: unknown): VarlogError {
   });
 }
 
+/** The same error, which says that nothing was appended. */
 function withOutcome(error: unknown): unknown {
   if (!VarlogError.is(error) || error.outcome === 'notAppended') return error;
   const { code, message: what, details } = error;

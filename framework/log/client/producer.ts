@@ -141,7 +141,9 @@ export class TopicProducer<In = RecordInput> {
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
-    const { count, bytes } = toBatch(records, this.codec, options, { id, epoch, sequence });
+    const { count, bytes } = toBatch(records, this.codec, options, {
+      producer: { id, epoch, sequence },
+    });
     options.signal?.throwIfAborted();
     if (this.ended !== undefined) throw this.refusal(this.ended);
     if (this.queueBytes + bytes.length > QUEUE_BYTES) throw tooMuch(this.queueBytes);

@@ -1,5 +1,7 @@
 import type { LogStreamId } from '../../base/index.ts';
 import type { AppendInput } from './append-batch.ts';
+import type { AppendPart, AtomicAck } from './atomic-append.ts';
+import type { CallLimits } from './call-limit.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectation.ts';
@@ -54,6 +56,7 @@ export interface TailOptions {
  */
 export interface RecordLog<T = Uint8Array, In = RecordInput> {
   append(records: AppendInput<In>, options?: AppendOptions): Promise<AppendAck>;
+  appendAtomically(parts: readonly AppendPart<In>[], options?: CallLimits): Promise<AtomicAck>;
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
   fence(options?: FenceOptions): Promise<number>;

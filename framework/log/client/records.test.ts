@@ -63,7 +63,9 @@ const bytesOf = (it: string | Uint8Array): number[] => [
 describe('a topic keeps the contract of all logs of records', () => {
   const tests = recordLogContract(async () => {
     const { id } = await varlog.createTopic({ logStreams: 2 });
+    const { logStreams } = await varlog.topic(id).describe();
     return {
+      logStreams: [logStreams[0]!.id, logStreams[1]!.id],
       log: varlog.topic(id),
       as: (options) => varlog.topic(id, options),
       trim: (position) => varlog.topic(id).trim(position),

@@ -57,6 +57,7 @@ export class RepositoryClient {
   private clusterId: ClusterId | undefined;
   private addresses: string[];
   private preferred = 0;
+  private knownLevel = 0;
 
   constructor(
     ports: Pick<Ports, 'clock' | 'random'>,
@@ -106,9 +107,15 @@ export class RepositoryClient {
     const current = this.addresses[this.preferred];
     this.addresses = [...new Set([...others, ...this.endpoints])];
     this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
+    this.knownLevel = Math.max(this.knownLevel, found.featureLevel);
     const { cluster, clusterId, featureLevel, leader, members } = found;
     const known = { cluster, clusterId, featureLevel, members };
     return leader === 0 ? known : { ...known, leader };
+  }
+
+  /** The highest feature level that the cluster is known to have agreed on; 0: nobody was asked yet. */
+  get featureLevel(): number {
+    return this.knownLevel;
   }
 
   /** How one member answers: `up`, or the code of its error; what it says is wrong with it, and what its version knows. */

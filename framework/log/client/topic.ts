@@ -1,4 +1,5 @@
 import {
+  BATCH_BYTES_MAX,
   glsn,
   type LogStreamId,
   type OrderedLog,
@@ -18,6 +19,7 @@ import * as snpb from '../../wire/gen/snpb.ts';
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
+import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './atomic-append.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
@@ -119,6 +121,32 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    */
   fence(options: FenceOptions = {}): Promise<number> {
     return fenceTopic(this.context, this.id, options);
+  }
+
+  /**
+   * Appends to several log streams at once: all parts or none. They are ordered by one decision, so whoever sees the tail of
+   * the topic behind one of them sees it behind all. Each part is a batch; what is ordered at the same time may lie
+   * between two of them. Resolves with an acknowledgement for each part, in their order.
+   *
+   * It waits until all of the log streams take appends, and is tried again like {@link append}, until its time is over. As
+   * soon as one part certainly is not in the log none is, and it rejects with what was the matter with that one. Beside
+   * what {@link append} rejects with: `INVALID_ARGUMENT` for a log stream with two parts and for more than 64 of them,
+   * `ENTRY_TOO_LARGE` for parts that are larger together than one batch may be, `FAILED_PRECONDITION` while a member or a
+   * storage node is of a version without this (all `notAppended`). With `APPEND_UNKNOWN`, `details.appended` has the places
+   * of some parts where it is known that all of them are in the log.
+   */
+  async appendAtomically(
+    parts: readonly AppendPart<In>[],
+    options: CallLimits = {},
+  ): Promise<AtomicAck> {
+    const timeoutMs = checkTimeout(options.timeoutMs ?? LOG_TIMES.callTimeoutMs);
+    const { context, codec } = this;
+    const bytesMax = Math.min(BATCH_BYTES_MAX, context.appender.inFlightMax);
+    const frame = () => {
+      const batches = toBatches(parts, codec, context.ports.random, bytesMax);
+      return parts.map(({ logStream }, i) => ({ logStream, batch: batches[i]! }));
+    };
+    return appendAtomically(context, this.id, frame, { ...options, timeoutMs });
   }
 
   /**

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { CutPlanner, Metadata, needed, type Report } from './index.ts';
+import { CutPlanner, cutsOf, Metadata, needed, partsToEnter, type Report } from './index.ts';
 
 function planner(acknowledge: 'majority' | 'all' = 'majority') {
   const metadata = new Metadata();
@@ -133,4 +133,117 @@ test('history may go as far as every member has it on disk, the silent ones incl
   it.report(3, report(6, { persistedVersion: 8 }));
   it.report(2, report(6, { persistedVersion: 9 }));
   expect(it.plan()).toMatchObject([{ end: 6, persistedVersion: 7 }]);
+});
+
+describe('parts of atomic appends', () => {
+  /** Log streams 1, 2 and 3, each on node 1 alone. */
+  function alone() {
+    const metadata = new Metadata();
+    metadata.apply({ kind: 'registerStorageNode', id: 1, address: 'a' });
+    metadata.apply({ kind: 'registerTopic', id: 1, acknowledge: 'majority' });
+    for (const id of [1, 2, 3]) {
+      metadata.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [1] });
+      open(metadata, id, 1);
+    }
+    return { metadata, planner: new CutPlanner(metadata) };
+  }
+
+  function open(metadata: Metadata, id: number, epoch: number): void {
+    const opening = { id, epoch, members: [1], disks: [''], primaryProcess: '' };
+    metadata.apply({ kind: 'unseal', ...opening });
+  }
+
+  const part = (id: number, logStreams: number[], llsn: number, end = llsn) => {
+    return { id, logStreams, llsn, end };
+  };
+
+  const ends = (cuts: ReturnType<typeof cutsOf>) =>
+    cuts.map(({ kind, entries }) => [kind, entries.map((it) => [it.logStreamId, it.end])]);
+
+  test('are cut in one go, with what lies behind them; what lies before them does not wait', () => {
+    const { metadata, planner: it } = alone();
+    it.report(1, report(5, { waiting: [part(7, [1, 2], 3, 4)] }));
+    expect(ends(cutsOf(it))).toEqual([['cut', [[1, 2]]]]);
+    expect(it.stuckPart(1)).toMatchObject({ llsn: 3 });
+    it.report(1, report(1, { logStreamId: 2, waiting: [part(7, [1, 2], 1)] }));
+    it.report(1, report(4, { logStreamId: 3 }));
+    const cuts = cutsOf(it);
+    expect(ends(cuts)).toEqual([
+      [
+        'cutTogether',
+        [
+          [2, 1],
+          [1, 5],
+        ],
+      ],
+      ['cut', [[3, 4]]],
+    ]);
+    expect([it.stuckPart(1), it.isAnyStuck]).toEqual([undefined, false]);
+    expect(cutsOf(it)).toEqual([]);
+    for (const command of cuts) metadata.apply(command);
+    expect(metadata.topics.get(1)!.highWatermark).toBe(10);
+    it.report(1, report(6));
+    expect(ends(cutsOf(it))).toEqual([['cut', [[1, 6]]]]);
+  });
+
+  test('a cut behind one that is on its way stands for itself', () => {
+    const { planner: it } = alone();
+    it.report(1, report(1, { waiting: [part(7, [1, 2], 1)] }));
+    it.report(1, report(1, { logStreamId: 2, waiting: [part(7, [1, 2], 1)] }));
+    expect(cutsOf(it)).toHaveLength(1);
+    // Of log stream 2 nothing has moved: but without it the cut would tear what is not ordered yet.
+    it.report(1, report(3, { waiting: [part(7, [1, 2], 1)] }));
+    expect(ends(cutsOf(it))).toEqual([
+      [
+        'cutTogether',
+        [
+          [1, 3],
+          [2, 1],
+        ],
+      ],
+    ]);
+  });
+
+  test('are not there any more once one of the log streams was sealed', () => {
+    const { metadata, planner: it } = alone();
+    const waiting = [part(7, [1, 2], 1)];
+    it.report(1, report(1, { waiting }));
+    it.report(1, report(1, { logStreamId: 2, waiting }));
+    const [cut] = cutsOf(it);
+    metadata.apply({ kind: 'seal', id: 2, byOperator: false });
+    expect(metadata.apply(cut!)).toMatchObject({ result: { ok: false }, changes: { commits: [] } });
+    it.forgetProposals();
+    expect(cutsOf(it)).toEqual([]);
+    expect(it.isAnyStuck).toBe(true);
+    open(metadata, 2, 2);
+    expect(metadata.apply(cut!)).toMatchObject({ result: { ok: false }, changes: { commits: [] } });
+    expect([metadata.logStreams.get(1)!.end, metadata.topics.get(1)!.highWatermark]).toEqual([
+      0, 0,
+    ]);
+  });
+
+  test('enter the logs when all of them are at their primaries, and those are up', () => {
+    const { metadata, planner: it } = alone();
+    const parked = [{ id: 7, logStreams: [1, 2] }];
+    let isUp = true;
+    const entering = (given: Report): number[] => {
+      it.report(1, given);
+      const heard = { metadata, reportOf: it.reportOf.bind(it), isUp: () => isUp };
+      return partsToEnter(given, heard).map(({ logStreamId }) => logStreamId);
+    };
+    expect(entering(report(0, { parked }))).toEqual([]);
+    expect(entering(report(0, { logStreamId: 2, parked }))).toEqual([1, 2]);
+    // One of another client, or of one that lies.
+    const other = [{ id: 7, logStreams: [1, 2, 3] }];
+    expect(entering(report(0, { parked: other }))).toEqual([]);
+    isUp = false;
+    expect(entering(report(0, { parked }))).toEqual([]);
+    isUp = true;
+    const waiting = [part(7, [1, 2], 1)];
+    expect(entering(report(1, { logStreamId: 2, waiting }))).toEqual([1]);
+    expect(entering(report(0, { logStreamId: 2 }))).toEqual([]);
+    expect(entering(report(0, { parked }))).toEqual([]);
+    metadata.apply({ kind: 'seal', id: 2, byOperator: false });
+    expect(entering(report(0, { logStreamId: 2, parked }))).toEqual([]);
+  });
 });

@@ -1,7 +1,11 @@
-import type { Epoch, Version } from '../../base/index.ts';
+import type { AtomicAppend, Epoch, Version } from '../../base/index.ts';
+import type { Cut } from './commands/cut.ts';
+import type { CutTogether } from './commands/cut-together.ts';
 import type { CutEntry } from './cut.ts';
+import { keepWhole, type Reach } from './keep-whole.ts';
 import type { LogStreamState } from './log-stream-state.ts';
 import type { MetadataState } from './metadata-state.ts';
+import type { WaitingPart } from './waiting-parts.ts';
 
 export type ReplicaState =
   | 'open'
@@ -24,7 +28,13 @@ export interface Report {
   /** Last commit on its disk. */
   readonly persistedVersion: Version;
   readonly state: ReplicaState;
+  /** Of a primary: parts of atomic appends that it has taken, and that are not in its log yet. */
+  readonly parked?: readonly AtomicAppend[];
+  /** All parts in its log that are not ordered, as far as it knows. */
+  readonly waiting?: readonly WaitingPart[];
 }
+
+const NONE: readonly WaitingPart[] = [];
 
 /** How many of `members` must have a record. */
 export function needed(members: number, acknowledge: 'majority' | 'all'): number {
@@ -41,6 +51,8 @@ export class CutPlanner {
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
   protected readonly proposed = new Map<number, { epoch: Epoch; end: number }>();
   private dirty = new Set<number>();
+  /** Log streams of which some replica has told parts of atomic appends since it was last seen that there are none. */
+  private readonly withParts = new Set<number>();
 
   constructor(metadata: MetadataState) {
     this.metadata = metadata;
@@ -65,6 +77,7 @@ export class CutPlanner {
       report.end < before.end;
     table.set(node, lost ? { ...report, state: 'failed' } : report);
     this.dirty.add(stream.id);
+    if (report.waiting !== undefined) this.withParts.add(stream.id);
     return !lost;
   }
 
@@ -83,7 +96,45 @@ export class CutPlanner {
     return this.dirty.size > 0;
   }
 
-  /** The next cut; empty when nothing has moved. Takes it for granted that it will be proposed. */
+  /**
+   * What can only be cut in one go, because parts of atomic appends are in it: empty when nothing of it has moved. To be
+   * asked for before {@link plan}. Takes it for granted that it will be proposed.
+   *
+   * Whatever of the log streams is not ordered yet is in it, also where that was proposed before: so each of these cuts
+   * stands for itself, whichever of those before it take effect.
+   */
+  planTogether(): CutEntry[] {
+    const reaches = new Map<number, Reach>();
+    const ids = new Set<number>();
+    for (const id of this.dirty) if (this.withParts.has(id)) ids.add(id);
+    if (ids.size === 0) return [];
+    // Those that are named on the way are looked at as well.
+    for (const id of ids) {
+      const reach = this.reachOf(id);
+      if (reach === undefined) continue;
+      reaches.set(id, reach);
+      for (const it of reach.parts.values()) for (const other of it.logStreams) ids.add(other);
+    }
+    keepWhole(reaches);
+    const entries: CutEntry[] = [];
+    let moves = false;
+    for (const [id, { end, parts }] of reaches) {
+      if (![...parts.values()].some((it) => it.end <= end)) continue;
+      const stream = this.metadata.logStreams.get(id)!;
+      moves ||= end > this.knownEnd(stream);
+      const { persistedVersion } = this.acknowledged(stream);
+      entries.push({ logStreamId: id, epoch: stream.epoch, end, persistedVersion });
+    }
+    if (!moves) return [];
+    for (const { logStreamId, epoch, end } of entries)
+      this.proposed.set(logStreamId, { epoch, end });
+    return entries;
+  }
+
+  /**
+   * The next cut of what is ordered by itself; empty when nothing has moved. Takes it for granted that it will be
+   * proposed.
+   */
   plan(): CutEntry[] {
     const entries: CutEntry[] = [];
     for (const id of this.dirty) {
@@ -93,6 +144,27 @@ export class CutPlanner {
     }
     this.dirty = new Set();
     return entries;
+  }
+
+  /** Whether any log stream waits for other parts of an atomic append. */
+  get isAnyStuck(): boolean {
+    for (const id of this.withParts) {
+      if (this.waitingOf(id).length === 0) this.withParts.delete(id);
+      else if (this.stuckPart(id) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /**
+   * What a log stream waits with for the other parts of an atomic append: its own part, which enough of its members have.
+   * `undefined`: it does not.
+   */
+  stuckPart(logStreamId: number): WaitingPart | undefined {
+    const first = this.waitingOf(logStreamId)[0];
+    if (first === undefined) return undefined;
+    const stream = this.metadata.logStreams.get(logStreamId)!;
+    const isStuck = first.end <= this.acknowledged(stream).end && first.end > this.knownEnd(stream);
+    return isStuck ? first : undefined;
   }
 
   /** A proposal may not have taken effect: whatever the reports allow is to be proposed again. */
@@ -118,6 +190,15 @@ export class CutPlanner {
 
   private advanceOf(stream: LogStreamState): CutEntry | undefined {
     if (stream.sealed) return undefined;
+    const { end: acknowledged, persistedVersion } = this.acknowledged(stream);
+    const [part] = this.waitingOf(stream.id);
+    const end = part === undefined ? acknowledged : Math.min(acknowledged, part.llsn - 1);
+    if (end <= this.knownEnd(stream)) return undefined;
+    this.proposed.set(stream.id, { epoch: stream.epoch, end });
+    return { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
+  }
+
+  private acknowledged(stream: LogStreamState): { end: number; persistedVersion: Version } {
     const ends: number[] = [];
     let persistedVersion = Number.POSITIVE_INFINITY;
     for (const node of stream.members) {
@@ -126,12 +207,40 @@ export class CutPlanner {
       persistedVersion = Math.min(persistedVersion, counts ? report.persistedVersion : 0);
       if (counts) ends.push(report.end);
     }
-    const end = this.acknowledgedEnd(stream, ends);
+    return { end: this.acknowledgedEnd(stream, ends), persistedVersion };
+  }
+
+  /** Where it ends once what is on its way through Raft has taken effect. */
+  private knownEnd(stream: LogStreamState): number {
     const base = this.proposed.get(stream.id);
-    const known = Math.max(stream.end, base?.epoch === stream.epoch ? base.end : 0);
-    if (end <= known) return undefined;
-    this.proposed.set(stream.id, { epoch: stream.epoch, end });
-    return { logStreamId: stream.id, epoch: stream.epoch, end, persistedVersion };
+    return Math.max(stream.end, base?.epoch === stream.epoch ? base.end : 0);
+  }
+
+  /**
+   * Parts of atomic appends that are not ordered, in the order of their LLSNs. A member whose report counts towards an
+   * end tells all parts up to there, but for those that it knows to be ordered.
+   */
+  protected waitingOf(logStreamId: number): readonly WaitingPart[] {
+    const stream = this.metadata.logStreams.get(logStreamId);
+    if (stream === undefined || stream.sealed || !this.withParts.has(logStreamId)) return NONE;
+    let parts: Map<number, WaitingPart> | undefined;
+    for (const node of stream.members) {
+      const report = this.reports.get(logStreamId)?.get(node);
+      if (report?.waiting === undefined || !this.counts(stream, report)) continue;
+      for (const it of report.waiting) {
+        if (it.end <= stream.end) continue;
+        parts ??= new Map();
+        parts.set(it.llsn, it);
+      }
+    }
+    return parts === undefined ? NONE : [...parts.values()].sort((a, b) => a.llsn - b.llsn);
+  }
+
+  private reachOf(logStreamId: number): Reach | undefined {
+    const waiting = this.waitingOf(logStreamId);
+    if (waiting.length === 0) return undefined;
+    const { end } = this.acknowledged(this.metadata.logStreams.get(logStreamId)!);
+    return { end, parts: new Map(waiting.filter((it) => it.end <= end).map((it) => [it.id, it])) };
   }
 
   /** How far enough members have it on disk, of which these ends count; 0 when they are too few. */
@@ -146,4 +255,14 @@ export class CutPlanner {
     // A primary that restarted appends nothing more in this epoch, but what it has is durable.
     return epoch === stream.epoch && (state === 'open' || state === 'restarted');
   }
+}
+
+/** What is to be cut now, as commands. */
+export function cutsOf(planner: CutPlanner): (Cut | CutTogether)[] {
+  const together = planner.planTogether();
+  const alone = planner.plan();
+  return [
+    ...(together.length > 0 ? [{ kind: 'cutTogether', entries: together } as const] : []),
+    ...(alone.length > 0 ? [{ kind: 'cut', entries: alone } as const] : []),
+  ];
 }

@@ -1,10 +1,12 @@
 import { sleep, VarlogError } from '../../base/index.ts';
-import { type LogStreamState, noLogStream } from '../core/index.ts';
+import { cutsOf, type LogStreamState, noLogStream } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { notLeader, type Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 const POLL_MS = 10;
+/** So often a last cut is made that is refused because of other log streams. */
+const CUT_TRIES = 4;
 
 /** The leader's changes of one log stream, of which each follows from what was read before. */
 export class LogStreamChanges {
@@ -19,15 +21,7 @@ export class LogStreamChanges {
    * Resolves with the GLSN of its last record. With a `revision`, only while it is at that.
    */
   async seal(id: number, byOperator: boolean, asked: { revision?: number; by?: string } = {}) {
-    const { planner } = this.orderer();
-    const entries = planner.plan();
-    try {
-      if (entries.length > 0)
-        await this.repository.execute({ kind: 'cut', entries }, { sender: 'leader' });
-    } catch (error) {
-      planner.forgetProposals();
-      throw error;
-    }
+    await this.cutOnce();
     return this.repository.execute({ kind: 'seal', id, byOperator, ...asked });
   }
 
@@ -98,6 +92,23 @@ export class LogStreamChanges {
     while (metadata.storageNodes.get(node)?.removed.includes(id) === true) {
       if (clock.now() > deadline) throw notRemoved(id, node);
       await sleep(clock, POLL_MS);
+    }
+  }
+
+  /** Cuts what may be cut now. */
+  private async cutOnce(): Promise<void> {
+    const { planner } = this.orderer();
+    for (let tries = 1; ; tries++) {
+      const cuts = cutsOf(planner);
+      try {
+        await Promise.all(cuts.map((it) => this.repository.execute(it, { sender: 'leader' })));
+        return;
+      } catch (error) {
+        planner.forgetProposals();
+        // Another log stream was sealed, with which this one would have been cut: the rest can be cut without it.
+        const isRefused = VarlogError.is(error, 'FAILED_PRECONDITION');
+        if (!isRefused || tries === CUT_TRIES) throw error;
+      }
     }
   }
 

@@ -12,7 +12,8 @@ import { SimulatedDisk } from '../../testing/simulator/disk.ts';
 import {
   Hello,
   HistoryRequest,
-  type ReplicaReport,
+  ReplicaReport,
+  type ReplicaReportState,
   SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
@@ -304,9 +305,9 @@ test('the repair hears of what it may have to act on, and nothing of what goes w
     return repairTriggers > before;
   };
   let { link } = join(1);
-  const say = (state: number) => (): void => {
-    const reports = [{ logStreamId: 1, epoch: 1, end: 0, persistedVersion: 0, state }];
-    orderer.receive(link, SessionRequest.create({ reports: reports as ReplicaReport[] }));
+  const say = (state: ReplicaReportState) => (): void => {
+    const reports = [ReplicaReport.create({ logStreamId: 1, epoch: 1, state })];
+    orderer.receive(link, SessionRequest.create({ reports }));
   };
   expect(heard(say(0))).toBe(false);
   expect(heard(() => orderer.receive(link, SessionRequest.create({})))).toBe(false);

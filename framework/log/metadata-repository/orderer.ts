@@ -10,12 +10,15 @@ import {
 import {
   type Commit,
   CutPlanner,
+  cutsOf,
   type LogStreamState,
   type Metadata,
   type MetadataChanges,
   type MetadataCommand,
+  partsToEnter,
   type Report,
   refusalOfDisk,
+  TOGETHER_FROM,
 } from '../core/index.ts';
 import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
@@ -173,14 +176,32 @@ export class Orderer {
     for (const it of message.reports) {
       const report = reportOfWire(it);
       if (this.isNews(link.node, report)) this.repairTriggers.next();
-      if (this.planner.report(link.node, report)) continue;
-      this.ports.logger.log('error', 'replica lost data', { node: link.node, ...report });
+      const { node } = link;
+      if (!this.planner.report(node, report)) {
+        this.ports.logger.log('error', 'replica lost data', { node, ...report });
+      }
+      this.letIn(report);
     }
     for (const { logStreamId, fromVersion } of message.history) {
       link.sendHistoryFrom(logStreamId, fromVersion);
     }
     if (message.history.length > 0) link.flush();
     this.scheduleCut();
+  }
+
+  /** Lets parts of atomic appends enter their logs that waited for what a report tells. */
+  private letIn(report: Report): void {
+    if (report.parked === undefined && report.waiting === undefined) return;
+    const { metadata, planner } = this;
+    if (metadata.featureLevel < TOGETHER_FROM) return;
+    const heard = {
+      metadata,
+      reportOf: planner.reportOf.bind(planner),
+      isUp: (node: number) => this.isUp(node),
+    };
+    for (const { node, logStreamId, id } of partsToEnter(report, heard)) {
+      this.links.get(node)?.letIn(logStreamId, id);
+    }
   }
 
   /** Passes on what a batch of applied commands changed: primaries hear of their commits first. */
@@ -276,10 +297,10 @@ export class Orderer {
   }
 
   private cut(): void {
-    const entries = this.planner.plan();
-    if (entries.length === 0) return;
+    const cuts = cutsOf(this.planner);
+    if (cuts.length === 0) return;
     this.cutsInFlight++;
-    this.execute({ kind: 'cut', entries }).then(
+    Promise.all(cuts.map((it) => this.execute(it))).then(
       () => this.cutDone(),
       () => {
         this.planner.forgetProposals();
@@ -309,6 +330,7 @@ export class Orderer {
       else link.flush();
     }
     this.due = now + LOG_TIMES.keepaliveMs;
+    if (this.planner.isAnyStuck) this.repairTriggers.next();
   }
 
   /** While this process is held up, what nodes send waits: that is no silence of theirs. */

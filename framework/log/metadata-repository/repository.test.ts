@@ -1,4 +1,4 @@
-import { type Channel, noLogger, type Ports } from '../../base/index.ts';
+import { type Channel, noLogger, type Ports, VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
@@ -173,9 +173,9 @@ test('what not every member knows is refused, with who has to be upgraded, until
   });
   await members.upgradeLast();
   await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
-  // Carried out by now: there is no such topic.
-  const carriedOut = member.execute(newest, { sender: 'operator' });
-  await expect(carriedOut).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' });
+  // Carried out by now: there is no such log stream.
+  const carriedOut = member.execute(newest, { sender: 'leader' });
+  await expect(carriedOut).rejects.toThrow(/log stream 9 is not open/);
 }, 60_000);
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
@@ -193,6 +193,18 @@ test('a seal whose last cut fails leaves nothing proposed, and one at any member
     .connect(follower)
     .call(service.Seal, mrpb.SealRequest.create({ logStreamId: 1 }));
   expect(sealed.lastCommittedGlsn).toBe(5);
+});
+
+test('a last cut that is refused because of another log stream is made without that', async () => {
+  members = await Members.start(1);
+  const leader = await members.leader();
+  await open(leader, 5);
+  const refusal = new VarlogError('FAILED_PRECONDITION', { what: 'log stream 2 is not open' });
+  const execute = jest.spyOn(leader, 'execute').mockRejectedValueOnce(refusal);
+  await leader.changes.seal(1, false);
+  expect(execute).toHaveBeenCalledTimes(3);
+  execute.mockRestore();
+  expect(leader.metadata.logStreams.get(1)).toMatchObject({ sealed: true, end: 5 });
 });
 
 test('a log stream that does not open is said to be so', async () => {

@@ -220,7 +220,8 @@ export class MetadataRepository implements RepositoryAccess {
       timeoutMs: LOG_TIMES.callTimeoutMs,
       ...options,
     });
-    if (command.kind !== 'cut') this.tell(definition.describe(command), sender, result);
+    if (command.kind !== 'cut' && command.kind !== 'cutTogether')
+      this.tell(definition.describe(command), sender, result);
     if (result.ok) return result.value;
     throw new VarlogError(result.code, { what: result.what, next: result.next });
   }

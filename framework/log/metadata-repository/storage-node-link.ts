@@ -2,6 +2,7 @@ import { type Clock, type MessageStream, Outbox } from '../../base/index.ts';
 import {
   type Assignment,
   type Hello,
+  PartEntry,
   type SessionRequest,
   SessionResponse,
   Watermark,
@@ -34,6 +35,8 @@ export class StorageNodeLink {
   private assignments = new Map<number, Assignment>();
   private commits: WireCommit[] = [];
   private watermarks = new Map<number, number>();
+  /** Parts of atomic appends that may enter their logs, by log stream and append. */
+  private entering = new Map<string, PartEntry>();
   /** Log streams of which older commits come first, and the version of the next one to say. */
   private readonly pendingHistory = new Map<number, number>();
   private cluster = '';
@@ -98,6 +101,12 @@ export class StorageNodeLink {
     this.watermarks.set(topicId, highWatermark);
   }
 
+  /** A part of an atomic append that the node has parked may enter its log. Said at the end of the turn. */
+  letIn(logStreamId: number, id: number): void {
+    this.entering.set(`${logStreamId} ${id}`, PartEntry.create({ logStreamId, id }));
+    this.outbox.schedule();
+  }
+
   /** Says what has been gathered; with nothing gathered, that the leader is alive. */
   flush(): void {
     if (this.outbox.isBlocked || this.ended) return;
@@ -111,8 +120,10 @@ export class StorageNodeLink {
         memberAddresses: [...this.memberAddresses],
         commits: this.commits,
         watermarks: this.takeWatermarks(),
+        entering: [...this.entering.values()],
       }),
     );
+    this.entering = new Map();
     this.assignments = new Map();
     this.commits = [];
     this.cluster = '';
@@ -127,7 +138,7 @@ export class StorageNodeLink {
   }
 
   private flushNews(): void {
-    const news = [this.assignments, this.pendingHistory, this.watermarks];
+    const news = [this.assignments, this.pendingHistory, this.watermarks, this.entering];
     const isUntold = this.memberAddresses.length > 0;
     if (this.commits.length > 0 || isUntold || news.some((it) => it.size > 0)) this.flush();
   }

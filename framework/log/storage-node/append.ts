@@ -1,10 +1,12 @@
-import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { atomicOf, type Batch, producerOf } from '../../base/index.ts';
 import { type AppendCondition, checkCondition } from '../core/index.ts';
+import { park } from './park.ts';
 import type { AppendSink } from './pending-appends.ts';
 import { repeats } from './repeats.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { notPrimary, tooMuchWaits } from './replica-errors.ts';
 import { assertServes } from './serve.ts';
+import { storeBatch } from './store-batch.ts';
 
 /**
  * Appends a batch whose framing was checked.
@@ -13,6 +15,7 @@ import { assertServes } from './serve.ts';
  *   much waits to be ordered.
  * - The same, where it names its producer and this is not the batch that follows: see {@link repeats}.
  * - The same, where `condition` does not hold: see {@link checkCondition}. A repeated batch has met its own before.
+ * - A part of an atomic append MUST be kept out of the log until all are at their primaries: see {@link park}.
  * - Otherwise `sink` MUST hear once what became of the batch: after this call has returned, unless it was ordered before.
  * - Batches MUST be stored in the order of their LLSNs, which is the order of the calls: nothing here waits.
  * - Backups MAY have the batch on disk before this replica does.
@@ -32,16 +35,10 @@ export function append(
   const restsOn = condition === undefined ? 0 : checkCondition(condition, replica.conditionSubject);
   if (storage.full !== undefined) throw storage.full;
   const bytes = batch.bytes.length;
-  if (!host.memory.hasRoomFor(bytes, pending.bytes)) {
+  if (!host.memory.hasRoomFor(bytes, pending.bytes + replica.parked.bytes)) {
     throw tooMuchWaits(logStreamId, host.memory.pendingBytes);
   }
-  const { count } = batch;
-  const llsn = core.append(count);
-  const { epoch } = core;
-  const timestamp = storage.time.next();
-  const payload = ownBytes(batch.bytes);
-  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
-  storage.producers.note(batch, llsn, timestamp);
-  pending.add({ llsn, count, bytes, sequence, sink, restsOn });
-  replica.wakeFollowers.schedule();
+  const atomic = atomicOf(batch);
+  if (atomic !== undefined) park(replica, atomic, batch, sequence, sink);
+  else storeBatch(replica, batch, { sequence, sink, restsOn });
 }

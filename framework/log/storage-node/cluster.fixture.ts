@@ -20,6 +20,7 @@ import {
   type Batch,
   LogStreams,
   Ordering,
+  type PartEntry,
   ReadRequest,
   type SessionRequest,
   SessionResponse,
@@ -52,6 +53,8 @@ export class TestCluster {
   loses: (commit: Commit, node: number) => boolean = () => false;
   /** Nodes that are told of no log stream at all. */
   forgets: (node: number) => boolean = () => false;
+  /** Parts of atomic appends that are never let in. */
+  withholds: (part: PartEntry) => boolean = () => false;
   private readonly limits: MemoryLimits;
   private readonly orderer: Orderer;
   private readonly servers = new Map<number, Server>();
@@ -266,7 +269,9 @@ export class TestCluster {
       send: (message) => {
         const commits = message.commits.filter((it) => !this.loses(it, node));
         const assignments = this.forgets(node) ? [] : message.assignments;
-        return stream.send(SessionResponse.create({ ...message, commits, assignments }));
+        const entering = message.entering.filter((it) => !this.withholds(it));
+        const heard = { ...message, commits, assignments, entering };
+        return stream.send(SessionResponse.create(heard));
       },
       writable: () => stream.writable(),
       receive: (handler) => stream.receive(handler),

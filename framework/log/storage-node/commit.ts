@@ -28,6 +28,7 @@ export function applied(replica: LogStreamReplica, commit: Commit): void {
   if (!replica.closed) replica.flush.later();
   replica.storage.producers.ordered(commit);
   const end = commit.llsn + commit.count - 1;
+  replica.storage.parts.ordered(end);
   replica.pending.committed(commit.llsn, commit.glsn, end);
   replica.committed.wake();
   if (replica.assignment?.sealed === true) replica.advance();

@@ -6,6 +6,7 @@ import { Assignments } from './assignments.ts';
 import { commitAll } from './commit.ts';
 import { brokenReport, brokenStatus, type LocalReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
+import { letIn } from './park.ts';
 import { Rebuilder } from './rebuilder.ts';
 import type { LogStreamReplica, ReplicaHost, ReplicaNode } from './replica.ts';
 import { noReplica, unavailable } from './replica-errors.ts';
@@ -138,6 +139,10 @@ export class HostedReplicas {
     for (const commit of response.commits) {
       const replica = this.open.get(commit.logStreamId);
       if (replica !== undefined) commitAll(replica, [commit]);
+    }
+    for (const { logStreamId, id } of response.entering) {
+      const replica = this.open.get(logStreamId);
+      if (replica !== undefined) letIn(replica, id);
     }
     for (const { topicId, highWatermark } of response.watermarks) {
       for (const replica of this.open.values()) {

@@ -15,7 +15,7 @@ export interface AppendSink {
 }
 
 /** Who is to hear of an append. */
-interface Listener {
+export interface Listener {
   readonly sequence: number;
   readonly sink: AppendSink;
 }

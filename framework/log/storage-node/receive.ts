@@ -1,4 +1,4 @@
-import { type Batch, ownBytes } from '../../base/index.ts';
+import { atomicOf, type Batch, ownBytes } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
@@ -23,6 +23,8 @@ export function receive(
   const payload = ownBytes(bytes);
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
   storage.producers.note(batch, llsn, timestamp);
+  const atomic = atomicOf(batch);
+  if (atomic !== undefined) storage.parts.note({ ...atomic, llsn, end: llsn + count - 1 });
   replica.appended.wake();
   return true;
 }

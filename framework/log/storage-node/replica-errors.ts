@@ -67,6 +67,26 @@ export function tooMuchWaits(logStreamId: number, bytes: number): VarlogError {
   });
 }
 
+/** More parts of atomic appends wait for their others than a log stream takes. */
+export function tooManyParts(logStreamId: number, most: number): VarlogError {
+  return new VarlogError('RESOURCE_EXHAUSTED', {
+    what: `${most} parts of atomic appends wait in log stream ${logStreamId}`,
+    next: 'have fewer of them under way at a time',
+    outcome: 'notAppended',
+  });
+}
+
+/** A part of an atomic append has waited long enough for its others. */
+export function partsMissing(logStreamId: number): VarlogError {
+  return new VarlogError('UNAVAILABLE', {
+    what: `an atomic append has come to log stream ${logStreamId}, and not to all others that it names`,
+    because: 'one of them does not take appends now, or its client ended',
+    next: 'see with "varlog status" whether all of these log streams are open, then append it again',
+    details: { logStreamId },
+    outcome: 'notAppended',
+  });
+}
+
 export function sealedBefore(logStreamId: number): VarlogError {
   return new VarlogError('SEALED', {
     what: `sealed: log stream ${logStreamId} was sealed before this append was ordered`,

@@ -1,8 +1,9 @@
 import { type Clock, type Disk, SerialQueue, type VarlogError, Waiter } from '../../base/index.ts';
 import { type CacheBudget, jsonFormat, SegmentedLog, StateFile } from '../../store/index.ts';
-import type { ProducerLimits } from '../core/index.ts';
+import { type ProducerLimits, WaitingParts } from '../core/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
+import { noteWaitingParts } from './note-waiting-parts.ts';
 import { ProducerFile } from './producer-file.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
@@ -25,6 +26,8 @@ export interface ReplicaStorage {
   readonly state: StoredReplicaState;
   /** What is known of producers. */
   readonly producers: ProducerFile;
+  /** Parts of atomic appends beyond what is ordered. */
+  readonly parts: WaitingParts;
   /** Gives the batches that are appended their timestamps. */
   readonly time: AppendTime;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
@@ -90,7 +93,7 @@ export async function openReplicaStorage(options: {
     onFailure,
     onFull,
   });
-  const { commits, time, producers } = await openRest(records, {
+  const { commits, time, producers, parts } = await openRest(records, {
     disk,
     clock,
     directory: `${directory}/commits`,
@@ -110,6 +113,7 @@ export async function openReplicaStorage(options: {
     commits,
     time,
     producers,
+    parts,
     get state() {
       return stateNow();
     },
@@ -145,7 +149,7 @@ async function openRest(
     clock: Clock;
     producers: { path: string; label: string; limits: ProducerLimits };
   },
-): Promise<{ commits: CommitTable; time: AppendTime; producers: ProducerFile }> {
+): Promise<Pick<ReplicaStorage, 'commits' | 'time' | 'producers' | 'parts'>> {
   let commits: CommitTable | undefined;
   try {
     commits = await CommitTable.open(options);
@@ -153,7 +157,9 @@ async function openRest(
     const committedEnd = committedEndOf(records, commits);
     const sources = { records, commits, committedEnd };
     const producers = await ProducerFile.open(options.disk, path, label, sources, limits);
-    return { commits, time: await AppendTime.behind(records, options.clock), producers };
+    const parts = new WaitingParts();
+    await noteWaitingParts(parts, records, committedEnd);
+    return { commits, time: await AppendTime.behind(records, options.clock), producers, parts };
   } catch (error) {
     await commits?.close();
     await records.close();

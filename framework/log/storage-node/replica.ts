@@ -21,9 +21,10 @@ import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
 import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { ParkedParts } from './parked-parts.ts';
 import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
-import { appendUnknown } from './replica-errors.ts';
+import { appendUnknown, partsMissing, unavailable } from './replica-errors.ts';
 import { committedEndOf, type ReplicaStorage } from './replica-storage.ts';
 
 /** The storage node that a replica is on. */
@@ -93,6 +94,8 @@ export class LogStreamReplica {
   readonly source: RecordSource;
   /** Appends of this primary that wait to be ordered. */
   readonly pending: PendingAppends;
+  /** Parts of atomic appends that this primary has taken, and that are not in its log yet. */
+  readonly parked: ParkedParts;
   readonly inbox: CommitInbox;
   readonly flush: CommitFlush;
   /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
@@ -154,6 +157,11 @@ export class LogStreamReplica {
     this.operations = operations;
     this.source = new LocalRecords(storage.records, (read) => this.reading(read));
     this.pending = new PendingAppends(host.memory);
+    this.parked = new ParkedParts(host.memory, {
+      clock: host.ports.clock,
+      refusal: () => partsMissing(logStreamId),
+      expired: () => host.reportChanged(this),
+    });
     const { records, commits, state } = storage;
     const self = { node: host.storageNodeId, process: host.process };
     this.core = new ReplicaCore(self, {
@@ -187,7 +195,10 @@ export class LogStreamReplica {
   }
 
   get report(): Report {
-    return this.core.report(this.logStreamId, this.storage.commits.persistedVersion);
+    const report = this.core.report(this.logStreamId, this.storage.commits.persistedVersion);
+    const waiting = this.storage.parts.all;
+    if (waiting.length + this.parked.size === 0) return report;
+    return { ...report, waiting, parked: this.parked.all };
   }
 
   /** Where the other replicas of the log stream are. */
@@ -222,6 +233,7 @@ export class LogStreamReplica {
     this.roleChanged();
     const what = `the disk of log stream ${this.logStreamId} failed`;
     this.pending.failBehind(0, appendUnknown(what, this.failure.message));
+    this.refuseParked(what);
     this.host.replicaFailed(this);
   }
 
@@ -244,6 +256,10 @@ export class LogStreamReplica {
     return new CommitsAhead(this.storage.commits, (read) => this.reading(read));
   }
 
+  private refuseParked(why: string): void {
+    this.parked.failAll(unavailable(this.logStreamId, this.host.storageNodeId, why));
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -254,6 +270,7 @@ export class LogStreamReplica {
     this.core.fail('failed');
     this.roleChanged();
     this.pending.failBehind(0, appendUnknown('the storage node ended'));
+    this.refuseParked('the storage node ended');
     await this.storage.close();
   }
 }

@@ -18,7 +18,7 @@ export function restartAt(
   return replica.turns.run(async () => {
     if (signal.aborted) return;
     const { core } = replica;
-    const { records, commits, producers } = replica.storage;
+    const { records, commits, producers, parts } = replica.storage;
     const version = commit?.version ?? 1;
     const begin = Math.max(firstLlsn, records.first);
     const keeps = begin - 1 <= records.end;
@@ -30,7 +30,11 @@ export function restartAt(
     await (keeps ? records.trimHead(begin) : records.reset(begin));
     await commits.reset(version);
     core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
-    if (!keeps) producers.cut(begin - 1);
+    if (!keeps) {
+      producers.cut(begin - 1);
+      parts.cut(begin - 1);
+    }
+    parts.ordered(begin - 1);
     if (keeps) core.wasWritten(records.durableEnd);
     replica.restarting = false;
     replica.inbox.expect(0);

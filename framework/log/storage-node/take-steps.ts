@@ -18,6 +18,7 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
     if (replica.closed) return;
     const step = core.next();
     follow(replica, step.kind);
+    if (!core.isPrimary) replica.parked.failAll(sealedBefore(replica.logStreamId));
     if (replica.assignment?.sealed === true) failUnordered(replica, replica.assignment.end);
     if (step.kind === 'truncate') await cut(replica, step.end);
     else if (step.kind !== 'adopt' || !(await adopt(replica, step))) break;
@@ -40,6 +41,7 @@ async function cut(replica: LogStreamReplica, end: number): Promise<void> {
   replica.core.wasTruncated(end);
   replica.inbox.clear();
   replica.storage.producers.cut(end);
+  replica.storage.parts.cut(end);
   // Other records take the place of these, or the same ones again: that is not known here.
   const what = `log stream ${replica.logStreamId} went on without this replica`;
   replica.pending.failBehind(end, appendUnknown(what));

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
+import { atomicParts } from './atomic-parts.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { addExpectOptions, type ExpectFlags, expectationOf } from './expect.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
@@ -26,6 +27,7 @@ interface FormatFlags {
 interface AppendFlags extends FormatFlags, ExpectFlags {
   logStream?: number;
   producer?: number;
+  atomic?: boolean;
   header?: readonly (readonly [string, string])[];
 }
 
@@ -111,6 +113,7 @@ function addAppend(program: Command, cli: Cli): void {
       'append exactly once: batches of which the outcome is not known are repeated, and stored once',
       atLeast(0),
     )
+    .option('--atomic', 'texts are LOG_STREAM=TEXT: all of them are appended, or none')
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
     .option('--binary', 'the standard input is one record, byte for byte')
@@ -123,18 +126,28 @@ function addAppend(program: Command, cli: Cli): void {
         if (chosen !== undefined && id !== undefined) {
           throw unusable('--log-stream and --producer exclude each other', 'one of them');
         }
+        const expectation = expectationOf(flags, texts.length > 0);
         const attributes = {
           ...(key === undefined ? {} : { key }),
           ...(header === undefined ? {} : { headers: header }),
-          ...expectationOf(flags, texts.length > 0),
         };
-        const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
+        if (flags.atomic) {
+          const isOfOne = chosen !== undefined || id !== undefined || 'expect' in expectation;
+          if (isOfOne) {
+            const what = '--atomic excludes --log-stream, --producer and what an append expects';
+            throw unusable(what, 'LOG_STREAM=TEXT for each text');
+          }
+          const parts = atomicParts(texts, format);
+          const acks = await it.appendAtomically(parts.map((part) => ({ ...part, ...attributes })));
+          for (const ack of acks) output.result({ ...ack }, `${ack.logStream}\t${rangeOf(ack)}`);
+          return;
+        }
+        const expecting = { ...attributes, ...expectation };
+        const options = chosen === undefined ? expecting : { ...expecting, logStream: chosen };
         const producer = id === undefined ? undefined : await it.producer({ id });
         const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
-          const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
-          const { glsn, count } = ack;
-          const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-          output.result({ ...ack }, text);
+          const ack = await (producer?.append(batch, expecting) ?? it.append(batch, options));
+          output.result({ ...ack }, rangeOf(ack));
         };
         if (texts.length > 0) {
           if (format === 'binary') {
@@ -146,6 +159,10 @@ function addAppend(program: Command, cli: Cli): void {
         for await (const batch of recordBatches(process.stdin, format)) await append(batch);
       }),
   );
+}
+
+function rangeOf({ glsn, count }: { glsn: number; count: number }): string {
+  return count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
 }
 
 function formatOf({ binary, base64 }: FormatFlags): RecordFormat {

@@ -698,6 +698,16 @@ export const descriptor: object = {
         "state": {
          "type": "State",
          "id": 5
+        },
+        "parked": {
+         "rule": "repeated",
+         "type": "AtomicPart",
+         "id": 7
+        },
+        "waiting": {
+         "rule": "repeated",
+         "type": "WaitingPart",
+         "id": 8
         }
        },
        "reserved": [
@@ -717,6 +727,36 @@ export const descriptor: object = {
           "FAILED": 5,
           "DAMAGED": 6
          }
+        }
+       }
+      },
+      "AtomicPart": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "logStreams": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_streams"
+        }
+       }
+      },
+      "WaitingPart": {
+       "fields": {
+        "part": {
+         "type": "AtomicPart",
+         "id": 1
+        },
+        "llsn": {
+         "type": "uint64",
+         "id": 2
+        },
+        "end": {
+         "type": "uint64",
+         "id": 3
         }
        }
       },
@@ -764,6 +804,24 @@ export const descriptor: object = {
          "type": "string",
          "id": 60,
          "protoName": "member_addresses"
+        },
+        "entering": {
+         "rule": "repeated",
+         "type": "PartEntry",
+         "id": 70
+        }
+       }
+      },
+      "PartEntry": {
+       "fields": {
+        "logStreamId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "log_stream_id"
+        },
+        "id": {
+         "type": "uint64",
+         "id": 2
         }
        }
       },
@@ -1395,6 +1453,15 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 4,
          "protoName": "persisted_version"
+        }
+       }
+      },
+      "CutTogether": {
+       "fields": {
+        "entries": {
+         "rule": "repeated",
+         "type": "CutEntry",
+         "id": 1
         }
        }
       },

@@ -304,8 +304,29 @@ export interface ReplicaReport {
   /** The last commit that is on the replica's disk. */
   persistedVersion: number;
   state: ReplicaReportState;
+  /** Of a primary: parts of atomic appends that it has taken, and that are not in its log yet. */
+  parked: AtomicPart[];
+  /** Parts in its log that are not ordered, as far as it knows, in the order of their LLSNs. */
+  waiting: WaitingPart[];
 }
 export const ReplicaReport: MessageCodec<ReplicaReport> = message('varlog.log.ReplicaReport');
+
+/** A part of an atomic append. */
+export interface AtomicPart {
+  /** Which append: chosen by its client at random. */
+  id: number;
+  /** All log streams that have a part of it, ascending. */
+  logStreams: number[];
+}
+export const AtomicPart: MessageCodec<AtomicPart> = message('varlog.log.AtomicPart');
+
+export interface WaitingPart {
+  part: AtomicPart | null;
+  llsn: number;
+  /** LLSN of its last record. */
+  end: number;
+}
+export const WaitingPart: MessageCodec<WaitingPart> = message('varlog.log.WaitingPart');
 
 /** Asks for the commits of a log stream from `from_version` on. */
 export interface HistoryRequest {
@@ -329,8 +350,18 @@ export interface SessionResponse {
   cluster: string;
   /** In the first response, and whenever it changed: where the members of the metadata repository listen. */
   memberAddresses: string[];
+  /** Parts that all primaries of their atomic appends have: they may enter the logs. May come twice. */
+  entering: PartEntry[];
 }
 export const SessionResponse: MessageCodec<SessionResponse> = message('varlog.log.SessionResponse');
+
+/** Lets a part that a primary has parked enter its log. */
+export interface PartEntry {
+  logStreamId: number;
+  /** Of the atomic append. */
+  id: number;
+}
+export const PartEntry: MessageCodec<PartEntry> = message('varlog.log.PartEntry');
 
 export interface Watermark {
   topicId: number;

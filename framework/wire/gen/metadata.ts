@@ -23,6 +23,11 @@ export interface CutEntry {
 }
 export const CutEntry: MessageCodec<CutEntry> = message('varlog.metadata.CutEntry');
 
+export interface CutTogether {
+  entries: CutEntry[];
+}
+export const CutTogether: MessageCodec<CutTogether> = message('varlog.metadata.CutTogether');
+
 export interface RegisterStorageNode {
   id: number;
   address: string;

@@ -2,6 +2,7 @@
 export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
 export * from './cut.ts';
+export * from './cut-together.ts';
 export * from './draw-fencing-token.ts';
 export * from './fence.ts';
 export * from './hold.ts';
