@@ -13,7 +13,8 @@ import {
 } from '../base/index.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
-import { realClock } from '../runtime/index.ts';
+import { realClock, realRandom } from '../runtime/index.ts';
+import { MemoryConsumers } from './memory-consumers.ts';
 import { MemoryProducer } from './memory-producer.ts';
 import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
@@ -27,15 +28,15 @@ export interface MemoryLogOptions {
   identity?: string;
   /** Whether it answers from the start. Default: it does. */
   connected?: boolean;
-  /** What gives records their time. Default: the clock of this machine. */
-  clock?: Pick<Clock, 'wall'>;
+  /** What gives records their time, and consumers theirs where it is a whole clock. Default: the clock of this machine. */
+  clock?: Pick<Clock, 'wall'> | Clock;
 }
 
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private readonly clock: Pick<Clock, 'wall'>;
+  private readonly clock: Pick<Clock, 'wall'> | Clock;
   private entries: MemoryEntry[] = [];
   private last = 0;
   private lastTime = 0;
@@ -45,11 +46,24 @@ export class MemoryLog implements OrderedLog {
   private late: Omit<MemoryEntry, 'position' | 'timestamp'>[] = [];
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
+  /** Those that `records().process` starts, by name: what they have parked, and how it is replayed. */
+  readonly consumers: MemoryConsumers;
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
     this.clock = options.clock ?? realClock();
+    const log = this;
+    this.consumers = new MemoryConsumers({
+      name: this.name,
+      get first() {
+        return log.first;
+      },
+      get last() {
+        return log.last;
+      },
+      checkConnected: () => this.checkConnected(),
+    });
   }
 
   /**
@@ -79,6 +93,8 @@ export class MemoryLog implements OrderedLog {
       },
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
+      consumers: this.consumers.registry,
+      ports: { clock: 'after' in this.clock ? this.clock : realClock(), random: realRandom },
     };
     return new MemoryRecords(store, options);
   }

@@ -1,4 +1,12 @@
 import type { LogStreamId } from '../../base/index.ts';
+import type {
+  CheckpointStore,
+  Consumer,
+  ConsumerOptions,
+  RecordHandler,
+  TransactionalCheckpointStore,
+  WithCheckpoint,
+} from '../consumer/index.ts';
 import type { AppendInput } from './append-batch.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
@@ -52,4 +60,12 @@ export interface RecordLog<T = Uint8Array, In = RecordInput> {
   append(records: AppendInput<In>, options?: AppendOptions): Promise<AppendAck>;
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
+  process<Transaction>(
+    options: ConsumerOptions<T> & WithCheckpoint<TransactionalCheckpointStore<Transaction>>,
+    handler: RecordHandler<T, Transaction>,
+  ): Consumer;
+  process(
+    options: ConsumerOptions<T> & Partial<WithCheckpoint<CheckpointStore>>,
+    handler: RecordHandler<T>,
+  ): Consumer;
 }

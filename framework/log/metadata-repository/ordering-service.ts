@@ -22,6 +22,7 @@ import {
   TrimResponse,
 } from '../../wire/gen/log.ts';
 import {
+  holdsOf,
   type MetadataCommand,
   NEWEST_FEATURE_LEVEL,
   STORAGE_NODES_AGREE_FROM,
@@ -29,6 +30,7 @@ import {
 import { commandCodec } from '../metadata-codec.ts';
 import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
+import { describeConsumers } from './describe-consumers.ts';
 import { describeHealth } from './describe-health.ts';
 import type { Orderer } from './orderer.ts';
 import type { MemberOrder, RepositoryAccess } from './repository-access.ts';
@@ -62,11 +64,14 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         const topic = metadata.topics.get(topicId);
         if (topic === undefined) throw noTopic(topicId);
         return HoldsResponse.create({
-          holds: topic.holds.map((it) => HoldState.create({ ...it })),
+          holds: holdsOf(topic).map(({ holder, position, isConsumer: consumer }) =>
+            HoldState.create({ holder, position, consumer }),
+          ),
           ...retentionToWire(topic.retention),
         });
       }),
     ),
+    handler(Ordering.Consumers, (request) => describeConsumers(repository, request)),
     handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
     handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
       const orderer = await repository.confirmedOrderer();

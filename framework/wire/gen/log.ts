@@ -369,8 +369,50 @@ export const HoldsResponse: MessageCodec<HoldsResponse> = message('varlog.log.Ho
 export interface HoldState {
   holder: string;
   position: number;
+  /** It is the consumer of that name. */
+  consumer: boolean;
 }
 export const HoldState: MessageCodec<HoldState> = message('varlog.log.HoldState');
+
+export interface ConsumersRequest {
+  topicId: number;
+  /** Only this one; empty: all. */
+  name: string;
+  /** Of the parked records only those that are to be replayed. */
+  due: boolean;
+}
+export const ConsumersRequest: MessageCodec<ConsumersRequest> = message('varlog.log.ConsumersRequest');
+
+export interface ConsumersResponse {
+  consumers: ConsumerInfo[];
+  /** As in TailResponse. */
+  glsn: number;
+  firstGlsn: number;
+}
+export const ConsumersResponse: MessageCodec<ConsumersResponse> = message('varlog.log.ConsumersResponse');
+
+export interface ConsumerInfo {
+  name: string;
+  epoch: number;
+  /** The position with which it began. */
+  began: number;
+  /** It has done everything up to here, but for what is parked. */
+  position: number;
+  parkedCount: number;
+  parked: ParkedInfo[];
+}
+export const ConsumerInfo: MessageCodec<ConsumerInfo> = message('varlog.log.ConsumerInfo');
+
+export interface ParkedInfo {
+  glsn: number;
+  attempts: number;
+  cause: string;
+  /** Milliseconds since 1970, by the clock of the consumer. */
+  at: number;
+  /** It is to be given to the consumer once more. */
+  replay: boolean;
+}
+export const ParkedInfo: MessageCodec<ParkedInfo> = message('varlog.log.ParkedInfo');
 
 export interface OpenProducerRequest {
   topicId: number;
@@ -574,6 +616,8 @@ export const Ordering: {
   Hold: UnaryMethod<HoldRequest, HoldResponse>;
   /** Who holds records of a topic. */
   Holds: UnaryMethod<HoldsRequest, HoldsResponse>;
+  /** The consumers of a topic, and its extent. */
+  Consumers: UnaryMethod<ConsumersRequest, ConsumersResponse>;
   /** Opens a producer of a topic: see core/commands/open-producer.ts. */
   OpenProducer: UnaryMethod<OpenProducerRequest, OpenProducerResponse>;
   /** Gives up the disk of a storage node, so that another one may take its place. */
@@ -594,6 +638,7 @@ export const Ordering: {
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
   Hold: unary('varlog.log.Ordering', 'Hold', HoldRequest, HoldResponse),
   Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
+  Consumers: unary('varlog.log.Ordering', 'Consumers', ConsumersRequest, ConsumersResponse),
   OpenProducer: unary('varlog.log.Ordering', 'OpenProducer', OpenProducerRequest, OpenProducerResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),
   RestoreTopic: unary('varlog.log.Ordering', 'RestoreTopic', RestoreTopicRequest, RestoreTopicResponse),
