@@ -79,7 +79,7 @@ class ConsumersRun {
       if (name.startsWith('rival')) world.crash(name);
       else world.restart(name);
     }
-    await world.play(() => this.end(world.ports('auditor')), 200_000);
+    await world.play(() => this.end(world.ports('auditor')), 60_000);
     this.check();
   }
 
@@ -213,7 +213,7 @@ class ConsumersRun {
           ...parked.map(({ glsn }) => glsn - 1),
         ]);
         // Often more than may be.
-        const upTo = Math.min(...needed) + ports.random.below(3);
+        const upTo = Math.min(...needed) + ports.random.below(2) * ports.random.below(30);
         if (known.length === KINDS.length && upTo > 0) await topic.trim(upTo, { timeoutMs: 2_000 });
       } catch (error) {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
