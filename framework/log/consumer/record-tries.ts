@@ -26,9 +26,9 @@ export interface TriesParts {
   readonly changed: () => void;
 }
 
-/** Whether an error stays, however often the same is tried again. */
+/** Whether an error stays, however often the same is tried again. What may have been done is no such case: it can be repeated. */
 export function isLasting(error: unknown): error is VarlogError {
-  return VarlogError.is(error) && !error.retryable;
+  return VarlogError.is(error) && !error.retryable && error.outcome !== 'unknown';
 }
 
 /** Has the handler work on records, each until it is done or has failed as often as it may. */

@@ -4,7 +4,7 @@ import { type Refusal, refuse } from './metadata-result.ts';
 /** They are part of every snapshot of the metadata. */
 const CONSUMERS_MAX = 1_000;
 /** So many records may be parked in a topic, by all of its consumers. */
-export const PARKED_MAX = 1_000;
+const PARKED_MAX = 1_000;
 const NAME_MAX = 200;
 const CAUSE_MAX = 500;
 
@@ -142,7 +142,7 @@ export function removeConsumerOf(topic: TopicConsumersState, name: string): Refu
 }
 
 /** Why a life of a consumer takes part no more. */
-export function refusalOfEpoch(name: string, epoch: number, newest: number): Refusal {
+function refusalOfEpoch(name: string, epoch: number, newest: number): Refusal {
   const what = `consumer "${name}" of epoch ${epoch} was followed by one of epoch ${newest}`;
   const next =
     'leave the records to that one; or give consumers that live at the same time names of their own';
