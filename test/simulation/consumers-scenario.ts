@@ -245,6 +245,8 @@ class ConsumersRun {
     for (;;) {
       const known = await topic.consumers.list();
       const isOver = known.length === KINDS.length && known.every((it) => it.position >= last);
+      const lost = known.flatMap((it) => it.parked).find(({ cause }) => cause.includes('TRIMMED'));
+      must(lost === undefined, `record ${lost?.glsn} is parked, and was trimmed`);
       const waiting = known.filter((it) => it.parked.some(({ replay }) => !replay));
       if (isOver && known.every((it) => it.parked.length === 0)) break;
       for (const { name } of waiting) await topic.consumers.replay(name).catch(refusalIsFine);

@@ -42,7 +42,7 @@ export class ConsumerWork {
   private replaying = false;
 
   constructor(parts: WorkParts) {
-    const { source, options, life, handler, ending, givenUp: given, changed } = parts;
+    const { source, options, life, handler, ending, givenUp: given, changed, hindered } = parts;
     this.parts = parts;
     this.watermark = new Watermark(life.begin);
     this.lanes = new Lanes(options.concurrency);
@@ -55,6 +55,7 @@ export class ConsumerWork {
       ending,
       given,
       changed,
+      hindered,
     });
   }
 

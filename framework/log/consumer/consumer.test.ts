@@ -2,7 +2,12 @@ import { sleep, VarlogError } from '../../base/index.ts';
 import { realClock } from '../../runtime/index.ts';
 import { MemoryLog } from '../../testing/index.ts';
 import { json, type RecordLog, record } from '../client/index.ts';
-import type { CheckpointOwner, CheckpointStore, Consumer } from './index.ts';
+import type {
+  CheckpointOwner,
+  CheckpointStore,
+  Consumer,
+  TransactionalCheckpointStore,
+} from './index.ts';
 
 const clock = realClock();
 /** So that a test need not wait. */
@@ -390,6 +395,29 @@ describe('with a checkpoint store', () => {
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('varlog consumer rm'),
     });
+  });
+
+  test('one that cannot begin a transaction is waited for, and no record has failed by that', async () => {
+    await records.append(range(3));
+    class Transactions extends Store implements TransactionalCheckpointStore<string[]> {
+      readonly effects: string[] = [];
+      async transact(_: CheckpointOwner, __: number, work: (it: string[]) => Promise<void>) {
+        if (this.failing-- > 0) throw new Error('the store is busy');
+        await work(this.effects);
+      }
+      async park(): Promise<void> {}
+    }
+    const store = new Transactions();
+    const options = { name: 'billing', attempts: 1, onError: 'park' as const };
+    const consumer = start({ ...options, checkpoint: store }, (entry, { transaction }) =>
+      (transaction as unknown as string[]).push(entry.text()),
+    );
+    await until(() => consumer.status.state === 'running');
+    store.failing = 2;
+    await records.append('4');
+    await consumer.caughtUp();
+    expect(store.effects).toEqual(range(4));
+    expect(consumer.status.parked).toBe(0);
   });
 
   test('a position beyond the tail is refused', async () => {

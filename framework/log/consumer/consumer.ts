@@ -114,6 +114,7 @@ export class Consumer implements AsyncDisposable {
     if (error !== undefined) return bad(error.message);
     if (state === 'closed' || state === 'draining') return bad('it was closed');
     if (trouble !== undefined) return bad(`it waits: ${reasonOf(trouble)}`);
+    if (state === 'starting') return bad('it is being opened');
     if (retrying !== undefined) {
       const { glsn, attempts, cause } = retrying;
       return bad(`record ${glsn} has failed ${attempts} times: ${reasonOf(cause)}`);

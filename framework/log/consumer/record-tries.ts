@@ -24,6 +24,8 @@ export interface TriesParts {
   readonly given: AbortSignal;
   /** What is being tried again changed. */
   readonly changed: () => void;
+  /** Something is in the way for the moment. */
+  readonly hindered: (error: unknown) => void;
 }
 
 /** Whether an error stays, however often the same is tried again. What may have been done is no such case: it can be repeated. */
@@ -55,13 +57,18 @@ export class RecordTries {
     if (refused !== undefined) return { kind: 'failed', attempts: 1, error: refused };
     const backoff = new Backoff(ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
     try {
-      for (let attempt = 1; ; attempt++) {
+      for (let attempt = 1; ; ) {
         const failure = await this.attempt(entry, { attempt, isReplay });
         if (failure === undefined) return { kind: 'done' };
-        const { error } = failure;
-        if (attempt >= attempts) return { kind: 'failed', attempts: attempt, error };
-        this.retried.set(entry.glsn, { glsn: entry.glsn, attempts: attempt, cause: error });
-        this.parts.changed();
+        const { error, isOfRecord } = failure;
+        if (!isOfRecord) {
+          this.parts.hindered(error);
+        } else if (attempt >= attempts) {
+          return { kind: 'failed', attempts: attempt, error };
+        } else {
+          this.retried.set(entry.glsn, { glsn: entry.glsn, attempts: attempt++, cause: error });
+          this.parts.changed();
+        }
         await backoff.pause(ports.clock, ending);
         if (ending.aborted) return { kind: 'ended' };
       }
@@ -70,15 +77,17 @@ export class RecordTries {
     }
   }
 
-  /** What the record failed with. */
+  /** What the record failed with; not its own fault where the handler was not even called. */
   private async attempt(
     entry: Entry<unknown>,
     told: { readonly attempt: number; readonly isReplay: boolean },
-  ): Promise<{ readonly error: unknown } | undefined> {
+  ): Promise<{ readonly error: unknown; readonly isOfRecord: boolean } | undefined> {
     const { life, handler, given: signal } = this.parts;
     let thrown: { readonly error: unknown } | undefined;
+    let isOfRecord = false;
     try {
       await life.run(entry.glsn, async (transaction) => {
+        isOfRecord = true;
         try {
           await handler(entry, { ...told, signal, transaction });
         } catch (error) {
@@ -90,7 +99,7 @@ export class RecordTries {
     } catch (error) {
       // Otherwise it is the store that speaks: of a transaction that failed, or of the consumer.
       if (thrown === undefined && isLasting(error)) throw error;
-      return thrown ?? { error };
+      return { error: thrown === undefined ? error : thrown.error, isOfRecord };
     }
   }
 }
