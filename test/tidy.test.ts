@@ -8,6 +8,7 @@ const CODE = ['.ts', '.mjs'];
 const sources = ['framework', 'apps', 'examples', 'test'].flatMap((it) => filesUnder(it, CODE));
 const published = [
   'log',
+  'log/sql',
   'node',
   'raft',
   'smr',

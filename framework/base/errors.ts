@@ -60,6 +60,11 @@ const RETRYABLE = {
    */
   CONFIG_INVALID: false,
   /**
+   * A consumer of this name was started anew: this one takes part no more.
+   * @remedy End it, or give every consumer that lives at the same time a name of its own.
+   */
+  CONSUMER_FENCED: false,
+  /**
    * Stored or received bytes are not what was written.
    * @remedy A replica with peers is rebuilt automatically; otherwise restore the folder from a good copy.
    */
@@ -119,6 +124,11 @@ const RETRYABLE = {
    * @remedy Upgrade to the version that wrote it, or a later one.
    */
   FORMAT_UNKNOWN: false,
+  /**
+   * The handler of a consumer failed at a record as often as it may, and the consumer stopped there.
+   * @remedy Mend the handler and start the consumer again: it goes on with that record; or have such records parked, with `onError`.
+   */
+  HANDLER_FAILED: false,
   /**
    * A folder, file or member belongs to somebody else than it is used as.
    * @remedy Give each node and member its own folder, and all of them the same list of members.

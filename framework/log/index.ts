@@ -18,8 +18,14 @@
  *
  * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
  */
-import { GrpcNetwork, realClock, realRandom, type TlsOptions } from '../runtime/index.ts';
-import { Varlog as Client, type ClientPorts, type ConnectOptions } from './client/index.ts';
+import { GrpcNetwork, RealDisk, realClock, realRandom, type TlsOptions } from '../runtime/index.ts';
+import {
+  type CheckpointStore,
+  Varlog as Client,
+  type ClientPorts,
+  type ConnectOptions,
+} from './client/index.ts';
+import { FileCheckpointStore } from './consumer/index.ts';
 
 export {
   BATCH_BYTES_MAX,
@@ -47,12 +53,23 @@ export {
   after,
   bytes,
   type CallLimits,
+  type Checkpoint,
+  type CheckpointOwner,
+  type CheckpointStore,
   type ClientPorts,
+  type CloseOptions,
   type ClusterMembers,
   type ClusterStatus,
   type ConnectOptions,
+  Consumer,
+  type ConsumerContext,
+  type ConsumerDescription,
+  type ConsumerHealth,
+  type ConsumerOptions,
+  type ConsumerStatus,
   type CreateTopicOptions,
   checkExport,
+  checkOwner,
   type Decode,
   type Decoded,
   Entry,
@@ -80,17 +97,21 @@ export {
   type MemberStatus,
   type MessageType,
   type OnDecodeError,
+  type OnHandlerError,
+  type ParkedRecord,
   type ProducerAck,
   protobuf,
   type ReadOptions,
   type RecordAttributes,
   type RecordCodec,
+  type RecordHandler,
   RecordHeaders,
   type RecordInput,
   type RecordLog,
   type RecordWith,
   type ResumeToken,
   type Retention,
+  type RetriedRecord,
   record,
   resumableExport,
   type StandardSchema,
@@ -99,6 +120,7 @@ export {
   type SubscriptionStatus,
   type TailOptions,
   Topic,
+  TopicConsumers,
   type TopicDescription,
   TopicExport,
   type TopicHold,
@@ -107,7 +129,9 @@ export {
   TopicProducer,
   type TopicStatus,
   type TopicUsage,
+  type TransactionalCheckpointStore,
   text,
+  type WithCheckpoint,
 } from './client/index.ts';
 
 /** A client of one cluster. */
@@ -134,6 +158,11 @@ export const Varlog = {
     return Client.connect({ ...rest, ports });
   },
 };
+
+/** Keeps the checkpoint of one consumer in a folder of its own: `topic.process({ name, checkpoint: checkpointDirectory(path) }, …)`. */
+export function checkpointDirectory(path: string): CheckpointStore {
+  return new FileCheckpointStore(new RealDisk(path));
+}
 
 function machine(tls: TlsOptions | undefined): ClientPorts {
   return { clock: realClock(), random: realRandom, network: new GrpcNetwork({ tls }) };

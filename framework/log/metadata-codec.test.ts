@@ -76,6 +76,34 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     { ...kind('hold'), topicId: id, holder: text, position },
     { requiredKeys: ['kind', 'topicId', 'holder'] },
   ),
+  fc.record({
+    ...kind('openConsumer'),
+    topicId: id,
+    name: text,
+    owner: text,
+    begin: fc.oneof(fc.constantFrom<('start' | 'end')[]>('start', 'end'), position),
+  }),
+  fc.record({
+    ...kind('advanceConsumer'),
+    topicId: id,
+    name: text,
+    epoch: position,
+    sequence: position,
+    position,
+    parked: fc.array(
+      fc.record({ glsn: position, attempts: id, cause: text, at: position, replay: fc.boolean() }),
+      { maxLength: 3 },
+    ),
+    settled: fc.array(position, { maxLength: 3 }),
+  }),
+  fc.record({
+    ...kind('decideParked'),
+    topicId: id,
+    name: text,
+    glsns: fc.array(position, { maxLength: 3 }),
+    drop: fc.boolean(),
+  }),
+  fc.record({ ...kind('removeConsumer'), topicId: id, name: text }),
   fc.record({ ...kind('raiseFeatureLevel'), to: fc.nat() }),
 );
 

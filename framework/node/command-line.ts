@@ -3,6 +3,7 @@ import { Varlog } from '../log/index.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
+import { addConsumerCommands } from './commands/consumers.ts';
 import { addDiagnosisCommands } from './commands/diagnosis.ts';
 import { addFenceCommand } from './commands/fence.ts';
 import { addLogStreamCommands } from './commands/log-streams.ts';
@@ -56,6 +57,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addRecordCommands(program, cli);
   addFenceCommand(program, cli);
   addTopicCommands(program, cli);
+  addConsumerCommands(program, cli);
   addBackupCommands(program, cli);
   addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);

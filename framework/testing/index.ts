@@ -30,6 +30,7 @@ export {
 export { checkRegisters, type RegisterInput, type RegisterOutput } from './checkers/registers.ts';
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
 export { freeAddresses } from './free-addresses.ts';
+export type { MemoryConsumers } from './memory-consumers.ts';
 export { MemoryLog } from './memory-log.ts';
 export type { MemoryProducer } from './memory-producer.ts';
 export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';

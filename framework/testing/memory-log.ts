@@ -17,8 +17,9 @@ import {
   refusalOfProducer,
 } from '../log/core/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
-import { realClock } from '../runtime/index.ts';
+import { realClock, realRandom } from '../runtime/index.ts';
 import { MemoryConditions } from './memory-conditions.ts';
+import { MemoryConsumers } from './memory-consumers.ts';
 import { MemoryProducer } from './memory-producer.ts';
 import {
   LOG_STREAM,
@@ -38,15 +39,15 @@ export interface MemoryLogOptions {
   identity?: string;
   /** Whether it answers from the start. Default: it does. */
   connected?: boolean;
-  /** What gives records their time. Default: the clock of this machine. */
-  clock?: Pick<Clock, 'wall'>;
+  /** What gives records their time, and consumers theirs where it is a whole clock. Default: the clock of this machine. */
+  clock?: Pick<Clock, 'wall'> | Clock;
 }
 
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private readonly clock: Pick<Clock, 'wall'>;
+  private readonly clock: Pick<Clock, 'wall'> | Clock;
   private entries: MemoryEntry[] = [];
   private last = 0;
   private lastTime = 0;
@@ -59,11 +60,24 @@ export class MemoryLog implements OrderedLog {
   private readonly producers = new ProducerTable(PRODUCER_LIMITS);
   private producerEpoch = 0;
   private readonly conditions = new MemoryConditions();
+  /** Those that `records().process` starts, by name: what they have parked, and how it is replayed. */
+  readonly consumers: MemoryConsumers;
 
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
     this.clock = options.clock ?? realClock();
+    const log = this;
+    this.consumers = new MemoryConsumers({
+      name: this.name,
+      get first() {
+        return log.first;
+      },
+      get last() {
+        return log.last;
+      },
+      checkConnected: () => this.checkConnected(),
+    });
   }
 
   /**
@@ -97,6 +111,8 @@ export class MemoryLog implements OrderedLog {
       },
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
+      consumers: this.consumers.registry,
+      ports: { clock: 'after' in this.clock ? this.clock : realClock(), random: realRandom },
     };
     return new MemoryRecords(store, options);
   }

@@ -8,9 +8,11 @@ import {
   type LogCallOptions,
   type LogEntry,
   llsn,
+  type Ports,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { toBatches } from '../log/client/atomic-append.ts';
+import { consumerBegin } from '../log/client/consumer-begin.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
 import { checkToken, conditionOf } from '../log/client/expectation.ts';
 import {
@@ -20,15 +22,19 @@ import {
   type AtomicAck,
   bytes,
   type CallLimits,
+  type CheckpointStore,
+  type ConsumerOptions,
   type Entry,
   EntryBatch,
   type FenceOptions,
   type From,
   type ReadOptions,
   type RecordCodec,
+  type RecordHandler,
   type RecordLog,
   type TailOptions,
   type TopicOptions,
+  type WithCheckpoint,
 } from '../log/client/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
 import {
@@ -38,6 +44,7 @@ import {
   millisecondsOf,
   resolveRange,
 } from '../log/client/position-option.ts';
+import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
 
 const TOPIC = 1;
@@ -79,6 +86,9 @@ export interface RecordStore {
   entriesFrom(position: number): readonly MemoryEntry[];
   /** Resolves when something was appended, or `signal` is aborted. */
   changed(signal: AbortSignal | undefined): Promise<void>;
+  /** Shared by all that look at the log. */
+  readonly consumers: ConsumerRegistry;
+  readonly ports: Pick<Ports, 'clock' | 'random'>;
 }
 
 /** The records of a log in memory, as those of a topic that has each log stream which is named. */
@@ -154,10 +164,29 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     return this.iterate(from, Infinity, signal);
   }
 
+  process(
+    options: ConsumerOptions<T> & Partial<WithCheckpoint<CheckpointStore>>,
+    handler: RecordHandler<T, never>,
+  ): Consumer {
+    const { store, decoding } = this;
+    const all = decoding && { ...decoding, onDecodeError: 'pass' as const };
+    const source = {
+      ports: store.ports,
+      registry: store.consumers,
+      onDecodeError: decoding?.onDecodeError ?? 'error',
+      begin: (from: unknown) => consumerBegin(from, store.name, TOPIC),
+      tail: (from: number, signal: AbortSignal) => this.iterate(from, Infinity, signal, all),
+      read: (glsn: number, signal: AbortSignal) => this.iterate(glsn, glsn, signal, all),
+    };
+    const checked = checkedOptions(options, handler);
+    return new Consumer(source, checked, handler as RecordHandler<unknown, unknown>);
+  }
+
   private async *iterate(
     from: From,
     to: number | 'tail',
     signal: AbortSignal | undefined,
+    decoding: Decoding<T> | undefined = this.decoding,
   ): AsyncGenerator<Entry<T>> {
     const { store } = this;
     const isTail = to === Infinity;
@@ -178,7 +207,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
         if (it.position > range.to) return;
         if (isOver()) return;
         next = it.position + 1;
-        const entry = this.entry(it);
+        const entry = this.entry(it, decoding);
         if (entry !== undefined) yield entry;
       }
       if (found.length === 0) await store.changed(signal);
@@ -195,14 +224,11 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   /** `undefined` for one that is skipped. Throws `DECODE_FAILED`. */
-  private entry({
-    position,
-    timestamp,
-    command,
-    headers,
-    ...at
-  }: MemoryEntry): Entry<T> | undefined {
-    const { decoding, store } = this;
+  private entry(
+    { position, timestamp, command, headers, ...at }: MemoryEntry,
+    decoding: Decoding<T> | undefined,
+  ): Entry<T> | undefined {
+    const { store } = this;
     const place = {
       cluster: store.name,
       topic: TOPIC,

@@ -64,8 +64,8 @@ const packages = [
   },
   {
     package: 'typeorm/',
-    only: ['^framework/smr/sql/'],
-    instead: 'keep SQL in smr/sql, which is loaded only by those who use it',
+    only: ['^framework/(log|smr)/sql/'],
+    instead: 'keep SQL in smr/sql and log/sql, which are loaded only by those who use it',
   },
   {
     package: 'testcontainers/',

@@ -11,7 +11,24 @@
  * It keeps nothing on disk: where to go on after a restart is for its user to remember.
  */
 
-export type { Retention } from '../core/index.ts';
+export {
+  type Checkpoint,
+  type CheckpointOwner,
+  type CheckpointStore,
+  type CloseOptions,
+  Consumer,
+  type ConsumerContext,
+  type ConsumerHealth,
+  type ConsumerOptions,
+  type ConsumerStatus,
+  checkOwner,
+  type OnHandlerError,
+  type RecordHandler,
+  type RetriedRecord,
+  type TransactionalCheckpointStore,
+  type WithCheckpoint,
+} from '../consumer/index.ts';
+export type { ParkedRecord, Retention } from '../core/index.ts';
 export { type AppendInput, type RecordWith, record } from './append-batch.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { AppendPart, AtomicAck } from './atomic-append.ts';
@@ -60,6 +77,7 @@ export type { StandardSchema } from './standard-schema.ts';
 export type { SubscriptionStatus } from './status.ts';
 export { Subscription } from './subscription.ts';
 export { Topic, type TopicHold } from './topic.ts';
+export { type ConsumerDescription, TopicConsumers } from './topic-consumers.ts';
 export type { LogStreamFence, TopicKeeper, TopicUsage } from './topic-usage.ts';
 export {
   type ClientPorts,

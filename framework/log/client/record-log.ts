@@ -1,4 +1,12 @@
 import type { LogStreamId } from '../../base/index.ts';
+import type {
+  CheckpointStore,
+  Consumer,
+  ConsumerOptions,
+  RecordHandler,
+  TransactionalCheckpointStore,
+  WithCheckpoint,
+} from '../consumer/index.ts';
 import type { AppendInput } from './append-batch.ts';
 import type { AppendPart, AtomicAck } from './atomic-append.ts';
 import type { CallLimits } from './call-limit.ts';
@@ -60,4 +68,12 @@ export interface RecordLog<T = Uint8Array, In = RecordInput> {
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
   fence(options?: FenceOptions): Promise<number>;
+  process<Transaction>(
+    options: ConsumerOptions<T> & WithCheckpoint<TransactionalCheckpointStore<Transaction>>,
+    handler: RecordHandler<T, Transaction>,
+  ): Consumer;
+  process(
+    options: ConsumerOptions<T> & Partial<WithCheckpoint<CheckpointStore>>,
+    handler: RecordHandler<T>,
+  ): Consumer;
 }

@@ -36,9 +36,12 @@ export interface TopicUsage {
 
 /** Someone because of whom records are kept: those after `position`. */
 export interface TopicKeeper {
-  /** A hold that somebody placed by name, as consumers do; or the retention, where the topic has one. */
-  readonly kind: 'hold' | 'retention';
-  /** Who holds; empty for the retention. */
+  /**
+   * A hold that somebody placed by name; a consumer, which needs what it has not done; or the retention, where the topic
+   * has one.
+   */
+  readonly kind: 'hold' | 'consumer' | 'retention';
+  /** Name of the holder or of the consumer; empty for the retention. */
   readonly holder: string;
   readonly position: number;
   /** About how many bytes lie after it. */
@@ -53,13 +56,20 @@ export interface LogStreamFence {
   readonly token: number;
 }
 
+/** Somebody for whom the records after `position` are kept. */
+interface HeldFor {
+  readonly holder: string;
+  readonly position: number;
+  readonly isConsumer?: true;
+}
+
 /** Asks who holds records of a topic, how much of it is to be kept, and by which tokens it is fenced. */
 export async function askKeepers(
   { repository }: ClientContext,
   topicId: number,
   limits: CallLimits,
 ): Promise<{
-  holds: { holder: string; position: number }[];
+  holds: HeldFor[];
   retention: Retention;
   fence: number;
   fences: LogStreamFence[];
@@ -68,7 +78,9 @@ export async function askKeepers(
   const what = `asking who holds records of topic ${topicId}`;
   const found = await repository.call(Ordering.Holds, request, { ...limits, what });
   return {
-    holds: found.holds.map(({ holder, position }) => ({ holder, position })),
+    holds: found.holds.map(({ holder, position, consumer }) => {
+      return consumer ? { holder, position, isConsumer: true } : { holder, position };
+    }),
     retention: retentionOfWire(found),
     fence: found.fence,
     fences: found.fences
@@ -104,7 +116,7 @@ export function askUsage(
 /** Puts together who keeps how much. */
 export function describeUsage(
   extent: { readonly first: number; readonly last: number },
-  kept: { readonly holds: readonly { holder: string; position: number }[]; retention: Retention },
+  kept: { readonly holds: readonly HeldFor[]; retention: Retention },
   logStreams: readonly { readonly id: number }[],
   stored: readonly (StoredLogStream | undefined)[],
 ): TopicUsage {
@@ -116,7 +128,9 @@ export function describeUsage(
   const limited = isLimited(retention);
   const expired = limited ? expiredUpTo(retention, stored) : 0;
   const keepers = [
-    ...holds.map((it) => ({ kind: 'hold' as const, ...it })),
+    ...holds.map(({ holder, position, isConsumer }) => {
+      return { kind: isConsumer ? ('consumer' as const) : ('hold' as const), holder, position };
+    }),
     ...(limited
       ? [{ kind: 'retention' as const, holder: '', position: Math.max(expired, first - 1) }]
       : []),

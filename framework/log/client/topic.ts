@@ -16,6 +16,15 @@ import {
   TrimRequest,
 } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
+import {
+  type CheckpointStore,
+  Consumer,
+  type ConsumerOptions,
+  checkedOptions,
+  type RecordHandler,
+  type TransactionalCheckpointStore,
+  type WithCheckpoint,
+} from '../consumer/index.ts';
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
@@ -23,6 +32,7 @@ import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
+import { consumerBegin } from './consumer-begin.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { conditionOf, logStreamOf } from './expectation.ts';
@@ -40,6 +50,7 @@ import type {
   TopicOptions,
 } from './record-log.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
+import { TopicConsumers } from './topic-consumers.ts';
 import { TopicLog } from './topic-log.ts';
 import {
   askKeepers,
@@ -56,6 +67,8 @@ const TRIM_REPLICA_TIMEOUT_MS = 1_000;
 export interface TopicHold {
   readonly holder: string;
   readonly position: number;
+  /** It is the consumer of that name: see {@link Topic.process}. */
+  readonly isConsumer?: true;
 }
 
 /**
@@ -205,6 +218,57 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     return new EntryObservable(() => this.tail(options), options);
   }
 
+  /**
+   * Starts a consumer: each record is given to `handler`, from where the checkpoint of its name is. See {@link Consumer}.
+   * Its status says what it does; `done` rejects when it stops: with `HANDLER_FAILED`, `CONSUMER_FENCED`, `TRIMMED` where
+   * records that it has not done are gone, `BEYOND_TAIL` and `LOG_MISMATCH` for a checkpoint that is of elsewhere, `NOT_FOUND` when
+   * the consumer was removed, `FAILED_PRECONDITION` and `UNIMPLEMENTED` while members are of a version without consumers. Throws `INVALID_ARGUMENT`,
+   * `POSITION_OUT_OF_RANGE` and `CLUSTER_MISMATCH` for what it is given.
+   *
+   * ```ts
+   * const billing = topic.process({ name: 'billing', concurrency: 8, orderBy: 'key' }, async (entry) => {
+   *   await bill(entry.value);
+   * });
+   * await billing.close();
+   * ```
+   */
+  process<Transaction>(
+    options: ConsumerOptions<T> & WithCheckpoint<TransactionalCheckpointStore<Transaction>>,
+    handler: RecordHandler<T, Transaction>,
+  ): Consumer;
+  process(
+    options: ConsumerOptions<T> & Partial<WithCheckpoint<CheckpointStore>>,
+    handler: RecordHandler<T>,
+  ): Consumer;
+  process(
+    options: ConsumerOptions<T> & Partial<WithCheckpoint<CheckpointStore>>,
+    handler: RecordHandler<T, never>,
+  ): Consumer {
+    const { context, id, decoding } = this;
+    const { ports, channels, lifetime } = context;
+    lifetime.throwIfAborted();
+    const onDecodeError = decoding?.onDecodeError ?? 'error';
+    // A record that the codec does not take is a matter of the consumer, and its place is counted.
+    const all = decoding && { ...decoding, onDecodeError: 'pass' as const };
+    const source = {
+      ports,
+      registry: this.consumers.registry,
+      onDecodeError,
+      begin: (from: unknown) => consumerBegin(from, channels.cluster!, id),
+      tail: (from: number, signal: AbortSignal) =>
+        this.subscribe({ from, to: Infinity, signal }, all),
+      read: (glsn: number, signal: AbortSignal) =>
+        this.subscribe({ from: glsn, to: glsn, signal }, all),
+    };
+    const checked = checkedOptions(options, handler);
+    return new Consumer(source, checked, handler as RecordHandler<unknown, unknown>);
+  }
+
+  /** The consumers of the topic, running or not: how far they are, what they have parked. */
+  get consumers(): TopicConsumers {
+    return new TopicConsumers(this.context, this.id, this.identity);
+  }
+
   /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */
   async watermarks(limits: CallLimits = {}): Promise<{ first: number; last: number }> {
     const request = TailRequest.create({ topicId: this.id });
@@ -330,10 +394,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     return new TopicLog(new Topic(this.id, this.context));
   }
 
-  private subscribe({
-    from,
-    ...range
-  }: Omit<SubscriptionRange, 'from'> & { from: From }): Subscription<T> {
+  private subscribe(
+    { from, ...range }: Omit<SubscriptionRange, 'from'> & { from: From },
+    decoding: Decoding<T> | undefined = this.decoding,
+  ): Subscription<T> {
     const { ports, channels, catalog, lifetime } = this.context;
     lifetime.throwIfAborted();
     const begin = beginOf(from, channels.cluster!, this.id);
@@ -345,7 +409,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       topicId: this.id,
       extent: (limits) => this.watermarks(limits),
     };
-    return new Subscription<T>(source, { ...range, from: begin }, this.decoding);
+    return new Subscription<T>(source, { ...range, from: begin }, decoding);
   }
 
   /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */

@@ -1,5 +1,6 @@
 import type { LogStreamState } from './log-stream-state.ts';
 import type { Retention } from './retention.ts';
+import type { ConsumerState } from './topic-consumers.ts';
 
 /** How many of a log stream's replicas must have a record on disk before it counts. */
 export type Acknowledge = 'majority' | 'all';
@@ -32,6 +33,10 @@ export interface TopicState {
   producerEpoch: number;
   /** In the order in which they were opened last; replaced as a whole. */
   producers: readonly ProducerPlace[];
+  /** The last epoch that was given to a consumer; 0: none was. */
+  consumerEpoch: number;
+  /** Replaced as a whole. */
+  consumers: readonly ConsumerState[];
   /** Replaced as a whole. */
   retention: Retention;
   /** The fencing token with which new log streams begin; 0: it was never fenced. Never falls. */

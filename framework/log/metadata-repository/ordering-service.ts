@@ -23,6 +23,7 @@ import {
   TrimResponse,
 } from '../../wire/gen/log.ts';
 import {
+  holdsOf,
   type MetadataCommand,
   NEWEST_FEATURE_LEVEL,
   STORAGE_NODES_AGREE_FROM,
@@ -30,6 +31,7 @@ import {
 import { commandCodec } from '../metadata-codec.ts';
 import { retentionToWire } from '../retention-codec.ts';
 import { atLeader } from './at-leader.ts';
+import { describeConsumers } from './describe-consumers.ts';
 import { describeHealth } from './describe-health.ts';
 import { serveFence } from './fence-service.ts';
 import type { Orderer } from './orderer.ts';
@@ -64,7 +66,9 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         const topic = metadata.topics.get(topicId);
         if (topic === undefined) throw noTopic(topicId);
         return HoldsResponse.create({
-          holds: topic.holds.map((it) => HoldState.create({ ...it })),
+          holds: holdsOf(topic).map(({ holder, position, isConsumer: consumer }) =>
+            HoldState.create({ holder, position, consumer }),
+          ),
           ...retentionToWire(topic.retention),
           fence: topic.fence,
           fences: topic.logStreams.map((id) =>
@@ -73,6 +77,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
         });
       }),
     ),
+    handler(Ordering.Consumers, (request) => describeConsumers(repository, request)),
     handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
     handler(Ordering.Fence, (request) => serveFence(repository, request)),
     handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {

@@ -1,6 +1,6 @@
 import { type Channel, type Timer, VarlogError } from '../../base/index.ts';
 import { LogStreams, UsageRequest } from '../../wire/gen/log.ts';
-import { expiredUpTo, isLimited, type StoredLogStream } from '../core/index.ts';
+import { expiredUpTo, holdsOf, isLimited, type StoredLogStream } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
@@ -55,7 +55,7 @@ export class RetentionTask {
     // As it is by now.
     const topic = topics.get(topicId);
     if (topic === undefined) return;
-    const held = Math.min(...topic.holds.map(({ position }) => position));
+    const held = Math.min(...holdsOf(topic).map(({ position }) => position));
     const glsn = Math.min(expiredUpTo(topic.retention, stored), held);
     if (glsn <= topic.trimmed) return;
     try {

@@ -39,6 +39,17 @@ test('a snapshot restores the same state, with the history of every log stream',
   metadata.apply({ kind: 'unregisterTopic', id: 9 });
   metadata.apply({ kind: 'raiseFeatureLevel', to: NEWEST_FEATURE_LEVEL });
   metadata.apply({ kind: 'openProducer', topicId: 1, producer: 7 });
+  const consumer = { topicId: 1, name: 'billing' };
+  metadata.apply({ kind: 'openConsumer', ...consumer, owner: 'a', begin: 'end' });
+  metadata.apply({ kind: 'openConsumer', topicId: 1, name: 'b', owner: 'b', begin: 'start' });
+  const parked = [{ glsn: 5, attempts: 2, cause: 'why', at: 1_000, replay: false }];
+  const step = { epoch: 1, sequence: 3, position: 8, parked, settled: [] };
+  metadata.apply({ kind: 'advanceConsumer', ...consumer, ...step });
+  metadata.apply({ kind: 'decideParked', ...consumer, glsns: [], drop: false });
+  expect(metadata.topics.get(1)!.consumers).toMatchObject([
+    { position: 0 },
+    { position: 8, parked: [{ replay: true }] },
+  ]);
   metadata.apply({ kind: 'seal', id: 1, byOperator: true });
   const other = new Metadata();
   other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));

@@ -5,6 +5,7 @@ import {
   KEEPS_ALL,
   type LogStreamState,
   type MetadataSnapshot,
+  type ParkedRecord,
   type TopicState,
 } from '../core/index.ts';
 import { retentionOfWire, retentionToWire } from '../retention-codec.ts';
@@ -65,19 +66,22 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
 };
 
 function topicToMessage(state: TopicState): wire.TopicState {
-  const { acknowledge, holds, producers, retention, ...topic } = state;
+  const { acknowledge, holds, producers, consumers, retention, ...topic } = state;
   return wire.TopicState.create({
     ...topic,
     acknowledgeAll: acknowledge === 'all',
     holds: holds.map(wire.HoldState.create),
     producers: producers.map(wire.ProducerPlace.create),
+    consumers: consumers.map(({ parked, ...it }) =>
+      wire.ConsumerState.create({ ...it, parked: parked.map(wire.ParkedRecord.create) }),
+    ),
     ...retentionToWire(retention),
   });
 }
 
 function topicOf(message: wire.TopicState): TopicState {
   const { id, acknowledgeAll, highWatermark, trimmed, holds, logStreams } = message;
-  const { producerEpoch, producers } = message;
+  const { producerEpoch, producers, consumerEpoch, consumers } = message;
   return {
     id,
     acknowledge: acknowledgeAll ? 'all' : 'majority',
@@ -86,11 +90,19 @@ function topicOf(message: wire.TopicState): TopicState {
     holds: holds.map(({ holder, position }) => ({ holder, position })),
     producerEpoch,
     producers: producers.map(({ id: producer, logStream }) => ({ id: producer, logStream })),
+    consumerEpoch,
+    consumers: consumers.map(({ name, epoch, owner, sequence, began, position, parked }) => {
+      return { name, epoch, owner, sequence, began, position, parked: parked.map(parkedOf) };
+    }),
     retention: retentionOfWire(message),
     fence: message.fence,
     newestToken: message.newestToken,
     logStreams,
   };
+}
+
+function parkedOf({ glsn, attempts, cause, at, replay }: wire.ParkedRecord): ParkedRecord {
+  return { glsn, attempts, cause, at, replay };
 }
 
 function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'history'> {
@@ -137,6 +149,8 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     if (format < 2) it.holds = [];
     it.producerEpoch = 0;
     it.producers = [];
+    it.consumerEpoch = 0;
+    it.consumers = [];
     it.retention = KEEPS_ALL;
     it.fence = 0;
     it.newestToken = 0;

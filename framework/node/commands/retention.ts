@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { VarlogError } from '../../base/index.ts';
-import type { Retention, TopicUsage } from '../../log/index.ts';
+import type { Retention, TopicKeeper, TopicUsage } from '../../log/index.ts';
 import { table } from '../output.ts';
 import { type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { bytesOf, durationOf, orNone, showBytes, showDuration } from './quantity.ts';
@@ -63,15 +63,24 @@ export function addTopicUpdate(topic: Command, cli: Cli): void {
   );
 }
 
+function showKeeper({ kind, holder }: TopicKeeper): string {
+  if (kind === 'retention') return 'retention';
+  return kind === 'consumer' ? `consumer "${holder}"` : `hold of "${holder}"`;
+}
+
 /** Who keeps how much of a topic, for people. */
 export function explainUsage(id: number, usage: TopicUsage): string {
   const { first, last, bytes, keepers, unknown, retention, expired } = usage;
   const about = `topic ${id}: records ${first} to ${last}, about ${showBytes(bytes)} in each replica`;
   const least = keepers[0];
   const next =
-    least?.kind === 'hold' && expired > least.position
+    least !== undefined && least.kind !== 'retention' && expired > least.position
       ? [
-          `"${least.holder}" keeps records that the retention does not: release the hold when that consumer is gone`,
+          `"${least.holder}" keeps records that the retention does not: ${
+            least.kind === 'consumer'
+              ? `see "varlog consumer ls ${id}", and remove it when it is gone`
+              : 'release the hold when that consumer is gone'
+          }`,
         ]
       : [];
   return [
@@ -83,7 +92,7 @@ export function explainUsage(id: number, usage: TopicUsage): string {
           table(
             ['KEPT BY', 'NEEDS THE RECORDS BEHIND', 'BYTES', 'ONLY BY THIS ONE'],
             keepers.map((it) => [
-              it.kind === 'hold' ? `hold of "${it.holder}"` : 'retention',
+              showKeeper(it),
               it.position,
               showBytes(it.bytes),
               showBytes(it.alone),

@@ -89,7 +89,7 @@ export function addTopicCommands(program: Command, cli: Cli): void {
 function holdTable(holds: readonly TopicHold[]): string {
   return table(
     ['HOLDER', 'NEEDS THE RECORDS BEHIND'],
-    holds.map((it) => [it.holder, it.position]),
+    holds.map((it) => [it.isConsumer ? `consumer "${it.holder}"` : it.holder, it.position]),
   );
 }
 

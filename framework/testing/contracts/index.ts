@@ -1,6 +1,6 @@
 /**
  * What the implementations of a port owe their users, as tests. They are for any test runner, and for
- * implementations of your own: a log below a state machine, a store of snapshots, a disk, a network, a clock.
+ * implementations of your own: a log below a state machine, a store of snapshots or of checkpoints, a disk, a network, a clock.
  *
  * ```ts
  * import { describe, test } from 'node:test'; // with jest and others they are there
@@ -15,6 +15,7 @@
  * They register nothing by themselves, and know no test runner: a test that fails rejects with an `AssertionError`.
  * What an implementation need not do, such as compaction, is not asked of one that does not offer it.
  */
+export { type CheckpointStoreUnderTest, checkpointStoreContract } from './checkpoint-store.ts';
 export { type ClockUnderTest, clockContract } from './clock.ts';
 export type { Closable, ContractTest } from './contract.ts';
 export { type DiskUnderTest, diskContract } from './disk.ts';

@@ -587,6 +587,10 @@ export const descriptor: object = {
          "requestType": "HoldsRequest",
          "responseType": "HoldsResponse"
         },
+        "Consumers": {
+         "requestType": "ConsumersRequest",
+         "responseType": "ConsumersResponse"
+        },
         "OpenProducer": {
          "requestType": "OpenProducerRequest",
          "responseType": "OpenProducerResponse"
@@ -1040,6 +1044,99 @@ export const descriptor: object = {
         "position": {
          "type": "uint64",
          "id": 2
+        },
+        "consumer": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ConsumersRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        },
+        "due": {
+         "type": "bool",
+         "id": 3
+        }
+       }
+      },
+      "ConsumersResponse": {
+       "fields": {
+        "consumers": {
+         "rule": "repeated",
+         "type": "ConsumerInfo",
+         "id": 1
+        },
+        "glsn": {
+         "type": "uint64",
+         "id": 2
+        },
+        "firstGlsn": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "first_glsn"
+        }
+       }
+      },
+      "ConsumerInfo": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 2
+        },
+        "began": {
+         "type": "uint64",
+         "id": 3
+        },
+        "position": {
+         "type": "uint64",
+         "id": 4
+        },
+        "parkedCount": {
+         "type": "uint32",
+         "id": 5,
+         "protoName": "parked_count"
+        },
+        "parked": {
+         "rule": "repeated",
+         "type": "ParkedInfo",
+         "id": 6
+        }
+       }
+      },
+      "ParkedInfo": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "attempts": {
+         "type": "uint32",
+         "id": 2
+        },
+        "cause": {
+         "type": "string",
+         "id": 3
+        },
+        "at": {
+         "type": "uint64",
+         "id": 4
+        },
+        "replay": {
+         "type": "bool",
+         "id": 5
         }
        }
       },
@@ -1803,6 +1900,111 @@ export const descriptor: object = {
         }
        }
       },
+      "OpenConsumer": {
+       "oneofs": {
+        "_position": {
+         "oneof": [
+          "position"
+         ]
+        }
+       },
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        },
+        "owner": {
+         "type": "string",
+         "id": 3
+        },
+        "end": {
+         "type": "bool",
+         "id": 4
+        },
+        "position": {
+         "type": "uint64",
+         "id": 5,
+         "options": {
+          "proto3_optional": true
+         }
+        }
+       }
+      },
+      "AdvanceConsumer": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 3
+        },
+        "sequence": {
+         "type": "uint64",
+         "id": 4
+        },
+        "position": {
+         "type": "uint64",
+         "id": 5
+        },
+        "parked": {
+         "rule": "repeated",
+         "type": "ParkedRecord",
+         "id": 6
+        },
+        "settled": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 7
+        }
+       }
+      },
+      "DecideParked": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        },
+        "glsns": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 3
+        },
+        "drop": {
+         "type": "bool",
+         "id": 4
+        }
+       }
+      },
+      "RemoveConsumer": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
       "RaiseFeatureLevel": {
        "fields": {
         "level": {
@@ -2015,6 +2217,73 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 23,
          "protoName": "newest_token"
+        },
+        "consumerEpoch": {
+         "type": "uint64",
+         "id": 20,
+         "protoName": "consumer_epoch"
+        },
+        "consumers": {
+         "rule": "repeated",
+         "type": "ConsumerState",
+         "id": 21
+        }
+       }
+      },
+      "ConsumerState": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "epoch": {
+         "type": "uint64",
+         "id": 2
+        },
+        "owner": {
+         "type": "string",
+         "id": 3
+        },
+        "sequence": {
+         "type": "uint64",
+         "id": 4
+        },
+        "began": {
+         "type": "uint64",
+         "id": 5
+        },
+        "position": {
+         "type": "uint64",
+         "id": 6
+        },
+        "parked": {
+         "rule": "repeated",
+         "type": "ParkedRecord",
+         "id": 7
+        }
+       }
+      },
+      "ParkedRecord": {
+       "fields": {
+        "glsn": {
+         "type": "uint64",
+         "id": 1
+        },
+        "attempts": {
+         "type": "uint32",
+         "id": 2
+        },
+        "cause": {
+         "type": "string",
+         "id": 3
+        },
+        "at": {
+         "type": "uint64",
+         "id": 4
+        },
+        "replay": {
+         "type": "bool",
+         "id": 5
         }
        }
       },

@@ -460,8 +460,50 @@ export const LogStreamFence: MessageCodec<LogStreamFence> = message('varlog.log.
 export interface HoldState {
   holder: string;
   position: number;
+  /** It is the consumer of that name. */
+  consumer: boolean;
 }
 export const HoldState: MessageCodec<HoldState> = message('varlog.log.HoldState');
+
+export interface ConsumersRequest {
+  topicId: number;
+  /** Only this one; empty: all. */
+  name: string;
+  /** Of the parked records only those that are to be replayed. */
+  due: boolean;
+}
+export const ConsumersRequest: MessageCodec<ConsumersRequest> = message('varlog.log.ConsumersRequest');
+
+export interface ConsumersResponse {
+  consumers: ConsumerInfo[];
+  /** As in TailResponse. */
+  glsn: number;
+  firstGlsn: number;
+}
+export const ConsumersResponse: MessageCodec<ConsumersResponse> = message('varlog.log.ConsumersResponse');
+
+export interface ConsumerInfo {
+  name: string;
+  epoch: number;
+  /** The position with which it began. */
+  began: number;
+  /** It has done everything up to here, but for what is parked. */
+  position: number;
+  parkedCount: number;
+  parked: ParkedInfo[];
+}
+export const ConsumerInfo: MessageCodec<ConsumerInfo> = message('varlog.log.ConsumerInfo');
+
+export interface ParkedInfo {
+  glsn: number;
+  attempts: number;
+  cause: string;
+  /** Milliseconds since 1970, by the clock of the consumer. */
+  at: number;
+  /** It is to be given to the consumer once more. */
+  replay: boolean;
+}
+export const ParkedInfo: MessageCodec<ParkedInfo> = message('varlog.log.ParkedInfo');
 
 export interface OpenProducerRequest {
   topicId: number;
@@ -691,6 +733,8 @@ export const Ordering: {
   Hold: UnaryMethod<HoldRequest, HoldResponse>;
   /** Who holds records of a topic. */
   Holds: UnaryMethod<HoldsRequest, HoldsResponse>;
+  /** The consumers of a topic, and its extent. */
+  Consumers: UnaryMethod<ConsumersRequest, ConsumersResponse>;
   /** Opens a producer of a topic: see core/commands/open-producer.ts. */
   OpenProducer: UnaryMethod<OpenProducerRequest, OpenProducerResponse>;
   /** Gives a topic or a log stream of it a higher fencing token: see core/commands/fence.ts. */
@@ -713,6 +757,7 @@ export const Ordering: {
   Trim: unary('varlog.log.Ordering', 'Trim', TrimRequest, TrimResponse),
   Hold: unary('varlog.log.Ordering', 'Hold', HoldRequest, HoldResponse),
   Holds: unary('varlog.log.Ordering', 'Holds', HoldsRequest, HoldsResponse),
+  Consumers: unary('varlog.log.Ordering', 'Consumers', ConsumersRequest, ConsumersResponse),
   OpenProducer: unary('varlog.log.Ordering', 'OpenProducer', OpenProducerRequest, OpenProducerResponse),
   Fence: unary('varlog.log.Ordering', 'Fence', FenceRequest, FenceResponse),
   ReplaceStorageNode: unary('varlog.log.Ordering', 'ReplaceStorageNode', ReplaceStorageNodeRequest, ReplaceStorageNodeResponse),

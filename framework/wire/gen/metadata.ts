@@ -170,6 +170,46 @@ export interface DrawFencingToken {
 }
 export const DrawFencingToken: MessageCodec<DrawFencingToken> = message('varlog.metadata.DrawFencingToken');
 
+export interface OpenConsumer {
+  topicId: number;
+  name: string;
+  /** A random id of the life that opens it: the same one is given the same epoch again. */
+  owner: string;
+  /** Where one that is new begins: behind the last record, or behind `position`, or absent both at the first record. */
+  end: boolean;
+  position: number | null;
+}
+export const OpenConsumer: MessageCodec<OpenConsumer> = message('varlog.metadata.OpenConsumer');
+
+export interface AdvanceConsumer {
+  topicId: number;
+  name: string;
+  epoch: number;
+  /** Of this message among those of the epoch: what comes late changes nothing. */
+  sequence: number;
+  position: number;
+  parked: ParkedRecord[];
+  /** GLSNs of records that were parked and are done. */
+  settled: number[];
+}
+export const AdvanceConsumer: MessageCodec<AdvanceConsumer> = message('varlog.metadata.AdvanceConsumer');
+
+export interface DecideParked {
+  topicId: number;
+  name: string;
+  /** Empty: all of them. */
+  glsns: number[];
+  /** Given up, instead of given to the consumer once more. */
+  drop: boolean;
+}
+export const DecideParked: MessageCodec<DecideParked> = message('varlog.metadata.DecideParked');
+
+export interface RemoveConsumer {
+  topicId: number;
+  name: string;
+}
+export const RemoveConsumer: MessageCodec<RemoveConsumer> = message('varlog.metadata.RemoveConsumer');
+
 export interface RaiseFeatureLevel {
   level: number;
 }
@@ -247,8 +287,35 @@ export interface TopicState {
   fence: number;
   /** The highest fencing token that was drawn or set. */
   newestToken: number;
+  /** The last epoch that was given to a consumer; 0: none was. */
+  consumerEpoch: number;
+  consumers: ConsumerState[];
 }
 export const TopicState: MessageCodec<TopicState> = message('varlog.metadata.TopicState');
+
+export interface ConsumerState {
+  name: string;
+  epoch: number;
+  owner: string;
+  sequence: number;
+  /** The position with which it began. */
+  began: number;
+  position: number;
+  /** Ascending. */
+  parked: ParkedRecord[];
+}
+export const ConsumerState: MessageCodec<ConsumerState> = message('varlog.metadata.ConsumerState');
+
+export interface ParkedRecord {
+  glsn: number;
+  attempts: number;
+  cause: string;
+  /** Milliseconds since 1970, by the clock of the consumer. */
+  at: number;
+  /** It is to be given to the consumer once more. */
+  replay: boolean;
+}
+export const ParkedRecord: MessageCodec<ParkedRecord> = message('varlog.metadata.ParkedRecord');
 
 /** Where a producer appends. */
 export interface ProducerPlace {

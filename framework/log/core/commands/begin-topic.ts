@@ -1,5 +1,6 @@
 import { BeginTopic as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, DONE, refused } from '../command-definition.ts';
+import { holdsOf } from '../holds.ts';
 import { noTopic, refuse } from '../metadata-result.ts';
 
 /** Has the records of a new topic begin after `glsn`, as those of another one that was trimmed up to there. */
@@ -27,7 +28,7 @@ export const beginTopic: CommandDefinition<BeginTopic, Message> = {
     }
     if (topic.highWatermark === glsn && topic.trimmed === glsn) return DONE;
     // What its storage nodes know of it would no longer hold.
-    if (topic.highWatermark > 0 || topic.logStreams.length > 0 || topic.holds.length > 0) {
+    if (topic.highWatermark > 0 || topic.logStreams.length > 0 || holdsOf(topic).length > 0) {
       const what = `topic ${topicId} is in use: its records begin where they do`;
       const next = 'do this with a topic that was made just now and has no log stream yet';
       return refused(refuse('FAILED_PRECONDITION', what, next));

@@ -1,11 +1,14 @@
 /** All commands of the metadata, one a line: each module holds everything about its own. */
+export * from './advance-consumer.ts';
 export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
 export * from './cut.ts';
 export * from './cut-together.ts';
+export * from './decide-parked.ts';
 export * from './draw-fencing-token.ts';
 export * from './fence.ts';
 export * from './hold.ts';
+export * from './open-consumer.ts';
 export * from './open-producer.ts';
 export * from './prefer-primary.ts';
 export * from './raise-feature-level.ts';
@@ -13,6 +16,7 @@ export * from './register-log-stream.ts';
 export * from './register-storage-node.ts';
 export * from './register-topic.ts';
 export * from './release.ts';
+export * from './remove-consumer.ts';
 export * from './replace-storage-node.ts';
 export * from './restore-topic.ts';
 export * from './seal.ts';

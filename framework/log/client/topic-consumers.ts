@@ -1,0 +1,112 @@
+import type { TopicId } from '../../base/index.ts';
+import { ConsumersRequest, Ordering } from '../../wire/gen/log.ts';
+import type { ConsumerRegistry, RegisteredConsumer } from '../consumer/index.ts';
+import type { MetadataCommand, ParkedRecord } from '../core/index.ts';
+import type { CallLimits } from './call-limit.ts';
+import type { ClientContext } from './client-context.ts';
+
+/** A consumer as the cluster knows it, whether it runs or not. */
+export interface ConsumerDescription {
+  readonly name: string;
+  /** How many lives it and others have had: the newest one has the highest. */
+  readonly epoch: number;
+  /** Everything up to here is done, but for what is parked. As of about a second ago, where it runs. */
+  readonly position: number;
+  /** Records from there to the tail. */
+  readonly lag: number;
+  /** What it has put aside, in order. */
+  readonly parked: readonly ParkedRecord[];
+}
+
+/** The consumers of a topic, for those who look after them. Made by `topic.consumers`. */
+export class TopicConsumers {
+  private readonly context: ClientContext;
+  private readonly topicId: TopicId;
+  private readonly log: string;
+
+  constructor(context: ClientContext, topicId: TopicId, log: string) {
+    this.context = context;
+    this.topicId = topicId;
+    this.log = log;
+  }
+
+  /** All of them, by name. Rejects with `TOPIC_NOT_FOUND`, and `UNIMPLEMENTED` by a version without consumers. */
+  async list(limits: CallLimits = {}): Promise<readonly ConsumerDescription[]> {
+    const { consumers, last } = await this.ask({}, limits);
+    return consumers.map(({ name, epoch, position, parked }) => {
+      return { name, epoch, position, lag: last - position, parked };
+    });
+  }
+
+  /**
+   * Has records that were parked given to the consumer once more; without `glsns` all of them. It does so where it runs,
+   * within about a second, or when it is started. Resolves with how many. `NOT_FOUND` for one that is not there.
+   */
+  replay(name: string, glsns: readonly number[] = [], limits: CallLimits = {}): Promise<number> {
+    const decision = { topicId: this.topicId, name, glsns, drop: false };
+    return this.command({ kind: 'decideParked', ...decision }, limits);
+  }
+
+  /** As {@link replay}, but they are given up. */
+  drop(name: string, glsns: readonly number[] = [], limits: CallLimits = {}): Promise<number> {
+    const decision = { topicId: this.topicId, name, glsns, drop: true };
+    return this.command({ kind: 'decideParked', ...decision }, limits);
+  }
+
+  /**
+   * Forgets a consumer, with what it has parked: records are no longer kept for it, and where it runs, it stops. A
+   * checkpoint that it keeps elsewhere stays. `NOT_FOUND` when there is none of that name.
+   */
+  async remove(name: string, limits: CallLimits = {}): Promise<void> {
+    await this.command({ kind: 'removeConsumer', topicId: this.topicId, name }, limits);
+  }
+
+  /** For the consumers themselves. */
+  get registry(): ConsumerRegistry {
+    const { topicId } = this;
+    return {
+      log: this.log,
+      open: (life, limits) => this.command({ kind: 'openConsumer', topicId, ...life }, limits),
+      advance: async (step, limits) => {
+        await this.command({ kind: 'advanceConsumer', topicId, ...step }, limits);
+      },
+      look: async (name, { due = false, ...limits }) => {
+        const { consumers, last } = await this.ask({ name, due }, limits);
+        return { consumer: consumers[0], last };
+      },
+    };
+  }
+
+  private command(command: MetadataCommand, limits: CallLimits): Promise<number> {
+    const name = 'name' in command ? ` "${command.name}"` : '';
+    const what = `a command of consumer${name} of topic ${this.topicId}`;
+    // What consumers say of themselves is numbered; the rest would be refused the second time.
+    const idempotent = command.kind !== 'removeConsumer' && command.kind !== 'decideParked';
+    return this.context.repository.command(command, { ...limits, what, idempotent });
+  }
+
+  private async ask(
+    { name = '', due = false }: { name?: string; due?: boolean },
+    limits: CallLimits,
+  ): Promise<{ consumers: readonly RegisteredConsumer[]; last: number }> {
+    const request = ConsumersRequest.create({ topicId: this.topicId, name, due });
+    const what = `asking for the consumers of topic ${this.topicId}`;
+    const { repository } = this.context;
+    const found = await repository.call(Ordering.Consumers, request, { ...limits, what });
+    return {
+      last: found.glsn,
+      consumers: found.consumers.map(
+        ({ name: named, epoch, began, position, parkedCount, parked }) => ({
+          name: named,
+          epoch,
+          began,
+          position,
+          parkedCount,
+          parked: parked.map(({ glsn, attempts, cause, at, replay }) => {
+            return { glsn, attempts, cause, at, replay };
+          }),
+        }),
+      ),
+    };
+  }
+}

@@ -1,0 +1,439 @@
+import { sleep, VarlogError } from '../../base/index.ts';
+import { realClock } from '../../runtime/index.ts';
+import { MemoryLog } from '../../testing/index.ts';
+import { json, type RecordLog, record } from '../client/index.ts';
+import type {
+  CheckpointOwner,
+  CheckpointStore,
+  Consumer,
+  TransactionalCheckpointStore,
+} from './index.ts';
+
+const clock = realClock();
+/** So that a test need not wait. */
+const often = { checkpointEveryMs: 5 };
+const range = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i + 1}`);
+
+let log: MemoryLog;
+let records: RecordLog;
+const running: Consumer[] = [];
+beforeEach(() => {
+  log = new MemoryLog();
+  records = log.records();
+});
+afterEach(async () => {
+  for (const it of running.splice(0)) await it.close({ drain: false });
+});
+
+function start(...args: Parameters<RecordLog['process']>): Consumer {
+  const consumer = records.process(...(args as Parameters<typeof records.process>));
+  running.push(consumer);
+  return consumer;
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(clock, 5);
+}
+
+const positionOf = async (name = 'billing'): Promise<number | undefined> =>
+  (await log.consumers.list()).find((it) => it.name === name)?.position;
+
+/** A gate that a handler waits at. */
+function gate() {
+  const opened = new Map<string, () => void>();
+  const waiting = new Set<string>();
+  return {
+    waiting,
+    pass: (text: string) =>
+      new Promise<void>((resolve) => {
+        waiting.add(text);
+        opened.set(text, resolve);
+      }),
+    open: (text: string) => {
+      waiting.delete(text);
+      opened.get(text)!();
+    },
+  };
+}
+
+test.each([
+  [{ name: '' }, /name is ""/],
+  [{ name: 'x'.repeat(201) }, /name is/],
+  [{ name: 5 }, /name is 5/],
+  [{ name: 'a', onError: 'panic' }, /onError is panic/],
+  [{ name: 'a', orderBy: 'value' }, /orderBy is value/],
+  [{ name: 'a', concurrency: 0 }, /concurrency is 0/],
+  [{ name: 'a', attempts: 1.5 }, /attempts is 1.5/],
+  [{ name: 'a', maxInFlight: Number.NaN }, /maxInFlight is NaN/],
+  [{ name: 'a', maxInFlightBytes: -1 }, /maxInFlightBytes is -1/],
+  [{ name: 'a', checkpointEveryMs: '5' }, /checkpointEveryMs is 5/],
+  [{ name: 'a', checkpoint: {} }, /checkpoint has no open/],
+  [{ name: 'a', from: { time: 5 } }, /from is an object/],
+  [{ name: 'a', from: 'varlog:other:1:5' }, /CLUSTER_MISMATCH/],
+  [{ name: 'a', from: 'middle' }, /from is middle/],
+  [{ name: 'a', from: 0 }, /from is 0/],
+])('%j is refused', (options, message) => {
+  expect(() => records.process(options as never, () => {})).toThrow(message);
+  expect(() => records.process({ name: 'a' }, undefined as never)).toThrow(/no handler/);
+});
+
+test('records of a key are in order, those of others beside them, and no more at a time than may', async () => {
+  const keys = ['a', 'b', 'c'];
+  await records.append(range(60).map((it) => record(it, { key: keys[Number(it) % 3]! })));
+  const given = new Map<string, number[]>();
+  const busy = new Set<string>();
+  let most = 0;
+  const consumer = start({ name: 'billing', concurrency: 2, orderBy: 'key' }, async (entry) => {
+    const key = entry.key!;
+    expect(busy.has(key)).toBe(false);
+    busy.add(key);
+    most = Math.max(most, busy.size);
+    await sleep(clock, entry.glsn % 3);
+    given.set(key, [...(given.get(key) ?? []), entry.glsn]);
+    busy.delete(key);
+  });
+  await consumer.caughtUp();
+  expect(most).toBe(2);
+  for (const it of given.values()) expect(it).toEqual([...it].sort((a, b) => a - b));
+  expect([...given.values()].flat()).toHaveLength(60);
+});
+
+test('the checkpoint waits for the oldest record that is not done, and no more are taken than may', async () => {
+  await records.append(range(20));
+  const { pass, open, waiting } = gate();
+  const options = { name: 'billing', concurrency: 3, maxInFlight: 6, ...often };
+  const consumer = start(options, (entry) => pass(entry.text()));
+  await until(() => waiting.size === 3);
+  open('2');
+  open('3');
+  await until(() => waiting.has('4') && waiting.has('5'));
+  expect(consumer.status).toMatchObject({ state: 'running', position: 0, inFlight: 4, tail: 20 });
+  open('4');
+  open('5');
+  await until(() => waiting.has('6') && waiting.size === 2);
+  open('6');
+  // Six records are from the oldest one on: the seventh has to wait.
+  await until(() => waiting.size === 1);
+  await sleep(clock, 20);
+  expect([...waiting]).toEqual(['1']);
+  expect(await positionOf()).toBe(0);
+  open('1');
+  await until(async () => (await positionOf()) === 6);
+  await until(() => waiting.has('7'));
+});
+
+test('a record is tried again until it is done, and says so meanwhile', async () => {
+  await records.append(['a', 'b']);
+  const attempts: string[] = [];
+  const consumer = start({ name: 'billing' }, (entry, { attempt }) => {
+    attempts.push(`${entry.text()}${attempt}`);
+    if (entry.text() === 'a' && attempt < 3) throw new Error('not now');
+  });
+  await until(() => consumer.status.retrying !== undefined);
+  expect(consumer.health()).toEqual({ ok: false, reason: expect.stringContaining('not now') });
+  await consumer.caughtUp();
+  expect(attempts).toEqual(['a1', 'a2', 'a3', 'b1']);
+  expect(consumer.health()).toEqual({ ok: true });
+});
+
+test('a consumer that stopped begins with the record that failed', async () => {
+  await records.append(range(5));
+  const given: string[] = [];
+  const options = { name: 'billing', attempts: 2 };
+  let isBroken = true;
+  const handler = (entry: { text(): string }) => {
+    if (entry.text() === '3' && isBroken) throw new RangeError('no three');
+    given.push(entry.text());
+  };
+  const first = start(options, handler);
+  await expect(first.done).rejects.toMatchObject({
+    code: 'HANDLER_FAILED',
+    message: expect.stringMatching(/stopped at record 3, which has failed 2 times \(no three\)/),
+    details: { consumer: 'billing', glsn: 3, attempts: 2 },
+    cause: expect.any(RangeError),
+  });
+  expect(await positionOf()).toBe(2);
+  expect(first.status.error?.code).toBe('HANDLER_FAILED');
+  await expect(first.caughtUp()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+  await first.close();
+  isBroken = false;
+  await start(options, handler).caughtUp();
+  expect(given).toEqual(range(5));
+});
+
+test('a record that fails is passed over where that is wanted', async () => {
+  await records.append(range(5));
+  const given: string[] = [];
+  const consumer = start({ name: 'billing', attempts: 1, onError: 'skip' }, (entry) => {
+    if (entry.text() === '3') throw new Error('no three');
+    given.push(entry.text());
+  });
+  await consumer.caughtUp();
+  expect(given).toEqual(['1', '2', '4', '5']);
+  expect(consumer.status).toMatchObject({ position: 5, skipped: 1, parked: 0 });
+});
+
+test('records that fail are parked with their cause, replayed among the others, and parked again or done', async () => {
+  await records.append(range(5));
+  const given: string[] = [];
+  let broken = new Set(['2', '4']);
+  const options = { name: 'billing', attempts: 2, onError: 'park' as const, ...often };
+  const handler = (entry: { text(): string }, { isReplay }: { isReplay: boolean }) => {
+    if (broken.has(entry.text())) throw new Error(`no ${entry.text()}`);
+    given.push(isReplay ? `${entry.text()} again` : entry.text());
+  };
+  const first = start(options, handler);
+  await first.caughtUp();
+  expect(first.status).toMatchObject({ position: 5, parked: 2, lag: 0 });
+  const [known] = await log.consumers.list();
+  expect(known!.parked).toMatchObject([
+    { glsn: 2, attempts: 2, cause: 'no 2', replay: false },
+    { glsn: 4, attempts: 2, cause: 'no 4', replay: false },
+  ]);
+  expect(known!.parked[0]!.at).toBeGreaterThan(1e12);
+  await first.close();
+
+  const second = start(options, handler);
+  await second.caughtUp();
+  broken = new Set(['4']);
+  await log.consumers.replay('billing');
+  await until(async () => {
+    const [it] = await log.consumers.list();
+    return it!.parked.length === 1 && it!.parked[0]!.attempts === 4;
+  });
+  expect(given).toEqual(['1', '3', '5', '2 again']);
+  await until(() => second.status.parked === 1);
+  await log.consumers.drop('billing', [4]);
+  await until(() => second.status.parked === 0);
+  await expect(log.consumers.replay('billing', [4])).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a record that was parked before the checkpoint passed it is not given once more by itself', async () => {
+  await records.append(range(3));
+  // A life that ended between the two.
+  const registry = log.consumers.registry;
+  const life = { name: 'billing', owner: 'a', begin: 'start' } as const;
+  const epoch = await registry.open(life, {});
+  const parked = [{ glsn: 2, attempts: 1, cause: 'why', at: 0, replay: false }];
+  const step = { name: 'billing', epoch, sequence: 1, position: 0, parked, settled: [] };
+  await registry.advance(step, {});
+  const given: string[] = [];
+  const consumer = start({ name: 'billing', onError: 'park' }, (it) => given.push(it.text()));
+  await consumer.caughtUp();
+  expect(given).toEqual(['1', '3']);
+});
+
+describe('records that the codec does not take', () => {
+  const values = (onDecodeError?: 'skip' | 'pass') =>
+    log.records({ codec: json<number>(), ...(onDecodeError && { onDecodeError }) });
+  beforeEach(() => records.append(['1', 'no json', '3', 'nor this']));
+
+  test('are what fails, at once, and can be parked', async () => {
+    const given: number[] = [];
+    const consumer = values().process(
+      { name: 'billing', onError: 'park', orderBy: (it) => it.value },
+      (it) => given.push(it.value),
+    );
+    running.push(consumer);
+    await consumer.caughtUp();
+    expect(given).toEqual([1, 3]);
+    const [known] = await log.consumers.list();
+    expect(known!.parked).toMatchObject([
+      { glsn: 2, attempts: 1, cause: expect.stringContaining('DECODE_FAILED') },
+      { glsn: 4 },
+    ]);
+  });
+
+  test('stop it otherwise', async () => {
+    const consumer = values().process({ name: 'billing' }, () => {});
+    running.push(consumer);
+    await expect(consumer.done).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      cause: expect.objectContaining({ code: 'DECODE_FAILED' }),
+    });
+  });
+
+  test('are left out, or given, where the topic says so; either way the position passes them', async () => {
+    for (const policy of ['skip', 'pass'] as const) {
+      const given: string[] = [];
+      const consumer = values(policy).process({ name: policy }, (it) => given.push(it.text()));
+      running.push(consumer);
+      await consumer.caughtUp();
+      expect(consumer.status.position).toBe(4);
+      expect(given).toHaveLength(policy === 'skip' ? 2 : 4);
+    }
+  });
+});
+
+describe('a consumer is closed', () => {
+  test('when what has begun is done, and what has not is left to the next', async () => {
+    await records.append(range(5));
+    const { pass, open, waiting } = gate();
+    const consumer = start({ name: 'billing', concurrency: 2 }, (entry) => pass(entry.text()));
+    await until(() => waiting.size === 2);
+    const closed = consumer.close();
+    expect(consumer.status.state).toBe('draining');
+    expect(consumer.health().ok).toBe(false);
+    open('2');
+    open('1');
+    await closed;
+    await consumer.done;
+    expect([...waiting]).toEqual([]);
+    expect(await positionOf()).toBe(2);
+    await expect(consumer.caughtUp()).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test.each([{ drain: false }, { timeoutMs: 20 }])(
+    'also while a handler hangs: %j',
+    async (how) => {
+      await records.append(range(2));
+      const { pass, waiting } = gate();
+      const signals: AbortSignal[] = [];
+      const consumer = start({ name: 'billing' }, (entry, { signal }) => {
+        signals.push(signal);
+        return entry.text() === '1' ? undefined : pass(entry.text());
+      });
+      await until(() => waiting.size === 1);
+      await Promise.all([consumer.close(how), consumer.close()]);
+      expect(signals.every((it) => it.aborted)).toBe(true);
+      expect(await positionOf()).toBe(1);
+      await consumer.done;
+    },
+  );
+
+  test('by its signal, and while it cannot be opened', async () => {
+    log.disconnect();
+    const stopping = new AbortController();
+    const consumer = start({ name: 'billing', signal: stopping.signal }, () => {});
+    await until(() => consumer.status.trouble !== undefined);
+    expect(consumer.health().reason).toMatch(/UNAVAILABLE/);
+    stopping.abort();
+    await consumer.done;
+    expect(consumer.status.state).toBe('closed');
+    await expect(consumer.close({ timeoutMs: 0 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+});
+
+test('it waits for a log that does not answer, and goes on', async () => {
+  log.disconnect();
+  const given: string[] = [];
+  const consumer = start({ name: 'billing', ...often }, (entry) => given.push(entry.text()));
+  await until(() => consumer.status.trouble !== undefined);
+  log.connect();
+  await records.append('a');
+  await until(() => given.length === 1);
+  log.disconnect();
+  await until(() => consumer.status.trouble !== undefined);
+  log.connect();
+  await until(() => consumer.status.trouble === undefined);
+  expect(consumer.health()).toEqual({ ok: true });
+});
+
+test('one that was removed stops, and begins anew when it is started again', async () => {
+  await records.append('a');
+  const consumer = start({ name: 'billing', ...often }, () => {});
+  await consumer.caughtUp();
+  await log.consumers.remove('billing');
+  await expect(consumer.done).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(log.consumers.remove('billing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const again = start({ name: 'billing', from: 'end' }, () => {});
+  await again.caughtUp();
+  expect(again.status.position).toBe(1);
+});
+
+test('records that are gone are told', async () => {
+  await records.append(range(5));
+  const first = start({ name: 'billing' }, () => {});
+  await first.caughtUp();
+  await first.close();
+  await records.append(range(5));
+  await log.compact(8, new Uint8Array());
+  const second = start({ name: 'billing' }, () => {});
+  await expect(second.done).rejects.toMatchObject({ code: 'TRIMMED' });
+});
+
+describe('with a checkpoint store', () => {
+  /** One that keeps the position in a value. */
+  class Store implements CheckpointStore {
+    stored: { owner: CheckpointOwner; position: number } | undefined;
+    failing = 0;
+    async open() {
+      return this.stored && { position: this.stored.position };
+    }
+    async save(owner: CheckpointOwner, position: number) {
+      if (this.failing-- > 0) throw new Error('the store is busy');
+      this.stored = { owner, position };
+    }
+  }
+
+  test('what that says counts, and the cluster follows', async () => {
+    await records.append(range(5));
+    const store = new Store();
+    store.failing = 2;
+    const first = start({ name: 'billing', checkpoint: store, ...often }, () => {});
+    await until(async () => (await positionOf()) === 5);
+    expect(store.stored).toMatchObject({ position: 5, owner: { consumer: 'billing', epoch: 1 } });
+    await first.close();
+    store.stored!.position = 3;
+    const given: string[] = [];
+    const options = { name: 'billing', checkpoint: store };
+    const second = start(options, (entry) => given.push(entry.text()));
+    await second.caughtUp();
+    expect(given).toEqual(['4', '5']);
+  });
+
+  test('one that is empty although the consumer is not new is refused', async () => {
+    await records.append('a');
+    const options = { name: 'billing', checkpoint: new Store() };
+    const first = start(options, () => {});
+    await first.caughtUp();
+    await first.close();
+    const second = start({ ...options, checkpoint: new Store() }, () => {});
+    await expect(second.done).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('varlog consumer rm'),
+    });
+  });
+
+  test('one that cannot begin a transaction is waited for, and no record has failed by that', async () => {
+    await records.append(range(3));
+    class Transactions extends Store implements TransactionalCheckpointStore<string[]> {
+      readonly effects: string[] = [];
+      async transact(_: CheckpointOwner, __: number, work: (it: string[]) => Promise<void>) {
+        if (this.failing-- > 0) throw new Error('the store is busy');
+        await work(this.effects);
+      }
+      async park(): Promise<void> {}
+    }
+    const store = new Transactions();
+    const options = { name: 'billing', attempts: 1, onError: 'park' as const };
+    const consumer = start({ ...options, checkpoint: store }, (entry, { transaction }) =>
+      (transaction as unknown as string[]).push(entry.text()),
+    );
+    await until(() => consumer.status.state === 'running');
+    store.failing = 2;
+    await records.append('4');
+    await consumer.caughtUp();
+    expect(store.effects).toEqual(range(4));
+    expect(consumer.status.parked).toBe(0);
+  });
+
+  test('a position beyond the tail is refused', async () => {
+    await records.append('a');
+    const store = new Store();
+    store.stored = { owner: { log: '', consumer: '', epoch: 0 }, position: 2 };
+    const consumer = start({ name: 'billing', checkpoint: store }, () => {});
+    await expect(consumer.done).rejects.toMatchObject({ code: 'BEYOND_TAIL' });
+  });
+});
+
+test('an error that orderBy throws ends it', async () => {
+  await records.append('a');
+  const orderBy = (): never => {
+    throw new VarlogError('INTERNAL', { what: 'no order' });
+  };
+  const consumer = start({ name: 'billing', concurrency: 2, orderBy }, () => {});
+  await expect(consumer.done).rejects.toMatchObject({ code: 'INTERNAL' });
+});

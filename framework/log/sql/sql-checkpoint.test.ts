@@ -1,0 +1,80 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { onEachDatabase } from '../../../test/databases.ts';
+import {
+  type CheckpointStoreUnderTest,
+  checkpointStoreContract,
+} from '../../testing/contracts/index.ts';
+import { MemoryLog } from '../../testing/index.ts';
+import { sqlCheckpoint } from './index.ts';
+
+const owner = (epoch: number) => ({ log: 'a', consumer: 'billing', epoch });
+
+onEachDatabase('a checkpoint', (databases) => {
+  describe('keeps the contract of all checkpoint stores', () => {
+    const make = async (): Promise<CheckpointStoreUnderTest<EntityManager>> => {
+      const database = await databases.fresh();
+      const source = databases.sourceOf(database, []);
+      await source.initialize();
+      await source.query('CREATE TABLE note (text varchar(100))');
+      return {
+        store: sqlCheckpoint(source),
+        reopen: async () => sqlCheckpoint(databases.sourceOf(database, [])),
+        note: async (transaction, text) => {
+          await transaction.query(`INSERT INTO note VALUES ('${text}')`);
+        },
+        noted: async () => {
+          const rows: { text: string }[] = await source.query('SELECT text FROM note');
+          return rows.map((it) => it.text);
+        },
+        close: async () => {},
+      };
+    };
+    for (const { title, run } of checkpointStoreContract(make)) test(title, run);
+  });
+
+  test('what handlers of a consumer write is there once, however often they fail after it', async () => {
+    const source = databases.sourceOf(await databases.fresh(), []);
+    await source.initialize();
+    await source.query('CREATE TABLE note (text varchar(100) PRIMARY KEY)');
+    const records = new MemoryLog().records();
+    const texts = Array.from({ length: 30 }, (_, i) => `${i}`);
+    await records.append(texts);
+    let failures = 0;
+    const options = { name: 'notes', checkpoint: sqlCheckpoint(source), concurrency: 4 };
+    for (const half of [1, 2]) {
+      const consumer = records.process(options, async (entry, { transaction, attempt }) => {
+        await transaction.query(`INSERT INTO note VALUES ('${entry.text()}')`);
+        if (attempt === 1 && entry.glsn % 7 === half) {
+          failures++;
+          throw new Error('after it has written');
+        }
+      });
+      if (half === 1) await consumer.close();
+      else await consumer.caughtUp();
+      await consumer.close();
+    }
+    expect(failures).toBeGreaterThan(3);
+    const rows: { text: string }[] = await source.query('SELECT text FROM note');
+    expect(rows.map((it) => it.text).sort()).toEqual([...texts].sort());
+  });
+
+  test('the rows of two consumers are apart, and one that is gone is told', async () => {
+    const source = databases.sourceOf(await databases.fresh(), []);
+    const store = sqlCheckpoint(source);
+    const other = { ...owner(1), consumer: 'other' };
+    await store.open(owner(1), []);
+    await store.save(owner(1), 5);
+    await store.open(other, []);
+    await store.save(other, 7);
+    expect(await store.open(owner(2), [])).toMatchObject({ position: 5 });
+    await source.query('DELETE FROM varlog_consumer');
+    await expect(store.transact(owner(2), 6, async () => {})).rejects.toMatchObject({
+      code: 'LOG_MISMATCH',
+    });
+  });
+});
+
+test('other databases are refused', () => {
+  const source = { options: { type: 'mysql' } } as unknown as DataSource;
+  expect(() => sqlCheckpoint(source)).toThrow(/INVALID_ARGUMENT.*mysql.*better-sqlite3/);
+});

@@ -1,0 +1,99 @@
+import { VarlogError } from '../base/index.ts';
+import type { ConsumerRegistry } from '../log/consumer/index.ts';
+import {
+  advanceConsumerOf,
+  decideParkedOf,
+  openConsumerOf,
+  type ParkedRecord,
+  type Refusal,
+  removeConsumerOf,
+  type TopicConsumersState,
+} from '../log/core/index.ts';
+
+/** A log that has consumers. */
+interface Extent {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  /** Throws `UNAVAILABLE` while nobody reaches it. */
+  checkConnected(): void;
+}
+
+/** The consumers of a log in memory, as `topic.consumers` has those of a topic. */
+export class MemoryConsumers {
+  private readonly state: TopicConsumersState;
+  private readonly extent: Extent;
+
+  constructor(extent: Extent) {
+    this.extent = extent;
+    this.state = {
+      id: 1,
+      get highWatermark() {
+        return extent.last;
+      },
+      get trimmed() {
+        return extent.first - 1;
+      },
+      consumerEpoch: 0,
+      consumers: [],
+    };
+  }
+
+  /** All of them, by name. */
+  async list(): Promise<
+    readonly {
+      readonly name: string;
+      readonly epoch: number;
+      readonly position: number;
+      readonly lag: number;
+      readonly parked: readonly ParkedRecord[];
+    }[]
+  > {
+    return this.state.consumers.map(({ name, epoch, position, parked }) => {
+      return { name, epoch, position, lag: this.extent.last - position, parked };
+    });
+  }
+
+  /** Has records that were parked given to the consumer once more; without `glsns` all of them. */
+  async replay(name: string, glsns: readonly number[] = []): Promise<number> {
+    return answer(decideParkedOf(this.state, { name, glsns, drop: false }));
+  }
+
+  /** As {@link replay}, but they are given up. */
+  async drop(name: string, glsns: readonly number[] = []): Promise<number> {
+    return answer(decideParkedOf(this.state, { name, glsns, drop: true }));
+  }
+
+  /** Forgets a consumer; where it runs, it stops. */
+  async remove(name: string): Promise<void> {
+    answer(removeConsumerOf(this.state, name));
+  }
+
+  /** For the consumers themselves. */
+  get registry(): ConsumerRegistry {
+    const { extent, state } = this;
+    return {
+      log: extent.name,
+      open: async (life) => {
+        extent.checkConnected();
+        return answer(openConsumerOf(state, life));
+      },
+      advance: async (step) => {
+        extent.checkConnected();
+        answer(advanceConsumerOf(state, step));
+      },
+      look: async (name, { due = false }) => {
+        extent.checkConnected();
+        const found = state.consumers.find((it) => it.name === name);
+        const parked = found?.parked.filter(({ replay }) => replay || !due) ?? [];
+        const consumer = found && { ...found, parkedCount: found.parked.length, parked };
+        return { consumer, last: extent.last };
+      },
+    };
+  }
+}
+
+function answer(result: number | Refusal | undefined): number {
+  if (typeof result !== 'object') return result ?? 0;
+  throw new VarlogError(result.code, { what: result.what, next: result.next });
+}

@@ -1,0 +1,62 @@
+import { ConsumerLife } from '../../framework/log/consumer/consumer-life.ts';
+import { Lanes } from '../../framework/log/consumer/lanes.ts';
+import { Watermark } from '../../framework/log/consumer/watermark.ts';
+import { openConsumer, trim } from '../../framework/log/core/commands/index.ts';
+
+/** Replaces a method until what is returned is called. */
+function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
+  const before = of[name];
+  of[name] = by;
+  return () => {
+    of[name] = before;
+  };
+}
+
+/** What a life keeps to itself. */
+interface Inside {
+  advance(
+    step: object,
+    limits: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
+  ): Promise<void>;
+}
+
+const inside = (life: ConsumerLife): Inside => life as unknown as Inside;
+
+/** Ways to lose a record, or to do one twice or too early: each breaks it for everybody until what it returns is called. */
+export const CONSUMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
+  'the checkpoint passes a record that is not done': () => {
+    const before = Object.getOwnPropertyDescriptor(Watermark.prototype, 'position')!;
+    Object.defineProperty(Watermark.prototype, 'position', {
+      configurable: true,
+      get(this: { newest: number }) {
+        return this.newest;
+      },
+    });
+    return () => Object.defineProperty(Watermark.prototype, 'position', before);
+  },
+  'keys are not looked at': () => {
+    const { add } = Lanes.prototype;
+    return replace(Lanes.prototype, 'add', function (this: Lanes, _, run) {
+      return add.call(this, undefined, run);
+    });
+  },
+  'the store passes a parked record before the cluster knows of it': () =>
+    replace(ConsumerLife.prototype, 'park', async function (this: ConsumerLife, record, limits) {
+      await this.passParked(record.glsn);
+      await inside(this).advance({ parked: [{ ...record, replay: false }] }, limits);
+    }),
+  'a parked record is noted nowhere': () =>
+    replace(ConsumerLife.prototype, 'park', async function (this: ConsumerLife, { glsn }) {
+      await this.passParked(glsn);
+    }),
+  'a later life has the epoch of the one before': () => {
+    const { apply } = openConsumer;
+    return replace(openConsumer, 'apply', (state, command) =>
+      apply(state, { ...command, owner: 'everybody' }),
+    );
+  },
+  'a consumer holds nothing': () => {
+    const { apply } = trim;
+    return replace(trim, 'apply', (state, command) => apply(state, { ...command, force: true }));
+  },
+};
