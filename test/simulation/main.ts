@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
+import { drainScenario } from './drain-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
@@ -10,8 +11,8 @@ import { raftScenario } from './raft-walk.ts';
 import { retentionScenario } from './retention-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [cluster|disks|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
- * whole clusters through faults, disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft
+/** `npm run simulate -- [cluster|disks|drain|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
+ * whole clusters through faults, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
  * groups, members that come and go, producers that retry, groups of pure Raft cores, topics that keep little, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
 const SCENARIOS = {
   cluster: clusterScenario,
   disks: diskScenario,
+  drain: (seed: number) => drainScenario(seed),
   groups: groupsScenario,
   identity: identityScenario,
   members: (seed: number) => membersScenario(seed),

@@ -2,7 +2,9 @@
 export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
 export * from './cut.ts';
+export * from './drain-storage-node.ts';
 export * from './hold.ts';
+export * from './move-replicas.ts';
 export * from './open-producer.ts';
 export * from './prefer-primary.ts';
 export * from './raise-feature-level.ts';
@@ -14,6 +16,7 @@ export * from './replace-storage-node.ts';
 export * from './restore-topic.ts';
 export * from './seal.ts';
 export * from './set-replicas.ts';
+export * from './set-replication-factor.ts';
 export * from './set-retention.ts';
 export * from './trim.ts';
 export * from './unregister-log-stream.ts';

@@ -1,0 +1,135 @@
+import { type Topic, Varlog, VarlogError } from 'varlog/log';
+import { freeAddresses } from 'varlog/testing';
+import { LocalProcesses } from './local-processes.ts';
+import { eventually, TestCluster, textsOf } from './processes.ts';
+
+/** Runs the `varlog` command to its end: its exit code and what it wrote. */
+async function varlogCommand(
+  processes: LocalProcesses,
+  endpoints: readonly string[],
+  ...args: string[]
+): Promise<{ code: number | null; output: string }> {
+  const all = [...args, '--endpoints', endpoints.join(',')];
+  const command = processes.program('framework/node/cli.js', all);
+  command.start();
+  const code = await command.ended();
+  return { code, output: command.output };
+}
+
+/** Appends one record after the other until it is stopped; what was acknowledged, by GLSN. */
+class Writer {
+  readonly acknowledged = new Map<number, string>();
+  private stopped = false;
+  private readonly done: Promise<void>;
+
+  constructor(topic: Topic) {
+    this.done = this.run(topic);
+  }
+
+  stop(): Promise<void> {
+    this.stopped = true;
+    return this.done;
+  }
+
+  private async run(topic: Topic): Promise<void> {
+    for (let i = 0; !this.stopped; i++) {
+      try {
+        const { glsn } = await topic.append(`record ${i}`, { timeoutMs: 20_000 });
+        this.acknowledged.set(glsn, `record ${i}`);
+      } catch (error) {
+        if (!VarlogError.is(error)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+}
+
+test('a node is drained beside appends and a node that is killed, removed, and the rest is whole', async () => {
+  await using cluster = await TestCluster.start(4, { replicationFactor: 3 });
+  const { endpoints, processes, nodes } = cluster;
+  const run = (...args: string[]) => varlogCommand(processes, endpoints, ...args);
+  await using varlog = await cluster.connect();
+  const topic = await varlog.createTopic({ logStreams: 4 });
+  const writer = new Writer(topic);
+  await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(50));
+
+  await eventually(() => varlog.drainStorageNode(2));
+  await nodes[0]!.end('SIGKILL');
+  nodes[0]!.start();
+  const drained = await run('node', 'drain', '2', '--wait', '120');
+  expect(drained).toMatchObject({ code: 0, output: expect.stringContaining('node 2 is drained') });
+  const placed = async () => (await varlog.status()).topics[0]!.logStreams;
+  await eventually(async () => {
+    for (const { replicas, inSync } of await placed()) {
+      expect(replicas.map(({ node }) => node).sort()).toEqual([1, 3, 4]);
+      expect(inSync).toBe(3);
+    }
+  });
+  const listed = await run('node', 'list');
+  expect(listed.output).toMatch(/2 .*up, drained +0 +0/);
+
+  // Three are left, and three replicas need three: that is said, and nothing is given up.
+  const blocked = await run('node', 'drain', '3', '--wait', '2');
+  expect(blocked).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('3 replicas need 3 nodes that are up and not drained'),
+  });
+  expect(await run('node', 'remove', '3')).toMatchObject({
+    code: 3,
+    output: expect.stringContaining('FAILED_PRECONDITION'),
+  });
+  expect(await run('node', 'drain', '3', '--cancel')).toMatchObject({ code: 0 });
+
+  expect(await run('node', 'remove', '2')).toMatchObject({ code: 0 });
+  await nodes[1]!.end('SIGKILL');
+  const before = writer.acknowledged.size;
+  await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(before + 50));
+  await writer.stop();
+  const texts = await textsOf(topic);
+  for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
+}, 300_000);
+
+test('one node of "varlog up" becomes three, and its records survive it, at their positions', async () => {
+  await using processes = new LocalProcesses();
+  const [first, second, third, http] = (await freeAddresses(4)) as [string, string, string, string];
+  const portOf = (address: string): string => address.split(':')[1]!;
+  const folder = processes.folder('up');
+  const flags = ['--port', portOf(first), '--http-port', portOf(http), '--directory', folder];
+  const up = processes.program('framework/node/cli.js', ['up', '-n', '1', ...flags]);
+  up.start();
+  const endpoints = [first, second, third];
+  const run = (...args: string[]) => varlogCommand(processes, endpoints, ...args);
+  const succeed = (...args: string[]): Promise<void> =>
+    eventually(async () => {
+      const { code, output } = await run(...args);
+      if (code !== 0) throw new Error(output);
+    }, 60_000);
+  await using varlog = await eventually(() => Varlog.connect({ endpoints }));
+  const topic = varlog.topic(1);
+  await eventually(() => topic.append('record 0'));
+  const writer = new Writer(topic);
+
+  for (const [i, listen] of [second, third].entries()) {
+    const id = i + 2;
+    const join = { join: 'true', members: `1=${first}`, directory: processes.folder(`${id}`) };
+    processes.node({ 'node-id': id, listen, 'replication-factor': 3, ...join }).start();
+    await succeed('member', 'add', `${id}=${listen}`);
+  }
+  await succeed('topic', 'update', '1', '--replicas', '3');
+  await eventually(async () => {
+    for (const { inSync, replicationFactor } of (await varlog.status()).topics[0]!.logStreams) {
+      expect({ inSync, replicationFactor }).toEqual({ inSync: 3, replicationFactor: 3 });
+    }
+  }, 60_000);
+
+  await up.end('SIGKILL');
+  const before = writer.acknowledged.size;
+  await eventually(
+    async () => expect(writer.acknowledged.size).toBeGreaterThan(before + 20),
+    60_000,
+  );
+  await writer.stop();
+  const texts = await textsOf(topic);
+  expect(texts[0]).toBe('record 0');
+  for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
+}, 300_000);
