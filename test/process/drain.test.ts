@@ -17,7 +17,7 @@ async function varlogCommand(
 }
 
 /** Appends one record after the other until it is stopped; what was acknowledged, by GLSN. */
-class Writer {
+class Writer implements AsyncDisposable {
   readonly acknowledged = new Map<number, string>();
   private stopped = false;
   private readonly done: Promise<void>;
@@ -31,6 +31,10 @@ class Writer {
     return this.done;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   private async run(topic: Topic): Promise<void> {
     for (let i = 0; !this.stopped; i++) {
       try {
@@ -39,7 +43,7 @@ class Writer {
       } catch (error) {
         if (!VarlogError.is(error)) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 }
@@ -50,13 +54,13 @@ test('a node is drained beside appends and a node that is killed, removed, and t
   const run = (...args: string[]) => varlogCommand(processes, endpoints, ...args);
   await using varlog = await cluster.connect();
   const topic = await varlog.createTopic({ logStreams: 4 });
-  const writer = new Writer(topic);
+  await using writer = new Writer(topic);
   await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(50));
 
   await eventually(() => varlog.drainStorageNode(2));
   await nodes[0]!.end('SIGKILL');
   nodes[0]!.start();
-  const drained = await run('node', 'drain', '2', '--wait', '120');
+  const drained = await run('node', 'drain', '2', '--wait', '200');
   expect(drained).toMatchObject({ code: 0, output: expect.stringContaining('node 2 is drained') });
   const placed = async () => (await varlog.status()).topics[0]!.logStreams;
   await eventually(async () => {
@@ -87,7 +91,7 @@ test('a node is drained beside appends and a node that is killed, removed, and t
   await writer.stop();
   const texts = await textsOf(topic);
   for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
-}, 300_000);
+}, 500_000);
 
 test('one node of "varlog up" becomes three, and its records survive it, at their positions', async () => {
   await using processes = new LocalProcesses();
@@ -107,7 +111,7 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
   await using varlog = await eventually(() => Varlog.connect({ endpoints }));
   const topic = varlog.topic(1);
   await eventually(() => topic.append('record 0'));
-  const writer = new Writer(topic);
+  await using writer = new Writer(topic);
 
   for (const [i, listen] of [second, third].entries()) {
     const id = i + 2;
@@ -120,7 +124,7 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
     for (const { inSync, replicationFactor } of (await varlog.status()).topics[0]!.logStreams) {
       expect({ inSync, replicationFactor }).toEqual({ inSync: 3, replicationFactor: 3 });
     }
-  }, 60_000);
+  }, 200_000);
 
   await up.end('SIGKILL');
   const before = writer.acknowledged.size;
@@ -132,4 +136,4 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
   const texts = await textsOf(topic);
   expect(texts[0]).toBe('record 0');
   for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
-}, 300_000);
+}, 500_000);

@@ -1,4 +1,4 @@
-import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import { type Channel, type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import type { Varlog } from '../../framework/log/client/index.ts';
 import {
   type LogStreamState,
@@ -8,6 +8,7 @@ import {
 } from '../../framework/log/core/index.ts';
 import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
+import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
@@ -46,10 +47,12 @@ export async function drainScenario(
   const run = new DrainRun(world, sights);
   const end = begin();
   const unwatch = run.watch();
+  const hasten = slowCopies();
   try {
     await run.play();
     return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
   } finally {
+    hasten();
     unwatch();
     end();
     world.close();
@@ -311,6 +314,25 @@ class DrainRun {
       }),
     );
   }
+}
+
+/** Learners begin to copy late, so that a newcomer is behind for a while, as it would be with many records. */
+function slowCopies(): () => void {
+  interface Fetching {
+    throttled: boolean;
+    host: { ports: Ports };
+    stopped: AbortController;
+    fetchFrom(channel: Channel): Promise<void>;
+  }
+  const prototype = Fetcher.prototype as unknown as Fetching;
+  const { fetchFrom } = prototype;
+  return replace(prototype, 'fetchFrom', async function (this: Fetching, channel) {
+    const { clock, random } = this.host.ports;
+    if (this.throttled) {
+      await sleep(clock, random.below(2_000), this.stopped.signal).catch(() => {});
+    }
+    await fetchFrom.call(this, channel);
+  });
 }
 
 const limits = { timeoutMs: CALL_TIMEOUT_MS };

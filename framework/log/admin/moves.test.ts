@@ -13,6 +13,8 @@ import {
 import { isAtRest, type Repair, type RepairContext, repairOf } from './repair.ts';
 
 const ROUNDS_MAX = 2_000;
+/** Each is a cluster through dozens of moves. */
+const RUNS = Number(process.env['WALKS'] ?? 40);
 
 /** A cluster in which everything that the repair and the moves ask for is done at once, and succeeds. */
 class PromptCluster {
@@ -170,6 +172,7 @@ test('wherever log streams lie, nodes come to have nearly as many, primaries too
         for (const it of others) expect(primary! - it).toBeLessThanOrEqual(1);
       }
     }),
+    { numRuns: RUNS },
   );
 });
 
@@ -211,6 +214,7 @@ test('drained nodes are emptied, or it is said why not, and get everything back 
         expect(spread(nodes.map((it) => cluster.loadOf(it)))).toBeLessThanOrEqual(1);
       },
     ),
+    { numRuns: RUNS },
   );
 });
 
@@ -241,6 +245,7 @@ test('the factor of a topic is raised and lowered, and its log streams follow', 
         }
       },
     ),
+    { numRuns: RUNS },
   );
 });
 
