@@ -1,7 +1,10 @@
 import { type Topic, Varlog, VarlogError } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
 import { LocalProcesses } from './local-processes.ts';
-import { eventually, TestCluster, textsOf } from './processes.ts';
+import { eventually, textsOf } from './processes.ts';
+
+/** A busy machine is waited for. */
+const LONG_MS = 200_000;
 
 /** Runs the `varlog` command to its end: its exit code and what it wrote. */
 async function varlogCommand(
@@ -49,34 +52,43 @@ class Writer implements AsyncDisposable {
 }
 
 test('a node is drained beside appends and a node that is killed, removed, and the rest is whole', async () => {
-  await using cluster = await TestCluster.start(4, { replicationFactor: 3 });
-  const { endpoints, processes, nodes } = cluster;
-  const run = (...args: string[]) => varlogCommand(processes, endpoints, ...args);
-  await using varlog = await cluster.connect();
-  const topic = await varlog.createTopic({ logStreams: 4 });
+  await using processes = new LocalProcesses();
+  const addresses = await freeAddresses(3);
+  const [first] = addresses as [string, string, string];
+  const run = (...args: string[]) => varlogCommand(processes, [first], ...args);
+  const nodes = addresses.map((listen, i) => {
+    const roles = i === 0 ? 'metadata,storage' : 'storage';
+    const of = { members: `1=${first}`, directory: processes.folder(`${i + 1}`) };
+    return processes.node({ 'node-id': i + 1, listen, roles, 'replication-factor': 2, ...of });
+  });
+  processes.startAll();
+  await using varlog = await eventually(() => Varlog.connect({ endpoints: first }), LONG_MS);
+  await varlog.ready({ storageNodes: 3, timeoutMs: LONG_MS });
+  const topic = await varlog.createTopic({ logStreams: 3 });
   await using writer = new Writer(topic);
-  await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(50));
+  await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(20), LONG_MS);
 
-  await eventually(() => varlog.drainStorageNode(2));
+  await eventually(() => varlog.drainStorageNode(2), LONG_MS);
+  // Who carries the drain out ends, and goes on with it by what it finds on its disk.
   await nodes[0]!.end('SIGKILL');
   nodes[0]!.start();
+  await eventually(() => varlog.status(), LONG_MS);
   const drained = await run('node', 'drain', '2', '--wait', '200');
   expect(drained).toMatchObject({ code: 0, output: expect.stringContaining('node 2 is drained') });
-  const placed = async () => (await varlog.status()).topics[0]!.logStreams;
   await eventually(async () => {
-    for (const { replicas, inSync } of await placed()) {
-      expect(replicas.map(({ node }) => node).sort()).toEqual([1, 3, 4]);
-      expect(inSync).toBe(3);
+    for (const { replicas, inSync } of (await varlog.status()).topics[0]!.logStreams) {
+      expect(replicas.map(({ node }) => node).sort()).toEqual([1, 3]);
+      expect(inSync).toBe(2);
     }
-  });
+  }, LONG_MS);
   const listed = await run('node', 'list');
   expect(listed.output).toMatch(/2 .*up, drained +0 +0/);
 
-  // Three are left, and three replicas need three: that is said, and nothing is given up.
+  // Two are left, and two replicas need two: that is said, and nothing is given up.
   const blocked = await run('node', 'drain', '3', '--wait', '2');
   expect(blocked).toMatchObject({
     code: 1,
-    output: expect.stringContaining('3 replicas need 3 nodes that are up and not drained'),
+    output: expect.stringContaining('2 replicas need 2 nodes that are up and not drained'),
   });
   expect(await run('node', 'remove', '3')).toMatchObject({
     code: 3,
@@ -87,11 +99,14 @@ test('a node is drained beside appends and a node that is killed, removed, and t
   expect(await run('node', 'remove', '2')).toMatchObject({ code: 0 });
   await nodes[1]!.end('SIGKILL');
   const before = writer.acknowledged.size;
-  await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(before + 50));
+  await eventually(
+    async () => expect(writer.acknowledged.size).toBeGreaterThan(before + 20),
+    LONG_MS,
+  );
   await writer.stop();
   const texts = await textsOf(topic);
   for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
-}, 500_000);
+}, 600_000);
 
 test('one node of "varlog up" becomes three, and its records survive it, at their positions', async () => {
   await using processes = new LocalProcesses();
@@ -107,10 +122,10 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
     eventually(async () => {
       const { code, output } = await run(...args);
       if (code !== 0) throw new Error(output);
-    }, 60_000);
-  await using varlog = await eventually(() => Varlog.connect({ endpoints }));
+    }, LONG_MS);
+  await using varlog = await eventually(() => Varlog.connect({ endpoints }), LONG_MS);
   const topic = varlog.topic(1);
-  await eventually(() => topic.append('record 0'));
+  await eventually(() => topic.append('record 0'), LONG_MS);
   await using writer = new Writer(topic);
 
   for (const [i, listen] of [second, third].entries()) {
@@ -124,7 +139,7 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
     for (const { inSync, replicationFactor } of (await varlog.status()).topics[0]!.logStreams) {
       expect({ inSync, replicationFactor }).toEqual({ inSync: 3, replicationFactor: 3 });
     }
-  }, 200_000);
+  }, LONG_MS);
 
   await up.end('SIGKILL');
   const before = writer.acknowledged.size;
@@ -136,4 +151,4 @@ test('one node of "varlog up" becomes three, and its records survive it, at thei
   const texts = await textsOf(topic);
   expect(texts[0]).toBe('record 0');
   for (const [glsn, text] of writer.acknowledged) expect(texts[glsn - 1]).toBe(text);
-}, 500_000);
+}, 600_000);

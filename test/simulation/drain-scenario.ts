@@ -316,9 +316,10 @@ class DrainRun {
   }
 }
 
-/** Learners begin to copy late, so that a newcomer is behind for a while, as it would be with many records. */
+/** What is behind begins to copy late, so that it is behind for a while, as it would be with many records. */
 function slowCopies(): () => void {
   interface Fetching {
+    uncommitted: boolean;
     throttled: boolean;
     host: { ports: Ports };
     stopped: AbortController;
@@ -328,8 +329,9 @@ function slowCopies(): () => void {
   const { fetchFrom } = prototype;
   return replace(prototype, 'fetchFrom', async function (this: Fetching, channel) {
     const { clock, random } = this.host.ports;
-    if (this.throttled) {
-      await sleep(clock, random.below(2_000), this.stopped.signal).catch(() => {});
+    if (!this.uncommitted) {
+      const ms = random.below(this.throttled ? 2_000 : 200);
+      await sleep(clock, ms, this.stopped.signal).catch(() => {});
     }
     await fetchFrom.call(this, channel);
   });
