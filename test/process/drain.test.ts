@@ -91,7 +91,7 @@ test('a node is drained beside appends and a node that is killed, removed, and t
     output: expect.stringContaining('2 replicas need 2 nodes that are up and not drained'),
   });
   expect(await run('node', 'remove', '3')).toMatchObject({
-    code: 3,
+    code: 5,
     output: expect.stringContaining('FAILED_PRECONDITION'),
   });
   expect(await run('node', 'drain', '3', '--cancel')).toMatchObject({ code: 0 });

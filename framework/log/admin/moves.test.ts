@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { World } from '../../testing/simulator/world.ts';
 import {
   isMoving,
   Metadata,
@@ -10,6 +11,8 @@ import {
   takesPart,
   whyStays,
 } from '../core/index.ts';
+import type { MetadataRepository } from '../metadata-repository/index.ts';
+import { Moves } from './moves.ts';
 import { isAtRest, type Repair, type RepairContext, repairOf } from './repair.ts';
 
 const ROUNDS_MAX = 2_000;
@@ -99,7 +102,7 @@ class PromptCluster {
     this.metadata.apply({ kind: 'seal', id, byOperator: false });
   }
 
-  private open(id: number, action: Repair): void {
+  open(id: number, action: Repair): void {
     if (action.kind !== 'unseal') throw new Error(`log stream ${id} is to be sealed`);
     const { members } = action;
     const { epoch } = this.metadata.logStreams.get(id)!;
@@ -258,4 +261,47 @@ test('what an operator prefers is his, and no primary is moved for evenness from
   cluster.drain(1);
   cluster.settle();
   expect([1, 2, 3].map((it) => cluster.primariesOf(it))).toEqual([0, 6, 0]);
+});
+
+test('nothing is moved for evenness before it was calm for a while, nor where that is switched off', async () => {
+  const world = new World(1);
+  const { clock } = world.ports('test');
+  const uneven = (): PromptCluster => {
+    const cluster = new PromptCluster(3);
+    for (let i = 0; i < 4; i++) cluster.make([1]);
+    for (const { id } of cluster.streams) cluster.open(id, { kind: 'unseal', members: [1] });
+    return cluster;
+  };
+  const begin = (cluster: PromptCluster, rebalance: boolean) => {
+    const { metadata } = cluster;
+    const moves = new Moves({ metadata } as MetadataRepository, clock, rebalance);
+    const moved: number[] = [];
+    const look = (isAtRest = true): number => {
+      moved.length = 0;
+      const known = {
+        isAtRest: () => isAtRest,
+        mayJoin: () => true,
+        inOrder: (_: unknown, all: readonly number[]) => [...all],
+      };
+      moves.look(cluster.view, known, { move: ({ id }) => moved.push(id), handOver: () => {} });
+      return moved.length;
+    };
+    moves.clear();
+    look();
+    return look;
+  };
+  const on = begin(uneven(), true);
+  const cluster = uneven();
+  const off = begin(cluster, false);
+  await world.run(4_000);
+  expect(on()).toBe(0);
+  await world.run(2_000);
+  expect([on(), off()]).toEqual([2, 0]);
+  expect(on(false)).toBe(0);
+  await world.run(4_000);
+  expect(on()).toBe(0);
+  // What has to be moved is moved all the same.
+  cluster.drain(1);
+  expect(off()).toBe(2);
+  world.close();
 });
