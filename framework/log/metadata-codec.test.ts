@@ -105,6 +105,12 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
   }),
   fc.record({ ...kind('removeConsumer'), topicId: id, name: text }),
   fc.record({ ...kind('raiseFeatureLevel'), to: fc.nat() }),
+  fc.record({ ...kind('drainStorageNode'), id, cancel: fc.boolean() }),
+  fc.record(
+    { ...kind('moveReplicas'), id, replicas: ids, leaving: ids, revision: position, by: named },
+    { requiredKeys: ['kind', 'id', 'replicas', 'leaving', 'revision'] },
+  ),
+  fc.record({ ...kind('setReplicationFactor'), topicId: id, replicationFactor: fc.nat() }),
 );
 
 /** Without what a decoded message has beside its fields. */

@@ -63,6 +63,9 @@ const schema = z
       .max(7)
       .default(1)
       .describe('copies of a new log stream'),
+    rebalance: yesOrNo
+      .default(true)
+      .describe('move log streams by itself, so that all storage nodes have about as many'),
     trashHours: z.coerce
       .number()
       .min(0)
@@ -118,6 +121,7 @@ export type NodeConfig = Readonly<z.infer<typeof schema>> & {
 
 const YES_OR_NO: ReadonlySet<string> = new Set([
   'join',
+  'rebalance',
   'tlsMutual',
 ] satisfies (keyof typeof schema.shape)[]);
 

@@ -123,6 +123,13 @@ function defineCluster(define: Define, repository: MetadataRepository): void {
     set(connected, { state: 'connected' });
     set(nodes.length - connected, { state: 'lost' });
   });
+  define('drain_replicas', 'Replicas that drained storage nodes still have', (set) => {
+    const { storageNodes = [], logStreams = [] } = known() ?? {};
+    for (const { storageNodeId: node, draining } of storageNodes) {
+      const has = logStreams.filter((it) => it.replicas.some((r) => r.storageNodeId === node));
+      if (draining) set(has.length, { node });
+    }
+  });
   define('log_streams', 'Log streams by state', (set) => {
     const streams = known()?.logStreams;
     if (streams === undefined) return;
@@ -133,8 +140,8 @@ function defineCluster(define: Define, repository: MetadataRepository): void {
     set(streams.length - open - byOperator, { state: 'sealed' });
   });
   const copies = () =>
-    known()?.logStreams.map(({ sealed, replicas }) => ({
-      placed: replicas.length,
+    known()?.logStreams.map(({ sealed, replicas, replicationFactor }) => ({
+      placed: replicationFactor,
       inSync: replicas.filter((it) => it.member && it.state === (sealed ? 'sealed' : 'open'))
         .length,
     }));
@@ -153,11 +160,14 @@ function defineCluster(define: Define, repository: MetadataRepository): void {
       set,
     ),
   );
-  define('log_streams_under_replicated', 'Log streams with fewer in sync than placed', (set) =>
-    total(
-      copies()?.map((it) => Number(it.inSync < it.placed)),
-      set,
-    ),
+  define(
+    'log_streams_under_replicated',
+    'Log streams with fewer in sync than there should be',
+    (set) =>
+      total(
+        copies()?.map((it) => Number(it.inSync < it.placed)),
+        set,
+      ),
   );
 }
 

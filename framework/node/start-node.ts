@@ -94,6 +94,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     join: config.join,
     directory: metadataFolder(config),
     replicationFactor: config.replicationFactor,
+    rebalance: config.rebalance,
     disk: metadataDisk,
   };
   const storage = {

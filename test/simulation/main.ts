@@ -5,6 +5,7 @@ import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { consumersScenario } from './consumers-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
+import { drainScenario } from './drain-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
@@ -13,8 +14,8 @@ import { raftScenario } from './raft-walk.ts';
 import { retentionScenario } from './retention-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
- * whole clusters through faults, consumers that are killed, disks that fail, or folders, processes and clusters that are taken for others, hosts of Raft
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
+ * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
  * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, topics that keep little, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
@@ -27,6 +28,7 @@ const SCENARIOS = {
   conditions: conditionsScenario,
   consumers: consumersScenario,
   disks: diskScenario,
+  drain: (seed: number) => drainScenario(seed),
   groups: groupsScenario,
   identity: identityScenario,
   members: (seed: number) => membersScenario(seed),

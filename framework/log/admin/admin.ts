@@ -1,8 +1,14 @@
 import type { Handler, Ports } from '../../base/index.ts';
-import type { MetadataRepository, Orderer } from '../metadata-repository/index.ts';
+import type { LogStreamState } from '../core/index.ts';
+import {
+  type MetadataRepository,
+  type Orderer,
+  placementView,
+} from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { Lookout } from './lookout.ts';
-import { isAtRest, type RepairContext, repairOf } from './repair.ts';
+import { carryOutMove, Moves } from './moves.ts';
+import { isAtRest, type Repair, type RepairContext, repairOf } from './repair.ts';
 import { RepairHistory, type Replicas } from './repair-history.ts';
 
 export interface AdminOptions {
@@ -11,6 +17,11 @@ export interface AdminOptions {
   repository: MetadataRepository;
   /** Replicas of a new log stream where the caller names none. */
   replicationFactor: number;
+  /**
+   * Whether log streams are moved, and primaries changed, so that all storage nodes have about as many. Drained nodes are
+   * emptied in either case. Default true.
+   */
+  rebalance?: boolean;
 }
 
 /** Keeps log streams writable and whole. One runs beside every member, the leader's acts. */
@@ -21,51 +32,59 @@ export interface Admin {
 }
 
 /** Starts to look after the cluster. It keeps no state of its own: everything is in the repository. */
-export function startAdmin({ ports, repository, replicationFactor }: AdminOptions): Admin {
+export function startAdmin(options: AdminOptions): Admin {
+  const { ports, repository, replicationFactor, rebalance = true } = options;
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const repairHistory = new RepairHistory(clock);
+  const moves = new Moves(repository, clock, rebalance);
   let lookout: Lookout | undefined;
 
-  const repair = async (id: number, context: RepairContext & Replicas): Promise<void> => {
-    const stream = repository.metadata.logStreams.get(id);
-    const action = stream === undefined ? undefined : repairOf(stream, context);
-    if (stream === undefined || action === undefined) return;
-    const { epoch, revision } = stream;
-    const by = `the repair of member ${repository.options.memberId}`;
+  /** One thing at a time is done about a log stream. */
+  const attend = (id: number, what: string, work: () => Promise<void>): void => {
+    if (busy.has(id)) return;
+    busy.add(id);
+    work()
+      .catch((error: unknown) => {
+        logger.log('warn', `${what} failed`, { logStream: id, error: String(error) });
+      })
+      .finally(() => busy.delete(id));
+  };
+
+  const repair = async (
+    stream: LogStreamState,
+    action: Repair,
+    replicas: Replicas,
+  ): Promise<void> => {
+    const { id, epoch } = stream;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
-    if (action.kind === 'seal') {
-      await repository.changes.seal(id, false, { revision, by });
-      repairHistory.sealed(stream, epoch, action, context);
-    } else {
-      const { members } = action;
-      const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
-      const primaryProcess = repository.orderer?.processOf(members[0]!) ?? '';
-      // Its link is broken just now: it is asked again when it is back, or lost.
-      if (primaryProcess === '') return;
-      const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
-      await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
-    }
+    await carryOutRepair(repository, stream, action);
+    if (action.kind === 'seal') repairHistory.sealed(stream, epoch, action, replicas);
   };
 
   /** Returns whether all is well. */
   const look = (orderer: Orderer): boolean => {
     const context = repairContext(repository, orderer, repairHistory);
-    repairHistory.observe(repository.metadata.logStreams, context);
-    for (const id of repository.metadata.logStreams.keys()) {
-      if (busy.has(id)) continue;
-      busy.add(id);
-      repair(id, context)
-        .catch((error: unknown) => {
-          logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
-        })
-        .finally(() => busy.delete(id));
+    const { logStreams } = repository.metadata;
+    repairHistory.observe(logStreams, context);
+    for (const stream of logStreams.values()) {
+      const action = busy.has(stream.id) ? undefined : repairOf(stream, context);
+      if (action !== undefined) attend(stream.id, 'repair', () => repair(stream, action, context));
     }
-    return [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, context));
+    const known = { ...context, isAtRest: (it: LogStreamState) => isAtRest(it, context) };
+    const isInPlace = moves.look(placementView(repository.metadata, orderer), known, {
+      move: (it) => attend(it.id, 'move', () => carryOutMove(repository, it, logger)),
+      handOver: (stream, learner, why) =>
+        attend(stream.id, 'handover', () =>
+          repair(stream, { kind: 'seal', why, learner }, context),
+        ),
+    });
+    return isInPlace && [...logStreams.values()].every((it) => isAtRest(it, context));
   };
   const leading = repository.orderer$.subscribe((orderer) => {
     lookout?.stop();
     repairHistory.clear();
+    moves.clear();
     if (orderer === undefined) return;
     const own = new Lookout(clock, () => look(orderer));
     lookout = own;
@@ -80,6 +99,25 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
       lookout?.stop();
     },
   };
+}
+
+async function carryOutRepair(
+  repository: MetadataRepository,
+  { id, epoch, revision }: LogStreamState,
+  action: Repair,
+): Promise<void> {
+  const by = `the repair of member ${repository.options.memberId}`;
+  if (action.kind === 'seal') {
+    await repository.changes.seal(id, false, { revision, by });
+    return;
+  }
+  const { members } = action;
+  const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
+  const primaryProcess = repository.orderer?.processOf(members[0]!) ?? '';
+  // Its link is broken just now: it is asked again when it is back, or lost.
+  if (primaryProcess === '') return;
+  const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
+  await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
 }
 
 function repairContext(

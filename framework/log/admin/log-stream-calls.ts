@@ -44,8 +44,8 @@ export function logStreamHandlers(
       const { topicId, replicas, replicationFactor: wanted } = request;
       checkIds({ topic: topicId });
       const given = replicas.map((it) => it.storageNodeId);
-      const factor = wanted === 0 ? replicationFactor : wanted;
-      const nodes = given.length > 0 ? given : place(repository.metadata, factor, streams.alive());
+      const factor = wanted === 0 ? streams.factorOf(topicId, replicationFactor) : wanted;
+      const nodes = given.length > 0 ? given : streams.place(factor);
       const command = { kind: 'registerLogStream', id: 0, topicId, replicas: nodes } as const;
       const id = await repository.execute(command);
       await changes.opened(id);
@@ -118,10 +118,17 @@ class LogStreams {
     return describeLogStream(this.repository.metadata, id)!;
   }
 
-  /** Storage nodes that are up, by the leader's knowledge. */
-  alive(): ReadonlySet<number> {
+  /** Where a new log stream is to lie. */
+  place(replicationFactor: number): number[] {
     const { metadata } = this.repository;
-    return new Set([...metadata.storageNodes.keys()].filter((it) => this.isAlive(it)));
+    return place({ metadata, isUp: (node) => this.isAlive(node) }, replicationFactor);
+  }
+
+  /** How many replicas a new log stream gets: as many as are usual, and no fewer than others of its topic. */
+  factorOf(topicId: number, usual: number): number {
+    const { topics, logStreams } = this.repository.metadata;
+    const ids = topics.get(topicId)?.logStreams ?? [];
+    return Math.max(usual, ...ids.map((id) => logStreams.get(id)!.replicationFactor));
   }
 
   /** Each replica as it says itself; of one that does not answer, that it is not known to be sealed. */

@@ -11,6 +11,10 @@ function nodes(count: number): Metadata {
   return metadata;
 }
 
+function viewOf(metadata: Metadata, up: ReadonlySet<number>) {
+  return { metadata, isUp: (node: number) => up.has(node) };
+}
+
 test('replicas and primaries spread evenly over the nodes that are up', () => {
   fc.assert(
     fc.property(
@@ -24,7 +28,7 @@ test('replicas and primaries spread evenly over the nodes that are up', () => {
         const load = new Map<number, number>([...alive].map((it) => [it, 0]));
         const primaries = new Map<number, number>(load);
         for (let i = 0; i < streams; i++) {
-          const replicas = place(metadata, factor, alive);
+          const replicas = place(viewOf(metadata, alive), factor);
           expect(new Set(replicas).size).toBe(factor);
           metadata.apply({ kind: 'registerLogStream', id: 0, topicId: 1, replicas });
           for (const it of replicas) load.set(it, load.get(it)! + 1);
@@ -39,13 +43,15 @@ test('replicas and primaries spread evenly over the nodes that are up', () => {
   );
 });
 
-test('nodes that are down get nothing, and too few are refused with what to do', () => {
+test('nodes that are down or drained get nothing, and too few are refused with what to do', () => {
   const metadata = nodes(3);
-  expect(place(metadata, 2, new Set([1, 3])).sort()).toEqual([1, 3]);
-  expect(() => place(metadata, 3, new Set([1, 3]))).toThrow(
+  expect(place(viewOf(metadata, new Set([1, 3])), 2).sort()).toEqual([1, 3]);
+  expect(() => place(viewOf(metadata, new Set([1, 3])), 3)).toThrow(
     expect.objectContaining({
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('start more storage nodes'),
     }),
   );
+  metadata.apply({ kind: 'drainStorageNode', id: 2, cancel: false });
+  expect(place(viewOf(metadata, new Set([1, 2, 3])), 2).sort()).toEqual([1, 3]);
 });

@@ -16,6 +16,11 @@ interface Situation {
   mayJoin?: boolean;
   stuckFor?: number;
   unsteady?: number;
+  replicas?: number[];
+  replicationFactor?: number;
+  joining?: number[];
+  leaving?: number[];
+  draining?: number;
 }
 
 /** What is done about a log stream on nodes 1, 2 and 3 in epoch 4 that ends at 100. */
@@ -33,11 +38,21 @@ function repair(situation: Situation): Repair | undefined {
     id: 1,
     acknowledge: situation.acknowledge ?? 'majority',
   });
+  for (const id of [1, 2, 3, 4]) {
+    metadata.apply({ kind: 'registerStorageNode', id, address: `node-${id}` });
+    if (id === situation.draining) {
+      metadata.apply({ kind: 'drainStorageNode', id, cancel: false });
+    }
+  }
   const stream: LogStreamState = {
     id: 7,
     topicId: 1,
-    replicas: [1, 2, 3],
+    replicas: situation.replicas ?? [1, 2, 3],
     members,
+    replicationFactor: situation.replicationFactor ?? 3,
+    joining: situation.joining ?? [],
+    leaving: situation.leaving ?? [],
+    preferred: 0,
     primaryProcess: '',
     initialMembers: members.map((node) => ({ node, disk: '' })),
     epoch: 4,
@@ -72,6 +87,12 @@ function repair(situation: Situation): Repair | undefined {
   });
 }
 
+const all = [1, 2, 3, 4];
+/** The replica on node 3 is to go, in favour of one on node 4. */
+const left: Situation = { replicas: all, joining: [4], leaving: [3] };
+/** Of two replicas, a third one is being made. */
+const grown: Situation = { members: [1, 2], joining: [3] };
+
 const seal = { kind: 'seal', why: expect.any(String) };
 const sealFor = (primary: number) => ({ ...seal, primary });
 const sealTo = (learner: number) => ({ ...seal, learner });
@@ -102,6 +123,42 @@ test.each<[string, Situation, unknown]>([
     { members: [1, 2], states: { 3: 'learning' }, mayJoin: false },
     undefined,
   ],
+  [
+    'one that leaves is a member, and so are all others',
+    { ...left, replicas: [1, 2, 3] },
+    sealTo(3),
+  ],
+  [
+    'one that leaves waits for one that is new',
+    { ...left, states: { 4: 'learning' }, lag: 301 },
+    undefined,
+  ],
+  [
+    'one that leaves waits for one that is down',
+    { ...left, members: all, silent: { 2: 9 } },
+    undefined,
+  ],
+  ['one that leaves goes when all others are members', { ...left, members: all }, sealTo(3)],
+  [
+    'one that left learns, and is not taken in again',
+    { ...left, members: [1, 2, 4], states: { 3: 'learning' } },
+    undefined,
+  ],
+  [
+    'one that leaves is taken in again while another one is not there',
+    { ...left, members: [1, 2], states: { 3: 'learning', 4: 'learning' }, lag: 0 },
+    sealTo(3),
+  ],
+  [
+    'one of two is lost while a third one is new',
+    { ...grown, silent: { 1: 300 }, states: { 3: 'learning' } },
+    sealFor(1),
+  ],
+  [
+    'both of two are lost while a third one is new',
+    { ...grown, silent: { 1: 300, 2: 300 } },
+    undefined,
+  ],
 ])('open: %s', (_, situation, due) => expect(repair(situation)).toEqual(due));
 
 test.each<[string, Situation, unknown]>([
@@ -115,6 +172,28 @@ test.each<[string, Situation, unknown]>([
   ['one is lost, a moment ago', { silent: { 1: 300 }, settledFor: 0 }, unseal(2, 3)],
   ['only one of three has all of it', { ends: { 1: 5, 2: 5 } }, undefined],
   ['an operator sealed it', { sealedByOperator: true }, undefined],
+  ['one leaves, and all others have all of it', left, unseal(1, 2, 4)],
+  [
+    'one leaves, is late, and nobody waits for it',
+    { ...left, ends: { 3: 9 }, settledFor: 0 },
+    unseal(1, 2, 4),
+  ],
+  [
+    'one leaves, and one that is new has not all of it',
+    { ...left, ends: { 4: 9 } },
+    unseal(1, 2, 3),
+  ],
+  [
+    'the primary leaves, and one that is new has not all of it',
+    { ...left, leaving: [1], ends: { 4: 9 } },
+    unseal(2, 3, 1),
+  ],
+  ['the node of the primary is drained', { draining: 1 }, unseal(2, 3, 1)],
+  [
+    'of two one is lost, while a third one is new',
+    { ...grown, silent: { 2: 9_000 }, ends: { 3: 0 } },
+    unseal(1),
+  ],
 ])('sealed: %s', (_, situation, due) =>
   expect(repair({ sealed: true, ...situation })).toEqual(due),
 );

@@ -1,4 +1,11 @@
-import { type LogStreamState, type Metadata, needed, type Report } from '../core/index.ts';
+import {
+  inOrderOfPrimaries,
+  type LogStreamState,
+  type Metadata,
+  needed,
+  type Report,
+  stayingOf,
+} from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 
 /** What the repair of one log stream looks at. */
@@ -47,9 +54,9 @@ export function isAtRest(stream: LogStreamState, context: RepairContext): boolea
   });
 }
 
-/** Fewer copies than half of the placement are not enough to go on with. */
-function membersLeast(stream: LogStreamState): number {
-  return Math.ceil(stream.replicas.length / 2);
+/** Fewer copies than half of those that there are to be are not enough to go on with. One that is new is none yet. */
+function membersLeast({ replicas, joining, replicationFactor }: LogStreamState): number {
+  return Math.ceil(Math.min(replicationFactor, replicas.length - joining.length) / 2);
 }
 
 function isLost(node: number, stream: LogStreamState, context: RepairContext): boolean {
@@ -65,7 +72,8 @@ function isLearning(node: number, stream: LogStreamState, context: RepairContext
 
 function sealing(stream: LogStreamState, context: RepairContext): Repair | undefined {
   const alive = stream.replicas.filter((it) => !isLost(it, stream, context));
-  if (alive.length < membersLeast(stream)) return undefined;
+  const copies = alive.filter((it) => !stream.joining.includes(it));
+  if (copies.length < membersLeast(stream)) return undefined;
   const primary = stream.members[0]!;
   if (isLost(primary, stream, context)) {
     return { kind: 'seal', why: `storage node ${primary}, its primary, is lost`, primary };
@@ -91,14 +99,34 @@ function sealing(stream: LogStreamState, context: RepairContext): Repair | undef
     return { kind: 'seal', why: 'an atomic append has come to it, and not to all its log streams' };
   }
 
-  const near = alive.find((node) => {
+  const staying = stayingOf(stream);
+  const areMembers = staying.every((it) => stream.members.includes(it));
+  // Whoever leaves takes part until the others do, and not again afterwards.
+  const wanted = areMembers ? alive.filter((it) => staying.includes(it)) : alive;
+  const near = wanted.find((node) => {
     const report = context.report(stream.id, node);
     if (report === undefined || !isLearning(node, stream, context)) return false;
     return context.lag(stream, report) <= NEAR_MS && context.mayJoin(stream, node);
   });
-  if (near === undefined) return undefined;
-  const why = `storage node ${near} has caught up and is to be a member`;
-  return { kind: 'seal', why, learner: near };
+  if (near !== undefined) {
+    const why = `storage node ${near} has caught up and is to be a member`;
+    return { kind: 'seal', why, learner: near };
+  }
+  return parting(stream, context);
+}
+
+/** Lets a member that leaves be none, once all others are well. */
+function parting(stream: LogStreamState, context: RepairContext): Repair | undefined {
+  const { id, epoch, leaving, members } = stream;
+  const gone = leaving.find((it) => members.includes(it));
+  if (gone === undefined || !context.mayJoin(stream, gone)) return undefined;
+  const areWell = stayingOf(stream).every((node) => {
+    const report = context.report(id, node);
+    const isOpen = report?.state === 'open' && report.epoch === epoch;
+    return members.includes(node) && isOpen && context.unheardForMs(node) === 0;
+  });
+  if (!areWell) return undefined;
+  return { kind: 'seal', why: `storage node ${gone} leaves it`, learner: gone };
 }
 
 function opening(stream: LogStreamState, context: RepairContext): Repair | undefined {
@@ -108,7 +136,11 @@ function opening(stream: LogStreamState, context: RepairContext): Repair | undef
     return report?.state === 'sealed' && report.epoch === stream.epoch && report.end === stream.end;
   });
   if (whole.length < membersLeast(stream)) return undefined;
-  const laggards = alive.length - whole.length;
-  if (laggards > 0 && context.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
-  return { kind: 'unseal', members: context.inOrder(stream, whole) };
+  const staying = stayingOf(stream);
+  // Then those that leave take no part any more, and nobody waits for them.
+  const members = staying.every((it) => whole.includes(it)) ? staying : whole;
+  const isComplete = members === staying || alive.length === whole.length;
+  if (!isComplete && context.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
+  const steadyFirst = context.inOrder(stream, members);
+  return { kind: 'unseal', members: inOrderOfPrimaries(stream, steadyFirst, context.metadata) };
 }

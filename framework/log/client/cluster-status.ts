@@ -41,6 +41,13 @@ export interface StorageNodeStatus {
   readonly disk: string;
   /** Whether the leader hears from it. */
   readonly alive: boolean;
+  /** Log streams that it has a replica of, and those of them that it is the primary of. */
+  readonly replicas: number;
+  readonly primaries: number;
+  /** Its replicas are being moved away, or all are: then it may be removed. */
+  readonly drain?: 'draining' | 'drained';
+  /** Why its drain does not get on, in words; the first few reasons. */
+  readonly waits: readonly string[];
   /** The longest that a write of its disk took in the last half minute; unknown when it did not answer. */
   readonly slowestWriteMs?: number;
   /** Why the metadata repository does not take it for the node that it says it is. */
@@ -65,12 +72,16 @@ export interface LogStreamStatus {
   readonly replicas: readonly LogStreamReplicaStatus[];
   /** Replicas that count for acknowledgements, of those that should. Fewer: it is being repaired, or waits for a node. */
   readonly inSync: number;
+  /** How many replicas it is to have. It has fewer while there are too few storage nodes, and more while it is moved. */
+  readonly replicationFactor: number;
 }
 
 export interface LogStreamReplicaStatus {
   readonly node: StorageNodeId;
   /** Whether it counts for acknowledgements. */
   readonly member: boolean;
+  /** It is being made, on a storage node that did not have it; or goes, as soon as all others are members. */
+  readonly move?: 'joins' | 'leaves';
   /** What it says of itself, or `unreachable`; `unknown` while the leader has not heard of it. */
   readonly state: string;
   /** LLSN of its last durable record, and of the last one that is ordered: how far it is, and is to get. */
@@ -106,6 +117,9 @@ export function describeStatus(
     epoch,
     end,
     replicas,
+    replicationFactor,
+    joining,
+    leaving,
   } of logStreams) {
     const described = replicas.map((it) => {
       const own = reports.get(`${it.storageNodeId}/${id}`);
@@ -113,6 +127,8 @@ export function describeStatus(
       return {
         node: it.storageNodeId,
         member: it.member,
+        ...(joining.includes(it.storageNodeId) && { move: 'joins' as const }),
+        ...(leaving.includes(it.storageNodeId) && { move: 'leaves' as const }),
         state: isRebuilt ? 'rebuilding' : it.state,
         end: it.end,
         target: end,
@@ -125,16 +141,25 @@ export function describeStatus(
     const state = sealed ? 'sealed' : 'open';
     const own = topics.get(topicId) ?? [];
     topics.set(topicId, own);
-    own.push({ id, state, sealedByOperator, epoch, replicas: described, inSync: inSync.length });
+    const common = { id, state, sealedByOperator, epoch, replicationFactor } as const;
+    own.push({ ...common, replicas: described, inSync: inSync.length });
   }
   return {
-    storageNodes: storageNodes.map(({ storageNodeId: id, address, disk, connected: alive }) => {
+    storageNodes: storageNodes.map((node) => {
+      const { storageNodeId: id, address, disk, connected: alive, draining, waits } = node;
       const { slowestWriteMs, refusal = '' } = answers.get(id) ?? {};
+      const has = logStreams.filter((it) => it.replicas.some((one) => one.storageNodeId === id));
+      const leads = has.filter((it) => it.replicas[0]!.storageNodeId === id);
+      const drain = has.length === 0 ? 'drained' : 'draining';
       return {
         id,
         address,
         disk,
         alive,
+        replicas: has.length,
+        primaries: leads.length,
+        ...(draining && { drain }),
+        waits,
         ...(slowestWriteMs !== undefined && { slowestWriteMs }),
         ...(refusal !== '' && { refusal }),
       };

@@ -384,6 +384,18 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     return logStream!.logStreamId;
   }
 
+  /**
+   * How many replicas each log stream of the topic is to have, 1 to 7. Resolves when that is noted: replicas are made when
+   * there are storage nodes for them, while appends go on, and removed where there are too many. Rejects with
+   * `TOPIC_NOT_FOUND` or `INVALID_ARGUMENT`, and with `FAILED_PRECONDITION` or `UNIMPLEMENTED` where members of the metadata
+   * repository or storage nodes run a version that does not know this.
+   */
+  async setReplicationFactor(replicationFactor: number, limits: CallLimits = {}): Promise<void> {
+    const command = { kind: 'setReplicationFactor', topicId: this.id, replicationFactor } as const;
+    const what = `giving topic ${this.id} ${replicationFactor} replicas`;
+    await this.context.repository.command(command, { ...limits, what });
+  }
+
   /** Which topic this is, of all that were ever made: of this id in this cluster. */
   get identity(): string {
     return `topic ${this.id} of cluster ${this.context.channels.cluster}`;

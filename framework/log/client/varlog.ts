@@ -249,8 +249,35 @@ export class Varlog implements AsyncDisposable {
   }
 
   /**
+   * Has all replicas moved away from a storage node: others are built and in sync before those go, primaries leave first.
+   * Resolves when that is noted; {@link status} says how far it is and what it waits for, and `drained` in the end. It goes
+   * on whoever leads, and also where the node is down. Rejects with `NOT_FOUND`, and as {@link Topic.setReplicationFactor}.
+   */
+  async drainStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    await this.drain(id, false, limits);
+  }
+
+  /** Takes {@link drainStorageNode} back. What was moved by then stays where it is; the node is given replicas again. */
+  async undrainStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    await this.drain(id, true, limits);
+  }
+
+  /**
+   * Takes out a storage node that has no replicas, for good: its process is refused from then on. Rejects with
+   * `FAILED_PRECONDITION` while it has some: drain it first.
+   */
+  async removeStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    const command = { kind: 'unregisterStorageNode', id } as const;
+    await this.context.repository.command(command, {
+      ...limits,
+      what: `removing storage node ${id}`,
+    });
+  }
+
+  /**
    * Lets the replica on a storage node be the primary of a log stream whenever that opens from now on and the replica
-   * is up and holds all records; one that is open goes on as it is. Rejects with `LOG_STREAM_NOT_FOUND`,
+   * is up and holds all records; one that is open goes on as it is. From then on its primary is not changed for evenness.
+   * Rejects with `LOG_STREAM_NOT_FOUND`,
    * `INVALID_ARGUMENT` where the node has no replica of it, and `FAILED_PRECONDITION` or `UNIMPLEMENTED` where members
    * of the metadata repository run a version that does not know this.
    */
@@ -261,6 +288,12 @@ export class Varlog implements AsyncDisposable {
   ): Promise<void> {
     const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
     const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
+    await this.context.repository.command(command, { ...limits, what });
+  }
+
+  private async drain(id: StorageNodeId, cancel: boolean, limits: CallLimits): Promise<void> {
+    const command = { kind: 'drainStorageNode', id, cancel } as const;
+    const what = cancel ? `keeping storage node ${id}` : `draining storage node ${id}`;
     await this.context.repository.command(command, { ...limits, what });
   }
 

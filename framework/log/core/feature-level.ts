@@ -18,6 +18,12 @@ export const STORAGE_NODES_AGREE_FROM = 5;
  */
 export const TOGETHER_FROM = 6;
 
+/**
+ * From this level on, storage nodes are drained and log streams moved: replicas join and leave while a log stream is
+ * open, and it is remembered which primary an operator prefers.
+ */
+export const MOVES_FROM = 6;
+
 /** A member meets what it may not pass over: it would have another state than those that know it. */
 export function aboveSupported(what: string, level: number, supported: number): VarlogError {
   return new VarlogError('APPLY_FAILED', {

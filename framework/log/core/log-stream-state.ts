@@ -18,6 +18,14 @@ export interface LogStreamState {
    * ordered.
    */
   initialMembers: InitialMember[];
+  /** How many replicas it is to have. It may have others meanwhile. */
+  replicationFactor: number;
+  /** Those of its replicas that were given to it while it went on, and have not been members since. */
+  joining: number[];
+  /** Those of its replicas that go as soon as all others are members; an order to remove them. */
+  leaving: number[];
+  /** The storage node that an operator prefers as its primary; 0: none. */
+  preferred: number;
   /** The process that may append in the current epoch: its node may have been started again since. */
   primaryProcess: string;
   epoch: Epoch;
@@ -44,9 +52,11 @@ export type WithoutHistory = Omit<LogStreamState, 'history'>;
 
 /** Without its history, which is copied separately. */
 export function copyOfLogStream({ history: _, ...stream }: LogStreamState): WithoutHistory {
-  const { replicas, members, initialMembers } = stream;
+  const { replicas, members, joining, leaving, initialMembers } = stream;
   return {
     ...stream,
+    joining: [...joining],
+    leaving: [...leaving],
     replicas: [...replicas],
     members: [...members],
     initialMembers: [...initialMembers],
@@ -67,6 +77,10 @@ export function newLogStream(
     topicId,
     replicas: [...replicas],
     members: [...replicas],
+    replicationFactor: replicas.length,
+    joining: [],
+    leaving: [],
+    preferred: 0,
     initialMembers: [],
     primaryProcess: '',
     epoch: 0,
@@ -80,6 +94,11 @@ export function newLogStream(
     fence: 0,
     history: new CommitHistory(id),
   };
+}
+
+/** The replicas that are not about to go. */
+export function stayingOf({ replicas, leaving }: LogStreamState): number[] {
+  return replicas.filter((it) => !leaving.includes(it));
 }
 
 /** What a command that follows from a log stream's state names of it. */

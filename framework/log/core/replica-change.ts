@@ -70,6 +70,49 @@ export function refusalOfChange(
   );
 }
 
+/**
+ * Why the replicas of a log stream that goes on may not be moved like that; `undefined`: they may.
+ *
+ * A replica that has not been a member since it was given to the log stream may go at any time: nobody relies on it. Any
+ * other one goes only after it was told to leave, and once all that stay are members of an open epoch without it, with
+ * the disks with which they began: each of them held everything then, and whatever came later needed enough of them.
+ */
+export function refusalOfMove(
+  stream: LogStreamState,
+  {
+    revision,
+    replicas,
+    leaving,
+  }: Omit<Change, 'holders'> & { readonly leaving: readonly number[] },
+  nodes: ReadonlyMap<number, StorageNodeState>,
+): Refusal | undefined {
+  const { id, replicas: before, replicationFactor, joining, members } = stream;
+  if (revision !== stream.revision) return changedMeanwhile(stream);
+  const next = 'look at its state again';
+  const refuseTo = (what: string): Refusal => refuse('FAILED_PRECONDITION', what, next);
+  const drained = replicas.find((it) => !before.includes(it) && nodes.get(it)!.draining);
+  if (drained !== undefined) return refuseTo(`storage node ${drained} is being drained`);
+  const removed = before.filter((it) => !replicas.includes(it));
+  const unused = removed.filter((it) => joining.includes(it));
+  const staying = replicas.filter((it) => !leaving.includes(it));
+  const least = Math.min(replicationFactor, before.length - unused.length);
+  if (leaving.some((it) => !replicas.includes(it)) || staying.length < least) {
+    return refuseTo(`${staying.length} replicas of log stream ${id} would stay, and not ${least}`);
+  }
+  if (removed.length === unused.length) return undefined;
+  const early = removed.find((it) => !unused.includes(it) && !stream.leaving.includes(it));
+  if (early !== undefined) {
+    return refuseTo(
+      `the replica of log stream ${id} on storage node ${early} was not told to leave`,
+    );
+  }
+  const isWhole = stream.initialMembers.every(({ node, disk }) => nodes.get(node)?.disk === disk);
+  const areMembers = staying.every((it) => members.includes(it));
+  const areNone = removed.every((it) => !members.includes(it));
+  if (!stream.sealed && isWhole && areMembers && areNone) return undefined;
+  return refuseTo(`the records of log stream ${id} are not known to be on all replicas that stay`);
+}
+
 /** Why a log stream may not be opened like that; `undefined`: it may. */
 export function refusalOfOpening(
   stream: LogStreamState,

@@ -9,6 +9,8 @@ export interface StorageNodeState {
   readonly formerDisks: string[];
   /** Log streams whose replicas were taken away from it, and which it may still have. */
   readonly removed: number[];
+  /** An operator wants it to hold nothing: its replicas are moved away, and it is given none. */
+  draining: boolean;
 }
 
 /** Why a disk is not the one of a node; `undefined`: it is, or none was known yet. */

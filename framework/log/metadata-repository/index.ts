@@ -17,6 +17,7 @@ export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
 export { Orderer } from './orderer.ts';
+export { placementView } from './placement-view.ts';
 export { memberOfNodeId, publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 export {
   MetadataRepository,

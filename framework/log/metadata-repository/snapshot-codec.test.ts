@@ -50,6 +50,14 @@ test('a snapshot restores the same state, with the history of every log stream',
     { position: 0 },
     { position: 8, parked: [{ replay: true }] },
   ]);
+  metadata.apply({ kind: 'registerStorageNode', id: 3, address: 'c' });
+  const { revision } = metadata.logStreams.get(2)!;
+  metadata.apply({ kind: 'moveReplicas', id: 2, replicas: [1, 3], leaving: [1], revision });
+  expect(metadata.logStreams.get(2)).toMatchObject({ joining: [3], leaving: [1] });
+  metadata.apply({ kind: 'drainStorageNode', id: 1, cancel: false });
+  metadata.apply({ kind: 'setReplicationFactor', topicId: 1, replicationFactor: 2 });
+  metadata.apply({ kind: 'preferPrimary', id: 3, node: 1 });
+  expect(metadata.logStreams.get(3)).toMatchObject({ preferred: 1, replicationFactor: 2 });
   metadata.apply({ kind: 'seal', id: 1, byOperator: true });
   const other = new Metadata();
   other.restore(snapshotCodec.decode(snapshotCodec.encode(metadata.snapshot())));

@@ -6,6 +6,7 @@ import {
   type LogStreamState,
   type MetadataSnapshot,
   type ParkedRecord,
+  type StorageNodeState,
   type TopicState,
 } from '../core/index.ts';
 import { retentionOfWire, retentionToWire } from '../retention-codec.ts';
@@ -51,9 +52,7 @@ export const snapshotCodec: Codec<MetadataSnapshot> = {
     if (message.format < FORMAT) return { ...ofJson(message), histories };
     return {
       featureLevel: message.featureLevel,
-      storageNodes: message.storageNodes.map(({ id, address, disk, formerDisks, removed }) => {
-        return { id, address, disk, formerDisks, removed };
-      }),
+      storageNodes: message.storageNodes.map(storageNodeOf),
       unregistered: message.unregistered,
       topics: message.topics.map(topicOf),
       deletedTopics: message.deletedTopics.map(topicOf),
@@ -105,14 +104,24 @@ function parkedOf({ glsn, attempts, cause, at, replay }: wire.ParkedRecord): Par
   return { glsn, attempts, cause, at, replay };
 }
 
+function storageNodeOf(message: wire.StorageNodeState): StorageNodeState {
+  const { id, address, disk, formerDisks, removed, draining } = message;
+  return { id, address, disk, formerDisks, removed, draining };
+}
+
 function logStreamOf(message: wire.LogStreamState): Omit<LogStreamState, 'history'> {
   const { id, topicId, replicas, members, initialMembers, primaryProcess, epoch } = message;
   const { sealed, sealedByOperator, revision, changed, end, lastGlsn, version } = message;
+  const { replicationFactor, joining, leaving, preferred } = message;
   return {
     id,
     topicId,
     replicas,
     members,
+    replicationFactor: replicationFactor === 0 ? replicas.length : replicationFactor,
+    joining,
+    leaving,
+    preferred,
     initialMembers: initialMembers.map(({ node, disk }) => ({ node, disk })),
     primaryProcess,
     epoch,
@@ -135,11 +144,14 @@ function idsOf(message: wire.IdPool | null): MetadataSnapshot['topicIds'] {
   return { next: message?.next ?? 1, above: message?.above ?? [] };
 }
 
+/** What no log stream had then; copied when the state is restored. */
+const NO_MOVES = { joining: [], leaving: [], preferred: 0 };
+
 /** Some names were others then. */
 interface OldSnapshot extends Omit<MetadataSnapshot, 'histories' | 'logStreams'> {
   readonly logStreams: readonly (Omit<
     LogStreamState,
-    'history' | 'initialMembers' | 'sealedByOperator'
+    'history' | 'initialMembers' | 'sealedByOperator' | keyof typeof NO_MOVES | 'replicationFactor'
   > & { founders: LogStreamState['initialMembers']; held: boolean })[];
 }
 
@@ -156,8 +168,11 @@ function ofJson({ state, format }: wire.Snapshot): Omit<MetadataSnapshot, 'histo
     it.newestToken = 0;
   }
   const logStreams = snapshot.logStreams.map(({ founders, held, ...it }) => {
-    return { ...it, initialMembers: founders, sealedByOperator: held, fence: 0 };
+    const { length: replicationFactor } = it.replicas;
+    const names = { initialMembers: founders, sealedByOperator: held };
+    return { ...it, ...names, ...NO_MOVES, replicationFactor, fence: 0 };
   });
+  for (const it of snapshot.storageNodes ?? []) it.draining = false;
   return { ...snapshot, logStreams, featureLevel: FIRST_FEATURE_LEVEL };
 }
 

@@ -38,6 +38,8 @@ export interface MetadataRole
   > {
   /** Its id as a member. Default: that of the node. One that takes the place of a lost one has a new id. */
   readonly memberId?: number;
+  /** While it leads: whether log streams are moved so that all storage nodes have about as many. Default true. */
+  readonly rebalance?: boolean | undefined;
   /** In place of the disk of the node. */
   readonly disk?: Disk;
 }
@@ -92,7 +94,12 @@ export class NodeRoles {
   }
 
   /** Makes it a member of the metadata repository, which looks after the cluster whenever it leads. */
-  async startMetadata({ disk, memberId, ...role }: MetadataRole): Promise<MetadataRepository> {
+  async startMetadata({
+    disk,
+    memberId,
+    rebalance = true,
+    ...role
+  }: MetadataRole): Promise<MetadataRepository> {
     const { clusterId, nodeId, members } = this.node;
     const ports = disk === undefined ? this.node.ports : { ...this.node.ports, disk };
     const repository = await startMetadataRepository({
@@ -105,7 +112,8 @@ export class NodeRoles {
     this.member = repository;
     this.closers.add(() => repository.close());
     const { replicationFactor } = role;
-    const admin = startAdmin({ ports: this.node.ports, repository, replicationFactor });
+    const own = { ports: this.node.ports, repository };
+    const admin = startAdmin({ ...own, replicationFactor, rebalance });
     this.closers.add(() => admin.close());
     this.handlers.push(...repository.handlers, ...admin.handlers);
     return repository;

@@ -1,15 +1,11 @@
 import type { Command } from 'commander';
 import { reasonOf } from '../../base/index.ts';
-import type {
-  LogStreamReplicaStatus,
-  LogStreamStatus,
-  StorageNodeStatus,
-  TopicStatus,
-} from '../../log/index.ts';
+import type { LogStreamReplicaStatus, LogStreamStatus, TopicStatus } from '../../log/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
 import { memberTable } from './members.ts';
+import { nodeState } from './nodes.ts';
 import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
 import { showRetention } from './retention.ts';
 
@@ -79,18 +75,14 @@ function retentionTable(topics: readonly TopicStatus[]): string[] {
 }
 
 function row(topic: number, stream: LogStreamStatus): (string | number)[] {
-  const { id, state, sealedByOperator, inSync, replicas } = stream;
+  const { id, state, sealedByOperator, inSync, replicas, replicationFactor } = stream;
   const described = replicas.map((it) => {
     const well = it.member && it.state === state && !it.full;
+    if (it.move === 'leaves') return `${it.node} (leaves)`;
     return well ? `${it.node}` : `${it.node} (${replicaState(it)})`;
   });
   const by = sealedByOperator ? `${state} by an operator` : state;
-  return [topic, id, by, `${inSync} of ${replicas.length}`, described.join(', ')];
-}
-
-function nodeState({ alive, refusal }: StorageNodeStatus): string {
-  if (alive) return 'up';
-  return refusal === undefined ? 'down' : 'refused';
+  return [topic, id, by, `${inSync} of ${replicationFactor}`, described.join(', ')];
 }
 
 function replicaState({ state, behind, end, target, full }: LogStreamReplicaStatus): string {

@@ -27,6 +27,7 @@ export function problemsOf(status: ClusterStatus): Problem[] {
   return [
     ...problemsOfMembers(status.members),
     ...status.storageNodes.flatMap(ofStorageNode),
+    ...status.storageNodes.flatMap(ofDrain),
     ...problemsOfLogStreams(status),
   ];
 }
@@ -84,18 +85,24 @@ function ofStorageNode(node: StorageNodeStatus): Problem[] {
   return [{ subject, what }];
 }
 
-function ofLogStream({
-  id,
-  state,
-  sealedByOperator,
-  inSync,
-  replicas,
-}: LogStreamStatus): Problem[] {
+/** What keeps a drain from getting on. */
+function ofDrain({ id, drain, replicas, waits }: StorageNodeStatus): Problem[] {
+  if (drain !== 'draining' || waits.length === 0) return [];
+  const what = `has ${replicas} replicas left: ${waits.join('; ')}`;
+  return [{ subject: `the drain of storage node ${id}`, what }];
+}
+
+function ofLogStream(stream: LogStreamStatus): Problem[] {
+  const { id, state, sealedByOperator, inSync, replicas, replicationFactor } = stream;
   const subject = `log stream ${id}`;
   if (sealedByOperator)
     return [{ subject, what: 'sealed by an operator: unseal it to append to it' }];
+  if (state === 'open' && replicas.length < replicationFactor) {
+    const what = `has ${replicas.length} of ${replicationFactor} replicas: start more storage nodes, and it gets them`;
+    return [{ subject, what }];
+  }
   if (state === 'open') return [];
-  const copies = `${inSync} of ${replicas.length} copies are whole`;
+  const copies = `${inSync} of ${replicationFactor} copies are whole`;
   const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;
   return [{ subject, what }];
 }
@@ -105,7 +112,9 @@ function ofReplica(
   replica: LogStreamReplicaStatus,
   node: StorageNodeStatus | undefined,
 ): Problem[] {
-  const whole = replica.member && replica.state === stream.state;
+  // What leaves is not to be whole, and what comes in its place is not missed yet.
+  const isMoved = stream.inSync >= stream.replicationFactor && replica.move !== undefined;
+  const whole = isMoved || (replica.member && replica.state === stream.state);
   const found = [
     ...(replica.full
       ? ['its disk is full: free space, or trim the topic; it goes on by itself']

@@ -2,13 +2,17 @@ import type { Command } from 'commander';
 import { VarlogError } from '../../base/index.ts';
 import type { Retention, TopicKeeper, TopicUsage } from '../../log/index.ts';
 import { table } from '../output.ts';
-import { type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { bytesOf, durationOf, orNone, showBytes, showDuration } from './quantity.ts';
 
 /** What `--retain-bytes` and `--retain-for` give. */
 export interface RetentionFlags {
   readonly retainBytes?: number | 'none';
   readonly retainFor?: number | 'none';
+}
+
+interface UpdateFlags extends RetentionFlags {
+  readonly replicas?: number;
 }
 
 /** Lets a command say how much of a topic is kept. */
@@ -45,17 +49,26 @@ export function addTopicUpdate(topic: Command, cli: Cli): void {
   const command = topic
     .command('update')
     .description(
-      'change how much of a topic is kept; the rest is trimmed, as far as nobody holds it',
+      'change how much of a topic is kept (the rest is trimmed, as far as nobody holds it), or its copies',
     )
-    .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument);
-  addRetentionOptions(command).action((argument: TopicArgument, flags: RetentionFlags) =>
+    .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument)
+    .option('--replicas <count>', 'copies of every record, 1 to 7', atLeast(1));
+  addRetentionOptions(command).action((argument: TopicArgument, flags: UpdateFlags) =>
     cli.withTopic(argument, async (it, output) => {
-      if (flags.retainBytes === undefined && flags.retainFor === undefined) {
+      const { replicas } = flags;
+      const isLimited = flags.retainBytes !== undefined || flags.retainFor !== undefined;
+      if (replicas === undefined && !isLimited) {
         throw new VarlogError('INVALID_ARGUMENT', {
           what: 'it is not said what to change',
-          next: 'give --retain-bytes, --retain-for or both',
+          next: 'give --retain-bytes, --retain-for or --replicas',
         });
       }
+      if (replicas !== undefined) {
+        await it.setReplicationFactor(replicas);
+        const text = `topic ${it.id} gets ${replicas} copies of every record: "varlog status" shows how many there are`;
+        output.result({ id: it.id, replicationFactor: replicas }, text);
+      }
+      if (!isLimited) return;
       const retention = retentionOf(flags, (await it.describe()).retention);
       await it.setRetention(retention);
       output.result({ id: it.id, retention }, `topic ${it.id} keeps ${showRetention(retention)}`);

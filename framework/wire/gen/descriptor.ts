@@ -1319,6 +1319,15 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 6,
          "protoName": "supported_level"
+        },
+        "draining": {
+         "type": "bool",
+         "id": 7
+        },
+        "waits": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 8
         }
        },
        "reserved": [
@@ -1361,6 +1370,21 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "ReplicaHealth",
          "id": 7
+        },
+        "replicationFactor": {
+         "type": "uint32",
+         "id": 8,
+         "protoName": "replication_factor"
+        },
+        "joining": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 9
+        },
+        "leaving": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 10
         }
        }
       },
@@ -2043,6 +2067,58 @@ export const descriptor: object = {
         }
        }
       },
+      "DrainStorageNode": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "cancel": {
+         "type": "bool",
+         "id": 2
+        }
+       }
+      },
+      "MoveReplicas": {
+       "fields": {
+        "id": {
+         "type": "int32",
+         "id": 1
+        },
+        "replicas": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 2
+        },
+        "leaving": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 3
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 4
+        },
+        "by": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "SetReplicationFactor": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "replicationFactor": {
+         "type": "uint32",
+         "id": 2,
+         "protoName": "replication_factor"
+        }
+       }
+      },
       "Result": {
        "fields": {
         "value": {
@@ -2155,6 +2231,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "int32",
          "id": 5
+        },
+        "draining": {
+         "type": "bool",
+         "id": 6
         }
        }
       },
@@ -2377,6 +2457,25 @@ export const descriptor: object = {
         "version": {
          "type": "uint64",
          "id": 14
+        },
+        "replicationFactor": {
+         "type": "uint32",
+         "id": 15,
+         "protoName": "replication_factor"
+        },
+        "joining": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 16
+        },
+        "leaving": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 17
+        },
+        "preferred": {
+         "type": "int32",
+         "id": 18
         },
         "fence": {
          "type": "uint64",

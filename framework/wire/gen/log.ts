@@ -592,6 +592,10 @@ export interface StorageNodeHealth {
   connected: boolean;
   /** As it said itself; 0: it is not connected, or of a version that does not say it. */
   supportedLevel: number;
+  /** Its replicas are being moved away. */
+  draining: boolean;
+  /** Why some of them are not, in words; the first few reasons. */
+  waits: string[];
 }
 export const StorageNodeHealth: MessageCodec<StorageNodeHealth> = message('varlog.log.StorageNodeHealth');
 
@@ -606,6 +610,11 @@ export interface LogStreamHealth {
   end: number;
   /** The replicas of the placement: members of the epoch first, the primary first of all. */
   replicas: ReplicaHealth[];
+  /** How many replicas it is to have. */
+  replicationFactor: number;
+  /** Storage nodes of those that are new to it, and of those that go once all others are members. */
+  joining: number[];
+  leaving: number[];
 }
 export const LogStreamHealth: MessageCodec<LogStreamHealth> = message('varlog.log.LogStreamHealth');
 

@@ -223,6 +223,29 @@ export interface PreferPrimary {
 }
 export const PreferPrimary: MessageCodec<PreferPrimary> = message('varlog.metadata.PreferPrimary');
 
+export interface DrainStorageNode {
+  id: number;
+  /** It is to keep what it still has. */
+  cancel: boolean;
+}
+export const DrainStorageNode: MessageCodec<DrainStorageNode> = message('varlog.metadata.DrainStorageNode');
+
+export interface MoveReplicas {
+  id: number;
+  /** The one that is to be the primary first. */
+  replicas: number[];
+  leaving: number[];
+  revision: number;
+  by: string;
+}
+export const MoveReplicas: MessageCodec<MoveReplicas> = message('varlog.metadata.MoveReplicas');
+
+export interface SetReplicationFactor {
+  topicId: number;
+  replicationFactor: number;
+}
+export const SetReplicationFactor: MessageCodec<SetReplicationFactor> = message('varlog.metadata.SetReplicationFactor');
+
 /** What came of a command. */
 export interface Result {
   value: number;
@@ -266,6 +289,7 @@ export interface StorageNodeState {
   disk: string;
   formerDisks: string[];
   removed: number[];
+  draining: boolean;
 }
 export const StorageNodeState: MessageCodec<StorageNodeState> = message('varlog.metadata.StorageNodeState');
 
@@ -345,6 +369,12 @@ export interface LogStreamState {
   end: number;
   lastGlsn: number;
   version: number;
+  /** 0, below feature level 6: as many as it has. */
+  replicationFactor: number;
+  joining: number[];
+  leaving: number[];
+  /** The storage node that an operator prefers as its primary; 0: none. */
+  preferred: number;
   /** Its fencing token; 0: it was never fenced. */
   fence: number;
 }

@@ -1,5 +1,6 @@
 import { PreferPrimary as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, DONE, refused } from '../command-definition.ts';
+import { MOVES_FROM } from '../feature-level.ts';
 import { type Conditions, conditionsOf, revise } from '../log-stream-state.ts';
 import { noLogStream, refuse } from '../metadata-result.ts';
 import { changedMeanwhile } from '../replica-change.ts';
@@ -37,7 +38,10 @@ export const preferPrimary: CommandDefinition<PreferPrimary, Message> = {
       const what = `storage node ${node} has no replica of log stream ${id}`;
       return refused(refuse('INVALID_ARGUMENT', what, `choose one of ${replicas.join(', ')}`));
     }
-    if (replicas[0] === node) return DONE;
+    // Members that know no moves do not remember who prefers a primary, and need not: it does not change by itself then.
+    const preferred = state.featureLevel < MOVES_FROM ? 0 : node;
+    if (replicas[0] === node && stream.preferred === preferred) return DONE;
+    stream.preferred = preferred;
     stream.replicas = [node, ...replicas.filter((it) => it !== node)];
     revise(stream, `told to prefer storage node ${node} as its primary`, by);
     return DONE;

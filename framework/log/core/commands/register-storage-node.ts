@@ -45,7 +45,14 @@ export const registerStorageNode: CommandDefinition<RegisterStorageNode, Message
     const known = state.storageNodes.get(id);
     if (known === undefined) {
       state.unregistered.delete(id);
-      state.storageNodes.set(id, { id, address, disk, formerDisks: [], removed: [] });
+      state.storageNodes.set(id, {
+        id,
+        address,
+        disk,
+        formerDisks: [],
+        removed: [],
+        draining: false,
+      });
       return DONE;
     }
     const refusal = disk === '' ? undefined : refusalOfDisk(known, disk);

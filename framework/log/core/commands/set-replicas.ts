@@ -56,6 +56,10 @@ export const setReplicas: CommandDefinition<SetReplicas, Message> = {
     );
     giveBack(storageNodes, id, replicas);
     stream.replicas = [...replicas];
+    stream.replicationFactor = replicas.length;
+    stream.joining = [];
+    stream.leaving = [];
+    if (!replicas.includes(stream.preferred)) stream.preferred = 0;
     stream.members = stream.members.filter((it) => replicas.includes(it));
     revise(stream, `given the replicas ${replicas.join(', ')}`, by);
     return done(0, reassigned([stream], before));

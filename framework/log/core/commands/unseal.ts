@@ -53,6 +53,7 @@ export const unseal: CommandDefinition<Unseal, Message> = {
     if (refusal !== undefined) return refused(refusal);
     stream.epoch = epoch;
     stream.members = [...members];
+    stream.joining = stream.joining.filter((it) => !members.includes(it));
     stream.initialMembers = members.map((node, i) => ({ node, disk: disks[i]! }));
     stream.primaryProcess = primaryProcess;
     stream.sealed = false;

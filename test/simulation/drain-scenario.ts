@@ -1,0 +1,340 @@
+import { type Channel, type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import type { Varlog } from '../../framework/log/client/index.ts';
+import {
+  type LogStreamState,
+  Metadata,
+  type MetadataCommand,
+  stayingOf,
+} from '../../framework/log/core/index.ts';
+import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
+import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
+import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
+import { type RunReport, World } from '../../framework/testing/index.ts';
+import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
+import { withFaults } from './faults.ts';
+import { replace } from './identity-mutants.ts';
+import { must } from './memory.ts';
+
+/** These are members of the metadata repository as well. */
+const MEMBERS = ['n1', 'n2', 'n3'];
+const FIRST = [...MEMBERS, 'n4', 'n5'];
+/** Joins while the cluster runs. */
+const LATE = 'n6';
+const CLIENTS = 3;
+const LOG_STREAMS = 4;
+const FACTOR = 3;
+const CALL_TIMEOUT_MS = 5_000;
+const SETTLED_WITHIN_MS = 240_000;
+/** What moves once all is settled would move for ever. */
+const STILL_MS = 60_000;
+
+/** What must have come up in some run. */
+export type DrainSight = 'drain cancelled' | 'moved for evenness' | 'newcomer given up' | 'removed';
+
+/**
+ * Six storage nodes, of which some are drained, drained no longer, or come, beside appends, crashes, power losses, partitions
+ * and pauses. All the time: a replica goes only after it was told to leave and when all that stay have what the epoch began
+ * with, on their disks; a log stream never has fewer replicas than it is to have. In the end: drained nodes are empty and can
+ * be removed, all others have about as many replicas, whatever an operator preferred is so, nothing moves any more, and the log is
+ * as it was acknowledged.
+ */
+export async function drainScenario(
+  seed: number,
+  begin: () => () => void = () => () => {},
+  sights: Set<DrainSight> = new Set(),
+): Promise<RunReport> {
+  const world = new World(seed);
+  const run = new DrainRun(world, sights);
+  const end = begin();
+  const unwatch = run.watch();
+  const hasten = slowCopies();
+  try {
+    await run.play();
+    return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
+  } finally {
+    hasten();
+    unwatch();
+    end();
+    world.close();
+  }
+}
+
+class DrainRun {
+  private readonly world: World;
+  private readonly sights: Set<DrainSight>;
+  private readonly names = [...FIRST];
+  private readonly history: History = { attempts: [], commands: [] };
+  /** Where each epoch of a log stream began, and which of its steps were looked at already. */
+  private readonly begun = new Map<string, number>();
+  private readonly seen = new Set<string>();
+  private topicId = 0;
+
+  constructor(world: World, sights: Set<DrainSight>) {
+    this.world = world;
+    this.sights = sights;
+  }
+
+  async play(): Promise<void> {
+    const { world, names } = this;
+    for (const name of FIRST) this.add(name);
+    this.topicId = await world.play(() => this.makeTopic(world.ports('operator')), 60_000);
+    let over = false;
+    const clients = startAppenders(world, CLIENTS, this.topicId, this.history, () => over);
+    const operator = this.operate(world.ports('operator'), () => over);
+    await withFaults(world, names);
+    await world.run(5_000 + world.random.stream('calm').below(10_000));
+    await withFaults(world, names);
+    over = true;
+    await world.play(() => Promise.all([...clients, operator]), 120_000);
+    const drained = await world.play(() => this.decide(world.ports('operator')), 120_000);
+    await this.settled(drained);
+    const before = this.shape();
+    await world.run(STILL_MS);
+    must(this.shape() === before, `it does not come to rest: ${before} became ${this.shape()}`);
+    await world.play(() => this.remove(world.ports('operator'), drained), 60_000);
+    const auditor = world.ports('auditor');
+    await world.play(() => checkLog(auditor, this.topicId, this.history), 120_000);
+  }
+
+  /** Looks at every step that any member takes. */
+  watch(): () => void {
+    const { apply } = Metadata.prototype;
+    const run = this;
+    return replace(Metadata.prototype, 'apply', function (this: Metadata, command) {
+      const id = 'id' in command ? command.id : 0;
+      const known = this.logStreams.get(id);
+      const before = known && { ...known };
+      const applied = apply.call(this, command);
+      const after = this.logStreams.get(id);
+      if (!applied.result.ok || before === undefined || after === undefined) return applied;
+      try {
+        run.check(this, command, before, after);
+      } catch (error) {
+        run.world.fail(error);
+      }
+      return applied;
+    });
+  }
+
+  private check(
+    metadata: Metadata,
+    command: MetadataCommand,
+    before: LogStreamState,
+    after: LogStreamState,
+  ): void {
+    const { id, epoch, replicas, joining, end } = after;
+    if (command.kind === 'unseal') this.begun.set(`${id} ${epoch}`, end);
+    if (command.kind !== 'moveReplicas') return;
+    const step = `${id} ${after.revision}`;
+    if (this.seen.has(step)) return;
+    this.seen.add(step);
+    must(
+      replicas.length - joining.length >= Math.min(FACTOR, before.replicas.length),
+      `log stream ${id} has the replicas ${replicas}, of which ${joining} are new`,
+    );
+    const told = after.leaving.filter((it) => !before.leaving.includes(it));
+    if (told.some((it) => metadata.storageNodes.get(it)?.draining === false))
+      this.sights.add('moved for evenness');
+    const removed = before.replicas.filter((it) => !replicas.includes(it));
+    if (removed.some((it) => before.joining.includes(it))) this.sights.add('newcomer given up');
+    if (removed.every((it) => before.joining.includes(it))) return;
+    for (const node of removed) {
+      must(before.leaving.includes(node), `${node} of log stream ${id} was not told to leave`);
+    }
+    // As this member knows it: where others have gone on, they have at least as much.
+    const start = this.begun.get(`${id} ${epoch}`) ?? 0;
+    for (const node of stayingOf(after)) {
+      const core = this.rolesOf(`n${node}`)?.storageNode?.replicas.get(id)?.core;
+      if (core === undefined || core.state === 'failed') continue;
+      must(
+        core.durableEnd >= start,
+        `log stream ${id} has lost ${removed}, and ${node} has ${core.durableEnd} of ${start}`,
+      );
+    }
+  }
+
+  private async makeTopic(ports: Ports): Promise<number> {
+    const varlog = await connect(ports);
+    await varlog.ready({ storageNodes: FIRST.length, timeoutMs: 30_000 });
+    const { id } = await varlog.createTopic({ logStreams: LOG_STREAMS });
+    await varlog.close();
+    return id;
+  }
+
+  private async operate(ports: Ports, over: () => boolean): Promise<void> {
+    const { random, clock } = ports;
+    while (!over()) {
+      await sleep(clock, 300 + random.below(2_500));
+      const node = 1 + random.below(this.names.length);
+      const kind = random.below(10);
+      if (kind < 1 && !this.names.includes(LATE)) {
+        this.add(LATE);
+        this.names.push(LATE);
+      } else if (kind < 5) {
+        await this.attempt(ports, (it) => it.drainStorageNode(node, limits));
+      } else if (kind < 8) {
+        const wasDrained = await this.attempt(ports, (it) => it.undrainStorageNode(node, limits));
+        if (wasDrained) this.sights.add('drain cancelled');
+      } else {
+        await this.prefer(ports, 1 + random.below(LOG_STREAMS));
+      }
+    }
+  }
+
+  /** An operator prefers some replica of a log stream. Whether that could be said. */
+  private async prefer(ports: Ports, id: number): Promise<boolean> {
+    const { replicas = [], leaving = [] } = this.leader()?.metadata.logStreams.get(id) ?? {};
+    const known = replicas.filter((it) => !leaving.includes(it) && !this.isDrained(it));
+    const node = known[ports.random.below(known.length)];
+    if (node === undefined) return false;
+    return this.attempt(ports, (it) => it.preferPrimary(id, node, limits));
+  }
+
+  /** What is to be so in the end: three nodes at least are left. */
+  private async decide(ports: Ports): Promise<number[]> {
+    const nodes = this.names.map((_, i) => i + 1);
+    const drained = nodes.filter(() => ports.random.below(3) === 0).slice(0, nodes.length - FACTOR);
+    for (const node of nodes) {
+      const isDrained = drained.includes(node);
+      await this.untilDone(ports, (it) =>
+        isDrained ? it.drainStorageNode(node, limits) : it.undrainStorageNode(node, limits),
+      );
+    }
+    return drained;
+  }
+
+  private async remove(ports: Ports, drained: readonly number[]): Promise<void> {
+    for (const node of drained) {
+      await this.untilDone(ports, (it) => it.removeStorageNode(node, limits));
+      this.sights.add('removed');
+    }
+  }
+
+  private async settled(drained: readonly number[]): Promise<void> {
+    const { world } = this;
+    await world
+      .until(() => this.problem(drained) === undefined, SETTLED_WITHIN_MS)
+      .catch((cause) => {
+        throw new Error(`not settled: ${this.problem(drained)}: ${this.shape()}`, { cause });
+      });
+    // With all where it is to be, an operator says which primary is to be preferred, against all evenness.
+    const ports = world.ports('operator');
+    const preferred = this.leader()!.metadata.logStreams.get(1)!.replicas.at(-1)!;
+    const say = (): Promise<void> =>
+      this.untilDone(ports, (it) => it.preferPrimary(1, preferred, limits));
+    await world.play(say, 60_000);
+    await world.run(10_000);
+    const [first] = this.leader()!.metadata.logStreams.get(1)!.replicas;
+    must(first === preferred, `${preferred} was preferred, and ${first} is`);
+    await world.until(() => this.problem(drained) === undefined, SETTLED_WITHIN_MS);
+  }
+
+  /** What is not as it is to be. */
+  private problem(drained: readonly number[]): string | undefined {
+    const metadata = this.leader()?.metadata;
+    if (metadata === undefined) return 'there is no leader';
+    const load = new Map(
+      this.names
+        .map((_, i) => i + 1)
+        .filter((it) => !drained.includes(it))
+        .map((it) => [it, 0]),
+    );
+    for (const stream of metadata.logStreams.values()) {
+      const { id, replicas, members, joining, leaving, sealed, replicationFactor } = stream;
+      if (sealed) return `log stream ${id} is sealed`;
+      if (joining.length + leaving.length > 0) return `log stream ${id} is moved`;
+      if (replicas.length !== replicationFactor) return `log stream ${id} is on ${replicas}`;
+      if (members.length !== replicas.length) return `log stream ${id} is not whole: ${members}`;
+      const stays = replicas.find((it) => drained.includes(it));
+      if (stays !== undefined) return `log stream ${id} is on storage node ${stays}`;
+      if (stream.preferred === 0 && members[0] !== replicas[0])
+        return `the primary of log stream ${id} is ${members[0]}, not ${replicas[0]}`;
+      for (const it of replicas) load.set(it, load.get(it)! + 1);
+    }
+    const counts = [...load.values()];
+    const isEven = Math.max(...counts) - Math.min(...counts) < 2;
+    // What an operator prefers somewhere stays there.
+    const isFree = [...metadata.logStreams.values()].every((it) => it.preferred === 0);
+    return isEven || !isFree ? undefined : `the nodes have ${JSON.stringify([...load])}`;
+  }
+
+  /** All placements, with how often each was changed. */
+  private shape(): string {
+    const streams = [...(this.leader()?.metadata.logStreams.values() ?? [])];
+    return streams
+      .map((it) => `${it.id} on ${it.members}/${it.replicas} since ${it.revision}`)
+      .join('; ');
+  }
+
+  private async untilDone(ports: Ports, work: (varlog: Varlog) => Promise<void>): Promise<void> {
+    while (!(await this.attempt(ports, work))) await sleep(ports.clock, 500);
+  }
+
+  private async attempt(ports: Ports, work: (varlog: Varlog) => Promise<void>): Promise<boolean> {
+    let varlog: Varlog | undefined;
+    try {
+      varlog = await connect(ports);
+      await work(varlog);
+      return true;
+    } catch (error) {
+      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+      this.world.note(`operator is refused: ${error.message}`);
+      return false;
+    } finally {
+      await varlog?.close();
+    }
+  }
+
+  private isDrained(node: number): boolean {
+    return this.leader()?.metadata.storageNodes.get(node)?.draining === true;
+  }
+
+  private leader(): MetadataRepository | undefined {
+    return MEMBERS.map((it) => this.rolesOf(it)?.repository)
+      .filter((it) => it?.orderer !== undefined)
+      .sort((a, b) => b!.status.term - a!.status.term)[0];
+  }
+
+  private rolesOf(name: string): NodeRoles | undefined {
+    return this.world.process(name) as NodeRoles | undefined;
+  }
+
+  private add(name: string): void {
+    this.world.node(name, (ports) =>
+      startRoles({
+        ports,
+        clusterId: 1,
+        nodeId: Number(name.slice(1)),
+        address: `${name}:9092`,
+        members: endpoints.map((address, i) => ({ id: i + 1, address })),
+        metadata: MEMBERS.includes(name)
+          ? { directory: 'metadata', replicationFactor: FACTOR }
+          : undefined,
+        storage: { directory: 'storage' },
+      }),
+    );
+  }
+}
+
+/** What is behind begins to copy late, so that it is behind for a while, as it would be with many records. */
+function slowCopies(): () => void {
+  interface Fetching {
+    uncommitted: boolean;
+    throttled: boolean;
+    host: { ports: Ports };
+    stopped: AbortController;
+    fetchFrom(channel: Channel): Promise<void>;
+  }
+  const prototype = Fetcher.prototype as unknown as Fetching;
+  const { fetchFrom } = prototype;
+  return replace(prototype, 'fetchFrom', async function (this: Fetching, channel) {
+    const { clock, random } = this.host.ports;
+    if (!this.uncommitted) {
+      const ms = random.below(this.throttled ? 2_000 : 200);
+      await sleep(clock, ms, this.stopped.signal).catch(() => {});
+    }
+    await fetchFrom.call(this, channel);
+  });
+}
+
+const limits = { timeoutMs: CALL_TIMEOUT_MS };
