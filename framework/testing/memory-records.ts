@@ -7,6 +7,7 @@ import {
   type LogCallOptions,
   type LogEntry,
   llsn,
+  recordLimits,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
@@ -73,7 +74,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
-    const batch = toBatch(records, this.codec, options);
+    const batch = toBatch(records, this.codec, options, recordLimits());
     const { recordHeaders } = attributesOf(batch);
     const first = await this.store.append(decodeBatch(batch), recordHeaders, options);
     return { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM, count: batch.count };

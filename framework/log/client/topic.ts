@@ -86,8 +86,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
-    const batch = toBatch(records, this.codec, options);
-    return this.context.appender.append(this.id, batch, {
+    const { appender } = this.context;
+    const batch = toBatch(records, this.codec, options, appender.recordLimits);
+    return appender.append(this.id, batch, {
       ...options,
       timeoutMs: checkTimeout(timeoutMs),
     });

@@ -17,7 +17,15 @@ export { atLeader } from './at-leader.ts';
 export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
 export { Orderer } from './orderer.ts';
-export { memberOfNodeId, publishedNodeId, publishedNodeKey } from './published-node-id.ts';
+export {
+  addPublished,
+  checkOneAddress,
+  describeMember,
+  publishedMember,
+  removePublished,
+  removePublishedAt,
+} from './published-members.ts';
+export { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 export {
   MetadataRepository,
   startMetadataRepository,

@@ -43,6 +43,7 @@ export type StorageRole = Pick<
   | 'segmentBytes'
   | 'cacheBytes'
   | 'pendingBytes'
+  | 'recordBytesMax'
   | 'producerLimits'
   | 'supportedLevel'
 >;
