@@ -37,8 +37,12 @@ interface Settle {
   reject(error: unknown): void;
 }
 
-/** The same for all: calls that are cancelled when they have their answer are too many for an error of each. */
+/** The same errors for all: every call ends in one of these ways, and mostly nobody asks for the error. */
 const CANCELLED = new VarlogError('CANCELLED', { what: 'the stream was cancelled' });
+const ENDED_HERE = new VarlogError('CLOSED', {
+  what: 'nothing can be sent after the end of the stream',
+});
+const ENDED_THERE = new VarlogError('CLOSED', { what: 'the peer has ended the stream' });
 
 /** A grpc-js call as a {@link MessageStream}. */
 export class GrpcStream<Out, In> implements MessageStream<Out, In> {
@@ -127,9 +131,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   end(): void {
     if (this.unwritable !== undefined) return;
     this.flush();
-    this.stopSending(
-      new VarlogError('CLOSED', { what: 'nothing can be sent after the end of the stream' }),
-    );
+    this.stopSending(ENDED_HERE);
     this.call.end?.();
   }
 
@@ -151,7 +153,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     if (this.done) return;
     this.done = true;
     if (this.side.overAtPeersEnd) {
-      this.stopSending(new VarlogError('CLOSED', { what: 'the peer has ended the stream' }));
+      this.stopSending(ENDED_THERE);
     }
     this.settle.resolve();
   }

@@ -9,6 +9,7 @@ const { root } = protobuf.parse(`
     uint64 glsn_begin = 1; uint64 glsn_end = 2; int32 topic_id = 3; int32 log_stream_id = 4;
   }
 `);
+root.resolveAll();
 
 const PREFIX_BYTES = 5;
 const HEADERS = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };

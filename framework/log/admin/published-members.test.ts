@@ -72,7 +72,7 @@ const refused: [string, () => Promise<unknown>, string, RegExp][] = [
     'an id that is not that of the URL',
     () => ask(management.AddPeer, { nodeId: idOfNowhere + 2 ** 16, url: nowhere }),
     'INVALID_ARGUMENT',
-    /9151314447111946240 is not that of 127.0.0.1:1, .*9151314447111880704/,
+    /9151314447111946240 is not that of 127.0.0.1:1 .*9151314447111880704/,
   ],
   [
     'an id beside a URL from which none is computed',

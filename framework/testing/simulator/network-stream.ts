@@ -1,4 +1,10 @@
-import { type Codec, MESSAGE_BYTES_MAX, type MessageStream, VarlogError, Waiters } from '../../base/index.ts';
+import {
+  type Codec,
+  MESSAGE_BYTES_MAX,
+  type MessageStream,
+  VarlogError,
+  Waiters,
+} from '../../base/index.ts';
 import { cancelled, wireBytes } from './network-frame.ts';
 
 /** How the two ends of a stream differ, and what they have to say to the other. */
