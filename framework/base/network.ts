@@ -2,6 +2,16 @@
 export interface Codec<T> {
   encode(message: T): Uint8Array;
   decode(bytes: Uint8Array): T;
+  /** For messages of which so many are sent that a buffer for each would cost more than all else. */
+  readonly inPlace?: InPlaceEncoder<T> | undefined;
+}
+
+/** Encodes right into the buffer that is sent. What it writes MUST decode to the same message. */
+export interface InPlaceEncoder<T> {
+  /** Bytes that the message takes. */
+  size(message: T): number;
+  /** Writes that many at `at`. */
+  write(message: T, target: Uint8Array, at: number): void;
 }
 
 interface MethodShape<Request, Response> {

@@ -32,6 +32,7 @@ export {
   type ErrorCode,
   type Glsn,
   glsn,
+  LARGEST_RECORD_BYTES,
   type Llsn,
   type LogStreamId,
   llsn,

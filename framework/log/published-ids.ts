@@ -23,3 +23,8 @@ export function checkCluster(named: number, own: number): void {
     next: 'check the cluster id and the address',
   });
 }
+
+/** Ids in the order in which the published interface lists what they are ids of. */
+export function ascending(ids: Iterable<number>): number[] {
+  return [...ids].sort((a, b) => a - b);
+}

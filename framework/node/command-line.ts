@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { Varlog } from '../log/index.ts';
+import { LARGEST_RECORD_BYTES, Varlog } from '../log/index.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
@@ -84,7 +84,9 @@ function makeCli(program: Command): Cli {
   ): Promise<T> => {
     const endpoints = url ?? globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
     const tls = tlsFromFiles({ ...tlsFilesOf(process.env), ...globals() });
-    const varlog = await Varlog.connect({ endpoints, tls });
+    // How large a record may be is for the storage nodes to say.
+    const appends = { recordBytesMax: LARGEST_RECORD_BYTES };
+    const varlog = await Varlog.connect({ endpoints, tls, appends });
     try {
       return await question(varlog);
     } finally {

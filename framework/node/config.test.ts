@@ -32,6 +32,18 @@ describe('configuration', () => {
     expect(config).toMatchObject({ cacheBytes: 2 ** 27, pendingBytes: 2 ** 28 });
   });
 
+  test('a record may hold 1 MiB, and up to 16 MiB where that is said', () => {
+    expect(resolveConfig({}).recordBytesMax).toBe(2 ** 20);
+    expect(resolveConfig({ env: { VARLOG_RECORD_BYTES_MAX: '5000' } }).recordBytesMax).toBe(5_000);
+    const largest = { recordBytesMax: String(2 ** 24) };
+    expect(resolveConfig({ flags: largest }).recordBytesMax).toBe(2 ** 24);
+    for (const bad of ['0', '-1', '1.5', String(2 ** 24 + 1), 'much']) {
+      expect(() => resolveConfig({ flags: { recordBytesMax: bad } })).toThrow(
+        /recordBytesMax: .*flag --record-bytes-max/,
+      );
+    }
+  });
+
   test('flags beat the environment, which beats the file', () => {
     const path = file('clusterId: 5\nnodeId: 6\nreplicationFactor: 2\n');
     const config = resolveConfig({

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { reasonOf, VarlogError } from '../base/index.ts';
+import { LARGEST_RECORD_BYTES, RECORD_BYTES_MAX, reasonOf, VarlogError } from '../base/index.ts';
 import { CACHE_BYTES, PENDING_BYTES } from '../log/storage-node/index.ts';
 import { isTcpAddress, isWildcard } from '../runtime/index.ts';
 
@@ -78,6 +78,15 @@ const schema = z
       .default(PENDING_BYTES)
       .describe(
         'appends that may wait to be ordered on a storage node, in bytes; more are refused',
+      ),
+    recordBytesMax: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(LARGEST_RECORD_BYTES)
+      .default(RECORD_BYTES_MAX)
+      .describe(
+        'the largest record that clients may append, in bytes, up to 16 MiB; alike on all storage nodes',
       ),
     tlsCa: file.describe('PEM of the authority to trust; with it, all connections use TLS'),
     tlsCertificate: file.describe('PEM of the certificate of this node, for its advertised host'),

@@ -102,6 +102,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     trashKeepMs: config.trashHours * 3_600_000,
     cacheBytes: config.cacheBytes,
     pendingBytes: config.pendingBytes,
+    recordBytesMax: config.recordBytesMax,
   };
   return {
     ports,

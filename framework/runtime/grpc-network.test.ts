@@ -3,13 +3,14 @@ import {
   type Channel,
   type Codec,
   handler,
+  MESSAGE_BYTES_MAX,
   type Server,
   type UnaryMethod,
 } from '../base/index.ts';
 import { type NetworkUnderTest, networkContract } from '../testing/contracts/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
 import { realClock } from './clock.ts';
-import { GrpcNetwork, MESSAGE_BYTES_MAX } from './grpc-network.ts';
+import { GrpcNetwork } from './grpc-network.ts';
 import { healthCheck, healthWatch } from './health.ts';
 
 describe('gRPC keeps the contract of all networks', () => {

@@ -5,26 +5,26 @@ import {
   Server,
   setLogVerbosity,
 } from '@grpc/grpc-js';
-import type {
-  Channel,
-  DialOptions,
-  Handler,
-  Network,
-  Server as VarlogServer,
+import {
+  type Channel,
+  type DialOptions,
+  type Handler,
+  MESSAGE_BYTES_MAX,
+  type Network,
+  type Server as VarlogServer,
 } from '../base/index.ts';
 import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
 import { healthHandlers } from './health.ts';
 import { hostTimers } from './host-timers.ts';
+import { StreamTaker } from './stream-taker.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 import { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
-
-/** A message over this is refused with `RESOURCE_EXHAUSTED`, at either end. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 const SHUT_DOWN_AGAIN_MS = 100;
 
 const COMMON: ChannelOptions = {
+  // A message over this is refused with `RESOURCE_EXHAUSTED`, at either end.
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
   // A peer that vanished without a word is found by these, on idle connections too.
@@ -74,7 +74,9 @@ export class GrpcNetwork implements Network {
     // An address that is taken is thrown here; grpc-js would print it as well.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     const server = new Server(COMMON);
+    const streams = new StreamTaker(server);
     const add = (more: readonly Handler[]): void => {
+      streams.add(more);
       for (const { definition, implementation } of servicesOf(more)) {
         server.addService(definition, implementation);
       }
@@ -87,6 +89,7 @@ export class GrpcNetwork implements Network {
       address: bound,
       add,
       remove: (gone) => {
+        streams.remove(gone);
         for (const { definition } of servicesOf(gone)) server.removeService(definition);
       },
       close: () => {

@@ -1,21 +1,25 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import {
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type ServiceDefinition,
-  type StatusObject,
-  type sendUnaryData,
-  status,
-  type UntypedServiceImplementation,
+import type {
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  sendUnaryData,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { type CallContext, type Handler, type MessageStream, VarlogError } from '../base/index.ts';
+import { type CallContext, type Handler, VarlogError } from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
-import { takesFrames } from './grpc-frames.ts';
-import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
-import { hostTimers } from './host-timers.ts';
+import type { GrpcCall } from './grpc-stream.ts';
+import {
+  type Caller,
+  type RunStream,
+  runStream,
+  ServerContext,
+  serveStream,
+  settle,
+} from './served-call.ts';
 
 type ServerStreamCall = (
   | ServerDuplexStream<unknown, unknown>
@@ -55,54 +59,28 @@ function definitionOf(method: Handler['method']): object {
 }
 
 function implementationOf(method: Handler['method'], run: Handler['run']): unknown {
-  const untyped = run as (...args: unknown[]) => Promise<unknown>;
-  const { request } = method;
   if (method.kind === 'unary') {
+    const untyped = run as (...args: unknown[]) => Promise<unknown>;
+    const { request } = method;
     return answer((bytes, context) => untyped(request.decode(bytes), context));
   }
-  if (method.kind === 'bidi') {
-    return stream(method, (duplex, _, context) => untyped(duplex, context));
-  }
-  return stream(method, (out, bytes, context) => untyped(request.decode(bytes), out, context));
+  return stream(method, runStream(method, run));
 }
 
-/** What of a call says who made it. */
-type Called = Pick<ServerUnaryCall<unknown, unknown>, 'getPeer' | 'metadata'>;
-
-/** Makes the signal only for a handler that asks for it: most unary ones do not. */
-class ServerContext implements CallContext {
-  private readonly call: Called;
-  private controller: AbortController | undefined;
-  private over = false;
-
-  constructor(call: Called) {
-    this.call = call;
-  }
-
-  get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    if (this.over) this.controller.abort();
-    return this.controller.signal;
-  }
-
-  get peer(): string {
-    return this.call.getPeer();
-  }
-
-  get cluster(): string | undefined {
-    const [named] = this.call.metadata.get(CLUSTER_HEADER);
-    return named?.toString();
-  }
-
-  end(): void {
-    this.over = true;
-    this.controller?.abort();
-  }
+function callerOf(call: Pick<ServerUnaryCall<unknown, unknown>, 'getPeer' | 'metadata'>): Caller {
+  return {
+    get peer() {
+      return call.getPeer();
+    },
+    get cluster() {
+      return call.metadata.get(CLUSTER_HEADER)[0]?.toString();
+    },
+  };
 }
 
 function answer(run: (request: Uint8Array, context: CallContext) => Promise<unknown>) {
   return (call: ServerUnaryCall<Uint8Array, unknown>, callback: sendUnaryData<unknown>): void => {
-    const context = new ServerContext(call);
+    const context = new ServerContext(callerOf(call));
     call.on('cancelled', () => context.end());
     settle(
       () => run(call.request, context),
@@ -112,16 +90,9 @@ function answer(run: (request: Uint8Array, context: CallContext) => Promise<unkn
   };
 }
 
-function stream(
-  { kind, request: incoming, response: outgoing }: Handler['method'],
-  run: (
-    stream: MessageStream<unknown, unknown>,
-    request: Uint8Array,
-    context: CallContext,
-  ) => Promise<unknown>,
-) {
+/** A stream that grpc-js has taken in. */
+function stream(method: Handler['method'], run: RunStream) {
   return (call: ServerStreamCall): void => {
-    const context = new ServerContext(call);
     let failed = false;
     const abort = (error: unknown): void => {
       if (failed || call.cancelled) return;
@@ -130,25 +101,13 @@ function stream(
       call.emit('error', toStatus(error));
       if (VarlogError.is(error, 'CANCELLED') && call.writableLength > 0) reset(call);
     };
-    const wrapped = new GrpcStream<unknown, unknown>(call, incoming, outgoing, {
-      abort,
-      toError: serverSideError,
-      // A client that breaks the call seems to end its side first, and is known only after this turn.
-      whenEnded: (proceed) => hostTimers.setImmediate(proceed),
-      overAtPeersEnd: false,
-      joins: kind === 'serverStream' && takesFrames(call as ServerWritableStream<unknown, unknown>),
-    });
-    wrapped.closed.catch(() => context.end());
-    call.on('cancelled', () => context.end());
     const { request } = call as unknown as { request: Uint8Array };
-    settle(
-      () => run(wrapped, request, context),
-      () => {
-        wrapped.finish();
-        wrapped.end();
-      },
+    serveStream(method, run, {
+      call,
+      request,
+      caller: callerOf(call),
       abort,
-    );
+    });
   };
 }
 
@@ -159,26 +118,4 @@ function stream(
 function reset(call: ServerStreamCall): void {
   const inner = call as unknown as { call?: { stream?: Partial<ServerHttp2Stream> } };
   inner.call?.stream?.close?.(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
-/** What an error event at the server means: messages that were too large, or a failure inside grpc-js. */
-function serverSideError(failure: Partial<StatusObject> & { message?: string }): VarlogError {
-  const because = failure.details ?? failure.message ?? 'no reason given';
-  return new VarlogError(
-    failure.code === status.RESOURCE_EXHAUSTED ? 'RESOURCE_EXHAUSTED' : 'UNAVAILABLE',
-    { what: `the stream broke: ${because}` },
-  );
-}
-
-/** Runs a handler at once, so that it can listen before the first message arrives. */
-function settle<T>(
-  run: () => Promise<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): void {
-  try {
-    run().then(done, failed);
-  } catch (error) {
-    failed(error);
-  }
 }

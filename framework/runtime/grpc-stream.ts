@@ -28,7 +28,7 @@ export interface CallEnd {
   whenEnded(proceed: () => void): void;
   /** Whether the call is over as soon as the peer has ended its side: so it is for the client. */
   readonly overAtPeersEnd: boolean;
-  /** Whether the call takes several messages joined. */
+  /** Whether the call takes frames, and so several messages at once. */
   readonly joins?: boolean;
 }
 
@@ -37,15 +37,19 @@ interface Settle {
   reject(error: unknown): void;
 }
 
-const cancelled = (): VarlogError =>
-  new VarlogError('CANCELLED', { what: 'the stream was cancelled' });
+/** The same errors for all: every call ends in one of these ways, and mostly nobody asks for the error. */
+const CANCELLED = new VarlogError('CANCELLED', { what: 'the stream was cancelled' });
+const ENDED_HERE = new VarlogError('CLOSED', {
+  what: 'nothing can be sent after the end of the stream',
+});
+const ENDED_THERE = new VarlogError('CLOSED', { what: 'the peer has ended the stream' });
 
 /** A grpc-js call as a {@link MessageStream}. */
 export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   readonly closed: Promise<void>;
   private readonly call: GrpcCall;
   private readonly incoming: Codec<In>;
-  private readonly encode: (message: Out) => Buffer;
+  private readonly outgoing: Codec<Out>;
   private readonly side: CallEnd;
   private settle!: Settle;
   /** Nothing more will be received: the peer has ended its side, or the stream broke. */
@@ -60,15 +64,15 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   /** Given to grpc-js, and not taken by the connection yet. */
   private unsentBytes = 0;
   /** Messages that were sent in one go, for one write. */
-  private readonly frames: GrpcFrames | undefined;
+  private readonly frames: GrpcFrames<Out> | undefined;
   private flushDue = false;
 
   constructor(call: GrpcCall, incoming: Codec<In>, outgoing: Codec<Out>, side: CallEnd) {
     this.call = call;
     this.incoming = incoming;
-    this.encode = serializer(outgoing);
+    this.outgoing = outgoing;
     this.side = side;
-    this.frames = side.joins === true ? new GrpcFrames() : undefined;
+    this.frames = side.joins === true ? new GrpcFrames(outgoing) : undefined;
     this.closed = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
@@ -78,7 +82,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     call.on('end', () => this.side.whenEnded(() => this.ended()));
     // grpc-js reports a broken call, and one cancelled here, as an error event: it must have a listener.
     call.on('error', (error: ServiceError) => this.fail(this.side.toError(error)));
-    call.on('cancelled', () => this.fail(cancelled()));
+    call.on('cancelled', () => this.fail(CANCELLED));
     call.on('status', (ended: StatusObject) => {
       if (ended.code !== status.OK) this.fail(this.side.toError(ended));
     });
@@ -86,10 +90,14 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   send(message: Out): boolean {
     if (this.unwritable !== undefined) return false;
-    const bytes = this.encode(message);
-    this.unsentBytes += bytes.length;
-    if (this.frames === undefined) this.write(bytes, bytes.length);
-    else this.join(this.frames, bytes);
+    if (this.frames === undefined) {
+      const bytes = serializer(this.outgoing)(message);
+      this.unsentBytes += bytes.length;
+      this.write(bytes, bytes.length);
+    } else {
+      this.unsentBytes += this.frames.add(message);
+      this.join(this.frames);
+    }
     return !this.isFull;
   }
 
@@ -123,14 +131,12 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   end(): void {
     if (this.unwritable !== undefined) return;
     this.flush();
-    this.stopSending(
-      new VarlogError('CLOSED', { what: 'nothing can be sent after the end of the stream' }),
-    );
+    this.stopSending(ENDED_HERE);
     this.call.end?.();
   }
 
   cancel(): void {
-    this.breakWith(cancelled());
+    this.breakWith(CANCELLED);
   }
 
   /** Ends both directions; this end sees `error`, as does the peer if this is the server. */
@@ -147,7 +153,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     if (this.done) return;
     this.done = true;
     if (this.side.overAtPeersEnd) {
-      this.stopSending(new VarlogError('CLOSED', { what: 'the peer has ended the stream' }));
+      this.stopSending(ENDED_THERE);
     }
     this.settle.resolve();
   }
@@ -159,8 +165,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     });
   }
 
-  private join(frames: GrpcFrames, message: Buffer): void {
-    frames.add(message);
+  private join(frames: GrpcFrames<Out>): void {
     if (frames.isFull) {
       this.flush();
       return;

@@ -9,6 +9,7 @@ import {
   type LogEntry,
   llsn,
   type Ports,
+  recordLimits,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { toBatches } from '../log/client/atomic-append.ts';
@@ -105,7 +106,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { logStream = LOG_STREAM } = options;
-    const batch = toBatch(records, this.codec, options);
+    const batch = toBatch(records, this.codec, options, recordLimits());
     const { expect } = options;
     const condition = expect === undefined ? undefined : conditionOf(expect);
     const [ack] = await this.appendAll([{ logStream, batch, condition }], options);
@@ -117,7 +118,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     options: CallLimits = {},
   ): Promise<AtomicAck> {
     // Nobody else sees the id.
-    const batches = toBatches(parts, this.codec, { below: () => 0 });
+    const batches = toBatches(parts, this.codec, recordLimits(), { below: () => 0 });
     return this.appendAll(
       parts.map(({ logStream }, i) => ({ logStream, batch: batches[i]! })),
       options,

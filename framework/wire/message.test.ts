@@ -1,5 +1,7 @@
 import { AppendRequest, Assignment, Batch } from './gen/log.ts';
-import { MetadataDescriptor } from './gen/varlogpb.ts';
+import { SubscribeResponse, SubscribeToResponse } from './gen/snpb.ts';
+import { LogEntry, LogEntryMeta, MetadataDescriptor } from './gen/varlogpb.ts';
+import type { MessageCodec } from './message.ts';
 
 describe('generated messages', () => {
   test('64-bit fields come back as exact numbers', () => {
@@ -35,5 +37,41 @@ describe('generated messages', () => {
 
   test('bytes that are no such message are refused', () => {
     expect(() => AppendRequest.decode(new Uint8Array([255, 255, 255]))).toThrow(/INVALID_ARGUMENT/);
+  });
+
+  test('that are encoded in place are what they are otherwise', () => {
+    const numbers = [
+      0,
+      1,
+      127,
+      128,
+      16_383,
+      16_384,
+      2 ** 31 - 1,
+      2 ** 31,
+      2 ** 35 + 5,
+      2 ** 53 - 1,
+    ];
+    const written = <T>(codec: MessageCodec<T>, it: T): T => {
+      const { size, write } = codec.inPlace!;
+      const target = new Uint8Array(size(it) + 7);
+      write(it, target, 3);
+      expect([...target.subarray(-4)]).toEqual([0, 0, 0, 0]);
+      return codec.decode(target.subarray(3, target.length - 4));
+    };
+    for (const [i, glsn] of numbers.entries()) {
+      const llsn = numbers[numbers.length - 1 - i]!;
+      const payload = new Uint8Array([0, 3, 200, 20_000][i % 4]!).fill(255);
+      const one = SubscribeResponse.create({ glsn, llsn, payload });
+      expect(written(SubscribeResponse, one)).toEqual(
+        SubscribeResponse.decode(SubscribeResponse.encode(one)),
+      );
+      const meta = LogEntryMeta.create({ topicId: i, logStreamId: 2 ** 31 - 1, glsn, llsn });
+      const logEntry = LogEntry.create({ meta, data: payload });
+      const two = SubscribeToResponse.create({ logEntry });
+      expect(written(SubscribeToResponse, two)).toEqual(
+        SubscribeToResponse.decode(SubscribeToResponse.encode(two)),
+      );
+    }
   });
 });

@@ -2,11 +2,13 @@ import protobuf from 'protobufjs/light.js';
 import {
   type BidiMethod,
   type Codec,
+  type InPlaceEncoder,
   type ServerStreamMethod,
   type UnaryMethod,
   VarlogError,
 } from '../base/index.ts';
 import { descriptor } from './gen/descriptor.ts';
+import { IN_PLACE } from './in-place.ts';
 
 // Without this protobufjs returns objects of the package `long` for 64-bit fields. All of ours are
 // below 2^53; what arrives from elsewhere is checked where it becomes a position.
@@ -46,6 +48,7 @@ function encode(type: protobuf.Type, value: object): Uint8Array {
 export function message<T>(fullName: string): MessageCodec<T> {
   const type = root.lookupType(fullName);
   return {
+    inPlace: IN_PLACE[fullName] as InPlaceEncoder<T> | undefined,
     encode: (value) => encode(type, value as object),
     decode: (bytes) => {
       try {

@@ -4,6 +4,7 @@ import { floors } from './floors.ts';
 import { appendRows, lossRow } from './log-rows.ts';
 import { type Row, table } from './measure.ts';
 import { idleRow } from './process-use.ts';
+import { publishedRows } from './published-rows.ts';
 import { storeRows } from './stores.ts';
 
 /**
@@ -20,12 +21,14 @@ add(...(await floors()));
 {
   await using cluster = await TestCluster.startApart();
   add(...(await appendRows(cluster, '1 MR, 1 SN')));
+  add(...(await publishedRows(cluster, '1 MR, 1 SN')));
 }
 {
   await using cluster = await TestCluster.start(3);
   const pids = cluster.nodes.map((it) => it.pid);
   add(await idleRow(`idle cluster of ${pids.length}, all processes`, pids));
   add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
+  add(...(await publishedRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }
 add(...(await storeRows()));

@@ -1,18 +1,14 @@
 import { type Handler, handler, type Ports } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
-import { MetadataRepositoryNode } from '../../wire/gen/varlogpb.ts';
 import {
   atLeader,
   describeLogStream,
   describeTopic,
-  type KnownMember,
   type MetadataRepository,
-  memberOfNodeId,
-  publishedNodeId,
-  publishedNodeKey,
 } from '../metadata-repository/index.ts';
-import { checkIds } from '../published-ids.ts';
+import { ascending, checkIds } from '../published-ids.ts';
 import { logStreamHandlers } from './log-stream-calls.ts';
+import { memberHandlers } from './member-calls.ts';
 import { nothing } from './refusals.ts';
 import { storageNodeHandlers } from './storage-node-calls.ts';
 
@@ -51,7 +47,7 @@ function topicHandlers(repository: MetadataRepository): Handler[] {
     handler(service.ListTopics, async () =>
       admpb.ListTopicsResponse.create({
         topics: await repository.read((it) =>
-          [...it.topics.keys()].map((id) => describeTopic(it, id)!),
+          ascending(it.topics.keys()).map((id) => describeTopic(it, id)!),
         ),
       }),
     ),
@@ -86,36 +82,4 @@ function trimResults(
       return admpb.TrimResult.create({ storageNodeId, logStreamId, error });
     }),
   );
-}
-
-function memberHandlers(repository: MetadataRepository): Handler[] {
-  const { replicationFactor } = repository.options;
-  const describe = (member: KnownMember) =>
-    MetadataRepositoryNode.create({
-      nodeId: publishedNodeId(member),
-      raftUrl: `http://${member.address}`,
-      rpcAddr: member.address,
-      leader: repository.status.leader?.id === member.id,
-      learner: member.learner,
-    });
-  return [
-    handler(service.GetMetadataRepositoryNode, async ({ nodeId }) => {
-      const member = memberOfNodeId(repository.members, nodeId);
-      if (member === undefined) throw nothing('NOT_FOUND', 'metadata repository member', nodeId);
-      return admpb.GetMetadataRepositoryNodeResponse.create({ node: describe(member) });
-    }),
-    handler(service.ListMetadataRepositoryNodes, async () =>
-      admpb.ListMetadataRepositoryNodesResponse.create({ nodes: repository.members.map(describe) }),
-    ),
-    handler(service.GetMRMembers, async () => {
-      const { leader } = repository.status;
-      return admpb.GetMRMembersResponse.create({
-        leader: leader === undefined ? 0 : publishedNodeId(leader),
-        replicationFactor,
-        members: Object.fromEntries(
-          repository.members.map((it) => [publishedNodeKey(it), `http://${it.address}`]),
-        ),
-      });
-    }),
-  ];
 }

@@ -69,9 +69,27 @@ export class Cluster {
     return node;
   }
 
+  /** A member that waits to be added; returns its address. */
+  async startMember(id: number): Promise<string> {
+    const address = (await freeAddresses(1))[0]!;
+    const roles = await startRoles({
+      ports: portsOfOne(),
+      clusterId: 7,
+      nodeId: id,
+      address,
+      members: [
+        { id: 1, address: this.address },
+        { id, address },
+      ],
+      metadata: { directory: 'metadata', replicationFactor: 2, join: true },
+    });
+    this.closers.add(() => roles.close());
+    return address;
+  }
+
   /** The id that clients of the published interface compute from the member's address. */
-  nodeId(): number {
-    return 0x7f000001 * 2 ** 32 + Number(this.address.split(':')[1]) * 2 ** 16;
+  nodeId(address: string = this.address): number {
+    return 0x7f000001 * 2 ** 32 + Number(address.split(':')[1]) * 2 ** 16;
   }
 
   async isUp(id: number): Promise<void> {

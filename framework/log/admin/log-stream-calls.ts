@@ -8,13 +8,14 @@ import {
   describeLogStream,
   type MetadataRepository,
 } from '../metadata-repository/index.ts';
-import { checkIds } from '../published-ids.ts';
+import { ascending, checkIds } from '../published-ids.ts';
 import { callNode } from './node-calls.ts';
 import { place } from './placement.ts';
 import { nothing } from './refusals.ts';
+import { silentReplica } from './silent-replica.ts';
 
 const service = admpb.ClusterManager;
-const { LS_STATUS_SEALING, LS_STATUS_SEALED } = varlogpb.LogStreamStatus;
+const { LS_STATUS_SEALED } = varlogpb.LogStreamStatus;
 const { IN_PROGRESS, COMPLETE } = snpb.SyncState;
 
 /** What `varlog.admpb.ClusterManager` says of log streams. */
@@ -36,7 +37,7 @@ export function logStreamHandlers(
       const logStreams = await repository.read((metadata) => {
         const topic = metadata.topics.get(topicId);
         if (topic === undefined) throw nothing('TOPIC_NOT_FOUND', 'topic', topicId);
-        return topic.logStreams.map((id) => describeLogStream(metadata, id)!);
+        return ascending(topic.logStreams).map((id) => describeLogStream(metadata, id)!);
       });
       return admpb.ListLogStreamsResponse.create({ logStreams });
     }),
@@ -133,10 +134,13 @@ class LogStreams {
 
   /** Each replica as it says itself; of one that does not answer, that it is not known to be sealed. */
   async replicasOf(id: number): Promise<snpb.LogStreamReplicaMetadataDescriptor[]> {
-    const stream = this.repository.metadata.logStreams.get(id);
+    const { metadata } = this.repository;
+    const stream = metadata.logStreams.get(id);
     if (stream === undefined) return [];
     return Promise.all(
-      stream.replicas.map((node) => this.replica(stream, node).catch(() => silent(stream, node))),
+      ascending(stream.replicas).map((node) =>
+        this.replica(stream, node).catch(() => silentReplica(metadata, stream, node)),
+      ),
     );
   }
 
@@ -239,19 +243,6 @@ function holdsAll(
   { status, end: own }: snpb.LogStreamReplicaMetadataDescriptor,
 ): boolean {
   return status === LS_STATUS_SEALED && own === end;
-}
-
-function silent(
-  { id, topicId }: LogStreamState,
-  storageNodeId: number,
-): snpb.LogStreamReplicaMetadataDescriptor {
-  return snpb.LogStreamReplicaMetadataDescriptor.create({
-    logStreamReplica: varlogpb.LogStreamReplica.create({
-      storageNode: varlogpb.StorageNode.create({ storageNodeId }),
-      topicLogStream: varlogpb.TopicLogStream.create({ topicId, logStreamId: id }),
-    }),
-    status: LS_STATUS_SEALING,
-  });
 }
 
 /** Whether the replicas are what a swap would make of them already. */

@@ -130,7 +130,7 @@ const refused: [string, () => Promise<unknown>, object][] = [
         manager.GetMetadataRepositoryNode,
         admpb.GetMetadataRepositoryNodeRequest.create({ nodeId: 99 }),
       ),
-    { code: 'NOT_FOUND', message: expect.stringContaining('member 99') },
+    { code: 'NOT_FOUND', message: expect.stringContaining('node id 99') },
   ],
   [
     'a manager given no storage node to add',

@@ -4,10 +4,11 @@ import type { Timestamp } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { StorageNode } from '../../wire/gen/varlogpb.ts';
 import { atLeader, type MetadataRepository } from '../metadata-repository/index.ts';
-import { checkIds } from '../published-ids.ts';
+import { ascending, checkIds } from '../published-ids.ts';
 import { publishedTime } from '../published-time.ts';
 import { callNode } from './node-calls.ts';
 import { missing, nothing } from './refusals.ts';
+import { silentReplica } from './silent-replica.ts';
 
 const service = admpb.ClusterManager;
 
@@ -24,8 +25,11 @@ export function storageNodeHandlers(repository: MetadataRepository, ports: Ports
       return admpb.GetStorageNodeResponse.create({ storageNode });
     }),
     atLeader(repository, service.ListStorageNodes, async () => {
-      const sorted = [...(await nodes.addresses())].sort(([a], [b]) => a - b);
-      const storageNodes = await Promise.all(sorted.map((it) => nodes.describe(...it)));
+      const addresses = await nodes.addresses();
+      const sorted = ascending(addresses.keys());
+      const storageNodes = await Promise.all(
+        sorted.map((id) => nodes.describe(id, addresses.get(id)!)),
+      );
       return admpb.ListStorageNodesResponse.create({ storageNodes });
     }),
     atLeader(repository, service.AddStorageNode, async ({ storageNode }) => {
@@ -80,13 +84,23 @@ class StorageNodes {
     found: snpb.StorageNodeMetadataDescriptor | null,
     alive: boolean,
   ): admpb.StorageNodeMetadata {
-    const { clusterId } = this.repository.options;
-    const storageNode = StorageNode.create({ storageNodeId: id, address });
     return admpb.StorageNodeMetadata.create({
-      storageNode: found ?? snpb.StorageNodeMetadataDescriptor.create({ clusterId, storageNode }),
+      storageNode: found ?? this.known(id, address),
       createTime: found?.createTime ?? null,
       lastHeartbeatTime: alive ? this.now() : this.lastHeard(id),
       alive,
+    });
+  }
+
+  /** What the metadata says of a node that does not answer. */
+  private known(id: number, address: string): snpb.StorageNodeMetadataDescriptor {
+    const { metadata, options } = this.repository;
+    const streams = ascending(metadata.logStreams.keys()).map((it) => metadata.logStreams.get(it)!);
+    const own = streams.filter((it) => it.replicas.includes(id));
+    return snpb.StorageNodeMetadataDescriptor.create({
+      clusterId: options.clusterId,
+      storageNode: StorageNode.create({ storageNodeId: id, address }),
+      logStreamReplicas: own.map((it) => silentReplica(metadata, it, id)),
     });
   }
 

@@ -1,11 +1,10 @@
 import {
-  BATCH_BYTES_MAX,
   type Batch,
   type BatchAttributes,
   encodeBatch,
   type Headers,
   PRODUCER_HEADER_BYTES,
-  RECORD_BYTES_MAX,
+  type RecordLimits,
   reasonOf,
   VarlogError,
 } from '../../base/index.ts';
@@ -40,13 +39,14 @@ export type AppendInput<In> = [In] extends [readonly unknown[]]
 
 /**
  * Frames what a caller wants to append; copies it. `attributes` are of each record that has none of its own, `origin`
- * says who appends it, or what it is a part of, where that matters. Throws
+ * says who appends it, or what it is a part of, where that matters. What is over the `limits` is refused. Throws
  * `EMPTY_BATCH`, `ENTRY_TOO_LARGE` or `INVALID_ARGUMENT`: nothing was sent then.
  */
 export function toBatch<In>(
   input: AppendInput<In>,
   codec: RecordCodec<unknown, In>,
   attributes: RecordAttributes,
+  { recordBytes, batchBytes }: RecordLimits,
   origin?: Pick<BatchAttributes, 'producer' | 'atomic'>,
 ): Batch {
   const given = (Array.isArray(input) ? input : [input]) as readonly OneRecord<In>[];
@@ -68,18 +68,12 @@ export function toBatch<In>(
   for (let i = 0; i < records.length; i++) {
     const size = records[i]!.length;
     framed += size + 4;
-    if (size > RECORD_BYTES_MAX) {
-      throw refused(
-        'ENTRY_TOO_LARGE',
-        `record ${i} has ${size} bytes; a record may have ${RECORD_BYTES_MAX}`,
-        'split it, or store the payload elsewhere and append a reference',
-      );
-    }
+    if (size > recordBytes) throw recordTooLarge(i, size, recordBytes);
   }
-  if (framed > BATCH_BYTES_MAX) throw tooLarge(framed);
+  if (framed > batchBytes) throw batchTooLarge(framed, batchBytes);
   if (recordHeaders === undefined) return encodeBatch(records, origin);
   const batch = encodeBatch(records, { recordHeaders, ...origin });
-  if (batch.bytes.length > BATCH_BYTES_MAX) throw tooLarge(batch.bytes.length);
+  if (batch.bytes.length > batchBytes) throw batchTooLarge(batch.bytes.length, batchBytes);
   return batch;
 }
 
@@ -101,10 +95,18 @@ function toBytes<In>(value: In, index: number, codec: RecordCodec<unknown, In>):
   throw refused('INVALID_ARGUMENT', `record ${index} became no bytes`, "correct the topic's codec");
 }
 
-function tooLarge(bytes: number): VarlogError {
+function recordTooLarge(index: number, bytes: number, max: number): VarlogError {
   return refused(
     'ENTRY_TOO_LARGE',
-    `the batch has ${bytes} bytes; a batch may have ${BATCH_BYTES_MAX}`,
+    `record ${index} has ${bytes} bytes; a record may have ${max}`,
+    'split it, or store the payload elsewhere and append a reference; or raise appends.recordBytesMax of the client, and --record-bytes-max of the storage nodes, up to 16 MiB',
+  );
+}
+
+function batchTooLarge(bytes: number, max: number): VarlogError {
+  return refused(
+    'ENTRY_TOO_LARGE',
+    `the batch has ${bytes} bytes; a batch may have ${max}`,
     'append it in several batches',
   );
 }

@@ -2,6 +2,8 @@ import {
   type Batch,
   type LogStreamId,
   type Ports,
+  type RecordLimits,
+  recordLimits,
   SequenceMap,
   type TopicId,
   VarlogError,
@@ -25,6 +27,11 @@ export interface AppenderLimits {
   inFlightBytes?: number;
   /** Bytes of batches that wait; more are refused with `RESOURCE_EXHAUSTED`. Default 64 MiB. */
   waitingBytes?: number;
+  /**
+   * The largest record, in bytes; a larger one is refused with `ENTRY_TOO_LARGE`. Default 1 MiB, at most 16 MiB. Storage
+   * nodes have to be told as much: `varlog server --record-bytes-max`.
+   */
+  recordBytesMax?: number;
 }
 
 /** Sends batches to primaries: chooses log streams, keeps within limits, tries elsewhere what certainly failed. */
@@ -32,7 +39,9 @@ export class Appender {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
   readonly catalog: Catalog;
   private readonly channels: ChannelPool;
-  private readonly limits: Required<AppenderLimits>;
+  /** How much one append may hold. */
+  readonly recordLimits: RecordLimits;
+  private readonly limits: Required<Omit<AppenderLimits, 'recordBytesMax'>>;
   private readonly links = new Map<string, AppendLink>();
   private readonly avoided = new Map<LogStreamId, number>();
   private readonly turns = new Map<TopicId, number>();
@@ -47,8 +56,9 @@ export class Appender {
     ports: Pick<Ports, 'clock' | 'random'>,
     channels: ChannelPool,
     catalog: Catalog,
-    limits: AppenderLimits = {},
+    { recordBytesMax, ...limits }: AppenderLimits = {},
   ) {
+    this.recordLimits = recordLimits(recordBytesMax);
     this.ports = ports;
     this.channels = channels;
     this.catalog = catalog;

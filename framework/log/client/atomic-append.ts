@@ -1,10 +1,10 @@
 import {
   type AtomicAppend,
-  BATCH_BYTES_MAX,
   Backoff,
   type Batch,
   type LogStreamId,
   type Random,
+  type RecordLimits,
   reasonOf,
   sleep,
   type TopicId,
@@ -42,8 +42,8 @@ export type AtomicAck = readonly AppendAck[];
 export function toBatches<In>(
   parts: readonly AppendPart<In>[],
   codec: RecordCodec<unknown, In>,
+  limits: RecordLimits,
   random: Pick<Random, 'below'>,
-  bytesMax = BATCH_BYTES_MAX,
 ): Batch[] {
   const logStreams = parts.map((it) => it.logStream).sort((a, b) => a - b);
   const refuse = (what: string, next: string): VarlogError =>
@@ -63,16 +63,16 @@ export function toBatches<In>(
   const id = random.below(2 ** 21) * 2 ** 32 + random.below(2 ** 32);
   // A batch is atomic by itself.
   const atomic: AtomicAppend | undefined = parts.length < 2 ? undefined : { id, logStreams };
-  const batches = parts.map((it) => toBatch(it.records, codec, it, atomic && { atomic }));
+  const batches = parts.map((it) => toBatch(it.records, codec, it, limits, atomic && { atomic }));
   const bytes = batches.reduce((sum, it) => sum + it.bytes.length, 0);
-  if (batches.length > 0 && bytes <= bytesMax) return batches;
+  if (batches.length > 0 && bytes <= limits.batchBytes) return batches;
   const outcome = 'notAppended';
   if (batches.length === 0) {
     const next = 'give at least one part';
     throw new VarlogError('EMPTY_BATCH', { what: 'an atomic append of no parts', next, outcome });
   }
   throw new VarlogError('ENTRY_TOO_LARGE', {
-    what: `the parts have ${bytes} bytes together; an atomic append may have ${bytesMax}`,
+    what: `the parts have ${bytes} bytes together; an atomic append may have ${limits.batchBytes}`,
     next: 'store the payload elsewhere and append references',
     outcome,
   });

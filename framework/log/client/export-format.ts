@@ -1,8 +1,8 @@
 import {
-  BATCH_BYTES_MAX,
   type Batch,
   checkBatch,
   formatUnknown,
+  LARGEST_BATCH_BYTES,
   sha256,
   VarlogError,
 } from '../../base/index.ts';
@@ -19,8 +19,6 @@ const VERSION = 1;
 const FIXED_BYTES = 40;
 const IDENTITY_BYTES_MAX = 4_096;
 const FRAME_BYTES = 40;
-/** A batch with its header. */
-const PAYLOAD_BYTES_MAX = 2 * BATCH_BYTES_MAX;
 const KIND = { batch: 1, end: 2 } as const;
 const END_BYTES = 40;
 
@@ -210,7 +208,7 @@ async function readFrame(
   const view = viewOf(head);
   const [kind, flags] = [head[4]!, head[5]!];
   const length = view.getUint32(12, true);
-  if (length > PAYLOAD_BYTES_MAX) throw damaged('is damaged');
+  if (length > LARGEST_BATCH_BYTES) throw damaged('is damaged');
   const bytes = await reader.take(length);
   if (bytes === undefined) throw damaged('is cut off');
   const sum = crc32c(bytes, 0, bytes.length, crc32c(head, 4));

@@ -1,5 +1,4 @@
 import {
-  BATCH_BYTES_MAX,
   Backoff,
   glsn,
   type LogStreamId,
@@ -27,7 +26,7 @@ const RETRY_MS_MAX = 200;
 /** Long enough for a log stream to be given another primary, more than once. */
 const TIMEOUT_MS = 30_000;
 /** Bytes of batches on the way. More wait. */
-const IN_FLIGHT_BYTES = 4 * BATCH_BYTES_MAX;
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 /** Bytes of batches that have no answer. More are refused. */
 const QUEUE_BYTES = 64 * 1024 * 1024;
 
@@ -141,9 +140,9 @@ export class TopicProducer<In = RecordInput> {
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
-    const { count, bytes } = toBatch(records, this.codec, options, {
-      producer: { id, epoch, sequence },
-    });
+    const { recordLimits } = this.context.appender;
+    const producer = { id, epoch, sequence };
+    const { count, bytes } = toBatch(records, this.codec, options, recordLimits, { producer });
     options.signal?.throwIfAborted();
     if (this.ended !== undefined) throw this.refusal(this.ended);
     if (this.queueBytes + bytes.length > QUEUE_BYTES) throw tooMuch(this.queueBytes);

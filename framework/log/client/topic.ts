@@ -1,5 +1,4 @@
 import {
-  BATCH_BYTES_MAX,
   glsn,
   type LogStreamId,
   type OrderedLog,
@@ -111,9 +110,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, ...rest } = options;
-    const batch = toBatch(records, this.codec, options);
-    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs) };
     const { appender, catalog } = this.context;
+    const batch = toBatch(records, this.codec, options, appender.recordLimits);
+    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs) };
     if (expect === undefined) return appender.append(this.id, batch, limits);
     const condition = conditionOf(expect);
     const logStream = await logStreamOf(catalog, this.id, condition, rest.logStream);
@@ -154,9 +153,11 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   ): Promise<AtomicAck> {
     const timeoutMs = checkTimeout(options.timeoutMs ?? LOG_TIMES.callTimeoutMs);
     const { context, codec } = this;
-    const bytesMax = Math.min(BATCH_BYTES_MAX, context.appender.inFlightMax);
+    const { recordLimits, inFlightMax } = context.appender;
+    const batchBytes = Math.min(recordLimits.batchBytes, inFlightMax);
+    const limits = { ...recordLimits, batchBytes };
     const frame = () => {
-      const batches = toBatches(parts, codec, context.ports.random, bytesMax);
+      const batches = toBatches(parts, codec, limits, context.ports.random);
       return parts.map(({ logStream }, i) => ({ logStream, batch: batches[i]! }));
     };
     return appendAtomically(context, this.id, frame, { ...options, timeoutMs });

@@ -18,7 +18,15 @@ export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
 export { Orderer } from './orderer.ts';
 export { placementView } from './placement-view.ts';
-export { memberOfNodeId, publishedNodeId, publishedNodeKey } from './published-node-id.ts';
+export { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
+export {
+  addPublished,
+  checkOneAddress,
+  describeMember,
+  publishedMember,
+  removePublished,
+  removePublishedAt,
+} from './published-members.ts';
 export {
   MetadataRepository,
   startMetadataRepository,

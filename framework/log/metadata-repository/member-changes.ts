@@ -29,7 +29,7 @@ export class MemberChanges implements MembersChanger {
     const { current } = this;
     if (current === undefined) return undefined;
     const what = describe(current);
-    if (current.kind === 'remove') return what;
+    if (current.kind === 'remove' || current.kind === 'addAt') return what;
     const { status, metrics } = this.group;
     const { id } = current.member;
     const progress = metrics.members.find((it) => it.id === id);
@@ -60,6 +60,8 @@ export class MemberChanges implements MembersChanger {
     switch (order.kind) {
       case 'add':
         return this.add(order, options);
+      case 'addAt':
+        return this.addAt(order.address, options);
       case 'move':
         return this.move(order.member, options);
       case 'remove':
@@ -87,6 +89,14 @@ export class MemberChanges implements MembersChanger {
     await this.group.addMember(member, { ...options, ...instead });
   }
 
+  private async addAt(address: string, options: LogCallOptions): Promise<void> {
+    const known = this.repository.members.find((it) => it.address === address);
+    const member = { id: known?.id ?? (await this.idOf(address)), address };
+    const order = { kind: 'add', member } as const;
+    this.current = order;
+    await this.add(order, options);
+  }
+
   private async move(member: Member, options: LogCallOptions): Promise<void> {
     const { learner } = this.known(member.id);
     const twin = this.repository.members.find(
@@ -110,9 +120,20 @@ export class MemberChanges implements MembersChanger {
     });
   }
 
+  /** The id that the process at an address has as a member. */
+  private async idOf(address: string): Promise<MemberId> {
+    const { self } = await this.ask(address, 'the member');
+    if (self !== null) return self.id;
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `the process at ${address} is no member of this version`,
+      next: 'start it with the role metadata and --join',
+      outcome: 'notAppended',
+    });
+  }
+
   /** Asks who listens there. */
   private async meet(member: Member): Promise<void> {
-    const found = await this.ask(member);
+    const found = await this.ask(member.address, `member ${member.id}`);
     const { options, cluster, metadata } = this.repository;
     const { self } = found;
     const isOther = found.cluster !== '' && found.cluster !== cluster;
@@ -140,7 +161,7 @@ export class MemberChanges implements MembersChanger {
     });
   }
 
-  private async ask({ id, address }: Member): Promise<MembersResponse> {
+  private async ask(address: string, who: string): Promise<MembersResponse> {
     const { network } = this.repository.options.ports;
     const request = MembersRequest.create({});
     try {
@@ -151,7 +172,7 @@ export class MemberChanges implements MembersChanger {
       if (!VarlogError.is(cause)) throw cause;
       const isSilent = cause.code === 'UNREACHABLE' || cause.code === 'TIMEOUT';
       throw new VarlogError(isSilent ? 'UNREACHABLE' : cause.code, {
-        what: `member ${id} at ${address} did not say who it is, and nothing was changed`,
+        what: `${who} at ${address} did not say who it is, and nothing was changed`,
         because: cause.message,
         next: 'start it with --join, at that address, and try again',
         outcome: 'notAppended',
@@ -163,6 +184,7 @@ export class MemberChanges implements MembersChanger {
 
 function describe(order: MemberOrder): string {
   if (order.kind === 'remove') return `removing member ${order.id}`;
+  if (order.kind === 'addAt') return `adding the member at ${order.address}`;
   const { id, address } = order.member;
   if (order.kind === 'move') return `moving member ${id} to ${address}`;
   const instead = order.replaces === undefined ? '' : ` in place of member ${order.replaces}`;

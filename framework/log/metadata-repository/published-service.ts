@@ -4,19 +4,20 @@ import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogStreamStatus } from '../../wire/gen/varlogpb.ts';
 import { type LogStreamState, type Metadata, noLogStream } from '../core/index.ts';
-import { checkIds } from '../published-ids.ts';
+import { checkCluster, checkIds } from '../published-ids.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import type { LogStreamChanges } from './log-stream-changes.ts';
 import { notLeader } from './orderer.ts';
-import { memberOfNodeId, publishedNodeId, publishedNodeKey } from './published-node-id.ts';
+import { addPublished, removePublished } from './published-members.ts';
+import { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
 const done = (): Empty => Empty.create({});
 
 /**
  * The services that Varlog publishes for its metadata repository (`varlog.mrpb`), for its Go client and
- * tools. What our log does automatically (reports) is refused with a sentence.
+ * tools.
  */
 export function publishedHandlers(
   repository: RepositoryAccess,
@@ -27,11 +28,13 @@ export function publishedHandlers(
     handler(service.RegisterStorageNode, async ({ storageNode }) => {
       const node = given(storageNode?.storageNode, 'storage_node');
       const { storageNodeId: id, address } = node;
+      checkIds({ 'storage node': id });
       await repository.execute({ kind: 'registerStorageNode', id, address });
       return done();
     }),
     handler(service.UnregisterStorageNode, async ({ storageNode }) => {
       const { storageNodeId: id } = given(storageNode?.storageNode, 'storage_node');
+      checkIds({ 'storage node': id });
       await repository.execute({ kind: 'unregisterStorageNode', id });
       return done();
     }),
@@ -41,6 +44,7 @@ export function publishedHandlers(
       return done();
     }),
     handler(service.UnregisterTopic, async ({ topicId: id }) => {
+      checkIds({ topic: id });
       await repository.execute({ kind: 'unregisterTopic', id });
       return done();
     }),
@@ -53,11 +57,13 @@ export function publishedHandlers(
     }),
     handler(service.UnregisterLogStream, async ({ logStream }) => {
       const { logStreamId: id } = given(logStream, 'log_stream');
+      checkIds({ 'log stream': id });
       await repository.execute({ kind: 'unregisterLogStream', id });
       return done();
     }),
     atLeader(repository, service.UpdateLogStream, async ({ logStream }) => {
       const { logStreamId: id, replicas } = given(logStream, 'log_stream');
+      checkIds({ 'log stream': id });
       await changes.setReplicas(id, () => replicas.map((it) => it.storageNodeId));
       return done();
     }),
@@ -75,13 +81,17 @@ function orderHandlers(repository: RepositoryAccess, changes: LogStreamChanges):
       const metadata = await repository.read((it) => describeMetadata(it, applied));
       return mrpb.GetMetadataResponse.create({ metadata });
     }),
-    atLeader(repository, service.Seal, async ({ logStreamId }) =>
-      mrpb.SealResponse.create({
+    atLeader(repository, service.Seal, async ({ clusterId, logStreamId }) => {
+      checkCluster(clusterId, repository.options.clusterId);
+      checkIds({ 'log stream': logStreamId });
+      return mrpb.SealResponse.create({
         status: LogStreamStatus.LS_STATUS_SEALED,
         lastCommittedGlsn: await changes.seal(logStreamId, true),
-      }),
-    ),
-    atLeader(repository, service.Unseal, async ({ logStreamId }) => {
+      });
+    }),
+    atLeader(repository, service.Unseal, async ({ clusterId, logStreamId }) => {
+      checkCluster(clusterId, repository.options.clusterId);
+      checkIds({ 'log stream': logStreamId });
       await changes.release(logStreamId);
       return mrpb.UnsealResponse.create({ status: LogStreamStatus.LS_STATUS_RUNNING });
     }),
@@ -127,8 +137,12 @@ function logStreamOf(metadata: Metadata, topicId: number, id: number): LogStream
   checkIds({ topic: topicId, 'log stream': id });
   const logStream = metadata.logStreams.get(id);
   if (logStream?.topicId === topicId) return logStream;
+  throw unknownLogStream(id);
+}
+
+function unknownLogStream(id: number): VarlogError {
   const { code, what, next } = noLogStream(id);
-  throw new VarlogError(code, { what, next });
+  return new VarlogError(code, { what, next });
 }
 
 function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetReportsResponse {
@@ -136,11 +150,12 @@ function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetRep
   if (planner === undefined) throw notLeader(repository.status.leader?.address);
   checkIds({ 'log stream': logStreamId });
   const logStream = repository.metadata.logStreams.get(logStreamId);
+  if (logStream === undefined) throw unknownLogStream(logStreamId);
   const replicas: Record<string, snpb.LogStreamUncommitReport> = {};
-  for (const node of logStream?.replicas ?? []) {
+  for (const node of logStream.replicas) {
     const report = planner.reportOf(logStreamId, node);
     if (report === undefined) continue;
-    const committed = logStream!.end;
+    const committed = logStream.end;
     replicas[node] = snpb.LogStreamUncommitReport.create({
       logStreamId,
       uncommittedLlsnOffset: committed + 1,
@@ -148,7 +163,8 @@ function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetRep
       version: report.persistedVersion,
     });
   }
-  const status = logStream?.sealed === true ? 2 : 0;
+  const { LS_STATUS_SEALED, LS_STATUS_RUNNING } = LogStreamStatus;
+  const status = logStream.sealed ? LS_STATUS_SEALED : LS_STATUS_RUNNING;
   return mrpb.GetReportsResponse.create({
     reports: mrpb.LogStreamUncommitReports.create({ replicas, status }),
   });
@@ -157,8 +173,9 @@ function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetRep
 function managementHandlers(repository: RepositoryAccess): Handler[] {
   const service = mrpb.Management;
   return [
-    handler(service.GetClusterInfo, async () => {
+    handler(service.GetClusterInfo, async ({ clusterId: asked }) => {
       const { clusterId, memberId, replicationFactor } = repository.options;
+      checkCluster(asked, clusterId);
       const { leader, applied } = repository.status;
       const own = repository.members.find((it) => it.id === memberId);
       return mrpb.GetClusterInfoResponse.create({
@@ -181,16 +198,16 @@ function managementHandlers(repository: RepositoryAccess): Handler[] {
         }),
       });
     }),
-    atLeader(repository, service.AddPeer, async ({ nodeId, url, peer }, signal) => {
-      const address = (url || (peer?.url ?? '')).replace(/^https?:\/\//, '').replace(/\/$/, '');
-      const member = { id: nodeId || (peer?.nodeId ?? 0), address };
-      if (member.id === 0 || address === '') given(undefined, 'node_id and url');
-      await repository.memberChanges.change({ kind: 'add', member }, { signal });
+    atLeader(repository, service.AddPeer, async (request, signal) => {
+      // Newer clients say it in both places.
+      const { clusterId, nodeId, url } = request.peer ?? request;
+      checkCluster(clusterId, repository.options.clusterId);
+      await addPublished(repository, { url, nodeId }, signal);
       return done();
     }),
-    atLeader(repository, service.RemovePeer, async ({ nodeId }, signal) => {
-      const id = memberOfNodeId(repository.members, nodeId)?.id ?? nodeId;
-      await repository.memberChanges.change({ kind: 'remove', id }, { signal });
+    atLeader(repository, service.RemovePeer, async ({ clusterId, nodeId }, signal) => {
+      checkCluster(clusterId, repository.options.clusterId);
+      await removePublished(repository, nodeId, signal);
       return done();
     }),
   ];

@@ -34,6 +34,8 @@ export interface ExecuteOptions extends LogCallOptions {
 /** What is to be changed about the members of the metadata repository. */
 export type MemberOrder =
   | { readonly kind: 'add'; readonly member: Member; readonly replaces?: MemberId | undefined }
+  /** Whoever answers there, by the id that it says it has. */
+  | { readonly kind: 'addAt'; readonly address: string }
   | { readonly kind: 'remove'; readonly id: MemberId }
   | { readonly kind: 'move'; readonly member: Member };
 

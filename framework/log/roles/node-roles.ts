@@ -52,6 +52,7 @@ export type StorageRole = Pick<
   | 'segmentBytes'
   | 'cacheBytes'
   | 'pendingBytes'
+  | 'recordBytesMax'
   | 'producerLimits'
   | 'supportedLevel'
 >;

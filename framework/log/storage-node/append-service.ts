@@ -1,11 +1,10 @@
 import {
-  BATCH_BYTES_MAX,
   type Batch,
   type Clock,
   checkBatch,
   type MessageStream,
   OncePerTurn,
-  RECORD_BYTES_MAX,
+  type RecordLimits,
   reasonOf,
   VarlogError,
 } from '../../base/index.ts';
@@ -24,26 +23,34 @@ import type { LogStreamReplica } from './replica.ts';
 /** Finds the replica that an append is for; throws when it is not here. */
 export type FindReplica = (topicId: number, logStreamId: number) => LogStreamReplica;
 
+const RAISE = '; or raise --record-bytes-max of all storage nodes, up to 16 MiB';
+
 /** Serves `LogStreams.Append`: batches in, results out, those of one turn in one message. */
 export async function serveAppends(
   stream: MessageStream<AppendResponse, AppendRequest>,
   find: FindReplica,
+  limits: RecordLimits,
   clock: Clock,
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
-    for (const batch of request.batches) appendOne(batch, find, results);
+    for (const batch of request.batches) appendOne(batch, find, limits, results);
     return results.room();
   });
   await stream.closed;
   await results.drained();
 }
 
-function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
+function appendOne(
+  it: AppendBatch,
+  find: FindReplica,
+  limits: RecordLimits,
+  sink: ResultWriter,
+): void {
   sink.expect();
   try {
     const batch = { count: it.condition?.count ?? it.count, bytes: it.records };
-    checkAppend(batch);
+    checkAppend(batch, limits);
     const replica = find(it.topicId, it.logStreamId);
     append(replica, batch, it.sequence, sink, conditionOf(it));
   } catch (error) {
@@ -60,17 +67,17 @@ function conditionOf({ condition }: AppendBatch): AppendCondition | undefined {
 }
 
 /** Refuses what a client must not send. Nothing is stored then. */
-export function checkAppend(batch: Batch): void {
+export function checkAppend(batch: Batch, { recordBytes, batchBytes }: RecordLimits): void {
   const refuse = (code: 'EMPTY_BATCH' | 'ENTRY_TOO_LARGE', what: string, next: string) =>
     new VarlogError(code, { what, next, outcome: 'notAppended' });
   if (batch.count === 0) {
     throw refuse('EMPTY_BATCH', 'no payload: the batch is empty', 'append at least one record');
   }
-  if (batch.bytes.length > BATCH_BYTES_MAX) {
+  if (batch.bytes.length > batchBytes) {
     throw refuse(
       'ENTRY_TOO_LARGE',
-      `the batch has ${batch.bytes.length} bytes, more than ${BATCH_BYTES_MAX}`,
-      'append it in several batches',
+      `the batch has ${batch.bytes.length} bytes, more than the ${batchBytes} that this node takes`,
+      `append it in several batches${RAISE}`,
     );
   }
   let largest: number;
@@ -84,11 +91,11 @@ export function checkAppend(batch: Batch): void {
       cause,
     });
   }
-  if (largest > RECORD_BYTES_MAX) {
+  if (largest > recordBytes) {
     throw refuse(
       'ENTRY_TOO_LARGE',
-      `a record has ${largest} bytes, more than ${RECORD_BYTES_MAX}`,
-      'split it, or store it elsewhere and append a reference',
+      `a record has ${largest} bytes, more than the ${recordBytes} that this node takes`,
+      `split it, or store it elsewhere and append a reference${RAISE}`,
     );
   }
 }

@@ -33,6 +33,7 @@ import { LOG_TIMES } from '../timing.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { type StorageNode, startStorageNode } from './storage-node.ts';
+import type { StorageNodeOptions } from './storage-node-options.ts';
 
 const clock = realClock();
 const network = new GrpcNetwork();
@@ -43,6 +44,8 @@ const memory = (disk: SimulatedDisk): Ports => ({
   network,
   logger: noLogger,
 });
+
+type NodeLimits = MemoryLimits & Pick<StorageNodeOptions, 'recordBytesMax'>;
 
 /** Storage nodes on disks in memory, with a metadata repository that decides at once, alone. For tests. */
 export class TestCluster {
@@ -55,7 +58,7 @@ export class TestCluster {
   forgets: (node: number) => boolean = () => false;
   /** Parts of atomic appends that are never let in. */
   withholds: (part: PartEntry) => boolean = () => false;
-  private readonly limits: MemoryLimits;
+  private readonly limits: NodeLimits;
   private readonly orderer: Orderer;
   private readonly servers = new Map<number, Server>();
   private readonly channels: Channel[] = [];
@@ -64,7 +67,7 @@ export class TestCluster {
   private repository!: Server;
   private nextBeat: Timer | undefined;
 
-  private constructor(limits: MemoryLimits) {
+  private constructor(limits: NodeLimits) {
     this.limits = limits;
     const ports = memory(new SimulatedDisk({ random: realRandom }));
     this.orderer = new Orderer(this.metadata, ports, {
@@ -74,7 +77,7 @@ export class TestCluster {
     this.beat();
   }
 
-  static async start(nodes: readonly number[], limits: MemoryLimits = {}): Promise<TestCluster> {
+  static async start(nodes: readonly number[], limits: NodeLimits = {}): Promise<TestCluster> {
     const cluster = new TestCluster(limits);
     const link = handler(Ordering.Session, (stream) => cluster.serveLink(stream));
     const trim = handler(Ordering.Trim, async ({ topicId, glsn }) => {

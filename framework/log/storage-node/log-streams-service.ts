@@ -13,7 +13,12 @@ import { serveUsage } from './usage-service.ts';
 export function logStreamHandlers(node: ServedNode): Handler[] {
   return [
     handler(LogStreams.Append, (stream) =>
-      serveAppends(stream, (topic, logStream) => node.find(topic, logStream), node.ports.clock),
+      serveAppends(
+        stream,
+        (topic, logStream) => node.find(topic, logStream),
+        node.recordLimits,
+        node.ports.clock,
+      ),
     ),
     handler(LogStreams.Read, async (request, stream, context) => {
       const replica = node.find(request.topicId, request.logStreamId);

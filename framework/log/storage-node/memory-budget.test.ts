@@ -27,6 +27,14 @@ test('one log stream that is stuck leaves room for the others', () => {
   expect(budget.hasRoomFor(megabyte, 64 * megabyte)).toBe(false);
 });
 
+test('an append that is larger than what may wait is taken when nothing waits', () => {
+  const budget = new MemoryBudget({ pendingBytes: 1_000 });
+  const pending = new PendingAppends(budget);
+  expect(budget.hasRoomFor(5_000, 0)).toBe(true);
+  pending.add({ llsn: 1, count: 1, bytes: 5_000, sequence: 0, sink, restsOn: 0 });
+  expect(budget.hasRoomFor(1, 0)).toBe(false);
+});
+
 test('what all replicas of a node have fetched and not written shares one bound', async () => {
   const fetchedBytes = 1024 * 1024;
   const cluster = await TestCluster.start([1, 2, 3], { fetchedBytes });

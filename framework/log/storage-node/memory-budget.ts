@@ -37,7 +37,8 @@ export class MemoryBudget {
   /** Whether a log stream of which `waiting` bytes wait may take `bytes` more. */
   hasRoomFor(bytes: number, waiting: number): boolean {
     if (waiting + bytes > PENDING_OF_ONE_MAX) return false;
-    return this.pendingBytes + bytes <= this.pendingBytesMax;
+    // However large it is, one finds room in the end: how large it may be is another limit.
+    return this.pendingBytes === 0 || this.pendingBytes + bytes <= this.pendingBytesMax;
   }
 
   /**

@@ -1,4 +1,9 @@
-import { BATCH_BYTES_MAX, type Channel, RECORD_BYTES_MAX } from '../../base/index.ts';
+import {
+  BATCH_BYTES_MAX,
+  type Channel,
+  LARGEST_RECORD_BYTES,
+  RECORD_BYTES_MAX,
+} from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { TestCluster } from './cluster.fixture.ts';
 import { trim } from './trim.ts';
@@ -12,8 +17,8 @@ let cluster: TestCluster;
 let channel: Channel;
 
 /** A node with `logStreams` open log streams of topic 1. */
-async function node(logStreams = 1): Promise<void> {
-  cluster = await TestCluster.start([1]);
+async function node(logStreams = 1, limits: { recordBytesMax?: number } = {}): Promise<void> {
+  cluster = await TestCluster.start([1], limits);
   for (let id = 1; id <= logStreams; id++) {
     cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [1] });
     await cluster.reopen(id, [1]);
@@ -102,6 +107,31 @@ describe('the published Append', () => {
       code: 'INVALID_ARGUMENT',
     });
     expect(cluster.replica(1, 2).core.end).toBe(0);
+  });
+
+  test('takes records as large as the node was told, and names the limit to larger ones', async () => {
+    await node(1, { recordBytesMax: LARGEST_RECORD_BYTES });
+    const largest = new Uint8Array(LARGEST_RECORD_BYTES).fill(7);
+    await append({ payload: [largest] });
+    const request = { topicId: 1, logStreamId: 1, glsnBegin: 1, glsnEnd: 2 };
+    const stream = channel.subscribe(snpb.LogIO.Subscribe, snpb.SubscribeRequest.create(request));
+    let found = new Uint8Array();
+    stream.receive(({ payload }) => {
+      found = new Uint8Array(payload);
+    });
+    await stream.closed;
+    expect(Buffer.compare(found, largest)).toBe(0);
+    const over = append({ payload: [new Uint8Array(LARGEST_RECORD_BYTES + 1)] });
+    await expect(over).rejects.toMatchObject({
+      code: 'ENTRY_TOO_LARGE',
+      message: expect.stringMatching(/16777217 bytes, more than the 16777216 .*--record-bytes-max/),
+    });
+    // A batch has some room beside its largest record, and no more.
+    const half = new Uint8Array(LARGEST_RECORD_BYTES / 2 + 40_000);
+    await expect(append({ payload: [half, half] })).rejects.toMatchObject({
+      code: 'ENTRY_TOO_LARGE',
+    });
+    expect(cluster.replica(1).core.end).toBe(1);
   });
 });
 

@@ -9,11 +9,11 @@ import {
 } from '../../base/index.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import { LogEntry, LogEntryMeta } from '../../wire/gen/varlogpb.ts';
+import { LogEntryMeta } from '../../wire/gen/varlogpb.ts';
 import { checkIds } from '../published-ids.ts';
 import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
-import { type CommittedBatch, CommittedReader } from './committed-reader.ts';
+import { CommittedReader } from './committed-reader.ts';
 import { describeReplicaAlone } from './published-description.ts';
 import { managementHandlers } from './published-management.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -40,9 +40,9 @@ export function publishedHandlers(node: ServedNode): Handler[] {
       await sendRecords(replica, reader, stream, context, {
         // Records of the other log streams may take up the range to its end.
         isOver: () => replica.watermark >= glsnEnd - 1,
-        shape: ({ glsn, llsn, payload }) => {
+        shape: (glsn, llsn, payload) => {
           if (glsn >= glsnEnd) return undefined;
-          return glsn < from ? null : snpb.SubscribeResponse.create({ glsn, llsn, payload });
+          return glsn < from ? null : { glsn, llsn, payload };
         },
       });
     }),
@@ -54,13 +54,10 @@ export function publishedHandlers(node: ServedNode): Handler[] {
       const reader = CommittedReader.atLlsn(replica, from);
       await sendRecords(replica, reader, stream, context, {
         isOver: () => replica.core.committedEnd >= llsnEnd - 1,
-        shape: ({ glsn, llsn, payload }) => {
+        shape: (glsn, llsn, payload) => {
           if (llsn >= llsnEnd) return undefined;
           if (llsn < from) return null;
-          const meta = LogEntryMeta.create({ topicId, logStreamId, glsn, llsn });
-          return snpb.SubscribeToResponse.create({
-            logEntry: LogEntry.create({ meta, data: payload }),
-          });
+          return { logEntry: { meta: { topicId, logStreamId, glsn, llsn }, data: payload } };
         },
       });
     }),
@@ -135,7 +132,7 @@ async function appendOnce(
     });
   }
   const batch = encodeBatch(payload);
-  checkAppend(batch);
+  checkAppend(batch, node.recordLimits);
   const replica = find(node, pinned);
   const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
     append(replica, batch, 0, {
@@ -152,17 +149,11 @@ async function appendOnce(
   });
 }
 
-interface Record {
-  glsn: number;
-  llsn: number;
-  payload: Uint8Array;
-}
-
 interface Range<Message> {
   /** Whether all that belongs to it is committed here. */
   isOver(): boolean;
   /** The message for a record; null for one before the range, undefined for one after it. */
-  shape(record: Record): Message | null | undefined;
+  shape(glsn: number, llsn: number, payload: Uint8Array): Message | null | undefined;
 }
 
 /** Sends one record a message, as the published calls do. */
@@ -182,8 +173,10 @@ async function sendRecords<Message>(
     for (const { frame, glsn } of batches) {
       const turn = replica.host.transfers.take(frame.count);
       if (turn !== undefined) await turn;
-      for (const record of recordsOf({ frame, glsn })) {
-        const message = range.shape(record);
+      const { count, position, payload } = frame;
+      const records = decodeBatch({ count, bytes: payload });
+      for (let i = 0; i < count; i++) {
+        const message = range.shape(glsn + i, position + i, records[i]!);
         if (message === undefined) return;
         if (message !== null && !stream.send(message)) await stream.writable();
       }
@@ -192,13 +185,6 @@ async function sendRecords<Message>(
     if (isOver) return;
     const moved = replica.watermark !== watermark || replica.core.version !== version;
     if (!moved) await replica.committed.wait(signal);
-  }
-}
-
-function* recordsOf({ frame, glsn }: CommittedBatch): Generator<Record> {
-  const payloads = decodeBatch({ count: frame.count, bytes: frame.payload });
-  for (const [i, payload] of payloads.entries()) {
-    yield { glsn: glsn + i, llsn: frame.position + i, payload };
   }
 }
 

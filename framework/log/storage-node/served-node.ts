@@ -1,4 +1,4 @@
-import type { Ports, UnaryMethod } from '../../base/index.ts';
+import type { Ports, RecordLimits, UnaryMethod } from '../../base/index.ts';
 import type { KnownFolders } from './known-folders.ts';
 import type { NodeStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -11,6 +11,8 @@ export interface ServedNode {
   readonly address: string;
   readonly directory: string;
   readonly knownFolders: KnownFolders;
+  /** What clients may append here at once. What other replicas have is taken from them all the same. */
+  readonly recordLimits: RecordLimits;
   /** When this process began to be the node, in milliseconds since 1970. */
   readonly startedAt: number;
   readonly status: NodeStatus;

@@ -13,6 +13,8 @@ export interface StorageNodeOptions extends MemoryLimits {
   metadataRepository: readonly string[];
   /** Replicas that were taken away can be brought back for so long. Default: 24 hours. */
   trashKeepMs?: number;
+  /** The largest record that clients may append here, in bytes. Default 1 MiB, at most 16 MiB. Alike on all nodes. */
+  recordBytesMax?: number;
   /** A replica's log is freed in files of so many bytes. Default 16 MiB. */
   segmentBytes?: number;
   /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */

@@ -2,6 +2,8 @@ import {
   type DirectoryLock,
   type Handler,
   type Ports,
+  type RecordLimits,
+  recordLimits,
   SerialQueue,
   type StorageNodeId,
   TurnBudget,
@@ -40,6 +42,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly address: string;
   readonly directory: string;
   readonly knownFolders: KnownFolders;
+  readonly recordLimits: RecordLimits;
   readonly startedAt: number;
   /** To be served at this node's address. */
   readonly handlers: readonly Handler[];
@@ -80,6 +83,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.address = options.address;
     this.directory = options.directory;
     this.knownFolders = new KnownFolders(this.ports);
+    this.recordLimits = recordLimits(options.recordBytesMax);
     this.startedAt = clock.wall();
     this.lock = lock;
     this.identity = identity;

@@ -1,4 +1,4 @@
-import { BATCH_BYTES_MAX, RECORD_BYTES_MAX, VarlogError } from '../../base/index.ts';
+import { BATCH_BYTES_MAX, LARGEST_RECORD_BYTES, VarlogError } from '../../base/index.ts';
 
 /** How records are written on the standard input and in arguments. */
 export type RecordFormat = 'text' | 'base64' | 'binary';
@@ -7,7 +7,7 @@ const NEWLINE = 0x0a;
 /** What a record's length takes in a batch. */
 const FRAME_BYTES = 4;
 /** A record in base64 has more characters than bytes; what is longer than this is none. */
-const LINE_BYTES_MAX = 2 * RECORD_BYTES_MAX;
+const LINE_BYTES_MAX = 2 * LARGEST_RECORD_BYTES;
 
 /**
  * The records of a byte stream, in batches that can be appended as they are: whatever has come is passed on at
@@ -85,14 +85,14 @@ async function wholeOf(input: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   for await (const chunk of input) {
     chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes > RECORD_BYTES_MAX) throw tooLarge('the standard input');
+    if (bytes > LARGEST_RECORD_BYTES) throw tooLarge('the standard input');
   }
   return Buffer.concat(chunks);
 }
 
 function tooLarge(what: string): VarlogError {
   return new VarlogError('ENTRY_TOO_LARGE', {
-    what: `${what} is longer than a record may be, which is ${RECORD_BYTES_MAX} bytes`,
+    what: `${what} is longer than a record may be, which is ${LARGEST_RECORD_BYTES} bytes`,
     next: 'split it, or store the payload elsewhere and append a reference',
     outcome: 'notAppended',
   });

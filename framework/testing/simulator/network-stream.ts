@@ -1,8 +1,11 @@
-import { type Codec, type MessageStream, VarlogError, Waiters } from '../../base/index.ts';
+import {
+  type Codec,
+  MESSAGE_BYTES_MAX,
+  type MessageStream,
+  VarlogError,
+  Waiters,
+} from '../../base/index.ts';
 import { cancelled, wireBytes } from './network-frame.ts';
-
-/** A message over this is refused with `RESOURCE_EXHAUSTED`. */
-const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How the two ends of a stream differ, and what they have to say to the other. */
 export interface StreamEnd {
@@ -184,6 +187,7 @@ export function brokenStream<Out, In>(reason: unknown): MessageStream<Out, In> {
   };
 }
 
+/** Refuses what is too large with `RESOURCE_EXHAUSTED`. */
 export function encodeBounded<T>(codec: Codec<T>, message: T): Uint8Array {
   const bytes = codec.encode(message);
   if (bytes.length <= MESSAGE_BYTES_MAX) return bytes;
