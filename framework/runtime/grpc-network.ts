@@ -14,6 +14,7 @@ import type {
 } from '../base/index.ts';
 import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
+import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
 import { healthHandlers } from './health.ts';
 import { hostTimers } from './host-timers.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
@@ -36,6 +37,7 @@ const COMMON: ChannelOptions = {
 
 const CLIENT: ChannelOptions = {
   ...COMMON,
+  'grpc-node.flow_control_window': WINDOW_BYTES,
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.min_reconnect_backoff_ms': 50,
   'grpc.max_reconnect_backoff_ms': 1_000,
@@ -74,6 +76,7 @@ export class GrpcNetwork implements Network {
     // An address that is taken is thrown here; grpc-js would print it as well.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     const server = new Server(COMMON);
+    widenStreams(server);
     const add = (more: readonly Handler[]): void => {
       for (const { definition, implementation } of servicesOf(more)) {
         server.addService(definition, implementation);
@@ -81,6 +84,7 @@ export class GrpcNetwork implements Network {
     };
     add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
+    widenConnections(server);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
     return {

@@ -13,7 +13,7 @@ import { type CallContext, type Handler, type MessageStream, VarlogError } from 
 import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
-import { takesFrames } from './grpc-frames.ts';
+import { serverShortcut } from './grpc-shortcut.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 import { hostTimers } from './host-timers.ts';
 
@@ -113,7 +113,7 @@ function answer(run: (request: Uint8Array, context: CallContext) => Promise<unkn
 }
 
 function stream(
-  { kind, request: incoming, response: outgoing }: Handler['method'],
+  { request: incoming, response: outgoing }: Handler['method'],
   run: (
     stream: MessageStream<unknown, unknown>,
     request: Uint8Array,
@@ -128,7 +128,7 @@ function stream(
       failed = true;
       // How grpc-js takes the status of a stream: it goes out behind the messages that still wait.
       call.emit('error', toStatus(error));
-      if (VarlogError.is(error, 'CANCELLED') && call.writableLength > 0) reset(call);
+      if (VarlogError.is(error, 'CANCELLED') && wrapped.hasUnsent) reset(call);
     };
     const wrapped = new GrpcStream<unknown, unknown>(call, incoming, outgoing, {
       abort,
@@ -136,7 +136,7 @@ function stream(
       // A client that breaks the call seems to end its side first, and is known only after this turn.
       whenEnded: (proceed) => hostTimers.setImmediate(proceed),
       overAtPeersEnd: false,
-      joins: kind === 'serverStream' && takesFrames(call as ServerWritableStream<unknown, unknown>),
+      shortcut: () => serverShortcut(call),
     });
     wrapped.closed.catch(() => context.end());
     call.on('cancelled', () => context.end());

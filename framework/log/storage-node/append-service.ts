@@ -5,6 +5,8 @@ import {
   checkBatch,
   type MessageStream,
   OncePerTurn,
+  ownBytes,
+  ownTogether,
   RECORD_BYTES_MAX,
   reasonOf,
   VarlogError,
@@ -31,17 +33,30 @@ export async function serveAppends(
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
-    for (const batch of request.batches) appendOne(batch, find, results);
+    const own = ownRecords(request.batches);
+    for (const [i, batch] of request.batches.entries()) appendOne(batch, own[i]!, find, results);
     return results.room();
   });
   await stream.closed;
   await results.drained();
 }
 
-function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
+/** Batches of one log stream are kept together. Of several, one may be kept for long. */
+function ownRecords(batches: readonly AppendBatch[]): readonly Uint8Array[] {
+  const records = batches.map((it) => it.records);
+  const isOfOne = batches.every((it) => it.logStreamId === batches[0]!.logStreamId);
+  return isOfOne ? ownTogether(records) : records.map(ownBytes);
+}
+
+function appendOne(
+  it: AppendBatch,
+  bytes: Uint8Array,
+  find: FindReplica,
+  sink: ResultWriter,
+): void {
   sink.expect();
   try {
-    const batch = { count: it.count, bytes: it.records };
+    const batch = { count: it.count, bytes };
     checkAppend(batch);
     append(find(it.topicId, it.logStreamId), batch, it.sequence, sink);
   } catch (error) {
