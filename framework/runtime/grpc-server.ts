@@ -1,11 +1,11 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import {
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type ServiceDefinition,
-  type sendUnaryData,
-  type UntypedServiceImplementation,
+import type {
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  sendUnaryData,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { type CallContext, type Handler, VarlogError } from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';

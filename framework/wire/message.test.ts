@@ -40,7 +40,18 @@ describe('generated messages', () => {
   });
 
   test('that are encoded in place are what they are otherwise', () => {
-    const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31 - 1, 2 ** 31, 2 ** 35 + 5, 2 ** 53 - 1];
+    const numbers = [
+      0,
+      1,
+      127,
+      128,
+      16_383,
+      16_384,
+      2 ** 31 - 1,
+      2 ** 31,
+      2 ** 35 + 5,
+      2 ** 53 - 1,
+    ];
     const written = <T>(codec: MessageCodec<T>, it: T): T => {
       const { size, write } = codec.inPlace!;
       const target = new Uint8Array(size(it) + 7);

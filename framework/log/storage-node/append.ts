@@ -1,4 +1,4 @@
-import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { type Batch, producerOf } from '../../base/index.ts';
 import type { AppendSink } from './pending-appends.ts';
 import { repeats } from './repeats.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -6,7 +6,8 @@ import { notPrimary, tooMuchWaits } from './replica-errors.ts';
 import { assertServes } from './serve.ts';
 
 /**
- * Appends a batch whose framing was checked.
+ * Appends a batch whose framing was checked. Its bytes are kept: they MUST have a buffer of their own, or share one with
+ * batches of this log stream that come with it.
  *
  * - It MUST throw, `notAppended` and with nothing stored, where this replica is not the primary, its disk is full, or too
  *   much waits to be ordered.
@@ -35,8 +36,7 @@ export function append(
   const llsn = core.append(count);
   const { epoch } = core;
   const timestamp = storage.time.next();
-  const payload = ownBytes(batch.bytes);
-  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  storage.records.append([{ position: llsn, count, epoch, timestamp, payload: batch.bytes }]);
   if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
   pending.add({ llsn, count, bytes, sequence, sink });
   replica.wakeFollowers.schedule();

@@ -1,8 +1,8 @@
-import { type Batch, ownBytes, producerOf } from '../../base/index.ts';
+import { type Batch, producerOf } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
- * Stores records that another replica sent, from LLSN `llsn` on.
+ * Stores records that another replica sent, from LLSN `llsn` on, and keeps their bytes as `append` does.
  *
  * - They MUST be stored under the LLSNs, and with the time, that their primary gave them.
  * - What is here already MUST be left as it is.
@@ -19,8 +19,7 @@ export function receive(
   if (llsn <= core.end) return true;
   if (!core.receive(llsn, count)) return false;
   storage.time.note(timestamp);
-  const payload = ownBytes(bytes);
-  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  storage.records.append([{ position: llsn, count, epoch, timestamp, payload: bytes }]);
   const producer = producerOf({ count, bytes });
   if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
   replica.appended.wake();
