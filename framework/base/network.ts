@@ -2,6 +2,11 @@
 export interface Codec<T> {
   encode(message: T): Uint8Array;
   decode(bytes: Uint8Array): T;
+  /**
+   * Where there is a way without copying what is large: what `encode` returns, in pieces that follow each other. Some of
+   * them are the message's own, which has to be left as it is until it was sent.
+   */
+  encodeParts?(message: T): readonly Uint8Array[];
   /** For messages of which so many are sent that a buffer for each would cost more than all else. */
   readonly inPlace?: InPlaceEncoder<T> | undefined;
 }

@@ -19,6 +19,7 @@ import {
 } from '../base/index.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { fromStatus } from './grpc-error.ts';
+import { clientShortcut } from './grpc-shortcut.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 
 /** The header that names the cluster for which a call is meant. */
@@ -149,6 +150,7 @@ export class GrpcChannel implements Channel {
       toError: (failure) => this.errorOf(client, failure as ServiceError),
       whenEnded: (proceed) => proceed(),
       overAtPeersEnd: true,
+      shortcut: () => clientShortcut(call),
     });
     const forget = this.begin(stream, signal);
     stream.closed.then(forget, forget);

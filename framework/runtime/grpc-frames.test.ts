@@ -1,4 +1,4 @@
-import type { Codec } from '../base/index.ts';
+import { type Codec, MESSAGE_BYTES_MAX } from '../base/index.ts';
 import { GrpcFrameReader } from './grpc-frame-reader.ts';
 import { GrpcFrames } from './grpc-frames.ts';
 
@@ -7,21 +7,26 @@ const inPlace: Codec<Buffer> = {
   ...plain,
   inPlace: { size: (it) => it.length, write: (it, target, at) => target.set(it, at) },
 };
+const inParts: Codec<Buffer> = {
+  ...plain,
+  encodeParts: (it) => [it.subarray(0, 3), it.subarray(3, it.length - 1), it.subarray(-1)],
+};
 const message = (text: string): Buffer => Buffer.from(text);
 
 describe.each([
   ['with buffers of their own', plain],
   ['in place', inPlace],
+  ['in parts', inParts],
 ])('messages that are encoded %s', (_, codec) => {
   test('leave one after the other, each with its prefix', () => {
     const frames = new GrpcFrames(codec);
-    for (const it of ['one', '', 'three']) frames.add(message(it));
-    expect(frames.bytes).toBe(8);
-    const joined = frames.take();
-    expect([...joined]).toEqual([
-      ...[0, 0, 0, 0, 3, ...message('one')],
-      ...[0, 0, 0, 0, 0],
-      ...[0, 0, 0, 0, 5, ...message('three')],
+    for (const it of ['first', 'last']) frames.add(message(it));
+    expect(frames.bytes).toBe(9);
+    const pieces = frames.take();
+    expect(pieces).toHaveLength(1);
+    expect([...pieces[0]!]).toEqual([
+      ...[0, 0, 0, 0, 5, ...message('first')],
+      ...[0, 0, 0, 0, 4, ...message('last')],
     ]);
     expect([frames.isEmpty, frames.bytes]).toEqual([true, 0]);
   });
@@ -35,15 +40,15 @@ describe.each([
   });
 
   test('come out as they went in, of whatever size, and however the bytes are cut', () => {
-    const sizes = [0, 1, 70_000, 5, 255, 256, 65_536, 0, 300_000, 3];
+    const sizes = [4, 5, 70_000, 5, 255, 256, 65_536, 16_384, 300_000, 6];
     const sent = sizes.map((size, i) => Buffer.alloc(size, i));
     const frames = new GrpcFrames(codec);
-    const wire: Buffer[] = [];
+    const wire: Uint8Array[] = [];
     for (const it of sent) {
       frames.add(it);
-      if (frames.isFull) wire.push(frames.take());
+      if (frames.isFull) wire.push(...frames.take());
     }
-    wire.push(frames.take());
+    wire.push(...frames.take());
     const bytes = Buffer.concat(wire);
     for (const piece of [1, 4, 5, 6, 1_000, 65_537, bytes.length]) {
       const reader = new GrpcFrameReader(300_000);
@@ -55,6 +60,34 @@ describe.each([
       expect(Buffer.concat(found).equals(Buffer.concat(sent))).toBe(true);
     }
   });
+});
+
+test.each([
+  ['with buffers of their own', plain],
+  ['in place', inPlace],
+])('an empty message that is encoded %s is a prefix', (_, codec) => {
+  const frames = new GrpcFrames(codec);
+  frames.add(message(''));
+  expect(frames.isEmpty).toBe(false);
+  expect(frames.take()).toEqual([Buffer.from([0, 0, 0, 0, 0])]);
+});
+
+test('large parts are not copied', () => {
+  const frames = new GrpcFrames(inParts);
+  const large = Buffer.alloc(100_004, 7);
+  frames.add(large);
+  frames.add(large);
+  const pieces = frames.take();
+  const isOwn = pieces.map((it) => it.buffer === large.buffer);
+  expect(isOwn).toEqual([false, true, false, true, false]);
+  expect(frames.isEmpty).toBe(true);
+});
+
+test('a message that no peer would take is refused, and nothing is left of it', () => {
+  const huge = inPlace.inPlace!;
+  const frames = new GrpcFrames({ ...inPlace, inPlace: { ...huge, size: () => MESSAGE_BYTES_MAX + 1 } });
+  expect(() => frames.add(message('x'))).toThrow(/RESOURCE_EXHAUSTED/);
+  expect([frames.isEmpty, frames.bytes, frames.take()]).toEqual([true, 0, []]);
 });
 
 test('a message that is too large or compressed is refused by its prefix', () => {

@@ -1,20 +1,28 @@
-import type { Codec } from '../base/index.ts';
+import { type Codec, MESSAGE_BYTES_MAX, VarlogError } from '../base/index.ts';
 
 /** Messages are joined up to about so many bytes. One write of HTTP/2 costs as much as many small messages. */
 const JOINED_BYTES = 64 * 1024;
+/** A piece of a message from this size on is sent from where it lies; copying a smaller one is cheaper than a write. */
+const SEPARATE_BYTES_MIN = 16 * 1024;
 /** What gRPC puts before each message: whether it is compressed, and its length. */
 export const PREFIX_BYTES = 5;
 /** What the first message of a write finds room in, unless the last write was larger. */
 const FIRST_BYTES = 256;
+const NONE = Buffer.alloc(0);
 
 /** Encoded messages that will leave in one write, each with its prefix. */
 export class GrpcFrames<Message> {
   private readonly codec: Codec<Message>;
-  private buffer = Buffer.alloc(0);
-  private size = 0;
+  /** What was added up to the last piece that is sent from where it lies. */
+  private pieces: Uint8Array[] = [];
+  /** Where all else is written: from `begin` to `end` it is not among the pieces. */
+  private buffer = NONE;
+  private begin = 0;
+  private end = 0;
+  private separateBytes = 0;
   private count = 0;
-  /** How large the last write was: the next one may become so too. */
-  private lastSize = FIRST_BYTES;
+  /** How much the last write took of its buffer: the next one may take so much too. */
+  private lastEnd = FIRST_BYTES;
 
   constructor(codec: Codec<Message>) {
     this.codec = codec;
@@ -26,58 +34,93 @@ export class GrpcFrames<Message> {
   }
 
   get isEmpty(): boolean {
-    return this.size === 0;
+    return this.count === 0;
   }
 
   get isFull(): boolean {
     return this.size >= JOINED_BYTES;
   }
 
-  /** Returns the bytes of the message. */
+  /** Returns the bytes of the message. Throws `RESOURCE_EXHAUSTED` when no peer would take it. */
   add(message: Message): number {
-    const { inPlace } = this.codec;
-    if (inPlace === undefined) {
-      const bytes = this.codec.encode(message);
-      const at = this.begin(bytes.length);
-      this.buffer.set(bytes, at);
-      return bytes.length;
+    const { codec } = this;
+    if (codec.inPlace !== undefined) {
+      const length = codec.inPlace.size(message);
+      this.addPrefix(length, length);
+      codec.inPlace.write(message, this.buffer, this.end);
+      this.end += length;
+      return length;
     }
-    const length = inPlace.size(message);
-    const at = this.begin(length);
-    inPlace.write(message, this.buffer, at);
+    const parts = codec.encodeParts?.(message) ?? [codec.encode(message)];
+    let length = 0;
+    let copied = 0;
+    for (const part of parts) {
+      length += part.length;
+      if (part.length < SEPARATE_BYTES_MIN) copied += part.length;
+    }
+    this.addPrefix(length, copied);
+    for (const part of parts) this.addPart(part);
     return length;
   }
 
-  /** All that were added, as they go over the connection; none are left. */
-  take(): Buffer {
-    const joined = this.buffer.subarray(0, this.size);
-    this.lastSize = Math.max(FIRST_BYTES, this.size);
-    this.buffer = Buffer.alloc(0);
-    this.size = 0;
+  /** All that were added, as they go over the connection, in pieces that follow each other; none are left. */
+  take(): readonly Uint8Array[] {
+    this.cut();
+    const { pieces } = this;
+    this.lastEnd = Math.max(FIRST_BYTES, this.end);
+    this.pieces = [];
+    this.buffer = NONE;
+    this.begin = 0;
+    this.end = 0;
+    this.separateBytes = 0;
     this.count = 0;
-    return joined;
+    return pieces;
   }
 
-  /** Writes the prefix of a message; returns where the message itself is to be written. */
-  private begin(length: number): number {
-    const at = this.size;
-    const end = at + PREFIX_BYTES + length;
-    if (end > this.buffer.length) this.grow(end);
+  private get size(): number {
+    return this.end + this.separateBytes;
+  }
+
+  /** The prefix of a message of so many bytes, of which so many will be copied behind it. */
+  private addPrefix(length: number, copied: number): void {
+    if (length > MESSAGE_BYTES_MAX) {
+      throw new VarlogError('RESOURCE_EXHAUSTED', {
+        what: `Sent message larger than max (${length} vs. ${MESSAGE_BYTES_MAX})`,
+        next: 'send it in parts',
+      });
+    }
+    const at = this.end;
+    this.end = at + PREFIX_BYTES;
+    if (this.end + copied > this.buffer.length) this.grow(at, this.end + copied);
     const { buffer } = this;
     buffer[at] = 0;
     buffer[at + 1] = length >>> 24;
     buffer[at + 2] = length >>> 16;
     buffer[at + 3] = length >>> 8;
     buffer[at + 4] = length;
-    this.size = end;
     this.count++;
-    return at + PREFIX_BYTES;
   }
 
-  private grow(needed: number): void {
-    const wanted = Math.min(Math.max(2 * this.buffer.length, this.lastSize), 2 * JOINED_BYTES);
+  private addPart(part: Uint8Array): void {
+    if (part.length < SEPARATE_BYTES_MIN) {
+      this.buffer.set(part, this.end);
+      this.end += part.length;
+      return;
+    }
+    this.cut();
+    this.pieces.push(part);
+    this.separateBytes += part.length;
+  }
+
+  private cut(): void {
+    if (this.end > this.begin) this.pieces.push(this.buffer.subarray(this.begin, this.end));
+    this.begin = this.end;
+  }
+
+  private grow(used: number, needed: number): void {
+    const wanted = Math.min(Math.max(2 * this.buffer.length, this.lastEnd), 2 * JOINED_BYTES);
     const larger = Buffer.allocUnsafe(Math.max(needed, wanted));
-    larger.set(this.buffer.subarray(0, this.size));
+    larger.set(this.buffer.subarray(0, used));
     this.buffer = larger;
   }
 }

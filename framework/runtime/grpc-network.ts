@@ -15,6 +15,7 @@ import {
 } from '../base/index.ts';
 import { GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
+import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
 import { healthHandlers } from './health.ts';
 import { hostTimers } from './host-timers.ts';
 import { StreamTaker } from './stream-taker.ts';
@@ -36,6 +37,7 @@ const COMMON: ChannelOptions = {
 
 const CLIENT: ChannelOptions = {
   ...COMMON,
+  'grpc-node.flow_control_window': WINDOW_BYTES,
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.min_reconnect_backoff_ms': 50,
   'grpc.max_reconnect_backoff_ms': 1_000,
@@ -75,6 +77,7 @@ export class GrpcNetwork implements Network {
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     const server = new Server(COMMON);
     const streams = new StreamTaker(server);
+    widenStreams(server);
     const add = (more: readonly Handler[]): void => {
       streams.add(more);
       for (const { definition, implementation } of servicesOf(more)) {
@@ -83,6 +86,7 @@ export class GrpcNetwork implements Network {
     };
     add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
+    widenConnections(server);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
     return {

@@ -2,6 +2,7 @@ import { type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { type Codec, type MessageStream, VarlogError, Waiters } from '../base/index.ts';
 import { serializer } from './grpc-codec.ts';
 import { GrpcFrames } from './grpc-frames.ts';
+import type { Shortcut } from './grpc-shortcut.ts';
 
 /** What the streams of grpc-js have in common on either end, as far as it is used here. */
 export interface GrpcCall {
@@ -10,6 +11,7 @@ export interface GrpcCall {
   pause?(): void;
   resume?(): void;
   readonly writableNeedDrain?: boolean;
+  readonly readableLength?: number;
   on(event: string, listener: (...values: never[]) => void): unknown;
 }
 
@@ -28,8 +30,8 @@ export interface CallEnd {
   whenEnded(proceed: () => void): void;
   /** Whether the call is over as soon as the peer has ended its side: so it is for the client. */
   readonly overAtPeersEnd: boolean;
-  /** Whether the call takes frames, and so several messages at once. */
-  readonly joins?: boolean;
+  /** Looks for a way for messages past grpc-js. */
+  shortcut?(): Shortcut | undefined;
 }
 
 interface Settle {
@@ -49,7 +51,7 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   readonly closed: Promise<void>;
   private readonly call: GrpcCall;
   private readonly incoming: Codec<In>;
-  private readonly outgoing: Codec<Out>;
+  private readonly encode: (message: Out) => Buffer;
   private readonly side: CallEnd;
   private settle!: Settle;
   /** Nothing more will be received: the peer has ended its side, or the stream broke. */
@@ -63,16 +65,24 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   private readonly waiters = new Waiters<void>();
   /** Given to grpc-js, and not taken by the connection yet. */
   private unsentBytes = 0;
-  /** Messages that were sent in one go, for one write. */
-  private readonly frames: GrpcFrames<Out> | undefined;
+  private shortcut: Shortcut | undefined;
+  /** All that is sent goes by the shortcut. */
+  private sendsShort = false;
+  /** Messages that were sent in one go, for one write by the shortcut. */
+  private readonly frames: GrpcFrames<Out>;
   private flushDue = false;
+  /** Where messages come from. */
+  private source: Pick<GrpcCall, 'pause' | 'resume'>;
+  /** What has come by the shortcut while a receiver's promise was pending. */
+  private held: Uint8Array[] = [];
 
   constructor(call: GrpcCall, incoming: Codec<In>, outgoing: Codec<Out>, side: CallEnd) {
     this.call = call;
+    this.source = call;
     this.incoming = incoming;
-    this.outgoing = outgoing;
+    this.encode = serializer(outgoing);
+    this.frames = new GrpcFrames(outgoing);
     this.side = side;
-    this.frames = side.joins === true ? new GrpcFrames(outgoing) : undefined;
     this.closed = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
@@ -90,13 +100,19 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
 
   send(message: Out): boolean {
     if (this.unwritable !== undefined) return false;
-    if (this.frames === undefined) {
-      const bytes = serializer(this.outgoing)(message);
-      this.unsentBytes += bytes.length;
-      this.write(bytes, bytes.length);
+    if (this.sendsShort || this.shorten()) {
+      try {
+        this.unsentBytes += this.frames.add(message);
+      } catch (error) {
+        if (!VarlogError.is(error, 'RESOURCE_EXHAUSTED')) throw error;
+        this.breakWith(error);
+        return false;
+      }
+      this.join();
     } else {
-      this.unsentBytes += this.frames.add(message);
-      this.join(this.frames);
+      const encoded = this.encode(message);
+      this.unsentBytes += encoded.length;
+      this.call.write!(encoded, () => this.written(encoded.length));
     }
     return !this.isFull;
   }
@@ -108,23 +124,41 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   }
 
   receive(handler: (message: In) => void | Promise<void>): void {
-    const handled = (): void => {
-      this.handling = false;
-      if (this.peerEnded) this.finish();
-      else this.call.resume!();
-    };
     const broke = (error: unknown): void => this.breakWith(error);
-    this.call.on('data', (bytes: Uint8Array) => {
+    const handle = (bytes: Uint8Array): void => {
       if (this.done) return;
       try {
         const pending = handler(this.incoming.decode(bytes));
         if (pending === undefined) return;
         this.handling = true;
-        this.call.pause!();
+        this.source.pause!();
         pending.then(handled, broke);
       } catch (error) {
         broke(error);
       }
+    };
+    const handled = (): void => {
+      this.handling = false;
+      while (!this.handling && this.held.length > 0) handle(this.held.shift()!);
+      if (this.handling) return;
+      if (this.peerEnded) this.finish();
+      else this.source.resume!();
+    };
+    const deliver = (bytes: Uint8Array): void => {
+      if (!this.handling) {
+        handle(bytes);
+        return;
+      }
+      this.held.push(bytes);
+      this.source.pause!();
+    };
+    let isFirst = true;
+    this.call.on('data', (bytes: Uint8Array) => {
+      // It shows that there is a stream, and where it lies in the call.
+      const mayDivert = isFirst && this.call.readableLength === 0;
+      isFirst = false;
+      handle(bytes);
+      if (mayDivert) this.divert(deliver);
     });
   }
 
@@ -158,15 +192,34 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
     this.settle.resolve();
   }
 
-  private write(bytes: Buffer, size: number): void {
-    this.call.write!(bytes, () => {
-      this.unsentBytes -= size;
-      if (this.waiters.size > 0) this.drained();
-    });
+  /** Whether all that is sent may go by the shortcut from now on. */
+  private shorten(): boolean {
+    if (this.unsentBytes > 0) return false;
+    this.shortcut ??= this.side.shortcut?.();
+    this.sendsShort = this.shortcut?.isClear === true;
+    return this.sendsShort;
   }
 
-  private join(frames: GrpcFrames<Out>): void {
-    if (frames.isFull) {
+  private divert(deliver: (bytes: Uint8Array) => void): void {
+    this.shortcut ??= this.side.shortcut?.();
+    const incoming = this.shortcut?.incoming;
+    if (incoming === undefined) return;
+    this.source = incoming;
+    if (this.handling) {
+      incoming.pause();
+      // Nothing comes this way any more but the end.
+      this.call.resume!();
+    }
+    incoming.divert(deliver);
+  }
+
+  private written(bytes: number): void {
+    this.unsentBytes -= bytes;
+    if (this.waiters.size > 0) this.drained();
+  }
+
+  private join(): void {
+    if (this.frames.isFull) {
       this.flush();
       return;
     }
@@ -180,21 +233,21 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   }
 
   private flush(): void {
-    const { frames } = this;
-    if (frames === undefined || frames.isEmpty) return;
-    const { bytes } = frames;
-    this.write(frames.take(), bytes);
+    if (this.frames.isEmpty) return;
+    const { bytes } = this.frames;
+    this.shortcut!.write(this.frames.take(), () => this.written(bytes));
   }
 
   private ended(): void {
     this.peerEnded = true;
-    if (!this.handling) this.finish();
+    if (!this.handling && this.held.length === 0) this.finish();
   }
 
   private fail(error: unknown): void {
     this.stopSending(error);
     if (this.done) return;
     this.done = true;
+    this.held = [];
     this.unwritable = error;
     this.settle.reject(error);
   }
@@ -205,7 +258,8 @@ export class GrpcStream<Out, In> implements MessageStream<Out, In> {
   }
 
   private get isFull(): boolean {
-    return this.call.writableNeedDrain === true || this.unsentBytes >= UNSENT_BYTES_MAX;
+    const isBehind = !this.sendsShort && this.call.writableNeedDrain === true;
+    return isBehind || this.unsentBytes >= UNSENT_BYTES_MAX;
   }
 
   private drained(): void {

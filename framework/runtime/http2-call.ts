@@ -4,7 +4,7 @@ import { type StatusObject, status } from '@grpc/grpc-js';
 import { MESSAGE_BYTES_MAX } from '../base/index.ts';
 import { toStatus } from './grpc-error.ts';
 import { GrpcFrameReader } from './grpc-frame-reader.ts';
-import { PREFIX_BYTES } from './grpc-frames.ts';
+import { writeAll } from './grpc-shortcut.ts';
 import type { GrpcCall } from './grpc-stream.ts';
 import { hostTimers } from './host-timers.ts';
 
@@ -28,7 +28,7 @@ const UNITS: Readonly<Record<string, number>> = {
 type Listener = (value?: unknown) => void;
 
 /**
- * One call of gRPC at the server, right on its stream of HTTP/2. What is written to it are frames. It tells `data`
+ * One call of gRPC at the server, right on its stream of HTTP/2. It tells `data`
  * for each message of the peer, `end` when the peer has ended its side, `error` when a message is refused, and
  * `cancelled` when the call ended before its status was given.
  */
@@ -92,22 +92,14 @@ export class Http2Call implements GrpcCall {
     });
   }
 
-  write(frames: Buffer, written: () => void): boolean {
-    if (this.over || this.stream.destroyed || this.stream.closed) return false;
-    if (frames.length - PREFIX_BYTES > MESSAGE_BYTES_MAX) {
-      const refusal = {
-        code: status.RESOURCE_EXHAUSTED,
-        details: `Sent message larger than max (${frames.length} vs. ${MESSAGE_BYTES_MAX})`,
-      };
-      this.refuse(refusal);
-      this.tell('error', refusal);
-      return false;
-    }
+  /** Sends messages, each with its prefix, in pieces that follow each other. */
+  writeFrames(pieces: readonly Uint8Array[], written: () => void): void {
+    if (this.over || this.stream.destroyed || this.stream.closed) return;
     if (!this.responded) {
       this.responded = true;
       this.stream.respond(RESPONSE, WITH_TRAILERS);
     }
-    return this.stream.write(frames, written);
+    writeAll(this.stream, pieces, written);
   }
 
   /** All is well, and nothing more comes. */

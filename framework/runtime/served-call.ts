@@ -63,7 +63,7 @@ export function serveStream(
     request,
     caller,
     ...side
-  }: Pick<CallEnd, 'abort' | 'joins'> & {
+  }: Pick<CallEnd, 'abort' | 'shortcut'> & {
     call: GrpcCall;
     request: Uint8Array;
     caller: Caller;

@@ -3,6 +3,7 @@ import type { Server } from '@grpc/grpc-js';
 import { type Handler, VarlogError } from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { toStatus } from './grpc-error.ts';
+import type { Shortcut } from './grpc-shortcut.ts';
 import { Http2Call } from './http2-call.ts';
 import { type RunStream, runStream, serveStream } from './served-call.ts';
 
@@ -75,5 +76,9 @@ function serveTaken(
     call.refuse(toStatus(error));
     if (VarlogError.is(error, 'CANCELLED') && call.writableLength > 0) call.reset();
   };
-  serveStream(method, run, { call, request, caller, abort, joins: true });
+  const shortcut: Shortcut = {
+    isClear: true,
+    write: (pieces, written) => call.writeFrames(pieces, written),
+  };
+  serveStream(method, run, { call, request, caller, abort, shortcut: () => shortcut });
 }

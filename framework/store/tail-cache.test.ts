@@ -41,3 +41,36 @@ test('what is not written yet is kept, whatever the budget says', () => {
   expect(one.read(1, 1, 1)).toHaveLength(1);
   expect(other.first).toBe(Number.POSITIVE_INFINITY);
 });
+
+test('a buffer that frames share counts once, for as long as one of them is there', () => {
+  const budget = new CacheBudget(1_000_000);
+  const cache = new TailCache(16_000_000, budget);
+  const buffer = new Uint8Array(30_000);
+  const empty = budget.bytes;
+  for (let i = 0; i < 3; i++) {
+    cache.push({ ...frame(i + 1, 0), payload: buffer.subarray(i * 10_000, (i + 1) * 10_000) });
+  }
+  cache.push(frame(4, 10_000));
+  const objects = budget.bytes - 40_000;
+  expect(objects).toBeGreaterThan(0);
+  expect(objects).toBeLessThan(10_000);
+  cache.trim(3);
+  expect(budget.bytes).toBeGreaterThan(40_000);
+  cache.trim(4);
+  expect(budget.bytes).toBeLessThan(20_000);
+  cache.cut(3);
+  expect(budget.bytes).toBe(empty);
+});
+
+test('so it does when the newest are cut off', () => {
+  const budget = new CacheBudget(1_000_000);
+  const cache = new TailCache(16_000_000, budget);
+  const buffer = new Uint8Array(30_000);
+  for (let i = 0; i < 3; i++) {
+    cache.push({ ...frame(i + 1, 0), payload: buffer.subarray(i * 10_000, (i + 1) * 10_000) });
+  }
+  cache.cut(1);
+  expect(budget.bytes).toBeGreaterThan(30_000);
+  cache.cut(0);
+  expect(budget.bytes).toBe(0);
+});

@@ -6,8 +6,10 @@ import { type Frame, frameEnd } from './frame.ts';
  */
 const FRAME_OBJECT_BYTES = 1_024;
 
-function memoryOf(frame: Frame): number {
-  return FRAME_OBJECT_BYTES + frame.payload.length;
+/** What goes with a frame beside which `neighbour` stays: frames that came together may lie in one buffer. */
+function memoryOf({ payload }: Frame, neighbour: Frame | undefined): number {
+  const { buffer } = payload;
+  return FRAME_OBJECT_BYTES + (buffer === neighbour?.payload.buffer ? 0 : buffer.byteLength);
 }
 
 /**
@@ -70,8 +72,9 @@ export class TailCache {
   }
 
   push(frame: Frame): void {
+    const last = this.frames.at(-1);
     this.frames.push(frame);
-    this.add(memoryOf(frame));
+    this.add(memoryOf(frame, last));
   }
 
   /** Lets go of the oldest frames over the limit, but of none that reaches beyond `evictable`. */
@@ -98,7 +101,8 @@ export class TailCache {
   cut(end: number): void {
     this.evictable = Math.min(this.evictable, end);
     while (this.frames.length > this.head && frameEnd(this.frames.at(-1)!) > end) {
-      this.add(-memoryOf(this.frames.pop()!));
+      const newest = this.frames.pop()!;
+      this.add(-memoryOf(newest, this.frames.at(-1)));
     }
     if (this.frames.length === this.head) this.clear();
   }
@@ -148,8 +152,8 @@ export class TailCache {
   }
 
   private drop(oldest: Frame): void {
-    this.add(-memoryOf(oldest));
     this.frames[this.head++] = undefined;
+    this.add(-memoryOf(oldest, this.frames[this.head]));
   }
 
   private add(bytes: number): void {

@@ -7,6 +7,7 @@ import {
   type UnaryMethod,
   VarlogError,
 } from '../base/index.ts';
+import { GatheringWriter } from './gathering-writer.ts';
 import { descriptor } from './gen/descriptor.ts';
 import { IN_PLACE } from './in-place.ts';
 
@@ -24,22 +25,24 @@ export interface MessageCodec<T> extends Codec<T> {
    * live on the prototype, as in decoded messages: copy such a message with `create`, not by spreading.
    */
   create(fields: Partial<T>): T;
+  encodeParts(message: T): readonly Uint8Array[];
 }
 
 /** What a writer may keep in memory between messages. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
-let writer = protobuf.Writer.create();
+let writer = new GatheringWriter();
 
-/** Encodes into one buffer that grows once, and copies out what came of it. */
-function encode(type: protobuf.Type, value: object): Uint8Array {
+/** Writes a message into one buffer that grows once, and takes out what came of it. */
+function write<T>(type: protobuf.Type, value: object, take: (written: GatheringWriter) => T): T {
   try {
-    const bytes = type.encode(value, writer).finish();
-    if (bytes.length > KEPT_BYTES_MAX) writer = protobuf.Writer.create();
+    type.encode(value, writer);
+    const taken = take(writer);
+    if (writer.pos > KEPT_BYTES_MAX) writer = new GatheringWriter();
     else writer.reset();
-    return bytes;
+    return taken;
   } catch (error) {
     // It is in the middle of a message.
-    writer = protobuf.Writer.create();
+    writer = new GatheringWriter();
     throw error;
   }
 }
@@ -49,7 +52,8 @@ export function message<T>(fullName: string): MessageCodec<T> {
   const type = root.lookupType(fullName);
   return {
     inPlace: IN_PLACE[fullName] as InPlaceEncoder<T> | undefined,
-    encode: (value) => encode(type, value as object),
+    encode: (value) => write(type, value as object, (it) => it.whole()),
+    encodeParts: (value) => write(type, value as object, (it) => it.parts()),
     decode: (bytes) => {
       try {
         return type.decode(bytes) as T;

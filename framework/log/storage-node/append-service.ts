@@ -4,6 +4,8 @@ import {
   checkBatch,
   type MessageStream,
   OncePerTurn,
+  ownBytes,
+  ownTogether,
   type RecordLimits,
   reasonOf,
   VarlogError,
@@ -34,22 +36,35 @@ export async function serveAppends(
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
-    for (const batch of request.batches) appendOne(batch, find, limits, results);
+    const own = ownRecords(request.batches);
+    for (const [i, batch] of request.batches.entries()) {
+      appendOne(batch, own[i]!, { find, limits, results });
+    }
     return results.room();
   });
   await stream.closed;
   await results.drained();
 }
 
+/** Batches of one log stream are kept together. Of several, one may be kept for long. */
+function ownRecords(batches: readonly AppendBatch[]): readonly Uint8Array[] {
+  const records = batches.map((it) => it.records);
+  const isOfOne = batches.every((it) => it.logStreamId === batches[0]!.logStreamId);
+  return isOfOne ? ownTogether(records) : records.map(ownBytes);
+}
+
 function appendOne(
   it: AppendBatch,
-  find: FindReplica,
-  limits: RecordLimits,
-  sink: ResultWriter,
+  bytes: Uint8Array,
+  {
+    find,
+    limits,
+    results: sink,
+  }: { find: FindReplica; limits: RecordLimits; results: ResultWriter },
 ): void {
   sink.expect();
   try {
-    const batch = { count: it.condition?.count ?? it.count, bytes: it.records };
+    const batch = { count: it.condition?.count ?? it.count, bytes };
     checkAppend(batch, limits);
     const replica = find(it.topicId, it.logStreamId);
     append(replica, batch, it.sequence, sink, conditionOf(it));

@@ -9,7 +9,8 @@ import { assertServes } from './serve.ts';
 import { storeBatch } from './store-batch.ts';
 
 /**
- * Appends a batch whose framing was checked.
+ * Appends a batch whose framing was checked. Its bytes are kept: they MUST have a buffer of their own, or share one with
+ * batches of this log stream that come with it.
  *
  * - It MUST throw, `notAppended` and with nothing stored, where this replica is not the primary, its disk is full, or too
  *   much waits to be ordered.

@@ -1,4 +1,4 @@
-import { Backoff, type Channel, sleep, VarlogError } from '../../base/index.ts';
+import { Backoff, type Channel, ownTogether, sleep, VarlogError } from '../../base/index.ts';
 import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
 import { commitAll, retryCommits } from './commit.ts';
 import { receive } from './receive.ts';
@@ -110,8 +110,9 @@ export class Fetcher {
   private store(response: FetchResponse): void | Promise<void> {
     const { replica } = this;
     const { epoch } = replica.core;
-    for (const { llsn, count, records, timestamp } of response.batches) {
-      if (receive(replica, llsn, epoch, timestamp, { count, bytes: records })) continue;
+    const own = ownTogether(response.batches.map((it) => it.records));
+    for (const [i, { llsn, count, timestamp }] of response.batches.entries()) {
+      if (receive(replica, llsn, epoch, timestamp, { count, bytes: own[i]! })) continue;
       throw new VarlogError('UNAVAILABLE', {
         what: `records ${llsn}… do not continue log stream ${replica.logStreamId}`,
       });

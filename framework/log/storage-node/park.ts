@@ -1,7 +1,6 @@
 import {
   type AtomicAppend,
   type Batch,
-  ownBytes,
   producerOf,
   VarlogError,
 } from '../../base/index.ts';
@@ -35,8 +34,7 @@ export function park(
   }
   if (producerOf(batch) !== undefined) refuse('a part of an atomic append names a producer');
   if (parked.size + waiting.length >= PARTS_MAX) throw tooManyParts(logStreamId, PARTS_MAX);
-  const { count } = batch;
-  parked.add({ part, batch: { count, bytes: ownBytes(batch.bytes) }, sequence, sink });
+  parked.add({ part, batch, sequence, sink });
   replica.host.reportChanged(replica);
 }
 

@@ -1,8 +1,8 @@
-import { atomicOf, type Batch, ownBytes } from '../../base/index.ts';
+import { atomicOf, type Batch } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
- * Stores records that another replica sent, from LLSN `llsn` on.
+ * Stores records that another replica sent, from LLSN `llsn` on, and keeps their bytes as `append` does.
  *
  * - They MUST be stored under the LLSNs, and with the time, that their primary gave them.
  * - What is here already MUST be left as it is.
@@ -20,8 +20,7 @@ export function receive(
   if (llsn <= core.end) return true;
   if (!core.receive(llsn, count)) return false;
   storage.time.note(timestamp);
-  const payload = ownBytes(bytes);
-  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  storage.records.append([{ position: llsn, count, epoch, timestamp, payload: bytes }]);
   storage.producers.note(batch, llsn, timestamp);
   const atomic = atomicOf(batch);
   if (atomic !== undefined) storage.parts.note({ ...atomic, llsn, end: llsn + count - 1 });

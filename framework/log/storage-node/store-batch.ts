@@ -1,4 +1,4 @@
-import { type Batch, ownBytes } from '../../base/index.ts';
+import type { Batch } from '../../base/index.ts';
 import type { Listener } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -13,8 +13,7 @@ export function storeBatch(
   const llsn = core.append(count);
   const { epoch } = core;
   const timestamp = storage.time.next();
-  const payload = ownBytes(batch.bytes);
-  storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
+  storage.records.append([{ position: llsn, count, epoch, timestamp, payload: batch.bytes }]);
   storage.producers.note(batch, llsn, timestamp);
   pending.add({ llsn, count, bytes: batch.bytes.length, sequence, sink, restsOn });
   replica.wakeFollowers.schedule();
