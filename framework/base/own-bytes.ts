@@ -25,7 +25,9 @@ export function ownTogether(parts: readonly Uint8Array[]): readonly Uint8Array[]
   const own = new Uint8Array(size);
   let end = 0;
   return parts.map((part) => {
-    own.set(part, end);
-    return own.subarray(end, (end += part.length));
+    const begin = end;
+    own.set(part, begin);
+    end += part.length;
+    return own.subarray(begin, end);
   });
 }

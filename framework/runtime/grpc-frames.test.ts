@@ -85,7 +85,10 @@ test('large parts are not copied', () => {
 
 test('a message that no peer would take is refused, and nothing is left of it', () => {
   const huge = inPlace.inPlace!;
-  const frames = new GrpcFrames({ ...inPlace, inPlace: { ...huge, size: () => MESSAGE_BYTES_MAX + 1 } });
+  const frames = new GrpcFrames({
+    ...inPlace,
+    inPlace: { ...huge, size: () => MESSAGE_BYTES_MAX + 1 },
+  });
   expect(() => frames.add(message('x'))).toThrow(/RESOURCE_EXHAUSTED/);
   expect([frames.isEmpty, frames.bytes, frames.take()]).toEqual([true, 0, []]);
 });

@@ -1,5 +1,8 @@
 import { type Codec, handler, type UnaryMethod } from '../base/index.ts';
+import { type NetworkUnderTest, networkContract } from '../testing/contracts/index.ts';
+import { freeAddresses } from '../testing/free-addresses.ts';
 import { Authority } from './certificates.fixture.ts';
+import { realClock } from './clock.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import type { TlsOptions } from './tls.ts';
 
@@ -73,6 +76,23 @@ describe('TLS', () => {
     expect(() => new GrpcNetwork({ tls })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     );
+  });
+
+  describe('keeps the contract of all networks', () => {
+    const make = async (): Promise<NetworkUnderTest> => {
+      const network = new GrpcNetwork({ tls: node });
+      const [deadAddress] = await freeAddresses(1);
+      return {
+        clock: realClock(),
+        serverSide: network,
+        clientSide: network,
+        address: '127.0.0.1:0',
+        deadAddress: deadAddress!,
+        run: (scenario) => scenario(),
+        close: async () => {},
+      };
+    };
+    for (const { title, run } of networkContract(make)) test(title, run);
   });
 
   test('refuses to serve without a certificate', async () => {

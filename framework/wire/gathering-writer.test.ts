@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import { GatheringWriter } from './gathering-writer.ts';
 import { descriptor } from './gen/descriptor.ts';
-import { AppendRequest } from './gen/log.ts';
+import { AppendBatch, AppendRequest } from './gen/log.ts';
 
 // Messages in messages, with fields of bytes beside others.
 const type = protobuf.Root.fromJSON(descriptor as protobuf.INamespace).lookupType(
@@ -42,7 +42,7 @@ test('large bytes are not copied, small ones are', () => {
   const large = new Uint8Array(5_000).fill(1);
   const small = new Uint8Array(50).fill(2);
   const of = (records: Uint8Array) =>
-    ({ sequence: 1, topicId: 2, logStreamId: 3, count: 4, records }) as const;
+    AppendBatch.create({ sequence: 1, topicId: 2, logStreamId: 3, count: 4, records });
   const request = AppendRequest.create({ batches: [of(large), of(small), of(large)] });
   const parts = AppendRequest.encodeParts(request);
   expect(parts.filter((it) => it === large)).toHaveLength(2);

@@ -22,6 +22,8 @@ describe('generated messages', () => {
     expect([back.topicId, back.epoch, back.sealed]).toEqual([3, 0, false]);
     expect(back.members).toEqual([]);
     expect(MetadataDescriptor.decode(new Uint8Array()).topics).toEqual([]);
+    expect(Batch.decode(new Uint8Array()).records).toEqual(new Uint8Array());
+    expect(Batch.create({}).records).toEqual(new Uint8Array());
   });
 
   test('have bytes of their own, also after one that could not be encoded', () => {

@@ -47,9 +47,21 @@ function write<T>(type: protobuf.Type, value: object, take: (written: GatheringW
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
+
+/** The description of a message. The default of a field of bytes is an array, with protobufjs: here it is bytes. */
+function typeOf(fullName: string): protobuf.Type {
+  const type = root.lookupType(fullName);
+  const defaults = type.ctor.prototype as unknown as Record<string, unknown>;
+  for (const field of type.fieldsArray) {
+    if (field.type === 'bytes' && !field.repeated) defaults[field.name] = NO_BYTES;
+  }
+  return type;
+}
+
 /** Finds the codec of a message by its full name. For the generated code. */
 export function message<T>(fullName: string): MessageCodec<T> {
-  const type = root.lookupType(fullName);
+  const type = typeOf(fullName);
   return {
     inPlace: IN_PLACE[fullName] as InPlaceEncoder<T> | undefined,
     encode: (value) => write(type, value as object, (it) => it.whole()),

@@ -18,7 +18,6 @@ export { describeLogStream, describeTopic } from './describe.ts';
 export { describeHealth } from './describe-health.ts';
 export { Orderer } from './orderer.ts';
 export { placementView } from './placement-view.ts';
-export { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 export {
   addPublished,
   checkOneAddress,
@@ -27,6 +26,7 @@ export {
   removePublished,
   removePublishedAt,
 } from './published-members.ts';
+export { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 export {
   MetadataRepository,
   startMetadataRepository,

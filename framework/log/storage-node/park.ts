@@ -1,9 +1,4 @@
-import {
-  type AtomicAppend,
-  type Batch,
-  producerOf,
-  VarlogError,
-} from '../../base/index.ts';
+import { type AtomicAppend, type Batch, producerOf, VarlogError } from '../../base/index.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { sealedBefore, tooManyParts } from './replica-errors.ts';
