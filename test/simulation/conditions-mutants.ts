@@ -117,15 +117,6 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       return { ...subject, fence: moved.before };
     });
   },
-  'later epochs do not begin with the token': () => {
-    const { apply } = fence;
-    return replace(fence, 'apply', (state, command) => {
-      const before = new Map([...state.logStreams.values()].map((it) => [it, it.fence]));
-      const applied = apply(state, command);
-      for (const [it, token] of before) it.fence = token;
-      return { ...applied, changes: NO_CHANGES };
-    });
-  },
   'primaries are not told of a token': () => {
     const { apply } = fence;
     const undoApply = replace(fence, 'apply', (state, command) => {
