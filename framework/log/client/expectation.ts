@@ -67,10 +67,11 @@ export async function logStreamOf(
   catalog: Catalog,
   topicId: TopicId,
   { tail, key }: AppendCondition,
-  chosen: LogStreamId | undefined,
+  { logStream: chosen, signal }: { logStream?: LogStreamId; signal?: AbortSignal },
 ): Promise<LogStreamId | undefined> {
   if (chosen !== undefined || (tail === undefined && key === undefined)) return chosen;
-  const { logStreams } = catalog.known(topicId) ?? (await catalog.topic(topicId));
+  const { logStreams } =
+    catalog.known(topicId) ?? (await catalog.topic(topicId, signal === undefined ? {} : { signal }));
   if (logStreams.length === 1) return logStreams[0]!.id;
   throw refused(
     `it is not said which of the ${logStreams.length} log streams of topic ${topicId} the expectation is about`,
