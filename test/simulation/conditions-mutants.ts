@@ -107,7 +107,6 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       return found.atMost ? { version: 0, atMost: false } : found;
     });
   },
-  'keys that are cut off are remembered': () => replace(KeyTable.prototype, 'cut', () => {}),
   'a primary is one token behind': () => {
     const tokens = new WeakMap<LogStreamReplica, { now: number; before: number }>();
     return sees((subject, replica) => {
