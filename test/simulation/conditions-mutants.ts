@@ -107,7 +107,6 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       return found.atMost ? { version: 0, atMost: false } : found;
     });
   },
-  'keys that are cut off are remembered': () => replace(KeyTable.prototype, 'cut', () => {}),
   'a primary is one token behind': () => {
     const tokens = new WeakMap<LogStreamReplica, { now: number; before: number }>();
     return sees((subject, replica) => {
@@ -115,15 +114,6 @@ export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
       const moved = subject.fence === now ? { now, before } : { now: subject.fence, before: now };
       tokens.set(replica, moved);
       return { ...subject, fence: moved.before };
-    });
-  },
-  'later epochs do not begin with the token': () => {
-    const { apply } = fence;
-    return replace(fence, 'apply', (state, command) => {
-      const before = new Map([...state.logStreams.values()].map((it) => [it, it.fence]));
-      const applied = apply(state, command);
-      for (const [it, token] of before) it.fence = token;
-      return { ...applied, changes: NO_CHANGES };
     });
   },
   'primaries are not told of a token': () => {

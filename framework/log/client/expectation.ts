@@ -67,10 +67,11 @@ export async function logStreamOf(
   catalog: Catalog,
   topicId: TopicId,
   { tail, key }: AppendCondition,
-  chosen: LogStreamId | undefined,
+  options: { logStream?: LogStreamId; signal?: AbortSignal },
 ): Promise<LogStreamId | undefined> {
+  const { logStream: chosen } = options;
   if (chosen !== undefined || (tail === undefined && key === undefined)) return chosen;
-  const { logStreams } = catalog.known(topicId) ?? (await catalog.topic(topicId));
+  const { logStreams } = catalog.known(topicId) ?? (await catalog.topic(topicId, options));
   if (logStreams.length === 1) return logStreams[0]!.id;
   throw refused(
     `it is not said which of the ${logStreams.length} log streams of topic ${topicId} the expectation is about`,

@@ -278,8 +278,8 @@ function tooNew(cause: unknown): VarlogError {
   });
 }
 
-/** The same error, which says that nothing was appended. */
-function withOutcome(error: unknown): unknown {
+/** The same error, of an append that certainly did not take effect. */
+export function withOutcome(error: unknown): unknown {
   if (!VarlogError.is(error) || error.outcome === 'notAppended') return error;
   const { code, message: what, details } = error;
   return new VarlogError(code, { what, details, outcome: 'notAppended', cause: error });

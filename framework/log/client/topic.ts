@@ -37,7 +37,7 @@ import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { conditionOf, logStreamOf } from './expectation.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import { type FenceOptions, fenceTopic } from './fence.ts';
-import type { AppendAck } from './pending-append.ts';
+import { type AppendAck, withOutcome } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
 import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
@@ -115,7 +115,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs) };
     if (expect === undefined) return appender.append(this.id, batch, limits);
     const condition = conditionOf(expect);
-    const logStream = await logStreamOf(catalog, this.id, condition, rest.logStream);
+    const logStream = await logStreamOf(catalog, this.id, condition, limits).catch((error) => {
+      throw withOutcome(error);
+    });
     const where = logStream === undefined ? {} : { logStream };
     return appender.append(this.id, batch, { ...limits, ...where, condition });
   }
