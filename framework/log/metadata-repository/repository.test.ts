@@ -161,7 +161,7 @@ test('what not every member knows is refused, with who has to be upgraded, until
   const [member] = members.all as [MetadataRepository];
   await until(() => member.metadata.featureLevel === old);
   // A command that came with the newest level.
-  const newest = { kind: 'setRetention', topicId: 1, retention: {} } as const;
+  const newest = { kind: 'removeConsumer', topicId: 1, name: 'a' } as const;
   const refused = member.execute(newest, { sender: 'operator' });
   await expect(refused).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION',
