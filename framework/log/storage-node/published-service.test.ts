@@ -5,7 +5,7 @@ import {
   RECORD_BYTES_MAX,
 } from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import { TestCluster } from './cluster.fixture.ts';
+import { eventually, TestCluster } from './cluster.fixture.ts';
 import { trim } from './trim.ts';
 
 /** The largest number below 2^64: what is above 2^63 means no end. */
@@ -132,6 +132,18 @@ describe('the published Append', () => {
       code: 'ENTRY_TOO_LARGE',
     });
     expect(cluster.replica(1).core.end).toBe(1);
+  });
+
+  test('passes the largest record on to the other replicas', async () => {
+    cluster = await TestCluster.start([1, 2], { recordBytesMax: LARGEST_RECORD_BYTES });
+    cluster.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1, 2] });
+    await cluster.reopen(1, [1, 2]);
+    channel = cluster.connect(1);
+    await append({ payload: [new Uint8Array(LARGEST_RECORD_BYTES).fill(7)] });
+    await eventually(() => cluster.replica(2).core.committedEnd === 1);
+    channel = cluster.connect(2);
+    const [found] = await subscribe(1, 2);
+    expect(found).toHaveLength('1/1:'.length + LARGEST_RECORD_BYTES);
   });
 });
 
