@@ -1,8 +1,9 @@
 import type { Handler, Ports } from '../../base/index.ts';
+import type { LogStreamState } from '../core/index.ts';
 import type { MetadataRepository, Orderer } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
 import { Lookout } from './lookout.ts';
-import { isAtRest, type RepairContext, repairOf } from './repair.ts';
+import { isAtRest, type Repair, type RepairContext, repairOf } from './repair.ts';
 import { RepairHistory, type Replicas } from './repair-history.ts';
 
 export interface AdminOptions {
@@ -27,11 +28,12 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   const repairHistory = new RepairHistory(clock);
   let lookout: Lookout | undefined;
 
-  const repair = async (id: number, context: RepairContext & Replicas): Promise<void> => {
-    const stream = repository.metadata.logStreams.get(id);
-    const action = stream === undefined ? undefined : repairOf(stream, context);
-    if (stream === undefined || action === undefined) return;
-    const { epoch, revision } = stream;
+  const repair = async (
+    stream: LogStreamState,
+    action: Repair,
+    context: RepairContext & Replicas,
+  ): Promise<void> => {
+    const { id, epoch, revision } = stream;
     const by = `the repair of member ${repository.options.memberId}`;
     logger.log('info', `${action.kind} log stream`, { logStream: id, epoch, ...action });
     if (action.kind === 'seal') {
@@ -51,17 +53,19 @@ export function startAdmin({ ports, repository, replicationFactor }: AdminOption
   /** Returns whether all is well. */
   const look = (orderer: Orderer): boolean => {
     const context = repairContext(repository, orderer, repairHistory);
-    repairHistory.observe(repository.metadata.logStreams, context);
-    for (const id of repository.metadata.logStreams.keys()) {
-      if (busy.has(id)) continue;
+    const { logStreams } = repository.metadata;
+    repairHistory.observe(logStreams, context);
+    for (const [id, stream] of logStreams) {
+      const action = busy.has(id) ? undefined : repairOf(stream, context);
+      if (action === undefined) continue;
       busy.add(id);
-      repair(id, context)
+      repair(stream, action, context)
         .catch((error: unknown) => {
           logger.log('warn', 'repair failed', { logStream: id, error: String(error) });
         })
         .finally(() => busy.delete(id));
     }
-    return [...repository.metadata.logStreams.values()].every((it) => isAtRest(it, context));
+    return [...logStreams.values()].every((it) => isAtRest(it, context));
   };
   const leading = repository.orderer$.subscribe((orderer) => {
     lookout?.stop();

@@ -45,9 +45,7 @@ export function logStreamHandlers(
       checkIds({ topic: topicId });
       const given = replicas.map((it) => it.storageNodeId);
       const factor = wanted === 0 ? replicationFactor : wanted;
-      const nodes = given.length > 0 ? given : place(repository.metadata, factor, streams.alive());
-      const command = { kind: 'registerLogStream', id: 0, topicId, replicas: nodes } as const;
-      const id = await repository.execute(command);
+      const id = await streams.register(topicId, given.length > 0 ? given : factor);
       await changes.opened(id);
       return admpb.AddLogStreamResponse.create({ logStream: await streams.describe(topicId, id) });
     }),
@@ -100,6 +98,8 @@ export function logStreamHandlers(
 class LogStreams {
   private readonly repository: MetadataRepository;
   private readonly ports: Ports;
+  /** Where those will be that are being made. */
+  private readonly placing = new Set<readonly number[]>();
 
   constructor(repository: MetadataRepository, ports: Ports) {
     this.repository = repository;
@@ -118,8 +118,23 @@ class LogStreams {
     return describeLogStream(this.repository.metadata, id)!;
   }
 
+  /** Makes a log stream on these nodes, or on so many. */
+  async register(topicId: number, wanted: readonly number[] | number): Promise<number> {
+    const { repository, placing } = this;
+    const replicas =
+      typeof wanted === 'number'
+        ? place(repository.metadata, wanted, this.alive(), placing)
+        : [...wanted];
+    placing.add(replicas);
+    try {
+      return await repository.execute({ kind: 'registerLogStream', id: 0, topicId, replicas });
+    } finally {
+      placing.delete(replicas);
+    }
+  }
+
   /** Storage nodes that are up, by the leader's knowledge. */
-  alive(): ReadonlySet<number> {
+  private alive(): ReadonlySet<number> {
     const { metadata } = this.repository;
     return new Set([...metadata.storageNodes.keys()].filter((it) => this.isAlive(it)));
   }

@@ -6,7 +6,6 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
-import * as admpb from '../../wire/gen/admpb.ts';
 import {
   HoldRequest,
   OpenProducerRequest,
@@ -24,6 +23,7 @@ import type { ClientContext } from './client-context.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
+import { makeLogStream } from './make-log-streams.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
@@ -250,15 +250,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   async addLogStream(
     options: CallLimits & { replicationFactor?: number } = {},
   ): Promise<LogStreamId> {
-    const { replicationFactor = 0, ...limits } = options;
-    const { repository, catalog } = this.context;
-    const { logStream } = await repository.call(
-      admpb.ClusterManager.AddLogStream,
-      admpb.AddLogStreamRequest.create({ topicId: this.id, replicationFactor }),
-      { ...limits, what: `adding a log stream to topic ${this.id}`, idempotent: false },
-    );
-    await catalog.renew(limits);
-    return logStream!.logStreamId;
+    const id = await makeLogStream(this.context, this.id, options);
+    await this.context.catalog.renew(options);
+    return id;
   }
 
   /** Which topic this is, of all that were ever made: of this id in this cluster. */
