@@ -39,7 +39,10 @@ describe('a leader that was lost', () => {
       const before = await group.leader();
       const [one] = group.followers(before);
       const append = (): void => {
-        group.at(one).append([bytes('x')]).then(append, () => {});
+        group
+          .at(one)
+          .append([bytes('x')])
+          .then(append, () => {});
       };
       for (let i = 0; i < 5; i++) append();
       await group.world.run(5 + round * 0.17);
