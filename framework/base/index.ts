@@ -20,6 +20,7 @@ export * from './errors.ts';
 export * from './format-unknown.ts';
 export * from './ids.ts';
 export * from './in-time.ts';
+export * from './lanes.ts';
 export * from './limits.ts';
 export * from './network.ts';
 export * from './on-abort.ts';

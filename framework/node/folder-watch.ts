@@ -68,7 +68,8 @@ export class FolderWatch {
     if (wanted === 'something') return found.length === 0 ? ['*'] : [];
     // What the node itself moved in the meantime is not missed.
     const still = new Set(holds());
-    return wanted.filter((it) => still.has(it) && !found.includes(it));
+    const names = new Set(found);
+    return wanted.filter((it) => still.has(it) && !names.has(it));
   }
 }
 

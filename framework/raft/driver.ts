@@ -49,6 +49,8 @@ export class RaftDriver implements Ticking, MemberContext {
   private readonly ending = new AbortController();
   private readonly parts: TurnPart[] = [];
   private readonly inbox: Message[] = [];
+  /** Members to whom a connection broke since the last turn. */
+  private readonly broken: number[] = [];
   private readonly leave: (() => void)[] = [];
   private answeredCommit = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
@@ -186,12 +188,12 @@ export class RaftDriver implements Ticking, MemberContext {
     return address === undefined ? undefined : { id: leader, address };
   }
 
-  /** The leader before, when this member left it because it was silent, and for how long it was so. */
-  get silenced(): (Member & { readonly ms: number }) | undefined {
-    const { leader: id, ticks } = this.elections.silenced ?? { leader: 0, ticks: 0 };
+  /** The leader before, when this member left it because its connection broke, or it was silent, and for how long it was so. */
+  get lostLeader(): (Member & { readonly silentMs: number }) | undefined {
+    const { leader: id, silentTicks } = this.elections.lost ?? { leader: 0, silentTicks: 0 };
     const address = this.addressOf(id);
-    const ms = ticks * this.options.resources.ticker.tickMs;
-    return address === undefined ? undefined : { id, address, ms };
+    const silentMs = silentTicks * this.options.resources.ticker.tickMs;
+    return address === undefined ? undefined : { id, address, silentMs };
   }
 
   /** Where a member listens, as far as this one knows. */
@@ -287,6 +289,8 @@ export class RaftDriver implements Ticking, MemberContext {
       if (this.handshake.hasRolledBack(message)) return;
       this.raft.step(message);
     }
+    // After what came before: taken later, the last words of a leader that is gone would make it the leader again.
+    for (const member of this.broken.splice(0)) this.elections.disconnected(member);
     if (this.answered()) return;
     this.handover.review();
     for (const part of this.parts) part.beforeTurn?.();
@@ -349,7 +353,7 @@ export class RaftDriver implements Ticking, MemberContext {
 
   private disconnected(member: number): void {
     if (this.closed) return;
-    this.raft.disconnected(member);
+    this.broken.push(member);
     this.schedule();
   }
 

@@ -9,28 +9,33 @@ export class Elections {
   private readonly raft: Raft;
   private knownTerm = 0;
   private knownLeader = 0;
-  private silence: { readonly leader: number; readonly ticks: number } | undefined;
+  private lostLeader: { readonly leader: number; readonly silentTicks: number } | undefined;
 
   constructor(raft: Raft) {
     this.raft = raft;
   }
 
   /**
-   * Whose silence made this member look for another leader, and how many ticks it had lasted then; `undefined` since
-   * it follows one again, and where it looked for one for another reason.
+   * Who led when this member began to look for another leader, because the connection to it broke, or it had been silent
+   * for so many ticks; `undefined` since it follows one again, and where it looked for one for another reason.
    */
-  get silenced(): { readonly leader: number; readonly ticks: number } | undefined {
-    return this.silence;
+  get lost(): { readonly leader: number; readonly silentTicks: number } | undefined {
+    return this.lostLeader;
   }
 
   /** Passes on a tick; returns what the core does. */
   tick(): boolean {
-    const { leader, electionElapsed, id } = this.raft;
+    const { leader, electionElapsed } = this.raft;
     const due = this.raft.tick();
-    if (leader !== 0 && leader !== id && this.raft.leader === 0) {
-      this.silence = { leader, ticks: electionElapsed + 1 };
-    }
+    this.noteLoss(leader, electionElapsed + 1);
     return due;
+  }
+
+  /** Passes on that the connection to a member broke. */
+  disconnected(member: number): void {
+    const { leader } = this.raft;
+    this.raft.disconnected(member);
+    this.noteLoss(leader, 0);
   }
 
   /** Looks at the core after each turn. */
@@ -39,9 +44,14 @@ export class Elections {
     if (term !== this.knownTerm && vote === id) this.campaigns++;
     this.knownTerm = term;
     if (leader === 0) return;
-    if (leader !== id) this.silence = undefined;
+    if (leader !== id) this.lostLeader = undefined;
     if (leader === this.knownLeader) return;
     this.knownLeader = leader;
     this.leaderChanges++;
+  }
+
+  private noteLoss(leader: number, silentTicks: number): void {
+    if (leader === 0 || leader === this.raft.id || this.raft.leader !== 0) return;
+    this.lostLeader = { leader, silentTicks };
   }
 }

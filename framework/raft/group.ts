@@ -195,9 +195,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return metricsOf(this.driver, this.storage, this.proposals);
   }
 
-  /** The leader before, when this member left it because it was silent, and for how long it was so. */
-  get silenced(): RaftDriver['silenced'] {
-    return this.driver.silenced;
+  /** The leader before, when this member left it because its connection broke, or it was silent, and for how long it was so. */
+  get lostLeader(): RaftDriver['lostLeader'] {
+    return this.driver.lostLeader;
   }
 
   /**

@@ -10,26 +10,56 @@ describe('a leader that was lost', () => {
     const { address } = group.at(before).status.leader!;
     group.world.pause(before);
     const after = await group.leader(before);
-    const { silenced } = group.at(after);
-    expect(silenced?.address).toBe(address);
-    expect(silenced!.ms).toBeGreaterThanOrEqual(1_000);
-    expect(silenced!.ms).toBeLessThanOrEqual(2_000);
+    const { lostLeader } = group.at(after);
+    expect(lostLeader?.address).toBe(address);
+    expect(lostLeader!.silentMs).toBeGreaterThanOrEqual(1_000);
+    expect(lostLeader!.silentMs).toBeLessThanOrEqual(2_000);
     // It follows another one now, and has missed nobody since.
     group.world.resume(before);
     group.world.pause(after);
     const third = await group.leader(after);
-    expect(group.at(third).silenced?.address).toBe(`${after}:1`);
+    expect(group.at(third).lostLeader?.address).toBe(`${after}:1`);
   });
 
-  test('because it handed over, or its process ended, is not taken for an unresponsive one', async () => {
+  test('by its connection is known too, and has not been silent', async () => {
+    group = new SimulatedGroup();
+    const before = await group.leader();
+    const { address } = group.at(before).status.leader!;
+    group.world.crash(before);
+    const after = await group.leader(before);
+    expect(group.at(after).lostLeader).toMatchObject({ address, silentMs: 0 });
+    const other = group.followers(after)[0];
+    await group.world.until(() => group.at(other).status.leader?.address === `${after}:1`);
+    expect(group.at(other).lostLeader).toBeUndefined();
+  });
+
+  test('by its connection, with its last messages still in hand, is replaced within less than an election timeout', async () => {
+    for (let round = 0; round < 16; round++) {
+      group = new SimulatedGroup({ electionTimeoutMs: 1_000 });
+      const before = await group.leader();
+      const [one] = group.followers(before);
+      const append = (): void => {
+        group
+          .at(one)
+          .append([bytes('x')])
+          .then(append, () => {});
+      };
+      for (let i = 0; i < 5; i++) append();
+      await group.world.run(5 + round * 0.17);
+      group.world.crash(before);
+      const lostMs = group.world.nowMs;
+      await group.leader(before);
+      expect(group.world.nowMs - lostMs).toBeLessThan(500);
+      group.world.close();
+    }
+  }, 120_000);
+
+  test('because it handed over is not taken for one that is gone', async () => {
     group = new SimulatedGroup();
     const first = await group.leader();
     group.at(first).resign('for a test');
     const second = await group.leader(first);
-    expect(group.at(second).silenced).toBeUndefined();
-    group.world.crash(second);
-    await group.world.until(() => group.at(group.followers(second)[0]).status.leader !== undefined);
-    for (const it of group.running) expect(group.at(it).silenced).toBeUndefined();
+    expect(group.at(second).lostLeader).toBeUndefined();
   });
 
   test('has told with each heartbeat that it leads, and followers tell nothing', async () => {

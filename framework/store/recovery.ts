@@ -155,14 +155,15 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
     }
     return true;
   });
-  if (stop.position <= proven || (await provenBehind(file, tail, stop))) {
+  const nonZero = await findNonZero(file, stop.offset);
+  if (stop.position <= proven || (await provenBehind(file, tail, stop, nonZero))) {
     throw damaged(tail.path, stop);
   }
   // After a sync that failed, the system may show bytes that are not on the disk, and call them
   // clean. Written again they are dirty again, and the next sync is honest.
   await rewrite(file, provenOffset, stop.offset);
   let size = await file.size();
-  if ((await findNonZero(file, stop.offset)) !== undefined) {
+  if (nonZero !== undefined) {
     // Nothing that lay there may come back under what is appended next.
     await file.truncate(stop.offset);
     size = stop.offset;
@@ -172,14 +173,15 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   return { end: stop.position - 1, offset, checksum: previous ?? tail.tag, size };
 }
 
-/** Whether an intact frame after the place where the log seems to end says that more was synced. */
+/** Whether an intact frame after the place where the log seems to end, at `nonZero` or later, says that more was synced. */
 async function provenBehind(
   file: DiskFile,
   { path, tag }: Segment,
   stop: WalkEnd,
+  nonZero: number | undefined,
 ): Promise<boolean> {
   const size = await file.size();
-  let offset = await findNonZero(file, stop.offset);
+  let offset = nonZero;
   while (offset !== undefined && offset < size) {
     const piece = await file.read(offset, PIECE_BYTES);
     const view = viewOf(piece);
@@ -225,10 +227,21 @@ async function rewrite(file: DiskFile, from: number, to: number): Promise<void> 
 async function findNonZero(file: DiskFile, from: number): Promise<number | undefined> {
   for (let offset = from; ; ) {
     const piece = await file.read(offset, PIECE_BYTES);
-    for (let at = 0; at < piece.length; at++) if (piece[at] !== 0) return offset + at;
+    const at = firstNonZero(piece);
+    if (at !== undefined) return offset + at;
     if (piece.length < PIECE_BYTES) return undefined;
     offset += piece.length;
   }
+}
+
+/** What is prepared for a log is zeros, and most of its file: four bytes are looked at at a time. */
+function firstNonZero(bytes: Uint8Array): number | undefined {
+  const { length } = bytes;
+  const view = viewOf(bytes);
+  let at = 0;
+  while (at + 4 <= length && view.getUint32(at, true) === 0) at += 4;
+  while (at < length && bytes[at] === 0) at++;
+  return at < length ? at : undefined;
 }
 
 function missing(directory: string, first: number): VarlogError {

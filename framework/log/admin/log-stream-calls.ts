@@ -46,9 +46,7 @@ export function logStreamHandlers(
       checkIds({ topic: topicId });
       const given = replicas.map((it) => it.storageNodeId);
       const factor = wanted === 0 ? streams.factorOf(topicId, replicationFactor) : wanted;
-      const nodes = given.length > 0 ? given : streams.place(factor);
-      const command = { kind: 'registerLogStream', id: 0, topicId, replicas: nodes } as const;
-      const id = await repository.execute(command);
+      const id = await streams.register(topicId, given.length > 0 ? given : factor);
       await changes.opened(id);
       return admpb.AddLogStreamResponse.create({ logStream: await streams.describe(topicId, id) });
     }),
@@ -101,6 +99,8 @@ export function logStreamHandlers(
 class LogStreams {
   private readonly repository: MetadataRepository;
   private readonly ports: Ports;
+  /** Where those will be that are being made. */
+  private readonly placing = new Set<readonly number[]>();
 
   constructor(repository: MetadataRepository, ports: Ports) {
     this.repository = repository;
@@ -119,10 +119,18 @@ class LogStreams {
     return describeLogStream(this.repository.metadata, id)!;
   }
 
-  /** Where a new log stream is to lie. */
-  place(replicationFactor: number): number[] {
-    const { metadata } = this.repository;
-    return place({ metadata, isUp: (node) => this.isAlive(node) }, replicationFactor);
+  /** Makes a log stream on these nodes, or on so many. */
+  async register(topicId: number, wanted: readonly number[] | number): Promise<number> {
+    const { repository, placing } = this;
+    const { metadata } = repository;
+    const view = { metadata, isUp: (node: number) => this.isAlive(node) };
+    const replicas = typeof wanted === 'number' ? place(view, wanted, placing) : [...wanted];
+    placing.add(replicas);
+    try {
+      return await repository.execute({ kind: 'registerLogStream', id: 0, topicId, replicas });
+    } finally {
+      placing.delete(replicas);
+    }
   }
 
   /** How many replicas a new log stream gets: as many as are usual, and no fewer than others of its topic. */

@@ -21,16 +21,19 @@ test('replicas and primaries spread evenly over the nodes that are up', () => {
       fc.integer({ min: 1, max: 7 }),
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 30 }),
-      (count, factor, streams) => {
+      fc.boolean(),
+      (count, factor, streams, atOnce) => {
         fc.pre(factor <= count);
+        const placing: number[][] = [];
         const metadata = nodes(count);
         const alive = new Set(metadata.storageNodes.keys());
         const load = new Map<number, number>([...alive].map((it) => [it, 0]));
         const primaries = new Map<number, number>(load);
         for (let i = 0; i < streams; i++) {
-          const replicas = place(viewOf(metadata, alive), factor);
+          const replicas = place(viewOf(metadata, alive), factor, placing);
           expect(new Set(replicas).size).toBe(factor);
-          metadata.apply({ kind: 'registerLogStream', id: 0, topicId: 1, replicas });
+          if (atOnce) placing.push(replicas);
+          else metadata.apply({ kind: 'registerLogStream', id: 0, topicId: 1, replicas });
           for (const it of replicas) load.set(it, load.get(it)! + 1);
           primaries.set(replicas[0]!, primaries.get(replicas[0]!)! + 1);
         }

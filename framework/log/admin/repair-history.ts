@@ -32,7 +32,7 @@ interface Observed {
   since: number;
   /** The part of an atomic append that waits for the others, and since when. */
   stuck: { readonly llsn: number; readonly since: number } | undefined;
-  /** Where the log stream ended, and when; the oldest first. */
+  /** Where the log stream ended, and when it was last seen to; the oldest first. */
   marks: { at: number; end: number }[];
   /** Seals for the sake of each learner, by storage node. */
   learners: Map<number, Learner>;
@@ -68,7 +68,9 @@ export class RepairHistory {
     const now = this.clock.now();
     for (const stream of logStreams.values()) {
       const it = this.of(stream);
-      it.marks.push({ at: now, end: stream.end });
+      const last = it.marks.at(-1);
+      if (last?.end === stream.end) last.at = now;
+      else it.marks.push({ at: now, end: stream.end });
       while (it.marks[1] !== undefined && it.marks[1].at <= now - MARKS_MS) it.marks.shift();
       for (const [node, learner] of it.learners) notice(learner, node, stream, replicas);
       const part = replicas.stuckPart(stream.id);

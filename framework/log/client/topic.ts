@@ -6,7 +6,6 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
-import * as admpb from '../../wire/gen/admpb.ts';
 import {
   HoldRequest,
   OpenProducerRequest,
@@ -37,6 +36,7 @@ import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { conditionOf, logStreamOf } from './expectation.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import { type FenceOptions, fenceTopic } from './fence.ts';
+import { makeLogStream } from './make-log-streams.ts';
 import { type AppendAck, withOutcome } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
@@ -376,15 +376,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   async addLogStream(
     options: CallLimits & { replicationFactor?: number } = {},
   ): Promise<LogStreamId> {
-    const { replicationFactor = 0, ...limits } = options;
-    const { repository, catalog } = this.context;
-    const { logStream } = await repository.call(
-      admpb.ClusterManager.AddLogStream,
-      admpb.AddLogStreamRequest.create({ topicId: this.id, replicationFactor }),
-      { ...limits, what: `adding a log stream to topic ${this.id}`, idempotent: false },
-    );
-    await catalog.renew(limits);
-    return logStream!.logStreamId;
+    const id = await makeLogStream(this.context, this.id, options);
+    await this.context.catalog.renew(options);
+    return id;
   }
 
   /**

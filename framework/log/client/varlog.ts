@@ -25,6 +25,7 @@ import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { type ImportedTopic, type ImportTarget, importTopic } from './import-topic.ts';
+import { makeLogStreams } from './make-log-streams.ts';
 import { askStorageNodes } from './node-probe.ts';
 import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
@@ -177,12 +178,9 @@ export class Varlog implements AsyncDisposable {
         await this.context.repository.command(command, { ...limits, what: 'making a topic' });
       }
       if (retention !== undefined) await topic.setRetention(retention, limits);
-      for (let i = 0; i < logStreams; i++) {
-        await topic.addLogStream({
-          ...limits,
-          ...(replicationFactor === undefined ? {} : { replicationFactor }),
-        });
-      }
+      const placed = replicationFactor === undefined ? {} : { replicationFactor };
+      await makeLogStreams(this.context, topic.id, logStreams, { ...limits, ...placed });
+      await this.context.catalog.renew(limits);
     } catch (error) {
       await this.deleteTopic(topic.id, limits).catch(() => {});
       throw error;

@@ -95,7 +95,7 @@ class Node implements MessageStream<SessionResponse, SessionRequest> {
 function leading(
   streams: number,
   replicas: number[] = [1],
-  silenced?: { address: string; ms: number },
+  lostLeader?: { address: string; silentMs: number },
 ) {
   const clock = new HandClock();
   const metadata = new Metadata();
@@ -110,12 +110,14 @@ function leading(
     metadata.apply({ kind: 'unseal', ...opening });
   }
   const disk = new SimulatedDisk({ random: realRandom });
-  const network = {} as Network;
+  // Nobody answers: whether a process is gone is not known.
+  const silent = { address: '', call: () => new Promise<never>(() => {}), close: () => {} };
+  const network = { connect: () => silent } as unknown as Network;
   const ports: Ports = { clock, random: realRandom, disk, network, logger: noLogger };
   const orderer = new Orderer(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
-    silenced,
+    lostLeader,
   });
   const beat = (): void => {
     orderer.keepAlive();
@@ -261,7 +263,7 @@ describe('silence', () => {
   });
 
   test('of the leader before is that of the node in one process with it, until that one is back', () => {
-    const { orderer, join } = leading(1, [1, 2], { address: 'node-1', ms: 900 });
+    const { orderer, join } = leading(1, [1, 2], { address: 'node-1', silentMs: 900 });
     expect([orderer.unheardForMs(1), orderer.unheardForMs(2)]).toEqual([900, 0]);
     join(1);
     expect(orderer.unheardForMs(1)).toBe(0);

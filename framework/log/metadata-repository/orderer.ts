@@ -22,6 +22,7 @@ import {
 } from '../core/index.ts';
 import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
+import { isGone } from './gone-node.ts';
 import { StorageNodeLink } from './storage-node-link.ts';
 
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
@@ -60,8 +61,8 @@ export class Orderer {
       /** Identity of the cluster, which is known once there are links. */
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
-      /** The leader before, where this member leads because that one was silent. */
-      silenced?: { readonly address: string; readonly ms: number } | undefined;
+      /** The leader before, where this member leads because that one was lost. */
+      lostLeader?: { readonly address: string; readonly silentMs: number } | undefined;
     },
   ) {
     this.metadata = metadata;
@@ -73,13 +74,15 @@ export class Orderer {
     this.cluster = group.cluster;
     this.execute = group.execute;
     this.planner = new CutPlanner(metadata);
-    // Nobody has been heard yet, so nobody can be missed yet: but who is in one process with the leader before is as
-    // silent as that one.
-    for (const { id, address } of metadata.storageNodes.values()) {
-      const silentMs = group.silenced?.address === address ? group.silenced.ms : 0;
-      this.lastAlive.set(id, ports.clock.now() - silentMs);
-    }
     this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
+    // Nobody has been heard yet, so nobody can be missed yet: but who is in one process with the leader before is as
+    // silent as that one, or gone with it.
+    const { lostLeader } = group;
+    for (const { id, address } of metadata.storageNodes.values()) {
+      const isLost = lostLeader?.address === address;
+      this.lastAlive.set(id, ports.clock.now() - (isLost ? lostLeader.silentMs : 0));
+      if (isLost) void this.seeWhetherGone(id);
+    }
   }
 
   /** Milliseconds since storage node `node` was last alive; 0 while its link is well. */
@@ -141,6 +144,18 @@ export class Orderer {
     return this.metadata.storageNodes.get(node)?.address === address;
   }
 
+  /** A node whose process is gone need not be waited for. */
+  private async seeWhetherGone(node: number): Promise<void> {
+    const address = this.metadata.storageNodes.get(node)?.address;
+    if (address === undefined) return;
+    const isMissed = (): boolean =>
+      !this.ended && !this.links.has(node) && this.unheardForMs(node) < LOG_TIMES.nodeLostAfterMs;
+    if (!(await isGone(this.ports, address, isMissed)) || !isMissed()) return;
+    this.ports.logger.log('info', 'the process of a storage node is gone', { node, address });
+    this.lastAlive.set(node, this.ports.clock.now() - LOG_TIMES.nodeLostAfterMs);
+    this.repairTriggers.next();
+  }
+
   private endLink(node: number): void {
     this.links.get(node)?.end();
     this.links.delete(node);
@@ -161,6 +176,7 @@ export class Orderer {
     this.links.delete(link.node);
     this.lastAlive.set(link.node, this.ports.clock.now());
     this.repairTriggers.next();
+    void this.seeWhetherGone(link.node);
   }
 
   receive(link: StorageNodeLink, message: SessionRequest): void {

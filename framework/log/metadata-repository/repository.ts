@@ -305,7 +305,7 @@ export class MetadataRepository implements RepositoryAccess {
     const orderer = new Orderer(this.metadata, this.options.ports, {
       cluster: () => this.cluster!,
       execute: (command) => this.execute(command, AS_LEADER),
-      silenced: this.group.silenced,
+      lostLeader: this.group.lostLeader,
     });
     this.ledTerm = term;
     orderer.tellMembers(status.members.map((it) => it.address));

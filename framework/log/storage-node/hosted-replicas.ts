@@ -1,4 +1,4 @@
-import { SerialQueue, VarlogError } from '../../base/index.ts';
+import { Lanes, VarlogError } from '../../base/index.ts';
 import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
@@ -13,6 +13,9 @@ import { noReplica, unavailable } from './replica-errors.ts';
 import type { Trash } from './trash.ts';
 import { trim } from './trim.ts';
 import { watermarkMoved } from './watermark.ts';
+
+/** Replicas that are opened or removed at once: what they read meanwhile is in memory, and a disk does little more at once. */
+const CHANGED_AT_ONCE = 16;
 
 /** How the replicas of a node reach the metadata repository. What they say MAY be lost with the link. */
 export interface ReplicaLink {
@@ -34,8 +37,8 @@ export class HostedReplicas {
   private readonly trash: Trash;
   /** Log streams whose replica here cannot be opened, and why. */
   private readonly broken = new Map<number, VarlogError>();
-  /** Opening and removing happens one after the other. */
-  private readonly changes = new SerialQueue((error) => {
+  /** Opening and removing, by log stream: of one it happens one after the other. */
+  private readonly changes = new Lanes<number>(CHANGED_AT_ONCE, (error) => {
     const { logger } = this.host.ports;
     logger.log('error', 'a replica cannot be changed', { error: String(error) });
   });
@@ -117,11 +120,13 @@ export class HostedReplicas {
       return;
     }
     const logStreamId = Number(name);
-    const opened = await this.openFiles(0, logStreamId);
-    if (opened === undefined) return;
-    if (opened.topicId !== 0) this.open.set(logStreamId, opened);
-    // Nothing was ever taken over there: it is opened again when it is wanted.
-    else await opened.close();
+    await this.changes.run(logStreamId, async () => {
+      const opened = await this.openFiles(0, logStreamId);
+      if (opened === undefined) return;
+      if (opened.topicId !== 0) this.open.set(logStreamId, opened);
+      // Nothing was ever taken over there: it is opened again when it is wanted.
+      else await opened.close();
+    });
   }
 
   /** Does what the metadata repository says. */
@@ -174,7 +179,7 @@ export class HostedReplicas {
 
   async close(): Promise<void> {
     await this.changes.settled();
-    for (const replica of this.open.values()) await replica.close();
+    await Promise.all([...this.open.values()].map((it) => it.close()));
   }
 
   private reportChanged(replica: LogStreamReplica): void {
@@ -197,7 +202,7 @@ export class HostedReplicas {
   }
 
   private reopen(logStreamId: number, before?: () => Promise<void>): Promise<void> {
-    this.changes.post(async () => {
+    this.changes.post(logStreamId, async () => {
       const wanted = this.assignments.get(logStreamId);
       if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
       const failed = this.open.get(logStreamId);
@@ -207,7 +212,7 @@ export class HostedReplicas {
       await failed?.close().catch(() => {});
       await this.openWanted(wanted.topicId, logStreamId, opening, before);
     });
-    return this.changes.settled();
+    return this.changes.settled(logStreamId);
   }
 
   /** Opens a replica, or takes note that it cannot be: the others go on. */
@@ -259,7 +264,7 @@ export class HostedReplicas {
     }
     if (this.opening.has(logStreamId)) return;
     const opening = this.beginOpening(logStreamId);
-    this.changes.post(() => this.openWanted(topicId, logStreamId, opening));
+    this.changes.post(logStreamId, () => this.openWanted(topicId, logStreamId, opening));
   }
 
   private beginOpening(logStreamId: number): symbol {
@@ -290,7 +295,7 @@ export class HostedReplicas {
     this.open.delete(logStreamId);
     this.broken.delete(logStreamId);
     this.opening.delete(logStreamId);
-    this.changes.post(async () => {
+    this.changes.post(logStreamId, async () => {
       await replica?.close();
       await this.trash.put(logStreamId);
       this.link.confirmRemoval(logStreamId);

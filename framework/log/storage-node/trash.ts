@@ -59,7 +59,8 @@ export class Trash {
   async bringBack(logStreamId: number): Promise<void> {
     const { disk, logger } = this.ports;
     const replicas = `${this.directory}/replicas`;
-    if ((await disk.list(replicas)).includes(String(logStreamId))) return;
+    // Its own folder, and not that of all: with many replicas each would look at all of them.
+    if ((await disk.list(`${replicas}/${logStreamId}`)).length > 0) return;
     const name = (await this.list()).findLast(
       (it) => it.logStreamId === logStreamId && !it.name.endsWith(UNFIT),
     )?.name;

@@ -104,6 +104,24 @@ describe('timeouts', () => {
     expect(raft).toMatchObject({ role: 'preCandidate', term: 4 });
   });
 
+  test('those who lost the same leader by its connection ask one after the other, each term another one first', () => {
+    const firsts = [4, 5].map((term) => {
+      const lost = [1, 3].map((id) => {
+        const raft = member({ options: { id } });
+        raft.step({ type: 'heartbeat', from: 2, to: id, term, commit: 0, round: 0 });
+        raft.disconnected(2);
+        return raft;
+      });
+      for (const raft of lost) raft.tick();
+      const asking = lost.filter((it) => it.role === 'preCandidate');
+      expect(asking).toHaveLength(1);
+      for (const raft of lost) tick(raft, ELECTION >> 3);
+      expect(lost.map((it) => it.role)).toEqual(['preCandidate', 'preCandidate']);
+      return asking[0]!.id;
+    });
+    expect(new Set(firsts).size).toBe(2);
+  });
+
   test('forget_leader_read_only_lease_based: with leases it waits for its time', () => {
     const raft = member({ options: { leaseMs: 50 } });
     raft.step({ type: 'heartbeat', from: 2, to: 1, term: 4, commit: 0, round: 0 });

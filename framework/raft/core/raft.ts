@@ -206,7 +206,8 @@ export class Raft implements RoleContext {
 
   /**
    * The connection to `member` broke. Who follows it looks for another leader soon, instead of waiting
-   * for an election timeout: the others decide whether the leader is gone.
+   * for an election timeout: the others decide whether the leader is gone. They lost it at the same moment, so they look one
+   * after the other: the first one is mostly elected before the next one's turn, and votes are not split.
    */
   disconnected(member: number): void {
     // A lease relies on nobody looking for another leader before its time.
@@ -214,7 +215,9 @@ export class Raft implements RoleContext {
     if (this.role !== 'follower' || this.leader !== member) return;
     this.leader = 0;
     this.electionElapsed = 0;
-    this.electionDeadline = 1 + this.options.random.below(this.options.electionTicks >> 2);
+    const { electionTicks } = this.options;
+    const apart = Math.max(1, electionTicks >> 3);
+    this.electionDeadline = Math.min(electionTicks, 1 + this.turnBehind(member) * apart);
   }
 
   // What follows is for the roles: see RoleContext.
@@ -317,6 +320,14 @@ export class Raft implements RoleContext {
     this.term = term;
     this.vote = 0;
     this.persistence.hardState({ term, vote: 0 });
+  }
+
+  /** How many of the others look for a leader before this one when `member` is lost. In each term another one is the first. */
+  private turnBehind(member: number): number {
+    const { voters, outgoing } = this.configuration;
+    const others = [...new Set([...voters, ...outgoing])].filter((it) => it !== member);
+    others.sort((a, b) => a - b);
+    return (Math.max(0, others.indexOf(this.id)) + this.term) % Math.max(1, others.length);
   }
 
   private resetElectionTimer(): void {

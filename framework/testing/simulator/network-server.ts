@@ -4,8 +4,32 @@ import { cancelled, type Frame, toWire } from './network-frame.ts';
 import { encodeBounded, SimulatedStream } from './network-stream.ts';
 
 interface ServerCall {
-  readonly controller: AbortController;
+  readonly context: ServerContext;
   readonly stream: SimulatedStream<unknown, unknown> | undefined;
+}
+
+/** Makes the signal only for a handler that asks for it: most do not. */
+class ServerContext implements CallContext {
+  readonly peer: string;
+  readonly cluster: string | undefined;
+  private controller: AbortController | undefined;
+  private over = false;
+
+  constructor(peer: string, cluster: string | undefined) {
+    this.peer = peer;
+    this.cluster = cluster;
+  }
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.over) this.controller.abort();
+    return this.controller.signal;
+  }
+
+  end(): void {
+    this.over = true;
+    this.controller?.abort();
+  }
 }
 
 /** The server's side of one connection: runs the handlers. */
@@ -61,7 +85,7 @@ export class ServerConnection {
     if (call === undefined) return;
     this.calls.delete(id);
     call.stream?.fail(cancelled());
-    call.controller.abort();
+    call.context.end();
   }
 
   private start({ call, path, cluster, request }: Frame & { kind: 'start' }): void {
@@ -73,10 +97,9 @@ export class ServerConnection {
     }
     const { method } = handler;
     const run = handler.run as (...given: unknown[]) => Promise<unknown>;
-    const controller = new AbortController();
-    const context: CallContext = { signal: controller.signal, peer: this.peer, cluster };
+    const context = new ServerContext(this.peer, cluster);
     if (method.kind === 'unary') {
-      this.calls.set(call, { controller, stream: undefined });
+      this.calls.set(call, { context, stream: undefined });
       settle(
         async () =>
           encodeBounded(method.response, await run(method.request.decode(request!), context)),
@@ -85,8 +108,8 @@ export class ServerConnection {
       );
       return;
     }
-    const stream = this.stream(call, method, controller);
-    this.calls.set(call, { controller, stream });
+    const stream = this.stream(call, method, context);
+    this.calls.set(call, { context, stream });
     settle(
       () =>
         method.kind === 'bidi'
@@ -106,7 +129,7 @@ export class ServerConnection {
   private stream(
     call: number,
     method: Handler['method'],
-    controller: AbortController,
+    context: ServerContext,
   ): SimulatedStream<unknown, unknown> {
     const stream = new SimulatedStream<unknown, unknown>(method.response, method.request, {
       message: (bytes) => this.end.send({ kind: 'message', call, bytes }),
@@ -119,7 +142,7 @@ export class ServerConnection {
       overAtPeersEnd: false,
       windowBytes: this.windowBytes,
     });
-    stream.closed.catch(() => controller.abort());
+    stream.closed.catch(() => context.end());
     return stream;
   }
 

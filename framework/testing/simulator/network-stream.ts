@@ -7,6 +7,9 @@ import {
 } from '../../base/index.ts';
 import { cancelled, wireBytes } from './network-frame.ts';
 
+/** Share of the window that is handled before the sender is told. */
+const TOLD_AT_ONCE = 0.25;
+
 /** How the two ends of a stream differ, and what they have to say to the other. */
 export interface StreamEnd {
   message(bytes: Uint8Array): void;
@@ -41,6 +44,8 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
   /** Why nothing more can be sent. */
   private unwritable: unknown;
   private unhandledBytes = 0;
+  /** Handled here, and not told yet. */
+  private untoldBytes = 0;
   /** For room to send. */
   private readonly waiters = new Waiters<void>();
 
@@ -150,14 +155,14 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
     try {
       const pending = handler(this.in.decode(bytes));
       if (pending === undefined) {
-        this.side.credit(wireBytes(bytes));
+        this.handled(bytes);
         return;
       }
       this.handling = true;
       pending.then(
         () => {
           this.handling = false;
-          if (!this.done) this.side.credit(wireBytes(bytes));
+          if (!this.done) this.handled(bytes);
           this.pump();
         },
         (error) => this.breakWith(error),
@@ -165,6 +170,14 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
     } catch (error) {
       this.breakWith(error);
     }
+  }
+
+  /** The sender hears of it before it has to wait, and not of each message, as with HTTP/2. */
+  private handled(bytes: Uint8Array): void {
+    this.untoldBytes += wireBytes(bytes);
+    if (this.untoldBytes < this.side.windowBytes * TOLD_AT_ONCE) return;
+    this.side.credit(this.untoldBytes);
+    this.untoldBytes = 0;
   }
 
   private stopSending(error: unknown): void {

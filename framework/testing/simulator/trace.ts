@@ -1,7 +1,15 @@
+interface Line {
+  readonly timeMs: number;
+  readonly text: string;
+}
+
 /** What happened in a run: a hash of all of it, and the last lines for people. */
 export class Trace {
   private readonly linesMax: number;
-  private readonly ring: string[] = [];
+  /** Written out only for people: most lines are never read. */
+  private readonly ring: Line[] = [];
+  private readonly time = new Float64Array(1);
+  private readonly timeBits = new Int32Array(this.time.buffer);
   private low = 0x811c9dc5;
   private high = 0x9e3779b9;
   private count = 0;
@@ -10,14 +18,12 @@ export class Trace {
     this.linesMax = linesMax;
   }
 
-  note(timeMs: number, line: string): void {
-    const full = `${timeMs.toFixed(6)} ${line}`;
-    for (let i = 0; i < full.length; i++) {
-      const code = full.charCodeAt(i);
-      this.low = Math.imul(this.low ^ code, 0x01000193);
-      this.high = Math.imul(this.high ^ code, 0x5bd1e995) ^ (this.high >>> 15);
-    }
-    this.ring[this.count++ % this.linesMax] = full;
+  note(timeMs: number, text: string): void {
+    this.time[0] = timeMs;
+    this.mix(this.timeBits[0]!);
+    this.mix(this.timeBits[1]!);
+    for (let i = 0; i < text.length; i++) this.mix(text.charCodeAt(i));
+    this.ring[this.count++ % this.linesMax] = { timeMs, text };
   }
 
   /** Two runs that did the same have the same. */
@@ -33,7 +39,12 @@ export class Trace {
       this.count <= this.linesMax
         ? this.ring
         : [...this.ring.slice(start), ...this.ring.slice(0, start)];
-    return ordered.slice(-lines);
+    return ordered.slice(-lines).map(({ timeMs, text }) => `${timeMs.toFixed(6)} ${text}`);
+  }
+
+  private mix(code: number): void {
+    this.low = Math.imul(this.low ^ code, 0x01000193);
+    this.high = Math.imul(this.high ^ code, 0x5bd1e995) ^ (this.high >>> 15);
   }
 }
 
