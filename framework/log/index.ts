@@ -18,7 +18,13 @@
  *
  * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
  */
-import { GrpcNetwork, realClock, realRandom, type TlsOptions } from '../runtime/index.ts';
+import {
+  GrpcNetwork,
+  realClock,
+  realRandom,
+  realTracing,
+  type TlsOptions,
+} from '../runtime/index.ts';
 import { Varlog as Client, type ClientPorts, type ConnectOptions } from './client/index.ts';
 
 export {
@@ -43,6 +49,7 @@ export {
   type AppenderLimits,
   type AppendInput,
   type AppendOptions,
+  type AppendReceipt,
   type AtTime,
   after,
   bytes,
@@ -63,6 +70,7 @@ export {
   type ExportProgress,
   type ExportSummary,
   type FlowLimits,
+  type Freshness,
   type From,
   type HandleOptions,
   type HeadersInput,
@@ -133,5 +141,6 @@ export const Varlog = {
 };
 
 function machine(tls: TlsOptions | undefined): ClientPorts {
-  return { clock: realClock(), random: realRandom, network: new GrpcNetwork({ tls }) };
+  const network = new GrpcNetwork({ tls });
+  return { clock: realClock(), random: realRandom, network, tracing: realTracing };
 }

@@ -9,7 +9,10 @@ import {
   llsn,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
+import { receiptTimer } from '../log/client/append-receipt.ts';
+import { type CallLimits, checkTimeout, withinLimits } from '../log/client/call-limit.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
+import { checkFreshness, leastPosition } from '../log/client/freshness.ts';
 import {
   type AppendAck,
   type AppendOptions,
@@ -31,9 +34,11 @@ import {
   millisecondsOf,
   resolveRange,
 } from '../log/client/position-option.ts';
+import { realClock } from '../runtime/index.ts';
 
 const TOPIC = 1;
 const LOG_STREAM = 1;
+const TIMEOUT_MS = 10_000;
 
 /** A record as a log in memory keeps it. */
 export interface MemoryEntry extends LogEntry {
@@ -73,15 +78,21 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    const timer = receiptTimer(options.receipt, realClock());
     const batch = toBatch(records, this.codec, options);
     const { recordHeaders } = attributesOf(batch);
     const first = await this.store.append(decodeBatch(batch), recordHeaders, options);
-    return { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM, count: batch.count };
+    const place = { glsn: glsn(first), llsn: llsn(first), logStream: LOG_STREAM };
+    const ack = { ...place, count: batch.count };
+    return timer === undefined ? ack : { ...ack, receipt: timer.receipt(null) };
   }
 
-  read({ from = 'start', to, signal }: ReadOptions = {}): AsyncIterable<Entry<T>> {
+  read(options: ReadOptions = {}): AsyncIterable<Entry<T>> {
+    const { from = 'start', to, signal, timeoutMs = TIMEOUT_MS } = options;
     checkRange(from, to);
-    return this.iterate(from, to ?? 'tail', signal);
+    checkFreshness(options);
+    checkTimeout(timeoutMs);
+    return this.iterate(from, to ?? 'tail', signal, () => this.reached(from, options));
   }
 
   tail({ from = 'end', signal }: TailOptions = {}): AsyncIterable<Entry<T>> {
@@ -93,6 +104,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     from: From,
     to: number | 'tail',
     signal: AbortSignal | undefined,
+    reached: () => Promise<void> = async () => {},
   ): AsyncGenerator<Entry<T>> {
     const { store } = this;
     const isTail = to === Infinity;
@@ -104,6 +116,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     while (isTail && !store.connected && !isOver()) await store.changed(signal);
     if (isOver()) return;
     store.checkConnected();
+    await reached();
     const range = resolveRange({ from: this.begin(from), to }, store);
     for (let next = range.from; next <= range.to; ) {
       if (isOver()) return;
@@ -118,6 +131,23 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
       }
       if (found.length === 0) await store.changed(signal);
     }
+  }
+
+  /** Waits for the positions that are named where a read need not be linearizable, as for a replica that lags. */
+  private async reached(from: From, { to, ...options }: ReadOptions): Promise<void> {
+    const { store } = this;
+    const begin = beginOf(from, store.name, TOPIC);
+    const least = leastPosition(options, { from: begin, to: to ?? 'tail' }) ?? 0;
+    if (store.last >= least) return;
+    const { signal, timeoutMs = TIMEOUT_MS } = options;
+    const limits: CallLimits = signal === undefined ? {} : { signal };
+    const what = `waiting for position ${least} of a log in memory`;
+    await withinLimits(realClock(), { ...limits, timeoutMs, what }, async (limit) => {
+      while (store.last < least) {
+        await store.changed(limit.signal);
+        limit.signal.throwIfAborted();
+      }
+    });
   }
 
   private begin(from: From): 'start' | 'end' | number {

@@ -16,6 +16,7 @@ import {
   LogStreams,
 } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
+import type { ReceiptTimer } from './append-receipt.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { failureToError } from './wire-failure.ts';
 
@@ -35,6 +36,8 @@ export interface Sending {
   readonly logStreamId: LogStreamId;
   readonly count: number;
   readonly bytes: Uint8Array;
+  /** Where somebody asked where the time goes. */
+  readonly timer: ReceiptTimer | undefined;
   /** Acknowledged. */
   succeeded(result: AppendResult): void;
   /** `certain`: it is not in the log and never will be, by this attempt. */
@@ -140,8 +143,13 @@ export class AppendLink {
       size += sending.bytes.length;
       this.waiting.delete(ticket);
       const sequence = this.sent.add({ sending, at });
-      const { topicId, logStreamId, count, bytes: records } = sending;
-      batches.push(AppendBatch.create({ sequence, topicId, logStreamId, count, records }));
+      const { topicId, logStreamId, count, bytes: records, timer } = sending;
+      const batch = AppendBatch.create({ sequence, topicId, logStreamId, count, records });
+      if (timer !== undefined) {
+        timer.sent(at);
+        batch.receipt = true;
+      }
+      batches.push(batch);
     }
     return AppendRequest.create({ batches });
   }

@@ -7,6 +7,7 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import { AppendLink } from './append-link.ts';
+import type { ReceiptTimer } from './append-receipt.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { type AppendAck, PendingAppend } from './pending-append.ts';
@@ -55,7 +56,12 @@ export class Appender {
   append(
     topicId: TopicId,
     batch: Batch,
-    options: { logStream?: LogStreamId; signal?: AbortSignal; timeoutMs: number },
+    options: {
+      logStream?: LogStreamId;
+      signal?: AbortSignal;
+      timeoutMs: number;
+      timer?: ReceiptTimer | undefined;
+    },
   ): Promise<AppendAck> {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);

@@ -13,6 +13,7 @@
 
 export type { Retention } from '../core/index.ts';
 export { type AppendInput, type RecordWith, record } from './append-batch.ts';
+export type { AppendReceipt } from './append-receipt.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { CallLimits } from './call-limit.ts';
 export type { LogStreamDescription, TopicDescription } from './catalog.ts';
@@ -30,6 +31,7 @@ export { type Decode, type Decoded, Entry, EntryBatch } from './entry.ts';
 export { EntryObservable, type FlowLimits } from './entry-observable.ts';
 export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
 export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
+export type { Freshness } from './freshness.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';

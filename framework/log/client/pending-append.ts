@@ -16,6 +16,7 @@ import {
 } from '../../base/index.ts';
 import type { AppendResult } from '../../wire/gen/log.ts';
 import type { AppendLink, Sending } from './append-link.ts';
+import type { AppendReceipt, ReceiptTimer } from './append-receipt.ts';
 import type { Catalog, LocatedLogStream } from './catalog.ts';
 
 const RETRY_MS_MIN = 20;
@@ -31,6 +32,8 @@ export interface AppendAck {
   readonly logStream: LogStreamId;
   /** Number of records. */
   readonly count: number;
+  /** Where the time went, if that was asked for. */
+  readonly receipt?: AppendReceipt;
 }
 
 /** What appends have in common: where they can go, and who counts them. */
@@ -52,6 +55,7 @@ interface Asked {
   logStream?: LogStreamId;
   signal?: AbortSignal;
   timeoutMs: number;
+  timer?: ReceiptTimer | undefined;
   resolve: (ack: AppendAck) => void;
   reject: (error: unknown) => void;
 }
@@ -64,6 +68,7 @@ export class PendingAppend implements Sending {
   readonly topicId: TopicId;
   readonly count: number;
   readonly bytes: Uint8Array;
+  readonly timer: ReceiptTimer | undefined;
   /** The log stream of the current try. */
   logStreamId: LogStreamId = 0;
   /** Among those that its appender remembers. */
@@ -88,6 +93,7 @@ export class PendingAppend implements Sending {
     this.topicId = asked.topicId;
     this.count = asked.batch.count;
     this.bytes = asked.batch.bytes;
+    this.timer = asked.timer;
     this.forget = onAbort(asked.signal, () => this.aborted());
     if (asked.timeoutMs === Infinity) return;
     this.deadline = appender.ports.clock.after(asked.timeoutMs, () => this.outOfTime());
@@ -111,10 +117,11 @@ export class PendingAppend implements Sending {
   }
 
   succeeded(result: AppendResult): void {
-    const { logStreamId: logStream, count } = this;
+    const { logStreamId: logStream, count, timer } = this;
     try {
       const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), logStream, count };
-      if (this.finish()) this.asked.resolve(ack);
+      if (!this.finish()) return;
+      this.asked.resolve(timer ? { ...ack, receipt: timer.receipt(result.times) } : ack);
     } catch (error) {
       if (this.finish()) this.asked.reject(error);
     }

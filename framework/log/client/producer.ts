@@ -14,6 +14,7 @@ import type { AppendResult } from '../../wire/gen/log.ts';
 import { PRODUCER_LIMITS } from '../core/index.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import type { AppendLink, Sending } from './append-link.ts';
+import { type ReceiptTimer, receiptTimer } from './append-receipt.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
@@ -46,6 +47,7 @@ interface Item {
   readonly count: number;
   readonly bytes: Uint8Array;
   readonly deadline: Timer | undefined;
+  readonly timer: ReceiptTimer | undefined;
   /** Where the current try is. */
   sent: { readonly link: AppendLink; readonly ticket: number } | undefined;
   /** Some try may have taken effect. */
@@ -126,12 +128,15 @@ export class TopicProducer<In = RecordInput> {
    * is: `EMPTY_BATCH`, `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED` (64 MiB wait). Anything else ends it,
    * and `outcome` says whether the batch may be in the log: `TIMEOUT` (after `timeoutMs`, by default 30,000),
    * `PRODUCER_FENCED`, `PRODUCER_FORGOTTEN`, `LOG_STREAM_NOT_FOUND` and `TOPIC_NOT_FOUND` when these were removed, `CLOSED`.
+   * With `receipt` the acknowledgement tells where the time went.
    * `signal` ends the waiting only: the batch stays in its place, and is appended.
    */
   async append(
     records: AppendInput<In>,
-    options: CallLimits & RecordAttributes = {},
+    options: CallLimits & RecordAttributes & { receipt?: boolean } = {},
   ): Promise<ProducerAck> {
+    const { clock } = this.context.ports;
+    const timer = receiptTimer(options.receipt, clock);
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
     const { count, bytes } = toBatch(records, this.codec, options, { id, epoch, sequence });
@@ -139,7 +144,6 @@ export class TopicProducer<In = RecordInput> {
     if (this.ended !== undefined) throw this.refusal(this.ended);
     if (this.queueBytes + bytes.length > QUEUE_BYTES) throw tooMuch(this.queueBytes);
     this.nextSequence += count;
-    const { clock } = this.context.ports;
     return new Promise((resolve, reject) => {
       const forget = onAbort(options.signal, () => reject(options.signal?.reason));
       const item: Item = {
@@ -147,6 +151,7 @@ export class TopicProducer<In = RecordInput> {
         sequence,
         count,
         bytes,
+        timer,
         deadline:
           timeoutMs === Infinity
             ? undefined
@@ -212,6 +217,7 @@ export class TopicProducer<In = RecordInput> {
       logStreamId: this.logStream,
       count: item.count,
       bytes: item.bytes,
+      timer: item.timer,
       succeeded: (result) => this.succeeded(item, result),
       failed: (error, certain) => this.failed(item, round, error, certain),
     };
@@ -233,7 +239,8 @@ export class TopicProducer<In = RecordInput> {
     const { sequence, count } = item;
     const place = { logStream: this.logStream, count, sequence, duplicate: result.duplicate };
     try {
-      item.resolve({ glsn: glsn(result.glsn), llsn: llsn(result.llsn), ...place });
+      const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), ...place };
+      item.resolve(item.timer ? { ...ack, receipt: item.timer.receipt(result.times) } : ack);
     } catch (error) {
       item.reject(error);
     }

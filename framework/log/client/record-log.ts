@@ -2,6 +2,7 @@ import type { LogStreamId } from '../../base/index.ts';
 import type { AppendInput } from './append-batch.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
+import type { Freshness } from './freshness.ts';
 import type { AppendAck } from './pending-append.ts';
 import type { From } from './position-option.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
@@ -22,13 +23,17 @@ export interface AppendOptions extends RecordAttributes {
   signal?: AbortSignal;
   /** Default 10,000. */
   timeoutMs?: number;
+  /** Whether the acknowledgement tells where the time of the append went. Default: it does not. */
+  receipt?: boolean;
 }
 
-export interface ReadOptions {
+export interface ReadOptions extends Freshness {
   /** Default `'start'`. */
   from?: From;
   /** The last GLSN, included. Default: the last one that is there when the reading begins. */
   to?: number;
+  /** How long it may take until it is known where to begin and to end, in milliseconds. Default 10,000. */
+  timeoutMs?: number;
   /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
   signal?: AbortSignal;
   /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */

@@ -45,6 +45,8 @@ export interface CallPlan extends CallLimits {
   readonly what: string;
   /** Whether a call that may have been carried out is sent again. Default: yes. */
   readonly idempotent?: boolean;
+  /** Whether the leader is asked first, where it is known: any other member would have to ask it. Default: no. */
+  readonly leaderFirst?: boolean;
 }
 
 /** Calls whichever members of the metadata repository answer. */
@@ -57,6 +59,8 @@ export class RepositoryClient {
   private clusterId: ClusterId | undefined;
   private addresses: string[];
   private preferred = 0;
+  /** Address of the member that led when the members were asked for last, until it does not answer. */
+  private leader: string | undefined;
 
   constructor(
     ports: Pick<Ports, 'clock' | 'random'>,
@@ -106,6 +110,7 @@ export class RepositoryClient {
     const current = this.addresses[this.preferred];
     this.addresses = [...new Set([...others, ...this.endpoints])];
     this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
+    this.leader = found.members.find((it) => it.id === found.leader)?.address;
     const { cluster, clusterId, featureLevel, leader, members } = found;
     const known = { cluster, clusterId, featureLevel, members };
     return leader === 0 ? known : { ...known, leader };
@@ -163,6 +168,9 @@ export class RepositoryClient {
     const start = this.clock.now();
     let last: unknown;
     const fates = new Map<string, unknown>();
+    if (plan.leaderFirst === true && this.leader !== undefined) {
+      this.preferred = Math.max(0, this.addresses.indexOf(this.leader));
+    }
     for (let tries = 1; ; tries++) {
       const address = this.addresses[this.preferred % this.addresses.length]!;
       try {
@@ -180,6 +188,7 @@ export class RepositoryClient {
           if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
           last = error;
           fates.set(address, error);
+          this.leader = undefined;
           this.throwIfNoneIsFit(fates, tries, idempotent);
           this.turnTo(error);
           if (tries % this.addresses.length === 0) {
@@ -209,6 +218,7 @@ export class RepositoryClient {
           .call(method, request, { signal: own, timeoutMs: LOG_TIMES.tryTimeoutMs }),
     );
     const { answer, by } = await hedged(this.clock, signal, LOG_TIMES.hedgeAfterMs, asks);
+    if (by === 1) this.leader = undefined;
     if (by === 1 && this.addresses === addresses) this.preferred = asked[1]! % addresses.length;
     return answer;
   }

@@ -18,12 +18,14 @@ import * as snpb from '../../wire/gen/snpb.ts';
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
+import { receiptTimer } from './append-receipt.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
 import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
+import { checkFreshness } from './freshness.ts';
 import type { AppendAck } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import { TopicProducer } from './producer.ts';
@@ -85,11 +87,20 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * (`notAppended`), `APPEND_UNKNOWN` (`unknown`), `TIMEOUT` and `CLOSED` (either).
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    const { tracing } = this.context.ports;
+    if (tracing?.listens('append') !== true) return this.appendNow(records, options);
+    const work = () => this.appendNow(records, { ...options, receipt: options.receipt || true });
+    return tracing.trace('append', { topic: this.id }, work);
+  }
+
+  private async appendNow(records: AppendInput<In>, options: AppendOptions): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs } = options;
+    const timer = receiptTimer(options.receipt, this.context.ports.clock);
     const batch = toBatch(records, this.codec, options);
     return this.context.appender.append(this.id, batch, {
       ...options,
       timeoutMs: checkTimeout(timeoutMs),
+      timer,
     });
   }
 
@@ -116,8 +127,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /**
-   * The records from `from` to `to`, both included; ends. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`;
-   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND` or `DECODE_FAILED`.
+   * The records from `from` to `to`, both included; ends. Linearizable, unless `atLeast` or `consistency` says that less
+   * is enough: then any replica serves it, and positions that are named are waited for. Throws `INVALID_ARGUMENT` or
+   * `POSITION_OUT_OF_RANGE`; the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND`, `DECODE_FAILED`, or
+   * `TIMEOUT` when no replica has come so far.
    */
   read(options: ReadOptions = {}): Subscription<T> {
     const { from = 'start', to = 'tail', ...rest } = options;
@@ -127,6 +140,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   /** Like {@link read}, as an Observable; it completes. */
   read$(options: ReadOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'start', options.to);
+    checkFreshness(options);
     return new EntryObservable(() => this.read(options), options);
   }
 
@@ -154,7 +168,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     const request = TailRequest.create({ topicId: this.id });
     const what = `asking for the tail of topic ${this.id}`;
     const { repository } = this.context;
-    const { glsn, firstGlsn } = await repository.call(Ordering.Tail, request, { ...limits, what });
+    const plan = { ...limits, what, leaderFirst: true };
+    const { glsn, firstGlsn } = await repository.call(Ordering.Tail, request, plan);
     return { first: Math.max(1, firstGlsn), last: glsn };
   }
 

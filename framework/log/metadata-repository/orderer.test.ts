@@ -17,6 +17,7 @@ import {
   type SessionResponse,
 } from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
+import { StationHistograms } from '../station-histograms.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Orderer } from './orderer.ts';
 
@@ -114,6 +115,7 @@ function leading(
   const orderer = new Orderer(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
+    stations: new StationHistograms(['cut', 'raft']),
     silenced,
   });
   const beat = (): void => {

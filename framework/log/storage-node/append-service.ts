@@ -14,9 +14,11 @@ import {
   type AppendRequest,
   AppendResponse,
   AppendResult,
+  type AppendTimes,
   Failure,
 } from '../../wire/gen/log.ts';
 import { append } from './append.ts';
+import { type AppendStations, microseconds, timesToWire } from './append-stations.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -31,19 +33,26 @@ export async function serveAppends(
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
-    for (const batch of request.batches) appendOne(batch, find, results);
+    const arrivedAt = clock.now();
+    for (const batch of request.batches) appendOne(batch, arrivedAt, find, results);
     return results.room();
   });
   await stream.closed;
   await results.drained();
 }
 
-function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
+function appendOne(
+  it: AppendBatch,
+  arrivedAt: number,
+  find: FindReplica,
+  sink: ResultWriter,
+): void {
   sink.expect();
   try {
     const batch = { count: it.count, bytes: it.records };
     checkAppend(batch);
-    append(find(it.topicId, it.logStreamId), batch, it.sequence, sink);
+    const { sequence, receipt } = it;
+    append(find(it.topicId, it.logStreamId), batch, { sequence, arrivedAt, receipt }, sink);
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);
@@ -88,6 +97,9 @@ export function checkAppend(batch: Batch): void {
 class ResultWriter implements AppendSink {
   private readonly stream: MessageStream<AppendResponse, AppendRequest>;
   private readonly turn: OncePerTurn;
+  private readonly clock: Clock;
+  /** Those of which somebody asked where the time went, and since when they wait for the others. */
+  private timed: { readonly times: AppendTimes; readonly since: number }[] = [];
   private results: AppendResult[] = [];
   private outstanding = 0;
   private blocked: Promise<void> | undefined;
@@ -95,6 +107,7 @@ class ResultWriter implements AppendSink {
 
   constructor(stream: MessageStream<AppendResponse, AppendRequest>, clock: Clock) {
     this.stream = stream;
+    this.clock = clock;
     this.turn = new OncePerTurn(clock, () => this.flush());
   }
 
@@ -108,8 +121,15 @@ class ResultWriter implements AppendSink {
     llsn: number,
     _count: number,
     duplicate: boolean,
+    stations?: AppendStations,
   ): void {
-    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+    if (stations === undefined) {
+      this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+      return;
+    }
+    const times = timesToWire(stations);
+    this.timed.push({ times, since: this.clock.now() });
+    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate, times }));
   }
 
   fail(sequence: number, error: VarlogError): void {
@@ -144,6 +164,7 @@ class ResultWriter implements AppendSink {
     const { results } = this;
     this.results = [];
     this.outstanding -= results.length;
+    if (this.timed.length > 0) this.endTimes();
     if (!this.stream.send(AppendResponse.create({ results }))) {
       this.blocked ??= this.stream.writable().then(
         () => {
@@ -153,5 +174,11 @@ class ResultWriter implements AppendSink {
       );
     }
     if (this.outstanding === 0) this.whenDrained?.();
+  }
+
+  private endTimes(): void {
+    const now = this.clock.now();
+    for (const { times, since } of this.timed) times.answer = microseconds(now - since);
+    this.timed = [];
   }
 }

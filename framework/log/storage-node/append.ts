@@ -5,6 +5,16 @@ import type { LogStreamReplica } from './replica.ts';
 import { notPrimary, tooMuchWaits } from './replica-errors.ts';
 import { assertServes } from './serve.ts';
 
+/** What an append came with, beside its batch. */
+export interface Arrived {
+  /** By the client's own number. */
+  readonly sequence: number;
+  /** When it came, by the clock of this process. */
+  readonly arrivedAt: number;
+  /** Whether it is asked where its time goes. */
+  readonly receipt: boolean;
+}
+
 /**
  * Appends a batch whose framing was checked.
  *
@@ -18,7 +28,7 @@ import { assertServes } from './serve.ts';
 export function append(
   replica: LogStreamReplica,
   batch: Batch,
-  sequence: number,
+  { sequence, arrivedAt, receipt }: Arrived,
   sink: AppendSink,
 ): void {
   const { core, storage, host, pending, logStreamId } = replica;
@@ -38,6 +48,6 @@ export function append(
   const payload = ownBytes(batch.bytes);
   storage.records.append([{ position: llsn, count, epoch, timestamp, payload }]);
   if (producer !== undefined) storage.producers.table.note({ ...producer, count, llsn, timestamp });
-  pending.add({ llsn, count, bytes, sequence, sink });
+  pending.add({ llsn, count, bytes, arrivedAt, receipt, sequence, sink });
   replica.wakeFollowers.schedule();
 }

@@ -10,7 +10,8 @@ import {
 } from '../../base/index.ts';
 import type { Frame } from '../../store/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
-import { type Commit, type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
+import { type ProducerLimits, ReplicaCore, type Report } from '../core/index.ts';
+import type { StorageHistograms, TimedCommit } from './append-stations.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
@@ -41,6 +42,8 @@ export interface ReplicaNode {
   readonly diskReads: SerialQueue;
   /** For what readers and other replicas are sent, of all log streams: see {@link sendingCost}. */
   readonly sending: TurnBudget;
+  /** How long appends are at the stations that are here. */
+  readonly stations: StorageHistograms;
 }
 
 /** What is sent in one turn at most, as {@link sendingCost} counts: some milliseconds of work. */
@@ -55,6 +58,8 @@ export function sendingCost(frames: readonly Frame[]): number {
 
 /** What a replica needs of those who keep it. These calls MUST NOT throw. */
 export interface ReplicaHost extends ReplicaNode {
+  /** How long messages between the node and the leader of the metadata repository are on the way, there and back. */
+  readonly repositoryWireMs: number;
   /** Its report differs from the last one. The node MUST tell the newest one, and MAY leave out those between. */
   reportChanged(replica: LogStreamReplica): void;
   /** It serves nothing any more. */
@@ -68,7 +73,7 @@ export interface ReplicaOperations {
   /** Carries out what the core asks for, until it asks for nothing more. */
   takeSteps(replica: LogStreamReplica): Promise<void>;
   /** The core has taken a commit. */
-  applied(replica: LogStreamReplica, commit: Commit): void;
+  applied(replica: LogStreamReplica, commit: TimedCommit): void;
   /** Gets missing commits from another replica. False: there is none. */
   fetchFromReplica(replica: LogStreamReplica): boolean;
 }
@@ -166,9 +171,10 @@ export class LogStreamReplica {
       requestHistory: (version) => host.requestHistory(logStreamId, version),
       fetchFromReplica: () => operations.fetchFromReplica(this),
     });
-    records.onDurable((end) => {
+    records.onDurable((end, begunAt) => {
       if (this.failure !== undefined) return;
       this.core.wasWritten(end);
+      this.pending.written({ end, begunAt, doneAt: host.ports.clock.now() });
       host.reportChanged(this);
     });
   }

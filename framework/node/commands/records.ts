@@ -3,6 +3,8 @@ import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { durationOf } from './quantity.ts';
+import { receiptLines } from './receipt-lines.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
 import { explainUsage } from './retention.ts';
@@ -27,6 +29,14 @@ interface ReadFlags extends FormatFlags {
   headers?: boolean;
 }
 
+interface RangeFlags extends ReadFlags {
+  from?: number;
+  to?: number;
+  atLeast?: number;
+  stale?: boolean;
+  wait?: number;
+}
+
 /** `append`, `read`, `tail` and `trim`. */
 export function addRecordCommands(program: Command, cli: Cli): void {
   addAppend(program, cli);
@@ -38,15 +48,28 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .option('--from <glsn>', 'first record; 1 if left out', atLeast(0))
     .option('--since <time>', SINCE_HELP, timeArgument)
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
+    .option(
+      '--at-least <glsn>',
+      'from any replica that has come so far, which is waited for: reads what one has appended oneself',
+      atLeast(1),
+    )
+    .option('--stale', 'from any replica, as much as that one knows; linearizable if left out')
+    .option('--wait <time>', 'give up after so long where no replica has come so far', durationOf)
     .option('--headers', HEADERS_HELP)
     .option('--binary', 'the bytes of the records, with nothing between them')
     .option('--base64', 'records in base64')
-    .action((topic: TopicArgument | undefined, flags: ReadFlags & { from?: number; to?: number }) =>
+    .action((topic: TopicArgument | undefined, flags: RangeFlags) =>
       cli.withTopic(topic, async (it, output) => {
         const print = printer(flags, output);
-        const { to } = flags;
-        const from = beginOf(flags) ?? 1;
-        const range = { from, ...(to === undefined ? {} : { to }), signal: cli.interrupted() };
+        const { to, atLeast, stale, wait } = flags;
+        const range = {
+          from: beginOf(flags) ?? 1,
+          ...(to !== undefined && { to }),
+          ...(atLeast !== undefined && { atLeast }),
+          ...(stale && { consistency: 'stale' as const }),
+          ...(wait !== undefined && { timeoutMs: wait }),
+          signal: cli.interrupted(),
+        };
         for await (const entry of it.read(range)) print(entry);
       }),
     );
@@ -106,6 +129,7 @@ function addAppend(program: Command, cli: Cli): void {
     )
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
+    .option('--receipt', 'also where the time of each append went')
     .option('--binary', 'the standard input is one record, byte for byte')
     .option('--base64', 'texts or lines are records in base64')
     .action(
@@ -117,17 +141,19 @@ function addAppend(program: Command, cli: Cli): void {
           producer?: number;
           key?: string;
           header?: readonly (readonly [string, string])[];
+          receipt?: boolean;
         },
       ) =>
         cli.withTopic(topic, async (it, output) => {
           const format = formatOf(flags);
-          const { logStream: chosen, producer: id, key, header } = flags;
+          const { logStream: chosen, producer: id, key, header, receipt = false } = flags;
           if (chosen !== undefined && id !== undefined) {
             throw unusable('--log-stream and --producer exclude each other', 'one of them');
           }
           const attributes = {
             ...(key === undefined ? {} : { key }),
             ...(header === undefined ? {} : { headers: header }),
+            receipt,
           };
           const options = chosen === undefined ? attributes : { ...attributes, logStream: chosen };
           const producer = id === undefined ? undefined : await it.producer({ id });
@@ -135,7 +161,8 @@ function addAppend(program: Command, cli: Cli): void {
             const ack = await (producer?.append(batch, attributes) ?? it.append(batch, options));
             const { glsn, count } = ack;
             const text = count === 1 ? `${glsn}` : `${glsn}..${glsn + count - 1}`;
-            output.result({ ...ack }, text);
+            const lines = ack.receipt === undefined ? [] : receiptLines(ack.receipt);
+            output.result({ ...ack }, [text, ...lines].join('\n'));
           };
           if (texts.length > 0) {
             if (format === 'binary') {

@@ -50,6 +50,10 @@ export const descriptor: object = {
         "Seek": {
          "requestType": "SeekRequest",
          "responseType": "SeekResponse"
+        },
+        "Extent": {
+         "requestType": "ExtentRequest",
+         "responseType": "ExtentResponse"
         }
        }
       },
@@ -85,6 +89,10 @@ export const descriptor: object = {
         "records": {
          "type": "bytes",
          "id": 5
+        },
+        "receipt": {
+         "type": "bool",
+         "id": 6
         }
        }
       },
@@ -118,6 +126,48 @@ export const descriptor: object = {
         "duplicate": {
          "type": "bool",
          "id": 5
+        },
+        "times": {
+         "type": "AppendTimes",
+         "id": 6
+        }
+       }
+      },
+      "AppendTimes": {
+       "fields": {
+        "primaryQueue": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "primary_queue"
+        },
+        "disk": {
+         "type": "uint32",
+         "id": 2
+        },
+        "replicas": {
+         "type": "uint32",
+         "id": 3
+        },
+        "repositoryWire": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "repository_wire"
+        },
+        "cut": {
+         "type": "uint32",
+         "id": 5
+        },
+        "raft": {
+         "type": "uint32",
+         "id": 6
+        },
+        "answer": {
+         "type": "uint32",
+         "id": 7
+        },
+        "other": {
+         "type": "uint32",
+         "id": 8
         }
        }
       },
@@ -225,6 +275,39 @@ export const descriptor: object = {
         "cut": {
          "type": "bool",
          "id": 4
+        }
+       }
+      },
+      "ExtentRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "atLeast": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "at_least"
+        }
+       }
+      },
+      "ExtentResponse": {
+       "fields": {
+        "firstGlsn": {
+         "type": "uint64",
+         "id": 1,
+         "protoName": "first_glsn"
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
         }
        }
       },
@@ -455,6 +538,23 @@ export const descriptor: object = {
         "count": {
          "type": "uint64",
          "id": 6
+        },
+        "times": {
+         "type": "CutTimes",
+         "id": 7
+        }
+       }
+      },
+      "CutTimes": {
+       "fields": {
+        "heldBack": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "held_back"
+        },
+        "raft": {
+         "type": "uint32",
+         "id": 2
         }
        }
       },
@@ -532,6 +632,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "int32",
          "id": 50
+        },
+        "sentAt": {
+         "type": "uint64",
+         "id": 51,
+         "protoName": "sent_at"
         }
        }
       },
@@ -645,6 +750,15 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "Watermark",
          "id": 4
+        },
+        "lastSentAt": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "last_sent_at"
+        },
+        "held": {
+         "type": "uint32",
+         "id": 6
         },
         "cluster": {
          "type": "string",
