@@ -8,7 +8,7 @@ import { must } from './memory.ts';
 
 const LOG_STREAMS = 3;
 const APPENDERS = 3;
-const FAULTS_MS = 12_000;
+const FAULTS_MS = 8_000;
 /** Longer than a lease and an election: whoever is paused for so long has been replaced when it goes on. */
 const PAUSE_MS = { least: 1_000, more: 1_500 };
 
@@ -86,7 +86,7 @@ class ReadRun {
       } catch (error) {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
       }
-      await sleep(ports.clock, ports.random.below(30));
+      await sleep(ports.clock, 20 + ports.random.below(60));
     }
     await varlog.close();
   }
@@ -94,9 +94,9 @@ class ReadRun {
   /** Asks one member, whatever it takes itself for, how far the topic goes. */
   private async askAgain(ports: Ports, address: string): Promise<void> {
     const request = TailRequest.create({ topicId: this.topicId });
+    const channel = ports.network.connect(address);
     while (!this.over) {
       const before = this.acknowledged;
-      const channel = ports.network.connect(address);
       try {
         const { glsn } = await channel.call(Ordering.Tail, request, { timeoutMs: 1_000 });
         this.linearizable++;
@@ -106,11 +106,10 @@ class ReadRun {
         );
       } catch (error) {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
-      } finally {
-        channel.close();
       }
-      await sleep(ports.clock, 1 + ports.random.below(20));
+      await sleep(ports.clock, 10 + ports.random.below(30));
     }
+    channel.close();
   }
 
   /** Reads what was acknowledged, from whichever replica. */
@@ -118,7 +117,7 @@ class ReadRun {
     const varlog = await connect(ports);
     const topic = varlog.topic(this.topicId);
     while (!this.over) {
-      await sleep(ports.clock, 20 + ports.random.below(100));
+      await sleep(ports.clock, 50 + ports.random.below(150));
       const { acknowledged } = this;
       if (acknowledged === 0) continue;
       const from = Math.max(1, acknowledged - ports.random.below(20));

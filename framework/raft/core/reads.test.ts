@@ -377,6 +377,7 @@ describe('leases', () => {
     raft.step({ ...answer, term: raft.term, round: raft.leadership!.readRounds.round });
     expect(contexts(raft)).toEqual([1]);
     renew(raft);
+    drain(raft);
     raft.readIndex(3);
     expect(contexts(raft)).toEqual([3]);
   });
