@@ -1,4 +1,7 @@
 import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import { receiptTimer } from '../log/client/append-receipt.ts';
+import type { AppendReceipt } from '../log/index.ts';
+import { realClock } from '../runtime/index.ts';
 import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
 
 /** Has records taken once: rejects with `PRODUCER_FENCED`. */
@@ -32,8 +35,9 @@ export class MemoryProducer implements LogProducer {
   /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
   async append(
     records: Uint8Array | string | readonly (Uint8Array | string)[],
-    options: LogCallOptions = {},
-  ): Promise<ProducedRecords> {
+    options: LogCallOptions & { receipt?: boolean } = {},
+  ): Promise<ProducedRecords & { receipt?: AppendReceipt }> {
+    const timer = receiptTimer(options.receipt, realClock());
     const given = (Array.isArray(records) ? records : [records]) as readonly (
       | Uint8Array
       | string
@@ -54,7 +58,8 @@ export class MemoryProducer implements LogProducer {
       if (this.ended !== undefined) throw this.ended;
       try {
         const { position, duplicate } = await this.takeOnce(commands, { id, epoch, sequence });
-        return { glsn: position, llsn: position, count, sequence, duplicate };
+        const place = { glsn: position, llsn: position, count, sequence, duplicate };
+        return timer === undefined ? place : { ...place, receipt: timer.receipt(null) };
       } catch (error) {
         if (VarlogError.is(error)) this.ended = error;
         throw error;
