@@ -14,10 +14,12 @@ import {
   type AppendRequest,
   AppendResponse,
   AppendResult,
+  type AppendTimes,
   Failure,
 } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
 import { append } from './append.ts';
+import { type AppendStations, microseconds, timesToWire } from './append-stations.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -32,20 +34,27 @@ export async function serveAppends(
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
-    for (const batch of request.batches) appendOne(batch, find, results);
+    const arrivedAt = clock.now();
+    for (const batch of request.batches) appendOne(batch, arrivedAt, find, results);
     return results.room();
   });
   await stream.closed;
   await results.drained();
 }
 
-function appendOne(it: AppendBatch, find: FindReplica, sink: ResultWriter): void {
+function appendOne(
+  it: AppendBatch,
+  arrivedAt: number,
+  find: FindReplica,
+  sink: ResultWriter,
+): void {
   sink.expect();
   try {
     const batch = { count: it.condition?.count ?? it.count, bytes: it.records };
     checkAppend(batch);
+    const { sequence, receipt } = it;
     const replica = find(it.topicId, it.logStreamId);
-    append(replica, batch, it.sequence, sink, conditionOf(it));
+    append(replica, batch, { sequence, arrivedAt, receipt }, sink, conditionOf(it));
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);
@@ -97,6 +106,9 @@ export function checkAppend(batch: Batch): void {
 class ResultWriter implements AppendSink {
   private readonly stream: MessageStream<AppendResponse, AppendRequest>;
   private readonly turn: OncePerTurn;
+  private readonly clock: Clock;
+  /** Those of which somebody asked where the time went, and since when they wait for the others. */
+  private timed: { readonly times: AppendTimes; readonly since: number }[] = [];
   private results: AppendResult[] = [];
   private outstanding = 0;
   private blocked: Promise<void> | undefined;
@@ -104,6 +116,7 @@ class ResultWriter implements AppendSink {
 
   constructor(stream: MessageStream<AppendResponse, AppendRequest>, clock: Clock) {
     this.stream = stream;
+    this.clock = clock;
     this.turn = new OncePerTurn(clock, () => this.flush());
   }
 
@@ -117,8 +130,15 @@ class ResultWriter implements AppendSink {
     llsn: number,
     _count: number,
     duplicate: boolean,
+    stations?: AppendStations,
   ): void {
-    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+    if (stations === undefined) {
+      this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+      return;
+    }
+    const times = timesToWire(stations);
+    this.timed.push({ times, since: this.clock.now() });
+    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate, times }));
   }
 
   fail(sequence: number, error: VarlogError): void {
@@ -153,6 +173,7 @@ class ResultWriter implements AppendSink {
     const { results } = this;
     this.results = [];
     this.outstanding -= results.length;
+    if (this.timed.length > 0) this.endTimes();
     if (!this.stream.send(AppendResponse.create({ results }))) {
       this.blocked ??= this.stream.writable().then(
         () => {
@@ -162,5 +183,11 @@ class ResultWriter implements AppendSink {
       );
     }
     if (this.outstanding === 0) this.whenDrained?.();
+  }
+
+  private endTimes(): void {
+    const now = this.clock.now();
+    for (const { times, since } of this.timed) times.answer = microseconds(now - since);
+    this.timed = [];
   }
 }
