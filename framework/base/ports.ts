@@ -10,6 +10,14 @@ export interface Logger {
 
 export const noLogger: Logger = { log: () => {} };
 
+/** Tells programs around this one what is being done, for their spans. Never decides anything. */
+export interface Tracing {
+  /** Whether anybody listens to an operation: otherwise nothing is measured for it. */
+  listens(operation: string): boolean;
+  /** Does the work, and tells its beginning and its end, in the context of the caller. What it gives back is told too. */
+  trace<T>(operation: string, facts: object, work: () => Promise<T>): Promise<T>;
+}
+
 /**
  * Everything that is not deterministic enters a process here. One value per process (in the
  * simulator: per simulated process), passed down, never imported.

@@ -18,7 +18,14 @@
  *
  * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
  */
-import { GrpcNetwork, RealDisk, realClock, realRandom, type TlsOptions } from '../runtime/index.ts';
+import {
+  GrpcNetwork,
+  RealDisk,
+  realClock,
+  realRandom,
+  realTracing,
+  type TlsOptions,
+} from '../runtime/index.ts';
 import {
   type CheckpointStore,
   Varlog as Client,
@@ -50,6 +57,7 @@ export {
   type AppenderLimits,
   type AppendInput,
   type AppendOptions,
+  type AppendReceipt,
   type AtTime,
   after,
   bytes,
@@ -83,6 +91,7 @@ export {
   type ExportSummary,
   type FenceOptions,
   type FlowLimits,
+  type Freshness,
   type From,
   type HandleOptions,
   type HeadersInput,
@@ -166,5 +175,6 @@ export function checkpointDirectory(path: string): CheckpointStore {
 }
 
 function machine(tls: TlsOptions | undefined): ClientPorts {
-  return { clock: realClock(), random: realRandom, network: new GrpcNetwork({ tls }) };
+  const network = new GrpcNetwork({ tls });
+  return { clock: realClock(), random: realRandom, network, tracing: realTracing };
 }

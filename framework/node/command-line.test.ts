@@ -102,6 +102,35 @@ test('texts to several log streams at once', async () => {
   expect((await run(['read', id, '--to', '4'])).out).toBe('1\ta\n2\t\n3\tb=c\n4\td\n');
 });
 
+describe('how fresh, and how long it took', () => {
+  test('from any replica that has come so far, or as much as one knows', async () => {
+    const topic = await newTopic();
+    await run(['append', topic, 'a', 'b', 'c']);
+    const all = ok('1\ta\n2\tb\n3\tc\n');
+    expect(await run(['read', topic, '--at-least', '3'])).toEqual(all);
+    expect(await run(['read', topic, '--to', '3', '--stale'])).toEqual(all);
+    const late = await run(['read', topic, '--at-least', '4', '--wait', '50ms']);
+    expect([late.code, late.out]).toEqual([124, '']);
+    expect(late.err).toMatch(/TIMEOUT.*position 4/);
+  });
+
+  test('where the time of an append went', async () => {
+    const topic = await newTopic();
+    for (const more of [[], ['--producer', '3']]) {
+      const { code, out } = await run(['append', topic, 'x', '--receipt', ...more]);
+      expect(code).toBe(0);
+      const [position, ...lines] = out.trimEnd().split('\n');
+      expect(Number(position)).toBeGreaterThan(0);
+      expect(lines.join('\n')).toMatch(/ ms {2}disk of the primary\n/);
+      expect(lines.at(-1)).toMatch(/^ +\d+\.\d{3} ms {2}in all$/);
+      const json = await run(['append', topic, 'x', '--receipt', '--json', ...more]);
+      const { total, ...parts } = JSON.parse(json.out).receipt;
+      const sum = Object.values<number>(parts).reduce((so, ms) => so + ms, 0);
+      expect(sum).toBeCloseTo(total, 6);
+    }
+  });
+});
+
 describe('what was called wrongly is refused, with a code, a sentence and what to do', () => {
   const usage: [string, string[], RegExp][] = [
     ['no command of that name', ['fly'], /unknown command 'fly'/],
@@ -110,6 +139,8 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['topic 0', ['read', '0'], /whole number, 1 or more/],
     ['a fraction', ['read', '1', '--to', '1.5'], /whole number, 0 or more/],
     ['a position to tail from', ['tail', '1', '--from', '0'], /start, end or a GLSN/],
+    ['a position to see', ['read', '1', '--at-least', '0'], /whole number, 1 or more/],
+    ['a time to wait', ['read', '1', '--wait', 'long'], /such as 7d, 12h/],
     ['a node that is no number', ['node', 'replace', 'one'], /whole number, 1 or more/],
     ['a fencing token', ['fence', '1', '0'], /whole number, 1 or more/],
     ['a size', ['topic', 'create', '--retain-bytes', 'much'], /such as 10GB/],

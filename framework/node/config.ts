@@ -46,6 +46,11 @@ const schema = z
       .describe(
         'this member is added to a cluster that exists, by "varlog member add" or "replace"',
       ),
+    leaseReads: yesOrNo
+      .default(false)
+      .describe(
+        'as leader, this member answers linearizable reads alone; a lost leader is replaced later',
+      ),
     roles: list.default(['metadata', 'storage']).describe('what this process runs'),
     listen: address.default('127.0.0.1:9092').describe('gRPC address to bind'),
     advertise: address.optional().describe('address that others reach this node at'),
@@ -131,6 +136,7 @@ export type NodeConfig = Readonly<z.infer<typeof schema>> & {
 const YES_OR_NO: ReadonlySet<string> = new Set([
   'join',
   'rebalance',
+  'leaseReads',
   'tlsMutual',
 ] satisfies (keyof typeof schema.shape)[]);
 

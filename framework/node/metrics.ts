@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describeHealth, type MetadataRepository } from '../log/metadata-repository/index.ts';
 import type { StorageNode } from '../log/storage-node/index.ts';
+import { StationMetric } from './station-metric.ts';
 
 type Labels = Record<string, string | number>;
 
@@ -26,6 +27,11 @@ export class NodeMetrics {
       defineCluster((...it) => this.define(...it), repository);
     }
     if (storageNode !== undefined) defineStorage((...it) => this.define(...it), storageNode);
+    const stations = () => [
+      ...(storageNode?.stations.all ?? []),
+      ...(repository?.stations.all ?? []),
+    ];
+    this.registry.registerMetric(new StationMetric(stations));
   }
 
   get contentType(): string {

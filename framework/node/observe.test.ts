@@ -38,6 +38,26 @@ describe('a node shows', () => {
     );
   }, 30_000);
 
+  test('where appends wait', async () => {
+    const it = await Observed.start();
+    const topic = await (await it.connect()).createTopic();
+    for (let i = 0; i < 5; i++) await topic.append('x');
+    const name = 'append_station_seconds';
+    const counts = async (suffix: string) => it.metric(`${name}_${suffix}`);
+    for (const station of ['primary_queue', 'disk', 'replicas', 'repository_wire', 'cut', 'raft']) {
+      const labels = `station="${station}"`;
+      expect(await counts('count')).toContain(`varlog_${name}_count{${labels}} 5`);
+      expect(await counts('sum')).toContainEqual(expect.stringContaining(labels));
+      const buckets = (await counts('bucket')).filter((line) => line.includes(labels));
+      const values = buckets.map((line) => Number(line.split(' ')[1]));
+      expect(values).toEqual([...values].sort((a, b) => a - b));
+      expect(buckets.at(-1)).toContain('le="+Inf"');
+      expect(values.at(-1)).toBe(5);
+    }
+    const { text } = await it.page('/metrics');
+    expect(text).toContain(`# TYPE varlog_${name} histogram`);
+  }, 30_000);
+
   test('a replica whose disk fails', async () => {
     const it = await Observed.start();
     const topic = await (await it.connect()).createTopic();

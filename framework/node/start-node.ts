@@ -92,6 +92,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
   const metadata = {
     memberId: config.memberId,
     join: config.join,
+    leaseReads: config.leaseReads,
     directory: metadataFolder(config),
     replicationFactor: config.replicationFactor,
     rebalance: config.rebalance,

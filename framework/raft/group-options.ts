@@ -26,8 +26,9 @@ export interface RaftGroupOptions {
   readonly heartbeatMs?: number;
   /**
    * Whether the leader answers reads alone while no other one can have been elected (thesis §6.4.1).
-   * It relies on clocks of which none runs more than a tenth faster than another; the same at all
-   * members. Default false: each read asks a majority.
+   * It relies on clocks of which none runs more than a tenth faster than another, and on members that have it too: others
+   * promise nothing, and do not count. A leader whose connections break is then replaced after an election timeout, and
+   * not at once. Default false: each read asks a majority.
    */
   readonly leaseReads?: boolean;
   /** Whether appends at a member that does not lead are passed on to the leader. Default true. */

@@ -48,7 +48,12 @@ export function toWire(message: Message): Wire {
         round: message.round,
       });
     case 'heartbeatResponse':
-      return Wire.create({ kind: MessageKind.HEARTBEAT_RESPONSE, term, round: message.round });
+      return Wire.create({
+        kind: MessageKind.HEARTBEAT_RESPONSE,
+        term,
+        round: message.round,
+        flag: message.promises,
+      });
     case 'commit':
       return Wire.create({ kind: MessageKind.COMMIT, term, commit: message.commit });
     case 'snapshot':
@@ -99,7 +104,7 @@ export function fromWire(wire: Wire, from: number, to: number): Message {
     case MessageKind.HEARTBEAT:
       return { type: 'heartbeat', from, to, term, commit, round };
     case MessageKind.HEARTBEAT_RESPONSE:
-      return { type: 'heartbeatResponse', from, to, term, round };
+      return { type: 'heartbeatResponse', from, to, term, round, promises: flag };
     case MessageKind.COMMIT:
       return { type: 'commit', from, to, term, commit };
     case MessageKind.SNAPSHOT:

@@ -35,3 +35,4 @@ export {
   tcpAddress,
 } from './tcp-address.ts';
 export type { TlsOptions } from './tls.ts';
+export { realTracing } from './tracing.ts';

@@ -178,7 +178,7 @@ export class JournalLog {
     const end = Math.min(position, this.endPosition);
     if (end <= this.durablePosition) return;
     this.durablePosition = end;
-    this.listener?.(end);
+    this.listener?.(end, 0);
     if (this.waiters.size > 0) this.waiters.resolve((it) => it <= end);
   }
 

@@ -10,8 +10,11 @@ import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Called with the new `durableEnd` after each fdatasync that moved it. */
-export type DurableListener = (durableEnd: number) => void;
+/**
+ * Called with the new `durableEnd` after each fdatasync that moved it, and when the write of the last of that began, by
+ * the `clock` of the log; 0 without one.
+ */
+export type DurableListener = (durableEnd: number, begunAt: number) => void;
 
 export interface SegmentedLogOptions {
   disk: Disk;
@@ -54,6 +57,8 @@ export class SegmentedLog {
   private endPosition: number;
   private durablePosition: number;
   private announced: number;
+  /** When the write began that is under way, or was last. */
+  private begunAt = 0;
   /** Frames up to here can be read from the files. */
   private written: number;
   private unsyncedBytes = 0;
@@ -319,6 +324,7 @@ export class SegmentedLog {
       if (next === undefined) break;
       try {
         if (next.kind === 'batch') {
+          this.begunAt = this.options.clock?.now() ?? 0;
           await this.writeGroup(next);
         } else {
           this.queue.shift();
@@ -387,7 +393,7 @@ export class SegmentedLog {
     const end = this.durablePosition;
     if (end <= this.announced) return;
     this.announced = end;
-    this.listener?.(end);
+    this.listener?.(end, this.begunAt);
     if (this.waiters.size > 0) this.waiters.resolve((position) => position <= end);
   }
 

@@ -51,6 +51,8 @@ test('whatever the appends of a producer suffer, each stands in the log once', a
   log.connect();
   expect(await waiting).toMatchObject({ glsn: 3, sequence: 2, duplicate: false });
   expect(await textsOf(log)).toEqual(['a', 'b', 'c']);
+  const { receipt } = await producer.append('d', { receipt: true });
+  expect(receipt).toMatchObject({ total: receipt!.other });
 });
 
 test('its records have the time of the clock that it was given, which may go backwards', async () => {

@@ -1,7 +1,10 @@
 import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import { receiptTimer } from '../log/client/append-receipt.ts';
 import { conditionOf } from '../log/client/expectation.ts';
 import type { Expectation } from '../log/client/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
+import type { AppendReceipt } from '../log/index.ts';
+import { realClock } from '../runtime/index.ts';
 import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
 
 /** Has records taken once: rejects with `PRODUCER_FENCED`. */
@@ -36,8 +39,9 @@ export class MemoryProducer implements LogProducer {
   /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
   async append(
     records: Uint8Array | string | readonly (Uint8Array | string)[],
-    options: LogCallOptions & { expect?: Expectation } = {},
-  ): Promise<ProducedRecords> {
+    options: LogCallOptions & { expect?: Expectation; receipt?: boolean } = {},
+  ): Promise<ProducedRecords & { receipt?: AppendReceipt }> {
+    const timer = receiptTimer(options.receipt, realClock());
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const given = (Array.isArray(records) ? records : [records]) as readonly (
       | Uint8Array
@@ -60,7 +64,8 @@ export class MemoryProducer implements LogProducer {
       try {
         const own = { id, epoch, sequence };
         const { glsn, llsn, duplicate } = await this.takeOnce(commands, own, condition);
-        return { glsn, llsn, count, sequence, duplicate };
+        const place = { glsn, llsn, count, sequence, duplicate };
+        return timer === undefined ? place : { ...place, receipt: timer.receipt(null) };
       } catch (error) {
         const isAlone = this.next === sequence + count;
         if (isAlone && VarlogError.is(error, 'CONDITION_FAILED')) this.next = sequence;

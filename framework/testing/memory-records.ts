@@ -12,10 +12,13 @@ import {
   recordLimits,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
+import { receiptTimer } from '../log/client/append-receipt.ts';
 import { toBatches } from '../log/client/atomic-append.ts';
+import { checkTimeout, withinLimits } from '../log/client/call-limit.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
 import { checkToken, conditionOf } from '../log/client/expectation.ts';
+import { checkFreshness, leastPosition } from '../log/client/freshness.ts';
 import {
   type AppendAck,
   type AppendOptions,
@@ -51,6 +54,7 @@ import type { AppendCondition } from '../log/core/index.ts';
 const TOPIC = 1;
 /** Where records go that name none. */
 export const LOG_STREAM = 1;
+const TIMEOUT_MS = 10_000;
 
 /** A record as a log in memory keeps it. */
 export interface MemoryEntry extends LogEntry {
@@ -105,12 +109,13 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    const timer = receiptTimer(options.receipt, this.store.ports.clock);
     const { logStream = LOG_STREAM } = options;
     const batch = toBatch(records, this.codec, options, recordLimits());
     const { expect } = options;
     const condition = expect === undefined ? undefined : conditionOf(expect);
     const [ack] = await this.appendAll([{ logStream, batch, condition }], options);
-    return ack!;
+    return timer === undefined ? ack! : { ...ack!, receipt: timer.receipt(null) };
   }
 
   async appendAtomically(
@@ -155,9 +160,14 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     return this.store.fence(token);
   }
 
-  read({ from = 'start', to, signal }: ReadOptions = {}): AsyncIterable<Entry<T>> {
+  read(options: ReadOptions = {}): AsyncIterable<Entry<T>> {
+    const { from = 'start', to, signal, timeoutMs = TIMEOUT_MS } = options;
     checkRange(from, to);
-    return this.iterate(from, to ?? 'tail', signal);
+    checkFreshness(options);
+    checkTimeout(timeoutMs);
+    return this.iterate(from, to ?? 'tail', signal, this.decoding, () =>
+      this.reached(from, options),
+    );
   }
 
   tail({ from = 'end', signal }: TailOptions = {}): AsyncIterable<Entry<T>> {
@@ -188,6 +198,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     to: number | 'tail',
     signal: AbortSignal | undefined,
     decoding: Decoding<T> | undefined = this.decoding,
+    reached: () => Promise<void> = async () => {},
   ): AsyncGenerator<Entry<T>> {
     const { store } = this;
     const isTail = to === Infinity;
@@ -199,6 +210,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     while (isTail && !store.connected && !isOver()) await store.changed(signal);
     if (isOver()) return;
     store.checkConnected();
+    await reached();
     const range = resolveRange({ from: this.begin(from), to }, store);
     for (let next = range.from; next <= range.to; ) {
       if (isOver()) return;
@@ -213,6 +225,23 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
       }
       if (found.length === 0) await store.changed(signal);
     }
+  }
+
+  /** Waits for the positions that are named where a read need not be linearizable, as for a replica that lags. */
+  private async reached(from: From, { to, ...options }: ReadOptions): Promise<void> {
+    const { store } = this;
+    const begin = beginOf(from, store.name, TOPIC);
+    const least = leastPosition(options, { from: begin, to: to ?? 'tail' }) ?? 0;
+    if (store.last >= least) return;
+    const { signal, timeoutMs = TIMEOUT_MS } = options;
+    const limits: CallLimits = signal === undefined ? {} : { signal };
+    const what = `waiting for position ${least} of a log in memory`;
+    await withinLimits(store.ports.clock, { ...limits, timeoutMs, what }, async (limit) => {
+      while (store.last < least) {
+        await store.changed(limit.signal);
+        limit.signal.throwIfAborted();
+      }
+    });
   }
 
   private begin(from: From): 'start' | 'end' | number {

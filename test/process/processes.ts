@@ -5,8 +5,8 @@ import { LocalProcesses, type Program } from './local-processes.ts';
 interface TestClusterOptions {
   /** Copies of each record. Default: one on each storage node. */
   readonly replicationFactor?: number;
-  /** More of what each node is started with. */
-  readonly flags?: Readonly<Record<string, string | number>>;
+  /** More flags of each process. */
+  readonly flags?: readonly string[];
   readonly tls?: { readonly flags: readonly string[]; readonly client: TlsOptions };
 }
 
@@ -41,8 +41,8 @@ export class TestCluster implements AsyncDisposable {
     };
     for (const [i, listen] of endpoints.entries()) {
       const directory = processes.folder(`node-${i + 1}`);
-      const flags = { ...shared, ...options.flags, 'node-id': i + 1, listen, directory };
-      processes.node(flags, options.tls?.flags);
+      const flags = { ...shared, 'node-id': i + 1, listen, directory };
+      processes.node(flags, [...(options.flags ?? []), ...(options.tls?.flags ?? [])]);
     }
     return TestCluster.up(new TestCluster(processes, endpoints, nodes, options.tls?.client));
   }

@@ -102,7 +102,7 @@ test('an outside client adds members by their URLs, and removes them again', asy
 }, 120_000);
 
 test('records of 16 MiB are taken from all clients, where the node was told so', async () => {
-  const flags = { 'record-bytes-max': LARGEST_RECORD_BYTES };
+  const flags = ['--record-bytes-max', `${LARGEST_RECORD_BYTES}`];
   await using cluster = await TestCluster.start(1, { flags });
   await using varlog = await Varlog.connect({
     endpoints: cluster.endpoints,

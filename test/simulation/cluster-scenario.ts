@@ -20,6 +20,7 @@ export function startNode(
   ports: Ports,
   name: string,
   storage: Partial<RolesOptions['storage']> = {},
+  metadata: Partial<RolesOptions['metadata']> = {},
 ): Promise<NodeRoles> {
   return startRoles({
     ports,
@@ -27,7 +28,7 @@ export function startNode(
     nodeId: NODES.indexOf(name) + 1,
     address: `${name}:${PORT}`,
     members,
-    metadata: { directory: 'metadata', replicationFactor: NODES.length },
+    metadata: { directory: 'metadata', replicationFactor: NODES.length, ...metadata },
     storage: { directory: 'storage', ...storage },
   });
 }

@@ -11,12 +11,14 @@ import { identityScenario } from './identity-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
 import { producerScenario } from './producer-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
+import { readScenario } from './read-scenario.ts';
+import { receiptScenario } from './receipt-scenario.ts';
 import { retentionScenario } from './retention-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|retention|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, topics that keep little, or members that
+ * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,6 +36,8 @@ const SCENARIOS = {
   members: (seed: number) => membersScenario(seed),
   producers: producerScenario,
   raft: raftScenario,
+  reads: readScenario,
+  receipts: receiptScenario,
   retention: retentionScenario,
   upgrade: upgradeScenario,
 };

@@ -36,6 +36,8 @@ export interface Climate {
   readonly slowDisks: boolean;
   readonly drift: number;
   readonly leases: boolean;
+  /** With leases: a member that has none, and promises nothing; 0 for nobody. */
+  readonly unleased: number;
   /** Ticks of an election timeout: the fewer, the more one of them matters that is short. */
   readonly electionTicks: number;
   /** How often something arrives from another group, whose members have the same ids and listen where ours did. */
@@ -65,6 +67,7 @@ function sampleClimate(random: Random): Climate {
     electionTicks: [8, 8, 4, 2][random.below(4)]!,
     foreigners: random.below(6) === 0 ? 40 * random.fraction() : 0,
     msPerEvent: [1, 1, 0.3][random.below(3)]!,
+    unleased: [0, 0, 1, 2][random.below(4)]!,
   };
 }
 
@@ -217,7 +220,8 @@ export class RaftWalk {
   }
 
   private start(member: SimulatedMember): void {
-    const { leases, slowDisks, electionTicks } = this.climate;
+    const { slowDisks, electionTicks, unleased } = this.climate;
+    const leases = this.climate.leases && member.id !== unleased;
     const raft = new Raft(
       {
         id: member.id,

@@ -5,7 +5,10 @@ const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 2_000);
 /** A broken variant must be found within so many seeds. */
 const SEEDS_MAX = 5_000;
 /** Walks in which what is broken comes into play more often than by chance. */
-const LEASES: Partial<Climate> = { leases: true, drift: 0.04, msPerEvent: 0.3, transfers: 15 };
+const LEASES: Partial<Climate> = {
+  ...{ leases: true, unleased: 0 },
+  ...{ drift: 0.04, msPerEvent: 0.3, transfers: 15 },
+};
 /** Nothing fails but the network, now and then. */
 const QUIET: Partial<Climate> = {
   ...{ loss: 0, late: 0, disorder: 0, duplication: 0, drift: 0.04, slowDisks: false },
@@ -21,6 +24,7 @@ const REMOVALS: Partial<Climate> = {
 const CLIMATES: Record<string, Partial<Climate>> = {
   'keeps its lease over a pause': LEASES,
   'keeps its lease when it hands over': LEASES,
+  'counts on members that promise nothing': { ...LEASES, unleased: 2, transfers: 0 },
   'follows appends of an older term': {
     ...QUIET,
     ...{ loss: 0.3, late: 0.8, disorder: 0.5, transfers: 30, msPerEvent: 1 },
@@ -29,6 +33,7 @@ const CLIMATES: Record<string, Partial<Climate>> = {
   'counts on a tick of its followers that may be short': {
     ...QUIET,
     leases: true,
+    unleased: 0,
     electionTicks: 2,
     msPerEvent: 0.03,
     partitions: 4,

@@ -17,6 +17,7 @@ import {
 } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
+import type { ReceiptTimer } from './append-receipt.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { conditionToWire } from './expectation.ts';
 import { failureToError } from './wire-failure.ts';
@@ -39,6 +40,8 @@ export interface Sending {
   readonly bytes: Uint8Array;
   /** What has to hold when the primary takes it. */
   readonly condition: AppendCondition | undefined;
+  /** Where somebody asked where the time goes. */
+  readonly timer: ReceiptTimer | undefined;
   /** Acknowledged. */
   succeeded(result: AppendResult): void;
   /** `certain`: it is not in the log and never will be, by this attempt. */
@@ -144,6 +147,7 @@ export class AppendLink {
       size += sending.bytes.length;
       this.waiting.delete(ticket);
       const sequence = this.sent.add({ sending, at });
+      sending.timer?.sent(at);
       batches.push(toMessage(sequence, sending));
     }
     return AppendRequest.create({ batches });
@@ -208,8 +212,8 @@ export class AppendLink {
 }
 
 function toMessage(sequence: number, sending: Sending): AppendBatch {
-  const { topicId, logStreamId, count, bytes: records, condition } = sending;
-  const place = { sequence, topicId, logStreamId, records };
+  const { topicId, logStreamId, count, bytes: records, condition, timer } = sending;
+  const place = { sequence, topicId, logStreamId, records, receipt: timer !== undefined };
   if (condition === undefined) return AppendBatch.create({ ...place, count });
   return AppendBatch.create({ ...place, condition: conditionToWire(condition, count) });
 }

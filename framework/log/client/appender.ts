@@ -11,6 +11,7 @@ import {
 import type { AppendCondition } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
+import type { ReceiptTimer } from './append-receipt.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { type AppendAck, PendingAppend } from './pending-append.ts';
@@ -74,6 +75,7 @@ export class Appender {
       signal?: AbortSignal;
       tries?: AbortSignal;
       timeoutMs: number;
+      timer?: ReceiptTimer | undefined;
     },
   ): Promise<AppendAck> {
     return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-import type { Ports } from '../../base/index.ts';
+import type { Ports, Tracing } from '../../base/index.ts';
 import type { Appender } from './appender.ts';
 import type { Catalog } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
@@ -6,7 +6,7 @@ import type { RepositoryClient } from './repository-client.ts';
 
 /** What all topics of one client share. */
 export interface ClientContext {
-  readonly ports: Pick<Ports, 'clock' | 'random'>;
+  readonly ports: Pick<Ports, 'clock' | 'random'> & { readonly tracing?: Tracing };
   readonly channels: ChannelPool;
   readonly repository: RepositoryClient;
   readonly catalog: Catalog;

@@ -57,6 +57,11 @@ export class FakeCluster {
   /** Whether a node keeps quiet about what is committed. */
   isDeaf: (node: number) => boolean = () => false;
   readonly trims: number[] = [];
+  /** Nodes that were asked how far they have come, and how often the metadata repository was. */
+  readonly extents: number[] = [];
+  tails = 0;
+  /** Whether its nodes are of a version that can be asked how far they have come. */
+  knowsExtents = true;
   /** Nodes that were asked where a time begins. */
   readonly seeks: number[] = [];
   private readonly network: Network;
@@ -217,6 +222,7 @@ function repositoryHandlers(cluster: () => FakeCluster): Handler[] {
       }),
     ),
     handler(wire.Ordering.Tail, async ({ topicId }) => {
+      cluster().tails++;
       const { topicExists, highWatermark, trimmed } = cluster();
       if (topicId !== 1 || !topicExists) {
         throw new VarlogError('TOPIC_NOT_FOUND', { what: `there is no topic ${topicId}` });
@@ -256,6 +262,13 @@ function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
       } finally {
         cluster.readsOpen--;
       }
+    }),
+    handler(wire.LogStreams.Extent, async ({ atLeast }, { signal }) => {
+      if (!cluster.knowsExtents) throw new VarlogError('UNIMPLEMENTED', { what: 'too old' });
+      cluster.extents.push(node);
+      while (cluster.isDeaf(node) || cluster.highWatermark < atLeast) await cluster.changed(signal);
+      const { highWatermark, trimmed } = cluster;
+      return wire.ExtentResponse.create({ firstGlsn: trimmed + 1, highWatermark });
     }),
     handler(wire.LogStreams.Seek, async ({ logStreamId, timestamp }) => {
       cluster.seeks.push(node);

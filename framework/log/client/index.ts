@@ -30,6 +30,7 @@ export {
 } from '../consumer/index.ts';
 export type { ParkedRecord, Retention } from '../core/index.ts';
 export { type AppendInput, type RecordWith, record } from './append-batch.ts';
+export type { AppendReceipt } from './append-receipt.ts';
 export type { AppenderLimits } from './appender.ts';
 export type { AppendPart, AtomicAck } from './atomic-append.ts';
 export type { CallLimits } from './call-limit.ts';
@@ -50,6 +51,7 @@ export type { Expectation } from './expectation.ts';
 export type { ExportHeader, ExportProgress, ExportSummary } from './export-format.ts';
 export { checkExport, type ExportOptions, resumableExport, TopicExport } from './export-topic.ts';
 export type { FenceOptions } from './fence.ts';
+export type { Freshness } from './freshness.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
 export type { AppendAck } from './pending-append.ts';

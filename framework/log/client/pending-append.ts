@@ -17,6 +17,7 @@ import {
 import type { AppendResult } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
 import type { AppendLink, Sending } from './append-link.ts';
+import type { AppendReceipt, ReceiptTimer } from './append-receipt.ts';
 import type { Catalog, LocatedLogStream } from './catalog.ts';
 import { withoutConditions } from './expectation.ts';
 
@@ -33,6 +34,8 @@ export interface AppendAck {
   readonly logStream: LogStreamId;
   /** Number of records. */
   readonly count: number;
+  /** Where the time went, if that was asked for. */
+  readonly receipt?: AppendReceipt;
 }
 
 /** What appends have in common: where they can go, and who counts them. */
@@ -59,6 +62,7 @@ interface Asked {
   /** Once it is aborted, the append is not tried again: it ends as its last try does. */
   tries?: AbortSignal;
   timeoutMs: number;
+  timer?: ReceiptTimer | undefined;
   resolve: (ack: AppendAck) => void;
   reject: (error: unknown) => void;
 }
@@ -72,6 +76,7 @@ export class PendingAppend implements Sending {
   readonly count: number;
   readonly bytes: Uint8Array;
   readonly condition: AppendCondition | undefined;
+  readonly timer: ReceiptTimer | undefined;
   /** The log stream of the current try. */
   logStreamId: LogStreamId = 0;
   /** Among those that its appender remembers. */
@@ -97,6 +102,7 @@ export class PendingAppend implements Sending {
     this.count = asked.batch.count;
     this.bytes = asked.batch.bytes;
     this.condition = asked.condition;
+    this.timer = asked.timer;
     this.forget = onAbort(asked.signal, () => this.aborted());
     if (asked.timeoutMs === Infinity) return;
     this.deadline = appender.ports.clock.after(asked.timeoutMs, () => this.outOfTime());
@@ -125,10 +131,11 @@ export class PendingAppend implements Sending {
   }
 
   succeeded(result: AppendResult): void {
-    const { logStreamId: logStream, count } = this;
+    const { logStreamId: logStream, count, timer } = this;
     try {
       const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), logStream, count };
-      if (this.finish()) this.asked.resolve(ack);
+      if (!this.finish()) return;
+      this.asked.resolve(timer ? { ...ack, receipt: timer.receipt(result.times) } : ack);
     } catch (error) {
       if (this.finish()) this.asked.reject(error);
     }

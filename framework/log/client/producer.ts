@@ -13,6 +13,7 @@ import type { AppendResult } from '../../wire/gen/log.ts';
 import { type AppendCondition, PRODUCER_LIMITS } from '../core/index.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import type { AppendLink, Sending } from './append-link.ts';
+import { type ReceiptTimer, receiptTimer } from './append-receipt.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
@@ -47,6 +48,7 @@ interface Item {
   readonly bytes: Uint8Array;
   readonly condition: AppendCondition | undefined;
   readonly deadline: Timer | undefined;
+  readonly timer: ReceiptTimer | undefined;
   /** Where the current try is. */
   sent: { readonly link: AppendLink; readonly ticket: number } | undefined;
   /** Some try may have taken effect. */
@@ -127,6 +129,7 @@ export class TopicProducer<In = RecordInput> {
    * is: `EMPTY_BATCH`, `ENTRY_TOO_LARGE`, `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED` (64 MiB wait). Anything else ends it,
    * and `outcome` says whether the batch may be in the log: `TIMEOUT` (after `timeoutMs`, by default 30,000),
    * `PRODUCER_FENCED`, `PRODUCER_FORGOTTEN`, `LOG_STREAM_NOT_FOUND` and `TOPIC_NOT_FOUND` when these were removed, `CLOSED`.
+   * With `receipt` the acknowledgement tells where the time went.
    * `signal` ends the waiting only: the batch stays in its place, and is appended.
    *
    * With `expect`, the batch is taken only if that holds; one that was taken by an earlier try is acknowledged as `duplicate`,
@@ -135,8 +138,10 @@ export class TopicProducer<In = RecordInput> {
    */
   async append(
     records: AppendInput<In>,
-    options: CallLimits & RecordAttributes & { expect?: Expectation } = {},
+    options: CallLimits & RecordAttributes & { expect?: Expectation; receipt?: boolean } = {},
   ): Promise<ProducerAck> {
+    const { clock } = this.context.ports;
+    const timer = receiptTimer(options.receipt, clock);
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const timeoutMs = checkTimeout(options.timeoutMs ?? TIMEOUT_MS);
     const { id, epoch, nextSequence: sequence } = this;
@@ -147,7 +152,6 @@ export class TopicProducer<In = RecordInput> {
     if (this.ended !== undefined) throw this.refusal(this.ended);
     if (this.queueBytes + bytes.length > QUEUE_BYTES) throw tooMuch(this.queueBytes);
     this.nextSequence += count;
-    const { clock } = this.context.ports;
     return new Promise((resolve, reject) => {
       const forget = onAbort(options.signal, () => reject(options.signal?.reason));
       const item: Item = {
@@ -156,6 +160,7 @@ export class TopicProducer<In = RecordInput> {
         count,
         bytes,
         condition,
+        timer,
         deadline:
           timeoutMs === Infinity
             ? undefined
@@ -222,6 +227,7 @@ export class TopicProducer<In = RecordInput> {
       count: item.count,
       bytes: item.bytes,
       condition: item.condition,
+      timer: item.timer,
       succeeded: (result) => this.succeeded(item, result),
       failed: (error, certain) => this.failed(item, round, error, certain),
     };
@@ -235,7 +241,8 @@ export class TopicProducer<In = RecordInput> {
     const { sequence, count } = item;
     const place = { logStream: this.logStream, count, sequence, duplicate: result.duplicate };
     try {
-      item.resolve({ glsn: glsn(result.glsn), llsn: llsn(result.llsn), ...place });
+      const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), ...place };
+      item.resolve(item.timer ? { ...ack, receipt: item.timer.receipt(result.times) } : ack);
     } catch (error) {
       item.reject(error);
     }

@@ -14,6 +14,7 @@ import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectation.ts';
 import type { FenceOptions } from './fence.ts';
+import type { Freshness } from './freshness.ts';
 import type { AppendAck } from './pending-append.ts';
 import type { From } from './position-option.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
@@ -36,13 +37,17 @@ export interface AppendOptions extends RecordAttributes {
   signal?: AbortSignal;
   /** Default 10,000. */
   timeoutMs?: number;
+  /** Whether the acknowledgement tells where the time of the append went. Default: it does not. */
+  receipt?: boolean;
 }
 
-export interface ReadOptions {
+export interface ReadOptions extends Freshness {
   /** Default `'start'`. */
   from?: From;
   /** The last GLSN, included. Default: the last one that is there when the reading begins. */
   to?: number;
+  /** How long it may take until it is known where to begin and to end, in milliseconds. Default 10,000. */
+  timeoutMs?: number;
   /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
   signal?: AbortSignal;
   /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */

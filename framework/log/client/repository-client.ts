@@ -45,6 +45,8 @@ export interface CallPlan extends CallLimits {
   readonly what: string;
   /** Whether a call that may have been carried out is sent again. Default: yes. */
   readonly idempotent?: boolean;
+  /** Whether the leader is asked first, where it is known: any other member would have to ask it. Default: no. */
+  readonly leaderFirst?: boolean;
 }
 
 /** Calls whichever members of the metadata repository answer. */
@@ -58,6 +60,8 @@ export class RepositoryClient {
   private addresses: string[];
   private preferred = 0;
   private knownLevel = 0;
+  /** Address of the member that led when the members were asked for last, until it does not answer. */
+  private leader: string | undefined;
 
   constructor(
     ports: Pick<Ports, 'clock' | 'random'>,
@@ -108,6 +112,7 @@ export class RepositoryClient {
     this.addresses = [...new Set([...others, ...this.endpoints])];
     this.preferred = Math.max(0, this.addresses.indexOf(current ?? ''));
     this.knownLevel = Math.max(this.knownLevel, found.featureLevel);
+    this.leader = found.members.find((it) => it.id === found.leader)?.address;
     const { cluster, clusterId, featureLevel, leader, members } = found;
     const known = { cluster, clusterId, featureLevel, members };
     return leader === 0 ? known : { ...known, leader };
@@ -170,6 +175,9 @@ export class RepositoryClient {
     const start = this.clock.now();
     let last: unknown;
     const fates = new Map<string, unknown>();
+    if (plan.leaderFirst === true && this.leader !== undefined) {
+      this.preferred = Math.max(0, this.addresses.indexOf(this.leader));
+    }
     for (let tries = 1; ; tries++) {
       const address = this.addresses[this.preferred % this.addresses.length]!;
       try {
@@ -187,6 +195,7 @@ export class RepositoryClient {
           if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
           last = error;
           fates.set(address, error);
+          this.leader = undefined;
           this.throwIfNoneIsFit(fates, tries, idempotent);
           this.turnTo(error);
           if (tries % this.addresses.length === 0) {
@@ -216,6 +225,7 @@ export class RepositoryClient {
           .call(method, request, { signal: own, timeoutMs: LOG_TIMES.tryTimeoutMs }),
     );
     const { answer, by } = await hedged(this.clock, signal, LOG_TIMES.hedgeAfterMs, asks);
+    if (by === 1) this.leader = undefined;
     if (by === 1 && this.addresses === addresses) this.preferred = asked[1]! % addresses.length;
     return answer;
   }

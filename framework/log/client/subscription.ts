@@ -9,9 +9,10 @@ import {
   VarlogError,
   Waiters,
 } from '../../base/index.ts';
-import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkTimeout, withinLimits } from './call-limit.ts';
 import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
+import { checkFreshness, type Freshness, leastPosition } from './freshness.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
 import { PassedOver } from './passed-over.ts';
 import {
@@ -22,6 +23,7 @@ import {
   resolveRange,
 } from './position-option.ts';
 import { PullIterator } from './pull-iterator.ts';
+import { replicaExtent } from './replica-extent.ts';
 import type { SubscriptionStatus } from './status.ts';
 import { searchTime, type TimeStart } from './time-search.ts';
 
@@ -36,11 +38,13 @@ export interface SubscriptionSource
   readonly lifetime: AbortSignal;
 }
 
-export interface SubscriptionRange {
+export interface SubscriptionRange extends Readonly<Freshness> {
   readonly from: Begin;
   /** `Infinity`: never ends. `'tail'`: at the last record that is there when it begins. */
   readonly to: number | 'tail';
   readonly signal?: AbortSignal;
+  /** How long it may take until it is known where a range begins and ends. Default 10,000. */
+  readonly timeoutMs?: number;
   /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
   readonly bufferBytes?: number;
 }
@@ -84,6 +88,8 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
   constructor(source: SubscriptionSource, range: SubscriptionRange, decoding?: Decoding<T>) {
     const { to } = range;
     checkRange(range.from, to === 'tail' || to === Infinity ? undefined : to);
+    checkFreshness(range);
+    if (range.timeoutMs !== undefined) checkTimeout(range.timeoutMs);
     this.source = source;
     this.range = range;
     this.decoding = decoding;
@@ -310,12 +316,16 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
 
   /** A tail waits for the cluster as long as it takes; a range gives up. */
   private async firstExtent(): Promise<Extent> {
-    const { source } = this;
+    const { source, range } = this;
     const { signal } = this.ending;
+    const { timeoutMs } = range;
+    const limits = timeoutMs === undefined ? { signal } : { signal, timeoutMs };
+    const least = leastPosition(range, range);
+    if (least !== undefined) return replicaExtent(source, least, limits);
     const backoff = new Backoff(source.ports.random, 100, 5_000);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await source.extent({ signal });
+        return await source.extent(limits);
       } catch (error) {
         const isLasting = !VarlogError.is(error) || !error.retryable;
         if (signal.aborted || isLasting || this.range.to !== Infinity) throw error;

@@ -26,6 +26,7 @@ import {
 import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
+import { receiptTimer } from './append-receipt.ts';
 import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './atomic-append.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
@@ -36,6 +37,7 @@ import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { conditionOf, logStreamOf } from './expectation.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import { type FenceOptions, fenceTopic } from './fence.ts';
+import { checkFreshness } from './freshness.ts';
 import { makeLogStream } from './make-log-streams.ts';
 import { type AppendAck, withOutcome } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
@@ -109,10 +111,18 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * another one which is still on its way belongs to a producer: there it fails with it.
    */
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    const { tracing } = this.context.ports;
+    if (tracing?.listens('append') !== true) return this.appendNow(records, options);
+    const work = () => this.appendNow(records, { ...options, receipt: options.receipt || true });
+    return tracing.trace('append', { topic: this.id }, work);
+  }
+
+  private async appendNow(records: AppendInput<In>, options: AppendOptions): Promise<AppendAck> {
     const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, ...rest } = options;
-    const { appender, catalog } = this.context;
+    const { appender, catalog, ports } = this.context;
+    const timer = receiptTimer(options.receipt, ports.clock);
     const batch = toBatch(records, this.codec, options, appender.recordLimits);
-    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs) };
+    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs), timer };
     if (expect === undefined) return appender.append(this.id, batch, limits);
     const condition = conditionOf(expect);
     const logStream = await logStreamOf(catalog, this.id, condition, limits).catch((error) => {
@@ -188,8 +198,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /**
-   * The records from `from` to `to`, both included; ends. Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`;
-   * the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND` or `DECODE_FAILED`.
+   * The records from `from` to `to`, both included; ends. Linearizable, unless `atLeast` or `consistency` says that less
+   * is enough: then any replica serves it, and positions that are named are waited for. Throws `INVALID_ARGUMENT` or
+   * `POSITION_OUT_OF_RANGE`; the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND`, `DECODE_FAILED`, or
+   * `TIMEOUT` when no replica has come so far.
    */
   read(options: ReadOptions = {}): Subscription<T> {
     const { from = 'start', to = 'tail', ...rest } = options;
@@ -199,6 +211,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   /** Like {@link read}, as an Observable; it completes. */
   read$(options: ReadOptions & FlowLimits = {}): EntryObservable<T> {
     checkRange(options.from ?? 'start', options.to);
+    checkFreshness(options);
     return new EntryObservable(() => this.read(options), options);
   }
 
@@ -277,7 +290,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     const request = TailRequest.create({ topicId: this.id });
     const what = `asking for the tail of topic ${this.id}`;
     const { repository } = this.context;
-    const { glsn, firstGlsn } = await repository.call(Ordering.Tail, request, { ...limits, what });
+    const plan = { ...limits, what, leaderFirst: true };
+    const { glsn, firstGlsn } = await repository.call(Ordering.Tail, request, plan);
     return { first: Math.max(1, firstGlsn), last: glsn };
   }
 

@@ -5,6 +5,7 @@ import {
   type StorageNodeId,
   sleep,
   type TopicId,
+  type Tracing,
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
@@ -33,7 +34,10 @@ import { Topic } from './topic.ts';
 
 const POLL_MS = 50;
 
-export type ClientPorts = Pick<Ports, 'clock' | 'random' | 'network'>;
+export interface ClientPorts extends Pick<Ports, 'clock' | 'random' | 'network'> {
+  /** Hears of appends, each with its receipt. Default: nobody does. */
+  readonly tracing?: Tracing;
+}
 
 export interface ConnectOptions extends CallLimits {
   /**

@@ -18,6 +18,7 @@ import {
   type SessionResponse,
 } from '../../wire/gen/log.ts';
 import { type CutEntry, Metadata } from '../core/index.ts';
+import { StationHistograms } from '../station-histograms.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Orderer } from './orderer.ts';
 
@@ -117,6 +118,7 @@ function leading(
   const orderer = new Orderer(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
+    stations: new StationHistograms(['cut', 'raft']),
     lostLeader,
   });
   const beat = (): void => {

@@ -23,6 +23,7 @@ import {
 import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { isGone } from './gone-node.ts';
+import { type OrderingHistograms, ProposedCuts } from './proposed-cuts.ts';
 import { StorageNodeLink } from './storage-node-link.ts';
 
 /** Cuts on their way through Raft at once. More would only make each of them smaller. */
@@ -48,7 +49,7 @@ export class Orderer {
   private readonly nodesOfTopics = new Map<number, ReadonlySet<number>>();
   /** Where the members of the metadata repository listen. */
   private memberAddresses: readonly string[] = [];
-  private cutsInFlight = 0;
+  private readonly cuts: ProposedCuts;
   private readonly nextCut: OncePerTurn;
   private ended = false;
   /** When nodes are to be told next that the leader is alive. */
@@ -61,6 +62,7 @@ export class Orderer {
       /** Identity of the cluster, which is known once there are links. */
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
+      stations: OrderingHistograms;
       /** The leader before, where this member leads because that one was lost. */
       lostLeader?: { readonly address: string; readonly silentMs: number } | undefined;
     },
@@ -73,6 +75,7 @@ export class Orderer {
     });
     this.cluster = group.cluster;
     this.execute = group.execute;
+    this.cuts = new ProposedCuts(ports.clock, group.stations);
     this.planner = new CutPlanner(metadata);
     this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
     // Nobody has been heard yet, so nobody can be missed yet: but who is in one process with the leader before is as
@@ -182,7 +185,8 @@ export class Orderer {
   receive(link: StorageNodeLink, message: SessionRequest): void {
     // What a process says that was taken for gone does not count.
     if (this.links.get(link.node) !== link) return;
-    link.touch();
+    link.touch(message.sentAt);
+    if (message.reports.length > 0) this.cuts.reported(link.lastHeard);
     if (message.removed.length > 0) {
       const { node: id, disk } = link;
       const { removed: logStreams } = message;
@@ -282,8 +286,9 @@ export class Orderer {
     for (const node of replicas) {
       const link = this.links.get(node);
       if (link === undefined) continue;
-      link.commit(commit);
-      notify(link, node === members[0]);
+      const isPrimary = node === members[0];
+      link.commit(commit, isPrimary ? this.cuts.timesOf(commit) : undefined);
+      notify(link, isPrimary);
     }
   }
 
@@ -308,17 +313,21 @@ export class Orderer {
   }
 
   private scheduleCut(): void {
-    if (this.cutsInFlight >= CUTS_IN_FLIGHT_MAX) return;
+    if (this.cuts.size >= CUTS_IN_FLIGHT_MAX) return;
     if (this.planner.pending) this.nextCut.schedule();
   }
 
   private cut(): void {
-    const cuts = cutsOf(this.planner);
-    if (cuts.length === 0) return;
-    this.cutsInFlight++;
-    Promise.all(cuts.map((it) => this.execute(it))).then(
-      () => this.cutDone(),
+    const commands = cutsOf(this.planner);
+    const cut = this.cuts.planned(commands.flatMap((it) => it.entries));
+    if (cut === undefined) return;
+    Promise.all(commands.map((it) => this.execute(it))).then(
       () => {
+        this.cuts.succeeded(cut);
+        this.cutDone();
+      },
+      () => {
+        this.cuts.failed(cut);
         this.planner.forgetProposals();
         this.cutDone();
       },
@@ -332,7 +341,6 @@ export class Orderer {
   }
 
   private cutDone(): void {
-    this.cutsInFlight--;
     if (!this.ended) this.scheduleCut();
   }
 

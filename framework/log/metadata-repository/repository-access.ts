@@ -17,6 +17,12 @@ export interface MetadataRepositoryOptions {
   /** This member is added to a cluster that exists: `members` are some of it, and itself. Default false. */
   join?: boolean;
   directory: string;
+  /**
+   * Whether this member, while it leads, answers linearizable reads alone as long as no other one can have been elected.
+   * It relies on clocks of which none runs more than a tenth faster than another; and a leader that is lost is replaced
+   * after up to two election timeouts, instead of at once. Only members that have it too count for that. Default false.
+   */
+  leaseReads?: boolean;
   /** Told to clients that ask; new log streams get so many replicas. */
   replicationFactor: number;
   /**

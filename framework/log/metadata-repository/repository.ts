@@ -14,6 +14,7 @@ import {
 } from '../core/index.ts';
 import { commandCodec, resultCodec } from '../metadata-codec.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { StationHistograms } from '../station-histograms.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
@@ -22,6 +23,7 @@ import { MemberChanges } from './member-changes.ts';
 import { MetadataMachine } from './metadata-machine.ts';
 import { notLeader, Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
+import type { OrderingHistograms } from './proposed-cuts.ts';
 import { publishedHandlers } from './published-service.ts';
 import type {
   ExecuteOptions,
@@ -48,6 +50,8 @@ export class MetadataRepository implements RepositoryAccess {
   readonly memberChanges: MemberChanges;
   /** To be served at this member's address. */
   readonly handlers: readonly Handler[];
+  /** How long appends waited here, in all the terms that this member led. */
+  readonly stations: OrderingHistograms = new StationHistograms(['cut', 'raft']);
   private readonly group: RaftGroup;
   private readonly replica: Replica<MetadataCommand, MetadataResult, MetadataMachine>;
   private readonly roles: Subscription;
@@ -97,6 +101,7 @@ export class MetadataRepository implements RepositoryAccess {
       join,
       directory: `${directory}/raft`,
       electionTimeoutMs: LOG_TIMES.electionTimeoutMs,
+      leaseReads: options.leaseReads ?? false,
       // With the heartbeats, so that this process and those of the nodes wake up once for both.
       heartbeatMs: LOG_TIMES.keepaliveMs,
       onHeartbeat: () => repository?.orderer?.keepAlive(),
@@ -305,6 +310,7 @@ export class MetadataRepository implements RepositoryAccess {
     const orderer = new Orderer(this.metadata, this.options.ports, {
       cluster: () => this.cluster!,
       execute: (command) => this.execute(command, AS_LEADER),
+      stations: this.stations,
       lostLeader: this.group.lostLeader,
     });
     this.ledTerm = term;

@@ -1,6 +1,7 @@
 import { type Clock, type MessageStream, Outbox } from '../../base/index.ts';
 import {
   type Assignment,
+  type CutTimes,
   type Hello,
   PartEntry,
   type SessionRequest,
@@ -40,6 +41,9 @@ export class StorageNodeLink {
   /** Log streams of which older commits come first, and the version of the next one to say. */
   private readonly pendingHistory = new Map<number, number>();
   private cluster = '';
+  /** The last message of the node: when it came here, and when it had left there, by the clocks of either. */
+  private heardAt = 0;
+  private lastSentAt = 0;
   /** Empty when there is nothing to say of them. */
   private memberAddresses: readonly string[] = [];
   private ended = false;
@@ -61,8 +65,11 @@ export class StorageNodeLink {
     this.lastHeard = clock.now();
   }
 
-  touch(): void {
-    this.lastHeard = this.clock.now();
+  /** A message came that had left at `sentAt`, by the node's clock. */
+  touch(sentAt: number): void {
+    this.heardAt = this.clock.now();
+    this.lastHeard = this.heardAt;
+    this.lastSentAt = sentAt;
   }
 
   /** It could not be heard for so many milliseconds, for reasons that are not its own. */
@@ -85,11 +92,12 @@ export class StorageNodeLink {
     this.memberAddresses = addresses;
   }
 
-  commit(commit: Commit): void {
+  /** `times`: how long its cut took, for the primary of the log stream. */
+  commit(commit: Commit, times?: CutTimes): void {
     const { logStreamId, version } = commit;
     if (this.pendingHistory.has(logStreamId)) return;
     if (this.outbox.isBlocked) this.pendingHistory.set(logStreamId, version);
-    else this.commits.push(WireCommit.create(commit));
+    else this.commits.push(WireCommit.create(times === undefined ? commit : { ...commit, times }));
   }
 
   /** The node lacks the commits of a log stream from `version` on. */
@@ -121,6 +129,8 @@ export class StorageNodeLink {
         commits: this.commits,
         watermarks: this.takeWatermarks(),
         entering: [...this.entering.values()],
+        lastSentAt: this.lastSentAt,
+        held: this.lastSentAt === 0 ? 0 : Math.floor((this.clock.now() - this.heardAt) * 1_000),
       }),
     );
     this.entering = new Map();

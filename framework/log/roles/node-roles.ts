@@ -34,7 +34,7 @@ export interface NodeIdentity {
 export interface MetadataRole
   extends Pick<
     MetadataRepositoryOptions,
-    'directory' | 'replicationFactor' | 'supportedLevel' | 'join'
+    'directory' | 'replicationFactor' | 'supportedLevel' | 'join' | 'leaseReads'
   > {
   /** Its id as a member. Default: that of the node. One that takes the place of a lost one has a new id. */
   readonly memberId?: number;

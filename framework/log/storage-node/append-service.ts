@@ -15,10 +15,12 @@ import {
   type AppendRequest,
   AppendResponse,
   AppendResult,
+  type AppendTimes,
   Failure,
 } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
 import { append } from './append.ts';
+import { type AppendStations, microseconds, timesToWire } from './append-stations.ts';
 import type { AppendSink } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
@@ -36,9 +38,10 @@ export async function serveAppends(
 ): Promise<void> {
   const results = new ResultWriter(stream, clock);
   stream.receive((request) => {
+    const arrivedAt = clock.now();
     const own = ownRecords(request.batches);
     for (const [i, batch] of request.batches.entries()) {
-      appendOne(batch, own[i]!, { find, limits, results });
+      appendOne(batch, { bytes: own[i]!, arrivedAt }, { find, limits, results });
     }
     return results.room();
   });
@@ -55,7 +58,7 @@ function ownRecords(batches: readonly AppendBatch[]): readonly Uint8Array[] {
 
 function appendOne(
   it: AppendBatch,
-  bytes: Uint8Array,
+  { bytes, arrivedAt }: { bytes: Uint8Array; arrivedAt: number },
   {
     find,
     limits,
@@ -66,8 +69,9 @@ function appendOne(
   try {
     const batch = { count: it.condition?.count ?? it.count, bytes };
     checkAppend(batch, limits);
+    const { sequence, receipt } = it;
     const replica = find(it.topicId, it.logStreamId);
-    append(replica, batch, it.sequence, sink, conditionOf(it));
+    append(replica, batch, { sequence, arrivedAt, receipt }, sink, conditionOf(it));
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);
@@ -119,6 +123,9 @@ export function checkAppend(batch: Batch, { recordBytes, batchBytes }: RecordLim
 class ResultWriter implements AppendSink {
   private readonly stream: MessageStream<AppendResponse, AppendRequest>;
   private readonly turn: OncePerTurn;
+  private readonly clock: Clock;
+  /** Those of which somebody asked where the time went, and since when they wait for the others. */
+  private timed: { readonly times: AppendTimes; readonly since: number }[] = [];
   private results: AppendResult[] = [];
   private outstanding = 0;
   private blocked: Promise<void> | undefined;
@@ -126,6 +133,7 @@ class ResultWriter implements AppendSink {
 
   constructor(stream: MessageStream<AppendResponse, AppendRequest>, clock: Clock) {
     this.stream = stream;
+    this.clock = clock;
     this.turn = new OncePerTurn(clock, () => this.flush());
   }
 
@@ -139,8 +147,15 @@ class ResultWriter implements AppendSink {
     llsn: number,
     _count: number,
     duplicate: boolean,
+    stations?: AppendStations,
   ): void {
-    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+    if (stations === undefined) {
+      this.push(AppendResult.create({ sequence, glsn, llsn, duplicate }));
+      return;
+    }
+    const times = timesToWire(stations);
+    this.timed.push({ times, since: this.clock.now() });
+    this.push(AppendResult.create({ sequence, glsn, llsn, duplicate, times }));
   }
 
   fail(sequence: number, error: VarlogError): void {
@@ -175,6 +190,7 @@ class ResultWriter implements AppendSink {
     const { results } = this;
     this.results = [];
     this.outstanding -= results.length;
+    if (this.timed.length > 0) this.endTimes();
     if (!this.stream.send(AppendResponse.create({ results }))) {
       this.blocked ??= this.stream.writable().then(
         () => {
@@ -184,5 +200,11 @@ class ResultWriter implements AppendSink {
       );
     }
     if (this.outstanding === 0) this.whenDrained?.();
+  }
+
+  private endTimes(): void {
+    const now = this.clock.now();
+    for (const { times, since } of this.timed) times.answer = microseconds(now - since);
+    this.timed = [];
   }
 }

@@ -1,7 +1,7 @@
 import { atomicOf, type Batch, producerOf } from '../../base/index.ts';
 import { type AppendCondition, checkCondition } from '../core/index.ts';
 import { park } from './park.ts';
-import type { AppendSink } from './pending-appends.ts';
+import type { AppendSink, Arrived } from './pending-appends.ts';
 import { repeats } from './repeats.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { notPrimary, tooMuchWaits } from './replica-errors.ts';
@@ -24,11 +24,12 @@ import { storeBatch } from './store-batch.ts';
 export function append(
   replica: LogStreamReplica,
   batch: Batch,
-  sequence: number,
+  arrived: Arrived,
   sink: AppendSink,
   condition?: AppendCondition,
 ): void {
   const { core, storage, host, pending, logStreamId } = replica;
+  const { sequence } = arrived;
   assertServes(replica);
   if (!core.isPrimary) throw notPrimary(logStreamId, host.storageNodeId, replica.assignment);
   const producer = producerOf(batch);
@@ -41,5 +42,5 @@ export function append(
   }
   const atomic = atomicOf(batch);
   if (atomic !== undefined) park(replica, atomic, batch, sequence, sink);
-  else storeBatch(replica, batch, { sequence, sink, restsOn });
+  else storeBatch(replica, batch, { ...arrived, sink, restsOn });
 }

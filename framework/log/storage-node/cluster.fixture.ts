@@ -29,6 +29,7 @@ import {
 import { type Commit, Metadata } from '../core/index.ts';
 import { Orderer } from '../metadata-repository/orderer.ts';
 import type { StorageNodeLink } from '../metadata-repository/storage-node-link.ts';
+import { StationHistograms } from '../station-histograms.ts';
 import { LOG_TIMES } from '../timing.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -73,6 +74,7 @@ export class TestCluster {
     this.orderer = new Orderer(this.metadata, ports, {
       cluster: () => 'test cluster',
       execute: async (command) => this.apply(command),
+      stations: new StationHistograms(['cut', 'raft']),
     });
     this.beat();
   }

@@ -1,4 +1,5 @@
-import type { Commit, ReplicaCore } from '../core/index.ts';
+import type { ReplicaCore } from '../core/index.ts';
+import type { TimedCommit } from './append-stations.ts';
 
 /** Commits whose records are not here yet; beyond that they are asked for again. */
 const WAITING_MAX = 4_096;
@@ -12,7 +13,7 @@ const GAPS_MAX_FETCHING = 256;
 /** What the inbox of a replica needs done. */
 export interface CommitInboxHost {
   /** The core has taken a commit. */
-  applied(commit: Commit): void;
+  applied(commit: TimedCommit): void;
   /** Commits from `version` on are missing: the metadata repository has them. */
   requestHistory(version: number): void;
   /** Takes them from another replica: they are many, or the repository has forgotten them. False: there is none. */
@@ -26,7 +27,7 @@ export interface CommitInboxHost {
 export class CommitInbox {
   private readonly core: ReplicaCore;
   private readonly host: CommitInboxHost;
-  private waiting: Commit[] = [];
+  private waiting: TimedCommit[] = [];
   /** The newest commit that is known to exist. */
   private knownVersion = 0;
   private asked = false;
@@ -58,7 +59,7 @@ export class CommitInbox {
   }
 
   /** Takes commits of this log stream, in the order of their versions. */
-  take(commits: readonly Commit[]): void {
+  take(commits: readonly TimedCommit[]): void {
     const before = this.core.version;
     for (const commit of commits) this.takeOne(commit);
     const isForward = this.core.version > before;
@@ -107,7 +108,7 @@ export class CommitInbox {
     return this.knownVersion - this.core.version - this.waiting.length;
   }
 
-  private takeOne(commit: Commit): void {
+  private takeOne(commit: TimedCommit): void {
     this.knownVersion = Math.max(this.knownVersion, commit.version);
     const outcome = this.core.commit(commit);
     if (outcome === 'applied') {

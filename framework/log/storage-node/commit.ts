@@ -1,4 +1,4 @@
-import type { Commit } from '../core/index.ts';
+import { observeStations, type TimedCommit } from './append-stations.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { settleWatermark } from './watermark.ts';
 
@@ -8,7 +8,7 @@ import { settleWatermark } from './watermark.ts';
  * - They MAY come twice, early, or not at all: the inbox sees to what is missing.
  * - Whatever becomes of them here, they exist: the watermark MUST wait for them.
  */
-export function commitAll(replica: LogStreamReplica, commits: readonly Commit[]): void {
+export function commitAll(replica: LogStreamReplica, commits: readonly TimedCommit[]): void {
   const newest = commits.at(-1);
   if (newest !== undefined) replica.inbox.observe(newest.version);
   if (replica.failure !== undefined || replica.restarting) return;
@@ -23,13 +23,20 @@ export function retryCommits(replica: LogStreamReplica): void {
 }
 
 /** The core has taken a commit: who waits for these records is answered, and may read them. */
-export function applied(replica: LogStreamReplica, commit: Commit): void {
+export function applied(replica: LogStreamReplica, commit: TimedCommit): void {
   replica.storage.commits.append(commit);
   if (!replica.closed) replica.flush.later();
   replica.storage.producers.ordered(commit);
   const end = commit.llsn + commit.count - 1;
   replica.storage.parts.ordered(end);
-  replica.pending.committed(commit.llsn, commit.glsn, end);
+  const { host, pending } = replica;
+  const first = pending.committed(commit.llsn, commit.glsn, end, {
+    cameAt: host.ports.clock.now(),
+    wireMs: host.repositoryWireMs,
+    cut: commit.times ?? undefined,
+    isReplicated: replica.peers.length > 0,
+  });
+  if (first !== undefined) observeStations(host.stations, first);
   replica.committed.wake();
   if (replica.assignment?.sealed === true) replica.advance();
 }

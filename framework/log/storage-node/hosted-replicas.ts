@@ -25,6 +25,8 @@ export interface ReplicaLink {
   requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
   confirmRemoval(logStreamId: number): void;
+  /** How long messages are on the way, there and back, as measured last. */
+  readonly wireMs: number;
 }
 
 /** The replicas of one storage node: opens them as they are wanted, and removes, rebuilds and finds them. */
@@ -52,10 +54,13 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { producerLimits, segmentBytes, diskReads, transfers } = node;
+    const { producerLimits, segmentBytes, diskReads, transfers, stations } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ producerLimits, segmentBytes, diskReads, transfers },
+      ...{ producerLimits, segmentBytes, diskReads, transfers, stations },
+      get repositoryWireMs() {
+        return link.wireMs;
+      },
       get cluster() {
         return node.cluster;
       },

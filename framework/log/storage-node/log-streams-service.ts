@@ -1,6 +1,7 @@
 import { type Handler, handler, VarlogError } from '../../base/index.ts';
 import { DescribeReplicaResponse, LogStreams, Replication } from '../../wire/gen/log.ts';
 import { serveAppends } from './append-service.ts';
+import { serveExtent } from './extent-service.ts';
 import { serveFence } from './fence-service.ts';
 import { serveFetch } from './fetch-service.ts';
 import { serveRead } from './read-service.ts';
@@ -26,6 +27,9 @@ export function logStreamHandlers(node: ServedNode): Handler[] {
     }),
     handler(LogStreams.Usage, async ({ topicId, logStreamId }) =>
       serveUsage(node.find(topicId, logStreamId)),
+    ),
+    handler(LogStreams.Extent, async (request, context) =>
+      serveExtent(node.find(request.topicId, request.logStreamId), request, context),
     ),
     handler(LogStreams.Seek, async (request) =>
       serveSeek(node.find(request.topicId, request.logStreamId), request),

@@ -3,6 +3,8 @@ import { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
 
 const sink = { acknowledge: () => {}, fail: () => {} };
+const unasked = { arrivedAt: 0, receipt: false };
+const untimed = { cameAt: 0, wireMs: 0, cut: undefined, isReplicated: false };
 
 test('appends of all log streams that wait to be ordered share one bound', () => {
   const budget = new MemoryBudget({ cacheBytes: 1_000, pendingBytes: 10_000 });
@@ -11,12 +13,12 @@ test('appends of all log streams that wait to be ordered share one bound', () =>
   for (let llsn = 1; llsn <= 10; llsn++) {
     for (const pending of streams) {
       if (!budget.hasRoomFor(500, pending.bytes)) continue;
-      pending.add({ llsn, count: 1, bytes: 500, sequence: taken++, sink, restsOn: 0 });
+      pending.add({ llsn, count: 1, bytes: 500, ...unasked, sequence: taken++, sink, restsOn: 0 });
     }
   }
   expect(budget.pendingBytes).toBeGreaterThan(9_000);
   expect(budget.pendingBytes).toBeLessThanOrEqual(11_000);
-  for (const pending of streams) pending.committed(1, 1, 10);
+  for (const pending of streams) pending.committed(1, 1, 10, untimed);
   expect([budget.pendingBytes, budget.hasRoomFor(500, 0)]).toEqual([0, true]);
 });
 
@@ -31,7 +33,7 @@ test('an append that is larger than what may wait is taken when nothing waits', 
   const budget = new MemoryBudget({ pendingBytes: 1_000 });
   const pending = new PendingAppends(budget);
   expect(budget.hasRoomFor(5_000, 0)).toBe(true);
-  pending.add({ llsn: 1, count: 1, bytes: 5_000, sequence: 0, sink, restsOn: 0 });
+  pending.add({ llsn: 1, count: 1, bytes: 5_000, sequence: 0, sink, restsOn: 0, arrivedAt: 0, receipt: false });
   expect(budget.hasRoomFor(1, 0)).toBe(false);
 });
 

@@ -45,7 +45,10 @@ export function letIn(replica: LogStreamReplica, id: number): void {
     sink.fail(sequence, sealedBefore(replica.logStreamId));
     return;
   }
-  const llsn = storeBatch(replica, batch, { sequence, sink, restsOn: 0 });
+  // While it was parked it was at no station: it comes to the log now.
+  const arrivedAt = replica.host.ports.clock.now();
+  const taken = { sequence, arrivedAt, receipt: false, sink, restsOn: 0 };
+  const llsn = storeBatch(replica, batch, taken);
   replica.storage.parts.note({ ...part, llsn, end: llsn + batch.count - 1 });
 }
 

@@ -1,15 +1,22 @@
 import { assert, type VarlogError } from '../../base/index.ts';
+import {
+  type AppendStations,
+  type CommitTime,
+  stationsOf,
+  type WriteTime,
+} from './append-stations.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
 /** Where the outcome of an append goes. */
 export interface AppendSink {
-  /** `duplicate`: an earlier append had put it there. */
+  /** `duplicate`: an earlier append had put it there. `stations`: where its time went, if that was asked for. */
   acknowledge(
     sequence: number,
     glsn: number,
     llsn: number,
     count: number,
     duplicate: boolean,
+    stations?: AppendStations,
   ): void;
   fail(sequence: number, error: VarlogError): void;
 }
@@ -20,12 +27,26 @@ export interface Listener {
   readonly sink: AppendSink;
 }
 
-interface Pending extends Listener {
+/** What an append came with, beside its batch. */
+export interface Arrived {
+  /** By the client's own number. */
+  readonly sequence: number;
+  /** When it came, by the clock of this process. */
+  readonly arrivedAt: number;
+  /** Whether it is asked where its time goes. */
+  readonly receipt: boolean;
+}
+
+/** An append that was taken, beside its batch. */
+export interface Taken extends Arrived, Listener {
+  /** LLSN of the last record because of which its condition held; 0: it had none. */
+  readonly restsOn: number;
+}
+
+interface Pending extends Taken {
   readonly llsn: number;
   readonly count: number;
   readonly bytes: number;
-  /** LLSN of the last record because of which its condition held; 0: it had none. */
-  readonly restsOn: number;
   /** Those who have appended the same batch again. */
   repeated?: Listener[];
 }
@@ -37,6 +58,8 @@ const APPEND_BYTES = 128;
 export class PendingAppends {
   private queue: Pending[] = [];
   private head = 0;
+  /** Writes that made some of these durable, in their order: no more than there are appends that wait. */
+  private writes: WriteTime[] = [];
   /** Memory that is held by what waits. */
   bytes = 0;
   private readonly budget: MemoryBudget;
@@ -58,14 +81,31 @@ export class PendingAppends {
     found.repeated.push(listener);
   }
 
-  /** Records `llsn`… up to `end` have the GLSNs `glsn`…. A batch is ordered as a whole. */
-  committed(llsn: number, glsn: number, end: number): void {
+  /** A write has made the records up to LLSN `end` durable. */
+  written(write: WriteTime): void {
+    if (this.head < this.queue.length) this.writes.push(write);
+  }
+
+  /**
+   * Records `llsn`… up to `end` have the GLSNs `glsn`…. A batch is ordered as a whole. Gives back where the time of the
+   * oldest of these appends went.
+   */
+  committed(llsn: number, glsn: number, end: number, time: CommitTime): AppendStations | undefined {
+    let first: AppendStations | undefined;
+    let write = 0;
     for (; this.head < this.queue.length; this.head++) {
       const it = this.queue[this.head]!;
       if (it.llsn > end) break;
       this.hold(-(it.bytes + APPEND_BYTES));
       const at = glsn + (it.llsn - llsn);
-      it.sink.acknowledge(it.sequence, at, it.llsn, it.count, false);
+      let stations: AppendStations | undefined;
+      if (it.receipt || first === undefined) {
+        while (write < this.writes.length && this.writes[write]!.end < it.llsn) write++;
+        stations = stationsOf(it.arrivedAt, this.writes[write], time);
+        first ??= stations;
+      }
+      const asked = it.receipt ? stations : undefined;
+      it.sink.acknowledge(it.sequence, at, it.llsn, it.count, false, asked);
       for (const { sequence, sink } of it.repeated ?? []) {
         sink.acknowledge(sequence, at, it.llsn, it.count, true);
       }
@@ -73,10 +113,15 @@ export class PendingAppends {
     if (this.head === this.queue.length) {
       this.queue = [];
       this.head = 0;
-    } else if (this.head > 1024 && this.head * 2 > this.queue.length) {
+      this.writes = [];
+      return first;
+    }
+    while (this.writes.length > 0 && this.writes[0]!.end <= end) this.writes.shift();
+    if (this.head > 1024 && this.head * 2 > this.queue.length) {
       this.queue = this.queue.slice(this.head);
       this.head = 0;
     }
+    return first;
   }
 
   /**
@@ -101,6 +146,7 @@ export class PendingAppends {
     }
     this.queue = kept;
     this.head = 0;
+    if (kept.length === 0) this.writes = [];
   }
 
   private hold(bytes: number): void {

@@ -135,10 +135,16 @@ async function appendOnce(
   checkAppend(batch, node.recordLimits);
   const replica = find(node, pinned);
   const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
-    append(replica, batch, 0, {
-      acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
-      fail: (_, error) => reject(error),
-    });
+    const arrivedAt = replica.host.ports.clock.now();
+    append(
+      replica,
+      batch,
+      { sequence: 0, arrivedAt, receipt: false },
+      {
+        acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
+        fail: (_, error) => reject(error),
+      },
+    );
   });
   return snpb.AppendResponse.create({
     results: payload.map((_, i) =>

@@ -10,12 +10,12 @@ import {
 } from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
 import {
-  type Commit,
   type ConditionSubject,
   type ProducerLimits,
   ReplicaCore,
   type Report,
 } from '../core/index.ts';
+import type { StorageHistograms, TimedCommit } from './append-stations.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
@@ -47,6 +47,8 @@ export interface ReplicaNode {
   readonly diskReads: SerialQueue;
   /** For what readers and replicas are sent, and what is fetched, of all log streams: see {@link transferCost}. */
   readonly transfers: TurnBudget;
+  /** How long appends are at the stations that are here. */
+  readonly stations: StorageHistograms;
 }
 
 /** What is sent and fetched in one turn at most, as {@link transferCost} counts: some milliseconds of work. */
@@ -61,6 +63,8 @@ export function transferCost(batches: readonly Uint8Array[]): number {
 
 /** What a replica needs of those who keep it. These calls MUST NOT throw. */
 export interface ReplicaHost extends ReplicaNode {
+  /** How long messages between the node and the leader of the metadata repository are on the way, there and back. */
+  readonly repositoryWireMs: number;
   /** Its report differs from the last one. The node MUST tell the newest one, and MAY leave out those between. */
   reportChanged(replica: LogStreamReplica): void;
   /** It serves nothing any more. */
@@ -74,7 +78,7 @@ export interface ReplicaOperations {
   /** Carries out what the core asks for, until it asks for nothing more. */
   takeSteps(replica: LogStreamReplica): Promise<void>;
   /** The core has taken a commit. */
-  applied(replica: LogStreamReplica, commit: Commit): void;
+  applied(replica: LogStreamReplica, commit: TimedCommit): void;
   /** Gets missing commits from another replica. False: there is none. */
   fetchFromReplica(replica: LogStreamReplica): boolean;
 }
@@ -181,9 +185,10 @@ export class LogStreamReplica {
       requestHistory: (version) => host.requestHistory(logStreamId, version),
       fetchFromReplica: () => operations.fetchFromReplica(this),
     });
-    records.onDurable((end) => {
+    records.onDurable((end, begunAt) => {
       if (this.failure !== undefined) return;
       this.core.wasWritten(end);
+      this.pending.written({ end, begunAt, doneAt: host.ports.clock.now() });
       host.reportChanged(this);
     });
   }

@@ -69,6 +69,8 @@ export class RepositoryLink {
   private asked = 0;
   private lastSent = 0;
   private lastHeard = 0;
+  /** How long messages are on the way, to the leader and back, as measured by the last one that it has answered. */
+  wireMs = 0;
 
   constructor(options: RepositoryLinkOptions) {
     this.options = options;
@@ -197,6 +199,7 @@ export class RepositoryLink {
     let isOver = false;
     stream.receive((response) => {
       this.lastHeard = clock.now();
+      this.measure(response);
       // What is said before the first answer would be said to one that does not lead.
       const accepted = (): void => {
         if (isOver) return;
@@ -213,9 +216,8 @@ export class RepositoryLink {
     this.lastSent = this.lastHeard;
     this.outbox.unblock();
     const { hello } = this.options;
-    stream.send(
-      SessionRequest.create({ hello, reports: this.options.allReports().map(reportToWire) }),
-    );
+    const reports = this.options.allReports().map(reportToWire);
+    stream.send(SessionRequest.create({ hello, reports, sentAt: this.stamp() }));
     let timer: Timer;
     let quietMax = LOG_TIMES.quietMaxMs;
     let due = clock.now() + LOG_TIMES.quietMaxMs;
@@ -301,6 +303,17 @@ export class RepositoryLink {
     this.removed = [];
     this.lastSent = this.options.ports.clock.now();
     // Reports are cumulative: while the stream is not writable, the newest of each replica is enough.
-    this.outbox.send(stream, SessionRequest.create({ reports, history, removed }));
+    const sentAt = this.stamp();
+    this.outbox.send(stream, SessionRequest.create({ reports, history, removed, sentAt }));
+  }
+
+  /** Now, in whole microseconds, and never 0. */
+  private stamp(): number {
+    return Math.max(1, Math.floor(this.options.ports.clock.now() * 1_000));
+  }
+
+  /** Both times of a message are by this node's clock, and the time in between by the leader's: clocks need not agree. */
+  private measure({ lastSentAt, held }: SessionResponse): void {
+    if (lastSentAt > 0) this.wireMs = Math.max(0, this.lastHeard - (lastSentAt + held) / 1_000);
   }
 }

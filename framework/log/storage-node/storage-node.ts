@@ -14,6 +14,7 @@ import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
 import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
+import { storageHistograms } from './append-stations.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
@@ -54,6 +55,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly segmentBytes: number;
   readonly diskReads = new SerialQueue();
   readonly transfers: TurnBudget;
+  readonly stations = storageHistograms();
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;

@@ -5,6 +5,8 @@ import type { Output } from '../output.ts';
 import { atomicParts } from './atomic-parts.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { addExpectOptions, type ExpectFlags, expectationOf } from './expect.ts';
+import { durationOf } from './quantity.ts';
+import { receiptLines } from './receipt-lines.ts';
 import { fieldsOf, fieldTexts, headerArgument, timeArgument } from './record-fields.ts';
 import { fromBase64, type RecordFormat, recordBatches } from './record-input.ts';
 import { explainUsage } from './retention.ts';
@@ -28,12 +30,21 @@ interface AppendFlags extends FormatFlags, ExpectFlags {
   logStream?: number;
   producer?: number;
   atomic?: boolean;
+  receipt?: boolean;
   header?: readonly (readonly [string, string])[];
 }
 
 interface ReadFlags extends FormatFlags {
   since?: number;
   headers?: boolean;
+}
+
+interface RangeFlags extends ReadFlags {
+  from?: number;
+  to?: number;
+  atLeast?: number;
+  stale?: boolean;
+  wait?: number;
 }
 
 /** `append`, `read`, `tail` and `trim`. */
@@ -47,15 +58,28 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .option('--from <glsn>', 'first record; 1 if left out', atLeast(0))
     .option('--since <time>', SINCE_HELP, timeArgument)
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
+    .option(
+      '--at-least <glsn>',
+      'from any replica that has come so far, which is waited for: reads what one has appended oneself',
+      atLeast(1),
+    )
+    .option('--stale', 'from any replica, as much as that one knows; linearizable if left out')
+    .option('--wait <time>', 'give up after so long where no replica has come so far', durationOf)
     .option('--headers', HEADERS_HELP)
     .option('--binary', 'the bytes of the records, with nothing between them')
     .option('--base64', 'records in base64')
-    .action((topic: TopicArgument | undefined, flags: ReadFlags & { from?: number; to?: number }) =>
+    .action((topic: TopicArgument | undefined, flags: RangeFlags) =>
       cli.withTopic(topic, async (it, output) => {
         const print = printer(flags, output);
-        const { to } = flags;
-        const from = beginOf(flags) ?? 1;
-        const range = { from, ...(to === undefined ? {} : { to }), signal: cli.interrupted() };
+        const { to, atLeast, stale, wait } = flags;
+        const range = {
+          from: beginOf(flags) ?? 1,
+          ...(to !== undefined && { to }),
+          ...(atLeast !== undefined && { atLeast }),
+          ...(stale && { consistency: 'stale' as const }),
+          ...(wait !== undefined && { timeoutMs: wait }),
+          signal: cli.interrupted(),
+        };
         for await (const entry of it.read(range)) print(entry);
       }),
     );
@@ -116,13 +140,14 @@ function addAppend(program: Command, cli: Cli): void {
     .option('--atomic', 'texts are LOG_STREAM=TEXT: all of them are appended, or none')
     .option('--key <key>', 'key of each record')
     .option('--header <name=value>', 'header of each record; may be given again', headerArgument)
+    .option('--receipt', 'also where the time of each append went')
     .option('--binary', 'the standard input is one record, byte for byte')
     .option('--base64', 'texts or lines are records in base64');
   addExpectOptions(command).action(
     (topic: TopicArgument | undefined, texts: string[], flags: AppendFlags) =>
       cli.withTopic(topic, async (it, output) => {
         const format = formatOf(flags);
-        const { logStream: chosen, producer: id, key, header } = flags;
+        const { logStream: chosen, producer: id, key, header, receipt = false } = flags;
         if (chosen !== undefined && id !== undefined) {
           throw unusable('--log-stream and --producer exclude each other', 'one of them');
         }
@@ -132,9 +157,11 @@ function addAppend(program: Command, cli: Cli): void {
           ...(header === undefined ? {} : { headers: header }),
         };
         if (flags.atomic) {
-          const isOfOne = chosen !== undefined || id !== undefined || 'expect' in expectation;
+          const isOfOne =
+            chosen !== undefined || id !== undefined || receipt || 'expect' in expectation;
           if (isOfOne) {
-            const what = '--atomic excludes --log-stream, --producer and what an append expects';
+            const what =
+              '--atomic excludes --log-stream, --producer, --receipt and what an append expects';
             throw unusable(what, 'LOG_STREAM=TEXT for each text');
           }
           const parts = atomicParts(texts, format);
@@ -142,12 +169,13 @@ function addAppend(program: Command, cli: Cli): void {
           for (const ack of acks) output.result({ ...ack }, `${ack.logStream}\t${rangeOf(ack)}`);
           return;
         }
-        const expecting = { ...attributes, ...expectation };
+        const expecting = { ...attributes, ...expectation, receipt };
         const options = chosen === undefined ? expecting : { ...expecting, logStream: chosen };
         const producer = id === undefined ? undefined : await it.producer({ id });
         const append = async (batch: readonly (string | Uint8Array)[]): Promise<void> => {
           const ack = await (producer?.append(batch, expecting) ?? it.append(batch, options));
-          output.result({ ...ack }, rangeOf(ack));
+          const lines = ack.receipt === undefined ? [] : receiptLines(ack.receipt);
+          output.result({ ...ack }, [rangeOf(ack), ...lines].join('\n'));
         };
         if (texts.length > 0) {
           if (format === 'binary') {

@@ -45,7 +45,8 @@ export function onAppend(raft: RoleContext, message: AppendMessage): void {
 export function onHeartbeat(raft: RoleContext, message: Heartbeat): void {
   follow(raft, message);
   raft.log.commitTo(message.commit);
-  raft.send({ type: 'heartbeatResponse', to: message.from, round: message.round });
+  const promises = raft.options.leaseMs !== undefined;
+  raft.send({ type: 'heartbeatResponse', to: message.from, round: message.round, promises });
 }
 
 export function onCommit(raft: RoleContext, message: CommitMessage): void {

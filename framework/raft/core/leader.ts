@@ -154,6 +154,7 @@ export class Leadership {
     // An answer while entries are unacknowledged may mean that they were lost: ask where it stands.
     if (progress.match < this.raft.log.last) progress.due = true;
     progress.round = Math.max(progress.round, message.round);
+    if (message.promises) progress.promised = Math.max(progress.promised, message.round);
     this.confirmReads();
   }
 
@@ -340,15 +341,21 @@ export class Leadership {
   private confirmReads(): void {
     const { raft, readRounds } = this;
     if (!readRounds.underWay) return;
-    const confirmed = hasQuorum(
-      raft.configuration,
-      (it) => it === raft.id || (this.progress.get(it)?.round ?? 0) >= readRounds.round,
-    );
-    if (!confirmed) return;
+    if (!this.quorumIsAt('round')) return;
     const { leaseMs } = raft.options;
-    if (leaseMs !== undefined && !this.gaveUpLease)
+    // One member that promises nothing may be all that another leader needs.
+    if (leaseMs !== undefined && !this.gaveUpLease && this.quorumIsAt('promised'))
       this.leaseUntil = readRounds.startedAt + leaseMs;
     raft.confirmReads(readRounds.confirm());
+  }
+
+  /** Whether enough members have answered the newest read round, this one counted in. */
+  private quorumIsAt(what: 'round' | 'promised'): boolean {
+    const { raft, progress, readRounds } = this;
+    return hasQuorum(
+      raft.configuration,
+      (it) => it === raft.id || (progress.get(it)?.[what] ?? 0) >= readRounds.round,
+    );
   }
 
   private handOver(to: number): void {

@@ -54,6 +54,8 @@ export interface Heartbeat extends Envelope {
 export interface HeartbeatResponse extends Envelope {
   readonly type: 'heartbeatResponse';
   readonly round: number;
+  /** For an election timeout from here on, the sender neither looks for another leader nor helps one: see `leaseMs`. */
+  readonly promises: boolean;
 }
 
 /** News of the commit index, where no entries are on the way that could carry it. Not answered. */

@@ -27,6 +27,8 @@ export class Progress {
   due = true;
   /** The newest read round that the member confirmed. Never decreases, and never above the newest round. */
   round = 0;
+  /** The newest round of which the answer promised to wait before another leader is helped. At most `round`. */
+  promised = 0;
   /** The snapshot that was offered last. Means nothing unless `mode` is `snapshot`. */
   snapshotIndex: LogIndex = 0;
   /** Left the group: it is told so for this many more ticks; undefined for a member. */

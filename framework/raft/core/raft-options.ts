@@ -19,7 +19,8 @@ export interface RaftOptions {
   /**
    * Reads without asking a majority (thesis §6.4.1): for so long after a round of heartbeats began
    * that a majority answered, no other leader can be elected. Shorter than `electionTicks` last, by
-   * more than clocks may drift apart; the same at all members, or undefined at all of them.
+   * more than clocks may drift apart; the same at all members that have one. Only members that have one too count
+   * for that majority: others keep no such promise, and a group of which too few do has no leases.
    */
   readonly leaseMs?: number | undefined;
   /** Whether this member leaves it to others to lead; it votes all the same. Default: it does not. */

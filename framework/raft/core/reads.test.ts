@@ -35,8 +35,10 @@ const reads = (raft: Raft): readonly ConfirmedRead[] => raft.effects().reads;
 const contexts = (raft: Raft): number[] => reads(raft).map((it) => it.context);
 
 describe('linearizable reads', () => {
-  const confirm = (raft: Raft, from: number, round: number): void =>
-    raft.step({ type: 'heartbeatResponse', from, to: 1, term: raft.term, round });
+  const confirm = (raft: Raft, from: number, round: number): void => {
+    const { term } = raft;
+    raft.step({ type: 'heartbeatResponse', from, to: 1, term, round, promises: false });
+  };
 
   test('wait for the first commit of the term, and for a majority that answers afterwards', () => {
     const raft = elect(member());
@@ -228,7 +230,9 @@ describe('asking a majority', () => {
       answerHeartbeat(raft, 2, round);
       drain(raft);
     }
-    const late = { type: 'heartbeatResponse', from: 3, to: 1, term: raft.term, round: 3 } as const;
+    const { term } = raft;
+    const answer = { type: 'heartbeatResponse', from: 3, to: 1, round: 3 } as const;
+    const late = { ...answer, term, promises: false };
     raft.becomeFollower(raft.term + 1, 0);
     settled(raft);
     raft.readIndex(7);
@@ -356,6 +360,26 @@ describe('leases', () => {
     drain(raft);
     raft.readIndex(1);
     expect(contexts(raft)).toEqual([]);
+  });
+
+  test('ReadOnlyOptionLease: members that promise nothing confirm reads, and give no lease', () => {
+    const raft = leased();
+    raft.now = 1_000;
+    tick(raft, HEARTBEAT);
+    drain(raft);
+    const { round } = raft.leadership!.readRounds;
+    const answer = { type: 'heartbeatResponse', from: 2, to: 1, round, promises: false } as const;
+    raft.readIndex(1);
+    raft.step({ ...answer, term: raft.term });
+    drain(raft);
+    raft.readIndex(2);
+    expect(contexts(raft)).toEqual([]);
+    raft.step({ ...answer, term: raft.term, round: raft.leadership!.readRounds.round });
+    expect(contexts(raft)).toEqual([1]);
+    renew(raft);
+    drain(raft);
+    raft.readIndex(3);
+    expect(contexts(raft)).toEqual([3]);
   });
 
   test('ReadOnlyOptionLease: who told another member to campaign has none any more in this term', () => {

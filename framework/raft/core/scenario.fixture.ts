@@ -180,7 +180,8 @@ export function refuse(raft: Raft, from: number, index: number, hint = [0, 0]): 
 }
 
 export function answerHeartbeat(raft: Raft, from: number, round = 0): void {
-  raft.step({ type: 'heartbeatResponse', from, to: raft.id, term: raft.term, round });
+  const promises = raft.options.leaseMs !== undefined;
+  raft.step({ type: 'heartbeatResponse', from, to: raft.id, term: raft.term, round, promises });
 }
 
 /** What goes to one member. */

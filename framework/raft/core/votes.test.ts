@@ -38,7 +38,7 @@ function messagesOf(term: number): Message[] {
     { ...envelope, type: 'commit', commit: 0 },
     { ...envelope, type: 'snapshot', index: 2, indexTerm: 2, configuration },
     { ...envelope, type: 'appendResponse', ...place },
-    { ...envelope, type: 'heartbeatResponse', round: 0 },
+    { ...envelope, type: 'heartbeatResponse', round: 0, promises: false },
     { ...envelope, type: 'voteResponse', pre: false, granted: true },
     { ...envelope, type: 'voteResponse', pre: true, granted: false },
     { ...envelope, type: 'timeoutNow' },
@@ -150,7 +150,8 @@ describe('terms', () => {
     raft.step({ type: 'timeoutNow', from: 2, to: 1, term: raft.term });
     for (let i = 0; i < 3 * ELECTION; i++) {
       raft.tick();
-      raft.step({ type: 'heartbeatResponse', from: 2, to: 1, term: raft.term, round: 0 });
+      const { term } = raft;
+      raft.step({ type: 'heartbeatResponse', from: 2, to: 1, term, round: 0, promises: false });
     }
     expect(stateOf(raft)).toEqual(before);
     expect(drain(raft).filter((it) => it.type === 'vote')).toEqual([]);

@@ -54,6 +54,10 @@ export const descriptor: object = {
         "Fence": {
          "requestType": "FenceLogStreamRequest",
          "responseType": "FenceLogStreamResponse"
+        },
+        "Extent": {
+         "requestType": "ExtentRequest",
+         "responseType": "ExtentResponse"
         }
        }
       },
@@ -89,6 +93,10 @@ export const descriptor: object = {
         "records": {
          "type": "bytes",
          "id": 5
+        },
+        "receipt": {
+         "type": "bool",
+         "id": 6
         },
         "condition": {
          "type": "AppendCondition",
@@ -201,6 +209,48 @@ export const descriptor: object = {
         "duplicate": {
          "type": "bool",
          "id": 5
+        },
+        "times": {
+         "type": "AppendTimes",
+         "id": 6
+        }
+       }
+      },
+      "AppendTimes": {
+       "fields": {
+        "primaryQueue": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "primary_queue"
+        },
+        "disk": {
+         "type": "uint32",
+         "id": 2
+        },
+        "replicas": {
+         "type": "uint32",
+         "id": 3
+        },
+        "repositoryWire": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "repository_wire"
+        },
+        "cut": {
+         "type": "uint32",
+         "id": 5
+        },
+        "raft": {
+         "type": "uint32",
+         "id": 6
+        },
+        "answer": {
+         "type": "uint32",
+         "id": 7
+        },
+        "other": {
+         "type": "uint32",
+         "id": 8
         }
        }
       },
@@ -308,6 +358,39 @@ export const descriptor: object = {
         "cut": {
          "type": "bool",
          "id": 4
+        }
+       }
+      },
+      "ExtentRequest": {
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "logStreamId": {
+         "type": "int32",
+         "id": 2,
+         "protoName": "log_stream_id"
+        },
+        "atLeast": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "at_least"
+        }
+       }
+      },
+      "ExtentResponse": {
+       "fields": {
+        "firstGlsn": {
+         "type": "uint64",
+         "id": 1,
+         "protoName": "first_glsn"
+        },
+        "highWatermark": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "high_watermark"
         }
        }
       },
@@ -560,6 +643,23 @@ export const descriptor: object = {
         "count": {
          "type": "uint64",
          "id": 6
+        },
+        "times": {
+         "type": "CutTimes",
+         "id": 7
+        }
+       }
+      },
+      "CutTimes": {
+       "fields": {
+        "heldBack": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "held_back"
+        },
+        "raft": {
+         "type": "uint32",
+         "id": 2
         }
        }
       },
@@ -645,6 +745,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "int32",
          "id": 50
+        },
+        "sentAt": {
+         "type": "uint64",
+         "id": 51,
+         "protoName": "sent_at"
         }
        }
       },
@@ -798,6 +903,15 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "Watermark",
          "id": 4
+        },
+        "lastSentAt": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "last_sent_at"
+        },
+        "held": {
+         "type": "uint32",
+         "id": 6
         },
         "cluster": {
          "type": "string",

@@ -30,6 +30,8 @@ export interface AppendBatch {
   logStreamId: number;
   count: number;
   records: Uint8Array;
+  /** Whether it is asked where the time goes. */
+  receipt: boolean;
   /**
    * The append takes effect only if it holds. `count` is 0 then, and stands in the condition: a node that knows no
    * conditions refuses such a batch as an empty one.
@@ -83,8 +85,29 @@ export interface AppendResult {
   failure: Failure | null;
   /** The batch was in the log before, by an earlier try of its producer: the positions are those. */
   duplicate: boolean;
+  /** Where its time went, from its arrival until this result left; only where it was asked for. */
+  times: AppendTimes | null;
 }
 export const AppendResult: MessageCodec<AppendResult> = message('varlog.log.AppendResult');
+
+/**
+ * How long an append was at each station, in microseconds: each is a difference on one clock, the primary's or the one of
+ * the leader of the metadata repository. Together they are what passed on the primary's clock.
+ */
+export interface AppendTimes {
+  /** It waited for its turn on the disk of the primary. */
+  primaryQueue: number;
+  disk: number;
+  replicas: number;
+  /** Between the primary and the metadata repository, there and back. */
+  repositoryWire: number;
+  cut: number;
+  raft: number;
+  answer: number;
+  /** What nobody has measured. */
+  other: number;
+}
+export const AppendTimes: MessageCodec<AppendTimes> = message('varlog.log.AppendTimes');
 
 export interface Failure {
   code: string;
@@ -145,6 +168,22 @@ export interface UsagePart {
   cut: boolean;
 }
 export const UsagePart: MessageCodec<UsagePart> = message('varlog.log.UsagePart');
+
+export interface ExtentRequest {
+  topicId: number;
+  logStreamId: number;
+  /** Not answered before the replica vouches for the topic up to here. */
+  atLeast: number;
+}
+export const ExtentRequest: MessageCodec<ExtentRequest> = message('varlog.log.ExtentRequest');
+
+export interface ExtentResponse {
+  /** The first GLSN that was not trimmed. */
+  firstGlsn: number;
+  /** As in ReadResponse. */
+  highWatermark: number;
+}
+export const ExtentResponse: MessageCodec<ExtentResponse> = message('varlog.log.ExtentResponse');
 
 export interface SeekRequest {
   topicId: number;
@@ -257,8 +296,19 @@ export interface Commit {
   llsn: number;
   glsn: number;
   count: number;
+  /** Only to the primary, by the leader whose cut it was. */
+  times: CutTimes | null;
 }
 export const Commit: MessageCodec<Commit> = message('varlog.log.Commit');
+
+/** How long a cut took at the leader, in microseconds. */
+export interface CutTimes {
+  /** It waited for cuts before it. */
+  heldBack: number;
+  /** From its proposal until the commits left. */
+  raft: number;
+}
+export const CutTimes: MessageCodec<CutTimes> = message('varlog.log.CutTimes');
 
 /** The first message carries `hello`. A message without content is a heartbeat. */
 export interface SessionRequest {
@@ -268,6 +318,8 @@ export interface SessionRequest {
   history: HistoryRequest[];
   /** Log streams whose removal this node has carried out. */
   removed: number[];
+  /** When this left, by the clock of the node, in microseconds from a start of its own. It means nothing to anybody else. */
+  sentAt: number;
 }
 export const SessionRequest: MessageCodec<SessionRequest> = message('varlog.log.SessionRequest');
 
@@ -346,6 +398,12 @@ export interface SessionResponse {
   commits: Commit[];
   /** Watermarks of every topic that moved and of which the node has a replica. */
   watermarks: Watermark[];
+  /**
+   * `sent_at` of the last message of the node that came, and for how long it was here when this left, in microseconds.
+   * So the node knows how long its messages and the leader's were on the way, whatever their clocks say. 0: none came.
+   */
+  lastSentAt: number;
+  held: number;
   /** In the first response: the cluster to which the node belongs from now on. */
   cluster: string;
   /** In the first response, and whenever it changed: where the members of the metadata repository listen. */
@@ -709,12 +767,15 @@ export const LogStreams: {
   Seek: UnaryMethod<SeekRequest, SeekResponse>;
   /** Has a primary refuse older fencing tokens; answered when all that it took before is ordered. */
   Fence: UnaryMethod<FenceLogStreamRequest, FenceLogStreamResponse>;
+  /** Where a topic begins and ends as far as a replica of one of its log streams knows; answered once that is far enough. */
+  Extent: UnaryMethod<ExtentRequest, ExtentResponse>;
 } = {
   Append: bidi('varlog.log.LogStreams', 'Append', AppendRequest, AppendResponse),
   Read: serverStream('varlog.log.LogStreams', 'Read', ReadRequest, ReadResponse),
   Usage: unary('varlog.log.LogStreams', 'Usage', UsageRequest, UsageResponse),
   Seek: unary('varlog.log.LogStreams', 'Seek', SeekRequest, SeekResponse),
   Fence: unary('varlog.log.LogStreams', 'Fence', FenceLogStreamRequest, FenceLogStreamResponse),
+  Extent: unary('varlog.log.LogStreams', 'Extent', ExtentRequest, ExtentResponse),
 };
 
 /** Storage node to storage node: a replica that lacks batches asks one that has them. */

@@ -86,7 +86,7 @@ export interface Message {
   round: number;
   /** vote, voteResponse: a pre-vote. */
   pre: boolean;
-  /** voteResponse: granted; appendResponse: rejected; vote: on transfer. */
+  /** voteResponse: granted; appendResponse: rejected; vote: on transfer; heartbeatResponse: promises to wait. */
   flag: boolean;
   /** appendResponse that rejects. */
   hintIndex: number;
