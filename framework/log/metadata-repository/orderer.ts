@@ -3,7 +3,6 @@ import { type MessageStream, OncePerTurn, type Ports, VarlogError } from '../../
 import {
   Assignment,
   type Hello,
-  Peer,
   type SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
@@ -22,6 +21,7 @@ import {
 } from '../core/index.ts';
 import { reportOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
+import { assignmentFor, assignmentOf } from './assignment-of.ts';
 import { isGone } from './gone-node.ts';
 import { type OrderingHistograms, ProposedCuts } from './proposed-cuts.ts';
 import { StorageNodeLink } from './storage-node-link.ts';
@@ -130,7 +130,7 @@ export class Orderer {
     const link = new StorageNodeLink(hello, stream, { metadata, clock: ports.clock });
     this.links.set(node, link);
     for (const logStream of this.metadata.logStreams.values()) {
-      if (logStream.replicas.includes(node)) link.assign(this.assignmentOf(logStream));
+      if (logStream.replicas.includes(node)) link.assign(assignmentOf(this.metadata, logStream));
     }
     for (const logStreamId of this.metadata.storageNodes.get(node)?.removed ?? []) {
       link.assign(Assignment.create({ logStreamId, removed: true }));
@@ -248,7 +248,7 @@ export class Orderer {
       for (const node of nodes) {
         const link = this.links.get(node);
         if (link === undefined) continue;
-        link.assign(this.assignmentFor(id, node));
+        link.assign(assignmentFor(this.metadata, id, node));
         notify(link, false);
       }
     }
@@ -368,35 +368,6 @@ export class Orderer {
     const ms = late + LOG_TIMES.stallMarginMs;
     for (const link of this.links.values()) link.extendDeadline(ms);
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
-  }
-
-  private assignmentFor(id: number, node: number): Assignment {
-    const logStream = this.metadata.logStreams.get(id);
-    if (logStream?.replicas.includes(node) === true) return this.assignmentOf(logStream);
-    return Assignment.create({ logStreamId: id, removed: true });
-  }
-
-  private assignmentOf(logStream: LogStreamState): Assignment {
-    const topic = this.metadata.topics.get(logStream.topicId)!;
-    const peer = (node: number): Peer =>
-      Peer.create({
-        storageNodeId: node,
-        address: this.metadata.storageNodes.get(node)?.address ?? '',
-      });
-    return Assignment.create({
-      topicId: topic.id,
-      logStreamId: logStream.id,
-      epoch: logStream.epoch,
-      sealed: logStream.sealed,
-      end: logStream.end,
-      version: logStream.version,
-      members: logStream.members.map(peer),
-      primaryProcess: logStream.primaryProcess,
-      learners: logStream.replicas.filter((it) => !logStream.members.includes(it)).map(peer),
-      trimmedGlsn: topic.trimmed,
-      highWatermark: topic.highWatermark,
-      fence: logStream.fence,
-    });
   }
 }
 

@@ -42,7 +42,6 @@ const AS_CLIENT = { sender: 'client' } as const;
 
 /** The service `varlog.log.Ordering`: what storage nodes and clients ask of the repository. */
 export function orderingHandlers(repository: RepositoryAccess): Handler[] {
-  const { clusterId } = repository.options;
   return [
     handler(Ordering.Session, (stream) => serveStorageNodeLink(repository, stream)),
     handler(Ordering.Tail, ({ topicId }) =>
@@ -98,20 +97,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       const orderer = await repository.confirmedOrderer();
       return describeHealth(repository.metadata, orderer);
     }),
-    handler(Ordering.Members, async () => {
-      repository.throwIfFailed();
-      return MembersResponse.create({
-        clusterId,
-        members: repository.members.map((it) => Member.create({ ...it })),
-        self: Member.create({ ...selfOf(repository) }),
-        change: repository.memberChanges.underWay ?? '',
-        leader: repository.status.leader?.id ?? 0,
-        cluster: repository.cluster ?? '',
-        trouble: repository.trouble ?? '',
-        supportedLevel: repository.metadata.supportedLevel,
-        featureLevel: repository.metadata.featureLevel,
-      });
-    }),
+    handler(Ordering.Members, async () => describeMembers(repository)),
     atLeader(
       repository,
       Ordering.ChangeMembers,
@@ -127,6 +113,21 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       ({ timeoutMs }) => timeoutMs,
     ),
   ];
+}
+
+function describeMembers(repository: RepositoryAccess): MembersResponse {
+  repository.throwIfFailed();
+  return MembersResponse.create({
+    clusterId: repository.options.clusterId,
+    members: repository.members.map((it) => Member.create({ ...it })),
+    self: Member.create({ ...selfOf(repository) }),
+    change: repository.memberChanges.underWay ?? '',
+    leader: repository.status.leader?.id ?? 0,
+    cluster: repository.cluster ?? '',
+    trouble: repository.trouble ?? '',
+    supportedLevel: repository.metadata.supportedLevel,
+    featureLevel: repository.metadata.featureLevel,
+  });
 }
 
 async function openProducer(

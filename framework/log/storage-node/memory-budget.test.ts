@@ -33,7 +33,16 @@ test('an append that is larger than what may wait is taken when nothing waits', 
   const budget = new MemoryBudget({ pendingBytes: 1_000 });
   const pending = new PendingAppends(budget);
   expect(budget.hasRoomFor(5_000, 0)).toBe(true);
-  pending.add({ llsn: 1, count: 1, bytes: 5_000, sequence: 0, sink, restsOn: 0, arrivedAt: 0, receipt: false });
+  pending.add({
+    llsn: 1,
+    count: 1,
+    bytes: 5_000,
+    sequence: 0,
+    sink,
+    restsOn: 0,
+    arrivedAt: 0,
+    receipt: false,
+  });
   expect(budget.hasRoomFor(1, 0)).toBe(false);
 });
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import {
-  type Entry,
   json,
   type RecordLog,
   record,
@@ -8,6 +7,11 @@ import {
   text,
 } from '../../log/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
+import { atomicAppends } from './record-log-atomic.ts';
+import { conditionalAppends } from './record-log-conditions.ts';
+import { consumersOfRecords } from './record-log-consumers.ts';
+import { readsOfRecords } from './record-log-reads.ts';
+import { all, shown } from './taken-entries.ts';
 
 /** An empty log of records, what trims it, and what ends it. */
 export interface RecordLogUnderTest extends Closable {
@@ -77,64 +81,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       assert.deepEqual([a!.llsn, a!.logStream], [one.llsn, one.logStream]);
     });
 
-    test('an atomic append is there as a whole, each part side by side in its log stream', async ({
-      log,
-      logStreams: [one, two],
-    }) => {
-      await log.append('before', { logStream: two });
-      const acks = await log.appendAtomically([
-        { logStream: two, records: ['a', record('b', { key: 'own' })], key: 'part' },
-        { logStream: one, records: 'c' },
-      ]);
-      assert.deepEqual(
-        acks.map((it) => [it.logStream, it.count]),
-        [
-          [two, 2],
-          [one, 1],
-        ],
-      );
-      const entries = await all(log.read());
-      assert.deepEqual(entries.map((it) => it.text()).sort(), ['a', 'b', 'before', 'c']);
-      for (const [i, texts] of [['a', 'b'], ['c']].entries()) {
-        const { glsn, llsn, logStream } = acks[i]!;
-        const found = entries.slice(glsn - 1, glsn - 1 + texts.length);
-        assert.deepEqual(
-          found.map((it) => [it.text(), it.glsn, it.llsn, it.logStream]),
-          texts.map((it, k) => [it, glsn + k, llsn + k, logStream]),
-        );
-      }
-      assert.deepEqual(
-        entries.map((it) => it.key).filter((it) => it !== undefined),
-        ['part', 'own'],
-      );
-      await log.appendAtomically([{ logStream: one, records: 'alone' }]);
-      assert.equal((await all(log.read())).length, 5);
-    });
-
-    test('an atomic append that makes no sense is refused for certain, and all of its parts', async ({
-      log,
-      logStreams: [one, two],
-    }) => {
-      const refused = async (
-        parts: Parameters<RecordLog['appendAtomically']>[0],
-        code: string,
-      ): Promise<void> => {
-        await assert.rejects(log.appendAtomically(parts), { code, outcome: 'notAppended' });
-      };
-      const a = { logStream: one, records: 'a' };
-      await refused([], 'EMPTY_BATCH');
-      await refused([a, { logStream: two, records: [] }], 'EMPTY_BATCH');
-      await refused([a, { logStream: one, records: 'b' }], 'INVALID_ARGUMENT');
-      await refused([a, { logStream: 0, records: 'b' }], 'INVALID_ARGUMENT');
-      await refused([a, { logStream: 1.5, records: 'b' }], 'INVALID_ARGUMENT');
-      const many = Array.from({ length: 65 }, (_, i) => ({ logStream: i + 1, records: 'a' }));
-      await refused(many, 'INVALID_ARGUMENT');
-      const large = Array.from({ length: 3 }, () => new Uint8Array(1024 * 1024));
-      const parts = [one, two].map((logStream) => ({ logStream, records: large }));
-      await refused(parts, 'ENTRY_TOO_LARGE');
-      assert.deepEqual(await all(log.read()), []);
-    });
-
     test('an acknowledgement tells where the time went when that is asked for, and not otherwise', async ({
       log,
     }) => {
@@ -150,128 +96,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       assert.equal((await all(log.read())).length, 4);
     });
 
-    test('a read of at least what was acknowledged sees it, and ends', async ({ log }) => {
-      for (let i = 1; i <= 10; i++) {
-        const { glsn, count } = await log.append([`${i}`, `${i}'`]);
-        const atLeast = glsn + count - 1;
-        const entries = await all(log.read({ from: glsn, atLeast }));
-        assert.deepEqual(entries.map(shown), (await all(log.read({ from: glsn }))).map(shown));
-        assert.equal(entries.length, 2);
-      }
-      const named = await all(log.read({ from: 3, to: 7, consistency: 'stale' }));
-      assert.deepEqual(
-        named.map((it) => it.glsn),
-        [3, 4, 5, 6, 7],
-      );
-    });
-
-    test('a stale read sees the beginning of the log, with nothing left out', async ({ log }) => {
-      for (let i = 1; i <= 5; i++) await log.append(`${i}`);
-      const glsns = (await all(log.read({ consistency: 'stale' }))).map((it) => it.glsn);
-      assert.deepEqual(
-        glsns,
-        glsns.map((_, i) => i + 1),
-      );
-      assert.ok(glsns.length <= 5);
-    });
-
-    test('a position that is not there yet is waited for, until the time is over', async ({
-      log,
-    }) => {
-      await log.append('a');
-      const late = all(log.read({ atLeast: 2, timeoutMs: 50 }));
-      await assert.rejects(late, { code: 'TIMEOUT' });
-      const reading = all(log.read({ atLeast: 2 }));
-      await log.append('b');
-      assert.deepEqual(
-        (await reading).map((it) => it.text()),
-        ['a', 'b'],
-      );
-      const ending = new AbortController();
-      const aborted = all(log.read({ atLeast: 9, signal: ending.signal }));
-      ending.abort(new Error('enough'));
-      await assert.rejects(aborted, { message: 'enough' });
-    });
-
-    test('what no read can be asked for is refused, each with an error of its own', async ({
-      log,
-    }) => {
-      const refused: [object, RegExp][] = [
-        [{ consistency: 'eventual' }, /eventual is no consistency/],
-        [{ atLeast: 0 }, /atLeast is 0/],
-        [{ atLeast: 1.5 }, /1.5/],
-        [{ atLeast: '1' }, /atLeast is 1/],
-        [{ atLeast: 1, consistency: 'linearizable' }, /leave atLeast out/],
-        [{ timeoutMs: 0 }, /timeoutMs is 0/],
-      ];
-      for (const [options, message] of refused) assert.throws(() => log.read(options), { message });
-    });
-
-    test('reads from the time of each record, and from before and after all of them', async ({
-      log,
-    }) => {
-      for (let i = 0; i < 6; i++) await log.append([`${i}`, `${i}'`]);
-      const entries = await all(log.read());
-      const times = entries.map((it) => it.timestamp);
-      assert.ok(Math.min(...times) > 0, 'each record has a time');
-      for (const time of [0, ...times, Math.max(...times) + 1]) {
-        const wanted = entries.filter((it) => it.timestamp >= time);
-        assert.deepEqual(
-          (await all(log.read({ from: { time } }))).map((it) => it.glsn),
-          wanted.map((it) => it.glsn),
-        );
-        const since = { getTime: () => time };
-        const tail = await take(log.tail({ from: { time: since } }), wanted.length);
-        assert.deepEqual(
-          tail.map((it) => it.glsn),
-          wanted.map((it) => it.glsn),
-        );
-      }
-    });
-
-    test('a consumer is given each record, and the next of its name goes on behind the last', async ({
-      log,
-    }) => {
-      await log.append(['a', 'b', 'c']);
-      const given: string[] = [];
-      const options = { name: 'billing', concurrency: 2 };
-      const first = log.process(options, (entry) => given.push(entry.text()));
-      await first.caughtUp();
-      await first.close();
-      await first.done;
-      await log.append('d');
-      const second = log.process(options, (entry) => given.push(entry.text()));
-      await second.caughtUp();
-      await second.close();
-      assert.deepEqual(given, ['a', 'b', 'c', 'd']);
-      assert.equal(second.status.state, 'closed');
-    });
-
-    test('a consumer stops at a record that fails, and says so', async ({ log }) => {
-      await log.append(['a', 'b', 'c']);
-      const given: string[] = [];
-      const consumer = log.process({ name: 'billing', attempts: 1 }, (entry) => {
-        if (entry.text() === 'b') throw new RangeError('not b');
-        given.push(entry.text());
-      });
-      await assert.rejects(consumer.done, { code: 'HANDLER_FAILED', message: /not b/ });
-      assert.deepEqual(given, ['a']);
-      assert.equal(consumer.status.state, 'stopped');
-      assert.equal(consumer.health().ok, false);
-    });
-
-    test('of two consumers of a name the later one goes on', async ({ log }) => {
-      await log.append('a');
-      const options = { name: 'billing', checkpointEveryMs: 20 };
-      const first = log.process(options, () => {});
-      await first.caughtUp();
-      const second = log.process(options, () => {});
-      await assert.rejects(first.done, { code: 'CONSUMER_FENCED' });
-      await log.append('b');
-      await second.caughtUp();
-      await second.close();
-    });
-
     test('timestamps do not fall within a log stream', async ({ log }) => {
       for (let i = 0; i < 10; i++) await log.append(`${i}`);
       const last = new Map<number, number>();
@@ -280,33 +104,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
         assert.ok(timestamp >= before, `${timestamp} comes after ${before}`);
         last.set(logStream, timestamp);
       }
-    });
-
-    test('a time of which the records were trimmed is the first one left, and one to come the end', async ({
-      log,
-      trim,
-    }) => {
-      await log.append(['a', 'b', 'c']);
-      await trim(2);
-      const left = await all(log.read({ from: { time: 1 } }));
-      assert.deepEqual(
-        left.map((it) => it.text()),
-        ['c'],
-      );
-      await assert.rejects(all(log.read({ from: 1 })), { code: 'TRIMMED' });
-      const from = { time: left[0]!.timestamp + 1e9 };
-      assert.deepEqual(await all(log.read({ from })), []);
-      const coming = take(log.tail({ from }), 1);
-      // It may begin before or after one of them is appended: one that it sees ends it.
-      let seen = false;
-      coming.then(
-        () => {
-          seen = true;
-        },
-        () => {},
-      );
-      while (!seen) await log.append('d');
-      assert.equal((await coming)[0]!.text(), 'd');
     });
 
     test('what is no time, no position and no range is refused at the call', async ({ log }) => {
@@ -329,102 +126,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       );
       const { resumeToken } = part[1]!;
       assert.deepEqual((await all(log.read({ from: resumeToken }))).map(shown), [['d', 'd', []]]);
-    });
-
-    test('an append that expects the tail is taken once, by whoever comes first', async ({
-      log,
-    }) => {
-      const { llsn, logStream } = await log.append(['a', 'b']);
-      const behind = (tail: number) => ({ logStream, expect: { tail } });
-      assert.equal((await log.append('c', behind(llsn + 1))).llsn, llsn + 2);
-      const all3 = await Promise.allSettled(
-        ['d', 'e', 'f'].map((it) => log.append(it, behind(llsn + 2))),
-      );
-      assert.equal(all3.filter((it) => it.status === 'fulfilled').length, 1);
-      const details = { condition: 'tail', logStream, expected: 0, actual: llsn + 3 };
-      await assert.rejects(log.append('g', behind(0)), failedBy(details));
-      await assert.rejects(log.append('h', behind(llsn + 9)), failedBy({ expected: llsn + 9 }));
-      assert.equal((await all(log.read())).length, 4);
-    });
-
-    test('an append that expects the version of a key looks at records with that key only', async ({
-      log,
-    }) => {
-      const { llsn, logStream } = await log.append('a', { key: 'k' });
-      const put = (value: string, key: string, version: number) =>
-        log.append(value, { key, logStream, expect: { stream: { key, version } } });
-      await log.append('b', { key: 'other', logStream });
-      const { llsn: next } = await put('c', 'k', llsn);
-      const details = { condition: 'stream', expected: llsn, actual: next, atMost: false };
-      await assert.rejects(put('d', 'k', llsn), failedBy(details));
-      // Also who has read further than its last record has seen it.
-      await log.append('e', { logStream });
-      assert.equal((await put('f', 'k', next + 1)).llsn, next + 2);
-      assert.equal((await put('g', 'new', 0)).llsn, next + 3);
-      await assert.rejects(put('h', 'new', 0), failedBy({ actual: next + 3 }));
-      await assert.rejects(put('i', 'k', 1_000), failedBy({ expected: 1_000 }));
-      const texts = (await all(log.read())).map((it) => it.text());
-      assert.deepEqual(
-        texts.filter((it) => 'dhi'.includes(it)),
-        [],
-      );
-    });
-
-    test('who was fenced off appends nothing more, and who carries no token is not concerned', async ({
-      log,
-    }) => {
-      const carrying = (fence: number) => ({ expect: { fence } });
-      // Nobody has set it: whoever waits for that waits in vain.
-      const early = log.append('a', { ...carrying(1), timeoutMs: 300 });
-      await assert.rejects(early, { outcome: 'notAppended' });
-      const first = await log.fence();
-      await log.append('b', carrying(first));
-      const second = await log.fence();
-      assert.ok(second > first, `${second} comes after ${first}`);
-      const details = { condition: 'fence', expected: first, actual: second };
-      await assert.rejects(log.append('c', carrying(first)), failedBy(details));
-      await log.append('d', carrying(second));
-      await log.append('e');
-      assert.equal(await log.fence({ token: second + 10 }), second + 10);
-      assert.equal(await log.fence({ token: second + 10 }), second + 10);
-      await assert.rejects(log.fence({ token: second + 9 }), { code: 'CONDITION_FAILED' });
-      await log.append('f', carrying(second + 10));
-      const texts = (await all(log.read())).map((it) => it.text());
-      assert.deepEqual(texts, ['b', 'd', 'e', 'f']);
-    });
-
-    test('an expectation that makes no sense is refused for certain', async ({ log }) => {
-      const { logStream } = await log.append('a');
-      const stream = { key: 'k', version: 1 };
-      for (const expect of [
-        {},
-        null,
-        { tail: -1 },
-        { tail: 0.5 },
-        { tail: '1' },
-        { fence: 0 },
-        { stream: null },
-        { stream: { ...stream, version: -1 } },
-        { stream: { ...stream, key: 7 } },
-      ] as never[]) {
-        const refused = { code: 'INVALID_ARGUMENT', outcome: 'notAppended' };
-        await assert.rejects(log.append('b', { logStream, expect }), refused);
-      }
-      await assert.rejects(log.fence({ token: 0 }), { code: 'INVALID_ARGUMENT' });
-      assert.equal((await all(log.read())).length, 1);
-    });
-
-    test('a tail ends quietly when it is aborted, and a read with the reason', async ({ log }) => {
-      await log.append('a');
-      const stop = new AbortController();
-      const { signal } = stop;
-      const texts: string[] = [];
-      for await (const it of log.tail({ from: 'start', signal })) {
-        texts.push(it.text());
-        stop.abort(new RangeError('enough'));
-      }
-      assert.deepEqual(texts, ['a']);
-      await assert.rejects(all(log.read({ signal })), RangeError);
     });
 
     test('values go through the codec, in both directions', async ({ as, log }) => {
@@ -473,32 +174,10 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       );
       assert.throws(() => passed[1]!.value, failed);
     });
+
+    atomicAppends(test);
+    conditionalAppends(test);
+    readsOfRecords(test);
+    consumersOfRecords(test);
   });
-}
-
-/** Refused because an expectation does not hold: for certain, and with what was found. */
-function failedBy(details: Record<string, unknown>) {
-  return (error: { code: string; outcome: string; details: Record<string, unknown> }) => {
-    assert.deepEqual([error.code, error.outcome], ['CONDITION_FAILED', 'notAppended']);
-    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
-    return true;
-  };
-}
-
-function shown(it: Entry): unknown {
-  return [it.text(), it.key, it.headers.toJSON()];
-}
-
-async function all<T>(entries: AsyncIterable<T>): Promise<T[]> {
-  return take(entries, Infinity);
-}
-
-async function take<T>(entries: AsyncIterable<T>, count: number): Promise<T[]> {
-  const found: T[] = [];
-  if (count === 0) return found;
-  for await (const it of entries) {
-    found.push(it);
-    if (found.length === count) break;
-  }
-  return found;
 }
