@@ -61,22 +61,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       await repository.execute({ kind: 'hold', topicId, holder, ...until }, AS_CLIENT);
       return HoldResponse.create({});
     }),
-    handler(Ordering.Holds, ({ topicId }) =>
-      repository.read((metadata) => {
-        const topic = metadata.topics.get(topicId);
-        if (topic === undefined) throw noTopic(topicId);
-        return HoldsResponse.create({
-          holds: holdsOf(topic).map(({ holder, position, isConsumer: consumer }) =>
-            HoldState.create({ holder, position, consumer }),
-          ),
-          ...retentionToWire(topic.retention),
-          fence: topic.fence,
-          fences: topic.logStreams.map((id) =>
-            LogStreamFence.create({ logStreamId: id, token: metadata.logStreams.get(id)!.fence }),
-          ),
-        });
-      }),
-    ),
+    handler(Ordering.Holds, ({ topicId }) => describeKeepers(repository, topicId)),
     handler(Ordering.Consumers, (request) => describeConsumers(repository, request)),
     handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
     handler(Ordering.Fence, (request) => serveFence(repository, request)),
@@ -127,6 +112,24 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
       ({ timeoutMs }) => timeoutMs,
     ),
   ];
+}
+
+/** What is kept of a topic, for whom, and its fencing tokens. */
+function describeKeepers(repository: RepositoryAccess, topicId: number): Promise<HoldsResponse> {
+  return repository.read((metadata) => {
+    const topic = metadata.topics.get(topicId);
+    if (topic === undefined) throw noTopic(topicId);
+    return HoldsResponse.create({
+      holds: holdsOf(topic).map(({ holder, position, isConsumer: consumer }) =>
+        HoldState.create({ holder, position, consumer }),
+      ),
+      ...retentionToWire(topic.retention),
+      fence: topic.fence,
+      fences: topic.logStreams.map((id) =>
+        LogStreamFence.create({ logStreamId: id, token: metadata.logStreams.get(id)!.fence }),
+      ),
+    });
+  });
 }
 
 async function openProducer(

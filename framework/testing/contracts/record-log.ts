@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
-import {
-  type Entry,
-  json,
-  type RecordLog,
-  record,
-  type TopicOptions,
-  text,
-} from '../../log/index.ts';
-import { type Closable, type ContractTest, contractTests } from './contract.ts';
+import { json, type RecordLog, record, text } from '../../log/index.ts';
+import { conditionTests } from './conditional-appends.ts';
+import { type ContractTest, contractTests } from './contract.ts';
+import { freshnessTests } from './read-freshness.ts';
+import { all, type RecordLogUnderTest, shown, take } from './record-log-stage.ts';
 
-/** An empty log of records, what trims it, and what ends it. */
-export interface RecordLogUnderTest extends Closable {
-  readonly log: RecordLog;
-  /** Two of its log streams. */
-  readonly logStreams: readonly [number, number];
-  /** The same log through a codec. */
-  as<T, In>(options: TopicOptions<T, In>): RecordLog<T, In>;
-  /** Removes all records up to and including `position`. */
-  trim(position: number): Promise<void>;
-}
+export type { RecordLogUnderTest } from './record-log-stage.ts';
 
 /**
  * What every `RecordLog` owes its users: a topic, and the log in memory that stands for one in tests. `make` gives a
@@ -150,63 +137,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       assert.equal((await all(log.read())).length, 4);
     });
 
-    test('a read of at least what was acknowledged sees it, and ends', async ({ log }) => {
-      for (let i = 1; i <= 10; i++) {
-        const { glsn, count } = await log.append([`${i}`, `${i}'`]);
-        const atLeast = glsn + count - 1;
-        const entries = await all(log.read({ from: glsn, atLeast }));
-        assert.deepEqual(entries.map(shown), (await all(log.read({ from: glsn }))).map(shown));
-        assert.equal(entries.length, 2);
-      }
-      const named = await all(log.read({ from: 3, to: 7, consistency: 'stale' }));
-      assert.deepEqual(
-        named.map((it) => it.glsn),
-        [3, 4, 5, 6, 7],
-      );
-    });
-
-    test('a stale read sees the beginning of the log, with nothing left out', async ({ log }) => {
-      for (let i = 1; i <= 5; i++) await log.append(`${i}`);
-      const glsns = (await all(log.read({ consistency: 'stale' }))).map((it) => it.glsn);
-      assert.deepEqual(
-        glsns,
-        glsns.map((_, i) => i + 1),
-      );
-      assert.ok(glsns.length <= 5);
-    });
-
-    test('a position that is not there yet is waited for, until the time is over', async ({
-      log,
-    }) => {
-      await log.append('a');
-      const late = all(log.read({ atLeast: 2, timeoutMs: 50 }));
-      await assert.rejects(late, { code: 'TIMEOUT' });
-      const reading = all(log.read({ atLeast: 2 }));
-      await log.append('b');
-      assert.deepEqual(
-        (await reading).map((it) => it.text()),
-        ['a', 'b'],
-      );
-      const ending = new AbortController();
-      const aborted = all(log.read({ atLeast: 9, signal: ending.signal }));
-      ending.abort(new Error('enough'));
-      await assert.rejects(aborted, { message: 'enough' });
-    });
-
-    test('what no read can be asked for is refused, each with an error of its own', async ({
-      log,
-    }) => {
-      const refused: [object, RegExp][] = [
-        [{ consistency: 'eventual' }, /eventual is no consistency/],
-        [{ atLeast: 0 }, /atLeast is 0/],
-        [{ atLeast: 1.5 }, /1.5/],
-        [{ atLeast: '1' }, /atLeast is 1/],
-        [{ atLeast: 1, consistency: 'linearizable' }, /leave atLeast out/],
-        [{ timeoutMs: 0 }, /timeoutMs is 0/],
-      ];
-      for (const [options, message] of refused) assert.throws(() => log.read(options), { message });
-    });
-
     test('reads from the time of each record, and from before and after all of them', async ({
       log,
     }) => {
@@ -331,89 +261,6 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       assert.deepEqual((await all(log.read({ from: resumeToken }))).map(shown), [['d', 'd', []]]);
     });
 
-    test('an append that expects the tail is taken once, by whoever comes first', async ({
-      log,
-    }) => {
-      const { llsn, logStream } = await log.append(['a', 'b']);
-      const behind = (tail: number) => ({ logStream, expect: { tail } });
-      assert.equal((await log.append('c', behind(llsn + 1))).llsn, llsn + 2);
-      const all3 = await Promise.allSettled(
-        ['d', 'e', 'f'].map((it) => log.append(it, behind(llsn + 2))),
-      );
-      assert.equal(all3.filter((it) => it.status === 'fulfilled').length, 1);
-      const details = { condition: 'tail', logStream, expected: 0, actual: llsn + 3 };
-      await assert.rejects(log.append('g', behind(0)), failedBy(details));
-      await assert.rejects(log.append('h', behind(llsn + 9)), failedBy({ expected: llsn + 9 }));
-      assert.equal((await all(log.read())).length, 4);
-    });
-
-    test('an append that expects the version of a key looks at records with that key only', async ({
-      log,
-    }) => {
-      const { llsn, logStream } = await log.append('a', { key: 'k' });
-      const put = (value: string, key: string, version: number) =>
-        log.append(value, { key, logStream, expect: { stream: { key, version } } });
-      await log.append('b', { key: 'other', logStream });
-      const { llsn: next } = await put('c', 'k', llsn);
-      const details = { condition: 'stream', expected: llsn, actual: next, atMost: false };
-      await assert.rejects(put('d', 'k', llsn), failedBy(details));
-      // Also who has read further than its last record has seen it.
-      await log.append('e', { logStream });
-      assert.equal((await put('f', 'k', next + 1)).llsn, next + 2);
-      assert.equal((await put('g', 'new', 0)).llsn, next + 3);
-      await assert.rejects(put('h', 'new', 0), failedBy({ actual: next + 3 }));
-      await assert.rejects(put('i', 'k', 1_000), failedBy({ expected: 1_000 }));
-      const texts = (await all(log.read())).map((it) => it.text());
-      assert.deepEqual(
-        texts.filter((it) => 'dhi'.includes(it)),
-        [],
-      );
-    });
-
-    test('who was fenced off appends nothing more, and who carries no token is not concerned', async ({
-      log,
-    }) => {
-      const carrying = (fence: number) => ({ expect: { fence } });
-      // Nobody has set it: whoever waits for that waits in vain.
-      const early = log.append('a', { ...carrying(1), timeoutMs: 300 });
-      await assert.rejects(early, { outcome: 'notAppended' });
-      const first = await log.fence();
-      await log.append('b', carrying(first));
-      const second = await log.fence();
-      assert.ok(second > first, `${second} comes after ${first}`);
-      const details = { condition: 'fence', expected: first, actual: second };
-      await assert.rejects(log.append('c', carrying(first)), failedBy(details));
-      await log.append('d', carrying(second));
-      await log.append('e');
-      assert.equal(await log.fence({ token: second + 10 }), second + 10);
-      assert.equal(await log.fence({ token: second + 10 }), second + 10);
-      await assert.rejects(log.fence({ token: second + 9 }), { code: 'CONDITION_FAILED' });
-      await log.append('f', carrying(second + 10));
-      const texts = (await all(log.read())).map((it) => it.text());
-      assert.deepEqual(texts, ['b', 'd', 'e', 'f']);
-    });
-
-    test('an expectation that makes no sense is refused for certain', async ({ log }) => {
-      const { logStream } = await log.append('a');
-      const stream = { key: 'k', version: 1 };
-      for (const expect of [
-        {},
-        null,
-        { tail: -1 },
-        { tail: 0.5 },
-        { tail: '1' },
-        { fence: 0 },
-        { stream: null },
-        { stream: { ...stream, version: -1 } },
-        { stream: { ...stream, key: 7 } },
-      ] as never[]) {
-        const refused = { code: 'INVALID_ARGUMENT', outcome: 'notAppended' };
-        await assert.rejects(log.append('b', { logStream, expect }), refused);
-      }
-      await assert.rejects(log.fence({ token: 0 }), { code: 'INVALID_ARGUMENT' });
-      assert.equal((await all(log.read())).length, 1);
-    });
-
     test('a tail ends quietly when it is aborted, and a read with the reason', async ({ log }) => {
       await log.append('a');
       const stop = new AbortController();
@@ -473,32 +320,8 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       );
       assert.throws(() => passed[1]!.value, failed);
     });
+
+    conditionTests(test);
+    freshnessTests(test);
   });
-}
-
-/** Refused because an expectation does not hold: for certain, and with what was found. */
-function failedBy(details: Record<string, unknown>) {
-  return (error: { code: string; outcome: string; details: Record<string, unknown> }) => {
-    assert.deepEqual([error.code, error.outcome], ['CONDITION_FAILED', 'notAppended']);
-    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
-    return true;
-  };
-}
-
-function shown(it: Entry): unknown {
-  return [it.text(), it.key, it.headers.toJSON()];
-}
-
-async function all<T>(entries: AsyncIterable<T>): Promise<T[]> {
-  return take(entries, Infinity);
-}
-
-async function take<T>(entries: AsyncIterable<T>, count: number): Promise<T[]> {
-  const found: T[] = [];
-  if (count === 0) return found;
-  for await (const it of entries) {
-    found.push(it);
-    if (found.length === count) break;
-  }
-  return found;
 }
