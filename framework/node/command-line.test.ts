@@ -128,6 +128,11 @@ describe('how fresh, and how long it took', () => {
       const sum = Object.values<number>(parts).reduce((so, ms) => so + ms, 0);
       expect(sum).toBeCloseTo(total, 6);
     }
+    const expecting = ['append', topic, 'x', '--receipt', '--expect-tail'];
+    expect((await run([...expecting, '4'])).out).toMatch(/^5\n[\s\S]* ms {2}in all\n$/);
+    const produced = await run([...expecting, '5', '--producer', '3']);
+    expect(produced.out).toMatch(/^6\n[\s\S]* ms {2}in all\n$/);
+    expect(await run([...expecting, '5'])).toMatchObject({ code: 5, out: '' });
   });
 });
 
@@ -182,6 +187,12 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
       ['append', '1', '1=x', '--atomic', '--producer', '7'],
       2,
       /INVALID_ARG.*--atomic excludes/,
+    ],
+    [
+      'an atomic append with a receipt',
+      ['append', '1', '1=x', '--atomic', '--receipt'],
+      2,
+      /INVALID_ARG.*--atomic excludes.*--receipt/,
     ],
     ['an atomic append of nothing', ['append', '1', '--atomic'], 2, /EMPTY_BATCH/],
     ['no topic', ['read'], 2, /INVALID_ARG.*no topic was named.*varlog:/],
@@ -283,7 +294,7 @@ describe('health', () => {
   test('of a cluster that is well', async () => {
     const status = await run(['status']);
     expect(status.out).toMatch(/leader: member 1[\s\S]*STORAGE NODE[\s\S]*TOPIC/);
-    expect((await run(['node', 'ls'])).out).toMatch(/^1 +\S+ +up$/m);
+    expect((await run(['node', 'ls'])).out).toMatch(/^1 +\S+ +up +\d+ +\d+$/m);
     expect(await run(['repair'])).toEqual(ok('every log stream has all of its copies\n'));
     const doctor = await run(['doctor', '--directory', folder]);
     expect(doctor.out).toMatch(/^ok {3}Node.js/m);

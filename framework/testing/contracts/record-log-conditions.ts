@@ -8,7 +8,9 @@ export function conditionalAppends(test: Register<RecordLogUnderTest>): void {
   test('an append that expects the tail is taken once, by whoever comes first', async ({ log }) => {
     const { llsn, logStream } = await log.append(['a', 'b']);
     const behind = (tail: number) => ({ logStream, expect: { tail } });
-    assert.equal((await log.append('c', behind(llsn + 1))).llsn, llsn + 2);
+    const third = await log.append('c', { ...behind(llsn + 1), receipt: true });
+    assert.equal(third.llsn, llsn + 2);
+    assert.ok(third.receipt!.total >= 0);
     const all3 = await Promise.allSettled(
       ['d', 'e', 'f'].map((it) => log.append(it, behind(llsn + 2))),
     );

@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  json,
-  type RecordLog,
-  record,
-  type TopicOptions,
-  text,
-} from '../../log/index.ts';
+import { json, type RecordLog, record, type TopicOptions, text } from '../../log/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
 import { atomicAppends } from './record-log-atomic.ts';
 import { conditionalAppends } from './record-log-conditions.ts';
