@@ -27,5 +27,6 @@ export {
   type ProducersUnderTest,
   producerContract,
 } from './producer.ts';
-export { type RecordLogUnderTest, recordLogContract } from './record-log.ts';
+export { recordLogContract } from './record-log.ts';
+export type { RecordLogUnderTest } from './record-log-under-test.ts';
 export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';

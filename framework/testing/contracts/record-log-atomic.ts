@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type RecordLog, record } from '../../log/index.ts';
 import type { Register } from './contract.ts';
-import type { RecordLogUnderTest } from './record-log.ts';
+import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all } from './taken-entries.ts';
 
 /** Appends to several log streams at once. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Register } from './contract.ts';
-import type { RecordLogUnderTest } from './record-log.ts';
+import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all } from './taken-entries.ts';
 
 /** Appends that expect something of their log stream. */

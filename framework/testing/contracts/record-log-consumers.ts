@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Register } from './contract.ts';
-import type { RecordLogUnderTest } from './record-log.ts';
+import type { RecordLogUnderTest } from './record-log-under-test.ts';
 
 /** Consumers, by name. */
 export function consumersOfRecords(test: Register<RecordLogUnderTest>): void {

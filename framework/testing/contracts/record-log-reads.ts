@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Register } from './contract.ts';
-import type { RecordLogUnderTest } from './record-log.ts';
+import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all, shown, take } from './taken-entries.ts';
 
 /** Reads from a time, as fresh as they have to be, and how they end. */

@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
-import { json, type RecordLog, record, type TopicOptions, text } from '../../log/index.ts';
-import { type Closable, type ContractTest, contractTests } from './contract.ts';
+import { json, record, text } from '../../log/index.ts';
+import { type ContractTest, contractTests } from './contract.ts';
 import { atomicAppends } from './record-log-atomic.ts';
 import { conditionalAppends } from './record-log-conditions.ts';
 import { consumersOfRecords } from './record-log-consumers.ts';
 import { readsOfRecords } from './record-log-reads.ts';
+import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all, shown } from './taken-entries.ts';
-
-/** An empty log of records, what trims it, and what ends it. */
-export interface RecordLogUnderTest extends Closable {
-  readonly log: RecordLog;
-  /** Two of its log streams. */
-  readonly logStreams: readonly [number, number];
-  /** The same log through a codec. */
-  as<T, In>(options: TopicOptions<T, In>): RecordLog<T, In>;
-  /** Removes all records up to and including `position`. */
-  trim(position: number): Promise<void>;
-}
 
 /**
  * What every `RecordLog` owes its users: a topic, and the log in memory that stands for one in tests. `make` gives a

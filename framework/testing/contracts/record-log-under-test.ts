@@ -1,0 +1,13 @@
+import type { RecordLog, TopicOptions } from '../../log/index.ts';
+import type { Closable } from './contract.ts';
+
+/** An empty log of records, what trims it, and what ends it. */
+export interface RecordLogUnderTest extends Closable {
+  readonly log: RecordLog;
+  /** Two of its log streams. */
+  readonly logStreams: readonly [number, number];
+  /** The same log through a codec. */
+  as<T, In>(options: TopicOptions<T, In>): RecordLog<T, In>;
+  /** Removes all records up to and including `position`. */
+  trim(position: number): Promise<void>;
+}
