@@ -10,7 +10,7 @@ const NAMES = ['n1', 'n2', 'n3'];
 const CLIENTS = 2;
 const AGREED_WITHIN_MS = 30_000;
 /** The level of the command that only the new version knows, and the one before it. */
-const NEW = definitionOf({ kind: 'setRetention' }).level;
+const NEW = definitionOf({ kind: 'fence' }).level;
 const OLD = NEW - 1;
 const addressOf = (name: string): string => `${name}:9092`;
 
@@ -138,8 +138,8 @@ class UpgradeRun {
   }
 
   private tryNew(repository: MetadataRepository): Promise<number> {
-    const retention = { bytes: 1e9 };
-    const command: MetadataCommand = { kind: 'setRetention', topicId: this.topicId, retention };
+    const { topicId } = this;
+    const command: MetadataCommand = { kind: 'fence', topicId, logStreamId: 0, token: 1 };
     return repository.execute(command, { timeoutMs: 30_000 });
   }
 

@@ -173,9 +173,9 @@ test('what not every member knows is refused, with who has to be upgraded, until
   });
   await members.upgradeLast();
   await until(() => member.metadata.featureLevel === NEWEST_FEATURE_LEVEL);
-  // Carried out by now: there is no such log stream.
-  const carriedOut = member.execute(newest, { sender: 'leader' });
-  await expect(carriedOut).rejects.toThrow(/log stream 9 is not open/);
+  // Carried out by now: there is no such topic.
+  const carriedOut = member.execute(newest, { sender: 'operator' });
+  await expect(carriedOut).rejects.toThrow(/topic 1/);
 }, 60_000);
 
 test('a seal whose last cut fails leaves nothing proposed, and one at any member has its last cut', async () => {
