@@ -212,6 +212,7 @@ describe('a fence', () => {
     cluster.apply({ kind: 'fence', topicId: 1, logStreamId: 0, token: 5 });
     await cluster.stopNode(1, 'powerLoss');
     await cluster.reopen(1, [2, 3]);
+    await eventually(() => cluster.replica(2).core.isPrimary);
     const appender = cluster.appender(2);
     expect(placeOf(await appender.send(when({ fence: 4 })))).toEqual(failed('fence', 4, 5));
     expect(placeOf(await appender.send(when({ fence: 5 })))).toBe(1);
