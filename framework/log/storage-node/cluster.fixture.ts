@@ -186,8 +186,13 @@ export class TestCluster {
   /** Seals a log stream, waits until `members` have all of it, and opens it again with them. */
   async reopen(logStreamId: number, members: number[]): Promise<void> {
     this.apply({ kind: 'seal', id: logStreamId, byOperator: false });
-    await eventually(() => members.every((it) => this.reported(it, logStreamId) === 'sealed'));
     const { epoch } = this.metadata.logStreams.get(logStreamId)!;
+    // What one said before it was opened in this epoch is no answer.
+    const isSealed = (node: number): boolean => {
+      const report = this.orderer.planner.reportOf(logStreamId, node);
+      return report?.state === 'sealed' && report.epoch === epoch;
+    };
+    await eventually(() => members.every(isSealed));
     this.apply({
       kind: 'unseal',
       id: logStreamId,
