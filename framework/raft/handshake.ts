@@ -115,12 +115,15 @@ export class Handshake {
   }
 
   /** Group first, before anything else. */
-  private checkAddressee({ groupId, from, to, identity }: NonNullable<Parcel['hello']>): void {
+  private checkAddressee(hello: NonNullable<Parcel['hello']>): void {
+    const { groupId, from, to, identity, generation } = hello;
     const { options, raft } = this.context;
     if (groupId === options.groupId) {
       this.checkIdentity(identity);
-      // It may know nobody any more who is where it was, and is to hear it from whoever is there now.
-      if (identity !== '' && raft.log.hasRemoved(from)) throw removed(groupId, from);
+      // It may know nobody any more who is where it was, and is to hear it from whoever is there now. From a group that
+      // was restored apart from its own it hears nothing.
+      const isOfThis = identity !== '' && generation === this.diskIdentity.generation;
+      if (isOfThis && raft.log.hasRemoved(from)) throw removed(groupId, from);
     }
     if (groupId !== options.groupId || to !== options.memberId || from === to) {
       throw new VarlogError('IDENTITY_MISMATCH', {
