@@ -17,7 +17,12 @@ test('reads under leases while the leader stands still, again and again: none mi
   let over = false;
   const append = async (): Promise<void> => {
     while (!over) {
-      const ack = await topic.append('x', { receipt: true, timeoutMs: 60_000 });
+      const limits = { receipt: true, timeoutMs: 60_000 };
+      // The primary may be stopped with the leader, and owe an answer that never comes.
+      const ack = await topic.append('x', limits).catch((error: unknown) => {
+        if (!VarlogError.is(error, 'APPEND_UNKNOWN')) throw error;
+      });
+      if (ack === undefined) continue;
       acknowledged = Math.max(acknowledged, ack.glsn);
       const { total, ...parts } = ack.receipt!;
       const sum = Object.values(parts).reduce((so, ms) => so + ms, 0);
@@ -69,6 +74,5 @@ test('reads under leases while the leader stands still, again and again: none mi
   const late = topic.read({ atLeast: acknowledged + 1_000, timeoutMs: 100 });
   const failure = await late.ready().catch((error: unknown) => error);
   expect(VarlogError.is(failure, 'TIMEOUT')).toBe(true);
-  console.log(`${acknowledged} appends, ${linearizable} linearizable reads, ${own} of one's own`);
   await varlog.close();
 }, 240_000);

@@ -3,7 +3,7 @@ import { ATOMIC_MUTANTS } from './atomic-mutants.ts';
 import { atomicScenario } from './atomic-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('atomic appends', () => {
   test(`through ${SEEDS} seeds whoever reads to the tail finds each whole or not at all, and the same seed does the same twice`, async () => {

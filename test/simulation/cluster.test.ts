@@ -3,7 +3,7 @@ import { clusterScenario } from './cluster-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario, type Probes } from './groups-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 20);
+const SEEDS = Number(process.env['SEEDS'] ?? 10);
 /** Enough that what is rare comes up. */
 const GROUP_SEEDS = 2 * SEEDS;
 

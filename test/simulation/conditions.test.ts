@@ -3,7 +3,7 @@ import { CONDITION_MUTANTS } from './conditions-mutants.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('appends that expect something of the log', () => {
   test(`through ${SEEDS} seeds nothing is appended of which the expectation does not hold, and the same seed does the same twice`, async () => {

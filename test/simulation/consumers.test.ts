@@ -3,7 +3,7 @@ import { CONSUMERS_MUTANTS } from './consumers-mutants.ts';
 import { consumersScenario } from './consumers-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('consumers that are killed and started again', () => {
   test(`through ${SEEDS} seeds each record is done, in order by key, once in a database, and the same seed does the same twice`, async () => {

@@ -3,7 +3,7 @@ import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { identityScenario } from './identity-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 10);
+const SEEDS = Number(process.env['SEEDS'] ?? 6);
 
 describe('who is who', () => {
   test(`through ${SEEDS} seeds nobody is taken for somebody else, and the same seed does the same twice`, async () => {

@@ -3,7 +3,7 @@ import { READ_MUTANTS } from './read-mutants.ts';
 import { readScenario } from './read-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('reads under leases, and of one’s own writes', () => {
   test(`through ${SEEDS} seeds no read misses what was acknowledged before it, and the same seed does the same twice`, async () => {

@@ -3,7 +3,7 @@ import { RECEIPT_MUTANTS } from './receipt-mutants.ts';
 import { receiptScenario } from './receipt-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('receipts of appends', () => {
   test(`through ${SEEDS} seeds the parts are what each station took, and together the whole, and the same seed does the same twice`, async () => {

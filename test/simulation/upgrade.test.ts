@@ -4,7 +4,7 @@ import { runSeeds } from '../../framework/testing/index.ts';
 import { untilFound } from './until-found.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 6);
+const SEEDS = Number(process.env['SEEDS'] ?? 4);
 const MUTANT_SEEDS = 20;
 
 /** A leader that supports a level agrees with itself. */
