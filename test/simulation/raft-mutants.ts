@@ -109,11 +109,6 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       });
     });
   },
-  'counts on members that promise nothing': (raft) => {
-    const step = raft.step.bind(raft);
-    raft.step = (message) =>
-      step(message.type === 'heartbeatResponse' ? { ...message, promises: true } : message);
-  },
   'counts on a tick of its followers that may be short': (raft, { climate }) => {
     if (!climate.leases) return;
     Object.assign(raft.options, { leaseMs: climate.electionTicks * TICK_MS });

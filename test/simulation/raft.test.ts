@@ -24,7 +24,6 @@ const REMOVALS: Partial<Climate> = {
 const CLIMATES: Record<string, Partial<Climate>> = {
   'keeps its lease over a pause': LEASES,
   'keeps its lease when it hands over': LEASES,
-  'counts on members that promise nothing': { ...LEASES, unleased: 2, transfers: 0 },
   'follows appends of an older term': {
     ...QUIET,
     ...{ loss: 0.3, late: 0.8, disorder: 0.5, transfers: 30, msPerEvent: 1 },
