@@ -1,7 +1,7 @@
 import { MUTANTS } from './raft-mutants.ts';
 import { type Climate, RaftWalk, violationOf, WALK_EVENTS } from './raft-walk.ts';
 
-const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 2_000);
+const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 1_200);
 /** A broken variant must be found within so many seeds. */
 const SEEDS_MAX = 5_000;
 /** Walks in which what is broken comes into play more often than by chance. */
