@@ -2,9 +2,10 @@ import type { Server } from '@grpc/grpc-js';
 
 /**
  * What a peer may send ahead on a stream, and on a connection, before it hears that it was taken. HTTP/2's default of 64 KiB
- * has the sender of a megabyte wait, and both processes wake up, sixteen times.
+ * has the sender of a megabyte wait, and both processes wake up, sixteen times. Not more: each stream that is read slowly
+ * may hold so much at its receiver, and a node may follow a thousand log streams.
  */
-export const WINDOW_BYTES = 1024 * 1024;
+export const WINDOW_BYTES = 256 * 1024;
 
 interface Session {
   setLocalWindowSize?(bytes: number): void;
