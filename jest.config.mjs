@@ -17,7 +17,8 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
   setupFilesAfterEnv: ['<rootDir>/test/after-each.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],
-  maxWorkers: 2,
+  // One more than a small machine has cores: tests on real processes wait much of their time.
+  maxWorkers: 3,
   // `npm run coverage`: what the tests beside the code run through. Counters that are compiled in, because V8's own
   // take comments for code, and a file that has types only for one that nothing runs through.
   coverageProvider: 'babel',

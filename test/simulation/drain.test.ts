@@ -3,7 +3,7 @@ import { DRAIN_MUTANTS } from './drain-mutants.ts';
 import { type DrainSight, drainScenario } from './drain-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 6);
+const SEEDS = Number(process.env['SEEDS'] ?? 4);
 
 describe('storage nodes are drained, come and go', () => {
   const sights = new Set<DrainSight>();

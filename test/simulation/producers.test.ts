@@ -3,7 +3,7 @@ import { PRODUCER_MUTANTS } from './producer-mutants.ts';
 import { producerScenario } from './producer-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 3);
 
 describe('producers that retry what they do not know the outcome of', () => {
   test(`through ${SEEDS} seeds every sequence stands in the log once, and the same seed does the same twice`, async () => {

@@ -1,7 +1,7 @@
 import { runSeeds } from '../../framework/testing/index.ts';
 import { retentionScenario, type Sight } from './retention-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 4);
+const SEEDS = Number(process.env['SEEDS'] ?? 8);
 
 const sights = new Set<Sight>();
 
