@@ -7,27 +7,12 @@ import {
   type Server,
   type UnaryMethod,
 } from '../base/index.ts';
-import { type NetworkUnderTest, networkContract } from '../testing/contracts/index.ts';
-import { freeAddresses } from '../testing/free-addresses.ts';
-import { realClock } from './clock.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import { healthCheck, healthWatch } from './health.ts';
+import { keepsContract } from './keeps-contract.fixture.ts';
 
 describe('gRPC keeps the contract of all networks', () => {
-  const make = async (): Promise<NetworkUnderTest> => {
-    const network = new GrpcNetwork();
-    const [deadAddress] = await freeAddresses(1);
-    return {
-      clock: realClock(),
-      serverSide: network,
-      clientSide: network,
-      address: '127.0.0.1:0',
-      deadAddress: deadAddress!,
-      run: (scenario) => scenario(),
-      close: async () => {},
-    };
-  };
-  for (const { title, run } of networkContract(make)) test(title, run);
+  keepsContract(() => new GrpcNetwork());
 });
 
 describe('gRPC', () => {

@@ -1,9 +1,7 @@
 import { type Codec, handler, type UnaryMethod } from '../base/index.ts';
-import { type NetworkUnderTest, networkContract } from '../testing/contracts/index.ts';
-import { freeAddresses } from '../testing/free-addresses.ts';
 import { Authority } from './certificates.fixture.ts';
-import { realClock } from './clock.ts';
 import { GrpcNetwork } from './grpc-network.ts';
+import { keepsContract } from './keeps-contract.fixture.ts';
 import type { TlsOptions } from './tls.ts';
 
 const bytes: Codec<Uint8Array> = { encode: (it) => it, decode: (it) => it };
@@ -79,20 +77,7 @@ describe('TLS', () => {
   });
 
   describe('keeps the contract of all networks', () => {
-    const make = async (): Promise<NetworkUnderTest> => {
-      const network = new GrpcNetwork({ tls: node });
-      const [deadAddress] = await freeAddresses(1);
-      return {
-        clock: realClock(),
-        serverSide: network,
-        clientSide: network,
-        address: '127.0.0.1:0',
-        deadAddress: deadAddress!,
-        run: (scenario) => scenario(),
-        close: async () => {},
-      };
-    };
-    for (const { title, run } of networkContract(make)) test(title, run);
+    keepsContract(() => new GrpcNetwork({ tls: node }));
   });
 
   test('refuses to serve without a certificate', async () => {
