@@ -110,7 +110,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * that holds, and rejects with `CONDITION_FAILED` (`notAppended`) otherwise: see {@link Expectation}. One that builds on
    * another one which is still on its way belongs to a producer: there it fails with it.
    */
-  async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+  append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { tracing } = this.context.ports;
     if (tracing?.listens('append') !== true) return this.appendNow(records, options);
     const work = () => this.appendNow(records, { ...options, receipt: options.receipt || true });
@@ -118,18 +118,18 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   private async appendNow(records: AppendInput<In>, options: AppendOptions): Promise<AppendAck> {
-    const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, ...rest } = options;
+    const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, logStream, signal } = options;
     const { appender, catalog, ports } = this.context;
     const timer = receiptTimer(options.receipt, ports.clock);
     const batch = toBatch(records, this.codec, options, appender.recordLimits);
-    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs), timer };
-    if (expect === undefined) return appender.append(this.id, batch, limits);
+    const asked = { topicId: this.id, batch, logStream, signal, timeoutMs, timer };
+    checkTimeout(timeoutMs);
+    if (expect === undefined) return appender.append(asked);
     const condition = conditionOf(expect);
-    const logStream = await logStreamOf(catalog, this.id, condition, limits).catch((error) => {
+    const only = await logStreamOf(catalog, this.id, condition, options).catch((error) => {
       throw withOutcome(error);
     });
-    const where = logStream === undefined ? {} : { logStream };
-    return appender.append(this.id, batch, { ...limits, ...where, condition });
+    return appender.append({ ...asked, logStream: only, condition });
   }
 
   /**
