@@ -161,7 +161,7 @@ export class Admission {
     return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
   }
 
-  /** Its part of a snapshot, to be copied before anything else is admitted. */
+  /** Its part of a snapshot, which stays as it is. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
     return { ...this.progress, sessions, requests };

@@ -29,14 +29,18 @@ import type { SnapshotStore } from './snapshot-store.ts';
 export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
+export type { LogTrimmed } from './log-trim.ts';
+export { inPieces, type PieceOf, Pieces } from './pieces.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export { skipCommand } from './skip-command.ts';
-export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
+export type { SnapshotSchedule } from './snapshot-schedule.ts';
+export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
+export { type KeyRange, type MapView, type VersionedKey, VersionedMap } from './versioned-map.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
 export function snapshotDirectory(path: string): SnapshotStore {

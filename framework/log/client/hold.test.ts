@@ -115,7 +115,7 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
 test('a force is told to a replica that was left behind: it cannot start, and says so', async () => {
   const one = await start('left');
   for (let i = 0; i < 15; i++) await one.execute(1);
-  const { position } = await holdAt(10);
+  const { position } = await holdAt(1);
   await one.close();
   await topic.trim(position + 1, { force: true });
   const again = await start('left');
