@@ -53,7 +53,8 @@ async function openSnapshot(
   own: LogIdentity,
   what: string,
 ): Promise<OpenedSnapshot> {
-  const [tag, format] = await stream.take(2);
+  await stream.fill(2);
+  const [tag, format] = stream.drop(2);
   if (tag === FORMAT_TAG && format === FORMAT) return openParts(stream, own, what);
   // A bit that flipped is no other format: whoever stored it may know.
   const rest = await stream.takeAll();
@@ -97,12 +98,18 @@ async function openParts(
 }
 
 async function* piecesOf(parts: PartReader, what: string): AsyncGenerator<Uint8Array> {
+  let begin: Uint8Array[] = [];
   for (;;) {
-    const begin = await parts.all(PART.pieceBegin);
-    const { kind, content } = await parts.next();
+    // Most are there already: a wait for each would cost more than to read it.
+    const { kind, content } = parts.buffered() ?? (await parts.next());
     if (kind === PART.end && begin.length === 0) break;
-    if (kind !== PART.pieceEnd) throw damaged(what);
-    yield begin.length === 0 ? content : Buffer.concat([begin, content]);
+    if (kind === PART.pieceBegin) begin.push(content);
+    else if (kind !== PART.pieceEnd) throw damaged(what);
+    else if (begin.length === 0) yield content;
+    else {
+      yield Buffer.concat([...begin, content]);
+      begin = [];
+    }
   }
   await parts.end();
 }
@@ -126,6 +133,8 @@ class PartReader {
   private readonly what: string;
   private checksum = 0;
   private ahead: ReadPart | undefined;
+  /** So many bytes must be there for the next one. */
+  private needed = PART_BYTES_MIN;
 
   constructor(stream: ChunkStream, what: string) {
     this.stream = stream;
@@ -133,9 +142,38 @@ class PartReader {
   }
 
   async next(): Promise<ReadPart> {
-    const { ahead } = this;
+    for (;;) {
+      const part = this.buffered();
+      if (part !== undefined) return part;
+      await this.stream.fill(this.needed);
+    }
+  }
+
+  /** The next one, where it is there already. */
+  buffered(): ReadPart | undefined {
+    const { ahead, stream, what } = this;
     this.ahead = undefined;
-    return ahead ?? this.read();
+    if (ahead !== undefined) return ahead;
+    const { bytes } = stream;
+    this.needed = PART_BYTES_MIN;
+    if (bytes.length < this.needed) return undefined;
+    let length = 0;
+    let at = 1;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] as number;
+      length |= (byte & 127) << shift;
+      if (byte < 128) break;
+      if (shift === 14) throw damaged(what);
+    }
+    const size = length - PART_HEADER_BYTES;
+    if (bytes[0] !== PART_TAG || size < 0 || size > PART_CONTENT_MAX) throw damaged(what);
+    this.needed = at + length;
+    if (bytes.length < this.needed) return undefined;
+    const part = stream.drop(this.needed).subarray(at);
+    this.checksum = crc32c(part, 4, part.length, this.checksum);
+    const { buffer, byteOffset } = part;
+    if (new DataView(buffer, byteOffset).getUint32(0, true) !== this.checksum) throw damaged(what);
+    return { kind: part[4] as number, content: part.subarray(PART_HEADER_BYTES) };
   }
 
   /** The contents of all parts of a kind that come next, side by side. */
@@ -155,51 +193,36 @@ class PartReader {
   async end(): Promise<void> {
     if ((await this.stream.takeAll()).length > 0) throw damaged(this.what);
   }
-
-  private async read(): Promise<ReadPart> {
-    const { stream, what } = this;
-    const begin = await stream.peek(PART_BYTES_MIN);
-    let length = 0;
-    let at = 1;
-    for (let shift = 0; ; shift += 7) {
-      const byte = begin[at++] as number;
-      length |= (byte & 127) << shift;
-      if (byte < 128) break;
-      if (shift === 14) throw damaged(what);
-    }
-    const size = length - PART_HEADER_BYTES;
-    if (begin[0] !== PART_TAG || size < 0 || size > PART_CONTENT_MAX) throw damaged(what);
-    const part = (await stream.take(at + length)).subarray(at);
-    this.checksum = crc32c(part, 4, part.length, this.checksum);
-    const { buffer, byteOffset } = part;
-    if (new DataView(buffer, byteOffset).getUint32(0, true) !== this.checksum) throw damaged(what);
-    return { kind: part[4] as number, content: part.subarray(PART_HEADER_BYTES) };
-  }
 }
 
 /** Bytes that come in chunks of any size, taken as they are needed. */
 class ChunkStream {
   private readonly chunks: AsyncIterator<Uint8Array>;
   private readonly what: string;
-  private bytes: Uint8Array = new Uint8Array();
+  /** What has come, and was not dropped. */
+  bytes: Uint8Array = new Uint8Array();
 
   constructor(chunks: AsyncIterable<Uint8Array>, what: string) {
     this.chunks = chunks[Symbol.asyncIterator]();
     this.what = what;
   }
 
-  /** The next bytes, which stay where they are. Rejects with `CORRUPT` where there are fewer. */
-  async peek(length: number): Promise<Uint8Array> {
-    while (this.bytes.length < length) {
+  /** Resolves when so many bytes have come. Rejects with `CORRUPT` where there are fewer. */
+  async fill(length: number): Promise<void> {
+    const all = [this.bytes];
+    for (let has = this.bytes.length; has < length; ) {
       const { done, value } = await this.chunks.next();
       if (done === true) throw damaged(this.what);
-      this.bytes = this.bytes.length === 0 ? value : Buffer.concat([this.bytes, value]);
+      all.push(value);
+      has += value.length;
     }
-    return this.bytes;
+    const filled = all.filter((it) => it.length > 0);
+    this.bytes = filled.length === 1 ? (filled[0] as Uint8Array) : Buffer.concat(filled);
   }
 
-  async take(length: number): Promise<Uint8Array> {
-    const bytes = await this.peek(length);
+  /** Gives back so many, and forgets them. */
+  drop(length: number): Uint8Array {
+    const { bytes } = this;
     this.bytes = bytes.subarray(length);
     return bytes.subarray(0, length);
   }
