@@ -97,6 +97,15 @@ describe('replicas that share a store', () => {
     const older = Number(/-(\d{16})-/.exec(files[0]!.path)![1]);
     expect(kinds[0]).toEqual(['snapshot', older]);
     expect(await firstValueFrom(two.status$)).toMatchObject({ snapshotError: { code: 'CORRUPT' } });
+    // The damaged one counts for nothing, although nothing was applied since.
+    expect(await two.snapshot()).toBe(two.position);
+    await expect(firstValueFrom(two.status$)).resolves.toMatchObject({
+      snapshotPosition: two.position,
+    });
+    const three = await start(store, log);
+    await three.caughtUp();
+    expect((await firstValueFrom(three.status$)).snapshotError).toBeUndefined();
+    await three.close();
     await Promise.all([one.close(), two.close()]);
   });
 });

@@ -20,6 +20,8 @@ export class SharedSnapshotStore implements SnapshotStore {
   private readonly name: string;
   /** Two replicas that are at the same position must not write the same object. */
   private readonly writer: string;
+  /** Names of those that were found to be damaged: they are kept no more, and stand in nobody's way. */
+  private readonly damaged = new Set<string>();
 
   /** Throws `INVALID_ARGUMENT` for a name that objects cannot have. */
   constructor(objects: ObjectStore, name: string, random: Random) {
@@ -38,14 +40,18 @@ export class SharedSnapshotStore implements SnapshotStore {
     const newest = (await this.stored()).at(-1)?.position ?? 0;
     if (newest >= position) return newest;
     const digits = String(position).padStart(POSITION_DIGITS, '0');
-    await this.objects.put(`${this.name}-${digits}-${this.writer}`, chunks);
+    const own = `${this.name}-${digits}-${this.writer}`;
+    await this.objects.put(own, chunks);
+    this.damaged.delete(own);
     const stored = await this.stored();
+    const old = [...this.damaged, ...stored.slice(0, -KEPT).map(({ name }) => name)];
     // Those that stay now are given up with the next one.
-    for (const { name } of stored.slice(0, -KEPT)) await this.objects.delete(name).catch(() => {});
+    for (const name of old) await this.objects.delete(name).catch(() => {});
     return stored.at(-1)?.position ?? position;
   }
 
   async load(below = Infinity): Promise<StoredSnapshot | undefined> {
+    for (const it of await this.stored()) if (it.position >= below) this.damaged.add(it.name);
     for (;;) {
       const stored = (await this.stored()).filter((it) => it.position < below).reverse();
       if (stored.length === 0) return undefined;
@@ -62,13 +68,14 @@ export class SharedSnapshotStore implements SnapshotStore {
     return this.name;
   }
 
-  /** Oldest first. */
+  /** Those that are not known to be damaged, oldest first. */
   private async stored(): Promise<Named[]> {
     const pattern = new RegExp(`^${this.name}-(\\d{${POSITION_DIGITS}})-\\w+$`);
     const names = await this.objects.list(`${this.name}-`);
     return names.flatMap((name) => {
       const digits = pattern.exec(name)?.[1];
-      return digits === undefined ? [] : [{ name, position: Number(digits) }];
+      if (digits === undefined || this.damaged.has(name)) return [];
+      return [{ name, position: Number(digits) }];
     });
   }
 }
