@@ -307,10 +307,12 @@ describe('when snapshots are made', () => {
 
   test('a machine that failed in the middle of a command is not kept', async () => {
     class Fragile extends WholeCounts {
+      failing = (): void => {};
       override apply(word: string): number {
         const count = super.apply(word);
-        if (word === 'bad') throw new Error('a bug, behind the change');
-        return count;
+        if (word !== 'bad') return count;
+        this.failing();
+        throw new Error('a bug, behind the change');
       }
     }
     const saved: number[] = [];
@@ -322,10 +324,17 @@ describe('when snapshots are made', () => {
       },
     };
     const log = new TrimmedLog();
-    await using one = await startReplica({ machine: new Fragile(), log, snapshots });
+    const machine = new Fragile();
+    await using one = await startReplica({ machine, log, snapshots });
     await one.execute('good');
+    // It has failed, and nobody knows yet whether an operator has ordered to pass over the command.
+    let meanwhile: Promise<number> | undefined;
+    machine.failing = () => {
+      meanwhile = one.snapshot();
+    };
     const bad = one.execute('bad');
     await expect(bad).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+    await expect(meanwhile).rejects.toMatchObject({ code: 'APPLY_FAILED' });
     await expect(one.snapshot()).rejects.toMatchObject({ code: 'APPLY_FAILED' });
     await expect(one.close({ snapshot: true })).rejects.toMatchObject({ code: 'APPLY_FAILED' });
     expect(saved).toEqual([]);

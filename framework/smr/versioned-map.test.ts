@@ -5,17 +5,23 @@ import { type MapView, type VersionedKey, VersionedMap } from './versioned-map.t
 type Step<K> =
   | { readonly set: K; readonly to: number }
   | { readonly delete: K }
+  | { readonly fill: readonly [from: number, count: number] }
+  | { readonly empty: readonly [from: number, count: number] }
   | { readonly clear: true }
   | { readonly view: true };
+
+const stretch = fc.tuple(fc.nat({ max: 400 }), fc.nat({ max: 300 }));
 
 function stepsOn<K extends VersionedKey>(key: fc.Arbitrary<K>): fc.Arbitrary<Step<K>[]> {
   const step = fc.oneof(
     { weight: 60, arbitrary: fc.record({ set: key, to: fc.nat() }) },
     { weight: 30, arbitrary: fc.record({ delete: key }) },
     { weight: 10, arbitrary: fc.constant({ view: true } as const) },
+    { weight: 5, arbitrary: fc.record({ fill: stretch }) },
+    { weight: 5, arbitrary: fc.record({ empty: stretch }) },
     { weight: 1, arbitrary: fc.constant({ clear: true } as const) },
   );
-  return fc.array(step, { maxLength: 600, size: 'max' });
+  return fc.array(step, { maxLength: 300, size: 'max' });
 }
 
 const inOrder = <K extends VersionedKey>(of: Iterable<[K, number]>): [K, number][] =>
@@ -29,8 +35,17 @@ const seen = <K extends VersionedKey>(
 ): string =>
   JSON.stringify([it.size, [...entries], Array.from(keys, (key) => [it.get(key), it.has(key)])]);
 
-/** Does the same to a plain map, and compares the two, and every view with what the plain map was. */
-function compare<K extends VersionedKey>(steps: readonly Step<K>[]): void {
+const numbersFrom = ([from, count]: readonly [number, number]): number[] =>
+  Array.from({ length: count }, (_, i) => from + i);
+
+/**
+ * Does the same to a plain map, and compares the two, and every view with what the plain map was. `at`: the key of that
+ * number.
+ */
+function compare<K extends VersionedKey>(
+  steps: readonly Step<K>[],
+  at: (number: number) => K,
+): void {
   const map = new VersionedMap<K, number>();
   const plain = new Map<K, number>();
   const views: { view: MapView<K, number>; was: Map<K, number> }[] = [];
@@ -41,6 +56,14 @@ function compare<K extends VersionedKey>(steps: readonly Step<K>[]): void {
       plain.set(step.set, step.to);
     } else if ('delete' in step) {
       deleted.push(map.delete(step.delete) === plain.delete(step.delete));
+    } else if ('fill' in step) {
+      for (const it of numbersFrom(step.fill)) {
+        map.set(at(it), it);
+        plain.set(at(it), it);
+      }
+    } else if ('empty' in step) {
+      for (const it of numbersFrom(step.empty))
+        deleted.push(map.delete(at(it)) === plain.delete(at(it)));
     } else if ('clear' in step) {
       map.clear();
       plain.clear();
@@ -54,8 +77,16 @@ function compare<K extends VersionedKey>(steps: readonly Step<K>[]): void {
 }
 
 test('is a map, and each view stays what the map was', () => {
-  fc.assert(fc.property(stepsOn(fc.nat({ max: 400 })), compare), { numRuns: 40 });
-  fc.assert(fc.property(stepsOn(fc.string({ maxLength: 2 })), compare), { numRuns: 20 });
+  const numbers = stepsOn(fc.nat({ max: 700 }));
+  fc.assert(
+    fc.property(numbers, (it) => compare(it, (number) => number)),
+    { numRuns: 40 },
+  );
+  const texts = stepsOn(fc.string({ maxLength: 2 }));
+  fc.assert(
+    fc.property(texts, (it) => compare(it, (number) => number.toString(36))),
+    { numRuns: 20 },
+  );
 });
 
 test('large ones too, filled and emptied in any order', () => {
