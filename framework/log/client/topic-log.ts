@@ -8,11 +8,17 @@ import {
 import type { EntryBatch } from './entry.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { Subscription } from './subscription.ts';
-import type { TopicHold } from './topic.ts';
 
 interface CallOptions {
   signal?: AbortSignal;
   timeoutMs?: number;
+}
+
+/** Somebody who needs what is behind a position; `isConsumer`: the consumer of that name. */
+interface Holder {
+  readonly holder: string;
+  readonly position: number;
+  readonly isConsumer?: true;
 }
 
 /** What a log needs of its topic. */
@@ -22,7 +28,7 @@ interface TopicCalls {
   tail(options: { from: number; signal?: AbortSignal }): Subscription;
   hold(holder: string, position: number, options: CallOptions): Promise<void>;
   trim(glsn: number, options: CallOptions): Promise<void>;
-  describe(options: CallOptions): Promise<{ readonly holds: readonly TopicHold[] }>;
+  describe(options: CallOptions): Promise<{ readonly holds: readonly Holder[] }>;
   watermarks(options: CallOptions): Promise<{ first: number; last: number }>;
 }
 
