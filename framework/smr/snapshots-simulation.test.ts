@@ -5,7 +5,7 @@ import { type Replica, startReplica } from './index.ts';
 import { TrimmedLog } from './trimmed-log.fixture.ts';
 import { LiveWordCounts, WordCounts } from './word-counts.fixture.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5);
+const SEEDS = Number(process.env['SEEDS'] ?? 4);
 const NODES = ['a', 'b', 'c'];
 const ROUNDS = 6;
 
