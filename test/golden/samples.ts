@@ -242,11 +242,12 @@ const machineSnapshot: Sample = {
       const restored = new Admission({});
       restored.restore(await snapshot.admission());
       const requests = [restored.requests.find(bytes('a request'))!];
+      const encoded = restored.encode();
       const state = await textOf(snapshot.pieces());
       found = {
         position,
         isInPieces,
-        admission: asPlain({ ...restored.encode(), requests }),
+        admission: asPlain({ ...encoded, sessions: [...encoded.sessions], requests }),
         state,
       };
     });
