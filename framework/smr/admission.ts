@@ -35,8 +35,12 @@ export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'
   readonly skipped: readonly number[];
 };
 
-/** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
-export type EncodedAdmission = Omit<AdmissionState, 'requests'> & {
+/**
+ * The same, with the sessions made as they are read, once, and the requests as they are kept: fields `requests` of
+ * `Snapshot` in smr.proto, some in each piece.
+ */
+export type EncodedAdmission = Omit<AdmissionState, 'sessions' | 'requests'> & {
+  readonly sessions: Iterable<SessionMessage>;
   readonly requests: readonly Uint8Array[];
 };
 
@@ -161,7 +165,7 @@ export class Admission {
     return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
   }
 
-  /** Its part of a snapshot, to be copied before anything else is admitted. */
+  /** Its part of a snapshot, which stays as it is. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
     return { ...this.progress, sessions, requests };

@@ -3116,6 +3116,16 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "uint64",
          "id": 11
+        },
+        "parts": {
+         "rule": "repeated",
+         "type": "bytes",
+         "id": 12
+        },
+        "inPieces": {
+         "type": "bool",
+         "id": 13,
+         "protoName": "in_pieces"
         }
        }
       },
