@@ -28,6 +28,7 @@ import type { ReplicaOptions } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 export type { AdmissionLimits } from './admission.ts';
+export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
 export type {

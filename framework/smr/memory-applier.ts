@@ -3,8 +3,7 @@ import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
-import type { CommandOutcome } from './command-outcome.ts';
-import { type CommandPlace, LogContext } from './log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { cannotStartOver } from './replica-errors.ts';
@@ -46,7 +45,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const codecs = commandCodecs(codec);
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
-    this.context = new LogContext(this.admission.timers, codecs.command);
+    this.context = new LogContext(this.admission.timers, codecs);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
@@ -139,10 +138,10 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     const { session, sequence, time, command } = admission;
     const place = { position, index, time, timer: undefined };
-    const outcome = this.runOne(command, place);
-    admission.recordOutcome(outcome);
-    follower.queue.resolve(session, sequence, outcome);
-    follower.announce(place, command, outcome);
+    const applied = this.runOne(command, place);
+    admission.recordOutcome(applied.outcome);
+    follower.queue.resolve(session, sequence, applied.outcome);
+    follower.announce(applied);
   }
 
   /** What is due at the time of the entry at `position` goes before it. How much that was. */
@@ -151,16 +150,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     let index = 0;
     for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
       const place = { position, index: index++, time, timer: due.id };
-      this.follower.announce(place, due.command, this.runOne(due.command, place));
+      this.follower.announce(this.runOne(due.command, place));
     }
     return index;
   }
 
-  private runOne(command: Uint8Array, place: CommandPlace): CommandOutcome {
+  private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
     this.context.begin(place);
     const outcome = this.runner.run(command, this.context);
-    this.context.end();
-    return outcome;
+    return { place, command, outcome, changes: this.context.end() };
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */

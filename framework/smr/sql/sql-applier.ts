@@ -49,7 +49,7 @@ export class SqlApplier<Command, Result> implements Applier {
       dataSource: options.dataSource,
       dialect: this.dialect,
       tables: this.tables,
-      ...codecs,
+      codecs,
       limits: options,
     });
     this.follower = new LogFollower({
@@ -87,8 +87,8 @@ export class SqlApplier<Command, Result> implements Applier {
     }
     this.claim = claim;
     this.applierLock = applierLock;
-    this.moveTo(this.position);
     follower.begin(this.position);
+    this.moveTo(this.position);
     applierLock.keep((error) => follower.fail(error));
   }
 
@@ -178,9 +178,11 @@ export class SqlApplier<Command, Result> implements Applier {
     for (const it of decided) {
       if (it.verdict === 'expired')
         queue.expired(it.session, it.sequence, admission.requests.forgotten);
-      else if (it.verdict !== 'fired') queue.resolve(it.session, it.sequence, it.outcome);
-      if (it.verdict === 'fresh' || it.verdict === 'fired')
-        follower.announce(it.place, it.command, it.outcome);
+      else if (it.verdict === 'settled') queue.resolve(it.session, it.sequence, it.outcome);
+      else {
+        if (it.verdict === 'fresh') queue.resolve(it.session, it.sequence, it.applied.outcome);
+        follower.announce(it.applied);
+      }
     }
     if (reloaded) follower.reconcile(position);
     this.moveTo(position);
