@@ -24,7 +24,7 @@ import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
-import { skipsFrom } from './skip-command.ts';
+import { type SkipTarget, skipsFrom, skipTarget } from './skip-command.ts';
 import { Ticker } from './ticker.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
@@ -188,18 +188,19 @@ export class LogFollower<Command, Result> {
   }
 
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
-  async isSkipped(position: number): Promise<boolean> {
+  async isSkipped(position: number, timer: number | undefined): Promise<boolean> {
     const { log } = this;
     const { ports, applier } = this.parts;
     const { admission } = applier;
-    if (admission.isOrdered(position)) return false;
+    const target = skipTarget(position, timer);
+    if (admission.isOrdered(target)) return false;
     const tag = tagOf(this.identity);
-    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+    const look = (signal: AbortSignal): Promise<ReadonlySet<SkipTarget>> =>
       skipsFrom(log, tag, position, signal);
     const late = (): VarlogError => unidentified(IDENTIFY_MS);
     const looking = inTime(ports.clock, IDENTIFY_MS, this.signal, look, late);
     const skips = await looking.catch(() => undefined);
-    if (skips?.has(position) !== true) return false;
+    if (skips?.has(target) !== true) return false;
     admission.order(skips);
     return true;
   }

@@ -13,6 +13,8 @@ import { SnapshotKeeper } from './snapshot-keeper.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
+const NOTHING_AT_WORK = { position: 0, timer: undefined };
+
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
   readonly machine: Machine & StateMachine<Command, Result, unknown>;
@@ -30,8 +32,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   /** The machine as it was given, for starting over. */
   private initial: Uint8Array | undefined;
   private foreign = 0;
-  /** Position of the entry that is being applied; 0 between entries. */
-  private working = 0;
+  /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
+  private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,
@@ -104,9 +106,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   async recover(): Promise<boolean> {
-    const position = this.working;
-    this.working = 0;
-    if (position === 0 || !(await this.follower.isSkipped(position))) return false;
+    const { position, timer } = this.working;
+    this.working = NOTHING_AT_WORK;
+    if (position === 0 || !(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();
     return true;
   }
@@ -121,7 +123,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   private applyOne(entry: LogEntry): void {
     const { admission, follower } = this;
-    this.working = entry.position;
+    this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
     const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
@@ -131,7 +133,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     else if (verdict === 'expired')
       follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
     this.position = entry.position;
-    this.working = 0;
+    this.working = NOTHING_AT_WORK;
   }
 
   private run(position: number, index: number): void {
@@ -146,9 +148,10 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   /** What is due at the time of the entry at `position` goes before it. How much that was. */
   private fire(position: number): number {
-    const { timers, time } = this.admission;
+    const { admission } = this;
+    const { time } = admission;
     let index = 0;
-    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
       const place = { position, index: index++, time, timer: due.id };
       this.follower.announce(this.runOne(due.command, place));
     }
@@ -156,6 +159,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
+    const { position, timer } = place;
+    this.working = { position, timer };
     this.context.begin(place);
     const outcome = this.runner.run(command, this.context);
     return { place, command, outcome, changes: this.context.end() };

@@ -47,6 +47,7 @@ export class TransactionApplier<Command, Result> {
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  private applyingTimer: number | undefined;
   /** Records of others that were passed over, as committed. */
   foreign = 0;
   private passed = 0;
@@ -60,9 +61,9 @@ export class TransactionApplier<Command, Result> {
     });
   }
 
-  /** Position of the entry at work, or of the last one. */
-  get at(): number {
-    return this.applying;
+  /** Position of the entry at work, or of the last one; and the timer whose command was. */
+  get at(): Pick<CommandPlace, 'position' | 'timer'> {
+    return { position: this.applying, timer: this.applyingTimer };
   }
 
   /** Begins as the applier with this number. Resolves with the position of the database. */
@@ -153,6 +154,7 @@ export class TransactionApplier<Command, Result> {
     const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
+      this.applyingTimer = undefined;
       decided.push(...(await this.applyOne(entry, manager)));
     }
     return decided;
@@ -180,9 +182,10 @@ export class TransactionApplier<Command, Result> {
 
   /** What is due at the time of the entry at `position` goes before it. */
   private async fire(position: number, manager: EntityManager): Promise<Decision[]> {
-    const { timers, time } = this.admission;
+    const { admission } = this;
+    const { time } = admission;
     const fired: Decision[] = [];
-    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
       const { id: timer, command } = due;
       const place = { position, index: fired.length, time, timer };
       fired.push({ verdict: 'fired', applied: await this.run(command, manager, place) });
@@ -196,7 +199,7 @@ export class TransactionApplier<Command, Result> {
     place: CommandPlace,
   ): Promise<AppliedCommand> {
     const { machine, dialect, codecs } = this.parts;
-    const { position } = place;
+    this.applyingTimer = place.timer;
     let context: LogContext<Command> | undefined;
     try {
       const result = await applyGuarded(manager, dialect, () => {
@@ -210,7 +213,7 @@ export class TransactionApplier<Command, Result> {
       return { place, command, outcome: this.encoded(result), changes };
     } catch (cause) {
       context?.end();
-      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
+      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(place, 1, cause);
       throw cause;
     }
   }
