@@ -61,7 +61,7 @@ export class ChangeHistory {
     this.parts = parts;
   }
 
-  /** Commands are added in order; those of one position before it is passed on by {@link advance}. */
+  /** Commands are added in order, all that are applied in one turn together. */
   add(position: number, time: number, changes: readonly Uint8Array[]): void {
     if (changes.length === 0) return;
     let event = this.kept.get(this.newest);
@@ -140,7 +140,7 @@ export class ChangeHistory {
     }
   }
 
-  /** The first event at `position` or after it, of those that are complete. */
+  /** The first event at `position` or after it. */
   private firstFrom(position: number): Kept | undefined {
     let low = this.kept.firstKey ?? this.newest + 1;
     let high = this.newest + 1;
@@ -149,8 +149,7 @@ export class ChangeHistory {
       if ((this.kept.get(middle) as Kept).position < position) low = middle + 1;
       else high = middle;
     }
-    const event = this.kept.get(low);
-    return event !== undefined && event.position <= this.end ? event : undefined;
+    return this.kept.get(low);
   }
 
   /** Where nothing was emitted for long: so that a reader which begins anew need not begin far back. */

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { VarlogError } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
+import { Admission, NOTHING_ADMITTED } from './admission.ts';
+import { encodeOpen, encodeSkip } from './envelope.ts';
 import {
   type ApplyContext,
   type Replica,
@@ -172,5 +174,23 @@ describe('a command that no replica can apply', () => {
     await expect(skipCommand(log, position, { timer: 1 })).rejects.toMatchObject({
       code: 'TRIMMED',
     });
+  });
+
+  test('what was passed over is in a snapshot, so that the order finds it done', () => {
+    const tag = new Uint8Array(8);
+    const [one, other] = [new Admission({}), new Admission({})];
+    const timer = { id: 3, at: 1, command: new Uint8Array() };
+    for (const it of [one, other]) it.bind(tag);
+    one.restore({ ...NOTHING_ADMITTED, timers: [timer], timersMade: 3 });
+    one.order(new Set([-3]));
+    one.admit({ position: 5, command: encodeOpen(tag, 1_000) });
+    expect(one.takeDue()).toBeUndefined();
+    const { requests: _, ...stored } = one.encode();
+    other.restore({ ...stored, requests: [] });
+    expect(other.skips).toBe(1);
+    const order = { position: 6, command: encodeSkip(tag, 5, 3) };
+    expect(other.admit(order)).toBe('passed');
+    const another = { position: 7, command: encodeSkip(tag, 5, 2) };
+    expect(() => other.admit(another)).toThrow('the command of timer 2');
   });
 });
