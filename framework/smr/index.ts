@@ -31,7 +31,7 @@ import type { SnapshotStore } from './snapshot-store.ts';
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
-export type { ExecuteOptions } from './command-queue.ts';
+export type { ExecuteOptions } from './execute-options.ts';
 export type {
   EffectFailure,
   EffectHandler,
