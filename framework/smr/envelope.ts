@@ -7,7 +7,8 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
  *   kind (uint8) | tag (8 bytes) | …
  *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
  *     open:     time
- *     skip:     position
+ *     skip:     position | timer, where it is the command of one
+ *     tick:     time | session | seen
  * ```
  * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
  * whatever carries another one, or none, belongs to somebody else.
@@ -15,9 +16,12 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
 const COMMAND = 1;
 const OPEN = 2;
 const SKIP = 3;
+const TICK = 4;
 const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
+const TICK_BYTES = 1 + TAG_BYTES + 3 * 8;
+const SKIP_TIMER_BYTES = SHORT_BYTES + 8;
 const NOTHING = new Uint8Array();
 
 /** Bytes of a request id at most, in UTF-8. */
@@ -27,11 +31,11 @@ export const REQUEST_ID_BYTES_MAX = 256;
 export class EnvelopeReader {
   private readonly tag: Uint8Array;
   /** `foreign`: not of this machine on this log. */
-  kind: 'command' | 'open' | 'skip' | 'foreign' = 'foreign';
+  kind: 'command' | 'open' | 'skip' | 'tick' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
-  /** Number of the command within its client. Retries carry the same. */
+  /** Number of the command within its client, from 1. Retries carry the same. A tick has 0. */
   sequence = 0;
   /** The client awaits nothing below this sequence any more. */
   acked = 0;
@@ -40,8 +44,10 @@ export class EnvelopeReader {
   /** UTF-8; empty where the caller gave none. */
   requestId: Uint8Array = NOTHING;
   command: Uint8Array = NOTHING;
-  /** Position of the command to skip; 0 when the entry skips none. */
+  /** Position of the command to skip. */
   skipped = 0;
+  /** The timer whose command is to be skipped there; 0 for the entry's own. */
+  skippedTimer = 0;
 
   constructor(tag: Uint8Array) {
     this.tag = tag;
@@ -53,16 +59,19 @@ export class EnvelopeReader {
       this.kind = 'foreign';
       return;
     }
-    const kind = bytes[0];
+    const [kind] = bytes;
+    const { length } = bytes;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     if (kind === COMMAND && commandFits(view)) this.readCommand(bytes, view);
     else if (kind === OPEN && bytes.length === SHORT_BYTES) {
       this.kind = 'open';
       this.time = view.getFloat64(1 + TAG_BYTES, true);
-    } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
+    } else if (kind === SKIP && (length === SHORT_BYTES || length === SKIP_TIMER_BYTES)) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
-    } else throw unreadable(bytes, position);
+      this.skippedTimer = length === SHORT_BYTES ? 0 : view.getFloat64(SHORT_BYTES, true);
+    } else if (kind === TICK && bytes.length === TICK_BYTES) this.readTick(view);
+    else throw unreadable(bytes, position);
   }
 
   private readCommand(bytes: Uint8Array, view: DataView): void {
@@ -76,6 +85,14 @@ export class EnvelopeReader {
     const end = COMMAND_BYTES + length;
     this.requestId = length === 0 ? NOTHING : bytes.subarray(COMMAND_BYTES, end);
     this.command = bytes.subarray(end);
+  }
+
+  private readTick(view: DataView): void {
+    this.kind = 'tick';
+    this.time = view.getFloat64(9, true);
+    this.session = view.getFloat64(17, true);
+    this.seen = view.getFloat64(25, true);
+    this.sequence = 0;
   }
 
   private isOwn(bytes: Uint8Array): boolean {
@@ -142,9 +159,31 @@ export function encodeOpen(tag: Uint8Array, time: number): Uint8Array {
   return short(OPEN, tag, time);
 }
 
-/** Has all replicas pass over the command at `position`. */
-export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
-  return short(SKIP, tag, position);
+/** Has all replicas pass over the command at `position`: the entry's own, or that of a timer. */
+export function encodeSkip(tag: Uint8Array, position: number, timer?: number): Uint8Array {
+  const skip = short(SKIP, tag, position);
+  if (timer === undefined) return skip;
+  const bytes = new Uint8Array(SKIP_TIMER_BYTES);
+  bytes.set(skip);
+  new DataView(bytes.buffer).setFloat64(SHORT_BYTES, timer, true);
+  return bytes;
+}
+
+/** Brings the log's time forward, as a command of this session would, where nobody sends one. */
+export function encodeTick({
+  tag,
+  time,
+  session,
+  seen,
+}: Omit<CommandsHeader, 'acked'>): Uint8Array {
+  const bytes = new Uint8Array(TICK_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = TICK;
+  bytes.set(tag, 1);
+  view.setFloat64(9, time, true);
+  view.setFloat64(17, session, true);
+  view.setFloat64(25, seen, true);
+  return bytes;
 }
 
 function commandFits(view: DataView): boolean {
@@ -163,5 +202,5 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
 function unreadable(bytes: Uint8Array, position: number): VarlogError {
   const what = `the entry at position ${position}, of this machine,`;
   const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
-  return formatUnknown({ what, found, reads: 'kinds 1 to 3 as it writes them' });
+  return formatUnknown({ what, found, reads: 'kinds 1 to 4 as it writes them' });
 }

@@ -24,17 +24,41 @@ import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import type { ObjectStore } from './object-store.ts';
+import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
+import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 export type { AdmissionLimits } from './admission.ts';
+export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
-export type { ExecuteOptions } from './command-queue.ts';
+export type { ExecuteOptions } from './execute-options.ts';
 export type { LogTrimmed } from './log-trim.ts';
 export type { ObjectStore } from './object-store.ts';
 export { inPieces, type PieceOf, Pieces } from './pieces.ts';
+export type {
+  EffectFailure,
+  EffectHandler,
+  EffectOptions,
+  EffectRunner,
+} from './recipes/effect-runner.ts';
+export type {
+  Election,
+  ElectionOptions,
+  ElectionReplica,
+  Leadership,
+} from './recipes/election.ts';
+export { type Lease, LeaseTable, type LeaseTableState } from './recipes/lease-table.ts';
+export {
+  type Lock,
+  type LockCommand,
+  type LockResult,
+  LockTable,
+  type LockTableState,
+} from './recipes/lock-table.ts';
+export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
@@ -44,6 +68,7 @@ export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
+export type { TimerLimits } from './timer-table.ts';
 export { type KeyRange, type MapView, type VersionedKey, VersionedMap } from './versioned-map.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
@@ -83,4 +108,29 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
   );
   await replica.start();
   return replica;
+}
+
+/**
+ * Makes this process a candidate in an election that the machine of a replica decides: see {@link Election}. Without
+ * `ports`: this machine's clock and randomness.
+ */
+export function electLeader<Command, Result, Machine>(
+  options: ElectionOptions<Command, Result, Machine> & { ports?: Pick<Ports, 'clock' | 'random'> },
+): Election<Command, Result, Machine> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new Election(options, ports);
+}
+
+/**
+ * Does what lies in the outbox of a machine, with `handler`, while this process leads: see {@link EffectRunner}. Without `ports`: this
+ * machine's clock and randomness.
+ */
+export function runEffects<Command, Result, Machine, Effect>(
+  options: EffectOptions<Command, Result, Machine, Effect> & {
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+  handler: EffectHandler<Effect>,
+): EffectRunner<Command, Result, Machine, Effect> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new EffectRunner(options, handler, ports);
 }

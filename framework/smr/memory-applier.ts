@@ -10,7 +10,7 @@ import {
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
-import { LogContext } from './log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
@@ -23,6 +23,7 @@ import type { SnapshotLock } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
 const CALL_MS = 30_000;
+const NOTHING_AT_WORK = { position: 0, timer: undefined };
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -36,15 +37,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private readonly state: MachineState;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
-  private readonly context = new LogContext();
+  private readonly context: LogContext<Command>;
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
   private initial: EncodedState | undefined;
   /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
   private isWhole = true;
   private foreign = 0;
-  /** Position of the entry that is being applied; 0 between entries. */
-  private working = 0;
+  /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
+  private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,
@@ -58,6 +59,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const codecs = commandCodecs(codec);
     this.state = new MachineState(machine, codec?.snapshot ?? jsonCodec<unknown>(), ports.clock);
     this.runner = new MachineRunner(machine, codecs);
+    this.context = new LogContext(this.admission.timers, codecs);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       schedule: typeof every === 'number' ? { entries: every } : every,
@@ -132,9 +134,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   async recover(): Promise<boolean> {
-    const position = this.working;
-    this.working = 0;
-    if (position === 0 || !(await this.follower.isSkipped(position))) return false;
+    const { position, timer } = this.working;
+    this.working = NOTHING_AT_WORK;
+    if (position === 0 || !(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();
     return true;
   }
@@ -149,26 +151,47 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   private applyOne(entry: LogEntry): void {
     const { admission, follower } = this;
-    this.working = entry.position;
+    this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
+    const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
-    else if (verdict === 'fresh') this.run(entry.position);
+    else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
       follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
     this.position = entry.position;
-    this.working = 0;
+    this.working = NOTHING_AT_WORK;
   }
 
-  private run(position: number): void {
-    const { admission, context, follower } = this;
+  private run(position: number, index: number): void {
+    const { admission, follower } = this;
     const { session, sequence, time, command } = admission;
-    context.begin(position, time);
-    const outcome = this.runner.run(command, context);
-    admission.recordOutcome(outcome);
-    follower.queue.resolve(session, sequence, outcome);
-    follower.announce(position, time, command, outcome);
+    const place = { position, index, time, timer: undefined };
+    const applied = this.runOne(command, place);
+    admission.recordOutcome(applied.outcome);
+    follower.queue.resolve(session, sequence, applied.outcome);
+    follower.announce(applied);
+  }
+
+  /** What is due at the time of the entry at `position` goes before it. How much that was. */
+  private fire(position: number): number {
+    const { admission } = this;
+    const { time } = admission;
+    let index = 0;
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
+      const place = { position, index: index++, time, timer: due.id };
+      this.follower.announce(this.runOne(due.command, place));
+    }
+    return index;
+  }
+
+  private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
+    const { position, timer } = place;
+    this.working = { position, timer };
+    this.context.begin(place);
+    const outcome = this.runner.run(command, this.context);
+    return { place, command, outcome, changes: this.context.end() };
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */

@@ -93,15 +93,22 @@ export class SessionTable {
     return this.sessions.get(id);
   }
 
+  /** Notes that the client of a session wrote something. Whether the session is open. */
+  renew(id: number, use: Pick<SessionUse, 'position' | 'time' | 'clock'>): boolean {
+    const session = this.sessions.get(id);
+    if (session === undefined) return false;
+    if (use.time - session.usedAt > this.limits.idleMs) {
+      this.drop(id);
+      return false;
+    }
+    this.use(session, use);
+    return true;
+  }
+
   /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
   admit(id: number, use: SessionUse): SessionVerdict {
-    const found = this.sessions.get(id);
-    if (found === undefined) return 'expired';
-    if (use.time - found.usedAt > this.limits.idleMs) {
-      this.drop(id);
-      return 'expired';
-    }
-    const session = this.use(found, use);
+    if (!this.renew(id, use)) return 'expired';
+    const session = this.sessions.get(id) as Session;
     if (use.acked > session.acked) {
       session.results.deleteBelow(use.acked);
       session.acked = use.acked;
@@ -148,18 +155,20 @@ export class SessionTable {
     }
   }
 
-  private use(given: Session, { time, position, clock }: SessionUse): Session {
+  private use(
+    given: Session,
+    { time, position, clock }: Pick<SessionUse, 'position' | 'time' | 'clock'>,
+  ): void {
     const session = this.own(given);
     session.usedAt = time;
     session.usedPosition = position;
     // A repeated entry carries the time of its first attempt: only what is new has passed.
     session.clock = Math.max(session.clock, clock);
     this.touched(session.id);
-    if (session === this.newest) return session;
+    if (session === this.newest) return;
     this.sessions.delete(session.id);
     this.sessions.set(session.id, session);
     this.newest = session;
-    return session;
   }
 
   /** To be changed: one that a snapshot may still read is replaced by a copy. */

@@ -21,7 +21,8 @@ function admissionOf(sessions: number, requests: number): Admission {
     result: bytes('x'.repeat(i % 300)),
   });
   admission.restore({
-    ...{ time: 5, forgotten: 6, seen: 2 ** 40, skipped: [3, 2 ** 33] },
+    ...{ time: 5, forgotten: 6, seen: 2 ** 40, skipped: [3, 2 ** 33], skippedTimers: [1] },
+    ...{ timers: [{ id: 3, at: 0.5, command: bytes('later') }], timersMade: 4 },
     sessions: Array.from({ length: sessions }, (_, i) => session(i + 1)),
     requests: Array.from({ length: requests }, (_, i) => request(i + 1)),
   });
@@ -29,7 +30,11 @@ function admissionOf(sessions: number, requests: number): Admission {
 }
 
 /** To be compared: all of it. */
-const whole = (it: EncodedAdmission): unknown => ({ ...it, sessions: [...it.sessions] });
+const whole = (it: EncodedAdmission): unknown => ({
+  ...it,
+  sessions: [...it.sessions],
+  timers: [...it.timers],
+});
 
 async function all(of: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
   const found: Uint8Array[] = [];

@@ -94,9 +94,17 @@ function* partsOf(identity: LogIdentity, state: CapturedState): Generator<Part> 
   yield [PART.end, new Uint8Array()];
 }
 
-function* contentsOf({ sessions, requests, ...rest }: EncodedAdmission): Generator<Uint8Array> {
-  const message = SnapshotMessage.create({ ...rest, skipped: [...rest.skipped] });
-  yield SnapshotMessage.encode(message);
+function* contentsOf({
+  sessions,
+  requests,
+  timers,
+  ...rest
+}: EncodedAdmission): Generator<Uint8Array> {
+  const { skipped, skippedTimers } = rest;
+  const skips = { skipped: [...skipped], skippedTimers: [...skippedTimers] };
+  yield SnapshotMessage.encode(SnapshotMessage.create({ ...rest, ...skips }));
+  for (const timer of timers)
+    yield SnapshotMessage.encode(SnapshotMessage.create({ timers: [timer] }));
   for (const session of sessions)
     yield SnapshotMessage.encode(SnapshotMessage.create({ sessions: [session] }));
   yield* requests;

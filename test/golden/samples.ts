@@ -205,6 +205,9 @@ const STATE = {
         ...{ acked: 0, clock: 5, results: [] },
       },
     ],
+    timersMade: 3,
+    timers: [{ id: 3, at: TIME + 1_000, command: bytes('a command') }],
+    skippedTimers: [2],
     requests: [
       {
         ...{ id: 'a request', length: 3, checksum: 4_000_000_000, position: 12, time: TIME },
@@ -247,7 +250,12 @@ const machineSnapshot: Sample = {
       found = {
         position,
         isInPieces,
-        admission: asPlain({ ...encoded, sessions: [...encoded.sessions], requests }),
+        admission: asPlain({
+          ...encoded,
+          sessions: [...encoded.sessions],
+          timers: [...encoded.timers],
+          requests,
+        }),
         state,
       };
     });
@@ -255,13 +263,18 @@ const machineSnapshot: Sample = {
   },
   content: (version) => ({
     ...{ position: STATE.position, isInPieces: version === 3, state: 'the state' },
-    admission: asPlain(STATE.admission),
+    admission: asPlain(
+      version === 3
+        ? STATE.admission
+        : { ...STATE.admission, timersMade: 0, timers: [], skippedTimers: [] },
+    ),
   }),
 };
 
-function asPlain({ sessions, requests, ...rest }: AdmissionState): unknown {
+function asPlain({ sessions, requests, timers, ...rest }: AdmissionState): unknown {
   return {
     ...rest,
+    timers: timers.map(({ id, at, command }) => ({ id, at, command: text(command) })),
     sessions: sessions.map((it) => ({
       ...it,
       results: it.results.map(({ sequence, result, refusal }) => ({

@@ -3126,6 +3126,38 @@ export const descriptor: object = {
          "type": "bool",
          "id": 13,
          "protoName": "in_pieces"
+        },
+        "timers": {
+         "rule": "repeated",
+         "type": "Timer",
+         "id": 20
+        },
+        "timersMade": {
+         "type": "uint64",
+         "id": 21,
+         "protoName": "timers_made"
+        },
+        "skippedTimers": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 22,
+         "protoName": "skipped_timers"
+        }
+       }
+      },
+      "Timer": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "at": {
+         "type": "double",
+         "id": 2
+        },
+        "command": {
+         "type": "bytes",
+         "id": 3
         }
        }
       },
