@@ -10,6 +10,7 @@ import {
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import { trimmed } from '../log/client/merged-reader.ts';
 import {
   type AppendCondition,
   PRODUCER_LIMITS,
@@ -18,8 +19,11 @@ import {
 } from '../log/core/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
+import type { AppendFault } from './append-fault.ts';
+import type { Capture } from './capture.ts';
 import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryConsumers } from './memory-consumers.ts';
+import { type LinkOptions, MemoryLink } from './memory-link.ts';
 import { MemoryProducer } from './memory-producer.ts';
 import {
   LOG_STREAM,
@@ -28,9 +32,6 @@ import {
   MemoryRecords,
   type RecordStore,
 } from './memory-records.ts';
-
-/** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
-export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
 
 let made = 0;
 
@@ -47,13 +48,15 @@ export interface MemoryLogOptions {
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private readonly clock: Pick<Clock, 'wall'> | Clock;
+  /** What time is taken from that passes; `wall` alone may be of another clock. */
+  private readonly clock: Clock;
+  private readonly wall: Pick<Clock, 'wall'>;
   private entries: MemoryEntry[] = [];
   private last = 0;
   private lastTime = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
-  private faults: AppendFault[] = [];
+  private readonly faults: AppendFault[] = [];
   private late: MemoryBatch[] = [];
   /** The last LLSN of each log stream. */
   private readonly ends = new Map<number, number>();
@@ -66,7 +69,9 @@ export class MemoryLog implements OrderedLog {
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
-    this.clock = options.clock ?? realClock();
+    const clock: Pick<Clock, 'wall'> | Clock = options.clock ?? realClock();
+    this.wall = clock;
+    this.clock = isWhole(clock) ? clock : realClock();
     const log = this;
     this.consumers = new MemoryConsumers({
       name: this.name,
@@ -78,6 +83,18 @@ export class MemoryLog implements OrderedLog {
       },
       checkConnected: () => this.checkConnected(),
     });
+  }
+
+  /** A log with the records of a captured stretch, at the positions that they had there. It begins with the first of them. */
+  static from(capture: Capture, options: Omit<MemoryLogOptions, 'identity'> = {}): MemoryLog {
+    const log = new MemoryLog({ ...options, identity: capture.identity });
+    log.last = capture.first - 1;
+    for (const { command, headers, logStream, timestamp } of capture.entries) {
+      log.lastTime = Math.max(log.lastTime, timestamp);
+      const said = headers === undefined ? undefined : new Map([[0, headers]]);
+      log.storeOne({ logStream, records: [command], headers: said, condition: undefined });
+    }
+    return log;
   }
 
   /**
@@ -102,7 +119,7 @@ export class MemoryLog implements OrderedLog {
       },
       checkConnected: () => this.checkConnected(),
       append: (batches, limits) => {
-        this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
+        this.lastTime = Math.max(this.lastTime, Math.floor(this.wall.wall()));
         return this.put(batches, limits);
       },
       fence: async (token) => {
@@ -112,7 +129,7 @@ export class MemoryLog implements OrderedLog {
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
       consumers: this.consumers.registry,
-      ports: { clock: 'after' in this.clock ? this.clock : realClock(), random: realRandom },
+      ports: { clock: this.clock, random: realRandom },
     };
     return new MemoryRecords(store, options);
   }
@@ -138,8 +155,22 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
+  /**
+   * A way of one replica to this log, which can be slow, cut, or lose what is sent, while those of others are not. Pass it
+   * to `startReplica` in place of the log.
+   */
+  link(options: LinkOptions): MemoryLink {
+    return new MemoryLink(this, options);
+  }
+
   async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
     const [place] = await this.put([batchOf(commands)], options);
+    return place!.glsn;
+  }
+
+  /** For {@link link}: an append that takes its fault from this queue. */
+  async appendUnder(faults: AppendFault[], commands: readonly Uint8Array[]): Promise<number> {
+    const [place] = await this.put([batchOf(commands)], {}, faults);
     return place!.glsn;
   }
 
@@ -150,7 +181,7 @@ export class MemoryLog implements OrderedLog {
   async producer({ id }: { id: number }): Promise<MemoryProducer> {
     this.checkConnected();
     const opened = { id, epoch: ++this.producerEpoch };
-    return new MemoryProducer(opened, (commands, it, condition) =>
+    return new MemoryProducer(opened, this.clock, (commands, it, condition) =>
       this.storeOnce(batchOf(commands, condition), it),
     );
   }
@@ -163,6 +194,8 @@ export class MemoryLog implements OrderedLog {
       } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
         next = this.snapshot.position + 1;
         yield { kind: 'snapshot', ...this.snapshot };
+      } else if (next < this.first) {
+        throw trimmed(next, this.first);
       } else if (next <= this.last) {
         const entries = this.entries.slice(next - this.first);
         next = this.last + 1;
@@ -192,7 +225,11 @@ export class MemoryLog implements OrderedLog {
     return this.entries[0]?.position ?? this.last + 1;
   }
 
-  private async put(batches: readonly MemoryBatch[], options: LogCallOptions): Promise<Place[]> {
+  private async put(
+    batches: readonly MemoryBatch[],
+    options: LogCallOptions,
+    faults = this.faults,
+  ): Promise<Place[]> {
     options.signal?.throwIfAborted();
     if (batches.some((it) => it.records.length === 0)) {
       const next = 'append at least one command';
@@ -204,7 +241,7 @@ export class MemoryLog implements OrderedLog {
     }
     this.checkConnected();
     checkSize(batches.flatMap((it) => it.records));
-    const fault = this.faults.shift();
+    const fault = faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
@@ -281,6 +318,10 @@ export class MemoryLog implements OrderedLog {
       outcome: 'notAppended',
     });
   }
+}
+
+function isWhole(clock: Pick<Clock, 'wall'> | Clock): clock is Clock {
+  return 'after' in clock;
 }
 
 /** Where a batch begins. */

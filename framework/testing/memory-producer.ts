@@ -1,10 +1,15 @@
-import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import {
+  type Clock,
+  type LogCallOptions,
+  type Producer,
+  SerialQueue,
+  VarlogError,
+} from '../base/index.ts';
 import { receiptTimer } from '../log/client/append-receipt.ts';
 import { conditionOf } from '../log/client/expectation.ts';
 import type { Expectation } from '../log/client/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
 import type { AppendReceipt } from '../log/index.ts';
-import { realClock } from '../runtime/index.ts';
 import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
 
 /** Has records taken once: rejects with `PRODUCER_FENCED`. */
@@ -20,15 +25,17 @@ const utf8 = new TextEncoder();
 export class MemoryProducer implements LogProducer {
   readonly id: number;
   readonly epoch: number;
+  private readonly clock: Clock;
   private readonly takeOnce: TakeOnce;
   private readonly turns = new SerialQueue();
   private next = 0;
   private ended: VarlogError | undefined;
 
   /** Made by `log.producer({ id })`. */
-  constructor({ id, epoch }: { id: number; epoch: number }, takeOnce: TakeOnce) {
+  constructor({ id, epoch }: { id: number; epoch: number }, clock: Clock, takeOnce: TakeOnce) {
     this.id = id;
     this.epoch = epoch;
+    this.clock = clock;
     this.takeOnce = takeOnce;
   }
 
@@ -36,12 +43,12 @@ export class MemoryProducer implements LogProducer {
     return this.ended;
   }
 
-  /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
+  /** As that of a topic's producer. A `timeoutMs` is not looked at. */
   async append(
     records: Uint8Array | string | readonly (Uint8Array | string)[],
     options: LogCallOptions & { expect?: Expectation; receipt?: boolean } = {},
   ): Promise<ProducedRecords & { receipt?: AppendReceipt }> {
-    const timer = receiptTimer(options.receipt, realClock());
+    const timer = receiptTimer(options.receipt, this.clock);
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
     const given = (Array.isArray(records) ? records : [records]) as readonly (
       | Uint8Array

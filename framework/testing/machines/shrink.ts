@@ -1,0 +1,59 @@
+import type { Plan } from './plan.ts';
+
+/**
+ * Cuts a plan down as long as it still fails (delta debugging, Zeller and Hildebrandt 2002): without whole replicas
+ * first, then without ever smaller parts of its faults and calls, down to single ones. Ends where nothing more can be
+ * left out, or after `runsMax` runs.
+ */
+export async function shrink(
+  plan: Plan,
+  fails: (plan: Plan) => Promise<boolean>,
+  runsMax: number,
+): Promise<Plan> {
+  let smallest = plan;
+  let runs = 0;
+  const attempt = async (candidate: Plan): Promise<boolean> => {
+    if (runs >= runsMax) return false;
+    runs++;
+    if (!(await fails(candidate))) return false;
+    smallest = candidate;
+    return true;
+  };
+  for (const name of plan.replicas.slice(1)) await attempt(withoutReplica(smallest, name));
+  for (let size = sizeOf(smallest); size >= 1 && runs < runsMax; ) {
+    let removed = false;
+    for (let from = 0; from < sizeOf(smallest) && runs < runsMax; ) {
+      if (await attempt(without(smallest, from, size))) removed = true;
+      else from += size;
+    }
+    // With single ones: what could not be left out before may be superfluous now.
+    if (size > 1) size = Math.ceil(size / 2);
+    else if (!removed) break;
+  }
+  return smallest;
+}
+
+/** Faults and calls, counted through in this order. */
+function sizeOf({ faults, calls }: Plan): number {
+  return faults.length + calls.length;
+}
+
+function without(plan: Plan, from: number, count: number): Plan {
+  const { faults, calls } = plan;
+  const isKept = (at: number): boolean => at < from || at >= from + count;
+  return {
+    ...plan,
+    faults: faults.filter((_, i) => isKept(i)),
+    calls: calls.filter((_, i) => isKept(faults.length + i)),
+  };
+}
+
+function withoutReplica(plan: Plan, name: string): Plan {
+  const isOther = (it: { readonly replica: string }): boolean => it.replica !== name;
+  return {
+    ...plan,
+    replicas: plan.replicas.filter((it) => it !== name),
+    faults: plan.faults.filter(isOther),
+    calls: plan.calls.filter(isOther),
+  };
+}
