@@ -121,6 +121,8 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       codec: { command: numberedCodec(command), result, snapshot },
       ports,
       snapshotEvery: plan.snapshotEvery,
+      // What gets no answer is found: see `settle`.
+      callTimeoutMs: Number.POSITIVE_INFINITY,
       ...(plan.snapshotsIn === 'disk' && { snapshots: new DiskSnapshotStore(ports.disk) }),
       onApplied: ({ kind, position }) => {
         if (kind === 'snapshot') this.check(() => this.restored(name, machine, position));
@@ -246,10 +248,16 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       world.restart(name);
     }
     const all = plan.replicas.length;
-    await world.until(() => clients.areThrough && lives.size === all, SETTLE_MS);
-    await world.play(async () => {
-      for (const { replica } of lives.values()) await replica.caughtUp();
-    }, SETTLE_MS);
+    try {
+      await world.until(() => clients.areThrough && lives.size === all, SETTLE_MS);
+      await world.play(async () => {
+        for (const { replica } of lives.values()) await replica.caughtUp();
+      }, SETTLE_MS);
+    } catch (cause) {
+      if (!VarlogError.is(cause, 'TIMEOUT')) throw cause;
+      const what = 'calls have no answer, or replicas do not catch up, long after all was well';
+      throw defect('stuck', 0, { what, cause });
+    }
     for (const [name, { machine, replica }] of lives) {
       history.restore(name, replica.position, this.subject.snapshot.encode(machine.snapshot()));
     }
@@ -288,6 +296,5 @@ function asDefect(error: unknown): VarlogError {
     const what = `the command at position ${at} could not be applied: ${reasonOf(cause)}`;
     return defect(kind, at, { what, cause: error });
   }
-  const kind = VarlogError.is(error, 'TIMEOUT') ? 'stuck' : 'threw';
-  return defect(kind, at, { what: reasonOf(error), cause: error });
+  return defect('threw', at, { what: reasonOf(error), cause: error });
 }

@@ -19,7 +19,20 @@ interface Parts<Command, Result> {
   readonly replicas: readonly string[];
 }
 
-type RunningReplica<Command, Result> = Replica<Numbered<Command>, Result, unknown>;
+/** A replica that takes calls, and whom to tell when it is gone. */
+interface Member<Command, Result> {
+  readonly name: string;
+  readonly replica: Replica<Numbered<Command>, Result, unknown>;
+  readonly open: Set<() => void>;
+}
+
+/** What a client does when a call has ended, in one way or another. */
+interface Endings<T> {
+  answered(value: T): void;
+  failed(error: unknown): void;
+  /** Its replica is gone. */
+  lost(): void;
+}
 
 /** A command that a client waits for. */
 interface OpenCommand {
@@ -34,34 +47,31 @@ export class RunClients<Command, Result> {
   readonly commands: CommandCall[] = [];
   readonly queries: QueryCall[] = [];
   private readonly parts: Parts<Command, Result>;
-  private readonly running = new Map<string, RunningReplica<Command, Result>>();
-  private readonly open = new Map<string, Set<OpenCommand>>();
-  private undecided = 0;
+  private readonly members = new Map<string, Member<Command, Result>>();
+  /** Commands and queries that somebody waits for. */
+  private waiting = 0;
 
   constructor(parts: Parts<Command, Result>) {
     this.parts = parts;
   }
 
-  /** Whether every command has been answered, refused or given up. */
+  /** Whether everything has been answered, refused or given up. */
   get areThrough(): boolean {
-    return this.undecided === 0;
+    return this.waiting === 0;
   }
 
   /** From now on a replica takes calls. */
-  joined(name: string, replica: RunningReplica<Command, Result>): void {
-    this.running.set(name, replica);
-    this.open.set(name, new Set());
+  joined(name: string, replica: Replica<Numbered<Command>, Result, unknown>): void {
+    this.members.set(name, { name, replica, open: new Set() });
   }
 
   /** A replica is gone, and what it was asked will not be answered. */
   left(name: string): void {
-    const open = this.open.get(name) ?? new Set();
-    this.running.delete(name);
-    this.open.delete(name);
-    for (const it of open) {
-      it.certain = false;
-      if (it.planned.repeated) this.send(it);
-      else this.decide(it, 'unknown');
+    const { open } = this.members.get(name) ?? { open: new Set() };
+    this.members.delete(name);
+    for (const lost of [...open]) {
+      open.delete(lost);
+      lost();
     }
   }
 
@@ -77,70 +87,89 @@ export class RunClients<Command, Result> {
       state: 'open',
     };
     this.commands.push(call);
-    this.undecided++;
+    this.waiting++;
     this.send({ planned, call, certain: true });
   }
 
   private send(it: OpenCommand): void {
     const { world, story, subject } = this.parts;
     const { planned, call } = it;
-    const found = this.find(planned.replica);
-    if (found === undefined) {
+    const { number, repeated } = planned;
+    const member = this.find(planned.replica);
+    if (member === undefined) {
       world.after(SEARCH_MS, () => this.send(it));
       return;
     }
-    const [name, replica] = found;
-    const open = this.open.get(name)!;
-    open.add(it);
-    const { number, repeated } = planned;
+    const { name, replica } = member;
     const command = subject.command.decode(planned.command);
     story.tell(() => `${name} is given #${number} ${show(command)}`);
     const request = repeated ? { requestId: `request ${number}` } : {};
-    replica.execute(new Numbered(number, command), request).then(
-      (result) => {
-        if (!open.delete(it)) return;
+    this.wait(member, replica.execute(new Numbered(number, command), request), {
+      answered: (result) => {
         story.tell(() => `${name} answers #${number}: ${show(result)}`);
         call.result = subject.result.encode(result);
         call.returnedMs = world.nowMs;
         this.decide(it, 'answered');
       },
-      (error: unknown) => {
-        if (!open.delete(it)) return;
-        story.tell(() => `${name} does not answer #${number}: ${String(error)}`);
+      failed: (error) => {
+        story.tell(() => `${name} does not answer #${number}: ${error}`);
         it.certain &&= VarlogError.is(error) && error.outcome === 'notAppended';
         this.decide(it, it.certain ? 'refused' : 'unknown');
       },
-    );
+      lost: () => {
+        it.certain = false;
+        if (repeated) this.send(it);
+        else this.decide(it, 'unknown');
+      },
+    });
   }
 
   private decide({ call }: OpenCommand, state: CommandCall['state']): void {
     call.state = state;
-    this.undecided--;
+    this.waiting--;
   }
 
   private query(preferred: string): void {
-    const found = this.find(preferred);
-    if (found === undefined) return;
-    const [replica, it] = found;
-    const { world } = this.parts;
+    const member = this.find(preferred);
+    if (member === undefined) return;
+    const { name, replica } = member;
+    const { world, story } = this.parts;
     const calledMs = world.nowMs;
-    it.query(() => it.position).then(
-      (position) => {
-        if (this.running.get(replica) === it) this.queries.push({ replica, calledMs, position });
+    story.tell(() => `${name} is asked`);
+    this.waiting++;
+    const asked = replica.query(() => replica.position);
+    this.wait(member, asked, {
+      answered: (position) => {
+        story.tell(() => `${name} answers what it was asked, as of position ${position}`);
+        this.queries.push({ replica: name, calledMs, position });
+        this.waiting--;
+      },
+      failed: (error) => {
+        story.tell(() => `${name} does not answer: ${error}`);
+        this.waiting--;
       },
       // Who gets no answer was promised nothing.
-      () => {},
+      lost: () => this.waiting--,
+    });
+  }
+
+  private wait<T>(member: Member<Command, Result>, asked: Promise<T>, end: Endings<T>): void {
+    const lost = (): void => end.lost();
+    member.open.add(lost);
+    const once = (then: () => void): void => {
+      if (member.open.delete(lost)) then();
+    };
+    asked.then(
+      (value) => once(() => end.answered(value)),
+      (error: unknown) => once(() => end.failed(error)),
     );
   }
 
   /** The replica of this name, or the next one that runs. */
-  private find(preferred: string): [string, RunningReplica<Command, Result>] | undefined {
+  private find(preferred: string): Member<Command, Result> | undefined {
     const { replicas } = this.parts;
     const at = replicas.indexOf(preferred);
-    for (const name of [...replicas.slice(at), ...replicas.slice(0, at)]) {
-      const replica = this.running.get(name);
-      if (replica !== undefined) return [name, replica];
-    }
-    return undefined;
+    const order = [...replicas.slice(at), ...replicas.slice(0, at)];
+    return order.map((it) => this.members.get(it)).find((it) => it !== undefined);
   }
 }
