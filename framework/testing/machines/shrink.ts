@@ -1,8 +1,8 @@
 import type { Plan } from './plan.ts';
 
 /**
- * Cuts a plan down as long as it still fails (delta debugging, Zeller and Hildebrandt 2002): without whole replicas
- * first, then without ever smaller parts of its faults and calls, down to single ones. Ends where nothing more can be
+ * Cuts a plan down as long as it still fails (delta debugging, Zeller and Hildebrandt 2002): with fewer
+ * replicas first, then without ever smaller parts of its faults and calls, down to single ones. Ends where nothing more can be
  * left out, or after `runsMax` runs.
  */
 export async function shrink(
@@ -19,7 +19,9 @@ export async function shrink(
     smallest = candidate;
     return true;
   };
-  for (const name of plan.replicas.slice(1)) await attempt(withoutReplica(smallest, name));
+  for (const name of plan.replicas.slice(1)) {
+    if (!(await attempt(withoutReplica(smallest, name)))) await attempt(merged(smallest, name));
+  }
   for (let size = sizeOf(smallest); size >= 1 && runs < runsMax; ) {
     let removed = false;
     for (let from = 0; from < sizeOf(smallest) && runs < runsMax; ) {
@@ -46,6 +48,13 @@ function without(plan: Plan, from: number, count: number): Plan {
     faults: faults.filter((_, i) => isKept(i)),
     calls: calls.filter((_, i) => isKept(faults.length + i)),
   };
+}
+
+/** What one replica was asked, the first one is. */
+function merged(plan: Plan, name: string): Plan {
+  const [replica] = plan.replicas as [string];
+  const calls = plan.calls.map((it) => (it.replica === name ? { ...it, replica } : it));
+  return withoutReplica({ ...plan, calls }, name);
 }
 
 function withoutReplica(plan: Plan, name: string): Plan {

@@ -52,11 +52,13 @@ export interface SimulationReport {
  * and without snapshots, partitions, delays, lost and late acknowledgements, pauses, wrong clocks.
  *
  * ```ts
- * test('counter', () => simulate(Counter, {
- *   seeds: 1_000,
- *   workload: (random) => ({ add: random.below(10) }),
- *   invariant: ({ value }) => value >= 0,
- * }));
+ * test('counter', async () => {
+ *   await simulate(Counter, {
+ *     seeds: 1_000,
+ *     workload: (random) => ({ add: random.below(10) }),
+ *     invariant: ({ value }) => value >= 0,
+ *   });
+ * });
  * ```
  *
  * It checks that the machine is deterministic (all replicas come to the same result and snapshot at each position, as
