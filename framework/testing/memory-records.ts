@@ -30,7 +30,9 @@ import {
   type ConsumerOptions,
   type Entry,
   EntryBatch,
+  EntryObservable,
   type FenceOptions,
+  type FlowLimits,
   type From,
   type ReadOptions,
   type RecordCodec,
@@ -50,6 +52,7 @@ import {
 } from '../log/client/position-option.ts';
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
+import { MemorySubscription } from './memory-subscription.ts';
 
 const TOPIC = 1;
 /** Where records go that name none. */
@@ -94,6 +97,14 @@ export interface RecordStore {
   /** Shared by all that look at the log. */
   readonly consumers: ConsumerRegistry;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
+}
+
+/** What belongs to the beginning of a reading. */
+interface Beginning {
+  /** Waits for what has to be there. */
+  readonly reached?: () => Promise<void>;
+  /** Told of the first position. */
+  readonly begun?: (at: number) => void;
 }
 
 /** The records of a log in memory, as those of a topic that has each log stream which is named. */
@@ -165,14 +176,30 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     checkRange(from, to);
     checkFreshness(options);
     checkTimeout(timeoutMs);
-    return this.iterate(from, to ?? 'tail', signal, this.decoding, () =>
-      this.reached(from, options),
-    );
+    return this.iterate(from, to ?? 'tail', signal, this.decoding, {
+      reached: () => this.reached(from, options),
+    });
   }
 
   tail({ from = 'end', signal }: TailOptions = {}): AsyncIterable<Entry<T>> {
     checkRange(from);
     return this.iterate(from, Infinity, signal);
+  }
+
+  tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
+    const { from = 'end', signal } = options;
+    checkRange(from);
+    const { store, decoding } = this;
+    const open = (): MemorySubscription<T> =>
+      new MemorySubscription<T>({
+        clock: store.ports.clock,
+        last: () => store.last,
+        entries: (ending, begun) => {
+          const both = signal === undefined ? ending : AbortSignal.any([ending, signal]);
+          return this.iterate(from, Infinity, both, decoding, { begun });
+        },
+      });
+    return new EntryObservable(open, options);
   }
 
   process(
@@ -198,7 +225,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     to: number | 'tail',
     signal: AbortSignal | undefined,
     decoding: Decoding<T> | undefined = this.decoding,
-    reached: () => Promise<void> = async () => {},
+    { reached = async () => {}, begun = () => {} }: Beginning = {},
   ): AsyncGenerator<Entry<T>> {
     const { store } = this;
     const isTail = to === Infinity;
@@ -212,6 +239,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     store.checkConnected();
     await reached();
     const range = resolveRange({ from: this.begin(from), to }, store);
+    begun(range.from);
     for (let next = range.from; next <= range.to; ) {
       if (isOver()) return;
       if (next < store.first) throw trimmed(next, store.first);

@@ -12,6 +12,7 @@ import type { AppendPart, AtomicAck } from './atomic-append.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
+import type { EntryObservable, FlowLimits } from './entry-observable.ts';
 import type { Expectation } from './expectation.ts';
 import type { FenceOptions } from './fence.ts';
 import type { Freshness } from './freshness.ts';
@@ -72,6 +73,7 @@ export interface RecordLog<T = Uint8Array, In = RecordInput> {
   appendAtomically(parts: readonly AppendPart<In>[], options?: CallLimits): Promise<AtomicAck>;
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
+  tail$(options?: TailOptions & FlowLimits): EntryObservable<T>;
   fence(options?: FenceOptions): Promise<number>;
   process<Transaction>(
     options: ConsumerOptions<T> & WithCheckpoint<TransactionalCheckpointStore<Transaction>>,

@@ -4,7 +4,7 @@ import { type ContractTest, contractTests } from './contract.ts';
 import { atomicAppends } from './record-log-atomic.ts';
 import { conditionalAppends } from './record-log-conditions.ts';
 import { consumersOfRecords } from './record-log-consumers.ts';
-import { readsOfRecords } from './record-log-reads.ts';
+import { observedRecords, readsOfRecords } from './record-log-reads.ts';
 import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all, shown } from './taken-entries.ts';
 
@@ -162,6 +162,7 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
     atomicAppends(test);
     conditionalAppends(test);
     readsOfRecords(test);
+    observedRecords(test);
     consumersOfRecords(test);
   });
 }
