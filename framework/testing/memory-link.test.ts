@@ -1,6 +1,7 @@
+import type { TopicOptions } from '../log/index.ts';
 import { realClock } from '../runtime/index.ts';
 import { startReplica } from '../smr/index.ts';
-import { orderedLogContract } from './contracts/index.ts';
+import { orderedLogContract, recordLogContract } from './contracts/index.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryLog } from './memory-log.ts';
 import { SeededRandom } from './simulator/random.ts';
@@ -14,6 +15,53 @@ describe.each([
     return { log: link.asOrderedLog(), close: async () => {} };
   };
   for (const { title, run } of orderedLogContract(make)) test(title, run);
+});
+
+describe('records over a link keep the contract of all logs of records', () => {
+  const make = async () => {
+    const log = new MemoryLog();
+    const link = log.link({ clock: realClock() });
+    return {
+      log: link.records(),
+      logStreams: [1, 2] as const,
+      as: <T, In>(options: TopicOptions<T, In>) => link.records(options),
+      trim: (position: number) => log.compact(position, new Uint8Array()),
+      close: async () => {},
+    };
+  };
+  for (const { title, run } of recordLogContract(make)) test(title, run);
+});
+
+test('records over a link lag, are cut off, and are appended with its faults', async () => {
+  const clock = new ManualClock();
+  const log = new MemoryLog({ clock });
+  const link = log.link({ clock });
+  const [near, far] = [log.records(), link.records()];
+  const seen: string[] = [];
+  const tail = far.tail$({ from: 'start' }).subscribe((it) => seen.push(it.text()));
+  await clock.advance(1);
+  link.followMs = 500;
+  await near.append('a');
+  await clock.advance(499);
+  expect(seen).toEqual([]);
+  await clock.advance(1);
+  expect(seen).toEqual(['a']);
+  link.cut();
+  await near.append('b');
+  const refused = far.append('c').catch(({ code }: { code: string }) => code);
+  await clock.advance(10_000);
+  expect([seen, await refused]).toEqual([['a'], 'UNAVAILABLE']);
+  link.mend();
+  await clock.advance(500);
+  expect(seen).toEqual(['a', 'b']);
+  link.failNext('unknownApplied');
+  link.latencyMs = 20;
+  const unknown = far.append('d').catch(({ code }: { code: string }) => code);
+  await clock.advance(40);
+  expect(await unknown).toBe('APPEND_UNKNOWN');
+  await clock.advance(520);
+  expect(seen).toEqual(['a', 'b', 'd']);
+  tail.unsubscribe();
 });
 
 class Counter {

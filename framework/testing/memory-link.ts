@@ -11,7 +11,9 @@ import {
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import type { RecordLog, TopicOptions } from '../log/index.ts';
 import type { AppendFault } from './append-fault.ts';
+import { MemoryRecords, type RecordStore } from './memory-records.ts';
 import type { SeededRandom } from './simulator/random.ts';
 
 /** The log at the far end of a link. */
@@ -19,6 +21,9 @@ export interface LinkedLog extends OrderedLog {
   /** Appends, and has that suffer the first of the faults, which is taken out. */
   appendUnder(faults: AppendFault[], commands: readonly Uint8Array[]): Promise<number>;
   compact(position: number, state: Uint8Array): Promise<void>;
+  readonly recordStore: RecordStore;
+  /** Whoever waits for something to change looks again. */
+  wake(): void;
 }
 
 /** A call on its way. */
@@ -28,6 +33,9 @@ interface Way {
   /** What it fails with when only the answer does not get through. */
   readonly lost: ErrorCode;
 }
+
+const READ: Way = { moreMs: 0, lost: 'UNAVAILABLE' };
+const WRITE: Way = { moreMs: 0, lost: 'APPEND_UNKNOWN' };
 
 export interface LinkOptions {
   /** What delays take their time from. */
@@ -78,6 +86,7 @@ export class MemoryLink implements OrderedLogSource {
   mend(): void {
     this.whole = true;
     this.mended.wake();
+    this.log.wake();
   }
 
   /** Makes the next appends over this link fail, one each. */
@@ -90,18 +99,60 @@ export class MemoryLink implements OrderedLogSource {
     const { log } = this;
     const ask = <T>(options: LogCallOptions, way: Way, work: () => Promise<T>): Promise<T> =>
       within(clock, options, () => this.call(clock, way, work));
-    const read: Way = { moreMs: 0, lost: 'UNAVAILABLE' };
-    const write: Way = { moreMs: 0, lost: 'APPEND_UNKNOWN' };
     return {
-      identity: (options = {}) => ask(options, read, () => log.identity()),
-      tail: (options = {}) => ask(options, { ...read, moreMs: this.tailMs }, () => log.tail()),
+      identity: (options = {}) => ask(options, READ, () => log.identity()),
+      tail: (options = {}) => ask(options, { ...READ, moreMs: this.tailMs }, () => log.tail()),
       append: (commands, options = {}) => {
         const sent = commands.map((it) => new Uint8Array(it));
-        return ask(options, write, () => log.appendUnder(this.faults, sent));
+        return ask(options, WRITE, () => log.appendUnder(this.faults, sent));
       },
-      compact: (position, state) => ask({}, read, () => log.compact(position, state)),
+      compact: (position, state) => ask({}, READ, () => log.compact(position, state)),
       follow: (from, options = {}) => this.follow(clock, from, options.signal),
     };
+  }
+
+  /**
+   * The records of the log as they are seen over this link, with the methods of a topic: see `MemoryLog.records`. What
+   * follows them lags by `followMs`.
+   */
+  records(): RecordLog;
+  records<T, In = T>(options: TopicOptions<T, In>): RecordLog<T, In>;
+  records<T, In>(options?: TopicOptions<T, In>): RecordLog<T, In> {
+    const { recordStore: store } = this.log;
+    const { clock } = this.options;
+    const link = this;
+    const linked: RecordStore = {
+      name: store.name,
+      consumers: store.consumers,
+      ports: { ...store.ports, clock },
+      get first() {
+        return store.first;
+      },
+      get last() {
+        return store.last;
+      },
+      get connected() {
+        return store.connected && !link.isCut;
+      },
+      checkConnected: () => {
+        store.checkConnected();
+        if (this.isCut) throw unreached('UNAVAILABLE', 'notAppended');
+      },
+      arrive: async (signal) => {
+        for (let way = 0; way < 2; way++) await this.pass(clock, 0, signal).catch(() => {});
+      },
+      append: (batches, limits) =>
+        within(clock, limits, () =>
+          this.call(clock, WRITE, () => store.append(batches, {}, this.faults)),
+        ),
+      fence: (token) => this.call(clock, READ, () => store.fence(token)),
+      entriesFrom: (position) => store.entriesFrom(position),
+      changed: async (signal) => {
+        await store.changed(signal);
+        await this.pass(clock, this.followMs, signal).catch(() => {});
+      },
+    };
+    return new MemoryRecords(linked, options);
   }
 
   private async call<T>(clock: Clock, { moreMs, lost }: Way, work: () => Promise<T>): Promise<T> {

@@ -105,8 +105,13 @@ export class MemoryLog implements OrderedLog {
   records(): RecordLog;
   records<T, In = T>(options: TopicOptions<T, In>): RecordLog<T, In>;
   records<T, In>(options?: TopicOptions<T, In>): RecordLog<T, In> {
+    return new MemoryRecords(this.recordStore, options);
+  }
+
+  /** What {@link records} are made of, here and at the end of a link. */
+  get recordStore(): RecordStore {
     const log = this;
-    const store: RecordStore = {
+    return {
       name: this.name,
       get first() {
         return log.first;
@@ -118,9 +123,10 @@ export class MemoryLog implements OrderedLog {
         return log.connected;
       },
       checkConnected: () => this.checkConnected(),
-      append: (batches, limits) => {
+      arrive: async () => {},
+      append: (batches, limits, faults) => {
         this.lastTime = Math.max(this.lastTime, Math.floor(this.wall.wall()));
-        return this.put(batches, limits);
+        return this.put(batches, limits, faults);
       },
       fence: async (token) => {
         this.checkConnected();
@@ -131,7 +137,6 @@ export class MemoryLog implements OrderedLog {
       consumers: this.consumers.registry,
       ports: { clock: this.clock, random: realRandom },
     };
-    return new MemoryRecords(store, options);
   }
 
   /** From now on nobody reaches it: calls are refused, followers wait. */
@@ -141,6 +146,11 @@ export class MemoryLog implements OrderedLog {
 
   connect(): void {
     this.connected = true;
+    this.wake();
+  }
+
+  /** Whoever waits for something to change looks again. */
+  wake(): void {
     this.wakeups.wake();
   }
 

@@ -52,6 +52,7 @@ import {
 } from '../log/client/position-option.ts';
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
+import type { AppendFault } from './append-fault.ts';
 import { MemorySubscription } from './memory-subscription.ts';
 
 const TOPIC = 1;
@@ -84,10 +85,16 @@ export interface RecordStore {
   readonly connected: boolean;
   /** Throws `UNAVAILABLE` while nobody reaches it. */
   checkConnected(): void;
-  /** As `OrderedLog.append`: all batches or none. Resolves with where each of them begins. */
+  /** What a reading waits for before it looks at the log. */
+  arrive(signal: AbortSignal | undefined): Promise<void>;
+  /**
+   * As `OrderedLog.append`: all batches or none. Resolves with where each of them begins. It takes its fault from `faults`,
+   * where there are some of its own.
+   */
   append(
     batches: readonly MemoryBatch[],
     options: LogCallOptions,
+    faults?: AppendFault[],
   ): Promise<{ glsn: number; llsn: number }[]>;
   /** As `Topic.fence`. */
   fence(token: number | undefined): Promise<number>;
@@ -235,6 +242,8 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
       throw signal.reason;
     };
     while (isTail && !store.connected && !isOver()) await store.changed(signal);
+    if (isOver()) return;
+    await store.arrive(signal);
     if (isOver()) return;
     store.checkConnected();
     await reached();
