@@ -296,5 +296,6 @@ function asDefect(error: unknown): VarlogError {
     const what = `the command at position ${at} could not be applied: ${reasonOf(cause)}`;
     return defect(kind, at, { what, cause: error });
   }
-  return defect('threw', at, { what: reasonOf(error), cause: error });
+  const what = `a replica failed, or something of its machine threw: ${reasonOf(error)}`;
+  return defect('threw', at, { what, cause: error });
 }

@@ -1,20 +1,20 @@
 import type { Plan } from './plan.ts';
 
 /**
- * Cuts a plan down as long as it still fails (delta debugging, Zeller and Hildebrandt 2002): with fewer
- * replicas first, then without ever smaller parts of its faults and calls, down to single ones. Ends where nothing more can be
- * left out, or after `runsMax` runs.
+ * Cuts a plan down as long as it still fails (delta debugging, Zeller and Hildebrandt 2002): with fewer replicas first, then
+ * without ever smaller parts of its faults and calls, down to single ones. Ends where nothing more can be left out, or when
+ * the plans that it has tried have `partsMax` faults and calls together.
  */
 export async function shrink(
   plan: Plan,
   fails: (plan: Plan) => Promise<boolean>,
-  runsMax: number,
+  partsMax: number,
 ): Promise<Plan> {
   let smallest = plan;
-  let runs = 0;
+  let parts = 0;
   const attempt = async (candidate: Plan): Promise<boolean> => {
-    if (runs >= runsMax) return false;
-    runs++;
+    if (parts >= partsMax) return false;
+    parts += 1 + sizeOf(candidate);
     if (!(await fails(candidate))) return false;
     smallest = candidate;
     return true;
@@ -22,9 +22,9 @@ export async function shrink(
   for (const name of plan.replicas.slice(1)) {
     if (!(await attempt(withoutReplica(smallest, name)))) await attempt(merged(smallest, name));
   }
-  for (let size = sizeOf(smallest); size >= 1 && runs < runsMax; ) {
+  for (let size = sizeOf(smallest); size >= 1 && parts < partsMax; ) {
     let removed = false;
-    for (let from = 0; from < sizeOf(smallest) && runs < runsMax; ) {
+    for (let from = 0; from < sizeOf(smallest) && parts < partsMax; ) {
       if (await attempt(without(smallest, from, size))) removed = true;
       else from += size;
     }

@@ -13,7 +13,8 @@ const COMMANDS = 20;
 const REPLICAS = 3;
 /** One of so many seeds is run twice, to see that both runs do the same. */
 const TWICE_EVERY = 50;
-const SHRINK_RUNS_MAX = 1_000;
+/** For a run of the usual size, a thousand smaller ones. */
+const SHRINK_PARTS_MAX = 25_000;
 
 export interface SimulateOptions<Command, Result, Snapshot, Machine> {
   /** Draws a command. It must not draw from anywhere else. */
@@ -130,7 +131,7 @@ async function shrunk<Command, Result, Snapshot, Machine>(
     const { failure } = await runMachine(subject, smaller, { invariant });
     return kindOf(failure) === kindOf(found);
   };
-  const smallest = await shrink(plan, fails, SHRINK_RUNS_MAX);
+  const smallest = await shrink(plan, fails, SHRINK_PARTS_MAX);
   const { failure = found, story } = await runMachine(subject, smallest, { invariant, told: true });
   const commands = numbersOf(smallest);
   const { length: faults } = smallest.faults;
