@@ -1,7 +1,10 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { VarlogError } from '../../base/index.ts';
+import { CommandQueue } from '../../smr/command-queue.ts';
 import { type ApplyContext, bytesCodec, type StateMachine } from '../../smr/index.ts';
+import { ReadBarrier } from '../../smr/read-barrier.ts';
+import { SessionTable } from '../../smr/session-table.ts';
 import type { SeededRandom } from '../simulator/random.ts';
 import { simulate } from './simulate.ts';
 
@@ -268,4 +271,32 @@ test('options that make no sense are refused', async () => {
     throw own;
   };
   await expect(simulate(Counter, { workload: helpless })).rejects.toBe(own);
+});
+
+describe('what replicas owe is checked as well: a defect in them is found', () => {
+  afterEach(() => jest.restoreAllMocks());
+  const found = (): Promise<VarlogError> => failureOf(simulate(Counter, { seeds: 60, workload }));
+
+  test('a query that does not wait', async () => {
+    jest.spyOn(ReadBarrier.prototype, 'latest').mockResolvedValue();
+    expect((await found()).message).toMatch(/a query at replica r\d .* did not see command #\d+/);
+  });
+
+  test('a repeated command that takes effect again', async () => {
+    const { admit } = SessionTable.prototype;
+    jest.spyOn(SessionTable.prototype, 'admit').mockImplementation(function (
+      this: SessionTable,
+      id,
+      use,
+    ) {
+      const verdict = admit.call(this, id, use);
+      return verdict === 'repeated' ? 'fresh' : verdict;
+    });
+    expect((await found()).message).toMatch(/command #\d+ took effect twice/);
+  });
+
+  test('a caller who is forgotten when a snapshot jumps over its command', async () => {
+    jest.spyOn(CommandQueue.prototype, 'reconcile').mockImplementation(() => {});
+    expect((await found()).details).toMatchObject({ kind: 'stuck' });
+  });
 });
