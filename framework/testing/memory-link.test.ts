@@ -62,6 +62,19 @@ test('records over a link lag, are cut off, and are appended with its faults', a
   await clock.advance(520);
   expect(seen).toEqual(['a', 'b', 'd']);
   tail.unsubscribe();
+
+  link.latencyMs = 0;
+  const opening = link.records().producer({ id: 7 });
+  await clock.advance(1);
+  const producer = await opening;
+  link.failNext('refused', 'unknownApplied', 'unknownLost');
+  link.cut();
+  const kept = producer.append('e');
+  await clock.advance(10_000);
+  link.mend();
+  await clock.advance(1);
+  expect(await kept).toMatchObject({ glsn: 4, duplicate: true });
+  expect(await log.tail()).toBe(4);
 });
 
 class Counter {

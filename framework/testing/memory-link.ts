@@ -145,6 +145,18 @@ export class MemoryLink implements OrderedLogSource {
         within(clock, limits, () =>
           this.call(clock, WRITE, () => store.append(batches, {}, this.faults)),
         ),
+      openProducer: async () => {
+        const { epoch, takeOnce } = await this.call(clock, READ, () => store.openProducer());
+        return {
+          epoch,
+          takeOnce: async (batch, producer) => {
+            await this.arrive(clock, 0, undefined);
+            const place = await takeOnce(batch, producer, this.faults);
+            await this.arrive(clock, 0, undefined);
+            return place;
+          },
+        };
+      },
       fence: (token) => this.call(clock, READ, () => store.fence(token)),
       entriesFrom: (position) => store.entriesFrom(position),
       changed: async (signal) => {
@@ -171,15 +183,24 @@ export class MemoryLink implements OrderedLogSource {
   ): AsyncGenerator<Followed> {
     for await (const it of this.log.follow(from, signal === undefined ? {} : { signal })) {
       for (const piece of this.pieces(it)) {
-        await this.pass(clock, this.followMs, signal).catch(() => {});
-        while (this.isCut && signal?.aborted !== true) {
-          await this.mended.wait(signal);
-          // By its clock: a process that has ended meanwhile is given nothing any more.
-          await this.pass(clock, this.followMs, signal).catch(() => {});
-        }
+        await this.arrive(clock, this.followMs, signal);
         if (signal?.aborted) return;
         yield piece;
       }
+    }
+  }
+
+  /** Passes, however long the link is cut. What is aborted meanwhile arrives at once. */
+  private async arrive(
+    clock: Clock,
+    moreMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.pass(clock, moreMs, signal).catch(() => {});
+    while (this.isCut && signal?.aborted !== true) {
+      await this.mended.wait(signal);
+      // By its clock: a process that has ended meanwhile is given nothing any more.
+      await this.pass(clock, moreMs, signal).catch(() => {});
     }
   }
 

@@ -11,20 +11,15 @@ import {
   Wakeups,
 } from '../base/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
-import {
-  type AppendCondition,
-  PRODUCER_LIMITS,
-  ProducerTable,
-  refusalOfProducer,
-} from '../log/core/index.ts';
-import type { RecordLog, TopicOptions } from '../log/index.ts';
+import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
+import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
 import type { AppendFault } from './append-fault.ts';
 import type { Capture } from './capture.ts';
 import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryConsumers } from './memory-consumers.ts';
 import { type LinkOptions, MemoryLink } from './memory-link.ts';
-import { MemoryProducer } from './memory-producer.ts';
+import type { MemoryProducer } from './memory-producer.ts';
 import {
   LOG_STREAM,
   type MemoryBatch,
@@ -125,8 +120,13 @@ export class MemoryLog implements OrderedLog {
       checkConnected: () => this.checkConnected(),
       arrive: async () => {},
       append: (batches, limits, faults) => {
-        this.lastTime = Math.max(this.lastTime, Math.floor(this.wall.wall()));
+        this.passTime();
         return this.put(batches, limits, faults);
+      },
+      openProducer: async () => {
+        this.checkConnected();
+        const epoch = ++this.producerEpoch;
+        return { epoch, takeOnce: (batch, it, faults) => this.storeOnce(batch, it, faults) };
       },
       fence: async (token) => {
         this.checkConnected();
@@ -188,12 +188,8 @@ export class MemoryLog implements OrderedLog {
    * Opens a producer, which appends exactly once, as `topic.producer` does: a fault hits one of its tries, and it tries
    * again. While nobody reaches the log, it waits.
    */
-  async producer({ id }: { id: number }): Promise<MemoryProducer> {
-    this.checkConnected();
-    const opened = { id, epoch: ++this.producerEpoch };
-    return new MemoryProducer(opened, this.clock, (commands, it, condition) =>
-      this.storeOnce(batchOf(commands, condition), it),
-    );
+  producer({ id }: { id: number }): Promise<MemoryProducer> {
+    return new MemoryRecords<Uint8Array, RecordInput>(this.recordStore, undefined).producer({ id });
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
@@ -266,9 +262,15 @@ export class MemoryLog implements OrderedLog {
     return places;
   }
 
+  /** Records from now on have the time of the clock, unless that has gone back. */
+  private passTime(): void {
+    this.lastTime = Math.max(this.lastTime, Math.floor(this.wall.wall()));
+  }
+
   private async storeOnce(
     batch: MemoryBatch,
     producer: Producer,
+    faults = this.faults,
   ): Promise<Place & { duplicate: boolean }> {
     for (;;) {
       while (!this.connected) await this.wakeups.wait();
@@ -279,9 +281,10 @@ export class MemoryLog implements OrderedLog {
       }
       if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
       checkSize(batch.records);
-      const fault = this.faults.shift();
+      const fault = faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
+      this.passTime();
       const place = this.store([copyOf(batch)])[0]!;
       this.producers.note({ ...producer, count, llsn: place.llsn, timestamp: 0 });
       this.producers.ordered({ ...place, count });
@@ -340,8 +343,8 @@ interface Place {
   readonly llsn: number;
 }
 
-function batchOf(records: readonly Uint8Array[], condition?: AppendCondition): MemoryBatch {
-  return { logStream: LOG_STREAM, records, headers: undefined, condition };
+function batchOf(records: readonly Uint8Array[]): MemoryBatch {
+  return { logStream: LOG_STREAM, records, headers: undefined, condition: undefined };
 }
 
 /** The caller may reuse its buffers. */

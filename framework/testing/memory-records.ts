@@ -9,6 +9,7 @@ import {
   type LogEntry,
   llsn,
   type Ports,
+  type Producer,
   recordLimits,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
@@ -53,6 +54,7 @@ import {
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
 import type { AppendFault } from './append-fault.ts';
+import { MemoryProducer, type TakeOnce } from './memory-producer.ts';
 import { MemorySubscription } from './memory-subscription.ts';
 
 const TOPIC = 1;
@@ -96,6 +98,11 @@ export interface RecordStore {
     options: LogCallOptions,
     faults?: AppendFault[],
   ): Promise<{ glsn: number; llsn: number }[]>;
+  /** What a new producer is and does, whatever its id. */
+  openProducer(): Promise<{
+    readonly epoch: number;
+    takeOnce(batch: MemoryBatch, producer: Producer, faults?: AppendFault[]): ReturnType<TakeOnce>;
+  }>;
   /** As `Topic.fence`. */
   fence(token: number | undefined): Promise<number>;
   entriesFrom(position: number): readonly MemoryEntry[];
@@ -176,6 +183,15 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     signal?.throwIfAborted();
     if (token !== undefined) checkToken('token', token);
     return this.store.fence(token);
+  }
+
+  /** As that of a topic. All producers append to the log stream where records go that name none. */
+  async producer({ id, signal }: CallLimits & { id: number }): Promise<MemoryProducer<In>> {
+    signal?.throwIfAborted();
+    const { store, codec } = this;
+    const { epoch, takeOnce } = await store.openProducer();
+    const { clock } = store.ports;
+    return new MemoryProducer({ id, epoch, logStream: LOG_STREAM, clock, codec, takeOnce });
   }
 
   read(options: ReadOptions = {}): AsyncIterable<Entry<T>> {
