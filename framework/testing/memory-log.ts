@@ -16,17 +16,12 @@ import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
 import type { AppendFault } from './append-fault.ts';
 import type { Capture } from './capture.ts';
+import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
 import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryConsumers } from './memory-consumers.ts';
 import { type LinkOptions, MemoryLink } from './memory-link.ts';
 import type { MemoryProducer } from './memory-producer.ts';
-import {
-  LOG_STREAM,
-  type MemoryBatch,
-  type MemoryEntry,
-  MemoryRecords,
-  type RecordStore,
-} from './memory-records.ts';
+import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
 let made = 0;
 

@@ -21,7 +21,7 @@ import type {
   RecordInput,
   RecordProducer,
 } from '../log/client/index.ts';
-import type { MemoryBatch } from './memory-records.ts';
+import type { MemoryBatch } from './memory-batch.ts';
 
 /** Has a batch taken once: rejects with `PRODUCER_FENCED`. */
 export type TakeOnce = (

@@ -54,12 +54,11 @@ import {
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
 import type { AppendFault } from './append-fault.ts';
+import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
 import { MemoryProducer, type TakeOnce } from './memory-producer.ts';
 import { MemorySubscription } from './memory-subscription.ts';
 
 const TOPIC = 1;
-/** Where records go that name none. */
-export const LOG_STREAM = 1;
 const TIMEOUT_MS = 10_000;
 
 /** A record as a log in memory keeps it. */
@@ -68,15 +67,6 @@ export interface MemoryEntry extends LogEntry {
   readonly headers: Headers | undefined;
   readonly logStream: number;
   readonly llsn: number;
-}
-
-/** Records that are appended to one log stream side by side. */
-export interface MemoryBatch {
-  readonly logStream: number;
-  readonly records: readonly Uint8Array[];
-  /** Headers of some of the records. */
-  readonly headers: ReadonlyMap<number, Headers> | undefined;
-  readonly condition: AppendCondition | undefined;
 }
 
 /** What is below {@link MemoryRecords}. */
