@@ -5,9 +5,11 @@ import {
   type ListOperation,
   type ListTransaction,
   MemoryLog,
+  type SeededRandom,
+  simulate,
 } from 'varlog/testing';
 import { type Transaction, TransactionStore } from './transaction-store.ts';
-import { type Outcome, TransactionMachine } from './transactions.ts';
+import { type Outcome, type TransactionCommand, TransactionMachine } from './transactions.ts';
 
 class Context implements Pick<ApplyContext, 'position' | 'time'> {
   readonly position: number;
@@ -188,3 +190,21 @@ async function readAll(store: TransactionStore): Promise<ListTransaction> {
   });
   return { operations, callMs, returnMs: performance.now(), outcome: 'committed' };
 }
+
+/** Names and versions come again, so that there are conflicts, and repetitions of what is known and of what is forgotten. */
+function anyTransaction(random: SeededRandom): TransactionCommand {
+  const key = (): string => random.pick(['a', 'b', 'c']);
+  return {
+    ...(random.chance(0.5) && { id: `t${random.below(8)}` }),
+    ...(random.chance(0.3) && { result: 'done' }),
+    reads: random.chance(0.5) ? [[key(), random.below(20)]] : [],
+    writes: [[key(), random.chance(0.3) ? null : `${random.below(100)}`]],
+  };
+}
+
+test('replicas of the machine survive crashes, partitions and lost acknowledgements', async () => {
+  await simulate(() => new TransactionMachine({ keptMs: 1_000, countMax: 4 }), {
+    seeds: Number(process.env['SEEDS'] ?? 10),
+    workload: anyTransaction,
+  });
+});

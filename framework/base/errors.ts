@@ -160,6 +160,11 @@ const RETRYABLE = {
    */
   LOG_STREAM_NOT_FOUND: false,
   /**
+   * A test of a state machine found something wrong with it: details.kind says what.
+   * @remedy Correct the machine; the message tells what led there, and how to run it again.
+   */
+  MACHINE_DEFECT: false,
+  /**
    * The member that was asked, or that asks, was removed from its group.
    * @remedy Stop it; to take part again, empty its folder and add it under a new id.
    */

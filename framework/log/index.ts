@@ -118,6 +118,7 @@ export {
   RecordHeaders,
   type RecordInput,
   type RecordLog,
+  type RecordProducer,
   type RecordWith,
   type ResumeToken,
   type Retention,

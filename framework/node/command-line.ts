@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { LARGEST_RECORD_BYTES, Varlog } from '../log/index.ts';
 import { addBackupCommands } from './commands/backup.ts';
+import { addCaptureCommand } from './commands/capture.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { addClusterCommands } from './commands/cluster.ts';
 import { addConsumerCommands } from './commands/consumers.ts';
@@ -59,6 +60,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   addTopicCommands(program, cli);
   addConsumerCommands(program, cli);
   addBackupCommands(program, cli);
+  addCaptureCommand(program, cli);
   addLogStreamCommands(program, cli);
   addSkipCommand(program, cli);
   addNodeCommands(program, cli);

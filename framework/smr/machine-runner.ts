@@ -62,7 +62,8 @@ export class MachineRunner<Command, Result> {
   }
 }
 
-function isPromise(value: unknown): value is Promise<unknown> {
+/** Whether it can be awaited: what `apply` must not return. */
+export function isPromise(value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 

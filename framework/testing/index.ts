@@ -1,11 +1,14 @@
 /**
- * What users test with: a log in memory with the faults of a real one, a simulator, and checkers of histories.
- * Suites for logs and stores of your own are in `varlog/testing/contracts`, a cluster in containers in
- * `varlog/testing/containers`.
+ * What users test with: replicas of a machine under faults, from seeds; a log in memory with the faults of a real one; a
+ * simulator, and checkers of histories. Suites for logs and stores of your own are in `varlog/testing/contracts`, a
+ * cluster in containers in `varlog/testing/containers`.
  *
  * ```ts
- * import { MemoryLog } from 'varlog/testing';
+ * import { given, MemoryLog, simulate } from 'varlog/testing';
  * import { startReplica } from 'varlog/smr';
+ *
+ * given(new Counter(), [{ add: 1 }]).when({ add: 2 }).then(3);
+ * await simulate(Counter, { seeds: 1_000, workload: (random) => ({ add: random.below(10) }) });
  *
  * const log = new MemoryLog();
  * const counter = await startReplica({ machine: new Counter(), log });
@@ -16,6 +19,8 @@
  * It is not for production: nothing here is durable.
  */
 
+export type { AppendFault } from './append-fault.ts';
+export { Capture, type CapturedEntry, readCapture } from './capture.ts';
 export {
   checkLinearizable,
   type LinearizabilityVerdict,
@@ -30,8 +35,17 @@ export {
 export { checkRegisters, type RegisterInput, type RegisterOutput } from './checkers/registers.ts';
 export { type AppendRecord, checkTotalOrder, type ReadRecord } from './checkers/total-order.ts';
 export { freeAddresses } from './free-addresses.ts';
+export type { DefectKind } from './machines/defect.ts';
+export { type GivenOptions, given, type Scenario } from './machines/given.ts';
+export type { MachineSource } from './machines/machine-source.ts';
+export { type VarlogMatchers, varlogMatchers } from './machines/matchers.ts';
+export type { MachineFault, MachineFaultKind } from './machines/plan.ts';
+export { checkReplay, checkSnapshots, type ReplayOptions } from './machines/replay.ts';
+export { type SimulateOptions, type SimulationReport, simulate } from './machines/simulate.ts';
+export { ManualClock } from './manual-clock.ts';
 export type { MemoryConsumers } from './memory-consumers.ts';
-export { MemoryLog } from './memory-log.ts';
+export { type LinkOptions, MemoryLink } from './memory-link.ts';
+export { MemoryLog, type MemoryLogOptions } from './memory-log.ts';
 export type { MemoryProducer } from './memory-producer.ts';
 export { type DiskFaults, SimulatedDisk } from './simulator/disk.ts';
 export {

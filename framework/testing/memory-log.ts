@@ -10,27 +10,18 @@ import {
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
-import {
-  type AppendCondition,
-  PRODUCER_LIMITS,
-  ProducerTable,
-  refusalOfProducer,
-} from '../log/core/index.ts';
-import type { RecordLog, TopicOptions } from '../log/index.ts';
+import { trimmed } from '../log/client/merged-reader.ts';
+import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
+import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
+import type { AppendFault } from './append-fault.ts';
+import type { Capture } from './capture.ts';
+import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
 import { MemoryConditions } from './memory-conditions.ts';
 import { MemoryConsumers } from './memory-consumers.ts';
-import { MemoryProducer } from './memory-producer.ts';
-import {
-  LOG_STREAM,
-  type MemoryBatch,
-  type MemoryEntry,
-  MemoryRecords,
-  type RecordStore,
-} from './memory-records.ts';
-
-/** What the next append suffers. `unknownLate` takes effect after the append that follows it. */
-export type AppendFault = 'refused' | 'unknownApplied' | 'unknownLate' | 'unknownLost';
+import { type LinkOptions, MemoryLink } from './memory-link.ts';
+import type { MemoryProducer } from './memory-producer.ts';
+import { type MemoryEntry, MemoryRecords, type RecordStore } from './memory-records.ts';
 
 let made = 0;
 
@@ -47,13 +38,15 @@ export interface MemoryLogOptions {
 export class MemoryLog implements OrderedLog {
   private readonly name: string;
   private connected: boolean;
-  private readonly clock: Pick<Clock, 'wall'> | Clock;
+  /** What time is taken from that passes; `wall` alone may be of another clock. */
+  private readonly clock: Clock;
+  private readonly wall: Pick<Clock, 'wall'>;
   private entries: MemoryEntry[] = [];
   private last = 0;
   private lastTime = 0;
   private snapshot: { position: number; state: Uint8Array } | undefined;
   private readonly wakeups = new Wakeups();
-  private faults: AppendFault[] = [];
+  private readonly faults: AppendFault[] = [];
   private late: MemoryBatch[] = [];
   /** The last LLSN of each log stream. */
   private readonly ends = new Map<number, number>();
@@ -66,7 +59,9 @@ export class MemoryLog implements OrderedLog {
   constructor(options: MemoryLogOptions = {}) {
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
-    this.clock = options.clock ?? realClock();
+    const clock: Pick<Clock, 'wall'> | Clock = options.clock ?? realClock();
+    this.wall = clock;
+    this.clock = isWhole(clock) ? clock : realClock();
     const log = this;
     this.consumers = new MemoryConsumers({
       name: this.name,
@@ -80,6 +75,18 @@ export class MemoryLog implements OrderedLog {
     });
   }
 
+  /** A log with the records of a captured stretch, at the positions that they had there. It begins with the first of them. */
+  static from(capture: Capture, options: Omit<MemoryLogOptions, 'identity'> = {}): MemoryLog {
+    const log = new MemoryLog({ ...options, identity: capture.identity });
+    log.last = capture.first - 1;
+    for (const { command, headers, logStream, timestamp } of capture.entries) {
+      log.lastTime = Math.max(log.lastTime, timestamp);
+      const said = headers === undefined ? undefined : new Map([[0, headers]]);
+      log.storeOne({ logStream, records: [command], headers: said, condition: undefined });
+    }
+    return log;
+  }
+
   /**
    * The same log as records with key, headers and time, for services that append to a topic and read it: what was
    * trimmed is what {@link compact} took. Without a codec, records are bytes. Commands of replicas, which carry a time
@@ -88,8 +95,13 @@ export class MemoryLog implements OrderedLog {
   records(): RecordLog;
   records<T, In = T>(options: TopicOptions<T, In>): RecordLog<T, In>;
   records<T, In>(options?: TopicOptions<T, In>): RecordLog<T, In> {
+    return new MemoryRecords(this.recordStore, options);
+  }
+
+  /** What {@link records} are made of, here and at the end of a link. */
+  get recordStore(): RecordStore {
     const log = this;
-    const store: RecordStore = {
+    return {
       name: this.name,
       get first() {
         return log.first;
@@ -101,9 +113,15 @@ export class MemoryLog implements OrderedLog {
         return log.connected;
       },
       checkConnected: () => this.checkConnected(),
-      append: (batches, limits) => {
-        this.lastTime = Math.max(this.lastTime, Math.floor(this.clock.wall()));
-        return this.put(batches, limits);
+      arrive: async () => {},
+      append: (batches, limits, faults) => {
+        this.passTime();
+        return this.put(batches, limits, faults);
+      },
+      openProducer: async () => {
+        this.checkConnected();
+        const epoch = ++this.producerEpoch;
+        return { epoch, takeOnce: (batch, it, faults) => this.storeOnce(batch, it, faults) };
       },
       fence: async (token) => {
         this.checkConnected();
@@ -112,9 +130,8 @@ export class MemoryLog implements OrderedLog {
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
       consumers: this.consumers.registry,
-      ports: { clock: 'after' in this.clock ? this.clock : realClock(), random: realRandom },
+      ports: { clock: this.clock, random: realRandom },
     };
-    return new MemoryRecords(store, options);
   }
 
   /** From now on nobody reaches it: calls are refused, followers wait. */
@@ -124,6 +141,11 @@ export class MemoryLog implements OrderedLog {
 
   connect(): void {
     this.connected = true;
+    this.wake();
+  }
+
+  /** Whoever waits for something to change looks again. */
+  wake(): void {
     this.wakeups.wake();
   }
 
@@ -138,8 +160,22 @@ export class MemoryLog implements OrderedLog {
     return this.name;
   }
 
+  /**
+   * A way of one replica to this log, which can be slow, cut, or lose what is sent, while those of others are not. Pass it
+   * to `startReplica` in place of the log.
+   */
+  link(options: LinkOptions): MemoryLink {
+    return new MemoryLink(this, options);
+  }
+
   async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
     const [place] = await this.put([batchOf(commands)], options);
+    return place!.glsn;
+  }
+
+  /** For {@link link}: an append that takes its fault from this queue. */
+  async appendUnder(faults: AppendFault[], commands: readonly Uint8Array[]): Promise<number> {
+    const [place] = await this.put([batchOf(commands)], {}, faults);
     return place!.glsn;
   }
 
@@ -147,12 +183,8 @@ export class MemoryLog implements OrderedLog {
    * Opens a producer, which appends exactly once, as `topic.producer` does: a fault hits one of its tries, and it tries
    * again. While nobody reaches the log, it waits.
    */
-  async producer({ id }: { id: number }): Promise<MemoryProducer> {
-    this.checkConnected();
-    const opened = { id, epoch: ++this.producerEpoch };
-    return new MemoryProducer(opened, (commands, it, condition) =>
-      this.storeOnce(batchOf(commands, condition), it),
-    );
+  producer({ id }: { id: number }): Promise<MemoryProducer> {
+    return new MemoryRecords<Uint8Array, RecordInput>(this.recordStore, undefined).producer({ id });
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
@@ -163,6 +195,8 @@ export class MemoryLog implements OrderedLog {
       } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
         next = this.snapshot.position + 1;
         yield { kind: 'snapshot', ...this.snapshot };
+      } else if (next < this.first) {
+        throw trimmed(next, this.first);
       } else if (next <= this.last) {
         const entries = this.entries.slice(next - this.first);
         next = this.last + 1;
@@ -192,7 +226,11 @@ export class MemoryLog implements OrderedLog {
     return this.entries[0]?.position ?? this.last + 1;
   }
 
-  private async put(batches: readonly MemoryBatch[], options: LogCallOptions): Promise<Place[]> {
+  private async put(
+    batches: readonly MemoryBatch[],
+    options: LogCallOptions,
+    faults = this.faults,
+  ): Promise<Place[]> {
     options.signal?.throwIfAborted();
     if (batches.some((it) => it.records.length === 0)) {
       const next = 'append at least one command';
@@ -204,7 +242,7 @@ export class MemoryLog implements OrderedLog {
     }
     this.checkConnected();
     checkSize(batches.flatMap((it) => it.records));
-    const fault = this.faults.shift();
+    const fault = faults.shift();
     const what = 'an injected fault hit an append';
     if (fault === 'refused') throw new VarlogError('UNAVAILABLE', { what, outcome: 'notAppended' });
     if (fault === 'unknownLost')
@@ -219,9 +257,15 @@ export class MemoryLog implements OrderedLog {
     return places;
   }
 
+  /** Records from now on have the time of the clock, unless that has gone back. */
+  private passTime(): void {
+    this.lastTime = Math.max(this.lastTime, Math.floor(this.wall.wall()));
+  }
+
   private async storeOnce(
     batch: MemoryBatch,
     producer: Producer,
+    faults = this.faults,
   ): Promise<Place & { duplicate: boolean }> {
     for (;;) {
       while (!this.connected) await this.wakeups.wait();
@@ -232,9 +276,10 @@ export class MemoryLog implements OrderedLog {
       }
       if (found.kind !== 'new') throw refusalOfProducer(this.name, producer, found);
       checkSize(batch.records);
-      const fault = this.faults.shift();
+      const fault = faults.shift();
       // What would come late is repeated before, and is known then.
       if (fault !== undefined && fault !== 'unknownApplied') continue;
+      this.passTime();
       const place = this.store([copyOf(batch)])[0]!;
       this.producers.note({ ...producer, count, llsn: place.llsn, timestamp: 0 });
       this.producers.ordered({ ...place, count });
@@ -283,14 +328,18 @@ export class MemoryLog implements OrderedLog {
   }
 }
 
+function isWhole(clock: Pick<Clock, 'wall'> | Clock): clock is Clock {
+  return 'after' in clock;
+}
+
 /** Where a batch begins. */
 interface Place {
   readonly glsn: number;
   readonly llsn: number;
 }
 
-function batchOf(records: readonly Uint8Array[], condition?: AppendCondition): MemoryBatch {
-  return { logStream: LOG_STREAM, records, headers: undefined, condition };
+function batchOf(records: readonly Uint8Array[]): MemoryBatch {
+  return { logStream: LOG_STREAM, records, headers: undefined, condition: undefined };
 }
 
 /** The caller may reuse its buffers. */

@@ -1,71 +1,89 @@
-import { type LogCallOptions, type Producer, SerialQueue, VarlogError } from '../base/index.ts';
+import {
+  attributesOf,
+  type Clock,
+  decodeBatch,
+  glsn,
+  llsn,
+  type Producer,
+  recordLimits,
+  SerialQueue,
+  VarlogError,
+} from '../base/index.ts';
+import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { receiptTimer } from '../log/client/append-receipt.ts';
 import { conditionOf } from '../log/client/expectation.ts';
-import type { Expectation } from '../log/client/index.ts';
-import type { AppendCondition } from '../log/core/index.ts';
-import type { AppendReceipt } from '../log/index.ts';
-import { realClock } from '../runtime/index.ts';
-import type { LogProducer, ProducedRecords } from './contracts/producer.ts';
+import type {
+  CallLimits,
+  Expectation,
+  ProducerAck,
+  RecordAttributes,
+  RecordCodec,
+  RecordInput,
+  RecordProducer,
+} from '../log/client/index.ts';
+import type { MemoryBatch } from './memory-batch.ts';
 
-/** Has records taken once: rejects with `PRODUCER_FENCED`. */
+/** Has a batch taken once: rejects with `PRODUCER_FENCED`. */
 export type TakeOnce = (
-  commands: readonly Uint8Array[],
+  batch: MemoryBatch,
   producer: Producer,
-  condition: AppendCondition | undefined,
 ) => Promise<{ glsn: number; llsn: number; duplicate: boolean }>;
 
-const utf8 = new TextEncoder();
-
-/** A producer of a log in memory, as `topic.producer` gives one: it repeats whatever has failed until it is there. */
-export class MemoryProducer implements LogProducer {
+/** What a producer is made of. */
+interface ProducerParts<In> {
   readonly id: number;
   readonly epoch: number;
-  private readonly takeOnce: TakeOnce;
+  readonly logStream: number;
+  readonly clock: Clock;
+  readonly codec: RecordCodec<unknown, In>;
+  readonly takeOnce: TakeOnce;
+}
+
+/** A producer of a log in memory, as `topic.producer` gives one: it repeats whatever has failed until it is there. */
+export class MemoryProducer<In = RecordInput> implements RecordProducer<In> {
+  readonly id: number;
+  readonly epoch: number;
+  readonly logStream: number;
+  private readonly parts: ProducerParts<In>;
   private readonly turns = new SerialQueue();
   private next = 0;
   private ended: VarlogError | undefined;
 
-  /** Made by `log.producer({ id })`. */
-  constructor({ id, epoch }: { id: number; epoch: number }, takeOnce: TakeOnce) {
-    this.id = id;
-    this.epoch = epoch;
-    this.takeOnce = takeOnce;
+  /** Made by `log.producer({ id })` and `log.records().producer({ id })`. */
+  constructor(parts: ProducerParts<In>) {
+    this.id = parts.id;
+    this.epoch = parts.epoch;
+    this.logStream = parts.logStream;
+    this.parts = parts;
   }
 
   get failure(): VarlogError | undefined {
     return this.ended;
   }
 
-  /** As that of a topic's producer. A time is not looked at: a log in memory has no clock. */
+  /** As that of a topic's producer. A `timeoutMs` is not looked at. */
   async append(
-    records: Uint8Array | string | readonly (Uint8Array | string)[],
-    options: LogCallOptions & { expect?: Expectation; receipt?: boolean } = {},
-  ): Promise<ProducedRecords & { receipt?: AppendReceipt }> {
-    const timer = receiptTimer(options.receipt, realClock());
+    input: AppendInput<In>,
+    options: CallLimits & RecordAttributes & { expect?: Expectation; receipt?: boolean } = {},
+  ): Promise<ProducerAck> {
+    const { clock, codec, takeOnce } = this.parts;
+    const timer = receiptTimer(options.receipt, clock);
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);
-    const given = (Array.isArray(records) ? records : [records]) as readonly (
-      | Uint8Array
-      | string
-    )[];
-    const commands = given.map((it) => (typeof it === 'string' ? utf8.encode(it) : it.slice()));
-    if (commands.length === 0) {
-      const next = 'append at least one record';
-      const outcome = 'notAppended';
-      throw new VarlogError('EMPTY_BATCH', { what: 'an append of no records', next, outcome });
-    }
+    const framed = toBatch(input, codec, options, recordLimits());
     options.signal?.throwIfAborted();
     if (this.ended !== undefined) throw this.ended;
-    const sequence = this.next;
-    const count = commands.length;
+    const { count } = framed;
+    const { id, epoch, logStream, next: sequence } = this;
+    const headers = attributesOf(framed).recordHeaders;
+    const batch = { logStream, records: decodeBatch(framed), headers, condition };
     this.next += count;
-    const { id, epoch } = this;
     return this.turns.run(async () => {
       if (this.ended !== undefined) throw this.ended;
       try {
-        const own = { id, epoch, sequence };
-        const { glsn, llsn, duplicate } = await this.takeOnce(commands, own, condition);
-        const place = { glsn, llsn, count, sequence, duplicate };
-        return timer === undefined ? place : { ...place, receipt: timer.receipt(null) };
+        const place = await takeOnce(batch, { id, epoch, sequence });
+        const at = { glsn: glsn(place.glsn), llsn: llsn(place.llsn), logStream };
+        const ack = { ...at, count, sequence, duplicate: place.duplicate };
+        return timer === undefined ? ack : { ...ack, receipt: timer.receipt(null) };
       } catch (error) {
         const isAlone = this.next === sequence + count;
         if (isAlone && VarlogError.is(error, 'CONDITION_FAILED')) this.next = sequence;

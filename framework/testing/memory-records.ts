@@ -9,6 +9,7 @@ import {
   type LogEntry,
   llsn,
   type Ports,
+  type Producer,
   recordLimits,
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
@@ -30,7 +31,9 @@ import {
   type ConsumerOptions,
   type Entry,
   EntryBatch,
+  EntryObservable,
   type FenceOptions,
+  type FlowLimits,
   type From,
   type ReadOptions,
   type RecordCodec,
@@ -50,10 +53,12 @@ import {
 } from '../log/client/position-option.ts';
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
+import type { AppendFault } from './append-fault.ts';
+import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
+import { MemoryProducer, type TakeOnce } from './memory-producer.ts';
+import { MemorySubscription } from './memory-subscription.ts';
 
 const TOPIC = 1;
-/** Where records go that name none. */
-export const LOG_STREAM = 1;
 const TIMEOUT_MS = 10_000;
 
 /** A record as a log in memory keeps it. */
@@ -64,15 +69,6 @@ export interface MemoryEntry extends LogEntry {
   readonly llsn: number;
 }
 
-/** Records that are appended to one log stream side by side. */
-export interface MemoryBatch {
-  readonly logStream: number;
-  readonly records: readonly Uint8Array[];
-  /** Headers of some of the records. */
-  readonly headers: ReadonlyMap<number, Headers> | undefined;
-  readonly condition: AppendCondition | undefined;
-}
-
 /** What is below {@link MemoryRecords}. */
 export interface RecordStore {
   readonly name: string;
@@ -81,11 +77,22 @@ export interface RecordStore {
   readonly connected: boolean;
   /** Throws `UNAVAILABLE` while nobody reaches it. */
   checkConnected(): void;
-  /** As `OrderedLog.append`: all batches or none. Resolves with where each of them begins. */
+  /** What a reading waits for before it looks at the log. */
+  arrive(signal: AbortSignal | undefined): Promise<void>;
+  /**
+   * As `OrderedLog.append`: all batches or none. Resolves with where each of them begins. It takes its fault from `faults`,
+   * where there are some of its own.
+   */
   append(
     batches: readonly MemoryBatch[],
     options: LogCallOptions,
+    faults?: AppendFault[],
   ): Promise<{ glsn: number; llsn: number }[]>;
+  /** What a new producer is and does, whatever its id. */
+  openProducer(): Promise<{
+    readonly epoch: number;
+    takeOnce(batch: MemoryBatch, producer: Producer, faults?: AppendFault[]): ReturnType<TakeOnce>;
+  }>;
   /** As `Topic.fence`. */
   fence(token: number | undefined): Promise<number>;
   entriesFrom(position: number): readonly MemoryEntry[];
@@ -94,6 +101,14 @@ export interface RecordStore {
   /** Shared by all that look at the log. */
   readonly consumers: ConsumerRegistry;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
+}
+
+/** What belongs to the beginning of a reading. */
+interface Beginning {
+  /** Waits for what has to be there. */
+  readonly reached?: () => Promise<void>;
+  /** Told of the first position. */
+  readonly begun?: (at: number) => void;
 }
 
 /** The records of a log in memory, as those of a topic that has each log stream which is named. */
@@ -160,19 +175,44 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     return this.store.fence(token);
   }
 
+  /** As that of a topic. All producers append to the log stream where records go that name none. */
+  async producer({ id, signal }: CallLimits & { id: number }): Promise<MemoryProducer<In>> {
+    signal?.throwIfAborted();
+    const { store, codec } = this;
+    const { epoch, takeOnce } = await store.openProducer();
+    const { clock } = store.ports;
+    return new MemoryProducer({ id, epoch, logStream: LOG_STREAM, clock, codec, takeOnce });
+  }
+
   read(options: ReadOptions = {}): AsyncIterable<Entry<T>> {
     const { from = 'start', to, signal, timeoutMs = TIMEOUT_MS } = options;
     checkRange(from, to);
     checkFreshness(options);
     checkTimeout(timeoutMs);
-    return this.iterate(from, to ?? 'tail', signal, this.decoding, () =>
-      this.reached(from, options),
-    );
+    return this.iterate(from, to ?? 'tail', signal, this.decoding, {
+      reached: () => this.reached(from, options),
+    });
   }
 
   tail({ from = 'end', signal }: TailOptions = {}): AsyncIterable<Entry<T>> {
     checkRange(from);
     return this.iterate(from, Infinity, signal);
+  }
+
+  tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
+    const { from = 'end', signal } = options;
+    checkRange(from);
+    const { store, decoding } = this;
+    const open = (): MemorySubscription<T> =>
+      new MemorySubscription<T>({
+        clock: store.ports.clock,
+        last: () => store.last,
+        entries: (ending, begun) => {
+          const both = signal === undefined ? ending : AbortSignal.any([ending, signal]);
+          return this.iterate(from, Infinity, both, decoding, { begun });
+        },
+      });
+    return new EntryObservable(open, options);
   }
 
   process(
@@ -198,7 +238,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     to: number | 'tail',
     signal: AbortSignal | undefined,
     decoding: Decoding<T> | undefined = this.decoding,
-    reached: () => Promise<void> = async () => {},
+    { reached = async () => {}, begun = () => {} }: Beginning = {},
   ): AsyncGenerator<Entry<T>> {
     const { store } = this;
     const isTail = to === Infinity;
@@ -209,9 +249,12 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     };
     while (isTail && !store.connected && !isOver()) await store.changed(signal);
     if (isOver()) return;
+    await store.arrive(signal);
+    if (isOver()) return;
     store.checkConnected();
     await reached();
     const range = resolveRange({ from: this.begin(from), to }, store);
+    begun(range.from);
     for (let next = range.from; next <= range.to; ) {
       if (isOver()) return;
       if (next < store.first) throw trimmed(next, store.first);

@@ -6,6 +6,13 @@ import { deliverTracked, type InFlight, type InFlightSource } from './in-flight.
 import type { SubscriptionStatus } from './status.ts';
 import type { Subscription } from './subscription.ts';
 
+/** What an {@link EntryObservable} shows: one pass through a log, a {@link Subscription} or what stands for one in tests. */
+export type EntrySubscription<T> = AsyncIterable<Entry<T>> &
+  Pick<
+    Subscription<T>,
+    'status$' | 'isClosed' | 'claim' | 'takeEntries' | 'settle' | 'close' | 'caughtUp'
+  >;
+
 const IN_FLIGHT_MAX = 1_024;
 const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -30,10 +37,10 @@ export class EntryObservable<T = Uint8Array>
 {
   /** What the newest subscription is doing; what it did last, when it has ended. */
   readonly status$: Observable<SubscriptionStatus>;
-  private readonly open: () => Subscription<T>;
-  private newest: Subscription<T> | undefined;
+  private readonly open: () => EntrySubscription<T>;
+  private newest: EntrySubscription<T> | undefined;
 
-  constructor(open: () => Subscription<T>, limits: FlowLimits) {
+  constructor(open: () => EntrySubscription<T>, limits: FlowLimits) {
     const statuses = new ReplaySubject<SubscriptionStatus>(1);
     super((subscriber) => {
       const subscription = open();
@@ -67,7 +74,7 @@ export class EntryObservable<T = Uint8Array>
 }
 
 async function pump<T>(
-  subscription: Subscription<T>,
+  subscription: EntrySubscription<T>,
   subscriber: Subscriber<Entry<T>>,
   limits: FlowLimits,
 ): Promise<void> {
@@ -88,7 +95,7 @@ async function pump<T>(
 
 /** Delivers records and knows which of them are still being worked on. Costs nothing for those that are not. */
 class InFlightWindow<T> implements InFlightSource {
-  private readonly subscription: Subscription<T>;
+  private readonly subscription: EntrySubscription<T>;
   private readonly subscriber: Subscriber<Entry<T>>;
   private readonly countMax: number;
   private readonly bytesMax: number;
@@ -101,7 +108,11 @@ class InFlightWindow<T> implements InFlightSource {
   private delivered = 0;
   private wake: (() => void) | undefined;
 
-  constructor(subscription: Subscription<T>, subscriber: Subscriber<Entry<T>>, limits: FlowLimits) {
+  constructor(
+    subscription: EntrySubscription<T>,
+    subscriber: Subscriber<Entry<T>>,
+    limits: FlowLimits,
+  ) {
     this.subscription = subscription;
     this.subscriber = subscriber;
     this.countMax = limits.maxInFlight ?? IN_FLIGHT_MAX;

@@ -22,6 +22,8 @@ interface Exported {
 }
 
 export interface ExportOptions {
+  /** The first GLSN. Default: the first one that is there. Of one that is continued, the one that it began with. */
+  from?: number;
   /** The last GLSN, included. Default: the last one that is there when it begins. */
   to?: number;
   /** Goes on behind what an interrupted export left, as {@link resumableExport} found it. */
@@ -54,9 +56,10 @@ export class TopicExport implements AsyncIterable<Uint8Array> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const { topic, options } = this;
-    const { first, last } = await topic.watermarks(
+    const { first: head, last } = await topic.watermarks(
       options.signal === undefined ? {} : { signal: options.signal },
     );
+    const first = options.from ?? head;
     const to = options.to ?? last;
     let at: ExportProgress;
     if (options.resume === undefined) {
@@ -66,9 +69,9 @@ export class TopicExport implements AsyncIterable<Uint8Array> {
     } else {
       at = checkedResume(options.resume, topic);
     }
-    if (to > last) {
+    if (to > last || first > last + 1) {
       throw new VarlogError('BEYOND_TAIL', {
-        what: `topic ${topic.id} ends at ${last}, before ${to}`,
+        what: `topic ${topic.id} ends at ${last}, before ${to > last ? to : first}`,
         next: 'export up to its last record, or append first',
       });
     }

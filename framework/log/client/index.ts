@@ -71,6 +71,7 @@ export type {
   AppendOptions,
   ReadOptions,
   RecordLog,
+  RecordProducer,
   TailOptions,
   TopicOptions,
 } from './record-log.ts';

@@ -12,11 +12,13 @@ import type { AppendPart, AtomicAck } from './atomic-append.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { OnDecodeError } from './decoding.ts';
 import type { Entry } from './entry.ts';
+import type { EntryObservable, FlowLimits } from './entry-observable.ts';
 import type { Expectation } from './expectation.ts';
 import type { FenceOptions } from './fence.ts';
 import type { Freshness } from './freshness.ts';
 import type { AppendAck } from './pending-append.ts';
 import type { From } from './position-option.ts';
+import type { TopicProducer } from './producer.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
 import type { RecordAttributes } from './record-headers.ts';
 
@@ -63,6 +65,12 @@ export interface TailOptions {
   bufferBytes?: number;
 }
 
+/** Who appends exactly once: a {@link TopicProducer}, or what stands for one in tests. */
+export type RecordProducer<In = RecordInput> = Pick<
+  TopicProducer<In>,
+  'id' | 'epoch' | 'logStream' | 'failure' | 'append' | 'close'
+>;
+
 /**
  * Records in one order, as far as a service needs them that appends and reads: a `Topic`, or in its tests a log in memory
  * (`new MemoryLog().records()` of `varlog/testing`). One contract suite tests both. See the methods of `Topic`.
@@ -72,7 +80,9 @@ export interface RecordLog<T = Uint8Array, In = RecordInput> {
   appendAtomically(parts: readonly AppendPart<In>[], options?: CallLimits): Promise<AtomicAck>;
   read(options?: ReadOptions): AsyncIterable<Entry<T>>;
   tail(options?: TailOptions): AsyncIterable<Entry<T>>;
+  tail$(options?: TailOptions & FlowLimits): EntryObservable<T>;
   fence(options?: FenceOptions): Promise<number>;
+  producer(options: CallLimits & { id: number }): Promise<RecordProducer<In>>;
   process<Transaction>(
     options: ConsumerOptions<T> & WithCheckpoint<TransactionalCheckpointStore<Transaction>>,
     handler: RecordHandler<T, Transaction>,

@@ -338,11 +338,16 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /**
-   * The topic as the bytes of a file, from its first record to `to`: iterate over it to its end and keep what comes.
+   * The topic as the bytes of a file, from `from` to `to`: iterate over it to its end and keep what comes.
    * {@link Varlog.importTopic} makes a topic of it.
    */
   export(options: ExportOptions = {}): TopicExport {
-    if (options.to !== undefined) checkGlsn(options.to, 'to');
+    const { from, to } = options;
+    if (to !== undefined) checkGlsn(to, 'to');
+    if (from !== undefined) {
+      checkGlsn(from, 'from');
+      checkRange(from, to);
+    }
     return new TopicExport(this, options);
   }
 

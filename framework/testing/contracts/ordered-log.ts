@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { LogEntry, OrderedLog } from '../../base/index.ts';
+import { BATCH_BYTES_MAX, type LogEntry, type OrderedLog } from '../../base/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
 
 /** An empty log, and what ends it. */
@@ -74,6 +74,55 @@ export function orderedLogContract(make: () => Promise<LogUnderTest>): ContractT
       });
     });
 
+    test('a batch that is too large is refused for certain, and what follows is not concerned', async ({
+      log,
+    }) => {
+      const large = [new Uint8Array(BATCH_BYTES_MAX + 1)];
+      const refused = { code: 'ENTRY_TOO_LARGE', outcome: 'notAppended' };
+      await assert.rejects(log.append(large), refused);
+      await log.append([bytes('a')]);
+      assert.deepEqual((await take(log, 1, 1)).map(text), ['a']);
+    });
+
+    test('the caller may use its buffers again once an append has resolved', async ({ log }) => {
+      const own = bytes('kept');
+      await log.append([own]);
+      own.fill(0);
+      const found = await take(log, 1, 1);
+      assert.deepEqual(found.map(text), ['kept']);
+    });
+
+    test('a call ends with the reason of its signal', async ({ log }) => {
+      await log.append([bytes('a')]);
+      const reason = new Error('enough');
+      const { signal } = abortedWith(reason);
+      const isReason = (error: unknown): boolean => error === reason;
+      await assert.rejects(log.append([bytes('b')], { signal }), isReason);
+      await assert.rejects(log.tail({ signal }), isReason);
+    });
+
+    test('a follower says how far it has delivered, and that never goes back', async ({ log }) => {
+      await log.append([bytes('a'), bytes('b')]);
+      const tail = await log.tail();
+      let before = 0;
+      for await (const it of log.follow(1)) {
+        const through = it.kind === 'entries' ? it.through : it.position;
+        const last = it.kind === 'entries' ? (it.entries.at(-1)?.position ?? 0) : 0;
+        assert.ok(through >= before && through >= last, `${through} after ${before} and ${last}`);
+        before = through;
+        if (through >= tail) break;
+      }
+    });
+
+    test('whoever follows from behind the tail gets what is appended there, and nothing before', async ({
+      log,
+    }) => {
+      const last = await log.append([bytes('a')]);
+      const taken = take(log, last + 1, 1);
+      await log.append([bytes('b')]);
+      assert.deepEqual((await taken).map(text), ['b']);
+    });
+
     test('following ends quietly when it is aborted', async ({ log }) => {
       const stop = new AbortController();
       const done = (async () => {
@@ -98,6 +147,12 @@ export function orderedLogContract(make: () => Promise<LogUnderTest>): ContractT
       assert.deepEqual((await take(log, first + 2, 1)).map(text), ['c']);
     });
   });
+}
+
+function abortedWith(reason: unknown): AbortController {
+  const controller = new AbortController();
+  controller.abort(reason);
+  return controller;
 }
 
 async function take(log: OrderedLog, from: number, count: number): Promise<LogEntry[]> {

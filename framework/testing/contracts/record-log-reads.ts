@@ -1,7 +1,67 @@
 import assert from 'node:assert/strict';
+import { firstValueFrom, take as taking, toArray } from 'rxjs';
+import { handle } from '../../log/index.ts';
 import type { Register } from './contract.ts';
 import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all, shown, take } from './taken-entries.ts';
+
+/** Tails as Observables: cold, with a status, and no faster than they are handled. */
+export function observedRecords(test: Register<RecordLogUnderTest>): void {
+  test('an Observable of the records follows the log, and each subscription has its own pass', async ({
+    log,
+  }) => {
+    await log.append(['a', 'b']);
+    const tail$ = log.tail$({ from: 'start' });
+    const states: string[] = [];
+    tail$.status$.subscribe(({ state }) => states.push(state));
+    const three = () => firstValueFrom(tail$.pipe(taking(3), toArray()));
+    const first = three();
+    await log.append('c');
+    for (const found of [await first, await three()]) {
+      assert.deepEqual(
+        found.map((it) => it.text()),
+        ['a', 'b', 'c'],
+      );
+    }
+    assert.ok(states.includes('live') && states.at(-1) === 'closed', states.join());
+    for await (const it of tail$) {
+      assert.equal(it.text(), 'a');
+      break;
+    }
+  });
+
+  test('has caught up when what was there is handled, and not before', async ({ log }) => {
+    await log.append(['a', 'b', 'c']);
+    const tail$ = log.tail$({ from: 'start', maxInFlight: 1 });
+    await assert.rejects(tail$.caughtUp(), { code: 'FAILED_PRECONDITION' });
+    const begun: string[] = [];
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const work = handle(async (it: { text(): string }) => {
+      begun.push(it.text());
+      await gate;
+    });
+    const subscription = tail$.pipe(work).subscribe();
+    let level = false;
+    const waiting = tail$.caughtUp().then(() => {
+      level = true;
+    });
+    await log.append('d');
+    await assert.rejects(tail$.caughtUp({ timeoutMs: 50 }), { code: 'TIMEOUT' });
+    assert.deepEqual([begun, level], [['a'], false]);
+    go();
+    await waiting;
+    await tail$.caughtUp();
+    assert.deepEqual(begun, ['a', 'b', 'c', 'd']);
+    subscription.unsubscribe();
+    await assert.rejects(async () => {
+      await log.append('e');
+      await tail$.caughtUp();
+    });
+  });
+}
 
 /** Reads from a time, as fresh as they have to be, and how they end. */
 export function readsOfRecords(test: Register<RecordLogUnderTest>): void {

@@ -4,7 +4,7 @@ import { type ContractTest, contractTests } from './contract.ts';
 import { atomicAppends } from './record-log-atomic.ts';
 import { conditionalAppends } from './record-log-conditions.ts';
 import { consumersOfRecords } from './record-log-consumers.ts';
-import { readsOfRecords } from './record-log-reads.ts';
+import { observedRecords, readsOfRecords } from './record-log-reads.ts';
 import type { RecordLogUnderTest } from './record-log-under-test.ts';
 import { all, shown } from './taken-entries.ts';
 
@@ -130,6 +130,25 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
       assert.deepEqual((await all(as({ codec: text }).read()))[0]!.value, '{"n":1}');
     });
 
+    test('a producer appends what the log takes, with key and headers, each once', async ({
+      as,
+      log,
+    }) => {
+      const producer = await as({ codec: json<{ n: number }>() }).producer({ id: 7 });
+      const one = await producer.append({ n: 1 }, { key: 'k', headers: { x: '1' } });
+      const two = await producer.append([record({ n: 2 }, { key: 'own' }), { n: 3 }]);
+      assert.deepEqual([one.sequence, two.sequence, two.count], [0, 1, 2]);
+      const entries = await all(log.read());
+      assert.deepEqual(entries.map(shown), [
+        ['{"n":1}', 'k', [['x', '1']]],
+        ['{"n":2}', 'own', []],
+        ['{"n":3}', undefined, []],
+      ]);
+      assert.deepEqual([entries[1]!.glsn, entries[1]!.logStream], [two.glsn, producer.logStream]);
+      producer.close();
+      await assert.rejects(producer.append({ n: 4 }), { code: 'CLOSED' });
+    });
+
     test('what the codec does not take ends the reading, is skipped, or passes', async ({
       as,
       log,
@@ -162,6 +181,7 @@ export function recordLogContract(make: () => Promise<RecordLogUnderTest>): Cont
     atomicAppends(test);
     conditionalAppends(test);
     readsOfRecords(test);
+    observedRecords(test);
     consumersOfRecords(test);
   });
 }

@@ -20,9 +20,16 @@ export class Trace {
 
   note(timeMs: number, text: string): void {
     this.time[0] = timeMs;
-    this.mix(this.timeBits[0]!);
-    this.mix(this.timeBits[1]!);
-    for (let i = 0; i < text.length; i++) this.mix(text.charCodeAt(i));
+    let { low, high } = this;
+    const mix = (code: number): void => {
+      low = Math.imul(low ^ code, 0x01000193);
+      high = Math.imul(high ^ code, 0x5bd1e995) ^ (high >>> 15);
+    };
+    mix(this.timeBits[0]!);
+    mix(this.timeBits[1]!);
+    for (let i = 0; i < text.length; i++) mix(text.charCodeAt(i));
+    this.low = low;
+    this.high = high;
     this.ring[this.count++ % this.linesMax] = { timeMs, text };
   }
 
@@ -40,11 +47,6 @@ export class Trace {
         ? this.ring
         : [...this.ring.slice(start), ...this.ring.slice(0, start)];
     return ordered.slice(-lines).map(({ timeMs, text }) => `${timeMs.toFixed(6)} ${text}`);
-  }
-
-  private mix(code: number): void {
-    this.low = Math.imul(this.low ^ code, 0x01000193);
-    this.high = Math.imul(this.high ^ code, 0x5bd1e995) ^ (this.high >>> 15);
   }
 }
 

@@ -220,8 +220,12 @@ describe('a world', () => {
     const world = new World(8);
     for (const leak of [
       () => Date.now(),
+      () => new Date(),
+      () => Date(),
       () => performance.now(),
       () => Math.random(),
+      () => crypto.randomUUID(),
+      () => crypto.getRandomValues(new Uint8Array(1)),
       () => setTimeout(() => {}, 1),
       () => setImmediate(() => {}),
       () => AbortSignal.timeout(1),
@@ -230,7 +234,13 @@ describe('a world', () => {
         code: 'FAILED_PRECONDITION',
       });
     }
+    const given = await world.play(async () => [
+      new Date(5).getTime(),
+      new Date(5) instanceof Date,
+    ]);
+    expect(given).toEqual([5, true]);
     expect(Date.now()).toBeGreaterThan(0);
+    expect(new Date().toISOString()).toMatch(/^2/);
     expect(performance.now()).toBeGreaterThan(0);
     await new Promise((resolve) => setTimeout(resolve, 1));
   });

@@ -1,0 +1,109 @@
+import { VarlogError } from '../../base/index.ts';
+import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
+import { LogContext } from '../../smr/log-context.ts';
+import { firstDifference, show } from './difference.ts';
+import { type Subject, subjectOf } from './machine-source.ts';
+
+export interface GivenOptions<Command, Result, Snapshot> {
+  /** The log's time at the first command, in milliseconds since 1970. Default: the beginning of 2020. */
+  time?: number;
+  /** As `startReplica` is given it. Default: JSON. */
+  codec?: ReplicaCodecs<Command, Result, Snapshot>;
+}
+
+const BEGIN_MS = 1_577_836_800_000;
+
+/**
+ * A machine that has applied these commands, for a test of what it does next. Commands, results and snapshots go through
+ * the codec, as in a replica.
+ *
+ * ```ts
+ * given(new Cart(), [{ add: 'apple' }])
+ *   .when({ add: 'pear' })
+ *   .then({ items: 2 })
+ *   .thenState(['apple', 'pear']);
+ * ```
+ */
+export function given<Command, Result, Snapshot, Machine>(
+  machine: Machine & StateMachine<Command, Result, Snapshot>,
+  commands: readonly Command[] = [],
+  options: GivenOptions<Command, Result, Snapshot> = {},
+): Scenario<Command, Result, Snapshot> {
+  const subject = subjectOf<Command, Result, Snapshot, Machine>(() => machine, options.codec);
+  const scenario = new Scenario<Command, Result, Snapshot>(subject, options.time ?? BEGIN_MS);
+  for (const command of commands) scenario.when(command);
+  return scenario;
+}
+
+/** What a machine does with one command after the other. Made by {@link given}. */
+export class Scenario<Command, Result, Snapshot> {
+  private readonly subject: Subject<Command, Result, Snapshot, unknown>;
+  private readonly machine: StateMachine<Command, Result, Snapshot>;
+  private readonly context = new LogContext();
+  private position = 0;
+  private time: number;
+  private result: { readonly value: Result } | undefined;
+
+  constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number) {
+    this.subject = subject;
+    this.machine = subject.make();
+    this.time = time;
+  }
+
+  /** The log's time from now on, in milliseconds since 1970; it never goes back. */
+  at(time: number): this {
+    this.time = Math.max(this.time, time);
+    return this;
+  }
+
+  /** Applies the next command. What the machine throws is thrown. */
+  when(command: Command): this {
+    const { subject, machine, context } = this;
+    context.begin(++this.position, this.time);
+    const own = subject.command.decode(subject.command.encode(command));
+    const result = machine.apply(own, context);
+    this.result = { value: subject.result.decode(subject.result.encode(result)) };
+    return this;
+  }
+
+  /** The last command had this result. Throws `MACHINE_DEFECT` otherwise. */
+  // biome-ignore lint/suspicious/noThenProperty: it is what the third step of such a test is called, and awaiting it says so
+  then(expected: Result): this {
+    if (typeof expected === 'function') throw awaited();
+    if (this.result === undefined) {
+      throw new VarlogError('FAILED_PRECONDITION', {
+        what: 'there is no result yet',
+        next: 'apply a command with `when` first',
+      });
+    }
+    return this.compare('result', this.result.value, expected);
+  }
+
+  /** The machine's snapshot is this. Throws `MACHINE_DEFECT` otherwise. */
+  thenState(expected: Snapshot): this {
+    const { snapshot } = this.subject;
+    return this.compare(
+      'state',
+      snapshot.decode(snapshot.encode(this.machine.snapshot())),
+      expected,
+    );
+  }
+
+  private compare(what: string, found: unknown, expected: unknown): this {
+    const difference = firstDifference(found, expected, what, 0);
+    if (difference === undefined) return this;
+    const { path, one, other } = difference;
+    throw new VarlogError('MACHINE_DEFECT', {
+      what: `after ${this.position} commands, ${path} is ${show(one)}, and ${show(other)} was expected`,
+      details: { position: this.position, found, expected },
+    });
+  }
+}
+
+function awaited(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'a scenario is not to be awaited',
+    because: 'machines are synchronous, and its `then` is the third step of the test',
+    next: 'leave out the `await`',
+  });
+}

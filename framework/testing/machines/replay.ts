@@ -1,0 +1,225 @@
+import { reasonOf } from '../../base/index.ts';
+import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
+import { LogContext } from '../../smr/log-context.ts';
+import { isPromise } from '../../smr/machine-runner.ts';
+import { defect } from './defect.ts';
+import { differenceOf } from './difference.ts';
+import { type MachineSource, type Subject, subjectOf } from './machine-source.ts';
+
+/** A command at its place in the log, as its bytes lie there. */
+export interface Step {
+  readonly position: number;
+  /** The log's time, in milliseconds since 1970. */
+  readonly time: number;
+  readonly command: Uint8Array;
+}
+
+/** What a command came to, encoded. */
+export interface StepOutcome {
+  readonly result: Uint8Array;
+  /** The machine's snapshot after it. */
+  readonly state: Uint8Array;
+}
+
+export interface ReplayOptions<Command, Result, Snapshot> {
+  /** As `startReplica` is given it. Default: JSON. */
+  codec?: ReplicaCodecs<Command, Result, Snapshot>;
+}
+
+/**
+ * Applies the commands to two new machines, one beside the other: results and snapshots must be the same after each of
+ * them, and a result must not change any more once it was given out. Throws `MACHINE_DEFECT`.
+ *
+ * ```ts
+ * checkReplay(Counter, [{ add: 1 }, { add: 2 }]);
+ * ```
+ */
+export function checkReplay<Command, Result, Snapshot, Machine>(
+  source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
+  commands: readonly Command[],
+  options: ReplayOptions<Command, Result, Snapshot> = {},
+): void {
+  const subject = subjectOf(source, options.codec);
+  const steps = stepsOf(subject, commands);
+  const [first, second] = [new Rehearsal(subject), new Rehearsal(subject)];
+  for (const step of steps) checkSame(subject, step, first.apply(step), second.apply(step));
+  first.checkResults();
+}
+
+/**
+ * Checks that a snapshot is the whole state. After each command a machine that is restored from the snapshot must make
+ * the same snapshot, and do the same at the next command: a new machine, and one that has another state already. Throws
+ * `MACHINE_DEFECT`.
+ *
+ * ```ts
+ * checkSnapshots(Counter, [{ add: 1 }, { add: 2 }]);
+ * ```
+ */
+export function checkSnapshots<Command, Result, Snapshot, Machine>(
+  source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
+  commands: readonly Command[],
+  options: ReplayOptions<Command, Result, Snapshot> = {},
+): void {
+  const subject = subjectOf(source, options.codec);
+  checkRestores(subject, stepsOf(subject, commands));
+}
+
+/** See {@link checkSnapshots}. */
+export function checkRestores<Command, Result, Snapshot, Machine>(
+  subject: Subject<Command, Result, Snapshot, Machine>,
+  steps: readonly Step[],
+): void {
+  const straight = new Rehearsal(subject);
+  const states = [straight.encodeState(0)];
+  const outcomes = steps.map((step) => straight.apply(step));
+  for (const { state } of outcomes) states.push(state);
+  // Backwards, so that it always has a later state than the one that it is to take over.
+  for (let i = states.length - 1; i >= 0; i--) {
+    const [position, state] = [steps[i - 1]?.position ?? 0, states[i]!];
+    for (const [restored, who] of [
+      [new Rehearsal(subject), 'a new machine'],
+      [straight, 'a machine that had another state before'],
+    ] as const) {
+      restored.restore(state, position);
+      const again = { at: 'after `restore`', bytes: restored.encodeState(position) };
+      const made = differenceOf(
+        'state',
+        subject.snapshot,
+        { at: 'in the snapshot', bytes: state },
+        again,
+      );
+      if (made !== undefined) throw incomplete(position, who, made);
+      if (i === steps.length) continue;
+      const found = outcomeDifference(subject, outcomes[i]!, restored.apply(steps[i]!), [
+        'where the machine went on',
+        'where it was restored',
+      ]);
+      if (found !== undefined) throw incomplete(position, who, `with the next command, ${found}`);
+    }
+  }
+}
+
+/** Where two machines came to different things with one command; `undefined` where they did not. */
+export function outcomeDifference<Command, Result, Snapshot, Machine>(
+  subject: Subject<Command, Result, Snapshot, Machine>,
+  one: StepOutcome,
+  other: StepOutcome,
+  [here, there]: readonly [string, string],
+): string | undefined {
+  const pair = (part: keyof StepOutcome) =>
+    [
+      { at: here, bytes: one[part] },
+      { at: there, bytes: other[part] },
+    ] as const;
+  return (
+    differenceOf('result', subject.result, ...pair('result')) ??
+    differenceOf('state', subject.snapshot, ...pair('state'))
+  );
+}
+
+/** A machine that applies commands outside of a replica, and keeps an eye on the results that it has given out. */
+export class Rehearsal<Command, Result, Snapshot, Machine> {
+  private readonly subject: Subject<Command, Result, Snapshot, Machine>;
+  private readonly machine: Machine & StateMachine<Command, Result, Snapshot>;
+  private readonly context = new LogContext();
+  private readonly given: { position: number; result: Result; bytes: Uint8Array }[] = [];
+
+  constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
+    this.subject = subject;
+    this.machine = subject.make();
+  }
+
+  /** Throws `MACHINE_DEFECT` where the machine throws. */
+  apply({ position, time, command }: Step): StepOutcome {
+    const { subject, machine, context } = this;
+    return guarded(position, 'apply the command', () => {
+      context.begin(position, time);
+      const result = machine.apply(subject.command.decode(command), context);
+      if (isPromise(result)) throw new TypeError('it answered with a promise');
+      const bytes = subject.result.encode(result);
+      this.given.push({ position, result, bytes });
+      return { result: bytes, state: subject.snapshot.encode(machine.snapshot()) };
+    });
+  }
+
+  restore(state: Uint8Array, position: number): void {
+    const { subject, machine } = this;
+    guarded(position, 'restore the snapshot', () =>
+      machine.restore(subject.snapshot.decode(state)),
+    );
+  }
+
+  encodeState(position: number): Uint8Array {
+    const { subject, machine } = this;
+    return guarded(position, 'make a snapshot', () => subject.snapshot.encode(machine.snapshot()));
+  }
+
+  /** Throws where a result is not any more what it was. */
+  checkResults(): void {
+    const { subject } = this;
+    for (const { position, result, bytes } of this.given) {
+      const before = { at: 'when it was given', bytes };
+      const now = { at: 'later', bytes: subject.result.encode(result) };
+      const found = differenceOf('result', subject.result, before, now);
+      if (found === undefined) continue;
+      throw defect('sharedResult', position, {
+        what: `the result of the command at position ${position} changed after it was given: ${found}`,
+        because: 'the machine gives out a part of its own state, and goes on changing it',
+        next: 'return a copy',
+      });
+    }
+  }
+}
+
+/** Throws where machines came to different things with one command. */
+function checkSame<Command, Result, Snapshot, Machine>(
+  subject: Subject<Command, Result, Snapshot, Machine>,
+  { position }: Step,
+  one: StepOutcome,
+  other: StepOutcome,
+): void {
+  const places = ['at one machine', 'at the other'] as const;
+  const found = outcomeDifference(subject, one, other, places);
+  if (found !== undefined) throw notDeterministic(position, found);
+}
+
+export function notDeterministic(position: number, found: string): Error {
+  return defect('nondeterministic', position, {
+    what: `the same commands led to something else at position ${position}: ${found}`,
+    because:
+      'the machine knows more than its commands: a clock, chance, or what machines have in common',
+    next: 'take time and random numbers from the context of `apply`, and keep all state in the machine',
+  });
+}
+
+function incomplete(position: number, who: string, found: string): Error {
+  return defect('snapshot', position, {
+    what: `${who}, restored from the snapshot of position ${position}, is another one: ${found}`,
+    because: '`snapshot` leaves something out, or `restore` does not replace everything',
+    next: 'put the whole state into the snapshot, and replace all of it',
+  });
+}
+
+function guarded<T>(position: number, task: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw defect('threw', position, {
+      what: `the machine could not ${task} at position ${position}: ${reasonOf(cause)}`,
+      next: 'make a refused command a result: an exception stops every replica',
+      cause,
+    });
+  }
+}
+
+const BEGIN_MS = 1_577_836_800_000;
+
+/** The commands as they would lie in a log: one after the other, a millisecond apart. */
+function stepsOf<Command>(
+  subject: Pick<Subject<Command, unknown, unknown, unknown>, 'command'>,
+  commands: readonly Command[],
+): Step[] {
+  return commands.map((command, i) => {
+    return { position: i + 1, time: BEGIN_MS + i, command: subject.command.encode(command) };
+  });
+}
