@@ -12,6 +12,7 @@ import { type Outcome, TransactionMachine } from './transactions.ts';
 class Context implements ApplyContext {
   readonly position: number;
   readonly time: number;
+  readonly rules = 1;
   constructor(position: number, time: number) {
     this.position = position;
     this.time = time;

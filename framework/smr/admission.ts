@@ -6,9 +6,10 @@ import type {
   Snapshot as SnapshotMessage,
 } from '../wire/gen/smr.ts';
 import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
-import { EnvelopeReader } from './envelope.ts';
+import { type CheckEntry, EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
+import type { Rules } from './rules.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts } from './skip-command.ts';
 
@@ -29,7 +30,7 @@ export interface Touched {
 }
 
 /** What a snapshot holds of an {@link Admission}. */
-export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'> & {
+export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen' | 'rules'> & {
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
@@ -47,15 +48,17 @@ export const NOTHING_ADMITTED: AdmissionState = {
   requests: [],
   forgotten: 0,
   seen: 0,
+  rules: 0,
   skipped: [],
 };
 
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
- * effect. `passed`: nobody awaits anything. `foreign`: it is not of this machine on this log.
+ * effect. `passed`: nobody awaits anything. `check`: {@link Admission.check} is to be compared with the state. `foreign`:
+ * it is not of this machine on this log.
  */
-export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
+export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'check' | 'foreign';
 
 /**
  * What every replica decides before its machine sees a command, from the entries alone: whose it is, what time it is,
@@ -64,6 +67,7 @@ export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
 export class Admission {
   readonly sessions: SessionTable;
   readonly requests: RequestTable;
+  readonly rules: Rules;
   private readonly leapMaxMs: number;
   private envelope = new EnvelopeReader(new Uint8Array(8));
   private position = 0;
@@ -76,7 +80,8 @@ export class Admission {
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
   private ordered: ReadonlySet<number> = new Set();
 
-  constructor(limits: AdmissionLimits, touched?: Touched) {
+  constructor(limits: AdmissionLimits, rules: Rules, touched?: Touched) {
+    this.rules = rules;
     this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
     this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched?.request);
     this.leapMaxMs = limits.timeLeapMaxMs ?? 24 * 3_600_000;
@@ -112,6 +117,11 @@ export class Admission {
     return this.decided;
   }
 
+  /** What an entry says of the state at an earlier one, where the verdict was `check`. */
+  get check(): CheckEntry {
+    return this.envelope;
+  }
+
   /** How many commands were passed over by order. */
   get skips(): number {
     return this.skipped.size;
@@ -127,8 +137,9 @@ export class Admission {
   }
 
   /**
-   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, and `FAILED_PRECONDITION`
-   * on an order to pass over a command that took effect here.
+   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, `APPLY_FAILED` where the
+   * machine does not know the rules in force, and `FAILED_PRECONDITION` on an order to pass over a command that took effect
+   * here.
    */
   admit({ position, command }: LogEntry): Verdict {
     const { envelope } = this;
@@ -136,7 +147,9 @@ export class Admission {
     this.position = position;
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
+    if (envelope.kind === 'check') return this.ordered.has(position) ? 'passed' : 'check';
     if (envelope.kind === 'skip') this.checkSkip(envelope.skipped);
+    else if (envelope.kind === 'upgrade') this.upgrade(envelope.rules);
     else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
       this.sessions.open(position, this.now, envelope.time);
@@ -156,9 +169,10 @@ export class Admission {
   }
 
   /** What it keeps beside sessions and requests. */
-  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'skipped'> {
+  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'rules' | 'skipped'> {
     const { now: time, seen } = this;
-    return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
+    const [{ forgotten }, { inForce: rules }] = [this.requests, this.rules];
+    return { time, forgotten, seen, rules, skipped: [...this.skipped] };
   }
 
   /** Its part of a snapshot, to be copied before anything else is admitted. */
@@ -167,7 +181,9 @@ export class Admission {
     return { ...this.progress, sessions, requests };
   }
 
+  /** Throws `APPLY_FAILED` where the machine does not know the rules that were in force. */
   restore(stored: AdmissionState): void {
+    this.rules.restore(stored.rules);
     this.now = stored.time;
     this.sessions.restore(stored.sessions);
     this.requests.restore(stored.requests, stored.forgotten);
@@ -203,11 +219,19 @@ export class Admission {
       this.recordOutcome('skipped');
       return 'settled';
     }
-    if (known === undefined) return 'fresh';
+    if (known === undefined) {
+      this.rules.check(this.position);
+      return 'fresh';
+    }
     const same = known.length === command.length && known.checksum === crc32c(command);
     this.decided = same ? decodeOutcome(known) : 'requestMismatch';
     this.sessions.done(session, sequence, this.decided);
     return 'settled';
+  }
+
+  private upgrade(rules: number): void {
+    if (this.ordered.has(this.position)) this.skipped.add(this.position);
+    else this.rules.raise(rules, this.position);
   }
 
   /** All replicas pass over a command alike, or stop. */

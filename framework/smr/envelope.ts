@@ -8,6 +8,8 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
  *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
  *     open:     time
  *     skip:     position
+ *     upgrade:  rule version
+ *     check:    position | writer | hash (UTF-8)
  * ```
  * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
  * whatever carries another one, or none, belongs to somebody else.
@@ -15,10 +17,15 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
 const COMMAND = 1;
 const OPEN = 2;
 const SKIP = 3;
+const UPGRADE = 6;
+const CHECK = 7;
 const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
+const CHECK_BYTES = SHORT_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
 const NOTHING = new Uint8Array();
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Bytes of a request id at most, in UTF-8. */
 export const REQUEST_ID_BYTES_MAX = 256;
@@ -27,7 +34,7 @@ export const REQUEST_ID_BYTES_MAX = 256;
 export class EnvelopeReader {
   private readonly tag: Uint8Array;
   /** `foreign`: not of this machine on this log. */
-  kind: 'command' | 'open' | 'skip' | 'foreign' = 'foreign';
+  kind: 'command' | 'open' | 'skip' | 'upgrade' | 'check' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
@@ -42,6 +49,13 @@ export class EnvelopeReader {
   command: Uint8Array = NOTHING;
   /** Position of the command to skip; 0 when the entry skips none. */
   skipped = 0;
+  /** Rule version that an `upgrade` asks for. */
+  rules = 0;
+  /** What the writer of a `check` found the state to be at the position `checked`; 0: nothing yet. */
+  checked = 0;
+  /** A number that tells whoever wrote the `check` from others. */
+  writer = 0;
+  hash = '';
 
   constructor(tag: Uint8Array) {
     this.tag = tag;
@@ -62,6 +76,14 @@ export class EnvelopeReader {
     } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
+    } else if (kind === UPGRADE && bytes.length === SHORT_BYTES) {
+      this.kind = 'upgrade';
+      this.rules = view.getFloat64(1 + TAG_BYTES, true);
+    } else if (kind === CHECK && bytes.length >= CHECK_BYTES) {
+      this.kind = 'check';
+      this.checked = view.getFloat64(1 + TAG_BYTES, true);
+      this.writer = view.getFloat64(SHORT_BYTES, true);
+      this.hash = decoder.decode(bytes.subarray(CHECK_BYTES));
     } else throw unreadable(bytes, position);
   }
 
@@ -100,6 +122,9 @@ export interface OutgoingCommand {
   readonly requestId: Uint8Array;
   readonly command: Uint8Array;
 }
+
+/** What a replica says of the state at a position, as an {@link EnvelopeReader} has it. */
+export type CheckEntry = Pick<EnvelopeReader, 'checked' | 'writer' | 'hash'>;
 
 /** Size of a command in its envelope. */
 export function envelopeBytes({
@@ -147,6 +172,25 @@ export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
   return short(SKIP, tag, position);
 }
 
+/** Has all replicas apply what follows by the rules of this version. */
+export function encodeUpgrade(tag: Uint8Array, rules: number): Uint8Array {
+  return short(UPGRADE, tag, rules);
+}
+
+/**
+ * Tells all replicas what the state is to be at a position, and has them note what it is at this entry. Without a hash:
+ * what the entry at that position said is not to be compared.
+ */
+export function encodeCheck(tag: Uint8Array, { checked, writer, hash }: CheckEntry): Uint8Array {
+  const bytes = Buffer.concat([
+    short(CHECK, tag, checked),
+    new Uint8Array(8),
+    encoder.encode(hash),
+  ]);
+  bytes.writeDoubleLE(writer, SHORT_BYTES);
+  return bytes;
+}
+
 function commandFits(view: DataView): boolean {
   const { byteLength } = view;
   return byteLength >= COMMAND_BYTES && byteLength >= COMMAND_BYTES + view.getUint16(49, true);
@@ -163,5 +207,5 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
 function unreadable(bytes: Uint8Array, position: number): VarlogError {
   const what = `the entry at position ${position}, of this machine,`;
   const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
-  return formatUnknown({ what, found, reads: 'kinds 1 to 3 as it writes them' });
+  return formatUnknown({ what, found, reads: 'kinds 1 to 3, 6 and 7 as it writes them' });
 }

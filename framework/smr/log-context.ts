@@ -6,12 +6,14 @@ const UINT32 = 2 ** 32;
 export class LogContext implements ApplyContext {
   position = 0;
   time = 0;
+  rules = 0;
   private state = 0;
 
   /** Before each attempt to apply a command: all attempts draw the same random numbers. */
-  begin(position: number, time: number): void {
+  begin(position: number, time: number, rules: number): void {
     this.position = position;
     this.time = time;
+    this.rules = rules;
     const high = Math.floor(position / UINT32);
     this.state = Math.imul(position >>> 0, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
   }

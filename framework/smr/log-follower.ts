@@ -6,6 +6,7 @@ import {
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
+  onAbort,
   type Ports,
   reasonOf,
   sleep,
@@ -23,6 +24,7 @@ import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom } from './skip-command.ts';
+import { appendUpgrade, notRaised, notRaisedInTime } from './upgrade.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
@@ -76,6 +78,8 @@ export class LogFollower<Command, Result> {
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly closing = new AbortController();
   private readonly turns: TurnBudget;
+  /** Whether all that was in the log when this replica began has been applied. */
+  isLevel = false;
   /** What was passed on to `applied$`. */
   private announced = 0;
   private known: LogIdentity | undefined;
@@ -194,6 +198,37 @@ export class LogFollower<Command, Result> {
     return this.barrier.latest(options);
   }
 
+  /**
+   * Has the rules raised to `version` for all replicas, where they are not yet. Resolves when they are in force here,
+   * with those that are: they may have been raised further. A repetition is harmless.
+   */
+  async upgradeTo(version: number, { signal, timeoutMs }: LogCallOptions): Promise<number> {
+    const { applier, ports } = this.parts;
+    const { rules } = applier.admission;
+    rules.checkKnown(version);
+    const limit = new AbortController();
+    const callOff = this.deadlines.limit(timeoutMs, (ms) => limit.abort(notRaisedInTime(ms)));
+    const forget = onAbort(signal, () => limit.abort(signal?.reason));
+    const forgetEnd = onAbort(this.signal, () =>
+      limit.abort(this.statuses.current.error ?? closedError()),
+    );
+    try {
+      const waiting = { signal: limit.signal, timeoutMs: Number.POSITIVE_INFINITY };
+      await this.caughtUp(waiting);
+      if (rules.inForce >= version) return rules.inForce;
+      await this.meet(ports.clock, limit.signal);
+      const tag = tagOf(this.identity);
+      const position = await appendUpgrade(this.log, tag, version, ports, limit.signal);
+      await this.barrier.reached(position, waiting);
+      if (rules.inForce < version) throw notRaised(version, position);
+      return rules.inForce;
+    } finally {
+      callOff();
+      forget();
+      forgetEnd();
+    }
+  }
+
   /** Ends for good. A machine that failed must not be led by this member: others have to see that it does not go on. */
   fail(error: unknown): void {
     if (this.statuses.ended) return;
@@ -239,7 +274,12 @@ export class LogFollower<Command, Result> {
     const { log } = this;
     const { applier, ports } = this.parts;
     // A log that ends before the state that it began with is found even when nobody asks.
-    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).then(
+      () => {
+        this.isLevel = true;
+      },
+      () => {},
+    );
     await applier.begin();
     while (!signal.aborted) {
       try {

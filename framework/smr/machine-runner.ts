@@ -32,6 +32,13 @@ export class MachineRunner<Command, Result> {
     try {
       return this.command.decode(bytes);
     } catch (cause) {
+      if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) {
+        throw applyFailed(position, 'is of a newer shape than this code of the machine knows', {
+          because: cause.message,
+          next: 'start the replica with the code that wrote it, or newer: it resumes with this command',
+          cause,
+        });
+      }
       throw applyFailed(position, 'cannot be decoded', {
         because: 'another codec wrote it',
         next: `give the replica that codec, or have all replicas pass over it with skipCommand(log, ${position})`,

@@ -2,16 +2,22 @@ import { ReplaySubject } from 'rxjs';
 import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
+import { hashOf } from './canonical.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
+import { encodeCheck } from './envelope.ts';
 import { LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
+import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { cannotStartOver } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { Rules } from './rules.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-format.ts';
 import { SnapshotKeeper } from './snapshot-keeper.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
+import { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
+import { versionOf } from './versioned-json.ts';
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -25,6 +31,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private readonly snapshotCodec: Codec<unknown>;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
+  private readonly check: StateCheck | undefined;
   private readonly context = new LogContext();
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
@@ -41,7 +48,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.options = options;
     this.machine = machine;
     this.clock = ports.clock;
-    this.admission = new Admission(options);
+    this.admission = new Admission(options, new Rules(machine));
     const codecs = commandCodecs(codec);
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
@@ -63,11 +70,18 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       applier: this,
       place: snapshots?.id?.bind(snapshots),
     });
+    this.check = this.makeCheck(ports);
     this.states.next(machine);
   }
 
   /** Restores the stored snapshot and begins to follow. */
   async start(): Promise<void> {
+    await this.open();
+    this.follower.begin(this.position);
+  }
+
+  /** Restores the stored snapshot, for whoever drives this applier without following the log. */
+  async open(): Promise<void> {
     const { snapshots } = this.options;
     try {
       this.lock = await snapshots?.lock?.();
@@ -82,7 +96,6 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       await this.follower.close();
       throw error;
     }
-    this.follower.begin(this.position);
   }
 
   begin(): Promise<void> | undefined {
@@ -95,6 +108,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     }
     this.position = Math.max(this.position, through);
     this.changed('entries');
+    this.check?.propose();
     this.snapshots.applied(entries.length, this.position);
   }
 
@@ -124,6 +138,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const verdict = admission.admit(entry);
     if (verdict === 'foreign') this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position);
+    else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
@@ -134,12 +149,26 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   private run(position: number): void {
     const { admission, context, follower } = this;
-    const { session, sequence, time, command } = admission;
-    context.begin(position, time);
+    const { session, sequence, time, rules, command } = admission;
+    context.begin(position, time, rules.inForce);
     const outcome = this.runner.run(command, context);
     admission.recordOutcome(outcome);
     follower.queue.resolve(session, sequence, outcome);
     follower.announce(position, time, command, outcome);
+    this.check?.applied();
+  }
+
+  private makeCheck({ random }: Pick<Ports, 'random'>): StateCheck | undefined {
+    const { checkEvery: every, log } = this.options;
+    if (every === undefined) return undefined;
+    const version = versionOf(this.snapshotCodec);
+    return new StateCheck({
+      every,
+      random,
+      hash: () => hashOf(this.machine, version),
+      isLevel: () => this.follower.isLevel,
+      write: (it) => log.append([encodeCheck(tagOf(this.follower.identity), it)]),
+    });
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
@@ -153,6 +182,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (this.initial === undefined) throw cannotStartOver();
     this.machine.restore(this.snapshotCodec.decode(this.initial));
     this.admission.restore(NOTHING_ADMITTED);
+    this.check?.restored();
     this.changed('snapshot');
   }
 
@@ -160,8 +190,10 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const decoded = decodeSnapshot(bytes, this.follower.identity, what);
     const { position, state } = decoded;
     if (position <= this.position) return;
-    this.machine.restore(this.snapshotCodec.decode(state));
+    // First, because code that does not know the rules need not know the state.
     this.admission.restore(decoded);
+    this.machine.restore(this.snapshotCodec.decode(state));
+    this.check?.restored();
     this.position = position;
     this.snapshots.restored(position);
     this.follower.reconcile(position);
@@ -179,7 +211,16 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private get facts() {
     const { position: snapshotPosition, error: snapshotError } = this.snapshots;
     const { foreign } = this;
-    return { foreign, skipped: this.admission.skips, snapshotPosition, snapshotError };
+    const { skips: skipped, rules } = this.admission;
+    const checkedPosition = this.check?.equalAt ?? 0;
+    return {
+      foreign,
+      skipped,
+      rules: rules.inForce,
+      checkedPosition,
+      snapshotPosition,
+      snapshotError,
+    };
   }
 
   private encodeSnapshot(): Uint8Array {

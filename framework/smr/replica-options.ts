@@ -26,6 +26,14 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
   /** Entries between snapshots. Default: none are made. */
   snapshotEvery?: number;
   /**
+   * Commands between checks that the replicas' states are equal: about so often one of them writes an entry with a hash of
+   * its state, and each that is given `checkEvery` compares it with its own. One whose state differs fails with
+   * `STATE_DIVERGED`, tells the others of it, and serves nothing; nobody knows which one is right, so they all stop. Costs
+   * a `snapshot()` and a walk through it while nothing is applied, on every replica, or a call of the machine's `hash()`
+   * where it has one. Default: nothing is written or compared.
+   */
+  checkEvery?: number;
+  /**
    * For logs without `compact`. For this replica alone. A topic is kept from being trimmed above the snapshot in it,
    * also while the replica is closed: when it is gone for good, release its hold (`varlog topic release`). A replica
    * without a store starts from the head of the log, and keeps nobody from trimming it.

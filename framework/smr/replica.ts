@@ -70,6 +70,16 @@ export class Replica<Command, Result, Machine> {
     return this.follower.caughtUp(options);
   }
 
+  /**
+   * Has all replicas apply what follows by this version of the machine's rules: see `ApplyContext.rules`. Call it once all
+   * of them run code that knows the version, which must be this one's too (`INVALID_ARGUMENT`): those that do not know it
+   * stop at the entry. Resolves with the version in force when this replica is there, at once where that is as high
+   * already. Rejects like `execute`; it may be repeated.
+   */
+  upgradeTo(rules: number, options: LogCallOptions = {}): Promise<number> {
+    return this.follower.upgradeTo(rules, options);
+  }
+
   /** Stops following. Commands without a result are rejected. Leaves the log open. */
   close(): Promise<void> {
     return this.follower.close();

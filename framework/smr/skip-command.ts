@@ -4,7 +4,7 @@ import {
   type OrderedLogSource,
   VarlogError,
 } from '../base/index.ts';
-import { EnvelopeReader, encodeSkip } from './envelope.ts';
+import { type CheckEntry, EnvelopeReader, encodeCheck, encodeSkip } from './envelope.ts';
 import { checkedName, tagOf } from './log-identity.ts';
 
 /** For each call of the log where the caller names no limit. */
@@ -23,7 +23,9 @@ interface Survey {
 /**
  * Orders every replica of a machine to pass over the command at `position`, which none of them can apply: it takes no
  * effect, and whoever sent it is told so. Start the replicas that stopped again: they find the order by looking ahead.
- * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`).
+ * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`). An upgrade that no
+ * replica knows is passed over in the same way, and what another replica said of its state (`STATE_DIVERGED`,
+ * `details.entry`).
  *
  * Rejects with `FAILED_PRECONDITION` where a replica has applied the command meanwhile, with `INVALID_ARGUMENT` where
  * no command of this machine is there, with `TRIMMED` where the log begins after it, and with errors of the log.
@@ -42,7 +44,10 @@ export async function skipCommand(
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });
   const { kind, seen } = await survey(log, tag, position, call);
-  if (kind !== 'command' && kind !== 'skip') throw notACommand(position, machine);
+  // It changes no state: whoever compared it already is not affected.
+  if (kind === 'check') return log.append([encodeCheck(tag, nothingSaid(position))], call);
+  if (kind !== 'command' && kind !== 'skip' && kind !== 'upgrade')
+    throw notACommand(position, machine);
   if (seen >= position) throw wasApplied(position, seen);
   return log.append([encodeSkip(tag, position)], call);
 }
@@ -82,11 +87,18 @@ async function survey(
       if (envelope.kind === 'command') seen = Math.max(seen, envelope.seen);
       if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
         orders.set(entry.position, envelope.skipped);
+      if (envelope.kind === 'check' && envelope.hash === '' && envelope.checked > 0)
+        orders.set(entry.position, envelope.checked);
     }
     if (it.through >= tail) return { kind, seen, skips: inForce(orders) };
   }
   signal?.throwIfAborted();
   throw new VarlogError('UNAVAILABLE', { what: 'the log ended before its tail was read' });
+}
+
+/** Takes back what an entry said of the state: there is nothing to compare. */
+function nothingSaid(position: number): CheckEntry {
+  return { checked: position, writer: 0, hash: '' };
 }
 
 /** Whether an order at `position` counts, after entries whose writers had applied all up to `seen`. */

@@ -18,6 +18,8 @@ export interface Progress {
   readonly forgotten: number;
   /** Furthest position that the writer of an entry had applied. */
   readonly seen: number;
+  /** Version of the machine's rules. */
+  readonly rules: number;
   /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
 }
@@ -39,6 +41,7 @@ interface ApplierRow extends LogIdentity {
   time: number;
   forgotten: number | string;
   seen: number | string;
+  rules: number | string;
   skipped: string;
   owner: number | string;
   holder: string;
@@ -131,17 +134,18 @@ export class ApplierTables {
       time: row.time,
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
+      rules: exact(row.rules),
       skipped: (JSON.parse(row.skipped) as number[]).map(exact),
     };
   }
 
   async advance(manager: EntityManager, progress: Progress): Promise<void> {
-    const { position, time, forgotten, seen, skipped } = progress;
+    const { position, time, forgotten, seen, rules, skipped } = progress;
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE}
-       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
-      [position, time, forgotten, seen, JSON.stringify(skipped)],
+       SET position = $1, time = $2, forgotten = $3, seen = $4, rules = $5, skipped = $6`,
+      [position, time, forgotten, seen, rules, JSON.stringify(skipped)],
     );
   }
 

@@ -188,7 +188,8 @@ export class SqlApplier<Command, Result> implements Applier {
   private moveTo(position: number): void {
     this.position = position;
     const { foreign, admission } = this.transactions;
-    this.follower.advance(position, { foreign, skipped: admission.skips });
+    const { skips: skipped, rules } = admission;
+    this.follower.advance(position, { foreign, skipped, rules: rules.inForce });
   }
 }
 

@@ -19,4 +19,8 @@ export interface SqlStateMachine<Command, Result> {
    * where it is caught: no other replica need meet it.
    */
   apply(command: Command, manager: EntityManager, context: ApplyContext): Promise<Result>;
+  /** The newest version of the rules that this code knows; see {@link ApplyContext.rules}. Default: 1. */
+  readonly rules?: number;
+  /** The oldest one that it still knows. Default: 1. */
+  readonly rulesFrom?: number;
 }

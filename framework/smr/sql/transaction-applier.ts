@@ -3,6 +3,7 @@ import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
 import { LogContext } from '../log-context.ts';
+import { Rules } from '../rules.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -57,7 +58,7 @@ export class TransactionApplier<Command, Result> {
 
   constructor(parts: TransactionApplierParts<Command, Result>) {
     this.parts = parts;
-    this.admission = new Admission(parts.limits, {
+    this.admission = new Admission(parts.limits, new Rules(parts.machine), {
       session: (id) => this.touchedSessions.add(id),
       request: (id) => this.touchedRequests.add(id),
     });
@@ -160,7 +161,8 @@ export class TransactionApplier<Command, Result> {
     const { position } = entry;
     const verdict = admission.admit(entry);
     if (verdict === 'foreign') this.passed++;
-    if (verdict === 'foreign' || verdict === 'passed') return undefined;
+    // A database is too large to be hashed now and then.
+    if (verdict === 'foreign' || verdict === 'passed' || verdict === 'check') return undefined;
     const { session, sequence, time, command } = admission;
     if (verdict === 'expired') return { verdict, session, sequence };
     if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
@@ -172,12 +174,12 @@ export class TransactionApplier<Command, Result> {
 
   private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
     const { machine, dialect, command: codec } = this.parts;
-    const { time } = this.admission;
+    const { time, rules } = this.admission;
     try {
       return await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
         const context = new LogContext();
-        context.begin(position, time);
+        context.begin(position, time, rules.inForce);
         return machine.apply(codec.decode(bytes), manager, context);
       });
     } catch (cause) {

@@ -3116,6 +3116,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "uint64",
          "id": 11
+        },
+        "rules": {
+         "type": "uint32",
+         "id": 25
         }
        }
       },

@@ -20,6 +20,8 @@ export interface Snapshot {
   seen: number;
   /** Positions of commands that were passed over by an operator's order. */
   skipped: number[];
+  /** Version of the machine's rules that was in force; 0: none was raised. */
+  rules: number;
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
 
