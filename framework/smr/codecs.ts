@@ -1,4 +1,5 @@
 import type { Codec } from '../base/index.ts';
+import type { Rules } from './rules.ts';
 
 const NOTHING = new Uint8Array();
 
@@ -11,12 +12,13 @@ export function jsonCodec<T>(): Codec<T> {
   };
 }
 
-/** Codecs of commands and their results, JSON where none is given. */
+/** Codecs of commands and their results, JSON where none is given, as they write under the rules in force. */
 export function commandCodecs<Command, Result>(
   given: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'> = {},
+  rules: Pick<Rules, 'inForce'>,
 ): { readonly command: Codec<Command>; readonly result: Codec<Result> } {
   const { command = jsonCodec<Command>(), result = jsonCodec<Result>() } = given;
-  return { command, result };
+  return { command: underRules(command, rules), result: underRules(result, rules) };
 }
 
 /** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
@@ -33,4 +35,30 @@ export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;
   snapshot?: Codec<Snapshot>;
+}
+
+/** A codec whose values have changed their shape in the course of time. */
+export interface VersionedCodec<T> extends Codec<T> {
+  /** Of the newest shape, which is that of the values. */
+  readonly version: number;
+  /** As it is to be written while these rules are in force: perhaps in an older shape, which older code can read. */
+  encodeUnder(value: T, rules: number): Uint8Array;
+}
+
+/** A codec that writes what all replicas can read while the rules are as they are. */
+export function underRules<T>(codec: Codec<T>, rules: Pick<Rules, 'inForce'>): Codec<T> {
+  if (!isVersioned(codec)) return codec;
+  return {
+    encode: (value) => codec.encodeUnder(value, rules.inForce),
+    decode: (bytes) => codec.decode(bytes),
+  };
+}
+
+/** Version of the shape that a codec's values have: 1 where it says none. */
+export function versionOf(codec: Codec<unknown>): number {
+  return isVersioned(codec) ? codec.version : 1;
+}
+
+function isVersioned<T>(codec: Codec<T>): codec is VersionedCodec<T> {
+  return 'encodeUnder' in codec;
 }

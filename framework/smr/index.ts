@@ -31,7 +31,7 @@ import type { SnapshotStore } from './snapshot-store.ts';
 import { type Cause, causesOf } from './why.ts';
 
 export type { AdmissionLimits } from './admission.ts';
-export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
+export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
 export type { Difference } from './first-difference.ts';
 export type { MachineDefinition } from './machine-definition.ts';
@@ -45,7 +45,12 @@ export { skipCommand } from './skip-command.ts';
 export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 export { upgradeRules } from './upgrade.ts';
-export { type Upcasters, type VersionedCodec, versionedJson } from './versioned-json.ts';
+export {
+  type Downcasters,
+  type Upcasters,
+  type VersionedJsonOptions,
+  versionedJson,
+} from './versioned-json.ts';
 export type { Cause } from './why.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */

@@ -3,7 +3,7 @@ import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { hashOf } from './canonical.ts';
-import { commandCodecs, jsonCodec } from './codecs.ts';
+import { commandCodecs, jsonCodec, underRules, versionOf } from './codecs.ts';
 import { encodeCheck } from './envelope.ts';
 import { LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
@@ -17,7 +17,6 @@ import { SnapshotKeeper } from './snapshot-keeper.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
 import { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
-import { versionOf } from './versioned-json.ts';
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -49,8 +48,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.machine = machine;
     this.clock = ports.clock;
     this.admission = new Admission(options, new Rules(machine));
-    const codecs = commandCodecs(codec);
-    this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
+    const { rules } = this.admission;
+    const codecs = commandCodecs(codec, rules);
+    this.snapshotCodec = underRules(codec?.snapshot ?? jsonCodec<unknown>(), rules);
     this.runner = new MachineRunner(machine, codecs);
     this.snapshots = new SnapshotKeeper({
       ...ports,
@@ -159,9 +159,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   private makeCheck({ random }: Pick<Ports, 'random'>): StateCheck | undefined {
-    const { checkEvery: every, log } = this.options;
+    const { checkEvery: every, log, codec } = this.options;
     if (every === undefined) return undefined;
-    const version = versionOf(this.snapshotCodec);
+    const version = versionOf(codec?.snapshot ?? jsonCodec());
     return new StateCheck({
       every,
       random,

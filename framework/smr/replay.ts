@@ -1,9 +1,9 @@
 import { type Codec, type Followed, reasonOf, VarlogError } from '../base/index.ts';
+import { versionOf } from './codecs.ts';
 import { type Difference, firstDifference } from './first-difference.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 import type { Applied } from './replica-options.ts';
-import { versionOf } from './versioned-json.ts';
 
 const STATE_EVERY = 1_000;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { underRules, versionOf } from './codecs.ts';
 import { jsonCodec, versionedJson } from './index.ts';
-import { versionOf } from './versioned-json.ts';
 
 interface First {
   add: number;
@@ -34,6 +34,27 @@ describe('JSON in versions', () => {
         expect(third.decode(third.encode(newest))).toEqual(newest);
       }),
     );
+  });
+
+  test('before the rules say so it writes what older code can read', () => {
+    const stepwise = versionedJson<[First, Second, Third]>({
+      upcast: { 1: toSecond, 2: toThird },
+      downcast: {
+        1: { before: 2, of: ({ add }) => ({ add }) },
+        2: { before: 3, of: ({ amount, by }) => ({ add: amount, by: by.name }) },
+      },
+    });
+    const value: Third = { amount: 1, by: { name: 'a' } };
+    expect(first.decode(stepwise.encodeUnder(value, 1))).toEqual({ add: 1 });
+    expect(second.decode(stepwise.encodeUnder(value, 2))).toEqual({ add: 1, by: 'a' });
+    expect(() => first.decode(stepwise.encodeUnder(value, 2))).toThrow(/FORMAT_UNKNOWN/);
+    expect(third.decode(stepwise.encodeUnder(value, 3))).toEqual(value);
+    expect(stepwise.encode(value)).toEqual(stepwise.encodeUnder(value, 3));
+    const rules = { inForce: 1 };
+    const bound = underRules(stepwise, rules);
+    expect(bound.encode(value)).toEqual(stepwise.encodeUnder(value, 1));
+    rules.inForce = 3;
+    expect(bound.decode(bound.encode(value))).toEqual(value);
   });
 
   test('a newer shape is refused, also by the plain codec', () => {

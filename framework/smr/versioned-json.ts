@@ -1,22 +1,46 @@
-import { type Codec, VarlogError } from '../base/index.ts';
-import { jsonCodec } from './codecs.ts';
+import { VarlogError } from '../base/index.ts';
+import { jsonCodec, type VersionedCodec } from './codecs.ts';
 
 /** No text in JSON begins with it: what `jsonCodec` wrote is of version 1. */
 const MARK = 0;
 const HEADER_BYTES = 5;
 
-/** A codec whose values have changed their shape in the course of time. */
-export interface VersionedCodec<T> extends Codec<T> {
-  /** Of the shape that it writes. */
-  readonly version: number;
-}
+/** Versions of shapes but the newest. */
+type Older<Shapes extends readonly unknown[]> = Exclude<Extract<keyof Shapes, `${number}`>, '0'>;
+
+type ShapeOf<Shapes extends readonly unknown[], Version> = [never, ...Shapes][Version &
+  keyof [never, ...Shapes]];
+
+type NewestOf<Shapes extends readonly unknown[]> = Shapes extends readonly [
+  ...unknown[],
+  infer Newest,
+]
+  ? Newest
+  : never;
 
 /** By version, what makes of a value of that shape one of the next. */
 export type Upcasters<Shapes extends readonly unknown[]> = {
-  readonly [V in Exclude<Extract<keyof Shapes, `${number}`>, '0'>]: (
-    old: [never, ...Shapes][V & keyof [never, ...Shapes]],
-  ) => Shapes[V];
+  readonly [V in Older<Shapes>]: (old: ShapeOf<Shapes, V>) => Shapes[V];
 };
+
+/** By version, what makes one of that shape of a value of the next, and the rules before which that is written. */
+export type Downcasters<Shapes extends readonly unknown[]> = {
+  readonly [V in Older<Shapes>]?: {
+    readonly before: number;
+    readonly of: (value: Shapes[V]) => ShapeOf<Shapes, V>;
+  };
+};
+
+export interface VersionedJsonOptions<Shapes extends readonly unknown[]> {
+  readonly upcast: Upcasters<Shapes>;
+  /**
+   * Lets replicas of older code go on until the rules are raised: before, values are written in the shape that they know.
+   * Without it the first value that newer code writes stops them.
+   */
+  readonly downcast?: Downcasters<Shapes>;
+}
+
+type Cast = (value: unknown) => unknown;
 
 /**
  * JSON of values whose shape has changed: `Shapes` are all that there ever were, the oldest first, and each is brought to
@@ -26,49 +50,54 @@ export type Upcasters<Shapes extends readonly unknown[]> = {
  * ```ts
  * const command = versionedJson<[{ add: number }, { add: number; by: string }]>({
  *   upcast: { 1: (old) => ({ ...old, by: 'nobody' }) },
+ *   downcast: { 1: { before: 2, of: ({ add }) => ({ add }) } },
  * });
  * ```
  *
- * An upcaster must depend on the value alone: all replicas have to come to the same. Throws `INVALID_ARGUMENT` where the
- * chain has a gap. Decoding throws `FORMAT_UNKNOWN` for a newer shape than the newest of `Shapes`, and a replica stops
- * there.
+ * A cast must depend on the value alone: all replicas have to come to the same. Throws `INVALID_ARGUMENT` where the chain
+ * has a gap. Decoding throws `FORMAT_UNKNOWN` for a newer shape than the newest of `Shapes`, and a replica stops there.
  */
-export function versionedJson<Shapes extends readonly [unknown, ...unknown[]]>(options: {
-  readonly upcast: Upcasters<Shapes>;
-}): VersionedCodec<Shapes extends readonly [...unknown[], infer Newest] ? Newest : never> {
-  type Newest = Shapes extends readonly [...unknown[], infer It] ? It : never;
-  const upcasters = chainOf(options.upcast as Record<string, (old: unknown) => unknown>);
-  const version = upcasters.length + 1;
+export function versionedJson<Shapes extends readonly [unknown, ...unknown[]]>(
+  options: VersionedJsonOptions<Shapes>,
+): VersionedCodec<NewestOf<Shapes>> {
+  const upcasters = chainOf(options.upcast as Record<string, Cast>);
+  const downcasters = (options.downcast ?? {}) as Record<string, { before: number; of: Cast }>;
+  const newest = upcasters.length + 1;
   const json = jsonCodec<unknown>();
-  const decode = (bytes: Uint8Array): unknown => {
-    const isMarked = bytes.length > 0 && bytes[0] === MARK;
-    const found = isMarked ? markedVersion(bytes) : 1;
-    if (found > version) throw newerShape(found, version);
-    let value = json.decode(isMarked ? bytes.subarray(HEADER_BYTES) : bytes);
-    for (const upcast of upcasters.slice(found - 1)) value = upcast(value);
-    return value;
+  const encodeUnder = (value: unknown, rules: number): Uint8Array => {
+    let [version, written] = [newest, value];
+    for (let it = downcasters[version - 1]; it !== undefined && rules < it.before; ) {
+      written = it.of(written);
+      version--;
+      it = downcasters[version - 1];
+    }
+    return marked(version, json.encode(written));
   };
   return {
-    version,
-    encode: (value) => {
-      const bytes = json.encode(value);
-      if (version === 1) return bytes;
-      const marked = Buffer.alloc(HEADER_BYTES + bytes.length);
-      marked[0] = MARK;
-      marked.writeUInt32LE(version, 1);
-      marked.set(bytes, HEADER_BYTES);
-      return marked;
+    version: newest,
+    encode: (value) => encodeUnder(value, Number.POSITIVE_INFINITY),
+    encodeUnder,
+    decode: (bytes) => {
+      const isMarked = bytes.length > 0 && bytes[0] === MARK;
+      const found = isMarked ? markedVersion(bytes) : 1;
+      if (found > newest) throw newerShape(found, newest);
+      let value = json.decode(isMarked ? bytes.subarray(HEADER_BYTES) : bytes);
+      for (const upcast of upcasters.slice(found - 1)) value = upcast(value);
+      return value as NewestOf<Shapes>;
     },
-    decode: (bytes) => decode(bytes) as Newest,
   };
 }
 
-/** Version of the shape that a codec writes: 1 where it says none. */
-export function versionOf(codec: Codec<unknown>): number {
-  return (codec as Partial<VersionedCodec<unknown>>).version ?? 1;
+function marked(version: number, json: Uint8Array): Uint8Array {
+  if (version === 1) return json;
+  const bytes = Buffer.alloc(HEADER_BYTES + json.length);
+  bytes[0] = MARK;
+  bytes.writeUInt32LE(version, 1);
+  bytes.set(json, HEADER_BYTES);
+  return bytes;
 }
 
-function chainOf(upcast: Record<string, (old: unknown) => unknown>): ((old: unknown) => unknown)[] {
+function chainOf(upcast: Record<string, Cast>): Cast[] {
   const count = Object.keys(upcast).length;
   return Array.from({ length: count }, (_, i) => {
     const upcaster = upcast[i + 1];

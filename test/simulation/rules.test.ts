@@ -2,7 +2,7 @@ import { LogContext } from '../../framework/smr/log-context.ts';
 import { Rules } from '../../framework/smr/rules.ts';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { replace } from './identity-mutants.ts';
-import { rulesScenario } from './rules-scenario.ts';
+import { NEW_CODEC, rulesScenario } from './rules-scenario.ts';
 import { untilFound } from './until-found.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 6);
@@ -38,6 +38,12 @@ function forgets(): () => void {
   });
 }
 
+/** New code writes commands in their new shape at once. */
+function writesNewShapes(): () => void {
+  const { command } = NEW_CODEC;
+  return replace(command, 'encodeUnder', (value) => command.encode(value));
+}
+
 describe('replicas of a machine that are upgraded one after the other', () => {
   test(`through ${SEEDS} seeds: no two of them ever answer differently, and all go on once they have new code`, async () => {
     const failures = await runSeeds({
@@ -53,12 +59,15 @@ describe('replicas of a machine that are upgraded one after the other', () => {
     ['old code goes on under rules that it does not know', goesOn],
     ['new code goes by new rules before they are in force', goesAhead],
     ['a snapshot forgets the rules', forgets],
+    ['new code writes commands that old code cannot read', writesNewShapes],
   ])(
     'it is found when %s',
     async (_, begin) => {
       const end = begin();
       try {
-        expect(await untilFound(rulesScenario)).toMatch(/answers|differ|STATE_DIVERGED/);
+        expect(await untilFound(rulesScenario)).toMatch(
+          /answers|differ|STATE_DIVERGED|newer shape/,
+        );
       } finally {
         end();
       }

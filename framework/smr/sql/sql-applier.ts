@@ -10,6 +10,7 @@ import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
 import { commandCodecs } from '../codecs.ts';
 import { LogFollower } from '../log-follower.ts';
+import { Rules } from '../rules.ts';
 import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { claimDataSource, type DataSourceClaim } from './data-source-registry.ts';
@@ -41,7 +42,8 @@ export class SqlApplier<Command, Result> implements Applier {
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
-    const codecs = commandCodecs(options.codec);
+    const rules = new Rules(options.machine);
+    const codecs = commandCodecs(options.codec, rules);
     this.dialect = dialectOf(options.dataSource);
     this.tables = new ApplierTables(this.dialect);
     this.transactions = new TransactionApplier({
@@ -49,6 +51,7 @@ export class SqlApplier<Command, Result> implements Applier {
       dataSource: options.dataSource,
       dialect: this.dialect,
       tables: this.tables,
+      rules,
       ...codecs,
       limits: options,
     });

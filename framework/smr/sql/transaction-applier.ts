@@ -3,7 +3,7 @@ import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
 import { LogContext } from '../log-context.ts';
-import { Rules } from '../rules.ts';
+import type { Rules } from '../rules.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -34,6 +34,7 @@ export interface TransactionApplierParts<Command, Result> {
   readonly dataSource: DataSource;
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
+  readonly rules: Rules;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
   readonly limits: AdmissionLimits;
@@ -58,7 +59,7 @@ export class TransactionApplier<Command, Result> {
 
   constructor(parts: TransactionApplierParts<Command, Result>) {
     this.parts = parts;
-    this.admission = new Admission(parts.limits, new Rules(parts.machine), {
+    this.admission = new Admission(parts.limits, parts.rules, {
       session: (id) => this.touchedSessions.add(id),
       request: (id) => this.touchedRequests.add(id),
     });
