@@ -32,6 +32,8 @@ test('an upgrade and a check are what their layouts say', () => {
   const hash = [0xc3, 0xa4, 0x3a, 0x31];
   expect([...check]).toEqual([7, ...TAG, ...float64(2 ** 40), ...float64(9), ...hash]);
   const reader = new EnvelopeReader(TAG);
+  for (const rules of [0, 1.5, Number.NaN, 2 ** 32])
+    expect(() => reader.read(encodeUpgrade(TAG, rules), 1)).toThrow(/FORMAT_UNKNOWN/);
   reader.read(upgrade, 1);
   expect(reader).toMatchObject({ kind: 'upgrade', rules: 2 });
   reader.read(check, 2);

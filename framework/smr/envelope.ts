@@ -1,4 +1,5 @@
 import { formatUnknown, type VarlogError } from '../base/index.ts';
+import { isVersionOfRules } from './rules.ts';
 
 /**
  * What replicas write into a log. A session's id is the position of the entry that opened it.
@@ -79,6 +80,7 @@ export class EnvelopeReader {
     } else if (kind === UPGRADE && bytes.length === SHORT_BYTES) {
       this.kind = 'upgrade';
       this.rules = view.getFloat64(1 + TAG_BYTES, true);
+      if (!isVersionOfRules(this.rules)) throw unreadable(bytes, position);
     } else if (kind === CHECK && bytes.length >= CHECK_BYTES) {
       this.kind = 'check';
       this.checked = view.getFloat64(1 + TAG_BYTES, true);

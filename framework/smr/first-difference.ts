@@ -19,9 +19,10 @@ export function firstDifference(left: unknown, right: unknown, path = '$'): Diff
     return canonicalHash(a.bytes) === canonicalHash(b.bytes) ? undefined : here();
   if (a.kind === 'list' && b.kind === 'list') return differenceOfLists(a.items, b.items, path);
   if (a.kind === 'fields' && b.kind === 'fields') {
-    for (const name of new Set([...a.names, ...b.names].sort())) {
+    const [ofLeft, ofRight] = [new Set(a.names), new Set(b.names)];
+    for (const name of [...new Set([...a.names, ...b.names])].sort()) {
       const at = `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
-      const [inLeft, inRight] = [a.names.includes(name), b.names.includes(name)];
+      const [inLeft, inRight] = [ofLeft.has(name), ofRight.has(name)];
       if (inLeft && inRight) {
         const found = firstDifference(a.of[name], b.of[name], at);
         if (found !== undefined) return found;

@@ -18,6 +18,9 @@ import type { SnapshotLock } from './snapshot-store.ts';
 import { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
 
+/** What a replica says of its state is said in this time, or not. */
+const CHECK_MS = 5_000;
+
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
   readonly machine: Machine & StateMachine<Command, Result, unknown>;
@@ -167,7 +170,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       random,
       hash: () => hashOf(this.machine, version),
       isLevel: () => this.follower.isLevel,
-      write: (it) => log.append([encodeCheck(tagOf(this.follower.identity), it)]),
+      write: (it) =>
+        log.append([encodeCheck(tagOf(this.follower.identity), it)], { timeoutMs: CHECK_MS }),
     });
   }
 

@@ -10,6 +10,8 @@ export interface KnownRules {
 
 /** The rules in force where no entry has raised them yet. */
 const FIRST_RULES = 1;
+/** Snapshots hold them as uint32. */
+const LAST_RULES = 2 ** 32 - 1;
 
 /**
  * By which version of its rules a machine's commands are applied: part of the replicated state, raised by entries. So the
@@ -77,12 +79,16 @@ export class Rules {
   }
 }
 
+export function isVersionOfRules(version: number): boolean {
+  return Number.isSafeInteger(version) && version >= FIRST_RULES && version <= LAST_RULES;
+}
+
 /** Throws `INVALID_ARGUMENT` for what is no version of rules. */
 export function checkVersion(version: number): void {
-  if (Number.isSafeInteger(version) && version >= FIRST_RULES) return;
+  if (isVersionOfRules(version)) return;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `${version} is no version of rules`,
-    next: 'give a whole number from 1 on',
+    next: `give a whole number from ${FIRST_RULES} to ${LAST_RULES}`,
     outcome: 'notAppended',
   });
 }
