@@ -167,6 +167,24 @@ describe('a replay', () => {
     expect(rest).toEqual({ commands: at === to ? 0 : 1, position: position + 1 });
   });
 
+  test('begins with the snapshot that the log itself keeps in place of its head', async () => {
+    const log = new MemoryLog();
+    await using replica = await startReplica({ machine: new Sums(), log, snapshotEvery: 4 });
+    for (let value = 1; value <= 10; value++) await replica.execute({ key: 'a', value });
+    const tail = await log.tail();
+    const kept = await replay({ log, against: define(), machine: define() });
+    expect(kept.commands).toBeLessThan(7);
+    expect(kept).toEqual({ commands: kept.commands, position: tail });
+    class Forgetful extends Sums {
+      override restore(snapshot: { sums: Accounts; count: number }): void {
+        super.restore({ ...snapshot, count: 0 });
+      }
+    }
+    const machine = { make: () => new Forgetful() };
+    const { difference } = await replay({ log, against: define(), machine });
+    expect(difference).toMatchObject({ kind: 'state', path: '$.count', right: '0' });
+  });
+
   test('two different machines are no two versions', () => {
     const machine = { make: () => new Sums(), name: 'other' };
     expect(() => replay({ log: new MemoryLog(), against: define(), machine })).toThrow(

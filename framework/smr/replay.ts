@@ -92,7 +92,8 @@ export class Replay {
         if (begun >= denseAfter && pair.unseen > 0) pair.compareStates(begun);
         const position = next.kind === 'snapshot' ? next.position : next.through;
         await pair.take(next, position);
-        if (pair.unseen >= (position > denseAfter ? 1 : stateEvery)) pair.compareStates(position);
+        const isDue = pair.unseen >= (position > denseAfter ? 1 : stateEvery);
+        if (isDue || next.kind === 'snapshot') pair.compareStates(position);
         begun = position;
       }
       if (pair.unseen > 0) pair.compareStates(begun);
