@@ -89,6 +89,16 @@ export class EnvelopeReader {
     } else throw unreadable(bytes, position);
   }
 
+  /** Whether it can be read. */
+  tryRead(bytes: Uint8Array, position: number): boolean {
+    try {
+      this.read(bytes, position);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   private readCommand(bytes: Uint8Array, view: DataView): void {
     this.kind = 'command';
     this.time = view.getFloat64(9, true);

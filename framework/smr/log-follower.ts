@@ -171,18 +171,20 @@ export class LogFollower<Command, Result> {
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
   async isSkipped(position: number): Promise<boolean> {
     const { log } = this;
-    const { ports, applier } = this.parts;
-    const { admission } = applier;
+    const { admission } = this.parts.applier;
     if (admission.isOrdered(position)) return false;
     const tag = tagOf(this.identity);
-    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
-      skipsFrom(log, tag, position, signal);
-    const late = (): VarlogError => unidentified(IDENTIFY_MS);
-    const looking = inTime(ports.clock, IDENTIFY_MS, this.signal, look, late);
-    const skips = await looking.catch(() => undefined);
+    const skips = await this.lookAhead((signal) => skipsFrom(log, tag, position, signal));
     if (skips?.has(position) !== true) return false;
     admission.order(skips);
     return true;
+  }
+
+  /** What is found further on in the log; `undefined` where it does not answer in time. */
+  lookAhead<T>(look: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    const late = (): VarlogError => unidentified(IDENTIFY_MS);
+    const { clock } = this.parts.ports;
+    return inTime(clock, IDENTIFY_MS, this.signal, look, late).catch(() => undefined);
   }
 
   /** Resolves when the state is as fresh as a query wants it; throws or rejects where it never will be. */

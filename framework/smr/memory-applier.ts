@@ -1,8 +1,16 @@
 import { ReplaySubject } from 'rxjs';
-import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
+import {
+  type Clock,
+  type Codec,
+  type LogEntry,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { hashOf } from './canonical.ts';
+import { checksSaid } from './checks-said.ts';
 import { commandCodecs, jsonCodec, underRules, versionOf } from './codecs.ts';
 import { encodeCheck } from './envelope.ts';
 import { LogContext } from './log-context.ts';
@@ -20,6 +28,8 @@ import type { StateMachine } from './state-machine.ts';
 
 /** What a replica says of its state is said in this time, or not. */
 const CHECK_MS = 5_000;
+/** So long the others may take to say what their state is, where this one differs. */
+const DISPUTE_MS = 2_000;
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -119,10 +129,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.restoreFrom(state, "the log's snapshot");
   }
 
-  async recover(): Promise<boolean> {
+  async recover(error: unknown): Promise<boolean> {
     const position = this.working;
     this.working = 0;
-    if (position === 0 || !(await this.follower.isSkipped(position))) return false;
+    if (position === 0) return false;
+    if (VarlogError.is(error, 'STATE_DIVERGED')) {
+      const checked = error.details['position'] as number;
+      if (await this.check?.prevails(position, checked)) return true;
+    }
+    if (!(await this.follower.isSkipped(position))) return false;
     await this.startOver();
     return true;
   }
@@ -161,17 +176,21 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.check?.applied();
   }
 
-  private makeCheck({ random }: Pick<Ports, 'random'>): StateCheck | undefined {
+  private makeCheck({ clock, random }: Pick<Ports, 'clock' | 'random'>): StateCheck | undefined {
     const { checkEvery: every, log, codec } = this.options;
     if (every === undefined) return undefined;
+    const { follower } = this;
     const version = versionOf(codec?.snapshot ?? jsonCodec());
+    const tag = (): Uint8Array => tagOf(follower.identity);
     return new StateCheck({
       every,
       random,
       hash: () => hashOf(this.machine, version),
-      isLevel: () => this.follower.isLevel,
-      write: (it) =>
-        log.append([encodeCheck(tagOf(this.follower.identity), it)], { timeoutMs: CHECK_MS }),
+      isLevel: () => follower.isLevel,
+      pause: () => sleep(clock, DISPUTE_MS, follower.signal).catch(() => {}),
+      saidAfter: (position, checked) =>
+        follower.lookAhead((it) => checksSaid(log, tag(), { position, checked }, it)),
+      write: (it) => log.append([encodeCheck(tag(), it)], { timeoutMs: CHECK_MS }),
     });
   }
 

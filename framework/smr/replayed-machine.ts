@@ -81,7 +81,7 @@ export class ReplayedMachine {
       if (next.kind === 'snapshot') applier.restore(next.state);
       else applier.apply(next.entries, next.through);
     } catch (error) {
-      if (next.kind === 'snapshot' || !(await applier.recover())) throw error;
+      if (next.kind === 'snapshot' || !(await applier.recover(error))) throw error;
       // It is to be passed over: the state is one from before it.
       const { signal } = range;
       for await (const again of entriesOf(range.log, applier.position, next.through, signal))

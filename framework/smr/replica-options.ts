@@ -27,10 +27,10 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
   snapshotEvery?: number;
   /**
    * Commands between checks that the replicas' states are equal: about so often one of them writes an entry with a hash of
-   * its state, and each that is given `checkEvery` compares it with its own. One whose state differs fails with
-   * `STATE_DIVERGED`, tells the others of it, and serves nothing; nobody knows which one is right, so they all stop. Costs
-   * a `snapshot()` and a walk through it while nothing is applied, on every replica, or a call of the machine's `hash()`
-   * where it has one. Default: nothing is written or compared.
+   * its state, and each that is given `checkEvery` compares it with its own. Where they differ, each says what it has, for
+   * two seconds in which none of them applies anything; who does not have the state of most fails with `STATE_DIVERGED`
+   * and serves nothing, so of two replicas both. Costs a `snapshot()` and a walk through it while nothing is applied, on
+   * every replica, or a call of the machine's `hash()` where it has one. Default: nothing is written or compared.
    */
   checkEvery?: number;
   /**

@@ -82,7 +82,7 @@ async function survey(
     if (it.kind === 'snapshot') throw isTrimmed(position, it.position);
     for (const entry of it.entries) {
       // What only a newer version can read orders nothing that this one could follow.
-      if (!isReadable(envelope, entry.command, entry.position)) continue;
+      if (!envelope.tryRead(entry.command, entry.position)) continue;
       if (entry.position === position) kind = envelope.kind;
       if (envelope.kind === 'command') seen = Math.max(seen, envelope.seen);
       if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
@@ -112,15 +112,6 @@ function inForce(orders: ReadonlyMap<number, number>): ReadonlySet<number> {
   const skips = new Set<number>();
   for (const [position, target] of orders) if (!targets.has(position)) skips.add(target);
   return skips;
-}
-
-function isReadable(envelope: EnvelopeReader, command: Uint8Array, position: number): boolean {
-  try {
-    envelope.read(command, position);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function notACommand(position: number, machine: string): VarlogError {
