@@ -137,9 +137,9 @@ export class Admission {
   }
 
   /**
-   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, `APPLY_FAILED` where the
-   * machine does not know the rules in force, and `FAILED_PRECONDITION` on an order to pass over a command that took effect
-   * here.
+   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, `APPLY_FAILED` on one that
+   * raises the rules above those that the machine knows, and `FAILED_PRECONDITION` on an order to pass over a command that
+   * took effect here.
    */
   admit({ position, command }: LogEntry): Verdict {
     const { envelope } = this;
@@ -219,10 +219,7 @@ export class Admission {
       this.recordOutcome('skipped');
       return 'settled';
     }
-    if (known === undefined) {
-      this.rules.check(this.position);
-      return 'fresh';
-    }
+    if (known === undefined) return 'fresh';
     const same = known.length === command.length && known.checksum === crc32c(command);
     this.decided = same ? decodeOutcome(known) : 'requestMismatch';
     this.sessions.done(session, sequence, this.decided);

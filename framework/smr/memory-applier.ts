@@ -168,6 +168,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private run(position: number): void {
     const { admission, context, follower } = this;
     const { session, sequence, time, rules, command } = admission;
+    rules.check(position);
     context.begin(position, time, rules.inForce);
     const outcome = this.runner.run(command, context);
     admission.recordOutcome(outcome);
@@ -214,8 +215,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { position, state } = decoded;
     if (position <= this.position) return;
     // First, because code that does not know the rules need not know the state.
-    this.admission.restore(decoded);
+    this.admission.rules.checkStored(decoded.rules);
     this.machine.restore(this.snapshotCodec.decode(state));
+    this.admission.restore(decoded);
     this.check?.restored();
     this.position = position;
     this.snapshots.restored(position);

@@ -78,7 +78,7 @@ export class ReplayedMachine {
   private async apply(next: Followed): Promise<void> {
     const { applier, range } = this;
     try {
-      if (next.kind === 'snapshot') applier.restore(next.state);
+      if (next.kind === 'snapshot') await applier.restore(next.state);
       else applier.apply(next.entries, next.through);
     } catch (error) {
       if (next.kind === 'snapshot' || !(await applier.recover(error))) throw error;

@@ -154,6 +154,18 @@ describe('rules that an entry raises', () => {
     await expect(reader.caughtUp()).rejects.toThrow(/by rules 1, and this code knows them from 2/);
   });
 
+  test('code that does not know the rules of a snapshot says so, whatever else it cannot read', async () => {
+    const log = new MemoryLog();
+    await using young = await start(log, 2, 1);
+    await young.upgradeTo(2);
+    await young.execute(1);
+    await young.execute(1);
+    const snapshot = { encode: () => new Uint8Array(), decode: () => expect(1).toBe(2) as never };
+    await using old = await startReplica({ machine: new Tally(1), log, codec: { snapshot } });
+    await expect(old.caughtUp()).rejects.toThrow(/rules 2 are in force in the snapshot/);
+    expect(old.machine.value).toBe(0);
+  });
+
   test('versions that make no sense are refused', async () => {
     expect(() => new Rules({ rules: 1.5 })).toThrow(/INVALID_ARGUMENT.*1.5/);
     expect(() => new Rules({ rules: 1, rulesFrom: 2 })).toThrow(/from 2 to 1/);

@@ -72,9 +72,14 @@ export class Rules {
     });
   }
 
+  /** Throws `APPLY_FAILED` where this code cannot go on from a state under these rules. */
+  checkStored(inForce: number): void {
+    if (inForce > this.newest) throw unknownRules(inForce, this.newest);
+  }
+
   /** As a snapshot has it; 0, in one of an earlier version of this package: none was raised. */
   restore(inForce: number): void {
-    if (inForce > this.newest) throw unknownRules(inForce, this.newest);
+    this.checkStored(inForce);
     this.now = Math.max(inForce, FIRST_RULES);
   }
 }

@@ -176,6 +176,7 @@ export class TransactionApplier<Command, Result> {
   private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
     const { machine, dialect, command: codec } = this.parts;
     const { time, rules } = this.admission;
+    rules.check(position);
     try {
       return await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
