@@ -43,7 +43,7 @@ export class KvMachine implements StateMachine<KvCommand, KvResult, KvSnapshot> 
     this.changes = new ChangeHistory(limits);
   }
 
-  apply(command: KvCommand, { position }: ApplyContext): KvResult {
+  apply(command: KvCommand, { position }: Pick<ApplyContext, 'position'>): KvResult {
     const { key, condition } = command;
     const revision = this.items.get(key)?.revision ?? 0;
     const existed = revision > 0;

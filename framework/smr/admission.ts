@@ -4,6 +4,7 @@ import type {
   Request as RequestMessage,
   Session as SessionMessage,
   Snapshot as SnapshotMessage,
+  Timer as TimerMessage,
 } from '../wire/gen/smr.ts';
 import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
 import { type CheckEntry, EnvelopeReader } from './envelope.ts';
@@ -11,7 +12,8 @@ import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import type { Rules } from './rules.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
-import { counts } from './skip-command.ts';
+import { counts, namesOf, type SkipTarget, skipTarget } from './skip-command.ts';
+import { TIMER_LIMITS, type Timer, type TimerLimits, TimerTable } from './timer-table.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {
@@ -19,6 +21,8 @@ export interface AdmissionLimits {
   sessions?: SessionLimits;
   /** Default: 24 hours, 64 MiB. */
   requests?: RequestLimits;
+  /** Default: 16 MiB. */
+  timers?: TimerLimits;
   /** A wrong clock brings the log's time forward by so much at once. Default: 24 hours. */
   timeLeapMaxMs?: number;
 }
@@ -27,13 +31,19 @@ export interface AdmissionLimits {
 export interface Touched {
   session(id: number): void;
   request(id: string): void;
+  timer(id: number): void;
 }
 
 /** What a snapshot holds of an {@link Admission}. */
-export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen' | 'rules'> & {
+export type AdmissionState = Pick<
+  SnapshotMessage,
+  'time' | 'forgotten' | 'seen' | 'rules' | 'timersMade'
+> & {
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
+  readonly skippedTimers: readonly number[];
+  readonly timers: readonly TimerMessage[];
 };
 
 /** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
@@ -50,13 +60,16 @@ export const NOTHING_ADMITTED: AdmissionState = {
   seen: 0,
   rules: 0,
   skipped: [],
+  skippedTimers: [],
+  timers: [],
+  timersMade: 0,
 };
 
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
- * effect. `passed`: nobody awaits anything. `check`: {@link Admission.check} is to be compared with the state. `foreign`:
- * it is not of this machine on this log.
+ * effect, or is the tick of a session that is closed. `passed`: nobody awaits anything. `check`: {@link Admission.check} is
+ * to be compared with the state. `foreign`: it is not of this machine on this log.
  */
 export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'check' | 'foreign';
 
@@ -68,7 +81,10 @@ export class Admission {
   readonly sessions: SessionTable;
   readonly requests: RequestTable;
   readonly rules: Rules;
-  private readonly leapMaxMs: number;
+  /** Commands of the machine that wait for their time. */
+  readonly timers: TimerTable;
+  /** What a clock may bring the log's time forward by at once. */
+  readonly leapMaxMs: number;
   private envelope = new EnvelopeReader(new Uint8Array(8));
   private position = 0;
   private now = 0;
@@ -76,14 +92,15 @@ export class Admission {
   /** Furthest position that the writer of an entry had applied. */
   private seen = 0;
   /** Commands that were passed over by order. */
-  private readonly skipped = new Set<number>();
+  private readonly skipped = new Set<SkipTarget>();
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
-  private ordered: ReadonlySet<number> = new Set();
+  private ordered: ReadonlySet<SkipTarget> = new Set();
 
   constructor(limits: AdmissionLimits, rules: Rules, touched?: Touched) {
     this.rules = rules;
     this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
     this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched?.request);
+    this.timers = new TimerTable(limits.timers ?? TIMER_LIMITS, touched?.timer);
     this.leapMaxMs = limits.timeLeapMaxMs ?? 24 * 3_600_000;
   }
 
@@ -127,13 +144,23 @@ export class Admission {
     return this.skipped.size;
   }
 
-  /** Entries at these positions are passed over when they come: see `skipsFrom`. */
-  order(positions: ReadonlySet<number>): void {
-    this.ordered = new Set([...this.ordered, ...positions]);
+  /** These are passed over when they come: see `skipsFrom`. */
+  order(targets: ReadonlySet<SkipTarget>): void {
+    this.ordered = new Set([...this.ordered, ...targets]);
   }
 
-  isOrdered(position: number): boolean {
-    return this.ordered.has(position);
+  isOrdered(target: SkipTarget): boolean {
+    return this.ordered.has(target);
+  }
+
+  /** The next timer that is due, taken out; what is to be passed over is dropped. */
+  takeDue(): Timer | undefined {
+    for (;;) {
+      const due = this.timers.takeDue(this.now);
+      const target = skipTarget(0, due?.id);
+      if (due === undefined || !this.ordered.has(target)) return due;
+      this.skipped.add(target);
+    }
   }
 
   /**
@@ -147,8 +174,9 @@ export class Admission {
     this.position = position;
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
+    if (envelope.kind === 'tick') return this.admitTick();
     if (envelope.kind === 'check') return this.ordered.has(position) ? 'passed' : 'check';
-    if (envelope.kind === 'skip') this.checkSkip(envelope.skipped);
+    if (envelope.kind === 'skip') this.checkSkip(envelope.skipped, envelope.skippedTimer);
     else if (envelope.kind === 'upgrade') this.upgrade(envelope.rules);
     else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
@@ -168,17 +196,19 @@ export class Admission {
     this.requests.add({ id, length, checksum: crc32c(command), position, time, outcome });
   }
 
-  /** What it keeps beside sessions and requests. */
-  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'rules' | 'skipped'> {
-    const { now: time, seen } = this;
-    const [{ forgotten }, { inForce: rules }] = [this.requests, this.rules];
-    return { time, forgotten, seen, rules, skipped: [...this.skipped] };
+  /** What it keeps beside sessions, requests and timers. */
+  get progress(): Omit<AdmissionState, 'sessions' | 'requests' | 'timers'> {
+    const { now: time, seen, requests, timers } = this;
+    const [{ forgotten }, { inForce: rules }] = [requests, this.rules];
+    const skipped = [...this.skipped].filter((it) => it > 0);
+    const skippedTimers = [...this.skipped].filter((it) => it < 0).map((it) => -it);
+    return { time, forgotten, seen, rules, skipped, skippedTimers, timersMade: timers.made };
   }
 
   /** Its part of a snapshot, to be copied before anything else is admitted. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
-    return { ...this.progress, sessions, requests };
+    return { ...this.progress, sessions, requests, timers: this.timers.encode() };
   }
 
   /** Throws `APPLY_FAILED` where the machine does not know the rules that were in force. */
@@ -187,9 +217,11 @@ export class Admission {
     this.now = stored.time;
     this.sessions.restore(stored.sessions);
     this.requests.restore(stored.requests, stored.forgotten);
+    this.timers.restore(stored.timers, stored.timersMade);
     this.seen = stored.seen;
     this.skipped.clear();
     for (const position of stored.skipped) this.skipped.add(position);
+    for (const id of stored.skippedTimers) this.skipped.add(skipTarget(0, id));
   }
 
   private admitCommand(): Verdict {
@@ -208,6 +240,17 @@ export class Admission {
     if (admitted === 'fresh') return this.admitRequest();
     this.decided = sessions.outcomeOf(session, sequence) as CommandOutcome;
     return 'settled';
+  }
+
+  private admitTick(): Verdict {
+    const { sessions, requests, envelope, position } = this;
+    const { session, time: clock } = envelope;
+    this.seen = Math.max(this.seen, envelope.seen);
+    const anchor = sessions.anchorOf(session);
+    if (anchor === undefined) return 'expired';
+    this.now = timeBehind(this.now, clock, anchor, this.leapMaxMs);
+    requests.expire(this.now);
+    return sessions.renew(session, { position, time: this.now, clock }) ? 'passed' : 'expired';
   }
 
   /** Nobody sent this command in its session before; perhaps somebody did elsewhere. */
@@ -232,16 +275,16 @@ export class Admission {
   }
 
   /** All replicas pass over a command alike, or stop. */
-  private checkSkip(skipped: number): void {
+  private checkSkip(skipped: number, timer: number): void {
     const { position } = this;
     if (!counts(skipped, position, this.seen)) return;
-    if (this.skipped.has(skipped)) return;
+    if (this.skipped.has(skipTarget(skipped, timer))) return;
     if (this.ordered.has(position)) {
       this.skipped.add(position);
       return;
     }
     throw new VarlogError('FAILED_PRECONDITION', {
-      what: `the entry at position ${position} orders to pass over the command at ${skipped}, which took effect here`,
+      what: `the entry at position ${position} orders to pass over ${namesOf(skipped, timer || undefined).what} and that took effect here`,
       because:
         'the order named a command that could be applied, or replicas run different versions',
       next: `start from a snapshot of a replica that passed over it; or, where none did, take the order back with skipCommand(log, ${position})`,

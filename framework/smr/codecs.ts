@@ -12,13 +12,24 @@ export function jsonCodec<T>(): Codec<T> {
   };
 }
 
-/** Codecs of commands and their results, JSON where none is given, as they write under the rules in force. */
+/** What every replica encodes and decodes. */
+export interface CommandCodecs<Command, Result> {
+  readonly command: Codec<Command>;
+  readonly result: Codec<Result>;
+  readonly change: Codec<unknown>;
+}
+
+/** Codecs of commands, their results and what they emit, JSON where none is given, as they write under the rules in force. */
 export function commandCodecs<Command, Result>(
-  given: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'> = {},
+  given: Partial<CommandCodecs<Command, Result>> = {},
   rules: Pick<Rules, 'inForce'>,
-): { readonly command: Codec<Command>; readonly result: Codec<Result> } {
+): CommandCodecs<Command, Result> {
   const { command = jsonCodec<Command>(), result = jsonCodec<Result>() } = given;
-  return { command: underRules(command, rules), result: underRules(result, rules) };
+  return {
+    command: underRules(command, rules),
+    result: underRules(result, rules),
+    change: underRules(given.change ?? jsonCodec(), rules),
+  };
 }
 
 /** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
@@ -35,6 +46,8 @@ export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;
   snapshot?: Codec<Snapshot>;
+  /** Of what the machine emits. */
+  change?: Codec<unknown>;
 }
 
 /** A codec whose values have changed their shape in the course of time. */

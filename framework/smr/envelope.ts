@@ -8,7 +8,8 @@ import { isVersionOfRules } from './rules.ts';
  *   kind (uint8) | tag (8 bytes) | …
  *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
  *     open:     time
- *     skip:     position
+ *     skip:     position | timer, where it is the command of one
+ *     tick:     time | session | seen
  *     upgrade:  rule version
  *     check:    position | writer | hash (UTF-8)
  * ```
@@ -18,12 +19,15 @@ import { isVersionOfRules } from './rules.ts';
 const COMMAND = 1;
 const OPEN = 2;
 const SKIP = 3;
+const TICK = 4;
 const UPGRADE = 6;
 const CHECK = 7;
 const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
 const CHECK_BYTES = SHORT_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
+const TICK_BYTES = 1 + TAG_BYTES + 3 * 8;
+const SKIP_TIMER_BYTES = SHORT_BYTES + 8;
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -35,11 +39,11 @@ export const REQUEST_ID_BYTES_MAX = 256;
 export class EnvelopeReader {
   private readonly tag: Uint8Array;
   /** `foreign`: not of this machine on this log. */
-  kind: 'command' | 'open' | 'skip' | 'upgrade' | 'check' | 'foreign' = 'foreign';
+  kind: 'command' | 'open' | 'skip' | 'tick' | 'upgrade' | 'check' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
-  /** Number of the command within its client. Retries carry the same. */
+  /** Number of the command within its client, from 1. Retries carry the same. A tick has 0. */
   sequence = 0;
   /** The client awaits nothing below this sequence any more. */
   acked = 0;
@@ -48,8 +52,10 @@ export class EnvelopeReader {
   /** UTF-8; empty where the caller gave none. */
   requestId: Uint8Array = NOTHING;
   command: Uint8Array = NOTHING;
-  /** Position of the command to skip; 0 when the entry skips none. */
+  /** Position of the command to skip. */
   skipped = 0;
+  /** The timer whose command is to be skipped there; 0 for the entry's own. */
+  skippedTimer = 0;
   /** Rule version that an `upgrade` asks for. */
   rules = 0;
   /** What the writer of a `check` found the state to be at the position `checked`; 0: nothing yet. */
@@ -68,20 +74,23 @@ export class EnvelopeReader {
       this.kind = 'foreign';
       return;
     }
-    const kind = bytes[0];
+    const [kind] = bytes;
+    const { length } = bytes;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     if (kind === COMMAND && commandFits(view)) this.readCommand(bytes, view);
     else if (kind === OPEN && bytes.length === SHORT_BYTES) {
       this.kind = 'open';
       this.time = view.getFloat64(1 + TAG_BYTES, true);
-    } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
+    } else if (kind === SKIP && (length === SHORT_BYTES || length === SKIP_TIMER_BYTES)) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
-    } else if (kind === UPGRADE && bytes.length === SHORT_BYTES) {
+      this.skippedTimer = length === SHORT_BYTES ? 0 : view.getFloat64(SHORT_BYTES, true);
+    } else if (kind === TICK && length === TICK_BYTES) this.readTick(view);
+    else if (kind === UPGRADE && length === SHORT_BYTES) {
       this.kind = 'upgrade';
       this.rules = view.getFloat64(1 + TAG_BYTES, true);
       if (!isVersionOfRules(this.rules)) throw unreadable(bytes, position);
-    } else if (kind === CHECK && bytes.length >= CHECK_BYTES) {
+    } else if (kind === CHECK && length >= CHECK_BYTES) {
       this.kind = 'check';
       this.checked = view.getFloat64(1 + TAG_BYTES, true);
       this.writer = view.getFloat64(SHORT_BYTES, true);
@@ -110,6 +119,14 @@ export class EnvelopeReader {
     const end = COMMAND_BYTES + length;
     this.requestId = length === 0 ? NOTHING : bytes.subarray(COMMAND_BYTES, end);
     this.command = bytes.subarray(end);
+  }
+
+  private readTick(view: DataView): void {
+    this.kind = 'tick';
+    this.time = view.getFloat64(9, true);
+    this.session = view.getFloat64(17, true);
+    this.seen = view.getFloat64(25, true);
+    this.sequence = 0;
   }
 
   private isOwn(bytes: Uint8Array): boolean {
@@ -179,9 +196,31 @@ export function encodeOpen(tag: Uint8Array, time: number): Uint8Array {
   return short(OPEN, tag, time);
 }
 
-/** Has all replicas pass over the command at `position`. */
-export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
-  return short(SKIP, tag, position);
+/** Has all replicas pass over the command at `position`: the entry's own, or that of a timer. */
+export function encodeSkip(tag: Uint8Array, position: number, timer?: number): Uint8Array {
+  const skip = short(SKIP, tag, position);
+  if (timer === undefined) return skip;
+  const bytes = new Uint8Array(SKIP_TIMER_BYTES);
+  bytes.set(skip);
+  new DataView(bytes.buffer).setFloat64(SHORT_BYTES, timer, true);
+  return bytes;
+}
+
+/** Brings the log's time forward, as a command of this session would, where nobody sends one. */
+export function encodeTick({
+  tag,
+  time,
+  session,
+  seen,
+}: Omit<CommandsHeader, 'acked'>): Uint8Array {
+  const bytes = new Uint8Array(TICK_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = TICK;
+  bytes.set(tag, 1);
+  view.setFloat64(9, time, true);
+  view.setFloat64(17, session, true);
+  view.setFloat64(25, seen, true);
+  return bytes;
 }
 
 /** Has all replicas apply what follows by the rules of this version. */
@@ -219,5 +258,5 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
 function unreadable(bytes: Uint8Array, position: number): VarlogError {
   const what = `the entry at position ${position}, of this machine,`;
   const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
-  return formatUnknown({ what, found, reads: 'kinds 1 to 3, 6 and 7 as it writes them' });
+  return formatUnknown({ what, found, reads: 'kinds 1 to 4, 6 and 7 as it writes them' });
 }

@@ -23,6 +23,8 @@ import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
+import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
 import type { ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
@@ -31,10 +33,32 @@ import type { SnapshotStore } from './snapshot-store.ts';
 import { type Cause, causesOf } from './why.ts';
 
 export type { AdmissionLimits } from './admission.ts';
+export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
 export type { Difference } from './first-difference.ts';
 export type { MachineDefinition } from './machine-definition.ts';
+export type {
+  EffectFailure,
+  EffectHandler,
+  EffectOptions,
+  EffectRunner,
+} from './recipes/effect-runner.ts';
+export type {
+  Election,
+  ElectionOptions,
+  ElectionReplica,
+  Leadership,
+} from './recipes/election.ts';
+export { type Lease, LeaseTable, type LeaseTableState } from './recipes/lease-table.ts';
+export {
+  type Lock,
+  type LockCommand,
+  type LockResult,
+  LockTable,
+  type LockTableState,
+} from './recipes/lock-table.ts';
+export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
 export type { ReplayDifference, ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
@@ -44,6 +68,7 @@ export type { SessionLimits } from './session-table.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
+export type { TimerLimits } from './timer-table.ts';
 export { upgradeRules } from './upgrade.ts';
 export {
   type Downcasters,
@@ -123,4 +148,29 @@ function orderedLog(log: OrderedLog | OrderedLogSource): OrderedLog {
 
 function realPorts(): Pick<Ports, 'clock' | 'random'> {
   return { clock: realClock({ background: true }), random: realRandom };
+}
+
+/**
+ * Makes this process a candidate in an election that the machine of a replica decides: see {@link Election}. Without
+ * `ports`: this machine's clock and randomness.
+ */
+export function electLeader<Command, Result, Machine>(
+  options: ElectionOptions<Command, Result, Machine> & { ports?: Pick<Ports, 'clock' | 'random'> },
+): Election<Command, Result, Machine> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new Election(options, ports);
+}
+
+/**
+ * Does what lies in the outbox of a machine, with `handler`, while this process leads: see {@link EffectRunner}. Without `ports`: this
+ * machine's clock and randomness.
+ */
+export function runEffects<Command, Result, Machine, Effect>(
+  options: EffectOptions<Command, Result, Machine, Effect> & {
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+  handler: EffectHandler<Effect>,
+): EffectRunner<Command, Result, Machine, Effect> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new EffectRunner(options, handler, ports);
 }

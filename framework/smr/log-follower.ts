@@ -1,7 +1,6 @@
 import { type Observable, Subject } from 'rxjs';
 import {
   type Clock,
-  type Codec,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -14,22 +13,27 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import type { Applier } from './applier.ts';
-import { type CommandOutcome, resultOf } from './command-outcome.ts';
+import { ChangeHistory } from './change-history.ts';
+import type { CommandCodecs } from './codecs.ts';
+import { resultOf } from './command-outcome.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Deadlines } from './deadlines.ts';
+import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
-import { skipsFrom } from './skip-command.ts';
+import { skipsFrom, skipTarget } from './skip-command.ts';
+import { Ticker } from './ticker.ts';
 import { appendUpgrade, notRaised, notRaisedInTime } from './upgrade.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
 const CALL_MS = 30_000;
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+const CHANGES_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 /** So often a replica whose status somebody watches makes sure that the log answers. */
@@ -42,9 +46,10 @@ export interface LogFollowerParts<Command, Result> {
     readonly name?: string;
     readonly callTimeoutMs?: number;
     readonly queueBytesMax?: number;
+    readonly changesBytesMax?: number;
   };
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
+  readonly codecs: CommandCodecs<Command, Result>;
   readonly applier: Applier;
   /** Which place the state lies in, where it lies in one: see {@link LogHold}. */
   readonly place: ((fresh: string) => Promise<string>) | undefined;
@@ -68,6 +73,7 @@ export class LogFollower<Command, Result> {
   readonly applied$: Observable<Applied<Command, Result>>;
   readonly status$: Observable<ReplicaStatus>;
   readonly queue: CommandQueue<Command, Result>;
+  readonly changes: ChangeHistory;
   readonly hold: LogHold | undefined;
   private readonly parts: LogFollowerParts<Command, Result>;
   private readonly log: OrderedLog;
@@ -78,10 +84,11 @@ export class LogFollower<Command, Result> {
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly closing = new AbortController();
   private readonly turns: TurnBudget;
+  private readonly ticker: Ticker;
   /** Whether all that was in the log when this replica began has been applied. */
   isLevel = false;
-  /** What was passed on to `applied$`. */
-  private announced = 0;
+  /** The last that was passed on to `applied$`. */
+  private announced: Place = { position: 0, index: 0 };
   private known: LogIdentity | undefined;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
@@ -107,6 +114,16 @@ export class LogFollower<Command, Result> {
       changed: () => this.report({ holdError: hold?.error }),
     });
     this.hold = hold;
+    const { changesBytesMax: bytesMax = CHANGES_BYTES_MAX } = options;
+    this.changes = new ChangeHistory({ clock: ports.clock, bytesMax, codec: codecs.change });
+    this.ticker = new Ticker({
+      ...ports,
+      signal: this.signal,
+      admission: () => parts.applier.admission,
+      session: () => this.queue.currentSession,
+      leads: () => log.leads?.(),
+      tick: () => this.queue.tick(),
+    });
     this.applied$ = this.applied.asObservable();
     this.status$ = statuses.status$;
   }
@@ -130,6 +147,7 @@ export class LogFollower<Command, Result> {
   /** Begins to follow. `stored`: position of a state that is kept, which the log must reach at least; 0: none. */
   begin(stored: number): void {
     this.barrier.begin(stored);
+    this.changes.jump(stored);
     this.following = Promise.resolve().then(() => this.follow());
     void this.probe();
   }
@@ -143,23 +161,28 @@ export class LogFollower<Command, Result> {
   advance(position: number, changes: Parameters<ReplicaStatuses['update']>[0]): void {
     this.queue.advance(position);
     this.barrier.advance(position);
+    this.ticker.advance(position);
+    this.changes.advance(position);
     this.report({ position, ...changes });
   }
 
   /** A command took effect. Passed on once, also where the state started over since. */
-  announce(position: number, time: number, bytes: Uint8Array, outcome: CommandOutcome): void {
-    if (position <= this.announced) return;
-    this.announced = position;
+  announce({ place, command: bytes, outcome, changes }: AppliedCommand): void {
+    const { position, index, time } = place;
+    if (!isAfter(place, this.announced)) return;
+    this.announced = { position, index };
+    this.changes.add(position, time, changes);
     if (!this.applied.observed || typeof outcome === 'string') return;
     const { codecs } = this.parts;
     // Values of their own: the machine may have kept those that it was given, or gave.
     const [command, result] = [codecs.command.decode(bytes), resultOf(outcome, codecs.result)];
-    this.applied.next({ position, time, command, result });
+    this.applied.next({ ...place, command, result });
   }
 
   /** The state went on to `position` without the entries in between: their callers are told what it holds of them. */
   reconcile(position: number): void {
     const { sessions, requests } = this.parts.applier.admission;
+    this.changes.jump(position);
     this.queue.reconcile(
       // One that was opened behind it is still to come.
       (id) => id > position || sessions.has(id),
@@ -169,13 +192,14 @@ export class LogFollower<Command, Result> {
   }
 
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
-  async isSkipped(position: number): Promise<boolean> {
+  async isSkipped(position: number, timer: number | undefined): Promise<boolean> {
     const { log } = this;
     const { admission } = this.parts.applier;
-    if (admission.isOrdered(position)) return false;
+    const target = skipTarget(position, timer);
+    if (admission.isOrdered(target)) return false;
     const tag = tagOf(this.identity);
     const skips = await this.lookAhead((signal) => skipsFrom(log, tag, position, signal));
-    if (skips?.has(position) !== true) return false;
+    if (skips?.has(target) !== true) return false;
     admission.order(skips);
     return true;
   }
@@ -254,6 +278,8 @@ export class LogFollower<Command, Result> {
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
+    this.ticker.stop();
+    this.changes.stop(failure);
     this.deadlines.stop();
     // What cannot be let go of is in the way of whoever comes next, and is reported there.
     this.released = this.parts.applier.end(this.following, failure).catch(() => {});
@@ -279,6 +305,7 @@ export class LogFollower<Command, Result> {
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).then(
       () => {
         this.isLevel = true;
+        this.ticker.start();
       },
       () => {},
     );
@@ -328,4 +355,11 @@ export class LogFollower<Command, Result> {
         await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
     }
   }
+}
+
+type Place = Pick<CommandPlace, 'position' | 'index'>;
+
+function isAfter(one: Place, other: Place): boolean {
+  if (one.position !== other.position) return one.position > other.position;
+  return one.index > other.index;
 }

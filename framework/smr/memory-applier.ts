@@ -13,7 +13,7 @@ import { hashOf } from './canonical.ts';
 import { checksSaid } from './checks-said.ts';
 import { commandCodecs, jsonCodec, underRules, versionOf } from './codecs.ts';
 import { encodeCheck } from './envelope.ts';
-import { LogContext } from './log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
@@ -30,6 +30,7 @@ import type { StateMachine } from './state-machine.ts';
 const CHECK_MS = 5_000;
 /** So long the others may take to say what their state is, where this one differs. */
 const DISPUTE_MS = 2_000;
+const NOTHING_AT_WORK = { position: 0, timer: undefined };
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -44,13 +45,13 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
   private readonly check: StateCheck | undefined;
-  private readonly context = new LogContext();
+  private readonly context: LogContext<Command>;
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
   private initial: Uint8Array | undefined;
   private foreign = 0;
-  /** Position of the entry that is being applied; 0 between entries. */
-  private working = 0;
+  /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
+  private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,
@@ -65,6 +66,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const codecs = commandCodecs(codec, rules);
     this.snapshotCodec = underRules(codec?.snapshot ?? jsonCodec<unknown>(), rules);
     this.runner = new MachineRunner(machine, codecs);
+    this.context = new LogContext(this.admission.timers, codecs, rules);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
@@ -130,14 +132,14 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   async recover(error: unknown): Promise<boolean> {
-    const position = this.working;
-    this.working = 0;
+    const { position, timer } = this.working;
+    this.working = NOTHING_AT_WORK;
     if (position === 0) return false;
     if (VarlogError.is(error, 'STATE_DIVERGED')) {
       const checked = error.details['position'] as number;
       if (await this.check?.prevails(position, checked)) return true;
     }
-    if (!(await this.follower.isSkipped(position))) return false;
+    if (!(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();
     return true;
   }
@@ -152,29 +154,51 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   private applyOne(entry: LogEntry): void {
     const { admission, follower } = this;
-    this.working = entry.position;
+    this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
+    const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
-    else if (verdict === 'fresh') this.run(entry.position);
+    else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
       follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
     this.position = entry.position;
-    this.working = 0;
+    this.working = NOTHING_AT_WORK;
   }
 
-  private run(position: number): void {
-    const { admission, context, follower } = this;
-    const { session, sequence, time, rules, command } = admission;
-    rules.check(position);
-    context.begin(position, time, rules.inForce);
-    const outcome = this.runner.run(command, context);
-    admission.recordOutcome(outcome);
-    follower.queue.resolve(session, sequence, outcome);
-    follower.announce(position, time, command, outcome);
+  private run(position: number, index: number): void {
+    const { admission, follower } = this;
+    const { session, sequence, time, command } = admission;
+    const place = { position, index, time, timer: undefined };
+    const applied = this.runOne(command, place);
+    admission.recordOutcome(applied.outcome);
+    follower.queue.resolve(session, sequence, applied.outcome);
+    follower.announce(applied);
+  }
+
+  /** What is due at the time of the entry at `position` goes before it. How much that was. */
+  private fire(position: number): number {
+    const { admission } = this;
+    const { time } = admission;
+    let index = 0;
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
+      const place = { position, index: index++, time, timer: due.id };
+      this.follower.announce(this.runOne(due.command, place));
+    }
+    return index;
+  }
+
+  private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
+    const { position, timer } = place;
+    this.working = { position, timer };
+    this.context.begin(place);
+    const outcome = this.runner.run(command, this.context);
+    const changes = this.context.end();
     this.check?.applied();
+    this.working = { position, timer: undefined };
+    return { place, command, outcome, changes };
   }
 
   private makeCheck({ clock, random }: Pick<Ports, 'clock' | 'random'>): StateCheck | undefined {

@@ -7,9 +7,14 @@ import type { StateMachine } from './state-machine.ts';
 /** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
 export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
 
+/** A command that has taken effect. */
 export interface Applied<Command, Result> {
   readonly position: number;
+  /** How many commands were applied at this position before it: see `ApplyContext`. */
+  readonly index: number;
   readonly time: number;
+  /** The timer that it comes from; `undefined` for one that somebody executed. */
+  readonly timer: number | undefined;
   readonly command: Command;
   readonly result: Result;
 }
@@ -43,6 +48,8 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
+  /** Bytes of emitted changes that are kept for readers. Each position counts 128 beside them. Default: 16 MiB. */
+  changesBytesMax?: number;
   /** Called after each batch and each restored snapshot, before anything else is applied. */
   onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;
 }

@@ -16,18 +16,13 @@ function goesOn(): () => void {
 
 /** A replica applies by the newest rules that its own code knows. */
 function goesAhead(): () => void {
-  const { begin } = LogContext.prototype;
-  let newest = 1;
-  const undoCheck = replace(Rules.prototype, 'check', function (this: { newest: number }) {
-    newest = this.newest;
-  } as unknown as Rules['check']);
-  const undoBegin = replace(LogContext.prototype, 'begin', function (this: LogContext, at, time) {
-    begin.call(this, at, time, newest);
-  });
-  return () => {
-    undoCheck();
-    undoBegin();
+  const { prototype } = LogContext;
+  const inForce = Object.getOwnPropertyDescriptor(prototype, 'rules')!;
+  const newest = function (this: { ruleSet: { newest: number } }): number {
+    return this.ruleSet.newest;
   };
+  Object.defineProperty(prototype, 'rules', { configurable: true, get: newest });
+  return () => Object.defineProperty(prototype, 'rules', inForce);
 }
 
 /** A snapshot does not say which rules were in force. */

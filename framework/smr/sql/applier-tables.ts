@@ -1,12 +1,17 @@
 import type { EntityManager } from 'typeorm';
 import { POSITION_LIMIT, VarlogError } from '../../base/index.ts';
-import { Request as RequestMessage, Session as SessionMessage } from '../../wire/gen/smr.ts';
+import {
+  Request as RequestMessage,
+  Session as SessionMessage,
+  Timer as TimerMessage,
+} from '../../wire/gen/smr.ts';
 import { checkIdentity, type LogIdentity } from '../log-identity.ts';
 import type { Dialect } from './dialect.ts';
 
 export const APPLIER_TABLE = 'varlog_applier';
 export const SESSION_TABLE = 'varlog_session';
 export const REQUEST_TABLE = 'varlog_request';
+export const TIMER_TABLE = 'varlog_timer';
 
 /** How far a database is. */
 export interface Progress {
@@ -22,6 +27,10 @@ export interface Progress {
   readonly rules: number;
   /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
+  /** The same of timers, by their ids. */
+  readonly skippedTimers: readonly number[];
+  /** How many timers were ever made. */
+  readonly timersMade: number;
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -48,11 +57,12 @@ interface ApplierRow extends LogIdentity {
   challenge: number | string;
   answer: number | string;
   place: string;
+  timers_made: number | string;
 }
 
 /**
  * What a replica keeps beside the machine's own rows: position, time, what the database belongs to and
- * who may apply, in one row; and its sessions and requests, one row each. Positions are whole numbers below 2^53,
+ * who may apply, in one row; and its sessions, requests and timers, one row each. Positions are whole numbers below 2^53,
  * which `bigint` columns of SQLite and Postgres keep exactly.
  */
 export class ApplierTables {
@@ -129,23 +139,28 @@ export class ApplierTables {
     if (lockState.owner !== owner) throw fenced();
     if (lockState.answer < lockState.challenge)
       await this.setLockState(manager, { ...lockState, answer: lockState.challenge });
+    const skips = JSON.parse(row.skipped) as number[];
     return {
       position: exact(row.position),
       time: row.time,
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
       rules: exact(row.rules),
-      skipped: (JSON.parse(row.skipped) as number[]).map(exact),
+      skipped: skips.filter((it) => it > 0).map(exact),
+      // Below 0, so that they need no column of their own.
+      skippedTimers: skips.filter((it) => it < 0).map((it) => exact(-it)),
+      timersMade: exact(row.timers_made),
     };
   }
 
   async advance(manager: EntityManager, progress: Progress): Promise<void> {
-    const { position, time, forgotten, seen, rules, skipped } = progress;
+    const { position, time, forgotten, seen, rules, timersMade } = progress;
+    const skips = [...progress.skipped, ...progress.skippedTimers.map((id) => -id)];
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE}
-       SET position = $1, time = $2, forgotten = $3, seen = $4, rules = $5, skipped = $6`,
-      [position, time, forgotten, seen, rules, JSON.stringify(skipped)],
+       SET position = $1, time = $2, forgotten = $3, seen = $4, rules = $5, skipped = $6, timers_made = $7`,
+      [position, time, forgotten, seen, rules, JSON.stringify(skips), timersMade],
     );
   }
 
@@ -194,6 +209,23 @@ export class ApplierTables {
 
   async dropRequest(manager: EntityManager, id: string): Promise<void> {
     await this.query(manager, `DELETE FROM ${REQUEST_TABLE} WHERE id = $1`, [bytesOf(id)]);
+  }
+
+  /** All timers, by id. */
+  async timers(manager: EntityManager): Promise<TimerMessage[]> {
+    const sql = `SELECT state FROM ${TIMER_TABLE} ORDER BY id`;
+    const rows = await this.query<{ state: Uint8Array }>(manager, sql, []);
+    return rows.map(({ state }) => TimerMessage.decode(state));
+  }
+
+  /** A timer is never changed, only dropped. */
+  async saveTimer(manager: EntityManager, timer: TimerMessage): Promise<void> {
+    const sql = `INSERT INTO ${TIMER_TABLE} (id, state) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`;
+    await this.query(manager, sql, [timer.id, TimerMessage.encode(timer)]);
+  }
+
+  async dropTimer(manager: EntityManager, id: number): Promise<void> {
+    await this.query(manager, `DELETE FROM ${TIMER_TABLE} WHERE id = $1`, [id]);
   }
 
   private async lockedRow(manager: EntityManager): Promise<ApplierRow> {

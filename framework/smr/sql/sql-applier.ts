@@ -9,6 +9,7 @@ import {
 import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
 import { commandCodecs } from '../codecs.ts';
+import type { CommandPlace } from '../log-context.ts';
 import { LogFollower } from '../log-follower.ts';
 import { Rules } from '../rules.ts';
 import { ApplierLock } from './applier-lock.ts';
@@ -52,7 +53,7 @@ export class SqlApplier<Command, Result> implements Applier {
       dialect: this.dialect,
       tables: this.tables,
       rules,
-      ...codecs,
+      codecs,
       limits: options,
     });
     this.follower = new LogFollower({
@@ -90,8 +91,8 @@ export class SqlApplier<Command, Result> implements Applier {
     }
     this.claim = claim;
     this.applierLock = applierLock;
-    this.moveTo(this.position);
     follower.begin(this.position);
+    this.moveTo(this.position);
     applierLock.keep((error) => follower.fail(error));
   }
 
@@ -157,7 +158,7 @@ export class SqlApplier<Command, Result> implements Applier {
         this.publish(applied, (batch.at(-1) as LogEntry).position);
       } catch (error) {
         const { at } = this.transactions;
-        singleUntil = Math.max(singleUntil, at);
+        singleUntil = Math.max(singleUntil, at.position);
         const final = isFinal(error) || ++attempts >= attemptsMax;
         if (final && !(await this.isSkipped(at, error)))
           throw isFinal(error) ? error : applyFailed(at, attempts, error);
@@ -170,9 +171,9 @@ export class SqlApplier<Command, Result> implements Applier {
     }
   }
 
-  private async isSkipped(position: number, error: unknown): Promise<boolean> {
+  private async isSkipped({ position, timer }: Place, error: unknown): Promise<boolean> {
     if (VarlogError.is(error, 'ANOTHER_APPLIER')) return false;
-    return this.follower.isSkipped(position);
+    return this.follower.isSkipped(position, timer);
   }
 
   private publish({ decided, reloaded }: Batch, position: number): void {
@@ -181,8 +182,11 @@ export class SqlApplier<Command, Result> implements Applier {
     for (const it of decided) {
       if (it.verdict === 'expired')
         queue.expired(it.session, it.sequence, admission.requests.forgotten);
-      else queue.resolve(it.session, it.sequence, it.outcome);
-      if (it.verdict === 'fresh') follower.announce(it.position, it.time, it.command, it.outcome);
+      else if (it.verdict === 'settled') queue.resolve(it.session, it.sequence, it.outcome);
+      else {
+        if (it.verdict === 'fresh') queue.resolve(it.session, it.sequence, it.applied.outcome);
+        follower.announce(it.applied);
+      }
     }
     if (reloaded) follower.reconcile(position);
     this.moveTo(position);
@@ -195,6 +199,8 @@ export class SqlApplier<Command, Result> implements Applier {
     this.follower.advance(position, { foreign, skipped, rules: rules.inForce });
   }
 }
+
+type Place = Pick<CommandPlace, 'position' | 'timer'>;
 
 /** An error that stays, however often the transaction is repeated. */
 function isFinal(error: unknown): boolean {

@@ -18,7 +18,11 @@ export interface SqlStateMachine<Command, Result> {
    * Postgres. Any other error of a statement (a lost connection, a full disk) fails the attempt, even
    * where it is caught: no other replica need meet it.
    */
-  apply(command: Command, manager: EntityManager, context: ApplyContext): Promise<Result>;
+  apply(
+    command: Command,
+    manager: EntityManager,
+    context: ApplyContext<NoInfer<Command>>,
+  ): Promise<Result>;
   /** The newest version of the rules that this code knows; see {@link ApplyContext.rules}. Default: 1. */
   readonly rules?: number;
   /** The oldest one that it still knows. Default: 1. */

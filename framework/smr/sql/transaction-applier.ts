@@ -1,8 +1,9 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
+import { type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
+import type { CommandCodecs } from '../codecs.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
-import { LogContext } from '../log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from '../log-context.ts';
 import type { Rules } from '../rules.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
@@ -16,18 +17,13 @@ export interface Batch {
   readonly reloaded: boolean;
 }
 
-export type Decision = { readonly session: number; readonly sequence: number } & (
-  | {
-      readonly verdict: 'fresh';
-      readonly position: number;
-      readonly time: number;
-      /** As it lies in the log. */
-      readonly command: Uint8Array;
-      readonly outcome: CommandOutcome;
-    }
-  | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
-  | { readonly verdict: 'expired' }
-);
+export type Decision =
+  | { readonly verdict: 'fired'; readonly applied: AppliedCommand }
+  | ({ readonly session: number; readonly sequence: number } & (
+      | { readonly verdict: 'fresh'; readonly applied: AppliedCommand }
+      | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
+      | { readonly verdict: 'expired' }
+    ));
 
 export interface TransactionApplierParts<Command, Result> {
   readonly machine: SqlStateMachine<Command, Result>;
@@ -35,8 +31,7 @@ export interface TransactionApplierParts<Command, Result> {
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
   readonly rules: Rules;
-  readonly command: Codec<Command>;
-  readonly result: Codec<Result>;
+  readonly codecs: CommandCodecs<Command, Result>;
   readonly limits: AdmissionLimits;
 }
 
@@ -49,10 +44,12 @@ export class TransactionApplier<Command, Result> {
   readonly admission: Admission;
   private readonly touchedSessions = new Set<number>();
   private readonly touchedRequests = new Set<string>();
+  private readonly touchedTimers = new Set<number>();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  private applyingTimer: number | undefined;
   /** Records of others that were passed over, as committed. */
   foreign = 0;
   private passed = 0;
@@ -62,12 +59,13 @@ export class TransactionApplier<Command, Result> {
     this.admission = new Admission(parts.limits, parts.rules, {
       session: (id) => this.touchedSessions.add(id),
       request: (id) => this.touchedRequests.add(id),
+      timer: (id) => this.touchedTimers.add(id),
     });
   }
 
-  /** Position of the entry at work, or of the last one. */
-  get at(): number {
-    return this.applying;
+  /** Position of the entry at work, or of the last one; and the timer whose command was. */
+  get at(): Pick<CommandPlace, 'position' | 'timer'> {
+    return { position: this.applying, timer: this.applyingTimer };
   }
 
   /** Begins as the applier with this number. Resolves with the position of the database. */
@@ -119,18 +117,20 @@ export class TransactionApplier<Command, Result> {
     const { tables } = this.parts;
     const sessions = await tables.sessions(manager);
     const requests = await tables.requests(manager);
-    this.admission.restore({ ...progress, sessions, requests });
+    const timers = await tables.timers(manager);
+    this.admission.restore({ ...progress, sessions, requests, timers });
     this.untouch();
   }
 
   private untouch(): void {
     this.touchedSessions.clear();
     this.touchedRequests.clear();
+    this.touchedTimers.clear();
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    const { sessions, requests } = this.admission;
+    const { sessions, requests, timers } = this.admission;
     for (const id of this.touchedSessions) {
       const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
@@ -140,6 +140,11 @@ export class TransactionApplier<Command, Result> {
       const request = requests.encodeOne(id);
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
+    }
+    for (const id of this.touchedTimers) {
+      const timer = timers.encodeOne(id);
+      if (timer === undefined) await tables.dropTimer(manager, id);
+      else await tables.saveTimer(manager, timer);
     }
     await tables.advance(manager, { position, ...this.admission.progress });
   }
@@ -151,48 +156,74 @@ export class TransactionApplier<Command, Result> {
     const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
-      const decision = await this.applyOne(entry, manager);
-      if (decision !== undefined) decided.push(decision);
+      this.applyingTimer = undefined;
+      decided.push(...(await this.applyOne(entry, manager)));
     }
     return decided;
   }
 
-  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision | undefined> {
+  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision[]> {
     const { admission } = this;
     const { position } = entry;
     const verdict = admission.admit(entry);
+    const decided: Decision[] = await this.fire(position, manager);
     if (verdict === 'foreign') this.passed++;
     // A database is too large to be hashed now and then.
-    if (verdict === 'foreign' || verdict === 'passed' || verdict === 'check') return undefined;
+    if (verdict === 'foreign' || verdict === 'passed' || verdict === 'check') return decided;
     const { session, sequence, time, command } = admission;
-    if (verdict === 'expired') return { verdict, session, sequence };
-    if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    const result = await this.run(command, manager, position);
-    const outcome = this.encoded(result);
-    admission.recordOutcome(outcome);
-    return { verdict, session, sequence, position, time, command, outcome };
+    if (verdict === 'expired') decided.push({ verdict, session, sequence });
+    else if (verdict === 'settled')
+      decided.push({ verdict, session, sequence, outcome: admission.outcome });
+    else {
+      const place = { position, index: decided.length, time, timer: undefined };
+      const applied = await this.run(command, manager, place);
+      admission.recordOutcome(applied.outcome);
+      decided.push({ verdict, session, sequence, applied });
+    }
+    return decided;
   }
 
-  private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
-    const { machine, dialect, command: codec } = this.parts;
-    const { time, rules } = this.admission;
-    rules.check(position);
+  /** What is due at the time of the entry at `position` goes before it. */
+  private async fire(position: number, manager: EntityManager): Promise<Decision[]> {
+    const { admission } = this;
+    const { time } = admission;
+    const fired: Decision[] = [];
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
+      const { id: timer, command } = due;
+      const place = { position, index: fired.length, time, timer };
+      fired.push({ verdict: 'fired', applied: await this.run(command, manager, place) });
+    }
+    return fired;
+  }
+
+  private async run(
+    command: Uint8Array,
+    manager: EntityManager,
+    place: CommandPlace,
+  ): Promise<AppliedCommand> {
+    const { machine, dialect, codecs } = this.parts;
+    this.applyingTimer = place.timer;
+    let context: LogContext<Command> | undefined;
     try {
-      return await applyGuarded(manager, dialect, () => {
+      const result = await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-        const context = new LogContext();
-        context.begin(position, time, rules.inForce);
-        return machine.apply(codec.decode(bytes), manager, context);
+        context?.rollback();
+        context = new LogContext(this.admission.timers, codecs, this.admission.rules);
+        context.begin(place);
+        return machine.apply(codecs.command.decode(command), manager, context);
       });
+      const changes = context?.end() ?? [];
+      return { place, command, outcome: this.encoded(result), changes };
     } catch (cause) {
-      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
+      context?.end();
+      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(place, 1, cause);
       throw cause;
     }
   }
 
   private encoded(result: Result): CommandOutcome {
     try {
-      return this.parts.result.encode(result);
+      return this.parts.codecs.result.encode(result);
     } catch {
       return 'unencodable';
     }

@@ -3120,6 +3120,38 @@ export const descriptor: object = {
         "rules": {
          "type": "uint32",
          "id": 25
+        },
+        "timers": {
+         "rule": "repeated",
+         "type": "Timer",
+         "id": 20
+        },
+        "timersMade": {
+         "type": "uint64",
+         "id": 21,
+         "protoName": "timers_made"
+        },
+        "skippedTimers": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 22,
+         "protoName": "skipped_timers"
+        }
+       }
+      },
+      "Timer": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "at": {
+         "type": "double",
+         "id": 2
+        },
+        "command": {
+         "type": "bytes",
+         "id": 3
         }
        }
       },
