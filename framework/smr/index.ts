@@ -35,7 +35,7 @@ import { type Cause, causesOf } from './why.ts';
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
-export type { ExecuteOptions } from './command-queue.ts';
+export type { ExecuteOptions } from './execute-options.ts';
 export type { Difference } from './first-difference.ts';
 export type { MachineDefinition } from './machine-definition.ts';
 export type {

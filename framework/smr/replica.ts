@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { LogCallOptions, Ports } from '../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from './change-history.ts';
-import type { ExecuteOptions } from './command-queue.ts';
+import type { ExecuteOptions } from './execute-options.ts';
 import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
