@@ -200,13 +200,13 @@ export class Admission {
   /** What it keeps beside sessions, requests and timers. */
   get progress(): Omit<AdmissionState, 'sessions' | 'requests' | 'timers'> {
     const { now: time, seen, requests, timers } = this;
-    const [{ forgotten }, { inForce: rules }] = [requests, this.rules];
+    const [{ forgotten }, { stored: rules }] = [requests, this.rules];
     const skipped = [...this.skipped].filter((it) => it > 0);
     const skippedTimers = [...this.skipped].filter((it) => it < 0).map((it) => -it);
     return { time, forgotten, seen, rules, skipped, skippedTimers, timersMade: timers.made };
   }
 
-  /** Its part of a snapshot, to be copied before anything else is admitted. */
+  /** Its part of a snapshot, which stays as it is. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
     return { ...this.progress, sessions, requests, timers: this.timers.encode() };

@@ -1,4 +1,5 @@
 import { sha256 } from '../base/index.ts';
+import { Pieces } from './pieces.ts';
 
 /** Text is hashed in pieces of about so many characters: a state may be longer than a string can be. */
 const CHUNK = 64 * 1024;
@@ -27,6 +28,7 @@ export function canonicalOf(value: unknown): Canonical {
     const { buffer, byteOffset, byteLength } = value;
     return { kind: 'bytes', bytes: new Uint8Array(buffer, byteOffset, byteLength) };
   }
+  if (Pieces.is(value)) return { kind: 'list', items: value.begin() };
   if ('toJSON' in value && typeof value.toJSON === 'function') return canonicalOf(value.toJSON());
   if (Symbol.iterator in value) return { kind: 'list', items: value as Iterable<unknown> };
   const of = value as Fields;

@@ -1,4 +1,5 @@
 import type { Codec } from '../base/index.ts';
+import type { PieceOf } from './pieces.ts';
 import type { Rules } from './rules.ts';
 
 const NOTHING = new Uint8Array();
@@ -45,7 +46,8 @@ export const bytesCodec: Codec<Uint8Array> = {
 export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;
-  snapshot?: Codec<Snapshot>;
+  /** Of the state; where the machine hands it over in pieces, of each piece. */
+  snapshot?: Codec<PieceOf<Snapshot>>;
   /** Of what the machine emits. */
   change?: Codec<unknown>;
 }

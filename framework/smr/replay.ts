@@ -2,6 +2,7 @@ import { type Codec, type Followed, reasonOf, VarlogError } from '../base/index.
 import { versionOf } from './codecs.ts';
 import { type Difference, firstDifference } from './first-difference.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import { Pieces } from './pieces.ts';
 import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 import type { Applied } from './replica-options.ts';
 
@@ -178,5 +179,6 @@ function reshaped(
   into: Codec<unknown> | undefined,
 ): unknown {
   if (from === undefined || into === undefined || versionOf(from) === versionOf(into)) return value;
-  return into.decode(from.encode(value));
+  if (!Pieces.is(value)) return into.decode(from.encode(value));
+  return [...value.begin()].map((piece) => into.decode(from.encode(piece)));
 }

@@ -34,7 +34,10 @@ export class ReplayedMachine {
     this.definition = definition;
     this.range = range;
     this.machine = make();
-    const snapshots = from && { load: () => from.load(), save: async () => {} };
+    const snapshots = from && {
+      load: (below?: number) => from.load(below),
+      save: async (position: number) => position,
+    };
     this.applier = new MemoryApplier<unknown, unknown, AnyMachine>(
       { ...options, machine: this.machine, log: readOnly(log), ...(snapshots && { snapshots }) },
       ports,

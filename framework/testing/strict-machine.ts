@@ -1,7 +1,7 @@
 import { VarlogError } from '../base/index.ts';
 import { canonicalHash } from '../smr/canonical.ts';
 import { type Difference, firstDifference } from '../smr/first-difference.ts';
-import type { ApplyContext, StateMachine } from '../smr/index.ts';
+import { type ApplyContext, Pieces, type StateMachine } from '../smr/index.ts';
 import { withoutHost } from './simulator/host-ban.ts';
 
 /**
@@ -41,9 +41,10 @@ export function strictMachine<Machine extends StateMachine<never, unknown, unkno
     return result;
   };
   own.restore = (snapshot) => {
-    restore(snapshot);
     // Of its own: what both kept of one value they would both change.
-    twin.restore(structuredClone(own.snapshot()));
+    const follow = (): Promise<void> | void => twin.restore(copyOf(own.snapshot()));
+    const restored = restore(snapshot);
+    return restored === undefined ? follow() : restored.then(follow);
   };
   return machine;
 }
@@ -111,6 +112,11 @@ class Questions {
       this.context.position,
     );
   }
+}
+
+function copyOf(state: unknown): unknown {
+  if (!Pieces.is(state)) return structuredClone(state);
+  return new Pieces([...state.begin()].map((it) => structuredClone(it)));
 }
 
 /** Bytes cannot be frozen. */
