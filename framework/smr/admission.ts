@@ -171,7 +171,7 @@ export class Admission {
   /** What it keeps beside sessions and requests. */
   get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'rules' | 'skipped'> {
     const { now: time, seen } = this;
-    const [{ forgotten }, { inForce: rules }] = [this.requests, this.rules];
+    const [{ forgotten }, { stored: rules }] = [this.requests, this.rules];
     return { time, forgotten, seen, rules, skipped: [...this.skipped] };
   }
 

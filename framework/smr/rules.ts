@@ -41,6 +41,11 @@ export class Rules {
     return this.now;
   }
 
+  /** As a snapshot has it: 0 where none was raised. */
+  get stored(): number {
+    return this.now === FIRST_RULES ? 0 : this.now;
+  }
+
   /** Throws `INVALID_ARGUMENT` where this code does not know the version, so that it would stop at it itself. */
   checkKnown(version: number): void {
     checkVersion(version);
@@ -77,7 +82,7 @@ export class Rules {
     if (inForce > this.newest) throw unknownRules(inForce, this.newest);
   }
 
-  /** As a snapshot has it; 0, in one of an earlier version of this package: none was raised. */
+  /** From what {@link stored} was. */
   restore(inForce: number): void {
     this.checkStored(inForce);
     this.now = Math.max(inForce, FIRST_RULES);
