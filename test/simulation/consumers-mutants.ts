@@ -1,5 +1,5 @@
 import { ConsumerLife } from '../../framework/log/consumer/consumer-life.ts';
-import { Lanes } from '../../framework/log/consumer/lanes.ts';
+import { ConsumerWork } from '../../framework/log/consumer/consumer-work.ts';
 import { Watermark } from '../../framework/log/consumer/watermark.ts';
 import { openConsumer, trim } from '../../framework/log/core/commands/index.ts';
 
@@ -35,10 +35,8 @@ export const CONSUMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
     return () => Object.defineProperty(Watermark.prototype, 'position', before);
   },
   'keys are not looked at': () => {
-    const { add } = Lanes.prototype;
-    return replace(Lanes.prototype, 'add', function (this: Lanes, _, run) {
-      return add.call(this, undefined, run);
-    });
+    const prototype = ConsumerWork.prototype as unknown as { laneOf(): unknown };
+    return replace(prototype, 'laneOf', () => undefined);
   },
   'the store passes a parked record before the cluster knows of it': () =>
     replace(ConsumerLife.prototype, 'park', async function (this: ConsumerLife, record, limits) {
