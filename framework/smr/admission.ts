@@ -47,8 +47,12 @@ export type AdmissionState = Pick<
   readonly timers: readonly TimerMessage[];
 };
 
-/** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
-export type EncodedAdmission = Omit<AdmissionState, 'requests'> & {
+/**
+ * The same, with the sessions made as they are read, once, and the requests as they are kept: fields `requests` of
+ * `Snapshot` in smr.proto, some in each piece.
+ */
+export type EncodedAdmission = Omit<AdmissionState, 'sessions' | 'requests'> & {
+  readonly sessions: Iterable<SessionMessage>;
   readonly requests: readonly Uint8Array[];
 };
 

@@ -53,8 +53,6 @@ export interface CapturedState {
 const CHUNK_BYTES = 128 * 1024;
 const COST_PER_TURN = 256;
 const BYTES_PER_COST = 1_024;
-/** Sessions in one part: the rest of a turn may see as many encoded. */
-const SESSIONS_PER_PART = 64;
 
 /**
  * The bytes of a snapshot, made as they are read, in turns, so that commands are applied in between. `ended`: throws
@@ -101,10 +99,8 @@ function* contentsOf(admission: EncodedAdmission): Generator<Uint8Array> {
   const lists = { skipped: [...skipped], skippedTimers: [...skippedTimers], timers: [...timers] };
   const message = SnapshotMessage.create({ ...rest, ...lists });
   yield SnapshotMessage.encode(message);
-  for (let i = 0; i < sessions.length; i += SESSIONS_PER_PART) {
-    const some = sessions.slice(i, i + SESSIONS_PER_PART);
-    yield SnapshotMessage.encode(SnapshotMessage.create({ sessions: some }));
-  }
+  for (const session of sessions)
+    yield SnapshotMessage.encode(SnapshotMessage.create({ sessions: [session] }));
   yield* requests;
 }
 
