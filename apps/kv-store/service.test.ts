@@ -10,7 +10,7 @@ import { type StartedStore, startStore } from './store.fixture.ts';
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined): string | undefined =>
   value && new TextDecoder().decode(value);
-const context = (position: number) => ({ position, time: 0, random: () => 0 });
+const context = (position: number) => ({ position, time: 0, rules: 1, random: () => 0 });
 const key = fc.constantFrom('a', 'b', 'ab');
 const revisions = fc.oneof(fc.constant('any' as const), fc.array(fc.nat(20), { maxLength: 3 }));
 const condition = fc.record({ ifMatch: revisions, ifNoneMatch: revisions }, { requiredKeys: [] });

@@ -14,6 +14,7 @@ import { type Outcome, type TransactionCommand, TransactionMachine } from './tra
 class Context implements Pick<ApplyContext, 'position' | 'time'> {
   readonly position: number;
   readonly time: number;
+  readonly rules = 1;
   constructor(position: number, time: number) {
     this.position = position;
     this.time = time;

@@ -225,6 +225,11 @@ const RETRYABLE = {
    */
   SESSION_EXPIRED: false,
   /**
+   * The state of a replica is not that of others at the same position of the log, and not that of most: it stopped.
+   * @remedy Find the command with "varlog replay", and start all replicas with the same code.
+   */
+  STATE_DIVERGED: false,
+  /**
    * The call was not done within its time.
    * @remedy Look at the outcome: a write may still take effect.
    */

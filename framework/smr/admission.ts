@@ -7,9 +7,10 @@ import type {
   Timer as TimerMessage,
 } from '../wire/gen/smr.ts';
 import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
-import { EnvelopeReader } from './envelope.ts';
+import { type CheckEntry, EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
+import type { Rules } from './rules.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts, namesOf, type SkipTarget, skipTarget } from './skip-command.ts';
 import type { Timer } from './timer-queue.ts';
@@ -35,7 +36,10 @@ export interface Touched {
 }
 
 /** What a snapshot holds of an {@link Admission}. */
-export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen' | 'timersMade'> & {
+export type AdmissionState = Pick<
+  SnapshotMessage,
+  'time' | 'forgotten' | 'seen' | 'rules' | 'timersMade'
+> & {
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
@@ -60,6 +64,7 @@ export const NOTHING_ADMITTED: AdmissionState = {
   requests: [],
   forgotten: 0,
   seen: 0,
+  rules: 0,
   skipped: [],
   skippedTimers: [],
   timers: [],
@@ -69,9 +74,10 @@ export const NOTHING_ADMITTED: AdmissionState = {
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
- * effect, or is the tick of a session that is closed. `passed`: nobody awaits anything. `foreign`: it is not of this machine on this log.
+ * effect, or is the tick of a session that is closed. `passed`: nobody awaits anything. `check`: {@link Admission.check} is
+ * to be compared with the state. `foreign`: it is not of this machine on this log.
  */
-export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
+export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'check' | 'foreign';
 
 /**
  * What every replica decides before its machine sees a command, from the entries alone: whose it is, what time it is,
@@ -80,6 +86,7 @@ export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
 export class Admission {
   readonly sessions: SessionTable;
   readonly requests: RequestTable;
+  readonly rules: Rules;
   /** Commands of the machine that wait for their time. */
   readonly timers: TimerTable;
   /** What a clock may bring the log's time forward by at once. */
@@ -95,7 +102,8 @@ export class Admission {
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
   private ordered: ReadonlySet<SkipTarget> = new Set();
 
-  constructor(limits: AdmissionLimits, touched?: Touched) {
+  constructor(limits: AdmissionLimits, rules: Rules, touched?: Touched) {
+    this.rules = rules;
     this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
     this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched?.request);
     this.timers = new TimerTable(limits.timers ?? TIMER_LIMITS, touched?.timer);
@@ -132,6 +140,11 @@ export class Admission {
     return this.decided;
   }
 
+  /** What an entry says of the state at an earlier one, where the verdict was `check`. */
+  get check(): CheckEntry {
+    return this.envelope;
+  }
+
   /** How many commands were passed over by order. */
   get skips(): number {
     return this.skipped.size;
@@ -157,8 +170,9 @@ export class Admission {
   }
 
   /**
-   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, and `FAILED_PRECONDITION`
-   * on an order to pass over a command that took effect here.
+   * Decides on the next entry. Throws `FORMAT_UNKNOWN` on one that only a newer version can read, `APPLY_FAILED` on one that
+   * raises the rules above those that the machine knows, and `FAILED_PRECONDITION` on an order to pass over a command that
+   * took effect here.
    */
   admit({ position, command }: LogEntry): Verdict {
     const { envelope } = this;
@@ -167,7 +181,9 @@ export class Admission {
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
     if (envelope.kind === 'tick') return this.admitTick();
+    if (envelope.kind === 'check') return this.ordered.has(position) ? 'passed' : 'check';
     if (envelope.kind === 'skip') this.checkSkip(envelope.skipped, envelope.skippedTimer);
+    else if (envelope.kind === 'upgrade') this.upgrade(envelope.rules);
     else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
       this.sessions.open(position, this.now, envelope.time);
@@ -189,10 +205,10 @@ export class Admission {
   /** What it keeps beside sessions, requests and timers. */
   get progress(): Omit<AdmissionState, 'sessions' | 'requests' | 'timers'> {
     const { now: time, seen, requests, timers } = this;
-    const { forgotten } = requests;
+    const [{ forgotten }, { stored: rules }] = [requests, this.rules];
     const skipped = [...this.skipped].filter((it) => it > 0);
     const skippedTimers = [...this.skipped].filter((it) => it < 0).map((it) => -it);
-    return { time, forgotten, seen, skipped, skippedTimers, timersMade: timers.made };
+    return { time, forgotten, seen, rules, skipped, skippedTimers, timersMade: timers.made };
   }
 
   /** Its part of a snapshot, which stays as it is. */
@@ -201,7 +217,9 @@ export class Admission {
     return { ...this.progress, sessions, requests, timers: this.timers.encode() };
   }
 
+  /** Throws `APPLY_FAILED` where the machine does not know the rules that were in force. */
   restore(stored: AdmissionState): void {
+    this.rules.restore(stored.rules);
     this.now = stored.time;
     this.sessions.restore(stored.sessions);
     this.requests.restore(stored.requests, stored.forgotten);
@@ -255,6 +273,11 @@ export class Admission {
     this.decided = same ? decodeOutcome(known) : 'requestMismatch';
     this.sessions.done(session, sequence, this.decided);
     return 'settled';
+  }
+
+  private upgrade(rules: number): void {
+    if (this.ordered.has(this.position)) this.skipped.add(this.position);
+    else this.rules.raise(rules, this.position);
   }
 
   /** All replicas pass over a command alike, or stop. */

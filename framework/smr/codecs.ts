@@ -1,5 +1,6 @@
 import type { Codec } from '../base/index.ts';
 import type { PieceOf } from './pieces.ts';
+import type { Rules } from './rules.ts';
 
 const NOTHING = new Uint8Array();
 
@@ -19,12 +20,17 @@ export interface CommandCodecs<Command, Result> {
   readonly change: Codec<unknown>;
 }
 
-/** Codecs of commands, their results and what they emit, JSON where none is given. */
+/** Codecs of commands, their results and what they emit, JSON where none is given, as they write under the rules in force. */
 export function commandCodecs<Command, Result>(
   given: Partial<CommandCodecs<Command, Result>> = {},
+  rules: Pick<Rules, 'inForce'>,
 ): CommandCodecs<Command, Result> {
   const { command = jsonCodec<Command>(), result = jsonCodec<Result>() } = given;
-  return { command, result, change: given.change ?? jsonCodec() };
+  return {
+    command: underRules(command, rules),
+    result: underRules(result, rules),
+    change: underRules(given.change ?? jsonCodec(), rules),
+  };
 }
 
 /** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
@@ -44,4 +50,30 @@ export interface ReplicaCodecs<Command, Result, Snapshot> {
   snapshot?: Codec<PieceOf<Snapshot>>;
   /** Of what the machine emits. */
   change?: Codec<unknown>;
+}
+
+/** A codec whose values have changed their shape in the course of time. */
+export interface VersionedCodec<T> extends Codec<T> {
+  /** Of the newest shape, which is that of the values. */
+  readonly version: number;
+  /** As it is to be written while these rules are in force: perhaps in an older shape, which older code can read. */
+  encodeUnder(value: T, rules: number): Uint8Array;
+}
+
+/** A codec that writes what all replicas can read while the rules are as they are. */
+export function underRules<T>(codec: Codec<T>, rules: Pick<Rules, 'inForce'>): Codec<T> {
+  if (!isVersioned(codec)) return codec;
+  return {
+    encode: (value) => codec.encodeUnder(value, rules.inForce),
+    decode: (bytes) => codec.decode(bytes),
+  };
+}
+
+/** Version of the shape that a codec's values have: 1 where it says none. */
+export function versionOf(codec: Codec<unknown>): number {
+  return isVersioned(codec) ? codec.version : 1;
+}
+
+function isVersioned<T>(codec: Codec<T>): codec is VersionedCodec<T> {
+  return 'encodeUnder' in codec;
 }

@@ -367,7 +367,7 @@ function framedBytes(pending: Parameters<typeof envelopeBytes>[0]): number {
 }
 
 /** Sessions make it safe to repeat an append of unknown outcome; a certain refusal that will not change is final. */
-function mayRetry(error: unknown): boolean {
+export function mayRetry(error: unknown): boolean {
   if (!VarlogError.is(error)) return false;
   if (error.code === 'CLOSED' || error.code === 'INVARIANT') return false;
   return error.retryable || error.outcome === 'unknown';

@@ -1,4 +1,5 @@
 import { formatUnknown, type VarlogError } from '../base/index.ts';
+import { isVersionOfRules } from './rules.ts';
 
 /**
  * What replicas write into a log. A session's id is the position of the entry that opened it.
@@ -9,6 +10,8 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
  *     open:     time
  *     skip:     position | timer, where it is the command of one
  *     tick:     time | session | seen
+ *     upgrade:  rule version
+ *     check:    position | writer | hash (UTF-8)
  * ```
  * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
  * whatever carries another one, or none, belongs to somebody else.
@@ -17,12 +20,17 @@ const COMMAND = 1;
 const OPEN = 2;
 const SKIP = 3;
 const TICK = 4;
+const UPGRADE = 6;
+const CHECK = 7;
 const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
+const CHECK_BYTES = SHORT_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
 const TICK_BYTES = 1 + TAG_BYTES + 3 * 8;
 const SKIP_TIMER_BYTES = SHORT_BYTES + 8;
 const NOTHING = new Uint8Array();
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Bytes of a request id at most, in UTF-8. */
 export const REQUEST_ID_BYTES_MAX = 256;
@@ -31,7 +39,7 @@ export const REQUEST_ID_BYTES_MAX = 256;
 export class EnvelopeReader {
   private readonly tag: Uint8Array;
   /** `foreign`: not of this machine on this log. */
-  kind: 'command' | 'open' | 'skip' | 'tick' | 'foreign' = 'foreign';
+  kind: 'command' | 'open' | 'skip' | 'tick' | 'upgrade' | 'check' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
@@ -48,6 +56,13 @@ export class EnvelopeReader {
   skipped = 0;
   /** The timer whose command is to be skipped there; 0 for the entry's own. */
   skippedTimer = 0;
+  /** Rule version that an `upgrade` asks for. */
+  rules = 0;
+  /** What the writer of a `check` found the state to be at the position `checked`; 0: nothing yet. */
+  checked = 0;
+  /** A number that tells whoever wrote the `check` from others. */
+  writer = 0;
+  hash = '';
 
   constructor(tag: Uint8Array) {
     this.tag = tag;
@@ -70,8 +85,27 @@ export class EnvelopeReader {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
       this.skippedTimer = length === SHORT_BYTES ? 0 : view.getFloat64(SHORT_BYTES, true);
-    } else if (kind === TICK && bytes.length === TICK_BYTES) this.readTick(view);
-    else throw unreadable(bytes, position);
+    } else if (kind === TICK && length === TICK_BYTES) this.readTick(view);
+    else if (kind === UPGRADE && length === SHORT_BYTES) {
+      this.kind = 'upgrade';
+      this.rules = view.getFloat64(1 + TAG_BYTES, true);
+      if (!isVersionOfRules(this.rules)) throw unreadable(bytes, position);
+    } else if (kind === CHECK && length >= CHECK_BYTES) {
+      this.kind = 'check';
+      this.checked = view.getFloat64(1 + TAG_BYTES, true);
+      this.writer = view.getFloat64(SHORT_BYTES, true);
+      this.hash = decoder.decode(bytes.subarray(CHECK_BYTES));
+    } else throw unreadable(bytes, position);
+  }
+
+  /** Whether it can be read. */
+  tryRead(bytes: Uint8Array, position: number): boolean {
+    try {
+      this.read(bytes, position);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   private readCommand(bytes: Uint8Array, view: DataView): void {
@@ -117,6 +151,9 @@ export interface OutgoingCommand {
   readonly requestId: Uint8Array;
   readonly command: Uint8Array;
 }
+
+/** What a replica says of the state at a position, as an {@link EnvelopeReader} has it. */
+export type CheckEntry = Pick<EnvelopeReader, 'checked' | 'writer' | 'hash'>;
 
 /** Size of a command in its envelope. */
 export function envelopeBytes({
@@ -186,6 +223,25 @@ export function encodeTick({
   return bytes;
 }
 
+/** Has all replicas apply what follows by the rules of this version. */
+export function encodeUpgrade(tag: Uint8Array, rules: number): Uint8Array {
+  return short(UPGRADE, tag, rules);
+}
+
+/**
+ * Tells all replicas what the state is to be at a position, and has them note what it is at this entry. Without a hash:
+ * what the entry at that position said is not to be compared.
+ */
+export function encodeCheck(tag: Uint8Array, { checked, writer, hash }: CheckEntry): Uint8Array {
+  const bytes = Buffer.concat([
+    short(CHECK, tag, checked),
+    new Uint8Array(8),
+    encoder.encode(hash),
+  ]);
+  bytes.writeDoubleLE(writer, SHORT_BYTES);
+  return bytes;
+}
+
 function commandFits(view: DataView): boolean {
   const { byteLength } = view;
   return byteLength >= COMMAND_BYTES && byteLength >= COMMAND_BYTES + view.getUint16(49, true);
@@ -202,5 +258,5 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
 function unreadable(bytes: Uint8Array, position: number): VarlogError {
   const what = `the entry at position ${position}, of this machine,`;
   const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
-  return formatUnknown({ what, found, reads: 'kinds 1 to 4 as it writes them' });
+  return formatUnknown({ what, found, reads: 'kinds 1 to 4, 6 and 7 as it writes them' });
 }

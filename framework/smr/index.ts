@@ -23,19 +23,25 @@ import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import type { MachineDefinition } from './machine-definition.ts';
 import type { ObjectStore } from './object-store.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
+import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
+import type { ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import { type Cause, causesOf } from './why.ts';
 
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
-export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
+export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
 export type { ExecuteOptions } from './execute-options.ts';
+export type { Difference } from './first-difference.ts';
 export type { LogTrimmed } from './log-trim.ts';
+export type { MachineDefinition } from './machine-definition.ts';
 export type { ObjectStore } from './object-store.ts';
 export { inPieces, type PieceOf, Pieces } from './pieces.ts';
 export type {
@@ -59,6 +65,7 @@ export {
   type LockTableState,
 } from './recipes/lock-table.ts';
 export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
+export type { ReplayDifference, ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
@@ -69,7 +76,15 @@ export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 export type { TimerLimits } from './timer-table.ts';
+export { upgradeRules } from './upgrade.ts';
+export {
+  type Downcasters,
+  type Upcasters,
+  type VersionedJsonOptions,
+  versionedJson,
+} from './versioned-json.ts';
 export { type KeyRange, type MapView, type VersionedKey, VersionedMap } from './versioned-map.ts';
+export type { Cause } from './why.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
 export function snapshotDirectory(path: string): SnapshotStore {
@@ -100,14 +115,60 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
-  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
-  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
+  const ports = options.ports ?? realPorts();
+  const log = orderedLog(options.log);
   const replica = new Replica<Command, Result, Machine>(
     { ...options, log } as unknown as ReplicaOptions<Command, Result, unknown, Machine>,
     ports,
   );
   await replica.start();
   return replica;
+}
+
+/** What a replay reads. */
+export interface ReplaySource {
+  /** Only read. */
+  log: OrderedLog | OrderedLogSource;
+  /** Begins with the snapshot that is stored there, which is left as it is. Default: with the log's first entry. */
+  from?: Pick<SnapshotStore, 'load'>;
+  signal?: AbortSignal;
+  ports?: Pick<Ports, 'clock' | 'random'>;
+}
+
+/**
+ * Replays a log through two versions of a machine, or twice through one, and finds the first position at which they give
+ * different results or come to different states, and in which field. Values in shapes of different versions are compared
+ * in the newer one. Here and not in `varlog/testing`, because it is run on the logs of production.
+ *
+ * Rejects with `INVALID_ARGUMENT`; with the error of a command that neither version can apply (`APPLY_FAILED`); with
+ * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; and with errors of the log.
+ */
+export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+  return new Replay(options, rangeOf(options)).run();
+}
+
+/**
+ * The entries of a log that made the value under `key`, in order: those after which `inspect(key)` of the machine gives
+ * something else. Rejects with `INVALID_ARGUMENT` where the machine has no `inspect`, and like {@link replay}.
+ */
+export async function* why(
+  options: ReplaySource & { machine: MachineDefinition; key: string; to?: number },
+): AsyncGenerator<Cause> {
+  const range = rangeOf(options);
+  const { machine, key, to = await range.log.tail() } = options;
+  yield* causesOf(machine, key, range, to);
+}
+
+function rangeOf({ log, from, signal, ports = realPorts() }: ReplaySource): ReplayRange {
+  return { log: orderedLog(log), from, ports, signal };
+}
+
+function orderedLog(log: OrderedLog | OrderedLogSource): OrderedLog {
+  return 'asOrderedLog' in log ? log.asOrderedLog() : log;
+}
+
+function realPorts(): Pick<Ports, 'clock' | 'random'> {
+  return { clock: realClock({ background: true }), random: realRandom };
 }
 
 /**

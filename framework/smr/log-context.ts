@@ -1,5 +1,6 @@
 import { type Codec, VarlogError } from '../base/index.ts';
 import type { CommandOutcome } from './command-outcome.ts';
+import type { Rules } from './rules.ts';
 import type { ApplyContext } from './state-machine.ts';
 import type { TimerTable } from './timer-table.ts';
 
@@ -39,19 +40,26 @@ export class LogContext<Command> implements ApplyContext<Command> {
   timer: number | undefined;
   private readonly timers: TimerTable;
   private readonly codecs: Codecs<Command>;
+  private readonly ruleSet: Rules;
   private state = 0;
   private isValid = false;
   /** What takes back all that the command has asked for so far, in that order. */
   private undo: (() => void)[] = [];
   private changes: Uint8Array[] = [];
 
-  constructor(timers: TimerTable, codecs: Codecs<Command>) {
+  constructor(timers: TimerTable, codecs: Codecs<Command>, rules: Rules) {
     this.timers = timers;
     this.codecs = codecs;
+    this.ruleSet = rules;
   }
 
-  /** Before a command is applied. */
+  get rules(): number {
+    return this.ruleSet.inForce;
+  }
+
+  /** Before a command is applied. Throws `APPLY_FAILED` where the machine knows the rules in force no more. */
   begin({ position, index, time, timer }: CommandPlace): void {
+    this.ruleSet.check(position);
     this.position = position;
     this.index = index;
     this.time = time;

@@ -5,6 +5,7 @@ import {
   type LogCallOptions,
   type LogEntry,
   type OrderedLog,
+  onAbort,
   type Ports,
   reasonOf,
   sleep,
@@ -25,8 +26,9 @@ import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
-import { type SkipTarget, skipsFrom, skipTarget } from './skip-command.ts';
+import { skipsFrom, skipTarget } from './skip-command.ts';
 import { Ticker } from './ticker.ts';
+import { appendUpgrade, notRaised, notRaisedInTime } from './upgrade.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
@@ -85,6 +87,8 @@ export class LogFollower<Command, Result> {
   private readonly closing = new AbortController();
   private readonly turns: TurnBudget;
   private readonly ticker: Ticker;
+  /** Whether all that was in the log when this replica began has been applied. */
+  isLevel = false;
   /** The last that was passed on to `applied$`. */
   private announced: Place = { position: 0, index: 0 };
   private known: LogIdentity | undefined;
@@ -196,19 +200,21 @@ export class LogFollower<Command, Result> {
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
   async isSkipped(position: number, timer: number | undefined): Promise<boolean> {
     const { log } = this;
-    const { ports, applier } = this.parts;
-    const { admission } = applier;
+    const { admission } = this.parts.applier;
     const target = skipTarget(position, timer);
     if (admission.isOrdered(target)) return false;
     const tag = tagOf(this.identity);
-    const look = (signal: AbortSignal): Promise<ReadonlySet<SkipTarget>> =>
-      skipsFrom(log, tag, position, signal);
-    const late = (): VarlogError => unidentified(IDENTIFY_MS);
-    const looking = inTime(ports.clock, IDENTIFY_MS, this.signal, look, late);
-    const skips = await looking.catch(() => undefined);
+    const skips = await this.lookAhead((signal) => skipsFrom(log, tag, position, signal));
     if (skips?.has(target) !== true) return false;
     admission.order(skips);
     return true;
+  }
+
+  /** What is found further on in the log; `undefined` where it does not answer in time. */
+  lookAhead<T>(look: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    const late = (): VarlogError => unidentified(IDENTIFY_MS);
+    const { clock } = this.parts.ports;
+    return inTime(clock, IDENTIFY_MS, this.signal, look, late).catch(() => undefined);
   }
 
   /** Resolves when the state is as fresh as a query wants it; throws or rejects where it never will be. */
@@ -222,6 +228,37 @@ export class LogFollower<Command, Result> {
   /** Resolves when all that was committed before this call has been applied. */
   caughtUp(options: LogCallOptions): Promise<void> {
     return this.barrier.latest(options);
+  }
+
+  /**
+   * Has the rules raised to `version` for all replicas, where they are not yet. Resolves when they are in force here,
+   * with those that are: they may have been raised further. A repetition is harmless.
+   */
+  async upgradeTo(version: number, { signal, timeoutMs }: LogCallOptions): Promise<number> {
+    const { applier, ports } = this.parts;
+    const { rules } = applier.admission;
+    rules.checkKnown(version);
+    const limit = new AbortController();
+    const callOff = this.deadlines.limit(timeoutMs, (ms) => limit.abort(notRaisedInTime(ms)));
+    const forget = onAbort(signal, () => limit.abort(signal?.reason));
+    const forgetEnd = onAbort(this.signal, () =>
+      limit.abort(this.statuses.current.error ?? closedError()),
+    );
+    try {
+      const waiting = { signal: limit.signal, timeoutMs: Number.POSITIVE_INFINITY };
+      await this.caughtUp(waiting);
+      if (rules.inForce >= version) return rules.inForce;
+      await this.meet(ports.clock, limit.signal);
+      const tag = tagOf(this.identity);
+      const position = await appendUpgrade(this.log, tag, version, ports, limit.signal);
+      await this.barrier.reached(position, waiting);
+      if (rules.inForce < version) throw notRaised(version, position);
+      return rules.inForce;
+    } finally {
+      callOff();
+      forget();
+      forgetEnd();
+    }
   }
 
   /** Ends for good. A machine that failed must not be led by this member: others have to see that it does not go on. */
@@ -272,7 +309,10 @@ export class LogFollower<Command, Result> {
     const { applier, ports } = this.parts;
     // A log that ends before the state that it began with is found even when nobody asks.
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).then(
-      () => this.ticker.start(),
+      () => {
+        this.isLevel = true;
+        this.ticker.start();
+      },
       () => {},
     );
     await applier.begin();

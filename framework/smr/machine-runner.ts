@@ -33,6 +33,13 @@ export class MachineRunner<Command, Result> {
     try {
       return this.command.decode(bytes);
     } catch (cause) {
+      if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) {
+        throw applyFailed(context, 'is of a newer shape than this code of the machine knows', {
+          because: cause.message,
+          next: 'start the replica with the code that wrote it, or newer: it resumes with this command',
+          cause,
+        });
+      }
       throw applyFailed(context, 'cannot be decoded', {
         because: 'another codec wrote it',
         next: `give the replica that codec, or have all replicas pass over it with ${skipOf(context)}`,

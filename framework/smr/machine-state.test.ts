@@ -7,7 +7,12 @@ test('pieces are restored in turns, and the machine has its old state until it h
   for (let i = 0; i < 3_000; i++) from.apply(`word ${i}`);
   let due: (() => void)[] = [];
   const clock = { defer: (run: () => void) => void due.push(run) };
-  const { isInPieces, pieces } = new MachineState(from, jsonCodec(), clock).capture();
+  const { isInPieces, pieces } = new MachineState(
+    from,
+    jsonCodec(),
+    { inForce: 1 },
+    clock,
+  ).capture();
   let [inTurn, most, turns] = [0, 0, 0];
   async function* counted(): AsyncGenerator<Uint8Array> {
     for (const piece of pieces) {
@@ -18,7 +23,10 @@ test('pieces are restored in turns, and the machine has its old state until it h
   const to = new WordCounts();
   to.apply('old');
   const old = to.state;
-  const restoring = new MachineState(to, jsonCodec(), clock).restore(isInPieces, counted());
+  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, clock).restore(
+    isInPieces,
+    counted(),
+  );
   let isDone = false;
   void restoring.then(() => {
     isDone = true;
@@ -47,7 +55,10 @@ test('a restore that fails half-way leaves the old state', async () => {
     throw new RangeError('what follows is damaged');
   }
   const clock = { defer: (run: () => void) => void setImmediate(run) };
-  const restoring = new MachineState(to, jsonCodec(), clock).restore(true, broken());
+  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, clock).restore(
+    true,
+    broken(),
+  );
   await expect(restoring).rejects.toThrow(RangeError);
   expect(to.state).toEqual(old);
 });

@@ -1,5 +1,7 @@
 import { type Clock, type Codec, TurnBudget, VarlogError } from '../base/index.ts';
+import { underRules } from './codecs.ts';
 import { Pieces } from './pieces.ts';
+import type { Rules } from './rules.ts';
 import type { CapturedState } from './snapshot-format.ts';
 import type { StateMachine } from './state-machine.ts';
 
@@ -14,23 +16,28 @@ export class MachineState {
   private readonly machine: StateMachine<never, unknown>;
   /** Of states, or of pieces of states. */
   private readonly codec: Codec<unknown>;
+  private readonly rules: Pick<Rules, 'inForce'>;
   private readonly turns: TurnBudget;
 
   constructor(
     machine: StateMachine<never, unknown>,
     codec: Codec<unknown>,
+    rules: Pick<Rules, 'inForce'>,
     clock: Pick<Clock, 'defer'>,
   ) {
     this.machine = machine;
     this.codec = codec;
+    this.rules = rules;
     this.turns = new TurnBudget(clock, COST_PER_TURN);
   }
 
   /** The state as it is now. One that is handed over in pieces is encoded as they are read. */
   capture(): EncodedState {
     const state = this.machine.snapshot();
-    if (Pieces.is(state)) return { isInPieces: true, pieces: this.encoded(state.begin()) };
-    return { isInPieces: false, pieces: [this.codec.encode(state)] };
+    // Those of now, also for pieces that are read when they were raised.
+    const codec = underRules(this.codec, { inForce: this.rules.inForce });
+    if (Pieces.is(state)) return { isInPieces: true, pieces: encoded(state.begin(), codec) };
+    return { isInPieces: false, pieces: [codec.encode(state)] };
   }
 
   /** Resolves when the machine has it: with pieces after some turns, until when it has the state of before. */
@@ -56,10 +63,10 @@ export class MachineState {
     for await (const piece of pieces) state = piece;
     await this.machine.restore(this.codec.decode(state));
   }
+}
 
-  private *encoded(pieces: Iterable<unknown>): Generator<Uint8Array> {
-    for (const piece of pieces) yield this.codec.encode(piece);
-  }
+function* encoded(pieces: Iterable<unknown>, codec: Codec<unknown>): Generator<Uint8Array> {
+  for (const piece of pieces) yield codec.encode(piece);
 }
 
 function takesNoPieces(): VarlogError {

@@ -5,25 +5,36 @@ import {
   type LogCallOptions,
   type LogEntry,
   type Ports,
+  sleep,
   VarlogError,
 } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
-import { commandCodecs, jsonCodec } from './codecs.ts';
+import { hashOf } from './canonical.ts';
+import { checksSaid } from './checks-said.ts';
+import { commandCodecs, jsonCodec, versionOf } from './codecs.ts';
+import { encodeCheck } from './envelope.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
+import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { Rules } from './rules.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
+import { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
 
-const CALL_MS = 30_000;
+/** What a replica says of its state is said in this time, or not. */
+const CHECK_MS = 5_000;
+/** So long the others may take to say what their state is, where this one differs. */
+const DISPUTE_MS = 2_000;
 const NOTHING_AT_WORK = { position: 0, timer: undefined };
+const CALL_MS = 30_000;
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -37,6 +48,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private readonly state: MachineState;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
+  private readonly check: StateCheck | undefined;
   private readonly context: LogContext<Command>;
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
@@ -55,11 +67,13 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.options = options;
     this.machine = machine;
     this.clock = ports.clock;
-    this.admission = new Admission(options);
-    const codecs = commandCodecs(codec);
-    this.state = new MachineState(machine, codec?.snapshot ?? jsonCodec<unknown>(), ports.clock);
+    this.admission = new Admission(options, new Rules(machine));
+    const { rules } = this.admission;
+    const codecs = commandCodecs(codec, rules);
+    const snapshot = codec?.snapshot ?? jsonCodec<unknown>();
+    this.state = new MachineState(machine, snapshot, rules, ports.clock);
     this.runner = new MachineRunner(machine, codecs);
-    this.context = new LogContext(this.admission.timers, codecs);
+    this.context = new LogContext(this.admission.timers, codecs, rules);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       schedule: typeof every === 'number' ? { entries: every } : every,
@@ -77,11 +91,18 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       applier: this,
       place: snapshots?.id?.bind(snapshots),
     });
+    this.check = this.makeCheck(ports);
     this.states.next(machine);
   }
 
   /** Restores the stored snapshot and begins to follow. */
   async start(): Promise<void> {
+    await this.open();
+    this.follower.begin(this.position);
+  }
+
+  /** Restores the stored snapshot, for whoever drives this applier without following the log. */
+  async open(): Promise<void> {
     const { snapshots, snapshotEvery } = this.options;
     try {
       if (snapshotEvery !== undefined) this.checkPlace();
@@ -93,7 +114,6 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       await this.follower.close();
       throw error;
     }
-    this.follower.begin(this.position);
   }
 
   begin(): Promise<void> | undefined {
@@ -126,6 +146,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.isWhole = true;
     this.position = Math.max(this.position, through);
     this.changed('entries');
+    this.check?.propose();
     this.snapshots.applied(entries.length, bytes);
   }
 
@@ -133,10 +154,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     return this.restoreFrom(inOneChunk(state), "the log's snapshot");
   }
 
-  async recover(): Promise<boolean> {
+  async recover(error: unknown): Promise<boolean> {
     const { position, timer } = this.working;
     this.working = NOTHING_AT_WORK;
-    if (position === 0 || !(await this.follower.isSkipped(position, timer))) return false;
+    if (position === 0) return false;
+    if (VarlogError.is(error, 'STATE_DIVERGED')) {
+      const checked = error.details['position'] as number;
+      if (await this.check?.prevails(position, checked)) return true;
+    }
+    if (!(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();
     return true;
   }
@@ -156,6 +182,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position, index);
+    else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
@@ -191,7 +218,28 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.working = { position, timer };
     this.context.begin(place);
     const outcome = this.runner.run(command, this.context);
-    return { place, command, outcome, changes: this.context.end() };
+    const changes = this.context.end();
+    this.check?.applied();
+    this.working = { position, timer: undefined };
+    return { place, command, outcome, changes };
+  }
+
+  private makeCheck({ clock, random }: Pick<Ports, 'clock' | 'random'>): StateCheck | undefined {
+    const { checkEvery: every, log, codec } = this.options;
+    if (every === undefined) return undefined;
+    const { follower } = this;
+    const version = versionOf(codec?.snapshot ?? jsonCodec());
+    const tag = (): Uint8Array => tagOf(follower.identity);
+    return new StateCheck({
+      every,
+      random,
+      hash: () => hashOf(this.machine, version),
+      isLevel: () => follower.isLevel,
+      pause: () => sleep(clock, DISPUTE_MS, follower.signal).catch(() => {}),
+      saidAfter: (position, checked) =>
+        follower.lookAhead((it) => checksSaid(log, tag(), { position, checked }, it)),
+      write: (it) => log.append([encodeCheck(tag(), it)], { timeoutMs: CHECK_MS }),
+    });
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
@@ -201,6 +249,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (this.initial === undefined) throw cannotStartOver();
     await this.restoreInitial(this.initial);
     this.admission.restore(NOTHING_ADMITTED);
+    this.check?.restored();
     this.changed('snapshot');
   }
 
@@ -243,9 +292,12 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       const { position, isInPieces } = snapshot;
       if (position <= this.position) return;
       const admission = await snapshot.admission();
+      // First, because code that does not know the rules need not know the state.
+      this.admission.rules.checkStored(admission.rules);
       this.isWhole = false;
       await this.state.restore(isInPieces, snapshot.pieces());
       this.admission.restore(admission);
+      this.check?.restored();
       this.position = position;
       this.isWhole = true;
       this.snapshots.restored(position);
@@ -265,7 +317,16 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private get facts() {
     const { position: snapshotPosition, error: snapshotError } = this.snapshots;
     const { foreign } = this;
-    return { foreign, skipped: this.admission.skips, snapshotPosition, snapshotError };
+    const { skips: skipped, rules } = this.admission;
+    const checkedPosition = this.check?.equalAt ?? 0;
+    return {
+      foreign,
+      skipped,
+      rules: rules.inForce,
+      checkedPosition,
+      snapshotPosition,
+      snapshotError,
+    };
   }
 
   private checkPlace(): void {

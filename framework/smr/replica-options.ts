@@ -35,6 +35,14 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
    */
   snapshotEvery?: number | SnapshotSchedule;
   /**
+   * Commands between checks that the replicas' states are equal: about so often one of them writes an entry with a hash of
+   * its state, and each that is given `checkEvery` compares it with its own. Where they differ, each says what it has, for
+   * two seconds in which none of them applies anything; who does not have the state of most fails with `STATE_DIVERGED`
+   * and serves nothing, so of two replicas both. Costs a `snapshot()` and a walk through it while nothing is applied, on
+   * every replica, or a call of the machine's `hash()` where it has one. Default: nothing is written or compared.
+   */
+  checkEvery?: number;
+  /**
    * Where they are kept, for logs without `compact`. A folder is for this replica alone. A topic is kept from being trimmed above the snapshot in it,
    * also while the replica is closed: when it is gone for good, release its hold (`varlog topic release`). A replica
    * without a store starts from the head of the log, and keeps nobody from trimming it.

@@ -13,6 +13,10 @@ export interface ReplicaStatus {
   readonly foreign: number;
   /** Commands that were passed over by an operator's order. */
   readonly skipped: number;
+  /** Version of the machine's rules that is in force here. */
+  readonly rules: number;
+  /** Up to here the state was found to be that of other replicas: see `checkEvery`. 0: nothing was compared yet. */
+  readonly checkedPosition: number;
   /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed beyond it. */
   readonly snapshotPosition: number;
   /** Why the last snapshot could not be made or kept, which is tried again; or why a stored one could not be used. */
@@ -39,6 +43,8 @@ export class ReplicaStatuses implements LogAvailability {
     position: 0,
     foreign: 0,
     skipped: 0,
+    rules: 1,
+    checkedPosition: 0,
     snapshotPosition: 0,
   };
 

@@ -88,6 +88,16 @@ export class Replica<Command, Result, Machine> {
   }
 
   /**
+   * Has all replicas apply what follows by this version of the machine's rules: see `ApplyContext.rules`. Call it once all
+   * of them run code that knows the version, which must be this one's too (`INVALID_ARGUMENT`): those that do not know it
+   * stop at the entry. Resolves with the version in force when this replica is there, at once where that is as high
+   * already. Rejects like `execute`; it may be repeated.
+   */
+  upgradeTo(rules: number, options: LogCallOptions = {}): Promise<number> {
+    return this.follower.upgradeTo(rules, options);
+  }
+
+  /**
    * Has a snapshot kept of all that is applied here now, or more, whatever the schedule says: resolves with its position
    * (0: nothing was applied yet). Rejects with `INVALID_ARGUMENT` where there is no place for it, with why it could not be
    * kept, `TIMEOUT`, `CLOSED`, the error of a replica that failed, or `signal.reason`.

@@ -10,6 +10,7 @@ import {
   skipCommand,
   startReplica,
 } from './index.ts';
+import { Rules } from './rules.ts';
 
 /** Keeps words, and throws on some of them: in the middle, when it has changed already. */
 class Fragile implements StateMachine<string, number, string[]> {
@@ -178,7 +179,7 @@ describe('a command that no replica can apply', () => {
 
   test('what was passed over is in a snapshot, so that the order finds it done', () => {
     const tag = new Uint8Array(8);
-    const [one, other] = [new Admission({}), new Admission({})];
+    const [one, other] = [new Admission({}, new Rules()), new Admission({}, new Rules())];
     const timer = { id: 3, at: 1, command: new Uint8Array() };
     for (const it of [one, other]) it.bind(tag);
     one.restore({ ...NOTHING_ADMITTED, timers: [timer], timersMade: 3 });

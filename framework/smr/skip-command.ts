@@ -4,7 +4,7 @@ import {
   type OrderedLogSource,
   VarlogError,
 } from '../base/index.ts';
-import { EnvelopeReader, encodeSkip } from './envelope.ts';
+import { type CheckEntry, EnvelopeReader, encodeCheck, encodeSkip } from './envelope.ts';
 import { checkedName, tagOf } from './log-identity.ts';
 
 /** For each call of the log where the caller names no limit. */
@@ -46,7 +46,9 @@ interface Survey {
  * Orders every replica of a machine to pass over the command at `position`, which none of them can apply: it takes no
  * effect, and whoever sent it is told so. Start the replicas that stopped again: they find the order by looking ahead.
  * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`), and with the timer, where
- * they name one (`details.timer`): then it is the command of that which is passed over, and not the entry's own.
+ * they name one (`details.timer`): then it is the command of that which is passed over, and not the entry's own. An upgrade
+ * that no replica knows is passed over in the same way, and what another replica said of its state (`STATE_DIVERGED`,
+ * `details.entry`).
  *
  * Rejects with `FAILED_PRECONDITION` where a replica has applied the command meanwhile, with `INVALID_ARGUMENT` where
  * no command of this machine is there, with `TRIMMED` where the log begins after it, and with errors of the log.
@@ -66,8 +68,11 @@ export async function skipCommand(
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });
   const { kind, seen } = await survey(log, tag, position, call);
-  const isThere = timer === undefined ? kind === 'command' || kind === 'skip' : kind !== 'foreign';
-  if (!isThere) throw notACommand(position, machine);
+  // It changes no state: whoever compared it already is not affected.
+  if (kind === 'check' && timer === undefined)
+    return log.append([encodeCheck(tag, nothingSaid(position))], call);
+  const isOwn = kind === 'command' || kind === 'skip' || kind === 'upgrade';
+  if (!(timer === undefined ? isOwn : kind !== 'foreign')) throw notACommand(position, machine);
   if (seen >= position) throw wasApplied(position, seen);
   return log.append([encodeSkip(tag, position, timer)], call);
 }
@@ -102,17 +107,24 @@ async function survey(
     if (it.kind === 'snapshot') throw isTrimmed(position, it.position);
     for (const entry of it.entries) {
       // What only a newer version can read orders nothing that this one could follow.
-      if (!isReadable(envelope, entry.command, entry.position)) continue;
+      if (!envelope.tryRead(entry.command, entry.position)) continue;
       if (entry.position === position) kind = envelope.kind;
       const { kind: found } = envelope;
       if (found === 'command' || found === 'tick') seen = Math.max(seen, envelope.seen);
       if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
         orders.set(entry.position, skipTarget(envelope.skipped, envelope.skippedTimer));
+      if (envelope.kind === 'check' && envelope.hash === '' && envelope.checked > 0)
+        orders.set(entry.position, envelope.checked);
     }
     if (it.through >= tail) return { kind, seen, skips: inForce(orders) };
   }
   signal?.throwIfAborted();
   throw new VarlogError('UNAVAILABLE', { what: 'the log ended before its tail was read' });
+}
+
+/** Takes back what an entry said of the state: there is nothing to compare. */
+function nothingSaid(position: number): CheckEntry {
+  return { checked: position, writer: 0, hash: '' };
 }
 
 /** Whether an order at `position` counts, after entries whose writers had applied all up to `seen`. */
@@ -126,15 +138,6 @@ function inForce(orders: ReadonlyMap<number, SkipTarget>): ReadonlySet<SkipTarge
   const skips = new Set<SkipTarget>();
   for (const [position, target] of orders) if (!targets.has(position)) skips.add(target);
   return skips;
-}
-
-function isReadable(envelope: EnvelopeReader, command: Uint8Array, position: number): boolean {
-  try {
-    envelope.read(command, position);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function notACommand(position: number, machine: string): VarlogError {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Clock } from '../base/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
 import { Admission, type AdmissionState, type EncodedAdmission } from './admission.ts';
+import { Rules } from './rules.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { readSnapshot } from './snapshot-reader.ts';
 
@@ -10,7 +11,7 @@ const atOnce: Pick<Clock, 'defer'> = { defer: (run) => void Promise.resolve().th
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function admissionOf(sessions: number, requests: number): Admission {
-  const admission = new Admission({});
+  const admission = new Admission({}, new Rules());
   admission.bind(new Uint8Array(8).fill(3));
   const session = (id: number): AdmissionState['sessions'][number] => ({
     ...{ id, usedAt: id + 0.5, usedPosition: id, acked: id, clock: id },
@@ -22,7 +23,7 @@ function admissionOf(sessions: number, requests: number): Admission {
   });
   admission.restore({
     ...{ time: 5, forgotten: 6, seen: 2 ** 40, skipped: [3, 2 ** 33], skippedTimers: [1] },
-    ...{ timers: [{ id: 3, at: 0.5, command: bytes('later') }], timersMade: 4 },
+    ...{ rules: 0, timers: [{ id: 3, at: 0.5, command: bytes('later') }], timersMade: 4 },
     sessions: Array.from({ length: sessions }, (_, i) => session(i + 1)),
     requests: Array.from({ length: requests }, (_, i) => request(i + 1)),
   });

@@ -9,6 +9,11 @@ export interface ApplyContext<Command = unknown> {
   readonly index: number;
   /** Milliseconds since 1970, from the log. Never goes back. */
   readonly time: number;
+  /**
+   * Version of the rules in force: at least 1, and raised by an entry of the log alone. A machine whose code knows more
+   * than one does what the one in force says, so that replicas of different code never answer differently.
+   */
+  readonly rules: number;
   /** A number from 0 (included) to 1 (excluded), from a sequence that is seeded by the position. */
   random(): number;
   /** The timer that the command comes from; `undefined` for one that somebody executed. */
@@ -52,4 +57,15 @@ export interface StateMachine<Command, Result, Snapshot = unknown> {
    * state at once, before it resolves: where reading throws, the old state MUST still be there.
    */
   restore(snapshot: Snapshot): Promise<void> | void;
+  /** The newest version of the rules that this code knows; see {@link ApplyContext.rules}. Default: 1. */
+  readonly rules?: number;
+  /** The oldest one that it still knows. Default: 1. */
+  readonly rulesFrom?: number;
+  /**
+   * A text that is equal where the state is, and different where it is not, for states that are too large to be looked at
+   * as a whole each time: keep it up to date as the state changes. Default: a hash of `snapshot()`.
+   */
+  hash?(): string;
+  /** The value under a key, for `varlog why`. */
+  inspect?(key: string): unknown;
 }

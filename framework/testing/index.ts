@@ -65,3 +65,4 @@ export {
   type SeedFailure,
 } from './simulator/run.ts';
 export { type Process, type StartProcess, World, type WorldOptions } from './simulator/world.ts';
+export { strictMachine } from './strict-machine.ts';

@@ -17,6 +17,7 @@ import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
 import { Admission, type AdmissionState } from '../../framework/smr/admission.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
+import { Rules } from '../../framework/smr/rules.ts';
 import { encodeSnapshot } from '../../framework/smr/snapshot-format.ts';
 import { readSnapshot } from '../../framework/smr/snapshot-reader.ts';
 import {
@@ -192,6 +193,7 @@ const STATE = {
   position: 4_294_967_299,
   admission: {
     ...{ time: TIME + 500, forgotten: 5, seen: 4_294_967_298, skipped: [8] },
+    ...{ rules: 0, timers: [], timersMade: 0, skippedTimers: [] },
     sessions: [
       {
         ...{ id: 1, usedAt: TIME, usedPosition: 12, acked: 2, clock: TIME + 1 },
@@ -223,7 +225,7 @@ const machineSnapshot: Sample = {
   version: 3,
   older: [2],
   async write(disk, clock) {
-    const admission = new Admission({});
+    const admission = new Admission({}, new Rules());
     admission.bind(new Uint8Array(8).fill(7));
     admission.restore(STATE.admission);
     const pieces = [bytes('the '), bytes('state')];
@@ -242,7 +244,7 @@ const machineSnapshot: Sample = {
     await file.close();
     let found: unknown;
     await readSnapshot(stored, OWNER, 'it', async ({ position, isInPieces, ...snapshot }) => {
-      const restored = new Admission({});
+      const restored = new Admission({}, new Rules());
       restored.restore(await snapshot.admission());
       const requests = [restored.requests.find(bytes('a request'))!];
       const encoded = restored.encode();

@@ -23,6 +23,8 @@ export interface Progress {
   readonly forgotten: number;
   /** Furthest position that the writer of an entry had applied. */
   readonly seen: number;
+  /** Version of the machine's rules. */
+  readonly rules: number;
   /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
   /** The same of timers, by their ids. */
@@ -48,6 +50,7 @@ interface ApplierRow extends LogIdentity {
   time: number;
   forgotten: number | string;
   seen: number | string;
+  rules: number | string;
   skipped: string;
   owner: number | string;
   holder: string;
@@ -142,6 +145,7 @@ export class ApplierTables {
       time: row.time,
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
+      rules: exact(row.rules),
       skipped: skips.filter((it) => it > 0).map(exact),
       // Below 0, so that they need no column of their own.
       skippedTimers: skips.filter((it) => it < 0).map((it) => exact(-it)),
@@ -150,13 +154,13 @@ export class ApplierTables {
   }
 
   async advance(manager: EntityManager, progress: Progress): Promise<void> {
-    const { position, time, forgotten, seen, skipped, skippedTimers, timersMade } = progress;
-    const skips = [...skipped, ...skippedTimers.map((id) => -id)];
+    const { position, time, forgotten, seen, rules, timersMade } = progress;
+    const skips = [...progress.skipped, ...progress.skippedTimers.map((id) => -id)];
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE}
-       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5, timers_made = $6`,
-      [position, time, forgotten, seen, JSON.stringify(skips), timersMade],
+       SET position = $1, time = $2, forgotten = $3, seen = $4, rules = $5, skipped = $6, timers_made = $7`,
+      [position, time, forgotten, seen, rules, JSON.stringify(skips), timersMade],
     );
   }
 

@@ -59,6 +59,19 @@ class VarlogReplicaPlace1700000000001 implements MigrationInterface {
   }
 }
 
+/** Which rules of the machine are in force. */
+class VarlogReplicaRules1700000000025 implements MigrationInterface {
+  readonly name = 'VarlogReplicaRules1700000000025';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE ${APPLIER_TABLE} ADD COLUMN rules bigint NOT NULL DEFAULT 1`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE ${APPLIER_TABLE} DROP COLUMN rules`);
+  }
+}
+
 /** The commands that wait for their time. */
 class VarlogReplicaTimers1700000000002 implements MigrationInterface {
   readonly name = 'VarlogReplicaTimers1700000000002';
@@ -87,4 +100,5 @@ export const sqlReplicaMigrations: readonly (new () => MigrationInterface)[] = [
   VarlogReplica1700000000000,
   VarlogReplicaPlace1700000000001,
   VarlogReplicaTimers1700000000002,
+  VarlogReplicaRules1700000000025,
 ];

@@ -11,6 +11,7 @@ import type { Applier } from '../applier.ts';
 import { commandCodecs } from '../codecs.ts';
 import type { CommandPlace } from '../log-context.ts';
 import { LogFollower } from '../log-follower.ts';
+import { Rules } from '../rules.ts';
 import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
 import { claimDataSource, type DataSourceClaim } from './data-source-registry.ts';
@@ -42,7 +43,8 @@ export class SqlApplier<Command, Result> implements Applier {
   constructor(options: SqlReplicaOptions<Command, Result>, ports: Pick<Ports, 'clock' | 'random'>) {
     this.options = options;
     this.ports = ports;
-    const codecs = commandCodecs(options.codec);
+    const rules = new Rules(options.machine);
+    const codecs = commandCodecs(options.codec, rules);
     this.dialect = dialectOf(options.dataSource);
     this.tables = new ApplierTables(this.dialect);
     this.transactions = new TransactionApplier({
@@ -50,6 +52,7 @@ export class SqlApplier<Command, Result> implements Applier {
       dataSource: options.dataSource,
       dialect: this.dialect,
       tables: this.tables,
+      rules,
       codecs,
       limits: options,
     });
@@ -192,7 +195,8 @@ export class SqlApplier<Command, Result> implements Applier {
   private moveTo(position: number): void {
     this.position = position;
     const { foreign, admission } = this.transactions;
-    this.follower.advance(position, { foreign, skipped: admission.skips });
+    const { skips: skipped, rules } = admission;
+    this.follower.advance(position, { foreign, skipped, rules: rules.inForce });
   }
 }
 

@@ -76,6 +76,11 @@ export class SqlReplica<Command, Result> {
     return this.follower.caughtUp(options);
   }
 
+  /** Has all replicas apply what follows by this version of the machine's rules: like `Replica.upgradeTo`. */
+  upgradeTo(rules: number, options: LogCallOptions = {}): Promise<number> {
+    return this.follower.upgradeTo(rules, options);
+  }
+
   /** Stops following. Commands without a result are rejected. Leaves the log and the database open. */
   close(): Promise<void> {
     return this.follower.close();

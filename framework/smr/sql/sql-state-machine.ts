@@ -23,4 +23,8 @@ export interface SqlStateMachine<Command, Result> {
     manager: EntityManager,
     context: ApplyContext<NoInfer<Command>>,
   ): Promise<Result>;
+  /** The newest version of the rules that this code knows; see {@link ApplyContext.rules}. Default: 1. */
+  readonly rules?: number;
+  /** The oldest one that it still knows. Default: 1. */
+  readonly rulesFrom?: number;
 }

@@ -4,6 +4,7 @@ import { Admission, type AdmissionLimits } from '../admission.ts';
 import type { CommandCodecs } from '../codecs.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from '../log-context.ts';
+import type { Rules } from '../rules.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -29,6 +30,7 @@ export interface TransactionApplierParts<Command, Result> {
   readonly dataSource: DataSource;
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
+  readonly rules: Rules;
   readonly codecs: CommandCodecs<Command, Result>;
   readonly limits: AdmissionLimits;
 }
@@ -54,7 +56,7 @@ export class TransactionApplier<Command, Result> {
 
   constructor(parts: TransactionApplierParts<Command, Result>) {
     this.parts = parts;
-    this.admission = new Admission(parts.limits, {
+    this.admission = new Admission(parts.limits, parts.rules, {
       session: (id) => this.touchedSessions.add(id),
       request: (id) => this.touchedRequests.add(id),
       timer: (id) => this.touchedTimers.add(id),
@@ -166,7 +168,8 @@ export class TransactionApplier<Command, Result> {
     const verdict = admission.admit(entry);
     const decided: Decision[] = await this.fire(position, manager);
     if (verdict === 'foreign') this.passed++;
-    if (verdict === 'foreign' || verdict === 'passed') return decided;
+    // A database is too large to be hashed now and then.
+    if (verdict === 'foreign' || verdict === 'passed' || verdict === 'check') return decided;
     const { session, sequence, time, command } = admission;
     if (verdict === 'expired') decided.push({ verdict, session, sequence });
     else if (verdict === 'settled')
@@ -205,7 +208,7 @@ export class TransactionApplier<Command, Result> {
       const result = await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
         context?.rollback();
-        context = new LogContext(this.admission.timers, codecs);
+        context = new LogContext(this.admission.timers, codecs, this.admission.rules);
         context.begin(place);
         return machine.apply(codecs.command.decode(command), manager, context);
       });

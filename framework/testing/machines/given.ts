@@ -1,6 +1,8 @@
 import { VarlogError } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { LogContext } from '../../smr/log-context.ts';
+import { Rules } from '../../smr/rules.ts';
+import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { firstDifference, show } from './difference.ts';
 import { type Subject, subjectOf } from './machine-source.ts';
 
@@ -39,7 +41,8 @@ export function given<Command, Result, Snapshot, Machine>(
 export class Scenario<Command, Result, Snapshot> {
   private readonly subject: Subject<Command, Result, Snapshot, unknown>;
   private readonly machine: StateMachine<Command, Result, Snapshot>;
-  private readonly context = new LogContext();
+  private readonly timers = new TimerTable(TIMER_LIMITS);
+  private readonly context: LogContext<Command>;
   private position = 0;
   private time: number;
   private result: { readonly value: Result } | undefined;
@@ -47,23 +50,42 @@ export class Scenario<Command, Result, Snapshot> {
   constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number) {
     this.subject = subject;
     this.machine = subject.make();
+    this.context = new LogContext(this.timers, subject, new Rules(this.machine));
     this.time = time;
   }
 
-  /** The log's time from now on, in milliseconds since 1970; it never goes back. */
+  /** The log's time from now on, in milliseconds since 1970; it never goes back. Applies what was scheduled until then. */
   at(time: number): this {
     this.time = Math.max(this.time, time);
+    this.position++;
+    this.fire();
     return this;
   }
 
-  /** Applies the next command. What the machine throws is thrown. */
+  /** Applies the next command, after what is due. What the machine throws is thrown. */
   when(command: Command): this {
-    const { subject, machine, context } = this;
-    context.begin(++this.position, this.time);
-    const own = subject.command.decode(subject.command.encode(command));
-    const result = machine.apply(own, context);
+    const { subject } = this;
+    this.position++;
+    const result = this.apply(subject.command.encode(command), this.fire(), undefined);
     this.result = { value: subject.result.decode(subject.result.encode(result)) };
     return this;
+  }
+
+  /** How many commands were due. */
+  private fire(): number {
+    const { timers } = this;
+    let index = 0;
+    for (let due = timers.takeDue(this.time); due !== undefined; due = timers.takeDue(this.time))
+      this.apply(due.command, index++, due.id);
+    return index;
+  }
+
+  private apply(command: Uint8Array, index: number, timer: number | undefined): Result {
+    const { subject, machine, context, position, time } = this;
+    context.begin({ position, index, time, timer });
+    const result = machine.apply(subject.command.decode(command), context);
+    context.end();
+    return result;
   }
 
   /** The last command had this result. Throws `MACHINE_DEFECT` otherwise. */

@@ -18,6 +18,7 @@ class Counter implements StateMachine<number, number, number> {
 
 const codec = jsonCodec<number>();
 const step = (position: number, number: number, value: number, replica = 'r1'): AppliedStep => ({
+  ...{ index: 0, timer: undefined },
   position,
   number,
   replica,

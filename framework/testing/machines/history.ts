@@ -46,8 +46,8 @@ interface Told {
  */
 export class AppliedHistory<Command, Result, Snapshot, Machine> {
   private readonly subject: Subject<Command, Result, Snapshot, Machine>;
-  /** By ascending position: who applies one has applied all before, or has a snapshot of somebody who had. */
-  private readonly byPosition = new Map<number, AppliedStep>();
+  /** By ascending place: who applies one has applied all before, or has a snapshot of somebody who had. */
+  private readonly byPlace = new Map<string, AppliedStep>();
   private newest: AppliedStep | undefined;
 
   constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
@@ -55,15 +55,16 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
   }
 
   get steps(): AppliedStep[] {
-    return [...this.byPosition.values()];
+    return [...this.byPlace.values()];
   }
 
   /** A replica has applied a command. Throws `MACHINE_DEFECT` where another one came to something else with it. */
   apply(step: AppliedStep): void {
-    const first = this.byPosition.get(step.position);
+    const place = `${step.position}:${step.index}`;
+    const first = this.byPlace.get(place);
     if (first === undefined) {
       this.newest = step;
-      this.byPosition.set(step.position, step);
+      this.byPlace.set(place, step);
       return;
     }
     const places = [`at replica ${first.replica}`, `at replica ${step.replica}`] as const;
@@ -87,7 +88,7 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
   /** Throws `MACHINE_DEFECT` where what clients were told is not what took effect. */
   check({ commands, queries }: Told): void {
     const places = new Map<number, AppliedStep>();
-    for (const step of this.byPosition.values()) {
+    for (const step of this.byPlace.values()) {
       const before = step.number === 0 ? undefined : places.get(step.number);
       if (before !== undefined) {
         const where = `at positions ${before.position} and ${step.position}`;

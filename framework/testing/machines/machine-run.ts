@@ -112,13 +112,13 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       for (const it of await ports.disk.list('')) await ports.disk.remove(it);
     }
     const machine = subject.make();
-    const { command, result, snapshot } = subject;
+    const { command, result, change, snapshot } = subject;
     const replica = await startReplica<Numbered<Command>, Result, Snapshot, unknown>({
       machine: new ObservedMachine(machine, command, (it: AppliedCommand<Result>) =>
         this.check(() => this.applied(name, machine, it)),
       ),
       log: this.links.get(name)!.asOrderedLog(ports.clock),
-      codec: { command: numberedCodec(command), result, snapshot },
+      codec: { command: numberedCodec(command), result, change, snapshot: snapshot as ReplicaCodecs<unknown, unknown, Snapshot>["snapshot"] },
       ports,
       snapshotEvery: plan.snapshotEvery,
       // What gets no answer is found: see `settle`.
@@ -140,8 +140,9 @@ class MachineRun<Command, Result, Snapshot, Machine> {
   private applied(
     name: string,
     machine: Machine & StateMachine<Command, Result, Snapshot>,
-    { number, position, time, command, ...made }: AppliedCommand<Result>,
+    applied: AppliedCommand<Result>,
   ): void {
+    const { number, position, command, ...made } = applied;
     const { subject, history, story, world } = this;
     const result = subject.result.encode(made.result);
     const state = subject.snapshot.encode(machine.snapshot());
@@ -151,7 +152,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       const after = `${show(made.result)}, state ${show(subject.snapshot.decode(state))}`;
       return `${name} applies ${what} at position ${position}: ${after}`;
     });
-    history.apply({ number, position, time, command, result, state, replica: name });
+    history.apply({ ...applied, result, state, replica: name });
     this.checkInvariant(name, machine, position);
   }
 

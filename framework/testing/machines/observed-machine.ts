@@ -1,5 +1,6 @@
 import type { Codec } from '../../base/index.ts';
 import type { ApplyContext, StateMachine } from '../../smr/index.ts';
+import type { CommandPlace } from '../../smr/log-context.ts';
 
 const NUMBER_BYTES = 4;
 
@@ -33,10 +34,8 @@ export function numberedCodec<Command>(codec: Codec<Command>): Codec<Numbered<Co
 }
 
 /** A command that a machine has just applied. */
-export interface AppliedCommand<Result> {
+export interface AppliedCommand<Result> extends CommandPlace {
   readonly number: number;
-  readonly position: number;
-  readonly time: number;
   /** As it was before the machine was given it, without its number. */
   readonly command: Uint8Array;
   readonly result: Result;
@@ -61,10 +60,10 @@ export class ObservedMachine<Command, Result, Snapshot>
   }
 
   apply({ number, command }: Numbered<Command>, context: ApplyContext): Result {
-    const { position, time } = context;
+    const { position, index, time, timer } = context;
     const bytes = this.codec.encode(command);
     const result = this.machine.apply(command, context);
-    this.applied({ number, position, time, command: bytes, result });
+    this.applied({ number, position, index, time, timer, command: bytes, result });
     return result;
   }
 
@@ -72,7 +71,7 @@ export class ObservedMachine<Command, Result, Snapshot>
     return this.machine.snapshot();
   }
 
-  restore(snapshot: Snapshot): void {
-    this.machine.restore(snapshot);
+  restore(snapshot: Snapshot): Promise<void> | void {
+    return this.machine.restore(snapshot);
   }
 }

@@ -1,16 +1,15 @@
 import { reasonOf } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
-import { LogContext } from '../../smr/log-context.ts';
+import { type CommandPlace, LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
+import { Rules } from '../../smr/rules.ts';
+import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { defect } from './defect.ts';
 import { differenceOf } from './difference.ts';
 import { type MachineSource, type Subject, subjectOf } from './machine-source.ts';
 
 /** A command at its place in the log, as its bytes lie there. */
-export interface Step {
-  readonly position: number;
-  /** The log's time, in milliseconds since 1970. */
-  readonly time: number;
+export interface Step extends CommandPlace {
   readonly command: Uint8Array;
 }
 
@@ -70,9 +69,12 @@ export function checkRestores<Command, Result, Snapshot, Machine>(
   steps: readonly Step[],
 ): void {
   const straight = new Rehearsal(subject);
-  const states = [straight.encodeState(0)];
-  const outcomes = steps.map((step) => straight.apply(step));
-  for (const { state } of outcomes) states.push(state);
+  const states = [straight.state(0)];
+  const outcomes = steps.map((step) => {
+    const outcome = straight.apply(step);
+    states.push(straight.state(step.position));
+    return outcome;
+  });
   // Backwards, so that it always has a later state than the one that it is to take over.
   for (let i = states.length - 1; i >= 0; i--) {
     const [position, state] = [steps[i - 1]?.position ?? 0, states[i]!];
@@ -81,11 +83,11 @@ export function checkRestores<Command, Result, Snapshot, Machine>(
       [straight, 'a machine that had another state before'],
     ] as const) {
       restored.restore(state, position);
-      const again = { at: 'after `restore`', bytes: restored.encodeState(position) };
+      const again = { at: 'after `restore`', bytes: restored.state(position).bytes };
       const made = differenceOf(
         'state',
         subject.snapshot,
-        { at: 'in the snapshot', bytes: state },
+        { at: 'in the snapshot', bytes: state.bytes },
         again,
       );
       if (made !== undefined) throw incomplete(position, who, made);
@@ -117,24 +119,40 @@ export function outcomeDifference<Command, Result, Snapshot, Machine>(
   );
 }
 
+/** A state, encoded, and what was scheduled then. */
+interface RehearsedState {
+  readonly bytes: Uint8Array;
+  readonly timers: Parameters<TimerTable['restore']>;
+}
+
 /** A machine that applies commands outside of a replica, and keeps an eye on the results that it has given out. */
 export class Rehearsal<Command, Result, Snapshot, Machine> {
   private readonly subject: Subject<Command, Result, Snapshot, Machine>;
   private readonly machine: Machine & StateMachine<Command, Result, Snapshot>;
-  private readonly context = new LogContext();
+  private readonly timers = new TimerTable(TIMER_LIMITS);
+  private readonly context: LogContext<Command>;
   private readonly given: { position: number; result: Result; bytes: Uint8Array }[] = [];
 
   constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
     this.subject = subject;
     this.machine = subject.make();
+    this.context = new LogContext(this.timers, subject, new Rules(this.machine));
+  }
+
+  /** The next command that is due at a time of the log; `undefined` where none is. It is to be applied. */
+  due(time: number): { readonly id: number; readonly command: Uint8Array } | undefined {
+    return this.timers.takeDue(time);
   }
 
   /** Throws `MACHINE_DEFECT` where the machine throws. */
-  apply({ position, time, command }: Step): StepOutcome {
+  apply(step: Step): StepOutcome {
     const { subject, machine, context } = this;
+    const { position, timer, command } = step;
     return guarded(position, 'apply the command', () => {
-      context.begin(position, time);
+      if (timer !== undefined) this.timers.cancel(timer);
+      context.begin(step);
       const result = machine.apply(subject.command.decode(command), context);
+      context.end();
       if (isPromise(result)) throw new TypeError('it answered with a promise');
       const bytes = subject.result.encode(result);
       this.given.push({ position, result, bytes });
@@ -142,16 +160,21 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
     });
   }
 
-  restore(state: Uint8Array, position: number): void {
+  restore({ bytes, timers }: RehearsedState, position: number): void {
     const { subject, machine } = this;
-    guarded(position, 'restore the snapshot', () =>
-      machine.restore(subject.snapshot.decode(state)),
-    );
+    this.timers.restore(...timers);
+    guarded(position, 'restore the snapshot', () => {
+      const restored = machine.restore(subject.snapshot.decode(bytes));
+      if (isPromise(restored))
+        throw new TypeError('a state that is handed over whole is restored at once');
+    });
   }
 
-  encodeState(position: number): Uint8Array {
-    const { subject, machine } = this;
-    return guarded(position, 'make a snapshot', () => subject.snapshot.encode(machine.snapshot()));
+  state(position: number): RehearsedState {
+    const { subject, machine, timers } = this;
+    const encode = (): Uint8Array => subject.snapshot.encode(machine.snapshot());
+    const bytes = guarded(position, 'make a snapshot', encode);
+    return { bytes, timers: [[...timers.encode()], timers.made] };
   }
 
   /** Throws where a result is not any more what it was. */
@@ -214,12 +237,24 @@ function guarded<T>(position: number, task: string, work: () => T): T {
 
 const BEGIN_MS = 1_577_836_800_000;
 
-/** The commands as they would lie in a log: one after the other, a millisecond apart. */
-function stepsOf<Command>(
-  subject: Pick<Subject<Command, unknown, unknown, unknown>, 'command'>,
+/** The commands as they would lie in a log, one after the other, a millisecond apart; and those that are due in between. */
+function stepsOf<Command, Result, Snapshot, Machine>(
+  subject: Subject<Command, Result, Snapshot, Machine>,
   commands: readonly Command[],
 ): Step[] {
-  return commands.map((command, i) => {
-    return { position: i + 1, time: BEGIN_MS + i, command: subject.command.encode(command) };
-  });
+  const rehearsal = new Rehearsal(subject);
+  const steps: Step[] = [];
+  const take = (step: Step): void => {
+    rehearsal.apply(step);
+    steps.push(step);
+  };
+  for (const [i, command] of commands.entries()) {
+    const [position, time] = [i + 1, BEGIN_MS + i];
+    let index = 0;
+    for (let due = rehearsal.due(time); due !== undefined; due = rehearsal.due(time))
+      take({ position, index: index++, time, timer: due.id, command: due.command });
+    const bytes = subject.command.encode(command);
+    take({ position, index, time, timer: undefined, command: bytes });
+  }
+  return steps;
 }

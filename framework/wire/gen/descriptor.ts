@@ -3127,6 +3127,10 @@ export const descriptor: object = {
          "id": 13,
          "protoName": "in_pieces"
         },
+        "rules": {
+         "type": "uint32",
+         "id": 25
+        },
         "timers": {
          "rule": "repeated",
          "type": "Timer",

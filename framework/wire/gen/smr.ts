@@ -24,6 +24,8 @@ export interface Snapshot {
   parts: Uint8Array[];
   /** Whether the machine handed its state over in pieces. */
   inPieces: boolean;
+  /** Version of the machine's rules that was in force; 0: none was raised. */
+  rules: number;
   /** Commands that are to be applied at a time that has not come, in the order in which they were scheduled. */
   timers: Timer[];
   /** How many were ever scheduled: the id of the newest one. */

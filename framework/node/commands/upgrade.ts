@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { upgradeRules } from '../../smr/index.ts';
+import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+
+/** `upgrade`: puts a version of a state machine's rules into force. */
+export function addUpgradeCommand(program: Command, cli: Cli): void {
+  program
+    .command('upgrade')
+    .description(
+      'have all replicas of a state machine apply what follows by a version of its rules; those whose code does not know it stop',
+    )
+    .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument)
+    .argument('<rules>', 'the version, which the code of all replicas must know', atLeast(1))
+    .option('--name <machine>', 'name of the state machine, as its replicas have it', 'machine')
+    .action((topic: TopicArgument, rules: number, { name }: { name: string }) =>
+      cli.withTopic(topic, async (it, output) => {
+        const position = await upgradeRules(it, rules, { name });
+        output.result(
+          { topic: it.id, name, rules, position },
+          `replicas of "${name}" apply what follows position ${position} by rules ${rules}; where none knows them, "varlog skip" takes it back`,
+        );
+      }),
+    );
+}

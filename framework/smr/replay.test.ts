@@ -1,0 +1,229 @@
+import fc from 'fast-check';
+import { MemoryLog } from '../testing/memory-log.ts';
+import {
+  type ApplyContext,
+  type Cause,
+  type MachineDefinition,
+  replay,
+  type StateMachine,
+  skipCommand,
+  startReplica,
+  versionedJson,
+  why,
+} from './index.ts';
+
+type Put = { key: string; value: number };
+type Accounts = Record<string, number>;
+type Defect = { readonly at: number; readonly kind: 'result' | 'state' | 'failure' };
+
+/** Sums up values by key. With a defect it does one thing wrong, at the command of that number. */
+class Sums implements StateMachine<Put, number, { sums: Accounts; count: number }> {
+  sums: Accounts = {};
+  count = 0;
+  private readonly defect: Defect | undefined;
+  constructor(defect?: Defect) {
+    this.defect = defect;
+  }
+  apply({ key, value }: Put, { random }: ApplyContext): number {
+    expect(typeof random).toBe('function');
+    this.count++;
+    const kind = this.count === this.defect?.at ? this.defect.kind : undefined;
+    if (kind === 'failure') throw new Error('a bug');
+    const sum = (this.sums[key] ?? 0) + value;
+    this.sums[key] = kind === 'state' ? sum + 1 : sum;
+    return kind === 'result' ? sum + 1 : sum;
+  }
+  snapshot() {
+    return { sums: this.sums, count: this.count };
+  }
+  restore({ sums, count }: { sums: Accounts; count: number }): void {
+    this.sums = { ...sums };
+    this.count = count;
+  }
+  inspect(key: string): number | undefined {
+    return this.sums[key];
+  }
+}
+
+const puts = fc.array(
+  fc.record({ key: fc.constantFrom('a', 'b', 'c'), value: fc.integer({ min: 1, max: 5 }) }),
+  { minLength: 1, maxLength: 30 },
+);
+
+/** A log of the commands, and their positions. */
+async function logOf(commands: readonly Put[]): Promise<{ log: MemoryLog; positions: number[] }> {
+  const log = new MemoryLog();
+  const positions: number[] = [];
+  await using replica = await startReplica({ machine: new Sums(), log });
+  replica.applied$.subscribe((it) => positions.push(it.position));
+  for (const command of commands) {
+    // Entries of others lie in between.
+    if (command.value === 1) await log.append([new TextEncoder().encode('stray')]);
+    await replica.execute(command);
+  }
+  return { log, positions };
+}
+
+const define = (defect?: Defect): MachineDefinition => ({ make: () => new Sums(defect) });
+const storeOf = (position: number, state: Uint8Array) => ({
+  load: async () => ({
+    position,
+    chunks: (async function* () {
+      yield state;
+    })(),
+  }),
+});
+
+describe('a replay', () => {
+  test('finds the very command at which two versions part, whatever they do differently there', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        puts,
+        fc.nat(),
+        fc.constantFrom('result', 'state', 'failure'),
+        fc.integer({ min: 1, max: 9 }),
+        fc.boolean(),
+        async (commands, n, kind, stateEvery, isOld) => {
+          const { log, positions } = await logOf(commands);
+          const tail = await log.tail();
+          const at = n % commands.length;
+          const [bad, good] = [define({ at: at + 1, kind }), define()];
+          const sides = isOld ? { against: bad, machine: good } : { against: good, machine: bad };
+          const { difference } = await replay({ log, ...sides, stateEvery });
+          const command = kind === 'failure' && isOld ? expect.anything() : commands[at];
+          expect(difference).toMatchObject({
+            kind,
+            position: positions[at],
+            path: kind === 'state' ? `$.sums.${commands[at]!.key}` : '$',
+            ...(kind === 'failure' && !isOld ? {} : { command }),
+          });
+          const before = at === 0 ? 0 : positions[at - 1]!;
+          if (kind === 'state') expect(difference!.after).toBe(before);
+          expect(await replay({ log, against: good, machine: good, stateEvery })).toEqual({
+            commands: commands.length,
+            position: tail,
+          });
+          expect(await log.tail()).toBe(tail);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
+  test('with one machine twice it finds what is not deterministic', async () => {
+    const { log, positions } = await logOf(
+      Array.from({ length: 20 }, () => ({ key: 'a', value: 1 })),
+    );
+    let made = 0;
+    const make = (): Sums => new Sums(made++ % 2 === 0 ? undefined : { at: 7, kind: 'state' });
+    const { difference } = await replay({ log, against: { make }, machine: { make } });
+    expect(difference).toMatchObject({ position: positions[6], path: '$.sums.a', left: '7' });
+  });
+
+  test('values of different shapes are compared in the newer one', async () => {
+    const { log } = await logOf([{ key: 'a', value: 2 }]);
+    const result = versionedJson<[number, { sum: number }]>({ upcast: { 1: (sum) => ({ sum }) } });
+    type Old = { sums: Accounts; count: number };
+    const snapshot = versionedJson<[Old, Accounts]>({ upcast: { 1: ({ sums }) => sums } });
+    class Young implements StateMachine<Put, { sum: number }, Accounts> {
+      private sums: Accounts = {};
+      apply({ key, value }: Put): { sum: number } {
+        this.sums[key] = (this.sums[key] ?? 0) + value;
+        return { sum: this.sums[key] };
+      }
+      snapshot(): Accounts {
+        return this.sums;
+      }
+      restore(sums: Accounts): void {
+        this.sums = sums;
+      }
+    }
+    const old = {
+      result: versionedJson<[number]>({ upcast: {} }),
+      snapshot: versionedJson<[Old]>({ upcast: {} }),
+    };
+    const against = { make: () => new Sums(), codec: old } as MachineDefinition;
+    const machine = { make: () => new Young(), codec: { result, snapshot } } as MachineDefinition;
+    expect(await replay({ log, against, machine })).toEqual({ commands: 1, position: 2 });
+  });
+
+  test('begins with a snapshot, ends where it is told to, and passes over what is to be passed over', async () => {
+    const log = new MemoryLog();
+    const bad = new Sums({ at: 3, kind: 'failure' });
+    await using replica = await startReplica({ machine: bad, log, snapshotEvery: 1 });
+    const kept: { position: number; state: Uint8Array }[] = [];
+    log.compact = async (position, state) => void kept.push({ position, state });
+    for (const value of [1, 2]) await replica.execute({ key: 'a', value });
+    const error = await replica.execute({ key: 'a', value: 3 }).catch((it: unknown) => it);
+    const { position } = (error as { cause: { details: { position: number } } }).cause.details;
+    const both = define({ at: 3, kind: 'failure' });
+    await expect(replay({ log, against: both, machine: both })).rejects.toMatchObject({
+      code: 'APPLY_FAILED',
+      details: { position },
+    });
+    const to = position - 1;
+    expect(await replay({ log, against: both, machine: both, to })).toMatchObject({ commands: 2 });
+    await skipCommand(log, position);
+    const passed = await replay({ log, against: both, machine: both });
+    expect(passed).toEqual({ commands: 2, position: position + 1 });
+    const { position: at, state } = kept.at(-1)!;
+    const from = storeOf(at, state);
+    const rest = await replay({ log, against: both, machine: both, from });
+    expect(rest).toEqual({ commands: to - at, position: position + 1 });
+  });
+
+  test('begins with the snapshot that the log itself keeps in place of its head', async () => {
+    const log = new MemoryLog();
+    await using replica = await startReplica({ machine: new Sums(), log, snapshotEvery: 4 });
+    for (let value = 1; value <= 10; value++) await replica.execute({ key: 'a', value });
+    const tail = await log.tail();
+    const kept = await replay({ log, against: define(), machine: define() });
+    expect(kept.commands).toBeLessThan(7);
+    expect(kept).toEqual({ commands: kept.commands, position: tail });
+    class Forgetful extends Sums {
+      override restore(snapshot: { sums: Accounts; count: number }): void {
+        super.restore({ ...snapshot, count: 0 });
+      }
+    }
+    const machine = { make: () => new Forgetful() };
+    const { difference } = await replay({ log, against: define(), machine });
+    expect(difference).toMatchObject({ kind: 'state', path: '$.count', right: '0' });
+  });
+
+  test('two different machines are no two versions', () => {
+    const machine = { make: () => new Sums(), name: 'other' };
+    expect(() => replay({ log: new MemoryLog(), against: define(), machine })).toThrow(
+      /INVALID_ARGUMENT.*"machine".*"other"/,
+    );
+  });
+});
+
+describe('why', () => {
+  test('names the entries after which the value under a key is another one, and no others', async () => {
+    await fc.assert(
+      fc.asyncProperty(puts, async (commands) => {
+        const { log, positions } = await logOf(commands);
+        const causes: Cause[] = [];
+        for await (const it of why({ log, machine: define(), key: 'b' })) causes.push({ ...it });
+        let sum = 0;
+        const expected = commands.flatMap((command, i) => {
+          if (command.key !== 'b') return [];
+          sum += command.value;
+          return [{ position: positions[i], command, result: sum, value: sum }];
+        });
+        expect(causes).toEqual(expected.map((it) => expect.objectContaining(it)));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('a machine without `inspect`, and one that fails, are told', async () => {
+    const { log } = await logOf([{ key: 'a', value: 2 }]);
+    const blind = { make: () => ({ apply: () => 0, snapshot: () => 0, restore: () => {} }) };
+    const ask = async (machine: MachineDefinition): Promise<void> => {
+      for await (const _ of why({ log, machine, key: 'a' }));
+    };
+    await expect(ask(blind)).rejects.toThrow(/INVALID_ARGUMENT.*inspect/);
+    await expect(ask(define({ at: 1, kind: 'failure' }))).rejects.toThrow(/APPLY_FAILED/);
+  });
+});

@@ -1,0 +1,130 @@
+import { type Followed, type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import type { MachineDefinition } from './machine-definition.ts';
+import { MemoryApplier } from './memory-applier.ts';
+import type { Applied } from './replica-options.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import type { StateMachine } from './state-machine.ts';
+
+/** From where a replay begins, and how far it goes. */
+export interface ReplayRange {
+  readonly log: OrderedLog;
+  readonly from: Pick<SnapshotStore, 'load'> | undefined;
+  readonly ports: Pick<Ports, 'clock' | 'random'>;
+  readonly signal: AbortSignal | undefined;
+}
+
+type AnyMachine = StateMachine<unknown, unknown, unknown>;
+
+/**
+ * A machine that applies what is in a log as a replica does, one entry at a time and when it is told to. It writes nothing,
+ * neither into the log nor to the store of its snapshot.
+ */
+export class ReplayedMachine {
+  readonly definition: MachineDefinition;
+  readonly machine: AnyMachine;
+  private readonly range: ReplayRange;
+  private readonly applier: MemoryApplier<unknown, unknown, AnyMachine>;
+  private outcomes: Applied<unknown, unknown>[] = [];
+  /** Why it could not apply an entry: it applies nothing any more. */
+  failure: unknown;
+
+  private constructor(definition: MachineDefinition, range: ReplayRange) {
+    const { log, from, ports } = range;
+    const { make, ...options } = definition;
+    this.definition = definition;
+    this.range = range;
+    this.machine = make();
+    const snapshots = from && {
+      load: (below?: number) => from.load(below),
+      save: async (position: number) => position,
+    };
+    this.applier = new MemoryApplier<unknown, unknown, AnyMachine>(
+      { ...options, machine: this.machine, log: readOnly(log), ...(snapshots && { snapshots }) },
+      ports,
+    );
+    this.applier.follower.applied$.subscribe({
+      next: (it) => this.outcomes.push(it),
+      error: () => {},
+    });
+  }
+
+  /** With the state of the stored snapshot, where there is one. Rejects like `startReplica`. */
+  static async open(definition: MachineDefinition, range: ReplayRange): Promise<ReplayedMachine> {
+    const opened = new ReplayedMachine(definition, range);
+    await opened.applier.follower.identify(range.ports.clock);
+    await opened.applier.open();
+    return opened;
+  }
+
+  /** All entries up to here were applied. */
+  get position(): number {
+    return this.applier.position;
+  }
+
+  /** Applies what comes next in the log. Resolves with the commands that took effect. */
+  async take(next: Followed): Promise<readonly Applied<unknown, unknown>[]> {
+    this.outcomes = [];
+    if (this.failure === undefined) {
+      try {
+        await this.apply(next);
+      } catch (error) {
+        this.failure = error;
+      }
+    }
+    return this.outcomes;
+  }
+
+  close(): Promise<void> {
+    return this.applier.follower.close();
+  }
+
+  private async apply(next: Followed): Promise<void> {
+    const { applier, range } = this;
+    try {
+      if (next.kind === 'snapshot') await applier.restore(next.state);
+      else applier.apply(next.entries, next.through);
+    } catch (error) {
+      if (next.kind === 'snapshot' || !(await applier.recover(error))) throw error;
+      // It is to be passed over: the state is one from before it.
+      const { signal } = range;
+      for await (const again of entriesOf(range.log, applier.position, next.through, signal))
+        await this.apply(again);
+    }
+  }
+}
+
+/** What lies in a log after a position, up to `to`: one entry at a time, so that each is a step of its own. */
+export async function* entriesOf(
+  log: OrderedLog,
+  after: number,
+  to: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Followed> {
+  if (after >= to) return;
+  for await (const it of log.follow(after + 1, signal === undefined ? {} : { signal })) {
+    if (it.kind === 'snapshot') yield it;
+    else {
+      for (const entry of it.entries) {
+        const { position: through } = entry;
+        if (through <= to) yield { kind: 'entries', entries: [entry], through };
+      }
+    }
+    if ((it.kind === 'snapshot' ? it.position : it.through) >= to) return;
+  }
+  signal?.throwIfAborted();
+  throw new VarlogError('UNAVAILABLE', { what: 'the log ended before its tail was read' });
+}
+
+function readOnly(log: OrderedLog): OrderedLog {
+  return {
+    identity: (options) => log.identity(options),
+    follow: (from, options) => log.follow(from, options),
+    tail: (options) => log.tail(options),
+    append: async () => {
+      throw new VarlogError('FAILED_PRECONDITION', {
+        what: 'a machine that is replayed appends nothing',
+        outcome: 'notAppended',
+      });
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import {
+  Backoff,
+  type LogCallOptions,
+  type OrderedLog,
+  type OrderedLogSource,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
+import { mayRetry } from './command-queue.ts';
+import { encodeUpgrade } from './envelope.ts';
+import { checkedName, tagOf } from './log-identity.ts';
+import { checkVersion } from './rules.ts';
+
+/** For each call of the log where the caller names no limit. */
+const CALL_MS = 30_000;
+const ATTEMPT_MS = 5_000;
+const BACKOFF_MS = { first: 10, most: 1_000 };
+
+/**
+ * Has all replicas of a machine apply what follows by this version of its rules: what `replica.upgradeTo` does, from
+ * outside. Nobody is asked whether the replicas know the version: those whose code does not will stop at the entry until
+ * they are started with newer code. So upgrade them first. Where no code knows it, `skipCommand` with the position that is
+ * returned takes it back.
+ *
+ * Rejects with `INVALID_ARGUMENT`, and with errors of the log; a repetition is harmless.
+ *
+ * @param options.name of the machine, as its replicas have it. Default: `machine`.
+ * @returns position of the entry.
+ */
+export async function upgradeRules(
+  source: OrderedLog | OrderedLogSource,
+  rules: number,
+  options: LogCallOptions & { name?: string } = {},
+): Promise<number> {
+  checkVersion(rules);
+  const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
+  const { name, ...given } = options;
+  const call = { timeoutMs: CALL_MS, ...given };
+  const machine = checkedName(name ?? 'machine');
+  const tag = tagOf({ log: await log.identity(call), machine });
+  return log.append([encodeUpgrade(tag, rules)], call);
+}
+
+/** Appends the entry that raises the rules, as often as it takes: it may lie in the log twice. Returns its position. */
+export async function appendUpgrade(
+  log: OrderedLog,
+  tag: Uint8Array,
+  rules: number,
+  { clock, random }: Pick<Ports, 'clock' | 'random'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const backoff = new Backoff(random, BACKOFF_MS.first, BACKOFF_MS.most);
+  for (;;) {
+    try {
+      return await log.append([encodeUpgrade(tag, rules)], { signal, timeoutMs: ATTEMPT_MS });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!mayRetry(error)) throw error;
+    }
+    await backoff.pause(clock, signal);
+    signal.throwIfAborted();
+  }
+}
+
+export function notRaisedInTime(timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `the rules were not raised within ${timeoutMs} ms`,
+    next: 'see whether the log has a quorum, and call it again',
+    outcome: 'unknown',
+  });
+}
+
+export function notRaised(rules: number, position: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the upgrade to rules ${rules} at position ${position} was passed over`,
+    because: 'an operator ordered it, because some replica could not go on',
+    next: 'start all replicas with code that knows them, and call it again',
+  });
+}
