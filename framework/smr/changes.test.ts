@@ -104,7 +104,7 @@ describe('changes', () => {
             expect(notedIn(await watching)).toEqual(said);
           }),
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 

@@ -3,7 +3,7 @@ import { TIMERS_MUTANTS } from './timers-mutants.ts';
 import { timersScenario } from './timers-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 3);
+const SEEDS = Number(process.env['SEEDS'] ?? 2);
 
 describe('timers of a replicated machine', () => {
   test(`through ${SEEDS} seeds each is due once, alike on all replicas, and the same seed does the same twice`, async () => {

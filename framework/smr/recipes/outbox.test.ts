@@ -120,7 +120,7 @@ describe('outbox', () => {
   });
 
   test('each effect is done, though leaders die in between, and none once the machine knows that it was', async () => {
-    for (let seed = 1; seed <= 3; seed++) {
+    for (let seed = 1; seed <= 2; seed++) {
       await play(seed, async (world) => {
         const { clock, random } = world.ports('test');
         const log = new MemoryLog();
