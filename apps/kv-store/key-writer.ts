@@ -1,0 +1,29 @@
+import type { Key } from './key.ts';
+import type { LeaseTable } from './lease-table.ts';
+import type { LiveVersion, MvccStore } from './mvcc-store.ts';
+
+/** Writes the keys of one transaction, all of them with one revision, and keeps their leases informed. */
+export class Writer {
+  readonly store: MvccStore;
+  readonly leases: LeaseTable;
+  private readonly revision: number;
+
+  /** `revision`: the one that the transaction makes if it changes anything. */
+  constructor(store: MvccStore, leases: LeaseTable, revision: number) {
+    this.store = store;
+    this.leases = leases;
+    this.revision = revision;
+  }
+
+  put(key: Key, value: Uint8Array, lease: number): void {
+    const before = this.store.put(key, value, lease, this.revision);
+    this.leases.move(key, before?.lease ?? 0, lease);
+  }
+
+  /** Gives what was there before. */
+  delete(key: Key): LiveVersion | undefined {
+    const before = this.store.delete(key, this.revision);
+    if (before !== undefined) this.leases.move(key, before.lease, 0);
+    return before;
+  }
+}
