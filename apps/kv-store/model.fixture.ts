@@ -55,8 +55,9 @@ export class Model {
       case 'transact': {
         const next = new Map(this.items);
         const before = this.revision;
+        this.checkPuts(command.request);
         const txn = this.transact(command.request, this.items, next, before);
-        return { revision: this.revision, txn };
+        return { revision: this.revision, txn: { ...txn, header: { revision: this.revision } } };
       }
       case 'compact':
         if (command.revision > this.revision) throw 'futureRevision';
@@ -87,6 +88,18 @@ export class Model {
     if (rest.size < this.items.size) this.past.set(++this.revision, rest);
   }
 
+  /** What is wrong with a put is found before what is wrong with a read. */
+  private checkPuts({ compare, success, failure }: TxnRequest): void {
+    const isMet = compare.every((it) => holds(this.items, it));
+    for (const op of isMet ? success : failure) {
+      if (op.request === 'requestTxn') this.checkPuts(op.requestTxn);
+      if (op.request !== 'requestPut') continue;
+      const { key, lease, ignoreValue, ignoreLease } = op.requestPut;
+      if ((ignoreValue || ignoreLease) && !this.items.has(text(key))) throw 'keyNotFound';
+      if (lease !== 0 && !this.leases.has(lease)) throw 'leaseNotFound';
+    }
+  }
+
   private transact(
     { compare, success, failure }: TxnRequest,
     before: Items,
@@ -97,7 +110,7 @@ export class Model {
     const responses = (succeeded ? success : failure).map((it) =>
       this.one(it, before, next, begun),
     );
-    return { header: { revision: this.revision }, succeeded, responses };
+    return { header: { revision: 0 }, succeeded, responses };
   }
 
   private one(op: RequestOp, before: Items, next: Map<string, Item>, begun: number): ResponseOp {
@@ -117,8 +130,6 @@ export class Model {
         const { lease, ignoreValue, ignoreLease, prevKv, ...it } = op.requestPut;
         const key = text(it.key);
         const old = next.get(key);
-        if ((ignoreValue || ignoreLease) && !before.has(key)) throw 'keyNotFound';
-        if (lease !== 0 && !this.leases.has(lease)) throw 'leaseNotFound';
         changed();
         next.set(key, {
           value: ignoreValue ? old!.value : text(it.value),

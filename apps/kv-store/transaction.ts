@@ -39,8 +39,10 @@ interface Branch {
  */
 export function runTransaction(writer: Writer, request: TxnRequest): TxnResponse {
   const branch = choose(writer.store, request);
-  check(writer, branch);
-  return run(writer, branch);
+  checkPuts(writer, branch);
+  checkReads(writer.store, branch);
+  const done = run(writer, branch);
+  return { ...done, header: { revision: writer.store.revision } };
 }
 
 /** Whether a transaction writes nothing, whatever it finds. */
@@ -59,29 +61,12 @@ function choose(store: MvccStore, { compare, success, failure }: TxnRequest): Br
   return { succeeded, steps };
 }
 
-/** Gives the bytes of what is read from the state before. */
-function check(writer: Writer, { steps }: Branch): number {
-  let bytes = 0;
-  for (const { op, within } of steps)
-    bytes += within ? check(writer, within) : checkOne(writer, op);
-  if (bytes > ANSWER_BYTES_MAX) throw new Refused('answerTooLarge');
-  return bytes;
-}
-
-function checkOne(writer: Writer, op: RequestOp): number {
-  const { store } = writer;
-  if (op.request === 'requestRange') {
-    checkRevision(store, op.requestRange.revision);
-    return bytesOf(readRange(store, op.requestRange, ANSWER_BYTES_MAX).kvs);
+/** Puts come first, as etcd has it. */
+function checkPuts(writer: Writer, { steps }: Branch): void {
+  for (const { op, within } of steps) {
+    if (within !== undefined) checkPuts(writer, within);
+    else if (op.request === 'requestPut') checkPut(writer, op.requestPut);
   }
-  if (op.request === 'requestPut') checkPut(writer, op.requestPut);
-  if (op.request !== 'requestDeleteRange' || !op.requestDeleteRange.prevKv) return 0;
-  let bytes = 0;
-  for (const { value } of store.range(
-    rangeOf(op.requestDeleteRange.key, op.requestDeleteRange.rangeEnd),
-  ))
-    bytes += value.length;
-  return bytes;
 }
 
 function checkPut({ store, leases }: Writer, request: PutRequest): void {
@@ -89,6 +74,27 @@ function checkPut({ store, leases }: Writer, request: PutRequest): void {
   if ((ignoreValue || ignoreLease) && store.get(keyOfBytes(key)) === undefined)
     throw new Refused('keyNotFound');
   if (lease !== 0) leases.held(lease);
+}
+
+/** Gives the bytes of what is read from the state before. */
+function checkReads(store: MvccStore, { steps }: Branch): number {
+  let bytes = 0;
+  for (const { op, within } of steps)
+    bytes += within ? checkReads(store, within) : bytesRead(store, op);
+  if (bytes > ANSWER_BYTES_MAX) throw new Refused('answerTooLarge');
+  return bytes;
+}
+
+function bytesRead(store: MvccStore, op: RequestOp): number {
+  if (op.request === 'requestRange') {
+    checkRevision(store, op.requestRange.revision);
+    return bytesOf(readRange(store, op.requestRange, ANSWER_BYTES_MAX).kvs);
+  }
+  if (op.request !== 'requestDeleteRange' || !op.requestDeleteRange.prevKv) return 0;
+  const { key, rangeEnd } = op.requestDeleteRange;
+  let bytes = 0;
+  for (const { value } of store.range(rangeOf(key, rangeEnd))) bytes += value.length;
+  return bytes;
 }
 
 function run(writer: Writer, { succeeded, steps }: Branch): TxnResponse {
@@ -102,7 +108,8 @@ function run(writer: Writer, { succeeded, steps }: Branch): TxnResponse {
     const found = readRange(store, op.requestRange);
     return { responseRange: { header: { revision: store.revision }, ...found } };
   });
-  return { header: { revision: writer.store.revision }, succeeded, responses };
+  // As etcd has it for a transaction within.
+  return { header: { revision: 0 }, succeeded, responses };
 }
 
 function put(writer: Writer, request: PutRequest): PutResponse {
