@@ -93,7 +93,8 @@ const anyPut: fc.Arbitrary<PutRequest> = fc
   })
   .map(({ ignore, ...it }) =>
     putRequest(it.key, 'ignoreValue' in ignore ? '' : it.value, {
-      lease: 'ignoreLease' in ignore ? 0 : it.lease,
+      // Of two reasons to refuse a put etcd names one or the other, as it came alone or in a transaction.
+      lease: Object.keys(ignore).length > 0 ? 0 : it.lease,
       prevKv: it.prevKv,
       ...ignore,
     }),
