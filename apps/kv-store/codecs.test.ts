@@ -49,7 +49,9 @@ test('a snapshot goes back as it was', () => {
     forgotten: revision,
     base: fc.array(version, { maxLength: 5 }),
     changes: fc.array(version, { maxLength: 5 }),
-    leases: fc.array(fc.record({ id: revision, ttl: revision, expiresAt: revision })),
+    leases: fc.array(
+      fc.record({ id: revision, ttl: revision, expiresAt: revision, timer: revision }),
+    ),
   });
   fc.assert(
     fc.property(snapshot, (it) => {

@@ -34,13 +34,14 @@ type StoredNumber = number | protobuf.Long;
 
 /** Message `Operation`, as it is decoded. */
 interface OperationMessage {
-  operation?: 'write' | 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive';
+  operation?: 'write' | 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
   write: WriteMessage;
   transact: protobuf.Message;
   compact: StoredNumber;
   grant: { lease: StoredNumber; ttl: StoredNumber };
   revoke: StoredNumber;
   keepAlive: StoredNumber;
+  expire: StoredNumber;
 }
 
 /**
@@ -104,6 +105,8 @@ function operationOf(command: KvCommand): object {
       return { revoke: command.lease };
     case 'keepAlive':
       return { keepAlive: command.lease };
+    case 'expire':
+      return { expire: command.lease };
     default:
       return { write: encodeWrite(command) };
   }
@@ -124,6 +127,8 @@ function commandOf(message: protobuf.Message): KvCommand {
       return { op: 'revoke', lease: Number(it.revoke) };
     case 'keepAlive':
       return { op: 'keepAlive', lease: Number(it.keepAlive) };
+    case 'expire':
+      return { op: 'expire', lease: Number(it.expire) };
     default:
       throw new VarlogError('FORMAT_UNKNOWN', {
         what: 'a command of the key-value store is of a kind that this version does not know',
@@ -172,7 +177,7 @@ function stateOf(message: protobuf.Message): KvSnapshot {
     forgotten: StoredNumber;
     base: object[];
     changes: object[];
-    leases: { id: StoredNumber; ttl: StoredNumber; expiresAt: number }[];
+    leases: { id: StoredNumber; ttl: StoredNumber; expiresAt: number; timer: StoredNumber }[];
   };
   return {
     revision: Number(it.revision),
@@ -180,10 +185,11 @@ function stateOf(message: protobuf.Message): KvSnapshot {
     forgotten: Number(it.forgotten),
     base: it.base.map(versionOf),
     changes: it.changes.map(versionOf),
-    leases: it.leases.map(({ id, ttl, expiresAt }) => ({
+    leases: it.leases.map(({ id, ttl, expiresAt, timer }) => ({
       id: Number(id),
       ttl: Number(ttl),
       expiresAt,
+      timer: Number(timer),
     })),
   };
 }

@@ -8,10 +8,13 @@ export interface StoredLease {
   readonly ttl: number;
   /** In the log's time: milliseconds since 1970. */
   readonly expiresAt: number;
+  /** The timer that looks whether it is over; never after that time. */
+  readonly timer: number;
 }
 
 export interface Lease extends StoredLease {
   expiresAt: number;
+  timer: number;
   /** Those that end with it. */
   readonly keys: Set<Key>;
 }
@@ -29,10 +32,14 @@ export class LeaseTable {
   }
 
   /** Throws `leaseExists`. */
-  grant(id: number, ttl: number, now: number): Lease {
+  checkFree(id: number): void {
     if (this.leases.has(id)) throw new Refused('leaseExists');
-    const lease: Lease = { id, ttl, expiresAt: now + ttl * 1_000, keys: new Set() };
-    this.leases.set(id, lease);
+  }
+
+  /** The id must be free. */
+  add(stored: StoredLease): Lease {
+    const lease = { ...stored, keys: new Set<Key>() };
+    this.leases.set(stored.id, lease);
     return lease;
   }
 
@@ -44,7 +51,7 @@ export class LeaseTable {
   }
 
   /** Its keys are the caller's to delete. Throws `leaseNotFound`. */
-  revoke(id: number): Lease {
+  remove(id: number): Lease {
     const lease = this.held(id);
     this.leases.delete(id);
     return lease;
@@ -67,13 +74,13 @@ export class LeaseTable {
   /** By their ids. */
   encode(): StoredLease[] {
     return [...this.leases.values()]
-      .map(({ id, ttl, expiresAt }) => ({ id, ttl, expiresAt }))
+      .map(({ keys: _, ...lease }) => lease)
       .sort((a, b) => a.id - b.id);
   }
 
   /** {@link move} must tell of the keys then. */
   restore(leases: readonly StoredLease[]): void {
     this.leases.clear();
-    for (const lease of leases) this.leases.set(lease.id, { ...lease, keys: new Set() });
+    for (const lease of leases) this.add(lease);
   }
 }

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { kvCodecs } from './codecs.ts';
 import { anyTransaction, LEASES, op, putRequest, rangeRequest } from './etcd/requests.fixture.ts';
-import { keyOfBytes, keyOfText } from './key.ts';
+import { keyOfText } from './key.ts';
 import { type EtcdCommand, type EtcdResult, type KvCommand, KvMachine } from './machine.ts';
 import { Model } from './model.fixture.ts';
 import type { Version } from './mvcc-store.ts';
 import { messages } from './proto.ts';
+import { TimedLog } from './timed-log.fixture.ts';
 
 const lease = fc.constantFrom(...LEASES);
 const anyCommand: fc.Arbitrary<EtcdCommand> = fc.oneof(
@@ -22,7 +23,12 @@ const anyCommand: fc.Arbitrary<EtcdCommand> = fc.oneof(
   { weight: 1, arbitrary: lease.map((it) => ({ op: 'keepAlive' as const, lease: it })) },
 );
 
-const context = (position: number) => ({ position, time: position * 10, random: () => 0 });
+/** Between two commands: a lease of a minute lives for six of them. */
+const STEP_MS = 10_000;
+
+/** To a machine without leases. */
+const apply = (machine: KvMachine, command: KvCommand, position: number) =>
+  new TimedLog().apply(machine, command, position, 0);
 
 /** The same after a way through the log. */
 function stored<T>(
@@ -76,17 +82,20 @@ describe('the machine, against a model that keeps every revision', () => {
     fc.assert(
       fc.property(fc.array(anyCommand, { maxLength: 40 }), fc.nat(40), (commands, cut) => {
         const model = new Model();
+        const log = new TimedLog();
         let machine = new KvMachine();
         commands.forEach((command, i) => {
           if (i === cut) machine = restored(machine);
           const given = stored(kvCodecs.command!, command as KvCommand);
-          const result = machine.apply(given, context(i));
-          expect(told(result)).toEqual(told(model.apply(command, i * 10)));
+          const result = log.apply(machine, given, i + 1, i * STEP_MS);
+          expect(told(result)).toEqual(told(model.apply(command, i * STEP_MS)));
           expect(machine.size).toBe(model.items.size);
           expect([machine.revision, machine.compacted]).toEqual([model.revision, model.compacted]);
         });
         expect(restored(machine).snapshot()).toEqual(machine.snapshot());
         expect(machine.leaseIds()).toEqual([...model.leases.keys()].sort());
+        // One for each, however often it was kept alive.
+        expect(log.timers.size).toBe(model.leases.size);
         // What was compacted is asked for in vain, and everything else is known.
         const known = Math.max(machine.history.forgotten, 1);
         for (let revision = known + 1; revision <= model.revision; revision++) {
@@ -136,7 +145,7 @@ describe('the machine, against a model that keeps every revision', () => {
               parts.restore(snapshot);
             }
             const put = { op: 'put' as const, key: keyOfText(key), value: new Uint8Array(size) };
-            for (const it of [whole, parts]) it.apply(put, context(i + 1));
+            for (const it of [whole, parts]) apply(it, put, i + 1);
             expect(parts.compacted).toBe(whole.compacted);
             expect(whole.history.length).toBeLessThanOrEqual(51);
           });
@@ -181,8 +190,8 @@ describe('what an older version has stored', () => {
               parts.restore(kvCodecs.snapshot!.decode(bytes));
             }
             const command = kvCodecs.command!.decode(encoded(it));
-            const result = whole.apply(command, context(position));
-            expect(parts.apply(command, context(position))).toEqual(result);
+            const result = apply(whole, command, position);
+            expect(apply(parts, command, position)).toEqual(result);
             if (!('done' in result) || !result.done) return;
             expect(result.revision).toBe(position);
             newest = position;
@@ -192,9 +201,7 @@ describe('what an older version has stored', () => {
           for (const [key, item] of items) expect(whole.get(keyOfText(key))).toMatchObject(item);
           later.forEach((request, i) => {
             const command = { op: 'transact' as const, request };
-            expect(parts.apply(command, context(100 + i))).toEqual(
-              whole.apply(command, context(100 + i)),
-            );
+            expect(apply(parts, command, 100 + i)).toEqual(apply(whole, command, 100 + i));
           });
           if (cut < commands.length) expect(parts.snapshot()).toEqual(whole.snapshot());
         },
@@ -217,7 +224,7 @@ describe('what an older version has stored', () => {
       failure: [],
     };
     const command: KvCommand = { op: 'transact', request };
-    machine.apply(command, context(1));
+    apply(machine, command, 1);
     expect(() => Write.decode(kvCodecs.command!.encode(command))).toThrow('illegal tag');
     expect(() => Snapshot.decode(kvCodecs.snapshot!.encode(machine.snapshot()))).toThrow(
       'illegal tag',
@@ -226,24 +233,33 @@ describe('what an older version has stored', () => {
 });
 
 test('leases take their keys with them, which a put without it or a deletion takes out', () => {
-  const machine = new KvMachine();
+  const [machine, log] = [new KvMachine(), new TimedLog()];
+  const at = (time: number, command: KvCommand) => log.apply(machine, command, 1, time);
   const put = (key: string, of: number): void => {
     const requestPut = putRequest(key, 'x', { lease: of });
-    const request = { compare: [], success: [op({ requestPut })], failure: [] };
-    machine.apply({ op: 'transact', request }, context(1));
+    at(1, {
+      op: 'transact',
+      request: { compare: [], success: [op({ requestPut })], failure: [] },
+    });
   };
-  machine.apply({ op: 'grant', lease: 7, ttl: 10 }, context(1));
+  at(1, { op: 'grant', lease: 7, ttl: 10 });
   for (const key of ['a', 'b', 'c', 'd']) put(key, 7);
   put('b', 0);
-  machine.apply({ op: 'delete', key: keyOfBytes(Buffer.from('c')) }, context(1));
+  at(1, { op: 'delete', key: keyOfText('c') });
   expect([...machine.lease(7)!.keys].sort()).toEqual(['a', 'd']);
   expect([...restored(machine).lease(7)!.keys].sort()).toEqual(['a', 'd']);
   const { revision } = machine;
-  expect(machine.apply({ op: 'revoke', lease: 7 }, context(2))).toEqual({ revision: revision + 1 });
+  const nothing = { op: 'delete', key: keyOfText('z') } as const;
+  at(9_000, { op: 'keepAlive', lease: 7 });
+  at(18_999, nothing);
+  expect(machine.lease(7)).toBeDefined();
+  at(19_000, nothing);
+  expect(machine.lease(7)).toBeUndefined();
+  expect(log.timers.size).toBe(0);
   const gone = machine.history.from(revision + 1)!;
-  expect(gone.map(({ key, value }) => [key, value])).toEqual([
-    ['a', undefined],
-    ['d', undefined],
+  expect(gone.map((it) => [it.key, it.value, it.revision])).toEqual([
+    ['a', undefined, revision + 1],
+    ['d', undefined, revision + 1],
   ]);
   expect(machine.size).toBe(1);
 });

@@ -24,7 +24,9 @@ export type EtcdCommand =
   | { op: 'compact'; revision: number }
   | { op: 'grant'; lease: number; ttl: number }
   | { op: 'revoke'; lease: number }
-  | { op: 'keepAlive'; lease: number };
+  | { op: 'keepAlive'; lease: number }
+  /** When the time of a lease has come, as it was last known: scheduled, and never sent. */
+  | { op: 'expire'; lease: number };
 
 export type KvCommand = KvWrite | EtcdCommand;
 
@@ -54,6 +56,8 @@ export interface KvSnapshot extends MvccState {
   readonly leases: readonly StoredLease[];
 }
 
+type KvContext = ApplyContext<KvCommand>;
+
 /** The replicated keys and leases. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult, KvSnapshot> {
   private readonly store: MvccStore;
@@ -63,7 +67,7 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
     this.store = new MvccStore(limits);
   }
 
-  apply(command: KvCommand, context: ApplyContext): KvResult | EtcdResult {
+  apply(command: KvCommand, context: KvContext): KvResult | EtcdResult {
     const result =
       command.op === 'put' || command.op === 'delete'
         ? this.write(command, context.position)
@@ -168,7 +172,7 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
     store.forgetPast();
   }
 
-  private perform(command: EtcdCommand, context: ApplyContext): EtcdResult {
+  private perform(command: EtcdCommand, context: KvContext): EtcdResult {
     try {
       return { revision: this.store.revision, ...this.performed(command, context) };
     } catch (error) {
@@ -177,7 +181,7 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
     }
   }
 
-  private performed(command: EtcdCommand, { time }: ApplyContext): Partial<EtcdResult> {
+  private performed(command: EtcdCommand, context: KvContext): Partial<EtcdResult> {
     const { store, leases } = this;
     switch (command.op) {
       case 'transact': {
@@ -190,17 +194,41 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
         store.compact(command.revision);
         return {};
       case 'grant':
-        return { ttl: leases.grant(command.lease, command.ttl, time).ttl };
+        return { ttl: this.grant(command.lease, command.ttl, context).ttl };
       case 'keepAlive':
-        return { ttl: leases.keepAlive(command.lease, time).ttl };
+        return { ttl: leases.keepAlive(command.lease, context.time).ttl };
       case 'revoke':
-        this.end(leases.revoke(command.lease));
+        context.cancel(leases.held(command.lease).timer);
+        this.end(command.lease);
+        return { revision: store.revision };
+      case 'expire':
+        this.expire(command.lease, context);
         return { revision: store.revision };
     }
   }
 
+  private grant(id: number, ttl: number, context: KvContext): Lease {
+    const { leases } = this;
+    leases.checkFree(id);
+    const expiresAt = context.time + ttl * 1_000;
+    const timer = context.schedule(expiresAt, { op: 'expire', lease: id });
+    if (timer === undefined) throw new Refused('tooManyLeases');
+    return leases.add({ id, ttl, expiresAt, timer });
+  }
+
+  /** One that was kept alive meanwhile has its time later. */
+  private expire(id: number, context: KvContext): void {
+    const lease = this.leases.get(id);
+    if (lease === undefined || lease.timer !== context.timer) return;
+    // There is room for it: that of the timer which is due now.
+    if (lease.expiresAt > context.time)
+      lease.timer = context.schedule(lease.expiresAt, { op: 'expire', lease: id })!;
+    else this.end(id);
+  }
+
   /** The keys of a lease go with it, all at once. */
-  private end({ keys }: Lease): void {
+  private end(id: number): void {
+    const { keys } = this.leases.remove(id);
     const writer = this.writer();
     for (const key of [...keys].sort()) writer.delete(key);
   }

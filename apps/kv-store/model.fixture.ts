@@ -36,7 +36,8 @@ export class Model {
   }
 
   apply(command: EtcdCommand, time: number): EtcdResult {
-    const { revision, leases, past } = this;
+    this.expire(time);
+    const { revision, past } = this;
     try {
       const result = this.perform(command, time);
       return { revision: this.revision, ...result };
@@ -44,7 +45,6 @@ export class Model {
       if (typeof refused !== 'string') throw refused;
       this.revision = revision;
       past.delete(revision + 1);
-      expect(leases).toBe(this.leases);
       return { revision, refused: refused as Refusal };
     }
   }
@@ -76,14 +76,22 @@ export class Model {
         lease.expiresAt = time + lease.ttl * 1_000;
         return { ttl: lease.ttl };
       }
-      case 'revoke':
+      default:
         if (!leases.delete(command.lease)) throw 'leaseNotFound';
         this.end(command.lease);
         return { revision: this.revision };
     }
   }
 
-  end(lease: number): void {
+  private expire(time: number): void {
+    const over = [...this.leases].filter(([, { expiresAt }]) => expiresAt <= time);
+    for (const [id] of over.sort(([, a], [, b]) => a.expiresAt - b.expiresAt)) {
+      this.leases.delete(id);
+      this.end(id);
+    }
+  }
+
+  private end(lease: number): void {
     const rest = new Map([...this.items].filter(([, item]) => item.lease !== lease));
     if (rest.size < this.items.size) this.past.set(++this.revision, rest);
   }

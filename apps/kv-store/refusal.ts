@@ -8,6 +8,8 @@ export type Refusal =
   | 'keyNotFound'
   | 'leaseNotFound'
   | 'leaseExists'
+  /** No more commands can be scheduled, and a lease needs one. */
+  | 'tooManyLeases'
   /** What a transaction has read would be too large to keep. */
   | 'answerTooLarge';
 

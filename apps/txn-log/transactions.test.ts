@@ -9,15 +9,12 @@ import {
 import { type Transaction, TransactionStore } from './transaction-store.ts';
 import { type Outcome, TransactionMachine } from './transactions.ts';
 
-class Context implements ApplyContext {
+class Context implements Pick<ApplyContext, 'position' | 'time'> {
   readonly position: number;
   readonly time: number;
   constructor(position: number, time: number) {
     this.position = position;
     this.time = time;
-  }
-  random(): number {
-    throw new Error('nothing here is left to chance');
   }
 }
 

@@ -61,7 +61,10 @@ export class TransactionMachine
     this.committed = new Committed(retention);
   }
 
-  apply(command: TransactionCommand, { position, time }: ApplyContext): Outcome {
+  apply(
+    command: TransactionCommand,
+    { position, time }: Pick<ApplyContext, 'position' | 'time'>,
+  ): Outcome {
     const { id, result, reads, writes } = command;
     const before = id === undefined ? undefined : this.committed.get(id);
     if (before !== undefined) return before;

@@ -85,6 +85,12 @@ export interface OrderedLog {
    * the others until it is opened anew. Absent where nobody leads.
    */
   resign?(reason: string): void;
+
+  /**
+   * Whether it is this member that leads the log, as far as it knows: for what one of those who follow the log does for
+   * all. Absent where nobody leads.
+   */
+  leads?(): boolean;
 }
 
 /** Something that is more than a log but can serve as one: a Varlog topic. */

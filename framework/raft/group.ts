@@ -279,6 +279,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.subject.next(this.status);
   }
 
+  /** Whether this member leads, as far as it knows: another one may have been elected meanwhile. */
+  leads(): boolean {
+    return this.status.role === 'leader';
+  }
+
   /**
    * Adds a member, which was opened with `join`: it gets the log first, and votes as soon as it has caught
    * up (paper §6, thesis §4.2.1). With `replaces` it takes the place of a member in the same step. Resolves

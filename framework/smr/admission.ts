@@ -4,6 +4,7 @@ import type {
   Request as RequestMessage,
   Session as SessionMessage,
   Snapshot as SnapshotMessage,
+  Timer as TimerMessage,
 } from '../wire/gen/smr.ts';
 import { type CommandOutcome, decodeOutcome } from './command-outcome.ts';
 import { EnvelopeReader } from './envelope.ts';
@@ -11,6 +12,7 @@ import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts } from './skip-command.ts';
+import { TIMER_LIMITS, type TimerLimits, TimerTable } from './timer-table.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {
@@ -18,6 +20,8 @@ export interface AdmissionLimits {
   sessions?: SessionLimits;
   /** Default: 24 hours, 64 MiB. */
   requests?: RequestLimits;
+  /** Default: 16 MiB. */
+  timers?: TimerLimits;
   /** A wrong clock brings the log's time forward by so much at once. Default: 24 hours. */
   timeLeapMaxMs?: number;
 }
@@ -26,13 +30,15 @@ export interface AdmissionLimits {
 export interface Touched {
   session(id: number): void;
   request(id: string): void;
+  timer(id: number): void;
 }
 
 /** What a snapshot holds of an {@link Admission}. */
-export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'> & {
+export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen' | 'timersMade'> & {
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
+  readonly timers: readonly TimerMessage[];
 };
 
 /** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
@@ -48,12 +54,14 @@ export const NOTHING_ADMITTED: AdmissionState = {
   forgotten: 0,
   seen: 0,
   skipped: [],
+  timers: [],
+  timersMade: 0,
 };
 
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
- * effect. `passed`: nobody awaits anything. `foreign`: it is not of this machine on this log.
+ * effect, or is the tick of a session that is closed. `passed`: nobody awaits anything. `foreign`: it is not of this machine on this log.
  */
 export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
 
@@ -64,7 +72,10 @@ export type Verdict = 'fresh' | 'settled' | 'expired' | 'passed' | 'foreign';
 export class Admission {
   readonly sessions: SessionTable;
   readonly requests: RequestTable;
-  private readonly leapMaxMs: number;
+  /** Commands of the machine that wait for their time. */
+  readonly timers: TimerTable;
+  /** What a clock may bring the log's time forward by at once. */
+  readonly leapMaxMs: number;
   private envelope = new EnvelopeReader(new Uint8Array(8));
   private position = 0;
   private now = 0;
@@ -79,6 +90,7 @@ export class Admission {
   constructor(limits: AdmissionLimits, touched?: Touched) {
     this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
     this.requests = new RequestTable(limits.requests ?? REQUEST_LIMITS, touched?.request);
+    this.timers = new TimerTable(limits.timers ?? TIMER_LIMITS, touched?.timer);
     this.leapMaxMs = limits.timeLeapMaxMs ?? 24 * 3_600_000;
   }
 
@@ -136,6 +148,7 @@ export class Admission {
     this.position = position;
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
+    if (envelope.kind === 'tick') return this.admitTick();
     if (envelope.kind === 'skip') this.checkSkip(envelope.skipped);
     else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
@@ -156,21 +169,23 @@ export class Admission {
   }
 
   /** What it keeps beside sessions and requests. */
-  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'skipped'> {
-    const { now: time, seen } = this;
-    return { time, forgotten: this.requests.forgotten, seen, skipped: [...this.skipped] };
+  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'skipped' | 'timersMade'> {
+    const { now: time, seen, requests, timers } = this;
+    const { forgotten } = requests;
+    return { time, forgotten, seen, skipped: [...this.skipped], timersMade: timers.made };
   }
 
   /** Its part of a snapshot, to be copied before anything else is admitted. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
-    return { ...this.progress, sessions, requests };
+    return { ...this.progress, sessions, requests, timers: this.timers.encode() };
   }
 
   restore(stored: AdmissionState): void {
     this.now = stored.time;
     this.sessions.restore(stored.sessions);
     this.requests.restore(stored.requests, stored.forgotten);
+    this.timers.restore(stored.timers, stored.timersMade);
     this.seen = stored.seen;
     this.skipped.clear();
     for (const position of stored.skipped) this.skipped.add(position);
@@ -192,6 +207,17 @@ export class Admission {
     if (admitted === 'fresh') return this.admitRequest();
     this.decided = sessions.outcomeOf(session, sequence) as CommandOutcome;
     return 'settled';
+  }
+
+  private admitTick(): Verdict {
+    const { sessions, requests, envelope, position } = this;
+    const { session, time: clock } = envelope;
+    this.seen = Math.max(this.seen, envelope.seen);
+    const anchor = sessions.anchorOf(session);
+    if (anchor === undefined) return 'expired';
+    this.now = timeBehind(this.now, clock, anchor, this.leapMaxMs);
+    requests.expire(this.now);
+    return sessions.renew(session, { position, time: this.now, clock }) ? 'passed' : 'expired';
   }
 
   /** Nobody sent this command in its session before; perhaps somebody did elsewhere. */

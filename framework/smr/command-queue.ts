@@ -11,7 +11,13 @@ import {
 } from '../base/index.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
-import { encodeCommands, encodeOpen, envelopeBytes, REQUEST_ID_BYTES_MAX } from './envelope.ts';
+import {
+  encodeCommands,
+  encodeOpen,
+  encodeTick,
+  envelopeBytes,
+  REQUEST_ID_BYTES_MAX,
+} from './envelope.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const IN_FLIGHT_MAX = 4;
@@ -131,6 +137,25 @@ export class CommandQueue<Command, Result> {
 
   advance(position: number): void {
     this.seen = position;
+  }
+
+  /** Session in which this replica writes; 0 where none is open. */
+  get currentSession(): number {
+    return this.session;
+  }
+
+  /**
+   * Brings the log's time forward by the clock of this replica. Resolves with the position of the entry that does it.
+   * Rejects with errors of the log: the entry may be there all the same, which does no harm.
+   */
+  async tick(): Promise<number> {
+    const { tag, session, seen } = this;
+    if (this.stopped !== undefined) throw this.stopped;
+    if (tag === undefined || this.opening) return 0;
+    if (session !== 0)
+      return this.append([encodeTick({ tag, time: this.ports.clock.wall(), session, seen })]);
+    await this.openSession(tag);
+    return this.session;
   }
 
   /** The command was decided, now or before. */

@@ -8,6 +8,7 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
  *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
  *     open:     time
  *     skip:     position
+ *     tick:     time | session | seen
  * ```
  * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
  * whatever carries another one, or none, belongs to somebody else.
@@ -15,9 +16,11 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
 const COMMAND = 1;
 const OPEN = 2;
 const SKIP = 3;
+const TICK = 4;
 const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
+const TICK_BYTES = 1 + TAG_BYTES + 3 * 8;
 const NOTHING = new Uint8Array();
 
 /** Bytes of a request id at most, in UTF-8. */
@@ -27,11 +30,11 @@ export const REQUEST_ID_BYTES_MAX = 256;
 export class EnvelopeReader {
   private readonly tag: Uint8Array;
   /** `foreign`: not of this machine on this log. */
-  kind: 'command' | 'open' | 'skip' | 'foreign' = 'foreign';
+  kind: 'command' | 'open' | 'skip' | 'tick' | 'foreign' = 'foreign';
   /** Wall clock of the proposer, in milliseconds since 1970. */
   time = 0;
   session = 0;
-  /** Number of the command within its client. Retries carry the same. */
+  /** Number of the command within its client, from 1. Retries carry the same. A tick has 0. */
   sequence = 0;
   /** The client awaits nothing below this sequence any more. */
   acked = 0;
@@ -62,7 +65,8 @@ export class EnvelopeReader {
     } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
-    } else throw unreadable(bytes, position);
+    } else if (kind === TICK && bytes.length === TICK_BYTES) this.readTick(view);
+    else throw unreadable(bytes, position);
   }
 
   private readCommand(bytes: Uint8Array, view: DataView): void {
@@ -76,6 +80,14 @@ export class EnvelopeReader {
     const end = COMMAND_BYTES + length;
     this.requestId = length === 0 ? NOTHING : bytes.subarray(COMMAND_BYTES, end);
     this.command = bytes.subarray(end);
+  }
+
+  private readTick(view: DataView): void {
+    this.kind = 'tick';
+    this.time = view.getFloat64(9, true);
+    this.session = view.getFloat64(17, true);
+    this.seen = view.getFloat64(25, true);
+    this.sequence = 0;
   }
 
   private isOwn(bytes: Uint8Array): boolean {
@@ -147,6 +159,23 @@ export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
   return short(SKIP, tag, position);
 }
 
+/** Brings the log's time forward, as a command of this session would, where nobody sends one. */
+export function encodeTick({
+  tag,
+  time,
+  session,
+  seen,
+}: Omit<CommandsHeader, 'acked'>): Uint8Array {
+  const bytes = new Uint8Array(TICK_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = TICK;
+  bytes.set(tag, 1);
+  view.setFloat64(9, time, true);
+  view.setFloat64(17, session, true);
+  view.setFloat64(25, seen, true);
+  return bytes;
+}
+
 function commandFits(view: DataView): boolean {
   const { byteLength } = view;
   return byteLength >= COMMAND_BYTES && byteLength >= COMMAND_BYTES + view.getUint16(49, true);
@@ -163,5 +192,5 @@ function short(kind: number, tag: Uint8Array, value: number): Uint8Array {
 function unreadable(bytes: Uint8Array, position: number): VarlogError {
   const what = `the entry at position ${position}, of this machine,`;
   const found = `kind ${bytes[0]} and ${bytes.length} bytes`;
-  return formatUnknown({ what, found, reads: 'kinds 1 to 3 as it writes them' });
+  return formatUnknown({ what, found, reads: 'kinds 1 to 4 as it writes them' });
 }

@@ -22,6 +22,7 @@
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
@@ -29,6 +30,20 @@ import type { SnapshotStore } from './snapshot-store.ts';
 export type { AdmissionLimits } from './admission.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
+export type {
+  Election,
+  ElectionOptions,
+  ElectionReplica,
+  Leadership,
+} from './recipes/election.ts';
+export { type Lease, LeaseTable, type LeaseTableState } from './recipes/lease-table.ts';
+export {
+  type Lock,
+  type LockCommand,
+  type LockResult,
+  LockTable,
+  type LockTableState,
+} from './recipes/lock-table.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
@@ -37,6 +52,7 @@ export type { SessionLimits } from './session-table.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
+export type { TimerLimits } from './timer-table.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
 export function snapshotDirectory(path: string): SnapshotStore {
@@ -62,4 +78,15 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
   );
   await replica.start();
   return replica;
+}
+
+/**
+ * Makes this process a candidate in an election that the machine of a replica decides: see {@link Election}. Without
+ * `ports`: this machine's clock and randomness.
+ */
+export function electLeader<Command, Result, Machine>(
+  options: ElectionOptions<Command, Result, Machine> & { ports?: Pick<Ports, 'clock' | 'random'> },
+): Election<Command, Result, Machine> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new Election(options, ports);
 }

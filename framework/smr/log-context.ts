@@ -1,26 +1,101 @@
+import { type Codec, VarlogError } from '../base/index.ts';
 import type { ApplyContext } from './state-machine.ts';
+import type { TimerTable } from './timer-table.ts';
 
 const UINT32 = 2 ** 32;
+/** A timer is due after the command that schedules it. */
+const LEAST_MS = 1;
+
+/** Where a command is applied, and when. */
+export interface CommandPlace {
+  readonly position: number;
+  readonly index: number;
+  readonly time: number;
+  /** Id of the timer that it comes from; `undefined` where it is the entry's own. */
+  readonly timer: number | undefined;
+}
 
 /** The context of one command after the other. */
-export class LogContext implements ApplyContext {
+export class LogContext<Command> implements ApplyContext<Command> {
   position = 0;
+  index = 0;
   time = 0;
+  timer: number | undefined;
+  private readonly timers: TimerTable;
+  private readonly codec: Codec<Command>;
   private state = 0;
+  private isValid = false;
+  /** What takes back all that the command has asked for so far, in that order. */
+  private undo: (() => void)[] = [];
 
-  /** Before each attempt to apply a command: all attempts draw the same random numbers. */
-  begin(position: number, time: number): void {
-    this.position = position;
-    this.time = time;
-    const high = Math.floor(position / UINT32);
-    this.state = Math.imul(position >>> 0, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
+  constructor(timers: TimerTable, codec: Codec<Command>) {
+    this.timers = timers;
+    this.codec = codec;
   }
 
-  /** Mulberry32, seeded by both halves of the position. */
+  /** Before a command is applied. */
+  begin({ position, index, time, timer }: CommandPlace): void {
+    this.position = position;
+    this.index = index;
+    this.time = time;
+    this.timer = timer;
+    this.isValid = true;
+    this.undo = [];
+    const high = Math.floor(position / UINT32);
+    const place = Math.imul(position >>> 0, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
+    this.state = place ^ Math.imul(index, 0xc2b2ae35);
+  }
+
+  /** After the command: what the machine kept of the context does nothing any more. */
+  end(): void {
+    this.isValid = false;
+  }
+
+  /** Instead of {@link end}, where the command is going to be applied anew. */
+  rollback(): void {
+    this.end();
+    for (const takeBack of this.undo.reverse()) takeBack();
+  }
+
+  /** Mulberry32, seeded by both halves of the position, and by the index. */
   random(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / UINT32;
   }
+
+  schedule(at: number, command: Command): number | undefined {
+    const { timers } = this;
+    this.checkValid('schedule');
+    if (!Number.isFinite(at)) throw noTime(at);
+    const due = Math.max(at, this.time + LEAST_MS);
+    const id = timers.schedule(due, this.codec.encode(command));
+    if (id !== undefined) this.undo.push(() => timers.unschedule(id));
+    return id;
+  }
+
+  cancel(id: number): boolean {
+    const { timers } = this;
+    this.checkValid('cancel');
+    const timer = timers.cancel(id);
+    if (timer !== undefined) this.undo.push(() => timers.put(timer));
+    return timer !== undefined;
+  }
+
+  private checkValid(call: string): void {
+    if (this.isValid) return;
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `context.${call} was called after its command had been applied`,
+      because: 'what happens then depends on more than the log, and replicas would differ',
+      next: `call it in apply, before that returns`,
+    });
+  }
+}
+
+function noTime(at: number): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `a command cannot be scheduled at ${at}`,
+    next: 'give milliseconds since 1970, for example context.time + 1_000',
+  });
 }

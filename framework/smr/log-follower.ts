@@ -16,6 +16,7 @@ import type { Applier } from './applier.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Deadlines } from './deadlines.ts';
+import type { CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { ReadBarrier } from './read-barrier.ts';
@@ -23,6 +24,7 @@ import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom } from './skip-command.ts';
+import { Ticker } from './ticker.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
@@ -76,8 +78,9 @@ export class LogFollower<Command, Result> {
   private readonly applied = new Subject<Applied<Command, Result>>();
   private readonly closing = new AbortController();
   private readonly turns: TurnBudget;
-  /** What was passed on to `applied$`. */
-  private announced = 0;
+  private readonly ticker: Ticker;
+  /** The last that was passed on to `applied$`. */
+  private announced: Place = { position: 0, index: 0 };
   private known: LogIdentity | undefined;
   private following: Promise<void> = Promise.resolve();
   private released: Promise<void> = Promise.resolve();
@@ -103,6 +106,14 @@ export class LogFollower<Command, Result> {
       changed: () => this.report({ holdError: hold?.error }),
     });
     this.hold = hold;
+    this.ticker = new Ticker({
+      ...ports,
+      signal: this.signal,
+      admission: () => parts.applier.admission,
+      session: () => this.queue.currentSession,
+      leads: () => log.leads?.(),
+      tick: () => this.queue.tick(),
+    });
     this.applied$ = this.applied.asObservable();
     this.status$ = statuses.status$;
   }
@@ -139,18 +150,20 @@ export class LogFollower<Command, Result> {
   advance(position: number, changes: Parameters<ReplicaStatuses['update']>[0]): void {
     this.queue.advance(position);
     this.barrier.advance(position);
+    this.ticker.advance(position);
     this.report({ position, ...changes });
   }
 
   /** A command took effect. Passed on once, also where the state started over since. */
-  announce(position: number, time: number, bytes: Uint8Array, outcome: CommandOutcome): void {
-    if (position <= this.announced) return;
-    this.announced = position;
+  announce(place: CommandPlace, bytes: Uint8Array, outcome: CommandOutcome): void {
+    const { position, index } = place;
+    if (!isAfter(place, this.announced)) return;
+    this.announced = { position, index };
     if (!this.applied.observed || typeof outcome === 'string') return;
     const { codecs } = this.parts;
     // Values of their own: the machine may have kept those that it was given, or gave.
     const [command, result] = [codecs.command.decode(bytes), resultOf(outcome, codecs.result)];
-    this.applied.next({ position, time, command, result });
+    this.applied.next({ ...place, command, result });
   }
 
   /** The state went on to `position` without the entries in between: their callers are told what it holds of them. */
@@ -217,6 +230,7 @@ export class LogFollower<Command, Result> {
     this.closing.abort();
     this.queue.stop(error);
     this.barrier.stop(error);
+    this.ticker.stop();
     this.deadlines.stop();
     // What cannot be let go of is in the way of whoever comes next, and is reported there.
     this.released = this.parts.applier.end(this.following, failure).catch(() => {});
@@ -239,7 +253,10 @@ export class LogFollower<Command, Result> {
     const { log } = this;
     const { applier, ports } = this.parts;
     // A log that ends before the state that it began with is found even when nobody asks.
-    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).catch(() => {});
+    this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).then(
+      () => this.ticker.start(),
+      () => {},
+    );
     await applier.begin();
     while (!signal.aborted) {
       try {
@@ -286,4 +303,11 @@ export class LogFollower<Command, Result> {
         await this.caughtUp({ signal, timeoutMs: PROBE_MS }).catch(() => {});
     }
   }
+}
+
+type Place = Pick<CommandPlace, 'position' | 'index'>;
+
+function isAfter(one: Place, other: Place): boolean {
+  if (one.position !== other.position) return one.position > other.position;
+  return one.index > other.index;
 }

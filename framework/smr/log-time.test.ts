@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Anchor, timeBehind } from './log-time.ts';
+import { type Anchor, clockAt, timeBehind } from './log-time.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -72,6 +72,19 @@ describe('log time', () => {
           expect(last - begun).toBeLessThanOrEqual(2 * (real - began));
         },
       ),
+    );
+  });
+
+  test('the clock that brings it to a moment is the first one that does', () => {
+    const time = fc.integer({ min: 0, max: HOUR });
+    fc.assert(
+      fc.property(time, time, time, (clock, usedAt, ahead) => {
+        const anchor = { clock, usedAt };
+        const at = usedAt + ahead;
+        const needed = clockAt(at, anchor);
+        expect(timeBehind(usedAt, needed, anchor, DAY)).toBeGreaterThanOrEqual(at);
+        if (ahead > 0) expect(timeBehind(usedAt, needed - 1, anchor, DAY)).toBeLessThan(at);
+      }),
     );
   });
 });

@@ -28,3 +28,9 @@ export function timeBehind(
   const fastest = anchor.usedAt + passed * 2;
   return Math.max(time, Math.min(Math.max(clock, slowest), fastest));
 }
+
+/** What the clock of a session shows when an entry of it brings the log's time to `at`: {@link timeBehind}, solved for it. */
+export function clockAt(at: number, { clock, usedAt }: Anchor): number {
+  const ahead = at - usedAt;
+  return Math.max(clock + ahead / 2, Math.min(at, clock + ahead * 2));
+}

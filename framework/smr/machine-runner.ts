@@ -19,7 +19,7 @@ export class MachineRunner<Command, Result> {
   }
 
   /** Throws `APPLY_FAILED`; the machine may be changed in part then. */
-  run(bytes: Uint8Array, context: LogContext): CommandOutcome {
+  run(bytes: Uint8Array, context: LogContext<Command>): CommandOutcome {
     const result = this.apply(this.decode(bytes, context.position), context);
     try {
       return this.result.encode(result);
@@ -40,7 +40,7 @@ export class MachineRunner<Command, Result> {
     }
   }
 
-  private apply(command: Command, context: LogContext): Result {
+  private apply(command: Command, context: LogContext<Command>): Result {
     const { position } = context;
     let result: Result;
     try {

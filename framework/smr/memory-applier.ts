@@ -3,7 +3,8 @@ import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
-import { LogContext } from './log-context.ts';
+import type { CommandOutcome } from './command-outcome.ts';
+import { type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { cannotStartOver } from './replica-errors.ts';
@@ -25,7 +26,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private readonly snapshotCodec: Codec<unknown>;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
-  private readonly context = new LogContext();
+  private readonly context: LogContext<Command>;
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
   private initial: Uint8Array | undefined;
@@ -45,6 +46,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const codecs = commandCodecs(codec);
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
+    this.context = new LogContext(this.admission.timers, codecs.command);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
@@ -122,8 +124,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     this.working = entry.position;
     const verdict = admission.admit(entry);
+    const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
-    else if (verdict === 'fresh') this.run(entry.position);
+    else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
@@ -132,14 +135,32 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.working = 0;
   }
 
-  private run(position: number): void {
-    const { admission, context, follower } = this;
+  private run(position: number, index: number): void {
+    const { admission, follower } = this;
     const { session, sequence, time, command } = admission;
-    context.begin(position, time);
-    const outcome = this.runner.run(command, context);
+    const place = { position, index, time, timer: undefined };
+    const outcome = this.runOne(command, place);
     admission.recordOutcome(outcome);
     follower.queue.resolve(session, sequence, outcome);
-    follower.announce(position, time, command, outcome);
+    follower.announce(place, command, outcome);
+  }
+
+  /** What is due at the time of the entry at `position` goes before it. How much that was. */
+  private fire(position: number): number {
+    const { timers, time } = this.admission;
+    let index = 0;
+    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+      const place = { position, index: index++, time, timer: due.id };
+      this.follower.announce(place, due.command, this.runOne(due.command, place));
+    }
+    return index;
+  }
+
+  private runOne(command: Uint8Array, place: CommandPlace): CommandOutcome {
+    this.context.begin(place);
+    const outcome = this.runner.run(command, this.context);
+    this.context.end();
+    return outcome;
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */

@@ -7,9 +7,14 @@ import type { StateMachine } from './state-machine.ts';
 /** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
 export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
 
+/** A command that has taken effect. */
 export interface Applied<Command, Result> {
   readonly position: number;
+  /** How many commands were applied at this position before it: see `ApplyContext`. */
+  readonly index: number;
   readonly time: number;
+  /** The timer that it comes from; `undefined` for one that somebody executed. */
+  readonly timer: number | undefined;
   readonly command: Command;
   readonly result: Result;
 }

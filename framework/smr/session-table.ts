@@ -89,15 +89,22 @@ export class SessionTable {
     return this.sessions.get(id);
   }
 
-  /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
-  admit(id: number, use: SessionUse): SessionVerdict {
+  /** Notes that the client of a session wrote something. Whether the session is open. */
+  renew(id: number, use: Pick<SessionUse, 'position' | 'time' | 'clock'>): boolean {
     const session = this.sessions.get(id);
-    if (session === undefined) return 'expired';
+    if (session === undefined) return false;
     if (use.time - session.usedAt > this.limits.idleMs) {
       this.drop(id);
-      return 'expired';
+      return false;
     }
     this.use(session, use);
+    return true;
+  }
+
+  /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
+  admit(id: number, use: SessionUse): SessionVerdict {
+    if (!this.renew(id, use)) return 'expired';
+    const session = this.sessions.get(id) as Session;
     if (use.acked > session.acked) {
       session.results.deleteBelow(use.acked);
       session.acked = use.acked;
@@ -142,7 +149,10 @@ export class SessionTable {
     }
   }
 
-  private use(session: Session, { time, position, clock }: SessionUse): void {
+  private use(
+    session: Session,
+    { time, position, clock }: Pick<SessionUse, 'position' | 'time' | 'clock'>,
+  ): void {
     session.usedAt = time;
     session.usedPosition = position;
     // A repeated entry carries the time of its first attempt: only what is new has passed.

@@ -79,7 +79,8 @@ async function survey(
       // What only a newer version can read orders nothing that this one could follow.
       if (!isReadable(envelope, entry.command, entry.position)) continue;
       if (entry.position === position) kind = envelope.kind;
-      if (envelope.kind === 'command') seen = Math.max(seen, envelope.seen);
+      const { kind: found } = envelope;
+      if (found === 'command' || found === 'tick') seen = Math.max(seen, envelope.seen);
       if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
         orders.set(entry.position, envelope.skipped);
     }

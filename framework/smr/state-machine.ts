@@ -1,11 +1,31 @@
 /** What a machine may know beside the command. All of it comes from the log: equal on every replica. */
-export interface ApplyContext {
-  /** Position of the command in the log. */
+export interface ApplyContext<Command = unknown> {
+  /** Position of the entry that has the command applied: its own, or the one that brought the time of a timer. */
   readonly position: number;
+  /**
+   * How many commands were applied at this position before: 0 where no timer was due. Position and index name a command
+   * for ever, and grow with each.
+   */
+  readonly index: number;
   /** Milliseconds since 1970, from the log. Never goes back. */
   readonly time: number;
   /** A number from 0 (included) to 1 (excluded), from a sequence that is seeded by the position. */
   random(): number;
+  /** The timer that the command comes from; `undefined` for one that somebody executed. */
+  readonly timer: number | undefined;
+  /**
+   * Has `command` applied by every replica at the same place of the log, when its time has come to `at`: before the first
+   * entry with that time or a later one, and after those that were scheduled for earlier, or for the same time before.
+   * What is due already is applied before the next entry whose time is later. Survives restarts, and is in snapshots. The log's time is
+   * that of the clocks of those who write: where nobody does, replicas see to it that it goes on.
+   *
+   * @param at milliseconds since 1970, by the log's time
+   * @returns the id of the timer, 1, 2, 3, …, equal on every replica; `undefined` where too much is scheduled
+   *   (`timers` of the replica's options): answer with a refusal, and change nothing
+   */
+  schedule(at: number, command: Command): number | undefined;
+  /** Calls a timer off. Whether it was waiting: one that has been applied is not. */
+  cancel(timer: number): boolean;
 }
 
 /**
@@ -15,7 +35,7 @@ export interface ApplyContext {
  * result; an exception is a bug and stops the replica.
  */
 export interface StateMachine<Command, Result, Snapshot = unknown> {
-  apply(command: Command, context: ApplyContext): Result;
+  apply(command: Command, context: ApplyContext<NoInfer<Command>>): Result;
   /** The whole state. It is encoded before anything else is applied, so it need not be a copy. */
   snapshot(): Snapshot;
   /** Replaces the whole state. */

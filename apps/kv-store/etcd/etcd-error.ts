@@ -23,6 +23,7 @@ const REFUSALS: Record<Refusal, readonly [status, string]> = {
   keyNotFound: [INVALID_ARGUMENT, 'key not found'],
   leaseNotFound: [NOT_FOUND, 'requested lease not found'],
   leaseExists: [FAILED_PRECONDITION, 'lease already exists'],
+  tooManyLeases: [status.RESOURCE_EXHAUSTED, 'too many leases'],
   answerTooLarge: [status.RESOURCE_EXHAUSTED, 'answer is too large: ask for less, with a limit'],
 };
 

@@ -1364,7 +1364,8 @@ export const descriptor: object = {
           "compact",
           "grant",
           "revoke",
-          "keepAlive"
+          "keepAlive",
+          "expire"
          ]
         }
        },
@@ -1393,6 +1394,10 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 6,
          "protoName": "keep_alive"
+        },
+        "expire": {
+         "type": "uint64",
+         "id": 7
         }
        }
       },
@@ -1559,6 +1564,10 @@ export const descriptor: object = {
          "type": "double",
          "id": 3,
          "protoName": "expires_at"
+        },
+        "timer": {
+         "type": "uint64",
+         "id": 4
         }
        }
       },

@@ -1,12 +1,17 @@
 import type { EntityManager } from 'typeorm';
 import { POSITION_LIMIT, VarlogError } from '../../base/index.ts';
-import { Request as RequestMessage, Session as SessionMessage } from '../../wire/gen/smr.ts';
+import {
+  Request as RequestMessage,
+  Session as SessionMessage,
+  Timer as TimerMessage,
+} from '../../wire/gen/smr.ts';
 import { checkIdentity, type LogIdentity } from '../log-identity.ts';
 import type { Dialect } from './dialect.ts';
 
 export const APPLIER_TABLE = 'varlog_applier';
 export const SESSION_TABLE = 'varlog_session';
 export const REQUEST_TABLE = 'varlog_request';
+export const TIMER_TABLE = 'varlog_timer';
 
 /** How far a database is. */
 export interface Progress {
@@ -20,6 +25,8 @@ export interface Progress {
   readonly seen: number;
   /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
+  /** How many timers were ever made. */
+  readonly timersMade: number;
 }
 
 /** Who applies to a database, and what was asked of it. */
@@ -45,11 +52,12 @@ interface ApplierRow extends LogIdentity {
   challenge: number | string;
   answer: number | string;
   place: string;
+  timers_made: number | string;
 }
 
 /**
  * What a replica keeps beside the machine's own rows: position, time, what the database belongs to and
- * who may apply, in one row; and its sessions and requests, one row each. Positions are whole numbers below 2^53,
+ * who may apply, in one row; and its sessions, requests and timers, one row each. Positions are whole numbers below 2^53,
  * which `bigint` columns of SQLite and Postgres keep exactly.
  */
 export class ApplierTables {
@@ -132,16 +140,17 @@ export class ApplierTables {
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
       skipped: (JSON.parse(row.skipped) as number[]).map(exact),
+      timersMade: exact(row.timers_made),
     };
   }
 
   async advance(manager: EntityManager, progress: Progress): Promise<void> {
-    const { position, time, forgotten, seen, skipped } = progress;
+    const { position, time, forgotten, seen, skipped, timersMade } = progress;
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE}
-       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5`,
-      [position, time, forgotten, seen, JSON.stringify(skipped)],
+       SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5, timers_made = $6`,
+      [position, time, forgotten, seen, JSON.stringify(skipped), timersMade],
     );
   }
 
@@ -190,6 +199,23 @@ export class ApplierTables {
 
   async dropRequest(manager: EntityManager, id: string): Promise<void> {
     await this.query(manager, `DELETE FROM ${REQUEST_TABLE} WHERE id = $1`, [bytesOf(id)]);
+  }
+
+  /** All timers, by id. */
+  async timers(manager: EntityManager): Promise<TimerMessage[]> {
+    const sql = `SELECT state FROM ${TIMER_TABLE} ORDER BY id`;
+    const rows = await this.query<{ state: Uint8Array }>(manager, sql, []);
+    return rows.map(({ state }) => TimerMessage.decode(state));
+  }
+
+  /** A timer is never changed, only dropped. */
+  async saveTimer(manager: EntityManager, timer: TimerMessage): Promise<void> {
+    const sql = `INSERT INTO ${TIMER_TABLE} (id, state) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`;
+    await this.query(manager, sql, [timer.id, TimerMessage.encode(timer)]);
+  }
+
+  async dropTimer(manager: EntityManager, id: number): Promise<void> {
+    await this.query(manager, `DELETE FROM ${TIMER_TABLE} WHERE id = $1`, [id]);
   }
 
   private async lockedRow(manager: EntityManager): Promise<ApplierRow> {

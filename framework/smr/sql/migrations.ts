@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { APPLIER_TABLE, REQUEST_TABLE, SESSION_TABLE } from './applier-tables.ts';
+import { APPLIER_TABLE, REQUEST_TABLE, SESSION_TABLE, TIMER_TABLE } from './applier-tables.ts';
 import { dialectOf } from './dialect.ts';
 
 /** The tables in which replicas keep their position, sessions and requests. */
@@ -59,6 +59,26 @@ class VarlogReplicaPlace1700000000001 implements MigrationInterface {
   }
 }
 
+/** The commands that wait for their time. */
+class VarlogReplicaTimers1700000000002 implements MigrationInterface {
+  readonly name = 'VarlogReplicaTimers1700000000002';
+
+  async up(runner: QueryRunner): Promise<void> {
+    const { bytes } = dialectOf(runner.connection);
+    await runner.query(
+      `ALTER TABLE ${APPLIER_TABLE} ADD COLUMN timers_made bigint NOT NULL DEFAULT 0`,
+    );
+    await runner.query(
+      `CREATE TABLE ${TIMER_TABLE} (id bigint PRIMARY KEY, state ${bytes} NOT NULL)`,
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE ${TIMER_TABLE}`);
+    await runner.query(`ALTER TABLE ${APPLIER_TABLE} DROP COLUMN timers_made`);
+  }
+}
+
 /**
  * For the `migrations` of the DataSource that is given to `startSqlReplica`, before those of the
  * machine's own tables.
@@ -66,4 +86,5 @@ class VarlogReplicaPlace1700000000001 implements MigrationInterface {
 export const sqlReplicaMigrations: readonly (new () => MigrationInterface)[] = [
   VarlogReplica1700000000000,
   VarlogReplicaPlace1700000000001,
+  VarlogReplicaTimers1700000000002,
 ];

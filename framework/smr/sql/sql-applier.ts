@@ -178,8 +178,9 @@ export class SqlApplier<Command, Result> implements Applier {
     for (const it of decided) {
       if (it.verdict === 'expired')
         queue.expired(it.session, it.sequence, admission.requests.forgotten);
-      else queue.resolve(it.session, it.sequence, it.outcome);
-      if (it.verdict === 'fresh') follower.announce(it.position, it.time, it.command, it.outcome);
+      else if (it.verdict !== 'fired') queue.resolve(it.session, it.sequence, it.outcome);
+      if (it.verdict === 'fresh' || it.verdict === 'fired')
+        follower.announce(it.place, it.command, it.outcome);
     }
     if (reloaded) follower.reconcile(position);
     this.moveTo(position);

@@ -18,5 +18,9 @@ export interface SqlStateMachine<Command, Result> {
    * Postgres. Any other error of a statement (a lost connection, a full disk) fails the attempt, even
    * where it is caught: no other replica need meet it.
    */
-  apply(command: Command, manager: EntityManager, context: ApplyContext): Promise<Result>;
+  apply(
+    command: Command,
+    manager: EntityManager,
+    context: ApplyContext<NoInfer<Command>>,
+  ): Promise<Result>;
 }

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
-import { LogContext } from '../log-context.ts';
+import { type CommandPlace, LogContext } from '../log-context.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -15,18 +15,21 @@ export interface Batch {
   readonly reloaded: boolean;
 }
 
-export type Decision = { readonly session: number; readonly sequence: number } & (
-  | {
-      readonly verdict: 'fresh';
-      readonly position: number;
-      readonly time: number;
-      /** As it lies in the log. */
-      readonly command: Uint8Array;
-      readonly outcome: CommandOutcome;
-    }
-  | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
-  | { readonly verdict: 'expired' }
-);
+/** A command that took effect. */
+interface Effect {
+  readonly place: CommandPlace;
+  /** As it lies in the log, or in the table of timers. */
+  readonly command: Uint8Array;
+  readonly outcome: CommandOutcome;
+}
+
+export type Decision =
+  | ({ readonly verdict: 'fired' } & Effect)
+  | ({ readonly session: number; readonly sequence: number } & (
+      | ({ readonly verdict: 'fresh' } & Effect)
+      | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
+      | { readonly verdict: 'expired' }
+    ));
 
 export interface TransactionApplierParts<Command, Result> {
   readonly machine: SqlStateMachine<Command, Result>;
@@ -47,6 +50,7 @@ export class TransactionApplier<Command, Result> {
   readonly admission: Admission;
   private readonly touchedSessions = new Set<number>();
   private readonly touchedRequests = new Set<string>();
+  private readonly touchedTimers = new Set<number>();
   private owner = 0;
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
@@ -60,6 +64,7 @@ export class TransactionApplier<Command, Result> {
     this.admission = new Admission(parts.limits, {
       session: (id) => this.touchedSessions.add(id),
       request: (id) => this.touchedRequests.add(id),
+      timer: (id) => this.touchedTimers.add(id),
     });
   }
 
@@ -117,18 +122,20 @@ export class TransactionApplier<Command, Result> {
     const { tables } = this.parts;
     const sessions = await tables.sessions(manager);
     const requests = await tables.requests(manager);
-    this.admission.restore({ ...progress, sessions, requests });
+    const timers = await tables.timers(manager);
+    this.admission.restore({ ...progress, sessions, requests, timers });
     this.untouch();
   }
 
   private untouch(): void {
     this.touchedSessions.clear();
     this.touchedRequests.clear();
+    this.touchedTimers.clear();
   }
 
   private async save(manager: EntityManager, position: number): Promise<void> {
     const { tables } = this.parts;
-    const { sessions, requests } = this.admission;
+    const { sessions, requests, timers } = this.admission;
     for (const id of this.touchedSessions) {
       const session = sessions.encodeOne(id);
       if (session === undefined) await tables.dropSession(manager, id);
@@ -138,6 +145,11 @@ export class TransactionApplier<Command, Result> {
       const request = requests.encodeOne(id);
       if (request === undefined) await tables.dropRequest(manager, id);
       else await tables.saveRequest(manager, request);
+    }
+    for (const id of this.touchedTimers) {
+      const timer = timers.encodeOne(id);
+      if (timer === undefined) await tables.dropTimer(manager, id);
+      else await tables.saveTimer(manager, timer);
     }
     await tables.advance(manager, { position, ...this.admission.progress });
   }
@@ -149,37 +161,62 @@ export class TransactionApplier<Command, Result> {
     const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
-      const decision = await this.applyOne(entry, manager);
-      if (decision !== undefined) decided.push(decision);
+      decided.push(...(await this.applyOne(entry, manager)));
     }
     return decided;
   }
 
-  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision | undefined> {
+  private async applyOne(entry: LogEntry, manager: EntityManager): Promise<Decision[]> {
     const { admission } = this;
     const { position } = entry;
     const verdict = admission.admit(entry);
+    const decided: Decision[] = await this.fire(position, manager);
     if (verdict === 'foreign') this.passed++;
-    if (verdict === 'foreign' || verdict === 'passed') return undefined;
+    if (verdict === 'foreign' || verdict === 'passed') return decided;
     const { session, sequence, time, command } = admission;
-    if (verdict === 'expired') return { verdict, session, sequence };
-    if (verdict === 'settled') return { verdict, session, sequence, outcome: admission.outcome };
-    const result = await this.run(command, manager, position);
-    const outcome = this.encoded(result);
-    admission.recordOutcome(outcome);
-    return { verdict, session, sequence, position, time, command, outcome };
+    if (verdict === 'expired') decided.push({ verdict, session, sequence });
+    else if (verdict === 'settled')
+      decided.push({ verdict, session, sequence, outcome: admission.outcome });
+    else {
+      const place = { position, index: decided.length, time, timer: undefined };
+      const outcome = await this.run(command, manager, place);
+      admission.recordOutcome(outcome);
+      decided.push({ verdict, session, sequence, place, command, outcome });
+    }
+    return decided;
   }
 
-  private async run(bytes: Uint8Array, manager: EntityManager, position: number): Promise<Result> {
+  /** What is due at the time of the entry at `position` goes before it. */
+  private async fire(position: number, manager: EntityManager): Promise<Decision[]> {
+    const { timers, time } = this.admission;
+    const fired: Decision[] = [];
+    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+      const { id: timer, command } = due;
+      const place = { position, index: fired.length, time, timer };
+      const outcome = await this.run(command, manager, place);
+      fired.push({ verdict: 'fired', place, command, outcome });
+    }
+    return fired;
+  }
+
+  private async run(
+    bytes: Uint8Array,
+    manager: EntityManager,
+    place: CommandPlace,
+  ): Promise<CommandOutcome> {
     const { machine, dialect, command: codec } = this.parts;
-    const { time } = this.admission;
+    const { position } = place;
+    let context: LogContext<Command> | undefined;
     try {
-      return await applyGuarded(manager, dialect, () => {
+      const result = await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
-        const context = new LogContext();
-        context.begin(position, time);
+        context?.rollback();
+        context = new LogContext(this.admission.timers, codec);
+        context.begin(place);
         return machine.apply(codec.decode(bytes), manager, context);
       });
+      context?.end();
+      return this.encoded(result);
     } catch (cause) {
       if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
       throw cause;

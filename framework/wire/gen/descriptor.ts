@@ -3116,6 +3116,32 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "uint64",
          "id": 11
+        },
+        "timers": {
+         "rule": "repeated",
+         "type": "Timer",
+         "id": 20
+        },
+        "timersMade": {
+         "type": "uint64",
+         "id": 21,
+         "protoName": "timers_made"
+        }
+       }
+      },
+      "Timer": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "at": {
+         "type": "double",
+         "id": 2
+        },
+        "command": {
+         "type": "bytes",
+         "id": 3
         }
        }
       },

@@ -20,8 +20,20 @@ export interface Snapshot {
   seen: number;
   /** Positions of commands that were passed over by an operator's order. */
   skipped: number[];
+  /** Commands that are to be applied at a time that has not come, in the order in which they were scheduled. */
+  timers: Timer[];
+  /** How many were ever scheduled: the id of the newest one. */
+  timersMade: number;
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
+
+export interface Timer {
+  id: number;
+  /** Milliseconds since 1970, by the log's time. */
+  at: number;
+  command: Uint8Array;
+}
+export const Timer: MessageCodec<Timer> = message('varlog.smr.Timer');
 
 export interface Session {
   /** Position of the entry that opened it. */

@@ -1,0 +1,41 @@
+import { sleep } from '../../base/index.ts';
+import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
+import { type AlarmCommand, Alarms, checkAlarms } from '../../smr/alarms.fixture.ts';
+import { type Replica, startReplica } from '../../smr/index.ts';
+import { Varlog } from './index.ts';
+import { startRealCluster } from './real-cluster.fixture.ts';
+
+test('timers of a machine on a topic are due once and alike on two replicas, also after a restart, though nobody writes', async () => {
+  const clock = realClock();
+  const ports = { clock, random: realRandom, network: new GrpcNetwork() };
+  const cluster = await startRealCluster(1);
+  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint });
+  await varlog.ready({ storageNodes: 1 });
+  const log = await varlog.createTopic();
+  type AlarmReplica = Replica<AlarmCommand, number, Alarms>;
+  const start = (): Promise<AlarmReplica> => startReplica({ machine: new Alarms(), log });
+  const untilPending = async (count: number, ...replicas: AlarmReplica[]): Promise<void> => {
+    while (replicas.some((it) => it.machine.pending > count)) await sleep(clock, 10);
+  };
+  const one = await start();
+  const two = await start();
+  await one.execute({ op: 'set', ms: 50, again: 2 });
+  await two.execute({ op: 'set', ms: 3_600_000, again: 0 });
+  await two.caughtUp();
+  await untilPending(1, one, two);
+  await one.execute({ op: 'set', ms: 100, again: 0 });
+  await one.close();
+  await two.close();
+  const three = await start();
+  const four = await start();
+  await three.caughtUp();
+  await four.caughtUp();
+  await untilPending(1, three, four);
+  expect(checkAlarms(three.machine.notes)).toEqual({ problems: [], pending: 1 });
+  expect(four.machine.notes).toEqual(three.machine.notes);
+  expect(three.machine.notes.filter((it) => it.op === 'ring')).toHaveLength(4);
+  await three.close();
+  await four.close();
+  await varlog.close();
+  await cluster.close();
+}, 60_000);

@@ -1,0 +1,112 @@
+import { Timer as TimerMessage } from '../wire/gen/smr.ts';
+import { TimerQueue } from './timer-queue.ts';
+
+/**
+ * How much may be scheduled. It decides what a command can do, so it must be equal on all replicas of a machine.
+ */
+export interface TimerLimits {
+  /** Over so many bytes `schedule` refuses. Each timer counts as its command, encoded, and 128. */
+  bytesMax: number;
+}
+
+export const TIMER_LIMITS: TimerLimits = { bytesMax: 16 * 1024 * 1024 };
+
+/** What a timer costs beside its command. */
+const TIMER_BYTES = 128;
+
+/** A command that is to be applied when the log's time has come to `at`. */
+export interface Timer {
+  /** 1 for the first that was ever scheduled, then 2, 3, … */
+  readonly id: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly command: Uint8Array;
+}
+
+/**
+ * The commands that wait for their time: part of the replicated state. They are scheduled by commands and are due by the
+ * log's time alone, so on all replicas they take effect at the same place.
+ */
+export class TimerTable {
+  private readonly limits: TimerLimits;
+  private readonly touched: (id: number) => void;
+  private readonly queue = new TimerQueue();
+  private bytes = 0;
+  private newest = 0;
+
+  /** `touched` is told of each timer that is added or removed: for tables kept row by row. */
+  constructor(limits: TimerLimits, touched: (id: number) => void = () => {}) {
+    this.limits = limits;
+    this.touched = touched;
+  }
+
+  /** How many were ever scheduled: the id of the newest one. */
+  get made(): number {
+    return this.newest;
+  }
+
+  /** When the next one is due; `undefined` where none waits. */
+  get earliest(): number | undefined {
+    return this.queue.first?.at;
+  }
+
+  /** The id of the new timer; `undefined` where no more may wait. */
+  schedule(at: number, command: Uint8Array): number | undefined {
+    if (this.bytes + costOf(command) > this.limits.bytesMax) return undefined;
+    this.put({ id: ++this.newest, at, command });
+    return this.newest;
+  }
+
+  /** What was cancelled, where it was still waiting. */
+  cancel(id: number): Timer | undefined {
+    const timer = this.queue.delete(id);
+    if (timer === undefined) return undefined;
+    this.bytes -= costOf(timer.command);
+    this.touched(id);
+    return timer;
+  }
+
+  /** Takes back the newest `schedule`. */
+  unschedule(id: number): void {
+    this.cancel(id);
+    this.newest = id - 1;
+  }
+
+  /** Takes back a `cancel`. */
+  put(timer: Timer): void {
+    this.queue.add(timer);
+    this.bytes += costOf(timer.command);
+    this.touched(timer.id);
+  }
+
+  /** Takes out the next one, in the order of time and then of ids, if it is due at this time of the log. */
+  takeDue(time: number): Timer | undefined {
+    const { first } = this.queue;
+    return first !== undefined && first.at <= time ? this.cancel(first.id) : undefined;
+  }
+
+  /** All timers, by id. */
+  encode(): TimerMessage[] {
+    return [...this.queue.values()].map((it) => TimerMessage.create(it));
+  }
+
+  /** One timer; `undefined` where it does not wait. */
+  encodeOne(id: number): TimerMessage | undefined {
+    const timer = this.queue.get(id);
+    return timer === undefined ? undefined : TimerMessage.create(timer);
+  }
+
+  restore(messages: readonly TimerMessage[], made: number): void {
+    this.queue.clear();
+    this.bytes = 0;
+    this.newest = made;
+    for (const { id, at, command } of messages) {
+      // A copy: it would keep the whole snapshot in memory that it is part of.
+      this.put({ id, at, command: new Uint8Array(command) });
+    }
+  }
+}
+
+function costOf(command: Uint8Array): number {
+  return TIMER_BYTES + command.length;
+}
