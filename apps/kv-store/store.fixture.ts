@@ -11,6 +11,7 @@ import { KvService, type StoreReplica } from './service.ts';
 
 /** One replica of the store in this process, with both of its servers. */
 export interface StartedStore extends AsyncDisposable {
+  readonly log: OrderedLog;
   readonly replica: StoreReplica;
   readonly service: KvService;
   /** `host:port` of the gRPC server. */
@@ -49,6 +50,7 @@ export async function startStore(
     return ended;
   };
   return {
+    log,
     replica,
     service,
     grpc,
