@@ -8,7 +8,7 @@ export interface HistoryLimits {
   readonly bytesMax: number;
 }
 
-const DEFAULT_LIMITS: HistoryLimits = { changesMax: 200_000, bytesMax: 64 * 1024 * 1024 };
+const DEFAULT_LIMITS: HistoryLimits = { changesMax: 100_000, bytesMax: 64 * 1024 * 1024 };
 /** What a change costs beside its key and value, roughly. */
 const CHANGE_BYTES = 200;
 /** A block is a part of the whole that is forgotten at once, and what a reader gets at a time. */
@@ -92,11 +92,13 @@ export class ChangeHistory {
 
   /** Up to which revision it is to be forgotten so that the limits hold; the newest block stays whatever its size. */
   get excess(): number {
+    const { changesMax, bytesMax } = this.limits;
     let changes = this.changes;
     let size = this.size;
     let through = this.lost;
-    for (const block of this.blocks.slice(0, -1)) {
-      if (changes <= this.limits.changesMax && size <= this.limits.bytesMax) break;
+    for (let i = 0; changes > changesMax || size > bytesMax; i++) {
+      const block = this.blocks[i]!;
+      if (i === this.blocks.length - 1) break;
       changes -= block.changes.length;
       size -= block.bytes;
       through = block.changes.at(-1)!.revision;

@@ -1,4 +1,4 @@
-import type protobuf from 'protobufjs/light.js';
+import protobuf from 'protobufjs/light.js';
 import { VarlogError } from 'varlog/log';
 import type { ReplicaCodecs } from 'varlog/smr';
 import { decodeWrite, encodeWrite, type WriteMessage } from './codec-of-writes.ts';
@@ -20,7 +20,10 @@ const TxnResponseType = messages.lookupType('etcdserverpb.TxnResponse');
 /** What begins so is not of format 1, and readers of that refuse it: no field of a message has this type. */
 const MARK = 7;
 const FORMAT = 2;
-const HEADER = Uint8Array.of(MARK, FORMAT);
+const HEADER_BYTES = 2;
+
+/** In a piece of a snapshot. */
+const PIECE_VERSIONS = 500;
 
 const DONE = 1;
 const EXISTED = 2;
@@ -50,7 +53,8 @@ interface OperationMessage {
  */
 export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapshot> = {
   command: {
-    encode: (command) => withHeader(Operation, operationOf(command)),
+    encode: (command) =>
+      Operation.encode(operationOf(command) as protobuf.Message, beginning()).finish(),
     decode: (bytes) => {
       if (bytes[0] === MARK) return commandOf(Operation.decode(body(bytes, 'a command')));
       const message = Write.decode(bytes) as unknown as WriteMessage;
@@ -67,12 +71,7 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapsho
       bytes[0] === MESSAGE ? etcdResultOf(Result.decode(bytes.subarray(1))) : decodeResult(bytes),
   },
   snapshot: {
-    encode: ({ base, changes, ...state }) =>
-      withHeader(State, {
-        ...state,
-        base: base.map(versionMessage),
-        changes: changes.map(versionMessage),
-      }),
+    encode: (snapshot) => Buffer.concat([...piecesOf(snapshot)]),
     decode: (bytes) =>
       bytes[0] === MARK
         ? stateOf(State.decode(body(bytes, 'a snapshot')))
@@ -80,12 +79,26 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapsho
   },
 };
 
-function withHeader(type: protobuf.Type, message: object): Uint8Array {
-  return Buffer.concat([HEADER, type.encode(message as protobuf.Message).finish()]);
+/** What stands before a message of this format. */
+function beginning(): protobuf.Writer {
+  return protobuf.Writer.create().uint32(MARK).uint32(FORMAT);
+}
+
+/**
+ * Message `State` in pieces, which are one message when they stand one behind the other: a writer of protobufjs makes objects
+ * for everything that it is given, and is slow when they are many.
+ */
+function* piecesOf({ base, changes, ...state }: KvSnapshot): Generator<Uint8Array> {
+  const piece = (fields: object): Uint8Array => State.encode(fields as protobuf.Message).finish();
+  yield State.encode(state as unknown as protobuf.Message, beginning()).finish();
+  for (let i = 0; i < base.length; i += PIECE_VERSIONS)
+    yield piece({ base: base.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
+  for (let i = 0; i < changes.length; i += PIECE_VERSIONS)
+    yield piece({ changes: changes.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
 }
 
 function body(bytes: Uint8Array, what: string): Uint8Array {
-  if (bytes[1] === FORMAT) return bytes.subarray(HEADER.length);
+  if (bytes[1] === FORMAT) return bytes.subarray(HEADER_BYTES);
   throw new VarlogError('FORMAT_UNKNOWN', {
     what: `${what} of the key-value store has format ${bytes[1]}, and this version reads formats 1 and 2`,
     because: 'a later version wrote it',

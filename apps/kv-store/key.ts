@@ -16,7 +16,10 @@ const ASCII = /^[\0-\x7f]*$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function keyOfBytes(bytes: Uint8Array): Key {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') as Key;
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return buffer.toString('latin1') as Key;
 }
 
 export function bytesOfKey(key: Key): Uint8Array {
