@@ -91,6 +91,11 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
     return this.store.size;
   }
 
+  /** How many keys there are of which something can be read, at present or in the past. */
+  get remembered(): number {
+    return this.store.remembered;
+  }
+
   /** Revision of the last change. */
   get revision(): number {
     return this.store.revision;

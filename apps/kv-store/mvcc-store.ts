@@ -76,6 +76,11 @@ export class MvccStore {
     return this.live.size;
   }
 
+  /** How many keys there are of which something can be read, at present or in the past. */
+  get remembered(): number {
+    return this.histories.size;
+  }
+
   /** The newest changes. */
   get history(): Pick<ChangeHistory, 'from' | 'forgotten' | 'bytes' | 'length'> {
     return this.changes;

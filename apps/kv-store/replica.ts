@@ -67,6 +67,10 @@ function figuresOf(replica: StoreReplica, service: KvService): Record<string, Fi
   const { machine } = replica;
   return {
     keys: { help: 'Keys', value: () => machine.size },
+    keys_remembered: {
+      help: 'Keys that are there, or were in the past that is kept',
+      value: () => machine.remembered,
+    },
     leases: { help: 'Leases that are held', value: () => machine.leaseCount },
     revision: { help: 'Revision of the last change', value: () => machine.revision },
     history_changes: { help: 'Changes kept for watchers', value: () => machine.history.length },
