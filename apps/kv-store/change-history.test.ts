@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { ChangeHistory } from './change-history.ts';
 import { keyOfText } from './key.ts';
-import type { Version } from './mvcc-store.ts';
+import type { Version } from './version.ts';
 
 function change(key: string, revision: number, value?: Uint8Array): Version {
   const rest = { createRevision: revision, version: 1, lease: 0 };

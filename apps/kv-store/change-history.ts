@@ -1,5 +1,5 @@
 import { firstWhere } from './first-where.ts';
-import type { Version } from './mvcc-store.ts';
+import type { Version } from './version.ts';
 
 /** How much a {@link ChangeHistory} keeps, whichever is reached first. Must be equal on all replicas. */
 export interface HistoryLimits {

@@ -4,7 +4,7 @@ import type { Condition, Revisions } from './condition.ts';
 import { deleteRequest, op, putRequest, rangeRequest } from './etcd/requests.fixture.ts';
 import { keyOfBytes, keyOfText } from './key.ts';
 import type { EtcdResult, KvCommand, KvResult, KvSnapshot } from './machine.ts';
-import type { Version } from './mvcc-store.ts';
+import type { Version } from './version.ts';
 
 const revision = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const revisions: fc.Arbitrary<Revisions> = fc.oneof(

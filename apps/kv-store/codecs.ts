@@ -5,9 +5,9 @@ import { decodeWrite, encodeWrite, type WriteMessage } from './codec-of-writes.t
 import type { TxnRequest, TxnResponse } from './etcd/messages.ts';
 import { bytesOfKey, keyOfBytes } from './key.ts';
 import type { EtcdResult, KvCommand, KvResult, KvSnapshot } from './machine.ts';
-import type { Version } from './mvcc-store.ts';
 import { messages, plain } from './proto.ts';
 import type { Refusal } from './refusal.ts';
+import type { Version } from './version.ts';
 
 const Operation = messages.lookupType('kv.stored.Operation');
 const Write = messages.lookupType('kv.stored.Write');

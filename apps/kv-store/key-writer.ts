@@ -1,6 +1,7 @@
 import type { Key } from './key.ts';
 import type { LeaseTable } from './lease-table.ts';
-import type { LiveVersion, MvccStore } from './mvcc-store.ts';
+import type { MvccStore } from './mvcc-store.ts';
+import type { LiveVersion } from './version.ts';
 
 /** Writes the keys of one transaction, all of them with one revision, and keeps their leases informed. */
 export class Writer {

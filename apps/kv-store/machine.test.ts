@@ -4,9 +4,9 @@ import { anyTransaction, LEASES, op, putRequest, rangeRequest } from './etcd/req
 import { keyOfText } from './key.ts';
 import { type EtcdCommand, type EtcdResult, type KvCommand, KvMachine } from './machine.ts';
 import { Model } from './model.fixture.ts';
-import type { Version } from './mvcc-store.ts';
 import { messages } from './proto.ts';
 import { TimedLog } from './timed-log.fixture.ts';
+import type { Version } from './version.ts';
 
 const lease = fc.constantFrom(...LEASES);
 const anyCommand: fc.Arbitrary<EtcdCommand> = fc.oneof(

@@ -5,10 +5,11 @@ import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from './etc
 import type { Key, KeyRange } from './key.ts';
 import { Writer } from './key-writer.ts';
 import { type Lease, LeaseTable, type StoredLease } from './lease-table.ts';
-import { type LiveVersion, type MvccState, MvccStore } from './mvcc-store.ts';
+import { type MvccState, MvccStore } from './mvcc-store.ts';
 import { ANSWER_BYTES_MAX, checkRevision, readRange } from './range.ts';
 import { type Refusal, Refused } from './refusal.ts';
 import { onlyReads, runTransaction } from './transaction.ts';
+import type { LiveVersion } from './version.ts';
 
 /** A write of one key, as the store's own interfaces have it. */
 export type KvWrite = ({ op: 'put'; key: Key; value: Uint8Array } | { op: 'delete'; key: Key }) & {

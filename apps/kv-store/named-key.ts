@@ -1,5 +1,5 @@
 import { bytesOfKey, type Key, textOfKey } from './key.ts';
-import type { Version } from './mvcc-store.ts';
+import type { Version } from './version.ts';
 
 /** A key where it is shown as text. */
 export interface NamedKey {

@@ -7,8 +7,9 @@ import {
   SORT_TARGET,
 } from './etcd/messages.ts';
 import { bytesOfKey, type KeyRange, keyOfBytes, onlyKey } from './key.ts';
-import type { LiveVersion, MvccStore } from './mvcc-store.ts';
+import type { MvccStore } from './mvcc-store.ts';
 import { Refused } from './refusal.ts';
+import type { LiveVersion } from './version.ts';
 
 /** What was read for one request may have so many bytes of keys and values. */
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;

@@ -3,9 +3,9 @@ import { MemoryLog } from 'varlog/testing';
 import { kvCodecs } from './codecs.ts';
 import { keyOfText, keysWithPrefix } from './key.ts';
 import { KvMachine } from './machine.ts';
-import type { Version } from './mvcc-store.ts';
 import { KvService } from './service.ts';
 import { type StartedStore, startStore } from './store.fixture.ts';
+import type { Version } from './version.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined): string | undefined =>
@@ -52,6 +52,18 @@ describe('the service', () => {
     const { value } = await progress;
     expect(value!.changes).toEqual([]);
     expect(value!.through).toBeGreaterThan(revision + 900);
+    await watching.return(undefined);
+  });
+
+  test('a watcher of an idle store is told so now and then', async () => {
+    await using it = await startStore(undefined, {}, 20);
+    const { revision } = await it.service.put('a', bytes('1'));
+    const log = await it.service.tag();
+    const watching = it.service.watch(prefixed(''), {}, AbortSignal.timeout(10_000));
+    for (let i = 0; i < 3; i++) {
+      const { value } = await watching.next();
+      expect(value).toEqual({ changes: [], through: revision, log });
+    }
     await watching.return(undefined);
   });
 

@@ -13,9 +13,9 @@ import type {
   KvResult,
   KvWrite,
 } from './machine.ts';
-import type { Version } from './mvcc-store.ts';
 import { type NamedKey, named } from './named-key.ts';
 import { ANSWER_BYTES_MAX } from './range.ts';
+import type { Version } from './version.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */

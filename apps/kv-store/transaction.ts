@@ -14,7 +14,7 @@ import {
 } from './etcd/messages.ts';
 import { keyOfBytes } from './key.ts';
 import type { Writer } from './key-writer.ts';
-import type { LiveVersion, MvccStore } from './mvcc-store.ts';
+import type { MvccStore } from './mvcc-store.ts';
 import {
   ANSWER_BYTES_MAX,
   bytesOf,
@@ -24,6 +24,7 @@ import {
   readRange,
 } from './range.ts';
 import { Refused } from './refusal.ts';
+import type { LiveVersion } from './version.ts';
 
 /** A transaction whose conditions were looked at: what it does now. */
 interface Branch {

@@ -71,7 +71,7 @@ function methodOf(name: string) {
 }
 
 /** Whether a program of etcd's packages is installed. */
-export function isInstalled(program: 'etcd' | 'etcdctl'): boolean {
+function isInstalled(program: 'etcd' | 'etcdctl'): boolean {
   try {
     execFileSync(program, [program === 'etcd' ? '--version' : 'version'], {
       stdio: 'ignore',

@@ -1,12 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freeAddresses } from 'varlog/testing';
-import { Authority } from '../../../framework/runtime/certificates.fixture.ts';
-import { KvClient } from '../client.ts';
-import { serveGrpc } from '../grpc-server.ts';
 import { startStore } from '../store.fixture.ts';
 import { describeWith } from './etcd.fixture.ts';
 
@@ -92,31 +85,5 @@ describeWith('etcdctl', 'etcdctl, as it comes', () => {
     const gone = new Promise((resolve) => watching.once('exit', resolve));
     watching.kill();
     await gone;
-  });
-
-  test('shows its certificate where replicas ask for one', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'varlog-etcdctl-'));
-    const authority = new Authority('ours');
-    const { ca } = authority;
-    const tls = { ca, ...authority.issue('IP:127.0.0.1') };
-    const flags = Object.entries({ cacert: ca, cert: tls.certificate, key: tls.key }).map(
-      ([name, pem]) => {
-        writeFileSync(join(folder, name), pem);
-        return `--${name}=${join(folder, name)}`;
-      },
-    );
-    await using store = await startStore();
-    const [address = ''] = await freeAddresses(1);
-    const server = await serveGrpc(store.service, address, tls);
-    const at = ['--endpoints', `https://${address}`];
-    expect(await etcdctl([...at, ...flags, 'put', 'a', '1'])).toBe('OK\n');
-    const without = ['--dial-timeout', '1s', '--command-timeout', '1s', flags[0]!];
-    expect(await etcdctl([...at, ...without, 'get', 'a'])).toMatch(/Error/);
-    const own = new KvClient([address], tls);
-    expect(Buffer.from((await own.get('a'))!.value).toString()).toBe('1');
-    own.close();
-    await server.close();
-    authority.remove();
-    rmSync(folder, { recursive: true });
   });
 });

@@ -1,8 +1,8 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { VarlogError } from 'varlog/log';
 import { bytesOfKey } from '../key.ts';
-import type { LiveVersion, Version } from '../mvcc-store.ts';
 import { keyValueOf, rangeOf } from '../range.ts';
+import type { LiveVersion, Version } from '../version.ts';
 import type { EtcdContext } from './etcd-context.ts';
 import { etcdStatusOf } from './etcd-error.ts';
 import {
