@@ -11,8 +11,8 @@ import { EnvelopeReader } from './envelope.ts';
 import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
-import { counts } from './skip-command.ts';
-import { TIMER_LIMITS, type TimerLimits, TimerTable } from './timer-table.ts';
+import { counts, namesOf, type SkipTarget, skipTarget } from './skip-command.ts';
+import { TIMER_LIMITS, type Timer, type TimerLimits, TimerTable } from './timer-table.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {
@@ -38,6 +38,7 @@ export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'
   readonly sessions: readonly SessionMessage[];
   readonly requests: readonly RequestMessage[];
   readonly skipped: readonly number[];
+  readonly skippedTimers: readonly number[];
   readonly timers: readonly TimerMessage[];
 };
 
@@ -54,6 +55,7 @@ export const NOTHING_ADMITTED: AdmissionState = {
   forgotten: 0,
   seen: 0,
   skipped: [],
+  skippedTimers: [],
   timers: [],
   timersMade: 0,
 };
@@ -83,9 +85,9 @@ export class Admission {
   /** Furthest position that the writer of an entry had applied. */
   private seen = 0;
   /** Commands that were passed over by order. */
-  private readonly skipped = new Set<number>();
+  private readonly skipped = new Set<SkipTarget>();
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
-  private ordered: ReadonlySet<number> = new Set();
+  private ordered: ReadonlySet<SkipTarget> = new Set();
 
   constructor(limits: AdmissionLimits, touched?: Touched) {
     this.sessions = new SessionTable(limits.sessions ?? SESSION_LIMITS, touched?.session);
@@ -129,13 +131,23 @@ export class Admission {
     return this.skipped.size;
   }
 
-  /** Entries at these positions are passed over when they come: see `skipsFrom`. */
-  order(positions: ReadonlySet<number>): void {
-    this.ordered = new Set([...this.ordered, ...positions]);
+  /** These are passed over when they come: see `skipsFrom`. */
+  order(targets: ReadonlySet<SkipTarget>): void {
+    this.ordered = new Set([...this.ordered, ...targets]);
   }
 
-  isOrdered(position: number): boolean {
-    return this.ordered.has(position);
+  isOrdered(target: SkipTarget): boolean {
+    return this.ordered.has(target);
+  }
+
+  /** The next timer that is due, taken out; what is to be passed over is dropped. */
+  takeDue(): Timer | undefined {
+    for (;;) {
+      const due = this.timers.takeDue(this.now);
+      const target = skipTarget(0, due?.id);
+      if (due === undefined || !this.ordered.has(target)) return due;
+      this.skipped.add(target);
+    }
   }
 
   /**
@@ -149,7 +161,7 @@ export class Admission {
     if (envelope.kind === 'foreign') return 'foreign';
     if (envelope.kind === 'command') return this.admitCommand();
     if (envelope.kind === 'tick') return this.admitTick();
-    if (envelope.kind === 'skip') this.checkSkip(envelope.skipped);
+    if (envelope.kind === 'skip') this.checkSkip(envelope.skipped, envelope.skippedTimer);
     else {
       this.now = timeBehind(this.now, envelope.time, undefined, this.leapMaxMs);
       this.sessions.open(position, this.now, envelope.time);
@@ -168,11 +180,13 @@ export class Admission {
     this.requests.add({ id, length, checksum: crc32c(command), position, time, outcome });
   }
 
-  /** What it keeps beside sessions and requests. */
-  get progress(): Pick<AdmissionState, 'time' | 'forgotten' | 'seen' | 'skipped' | 'timersMade'> {
+  /** What it keeps beside sessions, requests and timers. */
+  get progress(): Omit<AdmissionState, 'sessions' | 'requests' | 'timers'> {
     const { now: time, seen, requests, timers } = this;
     const { forgotten } = requests;
-    return { time, forgotten, seen, skipped: [...this.skipped], timersMade: timers.made };
+    const skipped = [...this.skipped].filter((it) => it > 0);
+    const skippedTimers = [...this.skipped].filter((it) => it < 0).map((it) => -it);
+    return { time, forgotten, seen, skipped, skippedTimers, timersMade: timers.made };
   }
 
   /** Its part of a snapshot, to be copied before anything else is admitted. */
@@ -189,6 +203,7 @@ export class Admission {
     this.seen = stored.seen;
     this.skipped.clear();
     for (const position of stored.skipped) this.skipped.add(position);
+    for (const id of stored.skippedTimers) this.skipped.add(skipTarget(0, id));
   }
 
   private admitCommand(): Verdict {
@@ -237,16 +252,16 @@ export class Admission {
   }
 
   /** All replicas pass over a command alike, or stop. */
-  private checkSkip(skipped: number): void {
+  private checkSkip(skipped: number, timer: number): void {
     const { position } = this;
     if (!counts(skipped, position, this.seen)) return;
-    if (this.skipped.has(skipped)) return;
+    if (this.skipped.has(skipTarget(skipped, timer))) return;
     if (this.ordered.has(position)) {
       this.skipped.add(position);
       return;
     }
     throw new VarlogError('FAILED_PRECONDITION', {
-      what: `the entry at position ${position} orders to pass over the command at ${skipped}, which took effect here`,
+      what: `the entry at position ${position} orders to pass over ${namesOf(skipped, timer || undefined).what} and that took effect here`,
       because:
         'the order named a command that could be applied, or replicas run different versions',
       next: `start from a snapshot of a replica that passed over it; or, where none did, take the order back with skipCommand(log, ${position})`,

@@ -11,12 +11,19 @@ export function jsonCodec<T>(): Codec<T> {
   };
 }
 
-/** Codecs of commands and their results, JSON where none is given. */
+/** What every replica encodes and decodes. */
+export interface CommandCodecs<Command, Result> {
+  readonly command: Codec<Command>;
+  readonly result: Codec<Result>;
+  readonly change: Codec<unknown>;
+}
+
+/** Codecs of commands, their results and what they emit, JSON where none is given. */
 export function commandCodecs<Command, Result>(
-  given: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'> = {},
-): { readonly command: Codec<Command>; readonly result: Codec<Result> } {
+  given: Partial<CommandCodecs<Command, Result>> = {},
+): CommandCodecs<Command, Result> {
   const { command = jsonCodec<Command>(), result = jsonCodec<Result>() } = given;
-  return { command, result };
+  return { command, result, change: given.change ?? jsonCodec() };
 }
 
 /** For machines whose commands, results or snapshots are bytes already. Copies: whoever has bytes may change them. */
@@ -33,4 +40,6 @@ export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;
   snapshot?: Codec<Snapshot>;
+  /** Of what the machine emits. */
+  change?: Codec<unknown>;
 }

@@ -7,7 +7,7 @@ import { formatUnknown, type VarlogError } from '../base/index.ts';
  *   kind (uint8) | tag (8 bytes) | …
  *     command:  time | session | sequence | acked | seen | length (uint16) | request id | command
  *     open:     time
- *     skip:     position
+ *     skip:     position | timer, where it is the command of one
  *     tick:     time | session | seen
  * ```
  * Numbers without a type are float64; all are little endian. The tag is that of the machine on its log (`tagOf`):
@@ -21,6 +21,7 @@ const TAG_BYTES = 8;
 const SHORT_BYTES = 1 + TAG_BYTES + 8;
 const COMMAND_BYTES = 1 + TAG_BYTES + 5 * 8 + 2;
 const TICK_BYTES = 1 + TAG_BYTES + 3 * 8;
+const SKIP_TIMER_BYTES = SHORT_BYTES + 8;
 const NOTHING = new Uint8Array();
 
 /** Bytes of a request id at most, in UTF-8. */
@@ -43,8 +44,10 @@ export class EnvelopeReader {
   /** UTF-8; empty where the caller gave none. */
   requestId: Uint8Array = NOTHING;
   command: Uint8Array = NOTHING;
-  /** Position of the command to skip; 0 when the entry skips none. */
+  /** Position of the command to skip. */
   skipped = 0;
+  /** The timer whose command is to be skipped there; 0 for the entry's own. */
+  skippedTimer = 0;
 
   constructor(tag: Uint8Array) {
     this.tag = tag;
@@ -56,15 +59,17 @@ export class EnvelopeReader {
       this.kind = 'foreign';
       return;
     }
-    const kind = bytes[0];
+    const [kind] = bytes;
+    const { length } = bytes;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     if (kind === COMMAND && commandFits(view)) this.readCommand(bytes, view);
     else if (kind === OPEN && bytes.length === SHORT_BYTES) {
       this.kind = 'open';
       this.time = view.getFloat64(1 + TAG_BYTES, true);
-    } else if (kind === SKIP && bytes.length === SHORT_BYTES) {
+    } else if (kind === SKIP && (length === SHORT_BYTES || length === SKIP_TIMER_BYTES)) {
       this.kind = 'skip';
       this.skipped = view.getFloat64(1 + TAG_BYTES, true);
+      this.skippedTimer = length === SHORT_BYTES ? 0 : view.getFloat64(SHORT_BYTES, true);
     } else if (kind === TICK && bytes.length === TICK_BYTES) this.readTick(view);
     else throw unreadable(bytes, position);
   }
@@ -154,9 +159,14 @@ export function encodeOpen(tag: Uint8Array, time: number): Uint8Array {
   return short(OPEN, tag, time);
 }
 
-/** Has all replicas pass over the command at `position`. */
-export function encodeSkip(tag: Uint8Array, position: number): Uint8Array {
-  return short(SKIP, tag, position);
+/** Has all replicas pass over the command at `position`: the entry's own, or that of a timer. */
+export function encodeSkip(tag: Uint8Array, position: number, timer?: number): Uint8Array {
+  const skip = short(SKIP, tag, position);
+  if (timer === undefined) return skip;
+  const bytes = new Uint8Array(SKIP_TIMER_BYTES);
+  bytes.set(skip);
+  new DataView(bytes.buffer).setFloat64(SHORT_BYTES, timer, true);
+  return bytes;
 }
 
 /** Brings the log's time forward, as a command of this session would, where nobody sends one. */

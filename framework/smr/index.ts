@@ -22,14 +22,22 @@
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 export type { AdmissionLimits } from './admission.ts';
+export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
 export type { ExecuteOptions } from './command-queue.ts';
+export type {
+  EffectFailure,
+  EffectHandler,
+  EffectOptions,
+  EffectRunner,
+} from './recipes/effect-runner.ts';
 export type {
   Election,
   ElectionOptions,
@@ -44,6 +52,7 @@ export {
   LockTable,
   type LockTableState,
 } from './recipes/lock-table.ts';
+export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
@@ -89,4 +98,18 @@ export function electLeader<Command, Result, Machine>(
 ): Election<Command, Result, Machine> {
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
   return new Election(options, ports);
+}
+
+/**
+ * Does what lies in the outbox of a machine, with `handler`, while this process leads: see {@link EffectRunner}. Without `ports`: this
+ * machine's clock and randomness.
+ */
+export function runEffects<Command, Result, Machine, Effect>(
+  options: EffectOptions<Command, Result, Machine, Effect> & {
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+  handler: EffectHandler<Effect>,
+): EffectRunner<Command, Result, Machine, Effect> {
+  const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
+  return new EffectRunner(options, handler, ports);
 }

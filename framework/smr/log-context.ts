@@ -1,10 +1,16 @@
 import { type Codec, VarlogError } from '../base/index.ts';
+import type { CommandOutcome } from './command-outcome.ts';
 import type { ApplyContext } from './state-machine.ts';
 import type { TimerTable } from './timer-table.ts';
 
 const UINT32 = 2 ** 32;
 /** A timer is due after the command that schedules it. */
 const LEAST_MS = 1;
+
+interface Codecs<Command> {
+  readonly command: Codec<Command>;
+  readonly change: Codec<unknown>;
+}
 
 /** Where a command is applied, and when. */
 export interface CommandPlace {
@@ -15,6 +21,16 @@ export interface CommandPlace {
   readonly timer: number | undefined;
 }
 
+/** A command that took effect. */
+export interface AppliedCommand {
+  readonly place: CommandPlace;
+  /** As it lies in the log, or in the table of timers. */
+  readonly command: Uint8Array;
+  readonly outcome: CommandOutcome;
+  /** What the machine emitted. */
+  readonly changes: readonly Uint8Array[];
+}
+
 /** The context of one command after the other. */
 export class LogContext<Command> implements ApplyContext<Command> {
   position = 0;
@@ -22,15 +38,16 @@ export class LogContext<Command> implements ApplyContext<Command> {
   time = 0;
   timer: number | undefined;
   private readonly timers: TimerTable;
-  private readonly codec: Codec<Command>;
+  private readonly codecs: Codecs<Command>;
   private state = 0;
   private isValid = false;
   /** What takes back all that the command has asked for so far, in that order. */
   private undo: (() => void)[] = [];
+  private changes: Uint8Array[] = [];
 
-  constructor(timers: TimerTable, codec: Codec<Command>) {
+  constructor(timers: TimerTable, codecs: Codecs<Command>) {
     this.timers = timers;
-    this.codec = codec;
+    this.codecs = codecs;
   }
 
   /** Before a command is applied. */
@@ -41,14 +58,16 @@ export class LogContext<Command> implements ApplyContext<Command> {
     this.timer = timer;
     this.isValid = true;
     this.undo = [];
+    this.changes = [];
     const high = Math.floor(position / UINT32);
     const place = Math.imul(position >>> 0, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
     this.state = place ^ Math.imul(index, 0xc2b2ae35);
   }
 
-  /** After the command: what the machine kept of the context does nothing any more. */
-  end(): void {
+  /** After the command: what the machine kept of the context does nothing any more. Returns what it emitted. */
+  end(): readonly Uint8Array[] {
     this.isValid = false;
+    return this.changes;
   }
 
   /** Instead of {@link end}, where the command is going to be applied anew. */
@@ -70,7 +89,7 @@ export class LogContext<Command> implements ApplyContext<Command> {
     this.checkValid('schedule');
     if (!Number.isFinite(at)) throw noTime(at);
     const due = Math.max(at, this.time + LEAST_MS);
-    const id = timers.schedule(due, this.codec.encode(command));
+    const id = timers.schedule(due, this.codecs.command.encode(command));
     if (id !== undefined) this.undo.push(() => timers.unschedule(id));
     return id;
   }
@@ -81,6 +100,11 @@ export class LogContext<Command> implements ApplyContext<Command> {
     const timer = timers.cancel(id);
     if (timer !== undefined) this.undo.push(() => timers.put(timer));
     return timer !== undefined;
+  }
+
+  emit(change: unknown): void {
+    this.checkValid('emit');
+    this.changes.push(this.codecs.change.encode(change));
   }
 
   private checkValid(call: string): void {

@@ -1,7 +1,6 @@
 import { type Observable, Subject } from 'rxjs';
 import {
   type Clock,
-  type Codec,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -13,23 +12,26 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import type { Applier } from './applier.ts';
-import { type CommandOutcome, resultOf } from './command-outcome.ts';
+import { ChangeHistory } from './change-history.ts';
+import type { CommandCodecs } from './codecs.ts';
+import { resultOf } from './command-outcome.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Deadlines } from './deadlines.ts';
-import type { CommandPlace } from './log-context.ts';
+import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
-import { skipsFrom } from './skip-command.ts';
+import { type SkipTarget, skipsFrom, skipTarget } from './skip-command.ts';
 import { Ticker } from './ticker.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
 const CALL_MS = 30_000;
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+const CHANGES_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 /** So often a replica whose status somebody watches makes sure that the log answers. */
@@ -42,9 +44,10 @@ export interface LogFollowerParts<Command, Result> {
     readonly name?: string;
     readonly callTimeoutMs?: number;
     readonly queueBytesMax?: number;
+    readonly changesBytesMax?: number;
   };
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly codecs: { readonly command: Codec<Command>; readonly result: Codec<Result> };
+  readonly codecs: CommandCodecs<Command, Result>;
   readonly applier: Applier;
   /** Which place the state lies in, where it lies in one: see {@link LogHold}. */
   readonly place: ((fresh: string) => Promise<string>) | undefined;
@@ -68,6 +71,7 @@ export class LogFollower<Command, Result> {
   readonly applied$: Observable<Applied<Command, Result>>;
   readonly status$: Observable<ReplicaStatus>;
   readonly queue: CommandQueue<Command, Result>;
+  readonly changes: ChangeHistory;
   readonly hold: LogHold | undefined;
   private readonly parts: LogFollowerParts<Command, Result>;
   private readonly log: OrderedLog;
@@ -106,6 +110,8 @@ export class LogFollower<Command, Result> {
       changed: () => this.report({ holdError: hold?.error }),
     });
     this.hold = hold;
+    const { changesBytesMax: bytesMax = CHANGES_BYTES_MAX } = options;
+    this.changes = new ChangeHistory({ clock: ports.clock, bytesMax, codec: codecs.change });
     this.ticker = new Ticker({
       ...ports,
       signal: this.signal,
@@ -137,6 +143,7 @@ export class LogFollower<Command, Result> {
   /** Begins to follow. `stored`: position of a state that is kept, which the log must reach at least; 0: none. */
   begin(stored: number): void {
     this.barrier.begin(stored);
+    this.changes.jump(stored);
     this.following = Promise.resolve().then(() => this.follow());
     void this.probe();
   }
@@ -151,14 +158,16 @@ export class LogFollower<Command, Result> {
     this.queue.advance(position);
     this.barrier.advance(position);
     this.ticker.advance(position);
+    this.changes.advance(position);
     this.report({ position, ...changes });
   }
 
   /** A command took effect. Passed on once, also where the state started over since. */
-  announce(place: CommandPlace, bytes: Uint8Array, outcome: CommandOutcome): void {
-    const { position, index } = place;
+  announce({ place, command: bytes, outcome, changes }: AppliedCommand): void {
+    const { position, index, time } = place;
     if (!isAfter(place, this.announced)) return;
     this.announced = { position, index };
+    this.changes.add(position, time, changes);
     if (!this.applied.observed || typeof outcome === 'string') return;
     const { codecs } = this.parts;
     // Values of their own: the machine may have kept those that it was given, or gave.
@@ -169,6 +178,7 @@ export class LogFollower<Command, Result> {
   /** The state went on to `position` without the entries in between: their callers are told what it holds of them. */
   reconcile(position: number): void {
     const { sessions, requests } = this.parts.applier.admission;
+    this.changes.jump(position);
     this.queue.reconcile(
       // One that was opened behind it is still to come.
       (id) => id > position || sessions.has(id),
@@ -178,18 +188,19 @@ export class LogFollower<Command, Result> {
   }
 
   /** Whether an operator ordered, further on in the log, to pass over what cannot be applied here. */
-  async isSkipped(position: number): Promise<boolean> {
+  async isSkipped(position: number, timer: number | undefined): Promise<boolean> {
     const { log } = this;
     const { ports, applier } = this.parts;
     const { admission } = applier;
-    if (admission.isOrdered(position)) return false;
+    const target = skipTarget(position, timer);
+    if (admission.isOrdered(target)) return false;
     const tag = tagOf(this.identity);
-    const look = (signal: AbortSignal): Promise<ReadonlySet<number>> =>
+    const look = (signal: AbortSignal): Promise<ReadonlySet<SkipTarget>> =>
       skipsFrom(log, tag, position, signal);
     const late = (): VarlogError => unidentified(IDENTIFY_MS);
     const looking = inTime(ports.clock, IDENTIFY_MS, this.signal, look, late);
     const skips = await looking.catch(() => undefined);
-    if (skips?.has(position) !== true) return false;
+    if (skips?.has(target) !== true) return false;
     admission.order(skips);
     return true;
   }
@@ -231,6 +242,7 @@ export class LogFollower<Command, Result> {
     this.queue.stop(error);
     this.barrier.stop(error);
     this.ticker.stop();
+    this.changes.stop(failure);
     this.deadlines.stop();
     // What cannot be let go of is in the way of whoever comes next, and is reported there.
     this.released = this.parts.applier.end(this.following, failure).catch(() => {});

@@ -1,6 +1,7 @@
 import { type Codec, VarlogError } from '../base/index.ts';
 import type { CommandOutcome } from './command-outcome.ts';
-import type { LogContext } from './log-context.ts';
+import type { CommandPlace, LogContext } from './log-context.ts';
+import { namesOf } from './skip-command.ts';
 import type { StateMachine } from './state-machine.ts';
 
 /** Applies commands as they lie in the log, and encodes what comes of them. */
@@ -20,7 +21,7 @@ export class MachineRunner<Command, Result> {
 
   /** Throws `APPLY_FAILED`; the machine may be changed in part then. */
   run(bytes: Uint8Array, context: LogContext<Command>): CommandOutcome {
-    const result = this.apply(this.decode(bytes, context.position), context);
+    const result = this.apply(this.decode(bytes, context), context);
     try {
       return this.result.encode(result);
     } catch {
@@ -28,33 +29,32 @@ export class MachineRunner<Command, Result> {
     }
   }
 
-  private decode(bytes: Uint8Array, position: number): Command {
+  private decode(bytes: Uint8Array, context: LogContext<Command>): Command {
     try {
       return this.command.decode(bytes);
     } catch (cause) {
-      throw applyFailed(position, 'cannot be decoded', {
+      throw applyFailed(context, 'cannot be decoded', {
         because: 'another codec wrote it',
-        next: `give the replica that codec, or have all replicas pass over it with skipCommand(log, ${position})`,
+        next: `give the replica that codec, or have all replicas pass over it with ${skipOf(context)}`,
         cause,
       });
     }
   }
 
   private apply(command: Command, context: LogContext<Command>): Result {
-    const { position } = context;
     let result: Result;
     try {
       result = this.machine.apply(command, context);
     } catch (cause) {
-      throw applyFailed(position, 'cannot be applied: the machine threw', {
+      throw applyFailed(context, 'cannot be applied: the machine threw', {
         because: 'a refused command must be a result; an exception is a bug in the machine',
-        next: `correct the machine and start the replica again: it resumes with this command; or have all replicas pass over it with skipCommand(log, ${position})`,
+        next: `correct the machine and start the replica again: it resumes with this command; or have all replicas pass over it with ${skipOf(context)}`,
         cause,
       });
     }
     if (!isPromise(result)) return result;
     result.then(undefined, () => {});
-    throw applyFailed(position, 'was answered with a promise', {
+    throw applyFailed(context, 'was answered with a promise', {
       because:
         'what happens behind a promise depends on more than the log, and replicas would differ',
       next: 'make `apply` synchronous: do what must be awaited before the command is executed',
@@ -66,11 +66,17 @@ function isPromise(value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 
+type Place = Pick<CommandPlace, 'position' | 'timer'>;
+
+function skipOf({ position, timer }: Place): string {
+  return namesOf(position, timer).skip;
+}
+
 function applyFailed(
-  position: number,
+  { position, timer }: Place,
   how: string,
   parts: { because: string; next: string; cause?: unknown },
 ): VarlogError {
-  const what = `the command at position ${position} ${how}`;
-  return new VarlogError('APPLY_FAILED', { what, ...parts, details: { position } });
+  const what = `${namesOf(position, timer).what} ${how}`;
+  return new VarlogError('APPLY_FAILED', { what, ...parts, details: { position, timer } });
 }

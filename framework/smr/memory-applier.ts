@@ -3,8 +3,7 @@ import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
-import type { CommandOutcome } from './command-outcome.ts';
-import { type CommandPlace, LogContext } from './log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { cannotStartOver } from './replica-errors.ts';
@@ -13,6 +12,8 @@ import { decodeSnapshot, encodeSnapshot } from './snapshot-format.ts';
 import { SnapshotKeeper } from './snapshot-keeper.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
+
+const NOTHING_AT_WORK = { position: 0, timer: undefined };
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
 export class MemoryApplier<Command, Result, Machine> implements Applier {
@@ -31,8 +32,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   /** The machine as it was given, for starting over. */
   private initial: Uint8Array | undefined;
   private foreign = 0;
-  /** Position of the entry that is being applied; 0 between entries. */
-  private working = 0;
+  /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
+  private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
 
   constructor(
     options: ReplicaOptions<Command, Result, unknown, Machine>,
@@ -46,7 +47,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const codecs = commandCodecs(codec);
     this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
     this.runner = new MachineRunner(machine, codecs);
-    this.context = new LogContext(this.admission.timers, codecs.command);
+    this.context = new LogContext(this.admission.timers, codecs);
     this.snapshots = new SnapshotKeeper({
       ...ports,
       every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
@@ -105,9 +106,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   async recover(): Promise<boolean> {
-    const position = this.working;
-    this.working = 0;
-    if (position === 0 || !(await this.follower.isSkipped(position))) return false;
+    const { position, timer } = this.working;
+    this.working = NOTHING_AT_WORK;
+    if (position === 0 || !(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();
     return true;
   }
@@ -122,7 +123,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   private applyOne(entry: LogEntry): void {
     const { admission, follower } = this;
-    this.working = entry.position;
+    this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
     const index = this.fire(entry.position);
     if (verdict === 'foreign') this.foreign++;
@@ -132,35 +133,37 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     else if (verdict === 'expired')
       follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
     this.position = entry.position;
-    this.working = 0;
+    this.working = NOTHING_AT_WORK;
   }
 
   private run(position: number, index: number): void {
     const { admission, follower } = this;
     const { session, sequence, time, command } = admission;
     const place = { position, index, time, timer: undefined };
-    const outcome = this.runOne(command, place);
-    admission.recordOutcome(outcome);
-    follower.queue.resolve(session, sequence, outcome);
-    follower.announce(place, command, outcome);
+    const applied = this.runOne(command, place);
+    admission.recordOutcome(applied.outcome);
+    follower.queue.resolve(session, sequence, applied.outcome);
+    follower.announce(applied);
   }
 
   /** What is due at the time of the entry at `position` goes before it. How much that was. */
   private fire(position: number): number {
-    const { timers, time } = this.admission;
+    const { admission } = this;
+    const { time } = admission;
     let index = 0;
-    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
       const place = { position, index: index++, time, timer: due.id };
-      this.follower.announce(place, due.command, this.runOne(due.command, place));
+      this.follower.announce(this.runOne(due.command, place));
     }
     return index;
   }
 
-  private runOne(command: Uint8Array, place: CommandPlace): CommandOutcome {
+  private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
+    const { position, timer } = place;
+    this.working = { position, timer };
     this.context.begin(place);
     const outcome = this.runner.run(command, this.context);
-    this.context.end();
-    return outcome;
+    return { place, command, outcome, changes: this.context.end() };
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { LogCallOptions, Ports } from '../base/index.ts';
+import type { ChangeEvent, ChangesOptions } from './change-history.ts';
 import type { ExecuteOptions } from './command-queue.ts';
 import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
@@ -63,6 +64,22 @@ export class Replica<Command, Result, Machine> {
   ): Promise<T> {
     await this.follower.fresh(options);
     return look(this.applier.machine);
+  }
+
+  /**
+   * Reads what the machine emits, at the reader's own pace, without an end: the same at every replica. It ends when the replica
+   * is closed, and throws what it failed with. Throws `TRIMMED` where changes from there on are not kept, or not any more: read
+   * the state by a query, with `position`, and go on after that.
+   */
+  changes<Change = unknown>(options: ChangesOptions = {}): AsyncIterable<ChangeEvent<Change>> {
+    return this.follower.changes.read(options);
+  }
+
+  /** The same as an Observable. It has no backpressure: what is slow with an event uses {@link changes}. */
+  changes$<Change = unknown>(
+    options: Omit<ChangesOptions, 'signal'> = {},
+  ): Observable<ChangeEvent<Change>> {
+    return this.follower.changes.read$(options);
   }
 
   /** Resolves when all that was committed before this call has been applied here. */

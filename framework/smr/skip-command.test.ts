@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { VarlogError } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
-import { type Replica, type StateMachine, skipCommand, startReplica } from './index.ts';
+import { Admission, NOTHING_ADMITTED } from './admission.ts';
+import { encodeOpen, encodeSkip } from './envelope.ts';
+import {
+  type ApplyContext,
+  type Replica,
+  type StateMachine,
+  skipCommand,
+  startReplica,
+} from './index.ts';
 
 /** Keeps words, and throws on some of them: in the middle, when it has changed already. */
 class Fragile implements StateMachine<string, number, string[]> {
@@ -21,6 +29,22 @@ class Fragile implements StateMachine<string, number, string[]> {
   restore(words: string[]): void {
     this.words = [...words];
   }
+}
+
+/** Says some words later. */
+class Deferring extends Fragile {
+  override apply(word: string, context?: ApplyContext<string>): number {
+    if (!word.startsWith('later ')) return super.apply(word);
+    return context!.schedule(context!.time, word.slice('later '.length)) as number;
+  }
+}
+
+function failureOf(replica: FragileReplica): Promise<VarlogError> {
+  return new Promise((resolve) => {
+    replica.status$.subscribe(({ state, error }) => {
+      if (state === 'failed') resolve(error as VarlogError);
+    });
+  });
 }
 
 type FragileReplica = Replica<string, number, Fragile>;
@@ -123,5 +147,50 @@ describe('a command that no replica can apply', () => {
     await mended.execute('a');
     await expect(skipCommand(log, position)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(VarlogError.is(await mended.query(wordsOf))).toBe(false);
+  });
+
+  test('one of a timer is passed over by the name of its timer, and nothing else of that place', async () => {
+    const log = new MemoryLog();
+    await using one = await startReplica({ machine: new Deferring(), log });
+    // At once, so at one time: neither is due before the other one is scheduled.
+    await Promise.all(['a', 'later poison', 'later b'].map((it) => one.execute(it)));
+    const failure = await failureOf(one);
+    expect(failure).toMatchObject({ code: 'APPLY_FAILED', details: { timer: 1 } });
+    const { position } = failure.details as { position: number };
+    expect(failure.message).toContain(`skipCommand(log, ${position}, { timer: 1 })`);
+    await using again = await startReplica({ machine: new Deferring(), log });
+    expect((await failureOf(again)).details).toEqual(failure.details);
+    await expect(skipCommand(log, position, { timer: 1, name: 'other' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await skipCommand(log, position, { timer: 1 });
+    const expected = ['a', 'b', 'behind'];
+    await using two = await startReplica({ machine: new Deferring(), log, snapshotEvery: 1 });
+    await two.caughtUp();
+    while (two.machine.words.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await two.execute('behind');
+    await using three = await startReplica({ machine: new Deferring(), log });
+    for (const it of [two, three]) expect(await it.query(wordsOf)).toEqual(expected);
+    await expect(skipCommand(log, position, { timer: 1 })).rejects.toMatchObject({
+      code: 'TRIMMED',
+    });
+  });
+
+  test('what was passed over is in a snapshot, so that the order finds it done', () => {
+    const tag = new Uint8Array(8);
+    const [one, other] = [new Admission({}), new Admission({})];
+    const timer = { id: 3, at: 1, command: new Uint8Array() };
+    for (const it of [one, other]) it.bind(tag);
+    one.restore({ ...NOTHING_ADMITTED, timers: [timer], timersMade: 3 });
+    one.order(new Set([-3]));
+    one.admit({ position: 5, command: encodeOpen(tag, 1_000) });
+    expect(one.takeDue()).toBeUndefined();
+    const { requests: _, ...stored } = one.encode();
+    other.restore({ ...stored, requests: [] });
+    expect(other.skips).toBe(1);
+    const order = { position: 6, command: encodeSkip(tag, 5, 3) };
+    expect(other.admit(order)).toBe('passed');
+    const another = { position: 7, command: encodeSkip(tag, 5, 2) };
+    expect(() => other.admit(another)).toThrow('the command of timer 2');
   });
 });

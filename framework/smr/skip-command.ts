@@ -10,45 +10,70 @@ import { checkedName, tagOf } from './log-identity.ts';
 /** For each call of the log where the caller names no limit. */
 const CALL_MS = 30_000;
 
+/**
+ * What an order passes over, as a number: the command at a position of the log, or, below 0, the command of the timer
+ * with that id.
+ */
+export type SkipTarget = number;
+
+export function skipTarget(position: number, timer: number | undefined): SkipTarget {
+  return timer === undefined || timer === 0 ? position : -timer;
+}
+
+/** A command, in the words of an error, and the call that has all replicas pass over it. */
+export function namesOf(
+  position: number,
+  timer: number | undefined,
+): { what: string; skip: string } {
+  if (timer === undefined)
+    return { what: `the command at position ${position}`, skip: `skipCommand(log, ${position})` };
+  return {
+    what: `the command of timer ${timer}, which is due at position ${position},`,
+    skip: `skipCommand(log, ${position}, { timer: ${timer} })`,
+  };
+}
+
 /** What lies after a position of the log. */
 interface Survey {
   /** What is at the position itself. */
   readonly kind: EnvelopeReader['kind'];
   /** Furthest position that the writer of an entry after it had applied. */
   readonly seen: number;
-  /** Positions that are to be passed over. */
-  readonly skips: ReadonlySet<number>;
+  readonly skips: ReadonlySet<SkipTarget>;
 }
 
 /**
  * Orders every replica of a machine to pass over the command at `position`, which none of them can apply: it takes no
  * effect, and whoever sent it is told so. Start the replicas that stopped again: they find the order by looking ahead.
- * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`).
+ * To be used with the position that the failed replicas name (`APPLY_FAILED`, `details.position`), and with the timer, where
+ * they name one (`details.timer`): then it is the command of that which is passed over, and not the entry's own.
  *
  * Rejects with `FAILED_PRECONDITION` where a replica has applied the command meanwhile, with `INVALID_ARGUMENT` where
  * no command of this machine is there, with `TRIMMED` where the log begins after it, and with errors of the log.
  *
  * @param options.name of the machine, as its replicas have it. Default: `machine`.
+ * @param options.timer id of the timer, where it is the command of one.
  * @returns position of the order. A replica that did apply the command stops there; passing over the order takes it back.
  */
 export async function skipCommand(
   source: OrderedLog | OrderedLogSource,
   position: number,
-  options: LogCallOptions & { name?: string } = {},
+  options: LogCallOptions & { name?: string; timer?: number | undefined } = {},
 ): Promise<number> {
   const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
-  const { name, ...given } = options;
+  const { name, timer, ...given } = options;
   const call = { timeoutMs: CALL_MS, ...given };
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });
   const { kind, seen } = await survey(log, tag, position, call);
-  if (kind !== 'command' && kind !== 'skip') throw notACommand(position, machine);
+  const isThere = timer === undefined ? kind === 'command' || kind === 'skip' : kind !== 'foreign';
+  if (!isThere) throw notACommand(position, machine);
   if (seen >= position) throw wasApplied(position, seen);
-  return log.append([encodeSkip(tag, position)], call);
+  return log.append([encodeSkip(tag, position, timer)], call);
 }
 
 /**
- * The positions from `position` on that an operator ordered to be passed over. An order counts if no replica had shown
+ * What an operator ordered to be passed over, from `position` on. An order counts if no replica had shown
  * before it, by what it wrote, that it had applied the command: so all who read the log agree.
  */
 export async function skipsFrom(
@@ -56,7 +81,7 @@ export async function skipsFrom(
   tag: Uint8Array,
   position: number,
   signal: AbortSignal,
-): Promise<ReadonlySet<number>> {
+): Promise<ReadonlySet<SkipTarget>> {
   return (await survey(log, tag, position, { signal })).skips;
 }
 
@@ -68,7 +93,7 @@ async function survey(
 ): Promise<Survey> {
   const tail = await log.tail(options);
   const envelope = new EnvelopeReader(tag);
-  const orders = new Map<number, number>();
+  const orders = new Map<number, SkipTarget>();
   let kind: Survey['kind'] = 'foreign';
   let seen = 0;
   if (!(position >= 1 && position <= tail)) return { kind, seen, skips: new Set() };
@@ -82,7 +107,7 @@ async function survey(
       const { kind: found } = envelope;
       if (found === 'command' || found === 'tick') seen = Math.max(seen, envelope.seen);
       if (envelope.kind === 'skip' && counts(envelope.skipped, entry.position, seen))
-        orders.set(entry.position, envelope.skipped);
+        orders.set(entry.position, skipTarget(envelope.skipped, envelope.skippedTimer));
     }
     if (it.through >= tail) return { kind, seen, skips: inForce(orders) };
   }
@@ -96,9 +121,9 @@ export function counts(skipped: number, position: number, seen: number): boolean
 }
 
 /** Without the orders that are to be passed over themselves. */
-function inForce(orders: ReadonlyMap<number, number>): ReadonlySet<number> {
+function inForce(orders: ReadonlyMap<number, SkipTarget>): ReadonlySet<SkipTarget> {
   const targets = new Set(orders.values());
-  const skips = new Set<number>();
+  const skips = new Set<SkipTarget>();
   for (const [position, target] of orders) if (!targets.has(position)) skips.add(target);
   return skips;
 }

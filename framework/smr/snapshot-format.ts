@@ -19,8 +19,9 @@ export function encodeSnapshot(
   identity: LogIdentity,
   content: EncodedAdmission & State,
 ): Uint8Array {
-  const { requests, sessions, skipped, timers, ...rest } = content;
-  const lists = { sessions: [...sessions], skipped: [...skipped], timers: [...timers] };
+  const { requests, sessions, skipped, skippedTimers, timers, ...rest } = content;
+  const skips = { skipped: [...skipped], skippedTimers: [...skippedTimers] };
+  const lists = { sessions: [...sessions], timers: [...timers], ...skips };
   const message = SnapshotMessage.create({ ...rest, ...lists, ...identity, format: FORMAT });
   // Fields of a message may come in any order.
   return Buffer.concat([SnapshotMessage.encode(message), ...requests]);

@@ -26,6 +26,11 @@ export interface ApplyContext<Command = unknown> {
   schedule(at: number, command: Command): number | undefined;
   /** Calls a timer off. Whether it was waiting: one that has been applied is not. */
   cancel(timer: number): boolean;
+  /**
+   * Tells those who read `changes` of a replica, equally on all of them, in the order of the calls. Encoded at once, by the
+   * codec of changes.
+   */
+  emit(change: unknown): void;
 }
 
 /**

@@ -137,6 +137,18 @@ describe('timers', () => {
     });
   });
 
+  test('one that is due at once waits for the next millisecond, so that a machine which always sets one stops nobody', async () => {
+    await play(5, async (world) => {
+      const { clock } = world.ports('test');
+      await using one = await start(new MemoryLog(), world.ports('one'));
+      await Promise.all([one.execute(set(-1_000, 20)), one.execute(set(0, 20))]);
+      await sleep(clock, 30_000);
+      const { notes } = one.machine;
+      expect(checkAlarms(notes)).toEqual({ problems: [], pending: 0 });
+      expect(new Set(notes.map(({ position }) => position)).size).toBeGreaterThan(20);
+    });
+  });
+
   test('over the limit the machine is told, and goes on when a timer is gone', async () => {
     await play(4, async (world) => {
       const { clock } = world.ports('test');

@@ -14,6 +14,8 @@ function examplesOf(path: string): string[] {
 
 test.each([
   ['docs/errors.md', 1],
+  ['docs/guide/changes.md', 1],
+  ['docs/guide/effects.md', 1],
   ['docs/guide/timers.md', 2],
   ['framework/raft/README.md', 3],
   ['framework/raft/index.ts', 2],

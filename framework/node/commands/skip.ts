@@ -2,6 +2,11 @@ import type { Command } from 'commander';
 import { skipCommand } from '../../smr/index.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 
+interface SkipOptions {
+  readonly name: string;
+  readonly timer?: number;
+}
+
 /** `skip`: the way past a command that no replica of a state machine can apply. */
 export function addSkipCommand(program: Command, cli: Cli): void {
   program
@@ -10,12 +15,17 @@ export function addSkipCommand(program: Command, cli: Cli): void {
     .argument('<topic>', 'topic id, or varlog://host:port,host:port/topic', topicArgument)
     .argument('<position>', 'of the command, as the failed replicas name it', atLeast(1))
     .option('--name <machine>', 'name of the state machine, as its replicas have it', 'machine')
-    .action((topic: TopicArgument, position: number, { name }: { name: string }) =>
+    .option(
+      '--timer <id>',
+      'the command of a timer that is due there, where they name one',
+      atLeast(1),
+    )
+    .action((topic: TopicArgument, position: number, { name, timer }: SkipOptions) =>
       cli.withTopic(topic, async (it, output) => {
-        const order = await skipCommand(it, position, { name });
+        const order = await skipCommand(it, position, { name, timer });
         output.result(
-          { topic: it.id, name, skipped: position, order },
-          `replicas of "${name}" pass over position ${position}, by the order at ${order}: start those that stopped again`,
+          { topic: it.id, name, skipped: position, timer, order },
+          `replicas of "${name}" pass over ${timer === undefined ? '' : `timer ${timer} at `}position ${position}, by the order at ${order}: start those that stopped again`,
         );
       }),
     );

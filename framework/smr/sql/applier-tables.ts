@@ -25,6 +25,8 @@ export interface Progress {
   readonly seen: number;
   /** Commands that were passed over by order: few. */
   readonly skipped: readonly number[];
+  /** The same of timers, by their ids. */
+  readonly skippedTimers: readonly number[];
   /** How many timers were ever made. */
   readonly timersMade: number;
 }
@@ -134,23 +136,27 @@ export class ApplierTables {
     if (lockState.owner !== owner) throw fenced();
     if (lockState.answer < lockState.challenge)
       await this.setLockState(manager, { ...lockState, answer: lockState.challenge });
+    const skips = JSON.parse(row.skipped) as number[];
     return {
       position: exact(row.position),
       time: row.time,
       forgotten: exact(row.forgotten),
       seen: exact(row.seen),
-      skipped: (JSON.parse(row.skipped) as number[]).map(exact),
+      skipped: skips.filter((it) => it > 0).map(exact),
+      // Below 0, so that they need no column of their own.
+      skippedTimers: skips.filter((it) => it < 0).map((it) => exact(-it)),
       timersMade: exact(row.timers_made),
     };
   }
 
   async advance(manager: EntityManager, progress: Progress): Promise<void> {
-    const { position, time, forgotten, seen, skipped, timersMade } = progress;
+    const { position, time, forgotten, seen, skipped, skippedTimers, timersMade } = progress;
+    const skips = [...skipped, ...skippedTimers.map((id) => -id)];
     await this.query(
       manager,
       `UPDATE ${APPLIER_TABLE}
        SET position = $1, time = $2, forgotten = $3, seen = $4, skipped = $5, timers_made = $6`,
-      [position, time, forgotten, seen, JSON.stringify(skipped), timersMade],
+      [position, time, forgotten, seen, JSON.stringify(skips), timersMade],
     );
   }
 

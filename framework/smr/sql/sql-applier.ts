@@ -9,6 +9,7 @@ import {
 import type { Admission } from '../admission.ts';
 import type { Applier } from '../applier.ts';
 import { commandCodecs } from '../codecs.ts';
+import type { CommandPlace } from '../log-context.ts';
 import { LogFollower } from '../log-follower.ts';
 import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
@@ -49,7 +50,7 @@ export class SqlApplier<Command, Result> implements Applier {
       dataSource: options.dataSource,
       dialect: this.dialect,
       tables: this.tables,
-      ...codecs,
+      codecs,
       limits: options,
     });
     this.follower = new LogFollower({
@@ -87,8 +88,8 @@ export class SqlApplier<Command, Result> implements Applier {
     }
     this.claim = claim;
     this.applierLock = applierLock;
-    this.moveTo(this.position);
     follower.begin(this.position);
+    this.moveTo(this.position);
     applierLock.keep((error) => follower.fail(error));
   }
 
@@ -154,7 +155,7 @@ export class SqlApplier<Command, Result> implements Applier {
         this.publish(applied, (batch.at(-1) as LogEntry).position);
       } catch (error) {
         const { at } = this.transactions;
-        singleUntil = Math.max(singleUntil, at);
+        singleUntil = Math.max(singleUntil, at.position);
         const final = isFinal(error) || ++attempts >= attemptsMax;
         if (final && !(await this.isSkipped(at, error)))
           throw isFinal(error) ? error : applyFailed(at, attempts, error);
@@ -167,9 +168,9 @@ export class SqlApplier<Command, Result> implements Applier {
     }
   }
 
-  private async isSkipped(position: number, error: unknown): Promise<boolean> {
+  private async isSkipped({ position, timer }: Place, error: unknown): Promise<boolean> {
     if (VarlogError.is(error, 'ANOTHER_APPLIER')) return false;
-    return this.follower.isSkipped(position);
+    return this.follower.isSkipped(position, timer);
   }
 
   private publish({ decided, reloaded }: Batch, position: number): void {
@@ -178,9 +179,11 @@ export class SqlApplier<Command, Result> implements Applier {
     for (const it of decided) {
       if (it.verdict === 'expired')
         queue.expired(it.session, it.sequence, admission.requests.forgotten);
-      else if (it.verdict !== 'fired') queue.resolve(it.session, it.sequence, it.outcome);
-      if (it.verdict === 'fresh' || it.verdict === 'fired')
-        follower.announce(it.place, it.command, it.outcome);
+      else if (it.verdict === 'settled') queue.resolve(it.session, it.sequence, it.outcome);
+      else {
+        if (it.verdict === 'fresh') queue.resolve(it.session, it.sequence, it.applied.outcome);
+        follower.announce(it.applied);
+      }
     }
     if (reloaded) follower.reconcile(position);
     this.moveTo(position);
@@ -192,6 +195,8 @@ export class SqlApplier<Command, Result> implements Applier {
     this.follower.advance(position, { foreign, skipped: admission.skips });
   }
 }
+
+type Place = Pick<CommandPlace, 'position' | 'timer'>;
 
 /** An error that stays, however often the transaction is repeated. */
 function isFinal(error: unknown): boolean {

@@ -1,12 +1,19 @@
 import { VarlogError } from '../../base/index.ts';
+import type { CommandPlace } from '../log-context.ts';
+import { namesOf } from '../skip-command.ts';
 
 /** A command that all attempts failed to apply. */
-export function applyFailed(position: number, attempts: number, cause: unknown): VarlogError {
+export function applyFailed(
+  { position, timer }: Pick<CommandPlace, 'position' | 'timer'>,
+  attempts: number,
+  cause: unknown,
+): VarlogError {
+  const { what, skip } = namesOf(position, timer);
   return new VarlogError('APPLY_FAILED', {
-    what: `the command at position ${position} could not be applied in ${attempts} attempt${attempts === 1 ? '' : 's'}`,
+    what: `${what} could not be applied in ${attempts} attempt${attempts === 1 ? '' : 's'}`,
     because: 'the database failed, or the machine threw: a refused command must be a result',
-    next: `see the cause, correct it and start the replica again: it resumes with this command; or have all replicas pass over it with skipCommand(log, ${position})`,
-    details: { position, attempts },
+    next: `see the cause, correct it and start the replica again: it resumes with this command; or have all replicas pass over it with ${skip}`,
+    details: { position, timer, attempts },
     cause,
   });
 }

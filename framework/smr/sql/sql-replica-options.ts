@@ -18,7 +18,7 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   log: OrderedLog;
   /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
   name?: string;
-  codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result'>;
+  codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result' | 'change'>;
   /** So many commands share one transaction at most. Default: 200. */
   batchMax?: number;
   /** A command that failed so often stops the replica. Default: 10, in about five seconds. */
@@ -32,4 +32,6 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
+  /** Bytes of emitted changes that are kept for readers. Each position counts 128 beside them. Default: 16 MiB. */
+  changesBytesMax?: number;
 }

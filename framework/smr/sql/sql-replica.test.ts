@@ -120,7 +120,7 @@ function suite(databases: SuiteDatabases): void {
     await tables.dedicate(dataSource.manager, { machine: 'exact', log: 'some' });
     for (const position of [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 31, 2 ** 32 + 1]) {
       const all = { position, forgotten: position, seen: position, timersMade: position };
-      const progress = { ...all, time: 1.5, skipped: [1] };
+      const progress = { ...all, time: 1.5, skipped: [1], skippedTimers: [position] };
       await tables.advance(dataSource.manager, progress);
       expect(await tables.lock(dataSource.manager, 0)).toEqual(progress);
       const text = await dataSource.query(

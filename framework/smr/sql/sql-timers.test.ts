@@ -42,6 +42,7 @@ class SqlAlarms implements SqlStateMachine<AlarmCommand, number> {
     const note = JSON.stringify(alarms.notes.at(-1)).replaceAll("'", "''");
     const insert = (): Promise<unknown> =>
       manager.query(`INSERT INTO note VALUES (${count}, '${note}')`);
+    context.emit({ position: context.position, index: context.index });
     await insert();
     await insert().catch(() => {});
     if (this.failures-- > 0) throw new Error('crash behind the effect');
@@ -67,7 +68,7 @@ function suite(databases: SuiteDatabases): void {
     while (checkAlarms(await replica.query(notesIn)).pending > count) await sleep(clock, 10);
   };
 
-  test('timers are due once and alike on two databases, over restarts and attempts that fail', async () => {
+  test('timers are due once and alike on two databases, and so is what is emitted, over restarts and attempts that fail', async () => {
     const log = new MemoryLog();
     const two = [await databases.fresh(), await databases.fresh()];
     const machine = new SqlAlarms();
@@ -91,6 +92,17 @@ function suite(databases: SuiteDatabases): void {
     expect(checkAlarms(notes)).toEqual({ problems: [], pending: 1 });
     expect(notes.some((it) => it.op === 'stop' && it.stopped !== null)).toBe(true);
     expect(await other.query(notesIn)).toEqual(notes);
+    const places = notes.map(({ position, index }) => ({ position, index }));
+    const { position: last } = places.at(-1)!;
+    const emitted: unknown[] = [];
+    for await (const it of other.changes({ from: 1 })) {
+      if (it.kind === 'changes') emitted.push(...it.changes);
+      if (it.position >= last) break;
+    }
+    expect(emitted).toEqual(places);
+    await expect(again.changes({ from: 1 })[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'TRIMMED',
+    });
     await again.close();
     await other.close();
   });

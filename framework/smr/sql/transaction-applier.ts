@@ -1,8 +1,9 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { type Codec, type LogEntry, VarlogError } from '../../base/index.ts';
+import { type LogEntry, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
+import type { CommandCodecs } from '../codecs.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
-import { type CommandPlace, LogContext } from '../log-context.ts';
+import { type AppliedCommand, type CommandPlace, LogContext } from '../log-context.ts';
 import type { ApplierTables, Progress } from './applier-tables.ts';
 import type { Dialect } from './dialect.ts';
 import { applyFailed } from './sql-replica-errors.ts';
@@ -15,18 +16,10 @@ export interface Batch {
   readonly reloaded: boolean;
 }
 
-/** A command that took effect. */
-interface Effect {
-  readonly place: CommandPlace;
-  /** As it lies in the log, or in the table of timers. */
-  readonly command: Uint8Array;
-  readonly outcome: CommandOutcome;
-}
-
 export type Decision =
-  | ({ readonly verdict: 'fired' } & Effect)
+  | { readonly verdict: 'fired'; readonly applied: AppliedCommand }
   | ({ readonly session: number; readonly sequence: number } & (
-      | ({ readonly verdict: 'fresh' } & Effect)
+      | { readonly verdict: 'fresh'; readonly applied: AppliedCommand }
       | { readonly verdict: 'settled'; readonly outcome: CommandOutcome }
       | { readonly verdict: 'expired' }
     ));
@@ -36,8 +29,7 @@ export interface TransactionApplierParts<Command, Result> {
   readonly dataSource: DataSource;
   readonly dialect: Dialect;
   readonly tables: ApplierTables;
-  readonly command: Codec<Command>;
-  readonly result: Codec<Result>;
+  readonly codecs: CommandCodecs<Command, Result>;
   readonly limits: AdmissionLimits;
 }
 
@@ -55,6 +47,7 @@ export class TransactionApplier<Command, Result> {
   /** As committed; `undefined` when memory and database may differ. */
   private stored: number | undefined;
   private applying = 0;
+  private applyingTimer: number | undefined;
   /** Records of others that were passed over, as committed. */
   foreign = 0;
   private passed = 0;
@@ -68,9 +61,9 @@ export class TransactionApplier<Command, Result> {
     });
   }
 
-  /** Position of the entry at work, or of the last one. */
-  get at(): number {
-    return this.applying;
+  /** Position of the entry at work, or of the last one; and the timer whose command was. */
+  get at(): Pick<CommandPlace, 'position' | 'timer'> {
+    return { position: this.applying, timer: this.applyingTimer };
   }
 
   /** Begins as the applier with this number. Resolves with the position of the database. */
@@ -161,6 +154,7 @@ export class TransactionApplier<Command, Result> {
     const decided: Decision[] = [];
     for (const entry of entries) {
       this.applying = entry.position;
+      this.applyingTimer = undefined;
       decided.push(...(await this.applyOne(entry, manager)));
     }
     return decided;
@@ -179,53 +173,54 @@ export class TransactionApplier<Command, Result> {
       decided.push({ verdict, session, sequence, outcome: admission.outcome });
     else {
       const place = { position, index: decided.length, time, timer: undefined };
-      const outcome = await this.run(command, manager, place);
-      admission.recordOutcome(outcome);
-      decided.push({ verdict, session, sequence, place, command, outcome });
+      const applied = await this.run(command, manager, place);
+      admission.recordOutcome(applied.outcome);
+      decided.push({ verdict, session, sequence, applied });
     }
     return decided;
   }
 
   /** What is due at the time of the entry at `position` goes before it. */
   private async fire(position: number, manager: EntityManager): Promise<Decision[]> {
-    const { timers, time } = this.admission;
+    const { admission } = this;
+    const { time } = admission;
     const fired: Decision[] = [];
-    for (let due = timers.takeDue(time); due !== undefined; due = timers.takeDue(time)) {
+    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
       const { id: timer, command } = due;
       const place = { position, index: fired.length, time, timer };
-      const outcome = await this.run(command, manager, place);
-      fired.push({ verdict: 'fired', place, command, outcome });
+      fired.push({ verdict: 'fired', applied: await this.run(command, manager, place) });
     }
     return fired;
   }
 
   private async run(
-    bytes: Uint8Array,
+    command: Uint8Array,
     manager: EntityManager,
     place: CommandPlace,
-  ): Promise<CommandOutcome> {
-    const { machine, dialect, command: codec } = this.parts;
-    const { position } = place;
+  ): Promise<AppliedCommand> {
+    const { machine, dialect, codecs } = this.parts;
+    this.applyingTimer = place.timer;
     let context: LogContext<Command> | undefined;
     try {
       const result = await applyGuarded(manager, dialect, () => {
         // Made anew for each attempt: what an earlier one drew or changed must not reach the next.
         context?.rollback();
-        context = new LogContext(this.admission.timers, codec);
+        context = new LogContext(this.admission.timers, codecs);
         context.begin(place);
-        return machine.apply(codec.decode(bytes), manager, context);
+        return machine.apply(codecs.command.decode(command), manager, context);
       });
-      context?.end();
-      return this.encoded(result);
+      const changes = context?.end() ?? [];
+      return { place, command, outcome: this.encoded(result), changes };
     } catch (cause) {
-      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(position, 1, cause);
+      context?.end();
+      if (VarlogError.is(cause) && !cause.retryable) throw applyFailed(place, 1, cause);
       throw cause;
     }
   }
 
   private encoded(result: Result): CommandOutcome {
     try {
-      return this.parts.result.encode(result);
+      return this.parts.codecs.result.encode(result);
     } catch {
       return 'unencodable';
     }

@@ -3126,6 +3126,12 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 21,
          "protoName": "timers_made"
+        },
+        "skippedTimers": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 22,
+         "protoName": "skipped_timers"
         }
        }
       },

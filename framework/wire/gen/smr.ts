@@ -24,6 +24,8 @@ export interface Snapshot {
   timers: Timer[];
   /** How many were ever scheduled: the id of the newest one. */
   timersMade: number;
+  /** Ids of timers whose commands were passed over by an operator's order. */
+  skippedTimers: number[];
 }
 export const Snapshot: MessageCodec<Snapshot> = message('varlog.smr.Snapshot');
 
