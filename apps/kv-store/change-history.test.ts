@@ -29,7 +29,7 @@ function all(history: ChangeHistory, from: number): Version[] | undefined {
 test('the newest changes are known in order, in whole revisions, and what exceeds the limits is known', () => {
   fc.assert(
     fc.property(
-      fc.array(added, { maxLength: 200 }),
+      fc.array(added, { maxLength: 200, size: 'max' }),
       fc.integer({ min: 1, max: 150 }),
       fc.integer({ min: 3_000, max: 60_000 }),
       fc.nat(300),

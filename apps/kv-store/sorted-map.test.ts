@@ -13,7 +13,7 @@ const change = fc.record({
 test('is a map in the order of its keys, whatever is read of it', () => {
   fc.assert(
     fc.property(
-      fc.array(change, { maxLength: 30 }),
+      fc.array(change, { maxLength: 30, size: 'max' }),
       fc.array(fc.tuple(key, fc.option(key, { nil: undefined })), { maxLength: 10 }),
       (changes, ranges) => {
         const sorted = new SortedMap<string>();
@@ -40,5 +40,6 @@ test('is a map in the order of its keys, whatever is read of it', () => {
         }
       },
     ),
+    { numRuns: 30 },
   );
 });

@@ -15,10 +15,8 @@ export class EtcdError extends Error {
 
 const { FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE } = status;
 
-export const COMPACTED = 'mvcc: required revision has been compacted';
-
 const REFUSALS: Record<Refusal, readonly [status, string]> = {
-  compacted: [OUT_OF_RANGE, COMPACTED],
+  compacted: [OUT_OF_RANGE, 'mvcc: required revision has been compacted'],
   futureRevision: [OUT_OF_RANGE, 'mvcc: required revision is a future revision'],
   keyNotFound: [INVALID_ARGUMENT, 'key not found'],
   leaseNotFound: [NOT_FOUND, 'requested lease not found'],
