@@ -57,7 +57,11 @@ export interface KvSnapshot extends MvccState {
   readonly leases: readonly StoredLease[];
 }
 
-type KvContext = ApplyContext<KvCommand>;
+/** What the machine uses of its context. */
+export type KvContext = Pick<
+  ApplyContext<KvCommand>,
+  'position' | 'time' | 'timer' | 'schedule' | 'cancel'
+>;
 
 /** The replicated keys and leases. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult, KvSnapshot> {

@@ -1,5 +1,4 @@
-import type { ApplyContext } from 'varlog/smr';
-import type { KvCommand, KvMachine } from './machine.ts';
+import type { KvCommand, KvContext, KvMachine } from './machine.ts';
 
 type Results = ReturnType<KvMachine['apply']>;
 
@@ -11,12 +10,11 @@ export class TimedLog {
 
   /** What `machine` answers to a command of that time, in milliseconds. */
   apply(machine: KvMachine, command: KvCommand, position: number, time: number): Results {
-    let index = 0;
     for (let due = this.takeDue(time); due !== undefined; due = this.takeDue(time)) {
       const [timer, scheduled] = due;
-      machine.apply(scheduled, this.context({ position, time, index: index++, timer }));
+      machine.apply(scheduled, this.context({ position, time, timer }));
     }
-    return machine.apply(command, this.context({ position, time, index, timer: undefined }));
+    return machine.apply(command, this.context({ position, time, timer: undefined }));
   }
 
   private takeDue(time: number): [number, KvCommand] | undefined {
@@ -27,12 +25,9 @@ export class TimedLog {
     return [first[0], first[1].command];
   }
 
-  private context(
-    at: Pick<ApplyContext, 'position' | 'time' | 'index' | 'timer'>,
-  ): ApplyContext<KvCommand> {
+  private context(at: Pick<KvContext, 'position' | 'time' | 'timer'>): KvContext {
     return {
       ...at,
-      random: () => 0,
       schedule: (when, command) => {
         this.timers.set(++this.made, { at: when, command });
         return this.made;

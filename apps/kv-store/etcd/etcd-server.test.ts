@@ -147,17 +147,38 @@ describe('a watch of etcd', () => {
     watching.create({ key: bytes('a') });
     for (let i = 0; i < 2; i++) expect(await watching.next()).toMatchObject({ created: true });
     const revision = await it.put('b', '1');
-    watching.stream.write({ progressRequest: {} });
-    for (let asked: WatchResponse | undefined; asked === undefined; ) {
-      const answer = await watching.next();
-      expect(answer.events).toEqual([]);
-      if (answer.watchId === -1) asked = answer;
-      else expect(answer.watchId).toBe(1);
+    for (let asked = 0; asked < revision; ) {
+      watching.stream.write({ progressRequest: {} });
+      const { watchId, header, events } = await watching.next();
+      expect(events).toEqual([]);
+      if (watchId === -1) asked = header!.revision;
+      else expect(watchId).toBe(1);
+      expect(header!.revision).toBeLessThanOrEqual(revision);
     }
     for (let told = 0; told < revision; ) {
       const { watchId, header } = await watching.next();
-      expect(watchId).toBe(1);
-      told = header!.revision;
+      if (watchId === 1) told = header!.revision;
+    }
+    watching.stream.cancel();
+  });
+
+  test('never says that it has come further than its events', async () => {
+    await using it = await start();
+    const { service } = it.stores[0]!;
+    const puts = Array.from({ length: 5_000 }, (_, i) => service.put(`${i}`, bytes('x')));
+    const newest = Math.max(...(await Promise.all(puts)).map(({ revision }) => revision));
+    const watching = new Watching(it.client);
+    watching.create({ ...ALL, startRevision: 1 });
+    let told = 0;
+    for (let seen = 1; seen < newest || told < newest; ) {
+      watching.stream.write({ progressRequest: {} });
+      const { watchId, header, events = [] } = await watching.next();
+      for (const { kv } of events) {
+        expect(kv.modRevision).toBeGreaterThan(told);
+        seen = kv.modRevision;
+      }
+      if (watchId === -1) told = header!.revision;
+      expect(told).toBeLessThanOrEqual(seen);
     }
     watching.stream.cancel();
   });

@@ -87,7 +87,9 @@ class WatchSession {
       return;
     }
     const id = request.watchId > 0 ? request.watchId : this.freeId();
-    const watch: Watch = { canceling: new AbortController(), through: Number.POSITIVE_INFINITY };
+    const { revision } = this.context.service.machine;
+    const through = request.startRevision > 0 ? request.startRevision - 1 : revision;
+    const watch: Watch = { canceling: new AbortController(), through };
     watches.set(id, watch);
     // It tells of its failures itself.
     void this.run(id, watch, request);
