@@ -12,7 +12,8 @@ import { timeBehind } from './log-time.ts';
 import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-table.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts, namesOf, type SkipTarget, skipTarget } from './skip-command.ts';
-import { TIMER_LIMITS, type Timer, type TimerLimits, TimerTable } from './timer-table.ts';
+import type { Timer } from './timer-queue.ts';
+import { TIMER_LIMITS, type TimerLimits, TimerTable } from './timer-table.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {

@@ -9,6 +9,7 @@ import {
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
+import { full, sessionExpired, stoppedError, timedOut } from './command-errors.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import {
@@ -101,7 +102,7 @@ export class CommandQueue<Command, Result> {
     const requestId = checkedRequestId(options.requestId);
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
-    if (this.bytes + size > this.bytesMax) throw this.full();
+    if (this.bytes + size > this.bytesMax) throw full(this.bytes, this.bytesMax);
     return new Promise((resolve, reject) => {
       const callOff = this.deadlines.limit(timeoutMs, (ms) =>
         this.giveUp(pending, timedOut(ms, pending.attempts)),
@@ -348,15 +349,6 @@ export class CommandQueue<Command, Result> {
   private newBackoff(): Backoff {
     return new Backoff(this.ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
   }
-
-  private full(): VarlogError {
-    return new VarlogError('RESOURCE_EXHAUSTED', {
-      what: `commands of ${this.bytes} bytes are waiting for the log, and the limit is ${this.bytesMax}`,
-      because: 'commands arrive faster than the log takes them, or it has no quorum',
-      next: 'await earlier commands before executing more, or raise queueBytesMax',
-      outcome: 'notAppended',
-    });
-  }
 }
 
 /** Its share of an append: a batch writes its length before it. */
@@ -369,31 +361,6 @@ function mayRetry(error: unknown): boolean {
   if (!VarlogError.is(error)) return false;
   if (error.code === 'CLOSED' || error.code === 'INVARIANT') return false;
   return error.retryable || error.outcome === 'unknown';
-}
-
-function timedOut(timeoutMs: number, attempts: number): VarlogError {
-  return new VarlogError('TIMEOUT', {
-    what: `a command was not applied within ${timeoutMs} ms`,
-    next: 'see whether the log has a quorum',
-    outcome: attempts === 0 ? 'notAppended' : 'unknown',
-  });
-}
-
-function sessionExpired(): VarlogError {
-  return new VarlogError('SESSION_EXPIRED', {
-    what: 'the session of a command was closed before its outcome was known',
-    because: 'it was idle for too long, or too many clients are active',
-    next: 'read the state to see whether the command took effect',
-    outcome: 'unknown',
-  });
-}
-
-function stoppedError(cause: unknown, attempts: number): VarlogError {
-  return new VarlogError(VarlogError.is(cause) ? cause.code : 'CLOSED', {
-    what: 'the replica stopped before the result of a command was known',
-    outcome: attempts === 0 ? 'notAppended' : 'unknown',
-    cause,
-  });
 }
 
 const encoder = new TextEncoder();

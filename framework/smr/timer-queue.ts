@@ -1,5 +1,13 @@
 import { SequenceMap } from '../base/index.ts';
-import type { Timer } from './timer-table.ts';
+
+/** A command that is to be applied when the log's time has come to `at`. */
+export interface Timer {
+  /** 1 for the first that was ever scheduled, then 2, 3, … */
+  readonly id: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly command: Uint8Array;
+}
 
 /** A timer, and where it is in the heap. */
 interface Slot {

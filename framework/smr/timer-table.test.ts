@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { type Timer, TimerTable } from './timer-table.ts';
+import type { Timer } from './timer-queue.ts';
+import { TimerTable } from './timer-table.ts';
 
 type Step =
   | {

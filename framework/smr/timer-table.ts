@@ -1,5 +1,5 @@
 import { Timer as TimerMessage } from '../wire/gen/smr.ts';
-import { TimerQueue } from './timer-queue.ts';
+import { type Timer, TimerQueue } from './timer-queue.ts';
 
 /**
  * How much may be scheduled. It decides what a command can do, so it must be equal on all replicas of a machine.
@@ -13,15 +13,6 @@ export const TIMER_LIMITS: TimerLimits = { bytesMax: 16 * 1024 * 1024 };
 
 /** What a timer costs beside its command. */
 const TIMER_BYTES = 128;
-
-/** A command that is to be applied when the log's time has come to `at`. */
-export interface Timer {
-  /** 1 for the first that was ever scheduled, then 2, 3, … */
-  readonly id: number;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly command: Uint8Array;
-}
 
 /**
  * The commands that wait for their time: part of the replicated state. They are scheduled by commands and are due by the

@@ -1,6 +1,7 @@
 import { LogContext } from '../../framework/smr/log-context.ts';
 import { Ticker } from '../../framework/smr/ticker.ts';
-import { type Timer, TimerTable } from '../../framework/smr/timer-table.ts';
+import type { Timer } from '../../framework/smr/timer-queue.ts';
+import { TimerTable } from '../../framework/smr/timer-table.ts';
 
 /** Replaces a method until what is returned is called. */
 function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
