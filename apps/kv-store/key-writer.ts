@@ -1,16 +1,16 @@
 import type { Key } from './key.ts';
-import type { LeaseTable } from './lease-table.ts';
+import type { KeyLeases } from './key-leases.ts';
 import type { MvccStore } from './mvcc-store.ts';
 import type { LiveVersion } from './version.ts';
 
 /** Writes the keys of one transaction, all of them with one revision, and keeps their leases informed. */
 export class Writer {
   readonly store: MvccStore;
-  readonly leases: LeaseTable;
+  readonly leases: KeyLeases;
   private readonly revision: number;
 
   /** `revision`: the one that the transaction makes if it changes anything. */
-  constructor(store: MvccStore, leases: LeaseTable, revision: number) {
+  constructor(store: MvccStore, leases: KeyLeases, revision: number) {
     this.store = store;
     this.leases = leases;
     this.revision = revision;

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { kvCodecs } from './codecs.ts';
-import { anyTransaction, LEASES, op, putRequest, rangeRequest } from './etcd/requests.fixture.ts';
+import {
+  anyTransaction,
+  LEASES,
+  op,
+  putRequest,
+  rangeRequest,
+  withinOne,
+} from './etcd/requests.fixture.ts';
 import { keyOfText } from './key.ts';
 import { type EtcdCommand, type EtcdResult, type KvCommand, KvMachine } from './machine.ts';
 import { Model } from './model.fixture.ts';
@@ -136,7 +143,7 @@ describe('the machine, against a model that keeps every revision', () => {
           ).toThrow('compacted');
         replayed(model, known, changed);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -244,6 +251,15 @@ describe('what an older version has stored', () => {
       'illegal tag',
     );
   });
+});
+
+test('conditions of a transaction within are about the state before', () => {
+  const machine = new KvMachine();
+  for (const [i, branch] of ['then', 'else'].entries()) {
+    apply(machine, { op: 'transact', request: withinOne }, i + 1);
+    const { value, revision } = machine.get(keyOfText('b'))!;
+    expect([Buffer.from(value).toString(), revision]).toEqual([branch, i + 2]);
+  }
 });
 
 test('leases take their keys with them, which a put without it or a deletion takes out', () => {

@@ -3,8 +3,8 @@ import type { HistoryLimits } from './change-history.ts';
 import { type Condition, holds } from './condition.ts';
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from './etcd/messages.ts';
 import type { Key, KeyRange } from './key.ts';
+import { KeyLeases, type Lease, type StoredLease } from './key-leases.ts';
 import { Writer } from './key-writer.ts';
-import { type Lease, LeaseTable, type StoredLease } from './lease-table.ts';
 import { type MvccState, MvccStore } from './mvcc-store.ts';
 import { ANSWER_BYTES_MAX, checkRevision, readRange } from './range.ts';
 import { type Refusal, Refused } from './refusal.ts';
@@ -66,7 +66,7 @@ export type KvContext = Pick<
 /** The replicated keys and leases. Every replica applies the same commands and so has the same content. */
 export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult, KvSnapshot> {
   private readonly store: MvccStore;
-  private readonly leases = new LeaseTable();
+  private readonly leases = new KeyLeases();
 
   constructor(limits: Partial<HistoryLimits> = {}) {
     this.store = new MvccStore(limits);

@@ -185,7 +185,8 @@ function rangeOf(items: Items, request: RangeRequest): RangeResponse {
   );
   const by = ([, item]: [string, Item]): number =>
     sortTarget === 2 ? item.created : sortTarget === 3 ? item.mod : 0;
-  if (sortOrder === 2) found.reverse();
+  // Keys that are equal in what they are sorted by stay in their order.
+  if (sortOrder === 2 && sortTarget === 0) found.reverse();
   found.sort((a, b) => (sortOrder === 2 ? by(b) - by(a) : by(a) - by(b)));
   const more = limit > 0 && found.length > limit;
   if (more) found = found.slice(0, limit);

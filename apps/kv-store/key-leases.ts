@@ -19,8 +19,8 @@ export interface Lease extends StoredLease {
   readonly keys: Set<Key>;
 }
 
-/** The leases that are held, and their keys. Time is the log's. */
-export class LeaseTable {
+/** The leases that are held, under ids that their holders may choose, and the keys that end with them. Time is the log's. */
+export class KeyLeases {
   private readonly leases = new Map<number, Lease>();
 
   get size(): number {
