@@ -143,7 +143,7 @@ describe('the machine, against a model that keeps every revision', () => {
           ).toThrow('compacted');
         replayed(model, known, changed);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 
@@ -173,6 +173,7 @@ describe('the machine, against a model that keeps every revision', () => {
           expect(parts.snapshot()).toEqual(whole.snapshot());
         },
       ),
+      { numRuns: 15 },
     );
   });
 });

@@ -5,7 +5,7 @@ import type { RangeRequest, RequestOp, TxnRequest } from './messages.ts';
 import { anyTransaction, LEASES, withinOne } from './requests.fixture.ts';
 
 /** Of requests, one after the other; revisions in them are about those that there are now. */
-const REQUESTS = Number(process.env['ETCD_REQUESTS'] ?? 400);
+const REQUESTS = Number(process.env['ETCD_REQUESTS'] ?? 300);
 const SEED = Number(process.env['SEED'] ?? 1);
 /** Revisions of requests are up to 40, and most of the last ones are to be met. */
 const LATEST = 32;
