@@ -42,11 +42,11 @@ export function invalid(text: string): EtcdError {
 export function etcdStatusOf(error: unknown): { code: status; details: string } {
   if (error instanceof EtcdError) return { code: error.code, details: error.message };
   if (error instanceof Refused) return etcdStatusOf(refused(error.refusal));
+  if (VarlogError.is(error, 'TIMEOUT') || (VarlogError.is(error) && error.outcome === 'unknown'))
+    return etcdStatusOf(new EtcdError(status.UNAVAILABLE, 'request timed out'));
   if (VarlogError.is(error, 'ENTRY_TOO_LARGE'))
     return etcdStatusOf(invalid('request is too large'));
   if (VarlogError.is(error, 'RESOURCE_EXHAUSTED'))
     return etcdStatusOf(new EtcdError(status.RESOURCE_EXHAUSTED, 'too many requests'));
-  if (VarlogError.is(error, 'TIMEOUT') || (VarlogError.is(error) && error.outcome === 'unknown'))
-    return etcdStatusOf(new EtcdError(status.UNAVAILABLE, 'request timed out'));
   return statusOf(error);
 }
