@@ -138,9 +138,12 @@ describeWith('etcd', 'beside etcd itself', () => {
     expect(revision).toBeGreaterThan(REQUESTS / 8);
     expect(refused).toBeGreaterThan(REQUESTS / 40);
     expect(refused).toBeLessThan(REQUESTS / 2);
-    expect(await events(ours, compacted, revision)).toEqual(
-      await events(theirs, compacted, revision),
-    );
+    // At least one event is behind whatever was compacted.
+    for (const it of [theirs, ours]) await it.call('KV.Put', { key: Buffer.from('last') });
+    revision++;
+    // etcd 3.4 forgets what was deleted by the revision itself that is compacted.
+    const from = compacted + 1;
+    expect(await events(ours, from, revision)).toEqual(await events(theirs, from, revision));
     for (const it of [theirs, ours]) it.close();
   });
 });
