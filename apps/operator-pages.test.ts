@@ -91,8 +91,9 @@ describe('the pages for operators', () => {
     let full = true;
     const snapshots: SnapshotStore = {
       load: async () => undefined,
-      save: async () => {
+      save: async (position) => {
         if (full) throw new VarlogError('DISK_FULL', { what: 'no space is left' });
+        return position;
       },
     };
     const replica = await startReplica({

@@ -1,13 +1,13 @@
 /**
  * Runs tasks side by side, so many at once at most. Those of one lane run one after the other, in the order of the calls,
- * each only when the one before has settled; a task that fails holds up nobody. It does not bound what waits: whoever
- * fills it does.
+ * each only when the one before has settled; a task of no lane (`undefined`) waits for none of them. A task that fails holds
+ * up nobody. It does not bound what waits: whoever fills it does.
  */
 export class Lanes<Lane> {
   private free: number;
   private readonly onFailure: (error: unknown) => void;
-  /** What settles when the last task of a lane has. */
-  private readonly ends = new Map<Lane, Promise<void>>();
+  /** What settles when the last task of a lane has, or one that is in none. */
+  private readonly ends = new Map<Lane | symbol, Promise<void>>();
   /** Tasks whose lane is free, and that wait for others to end. */
   private readonly waiting: (() => void)[] = [];
 
@@ -18,20 +18,21 @@ export class Lanes<Lane> {
   }
 
   /** Settles as `task` does. It begins in a later microtask, even when nothing is before it. */
-  run<T>(lane: Lane, task: () => T | Promise<T>): Promise<T> {
-    const before = this.ends.get(lane) ?? Promise.resolve();
+  run<T>(lane: Lane | undefined, task: () => T | Promise<T>): Promise<T> {
+    const key = lane ?? Symbol();
+    const before = this.ends.get(key) ?? Promise.resolve();
     const done = before.then(() => this.inTurn(task));
     const end = done
       .then(() => {}, this.onFailure)
       .then(() => {
-        if (this.ends.get(lane) === end) this.ends.delete(lane);
+        if (this.ends.get(key) === end) this.ends.delete(key);
       });
-    this.ends.set(lane, end);
+    this.ends.set(key, end);
     return done;
   }
 
   /** Like {@link run}, for a task whose outcome interests nobody but `onFailure`. */
-  post(lane: Lane, task: () => unknown): void {
+  post(lane: Lane | undefined, task: () => unknown): void {
     this.run(lane, task).catch(() => {});
   }
 

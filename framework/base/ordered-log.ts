@@ -24,6 +24,14 @@ export interface LogCallOptions {
   timeoutMs?: number;
 }
 
+/** What a trim came to. */
+export interface Trimmed {
+  /** Everything up to here is removed. */
+  readonly position: number;
+  /** Who needs what is behind `position`, where that kept more from being removed. */
+  readonly heldBackBy?: { readonly holder: string; readonly position: number };
+}
+
 /**
  * A totally ordered, durable log: all that a replicated state machine needs. A Raft group, a Varlog
  * topic and the in-memory log implement it, and one contract suite tests all three.
@@ -79,6 +87,13 @@ export interface OrderedLog {
    * when some of them are gone. Absent where a log drops only what a snapshot given to `compact` stands for.
    */
   hold?(holder: string, position: number, options?: LogCallOptions): Promise<void>;
+
+  /**
+   * Removes the entries up to `position` for good, as far as nobody holds them. Resolves with how far they are removed
+   * now, and who held them back, where that is less. Absent where a log removes what a snapshot given to `compact` stands
+   * for.
+   */
+  trim?(position: number, options?: LogCallOptions): Promise<Trimmed>;
 
   /**
    * Whoever follows this log here cannot go on: where the log is led by one of its members, this one leaves that to

@@ -281,7 +281,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /** Whether this member leads, as far as it knows: another one may have been elected meanwhile. */
   leads(): boolean {
-    return this.status.role === 'leader';
+    return this.stopped === undefined && this.driver.raft.role === 'leader';
   }
 
   /**

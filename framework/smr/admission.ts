@@ -43,8 +43,13 @@ export type AdmissionState = Pick<SnapshotMessage, 'time' | 'forgotten' | 'seen'
   readonly timers: readonly TimerMessage[];
 };
 
-/** The same, with the requests as they are kept: fields `requests` of `Snapshot` in smr.proto, some in each piece. */
-export type EncodedAdmission = Omit<AdmissionState, 'requests'> & {
+/**
+ * The same, with the sessions made as they are read, once, and the requests as they are kept: fields `requests` of
+ * `Snapshot` in smr.proto, some in each piece.
+ */
+export type EncodedAdmission = Omit<AdmissionState, 'sessions' | 'requests' | 'timers'> & {
+  readonly sessions: Iterable<SessionMessage>;
+  readonly timers: Iterable<TimerMessage>;
   readonly requests: readonly Uint8Array[];
 };
 
@@ -190,7 +195,7 @@ export class Admission {
     return { time, forgotten, seen, skipped, skippedTimers, timersMade: timers.made };
   }
 
-  /** Its part of a snapshot, to be copied before anything else is admitted. */
+  /** Its part of a snapshot, which stays as it is. */
   encode(): EncodedAdmission {
     const [sessions, requests] = [this.sessions.encode(), this.requests.encode()];
     return { ...this.progress, sessions, requests, timers: this.timers.encode() };

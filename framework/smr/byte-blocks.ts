@@ -41,11 +41,6 @@ export class ByteBlocks {
     const block = this.blocks[0] as Block;
     block.from = offset;
     if (block.from < block.to) return;
-    if (this.blocks.length === 1 && block.bytes.length === BLOCK_BYTES) {
-      block.from = 0;
-      block.to = 0;
-      return;
-    }
     this.blocks.shift();
     this.first++;
   }
@@ -55,7 +50,7 @@ export class ByteBlocks {
     this.blocks.length = 0;
   }
 
-  /** All that is in use, in order: to be copied before anything else is appended. */
+  /** All that is in use, in order. It stays as it is, whatever is appended and dropped: no memory is used twice. */
   pieces(): Uint8Array[] {
     return this.blocks.map(({ bytes, from, to }) => bytes.subarray(from, to));
   }

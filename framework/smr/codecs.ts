@@ -1,4 +1,5 @@
 import type { Codec } from '../base/index.ts';
+import type { PieceOf } from './pieces.ts';
 
 const NOTHING = new Uint8Array();
 
@@ -39,7 +40,8 @@ export const bytesCodec: Codec<Uint8Array> = {
 export interface ReplicaCodecs<Command, Result, Snapshot> {
   command?: Codec<Command>;
   result?: Codec<Result>;
-  snapshot?: Codec<Snapshot>;
+  /** Of the state; where the machine hands it over in pieces, of each piece. */
+  snapshot?: Codec<PieceOf<Snapshot>>;
   /** Of what the machine emits. */
   change?: Codec<unknown>;
 }

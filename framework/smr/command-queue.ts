@@ -1,7 +1,6 @@
 import {
   Backoff,
   type Codec,
-  type LogCallOptions,
   OncePerTurn,
   type OrderedLog,
   onAbort,
@@ -9,16 +8,12 @@ import {
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
+import { BlockedCommands } from './blocked-commands.ts';
 import { full, sessionExpired, stoppedError, timedOut } from './command-errors.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
-import {
-  encodeCommands,
-  encodeOpen,
-  encodeTick,
-  envelopeBytes,
-  REQUEST_ID_BYTES_MAX,
-} from './envelope.ts';
+import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
+import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const IN_FLIGHT_MAX = 4;
@@ -26,17 +21,7 @@ const APPEND_BYTES_MAX = 1024 * 1024;
 /** See `encodeBatch`. */
 const BATCH_FRAME_BYTES = 4;
 const ATTEMPT_TIMEOUT_MS = 5_000;
-const NOTHING = new Uint8Array();
 const BACKOFF_MS = { first: 10, most: 1_000 };
-
-export interface ExecuteOptions extends LogCallOptions {
-  /**
-   * The caller's own name for this request, at most 256 bytes: a command with an id that was used before takes no
-   * effect and gets the result of the first, from whichever replica and process it comes. Kept for 24 hours of the
-   * log's time and up to 64 MiB (`requests` of the replica). With another command: `REQUEST_MISMATCH`.
-   */
-  requestId?: string;
-}
 
 interface Codecs<Command, Result> {
   readonly command: Codec<Command>;
@@ -69,6 +54,8 @@ export class CommandQueue<Command, Result> {
   private readonly pending = new SequenceMap<Pending<Result>>();
   private waiting: Pending<Result>[] = [];
   private bytes = 0;
+  /** Those for which there is no room yet. */
+  private readonly blocked: BlockedCommands<Pending<Result>>;
   private inFlight = 0;
   private opening = false;
   private readonly turn: OncePerTurn;
@@ -93,6 +80,7 @@ export class CommandQueue<Command, Result> {
     this.turn = new OncePerTurn(ports.clock, () => this.pump());
     this.codecs = codecs;
     this.bytesMax = bytesMax;
+    this.blocked = new BlockedCommands(bytesMax);
   }
 
   async execute(command: Command, options: ExecuteOptions): Promise<Result> {
@@ -102,7 +90,9 @@ export class CommandQueue<Command, Result> {
     const requestId = checkedRequestId(options.requestId);
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
-    if (this.bytes + size > this.bytesMax) throw full(this.bytes, this.bytesMax);
+    const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;
+    const mayWait = options.whenFull === 'wait' && this.blocked.hasRoom(size);
+    if (!fits && !mayWait) throw full(this.bytes, this.bytesMax);
     return new Promise((resolve, reject) => {
       const callOff = this.deadlines.limit(timeoutMs, (ms) =>
         this.giveUp(pending, timedOut(ms, pending.attempts)),
@@ -122,11 +112,9 @@ export class CommandQueue<Command, Result> {
           else reject(error);
         },
       };
-      this.bytes += size;
-      pending.sequence = this.pending.add(pending);
-      this.waiting.push(pending);
+      if (fits) this.enqueue(pending);
+      else this.blocked.add(pending, size);
       forget = onAbort(signal, () => this.giveUp(pending, signal?.reason));
-      this.schedule();
     });
   }
 
@@ -199,6 +187,8 @@ export class CommandQueue<Command, Result> {
     for (const pending of this.pending.values())
       this.finish(pending, stoppedError(error, pending.attempts));
     this.waiting = [];
+    for (let it = this.takeBlocked(); it !== undefined; it = this.takeBlocked())
+      it.settle(stoppedError(error, 0));
   }
 
   private find(session: number, sequence: number): Pending<Result> | undefined {
@@ -230,13 +220,33 @@ export class CommandQueue<Command, Result> {
   }
 
   private giveUp(pending: Pending<Result>, error: unknown): void {
-    if (this.pending.get(pending.sequence) === pending) this.finish(pending, error);
+    if (this.blocked.delete(pending)) {
+      pending.settle(error);
+      this.unblock();
+    } else if (this.pending.get(pending.sequence) === pending) this.finish(pending, error);
+  }
+
+  private enqueue(pending: Pending<Result>): void {
+    this.bytes += envelopeBytes(pending);
+    pending.sequence = this.pending.add(pending);
+    this.waiting.push(pending);
+    this.schedule();
+  }
+
+  private takeBlocked(): Pending<Result> | undefined {
+    return this.blocked.take(this.bytesMax - this.bytes);
+  }
+
+  private unblock(): void {
+    if (this.stopped !== undefined) return;
+    for (let it = this.takeBlocked(); it !== undefined; it = this.takeBlocked()) this.enqueue(it);
   }
 
   private finish(pending: Pending<Result>, error: unknown, result?: Result): void {
     this.pending.delete(pending.sequence);
     this.bytes -= envelopeBytes(pending);
     pending.settle(error, result);
+    this.unblock();
   }
 
   private schedule(): void {
@@ -361,17 +371,4 @@ function mayRetry(error: unknown): boolean {
   if (!VarlogError.is(error)) return false;
   if (error.code === 'CLOSED' || error.code === 'INVARIANT') return false;
   return error.retryable || error.outcome === 'unknown';
-}
-
-const encoder = new TextEncoder();
-
-function checkedRequestId(requestId: string | undefined): Uint8Array {
-  if (requestId === undefined) return NOTHING;
-  const bytes = encoder.encode(requestId);
-  if (bytes.length > 0 && bytes.length <= REQUEST_ID_BYTES_MAX) return bytes;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `a request id has ${bytes.length} bytes`,
-    next: `give 1 to ${REQUEST_ID_BYTES_MAX} bytes, or none where the command may be repeated`,
-    outcome: 'notAppended',
-  });
 }

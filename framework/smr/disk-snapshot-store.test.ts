@@ -1,11 +1,25 @@
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { snapshotStoreContract } from '../testing/contracts/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
-import { snapshotDirectory } from './index.ts';
+import { type StoredSnapshot, snapshotDirectory } from './index.ts';
+
+async function* inChunks(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
+async function wholeOf(stored: StoredSnapshot | undefined): Promise<Uint8Array | undefined> {
+  if (stored === undefined) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stored.chunks) chunks.push(chunk);
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+const newDisk = (seed: string): SimulatedDisk =>
+  new SimulatedDisk({ random: new SeededRandom(seed) });
 
 describe('a store on a disk keeps the contract of all snapshot stores', () => {
   const real = async () => {
@@ -14,9 +28,10 @@ describe('a store on a disk keeps the contract of all snapshot stores', () => {
     return { store: snapshotDirectory(path), reopen: async () => snapshotDirectory(path), close };
   };
   const simulated = async () => {
-    const disk = new SimulatedDisk({ random: new SeededRandom('contract') });
+    const disk = newDisk('contract');
     const reopen = async () => new DiskSnapshotStore(disk.mount());
-    return { store: await reopen(), reopen, close: async () => {} };
+    const close = async (): Promise<void> => expect(disk.openFiles).toBe(0);
+    return { store: await reopen(), reopen, close };
   };
   describe('a real one', () => {
     for (const { title, run } of snapshotStoreContract(real)) test(title, run);
@@ -26,33 +41,39 @@ describe('a store on a disk keeps the contract of all snapshot stores', () => {
   });
 });
 
-test('a stored snapshot comes back, the newest one, and damage is found', async () => {
-  const path = await mkdtemp(join(tmpdir(), 'snapshot-'));
-  try {
-    expect(await snapshotDirectory(path).load()).toBeUndefined();
-    await snapshotDirectory(path).save(7, new Uint8Array([1, 2, 3, 4]));
-    await snapshotDirectory(path).save(9, new Uint8Array([5]));
-    const loaded = await snapshotDirectory(path).load();
-    expect(loaded?.position).toBe(9);
-    expect([...(loaded?.state ?? [])]).toEqual([5]);
-    await appendFile(join(path, 'snapshot'), 'x');
-    await expect(snapshotDirectory(path).load()).rejects.toMatchObject({ code: 'CORRUPT' });
-  } finally {
-    await rm(path, { recursive: true });
+test('a snapshot that is damaged at any byte is found, at the latest at its end', async () => {
+  for (let offset = 0; offset < 30; offset++) {
+    const disk = newDisk(`damage ${offset}`);
+    const store = new DiskSnapshotStore(disk);
+    await store.save(2 ** 40, inChunks(new Uint8Array(18).fill(7)));
+    disk.flipBit('snapshot', offset);
+    const reading = async (): Promise<unknown> => wholeOf(await store.load());
+    await expect(reading()).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(disk.openFiles).toBe(0);
+  }
+  const disk = newDisk('short');
+  const store = new DiskSnapshotStore(disk);
+  await store.save(1, inChunks(new Uint8Array(20)));
+  const file = await disk.open('snapshot', 'existing');
+  for (const size of [31, 12, 11, 0]) {
+    await file.truncate(size);
+    const reading = async (): Promise<unknown> => wholeOf(await store.load());
+    await expect(reading()).rejects.toMatchObject({ code: 'CORRUPT' });
   }
 });
 
 test('there is the old snapshot or the new one after a crash at any point, and it stays', async () => {
   const state = (n: number): Uint8Array => new Uint8Array(n * 300).fill(n);
-  for (let halt = 1; halt < 40; halt++) {
+  for (let halt = 1; halt < 50; halt++) {
     for (let seed = 1; seed < 5; seed++) {
-      const disk = new SimulatedDisk({ random: new SeededRandom(`${halt} ${seed}`) });
+      const disk = newDisk(`${halt} ${seed}`);
       const halted = disk.haltAt(disk.operationCount + halt);
       let [asked, done] = [0, 0];
       const living = (async () => {
         const store = new DiskSnapshotStore(disk);
         for (asked = 1; asked <= 4; asked++) {
-          await store.save(asked, state(asked));
+          const bytes = state(asked);
+          await store.save(asked, inChunks(bytes.subarray(0, 200), bytes.subarray(200)));
           done = asked;
         }
       })();
@@ -60,7 +81,7 @@ test('there is the old snapshot or the new one after a crash at any point, and i
       disk.crash(seed < 3 ? 'kill' : 'powerLoss');
       const found = await new DiskSnapshotStore(disk).load();
       expect([asked, done]).toContain(found?.position ?? 0);
-      if (found !== undefined) expect(found.state).toEqual(state(found.position));
+      if (found !== undefined) expect(await wholeOf(found)).toEqual(state(found.position));
       disk.crash('powerLoss');
       expect((await new DiskSnapshotStore(disk).load())?.position).toBe(found?.position);
     }
@@ -68,17 +89,29 @@ test('there is the old snapshot or the new one after a crash at any point, and i
 });
 
 test('a snapshot for which there is no room leaves the old one, and takes none', async () => {
-  const disk = new SimulatedDisk({ random: new SeededRandom('full') });
+  const disk = newDisk('full');
   const store = new DiskSnapshotStore(disk);
-  await store.save(1, new Uint8Array(100));
-  disk.faults = { capacityBytes: disk.files().reduce((sum, it) => sum + it.size, 0) };
-  await expect(store.save(2, new Uint8Array(100_000))).rejects.toMatchObject({ code: 'DISK_FULL' });
+  await store.save(1, inChunks(new Uint8Array(100)));
+  disk.faults = { capacityBytes: disk.files().reduce((sum, it) => sum + it.size, 50_000) };
+  const large = inChunks(...Array.from({ length: 10 }, () => new Uint8Array(10_000)));
+  await expect(store.save(2, large)).rejects.toMatchObject({ code: 'DISK_FULL' });
   expect(disk.files().map((it) => it.path)).toEqual(['snapshot']);
   expect((await store.load())?.position).toBe(1);
 });
 
+test('a disk that fails is told apart from a state that cannot be encoded', async () => {
+  const disk = newDisk('fails');
+  const store = new DiskSnapshotStore(disk);
+  await store.save(1, inChunks(new Uint8Array(100)));
+  disk.faults = { fail: ({ kind }) => (kind === 'sync' ? 'EIO' : undefined) };
+  await expect(store.save(2, inChunks(new Uint8Array(9)))).rejects.toMatchObject({
+    code: 'DISK_FAILED',
+    message: expect.stringContaining('snapshot could not be replaced'),
+  });
+});
+
 test('a store keeps its id, and gets a new one where that cannot be read', async () => {
-  const disk = new SimulatedDisk({ random: new SeededRandom('id') });
+  const disk = newDisk('id');
   const store = new DiskSnapshotStore(disk);
   expect(await store.id('a')).toBe('a');
   expect(await store.id('b')).toBe('a');

@@ -21,17 +21,23 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
+import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import type { ObjectStore } from './object-store.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs } from './codecs.ts';
-export type { ExecuteOptions } from './command-queue.ts';
+export type { ExecuteOptions } from './execute-options.ts';
+export type { LogTrimmed } from './log-trim.ts';
+export type { ObjectStore } from './object-store.ts';
+export { inPieces, type PieceOf, Pieces } from './pieces.ts';
 export type {
   EffectFailure,
   EffectHandler,
@@ -59,13 +65,28 @@ export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export { skipCommand } from './skip-command.ts';
-export type { SnapshotLock, SnapshotStore } from './snapshot-store.ts';
+export type { SnapshotSchedule } from './snapshot-schedule.ts';
+export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 export type { TimerLimits } from './timer-table.ts';
+export { type KeyRange, type MapView, type VersionedKey, VersionedMap } from './versioned-map.ts';
 
 /** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
 export function snapshotDirectory(path: string): SnapshotStore {
   return new DiskSnapshotStore(new RealDisk(path));
+}
+
+/**
+ * A store of snapshots that all replicas of a machine share: a new one, or one that has lost its disk, starts from the
+ * newest, whoever made it. `name`: of this store, as no other one for the same log has it. Throws `INVALID_ARGUMENT`.
+ */
+export function sharedSnapshots(objects: ObjectStore, name: string): SnapshotStore {
+  return new SharedSnapshotStore(objects, name, realRandom);
+}
+
+/** Objects as files in a folder, which may be on a file system that several machines share. */
+export function objectDirectory(path: string): ObjectStore {
+  return new DiskObjectStore(new RealDisk(path));
 }
 
 /**

@@ -57,8 +57,8 @@ export class LogContext<Command> implements ApplyContext<Command> {
     this.time = time;
     this.timer = timer;
     this.isValid = true;
-    this.undo = [];
-    this.changes = [];
+    if (this.undo.length > 0) this.undo = [];
+    if (this.changes.length > 0) this.changes = [];
     const high = Math.floor(position / UINT32);
     const place = Math.imul(position >>> 0, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b);
     this.state = place ^ Math.imul(index, 0xc2b2ae35);

@@ -20,6 +20,7 @@ import { Deadlines } from './deadlines.ts';
 import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
+import { LogTrim } from './log-trim.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
@@ -42,6 +43,7 @@ export interface LogFollowerParts<Command, Result> {
   readonly options: {
     readonly log: OrderedLog;
     readonly name?: string;
+    readonly trimLog?: boolean;
     readonly callTimeoutMs?: number;
     readonly queueBytesMax?: number;
     readonly changesBytesMax?: number;
@@ -92,7 +94,7 @@ export class LogFollower<Command, Result> {
   constructor(parts: LogFollowerParts<Command, Result>) {
     this.parts = parts;
     const { options, ports, codecs, place } = parts;
-    const { log, queueBytesMax = QUEUE_BYTES_MAX } = options;
+    const { log, queueBytesMax = QUEUE_BYTES_MAX, trimLog = false } = options;
     this.log = log;
     this.turns = new TurnBudget(ports.clock, APPLIED_PER_TURN);
     const { statuses } = this;
@@ -102,12 +104,16 @@ export class LogFollower<Command, Result> {
     this.queue = new CommandQueue(log, ports, codecs, queueBytesMax, deadlines, statuses);
     const onShortLog = (error: VarlogError): void => this.fail(error);
     this.barrier = new ReadBarrier(log, ports.clock, deadlines, statuses, onShortLog);
+    const trim = trimLog
+      ? LogTrim.on(log, this.signal, (trimmed) => this.report({ trimmed }))
+      : undefined;
     const hold: LogHold | undefined = LogHold.on(log, {
       ...ports,
       signal: this.signal,
       machine: this.name,
       place,
       changed: () => this.report({ holdError: hold?.error }),
+      held: (position) => trim?.behind(position),
     });
     this.hold = hold;
     const { changesBytesMax: bytesMax = CHANGES_BYTES_MAX } = options;
@@ -238,7 +244,7 @@ export class LogFollower<Command, Result> {
     if (this.statuses.ended) return;
     const failure = state === 'failed' ? error : undefined;
     this.statuses.end(state, failure);
-    this.closing.abort();
+    this.closing.abort(error);
     this.queue.stop(error);
     this.barrier.stop(error);
     this.ticker.stop();
@@ -276,7 +282,7 @@ export class LogFollower<Command, Result> {
         for await (const it of log.follow(applier.position + 1, { signal })) {
           if (signal.aborted) return;
           try {
-            if (it.kind === 'snapshot') applier.restore(it.state, it.position);
+            if (it.kind === 'snapshot') await applier.restore(it.state, it.position);
             else {
               const turn = this.turns.take(applyingCost(it.entries));
               if (turn !== undefined) await turn;

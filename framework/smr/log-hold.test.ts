@@ -39,11 +39,11 @@ test('a replica holds its place before it applies anything, and moves it behind 
   const snapshots = newStore();
   const kept: number[] = [];
   const save = snapshots.save.bind(snapshots);
-  snapshots.save = async (position, state) => {
+  snapshots.save = async (position, chunks) => {
     // Commands are applied meanwhile.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    await save(position, state);
     kept.push(position);
+    return save(position, chunks);
   };
   const seen: number[] = [];
   const onApplied = (): void => void seen.push(holds.length);

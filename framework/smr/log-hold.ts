@@ -12,6 +12,8 @@ export interface LogHoldParts extends Pick<Ports, 'clock' | 'random'> {
   readonly place: ((fresh: string) => Promise<string>) | undefined;
   /** `error` changed. */
   readonly changed: () => void;
+  /** What is up to `position` is not held any more. */
+  readonly held: (position: number) => void;
 }
 
 /**
@@ -81,7 +83,7 @@ export class LogHold {
 
   private async attempt(): Promise<boolean> {
     const { wanted, parts } = this;
-    const { signal, changed } = parts;
+    const { signal, changed, held } = parts;
     let failure: unknown;
     try {
       await this.hold(wanted);
@@ -93,6 +95,7 @@ export class LogHold {
     const isNews = failure !== this.error;
     this.error = failure;
     if (isNews) changed();
+    if (failure === undefined) held(wanted);
     return failure === undefined;
   }
 }

@@ -1,5 +1,10 @@
 import { MemoryLog } from '../testing/memory-log.ts';
-import { type SnapshotStore, type StateMachine, startReplica } from './index.ts';
+import {
+  type SnapshotStore,
+  type StateMachine,
+  type StoredSnapshot,
+  startReplica,
+} from './index.ts';
 import { checkIdentity, tagOf } from './log-identity.ts';
 
 class Words implements StateMachine<string, number, string[]> {
@@ -17,12 +22,20 @@ class Words implements StateMachine<string, number, string[]> {
 
 /** A folder of snapshots, without the folder. */
 class Kept implements SnapshotStore {
-  kept: { position: number; state: Uint8Array } | undefined;
-  async save(position: number, state: Uint8Array): Promise<void> {
-    this.kept = { position, state };
+  private kept: { position: number; chunks: Uint8Array[] } | undefined;
+  async save(position: number, given: AsyncIterable<Uint8Array>): Promise<number> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of given) chunks.push(chunk);
+    this.kept = { position, chunks };
+    return position;
   }
-  async load(): Promise<Kept['kept']> {
-    return this.kept;
+  async load(): Promise<StoredSnapshot | undefined> {
+    if (this.kept === undefined) return undefined;
+    const { position, chunks } = this.kept;
+    async function* stored(): AsyncGenerator<Uint8Array> {
+      yield* chunks;
+    }
+    return { position, chunks: stored() };
   }
 }
 

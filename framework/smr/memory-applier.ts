@@ -1,18 +1,28 @@
 import { ReplaySubject } from 'rxjs';
-import type { Clock, Codec, LogEntry, Ports } from '../base/index.ts';
+import {
+  type Clock,
+  inTime,
+  type LogCallOptions,
+  type LogEntry,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
 import { MachineRunner } from './machine-runner.ts';
-import { cannotStartOver } from './replica-errors.ts';
+import { MachineState } from './machine-state.ts';
+import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import { decodeSnapshot, encodeSnapshot } from './snapshot-format.ts';
-import { SnapshotKeeper } from './snapshot-keeper.ts';
+import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
+import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
+import { readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
+const CALL_MS = 30_000;
 const NOTHING_AT_WORK = { position: 0, timer: undefined };
 
 /** Applies to a machine in memory, and has snapshots of it kept. */
@@ -24,13 +34,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   position = 0;
   private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
   private readonly clock: Clock;
-  private readonly snapshotCodec: Codec<unknown>;
+  private readonly state: MachineState;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
   private readonly context: LogContext<Command>;
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
-  private initial: Uint8Array | undefined;
+  private initial: EncodedState | undefined;
+  /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
+  private isWhole = true;
   private foreign = 0;
   /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
   private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
@@ -39,21 +51,20 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     options: ReplicaOptions<Command, Result, unknown, Machine>,
     ports: Pick<Ports, 'clock' | 'random'>,
   ) {
-    const { machine, log, codec, snapshots } = options;
+    const { machine, codec, snapshots, snapshotEvery: every = {} } = options;
     this.options = options;
     this.machine = machine;
     this.clock = ports.clock;
     this.admission = new Admission(options);
     const codecs = commandCodecs(codec);
-    this.snapshotCodec = codec?.snapshot ?? jsonCodec<unknown>();
+    this.state = new MachineState(machine, codec?.snapshot ?? jsonCodec<unknown>(), ports.clock);
     this.runner = new MachineRunner(machine, codecs);
     this.context = new LogContext(this.admission.timers, codecs);
     this.snapshots = new SnapshotKeeper({
       ...ports,
-      every: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
-      make: () => this.encodeSnapshot(),
-      save: async (position, state) =>
-        snapshots?.save(position, state) ?? log.compact?.(position, state),
+      schedule: typeof every === 'number' ? { entries: every } : every,
+      capture: () => this.capture(),
+      save: (captured) => this.save(captured),
       changed: () => {
         this.follower.hold?.move(this.snapshots.position);
         this.follower.report(this.facts);
@@ -71,15 +82,12 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   /** Restores the stored snapshot and begins to follow. */
   async start(): Promise<void> {
-    const { snapshots } = this.options;
+    const { snapshots, snapshotEvery } = this.options;
     try {
+      if (snapshotEvery !== undefined) this.checkPlace();
       this.lock = await snapshots?.lock?.();
-      const stored = await snapshots?.load();
-      if (stored === undefined) this.initial = this.tryEncode();
-      else {
-        await this.follower.identify(this.clock);
-        this.restoreFrom(stored.state, 'the stored snapshot');
-      }
+      this.initial = this.tryEncode();
+      await this.restoreStored();
     } catch (error) {
       this.follower.fail(error);
       await this.follower.close();
@@ -92,17 +100,37 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     return this.follower.hold?.begin(this.snapshots.position);
   }
 
-  apply(entries: readonly LogEntry[], through: number): void {
-    for (const entry of entries) {
-      if (entry.position > this.position) this.applyOne(entry);
-    }
-    this.position = Math.max(this.position, through);
-    this.changed('entries');
-    this.snapshots.applied(entries.length, this.position);
+  /**
+   * Has a snapshot kept of all that is applied now, or more. Resolves with its position. Rejects with `INVALID_ARGUMENT`
+   * where there is no place for it, with why it could not be kept, and with `TIMEOUT`.
+   */
+  async snapshot({ signal, timeoutMs }: LogCallOptions): Promise<number> {
+    await this.follower.fresh({ consistency: 'stale' });
+    this.checkPlace();
+    const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
+    const { position, follower } = this;
+    const reach = (it: AbortSignal): Promise<number> => {
+      const either = AbortSignal.any([it, follower.signal]);
+      return this.snapshots.reach(position, either);
+    };
+    return inTime(this.clock, ms, signal, reach, () => snapshotTooLate(ms));
   }
 
-  restore(state: Uint8Array): void {
-    this.restoreFrom(state, "the log's snapshot");
+  apply(entries: readonly LogEntry[], through: number): void {
+    this.isWhole = false;
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entry.command.length;
+      if (entry.position > this.position) this.applyOne(entry);
+    }
+    this.isWhole = true;
+    this.position = Math.max(this.position, through);
+    this.changed('entries');
+    this.snapshots.applied(entries.length, bytes);
+  }
+
+  restore(state: Uint8Array): Promise<void> {
+    return this.restoreFrom(inOneChunk(state), "the log's snapshot");
   }
 
   async recover(): Promise<boolean> {
@@ -117,7 +145,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (failure === undefined) this.states.complete();
     else this.states.error(failure);
     await following;
-    await this.snapshots.settled();
+    await this.snapshots.end();
     await this.lock?.release();
   }
 
@@ -168,28 +196,62 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
   private async startOver(): Promise<void> {
-    const stored = await this.options.snapshots?.load();
     this.position = 0;
-    if (stored !== undefined) {
-      this.restoreFrom(stored.state, 'the stored snapshot');
-      return;
-    }
+    if (await this.restoreStored()) return;
     if (this.initial === undefined) throw cannotStartOver();
-    this.machine.restore(this.snapshotCodec.decode(this.initial));
+    await this.restoreInitial(this.initial);
     this.admission.restore(NOTHING_ADMITTED);
     this.changed('snapshot');
   }
 
-  private restoreFrom(bytes: Uint8Array, what: string): void {
-    const decoded = decodeSnapshot(bytes, this.follower.identity, what);
-    const { position, state } = decoded;
-    if (position <= this.position) return;
-    this.machine.restore(this.snapshotCodec.decode(state));
-    this.admission.restore(decoded);
-    this.position = position;
-    this.snapshots.restored(position);
-    this.follower.reconcile(position);
-    this.changed('snapshot');
+  /**
+   * From the newest stored snapshot that is whole. Where the newest one is damaged and none before it is there, the log may
+   * still have all that it stands for: whether it does, the log will say.
+   */
+  private async restoreStored(): Promise<boolean> {
+    const { snapshots, follower } = this;
+    let below: number | undefined;
+    for (;;) {
+      try {
+        const stored = await this.options.snapshots?.load(below);
+        if (stored === undefined || stored.position >= (below ?? Infinity)) break;
+        below = stored.position;
+        await follower.identify(this.clock);
+        await this.restoreFrom(stored.chunks, 'the stored snapshot');
+        return true;
+      } catch (error) {
+        if (!VarlogError.is(error, 'CORRUPT') || this.initial === undefined) throw error;
+        snapshots.error = error;
+        follower.report(this.facts);
+        if (below === undefined) break;
+      }
+    }
+    if (!this.isWhole && this.initial !== undefined) await this.restoreInitial(this.initial);
+    return false;
+  }
+
+  private async restoreInitial({ isInPieces, pieces }: EncodedState): Promise<void> {
+    async function* stored(): AsyncGenerator<Uint8Array> {
+      yield* pieces;
+    }
+    await this.state.restore(isInPieces, stored());
+    this.isWhole = true;
+  }
+
+  private restoreFrom(chunks: AsyncIterable<Uint8Array>, what: string): Promise<void> {
+    return readSnapshot(chunks, this.follower.identity, what, async (snapshot) => {
+      const { position, isInPieces } = snapshot;
+      if (position <= this.position) return;
+      const admission = await snapshot.admission();
+      this.isWhole = false;
+      await this.state.restore(isInPieces, snapshot.pieces());
+      this.admission.restore(admission);
+      this.position = position;
+      this.isWhole = true;
+      this.snapshots.restored(position);
+      this.follower.reconcile(position);
+      this.changed('snapshot');
+    });
   }
 
   private changed(kind: 'entries' | 'snapshot'): void {
@@ -206,17 +268,43 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     return { foreign, skipped: this.admission.skips, snapshotPosition, snapshotError };
   }
 
-  private encodeSnapshot(): Uint8Array {
-    const { position, admission, follower } = this;
-    const state = this.snapshotCodec.encode(this.machine.snapshot());
-    return encodeSnapshot(follower.identity, { ...admission.encode(), position, state });
+  private checkPlace(): void {
+    const { snapshots, log } = this.options;
+    if (snapshots === undefined && log.compact === undefined) throw noPlaceForSnapshots();
   }
 
-  private tryEncode(): Uint8Array | undefined {
+  private capture(): Captured | undefined {
+    const { position, admission, follower, clock } = this;
+    if (!this.isWhole || follower.signal.aborted) return undefined;
+    const state = { position, admission: admission.encode(), ...this.state.capture() };
+    const ended = (): void => follower.signal.throwIfAborted();
+    return { position, chunks: encodeSnapshot(follower.identity, state, clock, ended) };
+  }
+
+  private async save({ position, chunks }: Captured): Promise<number> {
+    const { snapshots, log } = this.options;
+    if (snapshots !== undefined) return snapshots.save(position, chunks);
+    const parts: Uint8Array[] = [];
+    for await (const chunk of chunks) parts.push(chunk);
+    await log.compact?.(position, Buffer.concat(parts));
+    return position;
+  }
+
+  private tryEncode(): EncodedState | undefined {
     try {
-      return this.snapshotCodec.encode(this.machine.snapshot());
+      const { isInPieces, pieces } = this.state.capture();
+      return { isInPieces, pieces: [...pieces] };
     } catch {
       return undefined;
     }
   }
+}
+
+/** The machine's state, encoded. */
+interface EncodedState extends Pick<CapturedState, 'isInPieces'> {
+  readonly pieces: readonly Uint8Array[];
+}
+
+async function* inOneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

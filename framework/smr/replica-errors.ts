@@ -19,3 +19,18 @@ export function unidentified(timeoutMs: number): VarlogError {
     next: 'see whether the log has a quorum, and start the replica again',
   });
 }
+
+export function noPlaceForSnapshots(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'there is no place for snapshots',
+    because: 'this log keeps none, and the replica has no store',
+    next: 'start the replica with `snapshots`, such as snapshotDirectory(path)',
+  });
+}
+
+export function snapshotTooLate(timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `no snapshot was kept within ${timeoutMs} ms`,
+    next: 'see whether its store takes what is written, or give it more time',
+  });
+}

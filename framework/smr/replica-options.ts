@@ -1,6 +1,7 @@
 import type { OrderedLog } from '../base/index.ts';
 import type { AdmissionLimits } from './admission.ts';
 import type { ReplicaCodecs } from './codecs.ts';
+import type { SnapshotSchedule } from './snapshot-schedule.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
@@ -28,14 +29,23 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
    */
   name?: string;
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
-  /** Entries between snapshots. Default: none are made. */
-  snapshotEvery?: number;
   /**
-   * For logs without `compact`. For this replica alone. A topic is kept from being trimmed above the snapshot in it,
+   * When snapshots are made: a number of entries, or a schedule by entries, bytes and time. Each at up to a quarter less,
+   * drawn each time, so that not all replicas make theirs at once. Default: only when `snapshot()` is called.
+   */
+  snapshotEvery?: number | SnapshotSchedule;
+  /**
+   * Where they are kept, for logs without `compact`. A folder is for this replica alone. A topic is kept from being trimmed above the snapshot in it,
    * also while the replica is closed: when it is gone for good, release its hold (`varlog topic release`). A replica
    * without a store starts from the head of the log, and keeps nobody from trimming it.
    */
   snapshots?: SnapshotStore;
+  /**
+   * Whether the log is trimmed behind each snapshot, as far as nobody holds it: up to the oldest snapshot of all replicas
+   * that keep some. Only for logs of which nobody else needs the beginning: readers and replicas that hold nothing lose
+   * it. For logs with `trim`; one with `compact` does so by itself. Default: no.
+   */
+  trimLog?: boolean;
   /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */

@@ -1,4 +1,5 @@
 import { type Observable, ReplaySubject } from 'rxjs';
+import type { LogTrimmed } from './log-trim.ts';
 
 export interface ReplicaStatus {
   /**
@@ -14,10 +15,12 @@ export interface ReplicaStatus {
   readonly skipped: number;
   /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed beyond it. */
   readonly snapshotPosition: number;
-  /** Why the last snapshot could not be made or kept. It is tried again. */
+  /** Why the last snapshot could not be made or kept, which is tried again; or why a stored one could not be used. */
   readonly snapshotError?: unknown;
   /** Why the log could not be kept from being trimmed above what this replica would start from. It is tried again. */
   readonly holdError?: unknown;
+  /** How far this replica had the log trimmed, and who held it back. Only with `trimLog`. */
+  readonly trimmed?: LogTrimmed;
   readonly error?: unknown;
 }
 

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { type StateMachine, startReplica } from './index.ts';
 
+/** Of an envelope, beside the command. */
+const COMMAND_BYTES = 51;
+
 class Counter implements StateMachine<{ add: number }, number, number> {
   value = 0;
   apply({ add }: { add: number }): number {
@@ -22,6 +25,13 @@ const faults = fc.array(
   {
     maxLength: 6,
   },
+);
+
+const small = fc.integer({ min: 1, max: 99 });
+/** Some take more room than others. */
+const addition = fc.oneof(
+  small,
+  small.map((it) => it * 1e15),
 );
 
 describe('replica', () => {
@@ -78,5 +88,73 @@ describe('replica', () => {
     await using counter = await startReplica({ machine: new Counter(), log, queueBytesMax: 4 });
     const refused = { code: 'RESOURCE_EXHAUSTED', outcome: 'notAppended' };
     await expect(counter.execute({ add: 1 })).rejects.toMatchObject(refused);
+  });
+
+  test('whoever waits for room gets it in turn, and as much as fits into the queue may wait', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ add: addition, waits: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 25,
+        }),
+        fc.integer({ min: 100, max: 500 }),
+        async (commands, queueBytesMax) => {
+          const log = new MemoryLog({ connected: false });
+          await using counter = await startReplica({ machine: new Counter(), log, queueBytesMax });
+          const order: number[] = [];
+          counter.applied$.subscribe(({ command }) => order.push(command.add));
+          const size = ({ add }: { add: number }): number =>
+            COMMAND_BYTES + JSON.stringify({ add }).length;
+          const [queue, line] = [{ bytes: 0 }, { bytes: 0 }];
+          const expected: number[] = [];
+          const calls = commands.map(({ add, waits }) => {
+            const place =
+              line.bytes === 0 && queue.bytes + size({ add }) <= queueBytesMax ? queue : line;
+            const taken = place === queue || (waits && line.bytes + size({ add }) <= queueBytesMax);
+            const executed = counter.execute({ add }, waits ? { whenFull: 'wait' } : {});
+            if (!taken) {
+              return expect(executed).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+            }
+            place.bytes += size({ add });
+            expected.push(add);
+            return expect(executed).resolves.toBeDefined();
+          });
+          log.connect();
+          await Promise.all(calls);
+          expect(order).toEqual(expected);
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
+
+  test('nobody overtakes who waits for room, however little he needs', async () => {
+    const log = new MemoryLog({ connected: false });
+    await using counter = await startReplica({ machine: new Counter(), log, queueBytesMax: 140 });
+    const order: number[] = [];
+    counter.applied$.subscribe(({ command }) => order.push(command.add));
+    const calls = [1e15, 2e15, 2].map((add) => counter.execute({ add }, { whenFull: 'wait' }));
+    const refused = { code: 'RESOURCE_EXHAUSTED' };
+    await expect(counter.execute({ add: 3 })).rejects.toMatchObject(refused);
+    log.connect();
+    await Promise.all(calls);
+    expect(order).toEqual([1e15, 2e15, 2]);
+  });
+
+  test('whoever waits for room settles: out of time, aborted, or when the replica is closed', async () => {
+    const log = new MemoryLog({ connected: false });
+    const counter = await startReplica({ machine: new Counter(), log, queueBytesMax: 80 });
+    const first = counter.execute({ add: 1 }).catch((it: unknown) => it);
+    const aborting = new AbortController();
+    const whenFull = 'wait' as const;
+    const late = counter.execute({ add: 1 }, { whenFull, timeoutMs: 5 });
+    await expect(late).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'notAppended' });
+    const aborted = counter.execute({ add: 1 }, { whenFull, signal: aborting.signal });
+    aborting.abort(new Error('no more'));
+    await expect(aborted).rejects.toThrow('no more');
+    const closed = counter.execute({ add: 1 }, { whenFull }).catch((it: unknown) => it);
+    await counter.close();
+    for (const it of [first, closed])
+      expect(await it).toMatchObject({ code: 'CLOSED', outcome: 'notAppended' });
   });
 });

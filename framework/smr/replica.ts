@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { LogCallOptions, Ports } from '../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from './change-history.ts';
-import type { ExecuteOptions } from './command-queue.ts';
+import type { ExecuteOptions } from './execute-options.ts';
 import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
@@ -87,9 +87,27 @@ export class Replica<Command, Result, Machine> {
     return this.follower.caughtUp(options);
   }
 
-  /** Stops following. Commands without a result are rejected. Leaves the log open. */
-  close(): Promise<void> {
-    return this.follower.close();
+  /**
+   * Has a snapshot kept of all that is applied here now, or more, whatever the schedule says: resolves with its position
+   * (0: nothing was applied yet). Rejects with `INVALID_ARGUMENT` where there is no place for it, with why it could not be
+   * kept, `TIMEOUT`, `CLOSED`, the error of a replica that failed, or `signal.reason`.
+   */
+  snapshot(options: LogCallOptions = {}): Promise<number> {
+    return this.applier.snapshot(options);
+  }
+
+  /**
+   * Stops following. Commands without a result are rejected. Leaves the log open. With `snapshot`, one is kept before, so
+   * that the next start has nothing to catch up with: where that fails, the replica is closed all the same, and this
+   * rejects as {@link snapshot} does.
+   */
+  async close(options: LogCallOptions & { snapshot?: boolean } = {}): Promise<void> {
+    const { snapshot = false, ...limits } = options;
+    try {
+      if (snapshot) await this.snapshot(limits);
+    } finally {
+      await this.follower.close();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

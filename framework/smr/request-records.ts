@@ -90,7 +90,7 @@ export class RequestRecords {
     this.oldest = this.next;
   }
 
-  /** All of them, oldest first, as they lie in a snapshot. To be copied before anything else is added. */
+  /** All of them, oldest first, as they lie in a snapshot. They stay as they are. */
   pieces(): Uint8Array[] {
     return this.bytes.pieces();
   }

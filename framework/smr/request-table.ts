@@ -74,7 +74,7 @@ export class RequestTable {
     while (records.size > 0 && time - records.oldestTime > limits.keepMs) this.forgetOldest();
   }
 
-  /** All requests, oldest first: fields `requests` of a snapshot. To be copied before anything else is added. */
+  /** All requests, oldest first: fields `requests` of a snapshot. They stay as they are. */
   encode(): Uint8Array[] {
     return this.records.pieces();
   }

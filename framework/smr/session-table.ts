@@ -23,6 +23,8 @@ interface Session {
   clock: number;
   acked: number;
   readonly results: SequenceMap<CommandOutcome>;
+  /** {@link SessionTable.encode} was called so often when it was made: later ones have it as it is. */
+  readonly version: number;
 }
 
 /** A command in its session. */
@@ -53,6 +55,7 @@ export class SessionTable {
   private readonly sessions = new Map<number, Session>();
   private readonly touched: (id: number) => void;
   private newest: Session | undefined;
+  private version = 0;
 
   /** `touched` is told of each session that is opened, used or closed: for tables kept row by row. */
   constructor(limits: SessionLimits, touched: (id: number) => void = () => {}) {
@@ -78,6 +81,7 @@ export class SessionTable {
       clock,
       acked: 0,
       results: new SequenceMap<CommandOutcome>(),
+      version: this.version,
     };
     this.sessions.set(position, session);
     this.newest = session;
@@ -114,7 +118,8 @@ export class SessionTable {
   }
 
   done(id: number, sequence: number, outcome: CommandOutcome): void {
-    this.sessions.get(id)?.results.set(sequence, outcome);
+    const session = this.sessions.get(id);
+    if (session !== undefined) this.own(session).results.set(sequence, outcome);
   }
 
   has(id: number): boolean {
@@ -126,9 +131,10 @@ export class SessionTable {
     return this.sessions.get(id)?.results.get(sequence);
   }
 
-  /** All sessions, least recently used first. */
-  encode(): SessionMessage[] {
-    return [...this.sessions.values()].map((session) => this.toMessage(session));
+  /** All sessions as they are now, least recently used first: made as they are read, once. */
+  encode(): Iterable<SessionMessage> {
+    this.version++;
+    return this.messages([...this.sessions.values()]);
   }
 
   /** One session; `undefined` where it is not open. */
@@ -143,16 +149,17 @@ export class SessionTable {
     for (const { id, usedAt, usedPosition, clock, acked, results: kept } of messages) {
       const results = new SequenceMap<CommandOutcome>();
       for (const it of kept) results.set(it.sequence, decodeOutcome(it));
-      const session = { id, usedAt, usedPosition, clock, acked, results };
+      const session = { id, usedAt, usedPosition, clock, acked, results, version: this.version };
       this.sessions.set(id, session);
       this.newest = session;
     }
   }
 
   private use(
-    session: Session,
+    given: Session,
     { time, position, clock }: Pick<SessionUse, 'position' | 'time' | 'clock'>,
   ): void {
+    const session = this.own(given);
     session.usedAt = time;
     session.usedPosition = position;
     // A repeated entry carries the time of its first attempt: only what is new has passed.
@@ -164,13 +171,29 @@ export class SessionTable {
     this.newest = session;
   }
 
+  /** To be changed: one that a snapshot may still read is replaced by a copy. */
+  private own(session: Session): Session {
+    const { version } = this;
+    if (session.version === version) return session;
+    const results = new SequenceMap<CommandOutcome>();
+    for (const [sequence, outcome] of session.results) results.set(sequence, outcome);
+    const own = { ...session, results, version };
+    this.sessions.set(own.id, own);
+    if (session === this.newest) this.newest = own;
+    return own;
+  }
+
   private drop(id: number): void {
     this.sessions.delete(id);
     this.touched(id);
     if (this.newest?.id === id) this.newest = undefined;
   }
 
-  private toMessage({ results, ...session }: Session): SessionMessage {
+  private *messages(sessions: readonly Session[]): Generator<SessionMessage> {
+    for (const it of sessions) yield this.toMessage(it);
+  }
+
+  private toMessage({ results, version: _, ...session }: Session): SessionMessage {
     const kept = [...results].map(([sequence, outcome]) =>
       SessionResult.create({ sequence, ...encodeOutcome(outcome) }),
     );

@@ -185,8 +185,9 @@ describe('a command that no replica can apply', () => {
     one.order(new Set([-3]));
     one.admit({ position: 5, command: encodeOpen(tag, 1_000) });
     expect(one.takeDue()).toBeUndefined();
-    const { requests: _, ...stored } = one.encode();
-    other.restore({ ...stored, requests: [] });
+    const { sessions, timers, ...stored } = one.encode();
+    const lists = { sessions: [...sessions], timers: [...timers], requests: [] };
+    other.restore({ ...stored, ...lists });
     expect(other.skips).toBe(1);
     const order = { position: 6, command: encodeSkip(tag, 5, 3) };
     expect(other.admit(order)).toBe('passed');

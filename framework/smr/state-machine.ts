@@ -41,8 +41,15 @@ export interface ApplyContext<Command = unknown> {
  */
 export interface StateMachine<Command, Result, Snapshot = unknown> {
   apply(command: Command, context: ApplyContext<NoInfer<Command>>): Result;
-  /** The whole state. It is encoded before anything else is applied, so it need not be a copy. */
+  /**
+   * The whole state. It is encoded before anything else is applied, so it need not be a copy; but a large one stops the
+   * replica for as long as that takes, and has to fit into one piece of memory. A machine with much state hands it over
+   * by {@link inPieces} instead.
+   */
   snapshot(): Snapshot;
-  /** Replaces the whole state. */
-  restore(snapshot: Snapshot): void;
+  /**
+   * Replaces the whole state. Where it is handed over in {@link Pieces}, it reads all of them, and then replaces the old
+   * state at once, before it resolves: where reading throws, the old state MUST still be there.
+   */
+  restore(snapshot: Snapshot): Promise<void> | void;
 }

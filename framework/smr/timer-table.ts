@@ -76,9 +76,9 @@ export class TimerTable {
     return first !== undefined && first.at <= time ? this.cancel(first.id) : undefined;
   }
 
-  /** All timers, by id. */
-  encode(): TimerMessage[] {
-    return [...this.queue.values()].map((it) => TimerMessage.create(it));
+  /** All timers as they are now, by id: made as they are read, once. */
+  encode(): Iterable<TimerMessage> {
+    return messagesOf([...this.queue.values()]);
   }
 
   /** One timer; `undefined` where it does not wait. */
@@ -96,6 +96,10 @@ export class TimerTable {
       this.put({ id, at, command: new Uint8Array(command) });
     }
   }
+}
+
+function* messagesOf(timers: readonly Timer[]): Generator<TimerMessage> {
+  for (const it of timers) yield TimerMessage.create(it);
 }
 
 function costOf(command: Uint8Array): number {

@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, reasonOf, VarlogError } from '../base/index.ts';
+import { type Disk, type DiskFile, type ErrorCode, reasonOf, VarlogError } from '../base/index.ts';
 
 /**
  * A small file that is replaced as a whole: after a crash at any point there is the old content or the new one, and
@@ -29,20 +29,41 @@ export async function readReplaced<T>(
  * one stays, and another try may succeed. Rejects with `DISK_FAILED` for anything else: which of the two is on the disk
  * is not known then.
  */
-export async function replaceFile(
+export function replaceFile(
   disk: Disk,
   path: string,
   chunks: readonly Uint8Array[],
 ): Promise<void> {
+  return replaceFileBy(disk, path, (file) => file.write(0, chunks));
+}
+
+/** What says that the disk cannot be relied on. A full one can. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'DIRECTORY_UNWRITABLE',
+  'DIRECTORY_IN_USE',
+  'DISK_FAILED',
+]);
+
+/**
+ * The same for a content that `write` writes into the new file, in as many steps as it likes. Where that throws something
+ * that is not of the disk, the old content stays, and the error is passed on.
+ */
+export async function replaceFileBy(
+  disk: Disk,
+  path: string,
+  write: (file: DiskFile) => Promise<void>,
+): Promise<void> {
   let renamed = false;
   try {
-    await writeNew(disk, temporary(path), chunks);
+    await fillNew(disk, temporary(path), write);
     await disk.rename(temporary(path), path);
     renamed = true;
     await disk.syncDirectory(folderOf(path));
   } catch (cause) {
-    if (!renamed && VarlogError.is(cause, 'DISK_FULL')) {
-      // A content that did not fit must not take the room that others need.
+    if (!renamed && !(VarlogError.is(cause) && FAILURES.has(cause.code))) {
+      // A content that did not fit, or was given up, must not take the room that others need.
       await disk.remove(temporary(path)).catch(() => {});
       throw cause;
     }
@@ -57,15 +78,19 @@ export async function replaceFile(
 }
 
 /** Writes a file anew, durably; its name is not. */
-export async function writeNew(
+export function writeNew(disk: Disk, path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  return fillNew(disk, path, (file) => file.write(0, chunks));
+}
+
+async function fillNew(
   disk: Disk,
   path: string,
-  chunks: readonly Uint8Array[],
+  write: (file: DiskFile) => Promise<void>,
 ): Promise<void> {
   const file = await disk.open(path, 'create');
   try {
     await file.truncate(0);
-    await file.write(0, chunks);
+    await write(file);
     await file.sync();
   } finally {
     await file.close();

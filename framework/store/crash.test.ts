@@ -5,6 +5,8 @@ import { firstFailure } from './first-failure.fixture.ts';
 import type { Frame } from './frame.ts';
 import { SegmentedLog } from './segmented-log.ts';
 
+const SEEDS = Number(process.env['SEEDS'] ?? 300);
+
 /** Marsaglia's xorshift32: enough for choices in a test. */
 function seeded(seed: number): Random {
   let x = (seed + 1) * 2654435761;
@@ -166,7 +168,7 @@ async function liveAndDie(seed: number, faults: DiskFaults = {}): Promise<void> 
 
 describe('after a crash', () => {
   test('what was reported durable is there, and nothing that never was', async () => {
-    expect(await firstFailure(700, liveAndDie)).toBeUndefined();
+    expect(await firstFailure(SEEDS, liveAndDie)).toBeUndefined();
   }, 120_000);
 
   test('the same at every single point of a workload', async () => {

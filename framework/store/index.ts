@@ -22,7 +22,7 @@
  * It does not bound what is appended but not yet durable (see `pendingBytes`), does not look into
  * payloads, does not repair damage, and does not check old segments until they are read.
  */
-export { readReplaced, replaceFile } from './atomic-file.ts';
+export { readReplaced, replaceFile, replaceFileBy } from './atomic-file.ts';
 export { crc32c } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd, getUint64, setUint64, viewOf } from './frame.ts';

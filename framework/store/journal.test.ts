@@ -6,6 +6,8 @@ import type { Frame } from './frame.ts';
 import { Journal } from './journal.ts';
 import type { JournalLog } from './journal-log.ts';
 
+const SEEDS = Number(process.env['SEEDS'] ?? 200);
+
 const LABELS = ['a', 'b', 'c'];
 
 const open = (disk: SimulatedDisk) =>
@@ -175,7 +177,7 @@ async function liveAndDie(seed: number, faults: DiskFaults = {}): Promise<void> 
 
 describe('logs that share a journal', () => {
   test('come back after a crash as they were at one moment, at or after what was reported durable', async () => {
-    expect(await firstFailure(400, liveAndDie)).toBeUndefined();
+    expect(await firstFailure(SEEDS, liveAndDie)).toBeUndefined();
   }, 120_000);
 
   test('a disk that lies is found out', async () => {

@@ -15,7 +15,10 @@ import {
 } from '../../framework/log/client/export-format.ts';
 import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
+import { Admission, type AdmissionState } from '../../framework/smr/admission.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
+import { encodeSnapshot } from '../../framework/smr/snapshot-format.ts';
+import { readSnapshot } from '../../framework/smr/snapshot-reader.ts';
 import {
   type Frame,
   Journal,
@@ -42,6 +45,16 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const asBytes: ValueFormat<Uint8Array> = { encode: (it) => it, decode: (it) => it };
 const text = (of: Uint8Array | undefined): string => new TextDecoder().decode(of);
 const TIME = 1_700_000_000_000;
+
+async function* inChunks(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
+async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  let found = '';
+  for await (const chunk of chunks) found += text(chunk);
+  return found;
+}
 
 interface FrameContent {
   readonly position: number;
@@ -164,15 +177,115 @@ const snapshot: Sample = {
   async write(disk) {
     const store = new DiskSnapshotStore(disk);
     await store.id('an-id');
-    await store.save(4_294_967_297, bytes('the state'));
+    await store.save(4_294_967_297, inChunks(bytes('the '), bytes('state')));
   },
   async read(disk) {
     const store = new DiskSnapshotStore(disk);
-    const { position, state: stored } = (await store.load())!;
-    return { id: await store.id('another-id'), position, state: text(stored) };
+    const { position, chunks } = (await store.load())!;
+    return { id: await store.id('another-id'), position, state: await textOf(chunks) };
   },
   content: () => ({ id: 'an-id', position: 4_294_967_297, state: 'the state' }),
 };
+
+const OWNER = { log: 'a log', machine: 'a machine' };
+const STATE = {
+  position: 4_294_967_299,
+  admission: {
+    ...{ time: TIME + 500, forgotten: 5, seen: 4_294_967_298, skipped: [8] },
+    sessions: [
+      {
+        ...{ id: 1, usedAt: TIME, usedPosition: 12, acked: 2, clock: TIME + 1 },
+        results: [
+          { sequence: 2, result: bytes('a result'), refusal: '' },
+          { sequence: 3, result: new Uint8Array(), refusal: 'skipped' },
+        ],
+      },
+      {
+        ...{ id: 4_294_967_297, usedAt: TIME + 500, usedPosition: 4_294_967_299 },
+        ...{ acked: 0, clock: 5, results: [] },
+      },
+    ],
+    timersMade: 3,
+    timers: [{ id: 3, at: TIME + 1_000, command: bytes('a command') }],
+    skippedTimers: [2],
+    requests: [
+      {
+        ...{ id: 'a request', length: 3, checksum: 4_000_000_000, position: 12, time: TIME },
+        ...{ result: bytes('its result'), refusal: '' },
+      },
+    ],
+  },
+};
+
+/** The snapshot of a state machine, in a file of its own. */
+const machineSnapshot: Sample = {
+  name: 'machine-snapshot',
+  version: 3,
+  older: [2],
+  async write(disk, clock) {
+    const admission = new Admission({});
+    admission.bind(new Uint8Array(8).fill(7));
+    admission.restore(STATE.admission);
+    const pieces = [bytes('the '), bytes('state')];
+    const state = { ...STATE, admission: admission.encode(), pieces, isInPieces: true };
+    const file = await disk.open('state', 'create');
+    let at = 0;
+    for await (const chunk of encodeSnapshot(OWNER, state, clock, () => {})) {
+      await file.write(at, [chunk]);
+      at += chunk.length;
+    }
+    await file.close();
+  },
+  async read(disk) {
+    const file = await disk.open('state', 'existing');
+    const stored = inChunks(await file.read(0, await file.size()));
+    await file.close();
+    let found: unknown;
+    await readSnapshot(stored, OWNER, 'it', async ({ position, isInPieces, ...snapshot }) => {
+      const restored = new Admission({});
+      restored.restore(await snapshot.admission());
+      const requests = [restored.requests.find(bytes('a request'))!];
+      const encoded = restored.encode();
+      const state = await textOf(snapshot.pieces());
+      found = {
+        position,
+        isInPieces,
+        admission: asPlain({
+          ...encoded,
+          sessions: [...encoded.sessions],
+          timers: [...encoded.timers],
+          requests,
+        }),
+        state,
+      };
+    });
+    return found;
+  },
+  content: (version) => ({
+    ...{ position: STATE.position, isInPieces: version === 3, state: 'the state' },
+    admission: asPlain(
+      version === 3
+        ? STATE.admission
+        : { ...STATE.admission, timersMade: 0, timers: [], skippedTimers: [] },
+    ),
+  }),
+};
+
+function asPlain({ sessions, requests, timers, ...rest }: AdmissionState): unknown {
+  return {
+    ...rest,
+    timers: timers.map(({ id, at, command }) => ({ id, at, command: text(command) })),
+    sessions: sessions.map((it) => ({
+      ...it,
+      results: it.results.map(({ sequence, result, refusal }) => ({
+        ...{ sequence, result: text(result), refusal },
+      })),
+    })),
+    requests: requests.map(({ id, length, checksum, position, time, result, refusal }) => ({
+      ...{ id, length, checksum, position, time, result: text(result), refusal },
+    })),
+  };
+}
 
 const MEMBERS = {
   identity: 'a group',
@@ -370,5 +483,5 @@ const exported: Sample = {
 
 export const samples: readonly Sample[] = [
   ...[log, journal, state, snapshot, raft, commits],
-  ...[batch, exported],
+  ...[batch, exported, machineSnapshot],
 ];

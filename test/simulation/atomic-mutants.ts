@@ -1,15 +1,7 @@
 import { CutPlanner, type WaitingPart, WaitingParts } from '../../framework/log/core/index.ts';
 import { ParkedParts } from '../../framework/log/storage-node/parked-parts.ts';
 import { LogStreamReplica } from '../../framework/log/storage-node/replica.ts';
-
-/** Replaces a method of all objects of a class until what is returned is called. */
-function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
-  const before = of[name];
-  of[name] = by;
-  return () => {
-    of[name] = before;
-  };
-}
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** What a planner keeps to itself. */
 interface Inside {
@@ -34,7 +26,7 @@ function tell(
 }
 
 /** Ways to tear atomic appends apart, or to say what is not so of them: each breaks it for everybody until what it returns is called. */
-export const ATOMIC_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const ATOMIC_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'parts are cut like other batches': () => replace(planner, 'waitingOf', () => []),
   'each part stands for itself': () => {
     const { waitingOf } = planner;

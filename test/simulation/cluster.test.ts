@@ -1,40 +1,26 @@
-import { runSeeds } from '../../framework/testing/index.ts';
 import { clusterScenario } from './cluster-scenario.ts';
+import { describeScenario } from './describe-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { groupsScenario, type Probes } from './groups-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 10);
-/** Enough that what is rare comes up. */
-const GROUP_SEEDS = 2 * SEEDS;
+const seen: Probes = new Set();
+const all = ['compaction refused', 'disk full', 'disk stalled', 'snapshot installed'];
 
-/** What the groups' scenario came across: what never comes up is not tested. */
-const probes: Probes = new Set();
+describeScenario('the whole cluster', {
+  holds: 'what was acknowledged stays, once and in one order',
+  scenario: clusterScenario,
+  seeds: 6,
+});
 
-describe('in virtual time', () => {
-  test.each([
-    ['the whole cluster', SEEDS, clusterScenario],
-    ['the whole cluster, on disks that fail', SEEDS, diskScenario],
-    [
-      'groups on Raft hosts, with state machines on them',
-      GROUP_SEEDS,
-      (seed: number) => groupsScenario(seed, probes),
-    ],
-  ])(
-    '%s, through %i seeds of faults: keeps its promises, and does the same twice',
-    async (_, seeds, scenario) => {
-      const failures = await runSeeds({
-        scenario,
-        seeds,
-        checkShare: 0.05,
-        print: () => {},
-      });
-      expect(failures).toEqual([]);
-    },
-    1_200_000,
-  );
+describeScenario('the whole cluster, on disks that fail', {
+  holds: 'what was acknowledged stays, once and in one order',
+  scenario: diskScenario,
+  seeds: 6,
+});
 
-  test('what is rare came up', () => {
-    const all: string[] = ['compaction refused', 'disk full', 'disk stalled', 'snapshot installed'];
-    expect([...probes].sort()).toEqual(all);
-  });
+describeScenario('groups on Raft hosts, with state machines on them', {
+  holds: 'every replica of a machine comes to the same state',
+  scenario: (seed) => groupsScenario(seed, seen),
+  seeds: 16,
+  sights: { seen, all },
 });

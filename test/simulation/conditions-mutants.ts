@@ -4,6 +4,7 @@ import { KeyTable, NO_CHANGES } from '../../framework/log/core/index.ts';
 import { ProducerFile } from '../../framework/log/storage-node/producer-file.ts';
 import { LogStreamReplica } from '../../framework/log/storage-node/replica.ts';
 import { LogStreams } from '../../framework/wire/gen/log.ts';
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** What a table keeps to itself. */
 interface Inside {
@@ -11,14 +12,6 @@ interface Inside {
 }
 
 const inside = (table: KeyTable): Inside => table as unknown as Inside;
-
-function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
-  const before = of[name];
-  of[name] = by;
-  return () => {
-    of[name] = before;
-  };
-}
 
 /** Has a replica see its log stream in another way when it decides about conditions. */
 function sees(
@@ -68,7 +61,7 @@ function withoutTelling(): () => void {
 }
 
 /** Ways to append what should be refused, or to refuse what should not: each breaks it for everybody until what it returns is called. */
-export const CONDITION_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const CONDITION_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'what is not ordered is not seen': () =>
     sees((subject, { core }) => ({ ...subject, end: core.committedEnd })),
   'keys of what is not ordered are not seen': () => {

@@ -1,16 +1,8 @@
 import { ConsumerLife } from '../../framework/log/consumer/consumer-life.ts';
-import { Lanes } from '../../framework/log/consumer/lanes.ts';
+import { ConsumerWork } from '../../framework/log/consumer/consumer-work.ts';
 import { Watermark } from '../../framework/log/consumer/watermark.ts';
 import { openConsumer, trim } from '../../framework/log/core/commands/index.ts';
-
-/** Replaces a method until what is returned is called. */
-function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
-  const before = of[name];
-  of[name] = by;
-  return () => {
-    of[name] = before;
-  };
-}
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** What a life keeps to itself. */
 interface Inside {
@@ -23,7 +15,7 @@ interface Inside {
 const inside = (life: ConsumerLife): Inside => life as unknown as Inside;
 
 /** Ways to lose a record, or to do one twice or too early: each breaks it for everybody until what it returns is called. */
-export const CONSUMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const CONSUMERS_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'the checkpoint passes a record that is not done': () => {
     const before = Object.getOwnPropertyDescriptor(Watermark.prototype, 'position')!;
     Object.defineProperty(Watermark.prototype, 'position', {
@@ -35,10 +27,8 @@ export const CONSUMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
     return () => Object.defineProperty(Watermark.prototype, 'position', before);
   },
   'keys are not looked at': () => {
-    const { add } = Lanes.prototype;
-    return replace(Lanes.prototype, 'add', function (this: Lanes, _, run) {
-      return add.call(this, undefined, run);
-    });
+    const prototype = ConsumerWork.prototype as unknown as { laneOf(): unknown };
+    return replace(prototype, 'laneOf', () => undefined);
   },
   'the store passes a parked record before the cluster knows of it': () =>
     replace(ConsumerLife.prototype, 'park', async function (this: ConsumerLife, record, limits) {

@@ -4,10 +4,10 @@ import {
   preferPrimary,
 } from '../../framework/log/core/commands/index.ts';
 import { CutPlanner, Loads, NO_CHANGES } from '../../framework/log/core/index.ts';
-import { replace } from './identity-mutants.ts';
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** Ways to move replicas wrongly, each in one place; what they return mends it. */
-export const DRAIN_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const DRAIN_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'a replica goes as soon as another one comes': () => {
     const { apply } = moveReplicas;
     return replace(moveReplicas, 'apply', (state, command) => {

@@ -12,8 +12,8 @@ import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
-import { replace } from './identity-mutants.ts';
 import { must } from './memory.ts';
+import { replace } from './planted-defect.ts';
 
 /** These are members of the metadata repository as well. */
 const MEMBERS = ['n1', 'n2', 'n3'];
@@ -40,12 +40,10 @@ export type DrainSight = 'drain cancelled' | 'moved for evenness' | 'newcomer gi
  */
 export async function drainScenario(
   seed: number,
-  begin: () => () => void = () => () => {},
   sights: Set<DrainSight> = new Set(),
 ): Promise<RunReport> {
   const world = new World(seed);
   const run = new DrainRun(world, sights);
-  const end = begin();
   const unwatch = run.watch();
   const hasten = slowCopies();
   try {
@@ -54,7 +52,6 @@ export async function drainScenario(
   } finally {
     hasten();
     unwatch();
-    end();
     world.close();
   }
 }

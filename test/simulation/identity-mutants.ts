@@ -3,20 +3,12 @@ import { Metadata } from '../../framework/log/core/index.ts';
 import { Orderer } from '../../framework/log/metadata-repository/orderer.ts';
 import { StorageNode } from '../../framework/log/storage-node/storage-node.ts';
 import { DirectoryIdentity } from '../../framework/store/index.ts';
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
-/** A check of identity that is left out: `begin` breaks it for everybody until what it returns is called. */
+/** A check of identity that is left out. */
 export interface IdentityMutant {
-  readonly begin?: () => () => void;
+  readonly begin?: PlantedDefect;
   readonly ports?: (ports: Ports) => Ports;
-}
-
-/** Replaces a method of all objects of a class until what is returned is called. */
-export function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
-  const before = of[name];
-  of[name] = by;
-  return () => {
-    of[name] = before;
-  };
 }
 
 const WITHOUT_CLUSTER = (ports: Ports): Ports => ({

@@ -3,14 +3,14 @@ import { DiskIdentity } from '../../framework/raft/disk-identity.ts';
 import { Handshake } from '../../framework/raft/handshake.ts';
 import { Membership } from '../../framework/raft/membership.ts';
 import { ObservedDurability } from '../../framework/raft/observed-durability.ts';
-import { replace } from './identity-mutants.ts';
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 interface Counting {
   advanceCommit(): void;
 }
 
 /** Ways to change members wrongly, each in one place; what they return mends it. */
-export const MEMBER_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const MEMBER_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'a learner votes before it has caught up': () => {
     const prototype = Membership.prototype as unknown as { caughtUp(): Promise<void> };
     return replace(prototype, 'caughtUp', async () => {});

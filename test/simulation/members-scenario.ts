@@ -42,19 +42,14 @@ export interface RunningMember extends Process {
  * disk counts, and nobody votes before it has caught up. When all is well again, every member is one of those that the leader
  * knows, whoever was removed has ended, every storage node has found the members, and the log is as it was acknowledged.
  */
-export async function membersScenario(
-  seed: number,
-  begin: () => () => void = () => () => {},
-): Promise<RunReport> {
+export async function membersScenario(seed: number): Promise<RunReport> {
   const world = new World(seed);
-  const end = begin();
   const unwatch = watchMembers((error) => world.fail(error));
   try {
     await new MembersRun(world).play();
     return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
   } finally {
     unwatch();
-    end();
     world.close();
   }
 }

@@ -1,6 +1,7 @@
 import { type Admission, ProducerTable } from '../../framework/log/core/index.ts';
 import { ProducerFile } from '../../framework/log/storage-node/producer-file.ts';
 import { LogStreamReplica } from '../../framework/log/storage-node/replica.ts';
+import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** What a table keeps to itself. */
 interface Inside {
@@ -8,15 +9,6 @@ interface Inside {
 }
 
 const inside = (table: ProducerTable): Inside => table as unknown as Inside;
-
-/** Replaces a method of all objects of a class until what is returned is called. */
-function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
-  const before = of[name];
-  of[name] = by;
-  return () => {
-    of[name] = before;
-  };
-}
 
 /** Has the answer to a batch changed. */
 function answers(change: (found: Admission) => Admission): () => void {
@@ -27,7 +19,7 @@ function answers(change: (found: Admission) => Admission): () => void {
 }
 
 /** Ways to take a batch twice, or to say something wrong of it: each breaks it for everybody until what it returns is called. */
-export const PRODUCER_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const PRODUCER_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'the table is lost with the process': () => {
     const { open } = ProducerFile;
     return replace(ProducerFile, 'open', async (...options) => {

@@ -3,15 +3,7 @@ import { Subscription } from '../../framework/log/client/subscription.ts';
 import { CommitInbox } from '../../framework/log/storage-node/commit-inbox.ts';
 import { Leadership } from '../../framework/raft/core/leader.ts';
 import { RAFT_TIMES } from '../../framework/raft/timing.ts';
-
-/** Replaces a method of all objects of a class until what is returned is called. */
-function replace(of: object, name: string, by: PropertyDescriptor): () => void {
-  const before = Object.getOwnPropertyDescriptor(of, name)!;
-  Object.defineProperty(of, name, { configurable: true, ...by });
-  return () => {
-    Object.defineProperty(of, name, before);
-  };
-}
+import { type PlantedDefect, redefine } from './planted-defect.ts';
 
 /** What the methods that are replaced see of their object. */
 interface LeadershipInside {
@@ -24,9 +16,9 @@ interface SubscriptionInside {
 }
 
 /** Ways to miss what was acknowledged: each breaks reads for everybody until what it returns is called. */
-export const READ_MUTANTS: Readonly<Record<string, () => () => void>> = {
+export const READ_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
   'a leader answers without looking at its lease': () =>
-    replace(Leadership.prototype, 'read', {
+    redefine(Leadership.prototype, 'read', {
       value(this: LeadershipInside, context: number) {
         this.raft.confirmReads([{ context, index: this.raft.log.commit }]);
       },
@@ -39,11 +31,11 @@ export const READ_MUTANTS: Readonly<Record<string, () => () => void>> = {
     };
   },
   'a replica that lags is read from without waiting for it': () =>
-    replace(Subscription.prototype, 'firstExtent', {
+    redefine(Subscription.prototype, 'firstExtent', {
       value(this: SubscriptionInside) {
         return replicaExtent(this.source, 0, { signal: this.ending.signal });
       },
     }),
   'a replica vouches for commits that it misses': () =>
-    replace(CommitInbox.prototype, 'isComplete', { get: () => true }),
+    redefine(CommitInbox.prototype, 'isComplete', { get: () => true }),
 };

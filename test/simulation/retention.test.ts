@@ -1,21 +1,12 @@
-import { runSeeds } from '../../framework/testing/index.ts';
+import { describeScenario } from './describe-scenario.ts';
 import { retentionScenario, type Sight } from './retention-scenario.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 8);
+const seen = new Set<Sight>();
+const all: Sight[] = ['stopped by a hold', 'trimmed by age', 'trimmed by bytes'];
 
-const sights = new Set<Sight>();
-
-test(`topics that keep little, through ${SEEDS} seeds of faults: nothing goes too early, nothing stays too long`, async () => {
-  const failures = await runSeeds({
-    scenario: (seed) => retentionScenario(seed, sights),
-    seeds: SEEDS,
-    checkShare: 0.1,
-    print: () => {},
-  });
-  expect(failures).toEqual([]);
-}, 1_200_000);
-
-test('what is rare came up', () => {
-  const all: Sight[] = ['stopped by a hold', 'trimmed by age', 'trimmed by bytes'];
-  expect([...sights].sort()).toEqual(all);
+describeScenario('topics that keep little', {
+  holds: 'nothing goes too early, and nothing stays too long',
+  scenario: (seed) => retentionScenario(seed, seen),
+  seeds: 8,
+  sights: { seen, all },
 });

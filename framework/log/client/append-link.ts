@@ -213,7 +213,9 @@ export class AppendLink {
 
 function toMessage(sequence: number, sending: Sending): AppendBatch {
   const { topicId, logStreamId, count, bytes: records, condition, timer } = sending;
-  const place = { sequence, topicId, logStreamId, records, receipt: timer !== undefined };
-  if (condition === undefined) return AppendBatch.create({ ...place, count });
-  return AppendBatch.create({ ...place, condition: conditionToWire(condition, count) });
+  const batch = AppendBatch.create({ sequence, topicId, logStreamId, records });
+  if (condition === undefined) batch.count = count;
+  else batch.condition = conditionToWire(condition, count);
+  if (timer !== undefined) batch.receipt = true;
+  return batch;
 }

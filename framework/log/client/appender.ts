@@ -1,5 +1,4 @@
 import {
-  type Batch,
   type LogStreamId,
   type Ports,
   type RecordLimits,
@@ -8,13 +7,11 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
-import type { AppendCondition } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
-import type { ReceiptTimer } from './append-receipt.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
-import { type AppendAck, PendingAppend } from './pending-append.ts';
+import { type AppendAck, type AskedAppend, PendingAppend } from './pending-append.ts';
 
 /** Bytes of batches that were handed to the network and have no answer. More wait. */
 const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
@@ -66,23 +63,12 @@ export class Appender {
     this.limits = { inFlightBytes: IN_FLIGHT_BYTES, waitingBytes: WAITING_BYTES, ...limits };
   }
 
-  append(
-    topicId: TopicId,
-    batch: Batch,
-    options: {
-      logStream?: LogStreamId;
-      condition?: AppendCondition;
-      signal?: AbortSignal;
-      tries?: AbortSignal;
-      timeoutMs: number;
-      timer?: ReceiptTimer | undefined;
-    },
-  ): Promise<AppendAck> {
+  append(asked: AskedAppend): Promise<AppendAck> {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);
-      if (options.signal?.aborted) return reject(options.signal.reason);
-      const pending = new PendingAppend(this, { topicId, batch, ...options, resolve, reject });
-      const size = batch.bytes.length;
+      if (asked.signal?.aborted) return reject(asked.signal.reason);
+      const pending = new PendingAppend(this, asked, { resolve, reject });
+      const { size } = pending;
       const fits =
         this.inFlightBytes === 0 || this.inFlightBytes + size <= this.limits.inFlightBytes;
       if (this.waiting.length === 0 && fits) {

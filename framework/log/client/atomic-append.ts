@@ -124,10 +124,7 @@ function appendOnce(
 ): Promise<AtomicAck> {
   const tries = new AbortController();
   const asked = parts.map(({ logStream, batch }) =>
-    context.appender.append(topicId, batch, {
-      ...{ logStream, timeoutMs, tries: tries.signal },
-      ...(signal && { signal }),
-    }),
+    context.appender.append({ topicId, batch, logStream, signal, timeoutMs, tries: tries.signal }),
   );
   return new Promise((resolve, reject) => {
     for (const it of asked) {

@@ -112,10 +112,35 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
   await again.close();
 });
 
+test('replicas trim their topic themselves, as far as everybody lets them', async () => {
+  const log = topic.asOrderedLog();
+  const one = await startReplica({
+    ...{ machine: new Sum(), log: topic, trimLog: true },
+    snapshots: snapshotDirectory(join(folder, `${topic.id}-trims`)),
+  });
+  for (let i = 0; i < 10; i++) await one.execute(1);
+  await topic.hold('reader', 4);
+  const position = await one.snapshot();
+  const trimmed = async (upTo: number): Promise<void> => {
+    while ((await topic.watermarks()).first <= upTo)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  await trimmed(4);
+  expect((await topic.watermarks()).first).toBe(5);
+  const heldBackBy = { holder: 'reader', position: 4 };
+  expect(await log.trim?.(position)).toEqual({ position: 4, heldBackBy });
+  await topic.release('reader');
+  await one.execute(1);
+  const next = await one.snapshot();
+  await trimmed(next);
+  expect(await log.trim?.(3)).toEqual({ position: next });
+  await one.close();
+});
+
 test('a force is told to a replica that was left behind: it cannot start, and says so', async () => {
   const one = await start('left');
   for (let i = 0; i < 15; i++) await one.execute(1);
-  const { position } = await holdAt(10);
+  const { position } = await holdAt(1);
   await one.close();
   await topic.trim(position + 1, { force: true });
   const again = await start('left');

@@ -91,9 +91,10 @@ class OrderedAppends {
     const { count } = batch;
     // Whoever reads the file may use its buffer again.
     const bytes = new Uint8Array(batch.bytes);
-    const options = { logStream: this.logStream, timeoutMs: APPEND_TIMEOUT_MS };
+    const { logStream, topic } = this;
+    const asked = { logStream, topicId: topic.id, batch: { count, bytes } };
     const done = this.context.appender
-      .append(this.topic.id, { count, bytes }, options)
+      .append({ ...asked, timeoutMs: APPEND_TIMEOUT_MS })
       .then(({ glsn }) => {
         if (glsn !== due) throw disordered(due, glsn);
       });

@@ -53,18 +53,24 @@ interface Dispatcher {
   settled(pending: PendingAppend): void;
 }
 
-interface Asked {
-  topicId: TopicId;
-  batch: Batch;
-  logStream?: LogStreamId;
-  condition?: AppendCondition;
-  signal?: AbortSignal;
+/** What is to be appended, where, and within which limits. */
+export interface AskedAppend {
+  readonly topicId: TopicId;
+  readonly batch: Batch;
+  /** Default: the writable ones of the topic in turn. */
+  readonly logStream?: LogStreamId | undefined;
+  readonly condition?: AppendCondition | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Once it is aborted, the append is not tried again: it ends as its last try does. */
-  tries?: AbortSignal;
-  timeoutMs: number;
-  timer?: ReceiptTimer | undefined;
-  resolve: (ack: AppendAck) => void;
-  reject: (error: unknown) => void;
+  readonly tries?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  readonly timer?: ReceiptTimer | undefined;
+}
+
+/** Who waits for the result. */
+interface Settle {
+  resolve(ack: AppendAck): void;
+  reject(error: unknown): void;
 }
 
 /**
@@ -84,7 +90,8 @@ export class PendingAppend implements Sending {
   /** Whether it is within the limit of bytes in flight. */
   admitted = false;
   private readonly appender: Dispatcher;
-  private readonly asked: Asked;
+  private readonly asked: AskedAppend;
+  private readonly settle: Settle;
   private readonly forget: () => void;
   private readonly deadline: Timer | undefined;
   private retry: Timer | undefined;
@@ -95,9 +102,10 @@ export class PendingAppend implements Sending {
   private done = false;
   private lastFailure: unknown;
 
-  constructor(appender: Dispatcher, asked: Asked) {
+  constructor(appender: Dispatcher, asked: AskedAppend, settle: Settle) {
     this.appender = appender;
     this.asked = asked;
+    this.settle = settle;
     this.topicId = asked.topicId;
     this.count = asked.batch.count;
     this.bytes = asked.batch.bytes;
@@ -117,7 +125,7 @@ export class PendingAppend implements Sending {
     if (!this.admitted || this.done) return;
     if (this.asked.tries?.aborted) {
       const error = this.lastFailure ?? this.asked.tries.reason;
-      if (this.finish()) this.asked.reject(withOutcome(error));
+      if (this.finish()) this.settle.reject(withOutcome(error));
       return;
     }
     const stream = this.appender.choose(this.topicId, this.asked.logStream);
@@ -135,9 +143,9 @@ export class PendingAppend implements Sending {
     try {
       const ack = { glsn: glsn(result.glsn), llsn: llsn(result.llsn), logStream, count };
       if (!this.finish()) return;
-      this.asked.resolve(timer ? { ...ack, receipt: timer.receipt(result.times) } : ack);
+      this.settle.resolve(timer ? { ...ack, receipt: timer.receipt(result.times) } : ack);
     } catch (error) {
-      if (this.finish()) this.asked.reject(error);
+      if (this.finish()) this.settle.reject(error);
     }
   }
 
@@ -145,7 +153,7 @@ export class PendingAppend implements Sending {
     if (this.done) return;
     this.link = undefined;
     if (!certain) {
-      if (this.finish()) this.asked.reject(unknownOutcome(this.logStreamId, error));
+      if (this.finish()) this.settle.reject(unknownOutcome(this.logStreamId, error));
       return;
     }
     this.lastFailure = error;
@@ -153,7 +161,7 @@ export class PendingAppend implements Sending {
       if (VarlogError.is(error, 'CONDITION_FAILED')) this.appender.doubtPrimaries();
       const refusal = withoutConditions(error, this.condition) ?? error;
       if (this.finish())
-        this.asked.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : refusal));
+        this.settle.reject(withOutcome(this.isTooNew(error) ? tooNew(error) : refusal));
       return;
     }
     this.appender.avoid(this.logStreamId);
@@ -164,7 +172,7 @@ export class PendingAppend implements Sending {
   abandon(error: VarlogError): void {
     const { code, message: what } = error;
     const outcome = this.isSent() ? 'unknown' : 'notAppended';
-    if (this.finish()) this.asked.reject(new VarlogError(code, { what, outcome }));
+    if (this.finish()) this.settle.reject(new VarlogError(code, { what, outcome }));
   }
 
   /** Learns where the log streams are by now, waits a little from the second time on, and tries again. */
@@ -175,7 +183,7 @@ export class PendingAppend implements Sending {
       () => this.tryAgain(waitMs),
       (error: unknown) => {
         if (VarlogError.is(error, 'CLUSTER_MISMATCH')) {
-          if (this.finish()) this.asked.reject(withOutcome(error));
+          if (this.finish()) this.settle.reject(withOutcome(error));
           return;
         }
         this.lastFailure ??= error;
@@ -188,7 +196,7 @@ export class PendingAppend implements Sending {
     if (this.done) return;
     const refusal = this.refusal();
     if (refusal !== undefined) {
-      if (this.finish()) this.asked.reject(refusal);
+      if (this.finish()) this.settle.reject(refusal);
     } else if (waitMs === 0) {
       this.start();
     } else {
@@ -224,11 +232,11 @@ export class PendingAppend implements Sending {
         ? 'read the log to see whether it is there before appending it again'
         : 'check with "varlog status" that its log streams are open, then append it again';
     if (!this.finish()) return;
-    this.asked.reject(new VarlogError('TIMEOUT', { what, ...because, next, outcome, cause }));
+    this.settle.reject(new VarlogError('TIMEOUT', { what, ...because, next, outcome, cause }));
   }
 
   private aborted(): void {
-    if (this.finish()) this.asked.reject(this.asked.signal?.reason);
+    if (this.finish()) this.settle.reject(this.asked.signal?.reason);
   }
 
   /** A node from before batches had headers takes one for records that do not add up. */

@@ -1,11 +1,4 @@
-import {
-  Backoff,
-  type LogStreamId,
-  type Ports,
-  sleep,
-  type TopicId,
-  VarlogError,
-} from '../../base/index.ts';
+import { type LogStreamId, type Ports, type TopicId, VarlogError } from '../../base/index.ts';
 import { ExtentRequest, LogStreams } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
@@ -13,9 +6,9 @@ import type { Catalog, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { hedged } from './hedged.ts';
 import { type Extent, isFinal } from './merged-reader.ts';
+import { ReplicaTurns } from './replica-turns.ts';
 
-const RETRY_FIRST_MS = 20;
-const RETRY_LIMIT_MS = 500;
+const PAUSE_MS = { first: 20, most: 500 };
 
 interface Asked {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
@@ -41,25 +34,18 @@ export function replicaExtent(source: Asked, atLeast: number, limits: CallLimits
 }
 
 async function askInTurn(source: Asked, atLeast: number, signal: AbortSignal): Promise<Extent> {
-  const { ports, catalog, topicId } = source;
-  const backoff = new Backoff(ports.random, RETRY_FIRST_MS, RETRY_LIMIT_MS);
-  const begin = ports.random.below(1024);
-  for (let turn = 0; ; turn++) {
+  const { catalog, topicId } = source;
+  const turns = new ReplicaTurns(source, PAUSE_MS);
+  for (;;) {
     const places = placesOf(await catalog.topic(topicId, { signal }));
     try {
-      const found = await askTwo(source, places, begin + turn, atLeast, signal);
+      const found = await askSome(source, turns.next(places, 2), atLeast, signal);
       if (found.last >= atLeast) return found;
     } catch (error) {
       signal.throwIfAborted();
       if (isFinal(error) && !VarlogError.is(error, 'CLUSTER_MISMATCH')) throw error;
     }
-    // The next replica at once; only when all of them failed, a pause.
-    if ((turn + 1) % Math.max(1, places.length) !== 0) continue;
-    await sleep(ports.clock, backoff.nextMs(), signal);
-    await catalog.renew({ signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      if (isFinal(error)) throw error;
-    });
+    await turns.failed(places.length, signal);
   }
 }
 
@@ -74,16 +60,14 @@ function placesOf({ logStreams }: LocatedTopic): Place[] {
   );
 }
 
-async function askTwo(
+async function askSome(
   { ports, channels, topicId, extent }: Asked,
   places: readonly Place[],
-  first: number,
   atLeast: number,
   signal: AbortSignal,
 ): Promise<Extent> {
-  const two = [first, first + 1].slice(0, places.length).map((it) => places[it % places.length]!);
-  if (two.length === 0) return extent({ signal });
-  const asks = two.map(({ address, logStreamId }) => (own: AbortSignal) => {
+  if (places.length === 0) return extent({ signal });
+  const asks = places.map(({ address, logStreamId }) => (own: AbortSignal) => {
     const request = ExtentRequest.create({ topicId, logStreamId, atLeast });
     const limits = { signal: own, timeoutMs: LOG_TIMES.tryTimeoutMs };
     return channels.to(address).call(LogStreams.Extent, request, limits);

@@ -1,22 +1,15 @@
-import {
-  Backoff,
-  type LogStreamId,
-  type Ports,
-  sleep,
-  type TopicId,
-  VarlogError,
-} from '../../base/index.ts';
+import { type LogStreamId, type Ports, type TopicId, VarlogError } from '../../base/index.ts';
 import { LogStreams, SeekRequest } from '../../wire/gen/log.ts';
 import type { Catalog } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import type { EntryBatch } from './entry.ts';
 import { CORRUPT_TRIES, type Extent, isFinal } from './merged-reader.ts';
 import type { PassedOver } from './passed-over.ts';
+import { ReplicaTurns } from './replica-turns.ts';
 
 /** A search reads a file of records once at the most. */
 const SEEK_TIMEOUT_MS = 5_000;
-const RETRY_FIRST_MS = 50;
-const RETRY_LIMIT_MS = 2_000;
+const PAUSE_MS = { first: 50, most: 2_000 };
 
 interface Searched {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
@@ -75,7 +68,7 @@ export async function searchTime(
 
 /** The GLSN of the first record since `time`, beyond `last` when there is none. */
 async function searchLogStream(
-  { ports, channels, catalog, topicId }: Searched,
+  source: Searched,
   logStreamId: LogStreamId,
   time: number,
   last: number,
@@ -84,16 +77,16 @@ async function searchLogStream(
     onFailure,
   }: { signal: AbortSignal; onFailure: (attempt: number, error: unknown) => void },
 ): Promise<number> {
-  const backoff = new Backoff(ports.random, RETRY_FIRST_MS, RETRY_LIMIT_MS);
+  const { channels, catalog, topicId } = source;
+  const turns = new ReplicaTurns(source, PAUSE_MS);
   const request = SeekRequest.create({ topicId, logStreamId, timestamp: time });
   let damaged = 0;
-  const begin = ports.random.below(1024);
-  for (let attempt = 1; ; attempt++) {
+  for (;;) {
     const located = catalog.logStream(logStreamId);
     // It was removed, with its records.
     if (located === undefined) return last + 1;
     const { addresses } = located;
-    const address = addresses[(begin + attempt) % addresses.length];
+    const [address] = turns.next(addresses, 1);
     try {
       if (address === undefined) throw behind(logStreamId, 'is on no storage node that is known');
       const limits = { signal, timeoutMs: SEEK_TIMEOUT_MS };
@@ -107,15 +100,9 @@ async function searchLogStream(
       damaged = VarlogError.is(error, 'CORRUPT') ? damaged + 1 : 0;
       const isFinalHere = isFinal(error) && !VarlogError.is(error, 'CLUSTER_MISMATCH');
       if (isFinalHere || damaged > CORRUPT_TRIES) throw error;
-      onFailure(attempt, error);
+      onFailure(turns.failures + 1, error);
     }
-    // The next replica at once; only when all of them failed, a pause.
-    if (attempt % Math.max(1, addresses.length) !== 0) continue;
-    await sleep(ports.clock, backoff.nextMs(), signal);
-    await catalog.renew({ signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      if (isFinal(error)) throw error;
-    });
+    await turns.failed(addresses.length, signal);
   }
 }
 

@@ -1,4 +1,10 @@
-import { type Followed, type LogEntry, type OrderedLog, VarlogError } from '../../base/index.ts';
+import {
+  type Followed,
+  type LogEntry,
+  type OrderedLog,
+  type Trimmed,
+  VarlogError,
+} from '../../base/index.ts';
 import type { EntryBatch } from './entry.ts';
 import { PullIterator } from './pull-iterator.ts';
 import type { Subscription } from './subscription.ts';
@@ -8,13 +14,22 @@ interface CallOptions {
   timeoutMs?: number;
 }
 
+/** Somebody who needs what is behind a position; `isConsumer`: the consumer of that name. */
+interface Holder {
+  readonly holder: string;
+  readonly position: number;
+  readonly isConsumer?: true;
+}
+
 /** What a log needs of its topic. */
 interface TopicCalls {
   readonly identity: string;
   append(commands: readonly Uint8Array[], options: CallOptions): Promise<{ glsn: number }>;
   tail(options: { from: number; signal?: AbortSignal }): Subscription;
   hold(holder: string, position: number, options: CallOptions): Promise<void>;
-  watermarks(options: CallOptions): Promise<{ last: number }>;
+  trim(glsn: number, options: CallOptions): Promise<void>;
+  describe(options: CallOptions): Promise<{ readonly holds: readonly Holder[] }>;
+  watermarks(options: CallOptions): Promise<{ first: number; last: number }>;
 }
 
 /** A topic as the port `OrderedLog`, on which state machines run. Positions are GLSNs. */
@@ -42,6 +57,23 @@ export class TopicLog implements OrderedLog {
 
   async hold(holder: string, position: number, options: CallOptions = {}): Promise<void> {
     await this.topic.hold(holder, position, options);
+  }
+
+  /** What comes to hold it in between is seen by the topic, which then refuses: nothing is trimmed by force. */
+  async trim(position: number, options: CallOptions = {}): Promise<Trimmed> {
+    const [{ holds }, { first }] = await Promise.all([
+      this.topic.describe(options),
+      this.topic.watermarks(options),
+    ]);
+    let upTo = position;
+    let heldBackBy: Trimmed['heldBackBy'];
+    for (const { holder, position: held, isConsumer } of holds) {
+      if (held >= upTo) continue;
+      upTo = held;
+      heldBackBy = { holder: isConsumer ? `consumer "${holder}"` : holder, position: held };
+    }
+    if (upTo >= first) await this.topic.trim(upTo, options);
+    return { position: Math.max(upTo, first - 1), ...(heldBackBy && { heldBackBy }) };
   }
 
   async tail(options: CallOptions = {}): Promise<number> {

@@ -89,8 +89,26 @@ export async function askKeepers(
   };
 }
 
+/** Does what {@link Topic.usage} says. */
+export async function topicUsage(
+  context: ClientContext,
+  topicId: number,
+  extent: () => Promise<{ readonly first: number; readonly last: number }>,
+  limits: CallLimits,
+): Promise<TopicUsage> {
+  const { catalog } = context;
+  await catalog.renew(limits);
+  const { logStreams } = await catalog.topic(topicId, limits);
+  const [known, kept, stored] = await Promise.all([
+    extent(),
+    askKeepers(context, topicId, limits),
+    askUsage(context, topicId, logStreams, limits),
+  ]);
+  return describeUsage(known, kept, logStreams, stored);
+}
+
 /** What replicas of the log streams store; `undefined` where none answers. */
-export function askUsage(
+function askUsage(
   { channels }: ClientContext,
   topicId: number,
   logStreams: readonly LocatedLogStream[],
@@ -114,7 +132,7 @@ export function askUsage(
 }
 
 /** Puts together who keeps how much. */
-export function describeUsage(
+function describeUsage(
   extent: { readonly first: number; readonly last: number },
   kept: { readonly holds: readonly HeldFor[]; retention: Retention },
   logStreams: readonly { readonly id: number }[],

@@ -6,14 +6,7 @@ import {
   type TopicId,
   VarlogError,
 } from '../../base/index.ts';
-import {
-  HoldRequest,
-  OpenProducerRequest,
-  Ordering,
-  TailRequest,
-  TrimRequest,
-} from '../../wire/gen/log.ts';
-import * as snpb from '../../wire/gen/snpb.ts';
+import { HoldRequest, Ordering, TailRequest } from '../../wire/gen/log.ts';
 import {
   type CheckpointStore,
   Consumer,
@@ -39,9 +32,10 @@ import { type ExportOptions, TopicExport } from './export-topic.ts';
 import { type FenceOptions, fenceTopic } from './fence.ts';
 import { checkFreshness } from './freshness.ts';
 import { makeLogStream } from './make-log-streams.ts';
+import { openProducer } from './open-producer.ts';
 import { type AppendAck, withOutcome } from './pending-append.ts';
 import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
-import { TopicProducer } from './producer.ts';
+import type { TopicProducer } from './producer.ts';
 import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
 import type {
   AppendOptions,
@@ -53,16 +47,8 @@ import type {
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicConsumers } from './topic-consumers.ts';
 import { TopicLog } from './topic-log.ts';
-import {
-  askKeepers,
-  askUsage,
-  describeUsage,
-  type LogStreamFence,
-  type TopicUsage,
-} from './topic-usage.ts';
-
-/** Replicas hear of a trim anyway: what asking them in person may take. */
-const TRIM_REPLICA_TIMEOUT_MS = 1_000;
+import { askKeepers, type LogStreamFence, type TopicUsage, topicUsage } from './topic-usage.ts';
+import { trimTopic } from './trim-topic.ts';
 
 /** Somebody who needs the records after `position`, so that they are not trimmed without force. */
 export interface TopicHold {
@@ -110,7 +96,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * that holds, and rejects with `CONDITION_FAILED` (`notAppended`) otherwise: see {@link Expectation}. One that builds on
    * another one which is still on its way belongs to a producer: there it fails with it.
    */
-  async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+  append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
     const { tracing } = this.context.ports;
     if (tracing?.listens('append') !== true) return this.appendNow(records, options);
     const work = () => this.appendNow(records, { ...options, receipt: options.receipt || true });
@@ -118,18 +104,18 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   private async appendNow(records: AppendInput<In>, options: AppendOptions): Promise<AppendAck> {
-    const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, ...rest } = options;
+    const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, logStream, signal } = options;
     const { appender, catalog, ports } = this.context;
     const timer = receiptTimer(options.receipt, ports.clock);
     const batch = toBatch(records, this.codec, options, appender.recordLimits);
-    const limits = { ...rest, timeoutMs: checkTimeout(timeoutMs), timer };
-    if (expect === undefined) return appender.append(this.id, batch, limits);
+    const asked = { topicId: this.id, batch, logStream, signal, timeoutMs, timer };
+    checkTimeout(timeoutMs);
+    if (expect === undefined) return appender.append(asked);
     const condition = conditionOf(expect);
-    const logStream = await logStreamOf(catalog, this.id, condition, limits).catch((error) => {
+    const only = await logStreamOf(catalog, this.id, condition, options).catch((error) => {
       throw withOutcome(error);
     });
-    const where = logStream === undefined ? {} : { logStream };
-    return appender.append(this.id, batch, { ...limits, ...where, condition });
+    return appender.append({ ...asked, logStream: only, condition });
   }
 
   /**
@@ -181,20 +167,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * that lives at the same time needs an id of its own. Rejects with `TOPIC_NOT_FOUND`, and with `FAILED_PRECONDITION`
    * while a member or a storage node is of a version without producers, or the topic has no log stream.
    */
-  async producer({ id, ...limits }: CallLimits & { id: number }): Promise<TopicProducer<In>> {
-    if (!Number.isSafeInteger(id) || id < 0) {
-      throw new VarlogError('INVALID_ARGUMENT', {
-        what: `${String(id)} is not the id of a producer: it must be a whole number from 0, below 2^53`,
-        next: 'choose a number that stays the same over restarts',
-        outcome: 'notAppended',
-      });
-    }
-    const request = OpenProducerRequest.create({ topicId: this.id, producer: id });
-    const what = `opening producer ${id} of topic ${this.id}`;
-    const { repository } = this.context;
-    const opened = await repository.call(Ordering.OpenProducer, request, { ...limits, what });
-    const { epoch, logStreamId: logStream } = opened;
-    return new TopicProducer({ topic: this.id, id, epoch, logStream }, this.context, this.codec);
+  producer(options: CallLimits & { id: number }): Promise<TopicProducer<In>> {
+    return openProducer(this.context, this.id, this.codec, options);
   }
 
   /**
@@ -300,14 +274,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * `FAILED_PRECONDITION` when somebody {@link hold}s one of them. `force` removes them all the same: such a holder
    * can never catch up again.
    */
-  async trim(glsn: number, options: CallLimits & { force?: boolean } = {}): Promise<void> {
-    checkGlsn(glsn, 'glsn');
-    const { force = false, ...limits } = options;
-    const { repository } = this.context;
-    const what = `trimming topic ${this.id}`;
-    const request = TrimRequest.create({ topicId: this.id, glsn, force });
-    await repository.call(Ordering.Trim, request, { ...limits, what });
-    await this.trimReplicas(glsn, limits);
+  trim(glsn: number, options: CallLimits & { force?: boolean } = {}): Promise<void> {
+    return trimTopic(this.context, this.id, glsn, options);
   }
 
   /**
@@ -365,16 +333,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /** How many bytes the topic has, and who keeps them. Some replicas are asked; nothing changes. */
-  async usage(limits: CallLimits = {}): Promise<TopicUsage> {
-    const { catalog } = this.context;
-    await catalog.renew(limits);
-    const { logStreams } = await catalog.topic(this.id, limits);
-    const [extent, kept, stored] = await Promise.all([
-      this.watermarks(limits),
-      askKeepers(this.context, this.id, limits),
-      askUsage(this.context, this.id, logStreams, limits),
-    ]);
-    return describeUsage(extent, kept, logStreams, stored);
+  usage(limits: CallLimits = {}): Promise<TopicUsage> {
+    return topicUsage(this.context, this.id, () => this.watermarks(limits), limits);
   }
 
   /**
@@ -433,20 +393,5 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       extent: (limits) => this.watermarks(limits),
     };
     return new Subscription<T>(source, { ...range, from: begin }, decoding);
-  }
-
-  /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */
-  private async trimReplicas(glsn: number, limits: CallLimits): Promise<void> {
-    const { catalog, channels } = this.context;
-    const topic = await catalog.topic(this.id, limits);
-    const nodes = new Set(topic.logStreams.flatMap((it) => it.addresses));
-    const request = snpb.TrimRequest.create({ topicId: this.id, lastGlsn: glsn });
-    const timeoutMs = Math.min(limits.timeoutMs ?? Infinity, TRIM_REPLICA_TIMEOUT_MS);
-    await Promise.allSettled(
-      [...nodes].map((it) =>
-        channels.to(it).call(snpb.Management.Trim, request, { ...limits, timeoutMs }),
-      ),
-    );
-    limits.signal?.throwIfAborted();
   }
 }

@@ -1,10 +1,16 @@
-import { asVarlogError, Backoff, reasonOf, VarlogError, type Waiters } from '../../base/index.ts';
+import {
+  asVarlogError,
+  Backoff,
+  Lanes,
+  reasonOf,
+  VarlogError,
+  type Waiters,
+} from '../../base/index.ts';
 import type { Entry } from '../client/entry.ts';
 import type { ParkedRecord } from '../core/index.ts';
 import type { ConsumerLife } from './consumer-life.ts';
 import type { CheckedOptions, RecordHandler } from './consumer-options.ts';
 import type { ConsumerSource } from './consumer-source.ts';
-import { Lanes } from './lanes.ts';
 import { isLasting, RecordTries, type Verdict } from './record-tries.ts';
 import { Watermark } from './watermark.ts';
 
@@ -34,7 +40,7 @@ export interface WorkParts {
 export class ConsumerWork {
   readonly tries: RecordTries;
   readonly watermark: Watermark;
-  readonly lanes: Lanes;
+  private readonly lanes: Lanes<unknown>;
   /** Records that were passed over. */
   skipped = 0;
   private readonly parts: WorkParts;
@@ -68,7 +74,7 @@ export class ConsumerWork {
     life.tail = Math.max(life.tail, glsn);
     changed();
     if (life.wasDone(glsn)) this.finish(glsn);
-    else void this.lanes.add(lane, () => this.guard(() => this.work(entry)));
+    else this.lanes.post(lane, () => this.begin(() => this.work(entry)));
   }
 
   /** Resolves when another record may be taken, or none is wanted any more. */
@@ -80,10 +86,10 @@ export class ConsumerWork {
     }
   }
 
-  /** Forgets what has not begun: nobody waits for room any more. */
-  dropRest(): void {
-    this.lanes.drop();
+  /** No more is begun: resolves when what was begun has ended. Nobody waits for room any more. */
+  async ended(): Promise<void> {
     this.room?.();
+    await this.lanes.settled();
   }
 
   /** Gives parked records to the handler once more, one after the other, among the others of their keys. */
@@ -185,7 +191,7 @@ export class ConsumerWork {
       const { error } = verdict;
       await this.park({ glsn, attempts: attempts + verdict.attempts, error });
     };
-    await this.lanes.add(this.laneOf(entry), () => this.guard(again));
+    await this.lanes.run(this.laneOf(entry), () => this.begin(again));
   }
 
   /**
@@ -211,6 +217,11 @@ export class ConsumerWork {
       }
     }
     return false;
+  }
+
+  /** What waited behind others is dropped when the consumer ends. */
+  private async begin(work: () => Promise<void>): Promise<void> {
+    if (!this.parts.ending.aborted) await this.guard(work);
   }
 
   /** Whatever is thrown beside the handler ends the consumer. */

@@ -247,13 +247,13 @@ export class Consumer implements AsyncDisposable {
     this.state = 'draining';
     this.ending.abort(error ?? closed(this.name));
     const { work } = this;
-    work?.dropRest();
+    const workEnded = work?.ended();
     this.report();
-    if (drain && work !== undefined) {
+    if (drain) {
       const limit = new AbortController();
       const { clock } = this.source.ports;
       await Promise.race([
-        work.lanes.idle(),
+        workEnded,
         timeoutMs === Infinity
           ? new Promise<never>(() => {})
           : sleep(clock, timeoutMs, limit.signal).catch(() => {}),

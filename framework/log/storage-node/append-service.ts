@@ -71,7 +71,7 @@ function appendOne(
     checkAppend(batch, limits);
     const { sequence, receipt } = it;
     const replica = find(it.topicId, it.logStreamId);
-    append(replica, batch, { sequence, arrivedAt, receipt }, sink, conditionOf(it));
+    append(replica, batch, { sequence, sink, arrivedAt, receipt }, conditionOf(it));
   } catch (error) {
     if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
     sink.fail(it.sequence, error);

@@ -1,7 +1,7 @@
 import { atomicOf, type Batch, producerOf } from '../../base/index.ts';
 import { type AppendCondition, checkCondition } from '../core/index.ts';
 import { park } from './park.ts';
-import type { AppendSink, Arrived } from './pending-appends.ts';
+import type { Arrived } from './pending-appends.ts';
 import { repeats } from './repeats.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { notPrimary, tooMuchWaits } from './replica-errors.ts';
@@ -17,7 +17,7 @@ import { storeBatch } from './store-batch.ts';
  * - The same, where it names its producer and this is not the batch that follows: see {@link repeats}.
  * - The same, where `condition` does not hold: see {@link checkCondition}. A repeated batch has met its own before.
  * - A part of an atomic append MUST be kept out of the log until all are at their primaries: see {@link park}.
- * - Otherwise `sink` MUST hear once what became of the batch: after this call has returned, unless it was ordered before.
+ * - Otherwise its sink MUST hear once what became of the batch: after this call has returned, unless it was ordered before.
  * - Batches MUST be stored in the order of their LLSNs, which is the order of the calls: nothing here waits.
  * - Backups MAY have the batch on disk before this replica does.
  */
@@ -25,15 +25,13 @@ export function append(
   replica: LogStreamReplica,
   batch: Batch,
   arrived: Arrived,
-  sink: AppendSink,
   condition?: AppendCondition,
 ): void {
   const { core, storage, host, pending, logStreamId } = replica;
-  const { sequence } = arrived;
   assertServes(replica);
   if (!core.isPrimary) throw notPrimary(logStreamId, host.storageNodeId, replica.assignment);
   const producer = producerOf(batch);
-  if (producer !== undefined && repeats(replica, producer, batch.count, sequence, sink)) return;
+  if (producer !== undefined && repeats(replica, producer, batch.count, arrived)) return;
   const restsOn = condition === undefined ? 0 : checkCondition(condition, replica.conditionSubject);
   if (storage.full !== undefined) throw storage.full;
   const bytes = batch.bytes.length;
@@ -41,6 +39,6 @@ export function append(
     throw tooMuchWaits(logStreamId, host.memory.pendingBytes);
   }
   const atomic = atomicOf(batch);
-  if (atomic !== undefined) park(replica, atomic, batch, sequence, sink);
-  else storeBatch(replica, batch, { ...arrived, sink, restsOn });
+  if (atomic !== undefined) park(replica, atomic, batch, arrived);
+  else storeBatch(replica, batch, arrived, restsOn);
 }

@@ -3,17 +3,16 @@ import { MemoryBudget } from './memory-budget.ts';
 import { PendingAppends } from './pending-appends.ts';
 
 const sink = { acknowledge: () => {}, fail: () => {} };
-const unasked = { arrivedAt: 0, receipt: false };
+const arrived = { sequence: 0, sink, arrivedAt: 0, receipt: false };
 const untimed = { cameAt: 0, wireMs: 0, cut: undefined, isReplicated: false };
 
 test('appends of all log streams that wait to be ordered share one bound', () => {
   const budget = new MemoryBudget({ cacheBytes: 1_000, pendingBytes: 10_000 });
   const streams = Array.from({ length: 40 }, () => new PendingAppends(budget));
-  let taken = 0;
   for (let llsn = 1; llsn <= 10; llsn++) {
     for (const pending of streams) {
       if (!budget.hasRoomFor(500, pending.bytes)) continue;
-      pending.add({ llsn, count: 1, bytes: 500, ...unasked, sequence: taken++, sink, restsOn: 0 });
+      pending.add({ arrived, restsOn: 0, llsn, count: 1, bytes: 500 });
     }
   }
   expect(budget.pendingBytes).toBeGreaterThan(9_000);
@@ -33,16 +32,7 @@ test('an append that is larger than what may wait is taken when nothing waits', 
   const budget = new MemoryBudget({ pendingBytes: 1_000 });
   const pending = new PendingAppends(budget);
   expect(budget.hasRoomFor(5_000, 0)).toBe(true);
-  pending.add({
-    llsn: 1,
-    count: 1,
-    bytes: 5_000,
-    sequence: 0,
-    sink,
-    restsOn: 0,
-    arrivedAt: 0,
-    receipt: false,
-  });
+  pending.add({ arrived, restsOn: 0, llsn: 1, count: 1, bytes: 5_000 });
   expect(budget.hasRoomFor(1, 0)).toBe(false);
 });
 

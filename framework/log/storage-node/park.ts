@@ -1,5 +1,5 @@
 import { type AtomicAppend, type Batch, producerOf, VarlogError } from '../../base/index.ts';
-import type { AppendSink } from './pending-appends.ts';
+import type { Listener } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { sealedBefore, tooManyParts } from './replica-errors.ts';
 import { storeBatch } from './store-batch.ts';
@@ -17,8 +17,7 @@ export function park(
   replica: LogStreamReplica,
   part: AtomicAppend,
   batch: Batch,
-  sequence: number,
-  sink: AppendSink,
+  { sequence, sink }: Listener,
 ): void {
   const { parked, storage, logStreamId } = replica;
   const waiting = storage.parts.all;
@@ -47,8 +46,7 @@ export function letIn(replica: LogStreamReplica, id: number): void {
   }
   // While it was parked it was at no station: it comes to the log now.
   const arrivedAt = replica.host.ports.clock.now();
-  const taken = { sequence, arrivedAt, receipt: false, sink, restsOn: 0 };
-  const llsn = storeBatch(replica, batch, taken);
+  const llsn = storeBatch(replica, batch, { sequence, sink, arrivedAt, receipt: false });
   replica.storage.parts.note({ ...part, llsn, end: llsn + batch.count - 1 });
 }
 

@@ -28,22 +28,18 @@ export interface Listener {
 }
 
 /** What an append came with, beside its batch. */
-export interface Arrived {
-  /** By the client's own number. */
-  readonly sequence: number;
+export interface Arrived extends Listener {
   /** When it came, by the clock of this process. */
   readonly arrivedAt: number;
   /** Whether it is asked where its time goes. */
   readonly receipt: boolean;
 }
 
-/** An append that was taken, beside its batch. */
-export interface Taken extends Arrived, Listener {
+/** An append that was taken. */
+interface Pending {
+  readonly arrived: Arrived;
   /** LLSN of the last record because of which its condition held; 0: it had none. */
   readonly restsOn: number;
-}
-
-interface Pending extends Taken {
   readonly llsn: number;
   readonly count: number;
   readonly bytes: number;
@@ -99,15 +95,17 @@ export class PendingAppends {
       this.hold(-(it.bytes + APPEND_BYTES));
       const at = glsn + (it.llsn - llsn);
       let stations: AppendStations | undefined;
-      if (it.receipt || first === undefined) {
+      const { sequence, sink, arrivedAt, receipt } = it.arrived;
+      if (receipt || first === undefined) {
         while (write < this.writes.length && this.writes[write]!.end < it.llsn) write++;
-        stations = stationsOf(it.arrivedAt, this.writes[write], time);
+        stations = stationsOf(arrivedAt, this.writes[write], time);
         first ??= stations;
       }
-      const asked = it.receipt ? stations : undefined;
-      it.sink.acknowledge(it.sequence, at, it.llsn, it.count, false, asked);
-      for (const { sequence, sink } of it.repeated ?? []) {
-        sink.acknowledge(sequence, at, it.llsn, it.count, true);
+      const asked = receipt ? stations : undefined;
+      sink.acknowledge(sequence, at, it.llsn, it.count, false, asked);
+      if (it.repeated === undefined) continue;
+      for (const again of it.repeated) {
+        again.sink.acknowledge(again.sequence, at, it.llsn, it.count, true);
       }
     }
     if (this.head === this.queue.length) {
@@ -141,7 +139,7 @@ export class PendingAppends {
       }
       this.hold(-(it.bytes + APPEND_BYTES));
       const failure = it.restsOn > end ? lost(it.restsOn) : error;
-      it.sink.fail(it.sequence, failure);
+      it.arrived.sink.fail(it.arrived.sequence, failure);
       for (const { sequence, sink } of it.repeated ?? []) sink.fail(sequence, failure);
     }
     this.queue = kept;

@@ -14,6 +14,7 @@ import { checkIds } from '../published-ids.ts';
 import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
 import { CommittedReader } from './committed-reader.ts';
+import type { AppendSink } from './pending-appends.ts';
 import { describeReplicaAlone } from './published-description.ts';
 import { managementHandlers } from './published-management.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -136,15 +137,11 @@ async function appendOnce(
   const replica = find(node, pinned);
   const { glsn, llsn } = await new Promise<{ glsn: number; llsn: number }>((resolve, reject) => {
     const arrivedAt = replica.host.ports.clock.now();
-    append(
-      replica,
-      batch,
-      { sequence: 0, arrivedAt, receipt: false },
-      {
-        acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
-        fail: (_, error) => reject(error),
-      },
-    );
+    const sink: AppendSink = {
+      acknowledge: (_, first, llsnFirst) => resolve({ glsn: first, llsn: llsnFirst }),
+      fail: (_, error) => reject(error),
+    };
+    append(replica, batch, { sequence: 0, sink, arrivedAt, receipt: false });
   });
   return snpb.AppendResponse.create({
     results: payload.map((_, i) =>

@@ -1,10 +1,10 @@
 import type { Producer } from '../../base/index.ts';
 import { refusalOfProducer } from '../core/index.ts';
-import type { AppendSink } from './pending-appends.ts';
+import type { Listener } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 
 /**
- * Whether a batch of a producer stands in the log stream already; then `sink` hears of the place that it has. False: it
+ * Whether a batch of a producer stands in the log stream already; then the listener hears of the place that it has. False: it
  * is the next one of its producer, and is to be appended.
  *
  * - It MUST throw, with nothing stored, when it is neither.
@@ -14,8 +14,7 @@ export function repeats(
   { storage, pending, logStreamId }: LogStreamReplica,
   producer: Producer,
   count: number,
-  sequence: number,
-  sink: AppendSink,
+  { sequence, sink }: Listener,
 ): boolean {
   const found = storage.producers.table.admit(producer, count);
   if (found.kind === 'new') return false;

@@ -1,6 +1,6 @@
 import { BehaviorSubject, distinctUntilChanged, map, type Observable } from 'rxjs';
 import { Backoff, type Ports, sleep, type Timer, Wakeups } from '../../base/index.ts';
-import type { ExecuteOptions } from '../command-queue.ts';
+import type { ExecuteOptions } from '../execute-options.ts';
 import type { Lock, LockCommand, LockResult, LockTable } from './lock-table.ts';
 
 const BACKOFF_MS = { first: 50, most: 2_000 };

@@ -19,7 +19,12 @@ function holding(dataSource: DataSource, memory = new MemoryLog()) {
     const [row] = await dataSource.query(`SELECT position FROM ${APPLIER_TABLE}`);
     holds.push({ holder, position, stored: Number(row.position) });
   };
-  return { log: Object.assign(memory, { hold }), holds };
+  const trims: number[] = [];
+  const trim = async (position: number): Promise<{ position: number }> => {
+    trims.push(position);
+    return { position };
+  };
+  return { log: Object.assign(memory, { hold, trim }), holds, trims };
 }
 
 function suite(databases: SuiteDatabases): void {
@@ -29,12 +34,12 @@ function suite(databases: SuiteDatabases): void {
 
   test('a database holds what it lacks, from its start on and under one name, and never less', async () => {
     const dataSource = await fresh();
-    const { log, holds } = holding(dataSource);
+    const { log, holds, trims } = holding(dataSource);
     let skippedMs = 0;
     const real = realClock();
     const clock = { ...real, now: () => real.now() + skippedMs };
     const ports = { clock, random: realRandom };
-    const options = { machine: new Counter(), dataSource, log, ports };
+    const options = { machine: new Counter(), dataSource, log, ports, trimLog: true };
     for (let start = 0; start < 2; start++) {
       await using counter = await startSqlReplica(options);
       for (let i = 0; i < 5; i++) {
@@ -48,6 +53,10 @@ function suite(databases: SuiteDatabases): void {
     for (const { position, stored } of holds) expect(position).toBeLessThanOrEqual(stored);
     expect(new Set(holds.map((it) => it.holder)).size).toBe(1);
     expect(holds[0]!.holder).toMatch(/^machine machine ./);
+    // What is not held any more may be trimmed, and is where that is wanted.
+    const held = holds.map((it) => it.position);
+    expect(trims.length).toBeGreaterThan(0);
+    expect(trims.filter((it) => !held.includes(it))).toEqual([]);
   });
 
   test('a database of the version before holds were known gets its name at the next start', async () => {
@@ -70,12 +79,13 @@ function suite(databases: SuiteDatabases): void {
 
   test('two databases hold under two names', async () => {
     const [a, b] = [await fresh(), await fresh()];
-    const { log, holds } = holding(a);
+    const { log, holds, trims } = holding(a);
     await using one = await startSqlReplica({ machine: new Counter(), dataSource: a, log });
     await one.execute({ add: 1 });
     await using two = await startSqlReplica({ machine: new Counter(), dataSource: b, log });
     await two.caughtUp();
     expect(new Set(holds.map((it) => it.holder)).size).toBe(2);
+    expect(trims).toEqual([]);
   });
 }
 

@@ -16,6 +16,11 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   /** A second way to the same database, for queries. Without it they wait for their turn between batches. */
   reader?: DataSource;
   log: OrderedLog;
+  /**
+   * Whether the log is trimmed behind what lies in the database, as far as nobody holds it. Only for logs of which nobody
+   * else needs the beginning: readers and replicas that hold nothing lose it. Default: no.
+   */
+  trimLog?: boolean;
   /** The machine's name: a database serves one machine on one log, and is refused to any other. Default: `machine`. */
   name?: string;
   codec?: Pick<ReplicaCodecs<Command, Result, never>, 'command' | 'result' | 'change'>;

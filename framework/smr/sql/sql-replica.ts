@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import type { Clock, LogCallOptions, Ports } from '../../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from '../change-history.ts';
-import type { ExecuteOptions } from '../command-queue.ts';
+import type { ExecuteOptions } from '../execute-options.ts';
 import type { LogFollower } from '../log-follower.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import type { ReplicaStatus } from '../replica-status.ts';

@@ -1,6 +1,6 @@
 /**
  * What the implementations of a port owe their users, as tests. They are for any test runner, and for
- * implementations of your own: a log below a state machine, a store of snapshots or of checkpoints, a disk, a network, a clock.
+ * implementations of your own: a log below a state machine, a store of snapshots, of objects or of checkpoints, a disk, a network, a clock.
  *
  * ```ts
  * import { describe, test } from 'node:test'; // with jest and others they are there
@@ -20,6 +20,7 @@ export { type ClockUnderTest, clockContract } from './clock.ts';
 export type { Closable, ContractTest } from './contract.ts';
 export { type DiskUnderTest, diskContract } from './disk.ts';
 export { type NetworkUnderTest, networkContract } from './network.ts';
+export { type ObjectStoreUnderTest, objectStoreContract } from './object-store.ts';
 export { type LogUnderTest, orderedLogContract } from './ordered-log.ts';
 export {
   type LogProducer,

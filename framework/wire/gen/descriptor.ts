@@ -3117,6 +3117,16 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 11
         },
+        "parts": {
+         "rule": "repeated",
+         "type": "bytes",
+         "id": 12
+        },
+        "inPieces": {
+         "type": "bool",
+         "id": 13,
+         "protoName": "in_pieces"
+        },
         "timers": {
          "rule": "repeated",
          "type": "Timer",

@@ -20,6 +20,10 @@ export interface Snapshot {
   seen: number;
   /** Positions of commands that were passed over by an operator's order. */
   skipped: number[];
+  /** Of format 3, all that is in the message beside `format`: framework/smr/snapshot-format.ts. */
+  parts: Uint8Array[];
+  /** Whether the machine handed its state over in pieces. */
+  inPieces: boolean;
   /** Commands that are to be applied at a time that has not come, in the order in which they were scheduled. */
   timers: Timer[];
   /** How many were ever scheduled: the id of the newest one. */

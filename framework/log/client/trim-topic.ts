@@ -1,0 +1,42 @@
+import type { TopicId } from '../../base/index.ts';
+import { Ordering, TrimRequest } from '../../wire/gen/log.ts';
+import * as snpb from '../../wire/gen/snpb.ts';
+import type { CallLimits } from './call-limit.ts';
+import type { ClientContext } from './client-context.ts';
+import { checkGlsn } from './position-option.ts';
+
+/** Replicas hear of a trim anyway: what asking them in person may take. */
+const REPLICA_TIMEOUT_MS = 1_000;
+
+/** Does what {@link Topic.trim} says. */
+export async function trimTopic(
+  context: ClientContext,
+  topicId: TopicId,
+  glsn: number,
+  { force = false, ...limits }: CallLimits & { force?: boolean },
+): Promise<void> {
+  checkGlsn(glsn, 'glsn');
+  const what = `trimming topic ${topicId}`;
+  const request = TrimRequest.create({ topicId, glsn, force });
+  await context.repository.call(Ordering.Trim, request, { ...limits, what });
+  await trimReplicas(context, topicId, glsn, limits);
+}
+
+/** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */
+async function trimReplicas(
+  { catalog, channels }: ClientContext,
+  topicId: TopicId,
+  glsn: number,
+  limits: CallLimits,
+): Promise<void> {
+  const topic = await catalog.topic(topicId, limits);
+  const nodes = new Set(topic.logStreams.flatMap((it) => it.addresses));
+  const request = snpb.TrimRequest.create({ topicId, lastGlsn: glsn });
+  const timeoutMs = Math.min(limits.timeoutMs ?? Infinity, REPLICA_TIMEOUT_MS);
+  await Promise.allSettled(
+    [...nodes].map((it) =>
+      channels.to(it).call(snpb.Management.Trim, request, { ...limits, timeoutMs }),
+    ),
+  );
+  limits.signal?.throwIfAborted();
+}

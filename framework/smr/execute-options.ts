@@ -1,0 +1,32 @@
+import { type LogCallOptions, VarlogError } from '../base/index.ts';
+import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
+
+const NOTHING = new Uint8Array();
+const encoder = new TextEncoder();
+
+export interface ExecuteOptions extends LogCallOptions {
+  /**
+   * The caller's own name for this request, at most 256 bytes: a command with an id that was used before takes no
+   * effect and gets the result of the first, from whichever replica and process it comes. Kept for 24 hours of the
+   * log's time and up to 64 MiB (`requests` of the replica). With another command: `REQUEST_MISMATCH`.
+   */
+  requestId?: string;
+  /**
+   * Where too much waits for the log already (`queueBytesMax` of the replica): `fail` rejects at once with
+   * `RESOURCE_EXHAUSTED`; `wait` takes its turn behind those that came before, within the limits of the call. As much as fits into
+   * the queue may wait for it; what is beyond that is refused. Default: `fail`.
+   */
+  whenFull?: 'wait' | 'fail';
+}
+
+/** Throws `INVALID_ARGUMENT`. */
+export function checkedRequestId(requestId: string | undefined): Uint8Array {
+  if (requestId === undefined) return NOTHING;
+  const bytes = encoder.encode(requestId);
+  if (bytes.length > 0 && bytes.length <= REQUEST_ID_BYTES_MAX) return bytes;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `a request id has ${bytes.length} bytes`,
+    next: `give 1 to ${REQUEST_ID_BYTES_MAX} bytes, or none where the command may be repeated`,
+    outcome: 'notAppended',
+  });
+}

@@ -1,0 +1,111 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { firstValueFrom } from 'rxjs';
+import { objectStoreContract, snapshotStoreContract } from '../testing/contracts/index.ts';
+import { SimulatedDisk } from '../testing/simulator/disk.ts';
+import { SeededRandom } from '../testing/simulator/random.ts';
+import { DiskObjectStore } from './disk-object-store.ts';
+import { objectDirectory, sharedSnapshots, startReplica } from './index.ts';
+import { TrimmedLog } from './trimmed-log.fixture.ts';
+import { WordCounts } from './word-counts.fixture.ts';
+
+const onDisk = async () => {
+  const path = await mkdtemp(join(tmpdir(), 'objects-'));
+  const close = (): Promise<void> => rm(path, { recursive: true });
+  return { store: objectDirectory(path), reopen: async () => objectDirectory(path), close };
+};
+const simulated = (seed = 'objects') => {
+  const disk = new SimulatedDisk({ random: new SeededRandom(seed) });
+  const reopen = async () => new DiskObjectStore(disk.mount());
+  const close = async (): Promise<void> => expect(disk.openFiles).toBe(0);
+  return { disk, store: new DiskObjectStore(disk), reopen, close };
+};
+
+describe('objects in a folder keep the contract of all object stores', () => {
+  describe('a real one', () => {
+    for (const { title, run } of objectStoreContract(onDisk)) test(title, run);
+  });
+  describe('a simulated one', () => {
+    for (const { title, run } of objectStoreContract(async () => simulated())) test(title, run);
+  });
+});
+
+describe('a store that is shared keeps the contract of all snapshot stores', () => {
+  const make = async () => {
+    const { store, reopen, close } = simulated();
+    const shared = (it: DiskObjectStore) => sharedSnapshots(it, 'words');
+    return { store: shared(store), reopen: async () => shared(await reopen()), close };
+  };
+  for (const { title, run } of snapshotStoreContract(make)) test(title, run);
+});
+
+test.each(['', 'a/b', 'x'.repeat(65)])('"%s" is no name for one', (name) => {
+  const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
+  expect(() => sharedSnapshots(simulated().store, name)).toThrow(refused);
+});
+
+describe('replicas that share a store', () => {
+  const start = (objects: DiskObjectStore, log: TrimmedLog, more = {}) =>
+    startReplica({
+      ...{ machine: new WordCounts(), log, trimLog: true, ...more },
+      snapshots: sharedSnapshots(objects, 'words'),
+    });
+
+  test('start from the newest snapshot of any of them, on a log that has no head any more', async () => {
+    const log = new TrimmedLog();
+    const { store, disk } = simulated();
+    const [one, two] = [await start(store, log), await start(store, log)];
+    for (let i = 0; i < 30; i++) await one.execute(`word ${i}`);
+    await two.caughtUp();
+    await two.snapshot();
+    await one.execute('a');
+    const newest = await one.snapshot();
+    while (log.trimmed < newest) await new Promise((resolve) => setTimeout(resolve, 1));
+    // Both hold the log as one: what one of them needs is what all of them start from.
+    expect([...log.holds]).toEqual([['machine machine words', newest]]);
+    const kinds: string[] = [];
+    const fresh = await start(store, log, {
+      onApplied: ({ kind }: { kind: string }) => kinds.push(kind),
+    });
+    expect(await fresh.query((it) => it.state)).toEqual(await one.query((it) => it.state));
+    expect(kinds[0]).toBe('snapshot');
+
+    // One that lags keeps nothing that others have already.
+    const before = disk.files().map((it) => it.path);
+    expect(await two.snapshot()).toBe(newest);
+    expect(disk.files().map((it) => it.path)).toEqual(before);
+    await Promise.all([one.close(), two.close(), fresh.close()]);
+  });
+
+  test('keep the two newest, and start from the one before where the newest is damaged', async () => {
+    const log = new TrimmedLog();
+    const { store, disk } = simulated();
+    const one = await start(store, log, { trimLog: false });
+    for (let i = 0; i < 5; i++) {
+      await one.execute(`word ${i}`);
+      await one.snapshot();
+    }
+    const files = disk.files();
+    expect(files).toHaveLength(2);
+    disk.flipBit(files[1]!.path, 40);
+    const kinds: [string, number][] = [];
+    const onApplied = ({ kind, position }: { kind: string; position: number }): void =>
+      void kinds.push([kind, position]);
+    const two = await start(store, log, { onApplied });
+    expect(await two.query((it) => it.state)).toEqual(one.machine.state);
+    const older = Number(/-(\d{16})-/.exec(files[0]!.path)![1]);
+    expect(kinds[0]).toEqual(['snapshot', older]);
+    expect(await firstValueFrom(two.status$)).toMatchObject({ snapshotError: { code: 'CORRUPT' } });
+    // The damaged one counts for nothing, although nothing was applied since.
+    expect(await two.snapshot()).toBe(two.position);
+    await expect(firstValueFrom(two.status$)).resolves.toMatchObject({
+      snapshotPosition: two.position,
+    });
+    const three = await start(store, log);
+    await three.caughtUp();
+    expect((await firstValueFrom(three.status$)).snapshotError).toBeUndefined();
+    await three.close();
+    await Promise.all([one.close(), two.close()]);
+  });
+});
