@@ -83,6 +83,7 @@ ready. In another shell:
   node dist/apps/kv-store/cli.js put greeting hi     the key-value store ...
   curl http://127.0.0.1:8002/kv/greeting             ... from another replica
   curl -N "http://127.0.0.1:8003/watch?from=1"       ... and its changes
+  ETCDCTL_API=3 etcdctl --endpoints 127.0.0.1:7001 get greeting   ... and by the command of etcd
 
   node dist/apps/txn-log/cli.js open alice           the ledger
   curl "http://127.0.0.1:8101/accounts"

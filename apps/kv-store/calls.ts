@@ -1,5 +1,5 @@
-import type { KvResult, Versioned } from './machine.ts';
-import type { Listing } from './service.ts';
+import type { KvResult } from './machine.ts';
+import type { Listing, Versioned } from './service.ts';
 
 /** What comes with a revision: the identity of the log in which it counts. */
 interface InLog {

@@ -1,19 +1,14 @@
-/** One change of one key. `value` is absent when the key was deleted. */
-export interface Change {
-  key: string;
-  value?: Uint8Array;
-  /** Position of the command that made it. */
-  revision: number;
-}
+import { firstWhere } from './first-where.ts';
+import type { Version } from './version.ts';
 
-/** How much a {@link ChangeHistory} keeps, whichever is reached first. */
+/** How much a {@link ChangeHistory} keeps, whichever is reached first. Must be equal on all replicas. */
 export interface HistoryLimits {
   readonly changesMax: number;
   /** Bytes of keys and values, plus {@link CHANGE_BYTES} for each change. */
   readonly bytesMax: number;
 }
 
-const DEFAULT_LIMITS: HistoryLimits = { changesMax: 200_000, bytesMax: 64 * 1024 * 1024 };
+const DEFAULT_LIMITS: HistoryLimits = { changesMax: 100_000, bytesMax: 64 * 1024 * 1024 };
 /** What a change costs beside its key and value, roughly. */
 const CHANGE_BYTES = 200;
 /** A block is a part of the whole that is forgotten at once, and what a reader gets at a time. */
@@ -22,17 +17,15 @@ const BLOCK_CHANGES_MAX = 1_000;
 const BLOCK_BYTES_MAX = 256 * 1024;
 
 interface Block {
-  readonly changes: Change[];
+  readonly changes: Version[];
   bytes: number;
 }
 
-/**
- * The newest changes, for watchers that come back. Bounded by their number and by their bytes; the oldest are forgotten
- * block by block. Not part of the replicated state: a replica remembers what it has applied itself.
- */
+/** The newest changes in the order of their revisions, for watchers, and for reads of the past. */
 export class ChangeHistory {
   private readonly limits: HistoryLimits;
   private readonly block: HistoryLimits;
+  /** None is empty. The changes of one revision are in one block. */
   private blocks: Block[] = [];
   private changes = 0;
   private size = 0;
@@ -62,19 +55,15 @@ export class ChangeHistory {
     return this.lost;
   }
 
-  /** Revision of the last change. */
-  get newest(): number {
-    return this.blocks.at(-1)?.changes.at(-1)?.revision ?? this.lost;
-  }
-
-  add(change: Change): void {
-    const bytes = CHANGE_BYTES + 2 * change.key.length + (change.value?.length ?? 0);
+  /** `change` has the revision of the last one, or a later one. */
+  add(change: Version): void {
+    const bytes = bytesOf(change);
     let last = this.blocks.at(-1);
     const full =
       last === undefined ||
       last.changes.length >= this.block.changesMax ||
       last.bytes + bytes > this.block.bytesMax;
-    if (last === undefined || full) {
+    if (last === undefined || (full && last.changes.at(-1)!.revision < change.revision)) {
       last = { changes: [], bytes: 0 };
       this.blocks.push(last);
     }
@@ -82,15 +71,13 @@ export class ChangeHistory {
     last.bytes += bytes;
     this.changes++;
     this.size += bytes;
-    while (this.changes > this.limits.changesMax || this.size > this.limits.bytesMax)
-      this.forgetOldest();
   }
 
   /**
-   * The next changes from revision `from` on: a piece of what there is, empty when there is none yet. `undefined` when
-   * some of them were forgotten.
+   * The next changes from revision `from` on: a piece of what there is, with whole revisions, empty when there is none yet.
+   * `undefined` when some of them were forgotten.
    */
-  from(from: number): readonly Change[] | undefined {
+  from(from: number): readonly Version[] | undefined {
     if (from <= this.lost) return undefined;
     const block = this.blocks[firstWhere(this.blocks, (it) => it.changes.at(-1)!.revision >= from)];
     if (block === undefined) return [];
@@ -98,22 +85,48 @@ export class ChangeHistory {
     return changes.slice(firstWhere(changes, ({ revision }) => revision >= from));
   }
 
-  private forgetOldest(): void {
-    const oldest = this.blocks.shift()!;
-    this.changes -= oldest.changes.length;
-    this.size -= oldest.bytes;
-    this.lost = oldest.changes.at(-1)!.revision;
+  /** All changes, the oldest first. */
+  *[Symbol.iterator](): Generator<Version> {
+    for (const { changes } of this.blocks) yield* changes;
+  }
+
+  /** Up to which revision it is to be forgotten so that the limits hold; the newest block stays whatever its size. */
+  get excess(): number {
+    const { changesMax, bytesMax } = this.limits;
+    let changes = this.changes;
+    let size = this.size;
+    let through = this.lost;
+    for (let i = 0; changes > changesMax || size > bytesMax; i++) {
+      const block = this.blocks[i]!;
+      if (i === this.blocks.length - 1) break;
+      changes -= block.changes.length;
+      size -= block.bytes;
+      through = block.changes.at(-1)!.revision;
+    }
+    return through;
+  }
+
+  /** Forgets the changes up to revision `through`. */
+  forget(through: number): void {
+    if (through <= this.lost) return;
+    this.lost = through;
+    let oldest = this.blocks[0];
+    for (
+      ;
+      oldest !== undefined && oldest.changes[0]!.revision <= through;
+      oldest = this.blocks[0]
+    ) {
+      const end = firstWhere(oldest.changes, ({ revision }) => revision > through);
+      this.changes -= end;
+      for (const change of oldest.changes.splice(0, end)) {
+        oldest.bytes -= bytesOf(change);
+        this.size -= bytesOf(change);
+      }
+      if (oldest.changes.length === 0) this.blocks.shift();
+    }
   }
 }
 
-/** The index of the first item that `holds`, where all after it do as well. */
-function firstWhere<T>(items: readonly T[], holds: (item: T) => boolean): number {
-  let low = 0;
-  let high = items.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (holds(items[middle]!)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function bytesOf({ key, value }: Version): number {
+  return CHANGE_BYTES + key.length + (value?.length ?? 0);
 }

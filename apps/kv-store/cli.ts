@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { reasonOf } from 'varlog/log';
-import { tuneGarbageCollection } from 'varlog/node';
+import { tlsFromEnvironment, tuneGarbageCollection } from 'varlog/node';
 import { serveUntilStopped } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
-import { shown } from './shown.ts';
+import { shown, shownKey } from './shown.ts';
 
 const DEFAULT_REPLICAS = '127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003';
 
@@ -43,7 +43,8 @@ program
 const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>) =>
   async function (this: Command, ...given: unknown[]): Promise<void> {
     const args = given.filter((it) => typeof it === 'string');
-    const client = new KvClient((program.opts()['replicas'] as string).split(','));
+    const replicas = (program.opts()['replicas'] as string).split(',');
+    const client = new KvClient(replicas, tlsFromEnvironment(process.env));
     try {
       await work(client, ...args);
     } finally {
@@ -106,8 +107,10 @@ program
       (kv, prefix = '') =>
         new Promise<void>((resolve, reject) => {
           const changes = kv.watch$(prefix).subscribe({
-            next: ({ value, ...change }) =>
-              console.log(JSON.stringify({ ...change, ...(value && shown(value)) })),
+            next: ({ value, key, keyBytes, ...change }) => {
+              const name = shownKey({ key, ...(keyBytes && { keyBytes }) });
+              console.log(JSON.stringify({ ...name, ...change, ...(value && shown(value)) }));
+            },
             error: reject,
           });
           process.once('SIGINT', () => {

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { Client, credentials, type StatusObject, status } from '@grpc/grpc-js';
+import { Client, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
+import type { TlsOptions } from 'varlog/log';
+import { clientCredentials } from 'varlog/node';
 import { CallError, CallStream } from './call-stream.ts';
 import type { Operation, Replies, Requests } from './calls.ts';
-import type { Change } from './change-history.ts';
-import type { KvResult, Versioned } from './machine.ts';
+import type { KvResult } from './machine.ts';
+import type { Change } from './named-key.ts';
 import { keyValue } from './proto.ts';
-import { LIST_BYTES_MAX, type Listing } from './service.ts';
+import { ANSWER_BYTES_MAX } from './range.ts';
+import type { Listing, Versioned } from './service.ts';
 
 const TRY_MS = 3_000;
 /** A watch that was broken begins again after so long. */
@@ -29,7 +32,7 @@ const WATCH_ON = new Set([
   status.OUT_OF_RANGE,
 ]);
 const OPTIONS = {
-  'grpc.max_receive_message_length': 2 * LIST_BYTES_MAX,
+  'grpc.max_receive_message_length': 2 * ANSWER_BYTES_MAX,
   // A replica that vanished without a word is found by these.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
@@ -56,9 +59,9 @@ export class KvClient {
   private readonly watches = new Set<() => void>();
   private closed = false;
 
-  /** `addresses`: gRPC addresses of the replicas. */
-  constructor(addresses: readonly string[]) {
-    this.replicas = addresses.map((it) => new Client(it, credentials.createInsecure(), OPTIONS));
+  /** `addresses`: gRPC addresses of the replicas. Throws `CONFIG_INVALID` for certificates that cannot be used. */
+  constructor(addresses: readonly string[], tls?: TlsOptions) {
+    this.replicas = addresses.map((it) => new Client(it, clientCredentials(tls), OPTIONS));
     this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS));
   }
 
@@ -134,7 +137,8 @@ export class KvClient {
           failures = 0;
           next = change.revision + 1;
           tag = of;
-          if (change.key !== '') subscriber.next(change);
+          const isProgress = change.key === '' && change.keyBytes!.length === 0;
+          if (!isProgress) subscriber.next(change);
         });
         // The status follows, as it does behind an end without an error.
         call.on('error', () => {});

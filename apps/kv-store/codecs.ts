@@ -1,96 +1,244 @@
-import type protobuf from 'protobufjs/light.js';
+import protobuf from 'protobufjs/light.js';
+import { VarlogError } from 'varlog/log';
 import type { ReplicaCodecs } from 'varlog/smr';
-import type { Condition, Revisions } from './condition.ts';
-import type { KvCommand, KvResult, KvSnapshot } from './machine.ts';
-import { messages } from './proto.ts';
+import { decodeWrite, encodeWrite, type WriteMessage } from './codec-of-writes.ts';
+import type { TxnRequest, TxnResponse } from './etcd/messages.ts';
+import { bytesOfKey, keyOfBytes } from './key.ts';
+import type { EtcdResult, KvCommand, KvResult, KvSnapshot } from './machine.ts';
+import { messages, plain } from './proto.ts';
+import type { Refusal } from './refusal.ts';
+import type { Version } from './version.ts';
 
-const Command = messages.lookupType('kv.stored.Command');
-const Snapshot = messages.lookupType('kv.stored.Snapshot');
+const Operation = messages.lookupType('kv.stored.Operation');
+const Write = messages.lookupType('kv.stored.Write');
+const Result = messages.lookupType('kv.stored.Result');
+const State = messages.lookupType('kv.stored.State');
+const FirstSnapshot = messages.lookupType('kv.stored.Snapshot');
+const TxnRequestType = messages.lookupType('etcdserverpb.TxnRequest');
+const TxnResponseType = messages.lookupType('etcdserverpb.TxnResponse');
 
-interface RevisionsMessage {
-  any: boolean;
-  of: (number | protobuf.Long)[];
-}
+/** What begins so is not of format 1, and readers of that refuse it: no field of a message has this type. */
+const MARK = 7;
+const FORMAT = 2;
+const HEADER_BYTES = 2;
 
-interface CommandMessage {
-  key: string;
-  effect?: 'put' | 'delete';
-  put: Uint8Array;
-  ifMatch: RevisionsMessage | null;
-  ifNoneMatch: RevisionsMessage | null;
-}
+/** In a piece of a snapshot. */
+const PIECE_VERSIONS = 500;
 
 const DONE = 1;
 const EXISTED = 2;
+/** First byte of a result that is a message. */
+const MESSAGE = 0x80;
 /** Holds one result at a time. Callers get a small copy, not a part of a large buffer that would stay in memory with it. */
 const scratch = new Uint8Array(9);
 const view = new DataView(scratch.buffer);
 
+type StoredNumber = number | protobuf.Long;
+
+/** Message `Operation`, as it is decoded. */
+interface OperationMessage {
+  operation?: 'write' | 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
+  write: WriteMessage;
+  transact: protobuf.Message;
+  compact: StoredNumber;
+  grant: { lease: StoredNumber; ttl: StoredNumber };
+  revoke: StoredNumber;
+  keepAlive: StoredNumber;
+  expire: StoredNumber;
+}
+
 /**
- * How the store's commands and snapshots become bytes (stored.proto). A result, of which one is kept for each request, is
- * `flags (uint8) | revision (float64, little endian)`.
+ * How the store's commands and snapshots become bytes (stored.proto). The result of a write, of which one is kept for each
+ * request, is `flags (uint8) | revision (float64, little endian)`; others are a byte 128 and a message.
  */
-export const kvCodecs: ReplicaCodecs<KvCommand, KvResult, KvSnapshot> = {
+export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapshot> = {
   command: {
-    encode: (command) => {
-      const { key, condition = {} } = command;
-      const message = {
-        key,
-        ...(command.op === 'put' ? { put: command.value } : { delete: true }),
-        ...(condition.ifMatch && { ifMatch: revisionsMessage(condition.ifMatch) }),
-        ...(condition.ifNoneMatch && { ifNoneMatch: revisionsMessage(condition.ifNoneMatch) }),
-      };
-      return Command.encode(message as unknown as protobuf.Message).finish();
-    },
+    encode: (command) =>
+      Operation.encode(operationOf(command) as protobuf.Message, beginning()).finish(),
     decode: (bytes) => {
-      const message = Command.decode(bytes) as unknown as CommandMessage;
-      const { key, put, effect } = message;
-      const condition = conditionOf(message);
-      return {
-        // A view would keep the whole batch in memory that the command came in.
-        ...(effect === 'put'
-          ? { op: effect, key, value: new Uint8Array(put) }
-          : { op: 'delete', key }),
-        ...(condition && { condition }),
-      };
+      if (bytes[0] === MARK) return commandOf(Operation.decode(body(bytes, 'a command')));
+      const message = Write.decode(bytes) as unknown as WriteMessage;
+      return { ...decodeWrite(message), byPosition: true };
     },
   },
   result: {
-    encode: ({ done, revision, existed }) => {
-      view.setUint8(0, (done ? DONE : 0) | (existed ? EXISTED : 0));
-      view.setFloat64(1, revision, true);
-      return scratch.slice();
+    encode: (result) => {
+      if ('done' in result) return encodeResult(result);
+      const message = Result.encode(result as unknown as protobuf.Message).finish();
+      return Buffer.concat([Uint8Array.of(MESSAGE), message]);
     },
-    decode: (bytes) => {
-      scratch.set(bytes);
-      const flags = view.getUint8(0);
-      const revision = view.getFloat64(1, true);
-      return { done: (flags & DONE) !== 0, revision, existed: (flags & EXISTED) !== 0 };
-    },
+    decode: (bytes) =>
+      bytes[0] === MESSAGE ? etcdResultOf(Result.decode(bytes.subarray(1))) : decodeResult(bytes),
   },
   snapshot: {
-    encode: (snapshot) => Snapshot.encode(snapshot as unknown as protobuf.Message).finish(),
-    decode: (bytes) => {
-      const options = { longs: Number, defaults: true };
-      const { items, newest } = Snapshot.toObject(Snapshot.decode(bytes), options) as KvSnapshot;
-      for (const item of items) item.value = new Uint8Array(item.value);
-      return { items, newest };
-    },
+    encode: (snapshot) => Buffer.concat([...piecesOf(snapshot)]),
+    decode: (bytes) =>
+      bytes[0] === MARK
+        ? stateOf(State.decode(body(bytes, 'a snapshot')))
+        : firstStateOf(FirstSnapshot.decode(bytes)),
   },
 };
 
-function conditionOf({ ifMatch, ifNoneMatch }: CommandMessage): Condition | undefined {
-  if (ifMatch === null && ifNoneMatch === null) return undefined;
+/** What stands before a message of this format. */
+function beginning(): protobuf.Writer {
+  return protobuf.Writer.create().uint32(MARK).uint32(FORMAT);
+}
+
+/**
+ * Message `State` in pieces, which are one message when they stand one behind the other: a writer of protobufjs makes objects
+ * for everything that it is given, and is slow when they are many.
+ */
+function* piecesOf({ base, changes, ...state }: KvSnapshot): Generator<Uint8Array> {
+  const piece = (fields: object): Uint8Array => State.encode(fields as protobuf.Message).finish();
+  yield State.encode(state as unknown as protobuf.Message, beginning()).finish();
+  for (let i = 0; i < base.length; i += PIECE_VERSIONS)
+    yield piece({ base: base.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
+  for (let i = 0; i < changes.length; i += PIECE_VERSIONS)
+    yield piece({ changes: changes.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
+}
+
+function body(bytes: Uint8Array, what: string): Uint8Array {
+  if (bytes[1] === FORMAT) return bytes.subarray(HEADER_BYTES);
+  throw new VarlogError('FORMAT_UNKNOWN', {
+    what: `${what} of the key-value store has format ${bytes[1]}, and this version reads formats 1 and 2`,
+    because: 'a later version wrote it',
+    next: 'start that version or a later one',
+  });
+}
+
+function operationOf(command: KvCommand): object {
+  switch (command.op) {
+    case 'transact':
+      return { transact: command.request };
+    case 'compact':
+      return { compact: command.revision };
+    case 'grant':
+      return { grant: { lease: command.lease, ttl: command.ttl } };
+    case 'revoke':
+      return { revoke: command.lease };
+    case 'keepAlive':
+      return { keepAlive: command.lease };
+    case 'expire':
+      return { expire: command.lease };
+    default:
+      return { write: encodeWrite(command) };
+  }
+}
+
+function commandOf(message: protobuf.Message): KvCommand {
+  const it = message as unknown as OperationMessage;
+  switch (it.operation) {
+    case 'write':
+      return decodeWrite(it.write);
+    case 'transact':
+      return { op: 'transact', request: plain<TxnRequest>(TxnRequestType, it.transact) };
+    case 'compact':
+      return { op: 'compact', revision: Number(it.compact) };
+    case 'grant':
+      return { op: 'grant', lease: Number(it.grant.lease), ttl: Number(it.grant.ttl) };
+    case 'revoke':
+      return { op: 'revoke', lease: Number(it.revoke) };
+    case 'keepAlive':
+      return { op: 'keepAlive', lease: Number(it.keepAlive) };
+    case 'expire':
+      return { op: 'expire', lease: Number(it.expire) };
+    default:
+      throw new VarlogError('FORMAT_UNKNOWN', {
+        what: 'a command of the key-value store is of a kind that this version does not know',
+        because: 'a later version wrote it',
+        next: 'start that version or a later one',
+      });
+  }
+}
+
+function encodeResult({ done, revision, existed }: KvResult): Uint8Array {
+  view.setUint8(0, (done ? DONE : 0) | (existed ? EXISTED : 0));
+  view.setFloat64(1, revision, true);
+  return scratch.slice();
+}
+
+function decodeResult(bytes: Uint8Array): KvResult {
+  scratch.set(bytes);
+  const flags = view.getUint8(0);
+  const revision = view.getFloat64(1, true);
+  return { done: (flags & DONE) !== 0, revision, existed: (flags & EXISTED) !== 0 };
+}
+
+function etcdResultOf(message: protobuf.Message): EtcdResult {
+  const { revision, refused, txn, ttl } = message as unknown as {
+    revision: StoredNumber;
+    refused: string;
+    txn: protobuf.Message | null;
+    ttl: StoredNumber;
+  };
   return {
-    ...(ifMatch !== null && { ifMatch: revisionsOf(ifMatch) }),
-    ...(ifNoneMatch !== null && { ifNoneMatch: revisionsOf(ifNoneMatch) }),
+    revision: Number(revision),
+    ...(refused !== '' && { refused: refused as Refusal }),
+    ...(txn !== null && { txn: plain<TxnResponse>(TxnResponseType, txn) }),
+    ...(Number(ttl) > 0 && { ttl: Number(ttl) }),
   };
 }
 
-function revisionsOf({ any, of }: RevisionsMessage): Revisions {
-  return any ? 'any' : of.map(Number);
+function versionMessage({ key, ...version }: Version): object {
+  return { key: bytesOfKey(key), ...version };
 }
 
-function revisionsMessage(revisions: Revisions): RevisionsMessage {
-  return revisions === 'any' ? { any: true, of: [] } : { any: false, of: [...revisions] };
+function stateOf(message: protobuf.Message): KvSnapshot {
+  const it = message as unknown as {
+    revision: StoredNumber;
+    compacted: StoredNumber;
+    forgotten: StoredNumber;
+    base: object[];
+    changes: object[];
+    leases: { id: StoredNumber; ttl: StoredNumber; expiresAt: number; timer: StoredNumber }[];
+  };
+  return {
+    revision: Number(it.revision),
+    compacted: Number(it.compacted),
+    forgotten: Number(it.forgotten),
+    base: it.base.map(versionOf),
+    changes: it.changes.map(versionOf),
+    leases: it.leases.map(({ id, ttl, expiresAt, timer }) => ({
+      id: Number(id),
+      ttl: Number(ttl),
+      expiresAt,
+      timer: Number(timer),
+    })),
+  };
+}
+
+function versionOf(message: object): Version {
+  const it = message as {
+    key: Uint8Array;
+    value: Uint8Array | null;
+    revision: StoredNumber;
+    createRevision: StoredNumber;
+    version: StoredNumber;
+    lease: StoredNumber;
+  };
+  return {
+    key: keyOfBytes(it.key),
+    // A view would keep all of the snapshot in memory.
+    value: it.value === null ? undefined : new Uint8Array(it.value),
+    revision: Number(it.revision),
+    createRevision: Number(it.createRevision),
+    version: Number(it.version),
+    lease: Number(it.lease),
+  };
+}
+
+/** Of format 1, which knows no past, and of each key its last change only. */
+function firstStateOf(message: protobuf.Message): KvSnapshot {
+  const { items, newest } = message as unknown as {
+    items: { key: Uint8Array; value: Uint8Array; revision: StoredNumber }[];
+    newest: StoredNumber;
+  };
+  const at = Number(newest);
+  const base = items.map((item) => {
+    const revision = Number(item.revision);
+    const value = new Uint8Array(item.value);
+    const key = keyOfBytes(item.key);
+    return { key, value, revision, createRevision: revision, version: 1, lease: 0 };
+  });
+  return { revision: at, compacted: at, forgotten: at, base, changes: [], leases: [] };
 }

@@ -2,20 +2,23 @@ import type { Context } from 'hono';
 import { type HttpEnv, HttpStatus } from 'varlog/node';
 import { errorBody, headersOf, jsonReply, queryOf } from '../http.ts';
 import { Prefix, WatchedFrom, WatchedUntil } from './inputs.ts';
+import { keyOfText, keysWithPrefix } from './key.ts';
 import { isOfAnotherLog } from './log-tag.ts';
+import { changeOf } from './named-key.ts';
 import type { KvService, Watched, WatchStart } from './service.ts';
-import { shown } from './shown.ts';
+import { shown, shownKey } from './shown.ts';
 
 /**
  * Answers with the changes as server-sent events. Each carries its log and revision as id, so a reader that comes back
- * with `Last-Event-ID` misses nothing, also one that has seen no change yet: an id without data says where the store is.
+ * with `Last-Event-ID` misses nothing, also one that has seen no change yet: an id without data says where the store is, at
+ * the beginning, and now and then when nothing else comes.
  * What ends the watch is the event `failed`; what keeps it from beginning is the answer.
  */
 export async function watchOverHttp(service: KvService, c: Context<HttpEnv>): Promise<Response> {
   const { prefix } = queryOf(c, Prefix);
   const start = startOf(c);
   const { signal } = c.req.raw;
-  const pieces = service.watch(prefix, start, signal);
+  const pieces = service.watch(keysWithPrefix(keyOfText(prefix)), start, signal);
   try {
     const { value: first } = await pieces.next();
     return new Response(ReadableStream.from(eventsOf(first, pieces, signal)), {
@@ -48,9 +51,10 @@ async function* eventsOf(
 function textOf({ changes, through, log }: Watched): string {
   if (changes.length === 0) return `id: ${log}:${through}\n\n`;
   return changes
-    .map(({ value, ...change }) => {
-      const data = JSON.stringify({ ...change, ...(value && shown(value)) });
-      return `id: ${log}:${change.revision}\ndata: ${data}\n\n`;
+    .map((version) => {
+      const { value, revision, ...key } = changeOf(version);
+      const data = JSON.stringify({ ...shownKey(key), revision, ...(value && shown(value)) });
+      return `id: ${log}:${revision}\ndata: ${data}\n\n`;
     })
     .join('');
 }

@@ -2,8 +2,8 @@ import { Client, credentials, Server, ServerCredentials, status } from '@grpc/gr
 import { lastValueFrom, take, toArray } from 'rxjs';
 import { MemoryLog } from 'varlog/testing';
 import { CallStream } from './call-stream.ts';
-import type { Change } from './change-history.ts';
 import { KvClient } from './client.ts';
+import type { Change } from './named-key.ts';
 import { keyValue } from './proto.ts';
 import { breakable, type StartedStore, startStore } from './store.fixture.ts';
 

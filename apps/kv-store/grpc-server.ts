@@ -1,12 +1,11 @@
-import {
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  Server,
-  ServerCredentials,
-} from '@grpc/grpc-js';
-import { listenError } from 'varlog/node';
+import { type handleServerStreamingCall, type handleUnaryCall, Server } from '@grpc/grpc-js';
+import type { TlsOptions } from 'varlog/log';
+import { listenError, serverCredentials } from 'varlog/node';
 import { serveCallStream } from './call-stream-server.ts';
+import { serveEtcd } from './etcd/etcd-server.ts';
 import { statusOf } from './grpc-status.ts';
+import { keyOfText, keysWithPrefix } from './key.ts';
+import { type Change, changeOf } from './named-key.ts';
 import { operationsOf } from './operations.ts';
 import { keyValue } from './proto.ts';
 import type { KvService, Watched } from './service.ts';
@@ -35,15 +34,14 @@ interface WatchRequest {
 }
 
 /** A change, or without a key: how far the store has come. */
-interface ChangeMessage {
-  key?: string;
-  value?: Uint8Array;
-  revision: number;
-  log: string;
-}
+type ChangeMessage = Partial<Change> & { revision: number; log: string };
 
-/** Serves the store as gRPC service `kv.KeyValue` (kv.proto). Resolves when `address` is bound. */
-export async function serveGrpc(service: KvService, address: string): Promise<GrpcServer> {
+/** Serves the store as gRPC service `kv.KeyValue` (kv.proto), and as etcd (etcd/etcd.proto). Resolves when `address` is bound. */
+export async function serveGrpc(
+  service: KvService,
+  address: string,
+  tls?: TlsOptions,
+): Promise<GrpcServer> {
   const server = new Server(KEEP_ALIVE);
   const ending = new AbortController();
   const operations = operationsOf(service);
@@ -56,11 +54,13 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
     Session: serveCallStream(operations, service, ending.signal),
     Watch: pieces(async function* ({ prefix, from, log, progress }: WatchRequest, signal) {
       const start = { ...(from > 0 && { from }), ...(log !== '' && { log }) };
-      for await (const it of service.watch(prefix, start, signal)) yield messagesOf(it, progress);
+      const range = keysWithPrefix(keyOfText(prefix));
+      for await (const it of service.watch(range, start, signal)) yield messagesOf(it, progress);
     }),
   });
+  serveEtcd(server, service, `${tls === undefined ? 'http' : 'https'}://${address}`);
   await new Promise<void>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error) =>
+    server.bindAsync(address, serverCredentials(tls), (error) =>
       error === null ? resolve() : reject(listenError(address, error)),
     );
   });
@@ -82,7 +82,7 @@ export async function serveGrpc(service: KvService, address: string): Promise<Gr
 
 function messagesOf({ changes, through, log }: Watched, progress: boolean): ChangeMessage[] {
   if (changes.length === 0 && progress) return [{ revision: through, log }];
-  return changes.map((it) => ({ ...it, log }));
+  return changes.map((it) => ({ ...changeOf(it), log }));
 }
 
 /** A method of which `answer` gives the reply, or rejects with an error to be told. Its revisions are those of a log. */

@@ -16,7 +16,7 @@ import { type Condition, holds, type Revisions } from './condition.ts';
 import { watchOverHttp } from './event-stream.ts';
 import { Conditions, type EntityTag, Listed, Reading, Writing } from './inputs.ts';
 import { type KvService, VALUE_BYTES_MAX, type WriteOptions } from './service.ts';
-import { shown } from './shown.ts';
+import { shown, shownKey } from './shown.ts';
 
 /**
  * The store over HTTP. Values are bytes, keys are percent-encoded, the `ETag` of a key is its revision and the log in which
@@ -63,7 +63,11 @@ async function list(service: KvService, c: Context<HttpEnv>): Promise<Response> 
   const { prefix, stale } = queryOf(c, Listed);
   const { items, ...at } = await service.list(prefix, { stale });
   return jsonReply(HttpStatus.ok, {
-    items: items.map(({ value, ...item }) => ({ ...item, ...shown(value) })),
+    items: items.map(({ value, revision, ...key }) => ({
+      ...shownKey(key),
+      revision,
+      ...shown(value),
+    })),
     ...at,
   });
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
-const KEY_BYTES_MAX = 2_048;
+/** A key may have this many bytes. */
+export const KEY_BYTES_MAX = 2_048;
 
-export const Key = z
+export const KeyText = z
   .string()
   .min(1, 'is empty')
   .refine((it) => Buffer.byteLength(it) <= KEY_BYTES_MAX, `has more than ${KEY_BYTES_MAX} bytes`)

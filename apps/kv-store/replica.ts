@@ -1,15 +1,15 @@
-import { type OrderedLog, Varlog } from 'varlog/log';
+import { type OrderedLog, type TlsOptions, Varlog } from 'varlog/log';
 import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
-import { type Replica, snapshotDirectory, startReplica } from 'varlog/smr';
+import { snapshotDirectory, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
 import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { makeHttpServer } from './http-server.ts';
-import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
-import { KvService } from './service.ts';
+import { KvMachine } from './machine.ts';
+import { KvService, type StoreReplica } from './service.ts';
 
 const SNAPSHOT_EVERY = 50_000;
 /** Calls of the store are done within this time, or fail with `TIMEOUT`. */
@@ -44,10 +44,11 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
   try {
-    const { replica, log } = await startOnLog(options, closers);
+    const tls = tlsFromEnvironment(process.env);
+    const { replica, log } = await startOnLog(options, tls, closers);
     closers.push(() => replica.close());
     const service = new KvService(replica, log);
-    const grpc = await serveGrpc(service, options.grpc);
+    const grpc = await serveGrpc(service, options.grpc, tls);
     closers.push(() => grpc.close());
     const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
     const server = makeHttpServer(service, pages);
@@ -62,13 +63,16 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
   }
 }
 
-function figuresOf(
-  replica: Replica<KvCommand, KvResult, KvMachine>,
-  service: KvService,
-): Record<string, Figure> {
+function figuresOf(replica: StoreReplica, service: KvService): Record<string, Figure> {
   const { machine } = replica;
   return {
     keys: { help: 'Keys', value: () => machine.size },
+    keys_remembered: {
+      help: 'Keys that are there, or were in the past that is kept',
+      value: () => machine.remembered,
+    },
+    leases: { help: 'Leases that are held', value: () => machine.leaseCount },
+    revision: { help: 'Revision of the last change', value: () => machine.revision },
     history_changes: { help: 'Changes kept for watchers', value: () => machine.history.length },
     history_bytes: { help: 'Bytes of those changes', value: () => machine.history.bytes },
     watchers: { help: 'Watches that are open', value: () => service.watchers },
@@ -77,10 +81,10 @@ function figuresOf(
 
 async function startOnLog(
   options: KvReplicaOptions,
+  tls: TlsOptions | undefined,
   closers: (() => Promise<void>)[],
-): Promise<{ replica: Replica<KvCommand, KvResult, KvMachine>; log: OrderedLog }> {
+): Promise<{ replica: StoreReplica; log: OrderedLog }> {
   const { log: where } = options;
-  const tls = tlsFromEnvironment(process.env);
   const common = {
     machine: new KvMachine(),
     name: 'kv',

@@ -1,62 +1,26 @@
-import fc from 'fast-check';
 import { startReplica } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
-import type { Change } from './change-history.ts';
 import { kvCodecs } from './codecs.ts';
-import { type KvCommand, KvMachine } from './machine.ts';
+import { keyOfText, keysWithPrefix } from './key.ts';
+import { KvMachine } from './machine.ts';
 import { KvService } from './service.ts';
 import { type StartedStore, startStore } from './store.fixture.ts';
+import type { Version } from './version.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined): string | undefined =>
   value && new TextDecoder().decode(value);
-const context = (position: number) => ({ position, time: 0, rules: 1, random: () => 0 });
-const key = fc.constantFrom('a', 'b', 'ab');
-const revisions = fc.oneof(fc.constant('any' as const), fc.array(fc.nat(20), { maxLength: 3 }));
-const condition = fc.record({ ifMatch: revisions, ifNoneMatch: revisions }, { requiredKeys: [] });
-const command: fc.Arbitrary<KvCommand> = fc.oneof(
-  fc.record({ op: fc.constant('put' as const), key, value: fc.uint8Array() }),
-  fc.record({ op: fc.constant('put' as const), key, value: fc.uint8Array(), condition }),
-  fc.record({ op: fc.constant('delete' as const), key }),
-  fc.record({ op: fc.constant('delete' as const), key, condition }),
-);
-
-describe('the replicated map', () => {
-  test('its changes, replayed, give its content; a snapshot carries everything on', () => {
-    fc.assert(
-      fc.property(fc.array(command, { maxLength: 40 }), fc.nat(40), (commands, cut) => {
-        const whole = new KvMachine();
-        let parts = new KvMachine();
-        commands.forEach((it, i) => {
-          if (i === cut) {
-            const snapshot = kvCodecs.snapshot!.encode(parts.snapshot());
-            parts = new KvMachine();
-            parts.restore(kvCodecs.snapshot!.decode(snapshot));
-          }
-          expect(parts.apply(it, context(i + 1))).toEqual(whole.apply(it, context(i + 1)));
-        });
-        expect(parts.list('')).toEqual(whole.list(''));
-        const replayed = new Map<string, Uint8Array>();
-        for (let next = 1, more = true; more; ) {
-          const changes = whole.history.from(next)!;
-          for (const { key: changed, value } of changes) {
-            if (value === undefined) replayed.delete(changed);
-            else replayed.set(changed, value);
-          }
-          more = changes.length > 0;
-          next = more ? changes.at(-1)!.revision + 1 : next;
-        }
-        expect(whole.list('').map((it) => [it.key, it.value])).toEqual([...replayed].sort());
-      }),
-    );
-  });
-});
+const prefixed = (prefix: string) => keysWithPrefix(keyOfText(prefix));
 
 describe('the service', () => {
   /** Watches until `count` changes came. */
   async function watch(service: KvService, prefix: string, from: number, count: number) {
-    const seen: Change[] = [];
-    for await (const { changes } of service.watch(prefix, { from }, AbortSignal.timeout(10_000))) {
+    const seen: Version[] = [];
+    for await (const { changes } of service.watch(
+      prefixed(prefix),
+      { from },
+      AbortSignal.timeout(10_000),
+    )) {
       seen.push(...changes);
       if (seen.length >= count) return seen;
     }
@@ -78,7 +42,7 @@ describe('the service', () => {
   test('a watcher for whom nothing comes is told how far the store has come', async () => {
     await using it = await startStore();
     const { revision } = await it.service.put('a', bytes('1'));
-    const watching = it.service.watch('a', {}, AbortSignal.timeout(10_000));
+    const watching = it.service.watch(prefixed('a'), {}, AbortSignal.timeout(10_000));
     const begun = await watching.next();
     expect(begun.value).toMatchObject({ changes: [], through: revision });
     const progress = watching.next();
@@ -91,6 +55,18 @@ describe('the service', () => {
     await watching.return(undefined);
   });
 
+  test('a watcher of an idle store is told so now and then', async () => {
+    await using it = await startStore(undefined, {}, 20);
+    const { revision } = await it.service.put('a', bytes('1'));
+    const log = await it.service.tag();
+    const watching = it.service.watch(prefixed(''), {}, AbortSignal.timeout(10_000));
+    for (let i = 0; i < 3; i++) {
+      const { value } = await watching.next();
+      expect(value).toEqual({ changes: [], through: revision, log });
+    }
+    await watching.return(undefined);
+  });
+
   test('a revision of another log is refused, also where the store has outgrown it', async () => {
     await using old = await startStore();
     await old.service.put('a', bytes('1'));
@@ -99,11 +75,11 @@ describe('the service', () => {
     for (let i = 0; i < 5; i++) await anew.service.put('a', bytes('2'));
     const start = { from: revision + 1, log };
     const signal = AbortSignal.timeout(10_000);
-    await expect(anew.service.watch('', start, signal).next()).rejects.toMatchObject({
+    await expect(anew.service.watch(prefixed(''), start, signal).next()).rejects.toMatchObject({
       code: 'LOG_MISMATCH',
       message: expect.stringContaining('list the keys anew'),
     });
-    const own = await old.service.watch('', start, signal).next();
+    const own = await old.service.watch(prefixed(''), start, signal).next();
     expect(own.value).toEqual({ changes: [], through: revision, log });
   });
 
@@ -112,7 +88,7 @@ describe('the service', () => {
     ['it shuts down', async (it: StartedStore) => it.service.endWatches()],
   ])('a watch ends when %s', async (_, end) => {
     await using it = await startStore();
-    const watching = it.service.watch('', {}, AbortSignal.timeout(10_000));
+    const watching = it.service.watch(prefixed(''), {}, AbortSignal.timeout(10_000));
     await watching.next();
     const next = watching.next();
     await end(it);

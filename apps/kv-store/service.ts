@@ -1,11 +1,21 @@
 import { type OrderedLog, VarlogError } from 'varlog/log';
 import type { Replica } from 'varlog/smr';
 import { invalid, taken } from '../inputs.ts';
-import type { Change } from './change-history.ts';
 import type { Condition } from './condition.ts';
-import { Expected, Key } from './inputs.ts';
+import { Expected, KeyText } from './inputs.ts';
+import { isInRange, type Key, type KeyRange, keyOfText, keysWithPrefix } from './key.ts';
 import { logTag, ofAnotherLog } from './log-tag.ts';
-import type { KvCommand, KvMachine, KvResult, Versioned } from './machine.ts';
+import type {
+  EtcdCommand,
+  EtcdResult,
+  KvCommand,
+  KvMachine,
+  KvResult,
+  KvWrite,
+} from './machine.ts';
+import { type NamedKey, named } from './named-key.ts';
+import { ANSWER_BYTES_MAX } from './range.ts';
+import type { Version } from './version.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
@@ -22,8 +32,14 @@ export interface WriteOptions {
   requestId?: string;
 }
 
+/** A value and the revision of the command that wrote it. */
+export interface Versioned {
+  value: Uint8Array;
+  revision: number;
+}
+
 export interface Listing {
-  items: (Versioned & { key: string })[];
+  items: (Versioned & NamedKey)[];
   /** Revision of the state that the items were read from. */
   revision: number;
   /** Identity of the log in which revisions count, for {@link WatchStart.log}. Empty while nothing was ever written. */
@@ -40,7 +56,7 @@ export interface WatchStart {
 
 /** What a watcher gets at a time: the changes, often none, among all those up to revision `through`. */
 export interface Watched {
-  readonly changes: readonly Change[];
+  readonly changes: readonly Version[];
   /** A watch from the next one on misses nothing. */
   readonly through: number;
   /** Identity of the log in which these revisions count, for {@link WatchStart.log}. */
@@ -49,24 +65,33 @@ export interface Watched {
 
 /** A value may have this many bytes. */
 export const VALUE_BYTES_MAX = 512 * 1024;
-/** A listing may have this many bytes. */
-export const LIST_BYTES_MAX = 16 * 1024 * 1024;
 const TAG_MS = 5_000;
-/** A watcher for whom nothing comes is told this often, in revisions, how far the store has come. */
+/** A watcher for whom nothing comes is told how far the store has come, this often in revisions … */
 const PROGRESS_EVERY = 1_000;
+/** … and in time, so that whatever lies between does not take the connection for a dead one. */
+const HEARTBEAT_MS = 15_000;
+
+/** What runs the machine. */
+export type StoreReplica = Replica<KvCommand, KvResult | EtcdResult, KvMachine>;
 
 /** The key-value store as its servers (gRPC, HTTP) see it. */
 export class KvService {
-  private readonly replica: Replica<KvCommand, KvResult, KvMachine>;
+  private readonly replica: StoreReplica;
   private readonly orderedLog: Pick<OrderedLog, 'identity'>;
+  private readonly heartbeatMs: number;
   private readonly closing = new AbortController();
   private own = '';
   private watching = 0;
 
-  /** `log`: the one that `replica` follows. */
-  constructor(replica: Replica<KvCommand, KvResult, KvMachine>, log: Pick<OrderedLog, 'identity'>) {
+  /** `log`: the one that `replica` follows. A watcher is told of an idle store every `heartbeatMs`. */
+  constructor(
+    replica: StoreReplica,
+    log: Pick<OrderedLog, 'identity'>,
+    heartbeatMs: number = HEARTBEAT_MS,
+  ) {
     this.replica = replica;
     this.orderedLog = log;
+    this.heartbeatMs = heartbeatMs;
   }
 
   /**
@@ -114,18 +139,50 @@ export class KvService {
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<Versioned | undefined> {
-    return this.read((machine) => machine.get(checked(key)), options);
+    return this.read((machine) => {
+      const found = machine.get(checked(key));
+      return found && { value: found.value, revision: found.revision };
+    }, options);
   }
 
-  /** The keys with a prefix. Rejects with `INVALID_ARGUMENT` where they have more than {@link LIST_BYTES_MAX} bytes. */
+  /** Looks at the machine, which must not be changed or kept. Rejects with what `look` throws. */
+  read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions = {}): Promise<T> {
+    return this.onceLogIsKnown(
+      this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' }),
+    );
+  }
+
+  /** Has a command of etcd's interface take effect. Rejects like {@link put}. */
+  perform(command: EtcdCommand): Promise<EtcdResult> {
+    return this.onceLogIsKnown(this.replica.execute(command)) as Promise<EtcdResult>;
+  }
+
+  /** The machine of this replica as it is: a stale view, to be looked at and not kept. */
+  get machine(): KvMachine {
+    return this.replica.machine;
+  }
+
+  /** How far this replica has applied the log. */
+  get position(): number {
+    return this.replica.position;
+  }
+
+  /** The keys with a prefix. Rejects with `INVALID_ARGUMENT` where they have more than {@link ANSWER_BYTES_MAX} bytes. */
   async list(prefix: string, options: ReadOptions = {}): Promise<Listing> {
     const found = await this.read((machine) => {
-      const items = machine.list(prefix);
-      return { items, revision: this.replica.position };
+      const items = [...machine.range(keysWithPrefix(keyOfText(prefix)))];
+      return { items, revision: machine.revision };
     }, options);
     let bytes = 0;
     for (const { key, value } of found.items) bytes += key.length + value.length;
-    if (bytes <= LIST_BYTES_MAX) return { ...found, log: this.own };
+    if (bytes <= ANSWER_BYTES_MAX) {
+      const items = found.items.map(({ key, value, revision }) => ({
+        ...named(key),
+        value,
+        revision,
+      }));
+      return { items, revision: found.revision, log: this.own };
+    }
     throw invalid(
       `the keys with prefix "${prefix.slice(0, 100)}" have ${bytes} bytes`,
       'give a longer prefix',
@@ -133,43 +190,49 @@ export class KvService {
   }
 
   /**
-   * Every change of the keys with `prefix` from where it is to begin, each once, in order. Piece by piece, as it is asked
-   * for: who reads slowly costs no memory. Says at first where it begins.
+   * Every change of the keys of a range from where it is to begin, each once, in order, the changes of one revision
+   * together. Piece by piece, as it is asked for: who reads slowly costs no memory. Says at first where it begins, and now
+   * and then, without a change, how far it has come. `passed` is told more often: all up to there is on its way.
    *
    * Ends only by an error: `LOG_MISMATCH` where that revision is another log's, `TRIMMED` where it is no longer known
    * here, why the replica ended, `CLOSED` when it shuts down, or the reason of `signal`.
    */
-  async *watch(prefix: string, start: WatchStart, signal: AbortSignal): AsyncGenerator<Watched> {
+  async *watch(
+    range: KeyRange,
+    start: WatchStart,
+    signal: AbortSignal,
+    passed: (through: number) => void = () => {},
+  ): AsyncGenerator<Watched> {
     const { replica } = this;
+    const { machine } = replica;
     const either = AbortSignal.any([signal, this.closing.signal]);
-    const forEver = { timeoutMs: Number.POSITIVE_INFINITY };
     // A replica that has ended does not begin with a watch.
-    await replica.query(() => {}, { ...forEver, consistency: { atLeast: 0 }, signal: either });
+    await this.applied(0, Number.POSITIVE_INFINITY, either);
     const log = await this.tag(either);
     if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
-    let next = start.from ?? replica.position + 1;
-    if (next <= replica.machine.history.forgotten) throw noLongerKnown(next);
+    let next = start.from ?? machine.revision + 1;
+    if (next <= machine.history.forgotten) throw noLongerKnown(next);
     let reported = next - 1;
+    let reportedMs = performance.now();
     this.watching++;
     try {
       yield { changes: [], through: reported, log };
       for (;;) {
-        await replica.query(() => {}, {
-          ...forEver,
-          consistency: { atLeast: next },
-          signal: either,
-        });
-        for (let more = true; more; ) {
-          either.throwIfAborted();
-          const changes = replica.machine.history.from(next);
-          if (changes === undefined) throw noLongerKnown(next);
-          more = changes.length > 0;
-          next = more ? changes.at(-1)!.revision + 1 : Math.max(next, replica.position + 1);
-          const wanted = changes.filter(({ key }) => key.startsWith(prefix));
-          if (wanted.length === 0 && next - 1 < reported + PROGRESS_EVERY) continue;
+        either.throwIfAborted();
+        passed(next - 1);
+        const changes = machine.history.from(next);
+        if (changes === undefined) throw noLongerKnown(next);
+        const more = changes.length > 0;
+        next = more ? changes.at(-1)!.revision + 1 : Math.max(next, machine.revision + 1);
+        const wanted = changes.filter(({ key }) => isInRange(key, range));
+        const silentMs = performance.now() - reportedMs;
+        const isDue = next - 1 >= reported + PROGRESS_EVERY || silentMs >= this.heartbeatMs;
+        if (wanted.length > 0 || isDue) {
           reported = next - 1;
+          reportedMs = performance.now();
           yield { changes: wanted, through: reported, log };
-        }
+        } else if (!more)
+          await this.applied(replica.position + 1, this.heartbeatMs - silentMs, either);
       }
     } finally {
       this.watching--;
@@ -196,17 +259,20 @@ export class KvService {
     );
   }
 
-  private read<T>(look: (machine: KvMachine) => T, { stale = false }: ReadOptions): Promise<T> {
-    return this.onceLogIsKnown(
-      this.replica.query(look, { consistency: stale ? 'stale' : 'linearizable' }),
-    );
+  /** Resolves when the log is applied up to `position`, or so much time has passed. Rejects when the replica has ended. */
+  private async applied(position: number, ms: number, signal: AbortSignal): Promise<void> {
+    const timeoutMs = Math.max(1, ms);
+    try {
+      await this.replica.query(() => {}, { timeoutMs, consistency: { atLeast: position }, signal });
+    } catch (error) {
+      if (!VarlogError.is(error, 'TIMEOUT')) throw error;
+    }
   }
 
-  private write(command: KvCommand, { condition, requestId }: WriteOptions): Promise<KvResult> {
-    const conditional = condition === undefined ? command : { ...command, condition };
-    return this.onceLogIsKnown(
-      this.replica.execute(conditional, requestId === undefined ? {} : { requestId }),
-    );
+  private write(write: KvWrite, { condition, requestId }: WriteOptions): Promise<KvResult> {
+    const command = condition === undefined ? write : { ...write, condition };
+    const options = requestId === undefined ? {} : { requestId };
+    return this.onceLogIsKnown(this.replica.execute(command, options)) as Promise<KvResult>;
   }
 
   /** No revision is told before its log is known. */
@@ -227,8 +293,8 @@ function noLongerKnown(revision: number): VarlogError {
   });
 }
 
-function checked(key: string): string {
-  return taken(Key, key, 'key', 'give another one');
+function checked(key: string): Key {
+  return keyOfText(taken(KeyText, key, 'key', 'give another one'));
 }
 
 function tooLarge(bytes: number): VarlogError {

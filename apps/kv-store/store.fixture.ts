@@ -1,17 +1,18 @@
 import { type OrderedLog, VarlogError } from 'varlog/log';
 import { listen, stopListening } from 'varlog/node';
-import { type Replica, startReplica } from 'varlog/smr';
+import { startReplica } from 'varlog/smr';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
 import type { HistoryLimits } from './change-history.ts';
 import { kvCodecs } from './codecs.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { makeHttpServer } from './http-server.ts';
-import { type KvCommand, KvMachine, type KvResult } from './machine.ts';
-import { KvService } from './service.ts';
+import { KvMachine } from './machine.ts';
+import { KvService, type StoreReplica } from './service.ts';
 
 /** One replica of the store in this process, with both of its servers. */
 export interface StartedStore extends AsyncDisposable {
-  readonly replica: Replica<KvCommand, KvResult, KvMachine>;
+  readonly log: OrderedLog;
+  readonly replica: StoreReplica;
   readonly service: KvService;
   /** `host:port` of the gRPC server. */
   readonly grpc: string;
@@ -24,6 +25,7 @@ export interface StartedStore extends AsyncDisposable {
 export async function startStore(
   log: OrderedLog = new MemoryLog(),
   limits: Partial<HistoryLimits> = {},
+  heartbeatMs?: number,
 ): Promise<StartedStore> {
   const replica = await startReplica({
     machine: new KvMachine(limits),
@@ -32,7 +34,7 @@ export async function startStore(
     log,
     codec: kvCodecs,
   });
-  const service = new KvService(replica, log);
+  const service = new KvService(replica, log, heartbeatMs);
   const [grpc = ''] = await freeAddresses(1);
   const grpcServer = await serveGrpc(service, grpc);
   const server = makeHttpServer(service);
@@ -48,6 +50,7 @@ export async function startStore(
     return ended;
   };
   return {
+    log,
     replica,
     service,
     grpc,

@@ -14,18 +14,23 @@
  *
  * Programs beside a node serve HTTP as a node does: routes of Hono in `httpServer`, with `listen` and `stopListening`.
  *
+ * Those with gRPC of their own get credentials of the files that a node reads: `tlsFromEnvironment`, with `serverCredentials`
+ * and `clientCredentials`.
+ *
  * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
 export { Outbox, type Outlet } from '../base/index.ts';
 export {
+  clientCredentials,
   type HttpApp,
   type HttpEnv,
   HttpStatus,
   httpServer,
   listen,
   listenError,
+  serverCredentials,
   stopListening,
   textReply,
 } from '../runtime/index.ts';

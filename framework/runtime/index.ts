@@ -34,5 +34,5 @@ export {
   localAddress,
   tcpAddress,
 } from './tcp-address.ts';
-export type { TlsOptions } from './tls.ts';
+export { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
 export { realTracing } from './tracing.ts';

@@ -96,6 +96,9 @@ const METHODS = [
   ...['Put', 'Get', 'Delete', 'CompareAndSet', 'List', 'Session', 'Watch', 'None'].map(
     (it) => `/kv.KeyValue/${it}`,
   ),
+  ...['KV/Txn', 'KV/Range', 'Watch/Watch', 'Lease/LeaseGrant', 'Lease/LeaseKeepAlive'].map(
+    (it) => `/etcdserverpb.${it}`,
+  ),
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/Watch',
   '/varlogpb.LogIO/Append',

@@ -16,6 +16,7 @@ const OUTPUT_MAX = 20_000;
 export class Program {
   private readonly path: string;
   private readonly args: readonly string[];
+  private readonly env: NodeJS.ProcessEnv;
   private readonly heard = new Set<(message: unknown) => void>();
   private readonly ends = new Set<() => void>();
   private child: ChildProcess | undefined;
@@ -23,9 +24,11 @@ export class Program {
   /** The end of what it wrote since its last start, both streams. */
   output = '';
 
-  constructor(path: string, args: readonly string[]) {
+  /** `env`: variables beside those of this process. */
+  constructor(path: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.path = join(ROOT, 'dist', path);
     this.args = args;
+    this.env = { ...process.env, ...env };
   }
 
   /** 0 while none runs. */
@@ -41,6 +44,7 @@ export class Program {
     this.output = '';
     const child = spawn(process.execPath, [this.path, ...this.args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: this.env,
     });
     const keep = (chunk: Buffer): void => {
       this.output = (this.output + chunk.toString()).slice(-OUTPUT_MAX);
@@ -121,9 +125,9 @@ export class LocalProcesses implements AsyncDisposable {
     return join(this.directory, name);
   }
 
-  /** A program of `dist`, not started yet. */
-  program(path: string, args: readonly string[]): Program {
-    const program = new Program(path, args);
+  /** A program of `dist`, not started yet, with these variables beside those of this process. */
+  program(path: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+    const program = new Program(path, args, env);
     this.programs.push(program);
     return program;
   }

@@ -2,6 +2,1000 @@
 /** All messages and services, as protobufjs reads them. */
 export const descriptor: object = {
  "nested": {
+  "etcdserverpb": {
+   "nested": {
+    "KV": {
+     "methods": {
+      "Range": {
+       "requestType": "RangeRequest",
+       "responseType": "RangeResponse"
+      },
+      "Put": {
+       "requestType": "PutRequest",
+       "responseType": "PutResponse"
+      },
+      "DeleteRange": {
+       "requestType": "DeleteRangeRequest",
+       "responseType": "DeleteRangeResponse"
+      },
+      "Txn": {
+       "requestType": "TxnRequest",
+       "responseType": "TxnResponse"
+      },
+      "Compact": {
+       "requestType": "CompactionRequest",
+       "responseType": "CompactionResponse"
+      }
+     }
+    },
+    "Watch": {
+     "methods": {
+      "Watch": {
+       "requestType": "WatchRequest",
+       "requestStream": true,
+       "responseType": "WatchResponse",
+       "responseStream": true
+      }
+     }
+    },
+    "Lease": {
+     "methods": {
+      "LeaseGrant": {
+       "requestType": "LeaseGrantRequest",
+       "responseType": "LeaseGrantResponse"
+      },
+      "LeaseRevoke": {
+       "requestType": "LeaseRevokeRequest",
+       "responseType": "LeaseRevokeResponse"
+      },
+      "LeaseKeepAlive": {
+       "requestType": "LeaseKeepAliveRequest",
+       "requestStream": true,
+       "responseType": "LeaseKeepAliveResponse",
+       "responseStream": true
+      },
+      "LeaseTimeToLive": {
+       "requestType": "LeaseTimeToLiveRequest",
+       "responseType": "LeaseTimeToLiveResponse"
+      },
+      "LeaseLeases": {
+       "requestType": "LeaseLeasesRequest",
+       "responseType": "LeaseLeasesResponse"
+      }
+     }
+    },
+    "Cluster": {
+     "methods": {
+      "MemberList": {
+       "requestType": "MemberListRequest",
+       "responseType": "MemberListResponse"
+      }
+     }
+    },
+    "Maintenance": {
+     "methods": {
+      "Alarm": {
+       "requestType": "AlarmRequest",
+       "responseType": "AlarmResponse"
+      },
+      "Status": {
+       "requestType": "StatusRequest",
+       "responseType": "StatusResponse"
+      }
+     }
+    },
+    "Auth": {
+     "methods": {
+      "Authenticate": {
+       "requestType": "AuthenticateRequest",
+       "responseType": "AuthenticateResponse"
+      }
+     }
+    },
+    "ResponseHeader": {
+     "fields": {
+      "clusterId": {
+       "type": "uint64",
+       "id": 1,
+       "protoName": "cluster_id"
+      },
+      "memberId": {
+       "type": "uint64",
+       "id": 2,
+       "protoName": "member_id"
+      },
+      "revision": {
+       "type": "int64",
+       "id": 3
+      },
+      "raftTerm": {
+       "type": "uint64",
+       "id": 4,
+       "protoName": "raft_term"
+      }
+     }
+    },
+    "RangeRequest": {
+     "fields": {
+      "key": {
+       "type": "bytes",
+       "id": 1
+      },
+      "rangeEnd": {
+       "type": "bytes",
+       "id": 2,
+       "protoName": "range_end"
+      },
+      "limit": {
+       "type": "int64",
+       "id": 3
+      },
+      "revision": {
+       "type": "int64",
+       "id": 4
+      },
+      "sortOrder": {
+       "type": "SortOrder",
+       "id": 5,
+       "protoName": "sort_order"
+      },
+      "sortTarget": {
+       "type": "SortTarget",
+       "id": 6,
+       "protoName": "sort_target"
+      },
+      "serializable": {
+       "type": "bool",
+       "id": 7
+      },
+      "keysOnly": {
+       "type": "bool",
+       "id": 8,
+       "protoName": "keys_only"
+      },
+      "countOnly": {
+       "type": "bool",
+       "id": 9,
+       "protoName": "count_only"
+      },
+      "minModRevision": {
+       "type": "int64",
+       "id": 10,
+       "protoName": "min_mod_revision"
+      },
+      "maxModRevision": {
+       "type": "int64",
+       "id": 11,
+       "protoName": "max_mod_revision"
+      },
+      "minCreateRevision": {
+       "type": "int64",
+       "id": 12,
+       "protoName": "min_create_revision"
+      },
+      "maxCreateRevision": {
+       "type": "int64",
+       "id": 13,
+       "protoName": "max_create_revision"
+      }
+     },
+     "nested": {
+      "SortOrder": {
+       "values": {
+        "NONE": 0,
+        "ASCEND": 1,
+        "DESCEND": 2
+       }
+      },
+      "SortTarget": {
+       "values": {
+        "KEY": 0,
+        "VERSION": 1,
+        "CREATE": 2,
+        "MOD": 3,
+        "VALUE": 4
+       }
+      }
+     }
+    },
+    "RangeResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "kvs": {
+       "rule": "repeated",
+       "type": "mvccpb.KeyValue",
+       "id": 2
+      },
+      "more": {
+       "type": "bool",
+       "id": 3
+      },
+      "count": {
+       "type": "int64",
+       "id": 4
+      }
+     }
+    },
+    "PutRequest": {
+     "fields": {
+      "key": {
+       "type": "bytes",
+       "id": 1
+      },
+      "value": {
+       "type": "bytes",
+       "id": 2
+      },
+      "lease": {
+       "type": "int64",
+       "id": 3
+      },
+      "prevKv": {
+       "type": "bool",
+       "id": 4,
+       "protoName": "prev_kv"
+      },
+      "ignoreValue": {
+       "type": "bool",
+       "id": 5,
+       "protoName": "ignore_value"
+      },
+      "ignoreLease": {
+       "type": "bool",
+       "id": 6,
+       "protoName": "ignore_lease"
+      }
+     }
+    },
+    "PutResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "prevKv": {
+       "type": "mvccpb.KeyValue",
+       "id": 2,
+       "protoName": "prev_kv"
+      }
+     }
+    },
+    "DeleteRangeRequest": {
+     "fields": {
+      "key": {
+       "type": "bytes",
+       "id": 1
+      },
+      "rangeEnd": {
+       "type": "bytes",
+       "id": 2,
+       "protoName": "range_end"
+      },
+      "prevKv": {
+       "type": "bool",
+       "id": 3,
+       "protoName": "prev_kv"
+      }
+     }
+    },
+    "DeleteRangeResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "deleted": {
+       "type": "int64",
+       "id": 2
+      },
+      "prevKvs": {
+       "rule": "repeated",
+       "type": "mvccpb.KeyValue",
+       "id": 3,
+       "protoName": "prev_kvs"
+      }
+     }
+    },
+    "RequestOp": {
+     "oneofs": {
+      "request": {
+       "oneof": [
+        "requestRange",
+        "requestPut",
+        "requestDeleteRange",
+        "requestTxn"
+       ]
+      }
+     },
+     "fields": {
+      "requestRange": {
+       "type": "RangeRequest",
+       "id": 1,
+       "protoName": "request_range"
+      },
+      "requestPut": {
+       "type": "PutRequest",
+       "id": 2,
+       "protoName": "request_put"
+      },
+      "requestDeleteRange": {
+       "type": "DeleteRangeRequest",
+       "id": 3,
+       "protoName": "request_delete_range"
+      },
+      "requestTxn": {
+       "type": "TxnRequest",
+       "id": 4,
+       "protoName": "request_txn"
+      }
+     }
+    },
+    "ResponseOp": {
+     "oneofs": {
+      "response": {
+       "oneof": [
+        "responseRange",
+        "responsePut",
+        "responseDeleteRange",
+        "responseTxn"
+       ]
+      }
+     },
+     "fields": {
+      "responseRange": {
+       "type": "RangeResponse",
+       "id": 1,
+       "protoName": "response_range"
+      },
+      "responsePut": {
+       "type": "PutResponse",
+       "id": 2,
+       "protoName": "response_put"
+      },
+      "responseDeleteRange": {
+       "type": "DeleteRangeResponse",
+       "id": 3,
+       "protoName": "response_delete_range"
+      },
+      "responseTxn": {
+       "type": "TxnResponse",
+       "id": 4,
+       "protoName": "response_txn"
+      }
+     }
+    },
+    "Compare": {
+     "oneofs": {
+      "targetUnion": {
+       "oneof": [
+        "version",
+        "createRevision",
+        "modRevision",
+        "value",
+        "lease"
+       ]
+      }
+     },
+     "fields": {
+      "result": {
+       "type": "CompareResult",
+       "id": 1
+      },
+      "target": {
+       "type": "CompareTarget",
+       "id": 2
+      },
+      "key": {
+       "type": "bytes",
+       "id": 3
+      },
+      "version": {
+       "type": "int64",
+       "id": 4
+      },
+      "createRevision": {
+       "type": "int64",
+       "id": 5,
+       "protoName": "create_revision"
+      },
+      "modRevision": {
+       "type": "int64",
+       "id": 6,
+       "protoName": "mod_revision"
+      },
+      "value": {
+       "type": "bytes",
+       "id": 7
+      },
+      "lease": {
+       "type": "int64",
+       "id": 8
+      },
+      "rangeEnd": {
+       "type": "bytes",
+       "id": 64,
+       "protoName": "range_end"
+      }
+     },
+     "nested": {
+      "CompareResult": {
+       "values": {
+        "EQUAL": 0,
+        "GREATER": 1,
+        "LESS": 2,
+        "NOT_EQUAL": 3
+       }
+      },
+      "CompareTarget": {
+       "values": {
+        "VERSION": 0,
+        "CREATE": 1,
+        "MOD": 2,
+        "VALUE": 3,
+        "LEASE": 4
+       }
+      }
+     }
+    },
+    "TxnRequest": {
+     "fields": {
+      "compare": {
+       "rule": "repeated",
+       "type": "Compare",
+       "id": 1
+      },
+      "success": {
+       "rule": "repeated",
+       "type": "RequestOp",
+       "id": 2
+      },
+      "failure": {
+       "rule": "repeated",
+       "type": "RequestOp",
+       "id": 3
+      }
+     }
+    },
+    "TxnResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "succeeded": {
+       "type": "bool",
+       "id": 2
+      },
+      "responses": {
+       "rule": "repeated",
+       "type": "ResponseOp",
+       "id": 3
+      }
+     }
+    },
+    "CompactionRequest": {
+     "fields": {
+      "revision": {
+       "type": "int64",
+       "id": 1
+      },
+      "physical": {
+       "type": "bool",
+       "id": 2
+      }
+     }
+    },
+    "CompactionResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      }
+     }
+    },
+    "WatchRequest": {
+     "oneofs": {
+      "requestUnion": {
+       "oneof": [
+        "createRequest",
+        "cancelRequest",
+        "progressRequest"
+       ]
+      }
+     },
+     "fields": {
+      "createRequest": {
+       "type": "WatchCreateRequest",
+       "id": 1,
+       "protoName": "create_request"
+      },
+      "cancelRequest": {
+       "type": "WatchCancelRequest",
+       "id": 2,
+       "protoName": "cancel_request"
+      },
+      "progressRequest": {
+       "type": "WatchProgressRequest",
+       "id": 3,
+       "protoName": "progress_request"
+      }
+     }
+    },
+    "WatchCreateRequest": {
+     "fields": {
+      "key": {
+       "type": "bytes",
+       "id": 1
+      },
+      "rangeEnd": {
+       "type": "bytes",
+       "id": 2,
+       "protoName": "range_end"
+      },
+      "startRevision": {
+       "type": "int64",
+       "id": 3,
+       "protoName": "start_revision"
+      },
+      "progressNotify": {
+       "type": "bool",
+       "id": 4,
+       "protoName": "progress_notify"
+      },
+      "filters": {
+       "rule": "repeated",
+       "type": "FilterType",
+       "id": 5
+      },
+      "prevKv": {
+       "type": "bool",
+       "id": 6,
+       "protoName": "prev_kv"
+      },
+      "watchId": {
+       "type": "int64",
+       "id": 7,
+       "protoName": "watch_id"
+      },
+      "fragment": {
+       "type": "bool",
+       "id": 8
+      }
+     },
+     "nested": {
+      "FilterType": {
+       "values": {
+        "NOPUT": 0,
+        "NODELETE": 1
+       }
+      }
+     }
+    },
+    "WatchCancelRequest": {
+     "fields": {
+      "watchId": {
+       "type": "int64",
+       "id": 1,
+       "protoName": "watch_id"
+      }
+     }
+    },
+    "WatchProgressRequest": {
+     "fields": {}
+    },
+    "WatchResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "watchId": {
+       "type": "int64",
+       "id": 2,
+       "protoName": "watch_id"
+      },
+      "created": {
+       "type": "bool",
+       "id": 3
+      },
+      "canceled": {
+       "type": "bool",
+       "id": 4
+      },
+      "compactRevision": {
+       "type": "int64",
+       "id": 5,
+       "protoName": "compact_revision"
+      },
+      "cancelReason": {
+       "type": "string",
+       "id": 6,
+       "protoName": "cancel_reason"
+      },
+      "fragment": {
+       "type": "bool",
+       "id": 7
+      },
+      "events": {
+       "rule": "repeated",
+       "type": "mvccpb.Event",
+       "id": 11
+      }
+     }
+    },
+    "LeaseGrantRequest": {
+     "fields": {
+      "TTL": {
+       "type": "int64",
+       "id": 1
+      },
+      "ID": {
+       "type": "int64",
+       "id": 2
+      }
+     }
+    },
+    "LeaseGrantResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "ID": {
+       "type": "int64",
+       "id": 2
+      },
+      "TTL": {
+       "type": "int64",
+       "id": 3
+      },
+      "error": {
+       "type": "string",
+       "id": 4
+      }
+     }
+    },
+    "LeaseRevokeRequest": {
+     "fields": {
+      "ID": {
+       "type": "int64",
+       "id": 1
+      }
+     }
+    },
+    "LeaseRevokeResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      }
+     }
+    },
+    "LeaseKeepAliveRequest": {
+     "fields": {
+      "ID": {
+       "type": "int64",
+       "id": 1
+      }
+     }
+    },
+    "LeaseKeepAliveResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "ID": {
+       "type": "int64",
+       "id": 2
+      },
+      "TTL": {
+       "type": "int64",
+       "id": 3
+      }
+     }
+    },
+    "LeaseTimeToLiveRequest": {
+     "fields": {
+      "ID": {
+       "type": "int64",
+       "id": 1
+      },
+      "keys": {
+       "type": "bool",
+       "id": 2
+      }
+     }
+    },
+    "LeaseTimeToLiveResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "ID": {
+       "type": "int64",
+       "id": 2
+      },
+      "TTL": {
+       "type": "int64",
+       "id": 3
+      },
+      "grantedTTL": {
+       "type": "int64",
+       "id": 4
+      },
+      "keys": {
+       "rule": "repeated",
+       "type": "bytes",
+       "id": 5
+      }
+     }
+    },
+    "LeaseLeasesRequest": {
+     "fields": {}
+    },
+    "LeaseStatus": {
+     "fields": {
+      "ID": {
+       "type": "int64",
+       "id": 1
+      }
+     }
+    },
+    "LeaseLeasesResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "leases": {
+       "rule": "repeated",
+       "type": "LeaseStatus",
+       "id": 2
+      }
+     }
+    },
+    "Member": {
+     "fields": {
+      "ID": {
+       "type": "uint64",
+       "id": 1
+      },
+      "name": {
+       "type": "string",
+       "id": 2
+      },
+      "peerURLs": {
+       "rule": "repeated",
+       "type": "string",
+       "id": 3
+      },
+      "clientURLs": {
+       "rule": "repeated",
+       "type": "string",
+       "id": 4
+      },
+      "isLearner": {
+       "type": "bool",
+       "id": 5
+      }
+     }
+    },
+    "MemberListRequest": {
+     "fields": {
+      "linearizable": {
+       "type": "bool",
+       "id": 1
+      }
+     }
+    },
+    "MemberListResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "members": {
+       "rule": "repeated",
+       "type": "Member",
+       "id": 2
+      }
+     }
+    },
+    "AlarmType": {
+     "values": {
+      "NONE": 0,
+      "NOSPACE": 1,
+      "CORRUPT": 2
+     }
+    },
+    "AlarmRequest": {
+     "fields": {
+      "action": {
+       "type": "AlarmAction",
+       "id": 1
+      },
+      "memberID": {
+       "type": "uint64",
+       "id": 2
+      },
+      "alarm": {
+       "type": "AlarmType",
+       "id": 3
+      }
+     },
+     "nested": {
+      "AlarmAction": {
+       "values": {
+        "GET": 0,
+        "ACTIVATE": 1,
+        "DEACTIVATE": 2
+       }
+      }
+     }
+    },
+    "AlarmMember": {
+     "fields": {
+      "memberID": {
+       "type": "uint64",
+       "id": 1
+      },
+      "alarm": {
+       "type": "AlarmType",
+       "id": 2
+      }
+     }
+    },
+    "AlarmResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "alarms": {
+       "rule": "repeated",
+       "type": "AlarmMember",
+       "id": 2
+      }
+     }
+    },
+    "StatusRequest": {
+     "fields": {}
+    },
+    "StatusResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "version": {
+       "type": "string",
+       "id": 2
+      },
+      "dbSize": {
+       "type": "int64",
+       "id": 3
+      },
+      "leader": {
+       "type": "uint64",
+       "id": 4
+      },
+      "raftIndex": {
+       "type": "uint64",
+       "id": 5
+      },
+      "raftTerm": {
+       "type": "uint64",
+       "id": 6
+      },
+      "raftAppliedIndex": {
+       "type": "uint64",
+       "id": 7
+      },
+      "errors": {
+       "rule": "repeated",
+       "type": "string",
+       "id": 8
+      },
+      "dbSizeInUse": {
+       "type": "int64",
+       "id": 9
+      },
+      "isLearner": {
+       "type": "bool",
+       "id": 10
+      }
+     }
+    },
+    "AuthenticateRequest": {
+     "fields": {
+      "name": {
+       "type": "string",
+       "id": 1
+      },
+      "password": {
+       "type": "string",
+       "id": 2
+      }
+     }
+    },
+    "AuthenticateResponse": {
+     "fields": {
+      "header": {
+       "type": "ResponseHeader",
+       "id": 1
+      },
+      "token": {
+       "type": "string",
+       "id": 2
+      }
+     }
+    }
+   }
+  },
+  "mvccpb": {
+   "nested": {
+    "KeyValue": {
+     "fields": {
+      "key": {
+       "type": "bytes",
+       "id": 1
+      },
+      "createRevision": {
+       "type": "int64",
+       "id": 2,
+       "protoName": "create_revision"
+      },
+      "modRevision": {
+       "type": "int64",
+       "id": 3,
+       "protoName": "mod_revision"
+      },
+      "version": {
+       "type": "int64",
+       "id": 4
+      },
+      "value": {
+       "type": "bytes",
+       "id": 5
+      },
+      "lease": {
+       "type": "int64",
+       "id": 6
+      }
+     }
+    },
+    "Event": {
+     "fields": {
+      "type": {
+       "type": "EventType",
+       "id": 1
+      },
+      "kv": {
+       "type": "KeyValue",
+       "id": 2
+      },
+      "prevKv": {
+       "type": "KeyValue",
+       "id": 3,
+       "protoName": "prev_kv"
+      }
+     },
+     "nested": {
+      "EventType": {
+       "values": {
+        "PUT": 0,
+        "DELETE": 1
+       }
+      }
+     }
+    }
+   }
+  },
   "kv": {
    "nested": {
     "KeyValue": {
@@ -188,6 +1182,11 @@ export const descriptor: object = {
       "revision": {
        "type": "uint64",
        "id": 3
+      },
+      "keyBytes": {
+       "type": "bytes",
+       "id": 4,
+       "protoName": "key_bytes"
       }
      }
     },
@@ -238,6 +1237,11 @@ export const descriptor: object = {
       "log": {
        "type": "string",
        "id": 4
+      },
+      "keyBytes": {
+       "type": "bytes",
+       "id": 5,
+       "protoName": "key_bytes"
       }
      }
     },
@@ -351,7 +1355,53 @@ export const descriptor: object = {
     },
     "stored": {
      "nested": {
-      "Command": {
+      "Operation": {
+       "oneofs": {
+        "operation": {
+         "oneof": [
+          "write",
+          "transact",
+          "compact",
+          "grant",
+          "revoke",
+          "keepAlive",
+          "expire"
+         ]
+        }
+       },
+       "fields": {
+        "write": {
+         "type": "Write",
+         "id": 1
+        },
+        "transact": {
+         "type": "etcdserverpb.TxnRequest",
+         "id": 2
+        },
+        "compact": {
+         "type": "uint64",
+         "id": 3
+        },
+        "grant": {
+         "type": "Grant",
+         "id": 4
+        },
+        "revoke": {
+         "type": "uint64",
+         "id": 5
+        },
+        "keepAlive": {
+         "type": "uint64",
+         "id": 6,
+         "protoName": "keep_alive"
+        },
+        "expire": {
+         "type": "uint64",
+         "id": 7
+        }
+       }
+      },
+      "Write": {
        "oneofs": {
         "effect": {
          "oneof": [
@@ -362,7 +1412,7 @@ export const descriptor: object = {
        },
        "fields": {
         "key": {
-         "type": "string",
+         "type": "bytes",
          "id": 1
         },
         "put": {
@@ -398,6 +1448,129 @@ export const descriptor: object = {
         }
        }
       },
+      "Grant": {
+       "fields": {
+        "lease": {
+         "type": "uint64",
+         "id": 1
+        },
+        "ttl": {
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "Result": {
+       "fields": {
+        "revision": {
+         "type": "uint64",
+         "id": 1
+        },
+        "refused": {
+         "type": "string",
+         "id": 2
+        },
+        "txn": {
+         "type": "etcdserverpb.TxnResponse",
+         "id": 3
+        },
+        "ttl": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
+      },
+      "State": {
+       "fields": {
+        "revision": {
+         "type": "uint64",
+         "id": 1
+        },
+        "compacted": {
+         "type": "uint64",
+         "id": 2
+        },
+        "forgotten": {
+         "type": "uint64",
+         "id": 3
+        },
+        "base": {
+         "rule": "repeated",
+         "type": "Version",
+         "id": 4
+        },
+        "changes": {
+         "rule": "repeated",
+         "type": "Version",
+         "id": 5
+        },
+        "leases": {
+         "rule": "repeated",
+         "type": "Lease",
+         "id": 6
+        }
+       }
+      },
+      "Version": {
+       "oneofs": {
+        "_value": {
+         "oneof": [
+          "value"
+         ]
+        }
+       },
+       "fields": {
+        "key": {
+         "type": "bytes",
+         "id": 1
+        },
+        "value": {
+         "type": "bytes",
+         "id": 2,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "revision": {
+         "type": "uint64",
+         "id": 3
+        },
+        "createRevision": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "create_revision"
+        },
+        "version": {
+         "type": "uint64",
+         "id": 5
+        },
+        "lease": {
+         "type": "uint64",
+         "id": 6
+        }
+       }
+      },
+      "Lease": {
+       "fields": {
+        "id": {
+         "type": "uint64",
+         "id": 1
+        },
+        "ttl": {
+         "type": "uint64",
+         "id": 2
+        },
+        "expiresAt": {
+         "type": "double",
+         "id": 3,
+         "protoName": "expires_at"
+        },
+        "timer": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
+      },
       "Snapshot": {
        "fields": {
         "items": {
@@ -414,7 +1587,7 @@ export const descriptor: object = {
       "Item": {
        "fields": {
         "key": {
-         "type": "string",
+         "type": "bytes",
          "id": 1
         },
         "value": {

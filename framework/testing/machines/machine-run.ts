@@ -1,4 +1,4 @@
-import { type Ports, reasonOf, VarlogError } from '../../base/index.ts';
+import { type Codec, type Ports, reasonOf, VarlogError } from '../../base/index.ts';
 import { DiskSnapshotStore } from '../../smr/disk-snapshot-store.ts';
 import { type Replica, type StateMachine, startReplica } from '../../smr/index.ts';
 import type { MemoryLink } from '../memory-link.ts';
@@ -118,7 +118,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
         this.check(() => this.applied(name, machine, it)),
       ),
       log: this.links.get(name)!.asOrderedLog(ports.clock),
-      codec: { command: numberedCodec(command), result, change, snapshot: snapshot as ReplicaCodecs<unknown, unknown, Snapshot>["snapshot"] },
+      codec: { command: numberedCodec(command), result, change, snapshot: snapshot as Codec<never> },
       ports,
       snapshotEvery: plan.snapshotEvery,
       // What gets no answer is found: see `settle`.
