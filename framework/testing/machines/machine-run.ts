@@ -118,7 +118,12 @@ class MachineRun<Command, Result, Snapshot, Machine> {
         this.check(() => this.applied(name, machine, it)),
       ),
       log: this.links.get(name)!.asOrderedLog(ports.clock),
-      codec: { command: numberedCodec(command), result, change, snapshot: snapshot as Codec<never> },
+      codec: {
+        command: numberedCodec(command),
+        result,
+        change,
+        snapshot: snapshot as Codec<never>,
+      },
       ports,
       snapshotEvery: plan.snapshotEvery,
       // What gets no answer is found: see `settle`.
