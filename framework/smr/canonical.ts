@@ -49,7 +49,9 @@ export function canonicalHash(value: unknown): string {
  */
 export function hashOf(machine: { hash?(): string; snapshot(): unknown }, version: number): string {
   if (machine.hash !== undefined) return `hash ${version}:${canonicalHash(machine.hash())}`;
-  return `snapshot ${version}:${canonicalHash(machine.snapshot())}`;
+  const state = machine.snapshot();
+  const what = Pieces.is(state) ? 'pieces' : 'snapshot';
+  return `${what} ${version}:${canonicalHash(state)}`;
 }
 
 class Digest {

@@ -160,7 +160,10 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (position === 0) return false;
     if (VarlogError.is(error, 'STATE_DIVERGED')) {
       const checked = error.details['position'] as number;
-      if (await this.check?.prevails(position, checked)) return true;
+      if (await this.check?.prevails(position, checked)) {
+        this.isWhole = true;
+        return true;
+      }
     }
     if (!(await this.follower.isSkipped(position, timer))) return false;
     await this.startOver();

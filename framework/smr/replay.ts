@@ -132,7 +132,7 @@ class Pair {
     this.commands += count;
     this.isExact = this.unseen === 0;
     this.unseen += count;
-    this.last = young.at(-1) ?? old.at(-1) ?? this.last;
+    this.last = young.at(-1) ?? old.at(-1);
     if (left.failure !== undefined && right.failure !== undefined) throw left.failure;
     if (left.failure !== undefined || right.failure !== undefined) {
       const said = (it: ReplayedMachine): string =>
@@ -143,11 +143,18 @@ class Pair {
     const [from, into] = [left.definition.codec?.result, right.definition.codec?.result];
     const results = old.map(({ result }) => reshaped(result, from, into));
     const answers = young.map(({ result }) => result);
-    const alone = results.length === 1 && answers.length === 1;
-    const difference = alone
-      ? firstDifference(results[0], answers[0])
-      : firstDifference(results, answers);
-    this.found('result', position, difference);
+    if (results.length !== answers.length) {
+      this.found('result', position, firstDifference(results, answers));
+      return;
+    }
+    // Several where timers were due: the command that is named is the one that differs.
+    for (const [i, answer] of answers.entries()) {
+      const difference = firstDifference(results[i], answer);
+      if (difference === undefined) continue;
+      this.last = young[i];
+      this.found('result', position, difference);
+      return;
+    }
   }
 
   compareStates(position: number): void {
@@ -167,7 +174,7 @@ class Pair {
   ): void {
     if (difference === undefined || this.difference !== undefined) return;
     const { equalAt: after, last } = this;
-    const command = last?.position === position ? { command: last.command } : {};
+    const command = last === undefined ? {} : { command: last.command };
     this.difference = { ...difference, kind, position, after, ...command };
   }
 }

@@ -25,6 +25,7 @@ export class ReplayedMachine {
   private readonly range: ReplayRange;
   private readonly applier: MemoryApplier<unknown, unknown, AnyMachine>;
   private outcomes: Applied<unknown, unknown>[] = [];
+  private tell: (it: Applied<unknown, unknown>) => void = () => {};
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
 
@@ -43,7 +44,10 @@ export class ReplayedMachine {
       ports,
     );
     this.applier.follower.applied$.subscribe({
-      next: (it) => this.outcomes.push(it),
+      next: (it) => {
+        this.outcomes.push(it);
+        this.tell(it);
+      },
       error: () => {},
     });
   }
@@ -61,9 +65,16 @@ export class ReplayedMachine {
     return this.applier.position;
   }
 
-  /** Applies what comes next in the log. Resolves with the commands that took effect. */
-  async take(next: Followed): Promise<readonly Applied<unknown, unknown>[]> {
+  /**
+   * Applies what comes next in the log. Resolves with the commands that took effect, and `tell`s each before the next one is
+   * applied: of one entry there are several where timers were due.
+   */
+  async take(
+    next: Followed,
+    tell: (it: Applied<unknown, unknown>) => void = () => {},
+  ): Promise<readonly Applied<unknown, unknown>[]> {
     this.outcomes = [];
+    this.tell = tell;
     if (this.failure === undefined) {
       try {
         await this.apply(next);

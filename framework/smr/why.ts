@@ -3,18 +3,20 @@ import { canonicalHash } from './canonical.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 
-/** An entry that changed what is under a key. */
+/** A command that changed what is under a key, or a snapshot that did. */
 export interface Cause {
   readonly position: number;
+  /** How many commands were applied at this position before: those of timers that were due. */
+  readonly index: number;
   /** The log's, in milliseconds since 1970; 0 where no command took effect there. */
   readonly time: number;
   readonly command?: unknown;
   readonly result?: unknown;
-  /** What is under the key since. Valid until the next one is asked for. */
+  /** What is under the key since: a copy. */
   readonly value: unknown;
 }
 
-/** The entries that made the value under a key, in the order of the log. */
+/** The commands that made the value under a key, in the order of the log. */
 export async function* causesOf(
   definition: MachineDefinition,
   key: string,
@@ -26,16 +28,24 @@ export async function* causesOf(
     const { machine } = replayed;
     if (machine.inspect === undefined) throw cannotInspect(key);
     let before = canonicalHash(machine.inspect(key));
-    for await (const next of entriesOf(range.log, replayed.position, to, range.signal)) {
-      const [applied] = (await replayed.take(next)).slice(-1);
-      if (replayed.failure !== undefined) throw replayed.failure;
-      const value = machine.inspect(key);
+    let causes: Cause[] = [];
+    const look = (cause: Omit<Cause, 'value'>): void => {
+      const value = machine.inspect?.(key);
       const after = canonicalHash(value);
-      if (after === before) continue;
+      if (after === before) return;
       before = after;
-      const position = next.kind === 'snapshot' ? next.position : next.through;
-      if (applied === undefined) yield { position, time: 0, value };
-      else yield { ...applied, position, value };
+      causes.push({ ...cause, value: structuredClone(value) });
+    };
+    for await (const next of entriesOf(range.log, replayed.position, to, range.signal)) {
+      await replayed.take(next, look);
+      if (replayed.failure !== undefined) throw replayed.failure;
+      look({
+        position: next.kind === 'snapshot' ? next.position : next.through,
+        index: 0,
+        time: 0,
+      });
+      yield* causes;
+      causes = [];
     }
   } finally {
     await replayed.close();
