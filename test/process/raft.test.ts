@@ -5,6 +5,8 @@ import type { Calls, MemberSettings, Reply, Single } from './raft-member.ts';
 
 const PROGRAM = 'test/process/raft-member.js';
 const RESUMES_MS = 10_000;
+/** How often each change of the members is made under kills. */
+const ROUNDS = Number(process.env['KILLS'] ?? 1);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const anyOf = <T>(items: readonly T[]): T => items[Math.floor(Math.random() * items.length)]!;
@@ -243,11 +245,11 @@ function acknowledged({ attempts }: Group): string {
 }
 
 describe('a Raft group of real processes', () => {
-  test('goes on after each of five kills of its leader, and nothing acknowledged is lost', async () => {
+  test('goes on after each of three kills of its leader, and nothing acknowledged is lost', async () => {
     await using group = await Group.start(3);
     const times: number[] = [];
     await group.underLoad(async () => {
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 3; round++) {
         await pause(300);
         const leader = await group.leader();
         times.push(await group.kill(leader));
@@ -286,7 +288,7 @@ describe('a Raft group of real processes', () => {
     async (leaseReads) => {
       await using group = await Group.start(3, { leaseReads });
       let [answered, asked] = [0, 0];
-      for (let stop = 0; stop < 5; stop++) {
+      for (let stop = 0; stop < 2; stop++) {
         const sleeper = await group.leader();
         const others = group.but(sleeper);
         await group.append(sleeper);
@@ -314,7 +316,7 @@ describe('a Raft group of real processes', () => {
       console.log(
         `${asked} reads at sleepers (leaseReads: ${leaseReads}): ${answered} answered, none old`,
       );
-      expect(asked).toBe(100);
+      expect(asked).toBe(40);
       await group.check();
     },
     60_000,
@@ -391,10 +393,10 @@ describe('a Raft group of real processes', () => {
     '%s under load while members are killed, and nothing acknowledged is lost',
     async (what) => {
       const results: string[] = [];
-      for (let round = 0; round < 3; round++) results.push(await changeUnderKills(what));
+      for (let round = 0; round < ROUNDS; round++) results.push(await changeUnderKills(what));
       console.log(`${what}: ${results.join('; ')}`);
     },
-    60_000,
+    ROUNDS * 60_000,
   );
 });
 
