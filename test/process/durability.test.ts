@@ -1,7 +1,7 @@
 import { type Entry, VarlogError } from 'varlog/log';
 import { TestCluster } from './processes.ts';
 
-const ROUNDS = 12;
+const ROUNDS = 6;
 const CLIENTS = 4;
 const LOAD_MS = 400;
 

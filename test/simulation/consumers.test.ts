@@ -6,7 +6,7 @@ import { planted } from './planted-defect.ts';
 describeScenario('consumers that are killed and started again', {
   holds: 'each record is done, in order by key, once in a database',
   scenario: consumersScenario,
-  seeds: 3,
+  seeds: 1,
   broken: planted(CONSUMERS_MUTANTS, consumersScenario),
   shownBy: { 'the store passes a parked record before the cluster knows of it': 8 },
 });

@@ -9,7 +9,8 @@ const all: DrainSight[] = ['drain cancelled', 'moved for evenness', 'newcomer gi
 describeScenario('storage nodes are drained, come and go', {
   holds: 'nothing is lost, no copy is given up early, and all comes to rest',
   scenario: (seed) => drainScenario(seed, seen),
-  seeds: 4,
+  seeds: 2,
+  firstSeed: 3,
   sights: { seen, all },
   broken: planted(DRAIN_MUTANTS, drainScenario),
   shownBy: { 'a drain is forgotten': 2, 'what an operator prefers is forgotten': 5 },

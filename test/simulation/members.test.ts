@@ -6,6 +6,6 @@ import { planted } from './planted-defect.ts';
 describeScenario('members come and go', {
   holds: 'the cluster stays one',
   scenario: membersScenario,
-  seeds: 3,
+  seeds: 1,
   broken: planted(MEMBER_MUTANTS, membersScenario),
 });

@@ -6,7 +6,7 @@ import { producerScenario } from './producer-scenario.ts';
 describeScenario('producers that retry what they do not know the outcome of', {
   holds: 'every sequence stands in the log once',
   scenario: producerScenario,
-  seeds: 3,
+  seeds: 1,
   broken: planted(PRODUCER_MUTANTS, producerScenario),
   shownBy: {
     'the table is lost with the process': 2,

@@ -57,6 +57,8 @@ export class Scenario<Command, Result, Snapshot> {
   /** The log's time from now on, in milliseconds since 1970; it never goes back. Applies what was scheduled until then. */
   at(time: number): this {
     this.time = Math.max(this.time, time);
+    const { earliest } = this.timers;
+    if (earliest === undefined || earliest > this.time) return this;
     this.position++;
     this.fire();
     return this;
