@@ -2,7 +2,7 @@ import { type Topic, VarlogError } from 'varlog/log';
 import { TestCluster } from './processes.ts';
 
 const CLIENTS = 3;
-const KILLS = 3;
+const KILLS = 2;
 const STEPS = 12;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

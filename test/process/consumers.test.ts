@@ -4,7 +4,7 @@ import { record } from 'varlog/log';
 import { eventually, TestCluster } from './processes.ts';
 
 const RECORDS = 400;
-const KILLS = 3;
+const KILLS = 2;
 
 test('a consumer that is killed by -9 over and over, with its nodes: each record is a row once, in order by key', async () => {
   await using cluster = await TestCluster.start(3);

@@ -12,11 +12,11 @@ const KEYS = 4;
 const CLIENTS = 6;
 const LOAD_MS = 15_000;
 /** The load goes on until so many operations were answered, and processes killed. */
-const ANSWERS_MIN = 200;
+const ANSWERS_MIN = 100;
 const KILLS_MIN = 4;
 /** Only a store that has stopped answering needs longer, also on a busy machine. */
 const LOAD_MAX_MS = 180_000;
-const KILL_EVERY_MS = 2_500;
+const KILL_EVERY_MS = 4_000;
 const TRY_MS = 3_000;
 
 /** What nobody knows what became of is `unknown`; what the store says it did not do, or was never sent, `failed`. */

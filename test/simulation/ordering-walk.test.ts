@@ -1,6 +1,6 @@
 import { type Defect, OrderingWalk, type Sight, Violation } from './ordering-walk.ts';
 
-const WALKS = Number(process.env['WALKS'] ?? 1_000);
+const WALKS = Number(process.env['WALKS'] ?? 500);
 const STEPS = 1_500;
 /** A planted defect must be found within so many walks. */
 const WALKS_MAX = 20_000;
