@@ -31,7 +31,8 @@ process.env['TESTCONTAINERS_RYUK_DISABLED'] = 'true';
       await serve('kv-store', 8001, ['--topic=2', '--grpc=0.0.0.0:7001', '--http=0.0.0.0:8001']),
       await serve('txn-log', 8101, ['--topic=3', '--http=0.0.0.0:8101']),
     );
-  }, 180_000);
+    // The image is written to the disk beside all other tests.
+  }, 600_000);
 
   afterAll(async () => {
     for (const it of services) await it.stop();

@@ -29,7 +29,7 @@ function runTypeScript(code: string): string {
     return execFileSync(process.execPath, [path], {
       cwd: folder,
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
     });
   } finally {
     rmSync(folder, { recursive: true });
