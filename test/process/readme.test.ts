@@ -74,7 +74,7 @@ describe('README', () => {
     }
     expect(outputs.join('\n')).toContain('durable and ordered when this resolves');
     expect(outputs.at(-1)).toBe('2\n');
-  }, 120_000);
+  }, 300_000);
 
   test('every code block of the Raft library runs', async () => {
     const outputs: string[] = [];
@@ -88,5 +88,5 @@ describe('README', () => {
       outputs.push(runTypeScript(moved));
     }
     expect(outputs).toEqual(['5\n', '[ 1, 2 ]\n', '[ 2, 2 ]\n']);
-  }, 60_000);
+  }, 180_000);
 });
