@@ -42,6 +42,8 @@ describe('a group that lost its majority for good', () => {
     fixture = await GroupFixture.start();
     const leader = await fixture.leader();
     await leader.append([bytes('a')]);
+    // An append waits for a majority, to which the first need not belong.
+    for (const id of [1, 2, 3]) await take(fixture.groups.get(id)!, 1, 1);
     for (const id of [1, 2, 3]) await fixture.stop(id);
     await restore(1);
     const one = await fixture.open(1);
