@@ -9,12 +9,15 @@ export function groupFolderOf(host: string, groupId: string): string {
 }
 
 /** Opens the journal of a host's folder, which the caller has locked. */
-export function openJournalOf(
+export async function openJournalOf(
   host: string,
   { disk, clock }: { disk: Disk; clock: Clock },
 ): Promise<Journal> {
   const label = 'journal of a raft host';
-  return Journal.open({ disk, clock, directory: `${host}/${JOURNAL}`, label });
+  const directory = `${host}/${JOURNAL}`;
+  // By it the folder is known to be a host's.
+  await disk.makeDirectory(directory);
+  return Journal.open({ disk, clock, directory, label });
 }
 
 /** Whether a folder belongs to a host of groups. */

@@ -30,9 +30,16 @@ const DURABLE_WRITES =
     ? undefined
     : constants.O_RDWR | constants.O_DSYNC;
 
+/** What settles with the sync of a folder that is under way, never with an error, and the one that comes after it. */
+interface DirectorySync {
+  readonly last: Promise<void>;
+  readonly next?: Promise<void>;
+}
+
 /** The folder `root` of the machine's file system. */
 export class RealDisk implements Disk {
   private readonly root: string;
+  private readonly syncs = new Map<string, DirectorySync>();
 
   constructor(root: string) {
     this.root = root;
@@ -74,16 +81,17 @@ export class RealDisk implements Disk {
 
   async makeDirectory(directory: string): Promise<void> {
     const full = this.at(directory);
-    // Also where it exists already: whoever made it may have been killed before it was synced.
-    const topmost = (await attempt(full, () => mkdir(full, { recursive: true }))) ?? full;
-    for (let at = full; at.length >= dirname(topmost).length; at = dirname(at)) {
-      await syncAt(at);
+    const made = await attempt(full, () => mkdir(full, { recursive: true }));
+    // Also where it exists already: whoever made it may have been killed before it was synced. A new one has no names.
+    const first = made === undefined ? full : dirname(full);
+    for (let at = first; at.length >= dirname(made ?? full).length; at = dirname(at)) {
+      await this.syncAt(at);
       if (dirname(at) === at) return;
     }
   }
 
   syncDirectory(directory: string): Promise<void> {
-    return syncAt(this.at(directory));
+    return this.syncAt(this.at(directory));
   }
 
   inspect(directory: string): Promise<FolderFacts> {
@@ -114,13 +122,34 @@ export class RealDisk implements Disk {
   private at(path: string): string {
     return join(this.root, path);
   }
+
+  /** Of many folders that are made in one, each asks for a sync of it: those who ask during one share the next. */
+  private syncAt(directory: string): Promise<void> {
+    const { syncs } = this;
+    const { last, next } = syncs.get(directory) ?? { last: Promise.resolve() };
+    if (next !== undefined) return next;
+    const sync = last.then(() => {
+      // Under way from here on: whoever asks now may have changed what it does not see.
+      const running = syncDirectoryAt(directory);
+      const done = running
+        .catch(() => {})
+        .then(() => {
+          if (syncs.get(directory) === entry) syncs.delete(directory);
+        });
+      const entry: DirectorySync = { last: done };
+      syncs.set(directory, entry);
+      return running;
+    });
+    syncs.set(directory, { last, next: sync });
+    return sync;
+  }
 }
 
 class RealFile implements DiskFile {
   private readonly path: string;
-  private readonly file: FileHandle;
-  /** The same file; each write to it returns when it is durable. */
-  private durable: Promise<FileHandle> | undefined;
+  private file: FileHandle;
+  /** Set from the first durable write on: `file` then writes durably, whatever is written, and is all that is open. */
+  private durable: Promise<void> | undefined;
 
   constructor(path: string, file: FileHandle) {
     this.path = path;
@@ -141,18 +170,19 @@ class RealFile implements DiskFile {
   }
 
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
-    return attempt(this.path, () => writeAll(this.file, offset, chunks));
+    return attempt(this.path, () => this.writeAll(offset, chunks));
   }
 
   writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     return attempt(this.path, async () => {
       if (DURABLE_WRITES === undefined) {
-        await writeAll(this.file, offset, chunks);
+        await this.writeAll(offset, chunks);
         await this.file.datasync();
         return;
       }
-      this.durable ??= open(this.path, DURABLE_WRITES);
-      await writeAll(await this.durable, offset, chunks);
+      this.durable ??= this.reopen(DURABLE_WRITES);
+      await this.durable;
+      await this.writeAll(offset, chunks);
     });
   }
 
@@ -170,23 +200,27 @@ class RealFile implements DiskFile {
 
   close(): Promise<void> {
     return attempt(this.path, async () => {
+      await this.durable?.catch(() => {});
       await this.file.close();
-      await (await this.durable)?.close();
     });
   }
-}
 
-async function writeAll(
-  file: FileHandle,
-  offset: number,
-  chunks: readonly Uint8Array[],
-): Promise<void> {
-  let rest = [...chunks];
-  let at = offset;
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(rest, at);
-    at += bytesWritten;
-    rest = withoutFirst(rest, bytesWritten);
+  /** What fails on the one handle before this is seen by a sync on the other: it is opened first. */
+  private async reopen(flags: number): Promise<void> {
+    const { file } = this;
+    this.file = await open(this.path, flags);
+    // Waits for what is under way on it.
+    await file.close();
+  }
+
+  private async writeAll(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    let rest = [...chunks];
+    let at = offset;
+    while (rest.length > 0) {
+      const { bytesWritten } = await this.file.writev(rest, at);
+      at += bytesWritten;
+      rest = withoutFirst(rest, bytesWritten);
+    }
   }
 }
 
@@ -200,7 +234,7 @@ function withoutFirst(chunks: Uint8Array[], written: number): Uint8Array[] {
   return rest;
 }
 
-function syncAt(directory: string): Promise<void> {
+function syncDirectoryAt(directory: string): Promise<void> {
   return attempt(directory, async () => {
     const file = await open(directory, 'r');
     try {

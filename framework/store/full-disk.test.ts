@@ -144,10 +144,10 @@ describe('on a full disk', () => {
   test('when a sync says so, it is a failure: what was written may be lost', async () => {
     const { disk, failures, open } = setup();
     const log = await open();
-    log.append([frame(1, 100)], { sync: false });
-    await settle();
+    log.append([frame(1, 100), frame(2, 100)]);
+    await log.flush();
     disk.faults = { fail: ({ kind }) => (kind === 'sync' ? 'ENOSPC' : undefined) };
-    await expect(log.flush()).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await expect(log.truncateTail(1)).rejects.toMatchObject({ code: 'DISK_FAILED' });
     expect(failures).toHaveLength(1);
     await log.close();
   });

@@ -1,16 +1,25 @@
-import { assert, type Disk, type DiskFile, VarlogError } from '../base/index.ts';
-import { writeNew } from './atomic-file.ts';
+import { assert, VarlogError } from '../base/index.ts';
 import { type Frame, frameEnd } from './frame.ts';
 import { walkFrames } from './frame-walk.ts';
 import { GroupEncoder } from './group-encoder.ts';
-import type { LogState } from './log-state.ts';
-import { Segment, segmentName } from './segment.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION } from './segment-header.ts';
+import { INITIAL_STATE, type LogState } from './log-state.ts';
+import {
+  createSegment,
+  emptySegment,
+  type LogPlace,
+  surely,
+  syncNames,
+  type WritePosition,
+} from './new-segment.ts';
+import type { Segment } from './segment.ts';
+import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import type { StateFile } from './state-file.ts';
 import { type Stretch, stretchesOf } from './stretches.ts';
 
 /** Overwriting blocks that exist is a third faster to sync than making a file grow … */
 const PREPARED = new Uint8Array(256 * 1024);
+/** … and a small log gets as much as it has … */
+const PREPARE_BYTES_MIN = 16 * 1024;
 /** … until the zeros written for it cost more than that. */
 const PREPARE_FOR_BYTES_MAX = 32 * 1024;
 /** So much is prepared before it is needed: a full disk shows while there is room for what was promised. */
@@ -20,33 +29,15 @@ const LEAST_RESERVE_BYTES = 8 * 1024;
 const READ_BYTES_MIN = 64 * 1024;
 const READ_BYTES_MAX = 1024 * 1024;
 
-export interface LogPlace {
-  readonly disk: Disk;
-  readonly directory: string;
-  readonly label: string;
-  readonly segmentBytes: number;
-}
-
-/** Where the next frame goes: after `end`, at `offset` of the last segment. */
-export interface WritePosition {
-  readonly end: number;
-  readonly offset: number;
-  /** The checksum of the last frame in the segment, its tag when it has none. */
-  readonly checksum: number;
-  /** The size of the file: zeros lie from `offset` to here. */
-  readonly size: number;
-}
-
 /**
  * The files of one log: segments and the state file. One operation that writes runs at a time, which
- * the caller sees to; reads run beside it.
+ * the caller sees to; reads run beside it. A log to which nothing was written has none yet: {@link roll} makes them.
  */
 export class LogFiles {
   private readonly place: LogPlace;
   private readonly stateFile: StateFile<LogState>;
   private readonly encoder = new GroupEncoder();
   private segments: Segment[];
-  private active: DiskFile;
   private at: WritePosition;
   /** The disk has no room to prepare, or none for what was to be written. */
   full: VarlogError | undefined;
@@ -57,13 +48,11 @@ export class LogFiles {
     place: LogPlace,
     stateFile: StateFile<LogState>,
     segments: Segment[],
-    active: DiskFile,
     at: WritePosition,
   ) {
     this.place = place;
     this.stateFile = stateFile;
     this.segments = segments;
-    this.active = active;
     this.at = at;
   }
 
@@ -79,7 +68,7 @@ export class LogFiles {
 
   /** The first position of the last segment. */
   get newestSegment(): number {
-    return this.last.first;
+    return this.segments.at(-1)?.first ?? this.first;
   }
 
   /** The first position of each segment, ascending. */
@@ -97,25 +86,26 @@ export class LogFiles {
    * version none.
    */
   mustRollFor(bytes: number): boolean {
+    if (this.isUnmade) return true;
     return !this.last.isCurrent || (bytes > this.room && this.at.offset > SEGMENT_HEADER_BYTES);
   }
 
   /**
-   * Writes frames after the end, in one piece; without `durably`, they are durable after {@link sync}. Throws
-   * `DISK_FULL` where there is no room for them: nothing has changed then, and they may be written again.
+   * Writes frames after the end, durably, in one piece. Throws `DISK_FULL` where there is no room for them: nothing has
+   * changed then, and they may be written again.
    */
-  async write(frames: readonly Frame[], durableEnd: number, durably: boolean): Promise<void> {
+  async write(frames: readonly Frame[], durableEnd: number): Promise<void> {
     const { offset, checksum, size } = this.at;
     const segment = this.last;
     const group = this.encoder.encode(frames, segment.tag, checksum, durableEnd);
     const end = offset + group.bytes;
     const small = group.bytes <= PREPARE_FOR_BYTES_MAX;
-    const most = small ? Math.min(PREPARED.length, this.place.segmentBytes) : LEAST_RESERVE_BYTES;
+    const most = small ? this.preparedFor(end) : LEAST_RESERVE_BYTES;
     const due = end + Math.min(most, RESERVE_BYTES) > size;
     let prepared = due ? most : 0;
     const chunks = due ? [...group.chunks, PREPARED.subarray(0, prepared)] : group.chunks;
     const write = (all: readonly Uint8Array[]): Promise<void> =>
-      durably ? this.active.writeDurably(offset, all) : this.active.write(offset, all);
+      segment.use((file) => file.writeDurably(offset, all));
     try {
       await write(chunks);
       if (due) this.full = undefined;
@@ -138,19 +128,11 @@ export class LogFiles {
     };
   }
 
-  async sync(): Promise<void> {
-    try {
-      await this.active.sync();
-    } catch (error) {
-      throw inDoubt(error);
-    }
-  }
-
   /** Prepares for what comes, and so finds out whether there is room again. */
   async prepare(): Promise<void> {
     const { offset, size } = this.at;
     try {
-      await this.active.write(offset, [PREPARED]);
+      if (!this.isUnmade) await this.last.use((file) => file.write(offset, [PREPARED]));
       this.at = { ...this.at, size: Math.max(size, offset + PREPARED.length) };
       this.full = undefined;
     } catch (error) {
@@ -164,8 +146,9 @@ export class LogFiles {
     return this.torn;
   }
 
-  /** Begins a new segment. Everything written must have been synced. */
+  /** Begins a new segment, or the first one. */
   async roll(): Promise<void> {
+    if (this.isUnmade) return this.make();
     const { generation } = this.state;
     const previous = this.last;
     await this.giveBack();
@@ -178,7 +161,7 @@ export class LogFiles {
     // Else nobody would miss the newest file.
     await this.save({ durable: this.end, newest: segment.first });
     this.segments = [...(replaces ? this.segments.slice(0, -1) : this.segments), segment];
-    await this.writeTo(segment, this.end);
+    await this.writeTo(segment, emptySegment(segment, this.end));
     await previous.unpin();
   }
 
@@ -200,11 +183,11 @@ export class LogFiles {
       await dropped.unpin();
     }
     segment.forget(at.offset);
-    this.active = await segment.pin();
-    await this.active.truncate(at.offset);
-    await this.sync();
-    this.at = at;
-    this.torn = false;
+    await segment.use(async (file) => {
+      await file.truncate(at.offset);
+      await surely(() => file.sync());
+    });
+    await this.writeTo(segment, at);
   }
 
   /** Stores the first position, durably, and removes the segments that lie wholly below it. */
@@ -221,10 +204,11 @@ export class LogFiles {
   async reset(first: number): Promise<void> {
     const dropped = this.segments;
     const generation = this.state.generation + 1;
+    if (this.isUnmade) await this.place.disk.makeDirectory(this.place.directory);
     const segment = await this.withRoom(() => createSegment(this.place, generation, first, 0));
     await this.save({ generation, first, durable: first - 1, newest: first });
     this.segments = [segment];
-    await this.writeTo(segment, first - 1);
+    await this.writeTo(segment, emptySegment(segment, first - 1));
     for (const old of dropped) {
       await old.unpin();
       await this.place.disk.remove(old.path);
@@ -274,6 +258,7 @@ export class LogFiles {
     for (;;) {
       const { segments } = this;
       try {
+        if (this.isUnmade) return [{ first: this.first, bytes: 0, since: 0 }];
         return await stretchesOf(segments, this.at.offset);
       } catch (error) {
         if (segments === this.segments) throw error;
@@ -285,13 +270,32 @@ export class LogFiles {
     for (const segment of this.segments) await segment.unpin();
   }
 
+  private get isUnmade(): boolean {
+    return this.segments.length === 0;
+  }
+
   private get last(): Segment {
     return this.segments.at(-1)!;
   }
 
-  /** Written when the log was made. */
   private get state(): LogState {
-    return this.stateFile.value!;
+    return this.stateFile.value ?? INITIAL_STATE;
+  }
+
+  /** Segment first, state last: without the state nothing was ever appended. */
+  private async make(): Promise<void> {
+    await this.place.disk.makeDirectory(this.place.directory);
+    const { generation, first } = INITIAL_STATE;
+    const segment = await createSegment(this.place, generation, first, 0);
+    await this.stateFile.write(INITIAL_STATE);
+    this.segments = [segment];
+    await this.writeTo(segment, emptySegment(segment, first - 1));
+  }
+
+  /** How much is prepared behind `end`: the more, the more was written, so that a small log stays small. */
+  private preparedFor(end: number): number {
+    const most = Math.min(PREPARED.length, this.place.segmentBytes);
+    return Math.min(most, Math.max(PREPARE_BYTES_MIN, end));
   }
 
   private async save(changes: Partial<LogState>): Promise<void> {
@@ -313,13 +317,13 @@ export class LogFiles {
   private async giveBack(): Promise<void> {
     const { offset, size } = this.at;
     if (size <= offset && !this.torn) return;
-    await this.active.truncate(offset);
+    await this.last.use((file) => file.truncate(offset));
     this.at = { ...this.at, size: offset };
   }
 
-  private async writeTo(segment: Segment, end: number): Promise<void> {
-    this.active = await segment.pin();
-    this.at = emptySegment(segment, end);
+  private async writeTo(segment: Segment, at: WritePosition): Promise<void> {
+    if (this.place.staysOpen) await segment.pin();
+    this.at = at;
     this.torn = false;
   }
 
@@ -341,48 +345,6 @@ export class LogFiles {
     const last = (this.segments[index + 1]?.first ?? Infinity) - 1;
     return { segment: this.segments[index]!, last };
   }
-}
-
-/** Makes an empty segment; its name and content are durable when this resolves. */
-export async function createSegment(
-  place: LogPlace,
-  generation: number,
-  first: number,
-  previousFirst: number,
-): Promise<Segment> {
-  const { disk, directory, label } = place;
-  const path = `${directory}/${segmentName(generation, first)}`;
-  const header = { label, generation, first, previousFirst };
-  const { bytes, tag } = encodeSegmentHeader(header);
-  // Under its own name a segment is never seen half made: its header is what recovery relies on.
-  await writeNew(disk, `${path}.new`, [bytes]);
-  await disk.rename(`${path}.new`, path);
-  await syncNames(place);
-  return new Segment(disk, path, { ...header, version: SEGMENT_VERSION, tag });
-}
-
-async function syncNames({ disk, directory }: LogPlace): Promise<void> {
-  try {
-    await disk.syncDirectory(directory);
-  } catch (error) {
-    throw inDoubt(error);
-  }
-}
-
-/** What a sync did not make durable is in doubt, whatever the reason was. */
-function inDoubt(error: unknown): unknown {
-  if (!VarlogError.is(error, 'DISK_FULL')) return error;
-  return new VarlogError('DISK_FAILED', {
-    what: error.message,
-    details: error.details,
-    cause: error,
-  });
-}
-
-/** Where the first frame of a new segment goes. */
-export function emptySegment(segment: Segment, end: number): WritePosition {
-  const offset = SEGMENT_HEADER_BYTES;
-  return { end, offset, checksum: segment.tag, size: offset };
 }
 
 export function damaged(path: string, at: { offset: number; position: number }): VarlogError {

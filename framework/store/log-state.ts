@@ -14,6 +14,9 @@ export interface LogState {
   readonly newest: number;
 }
 
+/** How a log stands to which nothing was written. */
+export const INITIAL_STATE: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
+
 const STATE_BYTES = 32;
 
 export const logStateFormat: ValueFormat<LogState> = { encode, decode };

@@ -10,24 +10,17 @@ import {
   viewOf,
 } from './frame.ts';
 import { unknownFrame, type WalkEnd, walkFrames } from './frame-walk.ts';
-import {
-  createSegment,
-  damaged,
-  emptySegment,
-  LogFiles,
-  type LogPlace,
-  type WritePosition,
-} from './log-files.ts';
-import { type LogState, logStateFormat } from './log-state.ts';
+import { damaged, LogFiles } from './log-files.ts';
+import { INITIAL_STATE, type LogState, logStateFormat } from './log-state.ts';
+import type { LogPlace, WritePosition } from './new-segment.ts';
 import { parseSegmentName, Segment } from './segment.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { StateFile } from './state-file.ts';
 
 const PIECE_BYTES = 1024 * 1024;
-const INITIAL: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
 
 /**
- * Opens the files of a log, or makes them. Everything up to the end is durable when this resolves.
+ * Opens the files of a log; one that has none gets them with its first frames. Everything up to the end is durable when this resolves.
  *
  * The log ends at the first frame that is not whole, if that can be the torn end of an interrupted
  * write. It cannot, and is damage (`CORRUPT`), when the position there is known to have been synced:
@@ -37,42 +30,42 @@ const INITIAL: LogState = { generation: 1, first: 1, durable: 0, newest: 1 };
  */
 export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
   const { disk, directory, label } = place;
-  await disk.makeDirectory(directory);
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
   const path = `${directory}/state`;
   const stateFile = await StateFile.open(disk, path, label, logStateFormat);
   const state = stateFile.value;
-  if (state === undefined) return createLogFiles(place, stateFile);
+  if (state === undefined) return unmadeLogFiles(place, stateFile);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   const file = await tail.pin();
   try {
     const at = await recoverTail(tail, file, state);
-    return new LogFiles(place, stateFile, segments, file, at);
+    if (!place.staysOpen) await tail.unpin();
+    return new LogFiles(place, stateFile, segments, at);
   } catch (error) {
     await tail.unpin();
     throw error;
   }
 }
 
-/** A log is made segment first, state last: without the state nothing was ever appended. */
-async function createLogFiles(place: LogPlace, stateFile: StateFile<LogState>): Promise<LogFiles> {
+/** Removes what a crash left of the making of a log. */
+async function unmadeLogFiles(place: LogPlace, stateFile: StateFile<LogState>): Promise<LogFiles> {
   const { disk, directory } = place;
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
     if (parseSegmentName(name) !== undefined) await refuseFrames(place, path);
     if (parseSegmentName(name.replace(/\.new$/, '')) !== undefined) await disk.remove(path);
   }
-  const segment = await createSegment(place, INITIAL.generation, INITIAL.first, 0);
-  await stateFile.write(INITIAL);
-  const file = await segment.pin();
-  return new LogFiles(place, stateFile, [segment], file, emptySegment(segment, 0));
+  const offset = SEGMENT_HEADER_BYTES;
+  const nothing = { end: INITIAL_STATE.first - 1, offset, checksum: 0, size: offset };
+  return new LogFiles(place, stateFile, [], nothing);
 }
 
 async function refuseFrames(place: LogPlace, path: string): Promise<void> {
   const file = await place.disk.open(path, 'existing');
   try {
-    if ((await findNonZero(file, SEGMENT_HEADER_BYTES)) === undefined) return;
+    const size = await file.size();
+    if ((await findNonZero(file, SEGMENT_HEADER_BYTES, size)) === undefined) return;
   } finally {
     await file.close();
   }
@@ -145,7 +138,9 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   let provenOffset = SEGMENT_HEADER_BYTES;
   let unproven: { end: number; endOffset: number }[] = [];
   const start = { offset: SEGMENT_HEADER_BYTES, position: tail.first, previous: tail.tag };
-  const stop = await walkFrames(file, tail, start, PIECE_BYTES, (frame, offset) => {
+  let size = await file.size();
+  const pieceBytes = Math.min(PIECE_BYTES, Math.max(FRAME_HEADER_BYTES, size - start.offset));
+  const stop = await walkFrames(file, tail, start, pieceBytes, (frame, offset) => {
     tail.note(frame.position, offset);
     unproven.push({ end: frameEnd(frame), endOffset: offset + frame.size });
     if (frame.durableEnd > proven || unproven[0]!.end <= proven) {
@@ -155,14 +150,13 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
     }
     return true;
   });
-  const nonZero = await findNonZero(file, stop.offset);
+  const nonZero = await findNonZero(file, stop.offset, size);
   if (stop.position <= proven || (await provenBehind(file, tail, stop, nonZero))) {
     throw damaged(tail.path, stop);
   }
   // After a sync that failed, the system may show bytes that are not on the disk, and call them
   // clean. Written again they are dirty again, and the next sync is honest.
   await rewrite(file, provenOffset, stop.offset);
-  let size = await file.size();
   if (nonZero !== undefined) {
     // Nothing that lay there may come back under what is appended next.
     await file.truncate(stop.offset);
@@ -198,7 +192,7 @@ async function provenBehind(
       }
       at = piece.indexOf(FRAME_MAGIC_BYTE, at + 1);
     }
-    offset = await findNonZero(file, offset + piece.length);
+    offset = await findNonZero(file, offset + piece.length, size);
   }
   return false;
 }
@@ -224,14 +218,17 @@ async function rewrite(file: DiskFile, from: number, to: number): Promise<void> 
   }
 }
 
-async function findNonZero(file: DiskFile, from: number): Promise<number | undefined> {
-  for (let offset = from; ; ) {
-    const piece = await file.read(offset, PIECE_BYTES);
+async function findNonZero(
+  file: DiskFile,
+  from: number,
+  size: number,
+): Promise<number | undefined> {
+  for (let offset = from; offset < size; offset += PIECE_BYTES) {
+    const piece = await file.read(offset, Math.min(PIECE_BYTES, size - offset));
     const at = firstNonZero(piece);
     if (at !== undefined) return offset + at;
-    if (piece.length < PIECE_BYTES) return undefined;
-    offset += piece.length;
   }
+  return undefined;
 }
 
 /** What is prepared for a log is zeros, and most of its file: four bytes are looked at at a time. */

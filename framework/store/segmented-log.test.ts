@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { VarlogError } from '../base/index.ts';
+import type { Disk, VarlogError } from '../base/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { crc32c } from './crc32c.ts';
 import type { Frame } from './frame.ts';
@@ -172,29 +172,95 @@ describe('a segmented log', () => {
     const log = await open();
     const reported: number[] = [];
     log.onDurable((end) => reported.push(end));
+    log.append(one(1));
+    await log.flush();
     const kinds: string[] = [];
     disk.onOperation = ({ kind }) => {
       kinds.push(kind);
-      if (kinds.length === 1) for (let i = 3; i <= 10; i++) log.append(one(i));
+      if (kinds.length === 1) for (let i = 4; i <= 10; i++) log.append(one(i));
     };
-    log.append(one(1));
     log.append(one(2));
-    await log.flushed(2);
+    log.append(one(3));
+    await log.flushed(3);
     await log.flush();
     expect(kinds).toEqual(['write', 'sync', 'write', 'sync']);
-    expect(reported).toEqual([2, 10]);
+    expect(reported).toEqual([1, 3, 10]);
   });
 
-  test('lazy frames are written at once and synced with the next flush', async () => {
+  test('frames that may wait gather in memory until something is flushed, or they are many', async () => {
     const { disk, open } = setup();
     const log = await open();
+    log.append(one(1));
+    await log.flush();
     const kinds: string[] = [];
     disk.onOperation = ({ kind }) => kinds.push(kind);
-    log.append(one(1), { sync: false });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect([kinds, log.durableEnd]).toEqual([['write'], 0]);
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    log.append(one(2), { sync: false });
+    log.append(one(3), { sync: false });
+    await settled();
+    expect([kinds, log.durableEnd, log.read(2, 1)]).toEqual([
+      [],
+      1,
+      [expect.objectContaining({ position: 2 })],
+    ]);
     await log.flush();
-    expect([kinds, log.durableEnd]).toEqual([['write', 'sync'], 1]);
+    expect([kinds, log.durableEnd]).toEqual([['write', 'sync'], 3]);
+    for (let i = 4; log.durableEnd === 3; i++) {
+      expect(log.pendingBytes).toBeLessThan(100_000);
+      log.append(one(i), { sync: false });
+      if (i % 100 === 0) await settled();
+    }
+    await log.close();
+    const again = await open();
+    expect(again.end).toBe(log.end);
+  });
+
+  test('a log to which nothing was written has no file, whatever else is asked of it', async () => {
+    const { disk, open } = setup();
+    const log = await open();
+    await log.flush();
+    await log.truncateTail(0);
+    await log.trimHead(1);
+    expect([await log.stretches(), log.starts, log.newestSegment]).toEqual([
+      [{ first: 1, bytes: 0, since: 0 }],
+      [],
+      1,
+    ]);
+    await log.close();
+    expect(disk.files()).toEqual([]);
+    const again = await open();
+    await again.reset(7);
+    again.append(one(7));
+    await again.close();
+    disk.crash('powerLoss');
+    expect((await open()).end).toBe(7);
+  });
+
+  test('one that does not stay open has no file open between uses', async () => {
+    const { disk } = setup();
+    let files = 0;
+    const counted: Disk = Object.create(disk);
+    counted.open = async (...args) => {
+      const file = await disk.open(...args);
+      const close = file.close.bind(file);
+      files++;
+      file.close = () => {
+        files--;
+        return close();
+      };
+      return file;
+    };
+    const options = { disk: counted, directory: 'log', label: 'a log', staysOpen: false };
+    const log = await SegmentedLog.open(options);
+    for (let i = 1; i <= 3; i++) {
+      log.append(one(i));
+      await log.flush();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(files).toBe(0);
+    }
+    await log.close();
+    const again = await SegmentedLog.open(options);
+    expect([files, again.end]).toEqual([0, 3]);
   });
 
   test('the newest frames are read without asking the disk', async () => {
@@ -262,7 +328,9 @@ describe('a segmented log', () => {
 
   test('a folder with another log is refused, and both are named', async () => {
     const { open, disk } = setup();
-    await (await open()).close();
+    const log = await open();
+    log.append(one(1));
+    await log.close();
     const other = SegmentedLog.open({ disk, directory: 'log', label: 'another log' });
     await expect(other).rejects.toMatchObject({
       code: 'IDENTITY_MISMATCH',

@@ -9,6 +9,8 @@ import { type CacheBudget, TailCache } from './tail-cache.ts';
 import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+/** So much of what may wait is kept in memory. */
+const GATHERED_BYTES_MAX = 64 * 1024;
 
 /**
  * Called with the new `durableEnd` after each fdatasync that moved it, and when the write of the last of that began, by
@@ -24,6 +26,8 @@ export interface SegmentedLogOptions {
   label: string;
   /** A new file is begun when one has this many bytes. Default 64 MiB. */
   segmentBytes?: number;
+  /** Whether its newest file stays open between uses. Default true: a log that is seldom written to needs none. */
+  staysOpen?: boolean;
   /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
   tailCacheBytes?: number;
   /** Memory that those of several logs share: each of them may hold less then. */
@@ -61,7 +65,8 @@ export class SegmentedLog {
   private begunAt = 0;
   /** Frames up to here can be read from the files. */
   private written: number;
-  private unsyncedBytes = 0;
+  /** Bytes of the frames that are being written. */
+  private writingBytes = 0;
   private pumping = false;
   /** Grows when positions are taken away: what a reader then brings from the files is outdated. */
   private revision = 0;
@@ -89,8 +94,8 @@ export class SegmentedLog {
    * `IDENTITY_MISMATCH` when the folder holds another log.
    */
   static async open(options: SegmentedLogOptions): Promise<SegmentedLog> {
-    const { disk, directory, label, segmentBytes = 64 * 1024 * 1024 } = options;
-    const files = await openLogFiles({ disk, directory, label, segmentBytes });
+    const { disk, directory, label, segmentBytes = 64 * 1024 * 1024, staysOpen = true } = options;
+    const files = await openLogFiles({ disk, directory, label, segmentBytes, staysOpen });
     return new SegmentedLog(options, files);
   }
 
@@ -121,7 +126,7 @@ export class SegmentedLog {
 
   /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
   get pendingBytes(): number {
-    return this.queue.bytes + this.unsyncedBytes;
+    return this.queue.bytes + this.writingBytes;
   }
 
   /**
@@ -140,8 +145,8 @@ export class SegmentedLog {
 
   /**
    * Takes frames that continue the log at `end + 1`. Returns at once; {@link onDurable} tells when
-   * they are durable. With `sync: false` they are written, and become durable with the next frames
-   * that are synced or with {@link flush}.
+   * they are durable. With `sync: false` they gather in memory, and are written and durable with the next frames
+   * that need not wait, with {@link flush}, or once they are many.
    */
   append(frames: readonly Frame[], options?: { sync?: boolean }): void {
     this.refuseUnlessOpen();
@@ -153,9 +158,10 @@ export class SegmentedLog {
     }
     for (const frame of frames) this.cache.push(frame);
     this.endPosition = next - 1;
-    this.queue.addFrames(frames, options?.sync !== false);
+    const isDue = options?.sync !== false || this.queue.bytes >= GATHERED_BYTES_MAX;
+    this.queue.addFrames(frames, isDue);
     this.cache.evict(this.written);
-    this.wake();
+    if (isDue) this.wake();
   }
 
   /** Resolves when everything appended so far is durable. */
@@ -242,7 +248,6 @@ export class SegmentedLog {
       if (first <= this.files.first) return;
       // A reset behind this one took away frames that were to be written: nothing there is kept.
       if (this.files.end < first - 1) return this.files.reset(first);
-      if (this.durablePosition < first - 1) await this.sync();
       await this.files.trim(first, this.durablePosition);
     };
     return this.exclusive(Infinity, trim, () => first - 1 <= this.durablePosition);
@@ -274,10 +279,9 @@ export class SegmentedLog {
     if (this.disk.isAwaited) this.giveUp(closed(this.options));
     this.disk.retry();
     if (this.failure === undefined) {
-      await this.exclusive(Infinity, async () => {
-        await this.sync();
-        await this.files.saveDurableEnd(this.durablePosition);
-      }).catch(() => {});
+      await this.exclusive(Infinity, () => this.files.saveDurableEnd(this.durablePosition)).catch(
+        () => {},
+      );
     }
     await this.files.close().catch(() => {});
     this.cache.close();
@@ -321,7 +325,7 @@ export class SegmentedLog {
     while (this.failure === undefined) {
       if (this.disk.error !== undefined) this.queue.overtake();
       const { next } = this.queue;
-      if (next === undefined) break;
+      if (next === undefined || this.queue.gathers) break;
       try {
         if (next.kind === 'batch') {
           this.begunAt = this.options.clock?.now() ?? 0;
@@ -351,40 +355,25 @@ export class SegmentedLog {
   /** Writes what fits of the batch at the head of the queue, or first makes room for it. */
   private async writeGroup(batch: Batch): Promise<void> {
     const next = batch.frames[0];
-    if (next !== undefined && this.files.mustRollFor(frameBytes(next))) {
-      await this.sync();
-      await this.files.roll();
-      return;
-    }
+    if (next !== undefined && this.files.mustRollFor(frameBytes(next))) return this.files.roll();
     const limit = Math.min(GROUP_BYTES_MAX, this.files.room);
     const { frames, bytes } = this.queue.take(batch, limit);
-    if (frames.length > 0) {
-      const durably = batch.sync && this.unsyncedBytes === 0;
-      this.unsyncedBytes += bytes;
-      try {
-        await this.files.write(frames, this.durablePosition, durably);
-      } catch (error) {
-        if (this.disk.mayWaitAfter(error)) {
-          this.unsyncedBytes -= bytes;
-          this.queue.putBackFrames(frames, batch.sync);
-        }
-        throw error;
-      }
-      this.written = Math.max(this.written, Math.min(this.files.end, this.queue.keeps));
-      if (durably) this.noteSynced();
+    if (frames.length === 0) return;
+    this.writingBytes = bytes;
+    try {
+      await this.files.write(frames, this.durablePosition);
+    } catch (error) {
+      if (this.disk.mayWaitAfter(error)) this.queue.putBackFrames(frames, batch.sync);
+      throw error;
+    } finally {
+      this.writingBytes = 0;
     }
-    if (batch.sync) await this.sync();
+    this.written = Math.max(this.written, Math.min(this.files.end, this.queue.keeps));
+    this.noteSynced();
     this.cache.evict(this.written);
   }
 
-  private async sync(): Promise<void> {
-    if (this.unsyncedBytes === 0) return;
-    await this.files.sync();
-    this.noteSynced();
-  }
-
   private noteSynced(): void {
-    this.unsyncedBytes = 0;
     const reached = Math.min(this.files.end, this.queue.keeps);
     this.durablePosition = Math.max(this.durablePosition, reached);
   }

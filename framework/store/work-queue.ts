@@ -4,7 +4,7 @@ import { type Frame, frameBytes, frameEnd } from './frame.ts';
 export interface Batch {
   readonly kind: 'batch';
   frames: Frame[];
-  /** Whether they are synced after writing. */
+  /** Whether they are written now; otherwise they may wait for more. */
   sync: boolean;
 }
 
@@ -32,6 +32,12 @@ export class WorkQueue {
 
   get next(): Batch | Task | undefined {
     return this.items[0];
+  }
+
+  /** Whether all that there is to do may wait for more. */
+  get gathers(): boolean {
+    const [first] = this.items;
+    return this.items.length === 1 && first?.kind === 'batch' && !first.sync;
   }
 
   /** How much of what is in the files the tasks that wait will keep. */

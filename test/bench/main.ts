@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { TestCluster } from '../process/processes.ts';
 import { floors } from './floors.ts';
 import { appendRows, lossRow } from './log-rows.ts';
+import { manyStreamsRows } from './many-streams.ts';
 import { type Row, table } from './measure.ts';
 import { idleRow } from './process-use.ts';
 import { publishedRows } from './published-rows.ts';
@@ -31,6 +32,7 @@ add(...(await floors()));
   add(...(await publishedRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }
+add(...(await manyStreamsRows()));
 add(...(await storeRows()));
 
 console.log(`\n${cpus().length} cores (${cpus()[0]?.model}), Node.js ${process.versions.node}\n`);

@@ -4,7 +4,7 @@ import type { CallLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 
 /** Log streams that are made at once: each waits for disks most of the time. With more, one on a slow disk is not open in time. */
-const MADE_AT_ONCE = 4;
+const MADE_AT_ONCE = 32;
 
 /** How log streams are made. */
 export interface LogStreamOptions extends CallLimits {

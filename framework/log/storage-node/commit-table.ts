@@ -45,6 +45,7 @@ export class CommitTable {
     const log = await SegmentedLog.open({
       ...options,
       segmentBytes: SEGMENT_BYTES,
+      staysOpen: false,
       tailCacheBytes: TAIL_CACHE_BYTES,
     });
     const table = new CommitTable(log, options.logStreamId, options.directory);

@@ -54,10 +54,10 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { producerLimits, segmentBytes, diskReads, transfers, stations } = node;
+    const { producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ producerLimits, segmentBytes, diskReads, transfers, stations },
+      ...{ producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations },
       get repositoryWireMs() {
         return link.wireMs;
       },

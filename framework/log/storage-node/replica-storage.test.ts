@@ -126,6 +126,7 @@ test.each(['state', 'records', 'commits'])(
     }
     await storage.records.flushed(10);
     expect(await storage.flushCommits()).toBe(true);
+    await storage.save({ epoch: 1 });
     await storage.close();
     expect(open()).toBe(0);
     const path = files

@@ -62,18 +62,17 @@ export async function openReplicaStorage(options: {
 }): Promise<ReplicaStorage> {
   const { disk, clock, directory, owner, logStreamId, onFailure } = options;
   const label = (part: string): string => `${owner} log stream ${logStreamId} ${part}`;
-  await disk.makeDirectory(directory);
   const path = `${directory}/state`;
   const format = jsonFormat<StoredReplicaState>();
   const file = await StateFile.open(disk, path, label('state'), format);
+  if (file.value === undefined) await disk.makeDirectory(directory);
   const fresh: StoredReplicaState = {
     topicId: options.topicId,
     epoch: 0,
     sealed: false,
     trimmedGlsn: 0,
   };
-  // A restarted node must know whose records these are before it is told.
-  if (file.value === undefined && fresh.topicId !== 0) await file.write(fresh);
+  // It is written with the first epoch: until then the node opens this replica only when it is told of what topic it is.
   const stateNow = (): StoredReplicaState => file.value ?? fresh;
   /** Flushes of commits, which may take as long as the disk is full. */
   const flushes = new Set<Waiter<boolean>>();

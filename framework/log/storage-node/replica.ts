@@ -1,5 +1,6 @@
 import {
   asVarlogError,
+  type Lanes,
   OncePerTurn,
   type Ports,
   SerialQueue,
@@ -45,6 +46,8 @@ export interface ReplicaNode {
    * what is made of it, would otherwise hold up all else that the process does.
    */
   readonly diskReads: SerialQueue;
+  /** Commits of all log streams are made durable here, a few log streams at a time. */
+  readonly commitFlushes: Lanes<number>;
   /** For what readers and replicas are sent, and what is fetched, of all log streams: see {@link transferCost}. */
   readonly transfers: TurnBudget;
   /** How long appends are at the stations that are here. */
@@ -177,6 +180,7 @@ export class LogStreamReplica {
     });
     this.wakeFollowers = new OncePerTurn(host.ports.clock, () => this.appended.wake());
     this.flush = new CommitFlush(host.ports.clock, this.core, storage, {
+      lanes: host.commitFlushes,
       flushed: () => host.reportChanged(this),
       failed: (error) => this.fail(error),
     });

@@ -1,6 +1,7 @@
 import {
   type DirectoryLock,
   type Handler,
+  Lanes,
   type Ports,
   type RecordLimits,
   recordLimits,
@@ -34,6 +35,9 @@ import { Trash } from './trash.ts';
 /** The last segment is all of the records that is read and checked when a replica is opened. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
+/** Replicas whose commits are made durable at once: of those the files are open. */
+const FLUSHED_AT_ONCE = 4;
+
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements ReplicaNode, ServedNode {
   readonly options: StorageNodeOptions;
@@ -54,6 +58,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly memory: MemoryBudget;
   readonly segmentBytes: number;
   readonly diskReads = new SerialQueue();
+  readonly commitFlushes = new Lanes<number>(FLUSHED_AT_ONCE);
   readonly transfers: TurnBudget;
   readonly stations = storageHistograms();
   readonly hosted: HostedReplicas;
