@@ -1,4 +1,13 @@
-import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open as nodeOpen,
+  readdir,
+  readlink,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diskContract } from '../testing/contracts/index.ts';
@@ -24,7 +33,7 @@ describe('a file of the real disk', () => {
 
   /** The methods of Node's file handles, which no module exports. */
   async function handles(): Promise<FileHandle> {
-    const handle = await open(HELD, 'r');
+    const handle = await nodeOpen(HELD, 'r');
     await handle.close();
     return Object.getPrototypeOf(handle) as FileHandle;
   }
@@ -46,6 +55,65 @@ describe('a file of the real disk', () => {
     await file.write(5, chunks);
     expect(new TextDecoder().decode(await file.read(5, 100))).toBe('onetwentyx');
     await file.close();
+  });
+});
+
+describe('what the real disk does once', () => {
+  let root: string;
+  beforeEach(async () => {
+    root = await folder();
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await rm(root, { recursive: true });
+  });
+
+  const open = async (): Promise<number> => {
+    const handles = await readdir('/proc/self/fd');
+    const paths = handles.map((it) => readlink(`/proc/self/fd/${it}`).catch(() => ''));
+    return (await Promise.all(paths)).filter((it) => it.startsWith(root)).length;
+  };
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+
+  onLinux('a file is open once, however it is written and read', async () => {
+    const file = await new RealDisk(root).open('a', 'create');
+    const reading = file.read(0, 10);
+    await Promise.all([1, 2, 3].map((it) => file.writeDurably(it, [new Uint8Array([it])])));
+    await file.write(4, [new Uint8Array([4])]);
+    await file.sync();
+    expect([await reading, await open()]).toEqual([Buffer.alloc(0), 1]);
+    expect([...(await file.read(0, 10))]).toEqual([0, 1, 2, 3, 4]);
+    await file.close();
+    expect(await open()).toBe(0);
+  });
+
+  test('a folder is synced once for all who ask meanwhile, and anew for who asks during a sync', async () => {
+    const handle = await nodeOpen(root, 'r');
+    const methods = Object.getPrototypeOf(handle) as FileHandle;
+    await handle.close();
+    const { sync } = methods;
+    let during: (() => void) | undefined;
+    const syncs = jest.spyOn(methods, 'sync').mockImplementation(async function (this: FileHandle) {
+      during?.();
+      await sync.call(this);
+    });
+    const disk = new RealDisk(root);
+    await Promise.all(Array.from({ length: 20 }, () => disk.syncDirectory('')));
+    expect(syncs).toHaveBeenCalledTimes(1);
+    const late: Promise<void>[] = [];
+    during = () => {
+      during = undefined;
+      for (let i = 0; i < 20; i++) late.push(disk.syncDirectory(''));
+    };
+    await disk.syncDirectory('');
+    await Promise.all(late);
+    expect(syncs).toHaveBeenCalledTimes(3);
+    // A failure is told to all who shared it, and to nobody else.
+    syncs.mockRejectedValueOnce(new Error('EIO'));
+    const failing = await Promise.allSettled([disk.syncDirectory(''), disk.syncDirectory('')]);
+    expect(failing.map((it) => it.status)).toEqual(['rejected', 'rejected']);
+    await disk.syncDirectory('');
+    expect(syncs).toHaveBeenCalledTimes(5);
   });
 });
 
