@@ -205,7 +205,15 @@ describe('a segmented log', () => {
     ]);
     await log.flush();
     expect([kinds, log.durableEnd]).toEqual([['write', 'sync'], 3]);
-    for (let i = 4; log.durableEnd === 3; i++) {
+    kinds.length = 0;
+    disk.onOperation = ({ kind }) => {
+      if (kinds.push(kind) === 1) log.append(one(5), { sync: false });
+    };
+    log.append(one(4));
+    await log.flushed(4);
+    await settled();
+    expect([kinds, log.durableEnd]).toEqual([['write', 'sync'], 4]);
+    for (let i = 6; log.durableEnd === 4; i++) {
       expect(log.pendingBytes).toBeLessThan(100_000);
       log.append(one(i), { sync: false });
       if (i % 100 === 0) await settled();
