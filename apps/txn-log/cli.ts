@@ -7,6 +7,7 @@ import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import { startLedgerReplica } from './replica.ts';
+import { addTransactionCommands } from './transactions/commands.ts';
 
 const program = new Command('ledger').description('a bank ledger on a replicated log');
 
@@ -90,6 +91,8 @@ program
     console.log(JSON.stringify(found, undefined, 2));
     if (!found.ok) process.exitCode = 5;
   });
+
+addTransactionCommands(program);
 
 function report(result: LedgerResult): void {
   console.log(result.done ? `done at position ${result.position}` : `refused: ${result.refusal}`);

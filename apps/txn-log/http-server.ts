@@ -2,8 +2,8 @@ import type { Server } from 'node:http';
 import type { Context } from 'hono';
 import { type HttpEnv, HttpStatus } from 'varlog/node';
 import { z } from 'zod';
-import { bytesOf, decoded, headersOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
-import { invalid, taken } from '../inputs.ts';
+import { decoded, headersOf, jsonBodyOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
+import { invalid } from '../inputs.ts';
 import type { Pages } from '../operator-pages.ts';
 import type { Leg } from './book.ts';
 import { amountProblem } from './ledger-command.ts';
@@ -129,23 +129,8 @@ function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>
   ];
 }
 
-/** The body of a request as `schema` has it. Rejects with `INVALID_ARGUMENT` where it is not. */
-async function bodyOf<T>({ env }: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {
-  const bytes = await bytesOf(env.incoming, BODY_BYTES_MAX);
-  return taken(
-    schema,
-    jsonOf(bytes),
-    'body',
-    'send a JSON object with the fields that this resource has',
-  );
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw invalid('the body of the request is not JSON', 'send a JSON object, in UTF-8');
-  }
+function bodyOf<T>(c: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {
+  return jsonBodyOf(c, schema, BODY_BYTES_MAX);
 }
 
 function decided(result: LedgerResult): Response {

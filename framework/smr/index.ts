@@ -41,6 +41,7 @@ import {
 import { TransactionStore } from './transactions/transaction-store.ts';
 import { type Cause, causesOf } from './why.ts';
 
+export type { LogCallOptions } from '../base/index.ts';
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';

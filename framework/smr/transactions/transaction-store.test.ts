@@ -189,7 +189,7 @@ describe('transactions', () => {
       await using cluster = await storesOn(new MemoryLog(), 1);
       const [store] = cluster.stores as [TransactionStore];
       class Losing extends ReplicaTransactions {
-        override async commit(...given: Parameters<ReplicaTransactions['commit']>) {
+        override async commit(...given: Parameters<ReplicaTransactions['commit']>): Promise<never> {
           if (sent) await super.commit(...given);
           throw new VarlogError('UNREACHABLE', { what: 'no answer', outcome: 'unknown' });
         }
