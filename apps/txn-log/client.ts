@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { HttpStatus } from 'varlog/node';
 import { JsonClient } from '../http-client.ts';
 import type { Audit } from './audit.ts';
+import type { Currency } from './currency.ts';
 import type { Account } from './entities.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { TransferEntry, TransferRequest } from './ledger-service.ts';
+import type { Statement } from './statement.ts';
 
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
@@ -15,8 +17,21 @@ export class LedgerClient {
     this.http = new JsonClient(address, 'ledger');
   }
 
-  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    return this.post('/accounts', { account, overdraftLimit });
+  define(code: string, exponent: number): Promise<LedgerResult> {
+    return this.post('/currencies', { code, exponent });
+  }
+
+  currencies(): Promise<Currency[]> {
+    return this.get('/currencies');
+  }
+
+  /** Without `currency`: in none. */
+  open(
+    account: string,
+    overdraftLimit: number | null = 0,
+    currency?: string,
+  ): Promise<LedgerResult> {
+    return this.post('/accounts', { account, overdraftLimit, currency });
   }
 
   /**
@@ -42,6 +57,15 @@ export class LedgerClient {
   transfers(account?: string): Promise<TransferEntry[]> {
     const of = account === undefined ? '' : `?account=${encodeURIComponent(account)}`;
     return this.get(`/transfers${of}`);
+  }
+
+  /** A page of what came and went, the oldest first; `after`: the `next` of the page before. */
+  statement(
+    account: string,
+    question: Readonly<Record<string, string>> = {},
+  ): Promise<Omit<Statement, 'next'> & { next: string | null }> {
+    const query = new URLSearchParams(question);
+    return this.get(`/statements/${encodeURIComponent(account)}?${query}`);
   }
 
   audit(): Promise<Audit> {

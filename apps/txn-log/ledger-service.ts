@@ -3,9 +3,11 @@ import { VarlogError } from 'varlog/log';
 import type { SqlReplica } from 'varlog/smr/sql';
 import { type Audit, audit } from './audit.ts';
 import type { Leg } from './book.ts';
+import { type Currency, NO_CURRENCY } from './currency.ts';
 import {
   type Account,
   AccountEntity,
+  CurrencyEntity,
   type Posting,
   PostingEntity,
   type Transfer,
@@ -14,10 +16,13 @@ import {
 import { type LedgerCommand, problemOf } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { ReadOnlySql } from './read-only-sql.ts';
+import { type Statement, type StatementQuestion, statementOf } from './statement.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
-  stale?: boolean;
+  stale?: boolean | undefined;
+  /** Answer once this replica has applied this position: that of a result, to see it at whichever replica. */
+  atLeast?: number | undefined;
 }
 
 export interface TransferRequest {
@@ -53,9 +58,25 @@ export class LedgerService {
     this.timeoutMs = timeoutMs;
   }
 
-  /** Opens an account; `overdraftLimit` in minor units, `null` for none. Rejects with `INVALID_ARGUMENT`. */
-  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    return this.execute({ op: 'open', account, overdraftLimit });
+  /** Defines a currency, once and for all: `exponent` is 2 where 100 minor units are one. Rejects with `INVALID_ARGUMENT`. */
+  define({ code, exponent }: Currency): Promise<LedgerResult> {
+    return this.execute({ op: 'currency', code, exponent });
+  }
+
+  currencies(options?: ReadOptions): Promise<Currency[]> {
+    return this.read((it) => it.find(CurrencyEntity, { order: { code: 'ASC' } }), options);
+  }
+
+  /**
+   * Opens an account; `overdraftLimit` in minor units, `null` for none; `currency`: one that is defined. Rejects with
+   * `INVALID_ARGUMENT`.
+   */
+  open(
+    account: string,
+    overdraftLimit: number | null = 0,
+    currency: string = NO_CURRENCY,
+  ): Promise<LedgerResult> {
+    return this.execute({ op: 'open', account, overdraftLimit, currency });
   }
 
   /** Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`. */
@@ -72,6 +93,11 @@ export class LedgerService {
 
   accounts(options?: ReadOptions): Promise<Account[]> {
     return this.read((manager) => manager.find(AccountEntity, { order: { id: 'ASC' } }), options);
+  }
+
+  /** What came of an account in a stretch of time, a page at a time; `undefined` where there is no such account. */
+  statement(question: StatementQuestion, options?: ReadOptions): Promise<Statement | undefined> {
+    return this.read((manager) => statementOf(manager, question), options);
   }
 
   /** The newest transfers first; of one account, or (also refused ones) of all. */
@@ -99,8 +125,8 @@ export class LedgerService {
   }
 
   /** Rows of one SELECT; see `ReadOnlySql`. */
-  async sql(query: string): Promise<unknown[]> {
-    await this.replica.caughtUp({ timeoutMs: this.timeoutMs });
+  async sql(query: string, options: ReadOptions = {}): Promise<unknown[]> {
+    await this.read(async () => {}, options);
     return this.reader.ask(query);
   }
 
@@ -113,10 +139,11 @@ export class LedgerService {
 
   private async read<T>(
     look: (manager: EntityManager) => Promise<T>,
-    { stale = false }: ReadOptions = {},
+    { stale = false, atLeast }: ReadOptions = {},
     timeoutMs: number = this.timeoutMs,
   ): Promise<T> {
-    const consistency = stale ? 'stale' : 'linearizable';
+    const fresh = atLeast === undefined ? 'linearizable' : { atLeast };
+    const consistency = stale ? 'stale' : fresh;
     const ended = new AbortController();
     const timer = setTimeout(() => ended.abort(tooLate(timeoutMs)), timeoutMs);
     const { signal } = ended;
@@ -162,7 +189,7 @@ async function withPostings(
 
 /** Only what belongs to a command goes into the log. */
 function exactly(command: LedgerCommand): LedgerCommand {
-  if (command.op === 'open') return command;
+  if (command.op !== 'transfer') return command;
   return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
 }
 
