@@ -1,5 +1,5 @@
-/** What an account has whose currency nobody named: ISO 4217 calls it "no currency". It needs not be defined. */
-export const NO_CURRENCY = 'XXX';
+/** What an account has whose currency nobody named: it is defined from the start. */
+export const NO_CURRENCY = 'NONE';
 
 /** More than any currency has, and few enough for amounts to stay exact. */
 export const EXPONENT_MAX = 12;

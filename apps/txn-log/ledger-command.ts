@@ -4,7 +4,7 @@ import { EXPONENT_MAX, isCurrencyCode, NO_CURRENCY } from './currency.ts';
 export type LedgerCommand =
   /** Defines a currency. */
   | { op: 'currency'; code: string; exponent: number }
-  /** Without a currency: in `XXX`, of which a minor unit is a whole one. */
+  /** Without a currency: in `NONE`, of which a minor unit is a whole one. */
   | { op: 'open'; account: string; overdraftLimit: number | null; currency?: string }
   | { op: 'transfer'; id: string; legs: Leg[]; description: string };
 

@@ -168,7 +168,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     expect(await service.currencies()).toEqual([
       { code: 'EUR', exponent: 2 },
       { code: 'JPY', exponent: 0 },
-      { code: 'XXX', exponent: 0 },
+      { code: 'NONE', exponent: 0 },
     ]);
     for (const currency of ['EUR', 'JPY'])
       for (const name of ['bank', 'alice'])
