@@ -123,6 +123,11 @@ program
 
 addTransactionCommands(program);
 
+program
+  .command('rebuild')
+  .description('make the database of the replica anew from the log; the old one serves meanwhile')
+  .action(async () => console.log(`rebuilt up to position ${(await client().rebuild()).position}`));
+
 function report(result: LedgerResult): void {
   console.log(result.done ? `done at position ${result.position}` : `refused: ${result.refusal}`);
   if (!result.done) process.exitCode = 5;

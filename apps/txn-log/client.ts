@@ -8,6 +8,8 @@ import type { LedgerResult } from './ledger-machine.ts';
 import type { TransferEntry, TransferRequest } from './ledger-service.ts';
 import type { Statement } from './statement.ts';
 
+const REBUILD_MS = 24 * 3_600_000;
+
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
   private readonly http: JsonClient;
@@ -66,6 +68,11 @@ export class LedgerClient {
   ): Promise<Omit<Statement, 'next'> & { next: string | null }> {
     const query = new URLSearchParams(question);
     return this.get(`/statements/${encodeURIComponent(account)}?${query}`);
+  }
+
+  /** Has the replica make its database anew from the log, however long that takes: the old one serves meanwhile. */
+  rebuild(): Promise<{ position: number }> {
+    return this.http.call({ method: 'POST', path: '/rebuild', body: {}, timeoutMs: REBUILD_MS });
   }
 
   audit(): Promise<Audit> {

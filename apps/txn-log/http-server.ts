@@ -67,13 +67,18 @@ const Once = z.object({ 'idempotency-key': z.string().optional() });
  *   refusal. `id` (or the header `Idempotency-Key`) takes effect once; 422 when it comes with another transfer
  * - `GET /transfers?account=ID`: newest first, with postings
  * - `GET /audit`
+ * - `POST /rebuild`: makes the database anew from the log, while the old one serves; answers when the new one does
  * - `GET /sql?query=SELECT…`: rows; read only
  *
  * Each `GET` takes `stale=1`, what this replica has, or `at=POSITION`, at least what an answer with that position did.
  *
  * What there is beside (`/readyz` and the like), `pages` adds.
  */
-export function makeHttpServer(service: LedgerService, pages: Pages): Server {
+export function makeHttpServer(
+  service: LedgerService,
+  rebuild: () => Promise<number>,
+  pages: Pages,
+): Server {
   return serveRoutes((app) => {
     pages(app);
     app.get('/accounts', async (c) =>
@@ -122,6 +127,9 @@ export function makeHttpServer(service: LedgerService, pages: Pages): Server {
 
     app.get('/audit', async (c) => jsonReply(HttpStatus.ok, await service.audit(readingOf(c))));
     app.all('/audit', () => notAllowed('GET'));
+
+    app.post('/rebuild', async () => jsonReply(HttpStatus.ok, { position: await rebuild() }));
+    app.all('/rebuild', () => notAllowed('POST'));
 
     app.get('/sql', async (c) =>
       jsonReply(HttpStatus.ok, await service.sql(queryOf(c, Question).query, readingOf(c))),
