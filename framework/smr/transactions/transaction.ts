@@ -91,7 +91,7 @@ export class Transaction {
 }
 
 /** Why a transaction did not take effect, as an error. */
-export function failureOf(
+function failureOf(
   id: string,
   outcome: Exclude<TransactionOutcome, { state: 'committed' }>,
 ): VarlogError {
