@@ -21,7 +21,7 @@ const COMMITS_MIN = 30;
 const KILLS_MIN = 3;
 /** Only a service that has stopped answering needs longer, also on a busy machine. */
 const LOAD_MAX_MS = LOAD_MS + 120_000;
-const KILL_EVERY_MS = 1_500;
+const KILL_EVERY_MS = 1_000;
 const CALL_MS = 3_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -126,11 +126,12 @@ describe('transactions on real processes', () => {
           if (!replicas[(id + count) % stores.length]!.isUp) await pause(20);
         }
       };
-      const victims = [...replicas, ...cluster.nodes];
+      // A node of the cluster now and then: while it comes back, the log stands still for a while.
+      const victims = [...replicas, cluster.nodes[0]!];
       const nemesis = async (): Promise<void> => {
         while (!over()) {
           await pause(KILL_EVERY_MS);
-          const victim = victims[(kills * 2) % victims.length]!;
+          const victim = victims[kills % victims.length]!;
           await victim.end('SIGKILL');
           kills++;
           await pause(300);

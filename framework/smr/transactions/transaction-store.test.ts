@@ -119,6 +119,25 @@ describe('transactions', () => {
     await expect(store.begin({ id: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  test('what is no text or no position gets no further than its caller', async () => {
+    await using cluster = await storesOn(new MemoryLog(), 1);
+    const [store] = cluster.stores as [TransactionStore];
+    const refused = { code: 'INVALID_ARGUMENT', outcome: 'notAppended' };
+    const transaction = await store.begin();
+    const say = (it: unknown): never => it as never;
+    for (const it of [7, null, undefined, {}]) {
+      expect(() => transaction.put(say(it), 'x')).toThrow(expect.objectContaining(refused));
+      expect(() => transaction.put('x', say(it))).toThrow(expect.objectContaining(refused));
+      expect(() => transaction.delete(say(it))).toThrow(expect.objectContaining(refused));
+      await expect(transaction.get(say(it))).rejects.toMatchObject(refused);
+    }
+    for (const since of [-1, 0.5, Number.NaN]) {
+      await expect(store.begin({ since })).rejects.toMatchObject(refused);
+      await expect(store.outcome('x', { since })).rejects.toMatchObject(refused);
+    }
+    await expect(store.outcome('')).rejects.toMatchObject(refused);
+  });
+
   test('a conflict is a certain failure that says who changed which key, and where', async () => {
     await using cluster = await storesOn(new MemoryLog(), 2);
     const [store, other] = cluster.stores as [TransactionStore, TransactionStore];

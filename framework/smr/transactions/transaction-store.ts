@@ -1,5 +1,5 @@
 import { type LogCallOptions, type Random, VarlogError } from '../../base/index.ts';
-import { forgotten, Transaction } from './transaction.ts';
+import { checkedId, checkedSince, forgotten, Transaction } from './transaction.ts';
 import type { TransactionOutcome } from './transaction-machine.ts';
 import type { TransactionService } from './transaction-service.ts';
 
@@ -43,7 +43,7 @@ export class TransactionStore {
     since,
     ...limits
   }: TransactionName = {}): Promise<Transaction> {
-    const { at, known } = await this.service.begin(id, limits);
+    const { at, known } = await this.service.begin(checkedId(id), limits);
     const attempt = known?.state === 'aborted' ? known.attempt + 1 : 1;
     return new Transaction(this.service, { id, attempt, at, since: since ?? at, known }, limits);
   }
@@ -90,7 +90,7 @@ export class TransactionStore {
     id: string,
     { since = 0, ...limits }: LogCallOptions & { since?: number } = {},
   ): Promise<Exclude<TransactionOutcome, { state: 'forgotten' }>> {
-    const outcome = await this.service.settle(id, since, limits);
+    const outcome = await this.service.settle(checkedId(id), checkedSince(since), limits);
     if (outcome.state === 'forgotten') throw forgotten(id, outcome.through);
     return outcome;
   }

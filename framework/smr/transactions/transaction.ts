@@ -33,9 +33,9 @@ export class Transaction {
   constructor(service: TransactionService, attempt: TransactionAttempt, limits: LogCallOptions) {
     this.service = service;
     this.limits = limits;
-    this.id = checkedId(attempt.id);
+    this.id = attempt.id;
     this.at = attempt.at;
-    this.since = attempt.since;
+    this.since = checkedSince(attempt.since);
     this.attempt = attempt.attempt;
     this.known = attempt.known;
   }
@@ -47,6 +47,7 @@ export class Transaction {
 
   /** The value of a key, as this transaction wrote it, or as it was at its snapshot. */
   async get(key: string): Promise<string | undefined> {
+    checkText('key', key);
     const written = this.writes.get(key);
     if (written !== undefined) return written ?? undefined;
     const found = await this.service.read(key, this.at, this.limits);
@@ -55,10 +56,13 @@ export class Transaction {
   }
 
   put(key: string, value: string): void {
+    checkText('key', key);
+    checkText('value', value);
     this.writes.set(key, value);
   }
 
   delete(key: string): void {
+    checkText('key', key);
     this.writes.set(key, null);
   }
 
@@ -132,7 +136,29 @@ function changeOf({ key, position, by }: TransactionConflict): string {
     : `"${key}" was changed by transaction ${by}, at position ${position},`;
 }
 
-function checkedId(id: string): string {
+/** What is no text would stop every replica. Throws `INVALID_ARGUMENT`. */
+function checkText(what: string, given: unknown): void {
+  if (typeof given === 'string') return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the ${what} of a transaction is a ${given === null ? 'null' : typeof given}`,
+    next: 'give a text, as String() or JSON.stringify() make it',
+    outcome: 'notAppended',
+  });
+}
+
+/** Throws `INVALID_ARGUMENT`. */
+export function checkedSince(since: number): number {
+  if (Number.isSafeInteger(since) && since >= 0) return since;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `since is ${since}`,
+    next: 'give a position from before the transaction, as `transaction.since` has it',
+    outcome: 'notAppended',
+  });
+}
+
+/** Throws `INVALID_ARGUMENT`. */
+export function checkedId(id: string): string {
+  checkText('id', id);
   if (id.length > 0 && id.length <= ID_LENGTH_MAX) return id;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `the id of a transaction has ${id.length} characters`,
