@@ -57,6 +57,29 @@ export function bytesOf(request: IncomingMessage, bytesMax: number): Promise<Buf
   });
 }
 
+/** The body of a request, in JSON, as `schema` has it. Rejects with `INVALID_ARGUMENT` where it is not, and like {@link bytesOf}. */
+export async function jsonBodyOf<T>(
+  { env }: Context<HttpEnv>,
+  schema: z.ZodType<T>,
+  bytesMax: number,
+): Promise<T> {
+  const bytes = await bytesOf(env.incoming, bytesMax);
+  return taken(
+    schema,
+    jsonOf(bytes),
+    'body',
+    'send a JSON object with the fields that this resource has',
+  );
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw invalid('the body of the request is not JSON', 'send a JSON object, in UTF-8');
+  }
+}
+
 function tooLarge(bytesMax: number): VarlogError {
   return new VarlogError('ENTRY_TOO_LARGE', {
     what: `the body of the request has more than ${bytesMax} bytes`,

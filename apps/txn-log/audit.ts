@@ -7,7 +7,7 @@ export interface Audit {
   transfers: number;
   /** Sum of all balances in minor units, which must be zero. A string, because it may be too large for a number. */
   sum: string;
-  /** Transfers whose postings do not sum to zero. */
+  /** Transfers whose postings do not sum to zero in each currency. */
   unbalanced: string[];
   /** Accounts whose balance is not the sum of their postings. */
   deviating: string[];
@@ -42,7 +42,8 @@ export async function audit(manager: EntityManager): Promise<Audit> {
             (SELECT ${lowOf('balance')} FROM account) AS low`,
   )) as [Record<'accounts' | 'transfers' | 'high' | 'low', number | string>];
   const unbalanced = await ids(
-    `SELECT transfer_id AS id FROM posting GROUP BY transfer_id HAVING ${sumOf('amount')} <> 0 ORDER BY 1`,
+    `SELECT DISTINCT transfer_id AS id FROM posting JOIN account ON account.id = posting.account_id
+     GROUP BY transfer_id, currency HAVING ${sumOf('amount')} <> 0 ORDER BY 1`,
   );
   const deviating = await ids(
     `SELECT account.id AS id FROM account LEFT JOIN posting ON posting.account_id = account.id

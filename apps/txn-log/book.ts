@@ -10,6 +10,8 @@ export interface Balance {
   balance: number;
   /** The balance may go down to minus this; `null`: without limit. */
   overdraftLimit: number | null;
+  /** What its amounts are minor units of. */
+  currency: string;
 }
 
 export type TransferRefusal = 'NO_SUCH_ACCOUNT' | 'OVERDRAFT' | 'UNBALANCED' | 'BALANCE_TOO_LARGE';
@@ -25,7 +27,7 @@ export type Decided =
   | { refusal?: never; postings: Posted[]; balances: Map<string, number> };
 
 /**
- * Decides on a transfer, from its legs and the accounts alone. Amounts are whole numbers other than zero below 2^53
+ * Decides on a transfer, whose legs must sum to zero in each currency, from its legs and the accounts alone. Amounts are whole numbers other than zero below 2^53
  * on either side; so is every balance, also between two legs, since each posting carries it. Of such numbers a sum that is one of
  * them is exact, and one that was rounded is not one of them.
  */
@@ -39,6 +41,12 @@ export function decide(legs: readonly Leg[], accounts: ReadonlyMap<string, Balan
     if (found === undefined) return { refusal: 'NO_SUCH_ACCOUNT' };
     balances.set(account, found.balance);
   }
+  const sums = new Map<string, bigint>();
+  for (const { account, amount } of legs) {
+    const { currency } = accounts.get(account)!;
+    sums.set(currency, (sums.get(currency) ?? 0n) + BigInt(amount));
+  }
+  if ([...sums.values()].some((it) => it !== 0n)) return { refusal: 'UNBALANCED' };
   const postings: Posted[] = [];
   for (const { account, amount } of legs) {
     const balance = balances.get(account)! + amount;

@@ -5,8 +5,10 @@ import { tuneGarbageCollection } from 'varlog/node';
 import { serveUntilStopped } from '../serving.ts';
 import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
+import { shownAmount } from './currency.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import { startLedgerReplica } from './replica.ts';
+import { addTransactionCommands } from './transactions/commands.ts';
 
 const program = new Command('ledger').description('a bank ledger on a replicated log');
 
@@ -37,8 +39,17 @@ program
   .command('open <account>')
   .description('open an account')
   .option('--overdraft <amount>', 'how far below zero it may go, or "unlimited"', '0')
-  .action(async (account: string, { overdraft }: { overdraft: string }) => {
-    report(await client().open(account, overdraft === 'unlimited' ? null : amountOf(overdraft)));
+  .option('--currency <code>', 'what it holds: one that was defined; none by default')
+  .action(async (account: string, flags: { overdraft: string; currency?: string }) => {
+    const { overdraft, currency } = flags;
+    const limit = overdraft === 'unlimited' ? null : amountOf(overdraft);
+    report(await client().open(account, limit, currency));
+  });
+program
+  .command('currency <code> <exponent>')
+  .description('define a currency: EUR 2, of which 100 minor units are one')
+  .action(async (code: string, exponent: string) => {
+    report(await client().define(code, amountOf(exponent)));
   });
 program
   .command('transfer <from> <to> <amount>')
@@ -83,6 +94,25 @@ program
     }
   });
 program
+  .command('statement <account>')
+  .description('print what came and went, the oldest first, with the balance after it')
+  .option('--from <time>', 'the first time, such as 2026-11-01')
+  .option('--to <time>', 'the first time that does not belong to it')
+  .action(async (account: string, flags: { from?: string; to?: string }) => {
+    const exponents = new Map((await client().currencies()).map((it) => [it.code, it.exponent]));
+    const question: Record<string, string> = {};
+    for (const [name, time] of Object.entries(flags)) question[name] = String(timeOf(time));
+    for (let next: string | null = ''; next !== null; ) {
+      const page = await client().statement(account, { ...question, ...(next && { after: next }) });
+      const exponent = exponents.get(page.currency) ?? 0;
+      for (const { time, transfer, amount, balance } of page.entries) {
+        const amounts = [amount, balance].map((it) => shownAmount(it, exponent));
+        console.log([new Date(time).toISOString(), transfer, ...amounts, page.currency].join('\t'));
+      }
+      next = page.next;
+    }
+  });
+program
   .command('audit')
   .description('check the whole book; fails with 5 when it does not add up')
   .action(async () => {
@@ -91,9 +121,25 @@ program
     if (!found.ok) process.exitCode = 5;
   });
 
+addTransactionCommands(program);
+
+program
+  .command('rebuild')
+  .description('make the database of the replica anew from the log; the old one serves meanwhile')
+  .action(async () => console.log(`rebuilt up to position ${(await client().rebuild()).position}`));
+
 function report(result: LedgerResult): void {
   console.log(result.done ? `done at position ${result.position}` : `refused: ${result.refusal}`);
   if (!result.done) process.exitCode = 5;
+}
+
+function timeOf(text: string): number {
+  const time = Date.parse(text);
+  if (time >= 0) return time;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `${text} is not a time`,
+    next: 'give one such as 2026-11-01 or 2026-11-01T12:00:00Z',
+  });
 }
 
 function amountOf(text: string): number {

@@ -1,31 +1,39 @@
 import { randomUUID } from 'node:crypto';
-import { type ErrorCode, VarlogError } from 'varlog/log';
 import { HttpStatus } from 'varlog/node';
+import { JsonClient } from '../http-client.ts';
 import type { Audit } from './audit.ts';
+import type { Currency } from './currency.ts';
 import type { Account } from './entities.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { TransferEntry, TransferRequest } from './ledger-service.ts';
+import type { Statement } from './statement.ts';
 
-const CALL_MS = 30_000;
-const CODES: Record<number, ErrorCode> = {
-  [HttpStatus.badRequest]: 'INVALID_ARGUMENT',
-  [HttpStatus.notFound]: 'NOT_FOUND',
-  [HttpStatus.contentTooLarge]: 'ENTRY_TOO_LARGE',
-  [HttpStatus.tooManyRequests]: 'RESOURCE_EXHAUSTED',
-  [HttpStatus.gatewayTimeout]: 'TIMEOUT',
-};
+const REBUILD_MS = 24 * 3_600_000;
 
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
-  private readonly root: string;
+  private readonly http: JsonClient;
 
   /** `address` is `host:port` of any replica. */
   constructor(address: string) {
-    this.root = `http://${address}`;
+    this.http = new JsonClient(address, 'ledger');
   }
 
-  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    return this.call('POST', '/accounts', { account, overdraftLimit });
+  define(code: string, exponent: number): Promise<LedgerResult> {
+    return this.post('/currencies', { code, exponent });
+  }
+
+  currencies(): Promise<Currency[]> {
+    return this.get('/currencies');
+  }
+
+  /** Without `currency`: in none. */
+  open(
+    account: string,
+    overdraftLimit: number | null = 0,
+    currency?: string,
+  ): Promise<LedgerResult> {
+    return this.post('/accounts', { account, overdraftLimit, currency });
   }
 
   /**
@@ -37,80 +45,57 @@ export class LedgerClient {
     legs,
     description,
   }: Partial<TransferRequest>): Promise<LedgerResult> {
-    return this.call('POST', '/transfers', { id, postings: legs, description }, { id });
+    return this.post('/transfers', { id, postings: legs, description }, id);
   }
 
   account(id: string): Promise<Account> {
-    return this.call('GET', `/accounts/${encodeURIComponent(id)}`);
+    return this.get(`/accounts/${encodeURIComponent(id)}`);
   }
 
   accounts(): Promise<Account[]> {
-    return this.call('GET', '/accounts');
+    return this.get('/accounts');
   }
 
   transfers(account?: string): Promise<TransferEntry[]> {
     const of = account === undefined ? '' : `?account=${encodeURIComponent(account)}`;
-    return this.call('GET', `/transfers${of}`);
+    return this.get(`/transfers${of}`);
+  }
+
+  /** A page of what came and went, the oldest first; `after`: the `next` of the page before. */
+  statement(
+    account: string,
+    question: Readonly<Record<string, string>> = {},
+  ): Promise<Omit<Statement, 'next'> & { next: string | null }> {
+    const query = new URLSearchParams(question);
+    return this.get(`/statements/${encodeURIComponent(account)}?${query}`);
+  }
+
+  /** Has the replica make its database anew from the log, however long that takes: the old one serves meanwhile. */
+  rebuild(): Promise<{ position: number }> {
+    return this.http.call({ method: 'POST', path: '/rebuild', body: {}, timeoutMs: REBUILD_MS });
   }
 
   audit(): Promise<Audit> {
-    return this.call('GET', '/audit');
+    return this.get('/audit');
   }
 
-  private async call<T>(
-    method: string,
-    path: string,
-    body?: unknown,
-    details: Record<string, unknown> = {},
-  ): Promise<T> {
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(this.root + path, {
-        method,
-        signal: AbortSignal.timeout(CALL_MS),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      text = await response.text();
-    } catch (cause) {
-      throw unreachable(this.root, cause, method === 'GET' ? {} : details);
-    }
-    const answer = objectIn(text) as { message?: string; outcome?: unknown };
-    if (
-      response.ok ||
-      response.status === HttpStatus.conflict ||
-      (response.status === HttpStatus.unprocessableContent && 'done' in answer)
-    )
-      return answer as T;
-    throw new VarlogError(CODES[response.status] ?? 'UNAVAILABLE', {
-      what: answer.message ?? `the ledger answered ${response.status}`,
-      ...(answer.outcome === 'unknown' || answer.outcome === 'notAppended'
-        ? { outcome: answer.outcome }
-        : {}),
-      details,
+  private get<T>(path: string): Promise<T> {
+    return this.http.call({ method: 'GET', path });
+  }
+
+  private post<T>(path: string, body: unknown, id?: string): Promise<T> {
+    return this.http.call({
+      method: 'POST',
+      path,
+      body,
+      writes: true,
+      accepts: (status, answer) =>
+        status === HttpStatus.conflict ||
+        (status === HttpStatus.unprocessableContent && 'done' in answer),
+      ...(id !== undefined && {
+        details: { id },
+        repeat: `it may have taken effect: repeat it with --id ${id}`,
+      }),
     });
   }
-}
-
-function objectIn(text: string): object {
-  try {
-    return Object(JSON.parse(text)) as object;
-  } catch {
-    return {};
-  }
-}
-
-function unreachable(root: string, cause: unknown, details: Record<string, unknown>): VarlogError {
-  const refused = (cause as { cause?: { code?: unknown } }).cause?.code === 'ECONNREFUSED';
-  const { id } = details;
-  return new VarlogError('UNREACHABLE', {
-    what: `no ledger answers at ${root}`,
-    next:
-      refused || id === undefined
-        ? 'start one with "serve", or name another with --ledger'
-        : `it may have taken effect: repeat it with --id ${id}`,
-    outcome: refused ? 'notAppended' : 'unknown',
-    details,
-    cause,
-  });
 }

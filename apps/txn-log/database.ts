@@ -20,8 +20,8 @@ export interface LedgerDatabase {
 /** Where a ledger lies: a folder for SQLite, or `postgres://user:password@host:port/database`. */
 export type LedgerLocation = { directory: string } | { url: string };
 
-/** Describes the connections; opens none. */
-export function ledgerDatabase(location: LedgerLocation): LedgerDatabase {
+/** Describes the connections; opens none. `file`: that of SQLite, in its folder. */
+export function ledgerDatabase(location: LedgerLocation, file = 'ledger.db'): LedgerDatabase {
   const common = { entities: LEDGER_ENTITIES, synchronize: false } as const;
   const writing = {
     ...common,
@@ -30,11 +30,11 @@ export function ledgerDatabase(location: LedgerLocation): LedgerDatabase {
   };
   if ('directory' in location) {
     mkdirSync(location.directory, { recursive: true });
-    const database = join(location.directory, 'ledger.db');
-    const file = { type: 'better-sqlite3', database } as const;
+    const database = join(location.directory, file);
+    const lite = { type: 'better-sqlite3', database } as const;
     return {
-      writer: new DataSource({ ...writing, ...file, enableWAL: true }),
-      reader: new DataSource({ ...common, ...file, readonly: true }),
+      writer: new DataSource({ ...writing, ...lite, enableWAL: true }),
+      reader: new DataSource({ ...common, ...lite, readonly: true }),
     };
   }
   if (!/^postgres(ql)?:\/\//.test(location.url)) {

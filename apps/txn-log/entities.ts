@@ -1,6 +1,7 @@
 import { EntitySchema, type ValueTransformer } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import type { Balance } from './book.ts';
+import type { Currency } from './currency.ts';
 
 export interface Account extends Balance {
   id: string;
@@ -53,7 +54,13 @@ export const AccountEntity = new EntitySchema<Account>({
     balance: whole('balance'),
     overdraftLimit: { ...whole('overdraft_limit'), nullable: true },
     openedAt: whole('opened_at'),
+    currency: text('currency'),
   },
+});
+
+export const CurrencyEntity = new EntitySchema<Currency>({
+  name: 'currency',
+  columns: { code: { type: 'varchar', primary: true }, exponent: { type: 'int' } },
 });
 
 export const TransferEntity = new EntitySchema<Transfer>({
@@ -79,4 +86,4 @@ export const PostingEntity = new EntitySchema<Posting>({
   },
 });
 
-export const LEDGER_ENTITIES = [AccountEntity, TransferEntity, PostingEntity];
+export const LEDGER_ENTITIES = [AccountEntity, CurrencyEntity, TransferEntity, PostingEntity];

@@ -2,20 +2,22 @@ import type { Server } from 'node:http';
 import type { Context } from 'hono';
 import { type HttpEnv, HttpStatus } from 'varlog/node';
 import { z } from 'zod';
-import { bytesOf, decoded, headersOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
-import { invalid, taken } from '../inputs.ts';
+import { decoded, headersOf, jsonBodyOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
+import { invalid } from '../inputs.ts';
 import type { Pages } from '../operator-pages.ts';
 import type { Leg } from './book.ts';
 import { amountProblem } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
-import type { LedgerService } from './ledger-service.ts';
+import type { LedgerService, ReadOptions } from './ledger-service.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 
 const Opening = z.object({
   account: z.string(),
   overdraftLimit: z.number().nullable().optional(),
+  currency: z.string().optional(),
 });
+const Defining = z.object({ code: z.string(), exponent: z.number() });
 const Posting = z.object({ account: z.string(), amount: z.number() });
 const Transferring = z.object({
   id: z.string().optional(),
@@ -25,65 +27,112 @@ const Transferring = z.object({
   postings: z.array(Posting).nullish(),
   description: z.string().optional(),
 });
+const WholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/, 'not a whole number')
+  .transform(Number);
 const Reading = z.object({
   stale: z
     .string()
     .optional()
     .transform((it) => it === '1'),
+  at: WholeNumber.optional(),
 });
 const History = Reading.extend({ account: z.string().optional() });
-const Question = z.object({ query: z.string().default('') });
+const PAGE_MAX = 1_000;
+const OfStatement = Reading.extend({
+  from: WholeNumber.optional(),
+  to: WholeNumber.optional(),
+  limit: WholeNumber.refine((it) => it >= 1 && it <= PAGE_MAX, `not 1 to ${PAGE_MAX}`).optional(),
+  after: z
+    .string()
+    .regex(/^\d{1,15}\.\d{1,3}$/, 'not the "next" of a page')
+    .transform((it) => {
+      const [position, leg] = it.split('.').map(Number);
+      return { position: position!, leg: leg! };
+    })
+    .optional(),
+});
+const Question = Reading.extend({ query: z.string().default('') });
 const Once = z.object({ 'idempotency-key': z.string().optional() });
 
 /**
  * The ledger over HTTP, in JSON; amounts are minor units:
  *
- * - `POST /accounts` `{ account, overdraftLimit }`: opens one; `null` for no limit
- * - `GET /accounts`, `GET /accounts/ID` (`?stale=1`)
+ * - `POST /currencies` `{ code, exponent }`, `GET /currencies`
+ * - `POST /accounts` `{ account, overdraftLimit, currency }`: opens one; `null` for no limit
+ * - `GET /accounts`, `GET /accounts/ID`
+ * - `GET /statements/ID?from=MS&to=MS&limit=N&after=NEXT`: what came and went, a page at a time, the oldest first
  * - `POST /transfers` `{ id, from, to, amount }` or `{ id, postings: [{ account, amount }, …] }`: 200, or 409 with the
  *   refusal. `id` (or the header `Idempotency-Key`) takes effect once; 422 when it comes with another transfer
  * - `GET /transfers?account=ID`: newest first, with postings
  * - `GET /audit`
+ * - `POST /rebuild`: makes the database anew from the log, while the old one serves; answers when the new one does
  * - `GET /sql?query=SELECT…`: rows; read only
+ *
+ * Each `GET` takes `stale=1`, what this replica has, or `at=POSITION`, at least what an answer with that position did.
  *
  * What there is beside (`/readyz` and the like), `pages` adds.
  */
-export function makeHttpServer(service: LedgerService, pages: Pages): Server {
+export function makeHttpServer(
+  service: LedgerService,
+  rebuild: () => Promise<number>,
+  pages: Pages,
+): Server {
   return serveRoutes((app) => {
     pages(app);
     app.get('/accounts', async (c) =>
-      jsonReply(HttpStatus.ok, await service.accounts(queryOf(c, Reading))),
+      jsonReply(HttpStatus.ok, await service.accounts(readingOf(c))),
     );
     app.post('/accounts', async (c) => {
-      const { account, overdraftLimit } = await bodyOf(c, Opening);
-      return decided(await service.open(account, overdraftLimit));
+      const { account, overdraftLimit, currency } = await bodyOf(c, Opening);
+      return decided(await service.open(account, overdraftLimit, currency));
     });
     app.all('/accounts', () => notAllowed('GET, POST'));
 
     // Behind /accounts, which it stands for as well.
     app.get('/accounts/*', async (c) => {
       const id = decoded(c.req.path.slice('/accounts/'.length));
-      const found = await service.account(id, queryOf(c, Reading));
+      const found = await service.account(id, readingOf(c));
       if (found === undefined)
         return jsonReply(HttpStatus.notFound, { message: `no account ${id}` });
       return jsonReply(HttpStatus.ok, found);
     });
     app.all('/accounts/*', () => notAllowed('GET'));
 
+    app.get('/statements/*', async (c) => {
+      const account = decoded(c.req.path.slice('/statements/'.length));
+      const { stale: _, at: __, ...question } = queryOf(c, OfStatement);
+      const found = await service.statement({ account, ...question }, readingOf(c));
+      if (found === undefined)
+        return jsonReply(HttpStatus.notFound, { message: `no account ${account}` });
+      const { next, ...page } = found;
+      const shown = next === null ? null : `${next.position}.${next.leg}`;
+      return jsonReply(HttpStatus.ok, { ...page, next: shown });
+    });
+    app.all('/statements/*', () => notAllowed('GET'));
+
+    app.get('/currencies', async (c) =>
+      jsonReply(HttpStatus.ok, await service.currencies(readingOf(c))),
+    );
+    app.post('/currencies', async (c) => decided(await service.define(await bodyOf(c, Defining))));
+    app.all('/currencies', () => notAllowed('GET, POST'));
+
     app.get('/transfers', async (c) => {
-      const { account, stale } = queryOf(c, History);
-      return jsonReply(HttpStatus.ok, await service.transfers(account, { stale }));
+      const { account } = queryOf(c, History);
+      return jsonReply(HttpStatus.ok, await service.transfers(account, readingOf(c)));
     });
     app.post('/transfers', async (c) => decided(await transfer(service, c)));
     app.all('/transfers', () => notAllowed('GET, POST'));
 
-    app.get('/audit', async (c) =>
-      jsonReply(HttpStatus.ok, await service.audit(queryOf(c, Reading))),
-    );
+    app.get('/audit', async (c) => jsonReply(HttpStatus.ok, await service.audit(readingOf(c))));
     app.all('/audit', () => notAllowed('GET'));
 
+    app.post('/rebuild', async () => jsonReply(HttpStatus.ok, { position: await rebuild() }));
+    app.all('/rebuild', () => notAllowed('POST'));
+
     app.get('/sql', async (c) =>
-      jsonReply(HttpStatus.ok, await service.sql(queryOf(c, Question).query)),
+      jsonReply(HttpStatus.ok, await service.sql(queryOf(c, Question).query, readingOf(c))),
     );
     app.all('/sql', () => notAllowed('GET'));
 
@@ -91,6 +140,11 @@ export function makeHttpServer(service: LedgerService, pages: Pages): Server {
       jsonReply(HttpStatus.notFound, { message: `nothing at ${req.path}` }),
     );
   });
+}
+
+function readingOf(c: Context<HttpEnv>): ReadOptions {
+  const { stale, at } = queryOf(c, Reading);
+  return { stale, atLeast: at };
 }
 
 function notAllowed(allow: string): Response {
@@ -129,23 +183,8 @@ function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>
   ];
 }
 
-/** The body of a request as `schema` has it. Rejects with `INVALID_ARGUMENT` where it is not. */
-async function bodyOf<T>({ env }: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {
-  const bytes = await bytesOf(env.incoming, BODY_BYTES_MAX);
-  return taken(
-    schema,
-    jsonOf(bytes),
-    'body',
-    'send a JSON object with the fields that this resource has',
-  );
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw invalid('the body of the request is not JSON', 'send a JSON object, in UTF-8');
-  }
+function bodyOf<T>(c: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {
+  return jsonBodyOf(c, schema, BODY_BYTES_MAX);
 }
 
 function decided(result: LedgerResult): Response {

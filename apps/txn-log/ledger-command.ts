@@ -1,7 +1,11 @@
 import type { Leg } from './book.ts';
+import { EXPONENT_MAX, isCurrencyCode, NO_CURRENCY } from './currency.ts';
 
 export type LedgerCommand =
-  | { op: 'open'; account: string; overdraftLimit: number | null }
+  /** Defines a currency. */
+  | { op: 'currency'; code: string; exponent: number }
+  /** Without a currency: in `NONE`, of which a minor unit is a whole one. */
+  | { op: 'open'; account: string; overdraftLimit: number | null; currency?: string }
   | { op: 'transfer'; id: string; legs: Leg[]; description: string };
 
 /** What is wrong with something that was meant as a command, and what to give instead. */
@@ -18,9 +22,14 @@ const LEGS_MAX = 100;
  * comes out, because others can append as well.
  */
 export function problemOf(command: unknown): Problem | undefined {
-  const given = (command ?? {}) as Partial<Record<keyof OpenAndTransfer, unknown>>;
+  const given = (command ?? {}) as Partial<Record<Field, unknown>>;
   if (given.op === 'open')
-    return nameProblem('account', given.account) ?? limitProblem(given.overdraftLimit);
+    return (
+      nameProblem('account', given.account) ??
+      limitProblem(given.overdraftLimit) ??
+      codeProblem(given.currency ?? NO_CURRENCY)
+    );
+  if (given.op === 'currency') return codeProblem(given.code) ?? exponentProblem(given.exponent);
   if (given.op === 'transfer')
     return (
       nameProblem('transfer', given.id) ??
@@ -30,8 +39,29 @@ export function problemOf(command: unknown): Problem | undefined {
   return { what: 'this is no command of the ledger', next: 'open an account or transfer money' };
 }
 
-type OpenAndTransfer = { op: string } & Omit<LedgerCommand & { op: 'open' }, 'op'> &
-  Omit<LedgerCommand & { op: 'transfer' }, 'op'>;
+type FieldOf<Command> = Command extends unknown ? keyof Command : never;
+type Field = FieldOf<LedgerCommand>;
+
+function codeProblem(code: unknown): Problem | undefined {
+  if (isCurrencyCode(code)) return undefined;
+  return {
+    what: 'the code of the currency is not one',
+    next: 'give three to eight large letters and digits, such as EUR',
+  };
+}
+
+function exponentProblem(exponent: unknown): Problem | undefined {
+  if (
+    Number.isInteger(exponent) &&
+    (exponent as number) >= 0 &&
+    (exponent as number) <= EXPONENT_MAX
+  )
+    return undefined;
+  return {
+    what: 'the exponent of the currency is not a small whole number',
+    next: `give 0 to ${EXPONENT_MAX}: 2 where 100 minor units are one`,
+  };
+}
 
 function nameProblem(kind: string, name: unknown): Problem | undefined {
   if (isText(name) && name !== '') return undefined;

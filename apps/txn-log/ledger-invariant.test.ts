@@ -58,9 +58,9 @@ describe('money is neither made nor lost', () => {
     fc.assert(
       fc.property(fc.array(legs, { maxLength: 12 }), (transfers) => {
         const book = new Map<string, Balance>([
-          ['bank', { balance: 0, overdraftLimit: null }],
-          ['reserve', { balance: 0, overdraftLimit: null }],
-          ['alice', { balance: 0, overdraftLimit: 50 }],
+          ['bank', { balance: 0, overdraftLimit: null, currency: 'NONE' }],
+          ['reserve', { balance: 0, overdraftLimit: null, currency: 'NONE' }],
+          ['alice', { balance: 0, overdraftLimit: 50, currency: 'NONE' }],
         ]);
         const exact = new Map([...book.keys()].map((id) => [id, 0n]));
         for (const transfer of transfers) {

@@ -2,10 +2,17 @@ import { type EntityManager, In } from 'typeorm';
 import type { ApplyContext } from 'varlog/smr';
 import type { SqlStateMachine } from 'varlog/smr/sql';
 import { decide, type TransferRefusal } from './book.ts';
-import { AccountEntity, PostingEntity, TransferEntity } from './entities.ts';
+import { NO_CURRENCY } from './currency.ts';
+import { AccountEntity, CurrencyEntity, PostingEntity, TransferEntity } from './entities.ts';
 import { type LedgerCommand, problemOf } from './ledger-command.ts';
 
-export type Refusal = TransferRefusal | 'ACCOUNT_EXISTS' | 'KEY_REUSED' | 'NOT_A_COMMAND';
+export type Refusal =
+  | TransferRefusal
+  | 'ACCOUNT_EXISTS'
+  | 'CURRENCY_EXISTS'
+  | 'NO_SUCH_CURRENCY'
+  | 'KEY_REUSED'
+  | 'NOT_A_COMMAND';
 
 /** `position` is that of the command which decided: an earlier one where this was a repeat. */
 export type LedgerResult =
@@ -24,23 +31,38 @@ export class LedgerMachine implements SqlStateMachine<LedgerCommand, LedgerResul
   ): Promise<LedgerResult> {
     if (problemOf(command) !== undefined)
       return { done: false, refusal: 'NOT_A_COMMAND', position: context.position };
+    if (command.op === 'currency') return this.define(command, manager, context);
     return command.op === 'open'
       ? this.open(command, manager, context)
       : this.transfer(command, manager, context);
   }
 
+  private async define(
+    { code, exponent }: LedgerCommand & { op: 'currency' },
+    manager: EntityManager,
+    { position }: ApplyContext,
+  ): Promise<LedgerResult> {
+    const found = await manager.findOneBy(CurrencyEntity, { code });
+    if (found === null) await manager.insert(CurrencyEntity, { code, exponent });
+    else if (found.exponent !== exponent)
+      return { done: false, refusal: 'CURRENCY_EXISTS', position };
+    return { done: true, position };
+  }
+
   private async open(
-    { account, overdraftLimit }: LedgerCommand & { op: 'open' },
+    { account, overdraftLimit, currency = NO_CURRENCY }: LedgerCommand & { op: 'open' },
     manager: EntityManager,
     { position }: ApplyContext,
   ): Promise<LedgerResult> {
     const found = await manager.findOneBy(AccountEntity, { id: account });
     if (found !== null) {
-      return found.overdraftLimit === overdraftLimit
+      return found.overdraftLimit === overdraftLimit && found.currency === currency
         ? { done: true, position: found.openedAt }
         : { done: false, refusal: 'ACCOUNT_EXISTS', position: found.openedAt };
     }
-    const opened = { id: account, balance: 0, overdraftLimit, openedAt: position };
+    if ((await manager.findOneBy(CurrencyEntity, { code: currency })) === null)
+      return { done: false, refusal: 'NO_SUCH_CURRENCY', position };
+    const opened = { id: account, balance: 0, overdraftLimit, openedAt: position, currency };
     await manager.insert(AccountEntity, opened);
     return { done: true, position };
   }

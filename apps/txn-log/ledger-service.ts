@@ -1,23 +1,29 @@
+import { BehaviorSubject, type Observable, switchMap } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
-import type { SqlReplica } from 'varlog/smr/sql';
+import type { ReplicaStatus } from 'varlog/smr';
 import { type Audit, audit } from './audit.ts';
 import type { Leg } from './book.ts';
+import { type Currency, NO_CURRENCY } from './currency.ts';
 import {
   type Account,
   AccountEntity,
+  CurrencyEntity,
   type Posting,
   PostingEntity,
   type Transfer,
   TransferEntity,
 } from './entities.ts';
+import type { Generation } from './generation.ts';
 import { type LedgerCommand, problemOf } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
-import type { ReadOnlySql } from './read-only-sql.ts';
+import { type Statement, type StatementQuestion, statementOf } from './statement.ts';
 
 export interface ReadOptions {
   /** Answer from what this replica has, without asking the others. */
-  stale?: boolean;
+  stale?: boolean | undefined;
+  /** Answer once this replica has applied this position: that of a result, to see it at whichever replica. */
+  atLeast?: number | undefined;
 }
 
 export interface TransferRequest {
@@ -38,24 +44,61 @@ const PAGE = 1_000;
 
 /** The ledger as its HTTP server sees it. */
 export class LedgerService {
-  private readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
-  private readonly reader: ReadOnlySql;
+  /** How the replica that serves fares. */
+  readonly status$: Observable<ReplicaStatus>;
+  private readonly serving: BehaviorSubject<Generation>;
+  /** Calls under way, by the generation that answers them. */
+  private readonly calls = new Map<Generation, Set<Promise<unknown>>>();
   private readonly timeoutMs: number;
 
   /** No call takes longer than `timeoutMs`: then it rejects with `TIMEOUT`. */
-  constructor(
-    replica: SqlReplica<LedgerCommand, LedgerResult>,
-    reader: ReadOnlySql,
-    timeoutMs: number = CALL_MS,
-  ) {
-    this.replica = replica;
-    this.reader = reader;
+  constructor(generation: Generation, timeoutMs: number = CALL_MS) {
+    this.serving = new BehaviorSubject(generation);
+    this.status$ = this.serving.pipe(switchMap((it) => it.replica.status$));
     this.timeoutMs = timeoutMs;
   }
 
-  /** Opens an account; `overdraftLimit` in minor units, `null` for none. Rejects with `INVALID_ARGUMENT`. */
-  open(account: string, overdraftLimit: number | null = 0): Promise<LedgerResult> {
-    return this.execute({ op: 'open', account, overdraftLimit });
+  serves(generation: Generation): boolean {
+    return this.serving.value === generation;
+  }
+
+  /** Serves from another database from now on, and lets the one before go when what it was asked is answered. */
+  async replace(next: Generation): Promise<void> {
+    const before = this.serving.value;
+    this.serving.next(next);
+    await Promise.allSettled(this.calls.get(before) ?? []);
+    await before.retire();
+  }
+
+  /** Resolves when all that was acknowledged before is applied here. */
+  caughtUp(options: { timeoutMs: number }): Promise<void> {
+    return this.within(({ replica }) => replica.caughtUp(options));
+  }
+
+  /** Closes what serves. */
+  close(): Promise<void> {
+    return this.serving.value.close();
+  }
+
+  /** Defines a currency, once and for all: `exponent` is 2 where 100 minor units are one. Rejects with `INVALID_ARGUMENT`. */
+  define({ code, exponent }: Currency): Promise<LedgerResult> {
+    return this.execute({ op: 'currency', code, exponent });
+  }
+
+  currencies(options?: ReadOptions): Promise<Currency[]> {
+    return this.read((it) => it.find(CurrencyEntity, { order: { code: 'ASC' } }), options);
+  }
+
+  /**
+   * Opens an account; `overdraftLimit` in minor units, `null` for none; `currency`: one that is defined. Rejects with
+   * `INVALID_ARGUMENT`.
+   */
+  open(
+    account: string,
+    overdraftLimit: number | null = 0,
+    currency: string = NO_CURRENCY,
+  ): Promise<LedgerResult> {
+    return this.execute({ op: 'open', account, overdraftLimit, currency });
   }
 
   /** Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`. */
@@ -72,6 +115,11 @@ export class LedgerService {
 
   accounts(options?: ReadOptions): Promise<Account[]> {
     return this.read((manager) => manager.find(AccountEntity, { order: { id: 'ASC' } }), options);
+  }
+
+  /** What came of an account in a stretch of time, a page at a time; `undefined` where there is no such account. */
+  statement(question: StatementQuestion, options?: ReadOptions): Promise<Statement | undefined> {
+    return this.read((manager) => statementOf(manager, question), options);
   }
 
   /** The newest transfers first; of one account, or (also refused ones) of all. */
@@ -99,29 +147,57 @@ export class LedgerService {
   }
 
   /** Rows of one SELECT; see `ReadOnlySql`. */
-  async sql(query: string): Promise<unknown[]> {
-    await this.replica.caughtUp({ timeoutMs: this.timeoutMs });
-    return this.reader.ask(query);
+  async sql(query: string, options: ReadOptions = {}): Promise<unknown[]> {
+    return this.within(async (it) => {
+      await this.look(it, async () => {}, options);
+      return it.sql.ask(query);
+    });
   }
 
   private async execute(command: LedgerCommand): Promise<LedgerResult> {
     const problem = problemOf(command);
     if (problem !== undefined)
       throw new VarlogError('INVALID_ARGUMENT', { ...problem, outcome: 'notAppended' });
-    return this.replica.execute(exactly(command), { timeoutMs: this.timeoutMs });
+    return this.within(({ replica }) =>
+      replica.execute(exactly(command), { timeoutMs: this.timeoutMs }),
+    );
   }
 
-  private async read<T>(
+  private async within<T>(call: (generation: Generation) => Promise<T>): Promise<T> {
+    const generation = this.serving.value;
+    const calls = this.calls.get(generation) ?? new Set();
+    this.calls.set(generation, calls);
+    const answer = call(generation);
+    calls.add(answer);
+    try {
+      return await answer;
+    } finally {
+      calls.delete(answer);
+      if (calls.size === 0) this.calls.delete(generation);
+    }
+  }
+
+  private read<T>(
     look: (manager: EntityManager) => Promise<T>,
-    { stale = false }: ReadOptions = {},
+    options?: ReadOptions,
+    timeoutMs?: number,
+  ): Promise<T> {
+    return this.within((it) => this.look(it, look, options, timeoutMs));
+  }
+
+  private async look<T>(
+    { replica }: Generation,
+    look: (manager: EntityManager) => Promise<T>,
+    { stale = false, atLeast }: ReadOptions = {},
     timeoutMs: number = this.timeoutMs,
   ): Promise<T> {
-    const consistency = stale ? 'stale' : 'linearizable';
+    const fresh = atLeast === undefined ? 'linearizable' : { atLeast };
+    const consistency = stale ? 'stale' : fresh;
     const ended = new AbortController();
     const timer = setTimeout(() => ended.abort(tooLate(timeoutMs)), timeoutMs);
     const { signal } = ended;
     try {
-      const answer = this.replica.query(look, { consistency, signal });
+      const answer = replica.query(look, { consistency, signal });
       // The database takes no signal: whoever waits for it is let go.
       const late = new Promise<never>((_, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason));
@@ -162,7 +238,7 @@ async function withPostings(
 
 /** Only what belongs to a command goes into the log. */
 function exactly(command: LedgerCommand): LedgerCommand {
-  if (command.op === 'open') return command;
+  if (command.op !== 'transfer') return command;
   return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
 }
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { DataSource } from 'typeorm';
 import { MemoryLog } from 'varlog/testing';
 import { describePostgres, postgresDatabases, type TestDatabases } from '../../test/databases.ts';
 import type { Leg } from './book.ts';
@@ -152,6 +153,156 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
       done: false,
       refusal: 'ACCOUNT_EXISTS',
     });
+  });
+
+  test('each currency balances for itself', async () => {
+    const { service, http } = await start(new MemoryLog());
+    const client = new LedgerClient(http);
+    expect(await client.open('early', 0, 'EUR')).toMatchObject({ refusal: 'NO_SUCH_CURRENCY' });
+    for (const [code, exponent] of [
+      ['EUR', 2],
+      ['JPY', 0],
+      ['EUR', 2],
+    ] as const)
+      expect(await client.define(code, exponent)).toMatchObject({ done: true });
+    expect(await client.define('EUR', 3)).toMatchObject({ refusal: 'CURRENCY_EXISTS' });
+    expect(await service.currencies()).toEqual([
+      { code: 'EUR', exponent: 2 },
+      { code: 'JPY', exponent: 0 },
+      { code: 'NONE', exponent: 0 },
+    ]);
+    for (const currency of ['EUR', 'JPY'])
+      for (const name of ['bank', 'alice'])
+        await client.open(`${name} ${currency}`, null, currency);
+    expect(await client.open('bank EUR', null, 'JPY')).toMatchObject({ refusal: 'ACCOUNT_EXISTS' });
+    expect(await client.account('alice JPY')).toMatchObject({ currency: 'JPY' });
+    const legs = (euros: [number, number], yen: [number, number]): Leg[] => [
+      { account: 'alice EUR', amount: euros[0] },
+      { account: 'bank EUR', amount: euros[1] },
+      { account: 'alice JPY', amount: yen[0] },
+      { account: 'bank JPY', amount: yen[1] },
+    ];
+    // The sum of all is zero, as that of apples and pears.
+    expect(await client.transfer({ id: 'mixed', legs: legs([-5, 4], [7, -6]) })).toMatchObject({
+      refusal: 'UNBALANCED',
+    });
+    expect(await client.transfer({ id: 'fair', legs: legs([-5, 5], [800, -800]) })).toMatchObject({
+      done: true,
+    });
+    expect(await service.audit()).toMatchObject({ ok: true, transfers: 1 });
+    for (const bad of [
+      { code: 'eur', exponent: 2 },
+      { code: 'EUX', exponent: 1.5 },
+      { code: 'EUX' },
+    ]) {
+      const body = JSON.stringify(bad);
+      const reply = await fetch(`http://${http}/currencies`, { method: 'POST', body });
+      expect(reply.status).toBe(400);
+    }
+  });
+
+  test('a statement has each posting of its time once, whatever comes between two pages', async () => {
+    const { service, http } = await start(new MemoryLog());
+    const client = new LedgerClient(http);
+    await client.open('bank', null);
+    await client.open('alice');
+    const pay = (id: number): Promise<unknown> =>
+      client.transfer({
+        id: String(id),
+        legs: [
+          { account: 'bank', amount: -id },
+          { account: 'alice', amount: id + 1 },
+          { account: 'alice', amount: -1 },
+        ],
+      });
+    for (let id = 1; id <= 5; id++) await pay(id);
+    const balances: number[] = [];
+    let pages = 0;
+    for (let after: string | null = ''; after !== null; pages++) {
+      const page = await client.statement('alice', { limit: '3', ...(after && { after }) });
+      expect(page.opening).toBe(balances.at(-1) ?? 0);
+      balances.push(...page.entries.map((it) => it.balance));
+      after = page.next;
+      if (pages === 0) await pay(6);
+    }
+    expect(pages).toBe(4);
+    expect(balances).toEqual([2, 1, 4, 3, 7, 6, 11, 10, 16, 15, 22, 21]);
+    const all = await service.statement({ account: 'alice' });
+    const { time } = all!.entries.at(-1)!;
+    const later = await service.statement({ account: 'alice', from: time + 1 });
+    expect(later).toMatchObject({ opening: 21, entries: [], next: null });
+    const sooner = await service.statement({ account: 'alice', to: all!.entries[0]!.time });
+    expect(sooner).toMatchObject({ opening: 0, entries: [] });
+    await expect(client.statement('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    for (const bad of [{ limit: '0' }, { from: '1.5' }, { after: '7' }, { at: 'x' }])
+      await expect(client.statement('alice', bad as never)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+  });
+
+  test('whoever has an answer sees what it did at any replica, though the log does not answer', async () => {
+    const log = new MemoryLog();
+    const [one, two] = [await start(log), await start(log)];
+    const { position } = await one.service.open('bank', null);
+    const accounts = `http://${two.http}/accounts?at=${position}`;
+    expect(await (await fetch(accounts)).json()).toMatchObject([{ id: 'bank' }]);
+    log.disconnect();
+    expect((await fetch(accounts)).status).toBe(200);
+    const waiting = two.service.account('alice', { atLeast: position + 1 });
+    log.connect();
+    await one.service.open('alice');
+    expect(await waiting).toMatchObject({ id: 'alice' });
+  });
+
+  test('it is made anew from the log while the old one serves', async () => {
+    const log = new MemoryLog();
+    const location = await fresh();
+    const first = await start(log, location);
+    await openAll(first);
+    const client = new LedgerClient(first.http);
+    if ('url' in location) {
+      await expect(client.rebuild()).rejects.toMatchObject({
+        message: expect.stringContaining('Postgres'),
+      });
+      return;
+    }
+    const pay = (id: string): Promise<unknown> =>
+      client.transfer({
+        id,
+        legs: [
+          { account: 'bank', amount: -7 },
+          { account: 'alice', amount: 7 },
+        ],
+      });
+    await pay('before');
+    const database = join(location.directory, 'ledger.db');
+    const broken = new DataSource({ type: 'better-sqlite3', database });
+    await broken.initialize();
+    await broken.query("UPDATE account SET balance = 8 WHERE id = 'alice'");
+    await broken.destroy();
+    expect(await client.audit()).toMatchObject({ ok: false, deviating: ['alice'] });
+    const rebuilt = client.rebuild();
+    let over = false;
+    const done = rebuilt.finally(() => {
+      over = true;
+    });
+    let answered = 0;
+    // Never a call without an answer, before, while and after it takes over.
+    while (!over) {
+      await pay(`meanwhile ${answered++}`);
+      expect((await fetch(`http://${first.http}/readyz`)).status).toBe(200);
+    }
+    await done;
+    expect(await client.audit()).toMatchObject({ ok: true, transfers: 1 + answered });
+    expect(await client.account('alice')).toMatchObject({ balance: 7 * (1 + answered) });
+    expect(readdirSync(location.directory)).not.toContain('ledger.db');
+    await first.close();
+    const { service } = await start(log, location);
+    expect(await service.account('alice')).toMatchObject({ balance: 7 * (1 + answered) });
+    // A log without its beginning is no log to build from: what is there stays.
+    await log.compact(2, new Uint8Array());
+    await expect(new LedgerClient(open.at(-1)!.http).rebuild()).rejects.toThrow();
+    expect(await service.audit()).toMatchObject({ ok: true });
   });
 
   test('the HTTP server answers, refuses and reads only', async () => {

@@ -1,5 +1,6 @@
-import { type MigrationInterface, type QueryRunner, Table } from 'typeorm';
+import { type MigrationInterface, type QueryRunner, Table, TableColumn, TableIndex } from 'typeorm';
 import { sqlReplicaMigrations } from 'varlog/smr/sql';
+import { NO_CURRENCY } from './currency.ts';
 
 class CreateLedger1700000001000 implements MigrationInterface {
   readonly name = 'CreateLedger1700000001000';
@@ -49,5 +50,40 @@ class CreateLedger1700000001000 implements MigrationInterface {
   }
 }
 
+class AddCurrencies1700000002000 implements MigrationInterface {
+  readonly name = 'AddCurrencies1700000002000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.createTable(
+      new Table({
+        name: 'currency',
+        columns: [
+          { name: 'code', type: 'varchar', isPrimary: true },
+          { name: 'exponent', type: 'int' },
+        ],
+      }),
+    );
+    await runner.query(`INSERT INTO currency (code, exponent) VALUES ('${NO_CURRENCY}', 0)`);
+    await runner.addColumn(
+      'account',
+      new TableColumn({ name: 'currency', type: 'varchar', default: `'${NO_CURRENCY}'` }),
+    );
+    await runner.createIndex(
+      'transfer',
+      new TableIndex({ name: 'transfer_by_position', columnNames: ['position'] }),
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.dropIndex('transfer', 'transfer_by_position');
+    await runner.dropColumn('account', 'currency');
+    await runner.dropTable('currency');
+  }
+}
+
 /** The ledger's tables, and those of the replica that keeps them. */
-export const LEDGER_MIGRATIONS = [...sqlReplicaMigrations, CreateLedger1700000001000];
+export const LEDGER_MIGRATIONS = [
+  ...sqlReplicaMigrations,
+  CreateLedger1700000001000,
+  AddCurrencies1700000002000,
+];

@@ -185,6 +185,11 @@ const RETRYABLE = {
    */
   NOT_PRIMARY: true,
   /**
+   * What became of a transaction cannot be told: outcomes of its time are not kept any more.
+   * @remedy See by what it wrote whether it took effect; ask sooner, and give the position that it began at.
+   */
+  OUTCOME_FORGOTTEN: false,
+  /**
    * A number is no position: it must be a whole number from 0 or 1 to 2^53 - 1.
    * @remedy Pass a position that an append or a read returned.
    */

@@ -33,8 +33,15 @@ import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import {
+  ReplicaTransactions,
+  type TransactionReplica,
+  type TransactionService,
+} from './transactions/transaction-service.ts';
+import { TransactionStore } from './transactions/transaction-store.ts';
 import { type Cause, causesOf } from './why.ts';
 
+export type { LogCallOptions } from '../base/index.ts';
 export type { AdmissionLimits } from './admission.ts';
 export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
@@ -76,6 +83,32 @@ export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 export type { TimerLimits } from './timer-table.ts';
+export type { RememberedLimits } from './transactions/remembered.ts';
+export type { Transaction } from './transactions/transaction.ts';
+export {
+  type TransactionCommand,
+  type TransactionCommit,
+  type TransactionConflict,
+  type TransactionItem,
+  TransactionMachine,
+  type TransactionOutcome,
+  type TransactionRead,
+  type TransactionSettle,
+  type TransactionState,
+  type TransactionView,
+  type TransactionWrite,
+} from './transactions/transaction-machine.ts';
+export {
+  type BegunTransaction,
+  ReplicaTransactions,
+  type TransactionReplica,
+  type TransactionService,
+} from './transactions/transaction-service.ts';
+export type {
+  TransactionName,
+  TransactionStore,
+  TransactOptions,
+} from './transactions/transaction-store.ts';
 export { upgradeRules } from './upgrade.ts';
 export {
   type Downcasters,
@@ -194,4 +227,24 @@ export function runEffects<Command, Result, Machine, Effect>(
 ): EffectRunner<Command, Result, Machine, Effect> {
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
   return new EffectRunner(options, handler, ports);
+}
+
+/**
+ * Multi-key transactions on a replica of a `TransactionMachine`, or on a service that has one: see {@link TransactionStore}.
+ * Without `ports`: this machine's randomness, for the ids of those that have none.
+ *
+ * ```ts
+ * const replica = await startReplica({ machine: new TransactionMachine(), log });
+ * const store = transactions(replica);
+ * await store.transact(async (transaction) => {
+ *   const stock = Number(await transaction.get('stock'));
+ *   if (stock > 0) transaction.put('stock', String(stock - 1));
+ * });
+ * ```
+ */
+export function transactions(
+  on: TransactionReplica | TransactionService,
+  { ports = { random: realRandom } }: { ports?: Pick<Ports, 'random'> } = {},
+): TransactionStore {
+  return new TransactionStore('settle' in on ? on : new ReplicaTransactions(on), ports.random);
 }

@@ -6,6 +6,7 @@ import { manyStreamsRows } from './many-streams.ts';
 import { type Row, table } from './measure.ts';
 import { idleRow } from './process-use.ts';
 import { publishedRows } from './published-rows.ts';
+import { serviceRows } from './service-rows.ts';
 import { storeRows } from './stores.ts';
 
 /**
@@ -30,6 +31,7 @@ add(...(await floors()));
   add(await idleRow(`idle cluster of ${pids.length}, all processes`, pids));
   add(...(await appendRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(...(await publishedRows(cluster, '3 MR, 3 SN, 3 replicas')));
+  add(...(await serviceRows(cluster, '3 MR, 3 SN, 3 replicas')));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }
 add(...(await manyStreamsRows()));

@@ -54,7 +54,7 @@ test.each<[string, RegExp, ListTransaction[]]>([
   ],
   [
     'an aborted append that is read',
-    /of 0, which was aborted/,
+    /of 0, which was aborted \(G1a\)/,
     [txn([append('x', '1')], { outcome: 'aborted' }), txn([read('x', '1')])],
   ],
   ['a value from nowhere', /"9", which nobody appended/, [txn([read('x', '9')])]],
@@ -65,7 +65,7 @@ test.each<[string, RegExp, ListTransaction[]]>([
   ],
   [
     'the middle of a transaction',
-    /in the middle/,
+    /in the middle of a transaction \(G1b\)/,
     [txn([append('x', '1'), append('x', '2')], together), txn([read('x', '1')], together)],
   ],
   ['own appends that are not seen', /had to be/, [txn([append('x', '1'), read('x')])]],
@@ -99,6 +99,24 @@ test.each<[string, RegExp, ListTransaction[]]>([
     [
       txn([append('x', '1'), read('y', '1')], together),
       txn([append('y', '1'), read('x', '1')], together),
+    ],
+  ],
+  [
+    'one that saw half of another (G-single)',
+    /\(G-single\): 1 -rw y-> 0 -wr x-> 1/,
+    [
+      txn([append('x', '1'), append('y', '1')], together),
+      txn([read('x', '1'), read('y')], together),
+      txn([read('y', '1')], together),
+    ],
+  ],
+  [
+    'a lost update (G-single)',
+    /\(G-single\): .*-rw x-> .*-ww x-> /,
+    [
+      txn([read('x'), append('x', '1')], together),
+      txn([read('x'), append('x', '2')], together),
+      txn([read('x', '1', '2')], together),
     ],
   ],
   [

@@ -23,19 +23,29 @@ interface Edge {
   readonly key: string;
 }
 
+/** Of each transaction, to those that come after it. */
+type Edges = readonly (readonly Edge[])[];
+
 interface Appender {
   readonly transaction: number;
   /** The transaction's last append to this list. */
   readonly last: boolean;
 }
 
-/** Kinds of edges that a cycle may consist of, the gravest anomaly first (Adya 1999, Elle §3). */
-const ANOMALIES: readonly (readonly [name: string, kinds: readonly EdgeKind[]])[] = [
-  ['writes depend on each other (G0)', ['ww']],
-  ['information flows in a circle (G1c)', ['ww', 'wr']],
-  ['not serializable (G2)', ['ww', 'wr', 'rw']],
-  ['serializable, but not in the order of time', ['ww', 'wr', 'rw', 'time']],
-];
+const DEPENDENCIES: readonly EdgeKind[] = ['ww', 'wr'];
+
+/** How each anomaly shows, the gravest first (Adya 1999, Elle §3). */
+const ANOMALIES: readonly (readonly [name: string, find: (edges: Edges) => string | undefined])[] =
+  [
+    ['writes depend on each other (G0)', (it) => findCycle(it, ['ww'])],
+    ['information flows in a circle (G1c)', (it) => findCycle(it, DEPENDENCIES)],
+    ['a transaction missed what it had to see (G-single)', findSingle],
+    ['not serializable (G2)', (it) => findCycle(it, [...DEPENDENCIES, 'rw'])],
+    [
+      'serializable, but not in the order of time',
+      (it) => findCycle(it, [...DEPENDENCIES, 'rw', 'time']),
+    ],
+  ];
 
 /**
  * Whether transactions that append to lists and read them are strictly serializable; returns what is
@@ -53,8 +63,8 @@ export function checkListAppend(history: readonly ListTransaction[]): string[] {
   });
   const edges = dependencies(history, appenders, orders, problems);
   if (problems.length > 0) return problems;
-  for (const [name, kinds] of ANOMALIES) {
-    const cycle = findCycle(edges, kinds);
+  for (const [name, find] of ANOMALIES) {
+    const cycle = find(edges);
     if (cycle !== undefined) return [`${name}: ${cycle}`];
   }
   return [];
@@ -136,7 +146,7 @@ function checkReads(
     const appender = foreign === undefined ? undefined : appenders.get(key)?.get(foreign);
     if (appender !== undefined && appender.transaction !== transaction && !appender.last) {
       problems.push(
-        `${transaction} read ${key} up to "${foreign}", in the middle of a transaction`,
+        `${transaction} read ${key} up to "${foreign}", in the middle of a transaction (G1b)`,
       );
     }
   }
@@ -160,7 +170,7 @@ function dependencies(
       const writer = values.get(value)?.transaction;
       if (writer === undefined) problems.push(`${key} holds "${value}", which nobody appended`);
       else if (history[writer]!.outcome === 'aborted')
-        problems.push(`${key} holds "${value}" of ${writer}, which was aborted`);
+        problems.push(`${key} holds "${value}" of ${writer}, which was aborted (G1a)`);
       return writer;
     });
     const seen = new Set(order);
@@ -220,16 +230,28 @@ function connectByTime(
 }
 
 /** A cycle of edges of these kinds, in words; the shortest through the first transaction that has one. */
-function findCycle(edges: readonly Edge[][], kinds: readonly EdgeKind[]): string | undefined {
+function findCycle(edges: Edges, kinds: readonly EdgeKind[]): string | undefined {
   for (const from of cyclic(edges, kinds)) {
-    const steps = shortestWayBack(edges, kinds, from);
+    const steps = shortestWay(edges, kinds, from, from);
     if (steps !== undefined) return `${from} ${steps}`;
   }
   return undefined;
 }
 
+/** A cycle in which one transaction alone has read what was overwritten. */
+function findSingle(edges: Edges): string | undefined {
+  for (const from of cyclic(edges, [...DEPENDENCIES, 'rw'])) {
+    for (const { kind, key, to } of edges[from]!) {
+      if (kind !== 'rw') continue;
+      const steps = shortestWay(edges, DEPENDENCIES, to, from);
+      if (steps !== undefined) return `${from} -rw ${key}-> ${to} ${steps}`;
+    }
+  }
+  return undefined;
+}
+
 /** What remains when those without anything before them are taken away, again and again (Kahn 1962). */
-function cyclic(edges: readonly Edge[][], kinds: readonly EdgeKind[]): Set<number> {
+function cyclic(edges: Edges, kinds: readonly EdgeKind[]): Set<number> {
   const before = edges.map(() => 0);
   for (const out of edges) for (const { kind, to } of out) if (kinds.includes(kind)) before[to]!++;
   const left = new Set(edges.keys());
@@ -243,10 +265,11 @@ function cyclic(edges: readonly Edge[][], kinds: readonly EdgeKind[]): Set<numbe
   return left;
 }
 
-function shortestWayBack(
-  edges: readonly Edge[][],
+function shortestWay(
+  edges: Edges,
   kinds: readonly EdgeKind[],
   start: number,
+  end: number,
 ): string | undefined {
   const reached = new Map<number, string>([[start, '']]);
   const queue = [start];
@@ -254,7 +277,7 @@ function shortestWayBack(
     for (const { kind, key, to } of edges[from]!) {
       if (!kinds.includes(kind)) continue;
       const way = `${reached.get(from)}-${kind}${key === '' ? '' : ` ${key}`}-> ${to} `;
-      if (to === start) return way.trimEnd();
+      if (to === end) return way.trimEnd();
       if (reached.has(to)) continue;
       reached.set(to, way);
       queue.push(to);

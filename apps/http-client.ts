@@ -1,0 +1,91 @@
+import { type ErrorCode, VarlogError } from 'varlog/log';
+import { HttpStatus } from 'varlog/node';
+
+const CALL_MS = 30_000;
+const CODES: Record<number, ErrorCode> = {
+  [HttpStatus.badRequest]: 'INVALID_ARGUMENT',
+  [HttpStatus.notFound]: 'NOT_FOUND',
+  [HttpStatus.contentTooLarge]: 'ENTRY_TOO_LARGE',
+  [HttpStatus.tooManyRequests]: 'RESOURCE_EXHAUSTED',
+  [HttpStatus.gatewayTimeout]: 'TIMEOUT',
+};
+
+/** A request, and how its failure is told. */
+export interface JsonCall {
+  readonly method: 'GET' | 'POST';
+  /** Behind the address, from its first slash on. */
+  readonly path: string;
+  readonly body?: unknown;
+  /** Whether it can change something: then its outcome is unknown where no answer comes. */
+  readonly writes?: boolean;
+  /** Facts for whoever gets the error. */
+  readonly details?: Record<string, unknown>;
+  /** What to do where no answer came, though it may have taken effect. */
+  readonly repeat?: string | undefined;
+  /** Whether an answer that is no success is one all the same. */
+  readonly accepts?: (status: number, answer: object) => boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Default: 30,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A service that speaks JSON at the other end of HTTP. */
+export class JsonClient {
+  private readonly root: string;
+  private readonly service: string;
+
+  /** `address` is `host:port`; `service` is what answers there, in words. */
+  constructor(address: string, service: string) {
+    this.root = `http://${address}`;
+    this.service = service;
+  }
+
+  /** Resolves with the answer. Rejects with the error that it stands for, or `UNREACHABLE`. */
+  async call<T>(call: JsonCall): Promise<T> {
+    const { method, path, body, writes = false, details = {}, accepts, signal } = call;
+    const limit = AbortSignal.timeout(call.timeoutMs ?? CALL_MS);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.root + path, {
+        method,
+        signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      text = await response.text();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw this.unreachable(cause, call);
+    }
+    const answer = objectIn(text) as { message?: string; outcome?: unknown };
+    if (response.ok || accepts?.(response.status, answer) === true) return answer as T;
+    const { outcome = writes ? 'unknown' : undefined } = answer;
+    throw new VarlogError(CODES[response.status] ?? 'UNAVAILABLE', {
+      what: answer.message ?? `the ${this.service} answered ${response.status}`,
+      ...(outcome === 'unknown' || outcome === 'notAppended' ? { outcome } : {}),
+      details,
+    });
+  }
+
+  private unreachable(cause: unknown, { writes = false, details, repeat }: JsonCall): VarlogError {
+    const refused = (cause as { cause?: { code?: unknown } }).cause?.code === 'ECONNREFUSED';
+    return new VarlogError('UNREACHABLE', {
+      what: `no ${this.service} answers at ${this.root}`,
+      next:
+        refused || !writes || repeat === undefined
+          ? `start one with "serve", or name another with --${this.service}`
+          : repeat,
+      outcome: refused || !writes ? 'notAppended' : 'unknown',
+      details: writes ? (details ?? {}) : {},
+      cause,
+    });
+  }
+}
+
+function objectIn(text: string): object {
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch {
+    return {};
+  }
+}

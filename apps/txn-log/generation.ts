@@ -1,0 +1,71 @@
+import { Varlog, VarlogError } from 'varlog/log';
+import { tlsFromEnvironment } from 'varlog/node';
+import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
+import type { LedgerDatabase } from './database.ts';
+import type { LedgerCommand } from './ledger-command.ts';
+import { LedgerMachine, type LedgerResult } from './ledger-machine.ts';
+import { ReadOnlySql } from './read-only-sql.ts';
+
+const NAME = 'ledger';
+
+export type LedgerLog =
+  | { endpoints: string | readonly string[]; topic: number }
+  | SqlReplicaOptions<never, never>['log'];
+
+/** One database of the ledger and the replica that keeps it. A rebuilt ledger has another one. */
+export interface Generation {
+  readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
+  readonly sql: ReadOnlySql;
+  close(): Promise<void>;
+  /** Closes it for good: what it kept of the log may be trimmed. */
+  retire(): Promise<void>;
+}
+
+/** Opens a database, and has it follow the log. */
+export async function startGeneration(
+  { writer, reader }: LedgerDatabase,
+  where: LedgerLog,
+  callTimeoutMs: number,
+): Promise<Generation> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  for (const it of [writer, reader])
+    closers.push(async () => (it.isInitialized ? it.destroy() : undefined));
+  try {
+    let topic: ReturnType<Varlog['topic']> | undefined;
+    if ('endpoints' in where) {
+      const tls = tlsFromEnvironment(process.env);
+      const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
+      closers.push(() => varlog.close());
+      topic = varlog.topic(where.topic);
+    }
+    const replica = await startSqlReplica<LedgerCommand, LedgerResult>({
+      machine: new LedgerMachine(),
+      name: NAME,
+      dataSource: writer,
+      reader,
+      log: topic ?? (where as SqlReplicaOptions<never, never>['log']),
+      callTimeoutMs,
+    });
+    closers.push(() => replica.close());
+    const retire = async (): Promise<void> => {
+      try {
+        await replica.close();
+        const rows = (await writer.query('SELECT place FROM varlog_applier')) as {
+          place: string;
+        }[];
+        for (const { place } of rows) await topic?.release(`machine ${NAME} ${place}`);
+      } catch (error) {
+        if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
+      } finally {
+        await close();
+      }
+    };
+    return { replica, sql: new ReadOnlySql(reader), close, retire };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
