@@ -216,7 +216,7 @@ export class RaftDriver implements Ticking, MemberContext {
    * Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. Rejects with `DISK_FULL`
    * when there is no room: the next try may succeed.
    */
-  async compact(index: number, state: Uint8Array): Promise<void> {
+  async compact(index: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     try {
       // A disk that hangs must not hold up who closes the member.
       await unlessAborted(this.compactTo(index, state), this.ending.signal);
@@ -229,13 +229,16 @@ export class RaftDriver implements Ticking, MemberContext {
     }
   }
 
-  private async compactTo(index: number, state: Uint8Array): Promise<void> {
+  private async compactTo(
+    index: number,
+    state: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<void> {
     const { raft, options } = this;
     const { storage } = options;
     const term = raft.log.termAt(index);
     if (term === undefined || index <= raft.log.snapshotIndex) return;
     const configuration = raft.log.configurationAt(index);
-    if (!(await storage.saveSnapshot({ index, term, configuration, state }))) return;
+    if (!(await storage.saveSnapshot({ index, term, configuration }, state))) return;
     if (index <= raft.log.snapshotIndex || this.closed) return;
     const base = Math.max(raft.log.baseIndex, storage.retention.baseFor(index));
     raft.compact(index, base);

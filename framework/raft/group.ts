@@ -237,9 +237,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
 
   /**
    * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is
-   * not committed. Some entries before the snapshot stay, for members that lag a little.
+   * not committed. Some entries before the snapshot stay, for members that lag a little. A `state` that comes in parts is
+   * written as they come, and read to its end when this resolves; where it throws, nothing has changed, and this rejects
+   * with its error.
    */
-  async compact(position: number, state: Uint8Array): Promise<void> {
+  async compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;
     const { log } = this.driver.raft;
     // This member may not know yet of a commit that its caller knows of.
@@ -393,7 +395,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshot, handshake),
+      serveSnapshot(methods.snapshot, () => this.storage.snapshots.read(), handshake),
     ];
   }
 }
