@@ -20,6 +20,7 @@ import { Links } from './links.ts';
 import type { Member } from './member.ts';
 import type { DriverOptions, MemberContext } from './member-context.ts';
 import { fromWire } from './message-codec.ts';
+import { PreferredLeader } from './preferred-leader.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { Ticking } from './ticker.ts';
 import type { TurnPart } from './turn-part.ts';
@@ -42,6 +43,7 @@ export class RaftDriver implements Ticking, MemberContext {
   /** What this member asks of the leader. */
   readonly calls = new LeaderCalls(() => this.raft.leader);
   readonly handover = new Handover(this);
+  private readonly preferred = new PreferredLeader(this);
   readonly snapshots: SnapshotReceiver;
   readonly links: Links;
   /** Open streams from other members, and from whom. */
@@ -296,6 +298,7 @@ export class RaftDriver implements Ticking, MemberContext {
     for (const member of this.broken.splice(0)) this.elections.disconnected(member);
     if (this.answered()) return;
     this.handover.review();
+    this.preferred.review();
     for (const part of this.parts) part.beforeTurn?.();
     const { storage } = this.options;
     const effects = this.raft.effects();

@@ -153,6 +153,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
       leaseMs,
+      preferredLeader: options.preferredLeader,
       onHeartbeat: options.onHeartbeat ?? (() => {}),
       onFailure: (error) => fail(error),
     }).catch(async (error: unknown) => {

@@ -63,6 +63,8 @@ test('a state is written as it comes, and comes no faster than the disk takes it
   expect(ahead).toBeLessThan(whole.length / 4);
   disk.onOperation = () => {};
   disk.faults = {};
+  const stored = { snapshotIndex: position, snapshotBytes: whole.length };
+  expect(group.at(leader).metrics).toMatchObject(stored);
   // It was durable when that was said.
   group.world.crash(leader, { powerLoss: true });
   group.world.restart(leader);
