@@ -237,10 +237,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is
-   * not committed. Some entries before the snapshot stay, for members that lag a little. A `state` that comes in parts is
-   * written as they come, and read to its end when this resolves; where it throws, nothing has changed, and this rejects
-   * with its error.
+   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is not committed, and
+   * with what `state` throws: then nothing has changed. Some entries before the snapshot stay, for members that lag a little.
    */
   async compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;

@@ -109,6 +109,7 @@ export class SnapshotDownload {
       signal: abort.signal,
     });
     let begun = false;
+    let ended = false;
     const take = async (chunk: SnapshotChunk): Promise<void> => {
       if (!begun) await this.begin(chunk, index, from);
       begun = true;
@@ -117,10 +118,11 @@ export class SnapshotDownload {
       await folder.append(writer, chunk.bytes);
     };
     stream.receive((chunk) => {
+      if (ended) return undefined;
       // Meanwhile it is this member's disk that is waited for.
       watching.cancel();
       this.taking = take(chunk).then(() => {
-        watching = watch();
+        if (!ended) watching = watch();
       });
       return this.taking;
     });
@@ -131,6 +133,7 @@ export class SnapshotDownload {
       if (VarlogError.is(error, 'CORRUPT')) this.taking = this.taking.then(() => this.giveUpPart());
       throw error;
     } finally {
+      ended = true;
       forget();
       // Before the next try: what is still being written counts, and what could not be is not continued.
       await this.taking.catch(() => this.giveUpPart());
