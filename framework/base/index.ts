@@ -13,6 +13,7 @@ export {
   type Producer,
 } from './batch-header.ts';
 export * from './call-once.ts';
+export { chunksOf, joined } from './chunks.ts';
 export * from './clock.ts';
 export * from './closers.ts';
 export * from './disk.ts';

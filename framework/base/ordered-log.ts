@@ -16,7 +16,11 @@ export type Followed =
       /** The head of the log is gone: start from this state, then go on after `position`. */
       readonly kind: 'snapshot';
       readonly position: number;
-      readonly state: Uint8Array;
+      /**
+       * The state, in parts as they are read. May be read before what comes next is asked for, and more than once. Throws
+       * `CORRUPT`, at the end at the latest, where it is not what was kept.
+       */
+      readonly state: AsyncIterable<Uint8Array>;
     };
 
 export interface LogCallOptions {
@@ -77,9 +81,10 @@ export interface OrderedLog {
 
   /**
    * Hands over a state that stands for everything up to `position`, durably kept when this resolves.
-   * The log may then drop those entries. Absent where a log keeps no snapshots: its user must.
+   * The log may then drop those entries. A state that comes in parts is taken as the log has room for them; where it
+   * throws, nothing is kept. Absent where a log keeps no snapshots: its user must.
    */
-  compact?(position: number, state: Uint8Array): Promise<void>;
+  compact?(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
 
   /**
    * From now on the log keeps the entries after `position` (0: all) for `holder`, until that one moves its hold by

@@ -66,6 +66,10 @@ function defineMember(define: Define, repository: MetadataRepository): void {
   define('raft_term', 'Raft term', (set) => set(repository.status.term));
   define('raft_commit_index', 'Raft commit index', (set) => set(repository.status.commit));
   define('raft_applied_index', 'Raft applied index', (set) => set(repository.status.applied));
+  define('raft_apply_lag', 'Committed entries that were not applied yet', (set) => {
+    const { commit, applied } = repository.status;
+    set(Math.max(0, commit - applied));
+  });
   define('raft_resigned', 'Whether it does not lead any more until it is started again', (set) =>
     set(Number(repository.status.resigned !== undefined)),
   );
@@ -103,6 +107,12 @@ function defineMember(define: Define, repository: MetadataRepository): void {
   );
   define('raft_leader_changes', 'How often another leader was found than the one before', (set) =>
     set(repository.metrics.leaderChanges),
+  );
+  define('raft_snapshot_index', 'What its newest snapshot stands for', (set) =>
+    set(repository.metrics.snapshotIndex),
+  );
+  define('raft_snapshot_bytes', 'Bytes of the state in its newest snapshot', (set) =>
+    set(repository.metrics.snapshotBytes),
   );
   define('raft_snapshots_installed', 'Snapshots of others that replaced its log', (set) =>
     set(repository.metrics.snapshotsInstalled),

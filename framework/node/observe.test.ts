@@ -25,7 +25,9 @@ describe('a node shows', () => {
     for (const name of ['resigned', 'removed', 'snapshots_installed', 'compactions_failed']) {
       expect(await it.metric(`raft_${name}`)).toEqual([`varlog_raft_${name} 0`]);
     }
-    expect(await it.metric('raft_unsynced_bytes')).toHaveLength(1);
+    for (const name of ['unsynced_bytes', 'apply_lag', 'snapshot_index', 'snapshot_bytes']) {
+      expect(await it.metric(`raft_${name}`)).toHaveLength(1);
+    }
     expect(await it.metric('raft_disk_trouble')).toEqual([]);
     expect(await it.metric('refused')).toEqual([]);
     expect(await it.metric('metadata_failed')).toEqual([]);

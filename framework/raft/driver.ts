@@ -20,6 +20,7 @@ import { Links } from './links.ts';
 import type { Member } from './member.ts';
 import type { DriverOptions, MemberContext } from './member-context.ts';
 import { fromWire } from './message-codec.ts';
+import { PreferredLeader } from './preferred-leader.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { Ticking } from './ticker.ts';
 import type { TurnPart } from './turn-part.ts';
@@ -42,6 +43,7 @@ export class RaftDriver implements Ticking, MemberContext {
   /** What this member asks of the leader. */
   readonly calls = new LeaderCalls(() => this.raft.leader);
   readonly handover = new Handover(this);
+  private readonly preferred = new PreferredLeader(this);
   readonly snapshots: SnapshotReceiver;
   readonly links: Links;
   /** Open streams from other members, and from whom. */
@@ -216,7 +218,7 @@ export class RaftDriver implements Ticking, MemberContext {
    * Keeps a snapshot of what was applied up to `index`, and drops entries that it stands for. Rejects with `DISK_FULL`
    * when there is no room: the next try may succeed.
    */
-  async compact(index: number, state: Uint8Array): Promise<void> {
+  async compact(index: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     try {
       // A disk that hangs must not hold up who closes the member.
       await unlessAborted(this.compactTo(index, state), this.ending.signal);
@@ -229,13 +231,16 @@ export class RaftDriver implements Ticking, MemberContext {
     }
   }
 
-  private async compactTo(index: number, state: Uint8Array): Promise<void> {
+  private async compactTo(
+    index: number,
+    state: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<void> {
     const { raft, options } = this;
     const { storage } = options;
     const term = raft.log.termAt(index);
     if (term === undefined || index <= raft.log.snapshotIndex) return;
     const configuration = raft.log.configurationAt(index);
-    if (!(await storage.saveSnapshot({ index, term, configuration, state }))) return;
+    if (!(await storage.saveSnapshot({ index, term, configuration }, state))) return;
     if (index <= raft.log.snapshotIndex || this.closed) return;
     const base = Math.max(raft.log.baseIndex, storage.retention.baseFor(index));
     raft.compact(index, base);
@@ -293,6 +298,7 @@ export class RaftDriver implements Ticking, MemberContext {
     for (const member of this.broken.splice(0)) this.elections.disconnected(member);
     if (this.answered()) return;
     this.handover.review();
+    this.preferred.review();
     for (const part of this.parts) part.beforeTurn?.();
     const { storage } = this.options;
     const effects = this.raft.effects();

@@ -31,6 +31,12 @@ export interface RaftGroupOptions {
    * not at once. Default false: each read asks a majority.
    */
   readonly leaseReads?: boolean;
+  /**
+   * The member that is to lead: another one that leads hands over to it as soon as it has all that is committed, but not
+   * within five election timeouts after its own election, and ever less often to one that does not take over. Each member
+   * goes by its own option: give all the same. Default: whoever is elected leads.
+   */
+  readonly preferredLeader?: number;
   /** Whether appends at a member that does not lead are passed on to the leader. Default true. */
   readonly forward?: boolean;
   /** How long a call waits that gives no `timeoutMs`. Default 10,000. */

@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Server, sleep } from '../base/index.ts';
+import { joined, type Server, sleep } from '../base/index.ts';
 import { realClock, realPorts } from '../runtime/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
 import { RaftGroup } from './group.ts';
@@ -110,7 +110,7 @@ export class GroupFixture {
 export async function take(group: RaftGroup, from: number, count: number): Promise<string[]> {
   const taken: string[] = [];
   for await (const next of group.follow(from)) {
-    if (next.kind === 'snapshot') taken.push(`snapshot ${text(next.state)}`);
+    if (next.kind === 'snapshot') taken.push(`snapshot ${text(await joined(next.state))}`);
     else taken.push(...next.entries.map(({ command }) => text(command)));
     if (taken.length >= count) break;
   }

@@ -153,6 +153,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       heartbeatTicks,
       uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
       leaseMs,
+      preferredLeader: options.preferredLeader,
       onHeartbeat: options.onHeartbeat ?? (() => {}),
       onFailure: (error) => fail(error),
     }).catch(async (error: unknown) => {
@@ -236,10 +237,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   /**
-   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is
-   * not committed. Some entries before the snapshot stay, for members that lag a little.
+   * Lets a snapshot stand for entries (paper §7). Rejects with `INVALID_ARGUMENT` for a position that is not committed, and
+   * with what `state` throws: then nothing has changed. Some entries before the snapshot stay, for members that lag a little.
    */
-  async compact(position: number, state: Uint8Array): Promise<void> {
+  async compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;
     const { log } = this.driver.raft;
     // This member may not know yet of a commit that its caller knows of.
@@ -393,7 +394,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
         return ChangeResponse.create({});
       }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshot, handshake),
+      serveSnapshot(methods.snapshot, () => this.storage.snapshots.read(), handshake),
     ];
   }
 }

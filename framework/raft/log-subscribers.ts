@@ -13,6 +13,11 @@ import type { TurnPart } from './turn-part.ts';
 /** What is given to a follower at once stays small: what it makes of it is done in one go. */
 const READ_BYTES = 32 * 1024;
 
+/** What is to be given out, and, where it is a snapshot, closed. */
+type Found =
+  | Extract<Followed, { kind: 'entries' }>
+  | (Extract<Followed, { kind: 'snapshot' }> & { close(): Promise<void> });
+
 /** Gives the committed entries of this member's log to whoever follows it, at their pace. */
 export class LogSubscribers implements TurnPart {
   private readonly log: RaftLog;
@@ -66,7 +71,11 @@ export class LogSubscribers implements TurnPart {
         }
         const found = await this.read(next);
         if (found === undefined) continue;
-        yield found;
+        try {
+          yield found;
+        } finally {
+          if (found.kind === 'snapshot') await found.close();
+        }
         next = (found.kind === 'snapshot' ? found.position : found.through) + 1;
         if (next - 1 <= this.applied) continue;
         this.applied = next - 1;
@@ -78,12 +87,17 @@ export class LogSubscribers implements TurnPart {
   }
 
   /** What is committed from `from` on; undefined when the log changed meanwhile: look again. */
-  private async read(from: number): Promise<Followed | undefined> {
+  private async read(from: number): Promise<Found | undefined> {
     const { visible } = this;
     if (from < this.storage.first) {
-      const { snapshot } = this.storage;
-      if (snapshot === undefined || snapshot.index < from) return undefined;
-      return { kind: 'snapshot', position: snapshot.index, state: snapshot.state };
+      const reader = await this.storage.snapshots.read();
+      if (reader === undefined) return undefined;
+      const { index: position } = reader.snapshot;
+      const close = (): Promise<void> => reader.close();
+      const state = { [Symbol.asyncIterator]: () => reader.chunks() };
+      if (position >= from) return { kind: 'snapshot', position, state, close };
+      await close();
+      return undefined;
     }
     let batches: EntryBatch[];
     try {

@@ -22,6 +22,7 @@ export interface DriverOptions {
   readonly heartbeatTicks: number;
   readonly uncommittedBytesMax: number;
   readonly leaseMs: number | undefined;
+  readonly preferredLeader: number | undefined;
   /** Told with each heartbeat while this member leads. */
   readonly onHeartbeat: () => void;
   /** Told, once, what ends this member. */

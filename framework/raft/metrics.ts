@@ -25,6 +25,9 @@ export interface RaftMetrics {
   readonly campaigns: number;
   /** How often another leader was found than the one before. */
   readonly leaderChanges: number;
+  /** Position and bytes of the newest snapshot in its folder, 0 for none. */
+  readonly snapshotIndex: number;
+  readonly snapshotBytes: number;
   /** Snapshots of other members that replaced this one's log. */
   readonly snapshotsInstalled: number;
   /** Snapshots that could not be kept; the entries stay until the next one. */
@@ -57,6 +60,8 @@ export function metricsOf(
     campaigns: driver.elections.campaigns,
     leaderChanges: driver.elections.leaderChanges,
     compactionsFailed: driver.compactionsFailed,
+    snapshotIndex: storage.snapshot?.index ?? 0,
+    snapshotBytes: storage.snapshot?.size ?? 0,
     snapshotsInstalled: driver.snapshots.installed,
     diskTrouble: driver.handover.trouble,
     resigned: driver.handover.resigned,

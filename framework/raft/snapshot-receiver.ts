@@ -8,19 +8,19 @@ export class SnapshotReceiver {
   /** Snapshots of other members that replaced this one's log. */
   installed = 0;
   private readonly context: MemberContext;
-  private readonly handshake: Handshake;
   private readonly download: SnapshotDownload;
   private fetching: { from: number; abort: AbortController } | undefined;
 
   constructor(context: MemberContext, handshake: Handshake) {
     this.context = context;
-    this.handshake = handshake;
-    const { methods, ports, electionTicks, resources } = context.options;
+    const { methods, ports, electionTicks, resources, storage } = context.options;
     this.download = new SnapshotDownload(methods.snapshot, {
       clock: ports.clock,
       // Who is silent for so long is not taken for the leader any more either.
       silenceMsMax: electionTicks * resources.ticker.tickMs,
       identity: () => context.raft.log.identity,
+      checkIdentity: (identity) => handshake.checkIdentity(identity),
+      folder: storage.snapshots,
     });
   }
 
@@ -35,11 +35,11 @@ export class SnapshotReceiver {
     const fetching = { from, abort: new AbortController() };
     this.fetching = fetching;
     try {
-      const snapshot = await this.download.fetch(channel, message.index, fetching.abort.signal);
-      if (context.isClosed || snapshot.index <= context.raft.log.commit) return;
-      this.handshake.checkIdentity(snapshot.configuration.identity);
-      storage.receive(snapshot);
-      const { index, term: indexTerm, configuration } = snapshot;
+      const received = await this.download.fetch(channel, message.index, fetching.abort.signal);
+      const { index, term: indexTerm, configuration } = received.snapshot;
+      if (context.isClosed) return;
+      storage.receive(received);
+      if (index <= context.raft.log.commit) return storage.drop(index);
       context.raft.step({ ...message, index, indexTerm, configuration });
       // Who had all of it already does not need the state.
       const { snapshotIndex, last } = context.raft.log;

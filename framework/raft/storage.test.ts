@@ -1,11 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { joined } from '../base/index.ts';
 import { realPorts } from '../runtime/index.ts';
 import { Journal } from '../store/index.ts';
 import { SeededRandom, SimulatedDisk } from '../testing/index.ts';
 import { initialConfiguration } from './group-options.ts';
-import { RaftStorage, type Snapshot } from './storage.ts';
+import { RaftStorage } from './storage.ts';
 
 describe('what a member keeps on disk', () => {
   let root: string;
@@ -17,12 +18,13 @@ describe('what a member keeps on disk', () => {
   test('installs one snapshot while the next ones arrive', async () => {
     const failures: unknown[] = [];
     const configuration = initialConfiguration([{ id: 1, address: 'a' }], false);
-    const snapshotAt = (index: number): Snapshot => ({
-      index,
-      term: 1,
-      configuration,
-      state: new Uint8Array(100_000).fill(index),
-    });
+    const stateAt = (index: number): Uint8Array => new Uint8Array(100_000).fill(index);
+    const receive = async (index: number): Promise<void> => {
+      const { snapshots } = storage;
+      const writer = await snapshots.create({ index, term: 1, configuration });
+      await snapshots.append(writer, stateAt(index));
+      storage.receive(await snapshots.finish(writer));
+    };
     const options = {
       ...realPorts({ directory: root }),
       directory: 'raft',
@@ -35,18 +37,24 @@ describe('what a member keeps on disk', () => {
       persisted = sequence;
     });
     for (const [i, index] of [5, 9, 12].entries()) {
-      storage.receive(snapshotAt(index));
+      await receive(index);
       const snapshot = { index, term: 1 };
       const nothing = { hardState: undefined, truncateTo: undefined, batches: [] };
       storage.write({ sequence: i + 1, snapshot, ...nothing });
     }
     // One that the core never asks for, because a newer one came.
-    storage.receive(snapshotAt(14));
+    await receive(14);
     while (persisted < 3 && failures.length === 0) await new Promise(setImmediate);
     expect(failures).toEqual([]);
     await storage.close();
     const again = await RaftStorage.open(options);
-    expect(again.snapshot).toMatchObject({ index: 12, state: snapshotAt(12).state });
+    const reader = await again.snapshots.read();
+    expect(reader?.snapshot.index).toBe(12);
+    expect(Buffer.from(await joined(reader!.chunks())).equals(stateAt(12))).toBe(true);
+    await reader!.close();
+    // Of the one that came last nothing is left.
+    const names = await readdir(join(root, 'raft'));
+    expect(names.filter((it) => it.startsWith('snapshot'))).toEqual(['snapshot']);
     await again.close();
   });
 

@@ -4,11 +4,10 @@ import {
   type Clock,
   type DirectoryLock,
   type Disk,
-  SerialQueue,
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { type Journal, StateFile } from '../store/index.ts';
+import type { Journal } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -20,6 +19,7 @@ import {
   type Write,
 } from './core/index.ts';
 import { Retention, type RetentionOptions } from './retention.ts';
+import { type ReceivedSnapshot, SnapshotFolder } from './snapshot-folder.ts';
 import {
   type EntryLog,
   type HardStateFile,
@@ -27,9 +27,7 @@ import {
   toBatches,
   toFrame,
 } from './stored-entries.ts';
-import { type Snapshot, snapshotFormat } from './stored-values.ts';
-
-export type { Snapshot } from './stored-values.ts';
+import type { Snapshot, SnapshotHead } from './stored-values.ts';
 
 interface Pending {
   readonly sequence: number;
@@ -50,22 +48,19 @@ export class RaftStorage {
   private readonly lock: DirectoryLock;
   private readonly log: EntryLog;
   private readonly hardStateFile: HardStateFile;
-  private readonly snapshotFile: StateFile<Snapshot>;
+  /** What stands for entries, here and from elsewhere. */
+  readonly snapshots: SnapshotFolder;
   private readonly onFailure: (error: VarlogError) => void;
   private readonly clock: Clock;
   readonly retention: Retention;
-  private readonly closing = new AbortController();
+  private readonly closing: AbortController;
   private readonly pending: Pending[] = [];
   private readonly queue: Write[] = [];
   private working: Promise<void> | undefined;
   /** While writes wait: up to here what is in the log is what the core believes it to be. */
   private settledEnd = Infinity;
-  private readonly saves = new SerialQueue((error) => {
-    // What cannot be kept for another reason never can.
-    if (!VarlogError.is(error, 'DISK_FULL')) this.onFailure(asVarlogError(error));
-  });
   /** Received from the leader, by index; one becomes the newest when the core says so. */
-  private readonly received = new Map<number, Snapshot>();
+  private readonly received = new Map<number, ReceivedSnapshot>();
   private installing = 0;
   /** A small value does not fit on the disk, and waits for room. */
   private noRoom: VarlogError | undefined;
@@ -76,7 +71,8 @@ export class RaftStorage {
     lock: DirectoryLock;
     log: EntryLog;
     hardStateFile: HardStateFile;
-    snapshotFile: StateFile<Snapshot>;
+    snapshots: SnapshotFolder;
+    closing: AbortController;
     onFailure: (error: VarlogError) => void;
     clock: Clock;
     retention: RetentionOptions | undefined;
@@ -86,7 +82,8 @@ export class RaftStorage {
     this.lock = parts.lock;
     this.log = parts.log;
     this.hardStateFile = parts.hardStateFile;
-    this.snapshotFile = parts.snapshotFile;
+    this.snapshots = parts.snapshots;
+    this.closing = parts.closing;
     this.onFailure = parts.onFailure;
     this.log.onDurable(() => this.report());
   }
@@ -109,11 +106,13 @@ export class RaftStorage {
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
-      const path = `${directory}/snapshot`;
-      const snapshotFile = await StateFile.open(disk, path, label, snapshotFormat);
+      const closing = new AbortController();
+      const { signal } = closing;
+      const folder = { disk, directory, label, signal, onFailure };
+      const snapshots = await SnapshotFolder.open(folder);
       const entries = await openEntries(options);
       try {
-        const files = { lock, ...entries, snapshotFile };
+        const files = { lock, ...entries, snapshots, closing };
         const storage = new RaftStorage({ ...files, onFailure, clock, retention });
         await storage.alignToSnapshot();
         return storage;
@@ -158,7 +157,7 @@ export class RaftStorage {
   }
 
   get snapshot(): Snapshot | undefined {
-    return this.snapshotFile.value;
+    return this.snapshots.newest;
   }
 
   get hardState(): HardState {
@@ -227,24 +226,25 @@ export class RaftStorage {
   }
 
   /** Keeps a snapshot from the leader until the core decides to install it. */
-  receive(snapshot: Snapshot): void {
-    this.received.set(snapshot.index, snapshot);
+  receive(received: ReceivedSnapshot): void {
+    this.received.set(received.snapshot.index, received);
   }
 
   drop(index: number): void {
+    const received = this.received.get(index);
     this.received.delete(index);
+    if (received !== undefined) void this.snapshots.discard(received);
   }
 
   /**
-   * Makes a snapshot of this member durable. False: a newer one is there. Rejects with `DISK_FULL` when there is no room
-   * for it, and nothing has changed.
+   * Makes a snapshot of this member durable, as its state comes. False: a newer one is there. Rejects with `DISK_FULL` when
+   * there is no room for it, and with what `state` throws: then nothing has changed.
    */
-  saveSnapshot(snapshot: Snapshot): Promise<boolean> {
-    return this.saves.run(async () => {
-      if (this.snapshot !== undefined && this.snapshot.index >= snapshot.index) return false;
-      await this.snapshotFile.write(snapshot);
-      return true;
-    });
+  saveSnapshot(
+    head: SnapshotHead,
+    state: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<boolean> {
+    return this.snapshots.capture(head, state);
   }
 
   /** Gives the entries below `first` back to the disk. */
@@ -310,13 +310,14 @@ export class RaftStorage {
   }
 
   private async install(index: number): Promise<void> {
-    const snapshot = this.received.get(index);
-    assert(snapshot !== undefined, 'the snapshot to install has arrived');
+    const received = this.received.get(index);
+    assert(received !== undefined, 'the snapshot to install has arrived');
     await this.log.flushed(this.log.end);
     this.report();
-    await this.withRoom(() => this.saveSnapshot(snapshot));
+    this.received.delete(index);
+    await this.withRoom(() => this.snapshots.adopt(received));
     await this.log.reset(index + 1);
-    for (const it of this.received.keys()) if (it <= index) this.received.delete(it);
+    for (const it of this.received.keys()) if (it < index) this.drop(it);
     this.installing--;
   }
 

@@ -7,26 +7,29 @@ import {
   type HardState,
 } from './core/index.ts';
 
-export interface Snapshot {
+/** What a snapshot stands for. */
+export interface SnapshotHead {
   readonly index: number;
   /** Term of the entry at `index`. */
   readonly term: number;
   /** Who belonged to the group at `index`. */
   readonly configuration: Configuration;
-  readonly state: Uint8Array;
+}
+
+/** A snapshot that is on disk. */
+export interface Snapshot extends SnapshotHead {
+  /** Bytes of the state. */
+  readonly size: number;
+  /** CRC-32C of the state. */
+  readonly checksum: number;
 }
 
 const HARD_STATE_BYTES = 16;
-const SNAPSHOT_HEADER_BYTES = 20;
+export const SNAPSHOT_HEADER_BYTES = 20;
 
 export const hardStateFormat: ValueFormat<HardState> = {
   encode: encodeHardState,
   decode: decodeHardState,
-};
-
-export const snapshotFormat: ValueFormat<Snapshot> = {
-  encode: encodeSnapshot,
-  decode: decodeSnapshot,
 };
 
 // Numbers are kept as float64: exact below 2^53, without bigint.
@@ -48,26 +51,30 @@ function decodeHardState(bytes: Uint8Array, path: string): HardState {
   return { term: view.getFloat64(0, true), vote: view.getFloat64(8, true) };
 }
 
-function encodeSnapshot({ index, term, configuration, state }: Snapshot): Uint8Array {
+/** What lies before the state in the file of a snapshot. */
+export function encodeSnapshotHead({ index, term, configuration }: SnapshotHead): Uint8Array {
   const members = encodeConfiguration(configuration);
-  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + members.length + state.length);
+  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + members.length);
   const view = new DataView(bytes.buffer);
   view.setFloat64(0, index, true);
   view.setFloat64(8, term, true);
   view.setUint32(16, members.length, true);
   bytes.set(members, SNAPSHOT_HEADER_BYTES);
-  bytes.set(state, SNAPSHOT_HEADER_BYTES + members.length);
   return bytes;
 }
 
-function decodeSnapshot(bytes: Uint8Array, path: string): Snapshot {
+/** How long that is, by its first {@link SNAPSHOT_HEADER_BYTES}. Throws `FORMAT_UNKNOWN` for a later version. */
+export function snapshotHeadBytes(bytes: Uint8Array, path: string): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const index = leadingNumber(view, 0, { what: `the snapshot in ${path}`, path });
-  const stateOffset = SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);
+  leadingNumber(view, 0, { what: `the snapshot in ${path}`, path });
+  return SNAPSHOT_HEADER_BYTES + view.getUint32(16, true);
+}
+
+export function decodeSnapshotHead(bytes: Uint8Array, path: string): SnapshotHead {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    index,
+    index: leadingNumber(view, 0, { what: `the snapshot in ${path}`, path }),
     term: view.getFloat64(8, true),
-    configuration: decodeConfiguration(bytes.subarray(SNAPSHOT_HEADER_BYTES, stateOffset)),
-    state: bytes.subarray(stateOffset),
+    configuration: decodeConfiguration(bytes.subarray(SNAPSHOT_HEADER_BYTES)),
   };
 }

@@ -19,7 +19,7 @@ export interface Applier {
    */
   apply(entries: readonly LogEntry[], through: number): Promise<void> | void;
   /** The log begins after `position`, with this snapshot. MUST throw where the state cannot go on from there. */
-  restore(state: Uint8Array, position: number): Promise<void> | void;
+  restore(state: AsyncIterable<Uint8Array>, position: number): Promise<void> | void;
   /**
    * After `apply` or `restore` threw. Resolves with whether following goes on, from `position`; MAY reject with a
    * better reason why it does not.

@@ -150,8 +150,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.snapshots.applied(entries.length, bytes);
   }
 
-  restore(state: Uint8Array): Promise<void> {
-    return this.restoreFrom(inOneChunk(state), "the log's snapshot");
+  restore(state: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.restoreFrom(state, "the log's snapshot");
   }
 
   async recover(error: unknown): Promise<boolean> {
@@ -348,9 +348,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private async save({ position, chunks }: Captured): Promise<number> {
     const { snapshots, log } = this.options;
     if (snapshots !== undefined) return snapshots.save(position, chunks);
-    const parts: Uint8Array[] = [];
-    for await (const chunk of chunks) parts.push(chunk);
-    await log.compact?.(position, Buffer.concat(parts));
+    await log.compact?.(position, chunks);
     return position;
   }
 
@@ -367,8 +365,4 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 /** The machine's state, encoded. */
 interface EncodedState extends Pick<CapturedState, 'isInPieces'> {
   readonly pieces: readonly Uint8Array[];
-}
-
-async function* inOneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

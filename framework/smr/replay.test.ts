@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { chunksOf, joined } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import {
   type ApplyContext,
@@ -152,7 +153,9 @@ describe('a replay', () => {
     const bad = new Sums({ at: 3, kind: 'failure' });
     await using replica = await startReplica({ machine: bad, log, snapshotEvery: 1 });
     const kept: { position: number; state: Uint8Array }[] = [];
-    log.compact = async (position, state) => void kept.push({ position, state });
+    log.compact = async (position, state) => {
+      kept.push({ position, state: await joined(chunksOf(state)) });
+    };
     for (const value of [1, 2]) await replica.execute({ key: 'a', value });
     const error = await replica.execute({ key: 'a', value: 3 }).catch((it: unknown) => it);
     const { position } = (error as { cause: { details: { position: number } } }).cause.details;

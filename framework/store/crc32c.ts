@@ -35,6 +35,31 @@ export function crc32cPlain(bytes: Uint8Array, start: number, end: number, seed:
   return ~crc >>> 0;
 }
 
+/**
+ * What a beginning with the sum `sum` adds to the sum of the whole when `length` bytes follow it: the sum of both side by
+ * side is this, xor the sum of what follows. So either part's sum is known without reading it again.
+ */
+export function crc32cShift(sum: number, length: number): number {
+  // x^(8 · length) modulo the polynomial, whose lowest power is the highest bit.
+  let factor = 0x80000000;
+  let power = 0x00800000;
+  for (let left = length; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) factor = product(power, factor);
+    power = product(power, power);
+  }
+  return product(factor, sum);
+}
+
+function product(a: number, b: number): number {
+  let sum = 0;
+  let shifted = b;
+  for (let bit = 31; bit >= 0; bit--) {
+    if ((a >>> bit) & 1) sum ^= shifted;
+    shifted = shifted & 1 ? (shifted >>> 1) ^ POLYNOMIAL : shifted >>> 1;
+  }
+  return sum >>> 0;
+}
+
 function makeTables(): Int32Array {
   const tables = new Int32Array(8 * 256);
   for (let byte = 0; byte < 256; byte++) {

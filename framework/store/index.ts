@@ -23,7 +23,7 @@
  * payloads, does not repair damage, and does not check old segments until they are read.
  */
 export { readReplaced, replaceFile, replaceFileBy } from './atomic-file.ts';
-export { crc32c } from './crc32c.ts';
+export { crc32c, crc32cShift } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd, getUint64, setUint64, viewOf } from './frame.ts';
 export { findFrame } from './frame-search.ts';
@@ -33,5 +33,11 @@ export { decodeJsonValue, jsonFormat } from './json-value.ts';
 export { leadingNumber } from './leading-number.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile, type ValueFormat } from './state-file.ts';
+export {
+  checkStateHeader,
+  encodeStateHeader,
+  STATE_HEADER_BYTES,
+  valueOffsetOf,
+} from './state-header.ts';
 export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';

@@ -1,12 +1,8 @@
-import { type Disk, formatUnknown, SerialQueue, VarlogError } from '../base/index.ts';
+import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
 import { readReplaced, replaceFile } from './atomic-file.ts';
 import { crc32c } from './crc32c.ts';
 import { viewOf } from './frame.ts';
-
-/** `VRS` and the version as a digit. */
-const MAGIC = 0x31535256;
-const NAME_MASK = 0xffffff;
-const HEADER_BYTES = 16;
+import { checkStateHeader, encodeStateHeader } from './state-header.ts';
 
 /** How a value lies in its file. */
 export interface ValueFormat<T> {
@@ -95,41 +91,13 @@ export class StateFile<T> {
 }
 
 function encode(label: string, value: Uint8Array): Uint8Array[] {
-  const name = new TextEncoder().encode(label);
-  const header = new Uint8Array(HEADER_BYTES + name.length);
-  const view = viewOf(header);
-  view.setUint32(4, MAGIC, true);
-  view.setUint32(8, name.length, true);
-  view.setUint32(12, value.length, true);
-  header.set(name, HEADER_BYTES);
-  view.setUint32(0, crc32c(value, 0, value.length, crc32c(header, 4)), true);
+  const header = encodeStateHeader(label, value.length);
+  const sum = crc32c(value, 0, value.length, crc32c(header, 4));
+  viewOf(header).setUint32(0, sum, true);
   return value.length === 0 ? [header] : [header, value];
 }
 
 function decode(bytes: Uint8Array, path: string, label: string): Uint8Array {
-  const view = viewOf(bytes);
-  const magic = bytes.length < HEADER_BYTES ? 0 : view.getUint32(4, true);
-  const isNamed = (magic & NAME_MASK) === (MAGIC & NAME_MASK);
-  if (!isNamed || crc32c(bytes, 4) !== view.getUint32(0, true)) {
-    throw new VarlogError('CORRUPT', {
-      what: `${path} is damaged`,
-      next: 'rebuild this replica from another one',
-      details: { path, offset: 0 },
-    });
-  }
-  if (magic !== MAGIC) {
-    const found = `version ${(magic >>> 24) - 0x30}`;
-    throw formatUnknown({ what: path, path, found, reads: 'version 1' });
-  }
-  const valueAt = HEADER_BYTES + view.getUint32(8, true);
-  const found = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, valueAt));
-  if (found !== label) {
-    throw new VarlogError('IDENTITY_MISMATCH', {
-      what: `${path} belongs to "${found}", not to "${label}"`,
-      because: 'the folder was copied, restored or swapped',
-      next: 'give each node its own folder',
-      details: { path, expected: label, found },
-    });
-  }
-  return bytes.subarray(valueAt, valueAt + view.getUint32(12, true));
+  const { valueAt, valueBytes } = checkStateHeader(bytes, crc32c(bytes, 4), { path, label });
+  return bytes.subarray(valueAt, valueAt + valueBytes);
 }

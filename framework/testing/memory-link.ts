@@ -20,7 +20,7 @@ import type { SeededRandom } from './simulator/random.ts';
 export interface LinkedLog extends OrderedLog {
   /** Appends, and has that suffer the first of the faults, which is taken out. */
   appendUnder(faults: AppendFault[], commands: readonly Uint8Array[]): Promise<number>;
-  compact(position: number, state: Uint8Array): Promise<void>;
+  compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   readonly recordStore: RecordStore;
   /** Whoever waits for something to change looks again. */
   wake(): void;

@@ -2,8 +2,10 @@ import {
   assert,
   BATCH_BYTES_MAX,
   type Clock,
+  chunksOf,
   encodeBatch,
   type Followed,
+  joined,
   type LogCallOptions,
   type OrderedLog,
   type Producer,
@@ -194,7 +196,8 @@ export class MemoryLog implements OrderedLog {
         await this.wakeups.wait(signal);
       } else if (this.snapshot !== undefined && next <= this.snapshot.position) {
         next = this.snapshot.position + 1;
-        yield { kind: 'snapshot', ...this.snapshot };
+        const { position, state } = this.snapshot;
+        yield { kind: 'snapshot', position, state: chunksOf(state) };
       } else if (next < this.first) {
         throw trimmed(next, this.first);
       } else if (next <= this.last) {
@@ -213,11 +216,13 @@ export class MemoryLog implements OrderedLog {
     return this.last;
   }
 
-  async compact(position: number, state: Uint8Array): Promise<void> {
+  async compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     this.checkConnected();
     assert(position <= this.last, 'a snapshot stands for committed entries');
+    // Of its own: the caller may go on to use what it gave.
+    const whole = await joined(chunksOf(state));
     if (position <= (this.snapshot?.position ?? 0)) return;
-    this.snapshot = { position, state: new Uint8Array(state) };
+    this.snapshot = { position, state: whole };
     this.entries = this.entries.filter((it) => it.position > position);
   }
 

@@ -6,6 +6,7 @@ import {
   decodeBatch,
   encodeBatch,
   type Headers,
+  joined,
 } from '../../framework/base/index.ts';
 import {
   beginOfExport,
@@ -318,16 +319,12 @@ const raft: Sample = {
       batches: ENTRIES,
     });
     await persisted;
-    await made.saveSnapshot({
-      index: 2,
-      term: 1,
-      configuration: {
-        ...MEMBERS,
-        addresses: new Map([[1, '127.0.0.1:1']]),
-        incarnations: new Map([[1, 'first']]),
-      },
-      state: bytes('the state'),
-    });
+    const configuration = {
+      ...MEMBERS,
+      addresses: new Map([[1, '127.0.0.1:1']]),
+      incarnations: new Map([[1, 'first']]),
+    };
+    await made.saveSnapshot({ index: 2, term: 1, configuration }, bytes('the state'));
     await made.close();
   },
   async read(disk, clock) {
@@ -336,7 +333,10 @@ const raft: Sample = {
     for (const it of await opened.read(1, 1024)) {
       entries.push({ ...it, payload: [...it.payload] });
     }
-    const { index, term, configuration, state: stored } = opened.snapshot!;
+    const reader = await opened.snapshots.read();
+    const { index, term, configuration } = reader!.snapshot;
+    const stored = await joined(reader!.chunks());
+    await reader!.close();
     const { addresses, incarnations, ...members } = configuration;
     await opened.close();
     return {

@@ -68,7 +68,9 @@ async function follow(): Promise<void> {
   let compacted = 0;
   for await (const next of group.follow(1)) {
     if (next.kind === 'snapshot') {
-      journal.restore(next.state);
+      const parts: Uint8Array[] = [];
+      for await (const part of next.state) parts.push(part);
+      journal.restore(Buffer.concat(parts));
       compacted = next.position;
     } else for (const { position, command } of next.entries) journal.apply(position, command);
     journal.position = next.kind === 'snapshot' ? next.position : next.through;

@@ -108,7 +108,7 @@ export class SqlApplier<Command, Result> implements Applier {
     this.moveTo(Math.max(this.position, through));
   }
 
-  restore(_state: Uint8Array, position: number): void {
+  restore(_state: unknown, position: number): void {
     throw headIsGone(this.position, position);
   }
 

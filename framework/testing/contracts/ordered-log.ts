@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { BATCH_BYTES_MAX, type LogEntry, type OrderedLog } from '../../base/index.ts';
+import { BATCH_BYTES_MAX, joined, type LogEntry, type OrderedLog } from '../../base/index.ts';
 import { type Closable, type ContractTest, contractTests } from './contract.ts';
 
 /** An empty log, and what ends it. */
@@ -140,7 +140,7 @@ export function orderedLogContract(make: () => Promise<LogUnderTest>): ContractT
         // A log may keep compacted entries for a while.
         if (it.kind === 'snapshot') {
           assert.equal(it.position, first + 1);
-          assert.equal(new TextDecoder().decode(it.state), 'ab');
+          assert.equal(new TextDecoder().decode(await joined(it.state)), 'ab');
         }
         break;
       }

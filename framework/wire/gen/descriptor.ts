@@ -2986,6 +2986,10 @@ export const descriptor: object = {
         "offset": {
          "type": "uint64",
          "id": 6
+        },
+        "checksum": {
+         "type": "uint32",
+         "id": 7
         }
        }
       },

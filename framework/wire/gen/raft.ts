@@ -182,6 +182,8 @@ export interface SnapshotChunk {
   configuration: Uint8Array;
   /** In the first chunk: where its bytes belong. */
   offset: number;
+  /** In the first chunk: CRC-32C of the whole state. 0 from a member that does not tell it. */
+  checksum: number;
 }
 export const SnapshotChunk: MessageCodec<SnapshotChunk> = message('varlog.raft.SnapshotChunk');
 
