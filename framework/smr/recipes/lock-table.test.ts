@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { sleep } from '../../base/index.ts';
 import { MemoryLog, World } from '../../testing/index.ts';
-import { electLeader, type Leadership, startReplica } from '../index.ts';
-import type { LockCommand, LockResult } from './lock-table.ts';
+import { type ApplyContext, electLeader, type Leadership, startReplica } from '../index.ts';
+import { type LockCommand, type LockResult, LockTable } from './lock-table.ts';
 import { Locking, type LockingCommand } from './locking.fixture.ts';
 
 const NAMES = ['a', 'b'];
@@ -111,6 +111,34 @@ describe('locks', () => {
       { numRuns: 20 },
     );
   }, 60_000);
+
+  test('a time to live that is no number is refused, and stops no replica', async () => {
+    await play(1, async (world) => {
+      await using one = await start(world, new MemoryLog(), 'one');
+      for (const ttlMs of ['5000', [3_000], true, {}, null, Number.NaN] as number[]) {
+        const lock = { op: 'acquire' as const, name: 'a', owner: 'x', ttlMs };
+        const refused = { done: false, refusal: 'NO_ROOM', lock: null };
+        expect(await one.execute({ lock })).toEqual(refused);
+      }
+    });
+  });
+
+  test('a lock that finds no room for its renewal has ended', () => {
+    let room = true;
+    const context = {
+      time: 1,
+      schedule: () => (room ? 1 : undefined),
+      cancel: () => true,
+    } as unknown as ApplyContext<LockCommand>;
+    const locks = new LockTable<LockCommand>((lock) => lock);
+    locks.apply({ op: 'acquire', name: 'a', owner: 'x', ttlMs: 9 }, context);
+    room = false;
+    const refused = { done: false, refusal: 'NOT_HELD', lock: null };
+    expect(locks.apply({ op: 'renew', name: 'a', token: 1 }, context)).toEqual(refused);
+    room = true;
+    const next = { op: 'acquire' as const, name: 'a', owner: 'y', ttlMs: 9 };
+    expect(locks.apply(next, context)).toMatchObject({ done: true, lock: { token: 2 } });
+  });
 
   test('one candidate leads at a time, though leaders die and stand still, and each has a larger token', async () => {
     for (let seed = 1; seed <= 3; seed++) {
