@@ -25,6 +25,7 @@ import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import type { ObjectStore } from './object-store.ts';
+import { checkOptions } from './option-checks.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
@@ -115,6 +116,7 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
+  checkOptions(options);
   const ports = options.ports ?? realPorts();
   const log = orderedLog(options.log);
   const replica = new Replica<Command, Result, Machine>(

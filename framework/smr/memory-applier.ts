@@ -19,6 +19,7 @@ import { LogFollower } from './log-follower.ts';
 import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
+import { checkTimeout } from './option-checks.ts';
 import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
@@ -126,6 +127,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    */
   async snapshot({ signal, timeoutMs }: LogCallOptions): Promise<number> {
     await this.follower.fresh({ consistency: 'stale' });
+    checkTimeout(timeoutMs);
     this.checkPlace();
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
     const { position, follower } = this;
