@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { lastValueFrom } from 'rxjs';
 import { sleep } from '../../base/index.ts';
 import { MemoryLog, World } from '../../testing/index.ts';
 import { type ApplyContext, electLeader, type Leadership, startReplica } from '../index.ts';
@@ -199,6 +200,37 @@ describe('locks', () => {
       });
     }
   }, 60_000);
+
+  test('a candidate whose functions throw says so, and is none any more', async () => {
+    await play(8, async (world) => {
+      await using replica = await start(world, new MemoryLog(), 'one');
+      const given = { replica, name: 'leader', owner: 'one', ports: world.ports('one') };
+      const right = {
+        locks: (it: Locking) => it.locks,
+        command: (lock: LockCommand) => ({ lock }),
+        result: (it: LockResult) => it,
+      };
+      const wrong = (): never => {
+        throw new Error('wrong');
+      };
+      for (const bug of [{ command: wrong }, { result: wrong }]) {
+        const election = electLeader<LockingCommand, LockResult, Locking>({
+          ...given,
+          ...right,
+          ...bug,
+          ttlMs: 1_000,
+        });
+        await expect(lastValueFrom(election.leadership$)).rejects.toThrow('wrong');
+        expect(election.token).toBeUndefined();
+        await election.resign();
+      }
+      for (const ttlMs of ['5', Number.NaN, 0] as number[]) {
+        const election = () =>
+          electLeader<LockingCommand, LockResult, Locking>({ ...given, ...right, ttlMs });
+        expect(election).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+      }
+    });
+  });
 
   test('a candidate that cannot reach the log gives up before its lease ends', async () => {
     await play(7, async (world) => {
