@@ -22,8 +22,8 @@ export interface ChangesOptions {
   signal?: AbortSignal;
 }
 
-/** An event costs so much beside its changes. */
-const EVENT_BYTES = 128;
+/** An event costs so much beside its changes, and each of them beside its bytes. */
+const OBJECT_BYTES = 128;
 const BOOKMARK_MS = 5_000;
 
 interface Kept {
@@ -66,12 +66,15 @@ export class ChangeHistory {
     if (changes.length === 0) return;
     let event = this.kept.get(this.newest);
     if (event?.position !== position) {
-      event = { position, time, changes: [], bytes: EVENT_BYTES };
+      event = { position, time, changes: [], bytes: OBJECT_BYTES };
       this.newest = this.kept.add(event);
-      this.bytes += EVENT_BYTES;
+      this.bytes += OBJECT_BYTES;
     }
-    event.changes.push(...changes);
-    const more = changes.reduce((sum, { length }) => sum + length, 0);
+    let more = 0;
+    for (const change of changes) {
+      event.changes.push(change);
+      more += OBJECT_BYTES + change.length;
+    }
     event.bytes += more;
     this.bytes += more;
     while (this.bytes > this.parts.bytesMax && this.kept.size > 1) this.dropOldest();

@@ -126,6 +126,18 @@ describe('changes', () => {
     });
   });
 
+  test('a command may emit very much, and what is small counts as what it costs', async () => {
+    await play(5, async (world) => {
+      await using one = await start(new MemoryLog(), world, 'one');
+      await one.execute({ emit: Array.from({ length: 200_000 }, () => 'x') });
+      const { position } = one;
+      await one.execute({ emit: ['y'] });
+      // Kept while it was the newest, however large.
+      const refused = await readUntil(one.changes({ from: 1 }), 1).catch((it: unknown) => it);
+      expect(refused).toMatchObject({ details: { firstAvailable: position + 1 } });
+    });
+  });
+
   test('a slow reader is told when what it has not read is gone', async () => {
     await play(2, async (world) => {
       await using one = await start(new MemoryLog(), world, 'one', { changesBytesMax: 1_000 });

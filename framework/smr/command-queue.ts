@@ -14,6 +14,7 @@ import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
 import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
+import { checkTimeout } from './option-checks.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const IN_FLIGHT_MAX = 4;
@@ -88,6 +89,7 @@ export class CommandQueue<Command, Result> {
     if (this.stopped !== undefined) throw this.stopped;
     signal?.throwIfAborted();
     const requestId = checkedRequestId(options.requestId);
+    checkTimeout(timeoutMs);
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;

@@ -22,11 +22,12 @@ export interface ExecuteOptions extends LogCallOptions {
 /** Throws `INVALID_ARGUMENT`. */
 export function checkedRequestId(requestId: string | undefined): Uint8Array {
   if (requestId === undefined) return NOTHING;
-  const bytes = encoder.encode(requestId);
+  // What is no text would become one that many others become too, such as "null".
+  const bytes = typeof requestId === 'string' ? encoder.encode(requestId) : NOTHING;
   if (bytes.length > 0 && bytes.length <= REQUEST_ID_BYTES_MAX) return bytes;
   throw new VarlogError('INVALID_ARGUMENT', {
-    what: `a request id has ${bytes.length} bytes`,
-    next: `give 1 to ${REQUEST_ID_BYTES_MAX} bytes, or none where the command may be repeated`,
+    what: `a request id ${typeof requestId === 'string' ? `has ${bytes.length} bytes` : 'is no text'}`,
+    next: `give a text of 1 to ${REQUEST_ID_BYTES_MAX} bytes, or none where the command may be repeated`,
     outcome: 'notAppended',
   });
 }

@@ -25,10 +25,11 @@ import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import type { ObjectStore } from './object-store.ts';
+import { checkOptions } from './option-checks.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
-import type { ReplayRange } from './replayed-machine.ts';
+import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
@@ -148,6 +149,7 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
+  checkOptions(options);
   const ports = options.ports ?? realPorts();
   const log = orderedLog(options.log);
   const replica = new Replica<Command, Result, Machine>(
@@ -174,7 +176,8 @@ export interface ReplaySource {
  * in the newer one. Here and not in `varlog/testing`, because it is run on the logs of production.
  *
  * Rejects with `INVALID_ARGUMENT`; with the error of a command that neither version can apply (`APPLY_FAILED`); with
- * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; and with errors of the log.
+ * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
+ * errors of the log.
  */
 export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
   return new Replay(options, rangeOf(options)).run();
@@ -188,8 +191,8 @@ export async function* why(
   options: ReplaySource & { machine: MachineDefinition; key: string; to?: number },
 ): AsyncGenerator<Cause> {
   const range = rangeOf(options);
-  const { machine, key, to = await range.log.tail() } = options;
-  yield* causesOf(machine, key, range, to);
+  const { machine, key, to } = options;
+  yield* causesOf(machine, key, range, await endOf(range, to));
 }
 
 function rangeOf({ log, from, signal, ports = realPorts() }: ReplaySource): ReplayRange {

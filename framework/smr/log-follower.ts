@@ -22,6 +22,7 @@ import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { LogTrim } from './log-trim.ts';
+import { checkNumber, checkTimeout } from './option-checks.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
@@ -222,11 +223,12 @@ export class LogFollower<Command, Result> {
     const { consistency = 'linearizable' } = options;
     if (consistency === 'linearizable') return this.barrier.latest(options);
     if (consistency === 'stale') return this.barrier.check();
+    checkNumber(consistency?.atLeast, 'consistency.atLeast', 0);
     return this.barrier.reached(consistency.atLeast, options);
   }
 
   /** Resolves when all that was committed before this call has been applied. */
-  caughtUp(options: LogCallOptions): Promise<void> {
+  async caughtUp(options: LogCallOptions): Promise<void> {
     return this.barrier.latest(options);
   }
 
@@ -238,6 +240,7 @@ export class LogFollower<Command, Result> {
     const { applier, ports } = this.parts;
     const { rules } = applier.admission;
     rules.checkKnown(version);
+    checkTimeout(timeoutMs);
     const limit = new AbortController();
     const callOff = this.deadlines.limit(timeoutMs, (ms) => limit.abort(notRaisedInTime(ms)));
     const forget = onAbort(signal, () => limit.abort(signal?.reason));

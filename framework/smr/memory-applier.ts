@@ -19,12 +19,13 @@ import { LogFollower } from './log-follower.ts';
 import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
+import { checkTimeout } from './option-checks.ts';
 import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
-import { readSnapshot } from './snapshot-reader.ts';
+import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
 import { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -107,6 +108,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     try {
       if (snapshotEvery !== undefined) this.checkPlace();
       this.lock = await snapshots?.lock?.();
+      const what = 'a snapshot in the store';
+      snapshots?.guard?.((chunks) => checkSnapshot(chunks, this.follower.identity, what));
       this.initial = this.tryEncode();
       await this.restoreStored();
     } catch (error) {
@@ -126,6 +129,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    */
   async snapshot({ signal, timeoutMs }: LogCallOptions): Promise<number> {
     await this.follower.fresh({ consistency: 'stale' });
+    checkTimeout(timeoutMs);
     this.checkPlace();
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
     const { position, follower } = this;
@@ -263,15 +267,23 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private async restoreStored(): Promise<boolean> {
     const { snapshots, follower } = this;
     let below: number | undefined;
+    let missing = 0;
     for (;;) {
+      let position = 0;
       try {
         const stored = await this.options.snapshots?.load(below);
         if (stored === undefined || stored.position >= (below ?? Infinity)) break;
-        below = stored.position;
+        position = stored.position;
         await follower.identify(this.clock);
         await this.restoreFrom(stored.chunks, 'the stored snapshot');
         return true;
       } catch (error) {
+        // Other replicas gave it up meanwhile, for newer ones.
+        if (VarlogError.is(error, 'NOT_FOUND') && position > missing) {
+          missing = position;
+          continue;
+        }
+        if (position > 0) below = position;
         if (!VarlogError.is(error, 'CORRUPT') || this.initial === undefined) throw error;
         snapshots.error = error;
         follower.report(this.facts);

@@ -8,6 +8,7 @@ import {
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
 import { beyondTail } from './log-identity.ts';
+import { checkTimeout } from './option-checks.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const RETRY_MS = 20;
@@ -88,6 +89,7 @@ export class ReadBarrier {
   }
 
   private wait(want: Want, { signal, timeoutMs }: LogCallOptions): Promise<void> {
+    checkTimeout(timeoutMs);
     const limit = (expire: (error: unknown) => void): (() => void) =>
       this.deadlines.limit(timeoutMs, (ms) => expire(tooLate(ms)));
     return this.waiters.wait(want, { signal, limit });

@@ -167,6 +167,13 @@ describe('a replay', () => {
     const to = position - 1;
     expect(await replay({ log, against: both, machine: both, to })).toMatchObject({ commands: 2 });
     await skipCommand(log, position);
+    const beyond = { code: 'BEYOND_TAIL' };
+    const far = (await log.tail()) + 1;
+    await expect(replay({ log, against: both, machine: both, to: far })).rejects.toMatchObject(
+      beyond,
+    );
+    const causes = why({ log, machine: both, key: 'a', to: far });
+    await expect(causes.next()).rejects.toMatchObject(beyond);
     const passed = await replay({ log, against: both, machine: both });
     expect(passed).toEqual({ commands: 2, position: position + 1 });
     const { position: at, state } = kept.at(-1)!;

@@ -3,7 +3,7 @@ import { versionOf } from './codecs.ts';
 import { type Difference, firstDifference } from './first-difference.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { Pieces } from './pieces.ts';
-import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
+import { endOf, entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 import type { Applied } from './replica-options.ts';
 
 const STATE_EVERY = 1_000;
@@ -67,7 +67,8 @@ export class Replay {
 
   /** Rejects with the error of a command that neither of them can apply, and with errors of the log. */
   async run(): Promise<ReplayVerdict> {
-    const { stateEvery = STATE_EVERY, to = await this.range.log.tail() } = this.options;
+    const { stateEvery = STATE_EVERY } = this.options;
+    const to = await endOf(this.range, this.options.to);
     const { verdict, isExact } = await this.pass(to, stateEvery, Number.POSITIVE_INFINITY);
     const found = verdict.difference;
     if (found === undefined || isExact) return verdict;

@@ -104,6 +104,20 @@ export class ReplayedMachine {
   }
 }
 
+/**
+ * How far a replay goes: to `to`, or to the tail. Rejects with `BEYOND_TAIL` where the log ends before it: it would wait for
+ * what nobody may ever append.
+ */
+export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Promise<number> {
+  const tail = await log.tail();
+  if (to === undefined || to <= tail) return to ?? tail;
+  throw new VarlogError('BEYOND_TAIL', {
+    what: `the log ends at ${tail}, before ${to}`,
+    next: 'replay it up to its last entry, or append first',
+    details: { position: to, tail },
+  });
+}
+
 /** What lies in a log after a position, up to `to`: one entry at a time, so that each is a step of its own. */
 export async function* entriesOf(
   log: OrderedLog,

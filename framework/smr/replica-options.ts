@@ -58,7 +58,7 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
-  /** Bytes of emitted changes that are kept for readers. Each position counts 128 beside them. Default: 16 MiB. */
+  /** Bytes of emitted changes that are kept for readers. Each of them, and each position, counts 128 beside. Default: 16 MiB. */
   changesBytesMax?: number;
   /** Called after each batch and each restored snapshot, before anything else is applied. */
   onApplied?: (batch: { readonly kind: 'entries' | 'snapshot'; readonly position: number }) => void;

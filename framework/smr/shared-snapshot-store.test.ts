@@ -78,6 +78,51 @@ describe('replicas that share a store', () => {
     await Promise.all([one.close(), two.close(), fresh.close()]);
   });
 
+  test('of two logs keep nothing of the other, and neither is trimmed behind what the other has', async () => {
+    const [mine, others] = [new TrimmedLog(), new TrimmedLog()];
+    const { store, disk } = simulated();
+    const [one, two] = [await start(store, mine), await start(store, others)];
+    for (let i = 0; i < 30; i++) await two.execute(`word ${i}`);
+    const kept = await two.snapshot();
+    const refused = { code: 'LOG_MISMATCH' };
+    // Behind the other, and before it.
+    await one.execute('a');
+    await expect(one.snapshot()).rejects.toMatchObject(refused);
+    for (let i = 0; i < 60; i++) await one.execute(`word ${i}`);
+    await expect(one.snapshot()).rejects.toMatchObject(refused);
+    expect(disk.files().map((it) => Number(/-(\d{16})-/.exec(it.path)![1]))).toEqual([kept]);
+    expect([...mine.holds.values()]).toEqual([0]);
+    expect(mine.trimmed).toBe(0);
+    await two.execute('b');
+    expect(await two.snapshot()).toBeGreaterThan(kept);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('start from a newer one where theirs is given up before they read it', async () => {
+    const log = new TrimmedLog();
+    const { store } = simulated();
+    const one = await start(store, log);
+    await one.execute('a');
+    await one.snapshot();
+    let isFirst = true;
+    const late = Object.assign(Object.create(store) as DiskObjectStore, {
+      get: async (name: string) => {
+        const chunks = await store.get(name);
+        if (isFirst) {
+          isFirst = false;
+          for (let i = 0; i < 2; i++) {
+            await one.execute('b');
+            await one.snapshot();
+          }
+        }
+        return chunks;
+      },
+    });
+    const two = await start(late, log);
+    expect(await two.query((it) => it.state)).toEqual(one.machine.state);
+    await Promise.all([one.close(), two.close()]);
+  });
+
   test('keep the two newest, and start from the one before where the newest is damaged', async () => {
     const log = new TrimmedLog();
     const { store, disk } = simulated();

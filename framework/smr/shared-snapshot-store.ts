@@ -22,6 +22,9 @@ export class SharedSnapshotStore implements SnapshotStore {
   private readonly writer: string;
   /** Names of those that were found to be damaged: they are kept no more, and stand in nobody's way. */
   private readonly damaged = new Set<string>();
+  /** Names of those that are known to be of this log. */
+  private own = new Set<string>();
+  private check: (chunks: StoredSnapshot['chunks']) => Promise<void> = async () => {};
 
   /** Throws `INVALID_ARGUMENT` for a name that objects cannot have. */
   constructor(objects: ObjectStore, name: string, random: Random) {
@@ -36,14 +39,20 @@ export class SharedSnapshotStore implements SnapshotStore {
     this.writer = random.id().replaceAll(/[^\w]/g, '');
   }
 
+  guard(check: (chunks: StoredSnapshot['chunks']) => Promise<void>): void {
+    this.check = check;
+  }
+
   async save(position: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-    const newest = (await this.stored()).at(-1)?.position ?? 0;
+    const newest = (await this.storedByOwn()).at(-1)?.position ?? 0;
     if (newest >= position) return newest;
     const digits = String(position).padStart(POSITION_DIGITS, '0');
     const own = `${this.name}-${digits}-${this.writer}`;
     await this.objects.put(own, chunks);
     this.damaged.delete(own);
-    const stored = await this.stored();
+    this.own.add(own);
+    // Again, because another log's may have come at the same time: at least one of both sees the other.
+    const stored = await this.storedByOwn();
     const old = [...this.damaged, ...stored.slice(0, -KEPT).map(({ name }) => name)];
     // Those that stay now are given up with the next one.
     for (const name of old) await this.objects.delete(name).catch(() => {});
@@ -66,6 +75,25 @@ export class SharedSnapshotStore implements SnapshotStore {
   /** All replicas start from the same snapshot, so they hold the log together. */
   async id(): Promise<string> {
     return this.name;
+  }
+
+  /** The same. Throws `LOG_MISMATCH` where one of them is of another log: it stands for nothing of this one. */
+  private async storedByOwn(): Promise<Named[]> {
+    const stored = await this.stored();
+    const unknown = stored.filter(({ name }) => !this.own.has(name));
+    this.own = new Set(stored.map(({ name }) => name).filter((it) => this.own.has(it)));
+    for (const { name } of unknown) {
+      const chunks = await this.objects.get(name);
+      if (chunks === undefined) continue;
+      try {
+        await this.check(chunks);
+        this.own.add(name);
+      } catch (error) {
+        if (!VarlogError.is(error, 'CORRUPT')) throw error;
+        this.damaged.add(name);
+      }
+    }
+    return stored.filter(({ name }) => !this.damaged.has(name));
   }
 
   /** Those that are not known to be damaged, oldest first. */

@@ -24,6 +24,12 @@ export interface SnapshotStore {
    * above the snapshot in it. Where absent, that is for its user to see to.
    */
   id?(fresh: string): Promise<string>;
+  /**
+   * For a store that others write into as well: `check` reads the begin of a snapshot, and rejects with `LOG_MISMATCH` where
+   * it is one of another machine or log, and with `CORRUPT`. Where such a one lies in the store, `save` must reject with
+   * that, and leave it as it is: it stands for nothing of this log, and its own replicas need it.
+   */
+  guard?(check: (chunks: StoredSnapshot['chunks']) => Promise<void>): void;
   /** Keeps all other replicas out until `release`: rejects with `DIRECTORY_IN_USE` where one is in already. */
   lock?(): Promise<SnapshotLock>;
 }

@@ -109,6 +109,13 @@ describe('a watch of etcd', () => {
       created: true,
       cancelReason: expect.stringContaining('duplicate watch ID'),
     });
+    for (const rangeEnd of [bytes('a'), bytes('b')]) {
+      watching.create({ key: bytes('b'), rangeEnd });
+      expect(await watching.next()).toMatchObject({
+        ...{ watchId: -1, created: true, canceled: true },
+        cancelReason: 'mvcc: watcher range is empty',
+      });
+    }
     for (const key of ['a', 'c', 'd']) {
       await it.put(key, '1');
       await it.client.call('KV.DeleteRange', { key: bytes(key) });

@@ -1,6 +1,6 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { VarlogError } from 'varlog/log';
-import { bytesOfKey } from '../key.ts';
+import { bytesOfKey, type KeyRange } from '../key.ts';
 import { keyValueOf, rangeOf } from '../range.ts';
 import type { LiveVersion, Version } from '../version.ts';
 import type { EtcdContext } from './etcd-context.ts';
@@ -76,12 +76,15 @@ class WatchSession {
 
   private create(request: WatchCreateRequest): void {
     const { watches } = this;
+    const range = rangeWatched(request);
     const refusal =
-      request.watchId > 0 && watches.has(request.watchId)
-        ? 'mvcc: duplicate watch ID provided on the WatchStream'
-        : watches.size >= WATCHES_MAX
-          ? `one stream may have ${WATCHES_MAX} watches: open another one`
-          : undefined;
+      range.to !== undefined && range.to <= range.from
+        ? 'mvcc: watcher range is empty'
+        : request.watchId > 0 && watches.has(request.watchId)
+          ? 'mvcc: duplicate watch ID provided on the WatchStream'
+          : watches.size >= WATCHES_MAX
+            ? `one stream may have ${WATCHES_MAX} watches: open another one`
+            : undefined;
     if (refusal !== undefined) {
       this.tell({ watchId: NO_WATCH, created: true, canceled: true, cancelReason: refusal });
       return;
@@ -92,7 +95,7 @@ class WatchSession {
     const watch: Watch = { canceling: new AbortController(), through };
     watches.set(id, watch);
     // It tells of its failures itself.
-    void this.run(id, watch, request);
+    void this.run(id, watch, request, range);
   }
 
   private freeId(): number {
@@ -116,11 +119,13 @@ class WatchSession {
     return revision;
   }
 
-  private async run(watchId: number, watch: Watch, request: WatchCreateRequest): Promise<void> {
+  private async run(
+    watchId: number,
+    watch: Watch,
+    request: WatchCreateRequest,
+    range: KeyRange,
+  ): Promise<void> {
     const { service } = this.context;
-    // As etcd has it: the first key that there may be.
-    const key = request.key.length === 0 ? Uint8Array.of(0) : request.key;
-    const range = rangeOf(key, request.rangeEnd);
     const start = request.startRevision > 0 ? { from: request.startRevision } : {};
     const signal = AbortSignal.any([this.over.signal, watch.canceling.signal]);
     let created = false;
@@ -200,6 +205,11 @@ class WatchSession {
       over.signal.addEventListener('abort', go);
     });
   }
+}
+
+function rangeWatched({ key, rangeEnd }: WatchCreateRequest): KeyRange {
+  // As etcd has it: the first key that there may be.
+  return rangeOf(key.length === 0 ? Uint8Array.of(0) : key, rangeEnd);
 }
 
 function isWanted({ value }: Version, { filters }: WatchCreateRequest): boolean {

@@ -44,7 +44,10 @@ export interface EffectOptions<Command, Result, Machine, Effect> {
  * tells keys apart sees each effect exactly once.
  */
 export class EffectRunner<Command, Result, Machine, Effect> {
-  /** What could not be done, each time. */
+  /**
+   * What could not be done, each time. Errors, and nothing is done any more, with what `outbox` threw, where an effect is no
+   * plain data, and with what ended the election.
+   */
   readonly failures$: Observable<EffectFailure<Effect>>;
   private readonly options: EffectOptions<Command, Result, Machine, Effect>;
   private readonly handler: EffectHandler<Effect>;
@@ -77,15 +80,28 @@ export class EffectRunner<Command, Result, Machine, Effect> {
       error: over,
       complete: over,
     });
-    const leading = options.leadership$.subscribe((leadership) => {
-      this.leadership = leadership;
-      this.changed.wake();
+    let lost: { readonly error: unknown } | undefined;
+    const leading = options.leadership$.subscribe({
+      next: (leadership) => {
+        this.leadership = leadership;
+        this.changed.wake();
+      },
+      error: (error: unknown) => {
+        lost = { error };
+        over();
+      },
     });
-    this.ended = this.run().finally(() => {
+    const end = (failed: typeof lost): void => {
+      over();
       states.unsubscribe();
       leading.unsubscribe();
-      this.failures.complete();
-    });
+      if (failed === undefined) this.failures.complete();
+      else this.failures.error(failed.error);
+    };
+    this.ended = this.run().then(
+      () => end(lost),
+      (error: unknown) => end({ error }),
+    );
   }
 
   /** Does no more effects. Resolves when the handler that is at work has ended. */

@@ -1,6 +1,7 @@
 import { BehaviorSubject, distinctUntilChanged, map, type Observable } from 'rxjs';
 import { Backoff, type Ports, sleep, type Timer, Wakeups } from '../../base/index.ts';
 import type { ExecuteOptions } from '../execute-options.ts';
+import { checkNumber } from '../option-checks.ts';
 import type { Lock, LockCommand, LockResult, LockTable } from './lock-table.ts';
 
 const BACKOFF_MS = { first: 50, most: 2_000 };
@@ -46,7 +47,10 @@ export interface ElectionOptions<Command, Result, Machine> {
 export class Election<Command, Result, Machine> {
   /** Who leads, as this replica knows it. */
   readonly leader$: Observable<Lock | undefined>;
-  /** This candidate's leadership, now and from now on; `undefined` while it has none. Completes when it resigned. */
+  /**
+   * This candidate's leadership, now and from now on; `undefined` while it has none. Completes when it resigned, or its replica
+   * ended. Errors, and it is no candidate any more, with what `command` or `result` threw.
+   */
   readonly leadership$: Observable<Leadership | undefined>;
   private readonly options: ElectionOptions<Command, Result, Machine>;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
@@ -64,6 +68,7 @@ export class Election<Command, Result, Machine> {
     ports: Pick<Ports, 'clock' | 'random'>,
   ) {
     const { replica, locks, name, ttlMs = 10_000 } = options;
+    checkNumber(ttlMs, 'ttlMs', 1);
     this.options = options;
     this.ports = ports;
     this.ttlMs = ttlMs;
@@ -83,7 +88,21 @@ export class Election<Command, Result, Machine> {
       error: over,
       complete: over,
     });
-    this.campaign = this.run().finally(() => watching.unsubscribe());
+    const end = (): void => {
+      over();
+      this.stop();
+      watching.unsubscribe();
+    };
+    this.campaign = this.run().then(
+      () => {
+        end();
+        this.leading.complete();
+      },
+      (error: unknown) => {
+        end();
+        this.leading.error(error);
+      },
+    );
   }
 
   /** The token under which this candidate leads; `undefined` where it does not. */
@@ -106,7 +125,6 @@ export class Election<Command, Result, Machine> {
       const token = signal.aborted ? undefined : await this.acquire();
       if (token !== undefined) await this.lead(token);
     }
-    this.leading.complete();
   }
 
   /** The token where this candidate got the lock. */
@@ -139,17 +157,19 @@ export class Election<Command, Result, Machine> {
     if (signal.aborted) await this.ask({ op: 'release', name, token });
   }
 
-  /** What the lock table said; `undefined` where that is not known. */
+  /** What the lock table said; `undefined` where that is not known. Throws what the caller's functions throw. */
   private async ask(command: LockCommand): Promise<LockResult | undefined> {
     const { replica, command: wrap, result } = this.options;
+    const wrapped = wrap(command);
+    let answer: { readonly result: Result };
     try {
-      const said = result(await replica.execute(wrap(command), { timeoutMs: this.ttlMs / 2 }));
-      this.backoff.reset();
-      return said;
+      answer = { result: await replica.execute(wrapped, { timeoutMs: this.ttlMs / 2 }) };
     } catch {
       await this.pause();
       return undefined;
     }
+    this.backoff.reset();
+    return result(answer.result);
   }
 
   private pause(): Promise<void> {

@@ -53,16 +53,20 @@ export class LeaseTable<Command> {
    * be scheduled: answer with a refusal.
    */
   grant(ttlMs: number, context: ApplyContext<Command>): Lease | undefined {
-    if (!(ttlMs >= 1 && ttlMs < Number.POSITIVE_INFINITY)) return undefined;
+    // Whatever a command says comes this far, and what throws in `apply` stops every replica.
+    if (!Number.isFinite(ttlMs) || ttlMs < 1) return undefined;
     return this.keep(this.granted + 1, ttlMs, context);
   }
 
-  /** Has a lease end its `ttlMs` from now on. `undefined` where there is none: it has ended. */
+  /** Has a lease end its `ttlMs` from now on. `undefined` where there is none, or no more: it has ended. */
   renew(id: number, context: ApplyContext<Command>): Lease | undefined {
     const lease = this.leases.get(id);
     if (lease === undefined) return undefined;
     context.cancel(lease.timer);
-    return this.keep(id, lease.ttlMs, context);
+    const kept = this.keep(id, lease.ttlMs, context);
+    // Without a timer it would never end. So it does now, where the command that ends it has become too large to wait.
+    if (kept === undefined) this.leases.delete(id);
+    return kept;
   }
 
   /** Ends a lease before its time. Whether there was one. */

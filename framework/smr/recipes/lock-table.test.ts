@@ -1,8 +1,9 @@
 import fc from 'fast-check';
+import { lastValueFrom } from 'rxjs';
 import { sleep } from '../../base/index.ts';
 import { MemoryLog, World } from '../../testing/index.ts';
-import { electLeader, type Leadership, startReplica } from '../index.ts';
-import type { LockCommand, LockResult } from './lock-table.ts';
+import { type ApplyContext, electLeader, type Leadership, startReplica } from '../index.ts';
+import { type LockCommand, type LockResult, LockTable } from './lock-table.ts';
 import { Locking, type LockingCommand } from './locking.fixture.ts';
 
 const NAMES = ['a', 'b'];
@@ -112,6 +113,34 @@ describe('locks', () => {
     );
   }, 60_000);
 
+  test('a time to live that is no number is refused, and stops no replica', async () => {
+    await play(1, async (world) => {
+      await using one = await start(world, new MemoryLog(), 'one');
+      for (const ttlMs of ['5000', [3_000], true, {}, null, Number.NaN] as number[]) {
+        const lock = { op: 'acquire' as const, name: 'a', owner: 'x', ttlMs };
+        const refused = { done: false, refusal: 'NO_ROOM', lock: null };
+        expect(await one.execute({ lock })).toEqual(refused);
+      }
+    });
+  });
+
+  test('a lock that finds no room for its renewal has ended', () => {
+    let room = true;
+    const context = {
+      time: 1,
+      schedule: () => (room ? 1 : undefined),
+      cancel: () => true,
+    } as unknown as ApplyContext<LockCommand>;
+    const locks = new LockTable<LockCommand>((lock) => lock);
+    locks.apply({ op: 'acquire', name: 'a', owner: 'x', ttlMs: 9 }, context);
+    room = false;
+    const refused = { done: false, refusal: 'NOT_HELD', lock: null };
+    expect(locks.apply({ op: 'renew', name: 'a', token: 1 }, context)).toEqual(refused);
+    room = true;
+    const next = { op: 'acquire' as const, name: 'a', owner: 'y', ttlMs: 9 };
+    expect(locks.apply(next, context)).toMatchObject({ done: true, lock: { token: 2 } });
+  });
+
   test('one candidate leads at a time, though leaders die and stand still, and each has a larger token', async () => {
     for (let seed = 1; seed <= 3; seed++) {
       await play(seed, async (world) => {
@@ -171,6 +200,37 @@ describe('locks', () => {
       });
     }
   }, 60_000);
+
+  test('a candidate whose functions throw says so, and is none any more', async () => {
+    await play(8, async (world) => {
+      await using replica = await start(world, new MemoryLog(), 'one');
+      const given = { replica, name: 'leader', owner: 'one', ports: world.ports('one') };
+      const right = {
+        locks: (it: Locking) => it.locks,
+        command: (lock: LockCommand) => ({ lock }),
+        result: (it: LockResult) => it,
+      };
+      const wrong = (): never => {
+        throw new Error('wrong');
+      };
+      for (const bug of [{ command: wrong }, { result: wrong }]) {
+        const election = electLeader<LockingCommand, LockResult, Locking>({
+          ...given,
+          ...right,
+          ...bug,
+          ttlMs: 1_000,
+        });
+        await expect(lastValueFrom(election.leadership$)).rejects.toThrow('wrong');
+        expect(election.token).toBeUndefined();
+        await election.resign();
+      }
+      for (const ttlMs of ['5', Number.NaN, 0] as number[]) {
+        const election = () =>
+          electLeader<LockingCommand, LockResult, Locking>({ ...given, ...right, ttlMs });
+        expect(election).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+      }
+    });
+  });
 
   test('a candidate that cannot reach the log gives up before its lease ends', async () => {
     await play(7, async (world) => {

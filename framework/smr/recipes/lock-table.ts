@@ -109,8 +109,13 @@ export class LockTable<Command> {
   ): LockResult {
     const held = this.byName.get(name);
     if (held?.token !== token) return this.refused('NOT_HELD', name);
-    if (op === 'renew') this.leases.renew(token, context);
-    else if (this.leases.revoke(token, context)) this.free(held);
+    if (op === 'renew') {
+      if (this.leases.renew(token, context) !== undefined) return this.done(name);
+      this.free(held);
+      return this.refused('NOT_HELD', name);
+    }
+    this.leases.revoke(token, context);
+    this.free(held);
     return this.done(name);
   }
 

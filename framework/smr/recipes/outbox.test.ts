@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { BehaviorSubject } from 'rxjs';
+import { BehaviorSubject, lastValueFrom } from 'rxjs';
 import { sleep } from '../../base/index.ts';
 import { MemoryLog, World } from '../../testing/index.ts';
 import {
@@ -198,6 +198,35 @@ describe('outbox', () => {
       });
     }
   }, 60_000);
+
+  test('a runner that cannot look into its outbox, or has lost its election, says so and ends', async () => {
+    await play(10, async (world) => {
+      const log = new MemoryLog();
+      await using replica = await start(world, log, 'one');
+      const end = new AbortController();
+      const leading = new BehaviorSubject<Leadership | undefined>(undefined);
+      const given = {
+        replica,
+        acknowledge: (key: string) => ({ done: key }),
+        leadership$: leading,
+      };
+      const wrong = (): never => {
+        throw new Error('wrong');
+      };
+      const ports = world.ports('one');
+      const one = runEffects<Command, Result, Mailing, never>(
+        { ...given, outbox: wrong, ports },
+        () => {},
+      );
+      const two = runnerOf(replica, leading, world, 'one', () => {});
+      const said = [one, two].map((it) => lastValueFrom(it.failures$).catch((error) => error));
+      leading.next({ token: 7, signal: end.signal });
+      expect(await said[0]).toEqual(new Error('wrong'));
+      leading.error(new Error('no election'));
+      expect(await said[1]).toEqual(new Error('no election'));
+      await Promise.all([one.close(), two.close()]);
+    });
+  });
 
   test('a handler that fails is told of and tried again; an acknowledgement that fails does not do it again', async () => {
     await play(9, async (world) => {

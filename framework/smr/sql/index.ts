@@ -13,6 +13,7 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
+import { checkOptions } from '../option-checks.ts';
 import { SqlReplica } from './sql-replica.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
 
@@ -52,6 +53,7 @@ export async function startSqlReplica<Command, Result>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<SqlReplica<Command, Result>> {
+  checkOptions(options);
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
   const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
   const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);

@@ -37,6 +37,6 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */
   queueBytesMax?: number;
-  /** Bytes of emitted changes that are kept for readers. Each position counts 128 beside them. Default: 16 MiB. */
+  /** Bytes of emitted changes that are kept for readers. Each of them, and each position, counts 128 beside. Default: 16 MiB. */
   changesBytesMax?: number;
 }
