@@ -3,6 +3,7 @@ import { sleep } from '../base/index.ts';
 import { MemoryLog, World } from '../testing/index.ts';
 import { Alarms, checkAlarms } from './alarms.fixture.ts';
 import { type ReplicaStatus, startReplica } from './index.ts';
+import { ReadOnlyLog } from './read-only-log.ts';
 
 async function statusOf(replica: { readonly status$: Observable<ReplicaStatus> }) {
   return (await firstValueFrom(replica.status$)).timers;
@@ -10,6 +11,7 @@ async function statusOf(replica: { readonly status$: Observable<ReplicaStatus> }
 
 test('a read-only replica applies and answers, and writes nothing whatever it is asked or is due', async () => {
   const world = new World(1, { guard: false });
+  const tried = jest.spyOn(ReadOnlyLog.prototype, 'append');
   await world.play(async () => {
     const log = new MemoryLog();
     const reader = await startReplica({
@@ -37,6 +39,9 @@ test('a read-only replica applies and answers, and writes nothing whatever it is
     const late = { waiting: 0, nextAt: undefined, lastLateMs: expect.any(Number) };
     expect(await statusOf(reader)).toEqual(late);
     await reader.close();
+    // By `execute` alone.
+    expect(tried).toHaveBeenCalledTimes(1);
   }, 3_600_000);
+  tried.mockRestore();
   world.close();
 });
