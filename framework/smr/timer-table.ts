@@ -1,5 +1,4 @@
 import { Timer as TimerMessage } from '../wire/gen/smr.ts';
-import type { CommandPlace } from './log-context.ts';
 import { type Timer, TimerQueue } from './timer-queue.ts';
 
 /**
@@ -12,8 +11,11 @@ export interface TimerLimits {
 
 export const TIMER_LIMITS: TimerLimits = { bytesMax: 16 * 1024 * 1024 };
 
-/** A command whose time has come, at its place. */
-export interface DueCommand extends CommandPlace {
+/** A command whose time has come, and where it is to be applied. */
+export interface DueCommand {
+  readonly position: number;
+  readonly index: number;
+  readonly time: number;
   readonly timer: number;
   readonly command: Uint8Array;
 }
