@@ -69,6 +69,15 @@ function figuresOf(readiness: Readiness): Record<string, Figure> {
     replica_position: figure('Position of the last entry applied', (it) => it.position),
     replica_foreign: figure('Records of others in the log, passed over', (it) => it.foreign),
     replica_skipped: figure('Commands passed over by an order', (it) => it.skipped),
+    timers_waiting: figure('Commands that wait for their time', (it) => it.timers.waiting),
+    timer_next_seconds: figure(
+      'When the next command is due, in seconds since 1970; 0: none waits',
+      (it) => (it.timers.nextAt ?? 0) / 1_000,
+    ),
+    timer_late_seconds: figure(
+      "By how much of the log's time the last command came after it was due",
+      (it) => (it.timers.lastLateMs ?? 0) / 1_000,
+    ),
     snapshot_position: figure('Position of the newest snapshot', (it) => it.snapshotPosition),
     snapshot_failing: figure(
       'Whether the last snapshot could not be kept',

@@ -13,8 +13,7 @@ import { REQUEST_LIMITS, type RequestLimits, RequestTable } from './request-tabl
 import type { Rules } from './rules.ts';
 import { SESSION_LIMITS, type SessionLimits, SessionTable } from './session-table.ts';
 import { counts, namesOf, type SkipTarget, skipTarget } from './skip-command.ts';
-import type { Timer } from './timer-queue.ts';
-import { TIMER_LIMITS, type TimerLimits, TimerTable } from './timer-table.ts';
+import { type DueCommand, TIMER_LIMITS, type TimerLimits, TimerTable } from './timer-table.ts';
 
 /** What decides on commands beside the log. Must be equal on all replicas of a machine. */
 export interface AdmissionLimits {
@@ -159,14 +158,17 @@ export class Admission {
     return this.ordered.has(target);
   }
 
-  /** The next timer that is due, taken out; what is to be passed over is dropped. */
-  takeDue(): Timer | undefined {
-    for (;;) {
-      const due = this.timers.takeDue(this.now);
-      const target = skipTarget(0, due?.id);
-      if (due === undefined || !this.ordered.has(target)) return due;
+  /**
+   * What is due at the time of the entry that was admitted last, which is to be applied before it, one after the other; what is to be
+   * passed over is dropped.
+   */
+  due(): Generator<DueCommand> {
+    return this.timers.due(this.position, this.now, (id) => {
+      const target = skipTarget(0, id);
+      if (!this.ordered.has(target)) return false;
       this.skipped.add(target);
-    }
+      return true;
+    });
   }
 
   /**

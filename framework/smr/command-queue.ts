@@ -1,5 +1,5 @@
 import {
-  Backoff,
+  type Backoff,
   type Codec,
   OncePerTurn,
   type OrderedLog,
@@ -8,6 +8,7 @@ import {
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
+import { ATTEMPT_TIMEOUT_MS, appendBackoff, appendUntilTaken, mayRetry } from './append-again.ts';
 import { BlockedCommands } from './blocked-commands.ts';
 import { full, sessionExpired, stoppedError, timedOut } from './command-errors.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
@@ -17,12 +18,9 @@ import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
 import { checkTimeout } from './option-checks.ts';
 import type { LogAvailability } from './replica-status.ts';
 
-const IN_FLIGHT_MAX = 4;
 const APPEND_BYTES_MAX = 1024 * 1024;
 /** See `encodeBatch`. */
 const BATCH_FRAME_BYTES = 4;
-const ATTEMPT_TIMEOUT_MS = 5_000;
-const BACKOFF_MS = { first: 10, most: 1_000 };
 
 interface Codecs<Command, Result> {
   readonly command: Codec<Command>;
@@ -40,8 +38,16 @@ interface Pending<Result> {
 }
 
 /**
- * The way of this replica's commands into the log. What gathers while appends are in flight leaves as
- * one append; what has an unknown outcome is sent again under the same session and sequence.
+ * The way of this replica's commands into the log, in the order in which they came: those that take effect do so in that
+ * order. One append is in flight at a time, so that none passes another, and what gathers meanwhile leaves as the next one.
+ * What has an unknown outcome is sent again under the same session and sequence, before anything that came later, also where
+ * its caller has given up.
+ *
+ * ```
+ *   blocked ──▶ waiting ──▶ one append ──▶ in the log ──▶ decided: settled
+ *                  ▲            │ session closed: all of it takes no effect any more
+ *                  └────────────┘ goes again before those that wait
+ * ```
  */
 export class CommandQueue<Command, Result> {
   private readonly log: OrderedLog;
@@ -57,7 +63,7 @@ export class CommandQueue<Command, Result> {
   private bytes = 0;
   /** Those for which there is no room yet. */
   private readonly blocked: BlockedCommands<Pending<Result>>;
-  private inFlight = 0;
+  private sending = false;
   private opening = false;
   private readonly turn: OncePerTurn;
   private session = 0;
@@ -156,15 +162,14 @@ export class CommandQueue<Command, Result> {
   }
 
   /**
-   * The command came too late for its session. One that was sent only once has certainly had no effect, and one with a
-   * request id is known if it had: they go again in a new session. Of any other nobody can tell.
+   * Something came too late for its session, so all that is pending in it takes no effect from there on, wherever it is.
    *
    * @param forgotten position of the newest request that the replicas have forgotten
    */
-  expired(session: number, sequence: number, forgotten: number): void {
-    if (this.session === session) this.session = 0;
-    const pending = this.find(session, sequence);
-    if (pending !== undefined) this.sendAnew(pending, forgotten);
+  expired(session: number, forgotten: number): void {
+    if (session !== this.session) return;
+    this.session = 0;
+    this.sendAnew((it) => it === session, forgotten);
   }
 
   /** After a snapshot: looks up what was decided in the entries that were jumped over. */
@@ -178,8 +183,8 @@ export class CommandQueue<Command, Result> {
       if (pending.session === 0) continue;
       const known = outcomeOf(pending.session, pending.sequence);
       if (known !== undefined) this.settle(pending, known);
-      else if (!sessionIsOpen(pending.session)) this.sendAnew(pending, forgotten);
     }
+    this.sendAnew((it) => !sessionIsOpen(it), forgotten);
   }
 
   stop(error: unknown): void {
@@ -199,6 +204,7 @@ export class CommandQueue<Command, Result> {
   }
 
   private settle(pending: Pending<Result>, outcome: CommandOutcome): void {
+    pending.bytes = undefined;
     try {
       this.finish(pending, undefined, resultOf(outcome, this.codecs.result));
     } catch (error) {
@@ -206,18 +212,28 @@ export class CommandQueue<Command, Result> {
     }
   }
 
-  private sendAnew(pending: Pending<Result>, forgotten: number): void {
-    const decidedOnce = pending.requestId.length > 0 && forgotten < pending.session;
-    if (pending.attempts > 1 && !decidedOnce) {
-      this.finish(pending, sessionExpired());
-      return;
+  /**
+   * Of closed sessions. What was sent only once has certainly had no effect, and what has a request id is known if it had:
+   * they go again in a new session, before those that were never sent. Of any other nobody can tell.
+   */
+  private sendAnew(isClosed: (session: number) => boolean, forgotten: number): void {
+    const closed = [...this.pending.values()].filter(
+      (it) => it.session > 0 && isClosed(it.session),
+    );
+    if (closed.length === 0) return;
+    const again: Pending<Result>[] = [];
+    for (const pending of closed) {
+      const decidedOnce = pending.requestId.length > 0 && forgotten < pending.session;
+      if (pending.attempts > 1 && !decidedOnce) this.finish(pending, sessionExpired());
+      else again.push(pending);
     }
-    this.pending.delete(pending.sequence);
-    pending.sequence = this.pending.add(pending);
-    pending.session = 0;
-    pending.attempts = 0;
-    pending.bytes = undefined;
-    this.waiting.push(pending);
+    const waiting = this.waiting.filter((it) => this.pending.get(it.sequence) === it);
+    this.waiting = [...again, ...waiting];
+    for (const pending of this.waiting) {
+      this.pending.delete(pending.sequence);
+      pending.sequence = this.pending.add(pending);
+      Object.assign(pending, { session: 0, attempts: 0, bytes: undefined });
+    }
     this.schedule();
   }
 
@@ -225,7 +241,9 @@ export class CommandQueue<Command, Result> {
     if (this.blocked.delete(pending)) {
       pending.settle(error);
       this.unblock();
-    } else if (this.pending.get(pending.sequence) === pending) this.finish(pending, error);
+    } else if (this.pending.get(pending.sequence) === pending) {
+      this.finish(pending, error);
+    }
   }
 
   private enqueue(pending: Pending<Result>): void {
@@ -258,14 +276,13 @@ export class CommandQueue<Command, Result> {
   private pump(): void {
     const { tag } = this;
     if (tag === undefined) return;
-    while (this.stopped === undefined && this.waiting.length > 0 && this.inFlight < IN_FLIGHT_MAX) {
-      if (this.session === 0) {
-        if (!this.opening) void this.openSession(tag);
-        return;
-      }
-      const batch = this.takeBatch();
-      if (batch.length > 0) void this.send(batch, tag);
+    if (this.stopped !== undefined || this.sending || this.waiting.length === 0) return;
+    if (this.session === 0) {
+      if (!this.opening) void this.openSession(tag);
+      return;
     }
+    const batch = this.takeBatch();
+    if (batch.length > 0) void this.send(batch, tag);
   }
 
   private takeBatch(): Pending<Result>[] {
@@ -284,27 +301,20 @@ export class CommandQueue<Command, Result> {
   }
 
   private async openSession(tag: Uint8Array): Promise<void> {
+    const { ports, closing } = this;
+    const append = (): Promise<number> => this.append([encodeOpen(tag, ports.clock.wall())]);
     this.opening = true;
-    const backoff = this.newBackoff();
-    while (this.stopped === undefined) {
-      try {
-        const position = await this.append([encodeOpen(tag, this.ports.clock.wall())]);
-        this.session = position;
-        break;
-      } catch (error) {
-        if (!mayRetry(error)) {
-          for (const it of this.waiting.splice(0)) this.giveUp(it, error);
-          break;
-        }
-        await backoff.pause(this.ports.clock, this.closing.signal);
-      }
+    try {
+      this.session = await appendUntilTaken(append, ports, closing.signal);
+    } catch (error) {
+      for (const it of this.waiting.splice(0)) this.giveUp(it, error);
     }
     this.opening = false;
     this.schedule();
   }
 
   private async send(batch: Pending<Result>[], tag: Uint8Array): Promise<void> {
-    this.inFlight++;
+    this.sending = true;
     const acked = this.pending.firstKey ?? 0;
     const { session, seen } = this;
     const header = { tag, time: this.ports.clock.wall(), session, acked, seen };
@@ -314,7 +324,7 @@ export class CommandQueue<Command, Result> {
       pending.bytes = envelopes[i];
     }
     await this.deliver(batch);
-    this.inFlight--;
+    this.sending = false;
     this.schedule();
   }
 
@@ -322,14 +332,14 @@ export class CommandQueue<Command, Result> {
     let open = batch;
     let backoff: Backoff | undefined;
     for (;;) {
-      // A command that moved to a new session meanwhile travels with another batch.
-      open = open.filter((it) => it.bytes !== undefined && this.pending.get(it.sequence) === it);
+      open = open.filter((it) => this.isUnderWay(it));
       if (open.length === 0 || this.stopped !== undefined) return;
       for (const pending of open) pending.attempts++;
       try {
         await this.append(open.map((it) => it.bytes as Uint8Array));
         return;
       } catch (error) {
+        open = open.filter((it) => this.isUnderWay(it));
         const certain = VarlogError.is(error) && error.outcome === 'notAppended';
         if (certain) for (const pending of open) pending.attempts--;
         if (!mayRetry(error)) {
@@ -340,10 +350,20 @@ export class CommandQueue<Command, Result> {
           } else for (const pending of open) this.giveUp(pending, error);
           return;
         }
-        backoff ??= this.newBackoff();
+        backoff ??= appendBackoff(this.ports);
         await backoff.pause(this.ports.clock, this.closing.signal);
       }
     }
+  }
+
+  /**
+   * Whether it has to be in the log before anything later. What its caller gave up has to, too, where it may come late by
+   * itself. What is decided has not, nor what goes again in a new session.
+   */
+  private isUnderWay(pending: Pending<Result>): boolean {
+    if (pending.bytes === undefined) return false;
+    if (this.pending.get(pending.sequence) === pending) return true;
+    return pending.attempts > 0 && pending.session === this.session;
   }
 
   private async append(commands: Uint8Array[]): Promise<number> {
@@ -357,20 +377,9 @@ export class CommandQueue<Command, Result> {
       throw error;
     }
   }
-
-  private newBackoff(): Backoff {
-    return new Backoff(this.ports.random, BACKOFF_MS.first, BACKOFF_MS.most);
-  }
 }
 
 /** Its share of an append: a batch writes its length before it. */
 function framedBytes(pending: Parameters<typeof envelopeBytes>[0]): number {
   return BATCH_FRAME_BYTES + envelopeBytes(pending);
-}
-
-/** Sessions make it safe to repeat an append of unknown outcome; a certain refusal that will not change is final. */
-export function mayRetry(error: unknown): boolean {
-  if (!VarlogError.is(error)) return false;
-  if (error.code === 'CLOSED' || error.code === 'INVARIANT') return false;
-  return error.retryable || error.outcome === 'unknown';
 }

@@ -26,6 +26,7 @@ import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkOptions } from './option-checks.ts';
+import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
 import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
@@ -83,7 +84,7 @@ export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
-export type { TimerLimits } from './timer-table.ts';
+export type { TimerLimits, TimersStatus } from './timer-table.ts';
 export type { RememberedLimits } from './transactions/remembered.ts';
 export type { Transaction } from './transactions/transaction.ts';
 export {
@@ -151,7 +152,8 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
 ): Promise<Replica<Command, Result, Machine>> {
   checkOptions(options);
   const ports = options.ports ?? realPorts();
-  const log = orderedLog(options.log);
+  const given = orderedLog(options.log);
+  const log = options.readOnly === true ? new ReadOnlyLog(given) : given;
   const replica = new Replica<Command, Result, Machine>(
     { ...options, log } as unknown as ReplicaOptions<Command, Result, unknown, Machine>,
     ports,

@@ -12,12 +12,14 @@ import {
   TurnBudget,
   VarlogError,
 } from '../base/index.ts';
+import { ATTEMPT_TIMEOUT_MS, appendUntilTaken } from './append-again.ts';
 import type { Applier } from './applier.ts';
 import { ChangeHistory } from './change-history.ts';
 import type { CommandCodecs } from './codecs.ts';
 import { resultOf } from './command-outcome.ts';
 import { CommandQueue } from './command-queue.ts';
 import { Deadlines } from './deadlines.ts';
+import { encodeUpgrade } from './envelope.ts';
 import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
@@ -29,7 +31,7 @@ import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom, skipTarget } from './skip-command.ts';
 import { Ticker } from './ticker.ts';
-import { appendUpgrade, notRaised, notRaisedInTime } from './upgrade.ts';
+import { notRaised, notRaisedInTime } from './upgrade.ts';
 
 /** The log has so long to say which one it is, where a replica cannot start without. */
 const IDENTIFY_MS = 30_000;
@@ -47,6 +49,7 @@ export interface LogFollowerParts<Command, Result> {
     readonly log: OrderedLog;
     readonly name?: string;
     readonly trimLog?: boolean;
+    readonly readOnly?: boolean;
     readonly callTimeoutMs?: number;
     readonly queueBytesMax?: number;
     readonly changesBytesMax?: number;
@@ -223,8 +226,14 @@ export class LogFollower<Command, Result> {
     const { consistency = 'linearizable' } = options;
     if (consistency === 'linearizable') return this.barrier.latest(options);
     if (consistency === 'stale') return this.barrier.check();
-    checkNumber(consistency?.atLeast, 'consistency.atLeast', 0);
-    return this.barrier.reached(consistency.atLeast, options);
+    if ('maxStalenessMs' in Object(consistency)) {
+      const { maxStalenessMs } = consistency as { maxStalenessMs: number };
+      checkNumber(maxStalenessMs, 'consistency.maxStalenessMs', 0);
+      return this.barrier.within(maxStalenessMs, options);
+    }
+    const { atLeast } = consistency as { atLeast: number };
+    checkNumber(atLeast, 'consistency.atLeast', 0);
+    return this.barrier.reached(atLeast, options);
   }
 
   /** Resolves when all that was committed before this call has been applied. */
@@ -253,7 +262,9 @@ export class LogFollower<Command, Result> {
       if (rules.inForce >= version) return rules.inForce;
       await this.meet(ports.clock, limit.signal);
       const tag = tagOf(this.identity);
-      const position = await appendUpgrade(this.log, tag, version, ports, limit.signal);
+      const call = { signal: limit.signal, timeoutMs: ATTEMPT_TIMEOUT_MS };
+      const append = (): Promise<number> => this.log.append([encodeUpgrade(tag, version)], call);
+      const position = await appendUntilTaken(append, ports, limit.signal);
       await this.barrier.reached(position, waiting);
       if (rules.inForce < version) throw notRaised(version, position);
       return rules.inForce;
@@ -314,7 +325,7 @@ export class LogFollower<Command, Result> {
     this.caughtUp({ signal, timeoutMs: Number.POSITIVE_INFINITY }).then(
       () => {
         this.isLevel = true;
-        this.ticker.start();
+        if (this.parts.options.readOnly !== true) this.ticker.start();
       },
       () => {},
     );

@@ -186,14 +186,18 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
-    const index = this.fire(entry.position);
+    let index = 0;
+    for (const due of admission.due()) {
+      follower.announce(this.runOne(due.command, due));
+      index++;
+    }
     if (verdict === 'foreign') this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
       follower.queue.resolve(admission.session, admission.sequence, admission.outcome);
     else if (verdict === 'expired')
-      follower.queue.expired(admission.session, admission.sequence, admission.requests.forgotten);
+      follower.queue.expired(admission.session, admission.requests.forgotten);
     this.position = entry.position;
     this.working = NOTHING_AT_WORK;
   }
@@ -208,18 +212,6 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     follower.announce(applied);
   }
 
-  /** What is due at the time of the entry at `position` goes before it. How much that was. */
-  private fire(position: number): number {
-    const { admission } = this;
-    const { time } = admission;
-    let index = 0;
-    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
-      const place = { position, index: index++, time, timer: due.id };
-      this.follower.announce(this.runOne(due.command, place));
-    }
-    return index;
-  }
-
   private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
     const { position, timer } = place;
     this.working = { position, timer };
@@ -232,8 +224,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   private makeCheck({ clock, random }: Pick<Ports, 'clock' | 'random'>): StateCheck | undefined {
-    const { checkEvery: every, log, codec } = this.options;
-    if (every === undefined) return undefined;
+    const { checkEvery: every, log, codec, readOnly = false } = this.options;
+    if (every === undefined || readOnly) return undefined;
     const { follower } = this;
     const version = versionOf(codec?.snapshot ?? jsonCodec());
     const tag = (): Uint8Array => tagOf(follower.identity);
@@ -332,12 +324,13 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private get facts() {
     const { position: snapshotPosition, error: snapshotError } = this.snapshots;
     const { foreign } = this;
-    const { skips: skipped, rules } = this.admission;
+    const { skips: skipped, rules, timers } = this.admission;
     const checkedPosition = this.check?.equalAt ?? 0;
     return {
       foreign,
       skipped,
       rules: rules.inForce,
+      timers: timers.status,
       checkedPosition,
       snapshotPosition,
       snapshotError,

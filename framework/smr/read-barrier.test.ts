@@ -100,3 +100,52 @@ test('a barrier that was stopped asks nothing', async () => {
   await new Promise((resolve) => clock.after(1, () => resolve(0)));
   expect(bench.asked).toEqual([]);
 });
+
+test('within a bound the log is asked only where its last answer is older than that', async () => {
+  bench.barrier.advance(5);
+  const first = bench.barrier.within(60_000, {});
+  (await bench.call()).resolve(5);
+  await first;
+  await bench.barrier.within(60_000, {});
+  expect(bench.asked).toEqual([]);
+  const now = bench.barrier.within(0, {});
+  (await bench.call()).resolve(5);
+  await now;
+});
+
+test('an answer of the log counts from the question on, and only once all of it is applied', async () => {
+  const behind = bench.barrier.latest({});
+  (await bench.call()).resolve(5);
+  bench.barrier.advance(4);
+  let isFresh = false;
+  const fresh = bench.barrier.within(60_000, {}).then(() => {
+    isFresh = true;
+  });
+  await new Promise((resolve) => clock.after(1, () => resolve(0)));
+  expect(isFresh).toBe(false);
+  bench.barrier.advance(5);
+  await behind;
+  (await bench.call()).resolve(5);
+  await fresh;
+  // The position of somebody else's says nothing of what is newer.
+  const next = bench.barrier.reached(6, {});
+  bench.barrier.advance(6);
+  await next;
+  await bench.barrier.within(60_000, {});
+});
+
+test('who cannot be shown in time that the state is fresh enough is told so, and what a limit is', async () => {
+  await expect(bench.barrier.within(5, { timeoutMs: 10 })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('fresh enough'),
+  });
+  await expect(bench.barrier.reached(7, { timeoutMs: 10 })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    details: { position: 7, applied: 0 },
+  });
+  for (const wrong of [-1, Number.NaN]) {
+    const refused = { code: 'INVALID_ARGUMENT' };
+    await expect(bench.barrier.within(wrong, {})).rejects.toMatchObject(refused);
+    await expect(bench.barrier.reached(wrong, {})).rejects.toMatchObject(refused);
+  }
+});

@@ -17,6 +17,8 @@ const TAIL_TIMEOUT_MS = 5_000;
 interface Want {
   /** `undefined` until the log has said how far it goes. */
   position: number | undefined;
+  /** When the log was asked, by the monotonic clock; `undefined` where it was not, or not yet. */
+  askedAt: number | undefined;
 }
 
 /** Holds queries back until the replica has applied what they must see. One `tail` serves all that wait. */
@@ -32,6 +34,8 @@ export class ReadBarrier {
   private unasked: Want[] = [];
   private asking = false;
   private applied = 0;
+  /** All that was acknowledged to anyone before this moment of the monotonic clock is applied. */
+  private freshAt = Number.NEGATIVE_INFINITY;
   /** Position of the stored state that this replica began with. */
   private begun = 0;
   private stopped: unknown;
@@ -58,13 +62,23 @@ export class ReadBarrier {
 
   /** Resolves when all that was acknowledged before this call is applied. */
   latest(options: LogCallOptions): Promise<void> {
-    const want: Want = { position: undefined };
-    const waiting = this.wait(want, options);
+    const want: Want = { position: undefined, askedAt: undefined };
+    const waiting = this.wait(want, options, tooLate);
     if (this.stopped === undefined) {
       this.unasked.push(want);
       this.ask();
     }
     return waiting;
+  }
+
+  /**
+   * Resolves when all is applied that was acknowledged so many milliseconds ago. Asks the log only where that is not known
+   * already: a replica that does not reach it cannot know, however little is written.
+   */
+  within(maxStalenessMs: number, options: LogCallOptions): Promise<void> {
+    if (!(maxStalenessMs >= 0)) return Promise.reject(noLimit('maxStalenessMs', maxStalenessMs));
+    const isKnown = this.freshAt >= this.clock.now() - maxStalenessMs;
+    return isKnown && this.stopped === undefined ? Promise.resolve() : this.latest(options);
   }
 
   /** Throws where the replica has ended. */
@@ -73,13 +87,19 @@ export class ReadBarrier {
   }
 
   reached(position: number, options: LogCallOptions): Promise<void> {
+    if (!(position >= 0)) return Promise.reject(noLimit('atLeast', position));
     if (position <= this.applied && this.stopped === undefined) return Promise.resolve();
-    return this.wait({ position }, options);
+    const late = (ms: number): VarlogError => notReached(position, this.applied, ms);
+    return this.wait({ position, askedAt: undefined }, options, late);
   }
 
   advance(applied: number): void {
     this.applied = applied;
-    this.waiters.resolve(({ position }) => position !== undefined && position <= applied);
+    this.waiters.resolve(({ position, askedAt = this.freshAt }) => {
+      if (position === undefined || position > applied) return false;
+      this.freshAt = Math.max(this.freshAt, askedAt);
+      return true;
+    });
   }
 
   stop(error: unknown): void {
@@ -88,10 +108,14 @@ export class ReadBarrier {
     this.waiters.stop(error);
   }
 
-  private wait(want: Want, { signal, timeoutMs }: LogCallOptions): Promise<void> {
+  private wait(
+    want: Want,
+    { signal, timeoutMs }: LogCallOptions,
+    late: (timeoutMs: number) => VarlogError,
+  ): Promise<void> {
     checkTimeout(timeoutMs);
     const limit = (expire: (error: unknown) => void): (() => void) =>
-      this.deadlines.limit(timeoutMs, (ms) => expire(tooLate(ms)));
+      this.deadlines.limit(timeoutMs, (ms) => expire(late(ms)));
     return this.waiters.wait(want, { signal, limit });
   }
 
@@ -110,6 +134,7 @@ export class ReadBarrier {
     // Whoever comes while the log is asked may have seen a later acknowledgement: the next round is theirs.
     const asked = this.unasked;
     this.unasked = [];
+    const askedAt = this.clock.now();
     try {
       const { signal } = this.closing;
       const tail = await this.log.tail({ signal, timeoutMs: TAIL_TIMEOUT_MS });
@@ -118,7 +143,7 @@ export class ReadBarrier {
         this.onShortLog(beyondTail(this.begun, tail));
         return;
       }
-      for (const want of asked) want.position = tail;
+      for (const want of asked) Object.assign(want, { position: tail, askedAt });
       this.advance(this.applied);
     } catch (error) {
       if (this.stopped !== undefined) return;
@@ -140,7 +165,23 @@ export class ReadBarrier {
 
 function tooLate(timeoutMs: number): VarlogError {
   return new VarlogError('TIMEOUT', {
-    what: `the replica did not catch up within ${timeoutMs} ms`,
-    next: 'see whether the log has a quorum, or query with consistency "stale"',
+    what: `the replica could not show within ${timeoutMs} ms that its state is fresh enough`,
+    because: 'the log did not say how far it goes, or the replica has not applied that much',
+    next: 'see whether the log has a quorum, or query with a larger maxStalenessMs, or "stale"',
+  });
+}
+
+function notReached(position: number, applied: number, timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `the replica did not get to position ${position} within ${timeoutMs} ms, and is at ${applied}`,
+    next: 'see whether it reaches its log, whether the position is of this log, or query with consistency "stale"',
+    details: { position, applied },
+  });
+}
+
+function noLimit(name: string, value: number): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `a query cannot have ${name} ${value}`,
+    next: 'give a number from 0 on',
   });
 }

@@ -5,8 +5,17 @@ import type { SnapshotSchedule } from './snapshot-schedule.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
 
-/** How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. */
-export type Consistency = 'linearizable' | 'stale' | { readonly atLeast: number };
+/**
+ * How fresh a query's answer must be. `linearizable`: it sees all that was acknowledged to anyone before. `stale`: whatever is
+ * applied here. `atLeast`: everything up to a position, such as the `position` of a replica that has just executed something.
+ * `maxStalenessMs`: everything that was acknowledged to anyone so many milliseconds ago, or earlier: the log is asked only
+ * where the last that it said is older, and where it does not answer the query waits.
+ */
+export type Consistency =
+  | 'linearizable'
+  | 'stale'
+  | { readonly atLeast: number }
+  | { readonly maxStalenessMs: number };
 
 /** A command that has taken effect. */
 export interface Applied<Command, Result> {
@@ -54,6 +63,12 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
    * it. For logs with `trim`; one with `compact` does so by itself. Default: no.
    */
   trimLog?: boolean;
+  /**
+   * Only follows: it applies and answers queries, needs no right to write, and `execute` and `upgradeTo` reject with `FAILED_PRECONDITION`. It
+   * has no part in bringing the log's time forward, in checks of others' states, or in what the log keeps, so it may find the
+   * head of the log gone. Snapshots are kept in `snapshots` only. Default: no.
+   */
+  readOnly?: boolean;
   /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */

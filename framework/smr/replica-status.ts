@@ -1,5 +1,6 @@
 import { type Observable, ReplaySubject } from 'rxjs';
 import type { LogTrimmed } from './log-trim.ts';
+import type { TimersStatus } from './timer-table.ts';
 
 export interface ReplicaStatus {
   /**
@@ -15,6 +16,8 @@ export interface ReplicaStatus {
   readonly skipped: number;
   /** Version of the machine's rules that is in force here. */
   readonly rules: number;
+  /** The commands that the machine has scheduled. */
+  readonly timers: TimersStatus;
   /** Up to here the state was found to be that of other replicas: see `checkEvery`. 0: nothing was compared yet. */
   readonly checkedPosition: number;
   /** Position of the newest snapshot that is known to be kept; 0: none. A log must not be trimmed beyond it. */
@@ -44,6 +47,7 @@ export class ReplicaStatuses implements LogAvailability {
     foreign: 0,
     skipped: 0,
     rules: 1,
+    timers: { waiting: 0, nextAt: undefined, lastLateMs: undefined },
     checkedPosition: 0,
     snapshotPosition: 0,
   };

@@ -50,14 +50,18 @@ export class Replica<Command, Result, Machine> {
   /**
    * Runs a command through the log and resolves with its result: exactly once, however often it had to be sent, and
    * with a `requestId` however often the caller repeats it, here or elsewhere. Rejects with `SESSION_EXPIRED`,
-   * `TIMEOUT`, `RESOURCE_EXHAUSTED`, `REQUEST_MISMATCH`, `CLOSED`, the error of a replica that failed, or
+   * `TIMEOUT`, `RESOURCE_EXHAUSTED`, `FAILED_PRECONDITION` where the replica is read-only, `REQUEST_MISMATCH`, `CLOSED`, the error of a replica that failed, or
    * `signal.reason`; after a timeout or an abort the command may still take effect, once.
    */
   execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
     return this.follower.queue.execute(command, options);
   }
 
-  /** Looks at the machine. Default: linearizable. The machine must not be changed or kept. */
+  /**
+   * Looks at the machine. Default: linearizable. The machine must not be changed or kept. Rejects with `TIMEOUT` where the
+   * replica cannot show in time that its state is as fresh as was asked for, `INVALID_ARGUMENT`, `CLOSED`, the error of a
+   * replica that failed, an error of the log that will not change, or `signal.reason`.
+   */
   async query<T>(
     look: (machine: Machine) => T,
     options: LogCallOptions & { consistency?: Consistency } = {},

@@ -20,6 +20,10 @@ export class TimerQueue {
   private readonly heap: Slot[] = [];
   private readonly slots = new SequenceMap<Slot>();
 
+  get size(): number {
+    return this.heap.length;
+  }
+
   /** The one whose time comes first. */
   get first(): Timer | undefined {
     return this.heap[0]?.timer;

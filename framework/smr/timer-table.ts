@@ -11,6 +11,25 @@ export interface TimerLimits {
 
 export const TIMER_LIMITS: TimerLimits = { bytesMax: 16 * 1024 * 1024 };
 
+/** A command whose time has come, and where it is to be applied. */
+export interface DueCommand {
+  readonly position: number;
+  readonly index: number;
+  readonly time: number;
+  readonly timer: number;
+  readonly command: Uint8Array;
+}
+
+/** How the timers of a machine fare: see `ReplicaStatus`. */
+export interface TimersStatus {
+  /** How many wait. */
+  readonly waiting: number;
+  /** When the next one is due, in milliseconds since 1970; `undefined` where none waits. */
+  readonly nextAt: number | undefined;
+  /** By how many milliseconds of the log's time the last one came after it was due; `undefined` where none has come here. */
+  readonly lastLateMs: number | undefined;
+}
+
 /** What a timer costs beside its command. */
 const TIMER_BYTES = 128;
 
@@ -24,6 +43,7 @@ export class TimerTable {
   private readonly queue = new TimerQueue();
   private bytes = 0;
   private newest = 0;
+  private lastLateMs: number | undefined;
 
   /** `touched` is told of each timer that is added or removed: for tables kept row by row. */
   constructor(limits: TimerLimits, touched: (id: number) => void = () => {}) {
@@ -39,6 +59,10 @@ export class TimerTable {
   /** When the next one is due; `undefined` where none waits. */
   get earliest(): number | undefined {
     return this.queue.first?.at;
+  }
+
+  get status(): TimersStatus {
+    return { waiting: this.queue.size, nextAt: this.earliest, lastLateMs: this.lastLateMs };
   }
 
   /** The id of the new timer; `undefined` where no more may wait. */
@@ -74,6 +98,24 @@ export class TimerTable {
   takeDue(time: number): Timer | undefined {
     const { first } = this.queue;
     return first !== undefined && first.at <= time ? this.cancel(first.id) : undefined;
+  }
+
+  /**
+   * Takes out what is due when the log's time is `time`, one after the other, each to be applied before the next is taken: it may schedule
+   * more. All go before the entry at `position`. Those for which `passes` is true are dropped.
+   */
+  *due(
+    position: number,
+    time: number,
+    passes: (id: number) => boolean = () => false,
+  ): Generator<DueCommand> {
+    let index = 0;
+    for (let due = this.takeDue(time); due !== undefined; due = this.takeDue(time)) {
+      const { id: timer, at, command } = due;
+      if (passes(timer)) continue;
+      this.lastLateMs = time - at;
+      yield { position, index: index++, time, timer, command };
+    }
   }
 
   /** All timers as they are now, by id: made as they are read, once. */

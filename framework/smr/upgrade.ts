@@ -1,20 +1,15 @@
 import {
-  Backoff,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
-  type Ports,
   VarlogError,
 } from '../base/index.ts';
-import { mayRetry } from './command-queue.ts';
 import { encodeUpgrade } from './envelope.ts';
 import { checkedName, tagOf } from './log-identity.ts';
 import { checkVersion } from './rules.ts';
 
 /** For each call of the log where the caller names no limit. */
 const CALL_MS = 30_000;
-const ATTEMPT_MS = 5_000;
-const BACKOFF_MS = { first: 10, most: 1_000 };
 
 /**
  * Has all replicas of a machine apply what follows by this version of its rules: what `replica.upgradeTo` does, from
@@ -39,27 +34,6 @@ export async function upgradeRules(
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });
   return log.append([encodeUpgrade(tag, rules)], call);
-}
-
-/** Appends the entry that raises the rules, as often as it takes: it may lie in the log twice. Returns its position. */
-export async function appendUpgrade(
-  log: OrderedLog,
-  tag: Uint8Array,
-  rules: number,
-  { clock, random }: Pick<Ports, 'clock' | 'random'>,
-  signal: AbortSignal,
-): Promise<number> {
-  const backoff = new Backoff(random, BACKOFF_MS.first, BACKOFF_MS.most);
-  for (;;) {
-    try {
-      return await log.append([encodeUpgrade(tag, rules)], { signal, timeoutMs: ATTEMPT_MS });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!mayRetry(error)) throw error;
-    }
-    await backoff.pause(clock, signal);
-    signal.throwIfAborted();
-  }
 }
 
 export function notRaisedInTime(timeoutMs: number): VarlogError {

@@ -14,6 +14,7 @@
 import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
 import { checkOptions } from '../option-checks.ts';
+import { ReadOnlyLog } from '../read-only-log.ts';
 import { SqlReplica } from './sql-replica.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
 
@@ -55,7 +56,8 @@ export async function startSqlReplica<Command, Result>(
 ): Promise<SqlReplica<Command, Result>> {
   checkOptions(options);
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
-  const log = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
+  const given = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
+  const log = options.readOnly === true ? new ReadOnlyLog(given) : given;
   const replica = new SqlReplica<Command, Result>({ ...options, log }, ports);
   // Whoever starts a replica waits for it: the process must not end meanwhile.
   await replica.start(options.ports?.clock ?? realClock());

@@ -180,8 +180,7 @@ export class SqlApplier<Command, Result> implements Applier {
     const { follower, admission } = this;
     const { queue } = follower;
     for (const it of decided) {
-      if (it.verdict === 'expired')
-        queue.expired(it.session, it.sequence, admission.requests.forgotten);
+      if (it.verdict === 'expired') queue.expired(it.session, admission.requests.forgotten);
       else if (it.verdict === 'settled') queue.resolve(it.session, it.sequence, it.outcome);
       else {
         if (it.verdict === 'fresh') queue.resolve(it.session, it.sequence, it.applied.outcome);
@@ -195,8 +194,9 @@ export class SqlApplier<Command, Result> implements Applier {
   private moveTo(position: number): void {
     this.position = position;
     const { foreign, admission } = this.transactions;
-    const { skips: skipped, rules } = admission;
-    this.follower.advance(position, { foreign, skipped, rules: rules.inForce });
+    const { skips: skipped, rules, timers } = admission;
+    const facts = { foreign, skipped, rules: rules.inForce, timers: timers.status };
+    this.follower.advance(position, facts);
   }
 }
 

@@ -33,6 +33,12 @@ export interface SqlReplicaOptions<Command, Result> extends AdmissionLimits {
    * hangs, loses it to one that is started. Default: 2,000.
    */
   takeOverMs?: number;
+  /**
+   * Only follows: it applies and answers queries, needs no right to write, and `execute` and `upgradeTo` reject with `FAILED_PRECONDITION`. It
+   * has no part in bringing the log's time forward, or in what the log keeps, so it may find the
+   * head of the log gone. Default: no.
+   */
+  readOnly?: boolean;
   /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */

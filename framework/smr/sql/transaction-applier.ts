@@ -166,7 +166,9 @@ export class TransactionApplier<Command, Result> {
     const { admission } = this;
     const { position } = entry;
     const verdict = admission.admit(entry);
-    const decided: Decision[] = await this.fire(position, manager);
+    const decided: Decision[] = [];
+    for (const due of admission.due())
+      decided.push({ verdict: 'fired', applied: await this.run(due.command, manager, due) });
     if (verdict === 'foreign') this.passed++;
     // A database is too large to be hashed now and then.
     if (verdict === 'foreign' || verdict === 'passed' || verdict === 'check') return decided;
@@ -181,19 +183,6 @@ export class TransactionApplier<Command, Result> {
       decided.push({ verdict, session, sequence, applied });
     }
     return decided;
-  }
-
-  /** What is due at the time of the entry at `position` goes before it. */
-  private async fire(position: number, manager: EntityManager): Promise<Decision[]> {
-    const { admission } = this;
-    const { time } = admission;
-    const fired: Decision[] = [];
-    for (let due = admission.takeDue(); due !== undefined; due = admission.takeDue()) {
-      const { id: timer, command } = due;
-      const place = { position, index: fired.length, time, timer };
-      fired.push({ verdict: 'fired', applied: await this.run(command, manager, place) });
-    }
-    return fired;
   }
 
   private async run(

@@ -74,11 +74,12 @@ export class Scenario<Command, Result, Snapshot> {
 
   /** How many commands were due. */
   private fire(): number {
-    const { timers } = this;
-    let index = 0;
-    for (let due = timers.takeDue(this.time); due !== undefined; due = timers.takeDue(this.time))
-      this.apply(due.command, index++, due.id);
-    return index;
+    let fired = 0;
+    for (const { command, index, timer } of this.timers.due(this.position, this.time)) {
+      this.apply(command, index, timer);
+      fired++;
+    }
+    return fired;
   }
 
   private apply(command: Uint8Array, index: number, timer: number | undefined): Result {

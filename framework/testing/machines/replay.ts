@@ -140,9 +140,9 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
     this.context = new LogContext(this.timers, subject, new Rules(this.machine));
   }
 
-  /** The next command that is due at a time of the log; `undefined` where none is. It is to be applied. */
-  due(time: number): { readonly id: number; readonly command: Uint8Array } | undefined {
-    return this.timers.takeDue(time);
+  /** What is due at a time of the log, before the entry at `position`: each is to be applied before the next is taken. */
+  due(position: number, time: number): Iterable<Step> {
+    return this.timers.due(position, time);
   }
 
   /** Throws `MACHINE_DEFECT` where the machine throws. */
@@ -250,8 +250,10 @@ function stepsOf<Command, Result, Snapshot, Machine>(
   for (const [i, command] of commands.entries()) {
     const [position, time] = [i + 1, WALL_START_MS + i];
     let index = 0;
-    for (let due = rehearsal.due(time); due !== undefined; due = rehearsal.due(time))
-      take({ position, index: index++, time, timer: due.id, command: due.command });
+    for (const due of rehearsal.due(position, time)) {
+      take(due);
+      index++;
+    }
     const bytes = subject.command.encode(command);
     take({ position, index, time, timer: undefined, command: bytes });
   }
