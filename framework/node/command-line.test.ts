@@ -302,6 +302,13 @@ describe('health', () => {
     expect(existsSync(join(folder, 'varlog-doctor.tmp'))).toBe(false);
   });
 
+  test('the doctor makes no folder that it is to look at', async () => {
+    const missing = join(folder, 'mistyped');
+    const doctor = await run(['doctor', '--directory', missing]);
+    expect(doctor).toMatchObject({ code: 1, out: expect.stringMatching(/^BAD .*mistyped/m) });
+    expect(existsSync(missing)).toBe(false);
+  });
+
   test('the doctor says each thing that is wrong, and no cluster is one of them', async () => {
     const args = ['doctor', '--endpoints', '127.0.0.1:1', '-d', join(folder, 'a-file'), '--json'];
     const { code, out } = await varlog(args);

@@ -226,6 +226,11 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
       registry: store.consumers,
       onDecodeError: decoding?.onDecodeError ?? 'error',
       begin: (from: unknown) => consumerBegin(from, store.name, TOPIC),
+      since: async (from: From) => {
+        store.checkConnected();
+        // Never a word, which stands for no time.
+        return this.begin(from) as number;
+      },
       tail: (from: number, signal: AbortSignal) => this.iterate(from, Infinity, signal, all),
       read: (glsn: number, signal: AbortSignal) => this.iterate(glsn, glsn, signal, all),
     };

@@ -1,10 +1,30 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Row } from './measure.ts';
 
 /** Memory of a process that is resident, in MiB. */
 export function memoryMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024);
+}
+
+/** Descriptors that a process has open. */
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** The files under a folder and their bytes on disk; what goes meanwhile is not counted. */
+export function filesUnder(folder: string): { files: number; bytes: number } {
+  let files = 0;
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const found = statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false });
+    if (found === undefined) continue;
+    files++;
+    bytes += found.blocks * 512;
+  }
+  return { files, bytes };
 }
 
 /** Until compilers and collectors have come to rest too. */

@@ -133,12 +133,16 @@ export class LocalProcesses implements AsyncDisposable {
   }
 
   /** A node, not started yet: `varlog server` with these flags, as in `{ 'node-id': 1 }`. It logs warnings only. */
-  node(flags: Readonly<Record<string, string | number>>, more: readonly string[] = []): Program {
+  node(
+    flags: Readonly<Record<string, string | number>>,
+    more: readonly string[] = [],
+    env: NodeJS.ProcessEnv = {},
+  ): Program {
     const args = Object.entries({ 'log-level': 'warn', ...flags }).flatMap(([name, value]) => [
       `--${name}`,
       String(value),
     ]);
-    return this.program('framework/node/cli.js', ['server', ...args, ...more]);
+    return this.program('framework/node/cli.js', ['server', ...args, ...more], env);
   }
 
   startAll(): void {

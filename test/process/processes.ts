@@ -7,6 +7,8 @@ interface TestClusterOptions {
   readonly replicationFactor?: number;
   /** More flags of each process. */
   readonly flags?: readonly string[];
+  /** Variables of each process beside those of this one. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly tls?: { readonly flags: readonly string[]; readonly client: TlsOptions };
 }
 
@@ -42,7 +44,8 @@ export class TestCluster implements AsyncDisposable {
     for (const [i, listen] of endpoints.entries()) {
       const directory = processes.folder(`node-${i + 1}`);
       const flags = { ...shared, 'node-id': i + 1, listen, directory };
-      processes.node(flags, [...(options.flags ?? []), ...(options.tls?.flags ?? [])]);
+      const more = [...(options.flags ?? []), ...(options.tls?.flags ?? [])];
+      processes.node(flags, more, options.env);
     }
     return TestCluster.up(new TestCluster(processes, endpoints, nodes, options.tls?.client));
   }

@@ -1,6 +1,7 @@
-import { handler, VarlogError } from '../../base/index.ts';
+import { type Clock, handler, VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
+import { ManualClock } from '../../testing/manual-clock.ts';
 import { Ordering } from '../../wire/gen/log.ts';
 import { type AppendFault, FakeCluster } from './fake-cluster.fixture.ts';
 import { type AppenderLimits, type Topic, Varlog } from './index.ts';
@@ -15,10 +16,15 @@ afterEach(async () => {
 async function start(
   layout: number[][],
   appends: AppenderLimits = {},
+  clock: Clock = ports.clock,
 ): Promise<{ cluster: FakeCluster; topic: Topic; varlog: Varlog }> {
   const cluster = await FakeCluster.start(ports.network, layout);
   closers.push(() => cluster.close());
-  const varlog = await Varlog.connect({ ports, endpoints: cluster.endpoint, appends });
+  const varlog = await Varlog.connect({
+    ports: { ...ports, clock },
+    endpoints: cluster.endpoint,
+    appends,
+  });
   closers.push(() => varlog.close());
   return { cluster, varlog, topic: varlog.topic(1) };
 }
@@ -159,12 +165,22 @@ describe('an append', () => {
   });
 
   test('says when time is over whether it may be in the log', async () => {
-    const { cluster, topic } = await start([[1]]);
-    cluster.appendFault = () => ({ kind: 'silent' });
-    const sent = await failure(topic.append('a', { timeoutMs: 150 }));
+    const clock = new ManualClock();
+    const { cluster, topic } = await start([[1]], {}, clock);
+    let seen = 0;
+    cluster.appendFault = () => {
+      seen++;
+      return { kind: 'silent' };
+    };
+    const sending = failure(topic.append('a', { timeoutMs: 150 }));
+    await until(() => seen === 1);
+    await clock.advance(150);
+    const sent = await sending;
     expect(sent).toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' });
-    cluster.appendFault = () => refusal('SEALED');
-    const refused = await failure(topic.append('a', { timeoutMs: 150 }));
+    const other = await start([[1]]);
+    other.cluster.appendFault = () => refusal('SEALED');
+    // Long enough for a try to be answered on a busy machine; it pauses between them for most of the time.
+    const refused = await failure(other.topic.append('a', { timeoutMs: 2_000 }));
     expect(refused).toMatchObject({ code: 'TIMEOUT', outcome: 'notAppended' });
     expect((refused as Error).message).toContain('SEALED');
   });

@@ -11,6 +11,7 @@ import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
+import { checkCount } from './checked-option.ts';
 import { type AppendAck, type AskedAppend, PendingAppend } from './pending-append.ts';
 
 /** Bytes of batches that were handed to the network and have no answer. More wait. */
@@ -57,6 +58,8 @@ export class Appender {
     { recordBytesMax, ...limits }: AppenderLimits = {},
   ) {
     this.recordLimits = recordLimits(recordBytesMax);
+    checkCount(limits.inFlightBytes, 'appends.inFlightBytes');
+    checkCount(limits.waitingBytes, 'appends.waitingBytes');
     this.ports = ports;
     this.channels = channels;
     this.catalog = catalog;

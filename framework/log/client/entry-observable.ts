@@ -1,6 +1,7 @@
 import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { VarlogError } from '../../base/index.ts';
 import type { CallLimits } from './call-limit.ts';
+import { checkCount } from './checked-option.ts';
 import type { Entry } from './entry.ts';
 import { deliverTracked, type InFlight, type InFlightSource } from './in-flight.ts';
 import type { SubscriptionStatus } from './status.ts';
@@ -52,6 +53,8 @@ export class EntryObservable<T = Uint8Array>
       });
       pump(subscription, subscriber, limits).catch((error: unknown) => subscriber.error(error));
     });
+    checkCount(limits.maxInFlight, 'maxInFlight');
+    checkCount(limits.maxInFlightBytes, 'maxInFlightBytes');
     this.open = open;
     this.status$ = statuses.asObservable();
   }

@@ -10,6 +10,7 @@ import {
   Waiters,
 } from '../../base/index.ts';
 import { type CallLimits, checkTimeout, withinLimits } from './call-limit.ts';
+import { checkCount } from './checked-option.ts';
 import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { checkFreshness, type Freshness, leastPosition } from './freshness.ts';
@@ -90,6 +91,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
     checkRange(range.from, to === 'tail' || to === Infinity ? undefined : to);
     checkFreshness(range);
     if (range.timeoutMs !== undefined) checkTimeout(range.timeoutMs);
+    checkCount(range.bufferBytes, 'bufferBytes');
     this.source = source;
     this.range = range;
     this.decoding = decoding;

@@ -34,7 +34,7 @@ import { checkFreshness } from './freshness.ts';
 import { makeLogStream } from './make-log-streams.ts';
 import { openProducer } from './open-producer.ts';
 import { type AppendAck, withOutcome } from './pending-append.ts';
-import { beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
+import { type AtTime, beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import type { TopicProducer } from './producer.ts';
 import { bytes, type RecordCodec, type RecordInput } from './record-codec.ts';
 import type {
@@ -245,6 +245,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       registry: this.consumers.registry,
       onDecodeError,
       begin: (from: unknown) => consumerBegin(from, channels.cluster!, id),
+      since: async (from: AtTime, signal: AbortSignal) => {
+        await using search = this.subscribe({ from, to: Infinity, signal });
+        return (await search.ready()).start;
+      },
       tail: (from: number, signal: AbortSignal) =>
         this.subscribe({ from, to: Infinity, signal }, all),
       read: (glsn: number, signal: AbortSignal) =>

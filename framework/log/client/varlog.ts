@@ -21,6 +21,7 @@ import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
+import { checkChoice, checkCount } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -167,9 +168,10 @@ export class Varlog implements AsyncDisposable {
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
     const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
-    if (first !== undefined) checkCount(first, 'first');
+    checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
-    if (replicationFactor !== undefined) checkCount(replicationFactor, 'replicationFactor');
+    checkCount(replicationFactor, 'replicationFactor');
+    checkChoice(acknowledge, 'acknowledge', ['majority', 'all']);
     const { topic: made } = await this.context.repository.call(
       admpb.ClusterManager.AddTopic,
       admpb.AddTopicRequest.create({ acknowledgeAll: acknowledge === 'all' }),
@@ -354,12 +356,4 @@ export class Varlog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function checkCount(value: number, name: string): void {
-  if (Number.isInteger(value) && value >= 1) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `${name} is ${value}: it must be a whole number, 1 or more`,
-    next: 'leave it out for the default',
-  });
 }

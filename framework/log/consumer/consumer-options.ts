@@ -1,7 +1,7 @@
 import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../client/entry.ts';
 import type { FlowLimits } from '../client/entry-observable.ts';
-import type { ResumeToken } from '../client/resume-token.ts';
+import { type From, isAtTime } from '../client/position-option.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 
 /** What becomes of a record at which the handler has failed as often as it may. */
@@ -14,8 +14,12 @@ export interface ConsumerOptions<T = Uint8Array> extends FlowLimits {
    * the other stops with `CONSUMER_FENCED`.
    */
   name: string;
-  /** Where it begins when it is new: a GLSN is included. Default `'start'`. */
-  from?: 'start' | 'end' | number | ResumeToken;
+  /**
+   * Where it begins when it is new: a GLSN is included. With `{ time }` it is given the first record with that timestamp or a
+   * later one, and all that the topic has behind that: also what another log stream's clock has as a little earlier.
+   * Default `'start'`.
+   */
+  from?: From;
   /** Records that are worked on at a time. Default 1: one after the other. */
   concurrency?: number;
   /**
@@ -88,8 +92,8 @@ export function checkedOptions(
   if (typeof handler !== 'function') {
     throw invalid('there is no handler', 'pass a function that is given each record');
   }
-  if (typeof from === 'object') {
-    throw invalid('from is an object', "give 'start', 'end', a GLSN or a resume token");
+  if (typeof from === 'object' && !isAtTime(from)) {
+    throw invalid('from is an object', "give 'start', 'end', a GLSN, a resume token or { time }");
   }
   if (!['stop', 'skip', 'park'].includes(onError)) {
     throw invalid(`onError is ${String(onError)}`, "give 'stop', 'skip' or 'park'");

@@ -10,6 +10,7 @@ import {
   Waiters,
 } from '../../base/index.ts';
 import { type CallLimits, checkTimeout, withinLimits } from '../client/call-limit.ts';
+import { type AtTime, isAtTime } from '../client/position-option.ts';
 import type { ConsumerBegin } from '../core/index.ts';
 import { ConsumerLife } from './consumer-life.ts';
 import type { CheckedOptions, RecordHandler } from './consumer-options.ts';
@@ -19,6 +20,8 @@ import { ConsumerWork, RETRY_MS } from './consumer-work.ts';
 import { isLasting } from './record-tries.ts';
 
 const DRAIN_MS = 10_000;
+/** Then it says what it waits for, and tries again. */
+const SEARCH_MS = 10_000;
 /** What the last word to the cluster may take. */
 const LAST_SAVE_MS = 2_000;
 
@@ -150,7 +153,7 @@ export class Consumer implements AsyncDisposable {
     return this.close();
   }
 
-  private async play(begin: ConsumerBegin): Promise<void> {
+  private async play(begin: ConsumerBegin | AtTime): Promise<void> {
     const { source, options, handler, waiters } = this;
     const { signal } = this.ending;
     const life = await this.open(begin);
@@ -182,26 +185,38 @@ export class Consumer implements AsyncDisposable {
   }
 
   /** Tries until it is open; `undefined` when it is closed meanwhile. */
-  private async open(begin: ConsumerBegin): Promise<ConsumerLife | undefined> {
+  private async open(begin: ConsumerBegin | AtTime): Promise<ConsumerLife | undefined> {
     const { source, options } = this;
     const { ports, registry } = source;
     const { signal } = this.ending;
     const owner = ports.random.id();
-    const parts = { registry, name: this.name, owner, begin, store: options.checkpoint };
+    const parts = { registry, name: this.name, owner, store: options.checkpoint };
     const backoff = new Backoff(ports.random, RETRY_MS.first, RETRY_MS.most);
     while (!signal.aborted) {
       try {
-        const life = await ConsumerLife.open(parts, { signal });
+        const behind = isAtTime(begin) ? (await this.since(begin, signal)) - 1 : begin;
+        const life = await ConsumerLife.open({ ...parts, begin: behind }, { signal });
         this.trouble = undefined;
         return signal.aborted ? undefined : life;
       } catch (error) {
         if (signal.aborted) return undefined;
-        if (isLasting(error)) throw error;
+        // What there was since a time may have been trimmed after it was found: then something later is the first.
+        const isGone = isAtTime(begin) && VarlogError.is(error, 'TRIMMED');
+        if (isLasting(error) && !isGone) throw error;
         this.hindered(error);
         await backoff.pause(ports.clock, signal);
       }
     }
     return undefined;
+  }
+
+  /** Also where the consumer turns out to be known: whether it is, only its opening says for certain. */
+  private since(begin: AtTime, signal: AbortSignal): Promise<number> {
+    const what = `looking for where consumer "${this.name}" begins`;
+    const limits = { what, timeoutMs: SEARCH_MS, signal };
+    return withinLimits(this.source.ports.clock, limits, (limit) =>
+      this.source.since(begin, limit.signal),
+    );
   }
 
   /** Says how far it is, and hears what there is to hear: whether it is fenced, and what is to be replayed. */

@@ -97,6 +97,16 @@ export class TestCluster {
     return cluster;
   }
 
+  /** With log streams 1, 2, … of topic 1, open on all of these nodes. */
+  static async withLogStreams(nodes: readonly number[], logStreams = 1): Promise<TestCluster> {
+    const cluster = await TestCluster.start(nodes);
+    for (let id = 1; id <= logStreams; id++) {
+      cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [...nodes] });
+      await cluster.reopen(id, [...nodes]);
+    }
+    return cluster;
+  }
+
   /** Applies a command, and tells the nodes. */
   apply(command: Parameters<Metadata['apply']>[0]): void {
     const { result, changes } = this.metadata.apply(command);

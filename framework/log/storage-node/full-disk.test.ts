@@ -4,11 +4,7 @@ import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 let cluster: TestCluster;
 
 async function clusterOf(nodes: number[], logStreams = 1): Promise<TestCluster> {
-  cluster = await TestCluster.start(nodes);
-  for (let id = 1; id <= logStreams; id++) {
-    cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: nodes });
-    await cluster.reopen(id, nodes);
-  }
+  cluster = await TestCluster.withLogStreams(nodes, logStreams);
   return cluster;
 }
 

@@ -7,9 +7,7 @@ const ID = 7;
 let cluster: TestCluster;
 
 async function clusterOf(nodes: number[]): Promise<TestCluster> {
-  cluster = await TestCluster.start(nodes);
-  cluster.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: nodes });
-  await cluster.reopen(1, nodes);
+  cluster = await TestCluster.withLogStreams(nodes);
   return cluster;
 }
 

@@ -7,11 +7,7 @@ import { trimmedGlsn } from './trim.ts';
 let cluster: TestCluster;
 
 async function clusterOf(nodes: number[], logStreams = 1): Promise<TestCluster> {
-  cluster = await TestCluster.start(nodes);
-  for (let id = 1; id <= logStreams; id++) {
-    cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: nodes });
-    await cluster.reopen(id, nodes);
-  }
+  cluster = await TestCluster.withLogStreams(nodes, logStreams);
   return cluster;
 }
 

@@ -41,6 +41,14 @@ test('consumers are listed; what they have parked is shown, replayed and dropped
   ]);
   const parked = await run('consumer', 'parked', id, 'billing');
   expect(parked.out).toMatch(/GLSN +SINCE +ATTEMPTS +STATE +CAUSE\n2 +20\S+Z +1 +parked +no b\n4 /);
+  const doctor = await run('doctor');
+  expect(doctor.code).toBe(1);
+  expect(doctor.out).toContain(
+    `BAD  consumer "billing" of topic ${id}: has 3 parked records, record 2`,
+  );
+  expect(doctor.out).toContain(
+    `(no b): mend the cause, then run "varlog consumer replay ${id} 'billing' --all"`,
+  );
   const explained = await run('trim', id, '--explain');
   expect(explained.out).toMatch(/consumer "billing" +1 +\d+/);
   const described = await run('topic', 'describe', id);

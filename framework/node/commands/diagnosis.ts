@@ -6,7 +6,7 @@ import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
 import { memberTable } from './members.ts';
 import { nodeState } from './nodes.ts';
-import { problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
+import { problemOfParked, problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
 import { showRetention } from './retention.ts';
 
 const SLOW_SYNC_MS = 20;
@@ -59,6 +59,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
           nodeVersion(),
           await diskSpeed(flags.directory),
           ...(await reachability(cli)),
+          ...(await parkedRecords(cli)),
         ];
         for (const it of findings) output.result(it, `${it.ok ? 'ok  ' : 'BAD '} ${it.what}`);
         if (findings.some((it) => !it.ok)) process.exitCode = 1;
@@ -106,6 +107,8 @@ async function diskSpeed(directory: string): Promise<Finding> {
   const name = 'varlog-doctor.tmp';
   const { disk, clock } = realPorts({ directory });
   try {
+    // A folder that is not there is not made: one that was mistyped would be tried in its place.
+    await disk.syncDirectory('');
     const file = await disk.open(name, 'create');
     const times: number[] = [];
     try {
@@ -130,6 +133,23 @@ async function diskSpeed(directory: string): Promise<Finding> {
     return { ok, what: `disk of ${directory}: fdatasync takes ${took}${advice}` };
   } catch (error) {
     return { ok: false, what: reasonOf(error) };
+  }
+}
+
+/** What consumers have put aside waits for a person. A cluster that does not answer was told of before. */
+async function parkedRecords(cli: Cli): Promise<Finding[]> {
+  try {
+    return await cli.ask(async (varlog) => {
+      const topics = await varlog.topics();
+      const lists = topics.map(async ({ id }) => {
+        const consumers = await varlog.topic(id).consumers.list();
+        return consumers.flatMap((it) => problemOfParked(id, it) ?? []);
+      });
+      const problems = (await Promise.all(lists)).flat();
+      return problems.map((it) => ({ ok: false, what: sentenceOf(it) }));
+    });
+  } catch {
+    return [];
   }
 }
 

@@ -1,5 +1,6 @@
 import type {
   ClusterStatus,
+  ConsumerDescription,
   LogStreamReplicaStatus,
   LogStreamStatus,
   MemberStatus,
@@ -41,6 +42,24 @@ export function problemsOfLogStreams({ topics, storageNodes }: ClusterStatus): P
       ...ofLogStream(stream),
       ...stream.replicas.flatMap((it) => ofReplica(stream, it, nodes.get(it.node))),
     ]);
+}
+
+/** What a consumer has put aside, if it has: nobody does these records before a person decides. */
+export function problemOfParked(
+  topic: number,
+  { name, parked }: ConsumerDescription,
+): Problem | undefined {
+  const waiting = parked.filter(({ replay }) => !replay);
+  if (waiting.length === 0) return undefined;
+  const oldest = waiting.reduce((a, b) => (b.at < a.at ? b : a));
+  const many = waiting.length === 1 ? '1 parked record' : `${waiting.length} parked records`;
+  const since = new Date(oldest.at).toISOString();
+  const cause = oldest.cause.replaceAll(/\s+/g, ' ');
+  const quoted = `'${name.replaceAll("'", `'\\''`)}'`;
+  return {
+    subject: `consumer "${name}" of topic ${topic}`,
+    what: `has ${many}, record ${oldest.glsn} since ${since} (${cause}): mend the cause, then run "varlog consumer replay ${topic} ${quoted} --all"`,
+  };
 }
 
 /** What is wrong with members, and changes of them that were begun. */
