@@ -39,8 +39,8 @@ type StoredNumber = number | protobuf.Long;
 
 /** Message `Operation`, as it is decoded. */
 interface OperationMessage {
-  operation?: 'write' | 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
-  write: WriteMessage;
+  operation?: 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
+  write: WriteMessage | null;
   transact: protobuf.Message;
   compact: StoredNumber;
   grant: { lease: StoredNumber; ttl: StoredNumber };
@@ -130,9 +130,9 @@ function operationOf(command: KvCommand): object {
 
 function commandOf(message: protobuf.Message): KvCommand {
   const it = message as unknown as OperationMessage;
+  // Most are writes: which of all it is takes longer to find out.
+  if (it.write !== null) return decodeWrite(it.write);
   switch (it.operation) {
-    case 'write':
-      return decodeWrite(it.write);
     case 'transact':
       return { op: 'transact', request: plain<TxnRequest>(TxnRequestType, it.transact) };
     case 'compact':
