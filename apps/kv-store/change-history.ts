@@ -17,6 +17,7 @@ const BLOCK_CHANGES_MAX = 1_000;
 const BLOCK_BYTES_MAX = 256 * 1024;
 
 interface Block {
+  /** Only those of the last block become more; what is forgotten of others leaves them as they are. */
   readonly changes: Version[];
   bytes: number;
 }
@@ -85,6 +86,13 @@ export class ChangeHistory {
     return changes.slice(firstWhere(changes, ({ revision }) => revision >= from));
   }
 
+  /** All changes as they are now, the oldest first: a piece that has another one behind it is given again and again. */
+  pieces(): (readonly Version[])[] {
+    return this.blocks.map(({ changes }, i) =>
+      i === this.blocks.length - 1 ? changes.slice() : changes,
+    );
+  }
+
   /** All changes, the oldest first. */
   *[Symbol.iterator](): Generator<Version> {
     for (const { changes } of this.blocks) yield* changes;
@@ -116,13 +124,14 @@ export class ChangeHistory {
       oldest !== undefined && oldest.changes[0]!.revision <= through;
       oldest = this.blocks[0]
     ) {
-      const end = firstWhere(oldest.changes, ({ revision }) => revision > through);
+      const { changes } = oldest;
+      const end = firstWhere(changes, ({ revision }) => revision > through);
+      let bytes = 0;
+      for (let i = 0; i < end; i++) bytes += bytesOf(changes[i]!);
       this.changes -= end;
-      for (const change of oldest.changes.splice(0, end)) {
-        oldest.bytes -= bytesOf(change);
-        this.size -= bytesOf(change);
-      }
-      if (oldest.changes.length === 0) this.blocks.shift();
+      this.size -= bytes;
+      if (end === changes.length) this.blocks.shift();
+      else this.blocks[0] = { changes: changes.slice(end), bytes: oldest.bytes - bytes };
     }
   }
 }

@@ -8,10 +8,9 @@ interface RevisionsMessage {
   of: (number | protobuf.Long)[];
 }
 
-/** Message `Write` (stored.proto), as it is decoded. */
+/** Message `Write` (stored.proto), as it is decoded: what was written of it is its own, also where it is a default. */
 export interface WriteMessage {
   key: Uint8Array;
-  effect?: 'put' | 'delete';
   put: Uint8Array;
   ifMatch: RevisionsMessage | null;
   ifNoneMatch: RevisionsMessage | null;
@@ -28,14 +27,14 @@ export function encodeWrite(write: KvWrite): object {
 }
 
 export function decodeWrite(message: WriteMessage): KvWrite {
-  const { put, effect } = message;
   const key = keyOfBytes(message.key);
+  // A view would keep the whole batch in memory that the command came in.
+  const write: KvWrite = Object.hasOwn(message, 'put')
+    ? { op: 'put', key, value: new Uint8Array(message.put) }
+    : { op: 'delete', key };
   const condition = conditionOf(message);
-  return {
-    // A view would keep the whole batch in memory that the command came in.
-    ...(effect === 'put' ? { op: effect, key, value: new Uint8Array(put) } : { op: 'delete', key }),
-    ...(condition && { condition }),
-  };
+  if (condition !== undefined) write.condition = condition;
+  return write;
 }
 
 function conditionOf({ ifMatch, ifNoneMatch }: WriteMessage): Condition | undefined {

@@ -3,11 +3,12 @@ import { VarlogError } from 'varlog/log';
 import type { ReplicaCodecs } from 'varlog/smr';
 import { decodeWrite, encodeWrite, type WriteMessage } from './codec-of-writes.ts';
 import type { TxnRequest, TxnResponse } from './etcd/messages.ts';
-import { bytesOfKey, keyOfBytes } from './key.ts';
+import { keyOfBytes } from './key.ts';
 import type { EtcdResult, KvCommand, KvResult, KvSnapshot } from './machine.ts';
 import { messages, plain } from './proto.ts';
 import type { Refusal } from './refusal.ts';
 import type { Version } from './version.ts';
+import { bytesOfVersions } from './version-bytes.ts';
 
 const Operation = messages.lookupType('kv.stored.Operation');
 const Write = messages.lookupType('kv.stored.Write');
@@ -22,8 +23,9 @@ const MARK = 7;
 const FORMAT = 2;
 const HEADER_BYTES = 2;
 
-/** In a piece of a snapshot. */
-const PIECE_VERSIONS = 500;
+/** Tags of fields of `State`. */
+const BASE = 0x22;
+const CHANGES = 0x2a;
 
 const DONE = 1;
 const EXISTED = 2;
@@ -37,8 +39,8 @@ type StoredNumber = number | protobuf.Long;
 
 /** Message `Operation`, as it is decoded. */
 interface OperationMessage {
-  operation?: 'write' | 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
-  write: WriteMessage;
+  operation?: 'transact' | 'compact' | 'grant' | 'revoke' | 'keepAlive' | 'expire';
+  write: WriteMessage | null;
   transact: protobuf.Message;
   compact: StoredNumber;
   grant: { lease: StoredNumber; ttl: StoredNumber };
@@ -71,7 +73,10 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapsho
       bytes[0] === MESSAGE ? etcdResultOf(Result.decode(bytes.subarray(1))) : decodeResult(bytes),
   },
   snapshot: {
-    encode: (snapshot) => Buffer.concat([...piecesOf(snapshot)]),
+    encode: ({ base, changes, ...state }) => {
+      const rest = State.encode(state as unknown as protobuf.Message, beginning()).finish();
+      return Buffer.concat([rest, bytesOfVersions(base, BASE), bytesOfChanges(changes)]);
+    },
     decode: (bytes) =>
       bytes[0] === MARK
         ? stateOf(State.decode(body(bytes, 'a snapshot')))
@@ -84,17 +89,15 @@ function beginning(): protobuf.Writer {
   return protobuf.Writer.create().uint32(MARK).uint32(FORMAT);
 }
 
-/**
- * Message `State` in pieces, which are one message when they stand one behind the other: a writer of protobufjs makes objects
- * for everything that it is given, and is slow when they are many.
- */
-function* piecesOf({ base, changes, ...state }: KvSnapshot): Generator<Uint8Array> {
-  const piece = (fields: object): Uint8Array => State.encode(fields as protobuf.Message).finish();
-  yield State.encode(state as unknown as protobuf.Message, beginning()).finish();
-  for (let i = 0; i < base.length; i += PIECE_VERSIONS)
-    yield piece({ base: base.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
-  for (let i = 0; i < changes.length; i += PIECE_VERSIONS)
-    yield piece({ changes: changes.slice(i, i + PIECE_VERSIONS).map(versionMessage) });
+/** Changes that go into one snapshot after the other, as a piece that stays as it is, are encoded once. */
+const bytesOfPieces = new WeakMap<readonly Version[], Uint8Array>();
+
+function bytesOfChanges(changes: readonly Version[]): Uint8Array {
+  const known = bytesOfPieces.get(changes);
+  if (known !== undefined) return known;
+  const bytes = bytesOfVersions(changes, CHANGES);
+  bytesOfPieces.set(changes, bytes);
+  return bytes;
 }
 
 function body(bytes: Uint8Array, what: string): Uint8Array {
@@ -127,9 +130,9 @@ function operationOf(command: KvCommand): object {
 
 function commandOf(message: protobuf.Message): KvCommand {
   const it = message as unknown as OperationMessage;
+  // Most are writes: which of all it is takes longer to find out.
+  if (it.write !== null) return decodeWrite(it.write);
   switch (it.operation) {
-    case 'write':
-      return decodeWrite(it.write);
     case 'transact':
       return { op: 'transact', request: plain<TxnRequest>(TxnRequestType, it.transact) };
     case 'compact':
@@ -177,10 +180,6 @@ function etcdResultOf(message: protobuf.Message): EtcdResult {
     ...(txn !== null && { txn: plain<TxnResponse>(TxnResponseType, txn) }),
     ...(Number(ttl) > 0 && { ttl: Number(ttl) }),
   };
-}
-
-function versionMessage({ key, ...version }: Version): object {
-  return { key: bytesOfKey(key), ...version };
 }
 
 function stateOf(message: protobuf.Message): KvSnapshot {

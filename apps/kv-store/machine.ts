@@ -1,4 +1,4 @@
-import type { ApplyContext, StateMachine } from 'varlog/smr';
+import { type ApplyContext, inPieces, Pieces, type StateMachine } from 'varlog/smr';
 import type { HistoryLimits } from './change-history.ts';
 import { type Condition, holds } from './condition.ts';
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from './etcd/messages.ts';
@@ -53,6 +53,7 @@ export interface EtcdResult {
   ttl?: number;
 }
 
+/** The state, or a piece of it: of the leases, keys and changes those that are in no other. The numbers are in each. */
 export interface KvSnapshot extends MvccState {
   readonly leases: readonly StoredLease[];
 }
@@ -64,7 +65,9 @@ export type KvContext = Pick<
 >;
 
 /** The replicated keys and leases. Every replica applies the same commands and so has the same content. */
-export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult, KvSnapshot> {
+export class KvMachine
+  implements StateMachine<KvCommand, KvResult | EtcdResult, Pieces<KvSnapshot>>
+{
   private readonly store: MvccStore;
   private readonly leases = new KeyLeases();
 
@@ -81,11 +84,27 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
     return result;
   }
 
-  snapshot(): KvSnapshot {
-    return { ...this.store.encode(), leases: this.leases.encode() };
+  snapshot(): Pieces<KvSnapshot> {
+    return inPieces(piecesOf(this.leases.encode(), this.store.pieces()));
   }
 
-  restore({ leases, ...state }: KvSnapshot): void {
+  /** An older version has kept its state whole. */
+  restore(state: KvSnapshot | Pieces<KvSnapshot>): Promise<void> | void {
+    return Pieces.is(state) ? this.restoreAll(state as Pieces<KvSnapshot>) : this.replace(state);
+  }
+
+  private async restoreAll(pieces: Pieces<KvSnapshot>): Promise<void> {
+    const all: KvSnapshot[] = [];
+    for await (const piece of pieces) all.push(piece);
+    this.replace({
+      ...all[0]!,
+      leases: all.flatMap(({ leases }) => leases),
+      base: all.flatMap(({ base }) => base),
+      changes: all.flatMap(({ changes }) => changes),
+    });
+  }
+
+  private replace({ leases, ...state }: KvSnapshot): void {
     this.store.restore(state);
     this.leases.restore(leases);
     for (const { key, lease } of this.store.range(ALL)) this.leases.move(key, 0, lease);
@@ -245,6 +264,18 @@ export class KvMachine implements StateMachine<KvCommand, KvResult | EtcdResult,
 
   private writer(): Writer {
     return new Writer(this.store, this.leases, this.store.revision + 1);
+  }
+}
+
+/** The leases are in the first. */
+function* piecesOf(
+  leases: readonly StoredLease[],
+  pieces: Iterable<MvccState>,
+): Generator<KvSnapshot> {
+  let left = leases;
+  for (const piece of pieces) {
+    yield { ...piece, leases: left };
+    left = [];
   }
 }
 

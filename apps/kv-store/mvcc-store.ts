@@ -4,7 +4,7 @@ import type { Key, KeyRange } from './key.ts';
 import { SortedMap } from './sorted-map.ts';
 import type { LiveVersion, Version } from './version.ts';
 
-/** All of an {@link MvccStore}. */
+/** An {@link MvccStore}, all of it or a piece. */
 export interface MvccState {
   readonly revision: number;
   readonly compacted: number;
@@ -20,6 +20,8 @@ export interface MvccState {
 type KeyHistory = Version[];
 
 const FIRST_REVISION = 1;
+/** Of the keys, in a piece of the state. */
+const PIECE_VERSIONS = 500;
 
 /**
  * Keys and values with their past (multi-version concurrency control): each transaction that changes something makes a new
@@ -140,7 +142,11 @@ export class MvccStore {
     if (excess > this.changes.forgotten) this.compact(excess + 1);
   }
 
-  encode(): MvccState {
+  /**
+   * All of it as it is now, in pieces, of which each is a state with some of the keys or changes. They stay as they are,
+   * also while the store goes on.
+   */
+  pieces(): Iterable<MvccState> {
     const { newest: revision, floor: compacted, changes } = this;
     const { forgotten } = changes;
     const base: Version[] = [];
@@ -148,7 +154,7 @@ export class MvccStore {
       const found = versionAt(history, forgotten);
       if (found !== undefined) base.push(found);
     }
-    return { revision, compacted, forgotten, base, changes: [...changes] };
+    return piecesOf({ revision, compacted, forgotten, base, changes: [] }, changes.pieces());
   }
 
   restore({ revision, compacted, forgotten, base, changes }: MvccState): void {
@@ -204,6 +210,15 @@ export class MvccStore {
       this.dead.delete(key);
     }
   }
+}
+
+function* piecesOf(
+  { base, ...state }: MvccState,
+  changes: readonly (readonly Version[])[],
+): Generator<MvccState> {
+  for (let i = 0; i === 0 || i < base.length; i += PIECE_VERSIONS)
+    yield { ...state, base: base.slice(i, i + PIECE_VERSIONS) };
+  for (const some of changes) yield { ...state, base: [], changes: some };
 }
 
 function alive(version: Version): LiveVersion | undefined {

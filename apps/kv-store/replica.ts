@@ -11,7 +11,11 @@ import { makeHttpServer } from './http-server.ts';
 import { KvMachine } from './machine.ts';
 import { KvService, type StoreReplica } from './service.ts';
 
-const SNAPSHOT_EVERY = 50_000;
+/**
+ * A snapshot has the past and the names of requests in it, some 100 bytes for each: it is worth its writing when there are
+ * as many bytes of commands that need not be applied again. Those are applied in a second or two.
+ */
+const SNAPSHOT_EVERY = { entries: 200_000, bytes: 64 * 1024 * 1024 };
 /** Calls of the store are done within this time, or fail with `TIMEOUT`. */
 const CALL_MS = 5_000;
 /** Requests that are under way at the end get this long. */
