@@ -17,6 +17,7 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['@varlog/source', 'node', 'node-addons'] },
   setupFilesAfterEnv: ['<rootDir>/test/after-each.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],
+  testSequencer: '<rootDir>/infra/longest-first.mjs',
   // One more than a small machine has cores: tests on real processes wait much of their time.
   maxWorkers: 3,
   // `npm run coverage`: what the tests beside the code run through. Counters that are compiled in, because V8's own

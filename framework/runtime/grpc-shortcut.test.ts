@@ -9,6 +9,7 @@ import {
 import { untouched } from './grpc-codec.ts';
 import { clientShortcut } from './grpc-shortcut.ts';
 import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
+import { StreamTaker } from './stream-taker.ts';
 
 const path = '/runtime.Test/Talk';
 const method = {
@@ -73,4 +74,12 @@ test('a server lets its clients send ahead', async () => {
   expect(session.localSettings.initialWindowSize).toBe(WINDOW_BYTES);
   expect(session.state.effectiveLocalWindowSize).toBe(WINDOW_BYTES);
   close();
+});
+
+test('a server of which nothing is known keeps the windows of HTTP/2, and all of its streams', () => {
+  const unknown = {} as Server;
+  widenStreams(unknown);
+  widenConnections(unknown);
+  new StreamTaker(unknown).add([]);
+  expect(unknown).toEqual({});
 });

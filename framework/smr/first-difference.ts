@@ -1,6 +1,6 @@
 import { canonicalHash, canonicalOf } from './canonical.ts';
 
-const BRIEF_MAX = 200;
+const BRIEF_MAX = 120;
 
 /** Where two values differ first: `$` is the value itself, `$.a[2]` the third item of its field `a`. */
 export interface Difference {
@@ -59,10 +59,17 @@ function oneSided(path: string, isLeft: boolean, value: unknown): Difference {
 export function briefly(value: unknown): string {
   let text: string;
   try {
-    const known = (_: string, it: unknown): unknown => (typeof it === 'bigint' ? `${it}n` : it);
-    text = JSON.stringify(value, known) ?? String(value);
+    text = JSON.stringify(value, readable) ?? String(value);
   } catch {
     text = String(value);
   }
   return text.length <= BRIEF_MAX ? text : `${text.slice(0, BRIEF_MAX)}…`;
+}
+
+/** In place of what JSON cannot say. */
+function readable(_: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value instanceof Uint8Array)
+    return `bytes ${Buffer.from(value.subarray(0, BRIEF_MAX)).toString('hex')}`;
+  return value instanceof Map || value instanceof Set ? [...(value as Iterable<unknown>)] : value;
 }

@@ -1,8 +1,7 @@
 import type { Clock, Timer } from '../base/index.ts';
 import { realClock } from '../runtime/index.ts';
+import { WALL_START_MS } from './simulator/clock.ts';
 import { settled } from './simulator/host-turn.ts';
-
-const BEGIN_MS = 1_577_836_800_000;
 
 interface ManualTimer {
   readonly atMs: number;
@@ -30,7 +29,7 @@ export class ManualClock implements Clock {
   private readonly turns = realClock();
 
   /** `wall`: what its wall clock begins with, in milliseconds since 1970. Default: the beginning of 2020. */
-  constructor({ wall = BEGIN_MS }: { wall?: number } = {}) {
+  constructor({ wall = WALL_START_MS }: { wall?: number } = {}) {
     this.wallMs = wall;
   }
 

@@ -10,15 +10,6 @@ export function replace<T extends object, K extends keyof T>(of: T, name: K, by:
   };
 }
 
-/** The same where types or a getter are in the way of {@link replace}. */
-export function redefine(of: object, name: string, by: PropertyDescriptor): () => void {
-  const before = Object.getOwnPropertyDescriptor(of, name)!;
-  Object.defineProperty(of, name, { configurable: true, ...by });
-  return () => {
-    Object.defineProperty(of, name, before);
-  };
-}
-
 /** Each defect as the scenario that has it from beginning to end. */
 export function planted(
   defects: Readonly<Record<string, PlantedDefect>>,

@@ -3,7 +3,8 @@ import { Subscription } from '../../framework/log/client/subscription.ts';
 import { CommitInbox } from '../../framework/log/storage-node/commit-inbox.ts';
 import { Leadership } from '../../framework/raft/core/leader.ts';
 import { RAFT_TIMES } from '../../framework/raft/timing.ts';
-import { type PlantedDefect, redefine } from './planted-defect.ts';
+import { redefine } from '../../framework/testing/simulator/redefine.ts';
+import type { PlantedDefect } from './planted-defect.ts';
 
 /** What the methods that are replaced see of their object. */
 interface LeadershipInside {

@@ -2,8 +2,9 @@ import { StorageNodeLink } from '../../framework/log/metadata-repository/storage
 import { PendingAppends } from '../../framework/log/storage-node/pending-appends.ts';
 import { RepositoryLink } from '../../framework/log/storage-node/repository-link.ts';
 import { TimeLeft } from '../../framework/log/time-left.ts';
+import { redefine } from '../../framework/testing/simulator/redefine.ts';
 import type { SessionResponse } from '../../framework/wire/gen/log.ts';
-import { type PlantedDefect, redefine } from './planted-defect.ts';
+import type { PlantedDefect } from './planted-defect.ts';
 
 interface LinkInside {
   lastHeard: number;

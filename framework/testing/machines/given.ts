@@ -1,9 +1,10 @@
 import { VarlogError } from '../../base/index.ts';
+import { firstDifference } from '../../smr/first-difference.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { LogContext } from '../../smr/log-context.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
-import { firstDifference, show } from './difference.ts';
+import { WALL_START_MS } from '../simulator/clock.ts';
 import { type Subject, subjectOf } from './machine-source.ts';
 
 export interface GivenOptions<Command, Result, Snapshot> {
@@ -12,8 +13,6 @@ export interface GivenOptions<Command, Result, Snapshot> {
   /** As `startReplica` is given it. Default: JSON. */
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
 }
-
-const BEGIN_MS = 1_577_836_800_000;
 
 /**
  * A machine that has applied these commands, for a test of what it does next. Commands, results and snapshots go through
@@ -32,7 +31,7 @@ export function given<Command, Result, Snapshot, Machine>(
   options: GivenOptions<Command, Result, Snapshot> = {},
 ): Scenario<Command, Result, Snapshot> {
   const subject = subjectOf<Command, Result, Snapshot, Machine>(() => machine, options.codec);
-  const scenario = new Scenario<Command, Result, Snapshot>(subject, options.time ?? BEGIN_MS);
+  const scenario = new Scenario<Command, Result, Snapshot>(subject, options.time ?? WALL_START_MS);
   for (const command of commands) scenario.when(command);
   return scenario;
 }
@@ -114,11 +113,11 @@ export class Scenario<Command, Result, Snapshot> {
   }
 
   private compare(what: string, found: unknown, expected: unknown): this {
-    const difference = firstDifference(found, expected, what, 0);
+    const difference = firstDifference(found, expected, what);
     if (difference === undefined) return this;
-    const { path, one, other } = difference;
+    const { path, left, right } = difference;
     throw new VarlogError('MACHINE_DEFECT', {
-      what: `after ${this.position} commands, ${path} is ${show(one)}, and ${show(other)} was expected`,
+      what: `after ${this.position} commands, ${path} is ${left}, and ${right} was expected`,
       details: { position: this.position, found, expected },
     });
   }

@@ -1,12 +1,12 @@
 import { type Codec, type Ports, reasonOf, VarlogError } from '../../base/index.ts';
 import { DiskSnapshotStore } from '../../smr/disk-snapshot-store.ts';
+import { briefly } from '../../smr/first-difference.ts';
 import { type Replica, type StateMachine, startReplica } from '../../smr/index.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import { MemoryLog } from '../memory-log.ts';
 import { fingerprint } from '../simulator/trace.ts';
 import { type Process, World } from '../simulator/world.ts';
 import { defect } from './defect.ts';
-import { show } from './difference.ts';
 import { AppliedHistory } from './history.ts';
 import type { Subject } from './machine-source.ts';
 import {
@@ -153,8 +153,8 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     const state = subject.snapshot.encode(machine.snapshot());
     world.note(`${name} ${position} #${number} ${fingerprint(result)} ${fingerprint(state)}`);
     story.tell(() => {
-      const what = `#${number} ${show(subject.command.decode(command))}`;
-      const after = `${show(made.result)}, state ${show(subject.snapshot.decode(state))}`;
+      const what = `#${number} ${briefly(subject.command.decode(command))}`;
+      const after = `${briefly(made.result)}, state ${briefly(subject.snapshot.decode(state))}`;
       return `${name} applies ${what} at position ${position}: ${after}`;
     });
     history.apply({ ...applied, result, state, replica: name });
@@ -169,7 +169,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     const { subject, history, story } = this;
     const state = subject.snapshot.encode(machine.snapshot());
     story.tell(() => {
-      const found = show(subject.snapshot.decode(state));
+      const found = briefly(subject.snapshot.decode(state));
       return `${name} goes on from a snapshot of position ${position}: ${found}`;
     });
     history.restore(name, position, state);

@@ -4,6 +4,7 @@ import { type CommandPlace, LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
+import { WALL_START_MS } from '../simulator/clock.ts';
 import { defect } from './defect.ts';
 import { differenceOf } from './difference.ts';
 import { type MachineSource, type Subject, subjectOf } from './machine-source.ts';
@@ -235,8 +236,6 @@ function guarded<T>(position: number, task: string, work: () => T): T {
   }
 }
 
-const BEGIN_MS = 1_577_836_800_000;
-
 /** The commands as they would lie in a log, one after the other, a millisecond apart; and those that are due in between. */
 function stepsOf<Command, Result, Snapshot, Machine>(
   subject: Subject<Command, Result, Snapshot, Machine>,
@@ -249,7 +248,7 @@ function stepsOf<Command, Result, Snapshot, Machine>(
     steps.push(step);
   };
   for (const [i, command] of commands.entries()) {
-    const [position, time] = [i + 1, BEGIN_MS + i];
+    const [position, time] = [i + 1, WALL_START_MS + i];
     let index = 0;
     for (let due = rehearsal.due(time); due !== undefined; due = rehearsal.due(time))
       take({ position, index: index++, time, timer: due.id, command: due.command });

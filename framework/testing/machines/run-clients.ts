@@ -1,7 +1,7 @@
 import { VarlogError } from '../../base/index.ts';
+import { briefly } from '../../smr/first-difference.ts';
 import type { Replica } from '../../smr/index.ts';
 import type { World } from '../simulator/world.ts';
-import { show } from './difference.ts';
 import type { CommandCall, QueryCall } from './history.ts';
 import type { Subject } from './machine-source.ts';
 import { Numbered } from './observed-machine.ts';
@@ -102,11 +102,11 @@ export class RunClients<Command, Result> {
     }
     const { name, replica } = member;
     const command = subject.command.decode(planned.command);
-    story.tell(() => `${name} is given #${number} ${show(command)}`);
+    story.tell(() => `${name} is given #${number} ${briefly(command)}`);
     const request = repeated ? { requestId: `request ${number}` } : {};
     this.wait(member, replica.execute(new Numbered(number, command), request), {
       answered: (result) => {
-        story.tell(() => `${name} answers #${number}: ${show(result)}`);
+        story.tell(() => `${name} answers #${number}: ${briefly(result)}`);
         call.result = subject.result.encode(result);
         call.returnedMs = world.nowMs;
         this.decide(it, 'answered');

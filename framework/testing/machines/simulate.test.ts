@@ -36,7 +36,7 @@ const DEFECTS: Record<string, [kind: string, machine: new () => Counter, says: R
         return [super.apply(command), Math.random()];
       }
     },
-    /random was called in a simulation[\s\S]*context\.random\(\)/,
+    /Math\.random\(\) was called in a simulation[\s\S]*context\.random\(\)/,
   ],
   'chance that nobody guards': [
     'nondeterministic',
@@ -55,7 +55,7 @@ const DEFECTS: Record<string, [kind: string, machine: new () => Counter, says: R
         return Date.now();
       }
     },
-    /now was called in a simulation[\s\S]*context\.time/,
+    /Date\.now\(\) was called in a simulation[\s\S]*context\.time/,
   ],
   'a date of now': [
     'nondeterministic',

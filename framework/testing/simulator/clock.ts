@@ -2,8 +2,8 @@ import { assert, type Clock, type Timer } from '../../base/index.ts';
 import type { ProcessLife } from './process-life.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** 2020-01-01: wall clocks begin there. */
-const WALL_START_MS = 1_577_836_800_000;
+/** 2020-01-01: wall clocks of simulations and tests begin there. In milliseconds. */
+export const WALL_START_MS = 1_577_836_800_000;
 
 /** How a machine's clocks are wrong. It outlives the processes. */
 export interface ClockError {
