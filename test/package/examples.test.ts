@@ -6,6 +6,9 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const STRICT =
   '--ignoreConfig --noEmit --strict --noUncheckedIndexedAccess --exactOptionalPropertyTypes --skipLibCheck --module nodenext --target es2023 --lib es2023,esnext.disposable --types node --customConditions @varlog/source --rewriteRelativeImportExtensions';
 
+/** Pages whose examples go on where the ones before have ended. */
+const ONE_PROGRAM: ReadonlySet<string> = new Set(['docs/guide/order.md', 'docs/guide/versions.md']);
+
 /** The TypeScript examples of a file: of its text, or of its comments. */
 function examplesOf(path: string): string[] {
   const text = readFileSync(join(ROOT, path), 'utf8').replaceAll(/^ *\* ?/gm, '');
@@ -16,7 +19,11 @@ test.each([
   ['docs/errors.md', 1],
   ['docs/guide/changes.md', 1],
   ['docs/guide/effects.md', 1],
+  ['docs/guide/order.md', 2],
+  ['docs/guide/snapshots.md', 4],
   ['docs/guide/timers.md', 2],
+  ['docs/guide/transactions.md', 2],
+  ['docs/guide/versions.md', 3],
   ['framework/raft/README.md', 3],
   ['framework/raft/index.ts', 2],
 ] as const)(
@@ -27,7 +34,8 @@ test.each([
     try {
       const examples = examplesOf(path);
       expect(examples).toHaveLength(count);
-      const files = examples.map((code, i) => {
+      const programs = ONE_PROGRAM.has(path) ? [examples.join('\n')] : examples;
+      const files = programs.map((code, i) => {
         const file = join(folder, `example-${i}.mts`);
         writeFileSync(file, code);
         return file;

@@ -16,11 +16,11 @@ beforeAll(async () => {
 afterAll(() => cluster.close());
 
 const addTopic = async (): Promise<number> => {
-  const { topic } = await cluster.channel.call(service.AddTopic, admpb.AddTopicRequest.create({}));
+  const { topic } = await cluster.ask(service.AddTopic, admpb.AddTopicRequest.create({}));
   return topic!.topicId;
 };
 const addLogStream = (topicId: number, ...nodes: number[]) =>
-  cluster.channel.call(
+  cluster.ask(
     service.AddLogStream,
     admpb.AddLogStreamRequest.create({
       topicId,
@@ -29,7 +29,7 @@ const addLogStream = (topicId: number, ...nodes: number[]) =>
   );
 
 const seal = (topicId: number, logStreamId: number) =>
-  cluster.channel.call(service.Seal, admpb.SealRequest.create({ topicId, logStreamId }));
+  cluster.ask(service.Seal, admpb.SealRequest.create({ topicId, logStreamId }));
 /** Appends at the node that leads the log stream: node 1 in these tests. */
 const append = async (topicId: number, logStreamId: number, ...texts: string[]): Promise<void> => {
   const node = new GrpcNetwork().connect(cluster.addresses[1]!);
@@ -54,13 +54,13 @@ describe('the published ClusterManager', () => {
     const topicId = await addTopic();
     const { logStream } = await addLogStream(topicId);
     expect(logStream!.replicas.map((it) => it.storageNodeId).sort()).toEqual([1, 2]);
-    const described = await cluster.channel.call(
+    const described = await cluster.ask(
       service.DescribeTopic,
       admpb.DescribeTopicRequest.create({ topicId }),
     );
     expect(described.topic!.logStreams).toEqual([logStream!.logStreamId]);
     expect(described.logStreams[0]!.status).toBe(0);
-    const { logStreams } = await cluster.channel.call(
+    const { logStreams } = await cluster.ask(
       service.ListLogStreams,
       admpb.ListLogStreamsRequest.create({ topicId }),
     );
@@ -76,12 +76,12 @@ describe('the published ClusterManager', () => {
     expect(primary().isPrimary).toBe(true);
     const get = async (): Promise<number> => {
       const it = admpb.GetLogStreamRequest.create(request);
-      return (await cluster.channel.call(service.GetLogStream, it)).logStream!.status;
+      return (await cluster.ask(service.GetLogStream, it)).logStream!.status;
     };
     for (let i = 0; i < 5; i++) {
       await seal(topicId, logStreamId);
       expect(await get()).not.toBe(0);
-      await cluster.channel.call(service.Unseal, admpb.UnsealRequest.create(request));
+      await cluster.ask(service.Unseal, admpb.UnsealRequest.create(request));
       expect([await get(), primary().isPrimary]).toEqual([0, true]);
     }
   });
@@ -93,7 +93,7 @@ describe('the published ClusterManager', () => {
     const update = async (change: { pushed?: number; popped?: number }): Promise<number[]> => {
       const replica = (storageNodeId: number | undefined) =>
         storageNodeId === undefined ? null : varlogpb.ReplicaDescriptor.create({ storageNodeId });
-      const { logStream: after } = await cluster.channel.call(
+      const { logStream: after } = await cluster.ask(
         service.UpdateLogStream,
         admpb.UpdateLogStreamRequest.create({
           topicId,
@@ -112,11 +112,11 @@ describe('the published ClusterManager', () => {
     await expect(update({ popped: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     const request = admpb.UnsealRequest.create({ topicId, logStreamId });
     await reported(logStreamId, 2);
-    await cluster.channel.call(service.Unseal, request);
+    await cluster.ask(service.Unseal, request);
     await append(topicId, logStreamId, 'b');
     await seal(topicId, logStreamId);
     expect(await update({ popped: 1 })).toEqual([2]);
-    await cluster.channel.call(service.Unseal, request);
+    await cluster.ask(service.Unseal, request);
     const { isPrimary, committedEnd } = cluster.nodes[2]!.replicas.get(logStreamId)!.core;
     expect({ isPrimary, committedEnd }).toEqual({ isPrimary: true, committedEnd: 2 });
   });
@@ -151,7 +151,7 @@ describe('the published ClusterManager', () => {
     const { logStream } = await addLogStream(topicId, 1);
     const { logStreamId } = logStream!;
     const unregister = () =>
-      cluster.channel.call(
+      cluster.ask(
         service.UnregisterLogStream,
         admpb.UnregisterLogStreamRequest.create({ topicId, logStreamId }),
       );
@@ -159,24 +159,15 @@ describe('the published ClusterManager', () => {
     await seal(topicId, logStreamId);
     await unregister();
     await expect(
-      cluster.channel.call(
-        service.GetLogStream,
-        admpb.GetLogStreamRequest.create({ topicId, logStreamId }),
-      ),
+      cluster.ask(service.GetLogStream, admpb.GetLogStreamRequest.create({ topicId, logStreamId })),
     ).rejects.toMatchObject({ code: 'LOG_STREAM_NOT_FOUND' });
-    await cluster.channel.call(
-      service.UnregisterTopic,
-      admpb.UnregisterTopicRequest.create({ topicId }),
-    );
-    const { topics } = await cluster.channel.call(
-      service.ListTopics,
-      admpb.ListTopicsRequest.create({}),
-    );
+    await cluster.ask(service.UnregisterTopic, admpb.UnregisterTopicRequest.create({ topicId }));
+    const { topics } = await cluster.ask(service.ListTopics, admpb.ListTopicsRequest.create({}));
     expect(topics.map((it) => it.topicId)).not.toContain(topicId);
   });
 
   test('names the members of the metadata repository', async () => {
-    const { leader, members, replicationFactor } = await cluster.channel.call(
+    const { leader, members, replicationFactor } = await cluster.ask(
       service.GetMRMembers,
       Empty.create({}),
     );
@@ -184,7 +175,7 @@ describe('the published ClusterManager', () => {
     const id = cluster.nodeId();
     expect([leader, Number(key), replicationFactor]).toEqual([id, id, 2]);
     const ask = (nodeId: number) =>
-      cluster.channel.call(
+      cluster.ask(
         service.GetMetadataRepositoryNode,
         admpb.GetMetadataRepositoryNodeRequest.create({ nodeId }),
       );
@@ -198,12 +189,12 @@ test('a storage node that was unregistered stays so until an operator registers 
   await cluster.isUp(3);
   const list = async (): Promise<boolean[]> => {
     const request = admpb.ListStorageNodesRequest.create({});
-    const { storageNodes } = await cluster.channel.call(service.ListStorageNodes, request);
+    const { storageNodes } = await cluster.ask(service.ListStorageNodes, request);
     const found = storageNodes.filter((it) => it.storageNode?.storageNode?.storageNodeId === 3);
     return found.map((it) => it.alive);
   };
   const unregister = admpb.UnregisterStorageNodeRequest.create({ storageNodeId: 3 });
-  await cluster.channel.call(service.UnregisterStorageNode, unregister);
+  await cluster.ask(service.UnregisterStorageNode, unregister);
   // It has asked for a link again, and was told.
   while (!node.notReady().some((it) => it.includes('unregistered'))) {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -214,10 +205,10 @@ test('a storage node that was unregistered stays so until an operator registers 
     address: cluster.addresses[3]!,
   });
   const add = admpb.AddStorageNodeRequest.create({ storageNode });
-  await cluster.channel.call(service.AddStorageNode, add);
+  await cluster.ask(service.AddStorageNode, add);
   await cluster.isUp(3);
   expect(await list()).toEqual([true]);
-  await cluster.channel.call(service.UnregisterStorageNode, unregister);
+  await cluster.ask(service.UnregisterStorageNode, unregister);
 });
 
 describe('the published MetadataRepositoryService', () => {
@@ -226,7 +217,7 @@ describe('the published MetadataRepositoryService', () => {
     const { logStream } = await addLogStream(topicId, 1);
     const { logStreamId } = logStream!;
     await append(topicId, logStreamId, 'a', 'b');
-    const { commitResult } = await cluster.channel.call(
+    const { commitResult } = await cluster.ask(
       repositoryService.GetCommitResult,
       mrpb.GetCommitResultRequest.create({ topicId, logStreamId }),
     );
@@ -237,12 +228,12 @@ describe('the published MetadataRepositoryService', () => {
       committedGlsnLength: 2,
       highWatermark: 2,
     });
-    const { metadata } = await cluster.channel.call(
+    const { metadata } = await cluster.ask(
       repositoryService.GetMetadata,
       mrpb.GetMetadataRequest.create({}),
     );
     expect(metadata!.logStreams.map((it) => it.logStreamId)).toContain(logStreamId);
-    const { reports } = await cluster.channel.call(
+    const { reports } = await cluster.ask(
       repositoryService.GetReports,
       mrpb.GetReportsRequest.create({ logStreamId }),
     );
@@ -251,20 +242,20 @@ describe('the published MetadataRepositoryService', () => {
 
   test('membership calls change the members, or say why not', async () => {
     const request = mrpb.RemovePeerRequest.create({ clusterId: 7, nodeId: 1 });
-    await expect(cluster.channel.call(mrpb.Management.RemovePeer, request)).rejects.toMatchObject({
+    await expect(cluster.ask(mrpb.Management.RemovePeer, request)).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('the only one that votes'),
     });
     const silent = mrpb.AddPeerRequest.create({ nodeId: 2, url: 'http://127.0.0.1:1' });
-    await expect(cluster.channel.call(mrpb.Management.AddPeer, silent)).rejects.toMatchObject({
+    await expect(cluster.ask(mrpb.Management.AddPeer, silent)).rejects.toMatchObject({
       code: 'UNREACHABLE',
       outcome: 'notAppended',
     });
     const nobody = mrpb.AddPeerRequest.create({ nodeId: 2 });
-    await expect(cluster.channel.call(mrpb.Management.AddPeer, nobody)).rejects.toMatchObject({
+    await expect(cluster.ask(mrpb.Management.AddPeer, nobody)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
-    const { clusterInfo } = await cluster.channel.call(
+    const { clusterInfo } = await cluster.ask(
       mrpb.Management.GetClusterInfo,
       mrpb.GetClusterInfoRequest.create({ clusterId: 7 }),
     );

@@ -1,4 +1,12 @@
-import { type Channel, Closers, noLogger, type Ports } from '../../base/index.ts';
+import {
+  type Channel,
+  Closers,
+  noLogger,
+  type Ports,
+  sleep,
+  type UnaryMethod,
+  VarlogError,
+} from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/index.ts';
@@ -67,6 +75,21 @@ export class Cluster {
     this.nodes[id] = node;
     this.closers.add(() => roles.close());
     return node;
+  }
+
+  /** Asks the member, also when it does not lead for a moment: on a busy machine it may lose its term and get it back. */
+  async ask<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    for (;;) {
+      try {
+        return await this.channel.call(method, request);
+      } catch (error) {
+        if (!VarlogError.is(error, 'NOT_LEADER')) throw error;
+        await sleep(realClock(), 20);
+      }
+    }
   }
 
   /** A member that waits to be added; returns its address. */

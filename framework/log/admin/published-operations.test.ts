@@ -24,7 +24,7 @@ afterAll(async () => {
 const ask = <Request, Response>(
   method: UnaryMethod<Request, Response>,
   request: Partial<Request>,
-) => cluster.channel.call(method, request as Request);
+) => cluster.ask(method, request as Request);
 const askNode = <Request, Response>(
   method: UnaryMethod<Request, Response>,
   request: Partial<Request>,

@@ -15,8 +15,9 @@ export function atLeader<Request, Response>(
 ): Handler {
   const { ports, memberId } = repository.options;
   return handler(method, async (request, { signal }) => {
-    // While there is none, as right after the start, one is waited for.
-    if (repository.status.leader === undefined) await repository.read(() => {}, { signal });
+    const mayLead = (): boolean => (repository.status.leader?.id ?? memberId) === memberId;
+    // While there is none, or this member was just elected, as right after the start, one is waited for.
+    if (repository.orderer === undefined && mayLead()) await repository.read(() => {}, { signal });
     if (repository.orderer !== undefined) return work(request, signal);
     const { leader } = repository.status;
     if (leader === undefined || leader.id === memberId) throw notLeader(undefined);
