@@ -5,21 +5,17 @@ import {
   type LogCallOptions,
   type LogEntry,
   type Ports,
-  sleep,
   VarlogError,
 } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
-import { hashOf } from './canonical.ts';
-import { checksSaid } from './checks-said.ts';
-import { commandCodecs, jsonCodec, versionOf } from './codecs.ts';
-import { encodeCheck } from './envelope.ts';
+import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
-import { tagOf } from './log-identity.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
+import { replicaCheck } from './replica-check.ts';
 import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
@@ -27,13 +23,9 @@ import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
-import { StateCheck } from './state-check.ts';
+import type { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
 
-/** What a replica says of its state is said in this time, or not. */
-const CHECK_MS = 5_000;
-/** So long the others may take to say what their state is, where this one differs. */
-const DISPUTE_MS = 2_000;
 const NOTHING_AT_WORK = { position: 0, timer: undefined };
 const CALL_MS = 30_000;
 
@@ -92,7 +84,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       applier: this,
       place: snapshots?.id?.bind(snapshots),
     });
-    this.check = this.makeCheck(ports);
+    this.check = replicaCheck(options, ports, this.follower);
     this.states.next(machine);
   }
 
@@ -221,24 +213,6 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.check?.applied();
     this.working = { position, timer: undefined };
     return { place, command, outcome, changes };
-  }
-
-  private makeCheck({ clock, random }: Pick<Ports, 'clock' | 'random'>): StateCheck | undefined {
-    const { checkEvery: every, log, codec, readOnly = false } = this.options;
-    if (every === undefined || readOnly) return undefined;
-    const { follower } = this;
-    const version = versionOf(codec?.snapshot ?? jsonCodec());
-    const tag = (): Uint8Array => tagOf(follower.identity);
-    return new StateCheck({
-      every,
-      random,
-      hash: () => hashOf(this.machine, version),
-      isLevel: () => follower.isLevel,
-      pause: () => sleep(clock, DISPUTE_MS, follower.signal).catch(() => {}),
-      saidAfter: (position, checked) =>
-        follower.lookAhead((it) => checksSaid(log, tag(), { position, checked }, it)),
-      write: (it) => log.append([encodeCheck(tag(), it)], { timeoutMs: CHECK_MS }),
-    });
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
