@@ -1,6 +1,10 @@
 import { type ErrorCode, VarlogError } from '../base/index.ts';
 
-const TOO_MANY_FILES = 'too many files are open: raise the limit (ulimit -n)';
+/** As with a full disk, nothing was done, nothing is in doubt, and it may be tried again. */
+const TOO_MANY_FILES = {
+  code: 'DISK_FULL',
+  next: 'too many files are open: raise the limit (ulimit -n)',
+} as const;
 
 const KINDS: Record<string, { code: ErrorCode; next: string }> = {
   ENOENT: { code: 'NOT_FOUND', next: 'check the path' },
@@ -16,8 +20,8 @@ const KINDS: Record<string, { code: ErrorCode; next: string }> = {
     next: 'the file system is read-only: see the kernel log for why, or choose another one',
   },
   ENOSPC: { code: 'DISK_FULL', next: 'free space on this file system' },
-  EMFILE: { code: 'DISK_FAILED', next: TOO_MANY_FILES },
-  ENFILE: { code: 'DISK_FAILED', next: TOO_MANY_FILES },
+  EMFILE: TOO_MANY_FILES,
+  ENFILE: TOO_MANY_FILES,
   EDQUOT: { code: 'DISK_FULL', next: 'free space: the quota is used up' },
 };
 

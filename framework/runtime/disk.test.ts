@@ -4,6 +4,7 @@ import {
   mkdtemp,
   open as nodeOpen,
   readdir,
+  readFile,
   readlink,
   rm,
   writeFile,
@@ -136,6 +137,17 @@ describe('errors of the real disk', () => {
     await file.close();
   });
 
+  test('what could not be opened for durable writes is opened when the next one comes', async () => {
+    const file = await new RealDisk(root).open('file', 'create');
+    await rm(join(root, 'file'));
+    const write = () => file.writeDurably(0, [Uint8Array.of(1)]);
+    await expect(write()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await writeFile(join(root, 'file'), '');
+    await write();
+    await file.close();
+    expect([...(await readFile(join(root, 'file')))]).toEqual([1]);
+  });
+
   test('a path through a file says so', async () => {
     await writeFile(join(root, 'file'), '');
     const disk = new RealDisk(join(root, 'file'));
@@ -152,7 +164,8 @@ describe('errors of the real disk', () => {
     ['ENOSPC', 'DISK_FULL'],
     ['EDQUOT', 'DISK_FULL'],
     ['EIO', 'DISK_FAILED'],
-    ['EMFILE', 'DISK_FAILED'],
+    ['EMFILE', 'DISK_FULL'],
+    ['ENFILE', 'DISK_FULL'],
     ['EEXIST', 'ALREADY_EXISTS'],
   ])('%s becomes %s and names the path', (errno, code) => {
     const cause = Object.assign(new Error(`${errno}: refused`), { code: errno });

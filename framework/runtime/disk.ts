@@ -180,7 +180,11 @@ class RealFile implements DiskFile {
         await this.file.datasync();
         return;
       }
-      this.durable ??= this.reopen(DURABLE_WRITES);
+      // What could not be opened, as there were too many files, is opened the next time.
+      this.durable ??= this.reopen(DURABLE_WRITES).catch((error: unknown) => {
+        this.durable = undefined;
+        throw error;
+      });
       await this.durable;
       await this.writeAll(offset, chunks);
     });

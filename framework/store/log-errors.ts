@@ -24,12 +24,12 @@ export function failed(log: LogName, cause: unknown): VarlogError {
   });
 }
 
-/** There is no room, and nothing is in doubt: what was appended waits for some. */
+/** There is no room, or no more files may be opened. Nothing is in doubt: what was appended waits. */
 export function full({ directory, label }: LogName, cause: VarlogError): VarlogError {
   return new VarlogError('DISK_FULL', {
     what: `the ${label} in ${directory} takes nothing more`,
-    because: 'the disk is full',
-    next: 'free space on it: writing then goes on by itself',
+    because: reasonOf(cause),
+    next: 'writing goes on by itself as soon as there is room',
     outcome: 'notAppended',
     details: { directory },
     cause,

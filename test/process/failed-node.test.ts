@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Varlog } from 'varlog/log';
@@ -44,3 +45,23 @@ test('a server whose only role failed for good ends, and says so in its log and 
     message: expect.stringMatching(/replicas of this storage node failed|taken away from under/),
   });
 }, 90_000);
+
+test('a process that may open no more files takes no appends, and goes on by itself when it may', async () => {
+  const [address] = (await freeAddresses(1)) as [string];
+  const members = `1=${address}`;
+  const server = processes.node({ listen: address, members, directory: processes.folder('few') });
+  server.start();
+  await using varlog = await Varlog.connect({ endpoints: address, timeoutMs: 20_000 });
+  await varlog.ready({ storageNodes: 1 });
+  const topic = await varlog.createTopic();
+  const limitFiles = (count: number): void => {
+    execFileSync('prlimit', ['--pid', String(server.pid), `--nofile=${count}:`]);
+  };
+  await topic.append('its commit is still to be written');
+  // What is open stays so, and the file of the commits is not yet.
+  limitFiles(3);
+  await eventually(async () => expect(server.output).toMatch(/no room.*too many files are open/));
+  limitFiles(1_000);
+  await eventually(async () => void (await topic.append('goes on')));
+  expect(server.output).not.toContain('failed');
+}, 60_000);

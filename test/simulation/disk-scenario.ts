@@ -23,7 +23,7 @@ const WHOLE_WITHIN_MS = 120_000;
 const REPLICAS = 'storage/replicas/';
 
 /**
- * Disks of one node at a time go wrong: writes that fail, no room, damaged bytes, lost folders; also while its
+ * Disks of one node at a time go wrong: writes that fail, no room, too many files, damaged bytes, lost folders; also while its
  * process, or another one, is killed. All the time readers ask every single replica, by the published calls. What
  * an answer calls complete must be so, nothing that was acknowledged may be lost, and every log stream must
  * be whole again after each, without a person.
@@ -62,20 +62,22 @@ export async function diskScenario(seed: number): Promise<RunReport> {
 type Step = (world: World, name: string) => Promise<void>;
 
 const STEP = {
-  /** Everything that a node writes to its replicas fails for a while, or one single thing does. */
+  /** Everything that a node, or each of them, writes to its replicas fails for a while, or one single thing does. */
   eio: async (world, name) => {
     const random = world.random.stream('eio');
     const once = random.below(2) === 0;
-    let left = once ? 1 : Number.POSITIVE_INFINITY;
     const kind = random.pick(['sync', 'write'] as const);
-    world.disk(name).faults = {
-      fail: (it) =>
-        it.kind === kind && it.path.startsWith(REPLICAS) && left-- > 0 ? 'EIO' : undefined,
-    };
+    for (const it of random.below(3) === 0 ? NODES : [name]) {
+      let left = once ? 1 : Number.POSITIVE_INFINITY;
+      world.disk(it).faults = {
+        fail: ({ kind: done, path }) =>
+          done === kind && path.startsWith(REPLICAS) && left-- > 0 ? 'EIO' : undefined,
+      };
+    }
     await world.run(1_000 + random.below(4_000));
     // A process that is started again finds what the failed write has left.
     if (random.below(3) === 0) await restart(world, name);
-    world.disk(name).faults = {};
+    for (const it of NODES) world.disk(it).faults = {};
   },
   /** There is no room on one disk, or on any of them. */
   full: async (world, name) => {
@@ -88,6 +90,15 @@ const STEP = {
     for (const it of all ? NODES : [name]) world.disk(it).faults = faults;
     await world.run(500 + random.below(4_000));
     if (random.below(3) === 0) await restart(world, random.pick(NODES));
+    for (const it of NODES) world.disk(it).faults = {};
+  },
+  /** A process, or each of them, may open no more files. */
+  files: async (world, name) => {
+    const random = world.random.stream('files');
+    const all = random.below(2) === 0;
+    const faults: DiskFaults = { fail: ({ kind }) => (kind === 'open' ? 'EMFILE' : undefined) };
+    for (const it of all ? NODES : [name]) world.disk(it).faults = faults;
+    await world.run(500 + random.below(8_000));
     for (const it of NODES) world.disk(it).faults = {};
   },
   /** Bytes of a record change, while the node is down or while it runs. */

@@ -33,15 +33,15 @@ export async function unlessFull(
   }
 }
 
-/** The disk has no room, or has some again: what waited for it goes on. */
+/** The disk has no room, or no more files may be opened; or it has some again: what waited for it goes on. */
 export function noteFull(replica: LogStreamReplica, error: VarlogError | undefined): void {
   const facts = { logStream: replica.logStreamId };
   const { logger } = replica.host.ports;
   if (error === undefined) {
-    logger.log('info', 'the disk has room again', facts);
+    logger.log('info', 'there is room again', facts);
     replica.advance();
   } else {
     const { message } = error;
-    logger.log('error', 'the disk is full: appends are refused', { ...facts, error: message });
+    logger.log('error', 'no room: appends are refused', { ...facts, error: message });
   }
 }

@@ -101,7 +101,10 @@ export function shortcomings(replicas: readonly LocalReplicaStatus[], isTold: bo
   return [
     ...replicas
       .filter((it) => it.full)
-      .map((it) => `the disk is full: log stream ${it.logStreamId} takes no appends here`),
+      .map(
+        ({ logStreamId: id }) =>
+          `the disk is full, or too many files are open: log stream ${id} takes no appends here`,
+      ),
     ...unfit.map((it) => {
       const why = it.failure ?? `it lacks records that it had, and has ${it.committed} by now`;
       return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;

@@ -30,6 +30,9 @@ export interface RebuilderHost {
  * Has failed replicas begin anew with nothing, to learn from the others, once one of these is known
  * to hold all that was ever ordered. A replica that begins anew has taken over no epoch: it counts
  * for nothing before the log stream was sealed, it holds the sealed end, and the next epoch names it.
+ *
+ * Where no other is whole, one whose disk failed is opened with the files that it has, as a new process would: what it
+ * finds there it makes durable again before it vouches for it.
  */
 export class Rebuilder {
   private readonly host: RebuilderHost;
@@ -88,6 +91,15 @@ export class Rebuilder {
         const from = source.storageNodeId;
         this.log('info', 'a failed replica begins anew from a good copy', logStreamId, { from });
         return host.beginAnew(logStreamId);
+      }
+      if (failure.code === 'DISK_FAILED') {
+        this.log(
+          'warn',
+          'no replica is known to be a good copy: it is opened again',
+          logStreamId,
+          {},
+        );
+        return host.openAgain(logStreamId);
       }
       if (!logged) this.log('warn', 'no replica is known to be a good copy', logStreamId, {});
       logged = true;

@@ -136,7 +136,7 @@ function ofReplica(
   const whole = isMoved || (replica.member && replica.state === stream.state);
   const found = [
     ...(replica.full
-      ? ['its disk is full: free space, or trim the topic; it goes on by itself']
+      ? ['its disk is full: free space, trim the topic, or raise the limit of open files if that is it; it goes on by itself']
       : []),
     ...(whole ? [] : [whyNotWhole(replica, node?.address ?? 'an unknown address')]),
   ];
@@ -157,8 +157,9 @@ function whyNotWhole(replica: LogStreamReplicaStatus, address: string): string {
     case 'sealing':
       return `being copied from another replica, ${behind} records to go${why}`;
     case 'damaged':
-    case 'failed':
       return `${state}${why}: it begins anew as soon as a good copy is there; if it stays so, see the log of the node at ${address}`;
+    case 'failed':
+      return `${state}${why}: it begins anew from a good copy, or is opened again where there is none; if it stays so, see the log of the node at ${address}`;
     default:
       return `${state}${why}: it is taken in again soon`;
   }

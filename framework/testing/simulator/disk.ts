@@ -18,7 +18,7 @@ import {
 } from './mounted-disk.ts';
 import { NameSpace } from './name-space.ts';
 
-export type DiskErrno = 'EIO' | 'ENOSPC' | 'EROFS';
+export type DiskErrno = 'EIO' | 'EMFILE' | 'ENOSPC' | 'EROFS';
 
 /** What goes wrong with a disk. May be replaced at any time. */
 export interface DiskFaults {
@@ -43,6 +43,7 @@ export interface SimulatedDiskOptions {
 
 const CODES: Record<DiskErrno, ErrorCode> = {
   EIO: 'DISK_FAILED',
+  EMFILE: 'DISK_FULL',
   ENOSPC: 'DISK_FULL',
   EROFS: 'DIRECTORY_UNWRITABLE',
 };
