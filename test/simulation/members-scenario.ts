@@ -182,7 +182,8 @@ class MembersRun {
   private async comesBack({ clock, random }: Ports, lost: number, name: string): Promise<void> {
     const all = (): MetadataRepository[] =>
       this.names.map((it) => this.repositoryOf(it)).filter((it) => it !== undefined);
-    const last = Math.max(...all().map((it) => it.status.last));
+    // Where nobody runs just now, nothing has counted yet.
+    const last = Math.max(0, ...all().map((it) => it.status.last));
     const end = clock.now() + 500 + random.below(1_500);
     while (clock.now() < end) {
       await sleep(clock, 50);
