@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
+import { DataSource, type EntityManager, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { onEachDatabase, type SuiteDatabases } from '../../../test/databases.ts';
 import { MemoryLog } from '../../testing/memory-log.ts';
 import type { ApplyContext } from '../index.ts';
@@ -170,3 +170,13 @@ function sqliteSuite(databases: SuiteDatabases): void {
 }
 
 onEachDatabase('errors of statements', suite, { sqlite: sqliteSuite });
+
+test('a DataSource without the tables of a replica is refused, with what to do', async () => {
+  const dataSource = new DataSource({ type: 'better-sqlite3', database: ':memory:' });
+  const starting = startSqlReplica({ machine: new Careless(), dataSource, log: new MemoryLog() });
+  await expect(starting).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('sqlReplicaMigrations'),
+  });
+  if (dataSource.isInitialized) await dataSource.destroy();
+});
