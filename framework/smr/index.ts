@@ -33,6 +33,7 @@ import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
 import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { checkFunctions, checkLogs, type ShardOptions, Shards, shardName } from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -42,6 +43,9 @@ import {
 } from './transactions/transaction-service.ts';
 import { TransactionStore } from './transactions/transaction-store.ts';
 import { type Cause, causesOf } from './why.ts';
+
+/** How long the logs of shards may take to answer at the start, where no limit is given. */
+const START_MS = 30_000;
 
 export type { LogCallOptions } from '../base/index.ts';
 export type { AdmissionLimits } from './admission.ts';
@@ -80,6 +84,7 @@ export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts'
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
+export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
@@ -160,6 +165,57 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
   );
   await replica.start();
   return replica;
+}
+
+/**
+ * Starts one machine over several logs, a replica on each: see {@link Shards}. `logs`: one for each shard, the same ones in the
+ * same order at every start and in every process. Resolves when each shard has seen all that its log had, which takes an answer of
+ * each. Rejects with `INVALID_ARGUMENT`; with `FAILED_PRECONDITION` where a log is another shard's, or the number of shards was
+ * another; with `LOG_MISMATCH` for the snapshots of another one; or with `TIMEOUT`.
+ *
+ * ```ts
+ * const counters = await startShards({
+ *   logs: [varlog.topic(1), varlog.topic(2), varlog.topic(3)],
+ *   machine: () => new Counters(),
+ *   keyOf: (command) => command.counter,
+ * });
+ * await counters.execute({ counter: 'visits', add: 1 });
+ * await counters.query('visits', (it) => it.values.get('visits'));
+ * ```
+ */
+export async function startShards<Command, Result, Snapshot, Machine>(
+  options: ShardOptions<Command, Result, Snapshot, Machine> & {
+    logs: readonly (OrderedLog | OrderedLogSource)[];
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+): Promise<Shards<Command, Result, Machine>> {
+  const { logs: given, machine, keyOf, snapshots, name = 'machine', ...others } = options;
+  checkOptions(others);
+  checkFunctions({ machine, keyOf });
+  const timeoutMs = others.callTimeoutMs ?? START_MS;
+  const logs = (Array.isArray(given) ? given : []).map(orderedLog);
+  await checkLogs(logs, timeoutMs);
+  const replicas: Replica<Command, Result, Machine>[] = [];
+  try {
+    for (const [shard, log] of logs.entries()) {
+      const store = snapshots?.(shard);
+      replicas.push(
+        await startReplica<Command, Result, Snapshot, Machine>({
+          ...others,
+          log,
+          machine: machine(shard),
+          name: shardName(name, shard, logs.length),
+          ...(store && { snapshots: store }),
+        }),
+      );
+    }
+    const shards = new Shards(replicas, keyOf);
+    await shards.caughtUp({ timeoutMs });
+    return shards;
+  } catch (error) {
+    await Promise.allSettled(replicas.map((it) => it.close()));
+    throw error;
+  }
 }
 
 /** What a replay reads. */

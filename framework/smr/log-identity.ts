@@ -1,11 +1,9 @@
 import { type Clock, type OrderedLog, sleep, VarlogError } from '../base/index.ts';
+import { fnv1a } from './fnv.ts';
 
 /** Names of machines are as long as a SQL column that holds one. */
 const NAME_MAX = 100;
 const RETRY_MS = 200;
-const FNV_BASIS = 0xcbf29ce484222325n;
-const FNV_PRIME = 0x100000001b3n;
-const UINT64 = (1n << 64n) - 1n;
 
 /** Whose commands a machine applies, and whose state it may go on from. */
 export interface LogIdentity {
@@ -15,14 +13,10 @@ export interface LogIdentity {
   readonly machine: string;
 }
 
-/** The eight bytes by which a command says whose it is (FNV-1a). They keep apart, they do not authenticate. */
+/** The eight bytes by which a command says whose it is. They keep apart, they do not authenticate. */
 export function tagOf({ log, machine }: LogIdentity): Uint8Array {
-  let hash = FNV_BASIS;
-  for (const byte of new TextEncoder().encode(`${log}\0${machine}`)) {
-    hash = ((hash ^ BigInt(byte)) * FNV_PRIME) & UINT64;
-  }
   const tag = new Uint8Array(8);
-  new DataView(tag.buffer).setBigUint64(0, hash, true);
+  new DataView(tag.buffer).setBigUint64(0, fnv1a(`${log}\0${machine}`), true);
   return tag;
 }
 

@@ -14,13 +14,14 @@ import { raftScenario } from './raft-walk.ts';
 import { readScenario } from './read-scenario.ts';
 import { receiptScenario } from './receipt-scenario.ts';
 import { retentionScenario } from './retention-scenario.ts';
+import { shardsScenario } from './shards-scenario.ts';
 import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|shards|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, timers of machines, transactions on replicas, or members that
+ * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, timers of machines, transactions on replicas, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,6 +42,7 @@ const SCENARIOS = {
   reads: readScenario,
   receipts: receiptScenario,
   retention: retentionScenario,
+  shards: shardsScenario,
   timers: (seed: number) => timersScenario(seed),
   transactions: transactionsScenario,
   upgrade: upgradeScenario,

@@ -136,7 +136,9 @@ function ofReplica(
   const whole = isMoved || (replica.member && replica.state === stream.state);
   const found = [
     ...(replica.full
-      ? ['its disk is full: free space, trim the topic, or raise the limit of open files if that is it; it goes on by itself']
+      ? [
+          'its disk is full: free space, trim the topic, or raise the limit of open files if that is it; it goes on by itself',
+        ]
       : []),
     ...(whole ? [] : [whyNotWhole(replica, node?.address ?? 'an unknown address')]),
   ];

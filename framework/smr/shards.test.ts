@@ -1,0 +1,162 @@
+import { MemoryLog } from '../testing/memory-log.ts';
+import { type StateMachine, shardOf, startShards } from './index.ts';
+
+interface Add {
+  readonly key: string;
+  readonly add: number;
+}
+
+/** Adds to the number under a key. */
+class Sums implements StateMachine<Add, number, [string, number][]> {
+  sums = new Map<string, number>();
+  readonly rules = 2;
+  apply({ key, add }: Add): number {
+    const sum = (this.sums.get(key) ?? 0) + add;
+    this.sums.set(key, sum);
+    return sum;
+  }
+  snapshot(): [string, number][] {
+    return [...this.sums];
+  }
+  restore(sums: [string, number][]): void {
+    this.sums = new Map(sums);
+  }
+}
+
+const memoryLogs = (count: number): MemoryLog[] =>
+  Array.from({ length: count }, () => new MemoryLog());
+const keyOf = ({ key }: Add): string => key;
+const start = (logs: MemoryLog[], options: { name?: string } = {}) =>
+  startShards({ logs, machine: () => new Sums(), keyOf, ...options });
+const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`);
+
+test('the shard of a key is the same for ever', () => {
+  const found = ['', 'a', 'key 1', 'Grüße', '会計'].map((it) => shardOf(it, 7));
+  // As another implementation of FNV-1a gives them.
+  expect(found).toEqual([2, 5, 6, 5, 6]);
+  const counts = [0, 0, 0, 0];
+  for (let i = 0; i < 4_000; i++) counts[shardOf(`user ${i}`, 4)]!++;
+  for (const it of counts) expect(Math.abs(it - 1_000)).toBeLessThan(150);
+});
+
+test('each key has its shard, every command takes effect once, and all processes agree', async () => {
+  const logs = memoryLogs(4);
+  await using one = await start(logs);
+  await using other = await start(logs);
+  await Promise.all(
+    keys.flatMap((key) => [
+      one.execute({ key, add: 1 }),
+      other.execute({ key, add: 10 }),
+      one.execute({ key, add: 100 }, { requestId: `once ${key}` }),
+      other.execute({ key, add: 100 }, { requestId: `once ${key}` }),
+    ]),
+  );
+  for (const key of keys) {
+    for (const it of [one, other]) expect(await it.query(key, (m) => m.sums.get(key))).toBe(111);
+    expect(one.shardOf(key)).toBe(shardOf(key, 4));
+  }
+  const each = await other.queryEach(({ sums }) => [...sums.keys()]);
+  expect(each.flat().sort()).toEqual([...keys].sort());
+  for (const [shard, its] of each.entries()) {
+    expect(its.length).toBeGreaterThan(10);
+    for (const key of its) expect(shardOf(key, 4)).toBe(shard);
+  }
+  expect(one.replicas.map((it) => it.machine)).toHaveLength(one.count);
+});
+
+test('a restart finds everything; rules are raised in all of them', async () => {
+  const logs = memoryLogs(3);
+  const first = await start(logs);
+  for (const key of keys) await first.execute({ key, add: 1 });
+  await first.upgradeTo(2);
+  await first.close();
+  await using again = await start(logs);
+  expect((await again.queryEach((it) => it.sums.size)).reduce((a, b) => a + b)).toBe(100);
+  expect(again.replicas.map((it) => it.position > 0)).toEqual([true, true, true]);
+});
+
+describe('what is not the log of a shard is refused', () => {
+  const refused = {
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringContaining('another order'),
+  };
+
+  test.each([
+    ['another order', (logs: MemoryLog[]) => [logs[1]!, logs[0]!, logs[2]!]],
+    ['one shard fewer', (logs: MemoryLog[]) => logs.slice(0, 2)],
+    ['one shard more', (logs: MemoryLog[]) => [...logs, new MemoryLog()]],
+  ])('%s', async (_, change) => {
+    const logs = memoryLogs(3);
+    const first = await start(logs);
+    for (const key of keys) await first.execute({ key, add: 1 });
+    await first.close();
+    const before = await Promise.all(logs.map((it) => it.tail()));
+    await expect(start(change(logs))).rejects.toMatchObject(refused);
+    // Nothing was written where it does not belong.
+    expect(await Promise.all(logs.map((it) => it.tail()))).toEqual(before);
+    await (await start(logs)).close();
+  });
+
+  test('also when the other one comes later: it serves nothing any more, and says so', async () => {
+    const logs = memoryLogs(2);
+    await using shards = await start(logs);
+    await using other = await start([logs[1]!, logs[0]!]);
+    const key = keys.find((it) => shardOf(it, 2) === 0)!;
+    const fine = keys.find((it) => shardOf(it, 2) === 1)!;
+    await other.execute({ key, add: 1 });
+    const states = await new Promise((resolve) =>
+      shards.status$.subscribe((all) => {
+        if (all.some((it) => it.state === 'failed')) resolve(all.map((it) => it.state));
+      }),
+    );
+    expect(states).toEqual(['running', 'failed']);
+    await expect(shards.query(fine, (it) => it.sums.size)).rejects.toMatchObject(refused);
+    await expect(shards.execute({ key: fine, add: 1 })).rejects.toMatchObject(refused);
+    expect(await shards.execute({ key, add: 1 })).toBe(1);
+  });
+
+  test('the same log twice', async () => {
+    const [log] = memoryLogs(1);
+    await expect(start([log!, log!])).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('the same log'),
+    });
+  });
+});
+
+describe('what makes no sense is refused by name', () => {
+  test.each([
+    ['no logs', { logs: [] }, 'logs'],
+    ['logs that are none', { logs: undefined }, 'logs'],
+    ['no machine', { machine: undefined }, 'machine is missing'],
+    ['a machine that is no function', { machine: 'a text' }, 'give machine, a function'],
+    ['no keyOf', { keyOf: undefined }, 'keyOf is missing'],
+    ['a limit that is no number', { queueBytesMax: 'much' }, 'queueBytesMax'],
+  ])('%s', async (_, wrong, message) => {
+    const options = { logs: memoryLogs(1), machine: () => new Sums(), keyOf };
+    await expect(startShards({ ...options, ...wrong } as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test('commands without a key, or with keys of two shards; those of one are taken', async () => {
+    await using shards = await startShards({
+      logs: memoryLogs(2),
+      machine: () => ({ apply: () => 'done', snapshot: () => null, restore: () => {} }),
+      keyOf: (command: { keys?: string[] }) => command.keys as string[],
+    });
+    const [first, second] = [0, 1].map((n) => keys.filter((it) => shardOf(it, 2) === n));
+    const refused = (message: string) => ({
+      code: 'INVALID_ARGUMENT',
+      outcome: 'notAppended',
+      message: expect.stringContaining(message),
+    });
+    const execute = (its?: unknown[]) => shards.execute({ keys: its as string[] });
+    await expect(execute([])).rejects.toMatchObject(refused('has no key'));
+    await expect(execute([first![0], second![0]])).rejects.toMatchObject(refused('several shards'));
+    await expect(execute([7])).rejects.toMatchObject(refused('no text'));
+    await expect(shards.execute({})).rejects.toMatchObject(refused('no text'));
+    expect(await execute([first![0], first![1]])).toBe('done');
+  });
+});

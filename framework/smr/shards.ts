@@ -1,0 +1,234 @@
+import { combineLatest, map, type Observable } from 'rxjs';
+import { type LogCallOptions, type OrderedLog, VarlogError } from '../base/index.ts';
+import type { ExecuteOptions } from './execute-options.ts';
+import { fnv1a } from './fnv.ts';
+import type { Replica } from './replica.ts';
+import type { Consistency, ReplicaOptions } from './replica-options.ts';
+import type { ReplicaStatus } from './replica-status.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+import type { StateMachine } from './state-machine.ts';
+
+const SHARDS_MAX = 1_024;
+
+/** What a machine over several logs is made of. */
+export interface ShardOptions<Command, Result, Snapshot, Machine>
+  extends Omit<
+    ReplicaOptions<Command, Result, Snapshot, Machine>,
+    'machine' | 'log' | 'snapshots'
+  > {
+  /** Makes the machine of a shard, 0, 1, 2, …: each has the state of its own keys. */
+  readonly machine: (shard: number) => Machine & StateMachine<Command, Result, Snapshot>;
+  /**
+   * What a command is about: all commands about one key meet in one shard, in one order. Several keys are allowed where
+   * they lie in the same shard. It MUST give the same for the same command, for ever.
+   */
+  readonly keyOf: (command: Command) => string | readonly string[];
+  /** Where each shard keeps its snapshots. */
+  readonly snapshots?: (shard: number) => SnapshotStore;
+}
+
+/** The shard that has `key`, of so many: its FNV-1a hash, modulo their number. For ever. */
+export function shardOf(key: string, shards: number): number {
+  return Number(fnv1a(key) % BigInt(shards));
+}
+
+/** Name of the machine of a shard: what one wrote is nothing to another, and to the same one of another number of shards. */
+export function shardName(name: string, shard: number, shards: number): string {
+  return `${name} ${shard}/${shards}`;
+}
+
+interface Shard<Command, Result, Machine> {
+  readonly index: number;
+  readonly replica: Replica<Command, Result, Machine>;
+  /** Why it is not used any more: its log turned out to be another one's. */
+  error: VarlogError | undefined;
+}
+
+/**
+ * One machine over several logs, for more commands than one log orders: each key has its shard, and each shard is an
+ * ordinary replica on a log of its own. Within a shard everything holds that holds for a replica; between two, nothing is
+ * ordered, and no command takes effect in both. Their number is fixed. Made by `startShards`.
+ */
+export class Shards<Command, Result, Machine> {
+  /** How each shard fares, now and from now on; a shard whose log is another one's has `failed`. */
+  readonly status$: Observable<readonly ReplicaStatus[]>;
+  private readonly shards: readonly Shard<Command, Result, Machine>[];
+  private readonly keyOf: (command: Command) => string | readonly string[];
+
+  /** `keyOf`: as in the options. */
+  constructor(
+    replicas: readonly Replica<Command, Result, Machine>[],
+    keyOf: (command: Command) => string | readonly string[],
+  ) {
+    const shards = replicas.map((replica, index) => ({ index, replica, error: undefined }));
+    this.shards = shards;
+    this.keyOf = keyOf;
+    for (const it of shards) this.watch(it);
+    this.status$ = combineLatest(
+      shards.map((it) =>
+        it.replica.status$.pipe(
+          map(
+            (status): ReplicaStatus =>
+              it.error === undefined ? status : { ...status, state: 'failed', error: it.error },
+          ),
+        ),
+      ),
+    );
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.shards.length;
+  }
+
+  /** The replicas, by their number: each has its own positions, changes and snapshots. */
+  get replicas(): readonly Replica<Command, Result, Machine>[] {
+    return this.shards.map((it) => it.replica);
+  }
+
+  /** The number of the shard that has `key`. */
+  shardOf(key: string): number {
+    return shardOf(key, this.count);
+  }
+
+  /**
+   * Runs a command at the shard of its key: see `Replica.execute`. Rejects with `INVALID_ARGUMENT` where it has no key, or
+   * keys in two shards, and with `FAILED_PRECONDITION` where the log of the shard is another one's.
+   */
+  async execute(command: Command, options: ExecuteOptions = {}): Promise<Result> {
+    return this.replicaOf(this.keyOf(command)).execute(command, options);
+  }
+
+  /** Looks at the machine of the shard that has `key`: see `Replica.query`. */
+  async query<T>(
+    key: string,
+    look: (machine: Machine) => T,
+    options: LogCallOptions & { consistency?: Consistency } = {},
+  ): Promise<T> {
+    return this.replicaOf(key).query(look, options);
+  }
+
+  /** Looks at the machine of every shard, in their order. What it sees of two shards need not be of one moment. */
+  async queryEach<T>(
+    look: (machine: Machine, shard: number) => T,
+    options: LogCallOptions & { consistency?: Consistency } = {},
+  ): Promise<T[]> {
+    return Promise.all(
+      this.shards.map((it) => usable(it).query((machine) => look(machine, it.index), options)),
+    );
+  }
+
+  /** Has the rules of all shards raised: see `Replica.upgradeTo`. What was raised when it rejects stays so; it may be repeated. */
+  async upgradeTo(rules: number, options: LogCallOptions = {}): Promise<void> {
+    await Promise.all(this.shards.map((it) => usable(it).upgradeTo(rules, options)));
+  }
+
+  /** Closes all of them, also where one cannot keep its snapshot: see `Replica.close`. */
+  async close(options: LogCallOptions & { snapshot?: boolean } = {}): Promise<void> {
+    const closed = await Promise.allSettled(this.shards.map((it) => it.replica.close(options)));
+    for (const it of closed) if (it.status === 'rejected') throw it.reason;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * Resolves when each shard has seen all that its log had, and its log is its own. Rejects with `FAILED_PRECONDITION` where one
+   * is another's, with `TIMEOUT`, or with the error of a replica that failed. For `startShards`.
+   */
+  async caughtUp(options: LogCallOptions = {}): Promise<void> {
+    const all = await Promise.allSettled(this.shards.map((it) => it.replica.caughtUp(options)));
+    // Whose log is another one's was closed, and says so itself.
+    for (const it of this.shards) usable(it);
+    for (const it of all) if (it.status === 'rejected') throw it.reason;
+  }
+
+  /** Nothing is to be asked of a shard from when on its log is seen to have another one's commands. */
+  private watch(shard: Shard<Command, Result, Machine>): void {
+    shard.replica.status$.subscribe(({ foreign }) => {
+      if (foreign === 0 || shard.error !== undefined) return;
+      shard.error = notItsLog(shard.index, this.count);
+      void shard.replica.close();
+    });
+  }
+
+  private replicaOf(keys: string | readonly string[]): Replica<Command, Result, Machine> {
+    const all = Array.isArray(keys) ? keys : [keys];
+    const [first, ...others] = new Set(all.map((it) => this.shardOf(checkedKey(it))));
+    if (first === undefined || others.length > 0) throw notOneShard(all, others.length > 0);
+    return usable(this.shards[first]!);
+  }
+}
+
+/** Throws `INVALID_ARGUMENT` for logs that cannot be those of the shards: none, too many, or one of them twice. */
+export async function checkLogs(logs: readonly OrderedLog[], timeoutMs: number): Promise<void> {
+  if (logs.length < 1 || logs.length > SHARDS_MAX) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'shards need their logs',
+      next: `give \`logs\`, one for each shard, 1 to ${SHARDS_MAX}`,
+    });
+  }
+  const identities = await Promise.all(logs.map((it) => it.identity({ timeoutMs })));
+  for (const [i, it] of identities.entries()) {
+    const first = identities.indexOf(it);
+    if (first === i) continue;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `shards ${first} and ${i} were given the same log, "${it}"`,
+      next: 'give each shard a log of its own',
+    });
+  }
+}
+
+/** Throws `INVALID_ARGUMENT` for what is no function. */
+export function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
+  for (const [name, it] of Object.entries(functions)) {
+    if (typeof it === 'function') continue;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `${name} is ${it === undefined ? 'missing' : String(it)}`,
+      next: `give ${name}, a function`,
+    });
+  }
+}
+
+/** The log of a shard holds what another machine wrote: another shard, or the same one when there were more or fewer. */
+export function notItsLog(shard: number, shards: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the log of shard ${shard} of ${shards} holds commands of another machine`,
+    because:
+      'the logs were given in another order, their number was changed, or the log is used for something else too',
+    next: 'give the logs in the order in which they were given first, all of them; a shard needs a log of its own',
+    details: { shard, shards },
+    outcome: 'notAppended',
+  });
+}
+
+function usable<Command, Result, Machine>({
+  replica,
+  error,
+}: Shard<Command, Result, Machine>): Replica<Command, Result, Machine> {
+  if (error !== undefined) throw error;
+  return replica;
+}
+
+function checkedKey(key: unknown): string {
+  if (typeof key === 'string') return key;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the key of a command is ${String(key)}, which is no text`,
+    next: 'have keyOf give the text that the command is about, or a list of such',
+    outcome: 'notAppended',
+  });
+}
+
+function notOneShard(keys: readonly string[], several: boolean): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: several
+      ? `the keys of the command, ${keys.join(', ')}, lie in several shards`
+      : 'the command has no key',
+    because: several
+      ? 'no command takes effect in two shards'
+      : 'a key tells which shard it is for',
+    next: 'give it keys of one shard, or use transactions on one log',
+    outcome: 'notAppended',
+  });
+}
