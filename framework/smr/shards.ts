@@ -192,7 +192,7 @@ export function checkFunctions(functions: Readonly<Record<string, unknown>>): vo
 }
 
 /** The log of a shard holds what another machine wrote: another shard, or the same one when there were more or fewer. */
-export function notItsLog(shard: number, shards: number): VarlogError {
+function notItsLog(shard: number, shards: number): VarlogError {
   return new VarlogError('FAILED_PRECONDITION', {
     what: `the log of shard ${shard} of ${shards} holds commands of another machine`,
     because:
