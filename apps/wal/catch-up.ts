@@ -3,22 +3,26 @@ import type { LocalState } from './local-state.ts';
 import type { WalRecord } from './wal-topic.ts';
 
 /**
- * Applies what `open` gives from where the state is on. Where the records after it are trimmed, it begins at the first
- * one left: the checkpoint they were trimmed behind. Rejects with `TRIMMED` where that is none.
+ * Applies what `open` gives from where the state is on. Where the records after it are trimmed, also while they are read, it
+ * goes on at the first one left: the checkpoint they were trimmed behind. Rejects with `TRIMMED` where that is none.
  */
 export async function catchUp(
   state: LocalState,
   open: (from: 'start' | number) => AsyncIterable<Entry<WalRecord>>,
 ): Promise<void> {
-  if (state.position > 0) {
+  let isTrimmed = state.position === 0;
+  for (;;) {
+    const before = state.position;
     try {
-      await applyAll(state, open(state.position + 1));
+      await applyAll(state, isTrimmed ? fromCheckpoint(open('start')) : open(before + 1));
       return;
     } catch (error) {
       if (!VarlogError.is(error, 'TRIMMED')) throw error;
+      // What was tried from the first record left, and got nowhere, would get nowhere again.
+      if (isTrimmed && state.position === before) throw error;
+      isTrimmed = true;
     }
   }
-  await applyAll(state, fromCheckpoint(open('start')));
 }
 
 async function applyAll(

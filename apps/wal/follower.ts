@@ -42,10 +42,10 @@ export class WalFollower implements AsyncDisposable {
   /** Rejects with the reason when it cannot follow, and when the log does not answer. */
   async get(key: string): Promise<FollowedValue> {
     if (this.failure !== undefined) throw this.failure.error;
-    // The end is asked for first: what is applied meanwhile only makes the value newer than is said.
+    // The end is asked for first: what is applied meanwhile is not behind it.
     const last = await this.topic.log.tail();
-    const behind = Math.max(0, last - this.state.position);
-    return { value: await this.state.get(key), behind };
+    const { value, position } = await this.state.get(key);
+    return { value, behind: Math.max(0, last - position) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,6 +32,7 @@ export class LocalState implements AsyncDisposable {
   private readonly source: DataSource;
   private readonly log: string;
   private applied: number;
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(source: DataSource, log: string, applied: number) {
     this.source = source;
@@ -72,7 +73,11 @@ export class LocalState implements AsyncDisposable {
   }
 
   /** Applies the record at `position`, and remembers that in the same transaction. Does nothing where it was applied before. */
-  async apply(record: WalRecord, position: number): Promise<void> {
+  apply(record: WalRecord, position: number): Promise<void> {
+    return this.inTurn(() => this.applyNow(record, position));
+  }
+
+  private async applyNow(record: WalRecord, position: number): Promise<void> {
     if (position <= this.applied) return;
     await this.source.transaction(async (manager) => {
       if (record.op === 'put') {
@@ -89,18 +94,31 @@ export class LocalState implements AsyncDisposable {
     this.applied = position;
   }
 
-  async get(key: string): Promise<string | undefined> {
-    return (await this.source.manager.findOneBy(ItemEntity, { key }))?.value;
+  /** The value as of `position`. */
+  get(key: string): Promise<{ readonly value: string | undefined; readonly position: number }> {
+    return this.inTurn(async () => {
+      const found = await this.source.manager.findOneBy(ItemEntity, { key });
+      return { value: found?.value, position: this.applied };
+    });
   }
 
   /** All pairs, by their keys. */
-  async pairs(): Promise<[key: string, value: string][]> {
-    const items = await this.source.manager.find(ItemEntity, { order: { key: 'ASC' } });
-    return items.map(({ key, value }) => [key, value]);
+  pairs(): Promise<[key: string, value: string][]> {
+    return this.inTurn(async () => {
+      const items = await this.source.manager.find(ItemEntity, { order: { key: 'ASC' } });
+      return items.map(({ key, value }) => [key, value]);
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.source.destroy();
+    return this.inTurn(() => this.source.destroy());
+  }
+
+  /** All use one connection: who asked while a record is applied would see half of it, such as a checkpoint's empty table. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(work);
+    this.last = turn.catch(() => {});
+    return turn;
   }
 }
 

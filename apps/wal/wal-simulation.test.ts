@@ -1,95 +1,134 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { VarlogError } from 'varlog/log';
-import { MemoryLog, SeededRandom } from 'varlog/testing';
-import { memoryTopic } from './wal.fixture.ts';
-import type { WalTopic } from './wal-topic.ts';
+import { LocalState } from './local-state.ts';
+import { walSimulation } from './wal-simulation.fixture.ts';
+import type { WalRecord } from './wal-topic.ts';
 import { WalWriter } from './writer.ts';
 
-const SEEDS = 8;
-const STEPS = 30;
-const KEYS = ['a', 'b', 'c'];
-const FAULTS = ['refused', 'unknownApplied', 'unknownLate', 'unknownLost'] as const;
+const SEEDS = Number(process.env['SEEDS'] ?? 8);
+/** So many are tried to find a planted defect. */
+const TRIED = 60;
 
-/**
- * Writers that take over from each other, on folders old and empty, while appends fail: what was acknowledged is there,
- * what is unknown is there or not, and whoever was deposed writes nothing.
- */
-async function run(seed: number, changed: (topic: WalTopic) => WalTopic = (it) => it) {
-  const root = mkdtempSync(join(tmpdir(), 'varlog-wal-'));
-  const random = new SeededRandom(seed);
-  const log = new MemoryLog();
-  const topic = changed(memoryTopic(log));
-  /** The values that a key may have: more than one where the outcome of a write is not known. */
-  const possible = new Map<string, (string | undefined)[]>(KEYS.map((it) => [it, [undefined]]));
-  const open: { writer: WalWriter; directory: string }[] = [];
-  let folders = 0;
-  const takeOver = async (): Promise<WalWriter> => {
-    // Either the process came back on its disk, or another one takes over while it believes that it writes.
-    const before = random.chance(0.5) ? open.pop() : undefined;
-    await before?.writer[Symbol.asyncDispose]();
-    const directory = before?.directory ?? join(root, String(++folders));
-    const writer = await WalWriter.open(topic, directory);
-    open.push({ writer, directory });
-    for (const key of KEYS) {
-      const value = await writer.get(key);
-      expect({ seed, key, value: possible.get(key)!.includes(value) }).toMatchObject({
-        value: true,
-      });
-      possible.set(key, [value]);
-    }
-    return writer;
-  };
-  try {
-    let writer = await takeOver();
-    for (let step = 0; step < STEPS; step++) {
-      if (random.chance(0.3)) log.failNext(random.pick(FAULTS));
-      const key = random.pick(KEYS);
-      const value = random.chance(0.3) ? undefined : `${step}`;
-      const isCheckpoint = random.chance(0.1);
-      const deposed = open.at(-2)?.writer;
-      if (deposed !== undefined && random.chance(0.2)) {
-        await expect(deposed.put(key, 'by the deposed one')).rejects.toBeInstanceOf(VarlogError);
-        continue;
-      }
-      try {
-        if (isCheckpoint) await writer.checkpoint();
-        else if (value === undefined) await writer.delete(key);
-        else await writer.put(key, value);
-        if (!isCheckpoint) possible.set(key, [value]);
-      } catch (error) {
-        if (!VarlogError.is(error)) throw error;
-        if (error.outcome === 'notAppended') continue;
-        if (!isCheckpoint) possible.get(key)!.push(value);
-        writer = await takeOver();
-      }
-      if (random.chance(0.05)) writer = await takeOver();
-    }
-    log.failNext('refused');
-    await takeOver();
-  } finally {
-    for (const { writer } of open) await writer[Symbol.asyncDispose]();
-    rmSync(root, { recursive: true, force: true });
-  }
+/** What is private of a writer and of its state. */
+interface Inner {
+  topic: WalWriter['topic'];
+  state: LocalState;
+  token: number;
+  stopped: unknown;
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  write(record: WalRecord): Promise<number>;
 }
 
-test('nothing that was acknowledged is lost while writers take over and appends fail', async () => {
-  for (let seed = 1; seed <= SEEDS; seed++) await run(seed);
-});
+const writer = WalWriter.prototype as unknown as Inner & { checkpoint(): Promise<number> };
 
-test('appends that carry no fencing token would be found', async () => {
-  const unfenced = (topic: WalTopic): WalTopic => ({
-    ...topic,
-    records: {
-      append: (records) => topic.records.append(records),
-      fence: (options) => topic.records.fence(options),
-      read: (options) => topic.records.read(options),
-      tail: (options) => topic.records.tail(options),
-    },
-  });
-  const seeds = async (): Promise<void> => {
-    for (let seed = 1; seed <= SEEDS; seed++) await run(seed, unfenced);
+/** Puts another method in the place of one, until what is returned is called. */
+function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]): () => void {
+  const before = of[name];
+  of[name] = by;
+  return () => {
+    of[name] = before;
   };
-  await expect(seeds()).rejects.toThrow();
-});
+}
+
+const unfenced = (): (() => void) =>
+  replace(writer, 'write', async function (this: Inner, record) {
+    if (this.stopped !== undefined) throw this.stopped;
+    const { glsn } = await this.topic.records.append(record);
+    await this.state.apply(record, glsn);
+    return glsn;
+  });
+
+const goesOnAfterUnknown = (): (() => void) => {
+  const { write } = writer;
+  return replace(writer, 'write', async function (this: Inner, record) {
+    try {
+      return await write.call(this, record);
+    } catch (error) {
+      if ((error as { outcome?: unknown }).outcome === 'unknown') this.stopped = undefined;
+      throw error;
+    }
+  });
+};
+
+const trimsFirst = (): (() => void) =>
+  replace(writer, 'checkpoint', function (this: Inner) {
+    return this.inTurn(async () => {
+      const end = await this.topic.log.tail();
+      if (end > 0) await this.topic.trim(end);
+      return this.write({ op: 'checkpoint', pairs: await this.state.pairs() });
+    });
+  });
+
+const looksTooEarly = (): (() => void) =>
+  replace(writer, 'checkpoint', async function (this: Inner) {
+    const pairs = await this.state.pairs();
+    return this.inTurn(() => this.write({ op: 'checkpoint', pairs }));
+  });
+
+/** The position is remembered after the record, not with it. */
+const twoTransactions = (): (() => void) => {
+  const { apply } = LocalState.prototype;
+  return replace(
+    LocalState.prototype,
+    'apply',
+    async function (this: LocalState, record, position) {
+      if (record.op === 'put')
+        await this['source'].manager.save('item', { ...record, op: undefined });
+      await apply.call(this, record, position);
+    },
+  );
+};
+
+const dirtyReads = (): (() => void) =>
+  replace(
+    LocalState.prototype as unknown as { inTurn<T>(work: () => Promise<T>): Promise<T> },
+    'inTurn',
+    (work) => work(),
+  );
+
+const readsBeforeTheFence = (): (() => void) =>
+  replace(
+    WalWriter as unknown as { open: typeof WalWriter.open },
+    'open',
+    async (topic, directory) => {
+      const state = await LocalState.open(directory, await topic.log.identity());
+      for await (const { value, glsn } of topic.records.read({ from: state.position + 1 }))
+        await state.apply(value, glsn);
+      const token = await topic.records.fence();
+      return Reflect.construct(WalWriter, [topic, state, token]) as WalWriter;
+    },
+  );
+
+test(`through ${SEEDS} seeds: every answer is what the log makes of the store at its position`, async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) await walSimulation(seed);
+}, 600_000);
+
+test.each([
+  ['appends carry no fencing token', unfenced, /a writer that had stopped wrote|the checkpoint at/],
+  [
+    'a writer goes on after a write of which nobody knows',
+    goesOnAfterUnknown,
+    /a writer that had stopped wrote|the checkpoint at|\w at \d/,
+  ],
+  ['the log is trimmed before the checkpoint is there', trimsFirst, /trimmed up to \d+/],
+  ['a checkpoint lacks what was under way', looksTooEarly, /the checkpoint at/],
+  [
+    'a record and its position are two transactions',
+    twoTransactions,
+    /half did has stayed|of a follower at/,
+  ],
+  ['reads see a record that is half applied', dirtyReads, /of a follower at/],
+  ['the log is read before it is fenced', readsBeforeTheFence, /\w at \d+|TRIMMED/],
+])(
+  'it is found when %s',
+  async (_, plant, violation) => {
+    const mend = plant();
+    try {
+      const seeds = async (): Promise<void> => {
+        for (let seed = 1; seed <= TRIED; seed++) await walSimulation(seed);
+      };
+      await expect(seeds()).rejects.toThrow(violation);
+    } finally {
+      mend();
+    }
+  },
+  600_000,
+);

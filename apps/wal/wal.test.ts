@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { MemoryLog } from 'varlog/testing';
 import { WalFollower } from './follower.ts';
 import { LocalState } from './local-state.ts';
-import { memoryTopic } from './wal.fixture.ts';
+import { bound, Gate, memoryTopic } from './wal.fixture.ts';
+import type { WalTopic } from './wal-topic.ts';
 import { WalWriter } from './writer.ts';
 
 describe('a store that writes ahead to a topic', () => {
@@ -107,6 +108,65 @@ describe('a store that writes ahead to a topic', () => {
       expect([await reader.get('gone'), await reader.get('kept')]).toEqual([undefined, '2']);
       expect(await reader.get('after')).toBe('3');
     }
+  });
+
+  test('a follower that is overtaken by trims goes on at the checkpoints behind which they were', async () => {
+    const topic = memoryTopic(new MemoryLog());
+    await using writer = await WalWriter.open(topic, folder());
+    const gate = new Gate();
+    const { records } = topic;
+    const tail: WalTopic['records']['tail'] = (options) =>
+      gate.slowed(records.tail(options), options?.signal);
+    const slow: WalTopic = {
+      ...topic,
+      records: { ...bound(records), tail },
+    };
+    await using follower = await WalFollower.open(slow, folder());
+    for (let turn = 0; turn < 3; turn++) {
+      await writer.put('a', `${turn}`);
+      while ((await follower.get('a')).behind > 0);
+      gate.isOpen = false;
+      // It waits for the next record behind the gate by now, and those after it go.
+      await writer.put('a', 'passed over');
+      await writer.put('a', `${turn} again`);
+      await writer.checkpoint();
+      gate.open();
+      let found = await follower.get('a');
+      while (found.behind > 0) found = await follower.get('a');
+      expect(found.value).toBe(`${turn} again`);
+    }
+  });
+
+  test('a checkpoint that does not fit into a record is refused, and nothing is trimmed or stopped', async () => {
+    const topic = memoryTopic(new MemoryLog());
+    await using writer = await WalWriter.open(topic, folder());
+    const value = 'x'.repeat(300 * 1024);
+    for (let i = 0; i < 5; i++) await writer.put(`key ${i}`, value);
+    await expect(writer.checkpoint()).rejects.toMatchObject({
+      code: 'ENTRY_TOO_LARGE',
+      outcome: 'notAppended',
+    });
+    await writer.put('key 1', 'small');
+    await using second = await WalWriter.open(topic, folder());
+    expect([await second.get('key 0'), await second.get('key 1')]).toEqual([value, 'small']);
+  });
+
+  test('a record that is none of the store ends who reads it, by name, and changes nothing', async () => {
+    const log = new MemoryLog();
+    const topic = memoryTopic(log);
+    const directory = folder();
+    {
+      await using writer = await WalWriter.open(topic, directory);
+      await writer.put('a', '1');
+    }
+    await using follower = await WalFollower.open(topic, folder());
+    await log.records().append('not of the store');
+    const foreign = { code: 'DECODE_FAILED' };
+    await expect(follower.failed).rejects.toMatchObject(foreign);
+    await expect(follower.get('a')).rejects.toMatchObject(foreign);
+    await expect(WalWriter.open(topic, directory)).rejects.toMatchObject(foreign);
+    await using state = await LocalState.open(directory, await log.identity());
+    expect(await state.pairs()).toEqual([['a', '1']]);
   });
 
   test('a log that was trimmed without a checkpoint is refused', async () => {

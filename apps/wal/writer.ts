@@ -36,8 +36,8 @@ export class WalWriter implements AsyncDisposable {
   }
 
   /** What is acknowledged. Another process may have taken over since: this does not ask. */
-  get(key: string): Promise<string | undefined> {
-    return this.state.get(key);
+  async get(key: string): Promise<string | undefined> {
+    return (await this.state.get(key)).value;
   }
 
   /**
