@@ -48,7 +48,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private initial: EncodedState | undefined;
   /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
   private isWhole = true;
-  private foreign = 0;
+  /** Records of others that were passed over since the start. */
+  foreign = 0;
   /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
   private working: { position: number; timer: number | undefined } = NOTHING_AT_WORK;
 

@@ -208,6 +208,18 @@ describe('a replay', () => {
   });
 });
 
+test('a name that no command carries is told, by replay and by why', async () => {
+  const { log } = await logOf([{ key: 'a', value: 1 }]);
+  const machine = { make: () => new Sums(), name: 'misspelt' };
+  const told = { code: 'NOT_FOUND', message: expect.stringContaining('"misspelt"') };
+  await expect(replay({ log, machine, against: machine })).rejects.toMatchObject(told);
+  const causes = why({ log, machine, key: 'a' });
+  await expect(causes.next()).rejects.toMatchObject(told);
+  // Where there is nothing at all, nothing differs.
+  const nothing = await replay({ log: new MemoryLog(), machine, against: machine });
+  expect(nothing).toEqual({ commands: 0, position: 0 });
+});
+
 describe('why', () => {
   test('names the entries after which the value under a key is another one, and no others', async () => {
     await fc.assert(

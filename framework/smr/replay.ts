@@ -99,6 +99,7 @@ export class Replay {
         begun = position;
       }
       if (pair.unseen > 0) pair.compareStates(begun);
+      if (pair.difference === undefined) right.checkName();
       const { commands, difference, isExact } = pair;
       const verdict = { commands, position: begun };
       return { verdict: difference === undefined ? verdict : { ...verdict, difference }, isExact };

@@ -25,6 +25,8 @@ export class ReplayedMachine {
   private readonly range: ReplayRange;
   private readonly applier: MemoryApplier<unknown, unknown, AnyMachine>;
   private outcomes: Applied<unknown, unknown>[] = [];
+  /** Whether it has a state of its own, from a snapshot or from commands. */
+  private isKnown = false;
   private tell: (it: Applied<unknown, unknown>) => void = () => {};
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
@@ -57,6 +59,7 @@ export class ReplayedMachine {
     const opened = new ReplayedMachine(definition, range);
     await opened.applier.follower.identify(range.ports.clock);
     await opened.applier.open();
+    opened.isKnown = opened.position > 0;
     return opened;
   }
 
@@ -82,7 +85,20 @@ export class ReplayedMachine {
         this.failure = error;
       }
     }
+    this.isKnown ||= next.kind === 'snapshot' || this.outcomes.length > 0;
     return this.outcomes;
+  }
+
+  /** Throws `NOT_FOUND` where all that it took was somebody else's: then nothing was replayed, and nothing was shown. */
+  checkName(): void {
+    const { foreign } = this.applier;
+    if (this.isKnown || foreign === 0) return;
+    const { name = 'machine' } = this.definition;
+    throw new VarlogError('NOT_FOUND', {
+      what: `no command of the machine "${name}" is among the ${foreign} records up to position ${this.position}`,
+      because: 'commands carry the name of their machine and the log that they were written to',
+      next: 'export the name that its replicas are given, as `name` of the machine; and check the topic',
+    });
   }
 
   close(): Promise<void> {

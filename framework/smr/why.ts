@@ -47,6 +47,7 @@ export async function* causesOf(
       yield* causes;
       causes = [];
     }
+    replayed.checkName();
   } finally {
     await replayed.close();
   }
