@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
-import { orderedLogContract } from '../testing/contracts/index.ts';
+import { orderedLogContract, replicaContract } from '../testing/contracts/index.ts';
 import { freeAddresses } from '../testing/free-addresses.ts';
 import { RaftGroup } from './group.ts';
 
@@ -23,6 +23,7 @@ describe('Raft group of one member keeps the contract of all ordered logs', () =
     return { log, close };
   };
   for (const { title, run } of orderedLogContract(make)) test(title, run);
+  for (const { title, run } of replicaContract(make)) test(title, run, 30_000);
 });
 
 describe('follower of a Raft group of two keeps the contract of all ordered logs', () => {
@@ -48,4 +49,5 @@ describe('follower of a Raft group of two keeps the contract of all ordered logs
     return { log, close };
   };
   for (const { title, run } of orderedLogContract(make)) test(title, run);
+  for (const { title, run } of replicaContract(make)) test(title, run, 30_000);
 });

@@ -53,6 +53,39 @@ export class LogContext<Command> implements ApplyContext<Command> {
     this.ruleSet = rules;
   }
 
+  // These can be taken out of the context, as in `apply(command, { emit })`.
+
+  /** Mulberry32, seeded by both halves of the position, and by the index. */
+  readonly random = (): number => {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / UINT32;
+  };
+
+  readonly schedule = (at: number, command: Command): number | undefined => {
+    const { timers } = this;
+    this.checkValid('schedule');
+    if (!Number.isFinite(at)) throw noTime(at);
+    const due = Math.max(at, this.time + LEAST_MS);
+    const id = timers.schedule(due, this.codecs.command.encode(command));
+    if (id !== undefined) this.undo.push(() => timers.unschedule(id));
+    return id;
+  };
+
+  readonly cancel = (id: number): boolean => {
+    const { timers } = this;
+    this.checkValid('cancel');
+    const timer = timers.cancel(id);
+    if (timer !== undefined) this.undo.push(() => timers.put(timer));
+    return timer !== undefined;
+  };
+
+  readonly emit = (change: unknown): void => {
+    this.checkValid('emit');
+    this.changes.push(this.codecs.change.encode(change));
+  };
+
   get rules(): number {
     return this.ruleSet.inForce;
   }
@@ -82,37 +115,6 @@ export class LogContext<Command> implements ApplyContext<Command> {
   rollback(): void {
     this.end();
     for (const takeBack of this.undo.reverse()) takeBack();
-  }
-
-  /** Mulberry32, seeded by both halves of the position, and by the index. */
-  random(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / UINT32;
-  }
-
-  schedule(at: number, command: Command): number | undefined {
-    const { timers } = this;
-    this.checkValid('schedule');
-    if (!Number.isFinite(at)) throw noTime(at);
-    const due = Math.max(at, this.time + LEAST_MS);
-    const id = timers.schedule(due, this.codecs.command.encode(command));
-    if (id !== undefined) this.undo.push(() => timers.unschedule(id));
-    return id;
-  }
-
-  cancel(id: number): boolean {
-    const { timers } = this;
-    this.checkValid('cancel');
-    const timer = timers.cancel(id);
-    if (timer !== undefined) this.undo.push(() => timers.put(timer));
-    return timer !== undefined;
-  }
-
-  emit(change: unknown): void {
-    this.checkValid('emit');
-    this.changes.push(this.codecs.change.encode(change));
   }
 
   private checkValid(call: string): void {

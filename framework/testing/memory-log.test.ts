@@ -1,10 +1,16 @@
 import { startReplica } from '../smr/index.ts';
-import { orderedLogContract, producerContract, recordLogContract } from './contracts/index.ts';
+import {
+  orderedLogContract,
+  producerContract,
+  recordLogContract,
+  replicaContract,
+} from './contracts/index.ts';
 import { MemoryLog } from './memory-log.ts';
 
 describe('a log in memory keeps the contract of all ordered logs', () => {
-  const tests = orderedLogContract(async () => ({ log: new MemoryLog(), close: async () => {} }));
-  for (const { title, run } of tests) test(title, run);
+  const make = async () => ({ log: new MemoryLog(), close: async () => {} });
+  for (const { title, run } of orderedLogContract(make)) test(title, run);
+  for (const { title, run } of replicaContract(make)) test(title, run, 30_000);
 });
 
 async function textsOf(log: MemoryLog): Promise<string[]> {

@@ -1,5 +1,9 @@
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { orderedLogContract, producerContract } from '../../testing/contracts/index.ts';
+import {
+  orderedLogContract,
+  producerContract,
+  replicaContract,
+} from '../../testing/contracts/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { Varlog } from './index.ts';
@@ -53,6 +57,7 @@ describe.each([1, 3])('on %i storage nodes', (nodes) => {
       return { log: topic.asOrderedLog(), close: () => varlog.deleteTopic(topic.id) };
     };
     for (const { title, run } of orderedLogContract(make)) test(title, run);
+    for (const { title, run } of replicaContract(make)) test(title, run, 30_000);
   });
 
   describe('a new topic keeps the contract of logs with producers', () => {

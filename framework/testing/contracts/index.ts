@@ -30,4 +30,5 @@ export {
 } from './producer.ts';
 export { recordLogContract } from './record-log.ts';
 export type { RecordLogUnderTest } from './record-log-under-test.ts';
+export { replicaContract } from './replica.ts';
 export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';
