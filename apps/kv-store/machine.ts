@@ -2,7 +2,7 @@ import { type ApplyContext, inPieces, Pieces, type StateMachine } from 'varlog/s
 import type { HistoryLimits } from './change-history.ts';
 import { type Condition, holds } from './condition.ts';
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from './etcd/messages.ts';
-import type { Key, KeyRange } from './key.ts';
+import { type Key, type KeyRange, keyOfText } from './key.ts';
 import { KeyLeases, type Lease, type StoredLease } from './key-leases.ts';
 import { Writer } from './key-writer.ts';
 import { type MvccState, MvccStore } from './mvcc-store.ts';
@@ -137,6 +137,13 @@ export class KvMachine
 
   get(key: Key): LiveVersion | undefined {
     return this.store.get(key);
+  }
+
+  /** The value under a key, as text where it is one; `undefined` where the key is not there. */
+  inspect(key: string): { value: string; revision: number } | undefined {
+    const found = this.store.get(keyOfText(key));
+    if (found === undefined) return undefined;
+    return { value: Buffer.from(found.value).toString(), revision: found.revision };
   }
 
   /** A key before the change that made `revision`, as far as it is still known. */

@@ -5,10 +5,9 @@ import { snapshotDirectory, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
-import { kvCodecs } from './codecs.ts';
+import { machine } from './definition.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { makeHttpServer } from './http-server.ts';
-import { KvMachine } from './machine.ts';
 import { KvService, type StoreReplica } from './service.ts';
 
 /**
@@ -90,9 +89,9 @@ async function startOnLog(
 ): Promise<{ replica: StoreReplica; log: OrderedLog }> {
   const { log: where } = options;
   const common = {
-    machine: new KvMachine(),
-    name: 'kv',
-    codec: kvCodecs,
+    machine: machine.make(),
+    name: machine.name,
+    codec: machine.codec,
     callTimeoutMs: CALL_MS,
     snapshotEvery: SNAPSHOT_EVERY,
   };

@@ -19,7 +19,7 @@ export function makeOutput(
 ): Output {
   return {
     isJson: json,
-    result: (value, text) => streams.out(`${json ? JSON.stringify(value) : text}\n`),
+    result: (value, text) => streams.out(`${json ? jsonOf(value) : text}\n`),
     bytes: (data) => streams.out(data),
     note: (text) => {
       if (!json) streams.err(text);
@@ -36,6 +36,29 @@ export function makeOutput(
       }
     },
   };
+}
+
+/**
+ * A value of whatever kind as JSON on one line: bytes as their text, or as `base64:…` where they are none; large integers as
+ * text; maps and sets as lists.
+ */
+export function jsonOf(value: unknown): string {
+  const shown = function (this: Record<string, unknown>, key: string, given: unknown): unknown {
+    // As it was before `toJSON`, which a Buffer has.
+    const it = this[key];
+    if (it instanceof Uint8Array) return textOf(it);
+    if (typeof it === 'bigint') return String(it);
+    return it instanceof Map || it instanceof Set ? [...it] : given;
+  };
+  return JSON.stringify(value, shown) ?? '';
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return `base64:${Buffer.from(bytes).toString('base64')}`;
+  }
 }
 
 /** Columns as wide as their widest cell; the last one is left as it is. */

@@ -5,11 +5,11 @@ import {
   ReplicaTransactions,
   snapshotDirectory,
   startReplica,
-  TransactionMachine,
 } from 'varlog/smr';
 import { operatorPages } from '../../operator-pages.ts';
 import { Readiness } from '../../readiness.ts';
 import { failureOf, type Serving } from '../../serving.ts';
+import { machine } from './definition.ts';
 import { makeTransactionServer } from './http-server.ts';
 
 const SNAPSHOT_EVERY = 50_000;
@@ -49,8 +49,8 @@ export async function startTransactionReplica(
       log = varlog.topic(where.topic).asOrderedLog();
     } else log = where;
     const replica = await startReplica({
-      machine: new TransactionMachine(),
-      name: 'transactions',
+      machine: machine.make(),
+      name: machine.name,
       log,
       snapshots: snapshotDirectory(directory),
       snapshotEvery: SNAPSHOT_EVERY,

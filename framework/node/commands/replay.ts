@@ -6,6 +6,7 @@ import {
   replay,
   snapshotDirectory,
 } from '../../smr/index.ts';
+import { jsonOf } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { loadMachine } from './load-machine.ts';
 
@@ -70,7 +71,7 @@ function differenceLines(
   { kind, position, after, path, left, right, command }: ReplayDifference,
   [one, other]: readonly [string, string],
 ): string {
-  const what = command === undefined ? '' : `, command ${JSON.stringify(command)}`;
+  const what = command === undefined ? '' : `, command ${jsonOf(command)}`;
   const since = kind === 'state' ? ` (the states were equal at ${after})` : '';
   return [
     `they differ at position ${position}${what}`,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { snapshotDirectory, why } from '../../smr/index.ts';
+import { jsonOf } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { loadMachine } from './load-machine.ts';
 
@@ -36,7 +37,7 @@ export function addWhyCommand(program: Command, cli: Cli): void {
         for await (const cause of causes) {
           const { position, time, command, value } = cause;
           const at = time === 0 ? '' : new Date(time).toISOString();
-          const texts = [command, value].map((part) => JSON.stringify(part) ?? '');
+          const texts = [command, value].map(jsonOf);
           output.result(cause, [position, at, ...texts].join('\t'));
         }
       }),
