@@ -84,6 +84,12 @@ const commands: fc.Arbitrary<MetadataCommand> = fc.oneof<fc.Arbitrary<MetadataCo
     begin: fc.oneof(fc.constantFrom<('start' | 'end')[]>('start', 'end'), position),
   }),
   fc.record({
+    ...kind('addConsumer'),
+    topicId: id,
+    name: text,
+    begin: fc.oneof(fc.constantFrom<('start' | 'end')[]>('start', 'end'), position),
+  }),
+  fc.record({
     ...kind('advanceConsumer'),
     topicId: id,
     name: text,

@@ -1,6 +1,9 @@
-import { VarlogError } from '../base/index.ts';
+import { type TopicId, VarlogError } from '../base/index.ts';
+import { consumerBegin } from '../log/client/consumer-begin.ts';
+import { type AtTime, type From, isAtTime } from '../log/client/position-option.ts';
 import type { ConsumerRegistry } from '../log/consumer/index.ts';
 import {
+  addConsumerOf,
   advanceConsumerOf,
   decideParkedOf,
   openConsumerOf,
@@ -17,6 +20,8 @@ interface Extent {
   readonly last: number;
   /** Throws `UNAVAILABLE` while nobody reaches it. */
   checkConnected(): void;
+  /** The position of the first record since a time. */
+  since(from: AtTime): number;
 }
 
 /** The consumers of a log in memory, as `topic.consumers` has those of a topic. */
@@ -52,6 +57,14 @@ export class MemoryConsumers {
     return this.state.consumers.map(({ name, epoch, position, parked }) => {
       return { name, epoch, position, lag: this.extent.last - position, parked };
     });
+  }
+
+  /** Registers a consumer before it runs for the first time: what comes behind `from` is kept for it from now on. */
+  async add(name: string, { from = 'start' }: { from?: From } = {}): Promise<void> {
+    this.extent.checkConnected();
+    const begin = consumerBegin(from, this.extent.name, this.state.id as TopicId);
+    const behind = isAtTime(begin) ? this.extent.since(begin) - 1 : begin;
+    answer(addConsumerOf(this.state, { name, begin: behind }));
   }
 
   /** Has records that were parked given to the consumer once more; without `glsns` all of them. */

@@ -124,6 +124,7 @@ export class MemoryLink implements OrderedLogSource {
     const linked: RecordStore = {
       name: store.name,
       consumers: store.consumers,
+      since: (from) => store.since(from),
       ports: { ...store.ports, clock },
       get first() {
         return store.first;

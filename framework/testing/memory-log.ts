@@ -13,6 +13,7 @@ import {
   Wakeups,
 } from '../base/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
+import { type AtTime, millisecondsOf } from '../log/client/position-option.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
@@ -74,6 +75,7 @@ export class MemoryLog implements OrderedLog {
         return log.last;
       },
       checkConnected: () => this.checkConnected(),
+      since: (from) => this.since(from),
     });
   }
 
@@ -132,8 +134,15 @@ export class MemoryLog implements OrderedLog {
       entriesFrom: (position) => this.entries.slice(position - this.first),
       changed: (signal) => this.wakeups.wait(signal),
       consumers: this.consumers.registry,
+      since: (from) => this.since(from),
       ports: { clock: this.clock, random: realRandom },
     };
+  }
+
+  private since(from: AtTime): number {
+    const time = millisecondsOf(from);
+    const found = this.entries.find((it) => it.timestamp >= time);
+    return found?.position ?? this.last + 1;
   }
 
   /** From now on nobody reaches it: calls are refused, followers wait. */

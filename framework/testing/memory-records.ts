@@ -45,10 +45,10 @@ import {
 } from '../log/client/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
 import {
+  type AtTime,
   beginOf,
   checkRange,
   isAtTime,
-  millisecondsOf,
   resolveRange,
 } from '../log/client/position-option.ts';
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
@@ -100,6 +100,8 @@ export interface RecordStore {
   changed(signal: AbortSignal | undefined): Promise<void>;
   /** Shared by all that look at the log. */
   readonly consumers: ConsumerRegistry;
+  /** The position of the first record since a time. */
+  since(from: AtTime): number;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
 }
 
@@ -295,10 +297,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   private begin(from: From): 'start' | 'end' | number {
     const { store } = this;
     const begin = beginOf(from, store.name, TOPIC);
-    if (!isAtTime(begin)) return begin;
-    const time = millisecondsOf(begin);
-    const found = store.entriesFrom(store.first).find((it) => it.timestamp >= time);
-    return found?.position ?? store.last + 1;
+    return isAtTime(begin) ? store.since(begin) : begin;
   }
 
   /** `undefined` for one that is skipped. Throws `DECODE_FAILED`. */

@@ -67,6 +67,7 @@ class ConsumersRun {
     const { world } = this;
     for (const name of NODES) world.node(name, (ports) => startNode(ports, name));
     this.topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
+    if (this.seed % 2 === 0) await world.play(() => this.addFirst(world.ports('adder')), 60_000);
     for (const { name, kind } of HOSTS) world.node(name, (ports) => this.host(ports, kind));
     const appended = this.append(world.ports('appender'));
     const others = [this.watch(world.ports('watcher'))];
@@ -85,6 +86,23 @@ class ConsumersRun {
     }
     await world.play(() => this.end(world.ports('auditor')), 60_000);
     this.check();
+  }
+
+  /** The consumer that keeps its position in the cluster is registered before it runs, and begins where that says. */
+  private async addFirst(ports: Ports): Promise<void> {
+    const varlog = await connect(ports);
+    for (;;) {
+      try {
+        await varlog.topic(this.topicId).consumers.add('cluster', { from: 'start' });
+        break;
+      } catch (error) {
+        // Its answer was lost; or the nodes have not agreed on the feature level yet.
+        if (VarlogError.is(error, 'ALREADY_EXISTS')) break;
+        if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+        await sleep(ports.clock, 200);
+      }
+    }
+    await varlog.close();
   }
 
   /** A process that runs a consumer, and starts it again when it stops. */

@@ -10,7 +10,7 @@ const NAMES = ['n1', 'n2', 'n3'];
 const CLIENTS = 2;
 const AGREED_WITHIN_MS = 30_000;
 /** The level of the command that only the new version knows, and the one before it. */
-const NEW = definitionOf({ kind: 'fence' }).level;
+const NEW = definitionOf({ kind: 'addConsumer' }).level;
 const OLD = NEW - 1;
 const addressOf = (name: string): string => `${name}:9092`;
 
@@ -33,6 +33,7 @@ export async function upgradeScenario(seed: number): Promise<RunReport> {
 
 class UpgradeRun {
   private readonly world: World;
+  private added = 0;
   private readonly levels = new Map(NAMES.map((name) => [name, OLD]));
   private readonly history: History = { attempts: [], commands: [] };
   private topicId = 0;
@@ -139,7 +140,8 @@ class UpgradeRun {
 
   private tryNew(repository: MetadataRepository): Promise<number> {
     const { topicId } = this;
-    const command: MetadataCommand = { kind: 'fence', topicId, logStreamId: 0, token: 1 };
+    const name = `consumer ${++this.added}`;
+    const command: MetadataCommand = { kind: 'addConsumer', topicId, name, begin: 'end' };
     return repository.execute(command, { timeoutMs: 30_000 });
   }
 

@@ -1,9 +1,12 @@
 import type { TopicId } from '../../base/index.ts';
 import { ConsumersRequest, Ordering } from '../../wire/gen/log.ts';
 import type { ConsumerRegistry, RegisteredConsumer } from '../consumer/index.ts';
-import type { MetadataCommand, ParkedRecord } from '../core/index.ts';
-import type { CallLimits } from './call-limit.ts';
+import type { ConsumerBegin, MetadataCommand, ParkedRecord } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
+import { type CallLimits, withinLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
+import { consumerBegin } from './consumer-begin.ts';
+import { type AtTime, type From, isAtTime } from './position-option.ts';
 
 /** A consumer as the cluster knows it, whether it runs or not. */
 export interface ConsumerDescription {
@@ -23,11 +26,35 @@ export class TopicConsumers {
   private readonly context: ClientContext;
   private readonly topicId: TopicId;
   private readonly log: string;
+  private readonly since: (from: AtTime, signal: AbortSignal) => Promise<number>;
 
-  constructor(context: ClientContext, topicId: TopicId, log: string) {
+  /** `since`: the position of the first record since a time. */
+  constructor(
+    context: ClientContext,
+    topic: {
+      readonly topicId: TopicId;
+      readonly log: string;
+      readonly since: (from: AtTime, signal: AbortSignal) => Promise<number>;
+    },
+  ) {
     this.context = context;
-    this.topicId = topicId;
-    this.log = log;
+    this.topicId = topic.topicId;
+    this.log = topic.log;
+    this.since = topic.since;
+  }
+
+  /**
+   * Registers a consumer before it runs for the first time: what comes behind `from` (default: `'start'`) is kept for it from now
+   * on, and it begins there, whatever `from` it is started with. Rejects with `ALREADY_EXISTS`; with `TRIMMED`, `BEYOND_TAIL`
+   * and `INVALID_ARGUMENT` for a place where it cannot begin; and with `FAILED_PRECONDITION` or `UNIMPLEMENTED` while members
+   * are of an older version. Where the answer is lost it may be there: {@link list} tells.
+   */
+  async add(
+    name: string,
+    { from = 'start', ...limits }: CallLimits & { from?: From } = {},
+  ): Promise<void> {
+    const begin = await this.beginOf(from, limits);
+    await this.command({ kind: 'addConsumer', topicId: this.topicId, name, begin }, limits);
   }
 
   /** All of them, by name. Rejects with `TOPIC_NOT_FOUND`, and `UNIMPLEMENTED` by a version without consumers. */
@@ -77,11 +104,25 @@ export class TopicConsumers {
     };
   }
 
+  /** Behind which position it begins. */
+  private async beginOf(from: From, limits: CallLimits): Promise<ConsumerBegin> {
+    const { context, topicId } = this;
+    const begin = consumerBegin(from, context.channels.cluster!, topicId);
+    if (!isAtTime(begin)) return begin;
+    const what = `looking for the records of topic ${topicId} since a time`;
+    const first = withinLimits(
+      context.ports.clock,
+      { timeoutMs: LOG_TIMES.callTimeoutMs, ...limits, what },
+      ({ signal }) => this.since(begin, signal),
+    );
+    return (await first) - 1;
+  }
+
   private command(command: MetadataCommand, limits: CallLimits): Promise<number> {
     const name = 'name' in command ? ` "${command.name}"` : '';
     const what = `a command of consumer${name} of topic ${this.topicId}`;
     // What consumers say of themselves is numbered; the rest would be refused the second time.
-    const idempotent = command.kind !== 'removeConsumer' && command.kind !== 'decideParked';
+    const idempotent = command.kind === 'openConsumer' || command.kind === 'advanceConsumer';
     return this.context.repository.command(command, { ...limits, what, idempotent });
   }
 

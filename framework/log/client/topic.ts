@@ -245,10 +245,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       registry: this.consumers.registry,
       onDecodeError,
       begin: (from: unknown) => consumerBegin(from, channels.cluster!, id),
-      since: async (from: AtTime, signal: AbortSignal) => {
-        await using search = this.subscribe({ from, to: Infinity, signal });
-        return (await search.ready()).start;
-      },
+      since: (from: AtTime, signal: AbortSignal) => this.since(from, signal),
       tail: (from: number, signal: AbortSignal) =>
         this.subscribe({ from, to: Infinity, signal }, all),
       read: (glsn: number, signal: AbortSignal) =>
@@ -260,7 +257,15 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** The consumers of the topic, running or not: how far they are, what they have parked. */
   get consumers(): TopicConsumers {
-    return new TopicConsumers(this.context, this.id, this.identity);
+    const { context, id: topicId, identity: log } = this;
+    const since = (from: AtTime, signal: AbortSignal) => this.since(from, signal);
+    return new TopicConsumers(context, { topicId, log, since });
+  }
+
+  /** The position of the first record since a time. */
+  private async since(from: AtTime, signal: AbortSignal): Promise<number> {
+    await using search = this.subscribe({ from, to: Infinity, signal });
+    return (await search.ready()).start;
   }
 
   /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */

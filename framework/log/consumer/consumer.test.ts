@@ -344,6 +344,24 @@ test('one that was removed stops, and begins anew when it is started again', asy
   expect(again.status.position).toBe(1);
 });
 
+test('one that is added before it runs begins there, whatever it is started with', async () => {
+  await records.append(['a', 'b']);
+  await log.consumers.add('billing', { from: 2 });
+  await log.consumers.add('late', { from: { time: Date.now() + 60_000 } });
+  await log.consumers.add('all');
+  expect(await Promise.all(['billing', 'late', 'all'].map(positionOf))).toEqual([1, 2, 0]);
+  await expect(log.consumers.add('billing')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  await expect(log.consumers.add('x', { from: 'middle' as never })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
+  await records.append('c');
+  const given: string[] = [];
+  const consumer = start({ name: 'billing', from: 'end' }, (it) => given.push(it.text()));
+  await consumer.caughtUp();
+  expect(given).toEqual(['b', 'c']);
+  expect(consumer.status.state).toBe('running');
+});
+
 test('records that are gone are told', async () => {
   await records.append(range(5));
   const first = start({ name: 'billing' }, () => {});

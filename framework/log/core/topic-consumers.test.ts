@@ -50,6 +50,31 @@ test('a life has an epoch above all before, of all consumers, and is the same to
   ]);
 });
 
+test('one that is added begins there when it runs for the first time, and holds what comes until then', () => {
+  const { topic, apply, open, advance, trim } = makeTopic();
+  const add = (name: string, begin: 'start' | 'end' | number) =>
+    apply({ kind: 'addConsumer', topicId: 1, name, begin });
+  expect(add('billing', 7)).toMatchObject({ ok: true });
+  expect(add('billing', 7)).toMatchObject({ code: 'ALREADY_EXISTS' });
+  expect(trim(8)).toMatchObject({ ok: false });
+  expect(trim(7)).toMatchObject({ ok: true });
+  expect(add('late', 6)).toMatchObject({ code: 'TRIMMED' });
+  expect(add('early', 21)).toMatchObject({ code: 'BEYOND_TAIL' });
+  expect(add('', 'end')).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(add('newest', 'end')).toMatchObject({ ok: true });
+  // Nobody's message counts before it is opened, and where that begins is known.
+  expect(open('a', 'end')).toEqual({ ok: true, value: 3 });
+  expect(topic.consumers).toMatchObject([
+    { name: 'billing', epoch: 3, began: 7, position: 7 },
+    { name: 'newest', epoch: 2, began: 20, position: 20 },
+  ]);
+  expect(advance(3, 1, 9)).toMatchObject({ ok: true });
+  expect(add('billing', 'start')).toMatchObject({ code: 'ALREADY_EXISTS' });
+  expect(apply({ kind: 'addConsumer', topicId: 9, name: 'a', begin: 'end' })).toMatchObject({
+    code: 'TOPIC_NOT_FOUND',
+  });
+});
+
 test('it begins where records are, and is known by a name', () => {
   const { open } = makeTopic();
   expect(open('a', 21)).toMatchObject({ code: 'BEYOND_TAIL' });

@@ -7,6 +7,8 @@ const CONSUMERS_MAX = 1_000;
 const PARKED_MAX = 1_000;
 const NAME_MAX = 200;
 const CAUSE_MAX = 500;
+/** The owner of a consumer that has not run yet: no life calls itself so. */
+const NOBODY = '';
 
 /** A record that a consumer could not do and has put aside. */
 export interface ParkedRecord {
@@ -78,13 +80,35 @@ export function openConsumerOf(
     replace(topic, { ...known, ...life, epoch: topic.consumerEpoch });
     return topic.consumerEpoch;
   }
+  return register(topic, { name, owner, begin });
+}
+
+/** Registers a consumer that has no life yet: the first that is opened goes on with it. */
+export function addConsumerOf(
+  topic: TopicConsumersState,
+  { name, begin }: { name: string; begin: ConsumerBegin },
+): Refusal | undefined {
+  if (topic.consumers.some((it) => it.name === name)) {
+    const what = `topic ${topic.id} has a consumer "${name}" already`;
+    const next = `it goes on where it is: see "varlog consumer ls ${topic.id}"; or choose another name`;
+    return refuse('ALREADY_EXISTS', what, next);
+  }
+  const added = register(topic, { name, owner: NOBODY, begin });
+  return typeof added === 'number' ? undefined : added;
+}
+
+/** Answers the epoch of the consumer, which is new. */
+function register(
+  topic: TopicConsumersState,
+  { name, owner, begin }: { name: string; owner: string; begin: ConsumerBegin },
+): number | Refusal {
   const position =
     begin === 'start' ? topic.trimmed : begin === 'end' ? topic.highWatermark : begin;
   const refusal = refusalOfConsumer(topic, name, position);
   if (refusal !== undefined) return refusal;
-  topic.consumerEpoch++;
-  replace(topic, { ...life, epoch: topic.consumerEpoch, began: position, position, parked: [] });
-  return topic.consumerEpoch;
+  const epoch = ++topic.consumerEpoch;
+  replace(topic, { name, owner, epoch, sequence: 0, began: position, position, parked: [] });
+  return epoch;
 }
 
 /** Takes what a consumer says of itself; `undefined`: it counts, or came late. */

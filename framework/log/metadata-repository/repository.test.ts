@@ -161,7 +161,7 @@ test('what not every member knows is refused, with who has to be upgraded, until
   const [member] = members.all as [MetadataRepository];
   await until(() => member.metadata.featureLevel === old);
   // A command that came with the newest level.
-  const newest = { kind: 'fence', topicId: 1, logStreamId: 0, token: 1 } as const;
+  const newest = { kind: 'addConsumer', topicId: 1, name: 'a', begin: 'end' } as const;
   const refused = member.execute(newest, { sender: 'operator' });
   await expect(refused).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION',

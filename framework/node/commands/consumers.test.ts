@@ -81,3 +81,27 @@ test('consumers are listed; what they have parked is shown, replayed and dropped
   expect((await run('consumer', 'parked', id, 'billing')).err).toMatch(/NOT_FOUND.*consumer ls/);
   expect(JSON.parse((await run('consumer', 'ls', id, '--json')).out)).toEqual([]);
 }, 60_000);
+
+test('a consumer is added before it runs, and holds what comes until it does', async () => {
+  const other = await client.createTopic();
+  const id = String(other.id);
+  await other.append(['a', 'b', 'c']);
+  const added = await run('consumer', 'add', id, 'mailing', '--from', '3');
+  expect(added.out).toBe('added consumer "mailing", which begins with record 3\n');
+  const since = await run('consumer', 'add', id, 'old', '--since', '1h', '--json');
+  expect(JSON.parse(since.out)).toEqual({ topic: other.id, added: 'old', position: 0 });
+  const again = await run('consumer', 'add', id, 'mailing');
+  expect(again).toMatchObject({ code: 5, err: expect.stringContaining('already') });
+  const both = await run('consumer', 'add', id, 'x', '--since', '1h', '--from', 'end');
+  expect(both).toMatchObject({ code: 2, err: expect.stringContaining('exclude each other') });
+  const nowhere = await run('consumer', 'add', id, 'x', '--from', '9');
+  expect(nowhere.err).toContain('BEYOND_TAIL');
+  await run('consumer', 'rm', id, 'old');
+  const refused = await run('trim', id, '3');
+  expect(refused.err).toContain('consumer "mailing" still needs the records behind 2');
+  const given: string[] = [];
+  const consumer = other.process({ name: 'mailing' }, (entry) => void given.push(entry.text()));
+  await consumer.caughtUp();
+  await consumer.close();
+  expect(given).toEqual(['c']);
+});

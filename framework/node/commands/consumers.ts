@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { type ConsumerDescription, type Topic, VarlogError } from '../../log/index.ts';
 import { table } from '../output.ts';
+import { beginOf, positionArgument, SINCE_HELP } from './begin.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { timeArgument } from './record-fields.ts';
 
 const TOPIC_HELP = 'topic id, or varlog://host:port,host:port/topic';
 
@@ -9,7 +11,7 @@ const TOPIC_HELP = 'topic id, or varlog://host:port,host:port/topic';
 export function addConsumerCommands(program: Command, cli: Cli): void {
   const consumer = program
     .command('consumer')
-    .description('list and remove consumers; show, replay and drop what they have parked');
+    .description('list, add and remove consumers; show, replay and drop what they have parked');
 
   consumer
     .command('ls')
@@ -27,6 +29,8 @@ export function addConsumerCommands(program: Command, cli: Cli): void {
         );
       }),
     );
+
+  addAddition(consumer, cli);
 
   consumer
     .command('parked')
@@ -73,6 +77,33 @@ export function addConsumerCommands(program: Command, cli: Cli): void {
         await topic.consumers.remove(name);
         output.result({ topic: topic.id, removed: name }, `removed consumer "${name}"`);
       }),
+    );
+}
+
+function addAddition(consumer: Command, cli: Cli): void {
+  consumer
+    .command('add')
+    .description(
+      'register a consumer before it runs for the first time: records are kept for it from there on, and it begins there',
+    )
+    .argument('<topic>', TOPIC_HELP, topicArgument)
+    .argument('<name>', 'name of the consumer')
+    .option('--from <position>', 'start, end or a GLSN; start if left out', positionArgument)
+    .option('--since <time>', SINCE_HELP, timeArgument)
+    .action(
+      (
+        argument: TopicArgument,
+        name: string,
+        flags: { from?: 'start' | 'end' | number; since?: number },
+      ) =>
+        cli.withTopic(argument, async (topic, output) => {
+          await topic.consumers.add(name, { from: beginOf(flags) ?? 'start' });
+          const { position } = await consumerOf(topic, name);
+          output.result(
+            { topic: topic.id, added: name, position },
+            `added consumer "${name}", which begins with record ${position + 1}`,
+          );
+        }),
     );
 }
 

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { VarlogError } from '../../base/index.ts';
 import type { Entry } from '../../log/index.ts';
 import type { Output } from '../output.ts';
 import { atomicParts } from './atomic-parts.ts';
+import { beginOf, positionArgument, SINCE_HELP } from './begin.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { addExpectOptions, type ExpectFlags, expectationOf } from './expect.ts';
 import { durationOf } from './quantity.ts';
@@ -17,8 +18,6 @@ interface TrimFlags {
   force?: boolean;
   explain?: boolean;
 }
-const SINCE_HELP =
-  'begin with what was appended at a time (2026-01-01T00:00:00Z) or so long ago (10m)';
 const HEADERS_HELP = 'also time, key and headers of each record';
 
 interface FormatFlags {
@@ -88,7 +87,7 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .command('tail')
     .description('print records as they are appended; Ctrl-C ends it')
     .argument('[topic]', TOPIC_HELP, topicArgument)
-    .option('--from <position>', 'start, end or a GLSN; end if left out', position)
+    .option('--from <position>', 'start, end or a GLSN; end if left out', positionArgument)
     .option('--since <time>', SINCE_HELP, timeArgument)
     .option('--headers', HEADERS_HELP)
     .option('--binary', 'the bytes of the records, with nothing between them')
@@ -199,14 +198,6 @@ function formatOf({ binary, base64 }: FormatFlags): RecordFormat {
   return base64 ? 'base64' : 'text';
 }
 
-/** Where reading begins, when it was said. */
-function beginOf<Position>({ from, since }: { from?: Position; since?: number }) {
-  if (from !== undefined && since !== undefined) {
-    throw unusable('--from and --since exclude each other', 'one of them');
-  }
-  return since === undefined ? from : { time: since };
-}
-
 /** Writes records in the way that was asked for. */
 function printer(flags: ReadFlags, output: Output): (entry: Entry) => void {
   const format = formatOf(flags);
@@ -229,11 +220,4 @@ function printer(flags: ReadFlags, output: Output): (entry: Entry) => void {
 
 function unusable(what: string, instead: string): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', { what, next: `use ${instead}` });
-}
-
-function position(text: string): 'start' | 'end' | number {
-  if (text === 'start' || text === 'end') return text;
-  const glsn = Number(text);
-  if (Number.isSafeInteger(glsn) && glsn >= 1) return glsn;
-  throw new InvalidArgumentError('It must be start, end or a GLSN, which is 1 or more.');
 }

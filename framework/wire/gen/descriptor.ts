@@ -2073,6 +2073,37 @@ export const descriptor: object = {
         }
        }
       },
+      "AddConsumer": {
+       "oneofs": {
+        "_position": {
+         "oneof": [
+          "position"
+         ]
+        }
+       },
+       "fields": {
+        "topicId": {
+         "type": "int32",
+         "id": 1,
+         "protoName": "topic_id"
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        },
+        "end": {
+         "type": "bool",
+         "id": 3
+        },
+        "position": {
+         "type": "uint64",
+         "id": 4,
+         "options": {
+          "proto3_optional": true
+         }
+        }
+       }
+      },
       "AdvanceConsumer": {
        "fields": {
         "topicId": {

@@ -181,6 +181,16 @@ export interface OpenConsumer {
 }
 export const OpenConsumer: MessageCodec<OpenConsumer> = message('varlog.metadata.OpenConsumer');
 
+/** Registers a consumer that is new, without a life of it: it holds what comes behind its beginning. */
+export interface AddConsumer {
+  topicId: number;
+  name: string;
+  /** As in OpenConsumer. */
+  end: boolean;
+  position: number | null;
+}
+export const AddConsumer: MessageCodec<AddConsumer> = message('varlog.metadata.AddConsumer');
+
 export interface AdvanceConsumer {
   topicId: number;
   name: string;

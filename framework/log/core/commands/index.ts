@@ -1,4 +1,5 @@
 /** All commands of the metadata, one a line: each module holds everything about its own. */
+export * from './add-consumer.ts';
 export * from './advance-consumer.ts';
 export * from './begin-topic.ts';
 export * from './confirm-removals.ts';
