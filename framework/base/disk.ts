@@ -25,6 +25,8 @@ export interface Disk {
   inspect(directory: string): Promise<FolderFacts>;
   /** Takes the folder for this process until `release`; `DIRECTORY_IN_USE` if another process has it. */
   lock(directory: string): Promise<DirectoryLock>;
+  /** Whether a process has taken the folder. Changes nothing, not even the lock's own files. */
+  isLocked(directory: string): Promise<boolean>;
 }
 
 /** A folder and the file system that it is in. */

@@ -61,6 +61,10 @@ export class DiskGuard implements Disk {
     return this.disk.lock(directory);
   }
 
+  isLocked(directory: string): Promise<boolean> {
+    return this.disk.isLocked(directory);
+  }
+
   private change(work: () => Promise<void>): Promise<void> {
     return this.reason === undefined ? work() : Promise.reject(this.reason);
   }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { DirectoryLock, Disk, DiskFile, FolderFacts } from '../base/index.ts';
-import { lockDirectory } from './directory-lock.ts';
+import { isDirectoryLocked, lockDirectory } from './directory-lock.ts';
 import { diskError } from './disk-error.ts';
 
 /** Of a file that may go meanwhile. */
@@ -117,6 +117,10 @@ export class RealDisk implements Disk {
 
   lock(directory: string): Promise<DirectoryLock> {
     return attempt(this.at(directory), () => lockDirectory(this.at(directory)));
+  }
+
+  isLocked(directory: string): Promise<boolean> {
+    return attempt(this.at(directory), () => isDirectoryLocked(this.at(directory)));
   }
 
   private at(path: string): string {

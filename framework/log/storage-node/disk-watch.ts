@@ -28,6 +28,7 @@ export class DiskWatch {
       syncDirectory: (directory) => this.timed(() => disk.syncDirectory(directory)),
       inspect: (directory) => disk.inspect(directory),
       lock: (directory) => disk.lock(directory),
+      isLocked: (directory) => disk.isLocked(directory),
     };
   }
 

@@ -185,7 +185,7 @@ describe('raft-restore', () => {
     await whileStarted(async () => {
       running = await restore('--directory', directory);
     });
-    expect(running).toMatchObject({ code: 1, err: expect.stringContaining('DIRECTORY_IN_USE') });
+    expect(running).toMatchObject({ code: 5, err: expect.stringContaining('DIRECTORY_IN_USE') });
     const told = await restore('--directory', directory);
     expect(told.err).toBe('');
     expect([told.code, told.out]).toEqual([0, expect.stringContaining('nothing was changed')]);

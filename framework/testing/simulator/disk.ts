@@ -190,6 +190,10 @@ export class SimulatedDisk implements Disk, Performer {
     return this.mounted.lock(directory);
   }
 
+  isLocked(directory: string): Promise<boolean> {
+    return this.mounted.isLocked(directory);
+  }
+
   /** Carries out an operation for a mount. */
   perform<T>(mount: MountedDisk, operation: DiskOperation, ...work: Work<T>): Promise<T> {
     const [effect, interrupted, failed] = work;

@@ -132,6 +132,10 @@ export class MountedDisk implements Disk {
       };
     });
   }
+
+  async isLocked(directory: string): Promise<boolean> {
+    return this.locks.has(normal(directory));
+  }
 }
 
 class SimulatedFile implements DiskFile {
