@@ -18,6 +18,7 @@ import {
   type OrderedLog,
   VarlogError,
 } from '../base/index.ts';
+import { timeSyncs } from '../store/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
@@ -130,7 +131,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     };
     const label = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
-      disk: ports.disk,
+      disk: timeSyncs(ports.disk, ports.clock, resources.syncs),
+      syncs: resources.syncs,
       clock: ports.clock,
       retention: options.retain,
       directory,

@@ -1,5 +1,5 @@
 import { type DirectoryLock, type Ports, type Server, VarlogError } from '../base/index.ts';
-import type { Journal } from '../store/index.ts';
+import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -46,7 +46,13 @@ export class RaftHost implements AsyncDisposable {
 
   private constructor(
     options: RaftHostOptions,
-    parts: { lock: DirectoryLock; journal: Journal; heartbeats: Heartbeats; server: Server },
+    parts: {
+      lock: DirectoryLock;
+      journal: Journal;
+      heartbeats: Heartbeats;
+      server: Server;
+      syncs: HostResources['syncs'];
+    },
   ) {
     this.options = options;
     this.lock = parts.lock;
@@ -54,8 +60,8 @@ export class RaftHost implements AsyncDisposable {
     this.heartbeats = parts.heartbeats;
     this.server = parts.server;
     const ticker = new Ticker(options.ports.clock, timingOf(options).tickMs);
-    const { journal, heartbeats } = parts;
-    this.resources = { ticker, journal, heartbeats, recentBytesMax: RECENT_BYTES_MAX };
+    const { journal, heartbeats, syncs } = parts;
+    this.resources = { ticker, journal, heartbeats, syncs, recentBytesMax: RECENT_BYTES_MAX };
   }
 
   /**
@@ -70,10 +76,11 @@ export class RaftHost implements AsyncDisposable {
     const lock = await disk.lock(directory);
     let journal: Journal | undefined;
     try {
-      journal = await openJournalOf(directory, ports);
+      const syncs = syncTimes();
+      journal = await openJournalOf(directory, { disk: timeSyncs(disk, clock, syncs), clock });
       const heartbeats = new Heartbeats(clock, network);
       const server = await network.serve(address, [heartbeats.handler]);
-      return new RaftHost(options, { lock, journal, heartbeats, server });
+      return new RaftHost(options, { lock, journal, heartbeats, server, syncs });
     } catch (error) {
       await journal?.close();
       await lock.release();

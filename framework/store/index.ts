@@ -43,3 +43,4 @@ export {
 } from './state-header.ts';
 export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';
+export { syncTimes, timeSyncs } from './timed-syncs.ts';
