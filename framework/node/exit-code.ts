@@ -23,8 +23,6 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   LOG_STREAM_NOT_FOUND: 4,
   NOT_FOUND: 4,
   TOPIC_NOT_FOUND: 4,
-  CORRUPT: 6,
-  FORMAT_UNKNOWN: 7,
   ALREADY_EXISTS: 5,
   BEYOND_TAIL: 5,
   CLUSTER_MISMATCH: 5,
@@ -32,5 +30,7 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   DIRECTORY_IN_USE: 5,
   FAILED_PRECONDITION: 5,
   TRIMMED: 5,
+  CORRUPT: 6,
+  FORMAT_UNKNOWN: 7,
   TIMEOUT: 124,
 };

@@ -51,6 +51,7 @@ const WATCHED = [
   'members',
   'changing',
   'removed',
+  'destroyedAt',
 ] as const;
 
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
@@ -185,6 +186,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       members: this.members.of(raft.configuration),
       changing: raft.log.isChanging,
       removed: this.driver.handshake.isRemoved,
+      destroyedAt: this.driver.handshake.destroyedAt,
       commit: raft.log.commit,
       applied: this.subscribers.applied,
       first: raft.log.baseIndex + 1,
@@ -311,9 +313,12 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);
   }
 
-  /** Leaves the process: ends all calls, timers and streams, and lets go of the folder. */
-  close(): Promise<void> {
-    this.closing ??= this.finish();
+  /**
+   * Leaves the process: ends all calls, timers and streams, and lets go of the folder. Who called or calls it is told
+   * `because`; by default that it is closed.
+   */
+  close(because: VarlogError = closedError(this.groupId)): Promise<void> {
+    this.closing ??= this.finish(because);
     return this.closing;
   }
 
@@ -321,8 +326,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.close();
   }
 
-  private async finish(): Promise<void> {
-    this.stop(closedError(this.groupId));
+  private async finish(because: VarlogError): Promise<void> {
+    this.stop(because);
     await this.driver.handshake.settled();
     await this.storage.close();
   }

@@ -28,11 +28,9 @@ export async function findMemberFolder(options: {
     const root = `${directory}${below}`;
     const isHosted = await isHostFolder(root, disk);
     const folder = isHosted ? await hostedFolder(root, options) : root;
-    const names = await disk.list(folder);
-    if (!names.some((it) => NAMED.includes(it))) continue;
+    const found = await memberIn(folder, isHosted ? root : undefined, disk);
+    if (found === undefined) continue;
     if (await disk.isLocked(isHosted ? root : folder)) throw inUse(root);
-    const host = isHosted ? root : undefined;
-    const found = await memberIn(folder, host, disk);
     const { groupId = found.groupId } = options;
     if (groupId !== found.groupId) throw stranger(directory, groupId);
     return found;
@@ -54,11 +52,17 @@ async function hostedFolder(
   });
 }
 
-async function memberIn(
+/**
+ * The member in a folder, by what its files say; `undefined` where there is none. Rejects with `CORRUPT` where there are
+ * files of one and none says of whom.
+ */
+export async function memberIn(
   directory: string,
   host: string | undefined,
   disk: Disk,
-): Promise<MemberFolder> {
+): Promise<MemberFolder | undefined> {
+  const names = await disk.list(directory);
+  if (!names.some((it) => NAMED.includes(it))) return undefined;
   for (const name of NAMED) {
     const label = await labelOfStateFile(disk, `${directory}/${name}`);
     const [, groupId, id] = /^raft group ([\w-]+) member (\d+)$/.exec(label ?? '') ?? [];
