@@ -4,6 +4,7 @@ import { atomicScenario } from './atomic-scenario.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { consumersScenario } from './consumers-scenario.ts';
+import { destroyScenario } from './destroy-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { drainScenario } from './drain-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
@@ -18,9 +19,9 @@ import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|destroy|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, timers of machines, transactions on replicas, or members that
+ * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, timers of machines, transactions on replicas, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,6 +32,7 @@ const SCENARIOS = {
   cluster: clusterScenario,
   conditions: conditionsScenario,
   consumers: consumersScenario,
+  destroy: destroyScenario,
   disks: diskScenario,
   drain: drainScenario,
   groups: groupsScenario,
