@@ -153,9 +153,9 @@ class DestroyRun {
       const tail = await group.tail({ timeoutMs: 30_000 });
       const found: string[] = [];
       for await (const next of group.follow(1)) {
-        must(next.kind === 'entries', 'nothing compacts the log');
-        if (next.kind === 'entries')
-          found.push(...next.entries.map(({ command }) => new TextDecoder().decode(command)));
+        // Nothing compacts the log.
+        if (next.kind !== 'entries') continue;
+        found.push(...next.entries.map(({ command }) => new TextDecoder().decode(command)));
         if (next.through >= tail) break;
       }
       const lost = this.acknowledged.filter((it) => !found.includes(it));
