@@ -10,8 +10,8 @@
  * `DIRECTORY_IN_USE`, otherwise `DISK_FAILED`.
  */
 export interface Disk {
-  /** Opens a file to read and write; `create` makes an empty one where there is none. */
-  open(path: string, mode: 'existing' | 'create'): Promise<DiskFile>;
+  /** Opens a file to read and write, with `read` only to read; `create` makes an empty one where there is none. */
+  open(path: string, mode: 'existing' | 'create' | 'read'): Promise<DiskFile>;
   /** Replaces `to` if it exists, atomically. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, or a folder with all that is in it. Succeeds where there is none. */

@@ -19,7 +19,7 @@ export class DiskGuard implements Disk {
     return this.reason === undefined ? [] : [this.reason.message];
   }
 
-  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') this.check();
     const file = await this.disk.open(path, mode);
     return {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VarlogError } from '../base/index.ts';
@@ -57,6 +57,8 @@ test('tells what a member has, with every entry, and changes nothing', async () 
   await fixture.groups.get(1)!.append([bytes('three'), bytes('four')]);
   await fixture.stop(1);
   const before = await files();
+  // As of a disk that can only be read.
+  for (const path of before.keys()) if ((await stat(path)).isFile()) await chmod(path, 0o400);
   const entries: InspectedEntry[] = [];
   const member = await inspectMember({ disk: new RealDisk(root), directory: '1' }, (it) =>
     entries.push(it),

@@ -45,10 +45,11 @@ export class RealDisk implements Disk {
     this.root = root;
   }
 
-  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     const full = this.at(path);
     const file = await attempt(full, async () => {
       if (mode === 'existing') return open(full, 'r+');
+      if (mode === 'read') return open(full, 'r');
       try {
         return await open(full, CREATE);
       } catch (error) {

@@ -31,9 +31,9 @@ export class ReadOnlyDisk implements Disk {
     this.disk = disk;
   }
 
-  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') throw refused(path);
-    return this.fileOf(path, await this.disk.open(path, mode));
+    return this.fileOf(path, await this.disk.open(path, 'read'));
   }
 
   rename(from: string): Promise<void> {

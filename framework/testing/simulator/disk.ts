@@ -165,7 +165,7 @@ export class SimulatedDisk implements Disk, Performer {
     this.names.lose(path);
   }
 
-  open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     return this.mounted.open(path, mode);
   }
   rename(from: string, to: string): Promise<void> {
