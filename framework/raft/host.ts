@@ -131,7 +131,7 @@ export class RaftHost implements AsyncDisposable {
    *
    * Rejects with `CLUSTER_MISMATCH` where the member is of a group with another identity, `NOT_FOUND` where this
    * host has no member of the group, `FAILED_PRECONDITION` for one that does not know its group yet, and `DISK_FULL`:
-   * nothing has changed then. After any other error it is destroyed, or is not, and may be destroyed again.
+   * nothing has changed then. Where the disk fills up afterwards, it resolves when there is room again. After any other error it is destroyed, or is not, and may be destroyed again.
    */
   async destroyGroup(options: { groupId: string; identity: string }): Promise<void> {
     const { groupId, identity } = options;
