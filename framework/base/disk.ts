@@ -10,8 +10,8 @@
  * `DIRECTORY_IN_USE`, otherwise `DISK_FAILED`.
  */
 export interface Disk {
-  /** Opens a file to read and write; `create` makes an empty one where there is none. */
-  open(path: string, mode: 'existing' | 'create'): Promise<DiskFile>;
+  /** Opens a file to read and write, with `read` only to read; `create` makes an empty one where there is none. */
+  open(path: string, mode: 'existing' | 'create' | 'read'): Promise<DiskFile>;
   /** Replaces `to` if it exists, atomically. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, or a folder with all that is in it. Succeeds where there is none. */
@@ -25,6 +25,8 @@ export interface Disk {
   inspect(directory: string): Promise<FolderFacts>;
   /** Takes the folder for this process until `release`; `DIRECTORY_IN_USE` if another process has it. */
   lock(directory: string): Promise<DirectoryLock>;
+  /** Whether a process has taken the folder. Changes nothing, not even the lock's own files. */
+  isLocked(directory: string): Promise<boolean>;
 }
 
 /** A folder and the file system that it is in. */

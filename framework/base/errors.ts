@@ -125,6 +125,11 @@ const RETRYABLE = {
    */
   FORMAT_UNKNOWN: false,
   /**
+   * The member of a Raft group that is looked for was destroyed for good, by order.
+   * @remedy Destroy the other members too, or remove that one from the group; give a new group another id.
+   */
+  GROUP_DESTROYED: false,
+  /**
    * The handler of a consumer failed at a record as often as it may, and the consumer stopped there.
    * @remedy Mend the handler and start the consumer again: it goes on with that record; or have such records parked, with `onError`.
    */

@@ -17,6 +17,7 @@ export { chunksOf, joined } from './chunks.ts';
 export * from './clock.ts';
 export * from './closers.ts';
 export * from './disk.ts';
+export * from './duration-histogram.ts';
 export * from './errors.ts';
 export * from './format-unknown.ts';
 export * from './ids.ts';

@@ -74,6 +74,10 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
     load: async () => (await import('./commands/repair.ts')).addRepairCommand,
   },
   {
+    names: ['raft-inspect'],
+    load: async () => (await import('./commands/raft-inspect.ts')).addRaftInspectCommand,
+  },
+  {
     names: ['raft-restore'],
     load: async () => (await import('./commands/restore.ts')).addRestoreCommand,
   },

@@ -19,7 +19,7 @@ export class DiskGuard implements Disk {
     return this.reason === undefined ? [] : [this.reason.message];
   }
 
-  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') this.check();
     const file = await this.disk.open(path, mode);
     return {
@@ -59,6 +59,10 @@ export class DiskGuard implements Disk {
 
   lock(directory: string): Promise<DirectoryLock> {
     return this.disk.lock(directory);
+  }
+
+  isLocked(directory: string): Promise<boolean> {
+    return this.disk.isLocked(directory);
   }
 
   private change(work: () => Promise<void>): Promise<void> {

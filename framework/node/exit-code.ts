@@ -3,7 +3,8 @@ import { NodeFailed } from './failure-watch.ts';
 
 /**
  * What the `varlog` command ends with, for scripts: 0 done, 1 failed, 2 called wrongly, 3 no cluster
- * answered, 4 no such thing, 5 a condition did not hold, 74 all roles of this server failed and it must be started
+ * answered, 4 no such thing, 5 a condition did not hold, 6 stored bytes are
+ * damaged, 7 they are of a later version, 74 all roles of this server failed and it must be started
  * again, 124 took too long.
  */
 export function exitCodeOf(error: unknown): number {
@@ -26,7 +27,10 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   BEYOND_TAIL: 5,
   CLUSTER_MISMATCH: 5,
   CONDITION_FAILED: 5,
+  DIRECTORY_IN_USE: 5,
   FAILED_PRECONDITION: 5,
   TRIMMED: 5,
+  CORRUPT: 6,
+  FORMAT_UNKNOWN: 7,
   TIMEOUT: 124,
 };

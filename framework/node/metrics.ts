@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describeHealth, type MetadataRepository } from '../log/metadata-repository/index.ts';
 import type { StorageNode } from '../log/storage-node/index.ts';
-import { StationMetric } from './station-metric.ts';
+import { DurationMetric } from './duration-metric.ts';
 
 type Labels = Record<string, string | number>;
 
@@ -31,7 +31,14 @@ export class NodeMetrics {
       ...(storageNode?.stations.all ?? []),
       ...(repository?.stations.all ?? []),
     ];
-    this.registry.registerMetric(new StationMetric(stations));
+    const syncs = () => [
+      ...(storageNode === undefined ? [] : [['storage', storageNode.syncs] as const]),
+      ...(repository === undefined ? [] : [['raft', repository.metrics.syncs] as const]),
+    ];
+    this.registry.registerMetric(
+      new DurationMetric(STATIONS, () => stations().map((it) => [it.station, it] as const)),
+    );
+    this.registry.registerMetric(new DurationMetric(SYNCS, syncs));
   }
 
   get contentType(): string {
@@ -56,6 +63,16 @@ export class NodeMetrics {
   }
 }
 
+const STATIONS = {
+  name: 'varlog_append_station_seconds',
+  help: 'Time of appends at the stations of this node, by the oldest of each commit, or by cut',
+  label: 'station',
+};
+const SYNCS = {
+  name: 'varlog_disk_sync_seconds',
+  help: 'Time until the disk had made something durable, by the role that waited',
+  label: 'role',
+};
 const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code', 'member'];
 
 /** The member of the metadata repository that this process is. */

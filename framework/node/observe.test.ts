@@ -60,6 +60,28 @@ describe('a node shows', () => {
     expect(text).toContain(`# TYPE varlog_${name} histogram`);
   }, 30_000);
 
+  test('how long the disks take', async () => {
+    const it = await Observed.start();
+    const topic = await (await it.connect()).createTopic();
+    const roles = ['storage', 'raft'];
+    const syncs = async (): Promise<number[]> => {
+      const lines = await it.metric('disk_sync_seconds_count');
+      return roles.map((role) => {
+        const name = `varlog_disk_sync_seconds_count{role="${role}"} `;
+        return Number(lines.find((line) => line.startsWith(name))?.slice(name.length));
+      });
+    };
+    const before = await syncs();
+    await topic.append('x');
+    const after = await syncs();
+    for (const [i, count] of before.entries()) expect(after[i]).toBeGreaterThan(count);
+    const buckets = await it.metric('disk_sync_seconds_bucket');
+    for (const role of roles) {
+      const all = new RegExp(`^varlog_disk_sync_seconds_bucket{role="${role}",le="\\+Inf"} \\d+$`);
+      expect(buckets).toContainEqual(expect.stringMatching(all));
+    }
+  }, 30_000);
+
   test('a replica whose disk fails', async () => {
     const it = await Observed.start();
     const topic = await (await it.connect()).createTopic();

@@ -4,13 +4,17 @@ import type { Configuration } from './core/index.ts';
 
 const FILE = 'members';
 
-interface Known {
+/** What a member's folder says of itself. */
+export interface DiskFacts {
   /** Random id of this member's own disk, made once, with the disk. */
   readonly incarnation: string;
   /** Which group this disk belongs to, empty before that is certain; it never belongs to another one. */
   readonly identity: string;
   /** Changes when a group is restored from a minority: members of before are strangers to it. */
   readonly generation: string;
+}
+
+interface Known extends DiskFacts {
   /** Other members by what they said, and whether they confirmed to know this one. */
   readonly others: readonly (readonly [id: number, incarnation: string, confirmed: boolean])[];
 }
@@ -116,6 +120,18 @@ export class DiskIdentity {
     const known: Known = { incarnation, identity, generation, others };
     await this.file.write(known);
   }
+}
+
+/** What is written in the folder of a member, which is only read; `undefined` where nothing is. Rejects as {@link StateFile.open}. */
+export async function diskFactsIn(
+  disk: Disk,
+  directory: string,
+  label: string,
+): Promise<DiskFacts | undefined> {
+  const file = await StateFile.open(disk, `${directory}/${FILE}`, label, jsonFormat<Known>());
+  if (file.value === undefined) return undefined;
+  const { incarnation, identity, generation } = file.value;
+  return { incarnation, identity, generation };
 }
 
 /** The error of a member that is not the one which the others know. */

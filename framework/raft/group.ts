@@ -18,6 +18,7 @@ import {
   type OrderedLog,
   VarlogError,
 } from '../base/index.ts';
+import { timeSyncs } from '../store/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
@@ -50,6 +51,7 @@ const WATCHED = [
   'members',
   'changing',
   'removed',
+  'destroyedAt',
 ] as const;
 
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
@@ -130,7 +132,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     };
     const label = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
-      disk: ports.disk,
+      disk: timeSyncs(ports.disk, ports.clock, resources.syncs),
+      syncs: resources.syncs,
       clock: ports.clock,
       retention: options.retain,
       directory,
@@ -183,6 +186,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       members: this.members.of(raft.configuration),
       changing: raft.log.isChanging,
       removed: this.driver.handshake.isRemoved,
+      destroyedAt: this.driver.handshake.destroyedAt,
       commit: raft.log.commit,
       applied: this.subscribers.applied,
       first: raft.log.baseIndex + 1,
@@ -309,9 +313,12 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);
   }
 
-  /** Leaves the process: ends all calls, timers and streams, and lets go of the folder. */
-  close(): Promise<void> {
-    this.closing ??= this.finish();
+  /**
+   * Leaves the process: ends all calls, timers and streams, and lets go of the folder. Who called or calls it is told
+   * `because`; by default that it is closed.
+   */
+  close(because: VarlogError = closedError(this.groupId)): Promise<void> {
+    this.closing ??= this.finish(because);
     return this.closing;
   }
 
@@ -319,8 +326,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.close();
   }
 
-  private async finish(): Promise<void> {
-    this.stop(closedError(this.groupId));
+  private async finish(because: VarlogError): Promise<void> {
+    this.stop(because);
     await this.driver.handshake.settled();
     await this.storage.close();
   }

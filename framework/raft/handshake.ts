@@ -28,6 +28,8 @@ export class Handshake {
   private checked: unknown;
   private asking = false;
   private toldRemoved = false;
+  /** Members that were destroyed where they were, as they are known to this one. */
+  destroyedAt: readonly number[] = [];
   /** Refusals that were logged, of others here and of this member elsewhere. */
   private readonly logged = new Set<string>();
 
@@ -91,7 +93,15 @@ export class Handshake {
   refusedBy(member: number, error: unknown): void {
     if (!VarlogError.is(error)) return;
     if (error.code === 'DISK_LOST') this.context.options.onFailure(error);
-    else if (error.details['removed'] === this.context.options.memberId) {
+    else if (error.code === 'GROUP_DESTROYED') {
+      // By hearsay nothing is destroyed here: somebody has to order it.
+      const isOfThis = error.details['identity'] === this.context.raft.log.identity;
+      if (isOfThis && !this.destroyedAt.includes(member)) {
+        this.destroyedAt = [...this.destroyedAt, member];
+        this.context.schedule();
+      }
+      this.logOnce('raft.destroyed', { at: member }, error);
+    } else if (error.details['removed'] === this.context.options.memberId) {
       this.toldRemoved = true;
       this.context.raft.disqualified = true;
       this.logOnce('raft.removed', { by: member }, error);

@@ -1,11 +1,18 @@
 import type { Clock, Disk } from '../base/index.ts';
 import { Journal } from '../store/index.ts';
 
-const JOURNAL = 'journal';
+/** The journal of all groups, in the folder of their host. */
+export const JOURNAL = 'journal';
+const GROUPS = 'groups';
 
 /** Where a host keeps what is a group's own, beside the journal of all of them. */
 export function groupFolderOf(host: string, groupId: string): string {
-  return `${host}/groups/${groupId}`;
+  return `${host}/${GROUPS}/${groupId}`;
+}
+
+/** The groups of which a host's folder has something. */
+export function groupsIn(host: string, disk: Disk): Promise<string[]> {
+  return disk.list(`${host}/${GROUPS}`);
 }
 
 /** Opens the journal of a host's folder, which the caller has locked. */

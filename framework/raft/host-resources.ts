@@ -1,5 +1,5 @@
-import type { Ports } from '../base/index.ts';
-import type { Journal } from '../store/index.ts';
+import type { DurationHistogram, Ports } from '../base/index.ts';
+import { type Journal, syncTimes } from '../store/index.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import { Ticker } from './ticker.ts';
 import { timingOf } from './timing.ts';
@@ -9,6 +9,8 @@ export interface HostResources {
   readonly ticker: Ticker;
   readonly heartbeats?: Heartbeats;
   readonly journal?: Journal;
+  /** How long the disk takes until something is durable. */
+  readonly syncs: DurationHistogram;
   /** How much of the newest entries each group keeps in memory for members that lag a little. */
   readonly recentBytesMax: number;
 }
@@ -24,6 +26,7 @@ export function ofItsOwn(options: {
   const { tickMs } = timingOf(options);
   return {
     ticker: new Ticker(options.ports.clock, tickMs),
+    syncs: syncTimes(),
     recentBytesMax: RECENT_BYTES_MAX,
   };
 }

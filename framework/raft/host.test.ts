@@ -115,7 +115,10 @@ describe('groups that share a host', () => {
   test('are opened and closed one by one', async () => {
     const [one] = await hosts.openGroup('one');
     const [two] = await hosts.openGroup('two');
+    const syncs = (): number => two!.metrics.syncs.counts.reduce((sum, it) => sum + it, 0);
+    const before = syncs();
     await two!.append([bytes('a')]);
+    expect(syncs()).toBeGreaterThan(before);
     await expect(hosts.openGroup('one')).rejects.toMatchObject({ code: 'DIRECTORY_IN_USE' });
     await one!.close();
     await two!.append([bytes('b')]);

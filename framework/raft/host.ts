@@ -1,10 +1,25 @@
-import { type DirectoryLock, type Ports, type Server, VarlogError } from '../base/index.ts';
-import type { Journal } from '../store/index.ts';
+import {
+  type DirectoryLock,
+  type Ports,
+  SerialQueue,
+  type Server,
+  VarlogError,
+} from '../base/index.ts';
+import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
+import {
+  type DestroyedGroup,
+  DestroyedGroups,
+  groupDestroyed,
+  tombstoneHandlers,
+} from './destroyed-groups.ts';
+import { diskFactsIn } from './disk-identity.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
+import { otherGroup } from './handshake-errors.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { groupFolderOf, openJournalOf } from './host-folder.ts';
 import type { HostResources } from './host-resources.ts';
+import { memberIn } from './member-folder.ts';
 import { methodsOf } from './methods.ts';
 import { Ticker } from './ticker.ts';
 import { timingOf } from './timing.ts';
@@ -41,21 +56,32 @@ export class RaftHost implements AsyncDisposable {
   private readonly journal: Journal;
   private readonly heartbeats: Heartbeats;
   private readonly resources: HostResources;
-  private readonly groups = new Set<RaftGroup>();
+  private readonly groups = new Map<string, RaftGroup>();
+  /** Members that are being opened or destroyed: one of them at a time for each group. */
+  private readonly changes = new Map<string, SerialQueue>();
+  private readonly graves: DestroyedGroups;
   private closing: Promise<void> | undefined;
 
   private constructor(
     options: RaftHostOptions,
-    parts: { lock: DirectoryLock; journal: Journal; heartbeats: Heartbeats; server: Server },
+    parts: {
+      lock: DirectoryLock;
+      journal: Journal;
+      heartbeats: Heartbeats;
+      server: Server;
+      syncs: HostResources['syncs'];
+      graves: DestroyedGroups;
+    },
   ) {
     this.options = options;
     this.lock = parts.lock;
     this.journal = parts.journal;
     this.heartbeats = parts.heartbeats;
     this.server = parts.server;
+    this.graves = parts.graves;
     const ticker = new Ticker(options.ports.clock, timingOf(options).tickMs);
-    const { journal, heartbeats } = parts;
-    this.resources = { ticker, journal, heartbeats, recentBytesMax: RECENT_BYTES_MAX };
+    const { journal, heartbeats, syncs } = parts;
+    this.resources = { ticker, journal, heartbeats, syncs, recentBytesMax: RECENT_BYTES_MAX };
   }
 
   /**
@@ -70,10 +96,15 @@ export class RaftHost implements AsyncDisposable {
     const lock = await disk.lock(directory);
     let journal: Journal | undefined;
     try {
-      journal = await openJournalOf(directory, ports);
+      const syncs = syncTimes();
+      journal = await openJournalOf(directory, { disk: timeSyncs(disk, clock, syncs), clock });
       const heartbeats = new Heartbeats(clock, network);
-      const server = await network.serve(address, [heartbeats.handler]);
-      return new RaftHost(options, { lock, journal, heartbeats, server });
+      const graves = await DestroyedGroups.open(disk, directory, journal);
+      const refusals = graves.all.flatMap(tombstoneHandlers);
+      const server = await network.serve(address, [heartbeats.handler, ...refusals]);
+      const host = new RaftHost(options, { lock, journal, heartbeats, server, syncs, graves });
+      void host.clearDestroyed();
+      return host;
     } catch (error) {
       await journal?.close();
       await lock.release();
@@ -86,27 +117,46 @@ export class RaftHost implements AsyncDisposable {
    * Closing the group is enough to end it; its data stays.
    */
   async openGroup(options: HostedGroupOptions): Promise<RaftGroup> {
-    if (this.closing !== undefined) {
-      throw new VarlogError('CLOSED', { what: 'this host of Raft groups is closed' });
-    }
+    this.refuseWhenClosed();
     // Throws for a name that cannot be part of a path.
     methodsOf(options.groupId);
-    const { ports, electionTimeoutMs, heartbeatMs } = this.options;
-    const directory = groupFolderOf(this.options.directory, options.groupId);
-    const timing = {
-      ...(electionTimeoutMs === undefined ? {} : { electionTimeoutMs }),
-      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
-    };
-    const group = await RaftGroup.open({ ...options, ...timing, ports, directory }, this.resources);
-    this.groups.add(group);
-    this.server.add(group.handlers);
-    group.status$.subscribe({
-      complete: () => {
-        this.groups.delete(group);
-        this.server.remove(group.handlers);
-      },
+    return this.change(options.groupId, () => this.open(options));
+  }
+
+  /**
+   * Destroys this host's member of a group for good: it ends, whether open or not, its files are freed, and a tombstone
+   * stays. Nothing brings it back, no late message and no restart; the id of the group is not used again on this host.
+   * Whoever calls the member is told `GROUP_DESTROYED`, and other members that do, as the leader does, show it in `status.destroyedAt`; they go on as
+   * without it, and are destroyed each by an order of its own. Asked for again it finishes what is left to do.
+   *
+   * Rejects with `CLUSTER_MISMATCH` where the member is of a group with another identity, `NOT_FOUND` where this
+   * host has no member of the group, `FAILED_PRECONDITION` for one that does not know its group yet, and `DISK_FULL`:
+   * nothing has changed then. Where the disk fills up afterwards, it resolves when there is room again. After any other error it is destroyed, or is not, and may be destroyed again.
+   */
+  async destroyGroup(options: { groupId: string; identity: string }): Promise<void> {
+    const { groupId, identity } = options;
+    this.refuseWhenClosed();
+    methodsOf(groupId);
+    return this.change(groupId, async () => {
+      const known = this.graves.find(groupId);
+      const group = known ?? (await this.memberOf(groupId));
+      if (group.identity !== identity) {
+        throw otherGroup(groupId, group.identity, identity, 'notAppended');
+      }
+      if (known === undefined) {
+        await this.graves.bury(group);
+        this.options.ports.logger.log('warn', 'raft.destroyed', { ...group });
+      }
+      const closed = this.groups.get(groupId)?.close(groupDestroyed(group));
+      if (known === undefined) this.server.add(tombstoneHandlers(group));
+      await closed;
+      await this.graves.clear(group);
     });
-    return group;
+  }
+
+  /** The members that were destroyed on this host. */
+  get destroyed(): readonly DestroyedGroup[] {
+    return this.graves.all;
   }
 
   /** Messages with heartbeats that left this host, each with those of all groups in one turn. */
@@ -124,11 +174,83 @@ export class RaftHost implements AsyncDisposable {
     return this.close();
   }
 
+  private async open(options: HostedGroupOptions): Promise<RaftGroup> {
+    const { groupId } = options;
+    this.graves.check(groupId);
+    const { ports, electionTimeoutMs, heartbeatMs } = this.options;
+    const directory = groupFolderOf(this.options.directory, groupId);
+    const timing = {
+      ...(electionTimeoutMs === undefined ? {} : { electionTimeoutMs }),
+      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    };
+    const group = await RaftGroup.open({ ...options, ...timing, ports, directory }, this.resources);
+    this.groups.set(groupId, group);
+    this.server.add(group.handlers);
+    group.status$.subscribe({
+      complete: () => {
+        this.groups.delete(groupId);
+        this.server.remove(group.handlers);
+      },
+    });
+    return group;
+  }
+
+  /** What there is to destroy, by what its folder says. */
+  private async memberOf(groupId: string): Promise<DestroyedGroup> {
+    const { ports, directory } = this.options;
+    const { disk } = ports;
+    const found = await memberIn(groupFolderOf(directory, groupId), directory, disk);
+    if (found === undefined) {
+      throw new VarlogError('NOT_FOUND', {
+        what: `this host has no member of Raft group "${groupId}"`,
+        next: 'ask the host that has it',
+        outcome: 'notAppended',
+      });
+    }
+    const facts = await diskFactsIn(disk, found.directory, found.label);
+    if (facts === undefined || facts.identity === '') {
+      throw new VarlogError('FAILED_PRECONDITION', {
+        what: `member ${found.memberId} of Raft group "${groupId}" does not know the identity of its group yet`,
+        next: 'wait until the group has begun, and destroy it by its identity then',
+        outcome: 'notAppended',
+      });
+    }
+    return { groupId, memberId: found.memberId, identity: facts.identity };
+  }
+
+  /** Frees what a crash left of destroyed groups. What fails is tried with the next start. */
+  private async clearDestroyed(): Promise<void> {
+    for (const group of this.graves.all) {
+      await this.change(group.groupId, () => this.graves.clear(group)).catch((error: unknown) => {
+        if (this.closing !== undefined) return;
+        const { logger } = this.options.ports;
+        logger.log('warn', 'raft.destroyed.leftOver', { ...group, error: String(error) });
+      });
+    }
+  }
+
+  private change<T>(groupId: string, run: () => Promise<T>): Promise<T> {
+    const queue = this.changes.get(groupId) ?? new SerialQueue();
+    this.changes.set(groupId, queue);
+    return queue.run(() => {
+      this.refuseWhenClosed();
+      return run();
+    });
+  }
+
+  private refuseWhenClosed(): void {
+    if (this.closing === undefined) return;
+    throw new VarlogError('CLOSED', { what: 'this host of Raft groups is closed' });
+  }
+
   private async finish(): Promise<void> {
-    await Promise.all([...this.groups].map((it) => it.close()));
+    await Promise.all([...this.groups.values()].map((it) => it.close()));
     this.heartbeats.close();
     await this.server.close();
+    // It also ends what waits for room on a full disk.
     await this.journal.close();
+    await Promise.all([...this.changes.values()].map((it) => it.settled()));
+    await Promise.all([...this.groups.values()].map((it) => it.close()));
     await this.lock.release();
   }
 }

@@ -35,10 +35,18 @@ import { RaftHost, type RaftHostOptions } from './host.ts';
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
 export type { TlsOptions } from '../runtime/index.ts';
+export type { DestroyedGroup } from './destroyed-groups.ts';
 export { RaftGroup } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';
 export { type HostedGroupOptions, RaftHost, type RaftHostOptions } from './host.ts';
+export {
+  type InspectedEntry,
+  type InspectedMember,
+  type InspectOptions,
+  inspectMember,
+} from './inspect.ts';
 export type { Member } from './member.ts';
+export type { Damage } from './member-files.ts';
 export type { MemberMetrics, RaftMetrics } from './metrics.ts';
 export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
 export type { RaftPositions, RaftStatus } from './status.ts';

@@ -1,3 +1,4 @@
+import type { DurationCounts } from '../base/index.ts';
 import type { RaftDriver } from './driver.ts';
 import type { Proposals } from './proposals.ts';
 import type { RaftStorage } from './storage.ts';
@@ -19,6 +20,8 @@ export interface RaftMetrics {
   readonly queuedBytes: number;
   /** Written, and not on disk yet. */
   readonly unsyncedBytes: number;
+  /** How long the disk took for each sync; on a host, for those of all its groups. */
+  readonly syncs: DurationCounts;
   /** At the leader: the other members. Elsewhere empty. */
   readonly members: readonly MemberMetrics[];
   /** Campaigns that this member began, pre-votes not counted. */
@@ -56,6 +59,7 @@ export function metricsOf(
   return {
     queuedBytes,
     unsyncedBytes: storage.pendingBytes,
+    syncs: storage.syncs.counts,
     members,
     campaigns: driver.elections.campaigns,
     leaderChanges: driver.elections.leaderChanges,

@@ -19,6 +19,8 @@ export interface RaftStatus {
   readonly changing: boolean;
   /** Whether this member knows that it was removed from the group: it takes no appends and no reads any more. */
   readonly removed: boolean;
+  /** Members that were destroyed for good on their hosts, as these told this one; the leader hears of all: see `RaftHost.destroyGroup`. */
+  readonly destroyedAt: readonly number[];
   /** Everything up to here is committed, as far as this member knows. */
   readonly commit: number;
   /** What a consumer of `follow` has taken. */

@@ -4,10 +4,11 @@ import {
   type Clock,
   type DirectoryLock,
   type Disk,
+  type DurationHistogram,
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import type { Journal } from '../store/index.ts';
+import { type Journal, syncTimes } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -53,6 +54,8 @@ export class RaftStorage {
   private readonly onFailure: (error: VarlogError) => void;
   private readonly clock: Clock;
   readonly retention: Retention;
+  /** How long the disk takes until something is durable. */
+  readonly syncs: DurationHistogram;
   private readonly closing: AbortController;
   private readonly pending: Pending[] = [];
   private readonly queue: Write[] = [];
@@ -76,9 +79,11 @@ export class RaftStorage {
     onFailure: (error: VarlogError) => void;
     clock: Clock;
     retention: RetentionOptions | undefined;
+    syncs: DurationHistogram;
   }) {
     this.clock = parts.clock;
     this.retention = new Retention(parts.retention);
+    this.syncs = parts.syncs;
     this.lock = parts.lock;
     this.log = parts.log;
     this.hardStateFile = parts.hardStateFile;
@@ -99,10 +104,12 @@ export class RaftStorage {
     label: string;
     onFailure: (error: VarlogError) => void;
     retention?: RetentionOptions | undefined;
+    /** Counted there by whoever made `disk`. Default: nothing is counted. */
+    syncs?: DurationHistogram;
     /** Where entries and hard state are kept. Default: in files of its own. */
     journal?: Journal | undefined;
   }): Promise<RaftStorage> {
-    const { disk, clock, directory, label, onFailure, retention } = options;
+    const { disk, clock, directory, label, onFailure, retention, syncs = syncTimes() } = options;
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
@@ -113,7 +120,7 @@ export class RaftStorage {
       const entries = await openEntries(options);
       try {
         const files = { lock, ...entries, snapshots, closing };
-        const storage = new RaftStorage({ ...files, onFailure, clock, retention });
+        const storage = new RaftStorage({ ...files, onFailure, clock, retention, syncs });
         await storage.alignToSnapshot();
         return storage;
       } catch (error) {

@@ -42,6 +42,19 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   }
 }
 
+/** Whether a process has taken a folder, without raising or removing a flag. */
+export async function isDirectoryLocked(directory: string): Promise<boolean> {
+  const flags = join(directory, FLAGS);
+  const names = await readdir(flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const name of names) {
+    if (!name.endsWith(HIDDEN) && (await stands(flags, name))) return true;
+  }
+  return false;
+}
+
 /** Several may start at once and all see each other: then all step back, for unequal times. */
 async function raise(directory: string, flags: string): Promise<Flag> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {

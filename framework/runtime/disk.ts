@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { DirectoryLock, Disk, DiskFile, FolderFacts } from '../base/index.ts';
-import { lockDirectory } from './directory-lock.ts';
+import { isDirectoryLocked, lockDirectory } from './directory-lock.ts';
 import { diskError } from './disk-error.ts';
 
 /** Of a file that may go meanwhile. */
@@ -45,10 +45,11 @@ export class RealDisk implements Disk {
     this.root = root;
   }
 
-  async open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     const full = this.at(path);
     const file = await attempt(full, async () => {
       if (mode === 'existing') return open(full, 'r+');
+      if (mode === 'read') return open(full, 'r');
       try {
         return await open(full, CREATE);
       } catch (error) {
@@ -117,6 +118,10 @@ export class RealDisk implements Disk {
 
   lock(directory: string): Promise<DirectoryLock> {
     return attempt(this.at(directory), () => lockDirectory(this.at(directory)));
+  }
+
+  isLocked(directory: string): Promise<boolean> {
+    return attempt(this.at(directory), () => isDirectoryLocked(this.at(directory)));
   }
 
   private at(path: string): string {

@@ -31,13 +31,16 @@ export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';
 export { decodeJsonValue, jsonFormat } from './json-value.ts';
 export { leadingNumber } from './leading-number.ts';
+export { ReadOnlyDisk, type TornEnd } from './read-only-disk.ts';
 export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
 export { StateFile, type ValueFormat } from './state-file.ts';
 export {
   checkStateHeader,
   encodeStateHeader,
+  labelOfStateFile,
   STATE_HEADER_BYTES,
   valueOffsetOf,
 } from './state-header.ts';
 export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';
+export { syncTimes, timeSyncs } from './timed-syncs.ts';

@@ -164,6 +164,12 @@ export class JournalLog {
     return this.writeState();
   }
 
+  /** Forgets everything, the small value too. Durable when this resolves. */
+  clear(): Promise<void> {
+    this.current = undefined;
+    return this.reset(1);
+  }
+
   /** Makes durable what was appended. The journal stays open. */
   async close(): Promise<void> {
     // On a full disk it may take for ever.

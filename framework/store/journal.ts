@@ -76,6 +76,11 @@ export class Journal {
     return journal;
   }
 
+  /** The labels of the logs that are in it. */
+  get labels(): string[] {
+    return [...this.logs.values()].map((it) => it.label);
+  }
+
   /** Where it lies. */
   get directory(): string {
     return this.name.directory;

@@ -1,4 +1,4 @@
-import { formatUnknown, VarlogError } from '../base/index.ts';
+import { type Disk, formatUnknown, VarlogError } from '../base/index.ts';
 import { viewOf } from './frame.ts';
 
 /** `VRS` and the version as a digit. */
@@ -60,4 +60,21 @@ export function checkStateHeader(
     });
   }
   return { valueAt, valueBytes: view.getUint32(12, true) };
+}
+
+/** Whose a state file says it is, unchecked; `undefined` where there is no file. */
+export async function labelOfStateFile(disk: Disk, path: string): Promise<string | undefined> {
+  const file = await disk.open(path, 'existing').catch((error: unknown) => {
+    if (VarlogError.is(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  try {
+    const end = valueOffsetOf(await file.read(0, STATE_HEADER_BYTES));
+    // A damaged length must not make a reader ask for more than there is.
+    const header = await file.read(0, Math.min(end, await file.size()));
+    return new TextDecoder().decode(header.subarray(STATE_HEADER_BYTES));
+  } finally {
+    await file.close();
+  }
 }

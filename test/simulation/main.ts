@@ -4,24 +4,27 @@ import { atomicScenario } from './atomic-scenario.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { consumersScenario } from './consumers-scenario.ts';
+import { destroyScenario } from './destroy-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { drainScenario } from './drain-scenario.ts';
 import { groupsScenario } from './groups-scenario.ts';
 import { identityScenario } from './identity-scenario.ts';
+import { machineUpgradesScenario } from './machine-upgrades-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
 import { producerScenario } from './producer-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 import { readScenario } from './read-scenario.ts';
 import { receiptScenario } from './receipt-scenario.ts';
 import { retentionScenario } from './retention-scenario.ts';
+import { rulesScenario } from './rules-scenario.ts';
 import { shardsScenario } from './shards-scenario.ts';
 import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|disks|drain|groups|identity|members|producers|raft|reads|receipts|retention|shards|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, timers of machines, transactions on replicas, or members that
+ * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, timers of machines, transactions on replicas, machines that go by new rules, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,16 +35,19 @@ const SCENARIOS = {
   cluster: clusterScenario,
   conditions: conditionsScenario,
   consumers: consumersScenario,
+  destroy: destroyScenario,
   disks: diskScenario,
   drain: drainScenario,
   groups: groupsScenario,
   identity: identityScenario,
+  machines: (seed: number) => machineUpgradesScenario(seed),
   members: membersScenario,
   producers: producerScenario,
   raft: raftScenario,
   reads: readScenario,
   receipts: receiptScenario,
   retention: retentionScenario,
+  rules: rulesScenario,
   shards: shardsScenario,
   timers: (seed: number) => timersScenario(seed),
   transactions: transactionsScenario,

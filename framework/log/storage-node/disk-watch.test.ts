@@ -31,6 +31,9 @@ test('an operation that takes long, or never ends, is seen and said', async () =
   await finish();
   await hangs;
   expect(logged).toEqual(['warn the disk is slow']);
+  // In the bucket of what took longer than all bounds.
+  expect(watch.syncs.counts).toMatchObject({ sumMs: 5_000 });
+  expect(watch.syncs.counts.counts.findIndex((it) => it > 0)).toBe(11);
   now += 20_000;
   expect(watch.slowestMs).toBe(5_000);
   now += 20_000;

@@ -1,4 +1,5 @@
 import type { Clock, Disk, DiskFile, Logger } from '../../base/index.ts';
+import { syncTimes, timeSyncs } from '../../store/index.ts';
 
 /** A write or sync that takes longer than this is not well. */
 const SLOW_MS = 1_000;
@@ -9,6 +10,8 @@ const WINDOW_MS = 30_000;
 export class DiskWatch {
   /** The same disk, watched. */
   readonly disk: Disk;
+  /** How long everything took until it was durable. */
+  readonly syncs = syncTimes();
   private readonly clock: Clock;
   private readonly logger: Logger;
   /** When the operations that are under way began, the oldest first. */
@@ -16,7 +19,8 @@ export class DiskWatch {
   private slowest = { ms: 0, at: 0 };
   private isSlow = false;
 
-  constructor(disk: Disk, clock: Clock, logger: Logger) {
+  constructor(watched: Disk, clock: Clock, logger: Logger) {
+    const disk = timeSyncs(watched, clock, this.syncs);
     this.clock = clock;
     this.logger = logger;
     this.disk = {
@@ -28,6 +32,7 @@ export class DiskWatch {
       syncDirectory: (directory) => this.timed(() => disk.syncDirectory(directory)),
       inspect: (directory) => disk.inspect(directory),
       lock: (directory) => disk.lock(directory),
+      isLocked: (directory) => disk.isLocked(directory),
     };
   }
 

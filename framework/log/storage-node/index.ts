@@ -12,7 +12,7 @@
  * It does not know the order of its records until the metadata repository says so, and it does not
  * decide who is primary.
  */
-export { STATION_BOUNDS_MS, type StationHistogram } from '../station-histograms.ts';
+export type { StationHistogram } from '../station-histograms.ts';
 export { CACHE_BYTES, PENDING_BYTES } from './memory-budget.ts';
 export type { NodeFolder } from './node-folders.ts';
 export type { LocalReplicaStatus, NodeStatus } from './node-status.ts';

@@ -1,5 +1,6 @@
 import {
   type DirectoryLock,
+  type DurationCounts,
   type Handler,
   Lanes,
   type Ports,
@@ -148,6 +149,11 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** Identity of this node's folder. */
   get disk(): string {
     return this.identity.disk;
+  }
+
+  /** How long its disk took for each sync. */
+  get syncs(): DurationCounts {
+    return this.diskWatch.syncs.counts;
   }
 
   get status(): NodeStatus {

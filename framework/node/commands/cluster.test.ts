@@ -101,9 +101,9 @@ describe('up', () => {
       2,
       /CONFIG_INVALID: .* of 3, not of 1; use --nodes 3/,
     ],
-    ['half a file', '{"nodes"', 1, /CORRUPT: .*cluster\.json .* how many nodes.*; write/],
-    ['a file of something else', '{}', 1, /CORRUPT: .*cluster\.json/],
-    ['an impossible size', '{"nodes":0}', 1, /CORRUPT: .*cluster\.json/],
+    ['half a file', '{"nodes"', 6, /CORRUPT: .*cluster\.json .* how many nodes.*; write/],
+    ['a file of something else', '{}', 6, /CORRUPT: .*cluster\.json/],
+    ['an impossible size', '{"nodes":0}', 6, /CORRUPT: .*cluster\.json/],
   ];
   test.each(cases)('is refused in the folder of %s, which stays as it is', async (...found) => {
     const [, content, code, message] = found;
@@ -185,7 +185,7 @@ describe('raft-restore', () => {
     await whileStarted(async () => {
       running = await restore('--directory', directory);
     });
-    expect(running).toMatchObject({ code: 1, err: expect.stringContaining('DIRECTORY_IN_USE') });
+    expect(running).toMatchObject({ code: 5, err: expect.stringContaining('DIRECTORY_IN_USE') });
     const told = await restore('--directory', directory);
     expect(told.err).toBe('');
     expect([told.code, told.out]).toEqual([0, expect.stringContaining('nothing was changed')]);

@@ -166,7 +166,7 @@ export class SimulatedDisk implements Disk, Performer {
     this.names.lose(path);
   }
 
-  open(path: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     return this.mounted.open(path, mode);
   }
   rename(from: string, to: string): Promise<void> {
@@ -189,6 +189,10 @@ export class SimulatedDisk implements Disk, Performer {
   }
   lock(directory: string): Promise<DirectoryLock> {
     return this.mounted.lock(directory);
+  }
+
+  isLocked(directory: string): Promise<boolean> {
+    return this.mounted.isLocked(directory);
   }
 
   /** Carries out an operation for a mount. */

@@ -61,11 +61,11 @@ export class MountedDisk implements Disk {
     return this.disk.perform(this, operation, ...rest);
   }
 
-  open(given: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+  open(given: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     const path = normal(given);
     return this.perform({ kind: 'open', path }, (names) => {
       let image = names.file(path);
-      if (image === undefined && mode === 'existing') throw notFound(path);
+      if (image === undefined && mode !== 'create') throw notFound(path);
       image ??= names.create(path);
       this.openFiles++;
       return new SimulatedFile(this, path, image);
@@ -131,6 +131,10 @@ export class MountedDisk implements Disk {
         },
       };
     });
+  }
+
+  async isLocked(directory: string): Promise<boolean> {
+    return this.locks.has(normal(directory));
   }
 }
 
