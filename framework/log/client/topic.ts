@@ -212,7 +212,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * Starts a consumer: each record is given to `handler`, from where the checkpoint of its name is. See {@link Consumer}.
    * Its status says what it does; `done` rejects when it stops: with `HANDLER_FAILED`, `CONSUMER_FENCED`, `TRIMMED` where
    * records that it has not done are gone, `BEYOND_TAIL` and `LOG_MISMATCH` for a checkpoint that is of elsewhere, `NOT_FOUND` when
-   * the consumer was removed, `FAILED_PRECONDITION` and `UNIMPLEMENTED` while members are of a version without consumers. Throws `INVALID_ARGUMENT`,
+   * the consumer was removed, `UNIMPLEMENTED` while members are of a version without consumers; it waits while they have not agreed on a feature level yet. Throws `INVALID_ARGUMENT`,
    * `POSITION_OUT_OF_RANGE` and `CLUSTER_MISMATCH` for what it is given.
    *
    * ```ts

@@ -202,7 +202,7 @@ export class Consumer implements AsyncDisposable {
         if (signal.aborted) return undefined;
         // What there was since a time may have been trimmed after it was found: then something later is the first.
         const isGone = isAtTime(begin) && VarlogError.is(error, 'TRIMMED');
-        if (isLasting(error) && !isGone) throw error;
+        if (isLasting(error) && !isGone && !isNotAgreed(error)) throw error;
         this.hindered(error);
         await backoff.pause(ports.clock, signal);
       }
@@ -314,4 +314,9 @@ function clientClosed(name: string): VarlogError {
     because: 'the client was closed before the consumer',
     next: 'close consumers first: they save how far they are',
   });
+}
+
+/** The nodes have not agreed on the feature level yet: they do by themselves, soon after the last one supports it. */
+function isNotAgreed(error: unknown): boolean {
+  return VarlogError.is(error, 'FAILED_PRECONDITION') && 'featureLevel' in error.details;
 }

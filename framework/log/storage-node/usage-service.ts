@@ -25,8 +25,7 @@ export async function serveUsage(replica: LogStreamReplica): Promise<UsageRespon
     const glsn = await glsnOf(replica, begin);
     if (glsn === undefined) continue;
     const share = (end + 1 - begin) / (end + 1 - stretch.first);
-    // The batch that comes next was not taken before any of these.
-    const youngest = next === undefined ? storage.time.latest : next.since;
+    const youngest = takenUntil(stretches, i, storage.time.latest);
     parts.push(
       UsagePart.create({
         glsn,
@@ -38,6 +37,15 @@ export async function serveUsage(replica: LogStreamReplica): Promise<UsageRespon
   }
   assertServes(replica);
   return UsageResponse.create({ parts, highWatermark: watermark });
+}
+
+/**
+ * No batch of stretch `index` has a later timestamp: that of the first batch behind it, which the next file need not have, as one
+ * that is empty yet; or else `latest`, that of all. 0: not known.
+ */
+export function takenUntil(stretches: readonly Stretch[], index: number, latest: number): number {
+  const later = stretches.slice(index + 1).find(({ since }) => since > 0);
+  return later?.since ?? latest;
 }
 
 /** `undefined`: it was trimmed meanwhile. */
