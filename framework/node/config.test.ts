@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VarlogError } from '../base/index.ts';
-import { resolveConfig } from './config.ts';
+import { CONFIG_KEYS, resolveConfig } from './config.ts';
 
 const problemsOf = (sources: Parameters<typeof resolveConfig>[0]): string => {
   try {
@@ -122,4 +122,12 @@ describe('configuration', () => {
   ])('%s is refused', (_, sources, text) => {
     expect(problemsOf(sources)).toContain(text);
   });
+});
+
+test('the help of a key says what it may be, and its default', () => {
+  const help = (key: string) => CONFIG_KEYS.find((it) => it.key === key)!.help;
+  expect(help('roles')).toMatch(/metadata, storage, or both \(default: metadata,storage\)$/);
+  expect(help('listen')).toContain('(default: 127.0.0.1:9092)');
+  expect(help('advertise')).not.toContain('default');
+  expect(CONFIG_KEYS.filter((it) => it.help === '')).toEqual([]);
 });

@@ -51,7 +51,9 @@ const schema = z
       .describe(
         'as leader, this member answers linearizable reads alone; a lost leader is replaced later',
       ),
-    roles: list.default(['metadata', 'storage']).describe('what this process runs'),
+    roles: list
+      .default(['metadata', 'storage'])
+      .describe('what this process runs: metadata, storage, or both'),
     listen: address.default('127.0.0.1:9092').describe('gRPC address to bind'),
     advertise: address.optional().describe('address that others reach this node at'),
     http: address.optional().describe('address for /livez, /readyz and /metrics'),
@@ -99,7 +101,10 @@ const schema = z
     tlsMutual: yesOrNo
       .default(true)
       .describe('let in only who shows a certificate of the authority'),
-    logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    logLevel: z
+      .enum(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('the least that is logged: debug, info, warn, error or silent'),
   })
   .superRefine((config, context) => {
     const issue = (path: string, message: string): void =>
@@ -155,9 +160,14 @@ export const CONFIG_KEYS: readonly {
     flag: `--${kebab}`,
     value: YES_OR_NO.has(key) ? '[value]' : '<value>',
     env: `VARLOG_${kebab.replaceAll('-', '_').toUpperCase()}`,
-    help: field.description ?? '',
+    help: `${field.description ?? ''}${defaultOf(field)}`.trim(),
   };
 });
+
+function defaultOf(field: z.ZodType): string {
+  const value = field instanceof z.ZodDefault ? field.def.defaultValue : undefined;
+  return value === undefined || value === false ? '' : ` (default: ${String(value)})`;
+}
 
 /**
  * Puts a configuration together: a flag beats the environment, which beats the file, which beats

@@ -195,7 +195,7 @@ export class RaftHost implements AsyncDisposable {
     return group;
   }
 
-  /** What there is to destroy, by what its folder says. */
+  /** What there is to destroy, by what its folder says, or the member where it is open. */
   private async memberOf(groupId: string): Promise<DestroyedGroup> {
     const { ports, directory } = this.options;
     const { disk } = ports;
@@ -207,15 +207,18 @@ export class RaftHost implements AsyncDisposable {
         outcome: 'notAppended',
       });
     }
-    const facts = await diskFactsIn(disk, found.directory, found.label);
-    if (facts === undefined || facts.identity === '') {
+    // One that runs knows it before its disk does.
+    const known = this.groups.get(groupId)?.status.identity;
+    const identity =
+      known ?? (await diskFactsIn(disk, found.directory, found.label))?.identity ?? '';
+    if (identity === '') {
       throw new VarlogError('FAILED_PRECONDITION', {
         what: `member ${found.memberId} of Raft group "${groupId}" does not know the identity of its group yet`,
         next: 'wait until the group has begun, and destroy it by its identity then',
         outcome: 'notAppended',
       });
     }
-    return { groupId, memberId: found.memberId, identity: facts.identity };
+    return { groupId, memberId: found.memberId, identity };
   }
 
   /** Frees what a crash left of destroyed groups. What fails is tried with the next start. */

@@ -37,6 +37,12 @@ export function checkRange(from: unknown, to?: unknown): void {
     checkGlsn(from, 'from', `'start', 'end', a GLSN, a resume token or { time }`);
   }
   if (to === undefined) return;
+  if (to === Infinity) {
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: 'to is Infinity, and a read ends',
+      next: 'leave it out to read up to the tail, or follow the topic with tail()',
+    });
+  }
   checkGlsn(to, 'to', 'a GLSN');
   if (typeof from !== 'number' || from <= (to as number)) return;
   throw new VarlogError('INVALID_ARGUMENT', {

@@ -179,6 +179,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    */
   read(options: ReadOptions = {}): Subscription<T> {
     const { from = 'start', to = 'tail', ...rest } = options;
+    checkRange(from, options.to);
     return this.subscribe({ ...rest, from, to });
   }
 

@@ -122,6 +122,14 @@ export function readsOfRecords(test: Register<RecordLogUnderTest>): void {
     for (const [options, message] of refused) assert.throws(() => log.read(options), { message });
   });
 
+  test('a read without an end is refused, with what follows the log', async ({ log }) => {
+    await log.append('a');
+    const endless = async () => {
+      for await (const _ of log.read({ to: Number.POSITIVE_INFINITY }));
+    };
+    await assert.rejects(endless, { code: 'INVALID_ARGUMENT', message: /tail\(\)/ });
+  });
+
   test('reads from the time of each record, and from before and after all of them', async ({
     log,
   }) => {
