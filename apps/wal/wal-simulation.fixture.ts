@@ -12,6 +12,8 @@ import { WalWriter } from './writer.ts';
 
 const STEPS = 40;
 const KEYS = ['a', 'b', 'c'];
+/** What a record writes to, in the database. */
+const STATEMENTS = ['item', 'progress'] as const;
 const FAULTS = ['refused', 'unknownApplied', 'unknownLate', 'unknownLost'] as const;
 
 /** All that the log ever had, also what is trimmed by now, and what it makes of the store. */
@@ -82,6 +84,7 @@ class WalRun {
   /** How far the follower was when it was last asked. */
   private followed = 0;
   private folders = 0;
+  private isLogSound = false;
 
   constructor(root: string, seed: number) {
     this.root = root;
@@ -93,6 +96,8 @@ class WalRun {
       log: topic.log,
       records: {
         ...bound(records),
+        append: (value, options) => this.faulty(() => records.append(value, options)),
+        fence: (options) => this.faulty(() => records.fence(options)),
         tail: (options) => this.gate.slowed(records.tail(options), options?.signal),
       },
       trim: async (position) => {
@@ -109,19 +114,23 @@ class WalRun {
     await this.followAnew();
     for (let step = 0; step < STEPS; step++) {
       const { random } = this;
-      if (random.chance(0.3)) this.log.failNext(random.pick(FAULTS));
       if (random.chance(0.2)) this.gate.isOpen = false;
       else this.gate.open();
       const kind = random.below(20);
-      if (kind < 11) await this.write(random.pick(this.writers), step);
+      if (kind < 11)
+        await this.write(random.chance(0.6) ? this.newest : random.pick(this.writers), step);
       else if (kind < 13) await this.checkpoint();
       else if (kind < 15) await this.takeOver();
       else if (kind < 16) await this.followAnew();
-      else if (kind < 17) await this.brokenDisk(step);
+      else if (kind < 17) await this.brokenDisk(step, random.pick(STATEMENTS));
       else await this.follow();
       await this.mirror.look();
     }
     this.gate.open();
+    for (const refused of STATEMENTS) {
+      await this.takeOver();
+      await this.brokenDisk(STEPS, refused);
+    }
     await this.takeOver();
     await this.follow();
   }
@@ -130,6 +139,12 @@ class WalRun {
     this.gate.open();
     for (const { writer } of this.writers) await writer[Symbol.asyncDispose]();
     await this.follower?.it[Symbol.asyncDispose]();
+  }
+
+  /** A fault is drawn for each append: those of steps that append nothing would pile up until nothing succeeds. */
+  private faulty<T>(append: () => T): T {
+    if (!this.isLogSound && this.random.chance(0.1)) this.log.failNext(this.random.pick(FAULTS));
+    return append();
   }
 
   private get newest(): Opened {
@@ -202,6 +217,7 @@ class WalRun {
       // Writes that are under way belong to it.
       const write = this.attempt(by, { op: 'put', key: 'a', value: 'before the checkpoint' });
       const [position] = await Promise.all([by.writer.checkpoint(), write]);
+      await this.mirror.look();
       assert.equal(this.mirror.records[position - 1]?.op, 'checkpoint');
     } catch (error) {
       if (!VarlogError.is(error)) throw error;
@@ -209,8 +225,8 @@ class WalRun {
     }
   }
 
-  /** The database refuses the last statement of a record: none of the record's effects may stay. */
-  private async brokenDisk(step: number): Promise<void> {
+  /** The database refuses one of a record's statements: none of the record's effects may stay, and it is not remembered as applied. */
+  private async brokenDisk(step: number, refused: string): Promise<void> {
     const by = this.newest;
     if (by.stopped) return;
     const state = by.writer['state'];
@@ -218,23 +234,29 @@ class WalRun {
     const { save } = EntityManager.prototype;
     type Save = (entity: { options?: { name?: string } }, ...rest: unknown[]) => Promise<unknown>;
     const failing = function (this: EntityManager, ...[entity, ...rest]: Parameters<Save>) {
-      if (this.dataSource === source && entity.options?.name === 'progress')
+      if (this.dataSource === source && entity.options?.name === refused)
         return Promise.reject(new Error('the disk is broken'));
       return Reflect.apply(save as Save, this, [entity, ...rest]);
     };
     EntityManager.prototype.save = failing as typeof save;
     const position = state.position;
+    this.isLogSound = true;
     try {
       await by.writer.put('b', `broken ${step}`);
-      assert.fail('a record was applied without its position');
+      assert.fail(`a record was applied without its ${refused}`);
     } catch (error) {
       if (error instanceof assert.AssertionError) throw error;
       if (VarlogError.is(error) && error.outcome === 'notAppended') return;
       by.stopped = true;
     } finally {
       EntityManager.prototype.save = save;
+      this.isLogSound = false;
     }
     assert.equal(state.position, position);
+    const stored = await source.manager.findOneBy<{ id: number; position: number }>('progress', {
+      id: 1,
+    });
+    assert.equal(stored?.position ?? 0, position, 'a position has stayed without its record');
     const pairs = this.mirror.at(position);
     assert.deepEqual(new Map(await state.pairs()), pairs, 'what a record half did has stayed');
   }

@@ -77,6 +77,20 @@ const twoTransactions = (): (() => void) => {
   );
 };
 
+/** The position is remembered before the record, not with it. */
+const positionFirst = (): (() => void) => {
+  const { apply } = LocalState.prototype;
+  return replace(
+    LocalState.prototype,
+    'apply',
+    async function (this: LocalState, record, position) {
+      if (position > this.position)
+        await this['source'].manager.save('progress', { id: 1, log: this['log'], position });
+      await apply.call(this, record, position);
+    },
+  );
+};
+
 const dirtyReads = (): (() => void) =>
   replace(
     LocalState.prototype as unknown as { inTurn<T>(work: () => Promise<T>): Promise<T> },
@@ -114,6 +128,11 @@ test.each([
     'a record and its position are two transactions',
     twoTransactions,
     /half did has stayed|of a follower at/,
+  ],
+  [
+    'a position is remembered before its record',
+    positionFirst,
+    /a position has stayed without its record/,
   ],
   ['reads see a record that is half applied', dirtyReads, /of a follower at/],
   ['the log is read before it is fenced', readsBeforeTheFence, /\w at \d+|TRIMMED/],

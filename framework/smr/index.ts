@@ -204,6 +204,7 @@ export async function startShards<Command, Result, Snapshot, Machine>(
           ...others,
           log,
           machine: machine(shard),
+          alone: true,
           name: shardName(name, shard, logs.length),
           ...(store && { snapshots: store }),
         }),

@@ -16,7 +16,12 @@ import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
 import { replicaCheck } from './replica-check.ts';
-import { cannotStartOver, noPlaceForSnapshots, snapshotTooLate } from './replica-errors.ts';
+import {
+  cannotStartOver,
+  noPlaceForSnapshots,
+  notAlone,
+  snapshotTooLate,
+} from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
@@ -179,6 +184,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
+    if (verdict === 'foreign' && this.options.alone === true)
+      throw notAlone(follower.identity.machine, entry.position);
     let index = 0;
     for (const due of admission.due()) {
       follower.announce(this.runOne(due.command, due));

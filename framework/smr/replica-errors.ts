@@ -34,3 +34,15 @@ export function snapshotTooLate(timeoutMs: number): VarlogError {
     next: 'see whether its store takes what is written, or give it more time',
   });
 }
+
+/** A log that was given to a machine alone holds what another one wrote. */
+export function notAlone(machine: string, position: number): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: `the log of machine "${machine}" holds a command of another machine, at position ${position}`,
+    because:
+      'it is the log of another one; of shards, the logs were given in another order, or their number was changed',
+    next: 'give the machine the log that it had, or one that is new; shards take their logs in the order in which they were given first, all of them',
+    details: { position },
+    outcome: 'notAppended',
+  });
+}

@@ -69,6 +69,11 @@ export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends Admi
    * head of the log gone. Snapshots are kept in `snapshots` only. Default: no.
    */
   readOnly?: boolean;
+  /**
+   * The log is this machine's alone: a command of another one on it stops the replica (`FAILED_PRECONDITION`), before a snapshot
+   * could stand for it. Default: what others wrote is passed over, and counted.
+   */
+  alone?: boolean;
   /** How long a call that names no limit may take, in milliseconds. Default: 30,000. */
   callTimeoutMs?: number;
   /** Bytes of commands that may wait. Default: 16 MiB. */

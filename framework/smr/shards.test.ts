@@ -1,4 +1,7 @@
 import { MemoryLog } from '../testing/memory-log.ts';
+import { SimulatedDisk } from '../testing/simulator/disk.ts';
+import { SeededRandom } from '../testing/simulator/random.ts';
+import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { type StateMachine, shardOf, startShards } from './index.ts';
 
 interface Add {
@@ -95,6 +98,27 @@ describe('what is not the log of a shard is refused', () => {
     // Nothing was written where it does not belong.
     expect(await Promise.all(logs.map((it) => it.tail()))).toEqual(before);
     await (await start(logs)).close();
+  });
+
+  test('again and again, also with snapshots of every command', async () => {
+    const logs = memoryLogs(3);
+    const first = await start(logs);
+    for (const key of keys) await first.execute({ key, add: 1 });
+    await first.close();
+    const disks = [1, 2, 3].map((it) => new SimulatedDisk({ random: new SeededRandom(it) }));
+    const options = {
+      machine: () => new Sums(),
+      keyOf,
+      snapshots: (shard: number) => new DiskSnapshotStore(disks[shard]!),
+      snapshotEvery: 1,
+    };
+    for (let i = 0; i < 4; i++) {
+      const shifted = startShards({ logs: [logs[1]!, logs[0]!, logs[2]!], ...options });
+      await expect(shifted).rejects.toMatchObject(refused);
+    }
+    const own = await startShards({ logs: logs.slice(0, 3), machine: () => new Sums(), keyOf });
+    expect((await own.queryEach((it) => it.sums.size)).reduce((a, b) => a + b)).toBe(100);
+    await own.close();
   });
 
   test('also when the other one comes later: it serves nothing any more, and says so', async () => {

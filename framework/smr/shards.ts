@@ -1,4 +1,4 @@
-import { combineLatest, map, type Observable } from 'rxjs';
+import { combineLatest, type Observable } from 'rxjs';
 import { type LogCallOptions, type OrderedLog, VarlogError } from '../base/index.ts';
 import type { ExecuteOptions } from './execute-options.ts';
 import { fnv1a } from './fnv.ts';
@@ -14,7 +14,7 @@ const SHARDS_MAX = 1_024;
 export interface ShardOptions<Command, Result, Snapshot, Machine>
   extends Omit<
     ReplicaOptions<Command, Result, Snapshot, Machine>,
-    'machine' | 'log' | 'snapshots'
+    'machine' | 'log' | 'snapshots' | 'alone'
   > {
   /** Makes the machine of a shard, 0, 1, 2, …: each has the state of its own keys. */
   readonly machine: (shard: number) => Machine & StateMachine<Command, Result, Snapshot>;
@@ -37,13 +37,6 @@ export function shardName(name: string, shard: number, shards: number): string {
   return `${name} ${shard}/${shards}`;
 }
 
-interface Shard<Command, Result, Machine> {
-  readonly index: number;
-  readonly replica: Replica<Command, Result, Machine>;
-  /** Why it is not used any more: its log turned out to be another one's. */
-  error: VarlogError | undefined;
-}
-
 /**
  * One machine over several logs, for more commands than one log orders: each key has its shard, and each shard is an
  * ordinary replica on a log of its own. Within a shard everything holds that holds for a replica; between two, nothing is
@@ -52,7 +45,8 @@ interface Shard<Command, Result, Machine> {
 export class Shards<Command, Result, Machine> {
   /** How each shard fares, now and from now on; a shard whose log is another one's has `failed`. */
   readonly status$: Observable<readonly ReplicaStatus[]>;
-  private readonly shards: readonly Shard<Command, Result, Machine>[];
+  /** By their number: each has its own positions, changes and snapshots. */
+  readonly replicas: readonly Replica<Command, Result, Machine>[];
   private readonly keyOf: (command: Command) => string | readonly string[];
 
   /** `keyOf`: as in the options. */
@@ -60,30 +54,14 @@ export class Shards<Command, Result, Machine> {
     replicas: readonly Replica<Command, Result, Machine>[],
     keyOf: (command: Command) => string | readonly string[],
   ) {
-    const shards = replicas.map((replica, index) => ({ index, replica, error: undefined }));
-    this.shards = shards;
+    this.replicas = replicas;
     this.keyOf = keyOf;
-    for (const it of shards) this.watch(it);
-    this.status$ = combineLatest(
-      shards.map((it) =>
-        it.replica.status$.pipe(
-          map(
-            (status): ReplicaStatus =>
-              it.error === undefined ? status : { ...status, state: 'failed', error: it.error },
-          ),
-        ),
-      ),
-    );
+    this.status$ = combineLatest(replicas.map((it) => it.status$));
   }
 
   /** How many there are. */
   get count(): number {
-    return this.shards.length;
-  }
-
-  /** The replicas, by their number: each has its own positions, changes and snapshots. */
-  get replicas(): readonly Replica<Command, Result, Machine>[] {
-    return this.shards.map((it) => it.replica);
+    return this.replicas.length;
   }
 
   /** The number of the shard that has `key`. */
@@ -114,18 +92,18 @@ export class Shards<Command, Result, Machine> {
     options: LogCallOptions & { consistency?: Consistency } = {},
   ): Promise<T[]> {
     return Promise.all(
-      this.shards.map((it) => usable(it).query((machine) => look(machine, it.index), options)),
+      this.replicas.map((it, shard) => it.query((machine) => look(machine, shard), options)),
     );
   }
 
   /** Has the rules of all shards raised: see `Replica.upgradeTo`. What was raised when it rejects stays so; it may be repeated. */
   async upgradeTo(rules: number, options: LogCallOptions = {}): Promise<void> {
-    await Promise.all(this.shards.map((it) => usable(it).upgradeTo(rules, options)));
+    await Promise.all(this.replicas.map((it) => it.upgradeTo(rules, options)));
   }
 
   /** Closes all of them, also where one cannot keep its snapshot: see `Replica.close`. */
   async close(options: LogCallOptions & { snapshot?: boolean } = {}): Promise<void> {
-    const closed = await Promise.allSettled(this.shards.map((it) => it.replica.close(options)));
+    const closed = await Promise.allSettled(this.replicas.map((it) => it.close(options)));
     for (const it of closed) if (it.status === 'rejected') throw it.reason;
   }
 
@@ -134,30 +112,18 @@ export class Shards<Command, Result, Machine> {
   }
 
   /**
-   * Resolves when each shard has seen all that its log had, and its log is its own. Rejects with `FAILED_PRECONDITION` where one
-   * is another's, with `TIMEOUT`, or with the error of a replica that failed. For `startShards`.
+   * Resolves when each shard has seen all that its log had. Rejects with `FAILED_PRECONDITION` where one is another's, with
+   * `TIMEOUT`, or with the error of a replica that failed. For `startShards`.
    */
   async caughtUp(options: LogCallOptions = {}): Promise<void> {
-    const all = await Promise.allSettled(this.shards.map((it) => it.replica.caughtUp(options)));
-    // Whose log is another one's was closed, and says so itself.
-    for (const it of this.shards) usable(it);
-    for (const it of all) if (it.status === 'rejected') throw it.reason;
-  }
-
-  /** Nothing is to be asked of a shard from when on its log is seen to have another one's commands. */
-  private watch(shard: Shard<Command, Result, Machine>): void {
-    shard.replica.status$.subscribe(({ foreign }) => {
-      if (foreign === 0 || shard.error !== undefined) return;
-      shard.error = notItsLog(shard.index, this.count);
-      void shard.replica.close();
-    });
+    await Promise.all(this.replicas.map((it) => it.caughtUp(options)));
   }
 
   private replicaOf(keys: string | readonly string[]): Replica<Command, Result, Machine> {
     const all = Array.isArray(keys) ? keys : [keys];
     const [first, ...others] = new Set(all.map((it) => this.shardOf(checkedKey(it))));
     if (first === undefined || others.length > 0) throw notOneShard(all, others.length > 0);
-    return usable(this.shards[first]!);
+    return this.replicas[first]!;
   }
 }
 
@@ -189,26 +155,6 @@ export function checkFunctions(functions: Readonly<Record<string, unknown>>): vo
       next: `give ${name}, a function`,
     });
   }
-}
-
-/** The log of a shard holds what another machine wrote: another shard, or the same one when there were more or fewer. */
-function notItsLog(shard: number, shards: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `the log of shard ${shard} of ${shards} holds commands of another machine`,
-    because:
-      'the logs were given in another order, their number was changed, or the log is used for something else too',
-    next: 'give the logs in the order in which they were given first, all of them; a shard needs a log of its own',
-    details: { shard, shards },
-    outcome: 'notAppended',
-  });
-}
-
-function usable<Command, Result, Machine>({
-  replica,
-  error,
-}: Shard<Command, Result, Machine>): Replica<Command, Result, Machine> {
-  if (error !== undefined) throw error;
-  return replica;
 }
 
 function checkedKey(key: unknown): string {

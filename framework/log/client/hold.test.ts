@@ -106,7 +106,10 @@ test('a replica can always start again: nobody trims above its snapshot, also wh
   const again = await start('one');
   await again.caughtUp();
   expect(again.machine.value).toBe(25);
-  expect((await topic.describe()).holds).toEqual([{ holder, position }]);
+  // Where the draw had it so, a snapshot was due once more on the way.
+  const [held] = (await topic.describe()).holds;
+  expect(held).toEqual({ holder, position: expect.any(Number) });
+  expect(held!.position).toBeGreaterThanOrEqual(position);
   for (let i = 0; i < 25; i++) await again.execute(1);
   await holdAt(position + 10);
   await again.close();
