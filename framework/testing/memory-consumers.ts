@@ -1,11 +1,12 @@
 import { type TopicId, VarlogError } from '../base/index.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
 import { type AtTime, type From, isAtTime } from '../log/client/position-option.ts';
-import type { ConsumerRegistry } from '../log/consumer/index.ts';
+import { type ConsumerRegistry, checkConsumerName } from '../log/consumer/index.ts';
 import {
   addConsumerOf,
   advanceConsumerOf,
   decideParkedOf,
+  neededBehind,
   openConsumerOf,
   type ParkedRecord,
   type Refusal,
@@ -44,6 +45,11 @@ export class MemoryConsumers {
     };
   }
 
+  /** They need the records behind this position: Infinity where none does. */
+  get neededBehind(): number {
+    return Math.min(...this.state.consumers.map(neededBehind));
+  }
+
   /** All of them, by name. */
   async list(): Promise<
     readonly {
@@ -61,6 +67,7 @@ export class MemoryConsumers {
 
   /** Registers a consumer before it runs for the first time: what comes behind `from` is kept for it from now on. */
   async add(name: string, { from = 'start' }: { from?: From } = {}): Promise<void> {
+    checkConsumerName(name);
     this.extent.checkConnected();
     const begin = consumerBegin(from, this.extent.name, this.state.id as TopicId);
     const behind = isAtTime(begin) ? this.extent.since(begin) - 1 : begin;

@@ -25,6 +25,7 @@ describe('records over a link keep the contract of all logs of records', () => {
       log: link.records(),
       logStreams: [1, 2] as const,
       as: <T, In>(options: TopicOptions<T, In>) => link.records(options),
+      consumers: log.consumers,
       trim: (position: number) => log.compact(position, new Uint8Array()),
       close: async () => {},
     };

@@ -39,6 +39,7 @@ describe('a log in memory keeps the contract of all logs of records', () => {
       log: log.records(),
       logStreams: [1, 2],
       as: (options) => log.records(options),
+      consumers: log.consumers,
       trim: (position) => log.compact(position, new Uint8Array()),
       close: async () => {},
     };

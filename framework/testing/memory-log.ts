@@ -225,14 +225,22 @@ export class MemoryLog implements OrderedLog {
     return this.last;
   }
 
-  async compact(position: number, state: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+  /**
+   * As `OrderedLog.compact`. What a consumer has not done stays readable as a record, unless `force` says otherwise: that is
+   * how a topic is trimmed whoever holds it.
+   */
+  async compact(
+    position: number,
+    state: Uint8Array | AsyncIterable<Uint8Array>,
+    { force = false }: { force?: boolean } = {},
+  ): Promise<void> {
     this.checkConnected();
     assert(position <= this.last, 'a snapshot stands for committed entries');
     // Of its own: the caller may go on to use what it gave.
     const whole = await joined(chunksOf(state));
-    if (position <= (this.snapshot?.position ?? 0)) return;
-    this.snapshot = { position, state: whole };
-    this.entries = this.entries.filter((it) => it.position > position);
+    if (position > (this.snapshot?.position ?? 0)) this.snapshot = { position, state: whole };
+    const upTo = force ? position : Math.min(position, this.consumers.neededBehind);
+    this.entries = this.entries.filter((it) => it.position > upTo);
   }
 
   /** The first position that is kept; after the last one when there is none. */

@@ -68,6 +68,7 @@ describe('a topic keeps the contract of all logs of records', () => {
       logStreams: [logStreams[0]!.id, logStreams[1]!.id],
       log: varlog.topic(id),
       as: (options) => varlog.topic(id, options),
+      consumers: varlog.topic(id).consumers,
       trim: (position) => varlog.topic(id).trim(position),
       close: () => varlog.deleteTopic(id),
     };

@@ -1,6 +1,10 @@
 import type { TopicId } from '../../base/index.ts';
 import { ConsumersRequest, Ordering } from '../../wire/gen/log.ts';
-import type { ConsumerRegistry, RegisteredConsumer } from '../consumer/index.ts';
+import {
+  type ConsumerRegistry,
+  checkConsumerName,
+  type RegisteredConsumer,
+} from '../consumer/index.ts';
 import type { ConsumerBegin, MetadataCommand, ParkedRecord } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
@@ -53,6 +57,7 @@ export class TopicConsumers {
     name: string,
     { from = 'start', ...limits }: CallLimits & { from?: From } = {},
   ): Promise<void> {
+    checkConsumerName(name);
     const begin = await this.beginOf(from, limits);
     await this.command({ kind: 'addConsumer', topicId: this.topicId, name, begin }, limits);
   }

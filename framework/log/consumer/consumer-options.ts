@@ -80,15 +80,19 @@ export interface CheckedOptions {
 
 const NAME_MAX = 200;
 
+/** Throws `INVALID_ARGUMENT` for what cannot be the name of a consumer. */
+export function checkConsumerName(name: unknown): void {
+  if (typeof name === 'string' && name !== '' && name.length <= NAME_MAX) return;
+  throw invalid(`name is ${JSON.stringify(name)}`, `give 1 to ${NAME_MAX} characters`);
+}
+
 /** Throws `INVALID_ARGUMENT` for what makes no sense. */
 export function checkedOptions(
   options: ConsumerOptions<never> & Partial<WithCheckpoint<CheckpointStore>>,
   handler: unknown,
 ): CheckedOptions {
   const { name, from = 'start', checkpoint, orderBy, onError = 'stop', signal } = options;
-  if (typeof name !== 'string' || name === '' || name.length > NAME_MAX) {
-    throw invalid(`name is ${JSON.stringify(name)}`, `give 1 to ${NAME_MAX} characters`);
-  }
+  checkConsumerName(name);
   if (typeof handler !== 'function') {
     throw invalid('there is no handler', 'pass a function that is given each record');
   }

@@ -21,6 +21,7 @@ export { type CloseOptions, Consumer } from './consumer.ts';
 export {
   type ConsumerContext,
   type ConsumerOptions,
+  checkConsumerName,
   checkedOptions,
   type OnHandlerError,
   type RecordHandler,

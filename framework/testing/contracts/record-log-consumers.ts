@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { VarlogError } from '../../base/index.ts';
+import type { Entry, From } from '../../log/index.ts';
 import type { Register } from './contract.ts';
 import type { RecordLogUnderTest } from './record-log-under-test.ts';
+import { all } from './taken-entries.ts';
 
 /** Consumers, by name. */
 export function consumersOfRecords(test: Register<RecordLogUnderTest>): void {
@@ -85,4 +88,121 @@ export function consumersOfRecords(test: Register<RecordLogUnderTest>): void {
     await second.caughtUp();
     await second.close();
   });
+
+  consumersThatAreAdded(test);
+}
+
+/** Those that are registered before they run for the first time. */
+function consumersThatAreAdded(test: Register<RecordLogUnderTest>): void {
+  test('a consumer that is added keeps the records from there on before it ever runs, and begins there', async ({
+    log,
+    consumers,
+    trim,
+  }) => {
+    await log.append(['a', 'b', 'c']);
+    await consumers.add('billing', { from: 2 });
+    assert.deepEqual(await positions(consumers), [['billing', 1]]);
+    await trim(3).catch((error: unknown) => assert.equal(codeOf(error), 'FAILED_PRECONDITION'));
+    await log.append('d');
+    await trim(1);
+    assert.deepEqual(await texts(log.read()), ['b', 'c', 'd']);
+    const given: string[] = [];
+    // It is known: where a new one would begin does not matter.
+    const options = { name: 'billing', from: 'end' } as const;
+    const consumer = log.process(options, (entry) => given.push(entry.text()));
+    await consumer.caughtUp();
+    await consumer.close();
+    assert.deepEqual(given, ['b', 'c', 'd']);
+    // Now that they are done nobody needs them.
+    await trim(3);
+    assert.deepEqual(await texts(log.read()), ['d']);
+  });
+
+  test('a consumer is added at the start, at the end, behind a record or at a time', async ({
+    log,
+    consumers,
+    trim,
+  }) => {
+    await log.append(['a', 'b', 'c']);
+    await trim(1);
+    const [, c] = await all(log.read());
+    await consumers.add('1 start');
+    await consumers.add('2 behind c', { from: c!.resumeToken });
+    await consumers.add('3 end', { from: 'end' });
+    await consumers.add('4 what comes next', { from: 4 });
+    await consumers.add('5 since ever', { from: { time: 0 } });
+    await consumers.add('6 later', { from: { time: { getTime: () => 4e14 } } });
+    assert.deepEqual(
+      (await positions(consumers)).map(([, position]) => position),
+      [1, 3, 3, 3, 1, 3],
+    );
+  });
+
+  test('a consumer that is known is not added, nor moved, nor fenced where it runs', async ({
+    log,
+    consumers,
+  }) => {
+    await log.append(['a', 'b']);
+    const known = { code: 'ALREADY_EXISTS' };
+    await consumers.add('waiting', { from: 2 });
+    await assert.rejects(consumers.add('waiting', { from: 'end' }), known);
+    await assert.rejects(consumers.add('waiting', { from: 2 }), known);
+    const given: string[] = [];
+    const options = { name: 'running', checkpointEveryMs: 20 };
+    const consumer = log.process(options, (entry) => given.push(entry.text()));
+    await consumer.caughtUp();
+    await assert.rejects(consumers.add('running'), known);
+    await log.append('c');
+    await consumer.caughtUp();
+    const { epoch } = consumer.status;
+    await consumer.close();
+    await consumer.done;
+    assert.deepEqual(given, ['a', 'b', 'c']);
+    assert.deepEqual(await positions(consumers), [
+      ['running', 3],
+      ['waiting', 1],
+    ]);
+    const [running] = await consumers.list();
+    assert.equal(running!.epoch, epoch);
+  });
+
+  test('a consumer is not added under a name, nor at a place, that cannot be', async ({
+    log,
+    consumers,
+    trim,
+  }) => {
+    await log.append(['a', 'b', 'c']);
+    await trim(2);
+    const refusals: [string, From | undefined, string][] = [
+      ['', 'start', 'INVALID_ARGUMENT'],
+      ['x'.repeat(201), 'start', 'INVALID_ARGUMENT'],
+      [5 as never, 'start', 'INVALID_ARGUMENT'],
+      ['a', 2, 'TRIMMED'],
+      ['a', 5, 'BEYOND_TAIL'],
+      ['a', 0, 'POSITION_OUT_OF_RANGE'],
+      ['a', 'middle' as never, 'INVALID_ARGUMENT'],
+      ['a', null as never, 'INVALID_ARGUMENT'],
+      ['a', { time: Number.NaN }, 'INVALID_ARGUMENT'],
+      ['a', 'varlog:other:1:1' as never, 'CLUSTER_MISMATCH'],
+    ];
+    for (const [name, from, code] of refusals) {
+      await assert.rejects(consumers.add(name, { from: from! }), { code }, `${name} at ${from}`);
+    }
+    assert.deepEqual(await consumers.list(), []);
+    await consumers.add('x'.repeat(200), { from: 3 });
+  });
+}
+
+async function positions(
+  consumers: RecordLogUnderTest['consumers'],
+): Promise<(readonly [string, number])[]> {
+  return (await consumers.list()).map(({ name, position }) => [name, position] as const);
+}
+
+async function texts(entries: AsyncIterable<Entry>): Promise<string[]> {
+  return (await all(entries)).map((it) => it.text());
+}
+
+function codeOf(error: unknown): string | undefined {
+  return VarlogError.is(error) ? error.code : String(error);
 }
