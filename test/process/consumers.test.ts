@@ -64,3 +64,53 @@ test('a consumer that is killed by -9 over and over, with its nodes: each record
   console.log(`${rows.length} rows, epoch ${known!.epoch}`);
   await varlog.close();
 }, 300_000);
+
+test('a consumer that is added by the command line loses no record until it first runs: not by trims, nor with the node that leads', async () => {
+  await using cluster = await TestCluster.start(3, { replicationFactor: 3 });
+  const varlog = await cluster.connect();
+  const topic = await varlog.createTopic({ logStreams: 2 });
+  const producer = await topic.producer({ id: 1 });
+  const append = async (first: number, end: number): Promise<void> => {
+    for (let i = first; i < end; i++) await producer.append(`${i}`, { timeoutMs: 60_000 });
+  };
+  const run = async (...args: string[]): Promise<{ code: number | null; output: string }> => {
+    const flags = ['--endpoints', cluster.endpoints.join(',')];
+    const program = cluster.processes.program('framework/node/cli.js', [...args, ...flags]);
+    program.start();
+    const code = await program.ended();
+    return { code, output: program.output };
+  };
+  const id = String(topic.id);
+  await append(1, 31);
+  const added = await run('consumer', 'add', id, 'mailing', '--from', '11');
+  expect(added).toEqual({
+    code: 0,
+    output: 'added consumer "mailing", which begins with record 11\n',
+  });
+  const again = await run('consumer', 'add', id, 'mailing', '--from', 'end');
+  expect(again.code).not.toBe(0);
+  expect(again.output).toContain('ALREADY_EXISTS');
+  const tooFar = await run('trim', id, '11');
+  expect(tooFar.code).not.toBe(0);
+  expect(tooFar.output).toContain('consumer "mailing" still needs the records behind 10');
+  expect((await run('trim', id, '10')).code).toBe(0);
+
+  const { leader } = await varlog.status();
+  await cluster.nodes[leader! - 1]!.end('SIGKILL');
+  await append(31, 41);
+  await expect(topic.trim(35, { timeoutMs: 30_000 })).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+  });
+  expect(await topic.watermarks()).toMatchObject({ first: 11, last: 40 });
+
+  const given: number[] = [];
+  // It was added: where a new one would begin does not matter.
+  const consumer = topic.process({ name: 'mailing', from: 'end' }, (entry) => {
+    given.push(Number(entry.text()));
+  });
+  await consumer.caughtUp({ timeoutMs: 60_000 });
+  await consumer.close();
+  expect(given).toEqual(Array.from({ length: 30 }, (_, i) => i + 11));
+  await topic.trim(40);
+  await varlog.close();
+}, 180_000);

@@ -1,7 +1,8 @@
 import { ConsumerLife } from '../../framework/log/consumer/consumer-life.ts';
 import { ConsumerWork } from '../../framework/log/consumer/consumer-work.ts';
 import { Watermark } from '../../framework/log/consumer/watermark.ts';
-import { openConsumer, trim } from '../../framework/log/core/commands/index.ts';
+import { addConsumer, openConsumer, trim } from '../../framework/log/core/commands/index.ts';
+import type { ConsumerState, TopicState } from '../../framework/log/core/index.ts';
 import { type PlantedDefect, replace } from './planted-defect.ts';
 
 /** What a life keeps to itself. */
@@ -49,4 +50,33 @@ export const CONSUMERS_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
     const { apply } = trim;
     return replace(trim, 'apply', (state, command) => apply(state, { ...command, force: true }));
   },
+  'one that was added holds nothing until it runs': () => {
+    const { apply } = trim;
+    return replace(trim, 'apply', (state, command) => {
+      const topic = state.topics.get(command.topicId);
+      if (topic === undefined) return apply(state, command);
+      const { consumers } = topic;
+      topic.consumers = consumers.filter(({ owner }) => owner !== '');
+      const result = apply(state, command);
+      topic.consumers = consumers;
+      return result;
+    });
+  },
+  'to add one that is there moves it': () =>
+    changedByAdding((it, topic) => ({ ...it, position: topic.highWatermark })),
+  'to add one that runs fences it': () =>
+    changedByAdding((it, topic) => ({ ...it, owner: '', epoch: ++topic.consumerEpoch })),
 };
+
+/** What is there of a consumer is changed when somebody adds it once more; he is refused all the same. */
+function changedByAdding(change: (it: ConsumerState, topic: TopicState) => ConsumerState) {
+  const { apply } = addConsumer;
+  return replace(addConsumer, 'apply', (state, command) => {
+    const topic = state.topics.get(command.topicId);
+    if (topic !== undefined)
+      topic.consumers = topic.consumers.map((it) =>
+        it.name === command.name ? change(it, topic) : it,
+      );
+    return apply(state, command);
+  });
+}

@@ -1,5 +1,11 @@
 import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
-import { type Consumer, record, type Varlog } from '../../framework/log/client/index.ts';
+import {
+  type CallLimits,
+  type Consumer,
+  record,
+  type Topic,
+  type Varlog,
+} from '../../framework/log/client/index.ts';
 import { FileCheckpointStore } from '../../framework/log/consumer/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
@@ -17,6 +23,9 @@ const HOSTS = KINDS.flatMap((kind) =>
   ['host', ...(kind === 'file' ? [] : ['rival'])].map((it) => ({ name: `${it}-${kind}`, kind })),
 );
 
+/** In half of the runs the consumer in the cluster is added, and runs for the first time so much later. */
+const LATE_MS = 3_000;
+
 /** One record as a handler was given it. */
 interface Given {
   readonly glsn: number;
@@ -29,7 +38,8 @@ interface Given {
 /**
  * The whole cluster through a few seconds of faults from a seed, with consumers that are killed and started again, some
  * while another one of their name runs, on checkpoints in the cluster, in files and in a database. Handlers take their
- * time, and fail at some records for good, which are parked and replayed. In the end each record was done at least once,
+ * time, and fail at some records for good, which are parked and replayed. At times the one in the cluster is added, and runs
+ * only later; one that is there is added in vain, over and over. In the end each record was done at least once,
  * in order by key, and took effect once in the database; and no checkpoint was ever beyond a record that was not done or
  * parked.
  */
@@ -51,6 +61,10 @@ class ConsumersRun {
   /** Records at which handlers fail until all is over. */
   private isBroken = true;
   private topicId = 0;
+  /** The newest life of each that was started. */
+  private readonly newest = new Map<Kind, Consumer>();
+  /** When the consumer in the cluster may run for the first time, in simulated milliseconds. */
+  private firstRunAt = 0;
   private over = false;
 
   constructor(world: World, seed: number) {
@@ -67,7 +81,10 @@ class ConsumersRun {
     const { world } = this;
     for (const name of NODES) world.node(name, (ports) => startNode(ports, name));
     this.topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
-    if (this.seed % 2 === 0) await world.play(() => this.addFirst(world.ports('adder')), 60_000);
+    if (this.seed % 2 === 0) {
+      await world.play(() => this.addFirst(world.ports('adder')), 60_000);
+      this.firstRunAt = world.nowMs + LATE_MS;
+    }
     for (const { name, kind } of HOSTS) world.node(name, (ports) => this.host(ports, kind));
     const appended = this.append(world.ports('appender'));
     const others = [this.watch(world.ports('watcher'))];
@@ -88,7 +105,7 @@ class ConsumersRun {
     this.check();
   }
 
-  /** The consumer that keeps its position in the cluster is registered before it runs, and begins where that says. */
+  /** The consumer that keeps its position in the cluster is registered before it runs: what it will need is not trimmed. */
   private async addFirst(ports: Ports): Promise<void> {
     const varlog = await connect(ports);
     for (;;) {
@@ -113,8 +130,10 @@ class ConsumersRun {
   }
 
   private async keepRunning(ports: Ports, kind: Kind, varlog: Varlog): Promise<void> {
+    while (kind === 'cluster' && this.world.nowMs < this.firstRunAt) await sleep(ports.clock, 50);
     for (;;) {
       const consumer = this.start(ports, kind, varlog);
+      this.newest.set(kind, consumer);
       await consumer.done.catch((error: unknown) => {
         const { code } = error as VarlogError;
         const mayStop = VarlogError.is(error) && (code === 'CONSUMER_FENCED' || code === 'CLOSED');
@@ -230,6 +249,8 @@ class ConsumersRun {
           if (parked.length > 0 && ports.random.below(10) === 0)
             await consumers.replay(name, [], { timeoutMs: 2_000 });
         }
+        const { name } = known[ports.random.below(known.length)] ?? {};
+        if (name !== undefined) await addInVain(topic, name, { timeoutMs: 2_000 });
         const needed = known.flatMap(({ position, parked }) => [
           position,
           ...parked.map(({ glsn }) => glsn - 1),
@@ -276,7 +297,22 @@ class ConsumersRun {
     }
     for (const { name } of await topic.consumers.list())
       this.checkPosition(name as Kind, last, new Set());
+    await this.addRunning(ports, topic);
     await varlog.close();
+  }
+
+  /** To add one that runs is in vain, and does not disturb it. Nobody is killed any more. */
+  private async addRunning(ports: Ports, topic: Topic): Promise<void> {
+    const isRunning = (kind: Kind): boolean => this.newest.get(kind)?.status.state === 'running';
+    while (!KINDS.every(isRunning)) await sleep(ports.clock, 100);
+    const before = new Map(this.newest);
+    for (const kind of KINDS) await addInVain(topic, kind).catch(refusalIsFine);
+    // They hear of it when they say the next time how far they are.
+    await sleep(ports.clock, 2_000);
+    for (const kind of KINDS) {
+      const isSame = this.newest.get(kind) === before.get(kind) && isRunning(kind);
+      must(isSame, `${kind} ended when it was added once more`);
+    }
   }
 
   private check(): void {
@@ -303,6 +339,17 @@ class ConsumersRun {
       newest.set(of, glsn);
     }
   }
+}
+
+/** Adds a consumer that is there: that has to be refused. */
+async function addInVain(topic: Topic, name: string, limits: CallLimits = {}): Promise<void> {
+  try {
+    await topic.consumers.add(name, { from: 'end', ...limits });
+  } catch (error) {
+    if (!VarlogError.is(error, 'ALREADY_EXISTS')) throw error;
+    return;
+  }
+  must(false, `${name} was added, and was there already`);
 }
 
 function refusalIsFine(error: unknown): void {
