@@ -19,6 +19,11 @@ export interface LifeParts {
   readonly name: string;
   /** A random id of this life. */
   readonly owner: string;
+  /**
+   * Numbers what is said: 1, 2, …, over all attempts to open this life. One of which the outcome is not known may have said
+   * something, and what comes later with the same number would not count.
+   */
+  readonly nextSequence: () => number;
   readonly begin: ConsumerBegin;
   /** Where the position is kept beside the registry. */
   readonly store: CheckpointStore | undefined;
@@ -42,10 +47,13 @@ export class ConsumerLife {
   /** Beyond the beginning. */
   private readonly doneBefore: ReadonlySet<number>;
   private readonly parkedBefore: ReadonlySet<number>;
-  /** As the registry was told. */
+  /** The registry knows it. */
   private saved: number;
-  private sequence = 0;
+  /** The registry was told so, and may know it: never less is said later, because records behind it may be gone then. */
+  private said: number;
   private readonly turns = new SerialQueue();
+  /** Separate, so that nothing that is parked waits for a store. */
+  private readonly saves = new SerialQueue();
   /** Records that are parked. */
   parked: number;
   /** The last position of the log. */
@@ -66,6 +74,7 @@ export class ConsumerLife {
     this.doneBefore = new Set(at.done);
     this.parkedBefore = new Set(consumer.parked.map(({ glsn }) => glsn));
     this.saved = consumer.position;
+    this.said = consumer.position;
     this.parked = consumer.parked.length;
     this.tail = tail;
   }
@@ -127,12 +136,14 @@ export class ConsumerLife {
     await this.advance({ settled: [glsn] }, limits);
   }
 
-  /** Everything up to `position` is done, but for what is parked. */
-  async save(position: number, limits: Limits): Promise<void> {
-    if (position === this.saved) return;
-    const { store } = this.parts;
-    if (store !== undefined && !isTransactional(store)) await store.save(this.owner, position);
-    await this.advance({ position }, limits);
+  /** Everything up to `position` is done, but for what is parked. One after the other: a store is never written to twice at once. */
+  save(position: number, limits: Limits): Promise<void> {
+    return this.saves.run(async () => {
+      if (position <= this.saved) return;
+      const { store } = this.parts;
+      if (store !== undefined && !isTransactional(store)) await store.save(this.owner, position);
+      await this.advance({ position }, limits);
+    });
   }
 
   /**
@@ -154,14 +165,13 @@ export class ConsumerLife {
     step: Partial<Pick<ConsumerStep, 'position' | 'parked' | 'settled'>>,
     limits: Limits,
   ): Promise<void> {
-    const { registry, name } = this.parts;
+    const { registry, name, nextSequence } = this.parts;
     return this.turns.run(async () => {
-      const { epoch, saved } = this;
-      const position = step.position ?? saved;
-      const { parked = [], settled = [] } = step;
-      const sequence = ++this.sequence;
-      const said = { name, epoch, sequence, position, parked, settled };
-      await registry.advance(said, limits);
+      const { epoch, said: before } = this;
+      const { position = before, parked = [], settled = [] } = step;
+      this.said = position;
+      const sequence = nextSequence();
+      await registry.advance({ name, epoch, sequence, position, parked, settled }, limits);
       this.saved = position;
       this.parked += parked.length - settled.length;
     });

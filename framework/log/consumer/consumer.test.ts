@@ -2,12 +2,7 @@ import { sleep, VarlogError } from '../../base/index.ts';
 import { realClock } from '../../runtime/index.ts';
 import { MemoryLog } from '../../testing/index.ts';
 import { json, type RecordLog, record } from '../client/index.ts';
-import type {
-  CheckpointOwner,
-  CheckpointStore,
-  Consumer,
-  TransactionalCheckpointStore,
-} from './index.ts';
+import type { Consumer } from './index.ts';
 
 const clock = realClock();
 /** So that a test need not wait. */
@@ -373,79 +368,16 @@ test('records that are gone are told', async () => {
   await expect(second.done).rejects.toMatchObject({ code: 'TRIMMED' });
 });
 
-describe('with a checkpoint store', () => {
-  /** One that keeps the position in a value. */
-  class Store implements CheckpointStore {
-    stored: { owner: CheckpointOwner; position: number } | undefined;
-    failing = 0;
-    async open() {
-      return this.stored && { position: this.stored.position };
-    }
-    async save(owner: CheckpointOwner, position: number) {
-      if (this.failing-- > 0) throw new Error('the store is busy');
-      this.stored = { owner, position };
-    }
-  }
-
-  test('what that says counts, and the cluster follows', async () => {
-    await records.append(range(5));
-    const store = new Store();
-    store.failing = 2;
-    const first = start({ name: 'billing', checkpoint: store, ...often }, () => {});
-    await until(async () => (await positionOf()) === 5);
-    expect(store.stored).toMatchObject({ position: 5, owner: { consumer: 'billing', epoch: 1 } });
-    await first.close();
-    store.stored!.position = 3;
-    const given: string[] = [];
-    const options = { name: 'billing', checkpoint: store };
-    const second = start(options, (entry) => given.push(entry.text()));
-    await second.caughtUp();
-    expect(given).toEqual(['4', '5']);
+test('who closes it when it stops, at the word of its status, does not hide why', async () => {
+  await records.append('a');
+  const consumer = start({ name: 'billing', attempts: 1 }, () => {
+    throw new Error('no');
   });
-
-  test('one that is empty although the consumer is not new is refused', async () => {
-    await records.append('a');
-    const options = { name: 'billing', checkpoint: new Store() };
-    const first = start(options, () => {});
-    await first.caughtUp();
-    await first.close();
-    const second = start({ ...options, checkpoint: new Store() }, () => {});
-    await expect(second.done).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
-      message: expect.stringContaining('varlog consumer rm'),
-    });
+  consumer.status$.subscribe(({ error }) => {
+    if (error !== undefined) void consumer.close();
   });
-
-  test('one that cannot begin a transaction is waited for, and no record has failed by that', async () => {
-    await records.append(range(3));
-    class Transactions extends Store implements TransactionalCheckpointStore<string[]> {
-      readonly effects: string[] = [];
-      async transact(_: CheckpointOwner, __: number, work: (it: string[]) => Promise<void>) {
-        if (this.failing-- > 0) throw new Error('the store is busy');
-        await work(this.effects);
-      }
-      async park(): Promise<void> {}
-    }
-    const store = new Transactions();
-    const options = { name: 'billing', attempts: 1, onError: 'park' as const };
-    const consumer = start({ ...options, checkpoint: store }, (entry, { transaction }) =>
-      (transaction as unknown as string[]).push(entry.text()),
-    );
-    await until(() => consumer.status.state === 'running');
-    store.failing = 2;
-    await records.append('4');
-    await consumer.caughtUp();
-    expect(store.effects).toEqual(range(4));
-    expect(consumer.status.parked).toBe(0);
-  });
-
-  test('a position beyond the tail is refused', async () => {
-    await records.append('a');
-    const store = new Store();
-    store.stored = { owner: { log: '', consumer: '', epoch: 0 }, position: 2 };
-    const consumer = start({ name: 'billing', checkpoint: store }, () => {});
-    await expect(consumer.done).rejects.toMatchObject({ code: 'BEYOND_TAIL' });
-  });
+  await expect(consumer.done).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+  expect(consumer.status).toMatchObject({ state: 'stopped', error: { code: 'HANDLER_FAILED' } });
 });
 
 test('an error that orderBy throws ends it', async () => {

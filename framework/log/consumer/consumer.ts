@@ -190,7 +190,9 @@ export class Consumer implements AsyncDisposable {
     const { ports, registry } = source;
     const { signal } = this.ending;
     const owner = ports.random.id();
-    const parts = { registry, name: this.name, owner, store: options.checkpoint };
+    let sequence = 0;
+    const nextSequence = (): number => ++sequence;
+    const parts = { registry, name: this.name, owner, nextSequence, store: options.checkpoint };
     const backoff = new Backoff(ports.random, RETRY_MS.first, RETRY_MS.most);
     while (!signal.aborted) {
       try {
@@ -253,7 +255,13 @@ export class Consumer implements AsyncDisposable {
   }
 
   private end(how: Ending): Promise<void> {
-    this.ended ??= this.finishUp(how);
+    if (this.ended !== undefined) return this.ended;
+    // Noted first: who hears of the end by the status may call for it once more.
+    let finished = (): void => {};
+    this.ended = new Promise((resolve) => {
+      finished = resolve;
+    });
+    void this.finishUp(how).then(finished);
     return this.ended;
   }
 
@@ -264,28 +272,34 @@ export class Consumer implements AsyncDisposable {
     const { work } = this;
     const workEnded = work?.ended();
     this.report();
-    if (drain) {
-      const limit = new AbortController();
-      const { clock } = this.source.ports;
-      await Promise.race([
-        workEnded,
-        timeoutMs === Infinity
-          ? new Promise<never>(() => {})
-          : sleep(clock, timeoutMs, limit.signal).catch(() => {}),
-      ]);
-      limit.abort();
-    }
+    if (drain) await this.waitFor(workEnded, timeoutMs);
     this.givenUp.abort(error ?? closed(this.name));
-    const limits = { timeoutMs: LAST_SAVE_MS };
-    // Where this fails, the next life does some records again.
-    if (work !== undefined && (error === undefined || drain))
-      await this.life?.save(work.watermark.position, limits).catch(() => {});
+    // Where this fails, or the store hangs, the next life does some records again.
+    if (work !== undefined && (error === undefined || drain)) {
+      const saved = this.life?.save(work.watermark.position, { timeoutMs: LAST_SAVE_MS });
+      await this.waitFor(
+        saved?.catch(() => {}),
+        LAST_SAVE_MS,
+      );
+    }
     this.state = error === undefined ? 'closed' : 'stopped';
     this.report();
     this.statuses.complete();
     this.waiters.stop(error ?? closed(this.name));
     if (error === undefined) this.settle.resolve();
     else this.settle.reject(error);
+  }
+
+  /** Resolves when `work` does, and after `timeoutMs` in any case. */
+  private async waitFor(work: Promise<void> | undefined, timeoutMs: number): Promise<void> {
+    const limit = new AbortController();
+    const { clock } = this.source.ports;
+    const late =
+      timeoutMs === Infinity
+        ? new Promise<never>(() => {})
+        : sleep(clock, timeoutMs, limit.signal).catch(() => {});
+    await Promise.race([work, late]);
+    limit.abort();
   }
 
   private report(): void {
