@@ -33,7 +33,14 @@ import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
 import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import { checkFunctions, checkLogs, type ShardOptions, Shards, shardName } from './shards.ts';
+import {
+  checkFunctions,
+  checkLogs,
+  checkMachines,
+  type ShardOptions,
+  Shards,
+  shardName,
+} from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -191,10 +198,12 @@ export async function startShards<Command, Result, Snapshot, Machine>(
 ): Promise<Shards<Command, Result, Machine>> {
   const { logs: given, machine, keyOf, snapshots, name = 'machine', ...others } = options;
   checkOptions(others);
-  checkFunctions({ machine, keyOf });
+  checkFunctions({ machine, keyOf, ...(snapshots !== undefined && { snapshots }) });
   const timeoutMs = others.callTimeoutMs ?? START_MS;
   const logs = (Array.isArray(given) ? given : []).map(orderedLog);
   await checkLogs(logs, timeoutMs);
+  const machines = logs.map((_, shard) => machine(shard));
+  checkMachines(machines);
   const replicas: Replica<Command, Result, Machine>[] = [];
   try {
     for (const [shard, log] of logs.entries()) {
@@ -203,7 +212,7 @@ export async function startShards<Command, Result, Snapshot, Machine>(
         await startReplica<Command, Result, Snapshot, Machine>({
           ...others,
           log,
-          machine: machine(shard),
+          machine: machines[shard]!,
           alone: true,
           name: shardName(name, shard, logs.length),
           ...(store && { snapshots: store }),

@@ -149,11 +149,15 @@ describe('what is not the log of a shard is refused', () => {
 });
 
 describe('what makes no sense is refused by name', () => {
+  const one = new Sums();
+  const store = new DiskSnapshotStore(new SimulatedDisk({ random: new SeededRandom(1) }));
   test.each([
     ['no logs', { logs: [] }, 'logs'],
     ['logs that are none', { logs: undefined }, 'logs'],
     ['no machine', { machine: undefined }, 'machine is missing'],
     ['a machine that is no function', { machine: 'a text' }, 'give machine, a function'],
+    ['one machine for all of them', { logs: memoryLogs(2), machine: () => one }, 'same machine'],
+    ['snapshots that are one store', { snapshots: store }, 'give snapshots, a function'],
     ['no keyOf', { keyOf: undefined }, 'keyOf is missing'],
     ['a limit that is no number', { queueBytesMax: 'much' }, 'queueBytesMax'],
   ])('%s', async (_, wrong, message) => {

@@ -146,6 +146,18 @@ export async function checkLogs(logs: readonly OrderedLog[], timeoutMs: number):
   }
 }
 
+/** Throws `INVALID_ARGUMENT` where two shards have one machine: each would have the commands of both, in no order. */
+export function checkMachines(machines: readonly unknown[]): void {
+  for (const [i, it] of machines.entries()) {
+    const first = machines.indexOf(it);
+    if (first === i) continue;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `shards ${first} and ${i} were given the same machine`,
+      next: 'have machine make a new one at every call',
+    });
+  }
+}
+
 /** Throws `INVALID_ARGUMENT` for what is no function. */
 export function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
   for (const [name, it] of Object.entries(functions)) {
