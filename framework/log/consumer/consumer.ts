@@ -131,9 +131,13 @@ export class Consumer implements AsyncDisposable {
    */
   async caughtUp(limits: CallLimits = {}): Promise<void> {
     const { ports, registry } = this.source;
-    const plan = { what: `catching up of consumer "${this.name}"`, timeoutMs: Infinity, ...limits };
+    const what = `catching up of consumer "${this.name}"`;
+    const lifetime = this.givenUp.signal;
+    const plan = { what, timeoutMs: Infinity, ...limits, lifetime };
     await withinLimits(ports.clock, plan, async ({ signal }) => {
-      const { last } = await registry.look(this.name, { signal, due: true });
+      // The caller decides how long an outage of the cluster is waited for.
+      const look = { signal, due: true, timeoutMs: Infinity };
+      const { last } = await registry.look(this.name, look);
       const { work, ended } = this;
       if (work !== undefined && ended === undefined && work.watermark.position >= last) return;
       await this.waiters.wait(last, { signal });
