@@ -255,6 +255,11 @@ const RETRYABLE = {
    */
   TRIMMED: false,
   /**
+   * The server lets in only who shows one of its access tokens; the call showed none, or another one. It did nothing.
+   * @remedy Give a token that the server knows: token in a program, --token-file or VARLOG_TOKEN_FILE for a command.
+   */
+  UNAUTHENTICATED: false,
+  /**
    * The other side cannot serve now.
    * @remedy Try again; "varlog status" says why.
    */

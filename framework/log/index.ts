@@ -152,9 +152,9 @@ export type Varlog = Client;
 export const Varlog = {
   /**
    * Finds the cluster at `endpoints`; some member must answer within `timeoutMs` (default 5,000). Rejects with
-   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH`, `INVALID_ARGUMENT` or `CONFIG_INVALID` (TLS). `ports`: another
-   * clock, network and randomness than this machine's, as in a simulation; TLS is up to that network. A text is
-   * short for its `endpoints`.
+   * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH`, `UNAUTHENTICATED`, `INVALID_ARGUMENT` or `CONFIG_INVALID` (TLS, token).
+   * `token`: the access token to show, where nodes ask for one. `ports`: another clock, network and randomness than this
+   * machine's, as in a simulation; TLS and token are up to that network. A text is short for its `endpoints`.
    *
    * ```ts
    * const varlog = await Varlog.connect('varlog://10.0.0.1:9092,[fd00::2]:9092/1');
@@ -162,10 +162,16 @@ export const Varlog = {
    * ```
    */
   async connect(
-    options: string | (ConnectOptions & { tls?: TlsOptions | undefined; ports?: ClientPorts }),
+    options:
+      | string
+      | (ConnectOptions & {
+          tls?: TlsOptions | undefined;
+          token?: string | undefined;
+          ports?: ClientPorts;
+        }),
   ): Promise<Client> {
     const given = typeof options === 'string' ? { endpoints: options } : options;
-    const { tls, ports = machine(tls), ...rest } = given;
+    const { tls, token, ports = machine(tls, token), ...rest } = given;
     return Client.connect({ ...rest, ports });
   },
 };
@@ -175,7 +181,7 @@ export function checkpointDirectory(path: string): CheckpointStore {
   return new FileCheckpointStore(new RealDisk(path));
 }
 
-function machine(tls: TlsOptions | undefined): ClientPorts {
-  const network = new GrpcNetwork({ tls });
+function machine(tls: TlsOptions | undefined, token: string | undefined): ClientPorts {
+  const network = new GrpcNetwork({ tls, tokens: token === undefined ? undefined : [token] });
   return { clock: realClock(), random: realRandom, network, tracing: realTracing };
 }

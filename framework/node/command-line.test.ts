@@ -222,6 +222,12 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
       2,
       /CONFIG_INVALID.*\/no\/ca/,
     ],
+    [
+      'a token file that is not there',
+      ['status', '--token-file', '/no/tokens'],
+      2,
+      /CONFIG_INVALID.*\/no\/tokens/,
+    ],
   ];
   beforeAll(() => newTopic());
   test.each(refused)('%s', async (_, args, code, message) => {

@@ -5,12 +5,14 @@ import type { Cli } from './commands/cli-context.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { makeOutput } from './output.ts';
 import { type TlsFiles, tlsFilesOf, tlsFromFiles } from './tls-files.ts';
+import { tokensFromFile } from './token-file.ts';
 
 const USAGE_ERROR = 2;
 
 interface GlobalOptions extends TlsFiles {
   readonly endpoints?: string;
   readonly json?: boolean;
+  readonly tokenFile?: string;
 }
 
 const GLOBAL_OPTIONS: readonly { name: keyof GlobalOptions; flags: string; help: string }[] = [
@@ -31,6 +33,11 @@ const GLOBAL_OPTIONS: readonly { name: keyof GlobalOptions; flags: string; help:
     help: 'PEM of the certificate to show, where nodes demand one (VARLOG_TLS_CERTIFICATE)',
   },
   { name: 'tlsKey', flags: '--tls-key <file>', help: 'PEM of its private key (VARLOG_TLS_KEY)' },
+  {
+    name: 'tokenFile',
+    flags: '--token-file <file>',
+    help: 'a file whose first line is the access token to show, where nodes ask for one (VARLOG_TOKEN_FILE)',
+  },
 ];
 
 /** The `varlog` command. Sets the process's exit code: see exit-code.ts. */
@@ -60,9 +67,10 @@ function makeCli(program: Command): Cli {
   ): Promise<T> => {
     const endpoints = url ?? globals().endpoints ?? process.env['VARLOG_URL'] ?? '127.0.0.1:9092';
     const tls = tlsFromFiles({ ...tlsFilesOf(process.env), ...globals() });
+    const [token] = tokensFromFile(globals().tokenFile ?? process.env['VARLOG_TOKEN_FILE']) ?? [];
     // How large a record may be is for the storage nodes to say.
     const appends = { recordBytesMax: LARGEST_RECORD_BYTES };
-    const varlog = await Varlog.connect({ endpoints, tls, appends });
+    const varlog = await Varlog.connect({ endpoints, tls, token, appends });
     try {
       return await question(varlog);
     } finally {

@@ -101,6 +101,9 @@ const schema = z
     tlsMutual: yesOrNo
       .default(true)
       .describe('let in only who shows a certificate of the authority'),
+    tokenFile: file.describe(
+      'access tokens, one a line: let in only who shows one of them; the first is shown to other nodes',
+    ),
     logLevel: z
       .enum(['debug', 'info', 'warn', 'error', 'silent'])
       .default('info')

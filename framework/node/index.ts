@@ -15,7 +15,7 @@
  * Programs beside a node serve HTTP as a node does: routes of Hono in `httpServer`, with `listen` and `stopListening`.
  *
  * Those with gRPC of their own get credentials of the files that a node reads: `tlsFromEnvironment`, with `serverCredentials`
- * and `clientCredentials`.
+ * and `clientCredentials`; and access tokens, `tokensFromFile`, with `askForToken` and `callMetadata`.
  *
  * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read.
  *
@@ -23,6 +23,11 @@
  */
 export { Outbox, type Outlet } from '../base/index.ts';
 export {
+  AccessTokens,
+  askForToken,
+  bearerIn,
+  bearerOf,
+  callMetadata,
   clientCredentials,
   type HttpApp,
   type HttpEnv,
@@ -33,9 +38,11 @@ export {
   serverCredentials,
   stopListening,
   textReply,
+  tokenWarning,
 } from '../runtime/index.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
 export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from './local-cluster.ts';
 export { startNode, type VarlogNode } from './start-node.ts';
 export { tlsFromEnvironment } from './tls-files.ts';
+export { tokensFromFile } from './token-file.ts';
 export { tuneGarbageCollection } from './tune-garbage-collection.ts';

@@ -9,6 +9,7 @@ import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
 import { startNode } from './start-node.ts';
+import { tokensFromFile } from './token-file.ts';
 
 export interface LocalClusterOptions {
   /** Processes: 1 runs in this one, more run beside it and replicate. */
@@ -20,6 +21,8 @@ export interface LocalClusterOptions {
   directory: string;
   /** Log streams of the topic that a new cluster starts with. */
   logStreams: number;
+  /** File of access tokens that the nodes ask for. Default: anybody on this machine is let in. */
+  tokenFile?: string | undefined;
   /** Hears what is going on, for people. */
   progress: (text: string) => void;
   /** Gives up the start: what was started is ended, and the call rejects with `signal.reason`. */
@@ -41,7 +44,8 @@ const READY_TIMEOUT_MS = 60_000;
 /**
  * Starts a ready cluster from nothing, or from what an earlier one left in `directory`: topic 1 is there and
  * takes appends when this resolves. Nothing is started unless all ports are free. Rejects with `ADDRESS_IN_USE`,
- * `DIRECTORY_UNWRITABLE`, `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size.
+ * `DIRECTORY_UNWRITABLE`, `DIRECTORY_IN_USE`, or `CONFIG_INVALID` when the directory holds a cluster of another size, or
+ * the tokens cannot be used.
  */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const { clock, disk } = realPorts({ directory: options.directory });
@@ -56,7 +60,9 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     directory: join(options.directory, `node-${i + 1}`),
     members: endpoints.map((address, at) => `${at + 1}=${address}`).join(','),
     replicationFactor: String(options.nodes),
+    ...(options.tokenFile !== undefined && { tokenFile: options.tokenFile }),
   });
+  const token = tokensFromFile(options.tokenFile)?.[0];
 
   const running =
     options.nodes === 1
@@ -64,7 +70,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       : runBeside(options, range(options.nodes).map(flagsOf), clock);
   try {
     options.progress(`waiting for ${options.nodes === 1 ? 'the node' : 'the nodes'} to be ready`);
-    await readyTopic(endpoints, options, { clock, disk }, running);
+    await readyTopic({ endpoints, token }, options, { clock, disk }, running);
     return { endpoints, httpAddresses, processIds: running.processIds, close: running.close };
   } catch (error) {
     await running.close();
@@ -83,7 +89,9 @@ interface Running {
 
 async function runHere(flags: Record<string, string>): Promise<Running> {
   const config = resolveConfig({ flags: { ...flags, logLevel: 'warn' } });
-  const node = await startNode(config, realPorts({ directory: config.directory }));
+  const { directory, tokenFile } = config;
+  const ports = realPorts({ directory, tokens: tokensFromFile(tokenFile) });
+  const node = await startNode(config, ports);
   return {
     processIds: () => [process.pid],
     failure: () => undefined,
@@ -133,7 +141,7 @@ function runBeside(
 
 /** Waits until the cluster answers, makes its first topic, and waits until that takes appends. */
 async function readyTopic(
-  endpoints: string[],
+  where: { endpoints: string[]; token: string | undefined },
   options: LocalClusterOptions,
   { clock, disk }: Pick<Ports, 'clock' | 'disk'>,
   running: Running,
@@ -146,7 +154,7 @@ async function readyTopic(
       const known = await readState(disk, options);
       const expected = known.cluster === undefined ? {} : { cluster: known.cluster };
       const limits = { timeoutMs: 2_000, ...stopping };
-      await using varlog = await Varlog.connect({ endpoints, ...expected, ...limits });
+      await using varlog = await Varlog.connect({ ...where, ...expected, ...limits });
       await varlog.ready({ storageNodes: options.nodes, timeoutMs: 5_000, ...stopping });
       // One of them may have ended since, and another process have taken its place.
       if (!running.isListening()) throw notListening();

@@ -105,7 +105,7 @@ export class Handshake {
       this.toldRemoved = true;
       this.context.raft.disqualified = true;
       this.logOnce('raft.removed', { by: member }, error);
-    } else if (error.code.endsWith('_MISMATCH'))
+    } else if (error.code.endsWith('_MISMATCH') || error.code === 'UNAUTHENTICATED')
       this.logOnce('raft.refusedBy', { by: member }, error);
   }
 

@@ -51,6 +51,17 @@ export type { MemberMetrics, RaftMetrics } from './metrics.ts';
 export { type Restored, type RestoreOptions, restoreLostMajority } from './restore.ts';
 export type { RaftPositions, RaftStatus } from './status.ts';
 
+/** How members reach each other. */
+export interface ConnectionOptions {
+  /** Default: neither encryption nor certificates. */
+  readonly tls?: TlsOptions | undefined;
+  /**
+   * Access tokens. Each member lets in only who shows one of them, and shows the first to the others. Default: none is asked
+   * for.
+   */
+  readonly tokens?: readonly string[] | undefined;
+}
+
 /** A member with the server that it listens on. */
 export interface RaftNode extends AsyncDisposable {
   readonly group: RaftGroup;
@@ -61,14 +72,15 @@ export interface RaftNode extends AsyncDisposable {
 
 /**
  * Opens a member on this machine, on real ports, and serves it at its own address of `members`.
- * With
- * `tls`, all members use it. Rejects like {@link RaftGroup.open}, and with `ADDRESS_IN_USE` or `CONFIG_INVALID`.
+ * With `tls`, all members use it; with access tokens, members let each other in by them. Rejects like {@link RaftGroup.open},
+ * and with `ADDRESS_IN_USE` or `CONFIG_INVALID`.
  */
 export async function openRaftGroup({
   tls,
+  tokens,
   ...options
-}: Omit<RaftGroupOptions, 'ports'> & { readonly tls?: TlsOptions | undefined }): Promise<RaftNode> {
-  const ports = realPorts({ directory: options.directory, tls });
+}: Omit<RaftGroupOptions, 'ports'> & ConnectionOptions): Promise<RaftNode> {
+  const ports = realPorts({ directory: options.directory, tls, tokens });
   const group = await RaftGroup.open({ ...options, ports, directory: 'raft' });
   const own = options.members.find((it) => it.id === options.memberId);
   let server: Server;
@@ -86,14 +98,15 @@ export async function openRaftGroup({
 }
 
 /**
- * Opens a host on this machine, on real ports. With `tls`, all hosts of its groups use it. Rejects like
- * {@link RaftHost.open}, and with `CONFIG_INVALID`.
+ * Opens a host on this machine, on real ports. With `tls`, all hosts of its groups use it; with access tokens, they let each
+ * other in by them. Rejects like {@link RaftHost.open}, and with `CONFIG_INVALID`.
  */
 export function openRaftHost({
   tls,
+  tokens,
   ...options
-}: Omit<RaftHostOptions, 'ports'> & { readonly tls?: TlsOptions | undefined }): Promise<RaftHost> {
+}: Omit<RaftHostOptions, 'ports'> & ConnectionOptions): Promise<RaftHost> {
   const { directory } = options;
-  const ports = realPorts({ directory, tls, sharedConnections: true });
+  const ports = realPorts({ directory, tls, tokens, sharedConnections: true });
   return RaftHost.open({ ...options, ports, directory: 'raft' });
 }

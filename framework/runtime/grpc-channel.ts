@@ -2,7 +2,7 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   Client,
-  Metadata,
+  type Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
 import {
@@ -38,23 +38,23 @@ interface Breakable {
   breakWith(reason: unknown): void;
 }
 
-/** A {@link Channel} over one connection of its own. */
+/** A {@link Channel} over one connection of its own. `metadata` makes what goes with each call. */
 export class GrpcChannel implements Channel {
   readonly address: string;
   private readonly connect: () => Client;
   private client: Client | undefined;
   private closed = false;
   private readonly underWay = new SequenceMap<Breakable>();
-  private readonly cluster: () => string | undefined;
+  private readonly metadata: () => Metadata;
 
   constructor(
     address: string,
     credentials: ChannelCredentials,
     options: ChannelOptions,
-    cluster: () => string | undefined = () => undefined,
+    metadata: () => Metadata,
   ) {
     this.address = address;
-    this.cluster = cluster;
+    this.metadata = metadata;
     this.connect = () => new Client(address, credentials, options);
   }
 
@@ -155,13 +155,6 @@ export class GrpcChannel implements Channel {
     const forget = this.begin(stream, signal);
     stream.closed.then(forget, forget);
     return stream;
-  }
-
-  private metadata(): Metadata {
-    const metadata = new Metadata();
-    const cluster = this.cluster();
-    if (cluster !== undefined) metadata.set(CLUSTER_HEADER, cluster);
-    return metadata;
   }
 
   private current(): Client {

@@ -50,6 +50,7 @@ const STATUS: Partial<Record<ErrorCode, status>> = {
   TIMEOUT: status.DEADLINE_EXCEEDED,
   TOPIC_NOT_FOUND: status.NOT_FOUND,
   TRIMMED: status.OUT_OF_RANGE,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
   UNAVAILABLE: status.UNAVAILABLE,
   UNIMPLEMENTED: status.UNIMPLEMENTED,
   UNREACHABLE: status.UNAVAILABLE,
@@ -128,6 +129,17 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
       next: insecure
         ? 'check that both sides use TLS, and that each trusts the authority of the other and knows the address it dials'
         : 'check that the node runs, that the address is right, and that either both sides use TLS or none',
+      details: { address },
+      cause: error,
+    });
+  }
+  if (error.code === status.UNAUTHENTICATED) {
+    return new VarlogError('UNAUTHENTICATED', {
+      what: `${address} refused the call`,
+      because: details,
+      next: 'give one of the access tokens that it knows: as `token` in a program, in a file by --token-file or VARLOG_TOKEN_FILE',
+      // Such a call is refused before any of it is read.
+      outcome: 'notAppended',
       details: { address },
       cause: error,
     });

@@ -2,6 +2,7 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   logVerbosity,
+  type Metadata,
   Server,
   setLogVerbosity,
 } from '@grpc/grpc-js';
@@ -9,14 +10,23 @@ import {
   type Channel,
   type DialOptions,
   type Handler,
+  type Logger,
   MESSAGE_BYTES_MAX,
   type Network,
+  noLogger,
   type Server as VarlogServer,
 } from '../base/index.ts';
-import { GrpcChannel } from './grpc-channel.ts';
+import {
+  AccessTokens,
+  askForToken,
+  bearerOf,
+  callMetadata,
+  tokenWarning,
+} from './access-tokens.ts';
+import { CLUSTER_HEADER, GrpcChannel } from './grpc-channel.ts';
 import { servicesOf } from './grpc-server.ts';
 import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
-import { healthHandlers } from './health.ts';
+import { healthHandlers, isHealthPath } from './health.ts';
 import { hostTimers } from './host-timers.ts';
 import { StreamTaker } from './stream-taker.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
@@ -51,18 +61,36 @@ const CLIENT: ChannelOptions = {
 export interface GrpcNetworkOptions {
   /** Default: neither encryption nor authentication. */
   tls?: TlsOptions | undefined;
+  /**
+   * Access tokens: a server lets in only calls that show one of them, and the first one is shown with each call to others.
+   * Default: none is asked for, and none is shown.
+   */
+  tokens?: readonly string[] | undefined;
+  /** Hears of tokens that others could read on their way. Default: nobody does. */
+  logger?: Logger;
   /** Whether channels to one address share a connection. Default: each has one of its own. */
   sharedConnections?: boolean;
 }
 
-/** gRPC over TCP. Throws `CONFIG_INVALID` for certificates and keys that cannot be used. */
+/** gRPC over TCP. Throws `CONFIG_INVALID` for certificates, keys and tokens that cannot be used. */
 export class GrpcNetwork implements Network {
   private readonly credentials: ChannelCredentials;
   private readonly tls: TlsOptions | undefined;
+  private readonly tokens: AccessTokens | undefined;
+  private readonly logger: Logger;
+  private readonly newMetadata: () => Metadata;
   private readonly channelOptions: ChannelOptions;
 
-  constructor({ tls, sharedConnections = false }: GrpcNetworkOptions = {}) {
+  constructor({
+    tls,
+    tokens,
+    logger = noLogger,
+    sharedConnections = false,
+  }: GrpcNetworkOptions = {}) {
     this.tls = tls;
+    this.tokens = tokens && new AccessTokens(tokens);
+    this.logger = logger;
+    this.newMetadata = callMetadata(tokens?.[0]);
     this.channelOptions = {
       ...CLIENT,
       'grpc.use_local_subchannel_pool': sharedConnections ? 0 : 1,
@@ -70,13 +98,18 @@ export class GrpcNetwork implements Network {
     this.credentials = clientCredentials(tls);
   }
 
-  /** Serves the handlers, and the health check that gRPC defines. */
+  /** Serves the handlers, and the health check that gRPC defines, for which nobody needs a token. */
   async serve(address: string, handlers: readonly Handler[]): Promise<VarlogServer> {
     const { host } = tcpAddress(address);
     // An address that is taken is thrown here; grpc-js would print it as well.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
-    const server = new Server(COMMON);
-    const streams = new StreamTaker(server);
+    const { tokens } = this;
+    const interceptors = tokens === undefined ? [] : [askForToken(tokens, isHealthPath)];
+    const server = new Server({ ...COMMON, interceptors });
+    const streams = new StreamTaker(
+      server,
+      (headers) => tokens === undefined || tokens.has(bearerOf(headers.authorization)),
+    );
     widenStreams(server);
     const add = (more: readonly Handler[]): void => {
       streams.add(more);
@@ -87,6 +120,7 @@ export class GrpcNetwork implements Network {
     add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
     widenConnections(server);
+    this.warn(address);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
     return {
@@ -117,7 +151,18 @@ export class GrpcNetwork implements Network {
   }
 
   connect(address: string, { cluster }: DialOptions = {}): Channel {
-    return new GrpcChannel(address, this.credentials, this.channelOptions, cluster);
+    return new GrpcChannel(address, this.credentials, this.channelOptions, () => {
+      const metadata = this.newMetadata();
+      const meant = cluster?.();
+      if (meant !== undefined) metadata.set(CLUSTER_HEADER, meant);
+      return metadata;
+    });
+  }
+
+  private warn(address: string): void {
+    if (this.tokens === undefined) return;
+    const warning = tokenWarning(address, this.tls !== undefined);
+    if (warning !== undefined) this.logger.log('warn', warning);
   }
 
   private bind(server: Server, address: string): Promise<number> {

@@ -80,6 +80,6 @@ test('a server of which nothing is known keeps the windows of HTTP/2, and all of
   const unknown = {} as Server;
   widenStreams(unknown);
   widenConnections(unknown);
-  new StreamTaker(unknown).add([]);
+  new StreamTaker(unknown, () => true).add([]);
   expect(unknown).toEqual({});
 });

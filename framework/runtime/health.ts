@@ -25,15 +25,22 @@ const servingStatus: Codec<number> = {
 const SERVING = 1;
 const SERVICE_UNKNOWN = 3;
 
+const SERVICE = '/grpc.health.v1.Health/';
+
+/** Whether it is a path of the health service. */
+export function isHealthPath(path: string): boolean {
+  return path.startsWith(SERVICE);
+}
+
 const shape = { request: serviceName, response: servingStatus };
 export const healthCheck: UnaryMethod<string, number> = {
   kind: 'unary',
-  path: '/grpc.health.v1.Health/Check',
+  path: `${SERVICE}Check`,
   ...shape,
 };
 export const healthWatch: ServerStreamMethod<string, number> = {
   kind: 'serverStream',
-  path: '/grpc.health.v1.Health/Watch',
+  path: `${SERVICE}Watch`,
   ...shape,
 };
 

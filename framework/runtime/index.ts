@@ -10,6 +10,15 @@
  * It decides nothing: what happens after an error is up to whoever holds the port. It retries nothing:
  * a channel connects again at the next call, and that is all.
  */
+export {
+  AccessTokens,
+  askForToken,
+  bearerIn,
+  bearerOf,
+  callMetadata,
+  checkToken,
+  tokenWarning,
+} from './access-tokens.ts';
 export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
 export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';

@@ -17,20 +17,25 @@ export interface RealPortsOptions {
   background?: boolean;
   /** Default: connections are neither encrypted nor authenticated. */
   tls?: TlsOptions | undefined;
+  /** Access tokens: servers let in who shows one of them, and the first is shown to others. Default: none. */
+  tokens?: readonly string[] | undefined;
   /** Whether channels to one address share a connection. Default: each has one of its own. */
   sharedConnections?: boolean;
 }
 
 /** The ports of this machine: its clock, its randomness, gRPC, and a folder of its file system. */
 export function realPorts(options: RealPortsOptions): Ports {
+  const logger = options.logger ?? jsonLogger(options.logLevel ?? 'warn');
   return {
     clock: realClock({ background: options.background ?? false }),
     random: realRandom,
     disk: new RealDisk(options.directory),
     network: new GrpcNetwork({
       tls: options.tls,
+      tokens: options.tokens,
+      logger,
       sharedConnections: options.sharedConnections ?? false,
     }),
-    logger: options.logger ?? jsonLogger(options.logLevel ?? 'warn'),
+    logger,
   };
 }

@@ -13,13 +13,13 @@ type TakeStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => v
 
 /**
  * Takes the streams of methods from a server of grpc-js before it wraps them, which would cost more than all else that is
- * done for a short call. Messages that are compressed are left to it. To be called before the server is bound. It has no
+ * done for a short call. It takes those that `mayTake`; the others, and compressed messages, are left to it. To be called before the server is bound. It has no
  * call for this: where its insides change, it goes on to serve them all.
  */
 export class StreamTaker {
   private readonly methods = new Map<string, TakeStream>();
 
-  constructor(server: Server) {
+  constructor(server: Server, mayTake: (headers: IncomingHttpHeaders) => boolean) {
     const inner = server as unknown as {
       _streamHandler?: (interceptors: unknown, ...call: Parameters<TakeStream>) => void;
     };
@@ -27,7 +27,8 @@ export class StreamTaker {
     if (typeof original !== 'function') return;
     inner._streamHandler = (interceptors, stream, headers) => {
       const take = isPlain(headers) ? this.methods.get(headers[':path'] ?? '') : undefined;
-      if (take === undefined) original.call(server, interceptors, stream, headers);
+      if (take === undefined || !mayTake(headers))
+        original.call(server, interceptors, stream, headers);
       else take(stream, headers);
     };
   }

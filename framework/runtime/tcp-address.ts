@@ -27,6 +27,11 @@ export function isWildcard(address: string): boolean {
   return /^(0\.0\.0\.0|\[[0:]+\])$/.test(parse(address)?.host ?? '');
 }
 
+/** Whether a server that listens there can be reached from its own machine only. */
+export function isLoopback(address: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[(0*:)+0*1\])$/i.test(parse(address)?.host ?? '');
+}
+
 /** What this machine reaches a server at that listens on `address`. Throws `INVALID_ARGUMENT`. */
 export function localAddress(address: string): string {
   const { host, port } = tcpAddress(address);

@@ -10,6 +10,8 @@ interface TestClusterOptions {
   /** Variables of each process beside those of this one. */
   readonly env?: NodeJS.ProcessEnv;
   readonly tls?: { readonly flags: readonly string[]; readonly client: TlsOptions };
+  /** What clients show. */
+  readonly token?: string;
 }
 
 /** A cluster of real processes with real disks, in a folder of its own. */
@@ -18,19 +20,19 @@ export class TestCluster implements AsyncDisposable {
   readonly nodes: readonly Program[];
   readonly processes: LocalProcesses;
   private readonly storageNodes: number;
-  private readonly tls: TlsOptions | undefined;
+  private readonly access: { tls?: TlsOptions | undefined; token?: string | undefined };
 
   private constructor(
     processes: LocalProcesses,
     endpoints: string[],
     storageNodes: number,
-    tls?: TlsOptions,
+    access: TestCluster['access'] = {},
   ) {
     this.processes = processes;
     this.nodes = [...processes.programs];
     this.endpoints = endpoints;
     this.storageNodes = storageNodes;
-    this.tls = tls;
+    this.access = access;
   }
 
   /** Each process is a member of the metadata repository and a storage node. Resolves when all are ready. */
@@ -47,7 +49,8 @@ export class TestCluster implements AsyncDisposable {
       const more = [...(options.flags ?? []), ...(options.tls?.flags ?? [])];
       processes.node(flags, more, options.env);
     }
-    return TestCluster.up(new TestCluster(processes, endpoints, nodes, options.tls?.client));
+    const access = { tls: options.tls?.client, token: options.token };
+    return TestCluster.up(new TestCluster(processes, endpoints, nodes, access));
   }
 
   /** One member of the metadata repository and one storage node, a process each. */
@@ -81,7 +84,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   connect(): Promise<Awaited<ReturnType<typeof Varlog.connect>>> {
-    return Varlog.connect({ endpoints: this.endpoints, timeoutMs: 30_000, tls: this.tls });
+    return Varlog.connect({ endpoints: this.endpoints, timeoutMs: 30_000, ...this.access });
   }
 
   /** Resolves when there is a leader and every storage node is up. */

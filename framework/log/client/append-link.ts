@@ -28,6 +28,7 @@ const MESSAGE_BYTES = 1024 * 1024;
 /** A stream that breaks by one of these was refused, or never came to be. */
 const NOTHING_DONE: ReadonlySet<string> = new Set([
   'CLUSTER_MISMATCH',
+  'UNAUTHENTICATED',
   'UNIMPLEMENTED',
   'UNREACHABLE',
 ]);

@@ -308,6 +308,7 @@ export function isFinal(error: unknown): boolean {
     error.code === 'INVALID_ARGUMENT' ||
     error.code === 'INVARIANT' ||
     error.code === 'POSITION_OUT_OF_RANGE' ||
+    error.code === 'UNAUTHENTICATED' ||
     error.code === 'UNIMPLEMENTED'
   );
 }

@@ -23,7 +23,7 @@ import { reportToWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import type { KnownMembers } from './known-members.ts';
 
-/** What a node is told that is taken for somebody else, or finds when it cannot write down whose it is. */
+/** What a node is told that is taken for somebody else or shows no token, or finds when it cannot write down whose it is. */
 const REFUSALS = new Set([
   'CLUSTER_MISMATCH',
   'DISK_FAILED',
@@ -31,6 +31,7 @@ const REFUSALS = new Set([
   'DISK_UNKNOWN',
   'ALREADY_EXISTS',
   'FAILED_PRECONDITION',
+  'UNAUTHENTICATED',
 ]);
 
 export interface RepositoryLinkOptions {

@@ -22,9 +22,12 @@ beforeEach(async () => {
 afterEach(() => rmSync(root, { recursive: true }));
 
 /** `varlog up` in `root`, ended by Ctrl-C once `use` has seen it ready. */
-async function up(use: () => Promise<void> = async () => {}): Promise<Finished> {
+async function up(
+  use: () => Promise<void> = async () => {},
+  more: readonly string[] = [],
+): Promise<Finished> {
   let used: Promise<void> | undefined;
-  const found = await varlog(['up', ...ports, '-d', root, '--json'], {
+  const found = await varlog(['up', ...ports, '-d', root, '--json', ...more], {
     wrote: (text) => {
       if (text.includes('"endpoints"')) used ??= use().finally(() => process.emit('SIGINT'));
     },
@@ -63,6 +66,19 @@ describe('up', () => {
       for await (const entry of client.topic(1).read({ from: 1 })) read.push(entry.text());
     });
     expect(read).toEqual(['kept']);
+  }, 60_000);
+
+  test('a cluster of one that asks for access tokens', async () => {
+    const file = join(root, 'tokens');
+    const token = 'a-token-0123456789';
+    writeFileSync(file, `${token}\n`, { mode: 0o600 });
+    const { code } = await up(async () => {
+      await using client = await Varlog.connect({ endpoints: address, token });
+      await client.topic(1).append('let in');
+      const refused = Varlog.connect(address);
+      await expect(refused).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    }, ['--token-file', file]);
+    expect(code).toBe(0);
   }, 60_000);
 
   test('Ctrl-C before it is ready ends it too, and nothing is left that listens', async () => {

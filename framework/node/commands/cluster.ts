@@ -8,12 +8,13 @@ import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
 import { startNode } from '../start-node.ts';
 import { tlsFromFiles } from '../tls-files.ts';
+import { tokensFromFile } from '../token-file.ts';
 import { tuneGarbageCollection } from '../tune-garbage-collection.ts';
 import { atLeast, type Cli } from './cli-context.ts';
 
 /** `up` and `server`: what runs until it is told to end. */
 export function addClusterCommands(program: Command, cli: Cli): void {
-  program
+  const upCommand = program
     .command('up')
     .description('start a ready cluster on this machine, or go on with the one in --directory')
     .option('-n, --nodes <count>', 'processes; more than one replicate', atLeast(1), 1)
@@ -21,7 +22,12 @@ export function addClusterCommands(program: Command, cli: Cli): void {
     .option('--http-port <port>', 'health and metrics port of the first node', atLeast(1), 9180)
     .option('-d, --directory <path>', 'where the data lies', '.varlog')
     .option('--log-streams <count>', 'log streams of the first topic', atLeast(1), 2)
-    .action((flags: UpFlags) => cli.run((output) => up(flags, cli, output)));
+    .option(
+      '--token-file <file>',
+      'access tokens, one a line: let in only who shows one of them (VARLOG_TOKEN_FILE)',
+    );
+  // What clients are given too may have been taken by the program.
+  upCommand.action(() => cli.run((output) => up(upCommand.optsWithGlobals(), cli, output)));
 
   const server = program
     .command('server')
@@ -46,6 +52,7 @@ interface UpFlags {
   httpPort: number;
   directory: string;
   logStreams: number;
+  tokenFile?: string;
 }
 
 async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
@@ -53,6 +60,7 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   const starting = new AbortController();
   const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
   const cluster = await startLocalCluster({
+    tokenFile: process.env['VARLOG_TOKEN_FILE'],
     ...flags,
     progress: (text) => output.note(text),
     signal: starting.signal,
@@ -61,7 +69,8 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   });
   if (cluster === undefined) return;
   const endpoint = cluster.endpoints[0]!;
-  const option = flags.port === 9092 ? '' : ` --endpoints ${endpoint}`;
+  const where = flags.port === 9092 ? '' : ` --endpoints ${endpoint}`;
+  const option = flags.tokenFile === undefined ? where : `${where} --token-file ${flags.tokenFile}`;
   output.result(
     { endpoints: cluster.endpoints, http: cluster.httpAddresses, pids: cluster.processIds() },
     [
@@ -90,7 +99,9 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
   tuneGarbageCollection();
   const stop = cli.stopSignal();
   const { directory, logLevel } = config;
-  const ports = realPorts({ directory, logLevel, tls: tlsFromFiles(config) });
+  const tls = tlsFromFiles(config);
+  const tokens = tokensFromFile(config.tokenFile);
+  const ports = realPorts({ directory, logLevel, tls, tokens });
   const node = await startNode(config, ports);
   process.send?.(LISTENING);
   const failure = await Promise.race([stop, node.failed]);
