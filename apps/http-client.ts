@@ -4,6 +4,7 @@ import { HttpStatus } from 'varlog/node';
 const CALL_MS = 30_000;
 const CODES: Record<number, ErrorCode> = {
   [HttpStatus.badRequest]: 'INVALID_ARGUMENT',
+  [HttpStatus.unauthorized]: 'UNAUTHENTICATED',
   [HttpStatus.notFound]: 'NOT_FOUND',
   [HttpStatus.contentTooLarge]: 'ENTRY_TOO_LARGE',
   [HttpStatus.tooManyRequests]: 'RESOURCE_EXHAUSTED',
@@ -33,11 +34,16 @@ export interface JsonCall {
 export class JsonClient {
   private readonly root: string;
   private readonly service: string;
+  private readonly headers: () => Record<string, string>;
 
-  /** `address` is `host:port`; `service` is what answers there, in words. */
-  constructor(address: string, service: string) {
+  /** `address` is `host:port`; `service` is what answers there, in words; `token` is shown to it. */
+  constructor(address: string, service: string, token?: string) {
     this.root = `http://${address}`;
     this.service = service;
+    const headers: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` };
+    // What holds the client does not show the token.
+    this.headers = () => headers;
   }
 
   /** Resolves with the answer. Rejects with the error that it stands for, or `UNREACHABLE`. */
@@ -49,6 +55,7 @@ export class JsonClient {
     try {
       response = await fetch(this.root + path, {
         method,
+        headers: this.headers(),
         signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });

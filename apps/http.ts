@@ -1,7 +1,15 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Context } from 'hono';
 import { reasonOf, VarlogError } from 'varlog/log';
-import { type HttpApp, type HttpEnv, HttpStatus, httpServer, textReply } from 'varlog/node';
+import {
+  type AccessTokens,
+  bearerOf,
+  type HttpApp,
+  type HttpEnv,
+  HttpStatus,
+  httpServer,
+  textReply,
+} from 'varlog/node';
 import type { z } from 'zod';
 import { invalid, taken } from './inputs.ts';
 
@@ -17,9 +25,36 @@ const STATUS: Record<string, number> = {
   TIMEOUT: HttpStatus.gatewayTimeout,
 };
 
-/** A server with these routes; what they reject with is answered as {@link errorBody}. */
-export function serveRoutes(routes: (app: HttpApp) => void): Server {
-  return httpServer(routes, errorReply);
+/** Pages without a token: probes and scrapers commonly have none, and they show no data. */
+const OPEN = new Set(['/livez', '/readyz', '/metrics']);
+
+/**
+ * A server with these routes; what they reject with is answered as {@link errorBody}. With tokens, all but the pages for
+ * operators ask for one of them.
+ */
+export function serveRoutes(routes: (app: HttpApp) => void, tokens?: AccessTokens): Server {
+  return httpServer((app) => {
+    if (tokens !== undefined) {
+      app.use(async ({ req, env }, next) => {
+        const shown = bearerOf(env.incoming.headers.authorization);
+        return OPEN.has(req.path) || tokens.has(shown) ? next() : unauthenticated(shown);
+      });
+    }
+    routes(app);
+  }, errorReply);
+}
+
+/** Not by an error, since those of the same code are what the log says to this server: it is not the client who can mend them. */
+function unauthenticated(shown: string | undefined): Response {
+  const error = new VarlogError('UNAUTHENTICATED', {
+    what:
+      shown === undefined
+        ? 'no access token came with the request'
+        : 'the access token of the request is none that this server knows',
+    next: 'send "authorization: Bearer TOKEN"; commands take the token from --token-file or VARLOG_TOKEN_FILE',
+    outcome: 'notAppended',
+  });
+  return jsonReply(HttpStatus.unauthorized, errorBody(error), { 'www-authenticate': 'Bearer' });
 }
 
 /** The query of a request as `schema` has it; of what stands there several times, the first. Throws `INVALID_ARGUMENT`. */

@@ -1,4 +1,11 @@
-import { type Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type Client,
+  type ClientDuplexStream,
+  type Metadata,
+  type ServiceError,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
 import type { Outlet } from 'varlog/node';
 import {
   type Answer,
@@ -24,6 +31,13 @@ export class CallError extends Error {
   }
 }
 
+/** What a call or stream ended with. */
+export function callError({ code, details }: Pick<StatusObject, 'code' | 'details'>): CallError {
+  if (code !== status.UNAUTHENTICATED) return new CallError(code, details);
+  const next = 'give one that the replicas know, by --token-file or VARLOG_TOKEN_FILE';
+  return new CallError(code, `the replica refused the call: ${details}; ${next}`);
+}
+
 interface Pending {
   readonly at: number;
   readonly answered: (answer: Answer, log: string) => void;
@@ -43,6 +57,7 @@ type Stream = ClientDuplexStream<Calls, Answers>;
 export class CallStream {
   private readonly client: Client;
   private readonly answerMs: number;
+  private readonly metadata: () => Metadata;
   private stream: Stream | undefined;
   private outlet: Outlet<Calls> | undefined;
   /** In the order of sending: the first has waited longest. */
@@ -53,9 +68,11 @@ export class CallStream {
   private closed = false;
   private watch: NodeJS.Timeout | undefined;
 
-  constructor(client: Client, answerMs: number) {
+  /** `metadata` makes what goes with each stream. */
+  constructor(client: Client, answerMs: number, metadata: () => Metadata) {
     this.client = client;
     this.answerMs = answerMs;
+    this.metadata = metadata;
   }
 
   /** Rejects with {@link CallError}. */
@@ -95,6 +112,7 @@ export class CallStream {
       path,
       requestSerialize,
       responseDeserialize,
+      this.metadata(),
     ) as Stream;
     stream.on('data', ({ answers, log }: Answers) => {
       for (const answer of answers) {
@@ -103,10 +121,10 @@ export class CallStream {
         pending?.answered(answer, log);
       }
     });
-    stream.on('error', ({ code, message }: ServiceError) => {
+    stream.on('error', ({ code, details }: ServiceError) => {
       // A replica that shuts down cancels its streams.
       const why = code === status.CANCELLED ? status.UNAVAILABLE : code;
-      if (this.stream === stream) this.break(new CallError(why, message));
+      if (this.stream === stream) this.break(callError({ code: why, details }));
     });
     stream.on('end', () => {
       const error = new CallError(status.UNAVAILABLE, 'the replica ended the session');

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { reasonOf } from 'varlog/log';
 import { tlsFromEnvironment, tuneGarbageCollection } from 'varlog/node';
 import { serveUntilStopped } from '../serving.ts';
+import { tokenOption, tokensOf, warnOfTokens } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
 import { KvClient } from './client.ts';
 import { startKvReplica } from './replica.ts';
@@ -27,15 +28,19 @@ program
   .option('--member <id>', 'this member of the Raft group', '1')
   .action(async (flags: Record<string, string>) => {
     tuneGarbageCollection();
+    const tokens = tokensOf(program);
     const replica = await startKvReplica({
       grpc: flags['grpc']!,
       http: flags['http']!,
       directory: flags['directory']!,
+      tokens,
       log:
         flags['raft'] === undefined
           ? { kind: 'topic', ...topicAddress(flags['varlog']!, flags['topic']) }
           : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
     });
+    const isEncrypted = tlsFromEnvironment(process.env) !== undefined;
+    warnOfTokens(tokens, [{ address: flags['grpc']!, isEncrypted }, { address: replica.http }]);
     console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${replica.http}`);
     await serveUntilStopped(replica);
   });
@@ -44,7 +49,8 @@ const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>
   async function (this: Command, ...given: unknown[]): Promise<void> {
     const args = given.filter((it) => typeof it === 'string');
     const replicas = (program.opts()['replicas'] as string).split(',');
-    const client = new KvClient(replicas, tlsFromEnvironment(process.env));
+    const [token] = tokensOf(program) ?? [];
+    const client = new KvClient(replicas, { tls: tlsFromEnvironment(process.env), token });
     try {
       await work(client, ...args);
     } finally {
@@ -52,7 +58,9 @@ const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>
     }
   };
 
-program.option('--replicas <addresses>', 'gRPC addresses of the replicas', DEFAULT_REPLICAS);
+program
+  .option('--replicas <addresses>', 'gRPC addresses of the replicas', DEFAULT_REPLICAS)
+  .addOption(tokenOption());
 program
   .command('put <key> <value>')
   .description('write; prints the revision')

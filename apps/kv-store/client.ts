@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { Client, type StatusObject, status } from '@grpc/grpc-js';
+import { Client, type Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import type { TlsOptions } from 'varlog/log';
-import { clientCredentials } from 'varlog/node';
-import { CallError, CallStream } from './call-stream.ts';
+import { callMetadata, clientCredentials } from 'varlog/node';
+import { CallError, CallStream, callError } from './call-stream.ts';
 import type { Operation, Replies, Requests } from './calls.ts';
 import type { KvResult } from './machine.ts';
 import type { Change } from './named-key.ts';
@@ -51,6 +51,7 @@ export interface KvRevision {
 export class KvClient {
   private readonly replicas: Client[];
   private readonly streams: CallStream[];
+  private readonly metadata: () => Metadata;
   private current = 0;
   /** Its requests are named by its own name and their number: short, since a name is kept for a day. */
   private readonly name = randomBytes(12).toString('base64url');
@@ -59,10 +60,17 @@ export class KvClient {
   private readonly watches = new Set<() => void>();
   private closed = false;
 
-  /** `addresses`: gRPC addresses of the replicas. Throws `CONFIG_INVALID` for certificates that cannot be used. */
-  constructor(addresses: readonly string[], tls?: TlsOptions) {
+  /**
+   * `addresses`: gRPC addresses of the replicas. `token`: the access token to show, where they ask for one. Throws
+   * `CONFIG_INVALID` for certificates and tokens that cannot be used.
+   */
+  constructor(
+    addresses: readonly string[],
+    { tls, token }: { tls?: TlsOptions | undefined; token?: string | undefined } = {},
+  ) {
+    this.metadata = callMetadata(token);
     this.replicas = addresses.map((it) => new Client(it, clientCredentials(tls), OPTIONS));
-    this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS));
+    this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS, this.metadata));
   }
 
   /** A value that is a string is written in UTF-8. */
@@ -131,6 +139,7 @@ export class KvClient {
           requestSerialize,
           responseDeserialize,
           request,
+          this.metadata(),
         );
         stop = () => call.cancel();
         call.on('data', ({ log: of, ...change }: Change & { log: string }) => {
@@ -147,7 +156,7 @@ export class KvClient {
           failures++;
           const triesMax = (code === status.OUT_OF_RANGE ? 1 : TRIES_MAX) * this.replicas.length;
           if (!WATCH_ON.has(code) || failures >= triesMax)
-            return subscriber.error(new CallError(code, details));
+            return subscriber.error(callError({ code, details }));
           if (this.current === asked) this.current = (asked + 1) % this.replicas.length;
           const timer = setTimeout(open, AGAIN_MS);
           stop = () => clearTimeout(timer);

@@ -1,4 +1,4 @@
-import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { lastValueFrom, take, toArray } from 'rxjs';
 import { MemoryLog } from 'varlog/testing';
 import { CallStream } from './call-stream.ts';
@@ -290,7 +290,7 @@ test('a replica that does not answer is given up', async () => {
   server.addService(keyValue, { Session: () => {} });
   const address = await bind(server);
   const connection = new Client(address, credentials.createInsecure());
-  const callStream = new CallStream(connection, 100);
+  const callStream = new CallStream(connection, 100, () => new Metadata());
   const get = () => callStream.call('get', { key: 'a', stale: false });
   const calls = [get(), get()];
   for (const it of calls)

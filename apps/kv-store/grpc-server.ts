@@ -1,7 +1,8 @@
 import { type handleServerStreamingCall, type handleUnaryCall, Server } from '@grpc/grpc-js';
 import type { TlsOptions } from 'varlog/log';
-import { listenError, serverCredentials } from 'varlog/node';
+import { type AccessTokens, listenError, serverCredentials } from 'varlog/node';
 import { serveCallStream } from './call-stream-server.ts';
+import { askForTokenAsEtcd } from './etcd/authentication.ts';
 import { serveEtcd } from './etcd/etcd-server.ts';
 import { statusOf } from './grpc-status.ts';
 import { keyOfText, keysWithPrefix } from './key.ts';
@@ -36,13 +37,17 @@ interface WatchRequest {
 /** A change, or without a key: how far the store has come. */
 type ChangeMessage = Partial<Change> & { revision: number; log: string };
 
-/** Serves the store as gRPC service `kv.KeyValue` (kv.proto), and as etcd (etcd/etcd.proto). Resolves when `address` is bound. */
+/**
+ * Serves the store as gRPC service `kv.KeyValue` (kv.proto), and as etcd (etcd/etcd.proto). With tokens, each call has to
+ * show one. Resolves when `address` is bound.
+ */
 export async function serveGrpc(
   service: KvService,
   address: string,
-  tls?: TlsOptions,
+  { tls, tokens }: { tls?: TlsOptions | undefined; tokens?: AccessTokens | undefined } = {},
 ): Promise<GrpcServer> {
-  const server = new Server(KEEP_ALIVE);
+  const interceptors = tokens === undefined ? [] : [askForTokenAsEtcd(tokens)];
+  const server = new Server({ ...KEEP_ALIVE, interceptors });
   const ending = new AbortController();
   const operations = operationsOf(service);
   server.addService(keyValue, {
@@ -58,7 +63,7 @@ export async function serveGrpc(
       for await (const it of service.watch(range, start, signal)) yield messagesOf(it, progress);
     }),
   });
-  serveEtcd(server, service, `${tls === undefined ? 'http' : 'https'}://${address}`);
+  serveEtcd(server, service, `${tls === undefined ? 'http' : 'https'}://${address}`, tokens);
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(address, serverCredentials(tls), (error) =>
       error === null ? resolve() : reject(listenError(address, error)),

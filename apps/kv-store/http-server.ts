@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import { type HttpEnv, HttpStatus, textReply } from 'varlog/node';
+import { type AccessTokens, type HttpEnv, HttpStatus, textReply } from 'varlog/node';
 import type { z } from 'zod';
 import {
   bytesOf,
@@ -32,8 +32,14 @@ import { shown, shownKey } from './shown.ts';
  *   that of another log than the store's
  *
  * - `GET /livez`, `/readyz` and `/metrics`, which `pages` adds
+ *
+ * With tokens, all but the last ones ask for one of them: `Authorization: Bearer TOKEN`.
  */
-export function makeHttpServer(service: KvService, pages: Pages = () => {}): Server {
+export function makeHttpServer(
+  service: KvService,
+  pages: Pages = () => {},
+  tokens?: AccessTokens,
+): Server {
   return serveRoutes((app) => {
     // GET alone is a route: Hono answers HEAD by the route of GET.
     const onGet = (path: string, answer: (c: Context<HttpEnv>) => Promise<Response>): void => {
@@ -56,7 +62,7 @@ export function makeHttpServer(service: KvService, pages: Pages = () => {}): Ser
         ? textReply(HttpStatus.notFound, 'no such page\n')
         : notAllowed('GET, HEAD'),
     );
-  });
+  }, tokens);
 }
 
 async function list(service: KvService, c: Context<HttpEnv>): Promise<Response> {

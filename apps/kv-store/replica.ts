@@ -1,5 +1,5 @@
 import { type OrderedLog, type TlsOptions, Varlog } from 'varlog/log';
-import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
+import { AccessTokens, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { snapshotDirectory, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
@@ -27,6 +27,8 @@ export interface KvReplicaOptions {
   http: string;
   /** Where snapshots (and, on Raft, the log) lie. */
   directory: string;
+  /** Access tokens: clients have to show one, and the first is shown to the cluster, or to other members. Default: none. */
+  tokens?: readonly string[] | undefined;
   /** The log that carries the commands. */
   log:
     | { kind: 'topic'; endpoints: string | readonly string[]; topic: number }
@@ -51,10 +53,11 @@ export async function startKvReplica(options: KvReplicaOptions): Promise<KvRepli
     const { replica, log } = await startOnLog(options, tls, closers);
     closers.push(() => replica.close());
     const service = new KvService(replica, log);
-    const grpc = await serveGrpc(service, options.grpc, tls);
+    const tokens = options.tokens && new AccessTokens(options.tokens);
+    const grpc = await serveGrpc(service, options.grpc, { tls, tokens });
     closers.push(() => grpc.close());
     const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
-    const server = makeHttpServer(service, pages);
+    const server = makeHttpServer(service, pages, tokens);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
     // First of all, so that watchers go to another replica and do not hold up the end.
@@ -87,7 +90,7 @@ async function startOnLog(
   tls: TlsOptions | undefined,
   closers: (() => Promise<void>)[],
 ): Promise<{ replica: StoreReplica; log: OrderedLog }> {
-  const { log: where } = options;
+  const { log: where, tokens } = options;
   const common = {
     machine: machine.make(),
     name: machine.name,
@@ -102,11 +105,12 @@ async function startOnLog(
       members: where.members,
       directory: options.directory,
       tls,
+      tokens,
     });
     closers.push(() => node.close());
     return { replica: await startReplica({ ...common, log: node.group }), log: node.group };
   }
-  const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
+  const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: tokens?.[0] });
   closers.push(() => varlog.close());
   const log = varlog.topic(where.topic).asOrderedLog();
   const snapshots = snapshotDirectory(options.directory);

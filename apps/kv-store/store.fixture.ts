@@ -1,5 +1,5 @@
 import { type OrderedLog, VarlogError } from 'varlog/log';
-import { listen, stopListening } from 'varlog/node';
+import { AccessTokens, listen, stopListening } from 'varlog/node';
 import { startReplica } from 'varlog/smr';
 import { freeAddresses, MemoryLog } from 'varlog/testing';
 import type { HistoryLimits } from './change-history.ts';
@@ -26,6 +26,7 @@ export async function startStore(
   log: OrderedLog = new MemoryLog(),
   limits: Partial<HistoryLimits> = {},
   heartbeatMs?: number,
+  tokens?: readonly string[],
 ): Promise<StartedStore> {
   const replica = await startReplica({
     machine: new KvMachine(limits),
@@ -36,8 +37,9 @@ export async function startStore(
   });
   const service = new KvService(replica, log, heartbeatMs);
   const [grpc = ''] = await freeAddresses(1);
-  const grpcServer = await serveGrpc(service, grpc);
-  const server = makeHttpServer(service);
+  const asked = tokens && new AccessTokens(tokens);
+  const grpcServer = await serveGrpc(service, grpc, { tokens: asked });
+  const server = makeHttpServer(service, undefined, asked);
   const http = await listen(server, '127.0.0.1:0');
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { reasonOf, VarlogError } from 'varlog/log';
 import { tuneGarbageCollection } from 'varlog/node';
 import { serveUntilStopped } from '../serving.ts';
+import { tokenOption, tokensOf, warnOfTokens } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
 import { LedgerClient } from './client.ts';
 import { shownAmount } from './currency.ts';
@@ -22,18 +23,24 @@ program
   .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')
   .action(async (flags: Record<string, string>) => {
     tuneGarbageCollection();
+    const tokens = tokensOf(program);
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:
         flags['db'] === undefined ? { directory: flags['directory']! } : { url: flags['db'] },
-      log: topicAddress(flags['varlog']!, flags['topic']),
+      log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
+      tokens,
     });
+    warnOfTokens(tokens, [{ address: replica.http }]);
     console.log(`serving HTTP at ${replica.http}`);
     await serveUntilStopped(replica);
   });
 
-program.option('--ledger <address>', 'HTTP address of a replica', '127.0.0.1:8101');
-const client = (): LedgerClient => new LedgerClient(program.opts()['ledger'] as string);
+program
+  .option('--ledger <address>', 'HTTP address of a replica', '127.0.0.1:8101')
+  .addOption(tokenOption());
+const client = (): LedgerClient =>
+  new LedgerClient(program.opts()['ledger'] as string, tokensOf(program)?.[0]);
 
 program
   .command('open <account>')

@@ -14,9 +14,9 @@ const REBUILD_MS = 24 * 3_600_000;
 export class LedgerClient {
   private readonly http: JsonClient;
 
-  /** `address` is `host:port` of any replica. */
-  constructor(address: string) {
-    this.http = new JsonClient(address, 'ledger');
+  /** `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. */
+  constructor(address: string, token?: string) {
+    this.http = new JsonClient(address, 'ledger', token);
   }
 
   define(code: string, exponent: number): Promise<LedgerResult> {

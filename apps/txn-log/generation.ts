@@ -9,7 +9,7 @@ import { ReadOnlySql } from './read-only-sql.ts';
 const NAME = 'ledger';
 
 export type LedgerLog =
-  | { endpoints: string | readonly string[]; topic: number }
+  | { endpoints: string | readonly string[]; topic: number; token?: string | undefined }
   | SqlReplicaOptions<never, never>['log'];
 
 /** One database of the ledger and the replica that keeps it. A rebuilt ledger has another one. */
@@ -37,7 +37,7 @@ export async function startGeneration(
     let topic: ReturnType<Varlog['topic']> | undefined;
     if ('endpoints' in where) {
       const tls = tlsFromEnvironment(process.env);
-      const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
+      const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: where.token });
       closers.push(() => varlog.close());
       topic = varlog.topic(where.topic);
     }

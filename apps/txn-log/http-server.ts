@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import { type HttpEnv, HttpStatus } from 'varlog/node';
+import { type AccessTokens, type HttpEnv, HttpStatus } from 'varlog/node';
 import { z } from 'zod';
 import { decoded, headersOf, jsonBodyOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
 import { invalid } from '../inputs.ts';
@@ -72,12 +72,14 @@ const Once = z.object({ 'idempotency-key': z.string().optional() });
  *
  * Each `GET` takes `stale=1`, what this replica has, or `at=POSITION`, at least what an answer with that position did.
  *
- * What there is beside (`/readyz` and the like), `pages` adds.
+ * What there is beside (`/readyz` and the like), `pages` adds. With tokens, all of the above ask for one of them:
+ * `Authorization: Bearer TOKEN`.
  */
 export function makeHttpServer(
   service: LedgerService,
   rebuild: () => Promise<number>,
   pages: Pages,
+  tokens?: AccessTokens,
 ): Server {
   return serveRoutes((app) => {
     pages(app);
@@ -139,7 +141,7 @@ export function makeHttpServer(
     app.notFound(({ req }) =>
       jsonReply(HttpStatus.notFound, { message: `nothing at ${req.path}` }),
     );
-  });
+  }, tokens);
 }
 
 function readingOf(c: Context<HttpEnv>): ReadOptions {

@@ -1,4 +1,4 @@
-import { listen, stopListening } from 'varlog/node';
+import { AccessTokens, listen, stopListening } from 'varlog/node';
 import { operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
@@ -18,6 +18,8 @@ export interface LedgerReplicaOptions {
   location: LedgerLocation;
   /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
   log: LedgerLog;
+  /** Access tokens, one of which clients have to show. Default: none. */
+  tokens?: readonly string[] | undefined;
   /** Calls of the ledger are done within this time, or fail with `TIMEOUT`. Default: 10,000. */
   callTimeoutMs?: number;
 }
@@ -45,6 +47,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       service,
       () => rebuild.run(service),
       operatorPages('ledger', readiness, {}),
+      options.tokens && new AccessTokens(options.tokens),
     );
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));

@@ -4,6 +4,7 @@ export const HttpStatus = {
   created: 201,
   notModified: 304,
   badRequest: 400,
+  unauthorized: 401,
   notFound: 404,
   methodNotAllowed: 405,
   conflict: 409,

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type Server, status } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
+import type { AccessTokens } from 'varlog/node';
 import { serviceOf } from '../proto.ts';
 import type { KvService } from '../service.ts';
+import { authenticate } from './authentication.ts';
 import { EtcdContext, idOf } from './etcd-context.ts';
-import { EtcdError } from './etcd-error.ts';
 import { keyValueMethods } from './key-value-methods.ts';
 import { leaseMethods } from './lease-methods.ts';
+import type { AuthenticateRequest } from './messages.ts';
 import { unary } from './unary.ts';
 import { serveWatches } from './watch-session.ts';
 
@@ -14,9 +16,14 @@ const ETCD_VERSION = '3.4.0';
 
 /**
  * Serves the part of etcd's interface that etcd.proto has, on a server that has not begun yet. `url`: of this replica, for
- * clients that ask for the members: each replica knows of itself alone.
+ * clients that ask for the members: each replica knows of itself alone. `tokens`: what it takes for passwords.
  */
-export function serveEtcd(server: Server, service: KvService, url: string): void {
+export function serveEtcd(
+  server: Server,
+  service: KvService,
+  url: string,
+  tokens?: AccessTokens,
+): void {
   const memberId = idOf(createHash('sha256').update(url).digest('hex'));
   const context = new EtcdContext(service, memberId);
   const now = () => ({ header: context.header(service.machine.revision) });
@@ -41,8 +48,9 @@ export function serveEtcd(server: Server, service: KvService, url: string): void
     }),
   });
   server.addService(serviceOf('etcdserverpb.Auth'), {
-    Authenticate: unary(async () => {
-      throw new EtcdError(status.FAILED_PRECONDITION, 'authentication is not enabled');
-    }),
+    Authenticate: unary(async (request: AuthenticateRequest) => ({
+      ...now(),
+      ...authenticate(tokens, request),
+    })),
   });
 }

@@ -43,6 +43,14 @@ export interface RangeRequest {
   readonly maxCreateRevision: number;
 }
 
+export interface AuthenticateRequest {
+  readonly password: string;
+}
+
+export interface Authenticated {
+  readonly token: string;
+}
+
 export interface RangeResponse extends Answered {
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;

@@ -16,9 +16,9 @@ import { JsonClient } from '../../http-client.ts';
 export class RemoteTransactions implements TransactionService {
   private readonly http: JsonClient;
 
-  /** `address` is `host:port` of any replica. */
-  constructor(address: string) {
-    this.http = new JsonClient(address, 'service');
+  /** `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. */
+  constructor(address: string, token?: string) {
+    this.http = new JsonClient(address, 'service', token);
   }
 
   begin(id: string, options: LogCallOptions = {}): Promise<BegunTransaction> {

@@ -3,6 +3,7 @@ import { VarlogError } from 'varlog/log';
 import { tuneGarbageCollection } from 'varlog/node';
 import { type TransactionStore, transactions } from 'varlog/smr';
 import { serveUntilStopped } from '../../serving.ts';
+import { tokensOf, warnOfTokens } from '../../tokens.ts';
 import { topicAddress } from '../../topic-address.ts';
 import { RemoteTransactions } from './client.ts';
 import { startTransactionReplica } from './replica.ts';
@@ -14,7 +15,7 @@ export function addTransactionCommands(program: Command): void {
     .description('multi-key transactions on a replicated log')
     .option('--service <address>', 'HTTP address of a replica', '127.0.0.1:8111');
   const store = (): TransactionStore =>
-    transactions(new RemoteTransactions(group.opts()['service'] as string));
+    transactions(new RemoteTransactions(group.opts()['service'] as string, tokensOf(program)?.[0]));
 
   group
     .command('serve')
@@ -25,11 +26,14 @@ export function addTransactionCommands(program: Command): void {
     .option('--topic <id>', 'the topic that carries the commands; 1 if nothing names it')
     .action(async (flags: Record<string, string>) => {
       tuneGarbageCollection();
+      const tokens = tokensOf(program);
       const replica = await startTransactionReplica({
         http: flags['http']!,
         directory: flags['directory']!,
-        log: topicAddress(flags['varlog']!, flags['topic']),
+        log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
+        tokens,
       });
+      warnOfTokens(tokens, [{ address: replica.http }]);
       console.log(`serving HTTP at ${replica.http}`);
       await serveUntilStopped(replica);
     });

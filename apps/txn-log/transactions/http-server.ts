@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import { type HttpEnv, HttpStatus } from 'varlog/node';
+import { type AccessTokens, type HttpEnv, HttpStatus } from 'varlog/node';
 import type { TransactionOutcome, TransactionService } from 'varlog/smr';
 import { z } from 'zod';
 import { decoded, jsonBodyOf, jsonReply, notAllowed, queryOf, serveRoutes } from '../../http.ts';
@@ -35,9 +35,14 @@ const Settling = z.object({ id: Id, since: Position });
  *   change of which key) or refused, 410 forgotten
  * - `POST /outcome` `{ id, since }`: the same of a transaction of which no answer came; from then on it is decided
  *
- * What there is beside (`/readyz` and the like), `pages` adds.
+ * What there is beside (`/readyz` and the like), `pages` adds. With tokens, all of the above ask for one of them:
+ * `Authorization: Bearer TOKEN`.
  */
-export function makeTransactionServer(service: TransactionService, pages: Pages): Server {
+export function makeTransactionServer(
+  service: TransactionService,
+  pages: Pages,
+  tokens?: AccessTokens,
+): Server {
   const limits = { timeoutMs: CALL_MS };
   return serveRoutes((app) => {
     pages(app);
@@ -72,7 +77,7 @@ export function makeTransactionServer(service: TransactionService, pages: Pages)
     app.notFound(({ req }) =>
       jsonReply(HttpStatus.notFound, { message: `nothing at ${req.path}` }),
     );
-  });
+  }, tokens);
 }
 
 function bodyOf<T>(c: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {

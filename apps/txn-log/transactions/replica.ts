@@ -1,5 +1,5 @@
 import { Varlog } from 'varlog/log';
-import { listen, stopListening, tlsFromEnvironment } from 'varlog/node';
+import { AccessTokens, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import {
   type ReplicaOptions,
   ReplicaTransactions,
@@ -21,8 +21,12 @@ export interface TransactionReplicaOptions {
   http: string;
   /** Where snapshots lie. */
   directory: string;
+  /** Access tokens, one of which clients have to show. Default: none. */
+  tokens?: readonly string[] | undefined;
   /** The log that carries the commands: a topic of a Varlog cluster, or any other. */
-  log: { endpoints: string; topic: number } | ReplicaOptions<never, never, never, never>['log'];
+  log:
+    | { endpoints: string; topic: number; token?: string | undefined }
+    | ReplicaOptions<never, never, never, never>['log'];
 }
 
 /** One replica of the transaction service, serving. */
@@ -44,7 +48,7 @@ export async function startTransactionReplica(
     let log: ReplicaOptions<never, never, never, never>['log'];
     if ('endpoints' in where) {
       const tls = tlsFromEnvironment(process.env);
-      const varlog = await Varlog.connect({ endpoints: where.endpoints, tls });
+      const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: where.token });
       closers.push(() => varlog.close());
       log = varlog.topic(where.topic).asOrderedLog();
     } else log = where;
@@ -57,7 +61,8 @@ export async function startTransactionReplica(
     });
     closers.push(() => replica.close());
     const pages = operatorPages('transactions', new Readiness(replica), {});
-    const server = makeTransactionServer(new ReplicaTransactions(replica), pages);
+    const tokens = options.tokens && new AccessTokens(options.tokens);
+    const server = makeTransactionServer(new ReplicaTransactions(replica), pages, tokens);
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
     return { http, failed: failureOf(replica), close };

@@ -1,0 +1,27 @@
+import { type Command, Option } from 'commander';
+import { tokensFromFile, tokenWarning } from 'varlog/node';
+
+/** The option by which a program gets access tokens: all that it has to do with asks for them, and is shown them. */
+export function tokenOption(): Option {
+  return new Option(
+    '--token-file <file>',
+    'access tokens, one a line: a replica lets in who shows one of them; the first is shown to others',
+  ).env('VARLOG_TOKEN_FILE');
+}
+
+/** The tokens that a program was given. Throws `CONFIG_INVALID` for a file that cannot be used. */
+export function tokensOf(program: Command): readonly string[] | undefined {
+  return tokensFromFile(program.opts()['tokenFile'] as string | undefined);
+}
+
+/** Tells an operator of addresses at which tokens could be read on their way. HTTP here is never encrypted. */
+export function warnOfTokens(
+  tokens: readonly string[] | undefined,
+  addresses: readonly { address: string; isEncrypted?: boolean }[],
+): void {
+  if (tokens === undefined) return;
+  for (const { address, isEncrypted = false } of addresses) {
+    const warning = tokenWarning(address, isEncrypted);
+    if (warning !== undefined) console.warn(`warning: ${warning}`);
+  }
+}
