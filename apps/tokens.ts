@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { tokensFromFile, tokenWarning } from 'varlog/node';
 
-/** The option by which a program gets access tokens: all that it has to do with asks for them, and is shown them. */
+/** The option by which a program gets access tokens: it asks for them where it serves, and shows the first to the cluster. */
 export function tokenOption(): Option {
   return new Option(
     '--token-file <file>',
-    'access tokens, one a line: a replica lets in who shows one of them; the first is shown to others',
+    'access tokens, one a line: what is served is for those who show one of them; the first is shown to others',
   ).env('VARLOG_TOKEN_FILE');
 }
 

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { reasonOf, Varlog, VarlogError } from 'varlog/log';
+import { tokenOption, tokensOf } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
 import { WalFollower } from './follower.ts';
 import { walTopic } from './wal-topic.ts';
@@ -15,14 +16,16 @@ interface Flags {
 
 type Answer = (verb: string, key: string, value: string) => Promise<string>;
 
-const program = new Command('wal').description('an embedded store that writes ahead to a topic');
+const program = new Command('wal')
+  .description('an embedded store that writes ahead to a topic')
+  .addOption(tokenOption());
 
 added(
   'write',
   'take over as the one writer; lines of the input: put KEY VALUE, delete KEY, get KEY, checkpoint',
 ).action(async (flags: Flags) => {
   const { endpoints, topic } = topicAddress(flags.varlog, flags.topic);
-  await using varlog = await Varlog.connect(endpoints);
+  await using varlog = await Varlog.connect({ endpoints, token: tokensOf(program)?.[0] });
   await using writer = await WalWriter.open(walTopic(varlog, topic), flags.directory);
   await answerLines(async (verb, key, value) => {
     if (verb === 'get') return (await writer.get(key)) ?? 'not found';
@@ -35,7 +38,7 @@ added(
 
 added('follow', 'follow the writer; lines of the input: get KEY').action(async (flags: Flags) => {
   const { endpoints, topic } = topicAddress(flags.varlog, flags.topic);
-  await using varlog = await Varlog.connect(endpoints);
+  await using varlog = await Varlog.connect({ endpoints, token: tokensOf(program)?.[0] });
   await using follower = await WalFollower.open(walTopic(varlog, topic), flags.directory);
   const answering = answerLines(async (verb, key) => {
     if (verb !== 'get') throw unknownLine(verb, 'get KEY');

@@ -38,7 +38,7 @@ describe('sample services on a cluster, all of which ask for access tokens', () 
   beforeAll(async () => {
     cluster = await TestCluster.start(1, { flags: right, token: TOKEN });
     const varlog = await cluster.connect();
-    for (let i = 0; i < 3; i++) await varlog.createTopic();
+    for (let i = 0; i < 4; i++) await varlog.createTopic();
     await varlog.close();
     [grpc = '', kvHttp = '', ledger = '', transactions = ''] = await freeAddresses(4);
     const start = (path: string, args: readonly string[], name: string, topic: string): void => {
@@ -94,6 +94,16 @@ describe('sample services on a cluster, all of which ask for access tokens', () 
         status: 1,
         stderr: expect.stringMatching(/UNAUTHENTICATED.*--token-file/),
       });
+  }, 60_000);
+
+  test('a store whose write-ahead log is a topic', () => {
+    const at = ['--varlog', cluster.endpoints[0]!, '--topic', '4'];
+    const write = ['write', ...at, '--directory', join(folder, 'wal')];
+    expect(run('apps/wal/cli.js', [...write, ...right])).toMatchObject({ stdout: 'ready\n' });
+    expect(run('apps/wal/cli.js', write)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/UNAUTHENTICATED/),
+    });
   }, 60_000);
 
   test('a replica with a token that the cluster does not know does not start, and says so', () => {
