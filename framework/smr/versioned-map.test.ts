@@ -89,6 +89,53 @@ test('is a map, and each view stays what the map was', () => {
   );
 });
 
+/** The same steps, each at one of several maps: `fork` makes one more, out of that. */
+function compareForks(steps: readonly { readonly at: number; readonly step: Step<number> }[]): void {
+  const maps = [{ map: new VersionedMap<number, number>(), plain: new Map<number, number>() }];
+  for (const { at, step } of steps) {
+    const { map, plain } = maps[at % maps.length]!;
+    if ('set' in step) {
+      map.set(step.set, step.to);
+      plain.set(step.set, step.to);
+    } else if ('delete' in step) {
+      expect(map.delete(step.delete)).toBe(plain.delete(step.delete));
+    } else if ('fill' in step) {
+      for (const it of numbersFrom(step.fill)) {
+        map.set(it, at);
+        plain.set(it, at);
+      }
+    } else if ('empty' in step) {
+      for (const it of numbersFrom(step.empty)) expect(map.delete(it)).toBe(plain.delete(it));
+    } else if ('clear' in step) {
+      map.clear();
+      plain.clear();
+    } else maps.push({ map: map.fork(), plain: new Map(plain) });
+  }
+  for (const { map, plain } of maps) {
+    const keys = [...plain.keys()];
+    expect(seen(map, map, keys)).toBe(seen(plain, inOrder(plain), keys));
+  }
+}
+
+test('a fork is another map: whatever is done to one, and to forks of it, the others do not see it', () => {
+  const steps = stepsOn(fc.nat({ max: 700 })).chain((all) =>
+    fc.tuple(...all.map((step) => fc.record({ at: fc.nat({ max: 20 }), step: fc.constant(step) }))),
+  );
+  fc.assert(fc.property(steps, compareForks), { numRuns: 40 });
+});
+
+test('a fork costs nothing, and a write after it, on either side, copies no more than its path', () => {
+  const map = new VersionedMap(Array.from({ length: 100_000 }, (_, i) => [i, i] as const));
+  const slice = jest.spyOn(Array.prototype, 'slice');
+  const fork = map.fork();
+  expect(slice).not.toHaveBeenCalled();
+  for (const it of [map, fork]) it.set(50_000, 0).set(50_000, 1);
+  const copied = slice.mock.results.map((it) => (it.value as unknown[]).length);
+  slice.mockRestore();
+  expect(copied.length).toBeLessThanOrEqual(16);
+  expect(Math.max(...copied)).toBeLessThanOrEqual(64);
+});
+
 test('large ones too, filled and emptied in any order', () => {
   for (const seed of [1, 2, 3, 4]) {
     const random = new SeededRandom(seed);
@@ -156,6 +203,7 @@ test('keys without a place in the order are refused, and nothing changes', () =>
   expect(() => map.set(1, 1)).toThrow(refused);
   expect([...map]).toEqual([['a', 1]]);
   expect(() => new VersionedMap<number, number>([[Number.NaN, 1]])).toThrow(refused);
+  expect(() => map.fork().set(1, 1)).toThrow(refused);
   map.clear();
   expect(map.set(1, 1).get(1)).toBe(1);
   expect(map.get(-0)).toBeUndefined();

@@ -6,7 +6,7 @@ const WIDTH = 64;
 /** Keys of one map are all of one kind. */
 export type VersionedKey = string | number;
 
-/** `owner`: the map's token when the node was made. A map changes its own nodes in place, and copies all others. */
+/** `owner`: the map's token when the node was made, which no fork of it has. A map changes its own nodes in place, and copies all others. */
 interface Leaf<K, V> {
   readonly owner: object;
   readonly keys: K[];
@@ -40,7 +40,8 @@ export interface KeyRange<K> {
  * goes on. Writes after it copy what they touch, some hundred entries at most. Entries come in the order of their keys
  * (numbers by size, texts by their UTF-16 code units), so that maps with the same content are read alike on all replicas.
  *
- * Values are shared with the views: replace them, do not change them.
+ * {@link VersionedMap.fork} makes a map of its own out of it, which costs nothing either. Values are shared with views and
+ * forks: replace them, do not change them.
  *
  * ```ts
  * const map = new VersionedMap<string, number>([['a', 1]]);
@@ -107,6 +108,16 @@ export class VersionedMap<K extends VersionedKey, V> implements Iterable<[K, V]>
   snapshot(): MapView<K, V> {
     this.owner = {};
     return new MapView(this.root, this.count);
+  }
+
+  /** Another map with the same content, at no cost: from then on both may be changed, and neither sees what the other does. */
+  fork(): VersionedMap<K, V> {
+    const fork = new VersionedMap<K, V>();
+    fork.root = this.root;
+    fork.count = this.count;
+    fork.kind = this.kind;
+    this.owner = {};
+    return fork;
   }
 
   /** The entries as they are now: the map may be changed meanwhile. */
