@@ -36,11 +36,16 @@ test('holds what a map would hold, in the order of the keys', () => {
         expect(map.has(key)).toBe(model.has(key));
         expect(map.get(key)).toBe(model.get(key));
         expect(map.size).toBe(model.size);
+        expect(map.from(key).next().value?.[0]).toBe(
+          [...model.keys()].filter((it) => it >= key).sort((a, b) => a - b)[0],
+        );
       }
       const expected = [...model].sort(([a], [b]) => a - b);
       expect([...map]).toEqual(expected);
       expect([...map.values()]).toEqual(expected.map(([, value]) => value));
       expect(map.firstKey).toBe(expected[0]?.[0]);
+      const middle = expected[expected.length >> 1]?.[0] ?? 0;
+      expect([...map.from(middle)]).toEqual(expected.filter(([it]) => it >= middle));
     }),
   );
 });

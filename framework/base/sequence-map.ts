@@ -100,9 +100,15 @@ export class SequenceMap<T> {
     this.deleteBelow(Infinity);
   }
 
-  *[Symbol.iterator](): IterableIterator<[key: number, value: T]> {
-    for (const { number, slots } of [...this.chunks]) {
-      for (let slot = 0; slot < CHUNK_KEYS; slot++) {
+  [Symbol.iterator](): IterableIterator<[key: number, value: T]> {
+    return this.from(0);
+  }
+
+  /** Those from `key` on. */
+  *from(key: number): IterableIterator<[key: number, value: T]> {
+    const first = Math.floor(key / CHUNK_KEYS);
+    for (const { number, slots } of this.chunks.slice(this.position(first))) {
+      for (let slot = number === first ? key % CHUNK_KEYS : 0; slot < CHUNK_KEYS; slot++) {
         const value = slots[slot]!;
         if (value !== NOTHING) yield [number * CHUNK_KEYS + slot, value];
       }

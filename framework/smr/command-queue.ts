@@ -16,25 +16,12 @@ import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
 import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
 import { checkTimeout } from './option-checks.ts';
+import { nextBatch, type PendingCommand, type Settle } from './pending-command.ts';
 import type { LogAvailability } from './replica-status.ts';
-
-const APPEND_BYTES_MAX = 1024 * 1024;
-/** See `encodeBatch`. */
-const BATCH_FRAME_BYTES = 4;
 
 interface Codecs<Command, Result> {
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
-}
-
-interface Pending<Result> {
-  sequence: number;
-  session: number;
-  readonly requestId: Uint8Array;
-  readonly command: Uint8Array;
-  bytes: Uint8Array | undefined;
-  attempts: number;
-  readonly settle: (error: unknown, result?: Result) => void;
 }
 
 /**
@@ -58,11 +45,11 @@ export class CommandQueue<Command, Result> {
   private readonly availability: LogAvailability;
   private readonly closing = new AbortController();
   /** By sequence: the first key is what the client still awaits. */
-  private readonly pending = new SequenceMap<Pending<Result>>();
-  private waiting: Pending<Result>[] = [];
+  private readonly pending = new SequenceMap<PendingCommand>();
+  private waiting: PendingCommand[] = [];
   private bytes = 0;
   /** Those for which there is no room yet. */
-  private readonly blocked: BlockedCommands<Pending<Result>>;
+  private readonly blocked: BlockedCommands<PendingCommand>;
   private sending = false;
   private opening = false;
   private readonly turn: OncePerTurn;
@@ -71,6 +58,7 @@ export class CommandQueue<Command, Result> {
   private seen = 0;
   private tag: Uint8Array | undefined;
   private stopped: unknown;
+  private left: (sequence: number) => void = () => {};
 
   constructor(
     log: OrderedLog,
@@ -90,7 +78,24 @@ export class CommandQueue<Command, Result> {
     this.blocked = new BlockedCommands(bytesMax);
   }
 
-  async execute(command: Command, options: ExecuteOptions): Promise<Result> {
+  execute(command: Command, options: ExecuteOptions): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.submit(command, options, (error, outcome) => {
+        if (outcome === undefined) return reject(error);
+        try {
+          resolve(resultOf(outcome, this.codecs.result));
+        } catch (refused) {
+          reject(refused);
+        }
+      });
+    });
+  }
+
+  /**
+   * Takes a command in; `settle` is called once, later. Throws what a call that is refused for certain is rejected with, and then
+   * nobody is told anything.
+   */
+  submit(command: Command, options: ExecuteOptions, settle: Settle): PendingCommand {
     const { signal, timeoutMs } = options;
     if (this.stopped !== undefined) throw this.stopped;
     signal?.throwIfAborted();
@@ -101,29 +106,37 @@ export class CommandQueue<Command, Result> {
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;
     const mayWait = options.whenFull === 'wait' && this.blocked.hasRoom(size);
     if (!fits && !mayWait) throw full(this.bytes, this.bytesMax);
-    return new Promise((resolve, reject) => {
-      const callOff = this.deadlines.limit(timeoutMs, (ms) =>
-        this.giveUp(pending, timedOut(ms, pending.attempts)),
-      );
-      let forget = (): void => {};
-      const pending: Pending<Result> = {
-        sequence: 0,
-        session: 0,
-        requestId,
-        command: bytes,
-        bytes: undefined,
-        attempts: 0,
-        settle: (error, result) => {
-          callOff();
-          forget();
-          if (error === undefined) resolve(result as Result);
-          else reject(error);
-        },
-      };
-      if (fits) this.enqueue(pending);
-      else this.blocked.add(pending, size);
-      forget = onAbort(signal, () => this.giveUp(pending, signal?.reason));
-    });
+    const callOff = this.deadlines.limit(timeoutMs, (ms) =>
+      this.giveUp(pending, timedOut(ms, pending.attempts)),
+    );
+    let forget = (): void => {};
+    const pending: PendingCommand = {
+      sequence: 0,
+      session: 0,
+      requestId,
+      command: bytes,
+      bytes: undefined,
+      attempts: 0,
+      settle: (error, outcome) => {
+        callOff();
+        forget();
+        settle(error, outcome);
+      },
+    };
+    if (fits) this.enqueue(pending);
+    else this.blocked.add(pending, size);
+    forget = onAbort(signal, () => this.giveUp(pending, signal?.reason));
+    return pending;
+  }
+
+  /** Those under way whose sequence is above this one, in their order. What waits for room comes behind them. */
+  *after(sequence: number): Generator<PendingCommand> {
+    for (const [, pending] of this.pending.from(sequence + 1)) yield pending;
+  }
+
+  /** Has `left` told the sequence of each that is not under way any more, or has got another place, before anybody else is told. */
+  watch(left: (sequence: number) => void): void {
+    this.left = left;
   }
 
   /** From now on it is known which log this is, and commands leave. */
@@ -198,18 +211,25 @@ export class CommandQueue<Command, Result> {
       it.settle(stoppedError(error, 0));
   }
 
-  private find(session: number, sequence: number): Pending<Result> | undefined {
+  /** The command that this replica awaits under this name, if it is one. */
+  find(session: number, sequence: number): PendingCommand | undefined {
     const pending = this.pending.get(sequence);
     return pending?.session === session ? pending : undefined;
   }
 
-  private settle(pending: Pending<Result>, outcome: CommandOutcome): void {
-    pending.bytes = undefined;
-    try {
-      this.finish(pending, undefined, resultOf(outcome, this.codecs.result));
-    } catch (error) {
+  /** Awaits a command no more: one that was never sent takes no effect. */
+  giveUp(pending: PendingCommand, error: unknown): void {
+    if (this.blocked.delete(pending)) {
+      pending.settle(error);
+      this.unblock();
+    } else if (this.isAwaited(pending)) {
       this.finish(pending, error);
     }
+  }
+
+  private settle(pending: PendingCommand, outcome: CommandOutcome): void {
+    pending.bytes = undefined;
+    this.finish(pending, undefined, outcome);
   }
 
   /**
@@ -221,39 +241,30 @@ export class CommandQueue<Command, Result> {
       (it) => it.session > 0 && isClosed(it.session),
     );
     if (closed.length === 0) return;
-    const again: Pending<Result>[] = [];
+    const again: PendingCommand[] = [];
     for (const pending of closed) {
       const decidedOnce = pending.requestId.length > 0 && forgotten < pending.session;
       if (pending.attempts > 1 && !decidedOnce) this.finish(pending, sessionExpired());
       else again.push(pending);
     }
-    const waiting = this.waiting.filter((it) => this.pending.get(it.sequence) === it);
+    const waiting = this.waiting.filter((it) => this.isAwaited(it));
     this.waiting = [...again, ...waiting];
     for (const pending of this.waiting) {
-      this.pending.delete(pending.sequence);
+      this.remove(pending);
       pending.sequence = this.pending.add(pending);
       Object.assign(pending, { session: 0, attempts: 0, bytes: undefined });
     }
     this.schedule();
   }
 
-  private giveUp(pending: Pending<Result>, error: unknown): void {
-    if (this.blocked.delete(pending)) {
-      pending.settle(error);
-      this.unblock();
-    } else if (this.pending.get(pending.sequence) === pending) {
-      this.finish(pending, error);
-    }
-  }
-
-  private enqueue(pending: Pending<Result>): void {
+  private enqueue(pending: PendingCommand): void {
     this.bytes += envelopeBytes(pending);
     pending.sequence = this.pending.add(pending);
     this.waiting.push(pending);
     this.schedule();
   }
 
-  private takeBlocked(): Pending<Result> | undefined {
+  private takeBlocked(): PendingCommand | undefined {
     return this.blocked.take(this.bytesMax - this.bytes);
   }
 
@@ -262,11 +273,20 @@ export class CommandQueue<Command, Result> {
     for (let it = this.takeBlocked(); it !== undefined; it = this.takeBlocked()) this.enqueue(it);
   }
 
-  private finish(pending: Pending<Result>, error: unknown, result?: Result): void {
-    this.pending.delete(pending.sequence);
+  private finish(pending: PendingCommand, error: unknown, outcome?: CommandOutcome): void {
+    this.remove(pending);
     this.bytes -= envelopeBytes(pending);
-    pending.settle(error, result);
+    pending.settle(error, outcome);
     this.unblock();
+  }
+
+  private isAwaited(pending: PendingCommand): boolean {
+    return this.pending.get(pending.sequence) === pending;
+  }
+
+  private remove({ sequence }: PendingCommand): void {
+    this.pending.delete(sequence);
+    this.left(sequence);
   }
 
   private schedule(): void {
@@ -281,23 +301,9 @@ export class CommandQueue<Command, Result> {
       if (!this.opening) void this.openSession(tag);
       return;
     }
-    const batch = this.takeBatch();
+    const { batch, rest } = nextBatch(this.waiting, (it) => this.isAwaited(it));
+    this.waiting = rest;
     if (batch.length > 0) void this.send(batch, tag);
-  }
-
-  private takeBatch(): Pending<Result>[] {
-    const batch: Pending<Result>[] = [];
-    let bytes = 0;
-    let taken = 0;
-    for (const pending of this.waiting) {
-      if (batch.length > 0 && bytes + framedBytes(pending) > APPEND_BYTES_MAX) break;
-      taken++;
-      if (this.pending.get(pending.sequence) !== pending) continue;
-      batch.push(pending);
-      bytes += framedBytes(pending);
-    }
-    this.waiting = taken === this.waiting.length ? [] : this.waiting.slice(taken);
-    return batch;
   }
 
   private async openSession(tag: Uint8Array): Promise<void> {
@@ -313,7 +319,7 @@ export class CommandQueue<Command, Result> {
     this.schedule();
   }
 
-  private async send(batch: Pending<Result>[], tag: Uint8Array): Promise<void> {
+  private async send(batch: PendingCommand[], tag: Uint8Array): Promise<void> {
     this.sending = true;
     const acked = this.pending.firstKey ?? 0;
     const { session, seen } = this;
@@ -328,7 +334,7 @@ export class CommandQueue<Command, Result> {
     this.schedule();
   }
 
-  private async deliver(batch: Pending<Result>[]): Promise<void> {
+  private async deliver(batch: PendingCommand[]): Promise<void> {
     let open = batch;
     let backoff: Backoff | undefined;
     for (;;) {
@@ -360,9 +366,9 @@ export class CommandQueue<Command, Result> {
    * Whether it has to be in the log before anything later. What its caller gave up has to, too, where it may come late by
    * itself. What is decided has not, nor what goes again in a new session.
    */
-  private isUnderWay(pending: Pending<Result>): boolean {
+  private isUnderWay(pending: PendingCommand): boolean {
     if (pending.bytes === undefined) return false;
-    if (this.pending.get(pending.sequence) === pending) return true;
+    if (this.isAwaited(pending)) return true;
     return pending.attempts > 0 && pending.session === this.session;
   }
 
@@ -377,9 +383,4 @@ export class CommandQueue<Command, Result> {
       throw error;
     }
   }
-}
-
-/** Its share of an append: a batch writes its length before it. */
-function framedBytes(pending: Parameters<typeof envelopeBytes>[0]): number {
-  return BATCH_FRAME_BYTES + envelopeBytes(pending);
 }

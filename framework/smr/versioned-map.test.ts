@@ -90,7 +90,9 @@ test('is a map, and each view stays what the map was', () => {
 });
 
 /** The same steps, each at one of several maps: `fork` makes one more, out of that. */
-function compareForks(steps: readonly { readonly at: number; readonly step: Step<number> }[]): void {
+function compareForks(
+  steps: readonly { readonly at: number; readonly step: Step<number> }[],
+): void {
   const maps = [{ map: new VersionedMap<number, number>(), plain: new Map<number, number>() }];
   for (const { at, step } of steps) {
     const { map, plain } = maps[at % maps.length]!;
