@@ -120,6 +120,11 @@ export class Admission {
     return this.now;
   }
 
+  /** What the log's time would be after an entry that was written in a session, or in a new one, by this clock. */
+  timeAfter(session: number, clock: number): number {
+    return timeBehind(this.now, clock, this.sessions.anchorOf(session), this.leapMaxMs);
+  }
+
   /** Session of the command that was admitted last. */
   get session(): number {
     return this.envelope.session;

@@ -129,6 +129,11 @@ export class CommandQueue<Command, Result> {
     return pending;
   }
 
+  /** Whether nothing is under way. */
+  get isIdle(): boolean {
+    return this.pending.size === 0;
+  }
+
   /** Those under way whose sequence is above this one, in their order. What waits for room comes behind them. */
   *after(sequence: number): Generator<PendingCommand> {
     for (const [, pending] of this.pending.from(sequence + 1)) yield pending;

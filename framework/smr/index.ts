@@ -95,6 +95,12 @@ export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
 export type { SnapshotLock, SnapshotStore, StoredSnapshot } from './snapshot-store.ts';
+export type {
+  Settled,
+  SpeculateOptions,
+  Speculation,
+  SpeculationEvent,
+} from './speculation.ts';
 export type { ApplyContext, StateMachine } from './state-machine.ts';
 export type { TimerLimits, TimersStatus } from './timer-table.ts';
 export type { RememberedLimits } from './transactions/remembered.ts';

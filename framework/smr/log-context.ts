@@ -13,6 +13,9 @@ interface Codecs<Command> {
   readonly change: Codec<unknown>;
 }
 
+/** What a context does with timers. */
+export type ContextTimers = Pick<TimerTable, 'schedule' | 'unschedule' | 'cancel' | 'put'>;
+
 /** Where a command is applied, and when. */
 export interface CommandPlace {
   readonly position: number;
@@ -38,7 +41,7 @@ export class LogContext<Command> implements ApplyContext<Command> {
   index = 0;
   time = 0;
   timer: number | undefined;
-  private readonly timers: TimerTable;
+  private readonly timers: ContextTimers;
   private readonly codecs: Codecs<Command>;
   private readonly ruleSet: Rules;
   private state = 0;
@@ -47,7 +50,7 @@ export class LogContext<Command> implements ApplyContext<Command> {
   private undo: (() => void)[] = [];
   private changes: Uint8Array[] = [];
 
-  constructor(timers: TimerTable, codecs: Codecs<Command>, rules: Rules) {
+  constructor(timers: ContextTimers, codecs: Codecs<Command>, rules: Rules) {
     this.timers = timers;
     this.codecs = codecs;
     this.ruleSet = rules;

@@ -1,8 +1,8 @@
 import { type Codec, VarlogError } from '../base/index.ts';
 import type { CommandOutcome } from './command-outcome.ts';
-import type { CommandPlace, LogContext } from './log-context.ts';
+import type { CommandPlace } from './log-context.ts';
 import { namesOf } from './skip-command.ts';
-import type { StateMachine } from './state-machine.ts';
+import type { ApplyContext, StateMachine } from './state-machine.ts';
 
 /** Applies commands as they lie in the log, and encodes what comes of them. */
 export class MachineRunner<Command, Result> {
@@ -20,7 +20,7 @@ export class MachineRunner<Command, Result> {
   }
 
   /** Throws `APPLY_FAILED`; the machine may be changed in part then. */
-  run(bytes: Uint8Array, context: LogContext<Command>): CommandOutcome {
+  run(bytes: Uint8Array, context: ApplyContext<Command>): CommandOutcome {
     const result = this.apply(this.decode(bytes, context), context);
     try {
       return this.result.encode(result);
@@ -29,7 +29,7 @@ export class MachineRunner<Command, Result> {
     }
   }
 
-  private decode(bytes: Uint8Array, context: LogContext<Command>): Command {
+  private decode(bytes: Uint8Array, context: ApplyContext<Command>): Command {
     try {
       return this.command.decode(bytes);
     } catch (cause) {
@@ -48,7 +48,7 @@ export class MachineRunner<Command, Result> {
     }
   }
 
-  private apply(command: Command, context: LogContext<Command>): Result {
+  private apply(command: Command, context: ApplyContext<Command>): Result {
     let result: Result;
     try {
       result = this.machine.apply(command, context);

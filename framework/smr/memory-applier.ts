@@ -28,6 +28,7 @@ import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
+import { Speculator } from './speculator.ts';
 import type { StateCheck } from './state-check.ts';
 import type { StateMachine } from './state-machine.ts';
 
@@ -39,6 +40,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   readonly machine: Machine & StateMachine<Command, Result, unknown>;
   readonly admission: Admission;
   readonly follower: LogFollower<Command, Result>;
+  readonly speculator: Speculator<Command, Result, Machine>;
   readonly states = new ReplaySubject<Machine>(1);
   position = 0;
   private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
@@ -53,6 +55,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private initial: EncodedState | undefined;
   /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
   private isWhole = true;
+  /** Whether a command or a snapshot is changing the machine, or has failed to. */
+  private isMidway = false;
   /** Records of others that were passed over since the start. */
   foreign = 0;
   /** Position of the entry that is being applied, or 0 between entries; and the timer whose command it is at. */
@@ -89,6 +93,16 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       codecs,
       applier: this,
       place: snapshots?.id?.bind(snapshots),
+    });
+    this.speculator = new Speculator({
+      machine,
+      codecs,
+      admission: this.admission,
+      queue: this.follower.queue,
+      clock: ports.clock,
+      readOnly: options.readOnly === true,
+      position: () => Math.max(this.position, this.working.position),
+      isMidway: () => this.isMidway,
     });
     this.check = replicaCheck(options, ports, this.follower);
     this.states.next(machine);
@@ -173,6 +187,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   }
 
   async end(following: Promise<void>, failure: unknown): Promise<void> {
+    this.speculator.end();
     if (failure === undefined) this.states.complete();
     else this.states.error(failure);
     await following;
@@ -206,21 +221,30 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     const { session, sequence, time, command } = admission;
     const place = { position, index, time, timer: undefined };
-    const applied = this.runOne(command, place);
+    const applied = this.runOne(command, place, session, sequence);
     admission.recordOutcome(applied.outcome);
     follower.queue.resolve(session, sequence, applied.outcome);
     follower.announce(applied);
   }
 
-  private runOne(command: Uint8Array, place: CommandPlace): AppliedCommand {
+  private runOne(
+    command: Uint8Array,
+    place: CommandPlace,
+    session = 0,
+    sequence = 0,
+  ): AppliedCommand {
     const { position, timer } = place;
     this.working = { position, timer };
+    this.isMidway = true;
     this.context.begin(place);
     const outcome = this.runner.run(command, this.context);
     const changes = this.context.end();
+    this.isMidway = false;
     this.check?.applied();
     this.working = { position, timer: undefined };
-    return { place, command, outcome, changes };
+    const applied = { place, command, outcome, changes };
+    this.speculator.applied(applied, session, sequence);
+    return applied;
   }
 
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
@@ -272,8 +296,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     async function* stored(): AsyncGenerator<Uint8Array> {
       yield* pieces;
     }
-    await this.state.restore(isInPieces, stored());
+    await this.replace(isInPieces, stored());
     this.isWhole = true;
+  }
+
+  private async replace(isInPieces: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    this.isMidway = true;
+    this.speculator.drop();
+    await this.state.restore(isInPieces, pieces);
+    this.isMidway = false;
   }
 
   private restoreFrom(chunks: AsyncIterable<Uint8Array>, what: string): Promise<void> {
@@ -284,7 +315,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       // First, because code that does not know the rules need not know the state.
       this.admission.rules.checkStored(admission.rules);
       this.isWhole = false;
-      await this.state.restore(isInPieces, snapshot.pieces());
+      await this.replace(isInPieces, snapshot.pieces());
       this.admission.restore(admission);
       this.check?.restored();
       this.position = position;

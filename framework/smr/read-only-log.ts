@@ -21,12 +21,14 @@ export class ReadOnlyLog implements OrderedLog {
   }
 
   append(): Promise<number> {
-    return Promise.reject(
-      new VarlogError('FAILED_PRECONDITION', {
-        what: 'a replica that is read-only writes nothing into the log',
-        next: 'execute at a replica that was started without `readOnly`',
-        outcome: 'notAppended',
-      }),
-    );
+    return Promise.reject(writesNothing());
   }
+}
+
+export function writesNothing(): VarlogError {
+  return new VarlogError('FAILED_PRECONDITION', {
+    what: 'a replica that is read-only writes nothing into the log',
+    next: 'execute at a replica that was started without `readOnly`',
+    outcome: 'notAppended',
+  });
 }

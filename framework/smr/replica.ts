@@ -6,6 +6,7 @@ import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
+import type { SpeculateOptions, Speculation, SpeculationEvent } from './speculation.ts';
 
 /** A machine that follows a log. Made by `startReplica`. */
 export class Replica<Command, Result, Machine> {
@@ -15,6 +16,8 @@ export class Replica<Command, Result, Machine> {
   readonly state$: Observable<Machine>;
   /** How the replica fares, now and from now on. Completes after `failed` or `closed`. */
   readonly status$: Observable<ReplicaStatus>;
+  /** What became of each {@link speculate} of this replica, in the order of the log. Completes when the replica ends. */
+  readonly speculations$: Observable<SpeculationEvent<Command, Result>>;
   private readonly applier: MemoryApplier<Command, Result, Machine>;
   private readonly follower: LogFollower<Command, Result>;
 
@@ -27,6 +30,7 @@ export class Replica<Command, Result, Machine> {
     this.applied$ = this.follower.applied$;
     this.state$ = this.applier.states.asObservable();
     this.status$ = this.follower.status$;
+    this.speculations$ = this.applier.speculator.settled$;
   }
 
   /**
@@ -58,16 +62,40 @@ export class Replica<Command, Result, Machine> {
   }
 
   /**
-   * Looks at the machine. Default: linearizable. The machine must not be changed or kept. Rejects with `TIMEOUT` where the
+   * Runs a command through the log like {@link execute}, and resolves at once with a tentative answer: what it comes to if nothing
+   * takes effect before it but what this replica has under way. `settled` says later whether that was right. Of the context, `position`,
+   * `index`, `time` and `random` are guesses. The machine must have a `fork()` (`FAILED_PRECONDITION`). Rejects, and sends nothing, with what
+   * `execute` would refuse; with `APPLY_FAILED` where the machine throws; and with `UNAVAILABLE` while the replica takes over a snapshot.
+   *
+   * ```ts
+   * const { tentative, settled } = await replica.speculate({ add: 1 });
+   * show(tentative);
+   * const { kind, result } = await settled;
+   * if (kind === 'rolledBack') show(result);
+   * ```
+   */
+  speculate(command: Command, options: SpeculateOptions = {}): Promise<Speculation<Result>> {
+    return this.applier.speculator.speculate(command, options);
+  }
+
+  /**
+   * Looks at the machine. Default: linearizable. `speculative`: as {@link speculate} sees it, with all that this replica has under
+   * way, which may turn out otherwise. The machine must not be changed or kept. Rejects with `TIMEOUT` where the
    * replica cannot show in time that its state is as fresh as was asked for, `INVALID_ARGUMENT`, `CLOSED`, the error of a
    * replica that failed, an error of the log that will not change, or `signal.reason`.
    */
   async query<T>(
     look: (machine: Machine) => T,
-    options: LogCallOptions & { consistency?: Consistency } = {},
+    options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T> {
-    await this.follower.fresh(options);
-    return look(this.applier.machine);
+    const { consistency, ...limits } = options;
+    const { machine, speculator } = this.applier;
+    if (consistency === 'speculative') {
+      await this.follower.fresh({ consistency: 'stale' });
+      return speculator.look(look);
+    }
+    await this.follower.fresh({ ...limits, ...(consistency && { consistency }) });
+    return look(machine);
   }
 
   /**

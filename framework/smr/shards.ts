@@ -6,6 +6,7 @@ import type { Replica } from './replica.ts';
 import type { Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import type { SpeculateOptions, Speculation } from './speculation.ts';
 import type { StateMachine } from './state-machine.ts';
 
 const SHARDS_MAX = 1_024;
@@ -77,11 +78,16 @@ export class Shards<Command, Result, Machine> {
     return this.replicaOf(this.keyOf(command)).execute(command, options);
   }
 
+  /** Runs a command at the shard of its key, and answers it before the log has it: see `Replica.speculate`. */
+  async speculate(command: Command, options: SpeculateOptions = {}): Promise<Speculation<Result>> {
+    return this.replicaOf(this.keyOf(command)).speculate(command, options);
+  }
+
   /** Looks at the machine of the shard that has `key`: see `Replica.query`. */
   async query<T>(
     key: string,
     look: (machine: Machine) => T,
-    options: LogCallOptions & { consistency?: Consistency } = {},
+    options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T> {
     return this.replicaOf(key).query(look, options);
   }
@@ -89,7 +95,7 @@ export class Shards<Command, Result, Machine> {
   /** Looks at the machine of every shard, in their order. What it sees of two shards need not be of one moment. */
   async queryEach<T>(
     look: (machine: Machine, shard: number) => T,
-    options: LogCallOptions & { consistency?: Consistency } = {},
+    options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T[]> {
     return Promise.all(
       this.replicas.map((it, shard) => it.query((machine) => look(machine, shard), options)),

@@ -57,6 +57,12 @@ export interface StateMachine<Command, Result, Snapshot = unknown> {
    * state at once, before it resolves: where reading throws, the old state MUST still be there.
    */
   restore(snapshot: Snapshot): Promise<void> | void;
+  /**
+   * Another machine in the same state: from then on either may be changed, and neither sees what the other does. For
+   * `Replica.speculate`, which forks a machine often, so it must be cheap however large the state is: keep that in a
+   * `VersionedMap` and fork it, and share values that are replaced and never changed.
+   */
+  fork?(): StateMachine<NoInfer<Command>, NoInfer<Result>, NoInfer<Snapshot>>;
   /** The newest version of the rules that this code knows; see {@link ApplyContext.rules}. Default: 1. */
   readonly rules?: number;
   /** The oldest one that it still knows. Default: 1. */

@@ -61,13 +61,23 @@ export class TimerTable {
     return this.queue.first?.at;
   }
 
+  /** How many bytes more may wait. */
+  get room(): number {
+    return this.limits.bytesMax - this.bytes;
+  }
+
   get status(): TimersStatus {
     return { waiting: this.queue.size, nextAt: this.earliest, lastLateMs: this.lastLateMs };
   }
 
+  /** One that waits. */
+  get(id: number): Timer | undefined {
+    return this.queue.get(id);
+  }
+
   /** The id of the new timer; `undefined` where no more may wait. */
   schedule(at: number, command: Uint8Array): number | undefined {
-    if (this.bytes + costOf(command) > this.limits.bytesMax) return undefined;
+    if (costOf(command) > this.room) return undefined;
     this.put({ id: ++this.newest, at, command });
     return this.newest;
   }
@@ -144,6 +154,7 @@ function* messagesOf(timers: readonly Timer[]): Generator<TimerMessage> {
   for (const it of timers) yield TimerMessage.create(it);
 }
 
-function costOf(command: Uint8Array): number {
+/** What a timer counts with such a command. */
+export function costOf(command: Uint8Array): number {
   return TIMER_BYTES + command.length;
 }
