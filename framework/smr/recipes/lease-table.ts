@@ -83,6 +83,13 @@ export class LeaseTable<Command> {
     return lease !== undefined && lease.timer === context.timer && this.leases.delete(id);
   }
 
+  /** For the machine's `fork()`: another table with the same leases, as a copy. */
+  fork(): LeaseTable<Command> {
+    const fork = new LeaseTable<Command>(this.expiry);
+    fork.restore(this.snapshot());
+    return fork;
+  }
+
   snapshot(): LeaseTableState {
     return { granted: this.granted, leases: [...this.leases.values()] };
   }

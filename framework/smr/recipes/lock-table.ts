@@ -54,12 +54,14 @@ export interface LockTableState {
  * unlikely that two are at work at once.
  */
 export class LockTable<Command> {
+  private readonly wrap: (command: LockCommand) => Command;
   private readonly leases: LeaseTable<Command>;
   private readonly byName = new Map<string, HeldLock>();
   private readonly names = new Map<number, string>();
 
   /** `wrap` makes a command of the machine, which `apply` must pass on to {@link apply}. */
   constructor(wrap: (command: LockCommand) => Command) {
+    this.wrap = wrap;
     this.leases = new LeaseTable((lease) => wrap({ op: 'expire', lease }));
   }
 
@@ -79,6 +81,13 @@ export class LockTable<Command> {
       default:
         return this.change(command, context);
     }
+  }
+
+  /** For the machine's `fork()`: another table with the same locks, as a copy. */
+  fork(): LockTable<Command> {
+    const fork = new LockTable<Command>(this.wrap);
+    fork.restore(this.snapshot());
+    return fork;
   }
 
   snapshot(): LockTableState {

@@ -58,6 +58,13 @@ export class Outbox<Effect> {
     return this.pending.delete(key);
   }
 
+  /** For the machine's `fork()`: another outbox in which the same waits, as a copy. */
+  fork(): Outbox<Effect> {
+    const fork = new Outbox<Effect>({ countMax: this.countMax });
+    fork.restore(this.snapshot());
+    return fork;
+  }
+
   snapshot(): OutboxState<Effect> {
     return [...this.pending].map(([key, effect]) => ({ key, effect }));
   }

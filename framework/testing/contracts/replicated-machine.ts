@@ -7,6 +7,7 @@ import {
   Outbox,
   type OutboxState,
   type StateMachine,
+  VersionedMap,
 } from '../../smr/index.ts';
 
 export type Command =
@@ -23,12 +24,12 @@ export interface State {
   readonly outbox: OutboxState<string>;
 }
 
-/** A machine that uses all that the runtime offers it: sums by key, timers, changes, rules, locks, effects. */
+/** A machine that uses all that the runtime offers it: sums by key, timers, changes, rules, locks, effects, forks. */
 export class Everything implements StateMachine<Command, unknown, State> {
   readonly rules = 2;
-  readonly locks = new LockTable<Command>((lock) => ({ op: 'lock', lock }));
-  readonly outbox = new Outbox<string>();
-  sums = new Map<string, number>();
+  locks = new LockTable<Command>((lock) => ({ op: 'lock', lock }));
+  outbox = new Outbox<string>();
+  sums = new VersionedMap<string, number>();
 
   apply(command: Command, context: ApplyContext<Command>): unknown {
     switch (command.op) {
@@ -66,9 +67,17 @@ export class Everything implements StateMachine<Command, unknown, State> {
   }
 
   restore({ sums, locks, outbox }: State): void {
-    this.sums = new Map(sums);
+    this.sums = new VersionedMap(sums);
     this.locks.restore(locks);
     this.outbox.restore(outbox);
+  }
+
+  fork(): Everything {
+    const fork = new Everything();
+    fork.sums = this.sums.fork();
+    fork.locks = this.locks.fork();
+    fork.outbox = this.outbox.fork();
+    return fork;
   }
 
   inspect(key: string): number | undefined {
