@@ -187,7 +187,7 @@ export class CommandQueue<Command, Result> {
   expired(session: number, forgotten: number): void {
     if (session !== this.session) return;
     this.session = 0;
-    this.sendAnew((it) => it === session, forgotten);
+    this.sendAnew((it) => it === session, 1, forgotten);
   }
 
   /** After a snapshot: looks up what was decided in the entries that were jumped over. */
@@ -202,7 +202,7 @@ export class CommandQueue<Command, Result> {
       const known = outcomeOf(pending.session, pending.sequence);
       if (known !== undefined) this.settle(pending, known);
     }
-    this.sendAnew((it) => !sessionIsOpen(it), forgotten);
+    this.sendAnew((it) => !sessionIsOpen(it), 0, forgotten);
   }
 
   stop(error: unknown): void {
@@ -238,10 +238,13 @@ export class CommandQueue<Command, Result> {
   }
 
   /**
-   * Of closed sessions. What was sent only once has certainly had no effect, and what has a request id is known if it had:
-   * they go again in a new session, before those that were never sent. Of any other nobody can tell.
+   * Of closed sessions. What was sent only once has certainly had no effect where the entry that came too late was seen; where entries
+   * were jumped over it may have had one, before its session was closed. What has a request id is known if it had. What had none goes
+   * again in a new session, before what was never sent. Of any other nobody can tell.
+   *
+   * @param safe what was sent so often, and not more, had no effect
    */
-  private sendAnew(isClosed: (session: number) => boolean, forgotten: number): void {
+  private sendAnew(isClosed: (session: number) => boolean, safe: number, forgotten: number): void {
     const closed = [...this.pending.values()].filter(
       (it) => it.session > 0 && isClosed(it.session),
     );
@@ -249,7 +252,7 @@ export class CommandQueue<Command, Result> {
     const again: PendingCommand[] = [];
     for (const pending of closed) {
       const decidedOnce = pending.requestId.length > 0 && forgotten < pending.session;
-      if (pending.attempts > 1 && !decidedOnce) this.finish(pending, sessionExpired());
+      if (pending.attempts > safe && !decidedOnce) this.finish(pending, sessionExpired());
       else again.push(pending);
     }
     const waiting = this.waiting.filter((it) => this.isAwaited(it));

@@ -111,7 +111,7 @@ interface Opened {
   pump(): void;
   isUnderWay(pending: { readonly sequence: number }): boolean;
   readonly pending: { get(sequence: number): unknown };
-  sendAnew(isClosed: (session: number) => boolean, forgotten: number): void;
+  sendAnew(isClosed: (session: number) => boolean, safe: number, forgotten: number): void;
 }
 
 const queue = CommandQueue.prototype as unknown as Opened;
@@ -130,9 +130,9 @@ const DEFECTS: Record<string, Partial<Opened>> = {
     },
   },
   'what goes again in a new session waits behind the others': {
-    sendAnew(this: Opened, isClosed, forgotten) {
+    sendAnew(this: Opened, isClosed, safe, forgotten) {
       const before = this.waiting.length;
-      sendAnew.call(this, isClosed, forgotten);
+      sendAnew.call(this, isClosed, safe, forgotten);
       const again = this.waiting.splice(0, this.waiting.length - before);
       this.waiting.push(...again);
     },

@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { sleep } from '../base/index.ts';
+import { realClock } from '../runtime/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { type StateMachine, startReplica } from './index.ts';
 
@@ -56,6 +58,31 @@ describe('replica', () => {
       { numRuns: 15 },
     );
   }, 60_000);
+
+  test('what took effect in entries that were jumped over is not sent again when its session was closed there', async () => {
+    const clock = realClock();
+    const log = new MemoryLog();
+    const link = log.link({ clock });
+    const sessions = { sessionsMax: 1, idleMs: 3_600_000 };
+    await using there = await startReplica({ machine: new Counter(), log, sessions });
+    await using here = await startReplica({ machine: new Counter(), log: link, sessions });
+    await here.caughtUp();
+    // While the first entry is on its way to `here`, its command, the end of its session and a snapshot get into the log.
+    link.followMs = 300;
+    await there.execute({ add: 1 });
+    const calls = [here.execute({ add: 10 }), here.execute({ add: 100 }, { requestId: 'once' })];
+    while ((await there.query((it) => it.value)) < 111) await sleep(clock, 1);
+    await there.execute({ add: 1 });
+    await there.snapshot();
+    link.followMs = 0;
+    const settled = await Promise.allSettled(calls);
+    expect(settled).toMatchObject([
+      { status: 'rejected', reason: { code: 'SESSION_EXPIRED', outcome: 'unknown' } },
+      { status: 'fulfilled', value: 111 },
+    ]);
+    expect(await there.query((it) => it.value)).toBe(112);
+    expect(await here.query((it) => it.value)).toBe(112);
+  });
 
   test('a retry whose first attempt arrives late takes effect once', async () => {
     const log = new MemoryLog();
