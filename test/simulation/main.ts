@@ -18,13 +18,14 @@ import { receiptScenario } from './receipt-scenario.ts';
 import { retentionScenario } from './retention-scenario.ts';
 import { rulesScenario } from './rules-scenario.ts';
 import { shardsScenario } from './shards-scenario.ts';
+import { speculationScenario } from './speculation-scenario.ts';
 import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, timers of machines, transactions on replicas, machines that go by new rules, or members that
+ * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, answers that come before the log has their commands, timers of machines, transactions on replicas, machines that go by new rules, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,6 +50,7 @@ const SCENARIOS = {
   retention: retentionScenario,
   rules: rulesScenario,
   shards: shardsScenario,
+  speculation: speculationScenario,
   timers: (seed: number) => timersScenario(seed),
   transactions: transactionsScenario,
   upgrade: upgradeScenario,

@@ -2,6 +2,8 @@ import type { CommandOutcome } from '../../framework/smr/command-outcome.ts';
 import { CommandQueue } from '../../framework/smr/command-queue.ts';
 import { Fork } from '../../framework/smr/fork.ts';
 import type { AppliedCommand } from '../../framework/smr/log-context.ts';
+import type { MachineState } from '../../framework/smr/machine-state.ts';
+import { MemoryApplier } from '../../framework/smr/memory-applier.ts';
 import { Speculator } from '../../framework/smr/speculator.ts';
 import { TentativeTimers } from '../../framework/smr/tentative-timers.ts';
 import type { TimerTable } from '../../framework/smr/timer-table.ts';
@@ -23,6 +25,12 @@ interface OpenFork {
   readonly guesses: { get(sequence: number): { place: object; outcome: CommandOutcome } };
 }
 
+interface OpenApplier {
+  readonly state: MachineState;
+  replace(isInPieces: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+const applier = MemoryApplier.prototype as unknown as OpenApplier;
 const speculator = Speculator.prototype as unknown as OpenSpeculator;
 const fork = Fork.prototype as unknown as OpenFork;
 const { applied, caughtUp, eventOf, tell } = speculator;
@@ -50,6 +58,10 @@ export const SPECULATION_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
       return caughtUp.call(this);
     }),
   'a fork outlives what was given up': () => replace(CommandQueue.prototype, 'watch', () => {}),
+  'a fork outlives a snapshot that its replica goes on from': () =>
+    replace(applier, 'replace', function (this: OpenApplier, isInPieces, pieces) {
+      return this.state.restore(isInPieces, pieces);
+    }),
   'a fork has timers that fire': () =>
     replace(
       TentativeTimers.prototype,

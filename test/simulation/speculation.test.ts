@@ -1,11 +1,10 @@
 import { runSeeds } from '../../framework/testing/index.ts';
-import type { PlantedDefect } from './planted-defect.ts';
 import { SPECULATION_MUTANTS } from './speculation-mutants.ts';
 import { speculationScenario } from './speculation-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 24);
-/** So many wrong answers there are in a seed at least, on average. */
+const SEEDS = Number(process.env['SEEDS'] ?? 20);
+/** So many tentative answers of a seed are wrong at least, on average. */
 const WRONG_EACH = 420;
 
 describe('replicas that answer before the log does', () => {
@@ -25,17 +24,14 @@ describe('replicas that answer before the log does', () => {
     expect(failures).toEqual([]);
     expect(sums.rolledBack).toBeGreaterThan(SEEDS * WRONG_EACH);
     expect(sums.confirmed).toBeGreaterThan(SEEDS * 20);
-    console.log(JSON.stringify(sums));
   }, 1_200_000);
 
-  test.each<[string, PlantedDefect, RegExp]>(
-    Object.entries(SPECULATION_MUTANTS).map(([name, plant]) => [name, plant, /./]),
-  )(
+  test.each(Object.entries(SPECULATION_MUTANTS))(
     'it is found when %s',
-    async (_, plant, found) => {
+    async (_, plant) => {
       const mend = plant();
       try {
-        expect(await untilFound(speculationScenario)).toMatch(found);
+        expect(await untilFound(speculationScenario)).toMatch(/broken promise/);
       } finally {
         mend();
       }
