@@ -18,6 +18,9 @@ class Sums implements StateMachine<Add, number, [string, number][]> {
     this.sums.set(key, sum);
     return sum;
   }
+  fork(): Sums {
+    return Object.assign(new Sums(), { sums: new Map(this.sums) });
+  }
   snapshot(): [string, number][] {
     return [...this.sums];
   }
@@ -65,6 +68,21 @@ test('each key has its shard, every command takes effect once, and all processes
     for (const key of its) expect(shardOf(key, 4)).toBe(shard);
   }
   expect(one.replicas.map((it) => it.machine)).toHaveLength(one.count);
+});
+
+test('a tentative answer comes from the shard of the key', async () => {
+  const logs = memoryLogs(3);
+  await using shards = await start(logs);
+  for (const it of logs) it.disconnect();
+  const add = 1;
+  for (const key of keys) expect((await shards.speculate({ key, add })).tentative).toBe(1);
+  const again = await Promise.all(keys.map((key) => shards.speculate({ key, add })));
+  const consistency = 'speculative';
+  expect(await shards.query(keys[0]!, (it) => it.sums.get(keys[0]!), { consistency })).toBe(2);
+  expect(await shards.queryEach((it) => it.sums.size, { consistency: 'stale' })).toEqual([0, 0, 0]);
+  for (const it of logs) it.connect();
+  for (const { tentative, settled } of again)
+    expect(await settled).toMatchObject({ kind: 'confirmed', result: tentative });
 });
 
 test('a restart finds everything; rules are raised in all of them', async () => {

@@ -119,3 +119,41 @@ describe('a strict machine', () => {
     expect(new Set(await Promise.all(values)).size).toBe(1);
   });
 });
+
+describe('forks of a strict machine', () => {
+  class Sums implements StateMachine<number, number, number[]> {
+    sums: number[] = [];
+    shares = false;
+    apply(add: number): number {
+      return this.sums.push(add);
+    }
+    snapshot(): number[] {
+      return this.sums;
+    }
+    restore(sums: number[]): void {
+      this.sums = sums;
+    }
+    fork(): Sums {
+      const fork: Sums = Object.assign(new Sums(), this);
+      if (!this.shares) fork.sums = [...this.sums];
+      return fork;
+    }
+  }
+
+  test('are machines of their own, also where its properties are copied', async () => {
+    const machine = strictMachine(() => new Sums());
+    await using replica = await startReplica({ machine, log: new MemoryLog() });
+    const tries = await Promise.all([1, 2, 3].map((it) => replica.speculate(it)));
+    expect(tries.map((it) => it.tentative)).toEqual([1, 2, 3]);
+    expect(machine.sums).toEqual([]);
+    for (const { settled } of tries) expect((await settled).kind).toBe('confirmed');
+    expect(machine.sums).toEqual([1, 2, 3]);
+  });
+
+  test('that share its state are found', async () => {
+    const machine = strictMachine(() => Object.assign(new Sums(), { shares: true }));
+    await using replica = await startReplica({ machine, log: new MemoryLog() });
+    const { settled } = await replica.speculate(1);
+    await expect(settled).rejects.toMatchObject({ code: 'APPLY_FAILED' });
+  });
+});

@@ -27,7 +27,7 @@ export function strictMachine<Machine extends StateMachine<never, unknown, unkno
   const own = machine as StateMachine<unknown, unknown, unknown>;
   const apply = own.apply.bind(own);
   const restore = own.restore.bind(own);
-  own.apply = (command, context) => {
+  patch(own, 'apply', (command, context) => {
     const { position } = context;
     const before = canonicalHash(freezeDeep(command));
     const questions = new Questions(context);
@@ -39,14 +39,19 @@ export function strictMachine<Machine extends StateMachine<never, unknown, unkno
     const states = firstDifference(machine.snapshot(), twin.snapshot());
     mustBeEqual(states, 'are in different states after', position);
     return result;
-  };
-  own.restore = (snapshot) => {
+  });
+  patch(own, 'restore', (snapshot) => {
     // Of its own: what both kept of one value they would both change.
     const follow = (): Promise<void> | void => twin.restore(copyOf(own.snapshot()));
     const restored = restore(snapshot);
     return restored === undefined ? follow() : restored.then(follow);
-  };
+  });
   return machine;
+}
+
+/** Where a machine copies its properties into a fork, these are not among them: they are about this machine. */
+function patch<T extends object, K extends keyof T>(of: T, name: K, value: T[K]): void {
+  Object.defineProperty(of, name, { value, configurable: true, writable: true });
 }
 
 interface Question {

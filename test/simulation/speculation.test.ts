@@ -3,7 +3,7 @@ import { SPECULATION_MUTANTS } from './speculation-mutants.ts';
 import { speculationScenario } from './speculation-scenario.ts';
 import { untilFound } from './until-found.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 20);
+const SEEDS = Number(process.env['SEEDS'] ?? 24);
 /** So many tentative answers of a seed are wrong at least, on average. */
 const WRONG_EACH = 420;
 
