@@ -7,6 +7,26 @@ export interface Measured {
   readonly p99Ms: number;
 }
 
+/** Latencies of many calls, in milliseconds. */
+export class Latencies {
+  private readonly histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+  });
+
+  add(ms: number): void {
+    this.histogram.recordValue(Math.max(1, Math.round(ms * 1000)));
+  }
+
+  get p50Ms(): number {
+    return this.histogram.getValueAtPercentile(50) / 1000;
+  }
+
+  get p99Ms(): number {
+    return this.histogram.getValueAtPercentile(99) / 1000;
+  }
+}
+
 /**
  * Runs `once` in `workers` loops for `seconds`, after a warm-up of a quarter of that. `units`: how much one
  * call does.
@@ -15,7 +35,7 @@ export async function measure(
   once: () => Promise<unknown>,
   { workers = 1, seconds = 4, units = 1 }: { workers?: number; seconds?: number; units?: number },
 ): Promise<Measured> {
-  const histogram = build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000 });
+  const latencies = new Latencies();
   const begin = performance.now() + seconds * 250;
   const end = begin + seconds * 1000;
   let calls = 0;
@@ -25,17 +45,14 @@ export async function measure(
       const done = performance.now();
       if (now >= begin) {
         calls++;
-        histogram.recordValue(Math.max(1, Math.round((done - now) * 1000)));
+        latencies.add(done - now);
       }
       now = done;
     }
   };
   await Promise.all(Array.from({ length: workers }, loop));
-  return {
-    perSecond: (calls * units) / seconds,
-    p50Ms: histogram.getValueAtPercentile(50) / 1000,
-    p99Ms: histogram.getValueAtPercentile(99) / 1000,
-  };
+  const { p50Ms, p99Ms } = latencies;
+  return { perSecond: (calls * units) / seconds, p50Ms, p99Ms };
 }
 
 /** The one in the middle, by throughput. */

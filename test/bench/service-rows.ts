@@ -13,6 +13,7 @@ import { startLedgerReplica } from '../../apps/txn-log/replica.ts';
 import { LocalProcesses } from '../process/local-processes.ts';
 import type { TestCluster } from '../process/processes.ts';
 import { type Measured, measure, type Row, row } from './measure.ts';
+import { speculationRows } from './speculation-rows.ts';
 
 const CLIENTS = 100;
 const KEYS = 10_000;
@@ -37,6 +38,7 @@ export async function serviceRows(cluster: TestCluster, label: string): Promise<
       `${CLIENTS} × transfer of the ledger in SQLite, ${label}`,
       await transferred(varlog, processes),
     ),
+    ...(await speculationRows(varlog, label)),
     ...(await appliedRows(processes)),
   ];
 }

@@ -22,6 +22,7 @@ test.each([
   ['docs/guide/order.md', 2],
   ['docs/guide/sharding.md', 1],
   ['docs/guide/snapshots.md', 4],
+  ['docs/guide/speculation.md', 1],
   ['docs/guide/timers.md', 2],
   ['docs/guide/transactions.md', 2],
   ['docs/guide/versions.md', 3],
