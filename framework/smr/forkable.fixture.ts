@@ -3,7 +3,7 @@ import { type ApplyContext, type StateMachine, VersionedMap } from './index.ts';
 export type TallyCommand =
   /** Adds to a sum, unless that fell below 0. */
   | { readonly op: 'add'; readonly key: string; readonly by: number }
-  /** Notes where and when it was applied. */
+  /** Keeps where or when it was applied, and does not say it. */
   | { readonly op: 'stamp'; readonly key: string; readonly of: 'place' | 'time' | 'chance' }
   | { readonly op: 'later'; readonly key: string; readonly by: number; readonly ms: number }
   | { readonly op: 'cancel'; readonly timer: number }
@@ -24,14 +24,9 @@ export class Tally implements StateMachine<TallyCommand, TallyResult, [string, n
     switch (command.op) {
       case 'add':
         return this.add(command.key, command.by * context.rules, context);
-      case 'stamp': {
-        const { of } = command;
-        const { position, index } = of === 'place' ? context : { position: 0, index: 0 };
-        const sum =
-          of === 'time' ? context.time : of === 'chance' ? context.random() : position + index;
-        this.sums.set(command.key, sum);
-        return { done: true, sum };
-      }
+      case 'stamp':
+        this.sums.set(command.key, seen(command.of, context));
+        return { done: true, sum: 0 };
       case 'later': {
         const { key, by, ms } = command;
         return { timer: context.schedule(context.time + ms, { op: 'add', key, by }) ?? 0 };
@@ -69,4 +64,9 @@ export class Tally implements StateMachine<TallyCommand, TallyResult, [string, n
     emit({ key, sum: before + by });
     return { done: true, sum: before + by };
   }
+}
+
+function seen(of: 'place' | 'time' | 'chance', context: ApplyContext<TallyCommand>): number {
+  if (of === 'time') return context.time;
+  return of === 'chance' ? context.random() : context.position + context.index;
 }

@@ -12,6 +12,7 @@ interface Stage {
   readonly log: MemoryLog;
   readonly clock: Clock;
   readonly pass: (ms: number) => Promise<void>;
+  readonly setBack: (name: string, ms: number) => void;
   readonly start: (name: string, options?: Options) => Promise<TallyReplica>;
 }
 
@@ -26,6 +27,7 @@ async function play(scene: (stage: Stage) => Promise<void>): Promise<void> {
         log,
         clock,
         pass: (ms) => sleep(clock, ms),
+        setBack: (name, ms) => world.jumpWallClock(name, -ms),
         start: async (name, options = {}) => {
           const ports = world.ports(name);
           const machine = new Tally();
@@ -147,9 +149,19 @@ test('what cannot be answered is not sent', () =>
     expect(await here.execute(add('a'))).toEqual(sum(2));
     expect(await log.tail()).toBe(tail + 2);
 
+    log.disconnect();
+    const calls = [here.execute(add('a')), here.execute(add('a'))];
+    const waiting = { whenFull: 'wait' } as object;
+    for (const options of [{}, waiting])
+      expect(await codeOf(here.speculate(add('a'), options))).toBe(
+        'RESOURCE_EXHAUSTED notAppended',
+      );
+    log.connect();
+    expect(await Promise.all(calls)).toEqual([sum(3), sum(4)]);
+
     const reader = await start('reader', { readOnly: true });
     expect(await codeOf(reader.speculate(add('a')))).toBe('FAILED_PRECONDITION notAppended');
-    expect(await sumOf(reader, 'a', 'speculative')).toBe(2);
+    expect(await sumOf(reader, 'a', 'speculative')).toBe(4);
     const plain = await start('plain', { machine: withFork(undefined) });
     expect(await codeOf(plain.speculate(add('a')))).toBe('FAILED_PRECONDITION notAppended');
     expect(await codeOf(sumOf(plain, 'a', 'speculative'))).toBe('FAILED_PRECONDITION notAppended');
@@ -212,28 +224,96 @@ test('timers of what is under way have their ids, can be called off once, and ne
       expect((await firstValueFrom(it.status$)).timers.waiting).toBe(0);
   }));
 
-test('what a command sees of its place and time is a guess, and a wrong one does not last', () =>
-  play(async ({ log, start, pass }) => {
+test('what a command sees of its place and time is guessed, and right where nobody else writes', () =>
+  play(async ({ start, pass }) => {
     const here = await start('here');
-    for (const what of ['place', 'chance'] as const) {
-      const alone = await here.speculate(stamp(what));
-      expect(await alone.settled).toMatchObject({ kind: 'confirmed', result: alone.tentative });
+    await pass(300);
+    for (const what of ['place', 'chance', 'time'] as const) {
+      const { settled } = await here.speculate(stamp(what));
+      const guess = await sumOf(here, what, 'speculative');
+      await settled;
+      expect(await sumOf(here, what, 'stale')).toBe(guess);
     }
-    log.disconnect();
-    const sent = here.execute(add('a'));
-    await pass(1);
-    const waits = await here.speculate(stamp('time'));
-    const unseen = await here.speculate(add('a'));
+  }));
+
+test('a wrong guess of place or time does not last, though no answer shows it', () =>
+  play(async ({ log, clock, start, pass }) => {
+    const link = log.link({ clock });
+    const here = await start('here', { log: link.asOrderedLog() });
+    for (const what of ['place', 'time'] as const) {
+      const seen: Promise<unknown>[] = [];
+      const watching = here.speculations$.subscribe(({ command }) => {
+        if (command.op === 'stamp')
+          seen.push(sumOf(here, what, 'speculative'), sumOf(here, what, 'stale'));
+      });
+      link.failNext('refused');
+      const sent = here.execute(add('a'));
+      await pass(1);
+      const waits = await here.speculate(stamp(what));
+      const behind = await here.speculate(add('a'));
+      // What it was written at is not when it was guessed, and an entry without a command comes before it.
+      await pass(5);
+      await log.append([new Uint8Array([1])]);
+      await sent;
+      expect((await waits.settled).kind).toBe('confirmed');
+      expect((await behind.settled).kind).toBe('confirmed');
+      const [guessed, committed] = await Promise.all(seen);
+      expect(guessed).toBe(committed);
+      watching.unsubscribe();
+    }
+  }));
+
+test('time on a fork never goes back, though a clock does', () =>
+  play(async ({ log, start, pass, setBack }) => {
+    const here = await start('here');
     await pass(500);
-    log.connect();
-    await sent;
-    const { kind, result } = await waits.settled;
-    expect(kind).toBe('rolledBack');
-    expect((await unseen.settled).kind).toBe('confirmed');
     log.disconnect();
-    await here.speculate(add('a'));
-    expect(await sumOf(here, 'time', 'speculative')).toBe((result as { sum: number }).sum);
-    log.connect();
+    await here.speculate(stamp('time'));
+    const before = await sumOf(here, 'time', 'speculative');
+    setBack('here', 400);
+    await here.speculate(stamp('time'));
+    expect(await sumOf(here, 'time', 'speculative')).toBeGreaterThanOrEqual(before!);
+  }));
+
+test('no more is scheduled on a fork than on its machine', () =>
+  play(async ({ log, start }) => {
+    const here = await start('here', { timers: { bytesMax: 450 } });
+    const later: TallyCommand = { op: 'later', key: 'a', by: 1, ms: 60_000 };
+    log.disconnect();
+    const tries: TallyResult[] = [];
+    for (const it of [later, later, later, { op: 'cancel', timer: 1 } as const, later])
+      tries.push((await here.speculate(it)).tentative);
+    expect(tries).toEqual([
+      { timer: 1 },
+      { timer: 2 },
+      { timer: 0 },
+      { cancelled: true },
+      { timer: 3 },
+    ]);
+  }));
+
+test('there is no tentative answer while a snapshot is taken over, and there is one after it', () =>
+  play(async ({ log, clock, start, pass }) => {
+    const there = await start('there');
+    const link = log.link({ clock });
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const machine = new Tally();
+    const restore = machine.restore.bind(machine);
+    const slow = Object.assign(machine, {
+      restore: (sums: [string, number][]) => held.then(() => restore(sums)),
+    });
+    const here = await start('here', { log: link.asOrderedLog(), machine: slow });
+    link.followMs = 50;
+    for (let i = 0; i < 5; i++) await there.execute(add('a'));
+    await there.snapshot();
+    await pass(300);
+    expect(await codeOf(here.speculate(add('a')))).toBe('UNAVAILABLE notAppended');
+    release();
+    await here.caughtUp();
+    expect((await here.speculate(add('a'))).tentative).toEqual(sum(6));
   }));
 
 test('a request that took effect elsewhere is confirmed where the answer is the same, and leaves the fork', () =>
@@ -258,15 +338,18 @@ test('a request that took effect elsewhere is confirmed where the answer is the 
   }));
 
 test('new rules come between what is under way and its answer', () =>
-  play(async ({ start }) => {
-    const here = await start('here');
-    const [upgraded, early] = await Promise.all([here.upgradeTo(2), here.speculate(add('a'))]);
-    expect(upgraded).toBe(2);
-    expect(early.tentative).toEqual(sum(1));
-    const { kind, result } = await early.settled;
-    const { sum: now } = result as { sum: number };
-    expect(kind).toBe(now === 1 ? 'confirmed' : 'rolledBack');
-    expect((await here.speculate(add('a'))).tentative).toEqual(sum(now + 2));
+  play(async ({ log, clock, start }) => {
+    const link = log.link({ clock });
+    const here = await start('here', { log: link.asOrderedLog() });
+    const there = await start('there');
+    link.failNext('refused', 'refused');
+    const early = await here.speculate(add('a'));
+    await there.upgradeTo(2);
+    await here.query(() => {}, { consistency: { atLeast: there.position } });
+    const late = await here.speculate(add('a'));
+    expect([early.tentative, late.tentative]).toEqual([sum(1), sum(4)]);
+    expect(await early.settled).toMatchObject({ kind: 'rolledBack', result: sum(2) });
+    expect(await late.settled).toMatchObject({ kind: 'confirmed', result: sum(4) });
   }));
 
 test('whoever hears of an end may speculate at once', () =>
