@@ -3,7 +3,7 @@ import { type Clock, sleep, type VarlogError } from '../base/index.ts';
 import { MemoryLog, World } from '../testing/index.ts';
 import { Tally, type TallyCommand, type TallyResult } from './forkable.fixture.ts';
 import { type Replica, type ReplicaOptions, startReplica } from './index.ts';
-import type { SpeculationEvent } from './speculation.ts';
+import type { Speculation, SpeculationEvent } from './speculation.ts';
 
 type TallyReplica = Replica<TallyCommand, TallyResult, Tally>;
 type Options = Partial<ReplicaOptions<TallyCommand, TallyResult, [string, number][], Tally>>;
@@ -241,10 +241,12 @@ test('a wrong guess of place or time does not last, though no answer shows it', 
     const link = log.link({ clock });
     const here = await start('here', { log: link.asOrderedLog() });
     for (const what of ['place', 'time'] as const) {
-      const seen: Promise<unknown>[] = [];
+      const seen: unknown[] = [];
       const watching = here.speculations$.subscribe(({ command }) => {
-        if (command.op === 'stamp')
-          seen.push(sumOf(here, what, 'speculative'), sumOf(here, what, 'stale'));
+        if (command.op !== 'stamp') return;
+        // At once, while `behind` is under way.
+        const asking = here.speculate(add(what, 0));
+        seen.push(asking, sum(here.machine.sums.get(what)!));
       });
       link.failNext('refused');
       const sent = here.execute(add('a'));
@@ -252,13 +254,13 @@ test('a wrong guess of place or time does not last, though no answer shows it', 
       const waits = await here.speculate(stamp(what));
       const behind = await here.speculate(add('a'));
       // What it was written at is not when it was guessed, and an entry without a command comes before it.
-      await pass(5);
       await log.append([new Uint8Array([1])]);
+      await pass(5);
       await sent;
       expect((await waits.settled).kind).toBe('confirmed');
       expect((await behind.settled).kind).toBe('confirmed');
-      const [guessed, committed] = await Promise.all(seen);
-      expect(guessed).toBe(committed);
+      const [asked, committed] = await Promise.all(seen);
+      expect((asked as Speculation<TallyResult>).tentative).toEqual(committed);
       watching.unsubscribe();
     }
   }));
