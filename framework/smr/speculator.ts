@@ -63,10 +63,12 @@ export class Speculator<Command, Result, Machine> {
       const tentative = this.tentative(guess);
       const settled = new Promise<Settled<Result>>((resolve, reject) => {
         settle = (error, outcome) => {
-          const event = this.eventOf(guess, error, outcome);
-          if (event.kind === 'failed') reject(event.error);
-          else resolve(event);
-          this.tell(pending.command, guess, event);
+          const end = this.endOf(guess, error, outcome);
+          if (end.kind === 'failed') reject(end.error);
+          else resolve(end);
+          // Values of their own for each: whoever is given one may change it.
+          if (this.events.observed)
+            this.tell(pending.command, guess, this.endOf(guess, error, outcome));
         };
       });
       settled.catch(() => {});
@@ -138,7 +140,7 @@ export class Speculator<Command, Result, Machine> {
     }
   }
 
-  private eventOf(guess: CommandOutcome, error: unknown, outcome?: CommandOutcome): End<Result> {
+  private endOf(guess: CommandOutcome, error: unknown, outcome?: CommandOutcome): End<Result> {
     if (outcome === undefined) return { kind: 'failed', error };
     try {
       const result = resultOf(outcome, this.parts.codecs.result);
@@ -149,12 +151,10 @@ export class Speculator<Command, Result, Machine> {
     }
   }
 
-  private tell(command: Uint8Array, guess: CommandOutcome, end: End<Result>): void {
-    if (!this.events.observed) return;
+  private tell(bytes: Uint8Array, guess: CommandOutcome, end: End<Result>): void {
     const { codecs } = this.parts;
-    // Values of their own, as whoever speculated may change those that it was given.
-    const [of, tentative] = [codecs.command.decode(command), resultOf(guess, codecs.result)];
-    this.events.next({ command: of, tentative, ...end });
+    const command = codecs.command.decode(bytes);
+    this.events.next({ command, tentative: resultOf(guess, codecs.result), ...end });
   }
 }
 

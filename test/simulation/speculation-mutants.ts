@@ -17,7 +17,7 @@ interface OpenSpeculator {
   drop(): void;
   caughtUp(): unknown;
   applied(applied: AppliedCommand, session: number, sequence: number): void;
-  eventOf(guess: CommandOutcome, error: unknown, outcome?: CommandOutcome): { kind: string };
+  endOf(guess: CommandOutcome, error: unknown, outcome?: CommandOutcome): { kind: string };
   tell(...args: unknown[]): void;
 }
 interface OpenFork {
@@ -33,7 +33,7 @@ interface OpenApplier {
 const applier = MemoryApplier.prototype as unknown as OpenApplier;
 const speculator = Speculator.prototype as unknown as OpenSpeculator;
 const fork = Fork.prototype as unknown as OpenFork;
-const { applied, caughtUp, eventOf, tell } = speculator;
+const { applied, caughtUp, endOf, tell } = speculator;
 const { isBehind } = fork;
 
 /** Ways to speculate wrongly, each for everybody until what it returns is called. */
@@ -75,8 +75,8 @@ export const SPECULATION_MUTANTS: Readonly<Record<string, PlantedDefect>> = {
       return (this as unknown as { timers: TimerTable }).timers.cancel(id);
     }),
   'whatever comes is confirmed': () =>
-    replace(speculator, 'eventOf', function (this: OpenSpeculator, guess, error, outcome) {
-      const event = eventOf.call(this, guess, error, outcome);
+    replace(speculator, 'endOf', function (this: OpenSpeculator, guess, error, outcome) {
+      const event = endOf.call(this, guess, error, outcome);
       return event.kind === 'failed' ? event : { ...event, kind: 'confirmed' };
     }),
   'an end is told twice': () =>
