@@ -4,13 +4,13 @@ import type { Admission } from './admission.ts';
 import type { CommandCodecs } from './codecs.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { CommandQueue } from './command-queue.ts';
-import { Fork, isSame } from './fork.ts';
 import type { AppliedCommand } from './log-context.ts';
 import type { Settle } from './pending-command.ts';
 import { writesNothing } from './read-only-log.ts';
 import type { Settled, SpeculateOptions, Speculation, SpeculationEvent } from './speculation.ts';
 import { cannotGuess, isBeingReplaced, notForkable, sharesState } from './speculation-errors.ts';
 import type { StateMachine } from './state-machine.ts';
+import { isSame, TentativeMachine } from './tentative-machine.ts';
 
 export interface SpeculatorParts<Command, Result, Machine> {
   readonly machine: Machine & StateMachine<Command, Result>;
@@ -39,7 +39,7 @@ export class Speculator<Command, Result, Machine> {
   readonly settled$: Observable<SpeculationEvent<Command, Result>>;
   private readonly parts: SpeculatorParts<Command, Result, Machine>;
   private readonly events = new Subject<SpeculationEvent<Command, Result>>();
-  private fork: Fork<Command, Result> | undefined;
+  private fork: TentativeMachine<Command, Result> | undefined;
 
   constructor(parts: SpeculatorParts<Command, Result, Machine>) {
     this.parts = parts;
@@ -108,7 +108,7 @@ export class Speculator<Command, Result, Machine> {
   }
 
   /** The fork, with all that is under way applied to it. */
-  private caughtUp(): Fork<Command, Result> {
+  private caughtUp(): TentativeMachine<Command, Result> {
     const { machine, codecs, admission, queue, clock } = this.parts;
     if (this.parts.isMidway()) throw isBeingReplaced();
     if (this.fork?.rules !== admission.rules.inForce) this.drop();
@@ -116,7 +116,7 @@ export class Speculator<Command, Result, Machine> {
       if (this.fork === undefined) {
         const copy = machine.fork!();
         if (copy === machine) throw sharesState();
-        this.fork = new Fork(copy, codecs, admission);
+        this.fork = new TentativeMachine(copy, codecs, admission);
       }
       const { fork } = this;
       for (const { sequence, command } of queue.after(fork.through)) {

@@ -1,10 +1,10 @@
 import type { CommandOutcome } from '../../framework/smr/command-outcome.ts';
 import { CommandQueue } from '../../framework/smr/command-queue.ts';
-import { Fork } from '../../framework/smr/fork.ts';
 import type { AppliedCommand } from '../../framework/smr/log-context.ts';
 import type { MachineState } from '../../framework/smr/machine-state.ts';
 import { MemoryApplier } from '../../framework/smr/memory-applier.ts';
 import { Speculator } from '../../framework/smr/speculator.ts';
+import { TentativeMachine } from '../../framework/smr/tentative-machine.ts';
 import { TentativeTimers } from '../../framework/smr/tentative-timers.ts';
 import type { TimerTable } from '../../framework/smr/timer-table.ts';
 import { type PlantedDefect, replace } from './planted-defect.ts';
@@ -32,7 +32,7 @@ interface OpenApplier {
 
 const applier = MemoryApplier.prototype as unknown as OpenApplier;
 const speculator = Speculator.prototype as unknown as OpenSpeculator;
-const fork = Fork.prototype as unknown as OpenFork;
+const fork = TentativeMachine.prototype as unknown as OpenFork;
 const { applied, caughtUp, endOf, tell } = speculator;
 const { isBehind } = fork;
 

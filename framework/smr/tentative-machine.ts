@@ -22,7 +22,7 @@ interface Guess {
  * A machine in the state that the replica's own will have, if what this replica has under way is what is applied next, in its
  * order. It is good for as long as that comes true, and is thrown away then: it never becomes the machine.
  */
-export class Fork<Command, Result> {
+export class TentativeMachine<Command, Result> {
   readonly machine: StateMachine<Command, Result>;
   /** In force when it was made. */
   readonly rules: number;
