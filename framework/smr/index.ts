@@ -23,16 +23,18 @@ import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import { type ForkOptions, openFork } from './fork.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
-import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
+import { type ReplayOptions, type ReplayVerdict, runReplay } from './replay.ts';
 import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { Shadow, type ShadowOptions } from './shadow.ts';
 import {
   checkFunctions,
   checkLogs,
@@ -60,8 +62,10 @@ export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
 export type { ExecuteOptions } from './execute-options.ts';
 export type { Difference } from './first-difference.ts';
+export type { ForkOptions } from './fork.ts';
 export type { LogTrimmed } from './log-trim.ts';
 export type { MachineDefinition } from './machine-definition.ts';
+export type { PairOptions, ReplayDifference } from './machine-pair.ts';
 export type { ObjectStore } from './object-store.ts';
 export { inPieces, type PieceOf, Pieces } from './pieces.ts';
 export type {
@@ -85,12 +89,13 @@ export {
   type LockTableState,
 } from './recipes/lock-table.ts';
 export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
-export type { ReplayDifference, ReplayOptions, ReplayVerdict } from './replay.ts';
+export type { ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
+export type { Shadow, ShadowOptions, ShadowStatus } from './shadow.ts';
 export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
@@ -234,6 +239,7 @@ export interface ReplaySource {
   log: OrderedLog | OrderedLogSource;
   /** Begins with the snapshot that is stored there, which is left as it is. Default: with the log's first entry. */
   from?: Pick<SnapshotStore, 'load'>;
+  /** Gives up a replay, or the start of a shadow. */
   signal?: AbortSignal;
   ports?: Pick<Ports, 'clock' | 'random'>;
 }
@@ -248,7 +254,49 @@ export interface ReplaySource {
  * errors of the log.
  */
 export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
-  return new Replay(options, rangeOf(options)).run();
+  return runReplay(options, rangeOf(options));
+}
+
+/**
+ * Runs a new version of a machine beside the one in use, on what is appended from now on, and compares what they answer and
+ * the states that they come to: see {@link Shadow}. The new one takes over the state that the old one has at `forkAt`, so that
+ * what it does differently with commands of before does not count. Nothing is written, neither to the log nor to `from`.
+ *
+ * Resolves when both have the state at `forkAt`; rejects like {@link replay}.
+ *
+ * ```ts
+ * const shadow = await startShadow({ log: topic, against: bank1, machine: bank2 });
+ * shadow.status$.subscribe(({ state, position, difference }) => console.log(state, position, difference));
+ * ```
+ */
+export function startShadow(options: ShadowOptions & ReplaySource): Promise<Shadow> {
+  return Shadow.start(options, rangeOf(options));
+}
+
+/**
+ * Starts a replica that has what a log has up to a position, and goes on by itself from there: to try out on the state of
+ * production what nobody else shall see. Its commands lie in memory and are gone when it is closed; nothing is written to the
+ * log, nor to `from`. What is appended to the log since is not seen: for that there is {@link startShadow}.
+ *
+ * Resolves when it has the state at `at`. Rejects with `INVALID_ARGUMENT`; with `BEYOND_TAIL` where the log ends before `at`; with
+ * `TRIMMED` where it does not begin at its first entry and no snapshot is given; with `NOT_FOUND` where all that is stored is
+ * behind `at`; with what applying fails with; or with errors of the log.
+ *
+ * ```ts
+ * await using fork = await startFork({ machine: new Bank(), log: topic, at: 105 });
+ * await fork.execute({ from: 'ada', to: 'bob', amount: 1_000_000 });
+ * ```
+ */
+export function startFork<Command, Result, Snapshot, Machine>(
+  options: ForkOptions<Command, Result, Snapshot, Machine> & {
+    /** Only read. */
+    log: OrderedLog | OrderedLogSource;
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+): Promise<Replica<Command, Result, Machine>> {
+  checkOptions(options);
+  const { log, ports = realPorts(), ...others } = options;
+  return openFork<Command, Result, Snapshot, Machine>(orderedLog(log), others, ports);
 }
 
 /**

@@ -324,7 +324,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (snapshots === undefined && log.compact === undefined) throw noPlaceForSnapshots();
   }
 
-  private capture(): Captured | undefined {
+  /** The whole state as it is now, as a snapshot; `undefined` where it is not whole now, or the replica ended. */
+  capture(): Captured | undefined {
     const { position, admission, follower, clock } = this;
     if (!this.isWhole || follower.signal.aborted) return undefined;
     const state = { position, admission: admission.encode(), ...this.state.capture() };
