@@ -97,6 +97,21 @@ describe('changes of the members of the metadata repository', () => {
   });
   afterEach(() => fixture.end());
 
+  test('one that waits to be added sends whoever asks it to the others, before the time of the call is up and with nothing in doubt', async () => {
+    const joins = await fixture.open(2);
+    const refusal = { code: 'NOT_LEADER', outcome: 'notAppended' };
+    await Promise.all([
+      expect(joins.read(() => {})).rejects.toMatchObject(refusal),
+      expect(joins.confirmedOrderer()).rejects.toMatchObject(refusal),
+      expect(joins.execute({ kind: 'restoreTopic', id: 1 as never })).rejects.toMatchObject(
+        refusal,
+      ),
+    ]);
+    const reads = joins.read(({ featureLevel }) => featureLevel);
+    await fixture.add(2);
+    expect(await reads).toBe(NEWEST_FEATURE_LEVEL);
+  }, 30_000);
+
   test('one that is added says before that it waits, and votes afterwards with all that there is', async () => {
     const id = await fixture.leader.execute({ kind: 'registerTopic', id: 0, acknowledge: 'all' });
     const two = await fixture.open(2);

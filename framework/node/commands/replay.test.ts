@@ -144,7 +144,7 @@ test('replay --follow compares what is appended meanwhile, from a fork on', asyn
     ['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'],
     { wrote: wrote(3) },
   );
-  await added; 
+  await added;
   expect(found).toMatchObject({ code: 1, out: expect.stringMatching(/position 4, command .*"b"/) });
   added = undefined;
   const same = await varlog(['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'], {
