@@ -54,10 +54,12 @@ export class HostedReplicas {
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations } = node;
+    const { producerLimits, segmentBytes, diskReads, commitFlushes } = node;
+    const { transfers, fetchChannels, stations } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations },
+      ...{ producerLimits, segmentBytes, diskReads, commitFlushes },
+      ...{ transfers, fetchChannels, stations },
       get repositoryWireMs() {
         return link.wireMs;
       },

@@ -19,6 +19,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { storageHistograms } from './append-stations.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { FetchChannels } from './fetch-channels.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
 import { KnownFolders } from './known-folders.ts';
 import { KnownMembers } from './known-members.ts';
@@ -61,6 +62,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly diskReads = new SerialQueue();
   readonly commitFlushes = new Lanes<number>(FLUSHED_AT_ONCE);
   readonly transfers: TurnBudget;
+  readonly fetchChannels: FetchChannels;
   readonly stations = storageHistograms();
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
@@ -102,6 +104,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.transfers = new TurnBudget(clock, TRANSFERS_PER_TURN);
+    this.fetchChannels = new FetchChannels(this.ports.network, () => this.cluster);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -218,6 +221,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.leave();
       this.trash.close();
       await this.hosted.close();
+      this.fetchChannels.close();
       await this.members.settled();
       await this.lock.release();
     })();
