@@ -287,8 +287,11 @@ export class HostedReplicas {
     const opened = await this.openFiles(topicId, logStreamId, before);
     // As it is by now: what came meanwhile was not heard by a replica.
     const wanted = this.assignments.get(logStreamId);
-    // Taken away again in the meantime.
-    if (wanted === undefined || this.opening.get(logStreamId) !== opening) return opened?.close();
+    // Taken away again in the meantime: nobody is to hear of it, also where it could not be opened.
+    if (wanted === undefined || this.opening.get(logStreamId) !== opening) {
+      this.broken.delete(logStreamId);
+      return opened?.close();
+    }
     this.opening.delete(logStreamId);
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
