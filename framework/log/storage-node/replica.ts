@@ -149,6 +149,8 @@ export class LogStreamReplica {
   restarting = false;
   /** What is waited for when the disk is full. */
   retryTimer: Timer | undefined;
+  /** Woken when the disk has no room any more. */
+  readonly becameFull = new Wakeups();
   /** Why it serves nothing any more; `undefined` while it does. Final. */
   failure: VarlogError | undefined;
   /** It was taken away, or the node ends. */
@@ -281,13 +283,16 @@ export class LogStreamReplica {
     if (this.closed) return;
     this.closed = true;
     this.flush.stop();
-    this.retryTimer?.cancel();
     this.following.fetching?.stop();
-    await this.turns.settled();
+    const settled = this.turns.settled();
+    // What waits for room on the disk is not waited for: it ends with the files.
+    if (this.storage.full === undefined) await Promise.race([settled, this.becameFull.wait()]);
     this.core.fail('failed');
     this.roleChanged();
     this.pending.failBehind(0, appendUnknown('the storage node ended'));
     this.refuseParked('the storage node ended');
     await this.storage.close();
+    await settled;
+    this.retryTimer?.cancel();
   }
 }

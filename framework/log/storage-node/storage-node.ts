@@ -131,15 +131,20 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   static async start(options: StorageNodeOptions): Promise<StorageNode> {
     const { lock, identity, found } = await claimFolder(options);
+    let trash: Trash | undefined;
+    let node: StorageNode | undefined;
     try {
-      const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
+      trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
       const members = await KnownMembers.open(options);
-      const node = new StorageNode(options, lock, identity, trash, members);
-      await Promise.all(found.map((name) => node.hosted.openKnown(name)));
-      node.link.start();
-      return node;
+      const started = new StorageNode(options, lock, identity, trash, members);
+      node = started;
+      await Promise.all(found.map((name) => started.hosted.openKnown(name)));
+      started.link.start();
+      return started;
     } catch (error) {
-      await lock.release();
+      // In a folder that is given back, nothing may go on.
+      trash?.close();
+      await (node === undefined ? lock.release() : node.close());
       throw error;
     }
   }
