@@ -329,6 +329,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   private async finish(because: VarlogError): Promise<void> {
     this.stop(because);
     await this.driver.handshake.settled();
+    await this.driver.snapshots.close();
     await this.storage.close();
   }
 
