@@ -338,4 +338,19 @@ describe('on a full disk', () => {
     expect([a.full, b.full]).toEqual([undefined, undefined]);
     await journal.close();
   });
+
+  test('a journal that is closed tells those who wait for room', async () => {
+    const { disk, clock } = setup();
+    const directory = 'journal';
+    const journal = await Journal.open({ disk, directory, label: 'a journal', clock });
+    const failures: VarlogError[] = [];
+    const log = await journal.open('a', (error) => failures.push(error));
+    disk.faults = { capacityBytes: used(disk) };
+    log.append([frame(1, 300_000)]);
+    const lost = expect(log.flushed(1)).rejects.toMatchObject({ code: 'CLOSED' });
+    await settle();
+    await journal.close();
+    await lost;
+    expect(failures.map((it) => it.code)).toEqual(['CLOSED']);
+  });
 });
