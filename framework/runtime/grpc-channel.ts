@@ -190,8 +190,14 @@ export class GrpcChannel implements Channel {
   }
 }
 
+/**
+ * A longer limit is none: gRPC sends it in whole seconds, and servers keep it in 32 bits of milliseconds, where it would be
+ * over at once.
+ */
+const LIMIT_MS_MAX = 2_147_483_000;
+
 function deadline({ timeoutMs }: CallOptions): { deadline?: number } {
-  return timeoutMs === undefined || timeoutMs === Infinity
+  return timeoutMs === undefined || timeoutMs > LIMIT_MS_MAX
     ? {}
     : { deadline: Date.now() + timeoutMs };
 }
