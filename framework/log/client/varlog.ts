@@ -124,7 +124,7 @@ export class Varlog implements AsyncDisposable {
       cluster,
       lifetime,
     });
-    const catalog = new Catalog(repository);
+    const catalog = new Catalog(ports.clock, repository);
     const appender = new Appender(ports, channels, catalog, appends);
     const context = { ports, channels, repository, catalog, appender, lifetime };
     try {
