@@ -21,7 +21,7 @@ import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
-import { checkChoice, checkCount } from './checked-option.ts';
+import { checkChoice, checkCount, checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -170,7 +170,7 @@ export class Varlog implements AsyncDisposable {
     const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
     checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
-    checkCount(replicationFactor, 'replicationFactor');
+    if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
     checkChoice(acknowledge, 'acknowledge', ['majority', 'all']);
     const { topic: made } = await this.context.repository.call(
       admpb.ClusterManager.AddTopic,
@@ -246,6 +246,7 @@ export class Varlog implements AsyncDisposable {
     id: StorageNodeId,
     options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const { disk = '', force = false, ...limits } = options;
     const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
@@ -271,6 +272,7 @@ export class Varlog implements AsyncDisposable {
    * `FAILED_PRECONDITION` while it has some: drain it first.
    */
   async removeStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const command = { kind: 'unregisterStorageNode', id } as const;
     await this.context.repository.command(command, {
       ...limits,
@@ -290,12 +292,15 @@ export class Varlog implements AsyncDisposable {
     storageNode: StorageNodeId,
     limits: CallLimits = {},
   ): Promise<void> {
+    checkWhole(logStream, 'the id of a log stream');
+    checkWhole(storageNode, 'the id of a storage node');
     const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
     const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
     await this.context.repository.command(command, { ...limits, what });
   }
 
   private async drain(id: StorageNodeId, cancel: boolean, limits: CallLimits): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const command = { kind: 'drainStorageNode', id, cancel } as const;
     const what = cancel ? `keeping storage node ${id}` : `draining storage node ${id}`;
     await this.context.repository.command(command, { ...limits, what });
