@@ -6,6 +6,7 @@ import {
   sleep,
   type TopicId,
   type Tracing,
+  unlessAborted,
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
@@ -188,7 +189,9 @@ export class Varlog implements AsyncDisposable {
       await makeLogStreams(this.context, topic.id, logStreams, { ...limits, ...placed });
       await this.context.catalog.renew(limits);
     } catch (error) {
-      await this.deleteTopic(topic.id, limits).catch(() => {});
+      // Also for a caller who waits no longer: what is left of it would be taken for a topic.
+      const deleted = this.deleteTopic(topic.id);
+      await unlessAborted(deleted, limits.signal).catch(() => {});
       throw error;
     }
     return topic;
