@@ -95,7 +95,8 @@ describe('gRPC', () => {
     const network = new GrpcNetwork();
     const peers = await network.serve('127.0.0.1:0', [
       handler(ask, async (request, { peer }) => {
-        if (request.length > 1) throw new VarlogError('UNREACHABLE', { what: 'the leader is gone' });
+        if (request.length > 1)
+          throw new VarlogError('UNREACHABLE', { what: 'the leader is gone' });
         return new TextEncoder().encode(peer);
       }),
     ]);
