@@ -1,16 +1,36 @@
 import type { Codec } from '../base/index.ts';
+import { cannotEncode } from './json-loss.ts';
 import type { PieceOf } from './pieces.ts';
 import type { Rules } from './rules.ts';
 
 const NOTHING = new Uint8Array();
 
-/** JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. */
+const JSON_CODECS = new WeakSet<object>();
+
+/**
+ * JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. It keeps what JSON keeps:
+ * of a `Map` and a `Set` that is nothing. Encoding throws `INVALID_ARGUMENT` for what JSON cannot say, such as a bigint.
+ */
 export function jsonCodec<T>(): Codec<T> {
   const decoder = new TextDecoder();
-  return {
-    encode: (value) => (value === undefined ? NOTHING : Buffer.from(JSON.stringify(value))),
+  const codec: Codec<T> = {
+    encode: (value) => {
+      if (value === undefined) return NOTHING;
+      try {
+        return Buffer.from(JSON.stringify(value));
+      } catch (cause) {
+        throw cannotEncode(value, cause);
+      }
+    },
     decode: (bytes) => (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T,
   };
+  JSON_CODECS.add(codec);
+  return codec;
+}
+
+/** Whether {@link jsonCodec} made it. */
+export function isJson(codec: object): boolean {
+  return JSON_CODECS.has(codec);
 }
 
 /** What every replica encodes and decodes. */

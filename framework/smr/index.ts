@@ -23,9 +23,17 @@ import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import {
+  checkFirstState,
+  checkLog,
+  checkMachine,
+  checkNoClass,
+  checkStore,
+} from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import { REPLAY_NAMES, REPLICA_NAMES, SHARDS_NAMES, WHY_NAMES } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkOptions } from './option-checks.ts';
+import { checkCodecs, checkFunctions, checkNames, checkOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
@@ -33,7 +41,7 @@ import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
 import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import { checkFunctions, checkLogs, type ShardOptions, Shards, shardName } from './shards.ts';
+import { checkLogs, type ShardOptions, Shards, shardName } from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -155,7 +163,12 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
+  checkNames(options, REPLICA_NAMES, 'startReplica');
   checkOptions(options);
+  checkCodecs(options.codec);
+  checkMachine(options.machine);
+  checkFirstState(options.machine, options.codec);
+  checkStore(options.snapshots);
   const ports = options.ports ?? realPorts();
   const given = orderedLog(options.log);
   const log = options.readOnly === true ? new ReadOnlyLog(given) : given;
@@ -189,9 +202,11 @@ export async function startShards<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Shards<Command, Result, Machine>> {
+  checkNames(options, SHARDS_NAMES, 'startShards');
   const { logs: given, machine, keyOf, snapshots, name = 'machine', ...others } = options;
   checkOptions(others);
   checkFunctions({ machine, keyOf });
+  checkNoClass(machine, 'machine');
   const timeoutMs = others.callTimeoutMs ?? START_MS;
   const logs = (Array.isArray(given) ? given : []).map(orderedLog);
   await checkLogs(logs, timeoutMs);
@@ -238,7 +253,8 @@ export interface ReplaySource {
  * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
  * errors of the log.
  */
-export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+export async function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+  checkNames(options, REPLAY_NAMES, 'replay');
   return new Replay(options, rangeOf(options)).run();
 }
 
@@ -249,6 +265,7 @@ export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVer
 export async function* why(
   options: ReplaySource & { machine: MachineDefinition; key: string; to?: number },
 ): AsyncGenerator<Cause> {
+  checkNames(options, WHY_NAMES, 'why');
   const range = rangeOf(options);
   const { machine, key, to } = options;
   yield* causesOf(machine, key, range, await endOf(range, to));
@@ -259,6 +276,7 @@ function rangeOf({ log, from, signal, ports = realPorts() }: ReplaySource): Repl
 }
 
 function orderedLog(log: OrderedLog | OrderedLogSource): OrderedLog {
+  checkLog(log);
   return 'asOrderedLog' in log ? log.asOrderedLog() : log;
 }
 

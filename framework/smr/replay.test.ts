@@ -200,11 +200,10 @@ describe('a replay', () => {
     expect(difference).toMatchObject({ kind: 'state', path: '$.count', right: '0' });
   });
 
-  test('two different machines are no two versions', () => {
+  test('two different machines are no two versions', async () => {
     const machine = { make: () => new Sums(), name: 'other' };
-    expect(() => replay({ log: new MemoryLog(), against: define(), machine })).toThrow(
-      /INVALID_ARGUMENT.*"machine".*"other"/,
-    );
+    const replayed = replay({ log: new MemoryLog(), against: define(), machine });
+    await expect(replayed).rejects.toThrow(/INVALID_ARGUMENT.*"machine".*"other"/);
   });
 });
 

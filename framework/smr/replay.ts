@@ -1,7 +1,9 @@
 import { type Codec, type Followed, reasonOf, VarlogError } from '../base/index.ts';
 import { versionOf } from './codecs.ts';
 import { type Difference, firstDifference } from './first-difference.ts';
+import { checkDefinition } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import { checkCount } from './option-checks.ts';
 import { Pieces } from './pieces.ts';
 import { endOf, entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 import type { Applied } from './replica-options.ts';
@@ -51,8 +53,11 @@ export class Replay {
   private readonly options: ReplayOptions;
   private readonly range: ReplayRange;
 
-  /** Throws `INVALID_ARGUMENT` where the two are not one machine. */
+  /** Throws `INVALID_ARGUMENT` where the two are not one machine, or one of them is none. */
   constructor(options: ReplayOptions, range: ReplayRange) {
+    checkDefinition(options.against, '`against`');
+    checkDefinition(options.machine, '`machine`');
+    checkCount(options.stateEvery, 'stateEvery');
     const [a, b] = [options.against.name ?? 'machine', options.machine.name ?? 'machine'];
     if (a !== b) {
       throw new VarlogError('INVALID_ARGUMENT', {
@@ -87,6 +92,7 @@ export class Replay {
     const right = await ReplayedMachine.open(this.options.machine, this.range);
     const pair = new Pair(left, right);
     try {
+      if (left.machine === right.machine) throw sameInstance();
       let begun = Math.min(left.position, right.position);
       pair.compareStates(begun);
       for await (const next of entriesOf(log, begun, to, signal)) {
@@ -107,6 +113,14 @@ export class Replay {
       await Promise.all([left.close(), right.close()]);
     }
   }
+}
+
+function sameInstance(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: '`make` of both machines returns the same instance',
+    because: 'it would apply everything twice, and be compared with itself',
+    next: 'have `make` return a new one each time: make: () => new MyMachine()',
+  });
 }
 
 /** Two machines at the same place of a log. */
