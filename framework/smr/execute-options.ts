@@ -1,6 +1,6 @@
 import { type LogCallOptions, VarlogError } from '../base/index.ts';
 import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
-import { checkNames, checkTimeout, checkWord, type OptionNames } from './option-checks.ts';
+import { checkTimeout, checkWord } from './option-checks.ts';
 
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
@@ -20,17 +20,8 @@ export interface ExecuteOptions extends LogCallOptions {
   whenFull?: 'wait' | 'fail';
 }
 
-const NAMES: OptionNames<ExecuteOptions> = {
-  requestId: true,
-  whenFull: true,
-  timeoutMs: true,
-  signal: true,
-};
-
 /** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */
 export function checkedRequestId(options: ExecuteOptions): Uint8Array {
-  // With a misspelt `requestId` a command that is repeated would take effect again.
-  checkNames(options, NAMES, 'execute');
   checkTimeout(options.timeoutMs);
   checkWord(options.whenFull, 'whenFull', ['wait', 'fail']);
   return requestIdBytes(options.requestId);

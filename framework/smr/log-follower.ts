@@ -24,7 +24,7 @@ import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { LogTrim } from './log-trim.ts';
-import { checkNames, checkNumber, checkTimeout, type OptionNames } from './option-checks.ts';
+import { checkNumber, checkTimeout } from './option-checks.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
@@ -42,12 +42,6 @@ const RETRY_MS = 200;
 const CLOSE_MS = 1_000;
 /** So often a replica whose status somebody watches makes sure that the log answers. */
 const PROBE_MS = 5_000;
-
-const QUERY_NAMES: OptionNames<LogCallOptions & { consistency?: Consistency }> = {
-  consistency: true,
-  timeoutMs: true,
-  signal: true,
-};
 
 export interface LogFollowerParts<Command, Result> {
   /** What the replica was started with, as far as it is the same for all of them. */
@@ -229,7 +223,6 @@ export class LogFollower<Command, Result> {
 
   /** Resolves when the state is as fresh as a query wants it; throws or rejects where it never will be. */
   fresh(options: LogCallOptions & { consistency?: Consistency }): Promise<void> | void {
-    checkNames(options, QUERY_NAMES, 'a query');
     const { consistency = 'linearizable' } = options;
     if (consistency === 'linearizable') return this.barrier.latest(options);
     if (consistency === 'stale') return this.barrier.check();

@@ -93,15 +93,18 @@ describe('options of a call', () => {
     expect(await replica.query((it) => it.value)).toBe(0);
   });
 
-  test('one that is not known is refused', async () => {
+  test('what is not of its kind is told by its name', async () => {
     await using replica = await start({});
-    const odd = { requestID: 'a' } as object;
-    await expect(replica.execute(1, odd)).rejects.toThrow(/no option "requestID" of execute/);
     await expect(replica.execute(1, { whenFull: 'block' as 'wait' })).rejects.toThrow(/wait, fail/);
-    const query = replica.query((it) => it.value, { consistancy: 'stale' } as object);
-    await expect(query).rejects.toThrow(/no option "consistancy" of a query/);
     await expect(replica.query('value' as never)).rejects.toThrow(/look is the text "value"/);
     expect(await replica.query((it) => it.value)).toBe(0);
+  });
+
+  test('whoever calls may hand on more than a call takes', async () => {
+    await using replica = await start({});
+    const more = { timeoutMs: 1_000, caller: 'ann' };
+    expect(await replica.execute(1, more)).toBe(1);
+    expect(await replica.query((it) => it.value, more)).toBe(1);
   });
 
   test('a time limit, and a position, is a number', async () => {
