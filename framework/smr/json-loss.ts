@@ -27,7 +27,7 @@ export interface JsonLosses {
  */
 export function jsonLosses(value: unknown): JsonLosses {
   const search = new Search();
-  if (value !== undefined) search.walk(value, '$');
+  if (value !== undefined) search.walk(value);
   return search.found;
 }
 
@@ -58,43 +58,65 @@ export function cannotEncode(value: unknown, cause: unknown): VarlogError {
 
 type Lost = Omit<JsonLoss, 'path'>;
 
+/** States are walked through at each command of a simulation: nothing is made that is not needed. */
 class Search {
   readonly found: JsonLosses = {};
-  /** The objects around the one that is looked at. */
-  private readonly around = new Set<object>();
+  /** The objects around the one that is looked at, and where in each of them it is. */
+  private readonly around: object[] = [];
+  private readonly place: (string | number)[] = [];
 
-  walk(value: unknown, path: string): void {
-    if (this.found.lost !== undefined) return;
-    const lost = lostOf(value) ?? (this.around.has(value as object) ? CYCLE : undefined);
-    if (lost !== undefined) this.found.lost = { ...lost, path };
-    else if (typeof value === 'object' && value !== null) this.walkObject(value, path);
+  walk(value: unknown): void {
+    const { found, around } = this;
+    if (typeof value === 'string' || typeof value === 'boolean' || value === null) return;
+    if (found.lost !== undefined) return;
+    const isCircle = typeof value === 'object' && around.includes(value);
+    const lost = isCircle ? CYCLE : lostOf(value);
+    if (lost !== undefined) found.lost = { ...lost, path: this.path };
+    else if (typeof value === 'object') this.walkObject(value);
   }
 
-  private walkObject(value: object, path: string): void {
+  private walkObject(value: object): void {
     const altered = alteredOf(value);
-    if (altered !== undefined) this.found.altered ??= { ...altered, path };
-    this.around.add(value);
+    if (altered !== undefined) this.found.altered ??= { ...altered, path: this.path };
+    this.around.push(value);
     // JSON asks what that returns for its fields, and not for another `toJSON`.
     const said: unknown = hasToJson(value) ? value.toJSON() : value;
-    if (Array.isArray(said)) this.walkItems(said, path);
-    else if (typeof said === 'object' && said !== null) this.walkFields(said, path);
-    else this.walk(said, path);
-    this.around.delete(value);
+    if (Array.isArray(said)) this.walkItems(said);
+    else if (typeof said === 'object' && said !== null) this.walkFields(said);
+    else this.walk(said);
+    this.around.pop();
   }
 
-  private walkItems(items: readonly unknown[], path: string): void {
-    for (const [i, item] of items.entries()) {
-      if (item === undefined) this.found.altered ??= { ...UNDEFINED, path: `${path}[${i}]` };
-      else this.walk(item, `${path}[${i}]`);
+  private walkItems(items: readonly unknown[]): void {
+    const { place } = this;
+    const depth = place.length;
+    for (let i = 0; i < items.length; i++) {
+      place[depth] = i;
+      const item = items[i];
+      if (item === undefined) this.found.altered ??= { ...UNDEFINED, path: this.path };
+      else this.walk(item);
     }
+    place.length = depth;
   }
 
-  private walkFields(fields: object, path: string): void {
-    for (const [name, field] of Object.entries(fields)) {
+  private walkFields(fields: object): void {
+    const { place } = this;
+    const depth = place.length;
+    for (const name of Object.keys(fields)) {
+      const field = (fields as Readonly<Record<string, unknown>>)[name];
       // JSON leaves these out, as do methods that are fields.
       if (field === undefined || typeof field === 'function') continue;
-      this.walk(field, fieldPath(path, name));
+      place[depth] = name;
+      this.walk(field);
     }
+    place.length = depth;
+  }
+
+  private get path(): string {
+    let path = '$';
+    for (const at of this.place)
+      path = typeof at === 'number' ? `${path}[${at}]` : fieldPath(path, at);
+    return path;
   }
 }
 
@@ -134,7 +156,7 @@ function lostOf(value: unknown): Lost | undefined {
     case 'symbol':
       return { is: `a ${typeof value}`, becomes: 'nothing', instead: 'put data there' };
     case 'object':
-      return value === null || hasToJson(value) ? undefined : lostObject(value);
+      return value === null || isPlain(value) || hasToJson(value) ? undefined : lostObject(value);
     default:
       return undefined;
   }
@@ -147,12 +169,13 @@ function lostObject(value: object): Lost | undefined {
     const instead = "write them as a text, `Buffer.from(bytes).toString('base64')`";
     return { is: 'bytes', becomes: 'an object with a field for each', instead };
   }
-  if (isPlain(value) || Object.keys(value).length > 0) return undefined;
+  if (Object.keys(value).length > 0) return undefined;
   const instead = 'put a plain object there, with all that is to be kept, and make it anew of that';
   return { is: `${instance(value)}, with no field that JSON sees`, becomes: '{}', instead };
 }
 
 function alteredOf(value: object): Lost | undefined {
+  if (isPlain(value)) return undefined;
   if (kindOf(value) === 'Date') {
     const instead = 'keep its milliseconds, `date.getTime()`, or make a Date of the text again';
     return { is: 'a Date', becomes: 'a text', instead };
@@ -161,7 +184,7 @@ function alteredOf(value: object): Lost | undefined {
     const instead = 'make bytes of that again, `Buffer.from(value)`';
     return { is: 'a Buffer', becomes: 'an object with `type` and `data`', instead };
   }
-  if (isPlain(value) || hasToJson(value)) return undefined;
+  if (hasToJson(value)) return undefined;
   const instead = `put a plain object there, or make ${instance(value)} of that again`;
   return { is: instance(value), becomes: 'a plain object without its methods', instead };
 }
@@ -182,5 +205,6 @@ function kindOf(value: object): string {
 /** Also where the object is of another realm. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Array.isArray(value) || Object.getPrototypeOf(prototype) === null;
+  if (prototype === Object.prototype || prototype === null || Array.isArray(value)) return true;
+  return Object.getPrototypeOf(prototype) === null;
 }
