@@ -21,6 +21,7 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
+import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import {
@@ -33,7 +34,7 @@ import {
 import type { MachineDefinition } from './machine-definition.ts';
 import { REPLAY_NAMES, REPLICA_NAMES, SHARDS_NAMES, WHY_NAMES } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkCodecs, checkFunctions, checkNames, checkOptions } from './option-checks.ts';
+import { checkFunctions, checkNames, checkOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';

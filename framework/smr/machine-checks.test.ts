@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { MemoryLog } from '../testing/index.ts';
 import {
   inPieces,
@@ -5,6 +6,7 @@ import {
   type MachineDefinition,
   type Pieces,
   replay,
+  type SnapshotStore,
   type StateMachine,
   startReplica,
   why,
@@ -93,6 +95,62 @@ test('a Map is for a codec of its own, and pieces are looked at one by one', asy
   await expect(pieces).rejects.toThrow(/machine InPieces has a Set at \$\[0\]\[1\]/);
 });
 
+test('a machine is that of one replica, and new where that has no snapshot', async () => {
+  const [log, machine] = [new MemoryLog(), new Counter()];
+  const first = await startReplica({ machine, log });
+  await expect(startReplica({ machine, log: new MemoryLog() })).rejects.toThrow(
+    /INVALID_ARGUMENT: .*another replica has.*of its own/,
+  );
+  expect(await first.execute({ add: 1 })).toBe(1);
+  await first.close();
+  await expect(startReplica({ machine, log })).rejects.toThrow(/state that it had.*a new machine/);
+  // What did not start has it no more.
+  const snapshots = { load: async () => undefined, save: async (it: number) => it };
+  const failing = { ...snapshots, lock: () => Promise.reject(new Error('in use')) };
+  const fresh = new Counter();
+  const started = startReplica({ machine: fresh, log, snapshots: failing });
+  await expect(started).rejects.toThrow('in use');
+  await using second = await startReplica({ machine: fresh, log, snapshots });
+  expect(await second.execute({ add: 1 })).toBe(2);
+});
+
+test('a machine goes on where a snapshot is restored into it', async () => {
+  const [log, machine] = [new MemoryLog(), new Counter()];
+  let kept: { position: number; chunks: Buffer[] } | undefined;
+  const snapshots: SnapshotStore = {
+    load: async () => kept && { position: kept.position, chunks: Readable.from(kept.chunks) },
+    save: async (position, chunks) => {
+      kept = { position, chunks: [] };
+      for await (const chunk of chunks) kept.chunks.push(Buffer.from(chunk));
+      return position;
+    },
+  };
+  const first = await startReplica({ machine, log, snapshots });
+  await first.execute({ add: 1 });
+  await first.close({ snapshot: true });
+  await using again = await startReplica({ machine, log, snapshots });
+  expect(await again.execute({ add: 1 })).toBe(2);
+});
+
+test('a codec that makes no bytes is found at the first command', async () => {
+  const text = { encode: JSON.stringify, decode: JSON.parse } as never;
+  const log = new MemoryLog();
+  await using replica = await startReplica({
+    machine: new Counter(),
+    log,
+    codec: { command: text },
+  });
+  await expect(replica.execute({ add: 1 })).rejects.toThrow(
+    /INVALID_ARGUMENT: a codec encoded a value to the text "\{.*Buffer\.from/,
+  );
+  await using other = await startReplica({
+    machine: new Counter(),
+    log: new MemoryLog(),
+    codec: { result: text },
+  });
+  await expect(other.execute({ add: 1 })).rejects.toThrow(/gave no bytes/);
+});
+
 test('what is no log, or will be one later, is refused', async () => {
   const odd = [undefined, 'varlog://a:1/1', new MemoryLog().records(), Promise.resolve()];
   for (const log of odd as readonly unknown[] as MemoryLog[]) {
@@ -123,7 +181,9 @@ test('what defines no machine is refused, and says what would', async () => {
   await told({ ...counter, codec: { command: 5 } }, /codec\.command is 5/);
   const one = new Counter();
   const same = { make: () => one };
-  await expect(replay({ log, machine: same, against: same })).rejects.toThrow(/same instance/);
+  await expect(replay({ log, machine: same, against: same })).rejects.toThrow(
+    /another replica has/,
+  );
 });
 
 test('options of a replay are known by name and kind', async () => {

@@ -1,6 +1,5 @@
 import { VarlogError } from '../base/index.ts';
 import type { AdmissionLimits } from './admission.ts';
-import type { ReplicaCodecs } from './codecs.ts';
 import type { SnapshotSchedule } from './snapshot-schedule.ts';
 
 /** The options of replicas, in memory and in SQL, that are numbers, functions, and yes or no. */
@@ -72,30 +71,6 @@ function offered(names: Readonly<Record<string, boolean>>): string {
   return Object.keys(names)
     .filter((name) => names[name])
     .join(', ');
-}
-
-const CODEC_NAMES: OptionNames<ReplicaCodecs<unknown, unknown, unknown>> = {
-  command: true,
-  result: true,
-  snapshot: true,
-  change: true,
-};
-
-/** Throws `INVALID_ARGUMENT` for codecs that are none, or for something that is never encoded. */
-export function checkCodecs(codecs: ReplicaCodecs<unknown, unknown, unknown> | undefined): void {
-  if (codecs === undefined) return;
-  checkNames(codecs, CODEC_NAMES, 'codec');
-  for (const [name, it] of Object.entries(codecs)) {
-    if (it === undefined || (isFunction(it?.encode) && isFunction(it.decode))) continue;
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `codec.${name} is ${shown(it)}, with which nothing can be encoded and decoded`,
-      next: 'give an object with `encode` and `decode`, for example `jsonCodec()`',
-    });
-  }
-}
-
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function';
 }
 
 /** A value that was given in place of another, as it is told to who gave it. */

@@ -13,8 +13,9 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
+import { checkCodecs } from '../codecs.ts';
 import { checkLog, checkSqlMachine } from '../machine-checks.ts';
-import { checkCodecs, checkNames, checkOptions, type OptionNames } from '../option-checks.ts';
+import { checkNames, checkOptions, type OptionNames } from '../option-checks.ts';
 import { ReadOnlyLog } from '../read-only-log.ts';
 import { SqlReplica } from './sql-replica.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';

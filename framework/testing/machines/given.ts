@@ -20,6 +20,9 @@ export interface GivenOptions<Command, Result, Snapshot> {
 
 const NAMES: OptionNames<GivenOptions<never, never, never>> = { time: true, codec: true };
 
+/** Machines that a scenario has had. */
+const hadBefore = new WeakSet<object>();
+
 /**
  * A machine that has applied these commands, for a test of what it does next. Commands, results and snapshots go through
  * the codec, as in a replica.
@@ -40,7 +43,10 @@ export function given<Command, Result, Snapshot, Machine>(
   checkCommands(commands);
   if (options.time !== undefined && !Number.isFinite(options.time)) throw noTime(options.time);
   const subject = subjectThatIs<Command, Result, Snapshot, Machine>(machine, options.codec);
-  const scenario = new Scenario<Command, Result, Snapshot>(subject, options.time ?? WALL_START_MS);
+  const isUsed = hadBefore.has(machine);
+  hadBefore.add(machine);
+  const { time = WALL_START_MS } = options;
+  const scenario = new Scenario<Command, Result, Snapshot>(subject, time, isUsed);
   for (const command of commands) scenario.when(command);
   return scenario;
 }
@@ -53,13 +59,16 @@ export class Scenario<Command, Result, Snapshot> {
   private readonly context: LogContext<Command>;
   private position = 0;
   private time: number;
+  /** Whether another scenario had the machine: it may have a state of before. */
+  private readonly isUsed: boolean;
   private result: { readonly value: Result } | undefined;
 
-  constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number) {
+  constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number, isUsed: boolean) {
     this.subject = subject;
     this.machine = subject.make();
     this.context = new LogContext(this.timers, subject, new Rules(this.machine));
     this.time = time;
+    this.isUsed = isUsed;
   }
 
   /** The log's time from now on, in milliseconds since 1970; it never goes back. Applies what was scheduled until then. */
@@ -135,11 +144,17 @@ export class Scenario<Command, Result, Snapshot> {
     const { path, left, right } = difference;
     const differs = new VarlogError('MACHINE_DEFECT', {
       what: `after ${this.position} commands, ${path} is ${left}, and ${right} was expected`,
+      ...(this.isUsed && USED),
       details: { position: this.position, found, expected },
     });
     throw this.subject.losses.explained(differs);
   }
 }
+
+const USED = {
+  because: 'another scenario had the same machine before, and it has kept its state',
+  next: 'give each scenario a new one: given(new MyMachine())',
+};
 
 function noTime(time: unknown): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', {

@@ -1,8 +1,14 @@
 import { type Codec, reasonOf, VarlogError } from '../../base/index.ts';
-import { commandCodecs, jsonCodec, type ReplicaCodecs } from '../../smr/codecs.ts';
+import {
+  checkCodecs,
+  commandCodecs,
+  jsonCodec,
+  type ReplicaCodecs,
+  underRules,
+} from '../../smr/codecs.ts';
 import { Pieces, type StateMachine } from '../../smr/index.ts';
 import { checkMachine, newMachine } from '../../smr/machine-checks.ts';
-import { checkCodecs, shown } from '../../smr/option-checks.ts';
+import { shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { defect } from './defect.ts';
 import { Losses } from './losses.ts';
@@ -52,8 +58,9 @@ function subjectBy<Command, Result, Snapshot, Machine>(
 ): Subject<Command, Result, Snapshot, Machine> {
   checkCodecs(codec);
   // Nobody raises the rules here.
-  const { command, result, change } = commandCodecs(codec, new Rules());
-  const states = (codec?.snapshot as Codec<Snapshot>) ?? jsonCodec<Snapshot>();
+  const rules = new Rules();
+  const { command, result, change } = commandCodecs(codec, rules);
+  const states = underRules((codec?.snapshot as Codec<Snapshot>) ?? jsonCodec<Snapshot>(), rules);
   const losses = new Losses();
   return {
     name,

@@ -107,6 +107,15 @@ test('a scenario is of one machine and a list of commands', () => {
   expect(() => strictMachine(machine as never)).toThrow(/an instance of Counter/);
 });
 
+test('a machine that another scenario had is told where something is not as expected', () => {
+  const machine = new Counter();
+  given(machine).when({ add: 1 }).then(1);
+  const again = given(machine).when({ add: 1 });
+  expect(() => again.then(1)).toThrow(/result is 2, and 1 .*another scenario.*a new one/);
+  again.then(2);
+  expect(() => given(new Counter()).when({ add: 1 }).then(2)).toThrow(/2 was expected\.$/);
+});
+
 describe('what JSON does not keep', () => {
   class Users extends Counter {
     readonly users = new Map<string, number>();
