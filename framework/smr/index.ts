@@ -155,7 +155,8 @@ export function objectDirectory(path: string): ObjectStore {
 
 /**
  * Starts a replica of `machine` on `log`. Resolves when it follows the log, which needs no quorum;
- * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness.
+ * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness. Rejects with
+ * `INVALID_ARGUMENT` for options and machines that make no sense, and with errors of the store of snapshots.
  */
 export async function startReplica<Command, Result, Snapshot, Machine>(
   options: Omit<ReplicaOptions<Command, Result, Snapshot, Machine>, 'log'> & {

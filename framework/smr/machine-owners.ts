@@ -5,8 +5,11 @@ const owned = new WeakSet<object>();
 /** Machines whose state is not the one any more that they were made with. */
 const used = new WeakSet<object>();
 
-/** Throws `INVALID_ARGUMENT` where another applier has the machine: each command would change it twice. */
-export function claim(machine: object): void {
+/**
+ * Whether the machine is a new one. Throws `INVALID_ARGUMENT` where another applier has it: each command would change it
+ * twice.
+ */
+export function claim(machine: object): boolean {
   if (owned.has(machine)) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'the machine is one that another replica has',
@@ -15,6 +18,7 @@ export function claim(machine: object): void {
     });
   }
   owned.add(machine);
+  return !used.has(machine);
 }
 
 export function release(machine: object): void {
@@ -26,10 +30,9 @@ export function markUsed(machine: object): void {
   used.add(machine);
 }
 
-/** Throws `INVALID_ARGUMENT` for a machine that begins anew and has a state of before. */
-export function checkUnused(machine: object): void {
-  if (!used.has(machine)) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
+/** For a machine that is to begin with the log, and is no new one. */
+export function usedMachine(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
     what: 'the machine has the state that it had in another replica',
     because: 'this one has no snapshot to restore, and would apply all commands to it once more',
     next: 'give every replica a new machine, also at a restart: new MyMachine()',

@@ -12,7 +12,7 @@ import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
-import { checkUnused, claim, markUsed, release } from './machine-owners.ts';
+import { claim, markUsed, release, usedMachine } from './machine-owners.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
@@ -106,14 +106,14 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   async open(): Promise<void> {
     const { snapshots, snapshotEvery } = this.options;
     try {
-      claim(this.machine);
+      const isNew = claim(this.machine);
       this.isOwner = true;
       if (snapshotEvery !== undefined) this.checkPlace();
       this.lock = await snapshots?.lock?.();
       const what = 'a snapshot in the store';
       snapshots?.guard?.((chunks) => checkSnapshot(chunks, this.follower.identity, what));
       this.initial = this.tryEncode();
-      if (!(await this.restoreStored())) checkUnused(this.machine);
+      if (!(await this.restoreStored()) && !isNew) throw usedMachine();
     } catch (error) {
       this.follower.fail(error);
       await this.follower.close();
