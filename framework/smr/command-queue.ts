@@ -15,7 +15,6 @@ import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
 import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
-import { checkTimeout } from './option-checks.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -94,8 +93,7 @@ export class CommandQueue<Command, Result> {
     const { signal, timeoutMs } = options;
     if (this.stopped !== undefined) throw this.stopped;
     signal?.throwIfAborted();
-    const requestId = checkedRequestId(options.requestId);
-    checkTimeout(timeoutMs);
+    const requestId = checkedRequestId(options);
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;

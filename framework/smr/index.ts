@@ -21,12 +21,28 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
+import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import { type ForkOptions, openFork } from './fork.ts';
+import {
+  checkFirstState,
+  checkLog,
+  checkMachine,
+  checkNoClass,
+  checkStore,
+} from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import {
+  FORK_NAMES,
+  REPLAY_NAMES,
+  REPLICA_NAMES,
+  SHADOW_NAMES,
+  SHARDS_NAMES,
+  WHY_NAMES,
+} from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkOptions } from './option-checks.ts';
+import { checkFunctions, checkNames, checkOptions, type PlainOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
@@ -35,14 +51,7 @@ import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Shadow, type ShadowOptions } from './shadow.ts';
-import {
-  checkFunctions,
-  checkLogs,
-  checkMachines,
-  type ShardOptions,
-  Shards,
-  shardName,
-} from './shards.ts';
+import { checkLogs, checkMachines, type ShardOptions, Shards, shardName } from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -158,7 +167,8 @@ export function objectDirectory(path: string): ObjectStore {
 
 /**
  * Starts a replica of `machine` on `log`. Resolves when it follows the log, which needs no quorum;
- * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness.
+ * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness. Rejects with
+ * `INVALID_ARGUMENT` for options and machines that make no sense, and with errors of the store of snapshots.
  */
 export async function startReplica<Command, Result, Snapshot, Machine>(
   options: Omit<ReplicaOptions<Command, Result, Snapshot, Machine>, 'log'> & {
@@ -167,7 +177,9 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
-  checkOptions(options);
+  checkNames(options, REPLICA_NAMES, 'startReplica');
+  checkReplica(options);
+  checkStore(options.snapshots);
   const ports = options.ports ?? realPorts();
   const given = orderedLog(options.log);
   const log = options.readOnly === true ? new ReadOnlyLog(given) : given;
@@ -177,6 +189,17 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
   );
   await replica.start();
   return replica;
+}
+
+/** Throws `INVALID_ARGUMENT` for what no replica can be made of. */
+function checkReplica<Command, Result, Snapshot, Machine>(
+  options: PlainOptions &
+    Pick<ReplicaOptions<Command, Result, Snapshot, Machine>, 'machine' | 'codec'>,
+): void {
+  checkOptions(options);
+  checkCodecs(options.codec);
+  checkMachine(options.machine);
+  checkFirstState(options.machine, options.codec);
 }
 
 /**
@@ -201,9 +224,11 @@ export async function startShards<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Shards<Command, Result, Machine>> {
+  checkNames(options, SHARDS_NAMES, 'startShards');
   const { logs: given, machine, keyOf, snapshots, name = 'machine', ...others } = options;
   checkOptions(others);
   checkFunctions({ machine, keyOf, ...(snapshots !== undefined && { snapshots }) });
+  checkNoClass(machine, 'machine');
   const timeoutMs = others.callTimeoutMs ?? START_MS;
   const logs = (Array.isArray(given) ? given : []).map(orderedLog);
   await checkLogs(logs, timeoutMs);
@@ -253,7 +278,8 @@ export interface ReplaySource {
  * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
  * errors of the log.
  */
-export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+export async function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+  checkNames(options, REPLAY_NAMES, 'replay');
   return runReplay(options, rangeOf(options));
 }
 
@@ -269,7 +295,8 @@ export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVer
  * shadow.status$.subscribe(({ state, position, difference }) => console.log(state, position, difference));
  * ```
  */
-export function startShadow(options: ShadowOptions & ReplaySource): Promise<Shadow> {
+export async function startShadow(options: ShadowOptions & ReplaySource): Promise<Shadow> {
+  checkNames(options, SHADOW_NAMES, 'startShadow');
   return Shadow.start(options, rangeOf(options));
 }
 
@@ -287,14 +314,15 @@ export function startShadow(options: ShadowOptions & ReplaySource): Promise<Shad
  * await fork.execute({ from: 'ada', to: 'bob', amount: 1_000_000 });
  * ```
  */
-export function startFork<Command, Result, Snapshot, Machine>(
+export async function startFork<Command, Result, Snapshot, Machine>(
   options: ForkOptions<Command, Result, Snapshot, Machine> & {
     /** Only read. */
     log: OrderedLog | OrderedLogSource;
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
-  checkOptions(options);
+  checkNames(options, FORK_NAMES, 'startFork');
+  checkReplica(options);
   const { log, ports = realPorts(), ...others } = options;
   return openFork<Command, Result, Snapshot, Machine>(orderedLog(log), others, ports);
 }
@@ -306,6 +334,7 @@ export function startFork<Command, Result, Snapshot, Machine>(
 export async function* why(
   options: ReplaySource & { machine: MachineDefinition; key: string; to?: number },
 ): AsyncGenerator<Cause> {
+  checkNames(options, WHY_NAMES, 'why');
   const range = rangeOf(options);
   const { machine, key, to } = options;
   yield* causesOf(machine, key, range, await endOf(range, to));
@@ -316,6 +345,7 @@ function rangeOf({ log, from, signal, ports = realPorts() }: ReplaySource): Repl
 }
 
 function orderedLog(log: OrderedLog | OrderedLogSource): OrderedLog {
+  checkLog(log);
   return 'asOrderedLog' in log ? log.asOrderedLog() : log;
 }
 

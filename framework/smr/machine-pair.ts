@@ -1,6 +1,7 @@
 import { type Codec, type Followed, reasonOf, VarlogError } from '../base/index.ts';
 import { versionOf } from './codecs.ts';
 import { type Difference, firstDifference } from './first-difference.ts';
+import { checkDefinition } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { Pieces } from './pieces.ts';
 import { ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
@@ -64,7 +65,9 @@ export class MachinePair {
   /** Rejects like {@link ReplayedMachine.open}, and with what the old machine fails with before `forkAt`. */
   static async open(options: PairOptions, range: ReplayRange): Promise<MachinePair> {
     const { against, machine, forkAt } = options;
-    checkNames(against, machine);
+    checkDefinition(against, '`against`');
+    checkDefinition(machine, '`machine`');
+    checkSame(against, machine);
     const left = await ReplayedMachine.open(against, range, forkAt);
     try {
       if (forkAt === undefined)
@@ -169,7 +172,7 @@ export class MachinePair {
 }
 
 /** Throws `INVALID_ARGUMENT` where the two are not one machine. */
-function checkNames(one: MachineDefinition, other: MachineDefinition): void {
+function checkSame(one: MachineDefinition, other: MachineDefinition): void {
   const [a, b] = [one.name ?? 'machine', other.name ?? 'machine'];
   if (a === b) return;
   throw new VarlogError('INVALID_ARGUMENT', {

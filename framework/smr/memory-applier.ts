@@ -12,6 +12,7 @@ import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
+import { claim, markUsed, release, usedMachine } from './machine-owners.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
@@ -51,6 +52,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
   private initial: EncodedState | undefined;
+  private isOwner = false;
   /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
   private isWhole = true;
   /** Records of others that were passed over since the start. */
@@ -104,12 +106,14 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   async open(): Promise<void> {
     const { snapshots, snapshotEvery } = this.options;
     try {
+      const isNew = claim(this.machine);
+      this.isOwner = true;
       if (snapshotEvery !== undefined) this.checkPlace();
       this.lock = await snapshots?.lock?.();
       const what = 'a snapshot in the store';
       snapshots?.guard?.((chunks) => checkSnapshot(chunks, this.follower.identity, what));
       this.initial = this.tryEncode();
-      await this.restoreStored();
+      if (!(await this.restoreStored()) && !isNew) throw usedMachine();
     } catch (error) {
       this.follower.fail(error);
       await this.follower.close();
@@ -140,6 +144,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   apply(entries: readonly LogEntry[], through: number): void {
     this.isWhole = false;
+    markUsed(this.machine);
     let bytes = 0;
     for (const entry of entries) {
       bytes += entry.command.length;
@@ -178,6 +183,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     await following;
     await this.snapshots.end();
     await this.lock?.release();
+    if (this.isOwner) release(this.machine);
   }
 
   private applyOne(entry: LogEntry): void {
@@ -284,6 +290,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       // First, because code that does not know the rules need not know the state.
       this.admission.rules.checkStored(admission.rules);
       this.isWhole = false;
+      markUsed(this.machine);
       await this.state.restore(isInPieces, snapshot.pieces());
       this.admission.restore(admission);
       this.check?.restored();

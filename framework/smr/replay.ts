@@ -5,7 +5,7 @@ import {
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkNumber, checkPosition } from './option-checks.ts';
+import { checkCount, checkPosition } from './option-checks.ts';
 import { endOf, entriesOf, type ReplayRange } from './replayed-machine.ts';
 
 export interface ReplayOptions extends PairOptions {
@@ -36,7 +36,7 @@ export async function runReplay(
   range: ReplayRange,
 ): Promise<ReplayVerdict> {
   const { stateEvery = STATE_EVERY, forkAt = 0 } = options;
-  checkNumber(stateEvery, 'stateEvery', 1);
+  checkCount(stateEvery, 'stateEvery');
   checkPosition(forkAt, 'forkAt');
   if (options.to !== undefined) checkPosition(options.to, 'to');
   const to = await endOf(range, options.to);

@@ -1,6 +1,8 @@
 import { type Followed, type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import { checkFirstState, newMachine } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { MemoryApplier } from './memory-applier.ts';
+import { checkCount } from './option-checks.ts';
 import type { Applied } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -31,18 +33,18 @@ export class ReplayedMachine {
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
 
-  private constructor(definition: MachineDefinition, range: ReplayRange) {
+  private constructor(definition: MachineDefinition, machine: AnyMachine, range: ReplayRange) {
     const { log, from, ports } = range;
-    const { make, ...options } = definition;
+    const { make: _, ...options } = definition;
     this.definition = definition;
     this.range = range;
-    this.machine = make();
+    this.machine = machine;
     const snapshots = from && {
       load: (below?: number) => from.load(below),
       save: async (position: number) => position,
     };
     this.applier = new MemoryApplier<unknown, unknown, AnyMachine>(
-      { ...options, machine: this.machine, log: readOnly(log), ...(snapshots && { snapshots }) },
+      { ...options, machine, log: readOnly(log), ...(snapshots && { snapshots }) },
       ports,
     );
     this.applier.follower.applied$.subscribe({
@@ -65,7 +67,9 @@ export class ReplayedMachine {
   ): Promise<ReplayedMachine> {
     const { from } = range;
     const limited = from === undefined || upTo === undefined ? from : snapshotsUpTo(from, upTo);
-    const opened = new ReplayedMachine(definition, { ...range, from: limited });
+    const machine = newMachine(() => definition.make(), '`make`');
+    checkFirstState(machine, definition.codec);
+    const opened = new ReplayedMachine(definition, machine, { ...range, from: limited });
     await opened.applier.follower.identify(range.ports.clock);
     await opened.applier.open();
     opened.isKnown = opened.position > 0;
@@ -155,6 +159,7 @@ export class ReplayedMachine {
  * what nobody may ever append.
  */
 export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Promise<number> {
+  checkCount(to, 'to', 0);
   const tail = await log.tail();
   if (to === undefined || to <= tail) return to ?? tail;
   throw new VarlogError('BEYOND_TAIL', {

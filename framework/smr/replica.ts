@@ -4,6 +4,7 @@ import type { ChangeEvent, ChangesOptions } from './change-history.ts';
 import type { ExecuteOptions } from './execute-options.ts';
 import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
+import { checkFunctions } from './option-checks.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 
@@ -66,6 +67,7 @@ export class Replica<Command, Result, Machine> {
     look: (machine: Machine) => T,
     options: LogCallOptions & { consistency?: Consistency } = {},
   ): Promise<T> {
+    checkFunctions({ look });
     await this.follower.fresh(options);
     return look(this.applier.machine);
   }

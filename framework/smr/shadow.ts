@@ -6,7 +6,7 @@ import {
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkNumber, checkPosition } from './option-checks.ts';
+import { checkCount, checkPosition } from './option-checks.ts';
 import { closerLook } from './replay.ts';
 import { endOf, type ReplayRange, singly } from './replayed-machine.ts';
 
@@ -81,7 +81,7 @@ export class Shadow {
 
   /** For `startShadow`. `source.signal` calls the start off, and nothing afterwards. */
   static async start(options: ShadowOptions, source: ReplayRange): Promise<Shadow> {
-    if (options.stateEvery !== undefined) checkNumber(options.stateEvery, 'stateEvery', 1);
+    checkCount(options.stateEvery, 'stateEvery');
     if (options.forkAt !== undefined) checkPosition(options.forkAt, 'forkAt');
     const closing = new AbortController();
     const forked = { ...options, forkAt: await endOf(source, options.forkAt) };

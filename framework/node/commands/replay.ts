@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { VarlogError } from '../../base/index.ts';
 import {
   type ReplayDifference,
   type ReplayVerdict,
   replay,
+  type ShadowStatus,
   snapshotDirectory,
   startShadow,
 } from '../../smr/index.ts';
@@ -81,15 +81,23 @@ async function followed(
   output: Output,
 ): Promise<ReplayVerdict> {
   await using shadow = await startShadow(options);
-  const { position: begin } = await firstValueFrom(shadow.status$);
-  output.note(`comparing what comes after position ${begin}, until Ctrl-C`);
+  let status: ShadowStatus | undefined;
+  const ended = new Promise<void>((resolve) => {
+    shadow.status$.subscribe({
+      next: (it) => {
+        status = it;
+      },
+      complete: resolve,
+    });
+  });
+  output.note(`comparing what comes after position ${status?.position}, until Ctrl-C`);
   const interrupted = new Promise((resolve) => {
     signal.addEventListener('abort', resolve, { once: true });
     if (signal.aborted) resolve(undefined);
   });
-  await Promise.race([interrupted, lastValueFrom(shadow.status$)]);
+  await Promise.race([interrupted, ended]);
   const difference = await shadow.compare();
-  const { commands, position } = await firstValueFrom(shadow.status$);
+  const { commands, position } = status!;
   return { commands, position, ...(difference && { difference }) };
 }
 
