@@ -44,6 +44,9 @@ export interface KvRevision {
   readonly log: string;
 }
 
+/** What a watch gets. */
+type ChangeMessage = Change & { readonly log: string; readonly more: boolean };
+
 /**
  * Talks to the replicas of a store, to the next one when one does not answer. A write carries an id and so
  * takes effect once, however many replicas it was sent to.
@@ -129,11 +132,14 @@ export class KvClient {
       let next = from;
       let tag = log;
       let failures = 0;
+      /** Changes of revision `next` that were seen, where the watch broke between two of them. */
+      let seen = 0;
       let stop = (): void => {};
       const open = (): void => {
         const { path, requestSerialize, responseDeserialize } = keyValue['Watch']!;
         const request = { prefix, from: next, log: tag, progress: true };
         const asked = this.current;
+        let repeated = seen;
         const call = this.replicas[asked]!.makeServerStreamRequest(
           path,
           requestSerialize,
@@ -142,12 +148,22 @@ export class KvClient {
           this.metadata(),
         );
         stop = () => call.cancel();
-        call.on('data', ({ log: of, ...change }: Change & { log: string }) => {
+        call.on('data', ({ log: of, more, ...change }: ChangeMessage) => {
           failures = 0;
-          next = change.revision + 1;
           tag = of;
+          const { revision } = change;
+          // It comes before all changes, or behind the last one of a revision.
           const isProgress = change.key === '' && change.keyBytes!.length === 0;
-          if (!isProgress) subscriber.next(change);
+          if (isProgress) {
+            next = Math.max(next, revision + 1);
+            return;
+          }
+          // All replicas have the changes of a revision in the same order.
+          const isRepeated = revision === next && repeated-- > 0;
+          if (isRepeated) return;
+          seen = more ? (revision === next ? seen : 0) + 1 : 0;
+          next = more ? revision : revision + 1;
+          subscriber.next(change);
         });
         // The status follows, as it does behind an end without an error.
         call.on('error', () => {});
