@@ -62,6 +62,16 @@ describe('a store that writes ahead to a topic', () => {
     await expect(WalWriter.open(older, directory)).rejects.toMatchObject(refused);
   });
 
+  test('what is closed twice is closed once', async () => {
+    const topic = memoryTopic(new MemoryLog());
+    const opened = [await WalWriter.open(topic, folder()), await WalFollower.open(topic, folder())];
+    for (const it of opened) {
+      const closed = it[Symbol.asyncDispose]();
+      await it[Symbol.asyncDispose]();
+      await closed;
+    }
+  });
+
   test('whoever is deposed stops and says so', async () => {
     const topic = memoryTopic(new MemoryLog());
     await using first = await WalWriter.open(topic, folder());
