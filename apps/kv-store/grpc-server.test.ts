@@ -166,6 +166,28 @@ describe('values as large as may be', () => {
   });
 });
 
+describe('calls of one turn', () => {
+  test('travel however long their keys are', async () => {
+    await using it = await start(1);
+    const keys = Array.from({ length: 3_000 }, (_, i) => `${i}`.padEnd(2_000, 'x'));
+    const found = await Promise.all(keys.map((key) => it.client.get(key)));
+    expect(found).toEqual(keys.map(() => undefined));
+  });
+
+  test('are answered beside one that no replica takes', async () => {
+    await using it = await start(1);
+    const outcomes = await Promise.allSettled([
+      it.client.put('a', '1'),
+      it.client.put('b', Buffer.alloc(5 * 1024 * 1024)),
+      it.client.get('c'.repeat(5 * 1024 * 1024)),
+      it.client.put('d', '1'),
+    ]);
+    const refused = { status: 'rejected', reason: { code: status.INVALID_ARGUMENT } };
+    const done = { status: 'fulfilled' };
+    expect(outcomes).toMatchObject([done, refused, refused, done]);
+  });
+});
+
 describe('a watch', () => {
   /** The first `count` changes. */
   const first = (client: KvClient, count: number, from?: number, log?: string): Promise<Change[]> =>
