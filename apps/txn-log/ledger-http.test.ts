@@ -100,6 +100,14 @@ describe('the HTTP server of the ledger', () => {
     expect(await new LedgerClient(http).accounts()).toEqual([]);
   });
 
+  test('an account is found whatever its name is', async () => {
+    const client = new LedgerClient((await start()).http);
+    for (const name of ['.', '..', '../x', 'a b', '%2e', '?at=9', '#', 'zoë']) {
+      await client.open(name);
+      expect(await client.account(name)).toMatchObject({ id: name });
+    }
+  });
+
   test('an idempotency key stands for one transfer', async () => {
     const { http } = await start();
     const client = new LedgerClient(http);
