@@ -298,6 +298,14 @@ describe('a watch', () => {
     while (it.stores[0]!.service.watchers > 0) await new Promise((go) => setTimeout(go, 5));
   });
 
+  test('from what is no revision is refused', async () => {
+    await using it = await start(1);
+    for (const from of [Number.NaN, -1, 0.5])
+      await expect(first(it.client, 1, from)).rejects.toMatchObject({
+        code: status.INVALID_ARGUMENT,
+      });
+  });
+
   test('from a revision that is forgotten everywhere says so', async () => {
     await using store = await startStore(new MemoryLog(), { changesMax: 10 });
     for (let i = 0; i < 30; i++) await store.service.put(`k-${i}`, Buffer.from('x'));
@@ -305,6 +313,10 @@ describe('a watch', () => {
     await expect(first(client, 1, 1)).rejects.toMatchObject({ code: status.OUT_OF_RANGE });
     client.close();
   });
+});
+
+test.each([[[]], [['']]])('a client of no replica is refused: %j', (addresses) => {
+  expect(() => new KvClient(addresses)).toThrow(/host:port/);
 });
 
 test('a replica that does not answer is given up', async () => {
