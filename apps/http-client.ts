@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { type ErrorCode, VarlogError } from 'varlog/log';
 import { HttpStatus } from 'varlog/node';
 
@@ -50,32 +51,32 @@ export class JsonClient {
   async call<T>(call: JsonCall): Promise<T> {
     const { method, path, body, writes = false, details = {}, accepts, signal } = call;
     const limit = AbortSignal.timeout(call.timeoutMs ?? CALL_MS);
-    let response: Response;
-    let text: string;
+    let reply: Reply;
     try {
-      response = await fetch(this.root + path, {
+      reply = await exchange(this.root, {
         method,
+        path,
         headers: this.headers(),
         signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        body: body === undefined ? undefined : JSON.stringify(body),
       });
-      text = await response.text();
     } catch (cause) {
       signal?.throwIfAborted();
       throw this.unreachable(cause, call);
     }
-    const answer = objectIn(text) as { message?: string; outcome?: unknown };
-    if (response.ok || accepts?.(response.status, answer) === true) return answer as T;
+    const { status } = reply;
+    const answer = objectIn(reply.text) as { message?: string; outcome?: unknown };
+    if ((status >= 200 && status < 300) || accepts?.(status, answer) === true) return answer as T;
     const { outcome = writes ? 'unknown' : undefined } = answer;
-    throw new VarlogError(CODES[response.status] ?? 'UNAVAILABLE', {
-      what: answer.message ?? `the ${this.service} answered ${response.status}`,
+    throw new VarlogError(CODES[status] ?? 'UNAVAILABLE', {
+      what: answer.message ?? `the ${this.service} answered ${status}`,
       ...(outcome === 'unknown' || outcome === 'notAppended' ? { outcome } : {}),
       details,
     });
   }
 
   private unreachable(cause: unknown, { writes = false, details, repeat }: JsonCall): VarlogError {
-    const refused = (cause as { cause?: { code?: unknown } }).cause?.code === 'ECONNREFUSED';
+    const refused = (cause as { code?: unknown }).code === 'ECONNREFUSED';
     return new VarlogError('UNREACHABLE', {
       what: `no ${this.service} answers at ${this.root}`,
       next:
@@ -87,6 +88,38 @@ export class JsonClient {
       cause,
     });
   }
+}
+
+interface Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly signal: AbortSignal;
+  readonly body: string | undefined;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * One request and its answer. Not by `fetch`: that gives up an answer that takes more than five minutes, whatever its caller
+ * allows, and makes another path of one with dots, which a name may be.
+ */
+function exchange(root: string, { body, ...options }: Exchange): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const sent = request(new URL(root), options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.once('error', reject);
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+      );
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
 }
 
 function objectIn(text: string): object {

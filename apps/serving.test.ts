@@ -40,10 +40,10 @@ test('a replica that cannot go on says so', async () => {
 
 describe('a process that serves', () => {
   const never = new Promise<never>(() => {});
-  const { connected } = process;
+  const { connected, send } = process;
   // It would take leave of whoever runs the tests.
-  beforeEach(() => void Object.assign(process, { connected: false }));
-  afterEach(() => void Object.assign(process, { connected }));
+  beforeEach(() => void Object.assign(process, { connected: false, send: undefined }));
+  afterEach(() => void Object.assign(process, { connected, send }));
 
   test.each(['SIGINT', 'SIGTERM'])('is told by %s, and closes its replica then', async (signal) => {
     let closed = false;

@@ -28,6 +28,8 @@ export function failureOf(replica: Observed): Promise<never> {
 export async function serveUntilStopped(replica: Serving): Promise<void> {
   const stopRequested = new Promise<void>((resolve) => {
     for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
+    // The process that started this one may have gone while the replica was starting.
+    if (process.send !== undefined && !process.connected) resolve();
   });
   try {
     await Promise.race([stopRequested, replica.failed]);

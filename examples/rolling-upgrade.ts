@@ -94,7 +94,7 @@ const against: MachineDefinition = { make: () => new OldBank() };
 const careless = await replay({ log, against, machine: { make: () => new CarelessBank() } });
 const { position, right, left } = careless.difference!;
 console.log(`a careless version differs at position ${position}: ${right}, not ${left}`);
-const machine = { make: () => new NewBank(), codec: { command } } as MachineDefinition;
+const machine = { make: () => new NewBank(), codec: { command } };
 const { difference, commands } = await replay({ log, against, machine });
 console.log(`the new version: ${difference ? 'a' : 'no'} difference in ${commands} command`);
 

@@ -12,6 +12,7 @@ import {
   type Answers,
   type Call,
   fieldOf,
+  isTooLarge,
   type Operation,
   type Replies,
   type Requests,
@@ -78,17 +79,21 @@ export class CallStream {
   /** Rejects with {@link CallError}. */
   call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {
     if (this.closed) return Promise.reject(closedError());
+    this.id = (this.id + 1) % 2 ** 32;
+    const call: Call = { id: this.id, [operation]: request };
+    if (isTooLarge(call))
+      return Promise.reject(
+        new CallError(status.INVALID_ARGUMENT, 'the call is larger than the store takes: split it'),
+      );
     return new Promise((resolve, reject) => {
-      this.id = (this.id + 1) % 2 ** 32;
       const answered = (answer: Answer, log: string): void => {
         const { failure } = answer;
         const reply = answer[fieldOf(operation)] as Replies[K];
         if (failure !== undefined) reject(new CallError(failure.status, failure.message));
         else resolve(Object.assign(reply, { log }));
       };
-      this.pending.set(this.id, { at: performance.now(), answered, failed: reject });
+      this.pending.set(call.id, { at: performance.now(), answered, failed: reject });
       this.watch ??= setTimeout(() => this.look(), this.answerMs);
-      const call: Call = { id: this.id, [operation]: request };
       this.outgoing.push(call);
       this.outbox.schedule();
     });

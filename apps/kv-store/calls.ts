@@ -59,6 +59,8 @@ export function fieldOf(operation: Operation): 'write' | 'get' | 'list' {
 
 /** Calls or answers that leave in one message have about this many bytes together. */
 const MESSAGE_BYTES = 1024 * 1024;
+/** More than the store takes, and so little that a message of those before and this one stays below gRPC's 4 MiB. */
+const CALL_BYTES_MAX = 2 * 1024 * 1024;
 
 /** As much of the head of `queue` as may travel in one message: at least one. It is taken out. */
 export function takeMessage<T extends Call | Answer>(queue: T[]): T[] {
@@ -68,11 +70,27 @@ export function takeMessage<T extends Call | Answer>(queue: T[]): T[] {
   return queue.splice(0, taken);
 }
 
-/** Roughly: what is large in a call or in an answer are the values, and a listing travels alone. */
+/** What a message costs beside its texts and bytes, roughly. */
+const FIELDS_BYTES = 100;
+
+/** The bytes of a call or an answer, roughly. A listing travels alone. */
 function sizeOf(it: Call | Answer): number {
-  if ('list' in it && it.list !== undefined) return MESSAGE_BYTES;
-  const { put, compareAndSet } = it as Call;
-  const { get } = it as Answer;
-  const value = put?.value ?? compareAndSet?.value ?? get?.value;
-  return 100 + (value?.length ?? 0);
+  if ('list' in it && 'items' in it.list!) return MESSAGE_BYTES;
+  let bytes = FIELDS_BYTES;
+  for (const part of Object.values(it)) if (typeof part === 'object') bytes += sizeOfFields(part);
+  return bytes;
+}
+
+function sizeOfFields(message: object): number {
+  let bytes = 0;
+  for (const field of Object.values(message)) {
+    if (typeof field === 'string') bytes += Buffer.byteLength(field);
+    else if (field instanceof Uint8Array) bytes += field.length;
+  }
+  return bytes;
+}
+
+/** Whether a call is so large that no replica takes it: it would end the stream, and with it the calls beside it. */
+export function isTooLarge(call: Call): boolean {
+  return sizeOf(call) > CALL_BYTES_MAX;
 }

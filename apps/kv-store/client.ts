@@ -3,6 +3,7 @@ import { Client, type Metadata, type StatusObject, status } from '@grpc/grpc-js'
 import { Observable } from 'rxjs';
 import type { TlsOptions } from 'varlog/log';
 import { callMetadata, clientCredentials } from 'varlog/node';
+import { invalid } from '../inputs.ts';
 import { CallError, CallStream, callError } from './call-stream.ts';
 import type { Operation, Replies, Requests } from './calls.ts';
 import type { KvResult } from './machine.ts';
@@ -44,6 +45,9 @@ export interface KvRevision {
   readonly log: string;
 }
 
+/** What a watch gets. */
+type ChangeMessage = Change & { readonly log: string; readonly more: boolean };
+
 /**
  * Talks to the replicas of a store, to the next one when one does not answer. A write carries an id and so
  * takes effect once, however many replicas it was sent to.
@@ -62,12 +66,14 @@ export class KvClient {
 
   /**
    * `addresses`: gRPC addresses of the replicas. `token`: the access token to show, where they ask for one. Throws
-   * `CONFIG_INVALID` for certificates and tokens that cannot be used.
+   * `INVALID_ARGUMENT` without an address, and `CONFIG_INVALID` for certificates and tokens that cannot be used.
    */
   constructor(
     addresses: readonly string[],
     { tls, token }: { tls?: TlsOptions | undefined; token?: string | undefined } = {},
   ) {
+    if (addresses.length === 0 || addresses.includes(''))
+      throw invalid('an address of a replica is missing', 'give host:port of each replica');
     this.metadata = callMetadata(token);
     this.replicas = addresses.map((it) => new Client(it, clientCredentials(tls), OPTIONS));
     this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS, this.metadata));
@@ -93,13 +99,7 @@ export class KvClient {
   ): Promise<KvResult & KvRevision> {
     const { revision, log } = expected ?? { revision: 0, log: '' };
     // What is no number would travel as 0, which stands for a key that is not there.
-    if (!Number.isSafeInteger(revision) || revision < 0)
-      return Promise.reject(
-        new CallError(
-          status.INVALID_ARGUMENT,
-          `${revision} is not a revision; give what an answer had`,
-        ),
-      );
+    if (!isRevision(revision)) return Promise.reject(notRevision(revision));
     const request = {
       key,
       expected: revision,
@@ -126,14 +126,19 @@ export class KvClient {
    */
   watch$(prefix: string, from = 0, log = ''): Observable<Change> {
     return new Observable<Change>((subscriber) => {
+      // Here it would stand for now.
+      if (!isRevision(from)) return subscriber.error(notRevision(from));
       let next = from;
       let tag = log;
       let failures = 0;
+      /** Changes of revision `next` that were seen, where the watch broke between two of them. */
+      let seen = 0;
       let stop = (): void => {};
       const open = (): void => {
         const { path, requestSerialize, responseDeserialize } = keyValue['Watch']!;
         const request = { prefix, from: next, log: tag, progress: true };
         const asked = this.current;
+        let repeated = seen;
         const call = this.replicas[asked]!.makeServerStreamRequest(
           path,
           requestSerialize,
@@ -142,12 +147,22 @@ export class KvClient {
           this.metadata(),
         );
         stop = () => call.cancel();
-        call.on('data', ({ log: of, ...change }: Change & { log: string }) => {
+        call.on('data', ({ log: of, more, ...change }: ChangeMessage) => {
           failures = 0;
-          next = change.revision + 1;
           tag = of;
+          const { revision } = change;
+          // It comes before all changes, or behind the last one of a revision.
           const isProgress = change.key === '' && change.keyBytes!.length === 0;
-          if (!isProgress) subscriber.next(change);
+          if (isProgress) {
+            next = Math.max(next, revision + 1);
+            return;
+          }
+          // All replicas have the changes of a revision in the same order.
+          const isRepeated = revision === next && repeated-- > 0;
+          if (isRepeated) return;
+          seen = more ? (revision === next ? seen : 0) + 1 : 0;
+          next = more ? revision : revision + 1;
+          subscriber.next(change);
         });
         // The status follows, as it does behind an end without an error.
         call.on('error', () => {});
@@ -199,6 +214,15 @@ export class KvClient {
     }
     throw last;
   }
+}
+
+function isRevision(revision: number): boolean {
+  return Number.isSafeInteger(revision) && revision >= 0;
+}
+
+function notRevision(given: number): CallError {
+  const what = `${given} is not a revision; give what an answer had`;
+  return new CallError(status.INVALID_ARGUMENT, what);
 }
 
 function bytes(value: string | Uint8Array): Uint8Array {

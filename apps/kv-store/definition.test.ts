@@ -1,4 +1,4 @@
-import { type MachineDefinition, replay, startReplica, why } from 'varlog/smr';
+import { replay, startReplica, why } from 'varlog/smr';
 import { MemoryLog } from 'varlog/testing';
 import { machine } from './definition.ts';
 import { keyOfText } from './key.ts';
@@ -17,7 +17,7 @@ test('the log of a store is replayed, and says why a key has the value that it h
   await replica.execute(put('color', 'green'));
   await replica.execute({ op: 'delete', key: keyOfText('color') });
   await replica.close();
-  const definition = machine as unknown as MachineDefinition;
+  const definition = machine;
   const verdict = await replay({ log, machine: definition, against: definition });
   expect(verdict).toMatchObject({ commands: 4 });
   expect(verdict.difference).toBeUndefined();

@@ -9,9 +9,10 @@ import type { KvService, Watched, WatchStart } from './service.ts';
 import { shown, shownKey } from './shown.ts';
 
 /**
- * Answers with the changes as server-sent events. Each carries its log and revision as id, so a reader that comes back
- * with `Last-Event-ID` misses nothing, also one that has seen no change yet: an id without data says where the store is, at
- * the beginning, and now and then when nothing else comes.
+ * Answers with the changes as server-sent events. Each carries as id its log and up to which revision all was sent, so a
+ * reader that comes back with `Last-Event-ID` misses nothing, also one that has seen no change yet: an id without data says
+ * where the store is, at the beginning, and now and then when nothing else comes. Who was cut off between two changes of one
+ * revision gets all of that revision again.
  * What ends the watch is the event `failed`; what keeps it from beginning is the answer.
  */
 export async function watchOverHttp(service: KvService, c: Context<HttpEnv>): Promise<Response> {
@@ -51,10 +52,11 @@ async function* eventsOf(
 function textOf({ changes, through, log }: Watched): string {
   if (changes.length === 0) return `id: ${log}:${through}\n\n`;
   return changes
-    .map((version) => {
+    .map((version, i) => {
       const { value, revision, ...key } = changeOf(version);
       const data = JSON.stringify({ ...shownKey(key), revision, ...(value && shown(value)) });
-      return `id: ${log}:${revision}\ndata: ${data}\n\n`;
+      const complete = changes[i + 1]?.revision === revision ? revision - 1 : revision;
+      return `id: ${log}:${complete}\ndata: ${data}\n\n`;
     })
     .join('');
 }

@@ -166,6 +166,28 @@ describe('values as large as may be', () => {
   });
 });
 
+describe('calls of one turn', () => {
+  test('travel however long their keys are', async () => {
+    await using it = await start(1);
+    const keys = Array.from({ length: 3_000 }, (_, i) => `${i}`.padEnd(2_000, 'x'));
+    const found = await Promise.all(keys.map((key) => it.client.get(key)));
+    expect(found).toEqual(keys.map(() => undefined));
+  });
+
+  test('are answered beside one that no replica takes', async () => {
+    await using it = await start(1);
+    const outcomes = await Promise.allSettled([
+      it.client.put('a', '1'),
+      it.client.put('b', Buffer.alloc(5 * 1024 * 1024)),
+      it.client.get('c'.repeat(5 * 1024 * 1024)),
+      it.client.put('d', '1'),
+    ]);
+    const refused = { status: 'rejected', reason: { code: status.INVALID_ARGUMENT } };
+    const done = { status: 'fulfilled' };
+    expect(outcomes).toMatchObject([done, refused, refused, done]);
+  });
+});
+
 describe('a watch', () => {
   /** The first `count` changes. */
   const first = (client: KvClient, count: number, from?: number, log?: string): Promise<Change[]> =>
@@ -276,6 +298,14 @@ describe('a watch', () => {
     while (it.stores[0]!.service.watchers > 0) await new Promise((go) => setTimeout(go, 5));
   });
 
+  test('from what is no revision is refused', async () => {
+    await using it = await start(1);
+    for (const from of [Number.NaN, -1, 0.5])
+      await expect(first(it.client, 1, from)).rejects.toMatchObject({
+        code: status.INVALID_ARGUMENT,
+      });
+  });
+
   test('from a revision that is forgotten everywhere says so', async () => {
     await using store = await startStore(new MemoryLog(), { changesMax: 10 });
     for (let i = 0; i < 30; i++) await store.service.put(`k-${i}`, Buffer.from('x'));
@@ -283,6 +313,10 @@ describe('a watch', () => {
     await expect(first(client, 1, 1)).rejects.toMatchObject({ code: status.OUT_OF_RANGE });
     client.close();
   });
+});
+
+test.each([[[]], [['']]])('a client of no replica is refused: %j', (addresses) => {
+  expect(() => new KvClient(addresses)).toThrow(/host:port/);
 });
 
 test('a replica that does not answer is given up', async () => {

@@ -35,7 +35,7 @@ interface WatchRequest {
 }
 
 /** A change, or without a key: how far the store has come. */
-type ChangeMessage = Partial<Change> & { revision: number; log: string };
+type ChangeMessage = Partial<Change> & { revision: number; log: string; more?: boolean };
 
 /**
  * Serves the store as gRPC service `kv.KeyValue` (kv.proto), and as etcd (etcd/etcd.proto). With tokens, each call has to
@@ -87,7 +87,10 @@ export async function serveGrpc(
 
 function messagesOf({ changes, through, log }: Watched, progress: boolean): ChangeMessage[] {
   if (changes.length === 0 && progress) return [{ revision: through, log }];
-  return changes.map((it) => ({ ...changeOf(it), log }));
+  return changes.map((it, i) => {
+    const more = changes[i + 1]?.revision === it.revision;
+    return { ...changeOf(it), log, more };
+  });
 }
 
 /** A method of which `answer` gives the reply, or rejects with an error to be told. Its revisions are those of a log. */

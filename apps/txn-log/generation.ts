@@ -21,11 +21,12 @@ export interface Generation {
   retire(): Promise<void>;
 }
 
-/** Opens a database, and has it follow the log. */
+/** Opens a database, and has it follow the log; that waits until the log answers, or rejects with the reason of `signal`. */
 export async function startGeneration(
   { writer, reader }: LedgerDatabase,
   where: LedgerLog,
   callTimeoutMs: number,
+  signal: AbortSignal,
 ): Promise<Generation> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -41,7 +42,7 @@ export async function startGeneration(
       closers.push(() => varlog.close());
       topic = varlog.topic(where.topic);
     }
-    const replica = await startSqlReplica<LedgerCommand, LedgerResult>({
+    const starting = startSqlReplica<LedgerCommand, LedgerResult>({
       machine: new LedgerMachine(),
       name: NAME,
       dataSource: writer,
@@ -49,6 +50,7 @@ export async function startGeneration(
       log: topic ?? (where as SqlReplicaOptions<never, never>['log']),
       callTimeoutMs,
     });
+    const replica = await unlessAborted(starting, signal);
     closers.push(() => replica.close());
     const retire = async (): Promise<void> => {
       try {
@@ -67,5 +69,26 @@ export async function startGeneration(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** One that starts all the same, later, is closed. */
+async function unlessAborted<T extends { close(): Promise<void> }>(
+  starting: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([starting, aborted]);
+  } catch (error) {
+    starting.then((it) => it.close()).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

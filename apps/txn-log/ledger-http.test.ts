@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +100,14 @@ describe('the HTTP server of the ledger', () => {
     expect(await new LedgerClient(http).accounts()).toEqual([]);
   });
 
+  test('an account is found whatever its name is', async () => {
+    const client = new LedgerClient((await start()).http);
+    for (const name of ['.', '..', '../x', 'a b', '%2e', '?at=9', '#', 'zoë']) {
+      await client.open(name);
+      expect(await client.account(name)).toMatchObject({ id: name });
+    }
+  });
+
   test('an idempotency key stands for one transfer', async () => {
     const { http } = await start();
     const client = new LedgerClient(http);
@@ -169,6 +177,42 @@ describe('the HTTP server of the ledger', () => {
     release();
     expect((await reply).status).toBe(200);
     await closed;
+  }, 30_000);
+
+  test('a rebuilding that is under way when it ends is given up, and leaves nothing behind', async () => {
+    const log = new MemoryLog();
+    const { http, close } = await start(log);
+    const client = new LedgerClient(http);
+    await client.open('bank', null);
+    const files = (): string[] => readdirSync(join(folder, String(count)));
+    // The new one never gets level with a log that does not say where it ends.
+    const isAsked = new Promise<void>((resolve) => {
+      log.tail = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+    const rebuilt = client.rebuild().catch((error: unknown) => error);
+    await isAsked;
+    expect(files()).toContain('ledger-1.db');
+    await close();
+    expect(await rebuilt).toMatchObject({ message: expect.stringContaining('shuts down') });
+    expect(files()).not.toContain('ledger-1.db');
+  }, 30_000);
+
+  test('nor does one hold it up that waits for the log to answer at all', async () => {
+    const log = new MemoryLog();
+    const { http, close } = await start(log);
+    log.disconnect();
+    const client = new LedgerClient(http);
+    const both = [1, 2].map(() => client.rebuild().catch((error: unknown) => error));
+    // One is refused while the other is under way.
+    expect(await Promise.race(both)).toMatchObject({ message: expect.stringContaining('already') });
+    await close();
+    expect(await Promise.all(both)).toContainEqual(
+      expect.objectContaining({ message: expect.stringContaining('shuts down') }),
+    );
+    log.connect();
   }, 30_000);
 
   test('it is ready while log, database and replica answer, and no call waits for ever', async () => {

@@ -19,7 +19,8 @@ export class Rebuild {
   private readonly location: LedgerLocation;
   private readonly log: LedgerLog;
   private readonly callTimeoutMs: number;
-  private running = false;
+  private readonly closing = new AbortController();
+  private running: Promise<number> | undefined;
 
   constructor(location: LedgerLocation, log: LedgerLog, callTimeoutMs: number) {
     this.location = location;
@@ -38,28 +39,47 @@ export class Rebuild {
   /**
    * Makes the database anew from the log, and serves from it. Resolves with the position that it has then; the old one
    * serves until that, and for good where this rejects: `FAILED_PRECONDITION`, `TRIMMED` where the log does not begin at its
-   * first entry any more, and errors of the log and the database.
+   * first entry any more, `CLOSED`, and errors of the log and the database.
    */
   async run(service: LedgerService): Promise<number> {
+    this.closing.signal.throwIfAborted();
     if ('url' in this.location) {
       throw new VarlogError('FAILED_PRECONDITION', {
         what: 'a ledger in Postgres is not rebuilt in its place',
         next: 'start another replica with an empty database, and stop this one when that is ready',
       });
     }
-    if (this.running) {
+    if (this.running !== undefined) {
       throw new VarlogError('FAILED_PRECONDITION', {
         what: 'the ledger is being rebuilt already',
         next: 'wait until it is done',
       });
     }
-    this.running = true;
-    const { directory } = this.location;
+    this.running = this.replaceIn(this.location.directory, service).finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  /** Gives up what is under way, and resolves when nothing is left of it. Another one is refused. Idempotent. */
+  async close(): Promise<void> {
+    this.closing.abort(
+      new VarlogError('CLOSED', {
+        what: 'the ledger shuts down, and is not rebuilt',
+        next: 'rebuild it when it runs again',
+      }),
+    );
+    await this.running?.catch(() => {});
+  }
+
+  private async replaceIn(directory: string, service: LedgerService): Promise<number> {
+    const { signal } = this.closing;
     let next: Generation | undefined;
     try {
       const file = this.nextFile();
       next = await this.start(file);
-      await next.replica.caughtUp({ timeoutMs: REBUILD_MS });
+      await next.replica.caughtUp({ timeoutMs: REBUILD_MS, signal });
+      signal.throwIfAborted();
       const { position } = next.replica;
       const temporary = join(directory, `${POINTER}.new`);
       writeFileSync(temporary, file, { flush: true });
@@ -73,13 +93,12 @@ export class Rebuild {
         this.removeOthers(directory);
       }
       throw error;
-    } finally {
-      this.running = false;
     }
   }
 
   private start(file: string): Promise<Generation> {
-    return startGeneration(ledgerDatabase(this.location, file), this.log, this.callTimeoutMs);
+    const { location, log, callTimeoutMs, closing } = this;
+    return startGeneration(ledgerDatabase(location, file), log, callTimeoutMs, closing.signal);
   }
 
   private get current(): string {

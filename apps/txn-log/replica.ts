@@ -51,6 +51,8 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     );
     const http = await listen(server, options.http);
     closers.push(() => stopListening(server, GRACE_MS));
+    // First of all: it may take hours, and whoever waits for it is told.
+    closers.push(() => rebuild.close());
     return { service, http, failed: failureOf(service), close };
   } catch (error) {
     await close();

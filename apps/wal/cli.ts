@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { reasonOf, Varlog, VarlogError } from 'varlog/log';
+import { tlsFromEnvironment } from 'varlog/node';
 import { tokenOption, tokensOf } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
 import { WalFollower } from './follower.ts';
@@ -25,7 +26,7 @@ added(
   'take over as the one writer; lines of the input: put KEY VALUE, delete KEY, get KEY, checkpoint',
 ).action(async (flags: Flags) => {
   const { endpoints, topic } = topicAddress(flags.varlog, flags.topic);
-  await using varlog = await Varlog.connect({ endpoints, token: tokensOf(program)?.[0] });
+  await using varlog = await connected(endpoints);
   await using writer = await WalWriter.open(walTopic(varlog, topic), flags.directory);
   await answerLines(async (verb, key, value) => {
     if (verb === 'get') return (await writer.get(key)) ?? 'not found';
@@ -38,7 +39,7 @@ added(
 
 added('follow', 'follow the writer; lines of the input: get KEY').action(async (flags: Flags) => {
   const { endpoints, topic } = topicAddress(flags.varlog, flags.topic);
-  await using varlog = await Varlog.connect({ endpoints, token: tokensOf(program)?.[0] });
+  await using varlog = await connected(endpoints);
   await using follower = await WalFollower.open(walTopic(varlog, topic), flags.directory);
   const answering = answerLines(async (verb, key) => {
     if (verb !== 'get') throw unknownLine(verb, 'get KEY');
@@ -47,6 +48,11 @@ added('follow', 'follow the writer; lines of the input: get KEY').action(async (
   });
   await Promise.race([answering, follower.failed]);
 });
+
+function connected(endpoints: string): Promise<Varlog> {
+  const tls = tlsFromEnvironment(process.env);
+  return Varlog.connect({ endpoints, tls, token: tokensOf(program)?.[0] });
+}
 
 function added(name: string, description: string): Command {
   return program

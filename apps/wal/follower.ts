@@ -1,3 +1,4 @@
+import { VarlogError } from 'varlog/log';
 import { catchUp } from './catch-up.ts';
 import { LocalState } from './local-state.ts';
 import type { WalTopic } from './wal-topic.ts';
@@ -34,9 +35,18 @@ export class WalFollower implements AsyncDisposable {
     this.failed.catch(() => {});
   }
 
-  /** `directory`: of this process alone. Rejects as `LocalState.open`. */
+  /** `directory`: of this process alone. Rejects as `LocalState.open`, and with `BEYOND_TAIL` where it has what the log has not. */
   static async open(topic: WalTopic, directory: string): Promise<WalFollower> {
-    return new WalFollower(topic, await LocalState.open(directory, await topic.log.identity()));
+    const state = await LocalState.open(directory, await topic.log.identity());
+    try {
+      const last = await topic.log.tail();
+      // It would wait for the records behind those, and call what nobody else has the newest.
+      if (state.position > last) throw beyond(directory, state.position, last);
+      return new WalFollower(topic, state);
+    } catch (error) {
+      await state[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Rejects with the reason when it cannot follow, and when the log does not answer. */
@@ -53,4 +63,13 @@ export class WalFollower implements AsyncDisposable {
     await this.following.catch(() => {});
     await this.state[Symbol.asyncDispose]();
   }
+}
+
+function beyond(directory: string, position: number, last: number): VarlogError {
+  return new VarlogError('BEYOND_TAIL', {
+    what: `${directory} is at position ${position}, and the log ends at ${last}`,
+    because: 'the log lost its end, or was restored from an older copy',
+    next: 'restore the whole log, or move the folder away: an empty one is filled from the log',
+    details: { position, last },
+  });
 }

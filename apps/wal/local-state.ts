@@ -111,7 +111,9 @@ export class LocalState implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.inTurn(() => this.source.destroy());
+    return this.inTurn(async () => {
+      if (this.source.isInitialized) await this.source.destroy();
+    });
   }
 
   /** All use one connection: who asked while a record is applied would see half of it, such as a checkpoint's empty table. */

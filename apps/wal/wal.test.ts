@@ -48,6 +48,30 @@ describe('a store that writes ahead to a topic', () => {
     await expect(WalWriter.open(other, directory)).rejects.toMatchObject({ code: 'LOG_MISMATCH' });
   });
 
+  test('a folder that is further than its log is refused', async () => {
+    const directory = folder();
+    const log = new MemoryLog({ identity: 'restored' });
+    {
+      await using writer = await WalWriter.open(memoryTopic(log), directory);
+      for (const value of ['1', '2', '3']) await writer.put('a', value);
+    }
+    const older = memoryTopic(new MemoryLog({ identity: 'restored' }));
+    await older.records.append({ op: 'put', key: 'a', value: '1' });
+    const refused = { code: 'BEYOND_TAIL' };
+    await expect(WalFollower.open(older, directory)).rejects.toMatchObject(refused);
+    await expect(WalWriter.open(older, directory)).rejects.toMatchObject(refused);
+  });
+
+  test('what is closed twice is closed once', async () => {
+    const topic = memoryTopic(new MemoryLog());
+    const opened = [await WalWriter.open(topic, folder()), await WalFollower.open(topic, folder())];
+    for (const it of opened) {
+      const closed = it[Symbol.asyncDispose]();
+      await it[Symbol.asyncDispose]();
+      await closed;
+    }
+  });
+
   test('whoever is deposed stops and says so', async () => {
     const topic = memoryTopic(new MemoryLog());
     await using first = await WalWriter.open(topic, folder());

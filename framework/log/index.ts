@@ -108,6 +108,7 @@ export {
   type MessageType,
   type OnDecodeError,
   type OnHandlerError,
+  type ParkedChoice,
   type ParkedRecord,
   type ProducerAck,
   protobuf,

@@ -55,6 +55,8 @@ export const LOG_TIMES = {
   hedgeAfterMs: 250,
   /** A member that does not answer a client for so long is left for another one. */
   tryTimeoutMs: 2_000,
+  /** A member that knows no leader waits for so long for one, and then has its caller ask another member. */
+  leaderAwaitedMs: 1_500,
   /** How long a client looks for its cluster. */
   connectTimeoutMs: 5_000,
   /** How long a call or an append takes at most that names no time, also one that a member passes on to the leader. */
@@ -85,6 +87,8 @@ export function assertLogTimes(times: typeof LOG_TIMES): void {
   assert(suspectMs > electionTimeoutMs, 'a leader is suspected when another one may lead');
   // Nobody need be asked when the election, which takes up to two timeouts, is over.
   assert(times.leaderSilenceMaxMs > electionTimeoutMs * 2, 'a node waits for the election');
+  assert(times.leaderAwaitedMs > electionTimeoutMs * 2, 'a call waits for the election');
+  assert(times.leaderAwaitedMs < times.tryTimeoutMs, 'a member says in time that nobody leads');
   // A new leader counts from its election on: nodes have to have found it before it misses them.
   const foundMs = times.askWhoLeadsAgainMs + times.sessionRetryMinMs;
   assert(foundMs * 2 <= nodeLostAfterMs, 'nodes find a new leader before they are lost to it');

@@ -3,15 +3,17 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
-import { realPorts } from '../runtime/index.ts';
+import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { decodeJsonValue, readReplaced, replaceFile } from '../store/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { checkPortsFree } from './free-ports.ts';
 import { startNode } from './start-node.ts';
+import { type TlsFiles, tlsFromFiles } from './tls-files.ts';
 import { tokensFromFile } from './token-file.ts';
 
-export interface LocalClusterOptions {
+/** With the files of TLS the nodes speak it, by a certificate for 127.0.0.1. Default: they do not. */
+export interface LocalClusterOptions extends Omit<TlsFiles, 'tlsMutual'> {
   /** Processes: 1 runs in this one, more run beside it and replicate. */
   nodes: number;
   /** gRPC port of the first node; the others follow. */
@@ -60,9 +62,10 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     directory: join(options.directory, `node-${i + 1}`),
     members: endpoints.map((address, at) => `${at + 1}=${address}`).join(','),
     replicationFactor: String(options.nodes),
-    ...(options.tokenFile !== undefined && { tokenFile: options.tokenFile }),
+    ...reachedBy(options),
   });
   const token = tokensFromFile(options.tokenFile)?.[0];
+  const tls = tlsFromFiles(options);
 
   const running =
     options.nodes === 1
@@ -70,12 +73,19 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       : runBeside(options, range(options.nodes).map(flagsOf), clock);
   try {
     options.progress(`waiting for ${options.nodes === 1 ? 'the node' : 'the nodes'} to be ready`);
-    await readyTopic({ endpoints, token }, options, { clock, disk }, running);
+    await readyTopic({ endpoints, token, tls }, options, { clock, disk }, running);
     return { endpoints, httpAddresses, processIds: running.processIds, close: running.close };
   } catch (error) {
     await running.close();
     throw error;
   }
+}
+
+/** What decides who reaches the nodes, as options of each of them. */
+function reachedBy(options: LocalClusterOptions): Record<string, string> {
+  const { tlsCa, tlsCertificate, tlsKey, tokenFile } = options;
+  const given = Object.entries({ tlsCa, tlsCertificate, tlsKey, tokenFile });
+  return Object.fromEntries(given.filter((it): it is [string, string] => it[1] !== undefined));
 }
 
 interface Running {
@@ -90,7 +100,8 @@ interface Running {
 async function runHere(flags: Record<string, string>): Promise<Running> {
   const config = resolveConfig({ flags: { ...flags, logLevel: 'warn' } });
   const { directory, tokenFile } = config;
-  const ports = realPorts({ directory, tokens: tokensFromFile(tokenFile) });
+  const tls = tlsFromFiles(config);
+  const ports = realPorts({ directory, tls, tokens: tokensFromFile(tokenFile) });
   const node = await startNode(config, ports);
   return {
     processIds: () => [process.pid],
@@ -141,7 +152,7 @@ function runBeside(
 
 /** Waits until the cluster answers, makes its first topic, and waits until that takes appends. */
 async function readyTopic(
-  where: { endpoints: string[]; token: string | undefined },
+  where: { endpoints: string[]; token: string | undefined; tls: TlsOptions | undefined },
   options: LocalClusterOptions,
   { clock, disk }: Pick<Ports, 'clock' | 'disk'>,
   running: Running,

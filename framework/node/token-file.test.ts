@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -34,7 +34,7 @@ describe('a file of access tokens', () => {
     expect(tokensFromFile(undefined)).toBeUndefined();
   });
 
-  test.each([0o640, 0o604, 0o660, 0o601])('is refused with the rights %o', (mode) => {
+  test.each([0o604, 0o660, 0o601, 0o620])('is refused with the rights %o', (mode) => {
     write('first-token-0123456789\n', mode);
     const { message } = errorOf(path);
     expect(message).toMatch(/^CONFIG_INVALID: .*chmod 600 /);
@@ -44,6 +44,15 @@ describe('a file of access tokens', () => {
   test.each([0o600, 0o400])('is read with the rights %o', (mode) => {
     write('first-token-0123456789\n', mode);
     expect(tokensFromFile(path)).toHaveLength(1);
+  });
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+  asRoot('may be read by its group where it belongs to root, as what is mounted does', () => {
+    write('first-token-0123456789\n', 0o440);
+    expect(tokensFromFile(path)).toHaveLength(1);
+    chownSync(path, 1_000, 1_000);
+    expect(errorOf(path).message).toMatch(/^CONFIG_INVALID: .*chmod 600 /);
+    chownSync(path, 0, 0);
   });
 
   test.each<[string, string, RegExp]>([

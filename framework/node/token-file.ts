@@ -4,6 +4,9 @@ import { checkToken } from '../runtime/index.ts';
 
 /** The rights of others than the owner of a file. */
 const OTHERS = 0o077;
+/** That of the group to read it. */
+const GROUP_READS = 0o040;
+const ROOT = 0;
 
 /**
  * The access tokens of a file: one a line, with comments behind `#`. Undefined where no file is named: no tokens. Throws
@@ -26,12 +29,14 @@ export function tokensFromFile(path: string | undefined): string[] | undefined {
 }
 
 function read(path: string): string {
-  let mode: number;
+  let rights: number;
   let text: string;
   try {
     const file = openSync(path, 'r');
     try {
-      ({ mode } = fstatSync(file));
+      const { mode, uid } = fstatSync(file);
+      // What is mounted for a process that is not root belongs to root, and to a group of that process.
+      rights = uid === ROOT ? mode & ~GROUP_READS : mode;
       text = readFileSync(file, 'utf8');
     } finally {
       closeSync(file);
@@ -44,7 +49,7 @@ function read(path: string): string {
     });
   }
   // On Windows a mode says nothing about who may read.
-  if (process.platform === 'win32' || (mode & OTHERS) === 0) return text;
+  if (process.platform === 'win32' || (rights & OTHERS) === 0) return text;
   throw new VarlogError('CONFIG_INVALID', {
     what: `others than its owner can use the token file ${path}`,
     next: `run "chmod 600 ${path}"`,

@@ -19,6 +19,7 @@ const openHost = (ports: Ports): Promise<RaftHost> =>
 class Prepared {
   readonly world: World;
   identity = '';
+  readonly groups = new Map<string, RaftGroup>();
 
   constructor(seed: number) {
     this.world = new World(seed);
@@ -38,6 +39,7 @@ class Prepared {
     await this.world.play(async () => {
       for (const groupId of ['gone', 'stays']) {
         const group = await this.open(groupId);
+        this.groups.set(groupId, group);
         for (const it of ['a', 'b']) await group.append([bytes(it)]);
         await group.compact(2, bytes('a'));
         await group.append([bytes('c')]);
@@ -161,6 +163,33 @@ test('a full disk changes nothing', async () => {
   expect(await it.check(false)).toBe('whole');
   it.world.close();
 });
+
+test.each(['destroyed', 'opened again', 'closed with its host'] as const)(
+  'a member that failed is let go, and can be %s; a host may be closed by whom its end is told',
+  async (then) => {
+    const it = new Prepared(1);
+    await it.fill();
+    const disk = it.world.disk('n');
+    await it.world.play(async () => {
+      const { host } = it;
+      const failed = it.groups.get('gone')!;
+      disk.faults = { fail: ({ path }) => (path.includes('gone/snapshot') ? 'EIO' : undefined) };
+      await expect(failed.compact(3, bytes('b'))).rejects.toMatchObject({ code: 'DISK_FAILED' });
+      expect(failed.status.role).toBe('closed');
+      disk.faults = {};
+      if (then === 'destroyed') await it.destroy();
+      else if (then === 'opened again') await (await it.open('gone')).append([bytes('d')]);
+      let inner: Promise<void> | undefined;
+      it.groups.get('stays')!.status$.subscribe({ complete: () => (inner = host.close()) });
+      const outer = host.close();
+      await outer;
+      expect(inner).toBe(outer);
+      expect(disk.openFiles).toBe(0);
+      expect(await disk.isLocked('raft/groups/gone')).toBe(false);
+    });
+    it.world.close();
+  },
+);
 
 describe('other members, over real connections', () => {
   let root: string;

@@ -1,5 +1,8 @@
 import { filter, firstValueFrom, lastValueFrom, timer } from 'rxjs';
 import type { VarlogError } from '../base/index.ts';
+import { jsonFormat, StateFile } from '../store/index.ts';
+import { SeededRandom, SimulatedDisk } from '../testing/index.ts';
+import { DiskIdentity } from './disk-identity.ts';
 import { bytes, GroupFixture, take } from './group.fixture.ts';
 
 /** Opens a member and resolves with the error by which it ends. */
@@ -116,5 +119,28 @@ describe('a new group', () => {
     await fixture.stop(1);
     expect((await closed).role).toBe('closed');
     await expect(firstValueFrom(one.status$.pipe(filter(() => false)))).rejects.toThrow();
+  });
+});
+
+describe('what a member knows of other disks', () => {
+  test('is not answered for before it is written, however often it is told', async () => {
+    const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+    const options = { disk, random: new SeededRandom(2), directory: 'raft', label: 'a member' };
+    const known = await DiskIdentity.open(options);
+    const answered: string[] = [];
+    // The disk fills up for a moment: the first that asks is not answered, and neither is the second.
+    disk.faults = { fail: ({ kind }) => (kind === 'rename' ? 'ENOSPC' : undefined) };
+    const asked = ['first', 'second'].map((it) =>
+      known.record(2, 'the disk of 2', false).then(
+        () => answered.push(it),
+        () => {},
+      ),
+    );
+    await Promise.all(asked);
+    expect(answered).toEqual([]);
+    disk.faults = {};
+    await known.record(2, 'the disk of 2', false);
+    const { value } = await StateFile.open(disk, 'raft/members', 'a member', jsonFormat<object>());
+    expect(value).toMatchObject({ others: [[2, 'the disk of 2', false]] });
   });
 });

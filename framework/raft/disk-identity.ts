@@ -19,6 +19,13 @@ interface Known extends DiskFacts {
   readonly others: readonly (readonly [id: number, incarnation: string, confirmed: boolean])[];
 }
 
+interface KnownDisk {
+  readonly incarnation: string;
+  readonly confirmed: boolean;
+  /** Settles when this is durable, or cannot be written and is not known any more. */
+  written: Promise<void>;
+}
+
 /**
  * Who has which disk. A member whose disk was lost has forgotten its vote and what it acknowledged, and
  * must not vote as if nothing had happened. So each disk has an incarnation, a random id that is made with it:
@@ -34,7 +41,9 @@ export class DiskIdentity {
   identity: string;
   generation: string;
   private readonly file: StateFile<Known>;
-  private readonly knownDisks = new Map<number, { incarnation: string; confirmed: boolean }>();
+  private readonly knownDisks = new Map<number, KnownDisk>();
+  /** Settles when `identity` is durable, or is not what it was. */
+  private joined: Promise<void> = Promise.resolve();
 
   private constructor(
     file: StateFile<Known>,
@@ -45,7 +54,7 @@ export class DiskIdentity {
     this.identity = identity;
     this.generation = generation;
     for (const [id, other, confirmed] of others) {
-      this.knownDisks.set(id, { incarnation: other, confirmed });
+      this.knownDisks.set(id, { incarnation: other, confirmed, written: Promise.resolve() });
     }
   }
 
@@ -78,26 +87,43 @@ export class DiskIdentity {
     return this.knownDisks.get(id)?.confirmed === true;
   }
 
-  /** Writes down what a member said, durably. Resolves at once when it is known. */
-  async record(id: number, incarnation: string, confirmed: boolean): Promise<void> {
+  /** Writes down what a member said. Resolves when that is durable, so at once when it was written before. */
+  record(id: number, incarnation: string, confirmed: boolean): Promise<void> {
     const before = this.knownDisks.get(id);
-    if (before?.incarnation === incarnation && (before.confirmed || !confirmed)) return;
-    this.knownDisks.set(id, { incarnation, confirmed: confirmed || before?.confirmed === true });
-    await this.save().catch((error: unknown) => {
-      if (before === undefined) this.knownDisks.delete(id);
-      else this.knownDisks.set(id, before);
+    const isKnown = before?.incarnation === incarnation && (before.confirmed || !confirmed);
+    if (isKnown) return before.written;
+    const known: KnownDisk = {
+      incarnation,
+      confirmed: confirmed || before?.confirmed === true,
+      written: Promise.resolve(),
+    };
+    this.knownDisks.set(id, known);
+    known.written = this.save().catch(async (error: unknown) => {
+      // What was known before may not have been written either.
+      const kept = await before?.written.then(
+        () => before,
+        () => undefined,
+      );
+      if (this.knownDisks.get(id) === known) {
+        if (kept === undefined) this.knownDisks.delete(id);
+        else this.knownDisks.set(id, kept);
+      }
       throw error;
     });
+    return known.written;
   }
 
   /** Belongs to this group from now on, for ever. Resolves when that is durable. */
-  async joinGroup(identity: string): Promise<void> {
+  joinGroup(identity: string): Promise<void> {
     const before = this.identity;
+    if (identity === before) return this.joined;
     this.identity = identity;
-    await this.save().catch((error: unknown) => {
+    this.joined = this.save().catch((error: unknown) => {
       this.identity = before;
+      this.joined = Promise.resolve();
       throw error;
     });
+    return this.joined;
   }
 
   /** Belongs to another generation of the group from now on, and knows nobody in it yet. */

@@ -1,9 +1,13 @@
-import { sleep } from '../base/index.ts';
+import { sleep, type VarlogError } from '../base/index.ts';
+import type { DiskFaults } from '../testing/simulator/disk.ts';
 import type { DiskOperation } from '../testing/simulator/mounted-disk.ts';
+import { World } from '../testing/simulator/world.ts';
+import { RaftHost } from './host.ts';
 import { bytes, type Name, SimulatedGroup } from './simulated.fixture.ts';
+import { RaftStorage } from './storage.ts';
 
 let group: SimulatedGroup;
-afterEach(() => group.world.close());
+afterEach(() => group?.world.close());
 
 const BIG = new Uint8Array(1024 * 1024);
 
@@ -183,5 +187,63 @@ describe('leadership', () => {
     expect((await move(leader, 1 + 'abc'.indexOf(one))).fate).toBe('TIMEOUT');
     expect(group.at(leader).status.role).toBe('leader');
     expect((await move(leader)).fate).toBeUndefined();
+  });
+});
+
+describe('a disk that fills up while it is closed', () => {
+  const CLOSED_MS = 10_000;
+  /** Writes are refused, and take long enough for that to be asked to close meanwhile. */
+  const fullAndSlow: DiskFaults = {
+    latencyMs: ({ kind }) => (kind === 'write' ? 50 : 0.1),
+    fail: ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined),
+  };
+  let world: World;
+  afterEach(() => world.close());
+
+  test('does not hold up a host, nor its groups', async () => {
+    world = new World(1);
+    const directory = 'raft';
+    world.node('n', (ports) => RaftHost.open({ ports, address: 'n:1', directory }));
+    await world.started();
+    const fate = await world.play(async () => {
+      const host = world.process('n') as RaftHost;
+      const members = [{ id: 1, address: 'n:1' }];
+      const member = await host.openGroup({ groupId: 'g', memberId: 1, members });
+      await member.append([bytes('x')]);
+      world.disk('n').faults = fullAndSlow;
+      const { clock } = world.ports('n');
+      const lost = member.append([BIG]).catch((error: VarlogError) => error.outcome);
+      await sleep(clock, 10);
+      const closed = host.close().then(() => 'closed');
+      return Promise.all([
+        Promise.race([closed, sleep(clock, CLOSED_MS).then(() => 'hangs')]),
+        lost,
+      ]);
+    });
+    expect(fate).toEqual(['closed', 'unknown']);
+  });
+
+  test('does not hold up a member with a log of its own that has entries to cut off', async () => {
+    world = new World(1);
+    world.node('n', (ports) => {
+      const { disk, clock } = ports;
+      const place = { directory: 'raft', label: 'a member' };
+      return RaftStorage.open({ disk, clock, ...place, onFailure: () => {} });
+    });
+    await world.started();
+    const fate = await world.play(async () => {
+      const storage = world.process('n') as RaftStorage;
+      const { clock } = world.ports('n');
+      const nothing = { hardState: undefined, snapshot: undefined, truncateTo: undefined };
+      const batchAt = (index: number) => [{ index, term: 1, count: 1, payload: BIG }];
+      storage.write({ sequence: 1, ...nothing, batches: batchAt(1) });
+      await sleep(clock, 1_000);
+      world.disk('n').faults = fullAndSlow;
+      storage.write({ sequence: 2, ...nothing, batches: batchAt(2) });
+      storage.write({ sequence: 3, ...nothing, truncateTo: 1, batches: [] });
+      const closed = storage.close().then(() => 'closed');
+      return Promise.race([closed, sleep(clock, CLOSED_MS).then(() => 'hangs')]);
+    });
+    expect(fate).toBe('closed');
   });
 });

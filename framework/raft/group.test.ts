@@ -32,6 +32,16 @@ describe('a Raft group', () => {
     }
   });
 
+  test('may be closed by whom its end is told', async () => {
+    fixture = await GroupFixture.start(1);
+    const leader = await fixture.leader();
+    let inner: Promise<void> | undefined;
+    leader.status$.subscribe({ complete: () => (inner = leader.close()) });
+    const outer = leader.close();
+    expect(inner).toBe(outer);
+    await outer;
+  });
+
   test('goes on when the leader is gone, and takes it back', async () => {
     fixture = await GroupFixture.start();
     const leader = await fixture.leader();

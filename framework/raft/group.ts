@@ -256,7 +256,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       });
     }
     await this.subscribers.reached(position);
-    await this.driver.compact(position, state);
+    await this.driver.compact(position, state).catch((error: unknown) => {
+      throw this.stopped ?? error;
+    });
   }
 
   /**
@@ -264,10 +266,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * more. Rejects with `NOT_LEADER` at a member that does not lead, `FAILED_PRECONDITION` when there is no such
    * member that votes, and `TIMEOUT` when it did not take over within an election timeout: this member leads on.
    */
-  transferLeadership(to?: number): Promise<void> {
-    return this.stopped === undefined
-      ? this.driver.handover.transfer(to)
-      : Promise.reject(this.stopped);
+  async transferLeadership(to?: number): Promise<void> {
+    if (this.stopped !== undefined) throw this.stopped;
+    await this.driver.handover.transfer(to).catch((error: unknown) => {
+      throw this.stopped ?? error;
+    });
   }
 
   /**
@@ -318,7 +321,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * `because`; by default that it is closed.
    */
   close(because: VarlogError = closedError(this.groupId)): Promise<void> {
-    this.closing ??= this.finish(because);
+    // First: whom it tells may close it too.
+    this.stop(because);
+    this.closing ??= this.finish();
     return this.closing;
   }
 
@@ -326,9 +331,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return this.close();
   }
 
-  private async finish(because: VarlogError): Promise<void> {
-    this.stop(because);
+  private async finish(): Promise<void> {
     await this.driver.handshake.settled();
+    await this.driver.snapshots.close();
     await this.storage.close();
   }
 

@@ -208,9 +208,8 @@ export class Handshake {
     return this.diskIdentity.settled();
   }
 
-  private async remember(): Promise<void> {
-    const { identity } = this.context.raft.log;
-    if (identity !== this.diskIdentity.identity) await this.diskIdentity.joinGroup(identity);
+  private remember(): Promise<void> {
+    return this.diskIdentity.joinGroup(this.context.raft.log.identity);
   }
 
   /** A member that lags asks those with whom it began which group they are, to know whom else to listen to. */

@@ -166,7 +166,8 @@ export class RaftHost implements AsyncDisposable {
 
   /** Closes all groups, and lets go of the address and the folder. */
   close(): Promise<void> {
-    this.closing ??= this.finish();
+    // Not at once: whom the end of a group is told may close the host too.
+    this.closing ??= Promise.resolve().then(() => this.finish());
     return this.closing;
   }
 
@@ -177,6 +178,8 @@ export class RaftHost implements AsyncDisposable {
   private async open(options: HostedGroupOptions): Promise<RaftGroup> {
     const { groupId } = options;
     this.graves.check(groupId);
+    const before = this.groups.get(groupId);
+    if (before?.status.role === 'closed') await before.close();
     const { ports, electionTimeoutMs, heartbeatMs } = this.options;
     const directory = groupFolderOf(this.options.directory, groupId);
     const timing = {
@@ -188,8 +191,12 @@ export class RaftHost implements AsyncDisposable {
     this.server.add(group.handlers);
     group.status$.subscribe({
       complete: () => {
-        this.groups.delete(groupId);
         this.server.remove(group.handlers);
+        const forget = (): void => {
+          if (this.groups.get(groupId) === group) this.groups.delete(groupId);
+        };
+        // One that failed lets go of its folder too.
+        group.close().then(forget, forget);
       },
     });
     return group;

@@ -28,9 +28,12 @@ export function asVoter(
   replaces: number | undefined,
 ): MemberChange | undefined {
   const { voters, learners } = from;
-  if (voters.includes(id) && !voters.includes(replaces ?? 0)) return undefined;
-  const others = voters.filter((it) => it !== replaces && it !== id);
-  return { ...from, voters: [...others, id], learners: learners.filter((it) => it !== id) };
+  const stays = (it: number): boolean => it !== id && it !== replaces;
+  const others = voters.filter(stays);
+  const learning = learners.filter(stays);
+  const isSo = others.length === voters.length - 1 && learning.length === learners.length;
+  if (voters.includes(id) && isSo) return undefined;
+  return { ...from, voters: [...others, id], learners: learning };
 }
 
 /** Leaves it out. `undefined`: nothing is to be changed. */

@@ -51,6 +51,16 @@ describe('members of a Raft group', () => {
     });
   });
 
+  test('one takes the place of a learner, and its own without an effect', async () => {
+    fixture = await GroupFixture.start(1);
+    const leader = await fixture.leader();
+    await leader.addLearner(await fixture.join(2));
+    const member = await fixture.join(3);
+    for (const replaces of [2, 2, 3])
+      await leader.addMember(member, { replaces, timeoutMs: 5_000 });
+    expect(leader.status).toMatchObject({ voters: [1, 3], learners: [] });
+  });
+
   test('the leader removes itself, and another one leads', async () => {
     fixture = await GroupFixture.start();
     const leader = await fixture.leader();

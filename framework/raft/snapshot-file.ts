@@ -67,7 +67,7 @@ export class SnapshotWriter {
     return new SnapshotWriter(place, head, file);
   }
 
-  /** Adds to the state. Not to be called again before this has settled; after an error only {@link discard} may. */
+  /** Adds to the state. Not to be called again before this has settled; after an error only {@link giveUp} may. */
   async append(bytes: Uint8Array): Promise<void> {
     if (this.headBytes.length + this.size + bytes.length > VALUE_BYTES_MAX) throw tooLarge();
     this.checksum = crc32c(bytes, 0, bytes.length, this.checksum);
@@ -90,11 +90,10 @@ export class SnapshotWriter {
     return { ...this.head, size, checksum };
   }
 
-  /** Gives up the file. */
-  async discard(): Promise<void> {
+  /** Lets go of the file, which stays and is none. */
+  async giveUp(): Promise<void> {
     this.block = [];
     await this.file.close().catch(() => {});
-    await this.place.disk.remove(this.place.path).catch(() => {});
   }
 
   private put(bytes: Uint8Array): void {

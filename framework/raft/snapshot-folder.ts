@@ -84,10 +84,10 @@ export class SnapshotFolder {
         }
         if (!isOld()) return await this.adopt(await this.finish(writer));
       } catch (error) {
-        await writer.discard();
+        await this.giveUp(writer);
         throw error;
       }
-      await writer.discard();
+      await this.giveUp(writer);
       return false;
     });
   }
@@ -111,8 +111,19 @@ export class SnapshotFolder {
   }
 
   /** Removes one that is not needed. */
-  async discard({ place }: ReceivedSnapshot): Promise<void> {
-    await this.disk.remove(place.path).catch(() => {});
+  discard({ place }: ReceivedSnapshot): Promise<void> {
+    return this.remove(place);
+  }
+
+  /** Gives up one that is being written. */
+  async giveUp(writer: SnapshotWriter): Promise<void> {
+    await writer.giveUp();
+    await this.remove(writer.place);
+  }
+
+  /** Once the folder was let go, a file of this name is another one's, who removed what was left of this one's. */
+  private async remove({ path }: SnapshotPlace): Promise<void> {
+    if (!this.signal.aborted) await this.disk.remove(path).catch(() => {});
   }
 
   private placeOf(name: string): SnapshotPlace {

@@ -54,6 +54,12 @@ export class SnapshotReceiver {
     }
   }
 
+  /** Gives up what is under way, for good. Resolves when nothing of it is open any more. */
+  close(): Promise<void> {
+    this.stop();
+    return this.download.close();
+  }
+
   /** Gives up what is under way. */
   stop(): void {
     this.fetching?.abort.abort();

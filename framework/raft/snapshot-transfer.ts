@@ -86,6 +86,12 @@ export class SnapshotDownload {
     this.options = options;
   }
 
+  /** Gives up what has arrived. The signals of all that is being fetched MUST be aborted. */
+  async close(): Promise<void> {
+    await this.taking.catch(() => {});
+    await this.giveUpPart();
+  }
+
   /** A snapshot of entry `index` or later, whole and on disk: the caller adopts or discards it. */
   async fetch(channel: Channel, index: number, signal: AbortSignal): Promise<ReceivedSnapshot> {
     // Where the try before was given up because its sender was, its last bytes may still be on their way to the disk.
@@ -143,7 +149,7 @@ export class SnapshotDownload {
     if (!begun || whole === undefined || whole.writer.size < whole.size) throw incomplete(from);
     this.part = undefined;
     const received = await folder.finish(whole.writer).catch(async (error: unknown) => {
-      await whole.writer.discard();
+      await folder.giveUp(whole.writer);
       throw error;
     });
     const { checksum } = received.snapshot;
@@ -172,7 +178,7 @@ export class SnapshotDownload {
   private async giveUpPart(): Promise<void> {
     const { part } = this;
     this.part = undefined;
-    await part?.writer.discard();
+    if (part !== undefined) await this.options.folder.giveUp(part.writer);
   }
 }
 

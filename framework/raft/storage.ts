@@ -8,7 +8,7 @@ import {
   sleep,
   VarlogError,
 } from '../base/index.ts';
-import { type Journal, syncTimes } from '../store/index.ts';
+import { type Journal, syncTimes, unlessFull } from '../store/index.ts';
 import {
   type Configuration,
   decodeConfiguration,
@@ -263,8 +263,7 @@ export class RaftStorage {
   async close(): Promise<void> {
     this.persisted = () => {};
     this.closing.abort();
-    // What waits for room on the disk is not waited for.
-    if (this.full === undefined) await this.working;
+    await unlessFull(this.log, this.working ?? Promise.resolve());
     await this.log.close();
     await this.lock.release();
   }

@@ -17,6 +17,7 @@ export type EntryLog = Pick<
   | 'durableEnd'
   | 'pendingBytes'
   | 'full'
+  | 'filled'
   | 'onDurable'
   | 'append'
   | 'flushed'

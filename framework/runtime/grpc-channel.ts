@@ -18,7 +18,7 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { serializer, untouched } from './grpc-codec.ts';
-import { fromStatus } from './grpc-error.ts';
+import { fromStatus, isNoConnection } from './grpc-error.ts';
 import { clientShortcut } from './grpc-shortcut.ts';
 import { type GrpcCall, GrpcStream } from './grpc-stream.ts';
 
@@ -177,12 +177,11 @@ export class GrpcChannel implements Channel {
    * really try: a node that came back is found at once.
    */
   private errorOf(client: Client, failure: ServiceError): VarlogError {
-    const error = fromStatus(this.address, failure);
-    if (error.code === 'UNREACHABLE' && this.client === client) {
+    if (this.client === client && isNoConnection(failure)) {
       this.client = undefined;
       client.close();
     }
-    return error;
+    return fromStatus(this.address, failure);
   }
 
   private closedError(): VarlogError {
@@ -190,8 +189,14 @@ export class GrpcChannel implements Channel {
   }
 }
 
+/**
+ * A longer limit is none: gRPC sends it in whole seconds, and servers keep it in 32 bits of milliseconds, where it would be
+ * over at once.
+ */
+const LIMIT_MS_MAX = 2_147_483_000;
+
 function deadline({ timeoutMs }: CallOptions): { deadline?: number } {
-  return timeoutMs === undefined || timeoutMs === Infinity
+  return timeoutMs === undefined || timeoutMs > LIMIT_MS_MAX
     ? {}
     : { deadline: Date.now() + timeoutMs };
 }

@@ -121,7 +121,7 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
       cause: error,
     });
   }
-  if (error.code === status.UNAVAILABLE && NEVER_SENT.test(details)) {
+  if (isNoConnection(error)) {
     const insecure = TLS_FAILED.test(details);
     return new VarlogError('UNREACHABLE', {
       what: insecure ? `no TLS connection to ${address}` : `nothing answers at ${address}`,
@@ -154,6 +154,13 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
     details: { address },
     cause: error,
   });
+}
+
+/** Whether no connection came about. A server that says so means one of its own, to somebody else. */
+export function isNoConnection(error: ServiceError | StatusObject): boolean {
+  const { code, details } = error;
+  const isUnsent = code === status.UNAVAILABLE && NEVER_SENT.test(details);
+  return isUnsent && carriedError(error) === undefined;
 }
 
 /** The error of our own server, where there is one. Metadata of a stranger must do no harm. */

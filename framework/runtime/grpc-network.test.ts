@@ -6,6 +6,7 @@ import {
   MESSAGE_BYTES_MAX,
   type Server,
   type UnaryMethod,
+  VarlogError,
 } from '../base/index.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import { healthCheck, healthWatch } from './health.ts';
@@ -87,6 +88,23 @@ describe('gRPC', () => {
       expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     ]);
     for (const one of channels) one.close();
+    await peers.close();
+  });
+
+  test('a handler that says UNREACHABLE of somebody else costs its caller no connection', async () => {
+    const network = new GrpcNetwork();
+    const peers = await network.serve('127.0.0.1:0', [
+      handler(ask, async (request, { peer }) => {
+        if (request.length > 1)
+          throw new VarlogError('UNREACHABLE', { what: 'the leader is gone' });
+        return new TextEncoder().encode(peer);
+      }),
+    ]);
+    const one = network.connect(peers.address);
+    const before = await one.call(ask, new Uint8Array(1));
+    await expect(one.call(ask, new Uint8Array(2))).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    expect(await one.call(ask, new Uint8Array(1))).toEqual(before);
+    one.close();
     await peers.close();
   });
 

@@ -85,7 +85,11 @@ export function serveStream(
       wrapped.finish();
       wrapped.end();
     },
-    side.abort,
+    (error) => {
+      // Whatever of the handler still waits for the stream is told as well.
+      wrapped.breakWith(error);
+      side.abort(error);
+    },
   );
 }
 

@@ -1,16 +1,37 @@
-import type { Codec } from '../base/index.ts';
+import { type Codec, VarlogError } from '../base/index.ts';
+import { cannotEncode } from './json-loss.ts';
+import { checkNames, type OptionNames, shown } from './option-checks.ts';
 import type { PieceOf } from './pieces.ts';
 import type { Rules } from './rules.ts';
 
 const NOTHING = new Uint8Array();
 
-/** JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. */
+const JSON_CODECS = new WeakSet<object>();
+
+/**
+ * JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. It keeps what JSON keeps:
+ * of a `Map` and a `Set` that is nothing. Encoding throws `INVALID_ARGUMENT` for what JSON cannot say, such as a bigint.
+ */
 export function jsonCodec<T>(): Codec<T> {
   const decoder = new TextDecoder();
-  return {
-    encode: (value) => (value === undefined ? NOTHING : Buffer.from(JSON.stringify(value))),
+  const codec: Codec<T> = {
+    encode: (value) => {
+      if (value === undefined) return NOTHING;
+      try {
+        return Buffer.from(JSON.stringify(value));
+      } catch (cause) {
+        throw cannotEncode(value, cause);
+      }
+    },
     decode: (bytes) => (bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes))) as T,
   };
+  JSON_CODECS.add(codec);
+  return codec;
+}
+
+/** Whether {@link jsonCodec} made it. */
+export function isJson(codec: object): boolean {
+  return JSON_CODECS.has(codec);
 }
 
 /** What every replica encodes and decodes. */
@@ -60,13 +81,28 @@ export interface VersionedCodec<T> extends Codec<T> {
   encodeUnder(value: T, rules: number): Uint8Array;
 }
 
-/** A codec that writes what all replicas can read while the rules are as they are. */
+/**
+ * A codec that writes what all replicas can read while the rules are as they are. Encoding throws `INVALID_ARGUMENT` where
+ * a codec makes something else than bytes: it could not be told from a loss in the log.
+ */
 export function underRules<T>(codec: Codec<T>, rules: Pick<Rules, 'inForce'>): Codec<T> {
-  if (!isVersioned(codec)) return codec;
+  if (isJson(codec)) return codec;
+  const encode = isVersioned(codec)
+    ? (value: T) => codec.encodeUnder(value, rules.inForce)
+    : (value: T) => codec.encode(value);
   return {
-    encode: (value) => codec.encodeUnder(value, rules.inForce),
+    encode: (value) => checkedBytes(encode(value)),
     decode: (bytes) => codec.decode(bytes),
   };
+}
+
+function checkedBytes(bytes: Uint8Array): Uint8Array {
+  if (ArrayBuffer.isView(bytes)) return bytes;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `a codec encoded a value to ${shown(bytes)}`,
+    next: 'have its `encode` return bytes, for example Buffer.from(text)',
+    outcome: 'notAppended',
+  });
 }
 
 /** Version of the shape that a codec's values have: 1 where it says none. */
@@ -76,4 +112,28 @@ export function versionOf(codec: Codec<unknown>): number {
 
 function isVersioned<T>(codec: Codec<T>): codec is VersionedCodec<T> {
   return 'encodeUnder' in codec;
+}
+
+const CODEC_NAMES: OptionNames<ReplicaCodecs<unknown, unknown, unknown>> = {
+  command: true,
+  result: true,
+  snapshot: true,
+  change: true,
+};
+
+/** Throws `INVALID_ARGUMENT` for codecs that are none, or for something that is never encoded. */
+export function checkCodecs(codecs: ReplicaCodecs<unknown, unknown, unknown> | undefined): void {
+  if (codecs === undefined) return;
+  checkNames(codecs, CODEC_NAMES, 'codec');
+  for (const [name, it] of Object.entries(codecs)) {
+    if (it === undefined || (isFunction(it?.encode) && isFunction(it.decode))) continue;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `codec.${name} is ${shown(it)}, with which nothing can be encoded and decoded`,
+      next: 'give an object with `encode` and `decode`, for example `jsonCodec()`',
+    });
+  }
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
 }

@@ -30,6 +30,7 @@ export function sessionExpired(): VarlogError {
 export function stoppedError(cause: unknown, attempts: number): VarlogError {
   return new VarlogError(VarlogError.is(cause) ? cause.code : 'CLOSED', {
     what: 'the replica stopped before the result of a command was known',
+    ...(VarlogError.is(cause) && { because: cause.message.replace(`${cause.code}: `, '') }),
     outcome: attempts === 0 ? 'notAppended' : 'unknown',
     // What belongs to the code, such as the position of the command that could not be applied.
     ...(VarlogError.is(cause) && { details: cause.details }),

@@ -30,7 +30,8 @@ export function resultOf<Result>(outcome: CommandOutcome, codec: Codec<Result>):
   }
   throw new VarlogError('INTERNAL', {
     what: 'the command took effect, but its result cannot be encoded',
-    because: 'the codec of results threw: JSON, the default, takes neither a bigint nor a cycle',
+    because:
+      'the codec of results threw, or gave no bytes; JSON, the default, takes neither a bigint nor a cycle',
     next: 'give the replicas a `codec.result` that takes every result of the machine',
     outcome: 'unknown',
   });

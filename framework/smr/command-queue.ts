@@ -15,8 +15,11 @@ import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
 import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
+<<<<<<< HEAD
 import { checkTimeout } from './option-checks.ts';
 import { nextBatch, type PendingCommand, type Settle } from './pending-command.ts';
+=======
+>>>>>>> main
 import type { LogAvailability } from './replica-status.ts';
 
 interface Codecs<Command, Result> {
@@ -99,8 +102,7 @@ export class CommandQueue<Command, Result> {
     const { signal, timeoutMs } = options;
     if (this.stopped !== undefined) throw this.stopped;
     signal?.throwIfAborted();
-    const requestId = checkedRequestId(options.requestId);
-    checkTimeout(timeoutMs);
+    const requestId = checkedRequestId(options);
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;

@@ -1,5 +1,6 @@
 import { type LogCallOptions, VarlogError } from '../base/index.ts';
 import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
+import { checkTimeout, checkWord } from './option-checks.ts';
 
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
@@ -19,8 +20,14 @@ export interface ExecuteOptions extends LogCallOptions {
   whenFull?: 'wait' | 'fail';
 }
 
-/** Throws `INVALID_ARGUMENT`. */
-export function checkedRequestId(requestId: string | undefined): Uint8Array {
+/** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */
+export function checkedRequestId(options: ExecuteOptions): Uint8Array {
+  checkTimeout(options.timeoutMs);
+  checkWord(options.whenFull, 'whenFull', ['wait', 'fail']);
+  return requestIdBytes(options.requestId);
+}
+
+function requestIdBytes(requestId: string | undefined): Uint8Array {
   if (requestId === undefined) return NOTHING;
   // What is no text would become one that many others become too, such as "null".
   const bytes = typeof requestId === 'string' ? encoder.encode(requestId) : NOTHING;

@@ -21,7 +21,7 @@ export function firstDifference(left: unknown, right: unknown, path = '$'): Diff
   if (a.kind === 'fields' && b.kind === 'fields') {
     const [ofLeft, ofRight] = [new Set(a.names), new Set(b.names)];
     for (const name of [...new Set([...a.names, ...b.names])].sort()) {
-      const at = `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
+      const at = fieldPath(path, name);
       const [inLeft, inRight] = [ofLeft.has(name), ofRight.has(name)];
       if (inLeft && inRight) {
         const found = firstDifference(a.of[name], b.of[name], at);
@@ -31,6 +31,11 @@ export function firstDifference(left: unknown, right: unknown, path = '$'): Diff
     return undefined;
   }
   return here();
+}
+
+/** Path of a field of the object at `path`. */
+export function fieldPath(path: string, name: string): string {
+  return `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
 }
 
 function differenceOfLists(

@@ -21,26 +21,37 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
+import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
+import { type ForkOptions, openFork } from './fork.ts';
+import {
+  checkFirstState,
+  checkLog,
+  checkMachine,
+  checkNoClass,
+  checkStore,
+} from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import {
+  FORK_NAMES,
+  REPLAY_NAMES,
+  REPLICA_NAMES,
+  SHADOW_NAMES,
+  SHARDS_NAMES,
+  WHY_NAMES,
+} from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkOptions } from './option-checks.ts';
+import { checkFunctions, checkNames, checkOptions, type PlainOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
-import { Replay, type ReplayOptions, type ReplayVerdict } from './replay.ts';
+import { type ReplayOptions, type ReplayVerdict, runReplay } from './replay.ts';
 import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import {
-  checkFunctions,
-  checkLogs,
-  checkMachines,
-  type ShardOptions,
-  Shards,
-  shardName,
-} from './shards.ts';
+import { Shadow, type ShadowOptions } from './shadow.ts';
+import { checkLogs, checkMachines, type ShardOptions, Shards, shardName } from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -60,8 +71,10 @@ export type { ChangeEvent, ChangesOptions } from './change-history.ts';
 export { bytesCodec, jsonCodec, type ReplicaCodecs, type VersionedCodec } from './codecs.ts';
 export type { ExecuteOptions } from './execute-options.ts';
 export type { Difference } from './first-difference.ts';
+export type { ForkOptions } from './fork.ts';
 export type { LogTrimmed } from './log-trim.ts';
 export type { MachineDefinition } from './machine-definition.ts';
+export type { PairOptions, ReplayDifference } from './machine-pair.ts';
 export type { ObjectStore } from './object-store.ts';
 export { inPieces, type PieceOf, Pieces } from './pieces.ts';
 export type {
@@ -85,12 +98,13 @@ export {
   type LockTableState,
 } from './recipes/lock-table.ts';
 export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
-export type { ReplayDifference, ReplayOptions, ReplayVerdict } from './replay.ts';
+export type { ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
+export type { Shadow, ShadowOptions, ShadowStatus } from './shadow.ts';
 export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';
@@ -159,7 +173,8 @@ export function objectDirectory(path: string): ObjectStore {
 
 /**
  * Starts a replica of `machine` on `log`. Resolves when it follows the log, which needs no quorum;
- * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness.
+ * `caughtUp()` tells when it is level with it. Without `ports`: this machine's clock and randomness. Rejects with
+ * `INVALID_ARGUMENT` for options and machines that make no sense, and with errors of the store of snapshots.
  */
 export async function startReplica<Command, Result, Snapshot, Machine>(
   options: Omit<ReplicaOptions<Command, Result, Snapshot, Machine>, 'log'> & {
@@ -168,7 +183,9 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Replica<Command, Result, Machine>> {
-  checkOptions(options);
+  checkNames(options, REPLICA_NAMES, 'startReplica');
+  checkReplica(options);
+  checkStore(options.snapshots);
   const ports = options.ports ?? realPorts();
   const given = orderedLog(options.log);
   const log = options.readOnly === true ? new ReadOnlyLog(given) : given;
@@ -178,6 +195,17 @@ export async function startReplica<Command, Result, Snapshot, Machine>(
   );
   await replica.start();
   return replica;
+}
+
+/** Throws `INVALID_ARGUMENT` for what no replica can be made of. */
+function checkReplica<Command, Result, Snapshot, Machine>(
+  options: PlainOptions &
+    Pick<ReplicaOptions<Command, Result, Snapshot, Machine>, 'machine' | 'codec'>,
+): void {
+  checkOptions(options);
+  checkCodecs(options.codec);
+  checkMachine(options.machine);
+  checkFirstState(options.machine, options.codec);
 }
 
 /**
@@ -202,9 +230,11 @@ export async function startShards<Command, Result, Snapshot, Machine>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<Shards<Command, Result, Machine>> {
+  checkNames(options, SHARDS_NAMES, 'startShards');
   const { logs: given, machine, keyOf, snapshots, name = 'machine', ...others } = options;
   checkOptions(others);
   checkFunctions({ machine, keyOf, ...(snapshots !== undefined && { snapshots }) });
+  checkNoClass(machine, 'machine');
   const timeoutMs = others.callTimeoutMs ?? START_MS;
   const logs = (Array.isArray(given) ? given : []).map(orderedLog);
   await checkLogs(logs, timeoutMs);
@@ -240,6 +270,7 @@ export interface ReplaySource {
   log: OrderedLog | OrderedLogSource;
   /** Begins with the snapshot that is stored there, which is left as it is. Default: with the log's first entry. */
   from?: Pick<SnapshotStore, 'load'>;
+  /** Gives up a replay, or the start of a shadow. */
   signal?: AbortSignal;
   ports?: Pick<Ports, 'clock' | 'random'>;
 }
@@ -253,8 +284,53 @@ export interface ReplaySource {
  * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
  * errors of the log.
  */
-export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
-  return new Replay(options, rangeOf(options)).run();
+export async function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {
+  checkNames(options, REPLAY_NAMES, 'replay');
+  return runReplay(options, rangeOf(options));
+}
+
+/**
+ * Runs a new version of a machine beside the one in use, on what is appended from now on, and compares what they answer and
+ * the states that they come to: see {@link Shadow}. The new one takes over the state that the old one has at `forkAt`, so that
+ * what it does differently with commands of before does not count. Nothing is written, neither to the log nor to `from`.
+ *
+ * Resolves when both have the state at `forkAt`; rejects like {@link replay}.
+ *
+ * ```ts
+ * const shadow = await startShadow({ log: topic, against: bank1, machine: bank2 });
+ * shadow.status$.subscribe(({ state, position, difference }) => console.log(state, position, difference));
+ * ```
+ */
+export async function startShadow(options: ShadowOptions & ReplaySource): Promise<Shadow> {
+  checkNames(options, SHADOW_NAMES, 'startShadow');
+  return Shadow.start(options, rangeOf(options));
+}
+
+/**
+ * Starts a replica that has what a log has up to a position, and goes on by itself from there: to try out on the state of
+ * production what nobody else shall see. Its commands lie in memory and are gone when it is closed; nothing is written to the
+ * log, nor to `from`. What is appended to the log since is not seen: for that there is {@link startShadow}.
+ *
+ * Resolves when it has the state at `at`. Rejects with `INVALID_ARGUMENT`; with `BEYOND_TAIL` where the log ends before `at`; with
+ * `TRIMMED` where it does not begin at its first entry and no snapshot is given; with `NOT_FOUND` where all that is stored is
+ * behind `at`; with what applying fails with; or with errors of the log.
+ *
+ * ```ts
+ * await using fork = await startFork({ machine: new Bank(), log: topic, at: 105 });
+ * await fork.execute({ from: 'ada', to: 'bob', amount: 1_000_000 });
+ * ```
+ */
+export async function startFork<Command, Result, Snapshot, Machine>(
+  options: ForkOptions<Command, Result, Snapshot, Machine> & {
+    /** Only read. */
+    log: OrderedLog | OrderedLogSource;
+    ports?: Pick<Ports, 'clock' | 'random'>;
+  },
+): Promise<Replica<Command, Result, Machine>> {
+  checkNames(options, FORK_NAMES, 'startFork');
+  checkReplica(options);
+  const { log, ports = realPorts(), ...others } = options;
+  return openFork<Command, Result, Snapshot, Machine>(orderedLog(log), others, ports);
 }
 
 /**
@@ -264,6 +340,7 @@ export function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVer
 export async function* why(
   options: ReplaySource & { machine: MachineDefinition; key: string; to?: number },
 ): AsyncGenerator<Cause> {
+  checkNames(options, WHY_NAMES, 'why');
   const range = rangeOf(options);
   const { machine, key, to } = options;
   yield* causesOf(machine, key, range, await endOf(range, to));
@@ -274,6 +351,7 @@ function rangeOf({ log, from, signal, ports = realPorts() }: ReplaySource): Repl
 }
 
 function orderedLog(log: OrderedLog | OrderedLogSource): OrderedLog {
+  checkLog(log);
   return 'asOrderedLog' in log ? log.asOrderedLog() : log;
 }
 

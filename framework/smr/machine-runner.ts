@@ -1,4 +1,4 @@
-import { type Codec, VarlogError } from '../base/index.ts';
+import { type Codec, reasonOf, VarlogError } from '../base/index.ts';
 import type { CommandOutcome } from './command-outcome.ts';
 import type { CommandPlace } from './log-context.ts';
 import { namesOf } from './skip-command.ts';
@@ -53,7 +53,7 @@ export class MachineRunner<Command, Result> {
     try {
       result = this.machine.apply(command, context);
     } catch (cause) {
-      throw applyFailed(context, 'cannot be applied: the machine threw', {
+      throw applyFailed(context, `cannot be applied: the machine threw "${reasonOf(cause)}"`, {
         because: 'a refused command must be a result; an exception is a bug in the machine',
         next: `correct the machine and start the replica again: it resumes with this command; or have all replicas pass over it with ${skipOf(context)}`,
         cause,

@@ -12,6 +12,7 @@ import type { Applier } from './applier.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
+import { claim, markUsed, release, usedMachine } from './machine-owners.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
@@ -53,6 +54,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   private lock: SnapshotLock | undefined;
   /** The machine as it was given, for starting over. */
   private initial: EncodedState | undefined;
+  private isOwner = false;
   /** Whether the machine has the state of `position`: it may be changed in part where applying or restoring failed. */
   private isWhole = true;
   /** Whether a command or a snapshot is changing the machine, or has failed to. */
@@ -118,12 +120,14 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   async open(): Promise<void> {
     const { snapshots, snapshotEvery } = this.options;
     try {
+      const isNew = claim(this.machine);
+      this.isOwner = true;
       if (snapshotEvery !== undefined) this.checkPlace();
       this.lock = await snapshots?.lock?.();
       const what = 'a snapshot in the store';
       snapshots?.guard?.((chunks) => checkSnapshot(chunks, this.follower.identity, what));
       this.initial = this.tryEncode();
-      await this.restoreStored();
+      if (!(await this.restoreStored()) && !isNew) throw usedMachine();
     } catch (error) {
       this.follower.fail(error);
       await this.follower.close();
@@ -154,6 +158,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
 
   apply(entries: readonly LogEntry[], through: number): void {
     this.isWhole = false;
+    markUsed(this.machine);
     let bytes = 0;
     for (const entry of entries) {
       bytes += entry.command.length;
@@ -193,6 +198,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     await following;
     await this.snapshots.end();
     await this.lock?.release();
+    if (this.isOwner) release(this.machine);
   }
 
   private applyOne(entry: LogEntry): void {
@@ -315,7 +321,12 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       // First, because code that does not know the rules need not know the state.
       this.admission.rules.checkStored(admission.rules);
       this.isWhole = false;
+<<<<<<< HEAD
       await this.replace(isInPieces, snapshot.pieces());
+=======
+      markUsed(this.machine);
+      await this.state.restore(isInPieces, snapshot.pieces());
+>>>>>>> main
       this.admission.restore(admission);
       this.check?.restored();
       this.position = position;
@@ -355,7 +366,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (snapshots === undefined && log.compact === undefined) throw noPlaceForSnapshots();
   }
 
-  private capture(): Captured | undefined {
+  /** The whole state as it is now, as a snapshot; `undefined` where it is not whole now, or the replica ended. */
+  capture(): Captured | undefined {
     const { position, admission, follower, clock } = this;
     if (!this.isWhole || follower.signal.aborted) return undefined;
     const state = { position, admission: admission.encode(), ...this.state.capture() };

@@ -1,5 +1,5 @@
 import { MemoryLog } from '../testing/index.ts';
-import { type ReplicaOptions, startReplica } from './index.ts';
+import { bytesCodec, type ReplicaOptions, startReplica, startShards } from './index.ts';
 
 /** Adds up; counts, so that one number is as good as another. */
 class Sum {
@@ -43,6 +43,38 @@ describe('options of a replica', () => {
     await expect(start({ snapshotEvery: { ms: '5' } })).rejects.toMatchObject(refused);
   });
 
+  test('one that is not known is refused, and those that are there are told', async () => {
+    await expect(start({ snapshotsEvery: 5 })).rejects.toThrow(
+      /INVALID_ARGUMENT: there is no option "snapshotsEvery" of startReplica; choose among .*snapshotEvery/,
+    );
+    const odd = [{ snapshotEvery: { entires: 5 } }, { codec: { commands: bytesCodec } }];
+    for (const options of [...odd, { codec: bytesCodec }])
+      await expect(start(options)).rejects.toThrow(/there is no option "\w+" of (codec|snapshotE)/);
+    const shards = { machine: () => new Sum(), keyOf: () => 'a', logs: [new MemoryLog()] };
+    const alone = { ...shards, alone: false };
+    await expect(startShards(alone)).rejects.toThrow(/no option "alone" of startShards/);
+    await expect(startShards({ ...shards, machine: Sum as never })).rejects.toThrow(
+      /machine is the class Sum; .*\(\) => new Sum\(\)/,
+    );
+  });
+
+  test('a definition may be spread into them', async () => {
+    const definition = { make: () => new Sum(), name: 'sum' };
+    await using replica = await start({ ...definition, machine: definition.make() });
+    expect(await replica.execute(1)).toBe(1);
+  });
+
+  test('what is not of its kind is told by its name', async () => {
+    const odd = { readOnly: 'false', trimLog: 1, alone: null, onApplied: 'x', snapshots: '/x' };
+    for (const [key, value] of Object.entries({ ...odd, 'codec.command': 'json' })) {
+      const given = key === 'codec.command' ? { codec: { command: value } } : { [key]: value };
+      await expect(start(given)).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringContaining(`${key} is `),
+      });
+    }
+  });
+
   test('no limit is one', async () => {
     const all = Object.fromEntries(numbers.map((it) => [it, Number.POSITIVE_INFINITY]));
     await using replica = await start(all);
@@ -59,6 +91,20 @@ describe('options of a call', () => {
         outcome: 'notAppended',
       });
     expect(await replica.query((it) => it.value)).toBe(0);
+  });
+
+  test('what is not of its kind is told by its name', async () => {
+    await using replica = await start({});
+    await expect(replica.execute(1, { whenFull: 'block' as 'wait' })).rejects.toThrow(/wait, fail/);
+    await expect(replica.query('value' as never)).rejects.toThrow(/look is the text "value"/);
+    expect(await replica.query((it) => it.value)).toBe(0);
+  });
+
+  test('whoever calls may hand on more than a call takes', async () => {
+    await using replica = await start({});
+    const more = { timeoutMs: 1_000, caller: 'ann' };
+    expect(await replica.execute(1, more)).toBe(1);
+    expect(await replica.query((it) => it.value, more)).toBe(1);
   });
 
   test('a time limit, and a position, is a number', async () => {

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { chunksOf, joined } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import {
-  type ApplyContext,
   type Cause,
   type MachineDefinition,
   replay,
@@ -12,39 +11,9 @@ import {
   versionedJson,
   why,
 } from './index.ts';
+import { type Put, Sums, sumsWith } from './sums.fixture.ts';
 
-type Put = { key: string; value: number };
-type Accounts = Record<string, number>;
-type Defect = { readonly at: number; readonly kind: 'result' | 'state' | 'failure' };
-
-/** Sums up values by key. With a defect it does one thing wrong, at the command of that number. */
-class Sums implements StateMachine<Put, number, { sums: Accounts; count: number }> {
-  sums: Accounts = {};
-  count = 0;
-  private readonly defect: Defect | undefined;
-  constructor(defect?: Defect) {
-    this.defect = defect;
-  }
-  apply({ key, value }: Put, { random }: ApplyContext): number {
-    expect(typeof random).toBe('function');
-    this.count++;
-    const kind = this.count === this.defect?.at ? this.defect.kind : undefined;
-    if (kind === 'failure') throw new Error('a bug');
-    const sum = (this.sums[key] ?? 0) + value;
-    this.sums[key] = kind === 'state' ? sum + 1 : sum;
-    return kind === 'result' ? sum + 1 : sum;
-  }
-  snapshot() {
-    return { sums: this.sums, count: this.count };
-  }
-  restore({ sums, count }: { sums: Accounts; count: number }): void {
-    this.sums = { ...sums };
-    this.count = count;
-  }
-  inspect(key: string): number | undefined {
-    return this.sums[key];
-  }
-}
+type Accounts = Sums['sums'];
 
 const puts = fc.array(
   fc.record({ key: fc.constantFrom('a', 'b', 'c'), value: fc.integer({ min: 1, max: 5 }) }),
@@ -65,7 +34,6 @@ async function logOf(commands: readonly Put[]): Promise<{ log: MemoryLog; positi
   return { log, positions };
 }
 
-const define = (defect?: Defect): MachineDefinition => ({ make: () => new Sums(defect) });
 const storeOf = (position: number, state: Uint8Array) => ({
   load: async () => ({
     position,
@@ -88,7 +56,7 @@ describe('a replay', () => {
           const { log, positions } = await logOf(commands);
           const tail = await log.tail();
           const at = n % commands.length;
-          const [bad, good] = [define({ at: at + 1, kind }), define()];
+          const [bad, good] = [sumsWith({ at: at + 1, kind }), sumsWith()];
           const sides = isOld ? { against: bad, machine: good } : { against: good, machine: bad };
           const { difference } = await replay({ log, ...sides, stateEvery });
           const command = kind === 'failure' && isOld ? expect.anything() : commands[at];
@@ -159,7 +127,7 @@ describe('a replay', () => {
     for (const value of [1, 2]) await replica.execute({ key: 'a', value });
     const error = await replica.execute({ key: 'a', value: 3 }).catch((it: unknown) => it);
     const { position } = (error as { cause: { details: { position: number } } }).cause.details;
-    const both = define({ at: 3, kind: 'failure' });
+    const both = sumsWith({ at: 3, kind: 'failure' });
     await expect(replay({ log, against: both, machine: both })).rejects.toMatchObject({
       code: 'APPLY_FAILED',
       details: { position },
@@ -187,7 +155,7 @@ describe('a replay', () => {
     await using replica = await startReplica({ machine: new Sums(), log, snapshotEvery: 4 });
     for (let value = 1; value <= 10; value++) await replica.execute({ key: 'a', value });
     const tail = await log.tail();
-    const kept = await replay({ log, against: define(), machine: define() });
+    const kept = await replay({ log, against: sumsWith(), machine: sumsWith() });
     expect(kept.commands).toBeLessThan(7);
     expect(kept).toEqual({ commands: kept.commands, position: tail });
     class Forgetful extends Sums {
@@ -196,13 +164,30 @@ describe('a replay', () => {
       }
     }
     const machine = { make: () => new Forgetful() };
-    const { difference } = await replay({ log, against: define(), machine });
+    const { difference } = await replay({ log, against: sumsWith(), machine });
     expect(difference).toMatchObject({ kind: 'state', path: '$.count', right: '0' });
   });
 
-  test('two different machines are no two versions', () => {
+  test('compares from a fork on: what the new version does differently before it does not count', async () => {
+    const commands = [1, 2, 3, 4].map((value) => ({ key: 'a', value }));
+    const { log, positions } = await logOf(commands);
+    const range = { log, against: sumsWith() };
+    const second = { ...range, machine: sumsWith({ at: 2, kind: 'state' }) };
+    const all = await replay(second);
+    expect(all.difference?.position).toBe(positions[1]);
+    const after = await replay({ ...second, forkAt: positions[1]! });
+    expect([after.difference, after.commands]).toEqual([undefined, 2]);
+    const third = { ...range, machine: sumsWith({ at: 3, kind: 'state' }) };
+    const found = await replay({ ...third, forkAt: positions[1]!, stateEvery: 100 });
+    expect(found.difference).toMatchObject({ position: positions[2], after: positions[1] });
+    await expect(replay({ ...third, forkAt: positions[2]!, to: positions[1]! })).rejects.toThrow(
+      /INVALID_ARGUMENT.*fork before the end/,
+    );
+  });
+
+  test('two different machines are no two versions', async () => {
     const machine = { make: () => new Sums(), name: 'other' };
-    expect(() => replay({ log: new MemoryLog(), against: define(), machine })).toThrow(
+    await expect(replay({ log: new MemoryLog(), against: sumsWith(), machine })).rejects.toThrow(
       /INVALID_ARGUMENT.*"machine".*"other"/,
     );
   });
@@ -226,7 +211,7 @@ describe('why', () => {
       fc.asyncProperty(puts, async (commands) => {
         const { log, positions } = await logOf(commands);
         const causes: Cause[] = [];
-        for await (const it of why({ log, machine: define(), key: 'b' })) causes.push({ ...it });
+        for await (const it of why({ log, machine: sumsWith(), key: 'b' })) causes.push({ ...it });
         let sum = 0;
         const expected = commands.flatMap((command, i) => {
           if (command.key !== 'b') return [];
@@ -246,6 +231,6 @@ describe('why', () => {
       for await (const _ of why({ log, machine, key: 'a' }));
     };
     await expect(ask(blind)).rejects.toThrow(/INVALID_ARGUMENT.*inspect/);
-    await expect(ask(define({ at: 1, kind: 'failure' }))).rejects.toThrow(/APPLY_FAILED/);
+    await expect(ask(sumsWith({ at: 1, kind: 'failure' }))).rejects.toThrow(/APPLY_FAILED/);
   });
 });

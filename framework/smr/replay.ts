@@ -1,18 +1,14 @@
-import { type Codec, type Followed, reasonOf, VarlogError } from '../base/index.ts';
-import { versionOf } from './codecs.ts';
-import { type Difference, firstDifference } from './first-difference.ts';
-import type { MachineDefinition } from './machine-definition.ts';
-import { Pieces } from './pieces.ts';
-import { endOf, entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
-import type { Applied } from './replica-options.ts';
+import { VarlogError } from '../base/index.ts';
+import {
+  MachinePair,
+  type PairOptions,
+  type ReplayDifference,
+  STATE_EVERY,
+} from './machine-pair.ts';
+import { checkCount, checkPosition } from './option-checks.ts';
+import { endOf, entriesOf, type ReplayRange } from './replayed-machine.ts';
 
-const STATE_EVERY = 1_000;
-
-export interface ReplayOptions {
-  /** The machine as it was: `left` in what is found. */
-  against: MachineDefinition;
-  /** As it is to be: `right`. The same definition twice finds what is not deterministic. */
-  machine: MachineDefinition;
+export interface ReplayOptions extends PairOptions {
   /** The last position. Default: the tail. */
   to?: number;
   /**
@@ -22,23 +18,8 @@ export interface ReplayOptions {
   stateEvery?: number;
 }
 
-/** Where two machines part. */
-export interface ReplayDifference extends Difference {
-  /** Of the entry behind which they differ. */
-  readonly position: number;
-  /**
-   * Here they were still equal. Where it is not the command before: the machine did something else when it was replayed
-   * once more, so that no more is known.
-   */
-  readonly after: number;
-  /** `failure`: one of them could not apply it. */
-  readonly kind: 'result' | 'state' | 'failure';
-  /** The command there; `undefined` where the entry was none of this machine. */
-  readonly command?: unknown;
-}
-
 export interface ReplayVerdict {
-  /** How many commands took effect. */
+  /** How many commands took effect, from where the two are compared on. */
   readonly commands: number;
   /** The last position that was compared. */
   readonly position: number;
@@ -46,148 +27,66 @@ export interface ReplayVerdict {
   readonly difference?: ReplayDifference;
 }
 
-/** Replays a log through two machines, step by step, and compares results and states. */
-export class Replay {
-  private readonly options: ReplayOptions;
-  private readonly range: ReplayRange;
+/**
+ * Replays a log through two machines, step by step, and compares results and states. Rejects with the error of a command
+ * that neither of them can apply, and with errors of the log.
+ */
+export async function runReplay(
+  options: ReplayOptions,
+  range: ReplayRange,
+): Promise<ReplayVerdict> {
+  const { stateEvery = STATE_EVERY, forkAt = 0 } = options;
+  checkCount(stateEvery, 'stateEvery');
+  checkPosition(forkAt, 'forkAt');
+  if (options.to !== undefined) checkPosition(options.to, 'to');
+  const to = await endOf(range, options.to);
+  if (forkAt > to) throw forksTooLate(forkAt, to);
+  const { verdict, isExact } = await pass(options, range, to, stateEvery);
+  const found = verdict.difference;
+  if (found === undefined || isExact) return verdict;
+  return (await closerLook(options, range, found)) ?? verdict;
+}
 
-  /** Throws `INVALID_ARGUMENT` where the two are not one machine. */
-  constructor(options: ReplayOptions, range: ReplayRange) {
-    const [a, b] = [options.against.name ?? 'machine', options.machine.name ?? 'machine'];
-    if (a !== b) {
-      throw new VarlogError('INVALID_ARGUMENT', {
-        what: `one machine has the name "${a}", and the other "${b}"`,
-        because: 'commands carry the name of their machine, so the two apply different ones',
-        next: 'give two versions of the same machine',
-      });
+/**
+ * Replays once more up to a difference of states, and compares them at each command since they were equal. `undefined` where
+ * nothing differs this time.
+ */
+export async function closerLook(
+  options: PairOptions,
+  range: ReplayRange,
+  { position, after }: Pick<ReplayDifference, 'position' | 'after'>,
+): Promise<ReplayVerdict | undefined> {
+  const { verdict } = await pass(options, range, position, STATE_EVERY, after);
+  return verdict.difference === undefined ? undefined : verdict;
+}
+
+async function pass(
+  options: PairOptions,
+  range: ReplayRange,
+  to: number,
+  stateEvery: number,
+  denseAfter?: number,
+): Promise<{ verdict: ReplayVerdict; isExact: boolean }> {
+  const { log, signal } = range;
+  const pair = await MachinePair.open(options, range);
+  try {
+    for await (const next of entriesOf(log, pair.position, to, signal)) {
+      if (pair.difference !== undefined) break;
+      await pair.take(next, stateEvery, denseAfter);
     }
-    this.options = options;
-    this.range = range;
-  }
-
-  /** Rejects with the error of a command that neither of them can apply, and with errors of the log. */
-  async run(): Promise<ReplayVerdict> {
-    const { stateEvery = STATE_EVERY } = this.options;
-    const to = await endOf(this.range, this.options.to);
-    const { verdict, isExact } = await this.pass(to, stateEvery, Number.POSITIVE_INFINITY);
-    const found = verdict.difference;
-    if (found === undefined || isExact) return verdict;
-    const { verdict: closer } = await this.pass(found.position, stateEvery, found.after);
-    return closer.difference === undefined ? verdict : closer;
-  }
-
-  /** Compares states at every `stateEvery`th command, and at every one behind the position `denseAfter`. */
-  private async pass(
-    to: number,
-    stateEvery: number,
-    denseAfter: number,
-  ): Promise<{ verdict: ReplayVerdict; isExact: boolean }> {
-    const { log, signal } = this.range;
-    const left = await ReplayedMachine.open(this.options.against, this.range);
-    const right = await ReplayedMachine.open(this.options.machine, this.range);
-    const pair = new Pair(left, right);
-    try {
-      let begun = Math.min(left.position, right.position);
-      pair.compareStates(begun);
-      for await (const next of entriesOf(log, begun, to, signal)) {
-        if (pair.difference !== undefined) break;
-        if (begun >= denseAfter && pair.unseen > 0) pair.compareStates(begun);
-        const position = next.kind === 'snapshot' ? next.position : next.through;
-        await pair.take(next, position);
-        const isDue = pair.unseen >= (position > denseAfter ? 1 : stateEvery);
-        if (isDue || next.kind === 'snapshot') pair.compareStates(position);
-        begun = position;
-      }
-      if (pair.unseen > 0) pair.compareStates(begun);
-      if (pair.difference === undefined) right.checkName();
-      const { commands, difference, isExact } = pair;
-      const verdict = { commands, position: begun };
-      return { verdict: difference === undefined ? verdict : { ...verdict, difference }, isExact };
-    } finally {
-      await Promise.all([left.close(), right.close()]);
-    }
+    pair.compareUnseen();
+    if (pair.difference === undefined) pair.checkName();
+    const { commands, position, difference, isExact } = pair;
+    const verdict = { commands, position, ...(difference && { difference }) };
+    return { verdict, isExact };
+  } finally {
+    await pair.close();
   }
 }
 
-/** Two machines at the same place of a log. */
-class Pair {
-  private readonly left: ReplayedMachine;
-  private readonly right: ReplayedMachine;
-  commands = 0;
-  /** Commands since the states were compared. */
-  unseen = 0;
-  difference: ReplayDifference | undefined;
-  /** Whether the states were equal at the command before, so that no other one can be the first. */
-  isExact = true;
-  private equalAt = 0;
-  private last: Applied<unknown, unknown> | undefined;
-
-  constructor(left: ReplayedMachine, right: ReplayedMachine) {
-    this.left = left;
-    this.right = right;
-  }
-
-  async take(next: Followed, position: number): Promise<void> {
-    const { left, right } = this;
-    const [old, young] = [await left.take(next), await right.take(next)];
-    const count = Math.max(old.length, young.length);
-    this.commands += count;
-    this.isExact = this.unseen === 0;
-    this.unseen += count;
-    this.last = young.at(-1) ?? old.at(-1);
-    if (left.failure !== undefined && right.failure !== undefined) throw left.failure;
-    if (left.failure !== undefined || right.failure !== undefined) {
-      const said = (it: ReplayedMachine): string =>
-        it.failure === undefined ? 'applied it' : reasonOf(it.failure);
-      this.found('failure', position, { path: '$', left: said(left), right: said(right) });
-      return;
-    }
-    const [from, into] = [left.definition.codec?.result, right.definition.codec?.result];
-    const results = old.map(({ result }) => reshaped(result, from, into));
-    const answers = young.map(({ result }) => result);
-    if (results.length !== answers.length) {
-      this.found('result', position, firstDifference(results, answers));
-      return;
-    }
-    // Several where timers were due: the command that is named is the one that differs.
-    for (const [i, answer] of answers.entries()) {
-      const difference = firstDifference(results[i], answer);
-      if (difference === undefined) continue;
-      this.last = young[i];
-      this.found('result', position, difference);
-      return;
-    }
-  }
-
-  compareStates(position: number): void {
-    const { left, right } = this;
-    if (this.difference !== undefined) return;
-    const [from, into] = [left.definition.codec?.snapshot, right.definition.codec?.snapshot];
-    const state = reshaped(left.machine.snapshot(), from, into);
-    this.found('state', position, firstDifference(state, right.machine.snapshot()));
-    this.unseen = 0;
-    this.equalAt = position;
-  }
-
-  private found(
-    kind: ReplayDifference['kind'],
-    position: number,
-    difference: Difference | undefined,
-  ): void {
-    if (difference === undefined || this.difference !== undefined) return;
-    const { equalAt: after, last } = this;
-    const command = last === undefined ? {} : { command: last.command };
-    this.difference = { ...difference, kind, position, after, ...command };
-  }
-}
-
-/** A value of one shape in the shape that another codec has. */
-function reshaped(
-  value: unknown,
-  from: Codec<unknown> | undefined,
-  into: Codec<unknown> | undefined,
-): unknown {
-  if (from === undefined || into === undefined || versionOf(from) === versionOf(into)) return value;
-  if (!Pieces.is(value)) return into.decode(from.encode(value));
-  return [...value.begin()].map((piece) => into.decode(from.encode(piece)));
+function forksTooLate(forkAt: number, to: number): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `the machines are to be compared from position ${forkAt} on, and the replay ends at ${to}`,
+    next: 'fork before the end',
+  });
 }

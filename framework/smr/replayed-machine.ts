@@ -1,6 +1,8 @@
 import { type Followed, type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import { checkFirstState, newMachine } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { MemoryApplier } from './memory-applier.ts';
+import { checkCount } from './option-checks.ts';
 import type { Applied } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -31,18 +33,18 @@ export class ReplayedMachine {
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
 
-  private constructor(definition: MachineDefinition, range: ReplayRange) {
+  private constructor(definition: MachineDefinition, machine: AnyMachine, range: ReplayRange) {
     const { log, from, ports } = range;
-    const { make, ...options } = definition;
+    const { make: _, ...options } = definition;
     this.definition = definition;
     this.range = range;
-    this.machine = make();
+    this.machine = machine;
     const snapshots = from && {
       load: (below?: number) => from.load(below),
       save: async (position: number) => position,
     };
     this.applier = new MemoryApplier<unknown, unknown, AnyMachine>(
-      { ...options, machine: this.machine, log: readOnly(log), ...(snapshots && { snapshots }) },
+      { ...options, machine, log: readOnly(log), ...(snapshots && { snapshots }) },
       ports,
     );
     this.applier.follower.applied$.subscribe({
@@ -54,9 +56,20 @@ export class ReplayedMachine {
     });
   }
 
-  /** With the state of the stored snapshot, where there is one. Rejects like `startReplica`. */
-  static async open(definition: MachineDefinition, range: ReplayRange): Promise<ReplayedMachine> {
-    const opened = new ReplayedMachine(definition, range);
+  /**
+   * With the state of the stored snapshot, where there is one: with `upTo`, of the newest that is not beyond it. Rejects like
+   * `startReplica`, and with `NOT_FOUND` where all that is stored lies beyond it.
+   */
+  static async open(
+    definition: MachineDefinition,
+    range: ReplayRange,
+    upTo?: number,
+  ): Promise<ReplayedMachine> {
+    const { from } = range;
+    const limited = from === undefined || upTo === undefined ? from : snapshotsUpTo(from, upTo);
+    const machine = newMachine(() => definition.make(), '`make`');
+    checkFirstState(machine, definition.codec);
+    const opened = new ReplayedMachine(definition, machine, { ...range, from: limited });
     await opened.applier.follower.identify(range.ports.clock);
     await opened.applier.open();
     opened.isKnown = opened.position > 0;
@@ -87,6 +100,27 @@ export class ReplayedMachine {
     }
     this.isKnown ||= next.kind === 'snapshot' || this.outcomes.length > 0;
     return this.outcomes;
+  }
+
+  /**
+   * Applies what lies in the log up to `position`. Rejects with what it failed with, and with `TRIMMED` where the log begins
+   * behind it.
+   */
+  async reach(position: number): Promise<void> {
+    const { log, signal } = this.range;
+    for await (const next of entriesOf(log, this.position, position, signal)) {
+      if (next.kind === 'snapshot' && next.position > position)
+        throw beginsBehind(next.position, position);
+      await this.take(next);
+      if (this.failure !== undefined) throw this.failure;
+    }
+  }
+
+  /** Another version of the machine, which takes over the state that this one has now, as from a snapshot. */
+  handOver(definition: MachineDefinition): Promise<ReplayedMachine> {
+    const captured = this.applier.capture();
+    const load = async (below?: number) => (below === undefined ? captured : undefined);
+    return ReplayedMachine.open(definition, { ...this.range, from: { load } });
   }
 
   /** Throws `NOT_FOUND` where all that it took was somebody else's: then nothing was replayed, and nothing was shown. */
@@ -125,6 +159,7 @@ export class ReplayedMachine {
  * what nobody may ever append.
  */
 export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Promise<number> {
+  checkCount(to, 'to', 0);
   const tail = await log.tail();
   if (to === undefined || to <= tail) return to ?? tail;
   throw new VarlogError('BEYOND_TAIL', {
@@ -134,7 +169,19 @@ export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Pro
   });
 }
 
-/** What lies in a log after a position, up to `to`: one entry at a time, so that each is a step of its own. */
+/** The same, up to a position, one entry at a time, so that each is a step of its own. */
+export function* singly(it: Followed, to = Number.POSITIVE_INFINITY): Generator<Followed> {
+  if (it.kind === 'snapshot') {
+    yield it;
+    return;
+  }
+  for (const entry of it.entries) {
+    const { position: through } = entry;
+    if (through <= to) yield { kind: 'entries', entries: [entry], through };
+  }
+}
+
+/** What lies in a log after a position, up to `to`: one entry at a time. */
 export async function* entriesOf(
   log: OrderedLog,
   after: number,
@@ -143,17 +190,37 @@ export async function* entriesOf(
 ): AsyncGenerator<Followed> {
   if (after >= to) return;
   for await (const it of log.follow(after + 1, signal === undefined ? {} : { signal })) {
-    if (it.kind === 'snapshot') yield it;
-    else {
-      for (const entry of it.entries) {
-        const { position: through } = entry;
-        if (through <= to) yield { kind: 'entries', entries: [entry], through };
-      }
-    }
+    yield* singly(it, to);
     if ((it.kind === 'snapshot' ? it.position : it.through) >= to) return;
   }
   signal?.throwIfAborted();
   throw new VarlogError('UNAVAILABLE', { what: 'the log ended before its tail was read' });
+}
+
+/** What is stored, as if it ended at a position. */
+export function snapshotsUpTo(
+  from: Pick<SnapshotStore, 'load'>,
+  upTo: number,
+): Pick<SnapshotStore, 'load'> {
+  return {
+    load: async (below = Number.POSITIVE_INFINITY) => {
+      const stored = await from.load(Math.min(below, upTo + 1));
+      if (stored === undefined || stored.position <= upTo) return stored;
+      throw new VarlogError('NOT_FOUND', {
+        what: `the stored snapshot is at position ${stored.position}, behind ${upTo}, where the fork is to begin`,
+        next: 'give an older snapshot, or none where the log still has its first entry; or fork behind this one',
+        details: { position: stored.position, forkAt: upTo },
+      });
+    },
+  };
+}
+
+export function beginsBehind(firstAvailable: number, forkAt: number): VarlogError {
+  return new VarlogError('TRIMMED', {
+    what: `the log begins with a snapshot at position ${firstAvailable}, behind ${forkAt}, where the fork is to begin`,
+    next: `give a snapshot from before as \`from\`, or fork at ${firstAvailable} or later`,
+    details: { position: forkAt, firstAvailable: firstAvailable + 1 },
+  });
 }
 
 function readOnly(log: OrderedLog): OrderedLog {

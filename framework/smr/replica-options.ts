@@ -30,6 +30,7 @@ export interface Applied<Command, Result> {
 }
 
 export interface ReplicaOptions<Command, Result, Snapshot, Machine> extends AdmissionLimits {
+  /** A new one, of this replica alone. */
   machine: Machine & StateMachine<Command, Result, Snapshot>;
   log: OrderedLog;
   /**

@@ -4,6 +4,7 @@ import type { ChangeEvent, ChangesOptions } from './change-history.ts';
 import type { ExecuteOptions } from './execute-options.ts';
 import type { LogFollower } from './log-follower.ts';
 import { MemoryApplier } from './memory-applier.ts';
+import { checkFunctions } from './option-checks.ts';
 import type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import type { SpeculateOptions, Speculation, SpeculationEvent } from './speculation.ts';
@@ -88,6 +89,7 @@ export class Replica<Command, Result, Machine> {
     look: (machine: Machine) => T,
     options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T> {
+<<<<<<< HEAD
     const { consistency, ...limits } = options;
     const { machine, speculator } = this.applier;
     if (consistency === 'speculative') {
@@ -96,6 +98,11 @@ export class Replica<Command, Result, Machine> {
     }
     await this.follower.fresh({ ...limits, ...(consistency && { consistency }) });
     return look(machine);
+=======
+    checkFunctions({ look });
+    await this.follower.fresh(options);
+    return look(this.applier.machine);
+>>>>>>> main
   }
 
   /**

@@ -102,7 +102,7 @@ describe('request ids', () => {
     const result = (await replica.execute(2)) as typeof shared;
     result.list.push(2);
     expect(shared).toEqual({ list: [1] });
-    await using late = await startReplica({ machine, log, snapshotEvery: 1 });
+    await using late = await startReplica({ machine: { ...machine }, log, snapshotEvery: 1 });
     expect(await late.execute(2)).toEqual({ list: [1] });
   });
 });

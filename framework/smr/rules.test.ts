@@ -189,7 +189,7 @@ describe('rules that an entry raises', () => {
     await using writer = await startReplica({ machine: apply, log, codec: { command: young } });
     await writer.execute({ add: 1 });
     const command = versionedJson<[number]>({ upcast: {} });
-    await using reader = await startReplica({ machine: apply, log, codec: { command } });
+    await using reader = await startReplica({ machine: { ...apply }, log, codec: { command } });
     await expect(reader.caughtUp()).rejects.toThrow(
       /APPLY_FAILED: the command at position 2 is of a newer shape.*the code that wrote it, or newer/,
     );

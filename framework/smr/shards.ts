@@ -164,17 +164,6 @@ export function checkMachines(machines: readonly unknown[]): void {
   }
 }
 
-/** Throws `INVALID_ARGUMENT` for what is no function. */
-export function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
-  for (const [name, it] of Object.entries(functions)) {
-    if (typeof it === 'function') continue;
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `${name} is ${it === undefined ? 'missing' : String(it)}`,
-      next: `give ${name}, a function`,
-    });
-  }
-}
-
 function checkedKey(key: unknown): string {
   if (typeof key === 'string') return key;
   throw new VarlogError('INVALID_ARGUMENT', {

@@ -1,6 +1,8 @@
 import { VarlogError } from '../base/index.ts';
 import { canonicalHash } from './canonical.ts';
+import { checkDefinition } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
+import { shown } from './option-checks.ts';
 import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 
 /** A command that changed what is under a key, or a snapshot that did. */
@@ -23,6 +25,8 @@ export async function* causesOf(
   range: ReplayRange,
   to: number,
 ): AsyncGenerator<Cause> {
+  checkDefinition(definition, '`machine`');
+  if (typeof key !== 'string') throw noKey(key);
   const replayed = await ReplayedMachine.open(definition, range);
   try {
     const { machine } = replayed;
@@ -51,6 +55,13 @@ export async function* causesOf(
   } finally {
     await replayed.close();
   }
+}
+
+function noKey(key: unknown): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `the key is ${shown(key)}`,
+    next: 'give the text that `inspect` of the machine takes',
+  });
 }
 
 function cannotInspect(key: string): VarlogError {

@@ -1,4 +1,4 @@
-import { type Disk, VarlogError } from '../base/index.ts';
+import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
 import { jsonFormat } from './json-value.ts';
 import { StateFile } from './state-file.ts';
 
@@ -25,6 +25,7 @@ export class DirectoryIdentity {
   private readonly reopen: () => Promise<StateFile<Written>>;
   private file: StateFile<Written>;
   private written: Written;
+  private readonly joins = new SerialQueue();
 
   private constructor(
     reopen: () => Promise<StateFile<Written>>,
@@ -80,7 +81,12 @@ export class DirectoryIdentity {
    * Becomes part of a cluster, durably and for good. Throws `CLUSTER_MISMATCH` when it is part of another. When it
    * cannot be written down, it is part of none, and another try may succeed.
    */
-  async join(cluster: string): Promise<void> {
+  join(cluster: string): Promise<void> {
+    // One at a time: of two clusters that ask at once, the second one finds it taken.
+    return this.joins.run(() => this.joinNow(cluster));
+  }
+
+  private async joinNow(cluster: string): Promise<void> {
     const { cluster: own } = this.written;
     if (own === cluster) return;
     if (own !== undefined) {

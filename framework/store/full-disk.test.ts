@@ -232,6 +232,82 @@ describe('on a full disk', () => {
     );
   }, 60_000);
 
+  test('whichever operation is refused, nothing is lost, nothing cut comes back, and it goes on', async () => {
+    // No sync: what one leaves that failed is in doubt.
+    const REFUSED = ['open', 'write', 'truncate', 'rename', 'remove', 'makeDirectory'];
+    /** Refuses the operations from number `from` to `to`. */
+    const play = async (from: number, to: number): Promise<boolean> => {
+      const { disk, clock, failures, open } = setup();
+      const expected = new Map<number, number>();
+      let fill = 0;
+      let log = await open();
+      const begun = disk.operationCount;
+      disk.faults = {
+        fail: ({ kind }) => {
+          const at = disk.operationCount - begun;
+          const isRefused = at >= from && at <= to && REFUSED.includes(kind);
+          return isRefused ? 'EMFILE' : undefined;
+        },
+      };
+      const append = (bytes: number) => {
+        expected.set(log.end + 1, ++fill);
+        log.append([frame(log.end + 1, bytes, fill)]);
+      };
+      const cut = (end: number) => {
+        for (const it of expected.keys()) if (it > end) expected.delete(it);
+        const done = log.truncateTail(end);
+        done.catch(() => {});
+        return done;
+      };
+      const goOn = async () => {
+        for (let i = 0; i < 8; i++) {
+          await settle();
+          clock.ring();
+        }
+      };
+      append(10);
+      await settle();
+      append(150_000);
+      await settle();
+      // Does not fit into the first file any more, and is cut off before it is there.
+      append(90_000);
+      await settle();
+      const cuts = [cut(2)];
+      append(20);
+      await settle();
+      append(90_000);
+      append(30);
+      await settle();
+      cuts.push(cut(3));
+      append(40);
+      await goOn();
+      expect([failures, log.full, log.durableEnd]).toEqual([[], undefined, log.end]);
+      await Promise.all(cuts);
+      const isPast = from > disk.operationCount - begun;
+      const fills = [...expected].map(([position, it]) => `${position} ${it}`);
+      const held = async () => (await payloads(log)).map((it) => it.replace(/ \d+ /, ' '));
+      expect(await held()).toEqual(fills);
+      disk.crash('powerLoss');
+      log = await open();
+      expect(await held()).toEqual(fills);
+      await log.close();
+      expect(disk.openFiles).toBe(0);
+      return isPast;
+    };
+    const found: string[] = [];
+    for (let from = 1; ; from++) {
+      let isPast = false;
+      for (const many of [0, 2]) {
+        isPast = await play(from, from + many).catch((error: Error) => {
+          found.push(`${from} to ${from + many}: ${error.message}`);
+          return false;
+        });
+      }
+      if (isPast) break;
+    }
+    expect(found).toEqual([]);
+  }, 60_000);
+
   test('a small value keeps the old one, and takes the next', async () => {
     const { disk } = setup();
     const asBytes: ValueFormat<Uint8Array> = { encode: (it) => it, decode: (it) => it };
@@ -261,5 +337,20 @@ describe('on a full disk', () => {
     await Promise.all([a.flushed(1), state]);
     expect([a.full, b.full]).toEqual([undefined, undefined]);
     await journal.close();
+  });
+
+  test('a journal that is closed tells those who wait for room', async () => {
+    const { disk, clock } = setup();
+    const directory = 'journal';
+    const journal = await Journal.open({ disk, directory, label: 'a journal', clock });
+    const failures: VarlogError[] = [];
+    const log = await journal.open('a', (error) => failures.push(error));
+    disk.faults = { capacityBytes: used(disk) };
+    log.append([frame(1, 300_000)]);
+    const lost = expect(log.flushed(1)).rejects.toMatchObject({ code: 'CLOSED' });
+    await settle();
+    await journal.close();
+    await lost;
+    expect(failures.map((it) => it.code)).toEqual(['CLOSED']);
   });
 });

@@ -1,4 +1,4 @@
-import { type Clock, type Timer, VarlogError } from '../base/index.ts';
+import { type Clock, type Timer, VarlogError, Wakeups } from '../base/index.ts';
 import { full } from './log-errors.ts';
 
 /** A full disk is tried again after so long. */
@@ -18,6 +18,7 @@ export class FullDisk {
   private readonly probe: () => void;
   private timer: Timer | undefined;
   private goOn: (() => void) | undefined;
+  private readonly changes = new Wakeups();
   private stopped = false;
 
   constructor(options: FullDisk['options'], probe: () => void) {
@@ -41,6 +42,7 @@ export class FullDisk {
     const { options } = this;
     if ((cause === undefined) !== (this.error === undefined)) {
       this.error = cause && full(options, cause);
+      this.changes.wake();
       options.onFull?.(this.error);
     }
     if (cause === undefined || this.stopped) return;
@@ -48,6 +50,11 @@ export class FullDisk {
       this.timer = undefined;
       if (!this.retry()) this.probe();
     });
+  }
+
+  /** Resolves as soon as there is no room, or when `signal` is aborted. */
+  async filled(signal: AbortSignal): Promise<void> {
+    while (this.error === undefined && !signal.aborted) await this.changes.wait(signal);
   }
 
   /** Resolves when it is worth another try. */
@@ -69,4 +76,14 @@ export class FullDisk {
     this.stopped = true;
     this.timer?.cancel();
   }
+}
+
+/** Waits until `done` has settled; not on a full disk, also one that fills up meanwhile, where that may take for ever. */
+export async function unlessFull(
+  log: { filled(signal: AbortSignal): Promise<void> },
+  done: Promise<unknown>,
+): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([done.catch(() => {}), log.filled(over.signal)]);
+  over.abort();
 }

@@ -27,6 +27,7 @@ export { crc32c, crc32cShift } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
 export { type Frame, frameEnd, getUint64, setUint64, viewOf } from './frame.ts';
 export { findFrame } from './frame-search.ts';
+export { unlessFull } from './full-disk.ts';
 export { Journal } from './journal.ts';
 export type { JournalLog } from './journal-log.ts';
 export { decodeJsonValue, jsonFormat } from './json-value.ts';

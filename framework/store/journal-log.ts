@@ -1,5 +1,6 @@
 import { assert, VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameEnd } from './frame.ts';
+import { unlessFull } from './full-disk.ts';
 import { type Place, Places } from './journal-places.ts';
 import { decodeRecord, type StateRecord } from './journal-record.ts';
 import { cancelled, trimmed } from './log-errors.ts';
@@ -12,6 +13,7 @@ export interface SharedRecords {
   readonly directory: string;
   readonly pendingBytes: number;
   readonly full: VarlogError | undefined;
+  filled(signal: AbortSignal): Promise<void>;
   readonly failure: VarlogError | undefined;
   /** Records from here on are read from memory. */
   readonly recent: number;
@@ -88,6 +90,11 @@ export class JournalLog {
   /** As {@link SegmentedLog.full}, for the whole journal. */
   get full(): VarlogError | undefined {
     return this.journal.full;
+  }
+
+  /** As {@link SegmentedLog.filled}, for the whole journal. */
+  filled(signal: AbortSignal): Promise<void> {
+    return this.journal.filled(signal);
   }
 
   /** The small value as last written. */
@@ -172,8 +179,7 @@ export class JournalLog {
 
   /** Makes durable what was appended. The journal stays open. */
   async close(): Promise<void> {
-    // On a full disk it may take for ever.
-    if (this.full === undefined) await this.flushed(this.endPosition).catch(() => {});
+    await unlessFull(this, this.flushed(this.endPosition));
     this.listener = undefined;
     this.failed = () => {};
     this.journal.leave(this);

@@ -12,7 +12,7 @@ const LABELS = ['a', 'b', 'c'];
 
 const open = (disk: SimulatedDisk) =>
   Journal.open({
-    disk,
+    disk: disk.mount(),
     directory: 'journal',
     label: 'a journal',
     segmentBytes: 5_000,

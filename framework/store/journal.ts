@@ -8,7 +8,7 @@ import {
   encodeStateRecord,
   type StateRecord,
 } from './journal-record.ts';
-import { failed } from './log-errors.ts';
+import { closed, failed } from './log-errors.ts';
 import { SegmentedLog } from './segmented-log.ts';
 
 const SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -96,6 +96,11 @@ export class Journal {
     return this.log.full;
   }
 
+  /** As {@link SegmentedLog.filled}. */
+  filled(signal: AbortSignal): Promise<void> {
+    return this.log.filled(signal);
+  }
+
   /** Bytes between the oldest record that is needed and the end. */
   get bytes(): number {
     return this.taken - this.kept;
@@ -131,6 +136,8 @@ export class Journal {
   async close(): Promise<void> {
     await this.log.close();
     await this.shrinking;
+    // What waited for room will not be durable.
+    for (const log of this.logs.values()) log.fail(this.failure ?? closed(this.name));
   }
 
   add(log: JournalLog, frame: Frame, moved: boolean): Place {

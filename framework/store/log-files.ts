@@ -158,8 +158,14 @@ export class LogFiles {
     const replaces = previous.first === first;
     const before = replaces ? previous.previousFirst : previous.first;
     const segment = await createSegment(this.place, generation, first, before);
-    // Else nobody would miss the newest file.
-    await this.save({ durable: this.end, newest: segment.first });
+    try {
+      // Else nobody would miss the newest file.
+      await this.save({ durable: this.end, newest: segment.first });
+    } catch (error) {
+      // Left there, it would be taken for the end of the log, also of one that was cut meanwhile.
+      if (!replaces) await this.removeDurably(segment);
+      throw error;
+    }
     this.segments = [...(replaces ? this.segments.slice(0, -1) : this.segments), segment];
     await this.writeTo(segment, emptySegment(segment, this.end));
     await previous.unpin();
@@ -177,9 +183,8 @@ export class LogFiles {
     // Newest first, each one durably: what a crash leaves has no hole.
     for (let i = this.segments.length - 1; i > keep; i--) {
       const dropped = this.segments[i]!;
+      await this.removeDurably(dropped);
       this.segments = this.segments.slice(0, i);
-      await this.place.disk.remove(dropped.path);
-      await syncNames(this.place);
       await dropped.unpin();
     }
     segment.forget(at.offset);
@@ -321,10 +326,15 @@ export class LogFiles {
     this.at = { ...this.at, size: offset };
   }
 
+  private async removeDurably(segment: Segment): Promise<void> {
+    await this.place.disk.remove(segment.path);
+    await syncNames(this.place);
+  }
+
   private async writeTo(segment: Segment, at: WritePosition): Promise<void> {
-    if (this.place.staysOpen) await segment.pin();
     this.at = at;
     this.torn = false;
+    if (this.place.staysOpen) await segment.pin();
   }
 
   /** The index of the segment whose range holds `position`; -1 when it lies before all of them. */

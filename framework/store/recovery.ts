@@ -37,9 +37,9 @@ export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
   if (state === undefined) return unmadeLogFiles(place, stateFile);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
-  const file = await tail.pin();
+  await tail.pin();
   try {
-    const at = await recoverTail(tail, file, state);
+    const at = await tail.use((file) => recoverTail(tail, file, state));
     if (!place.staysOpen) await tail.unpin();
     return new LogFiles(place, stateFile, segments, at);
   } catch (error) {

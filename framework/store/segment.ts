@@ -42,24 +42,17 @@ export class Segment {
   async use<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
     this.users++;
     try {
-      this.file ??= this.disk.open(this.path, 'existing');
-      return await work(await this.file);
+      return await work(await this.opened());
     } finally {
       this.users--;
       await this.release();
     }
   }
 
-  /** Keeps the file open until {@link unpin}. */
-  async pin(): Promise<DiskFile> {
+  /** Keeps the file open until {@link unpin}. Where it cannot be opened now, the next use does it, or says why not. */
+  async pin(): Promise<void> {
     this.pinned = true;
-    this.file ??= this.disk.open(this.path, 'existing');
-    try {
-      return await this.file;
-    } catch (error) {
-      this.file = undefined;
-      throw error;
-    }
+    await this.opened().catch(() => {});
   }
 
   /** Lets the file be closed as soon as nobody uses it. */
@@ -101,6 +94,17 @@ export class Segment {
       this.offsets.pop();
       this.positions.pop();
     }
+  }
+
+  private opened(): Promise<DiskFile> {
+    if (this.file !== undefined) return this.file;
+    const opening = this.disk.open(this.path, 'existing');
+    this.file = opening;
+    // The next use tries again: too many files may have been open.
+    opening.catch(() => {
+      if (this.file === opening) this.file = undefined;
+    });
+    return opening;
   }
 
   private async release(): Promise<void> {

@@ -137,6 +137,11 @@ export class SegmentedLog {
     return this.disk.error;
   }
 
+  /** Resolves as soon as the disk is {@link full}, or when `signal` is aborted: what waits then may wait for ever. */
+  filled(signal: AbortSignal): Promise<void> {
+    return this.disk.filled(signal);
+  }
+
   /** Has the one who works with this log told what became durable. Once, before anything is appended. */
   onDurable(listener: DurableListener): void {
     assert(this.listener === undefined, 'a log tells one listener');

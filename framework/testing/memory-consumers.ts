@@ -1,5 +1,6 @@
 import { type TopicId, VarlogError } from '../base/index.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
+import { chosenParked, type ParkedChoice } from '../log/client/parked-choice.ts';
 import { type AtTime, type From, isAtTime } from '../log/client/position-option.ts';
 import { type ConsumerRegistry, checkConsumerName } from '../log/consumer/index.ts';
 import {
@@ -74,14 +75,14 @@ export class MemoryConsumers {
     answer(addConsumerOf(this.state, { name, begin: behind }));
   }
 
-  /** Has records that were parked given to the consumer once more; without `glsns` all of them. */
-  async replay(name: string, glsns: readonly number[] = []): Promise<number> {
-    return answer(decideParkedOf(this.state, { name, glsns, drop: false }));
+  /** Has records that were parked given to the consumer once more: those at `glsns`, or all. */
+  async replay(name: string, glsns: ParkedChoice = 'all'): Promise<number> {
+    return answer(decideParkedOf(this.state, { name, glsns: chosenParked(glsns), drop: false }));
   }
 
   /** As {@link replay}, but they are given up. */
-  async drop(name: string, glsns: readonly number[] = []): Promise<number> {
-    return answer(decideParkedOf(this.state, { name, glsns, drop: true }));
+  async drop(name: string, glsns: ParkedChoice = 'all'): Promise<number> {
+    return answer(decideParkedOf(this.state, { name, glsns: chosenParked(glsns), drop: true }));
   }
 
   /** Forgets a consumer; where it runs, it stops. */

@@ -12,7 +12,8 @@ import {
   Wakeups,
 } from '../base/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
-import type { AppendFault } from './append-fault.ts';
+import { checkNames, type OptionNames } from '../smr/option-checks.ts';
+import { type AppendFault, checkFaults } from './append-fault.ts';
 import { MemoryRecords, type RecordStore } from './memory-records.ts';
 import type { SeededRandom } from './simulator/random.ts';
 
@@ -44,6 +45,8 @@ export interface LinkOptions {
   random?: SeededRandom;
 }
 
+const NAMES: OptionNames<LinkOptions> = { clock: true, random: true };
+
 /**
  * The way of one replica or client to a log in memory, with what is wrong with it. It outlives whoever uses it.
  *
@@ -70,6 +73,8 @@ export class MemoryLink implements OrderedLogSource {
 
   /** Made by `log.link({ clock })`. */
   constructor(log: LinkedLog, options: LinkOptions) {
+    checkNames(options, NAMES, 'link');
+    if (options.clock === undefined) throw noClock();
     this.log = log;
     this.options = options;
   }
@@ -91,6 +96,7 @@ export class MemoryLink implements OrderedLogSource {
 
   /** Makes the next appends over this link fail, one each. */
   failNext(...faults: AppendFault[]): void {
+    checkFaults(faults);
     this.faults.push(...faults);
   }
 
@@ -257,5 +263,13 @@ function unreached(code: ErrorCode, outcome: Outcome): VarlogError {
     what: 'the link to the log in memory is cut',
     next: 'call mend()',
     outcome,
+  });
+}
+
+function noClock(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'a link has no clock',
+    because: 'its delays take their time from one',
+    next: 'give it one: log.link({ clock: new ManualClock() })',
   });
 }

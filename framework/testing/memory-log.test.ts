@@ -5,6 +5,7 @@ import {
   recordLogContract,
   replicaContract,
 } from './contracts/index.ts';
+import { ManualClock } from './manual-clock.ts';
 import { MemoryLog } from './memory-log.ts';
 
 describe('a log in memory keeps the contract of all ordered logs', () => {
@@ -123,4 +124,24 @@ test("a test's fake timers do not stop a replica, nor do they give it another ti
   } finally {
     jest.useRealTimers();
   }
+});
+
+test('what a test gives it by mistake is refused, and says what would be taken', async () => {
+  const odd = (options: unknown) => new MemoryLog(options as object);
+  expect(() => odd({ name: 'a' })).toThrow(/no option "name" of MemoryLog; .*identity/);
+  expect(() => odd('a')).toThrow(/options of MemoryLog are the text "a"/);
+  const log = new MemoryLog();
+  for (const link of [undefined, {}, { clok: 1 }])
+    expect(() => log.link(link as never)).toThrow(/INVALID_ARGUMENT: .*clock/);
+  const link = log.link({ clock: new ManualClock() });
+  for (const it of [log, link])
+    for (const fault of ['unknown', ['refused'], undefined] as never[])
+      expect(() => it.failNext('refused', fault)).toThrow(/choose among refused, unknownApplied/);
+  for (const commands of ['text', ['text'], [{}]] as unknown as Uint8Array[][])
+    await expect(log.append(commands)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('log.records().append'),
+    });
+  // None of the faults was kept.
+  expect(await log.append([new Uint8Array(1)])).toBe(1);
 });

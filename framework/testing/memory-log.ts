@@ -17,7 +17,8 @@ import { type AtTime, millisecondsOf } from '../log/client/position-option.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
-import type { AppendFault } from './append-fault.ts';
+import { checkNames, type OptionNames } from '../smr/option-checks.ts';
+import { type AppendFault, checkFaults } from './append-fault.ts';
 import type { Capture } from './capture.ts';
 import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
 import { MemoryConditions } from './memory-conditions.ts';
@@ -36,6 +37,8 @@ export interface MemoryLogOptions {
   /** What gives records their time, and consumers theirs where it is a whole clock. Default: the clock of this machine. */
   clock?: Pick<Clock, 'wall'> | Clock;
 }
+
+const NAMES: OptionNames<MemoryLogOptions> = { identity: true, connected: true, clock: true };
 
 /** An `OrderedLog` in memory, for one process. Several replicas may share one. */
 export class MemoryLog implements OrderedLog {
@@ -60,6 +63,7 @@ export class MemoryLog implements OrderedLog {
   readonly consumers: MemoryConsumers;
 
   constructor(options: MemoryLogOptions = {}) {
+    checkNames(options, NAMES, 'MemoryLog');
     this.name = options.identity ?? `memory ${++made}`;
     this.connected = options.connected ?? true;
     const clock: Pick<Clock, 'wall'> | Clock = options.clock ?? realClock();
@@ -162,6 +166,7 @@ export class MemoryLog implements OrderedLog {
 
   /** Makes the next appends fail, one each. */
   failNext(...faults: AppendFault[]): void {
+    checkFaults(faults);
     this.faults.push(...faults);
   }
 
@@ -361,7 +366,16 @@ interface Place {
 }
 
 function batchOf(records: readonly Uint8Array[]): MemoryBatch {
+  if (!Array.isArray(records) || records.some((it) => !ArrayBuffer.isView(it))) throw noBytes();
   return { logStream: LOG_STREAM, records, headers: undefined, condition: undefined };
+}
+
+function noBytes(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'an ordered log takes a list of commands, as bytes',
+    next: "append to it as a topic takes records, log.records().append('a text'), or give bytes",
+    outcome: 'notAppended',
+  });
 }
 
 /** The caller may reuse its buffers. */

@@ -2,6 +2,7 @@ import { VarlogError } from '../base/index.ts';
 import { canonicalHash } from '../smr/canonical.ts';
 import { type Difference, firstDifference } from '../smr/first-difference.ts';
 import { type ApplyContext, Pieces, type StateMachine } from '../smr/index.ts';
+import { makerOf, twoMachines } from './machines/machine-source.ts';
 import { withoutHost } from './simulator/host-ban.ts';
 
 /**
@@ -22,8 +23,8 @@ import { withoutHost } from './simulator/host-ban.ts';
 export function strictMachine<Machine extends StateMachine<never, unknown, unknown>>(
   make: () => Machine,
 ): Machine {
-  const machine = make();
-  const twin = make() as StateMachine<unknown, unknown, unknown>;
+  const [machine, second] = twoMachines(makerOf(make), '`make`');
+  const twin = second as StateMachine<unknown, unknown, unknown>;
   const own = machine as StateMachine<unknown, unknown, unknown>;
   const apply = own.apply.bind(own);
   const restore = own.restore.bind(own);

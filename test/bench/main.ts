@@ -7,6 +7,7 @@ import { type Row, table } from './measure.ts';
 import { idleRow } from './process-use.ts';
 import { publishedRows } from './published-rows.ts';
 import { serviceRows } from './service-rows.ts';
+import { snapshotRows } from './snapshot-rows.ts';
 import { storeRows } from './stores.ts';
 
 /**
@@ -35,6 +36,7 @@ add(...(await floors()));
   add(await lossRow(cluster, 'backup'), await lossRow(cluster, 'primary'));
 }
 add(...(await manyStreamsRows()));
+add(...(await snapshotRows()));
 add(...(await storeRows()));
 
 console.log(`\n${cpus().length} cores (${cpus()[0]?.model}), Node.js ${process.versions.node}\n`);

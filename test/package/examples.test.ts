@@ -25,7 +25,7 @@ test.each([
   ['docs/guide/speculation.md', 1],
   ['docs/guide/timers.md', 2],
   ['docs/guide/transactions.md', 2],
-  ['docs/guide/versions.md', 3],
+  ['docs/guide/versions.md', 5],
   ['framework/raft/README.md', 3],
   ['framework/raft/index.ts', 2],
 ] as const)(

@@ -62,6 +62,29 @@ describe('a cluster whose nodes and clients show certificates', () => {
     expect(without.stderr).toMatch(/TLS/);
   }, 60_000);
 
+  test('is reached by a store whose write-ahead log is one of its topics', async () => {
+    await using varlog = await cluster.connect();
+    const { id } = await varlog.createTopic();
+    const at = ['write', '--varlog', cluster.endpoints[0]!, '--topic', `${id}`];
+    const directory = ['--directory', join(folder, 'wal')];
+    const named = {
+      VARLOG_TLS_CA: files.ca,
+      VARLOG_TLS_CERTIFICATE: files.certificate,
+      VARLOG_TLS_KEY: files.key,
+    };
+    const write = (env: object) =>
+      spawnSync(process.execPath, [join(ROOT, 'dist/apps/wal/cli.js'), ...at, ...directory], {
+        encoding: 'utf8',
+        timeout: 20_000,
+        input: 'put color blue\n',
+        env: { ...process.env, ...env },
+      });
+    expect(write(named)).toMatchObject({
+      stdout: expect.stringMatching(/^ready\nwritten at \d+\n$/),
+    });
+    expect(write({}).status).toBe(1);
+  }, 60_000);
+
   test.each<[string, () => TlsOptions | undefined]>([
     ['no certificate', () => ({ ca })],
     [

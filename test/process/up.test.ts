@@ -1,9 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Varlog } from 'varlog/log';
 import { freeAddresses } from 'varlog/testing';
+import { Authority } from '../../framework/runtime/certificates.fixture.ts';
 import { ROOT } from './local-processes.ts';
 
 const CLI = join(ROOT, 'dist/framework/node/cli.js');
@@ -76,6 +78,45 @@ describe('varlog up', () => {
     expect(again).toEqual({ code: 5, out: expect.stringContaining('CLUSTER_MISMATCH') });
     expect(again.out).not.toContain('ready: ');
   }, 60_000);
+
+  test.each(['flags', 'environment'])(
+    'nodes speak TLS by files that the %s names',
+    async (by) => {
+      const authority = new Authority('ours');
+      const own = { ca: authority.ca, ...authority.issue('IP:127.0.0.1') };
+      authority.remove();
+      const files = Object.entries(own).map(([part, pem]) => {
+        const file = join(folder, `${by}-${part}`);
+        writeFileSync(file, pem);
+        return [part, file] as const;
+      });
+      const flags = files.flatMap(([part, file]) => [`--tls-${part}`, file]);
+      const named = files.map(([part, file]) => [`VARLOG_TLS_${part.toUpperCase()}`, file]);
+      const port = await freeRange();
+      const args = [...up(port, join(folder, by)), ...(by === 'flags' ? flags : [])];
+      const env = { ...process.env, ...(by === 'environment' && Object.fromEntries(named)) };
+      const child = spawn(process.execPath, args, { env });
+      const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+      let output = '';
+      child.stderr.on('data', (text: Buffer) => {
+        output += text;
+      });
+      const ready = new Promise<void>((resolve) => {
+        child.stdout.on('data', (text: Buffer) => {
+          output += text;
+          if (output.includes('Ctrl-C')) resolve();
+        });
+      });
+      await Promise.race([ready, ended]);
+      await using varlog = await Varlog.connect({ endpoints: `127.0.0.1:${port}`, tls: own });
+      expect(await varlog.topic(1).append('let in')).toMatchObject({ glsn: 1 });
+      const told = by === 'flags' ? ` ${flags.join(' ')}\n` : '';
+      expect(output).toContain(`--endpoints 127.0.0.1:${port}${told}`);
+      child.kill('SIGTERM');
+      expect(await ended).toBe(0);
+    },
+    90_000,
+  );
 
   test('Ctrl-C during the start ends it, and starts nothing again', async () => {
     const port = await freeRange();

@@ -247,7 +247,7 @@ class ConsumersRun {
         for (const { name, position, parked } of known) {
           this.checkPosition(name as Kind, position, new Set(parked.map((it) => it.glsn)));
           if (parked.length > 0 && ports.random.below(10) === 0)
-            await consumers.replay(name, [], { timeoutMs: 2_000 });
+            await consumers.replay(name, 'all', { timeoutMs: 2_000 });
         }
         const { name } = known[ports.random.below(known.length)] ?? {};
         if (name !== undefined) await addInVain(topic, name, { timeoutMs: 2_000 });

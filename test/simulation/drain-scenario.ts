@@ -1,4 +1,4 @@
-import { type Channel, type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import type { Varlog } from '../../framework/log/client/index.ts';
 import {
   type LogStreamState,
@@ -307,7 +307,7 @@ class DrainRun {
         address: `${name}:9092`,
         members: endpoints.map((address, i) => ({ id: i + 1, address })),
         metadata: MEMBERS.includes(name)
-          ? { directory: 'metadata', replicationFactor: FACTOR }
+          ? { directory: 'metadata', replicationFactor: FACTOR, joinsAtOnce: 1 }
           : undefined,
         storage: { directory: 'storage' },
       }),
@@ -322,17 +322,17 @@ function slowCopies(): () => void {
     throttled: boolean;
     host: { ports: Ports };
     stopped: AbortController;
-    fetchFrom(channel: Channel): Promise<void>;
+    fetchFrom(source: string): Promise<void>;
   }
   const prototype = Fetcher.prototype as unknown as Fetching;
   const { fetchFrom } = prototype;
-  return replace(prototype, 'fetchFrom', async function (this: Fetching, channel) {
+  return replace(prototype, 'fetchFrom', async function (this: Fetching, source) {
     const { clock, random } = this.host.ports;
     if (!this.uncommitted) {
       const ms = random.below(this.throttled ? 2_000 : 200);
       await sleep(clock, ms, this.stopped.signal).catch(() => {});
     }
-    await fetchFrom.call(this, channel);
+    await fetchFrom.call(this, source);
   });
 }
 

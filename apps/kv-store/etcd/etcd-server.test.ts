@@ -1,3 +1,4 @@
+import { connect } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import { MemoryLog } from 'varlog/testing';
 import { breakable, type StartedStore, startStore } from '../store.fixture.ts';
@@ -282,6 +283,33 @@ describe('a lease of etcd', () => {
     watching.stream.cancel();
   });
 
+  test('is kept alive no more often than somebody takes the answers', async () => {
+    await using it = await start();
+    await it.client.call('Lease.LeaseGrant', { ID: 1, TTL: 600 });
+    const { replica, grpc } = it.stores[0]!;
+    const asked = 20_000;
+    const session = connect(`http://${grpc}`);
+    const path = '/etcdserverpb.Lease/LeaseKeepAlive';
+    const stream = session.request({
+      ...{ ':path': path, ':method': 'POST' },
+      ...{ 'content-type': 'application/grpc', te: 'trailers' },
+    });
+    for (const part of [session, stream]) part.on('error', () => {});
+    const request = Buffer.from([0, 0, 0, 0, 2, 0x08, 1]);
+    stream.end(Buffer.concat(Array.from({ length: asked }, () => request)));
+    let before = -1;
+    while (before !== replica.position || before < 1_000) {
+      before = replica.position;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(before).toBeLessThan(asked / 2);
+    // Once they are taken, the others come too.
+    stream.resume();
+    await new Promise((resolve) => stream.once('end', resolve));
+    expect(replica.position).toBeGreaterThan(asked);
+    await new Promise<void>((resolve) => session.close(resolve));
+  }, 60_000);
+
   test('that is not there is told so', async () => {
     await using it = await start();
     const stream = it.client.stream('Lease.LeaseKeepAlive');
@@ -326,7 +354,16 @@ test('what makes no sense is refused in the words of etcd', async () => {
   expect(await it.client.outcome('KV.Txn', nested)).toMatchObject({ succeeded: true });
   const many = { success: Array.from({ length: 129 }, () => ({ requestRange: { key } })) };
   const large = { key, value: Buffer.alloc(1_000_001) };
+  const compare = [{ target: 2, result: 2, key, modRevision: 2 ** 60 }];
+  const numbers = 'revisions, versions and lease ids are whole numbers below 2^53 here';
   const refused: [string, object, status, string][] = [
+    ['KV.Txn', { compare, ...branches }, INVALID_ARGUMENT, numbers],
+    [
+      'KV.Txn',
+      { success: [{ requestRange: { key, revision: 2 ** 60 } }] },
+      INVALID_ARGUMENT,
+      numbers,
+    ],
     ['KV.Range', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.Put', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.DeleteRange', {}, INVALID_ARGUMENT, 'key is not provided'],

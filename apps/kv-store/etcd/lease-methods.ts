@@ -84,27 +84,46 @@ function serveKeepAlives(
 ): handleBidiStreamingCall<{ ID: number }, KeptAlive> {
   return (stream) => {
     let underWay = 0;
+    let hasRoom = true;
     let ended = false;
-    const finish = (): void => {
+    let over = false;
+    const proceed = (): void => {
+      if (over) return;
+      // Who does not take the answers is not listened to either.
+      if (hasRoom && underWay < UNDER_WAY_MAX) stream.resume();
+      else stream.pause();
       if (ended && underWay === 0) stream.end();
+    };
+    const answer = (reply: KeptAlive): void => {
+      if (!over) hasRoom = stream.write(reply);
+    };
+    const fail = (error: unknown): void => {
+      if (over) return;
+      // An answer behind its end would put another status in the place of this one.
+      over = true;
+      stream.emit('error', etcdStatusOf(error));
     };
     stream.on('data', (request: { ID: number }) => {
       underWay++;
-      if (underWay >= UNDER_WAY_MAX) stream.pause();
       keepAlive(request)
-        .then(
-          (reply) => void (stream.cancelled || stream.write(reply)),
-          (error: unknown) => void (stream.cancelled || stream.emit('error', etcdStatusOf(error))),
-        )
+        .then(answer, fail)
         .finally(() => {
           underWay--;
-          stream.resume();
-          finish();
+          proceed();
         });
+      proceed();
+    });
+    stream.on('drain', () => {
+      hasRoom = true;
+      proceed();
     });
     stream.on('end', () => {
       ended = true;
-      finish();
+      proceed();
     });
+    for (const event of ['cancelled', 'close'])
+      stream.once(event, () => {
+        over = true;
+      });
   };
 }

@@ -34,14 +34,21 @@ export function checkLease(lease: number): void {
     throw invalid('lease ids are whole numbers below 2^53 here');
 }
 
+/** The largest of 64 bits would be below zero once it is stored: a number that means more than all there are would mean less. */
+function checkNumbers(...numbers: readonly (number | undefined)[]): void {
+  if (!numbers.every((it) => it === undefined || Number.isSafeInteger(it)))
+    throw invalid('revisions, versions and lease ids are whole numbers below 2^53 here');
+}
+
 /** Gives the bytes of its keys and values. */
 function checkLists({ compare, success, failure }: TxnRequest): number {
   const lists = [compare, success, failure];
   if (lists.some(({ length }) => length > OPERATIONS_MAX))
     throw invalid('too many operations in txn request');
   let bytes = 0;
-  for (const { key, value } of compare) {
+  for (const { key, value, version, createRevision, modRevision, lease } of compare) {
     checkKey(key);
+    checkNumbers(version, createRevision, modRevision, lease);
     bytes += key.length + (value?.length ?? 0);
   }
   for (const op of [...success, ...failure]) bytes += checkOperation(op);
@@ -57,6 +64,11 @@ function checkOperation(op: RequestOp): number {
       return op.requestPut.key.length + op.requestPut.value.length;
     case 'requestRange':
       checkKey(op.requestRange.key);
+      checkNumbers(
+        op.requestRange.revision,
+        op.requestRange.minModRevision,
+        op.requestRange.minCreateRevision,
+      );
       return op.requestRange.key.length;
     case 'requestDeleteRange':
       checkKey(op.requestDeleteRange.key);

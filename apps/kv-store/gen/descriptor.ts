@@ -1242,6 +1242,10 @@ export const descriptor: object = {
        "type": "bytes",
        "id": 5,
        "protoName": "key_bytes"
+      },
+      "more": {
+       "type": "bool",
+       "id": 6
       }
      }
     },

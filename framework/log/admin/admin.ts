@@ -6,6 +6,7 @@ import {
   placementView,
 } from '../metadata-repository/index.ts';
 import { clusterManagerHandlers } from './cluster-manager.ts';
+import { Joins } from './joins.ts';
 import { Lookout } from './lookout.ts';
 import { carryOutMove, Moves } from './moves.ts';
 import { isAtRest, type Repair, type RepairContext, repairOf } from './repair.ts';
@@ -22,7 +23,13 @@ export interface AdminOptions {
    * emptied in either case. Default true.
    */
   rebalance?: boolean;
+  /** Log streams that are sealed at once for the sake of replicas that are to take part in them. Default 32. */
+  joinsAtOnce?: number;
 }
+
+const JOINS_AT_ONCE = 32;
+/** More are begun at the next look: the heartbeats of this process must not wait for hundreds of them. */
+const BEGUN_PER_LOOK = 64;
 
 /** Keeps log streams writable and whole. One runs beside every member, the leader's acts. */
 export interface Admin {
@@ -34,10 +41,12 @@ export interface Admin {
 /** Starts to look after the cluster. It keeps no state of its own: everything is in the repository. */
 export function startAdmin(options: AdminOptions): Admin {
   const { ports, repository, replicationFactor, rebalance = true } = options;
+  const { joinsAtOnce = JOINS_AT_ONCE } = options;
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const repairHistory = new RepairHistory(clock);
   const moves = new Moves(repository, clock, rebalance);
+  const joins = new Joins(clock, joinsAtOnce);
   let lookout: Lookout | undefined;
 
   /** One thing at a time is done about a log stream. */
@@ -67,9 +76,20 @@ export function startAdmin(options: AdminOptions): Admin {
     const context = repairContext(repository, orderer, repairHistory);
     const { logStreams } = repository.metadata;
     repairHistory.observe(logStreams, context);
+    joins.observe(logStreams);
+    let begun = 0;
     for (const stream of logStreams.values()) {
       const action = busy.has(stream.id) ? undefined : repairOf(stream, context);
-      if (action !== undefined) attend(stream.id, 'repair', () => repair(stream, action, context));
+      if (action === undefined) continue;
+      const isJoin = action.kind === 'seal' && action.learner !== undefined;
+      if (isJoin && !joins.hasRoom) continue;
+      if (begun === BEGUN_PER_LOOK) {
+        lookout?.soon();
+        break;
+      }
+      if (isJoin) joins.begin(stream);
+      begun++;
+      attend(stream.id, 'repair', () => repair(stream, action, context));
     }
     const known = { ...context, isAtRest: (it: LogStreamState) => isAtRest(it, context) };
     const isInPlace = moves.look(placementView(repository.metadata, orderer), known, {
@@ -85,6 +105,7 @@ export function startAdmin(options: AdminOptions): Admin {
     lookout?.stop();
     repairHistory.clear();
     moves.clear();
+    joins.clear();
     if (orderer === undefined) return;
     const own = new Lookout(clock, () => look(orderer));
     lookout = own;

@@ -27,3 +27,25 @@ test('looks often while something is amiss, seldom while all is well, and at onc
   expect(await looksIn(5_000)).toBe(0);
   world.close();
 });
+
+test('rests for as long as the last look took, however much is told', async () => {
+  const world = new World(1);
+  const { clock } = world.ports('test');
+  let now = 0;
+  const looks: number[] = [];
+  const slow = { ...clock, now: () => clock.now() + now, after: clock.after.bind(clock) };
+  const lookout = new Lookout(slow, () => {
+    looks.push(slow.now());
+    now += 200;
+    return false;
+  });
+  for (let i = 0; i < 60; i++) {
+    lookout.soon();
+    await world.run(10);
+  }
+  for (const [i, at] of looks.entries())
+    if (i > 0) expect(at - looks[i - 1]!).toBeGreaterThanOrEqual(400);
+  expect(looks.length).toBeGreaterThan(2);
+  lookout.stop();
+  world.close();
+});

@@ -11,6 +11,8 @@ export class Lookout {
   private timer: Timer | undefined;
   /** When the timer rings. */
   private due = 0;
+  /** It spends no more than half of the time on it: the more there is to look at, the more else is to be done too. */
+  private restsUntil = 0;
   private stopped = false;
 
   /** `look` returns whether all is well. It is called for the first time in a moment. */
@@ -22,7 +24,7 @@ export class Lookout {
 
   /** Something happened. */
   soon(): void {
-    this.lookIn(GATHER_MS);
+    this.lookIn(Math.max(GATHER_MS, this.restsUntil - this.clock.now()));
   }
 
   stop(): void {
@@ -37,7 +39,12 @@ export class Lookout {
     this.due = due;
     this.timer = this.clock.after(ms, () => {
       this.timer = undefined;
-      this.lookIn(this.look() ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs);
+      const begin = this.clock.now();
+      const isWell = this.look();
+      const tookMs = this.clock.now() - begin;
+      this.restsUntil = begin + 2 * tookMs;
+      const againMs = isWell ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs;
+      this.lookIn(Math.max(againMs, tookMs));
     });
   }
 }

@@ -45,7 +45,8 @@ export class Appender {
   private readonly avoided = new Map<LogStreamId, number>();
   private readonly turns = new Map<TopicId, number>();
   private readonly pending = new SequenceMap<PendingAppend>();
-  private waiting: PendingAppend[] = [];
+  /** Those of them that wait for room, in order. */
+  private readonly waiting = new SequenceMap<PendingAppend>();
   private waitingBytes = 0;
   private inFlightBytes = 0;
   private doubtAgainAt = 0;
@@ -70,21 +71,21 @@ export class Appender {
     return new Promise((resolve, reject) => {
       if (this.closed !== undefined) return reject(this.closed);
       if (asked.signal?.aborted) return reject(asked.signal.reason);
+      const size = asked.batch.bytes.length;
+      const isAdmitted = this.waiting.size === 0 && this.fits(size);
+      // Before it is made: what was refused counts nowhere, and nothing is to be called off for it.
+      if (!isAdmitted && this.waitingBytes + size > this.limits.waitingBytes) {
+        return reject(tooMuch(this.waitingBytes));
+      }
       const pending = new PendingAppend(this, asked, { resolve, reject });
-      const { size } = pending;
-      const fits =
-        this.inFlightBytes === 0 || this.inFlightBytes + size <= this.limits.inFlightBytes;
-      if (this.waiting.length === 0 && fits) {
+      pending.key = this.pending.add(pending);
+      if (isAdmitted) {
         this.admit(pending);
-      } else if (this.waitingBytes + size > this.limits.waitingBytes) {
-        reject(tooMuch(this.waitingBytes));
-        return;
+        pending.start();
       } else {
-        this.waiting.push(pending);
+        this.waiting.set(pending.key, pending);
         this.waitingBytes += size;
       }
-      pending.key = this.pending.add(pending);
-      pending.start();
     });
   }
 
@@ -170,6 +171,10 @@ export class Appender {
     return this.catalog.logStream(id)?.addresses[0];
   }
 
+  private fits(size: number): boolean {
+    return this.inFlightBytes === 0 || this.inFlightBytes + size <= this.limits.inFlightBytes;
+  }
+
   private admit(pending: PendingAppend): void {
     pending.admitted = true;
     this.inFlightBytes += pending.size;
@@ -180,20 +185,19 @@ export class Appender {
     this.pending.delete(pending.key);
     if (!pending.admitted) {
       this.waitingBytes -= pending.size;
-      this.waiting = this.waiting.filter((it) => it !== pending);
+      this.waiting.delete(pending.key);
       return;
     }
     this.inFlightBytes -= pending.size;
-    let admitted = 0;
-    for (const next of this.waiting) {
-      const fits = this.inFlightBytes === 0;
-      if (!fits && this.inFlightBytes + next.size > this.limits.inFlightBytes) break;
+    const admitted: PendingAppend[] = [];
+    for (const [key, next] of this.waiting) {
+      if (!this.fits(next.size)) break;
       this.admit(next);
+      this.waiting.delete(key);
       this.waitingBytes -= next.size;
-      admitted++;
+      admitted.push(next);
     }
-    if (admitted === 0) return;
-    for (const next of this.waiting.splice(0, admitted)) next.start();
+    for (const next of admitted) next.start();
   }
 
   /** Fails everything that has no result. */

@@ -13,6 +13,7 @@ import {
 import { TOGETHER_FROM } from '../core/index.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import type { CallLimits } from './call-limit.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import type { AppendAck } from './pending-append.ts';
 import type { RecordCodec } from './record-codec.ts';
@@ -49,9 +50,7 @@ export function toBatches<In>(
   const refuse = (what: string, next: string): VarlogError =>
     new VarlogError('INVALID_ARGUMENT', { what, next, outcome: 'notAppended' });
   for (const [i, it] of logStreams.entries()) {
-    if (!Number.isInteger(it) || it < 1 || it >= 2 ** 31) {
-      throw refuse(`${String(it)} is not a log stream id`, 'see topic.describe()');
-    }
+    checkWhole(it, 'the id of a log stream');
     if (it === logStreams[i + 1]) {
       throw refuse(`log stream ${it} has two parts of an atomic append`, 'give it one, of both');
     }

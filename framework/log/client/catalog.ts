@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type LogStreamId,
   type StorageNodeId,
   type TopicId,
@@ -7,7 +8,7 @@ import {
 } from '../../base/index.ts';
 import * as mrpb from '../../wire/gen/mrpb.ts';
 import { LogStreamStatus, MetadataDescriptor } from '../../wire/gen/varlogpb.ts';
-import type { CallLimits } from './call-limit.ts';
+import { type CallLimits, withinLimits } from './call-limit.ts';
 import type { RepositoryClient } from './repository-client.ts';
 
 /** A log stream as the cluster's metadata tell it. */
@@ -37,6 +38,7 @@ export interface LocatedTopic {
 
 /** The client's copy of the cluster's metadata: who holds what. Renewed when something does not fit. */
 export class Catalog {
+  private readonly clock: Clock;
   private readonly repository: RepositoryClient;
   private topics = new Map<TopicId, LocatedTopic>();
   private logStreams = new Map<LogStreamId, LocatedLogStream>();
@@ -45,7 +47,8 @@ export class Catalog {
   /** Grows with every renewal. */
   generation = 0;
 
-  constructor(repository: RepositoryClient) {
+  constructor(clock: Clock, repository: RepositoryClient) {
+    this.clock = clock;
     this.repository = repository;
   }
 
@@ -86,7 +89,12 @@ export class Catalog {
 
   /** Reads the metadata anew: what was true when this was called is known when it resolves. */
   renew(limits: CallLimits = {}): Promise<void> {
-    return unlessAborted(this.joinRenewal(), limits.signal);
+    const { timeoutMs = Infinity } = limits;
+    const plan = { ...limits, timeoutMs, what: "reading the cluster's metadata" };
+    // It goes on for others who wait for it.
+    return withinLimits(this.clock, plan, ({ signal }) =>
+      unlessAborted(this.joinRenewal(), signal),
+    );
   }
 
   /** One call at a time; whoever asks while one is under way shares the next one. */

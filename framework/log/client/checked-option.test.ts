@@ -29,6 +29,35 @@ const CALLS: Record<string, (option: object) => unknown> = {
   handle: (it) => handle(() => {}, it),
 };
 
+/** On the wire they would be other ones: 5, 1, 0. */
+const NO_ID = [0, -1, 1.5, Number.NaN, Infinity, '5', 2 ** 32 + 5, null];
+
+test('an id that would be another one on the wire is refused before anything is sent', async () => {
+  for (const value of NO_ID) {
+    const id = value as number;
+    for (const call of [
+      () => varlog.deleteTopic(id),
+      () => varlog.restoreTopic(id),
+      () => varlog.removeStorageNode(id),
+      () => varlog.drainStorageNode(id),
+      () => varlog.undrainStorageNode(id),
+      () => varlog.replaceStorageNode(id, { disk: 'a' }),
+      () => varlog.preferPrimary(id, 1),
+      () => varlog.preferPrimary(1, id),
+      () => varlog.topic(1).fence({ logStream: id, token: 1 }),
+      () => varlog.topic(1).setReplicationFactor(id),
+      () => varlog.topic(1).addLogStream({ replicationFactor: id }),
+      () => varlog.createTopic({ replicationFactor: id }),
+    ]) {
+      const refused = await (async () => call())().then(
+        () => `${String(value)} was taken by ${call}`,
+        (error: unknown) => error,
+      );
+      expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+  }
+});
+
 const NO_COUNT = [0, -1, 1.5, Number.NaN, '5', null, {}];
 const NO_TIME = [0, -1, Number.NaN, 'soon'];
 const NO_POSITION = ['middle', {}, { time: 'noon' }, -1, 1.5, 0];

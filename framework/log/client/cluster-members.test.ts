@@ -14,6 +14,7 @@ describe('a change of the members', () => {
   const ports = realPorts({ directory: '.', logLevel: 'silent' });
   const answers: (() => Promise<ChangeMembersResponse>)[] = [];
   let asked = 0;
+  let leadersMs = 0;
   let close: () => Promise<void>;
   let varlog: Varlog;
 
@@ -24,8 +25,9 @@ describe('a change of the members', () => {
       handler(Ordering.Members, async () =>
         MembersResponse.create({ clusterId: 1, cluster: 'c', leader: 1, members }),
       ),
-      handler(Ordering.ChangeMembers, () => {
+      handler(Ordering.ChangeMembers, (request) => {
         asked++;
+        leadersMs = request.timeoutMs;
         return answers.shift()!();
       }),
     ]);
@@ -50,6 +52,32 @@ describe('a change of the members', () => {
       outcome: 'notAppended',
     });
     expect(asked).toBe(before + 1);
+  });
+
+  test.each([Infinity, 5e9])(
+    'may take long at the leader where its caller waits %p ms',
+    async (timeoutMs) => {
+      answers.push(async () => ChangeMembersResponse.create({}));
+      await varlog.members.remove(2, { timeoutMs });
+      expect(leadersMs).toBeGreaterThan(1e9);
+    },
+  );
+
+  test.each([0, -1, 1.5, Number.NaN, 2 ** 53, '2' as never])('of %p is refused', async (id) => {
+    const { members } = varlog;
+    const before = asked;
+    const member = { id, address: 'b:1' };
+    const well = { id: 2, address: 'b:1' };
+    for (const change of [
+      members.add(member),
+      members.move(member),
+      members.remove(id),
+      members.replace(id, well),
+      members.replace(1, member),
+    ]) {
+      await expect(change).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    expect(asked).toBe(before);
   });
 
   test('that is not answered in time may have been carried out, and is not asked for twice', async () => {

@@ -6,6 +6,7 @@ import {
   Ordering,
 } from '../../wire/gen/log.ts';
 import type { CallLimits } from './call-limit.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import type { MemberStatus } from './cluster-status.ts';
 import type { RepositoryClient } from './repository-client.ts';
@@ -14,6 +15,8 @@ import { failureToError } from './wire-failure.ts';
 const CHANGE_TIMEOUT_MS = 60_000;
 /** The leader gives up before its caller does, so that it is known what became of it. */
 const LEADERS_SHARE = 0.9;
+/** What a message can say of that; who waits for ever waits no longer than that either. */
+const LEADERS_MS_MAX = 2 ** 31;
 
 /** A member of the metadata repository: its id, which no other one ever had, and where the others reach it. */
 export interface MemberAddress {
@@ -42,31 +45,36 @@ export class ClusterMembers {
   }
 
   /** Adds a member, which was started with `--join` on an empty directory. It votes once it has caught up. */
-  add(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+  async add(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkMember(member.id);
     const what = `adding member ${member.id}`;
-    return this.change({ kind: Kind.ADD, member: Member.create({ ...member }) }, what, limits);
+    await this.change({ kind: Kind.ADD, member: Member.create({ ...member }) }, what, limits);
   }
 
   /**
    * Puts a new member, started as for {@link add}, in the place of one whose disk is lost, in one step. The lost one never
    * comes back: its id is never used again.
    */
-  replace(lost: MemberId, member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+  async replace(lost: MemberId, member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkMember(lost);
+    checkMember(member.id);
     const what = `replacing member ${lost}`;
     const order = { kind: Kind.ADD, member: Member.create({ ...member }), replaces: lost };
-    return this.change(order, what, limits);
+    await this.change(order, what, limits);
   }
 
   /** Removes a member, also the leader. Refused for the last one, and where no majority of the others answers. */
-  remove(id: MemberId, limits: CallLimits = {}): Promise<void> {
+  async remove(id: MemberId, limits: CallLimits = {}): Promise<void> {
+    checkMember(id);
     const member = Member.create({ id });
-    return this.change({ kind: Kind.REMOVE, member }, `removing member ${id}`, limits);
+    await this.change({ kind: Kind.REMOVE, member }, `removing member ${id}`, limits);
   }
 
   /** A member, with the disk that the others know it by, is at another address now: it was started there. */
-  move(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+  async move(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkMember(member.id);
     const what = `moving member ${member.id}`;
-    return this.change({ kind: Kind.MOVE, member: Member.create({ ...member }) }, what, limits);
+    await this.change({ kind: Kind.MOVE, member: Member.create({ ...member }) }, what, limits);
   }
 
   private async change(
@@ -76,7 +84,7 @@ export class ClusterMembers {
   ): Promise<void> {
     const request = ChangeMembersRequest.create({
       ...order,
-      timeoutMs: Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)),
+      timeoutMs: Math.min(Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)), LEADERS_MS_MAX),
     });
     const plan = { what, timeoutMs, idempotent: false, ...(signal && { signal }) };
     const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
@@ -87,6 +95,11 @@ export class ClusterMembers {
     // So that this client finds those that are there now.
     await this.repository.members(signal && { signal }).catch(() => {});
   }
+}
+
+/** Throws `INVALID_ARGUMENT` for what cannot be the id of a member: another one may have what it would be on the wire. */
+function checkMember(id: unknown): void {
+  checkWhole(id, 'the id of a member', Number.MAX_SAFE_INTEGER);
 }
 
 /** Whether it may have been carried out all the same. */

@@ -1,7 +1,7 @@
 import { concatMap, firstValueFrom, groupBy, map, mergeMap, of, share, take, toArray } from 'rxjs';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
-import { handle, type Topic, Varlog } from './index.ts';
+import { type Entry, handle, type Topic, Varlog } from './index.ts';
 
 const ports = { clock: realClock(), random: realRandom, network: new GrpcNetwork() };
 const closers: (() => Promise<void>)[] = [];
@@ -280,6 +280,24 @@ describe('handle', () => {
     });
     expect(await failed).toMatchObject({ message: 'no five' });
     expect(seen).toEqual([1, 2, 3, 4]);
+    await until(() => cluster.readsOpen === 0);
+  });
+
+  test('an error of the order ends the stream, after what came before', async () => {
+    const { cluster, topic } = await start(50);
+    const seen: number[] = [];
+    const orderBy = ({ glsn }: Entry): unknown => {
+      if (glsn === 5) throw new Error('no key');
+      return glsn;
+    };
+    const failed = new Promise((resolve) => {
+      topic
+        .tail$({ from: 'start' })
+        .pipe(handle(({ glsn }) => glsn as number, { orderBy }))
+        .subscribe({ next: (it) => seen.push(it), error: resolve });
+    });
+    expect(await failed).toMatchObject({ message: 'no key' });
+    expect(seen.length).toBeLessThan(5);
     await until(() => cluster.readsOpen === 0);
   });
 

@@ -8,6 +8,7 @@ import {
 } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { checkToken } from './expectation.ts';
 
@@ -28,15 +29,16 @@ export interface FenceOptions extends CallLimits {
 export async function fenceTopic(
   context: ClientContext,
   topicId: TopicId,
-  { token: wanted, logStream = 0, ...limits }: FenceOptions,
+  { token: wanted, logStream, ...limits }: FenceOptions,
 ): Promise<number> {
+  if (logStream !== undefined) checkWhole(logStream, 'logStream');
   if (wanted !== undefined) checkToken('token', wanted);
   const what = `fencing topic ${topicId}`;
   const { ports, lifetime } = context;
   const bounds = { timeoutMs: LOG_TIMES.callTimeoutMs, ...limits, what, lifetime };
   return withinLimits(ports.clock, bounds, async (limit) => {
     const token = wanted ?? (await drawToken(context, topicId, limit));
-    const request = FenceRequest.create({ topicId, logStreamId: logStream, token });
+    const request = FenceRequest.create({ topicId, logStreamId: logStream ?? 0, token });
     const fencing = new Fencing(context, request, limit);
     try {
       await fencing.run();

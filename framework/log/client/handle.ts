@@ -25,7 +25,7 @@ export interface HandleOptions<T> {
  * (`delay`, `observeOn`, `bufferTime`) belong after it: before it, they hide from the source that somebody is
  * still busy. If more than 16,384 values pile up that way, it errors with `RESOURCE_EXHAUSTED`.
  *
- * When `work` throws or rejects, the stream errors with that and is unsubscribed; results of values before it that
+ * When `work` or `orderBy` throws or rejects, the stream errors with that and is unsubscribed; results of values before it that
  * are done were passed on. `signal` is aborted when nobody wants the result any more.
  */
 export function handle<T, R>(
@@ -84,8 +84,14 @@ class HandleRun<T, R> {
   }
 
   add(value: T): void {
+    let key: unknown;
+    try {
+      key = this.options.orderBy?.(value);
+    } catch (error) {
+      this.subscriber.error(error);
+      return;
+    }
     const inFlight = acquireCurrent();
-    const key = this.options.orderBy?.(value);
     const task: Task<T, R> = { value, key, inFlight };
     this.waiting.add(task);
     this.unsent.add(task);

@@ -42,4 +42,5 @@ test('a late answer of the first counts too, and the end of the call ends both',
   const call = hedged(clock, caller.signal, 5, [never, never]);
   clock.after(20, () => caller.abort(new Error('enough')));
   await expect(call).rejects.toThrow('enough');
+  await expect(hedged(clock, caller.signal, 5, [late, late])).rejects.toThrow('enough');
 });

@@ -11,6 +11,7 @@ export function hedged<T>(
   afterMs: number,
   asks: readonly ((signal: AbortSignal) => Promise<T>)[],
 ): Promise<{ answer: T; by: number }> {
+  if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const over = new AbortController();
     const errors: unknown[] = [];
@@ -37,6 +38,6 @@ export function hedged<T>(
       );
       if (next < asks.length) timer = clock.after(afterMs, ask);
     };
-    if (!signal.aborted) ask();
+    ask();
   });
 }

@@ -54,6 +54,7 @@ export type { FenceOptions } from './fence.ts';
 export type { Freshness } from './freshness.ts';
 export { type HandleOptions, handle } from './handle.ts';
 export type { ImportedTopic } from './import-topic.ts';
+export type { ParkedChoice } from './parked-choice.ts';
 export type { AppendAck } from './pending-append.ts';
 export { type AtTime, after, type From } from './position-option.ts';
 export { type ProducerAck, TopicProducer } from './producer.ts';

@@ -1,6 +1,7 @@
 import { Lanes, type LogStreamId, type TopicId } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import type { CallLimits } from './call-limit.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 
 /** Log streams that are made at once: each waits for disks most of the time. With more, one on a slow disk is not open in time. */
@@ -16,9 +17,13 @@ export interface LogStreamOptions extends CallLimits {
 export async function makeLogStream(
   { repository }: ClientContext,
   topicId: TopicId,
-  { replicationFactor = 0, ...limits }: LogStreamOptions,
+  { replicationFactor, ...limits }: LogStreamOptions,
 ): Promise<LogStreamId> {
-  const request = admpb.AddLogStreamRequest.create({ topicId, replicationFactor });
+  if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
+  const request = admpb.AddLogStreamRequest.create({
+    topicId,
+    ...(replicationFactor !== undefined && { replicationFactor }),
+  });
   const plan = { what: `adding a log stream to topic ${topicId}`, idempotent: false };
   const { AddLogStream } = admpb.ClusterManager;
   const { logStream } = await repository.call(AddLogStream, request, { ...limits, ...plan });

@@ -1,7 +1,9 @@
-import type { Ports } from '../../base/index.ts';
+import { type Ports, recordLimits, VarlogError } from '../../base/index.ts';
 import { World } from '../../testing/index.ts';
 import { type NodeRoles, startRoles } from '../roles/index.ts';
-import { json, record, type Topic, Varlog } from './index.ts';
+import type { ClientContext } from './client-context.ts';
+import { bytes, json, record, type Topic, Varlog } from './index.ts';
+import { TopicProducer } from './producer.ts';
 
 const NAMES = ['n1', 'n2', 'n3'];
 const addressOf = (name: string): string => `${name}:9092`;
@@ -56,6 +58,22 @@ async function textsOf(topic: Topic): Promise<string[]> {
 }
 
 describe('a producer', () => {
+  test('that is opened while its client is closed takes nothing', async () => {
+    const closed = new VarlogError('CLOSED', { what: 'the client was closed' });
+    const context = {
+      ports: world.ports('client'),
+      appender: { recordLimits: recordLimits() },
+      lifetime: AbortSignal.abort(closed),
+    } as unknown as ClientContext;
+    const identity = { topic: 1, id: 1, epoch: 1, logStream: 1 };
+    const producer = new TopicProducer(identity, context, bytes);
+    expect(producer.failure).toBe(closed);
+    await expect(producer.append('a')).rejects.toMatchObject({
+      code: 'CLOSED',
+      outcome: 'notAppended',
+    });
+  });
+
   test('appends values of the topic, with key and headers', async () => {
     await withTopic(async (topic, varlog) => {
       const typed = varlog.topic(topic.id, { codec: json<{ amount: number }>() });

@@ -85,7 +85,8 @@ export class TopicProducer<In = RecordInput> {
   readonly logStream: LogStreamId;
   private readonly context: ClientContext;
   private readonly codec: RecordCodec<unknown, In>;
-  private readonly forget: () => void;
+  /** Set late: of a client that was closed while this was opened, the end comes at once. */
+  private forget: () => void = () => {};
   /** Without an answer, in order. */
   private queue: Item[] = [];
   private queueBytes = 0;

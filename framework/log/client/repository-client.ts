@@ -204,6 +204,8 @@ export class RepositoryClient {
         }
       }
       if (!limit.signal.aborted) continue;
+      // Whoever calls next had better not wait for it as long.
+      if (last === undefined) this.preferred = (this.preferred + 1) % this.addresses.length;
       const { reason } = limit.signal;
       if (last === undefined || !VarlogError.is(reason, 'TIMEOUT')) throw reason;
       throw this.nobodyAnswered(plan.what, tries, this.clock.now() - start, last);

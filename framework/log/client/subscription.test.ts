@@ -424,6 +424,16 @@ describe('following', () => {
     expect(await failure(tail.caughtUp())).toMatchObject({ code: 'CLOSED' });
   });
 
+  test('a range that has not begun when the client is closed does not look like an empty one', async () => {
+    const { cluster, topic, varlog } = await start([[1]]);
+    fill(cluster, 3);
+    const [range, batches, tail] = [topic.read(), topic.read(), topic.tail()];
+    await varlog.close();
+    expect(await failure(collect(range))).toMatchObject({ code: 'CLOSED' });
+    expect(await failure(batches.batches().next())).toMatchObject({ code: 'CLOSED' });
+    expect(await collect(tail)).toEqual([]);
+  });
+
   test('an idle subscription does nothing', async () => {
     const { cluster, topic } = await start([[1]]);
     const tail = topic.tail();

@@ -260,14 +260,19 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
     return error;
   }
 
-  /** `undefined` when it was closed first. */
+  /** `undefined` when it was closed first by its consumer; rejects when that was for another reason. */
   private open(): Promise<MergedReader | undefined> {
-    this.opening ??= this.openReader().catch((error: unknown) => {
-      this.closed({ state: 'closed', error });
-      const { status } = this;
-      if (status.state === 'closed' && status.error !== undefined) throw status.error;
-      return undefined;
-    });
+    this.opening ??= this.openReader()
+      .catch((error: unknown) => {
+        this.closed({ state: 'closed', error });
+        return undefined;
+      })
+      .then((reader) => {
+        const { status } = this;
+        if (reader !== undefined || status.state !== 'closed') return reader;
+        if (status.error !== undefined) throw status.error;
+        return undefined;
+      });
     return this.opening;
   }
 

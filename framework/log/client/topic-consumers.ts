@@ -10,6 +10,7 @@ import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { consumerBegin } from './consumer-begin.ts';
+import { chosenParked, type ParkedChoice } from './parked-choice.ts';
 import { type AtTime, type From, isAtTime } from './position-option.ts';
 
 /** A consumer as the cluster knows it, whether it runs or not. */
@@ -71,17 +72,22 @@ export class TopicConsumers {
   }
 
   /**
-   * Has records that were parked given to the consumer once more; without `glsns` all of them. It does so where it runs,
-   * within about a second, or when it is started. Resolves with how many. `NOT_FOUND` for one that is not there.
+   * Has records that were parked given to the consumer once more: those at `glsns`, or all. It does so where it runs,
+   * within about a second, or when it is started. Resolves with how many. `NOT_FOUND` for one that is not there,
+   * `INVALID_ARGUMENT` for an empty list.
    */
-  replay(name: string, glsns: readonly number[] = [], limits: CallLimits = {}): Promise<number> {
-    const decision = { topicId: this.topicId, name, glsns, drop: false };
+  async replay(
+    name: string,
+    glsns: ParkedChoice = 'all',
+    limits: CallLimits = {},
+  ): Promise<number> {
+    const decision = { topicId: this.topicId, name, glsns: chosenParked(glsns), drop: false };
     return this.command({ kind: 'decideParked', ...decision }, limits);
   }
 
   /** As {@link replay}, but they are given up. */
-  drop(name: string, glsns: readonly number[] = [], limits: CallLimits = {}): Promise<number> {
-    const decision = { topicId: this.topicId, name, glsns, drop: true };
+  async drop(name: string, glsns: ParkedChoice = 'all', limits: CallLimits = {}): Promise<number> {
+    const decision = { topicId: this.topicId, name, glsns: chosenParked(glsns), drop: true };
     return this.command({ kind: 'decideParked', ...decision }, limits);
   }
 

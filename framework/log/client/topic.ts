@@ -23,6 +23,7 @@ import { receiptTimer } from './append-receipt.ts';
 import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './atomic-append.ts';
 import { type CallLimits, checkTimeout } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { consumerBegin } from './consumer-begin.ts';
 import { type Decoding, decodingOf } from './decoding.ts';
@@ -70,13 +71,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** Made by `varlog.topic(id)`. */
   constructor(id: TopicId, context: ClientContext, options?: TopicOptions<T, In>) {
-    if (!Number.isInteger(id) || id < 1 || id >= 2 ** 31) {
-      throw new VarlogError('INVALID_ARGUMENT', {
-        what: `${String(id)} is not a topic id: it must be a whole number from 1 to 2^31 - 1`,
-        next: 'list the topics with varlog.topics() or "varlog topic ls"',
-        outcome: 'notAppended',
-      });
-    }
+    checkWhole(id, 'the id of a topic');
     this.id = id;
     this.context = context;
     this.codec = options?.codec ?? (bytes as RecordCodec<unknown, never>);
@@ -377,6 +372,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * repository or storage nodes run a version that does not know this.
    */
   async setReplicationFactor(replicationFactor: number, limits: CallLimits = {}): Promise<void> {
+    checkWhole(replicationFactor, 'replicationFactor');
     const command = { kind: 'setReplicationFactor', topicId: this.id, replicationFactor } as const;
     const what = `giving topic ${this.id} ${replicationFactor} replicas`;
     await this.context.repository.command(command, { ...limits, what });

@@ -6,6 +6,7 @@ import {
   sleep,
   type TopicId,
   type Tracing,
+  unlessAborted,
   VarlogError,
 } from '../../base/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
@@ -21,7 +22,7 @@ import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
-import { checkChoice, checkCount } from './checked-option.ts';
+import { checkChoice, checkCount, checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -124,7 +125,7 @@ export class Varlog implements AsyncDisposable {
       cluster,
       lifetime,
     });
-    const catalog = new Catalog(repository);
+    const catalog = new Catalog(ports.clock, repository);
     const appender = new Appender(ports, channels, catalog, appends);
     const context = { ports, channels, repository, catalog, appender, lifetime };
     try {
@@ -170,7 +171,7 @@ export class Varlog implements AsyncDisposable {
     const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
     checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
-    checkCount(replicationFactor, 'replicationFactor');
+    if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
     checkChoice(acknowledge, 'acknowledge', ['majority', 'all']);
     const { topic: made } = await this.context.repository.call(
       admpb.ClusterManager.AddTopic,
@@ -188,7 +189,9 @@ export class Varlog implements AsyncDisposable {
       await makeLogStreams(this.context, topic.id, logStreams, { ...limits, ...placed });
       await this.context.catalog.renew(limits);
     } catch (error) {
-      await this.deleteTopic(topic.id, limits).catch(() => {});
+      // Also for a caller who waits no longer: what is left of it would be taken for a topic.
+      const deleted = this.deleteTopic(topic.id);
+      await unlessAborted(deleted, limits.signal).catch(() => {});
       throw error;
     }
     return topic;
@@ -246,6 +249,7 @@ export class Varlog implements AsyncDisposable {
     id: StorageNodeId,
     options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const { disk = '', force = false, ...limits } = options;
     const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
@@ -271,6 +275,7 @@ export class Varlog implements AsyncDisposable {
    * `FAILED_PRECONDITION` while it has some: drain it first.
    */
   async removeStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const command = { kind: 'unregisterStorageNode', id } as const;
     await this.context.repository.command(command, {
       ...limits,
@@ -290,12 +295,15 @@ export class Varlog implements AsyncDisposable {
     storageNode: StorageNodeId,
     limits: CallLimits = {},
   ): Promise<void> {
+    checkWhole(logStream, 'the id of a log stream');
+    checkWhole(storageNode, 'the id of a storage node');
     const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
     const what = `preferring storage node ${storageNode} as the primary of log stream ${logStream}`;
     await this.context.repository.command(command, { ...limits, what });
   }
 
   private async drain(id: StorageNodeId, cancel: boolean, limits: CallLimits): Promise<void> {
+    checkWhole(id, 'the id of a storage node');
     const command = { kind: 'drainStorageNode', id, cancel } as const;
     const what = cancel ? `keeping storage node ${id}` : `draining storage node ${id}`;
     await this.context.repository.command(command, { ...limits, what });

@@ -199,6 +199,10 @@ test('records that fail are parked with their cause, replayed among the others, 
   });
   expect(given).toEqual(['1', '3', '5', '2 again']);
   await until(() => second.status.parked === 1);
+  await expect(log.consumers.drop('billing', [])).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
+  expect(second.status.parked).toBe(1);
   await log.consumers.drop('billing', [4]);
   await until(() => second.status.parked === 0);
   await expect(log.consumers.replay('billing', [4])).rejects.toMatchObject({ code: 'NOT_FOUND' });

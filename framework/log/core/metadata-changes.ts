@@ -44,7 +44,8 @@ export function mergeChanges(all: readonly MetadataChanges[]): MetadataChanges {
   for (const it of all) {
     for (const commit of it.commits) commits.push(commit);
     // Cuts, and so nearly all of them, change nothing else.
-    if (it.reassigned.size + it.replaced.size + it.unregistered.size === 0) continue;
+    const { size } = it.reassigned;
+    if (size + it.replaced.size + it.moved.size + it.unregistered.size === 0) continue;
     for (const [id, more] of it.reassigned) {
       const nodes = nodesOf.get(id) ?? new Set<number>();
       for (const node of more) nodes.add(node);

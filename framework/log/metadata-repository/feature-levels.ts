@@ -128,8 +128,8 @@ export class FeatureLevels {
 
   /** What storage nodes have told the leader. */
   private async storageNodes(): Promise<Laggard[]> {
-    const { orderer, metadata, status, options } = this.repository;
-    const leader = options.members.find((it) => it.id === status.leader?.id);
+    const { orderer, metadata, status } = this.repository;
+    const { leader } = status;
     const told =
       orderer !== undefined || leader === undefined
         ? [...metadata.storageNodes.values()].map(({ id }) => {

@@ -2,6 +2,7 @@ import { noLogger } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import { SimulatedDisk } from '../../testing/simulator/disk.ts';
+import { Hello, Ordering, SessionRequest } from '../../wire/gen/log.ts';
 import { FIRST_FEATURE_LEVEL, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { type MemberOrder, type MetadataRepository, startMetadataRepository } from './index.ts';
 import type { MetadataRepositoryOptions } from './repository-access.ts';
@@ -96,6 +97,21 @@ describe('changes of the members of the metadata repository', () => {
     fixture = await Fixture.start();
   });
   afterEach(() => fixture.end());
+
+  test('one that waits to be added sends whoever asks it to the others, before the time of the call is up and with nothing in doubt', async () => {
+    const joins = await fixture.open(2);
+    const refusal = { code: 'NOT_LEADER', outcome: 'notAppended' };
+    await Promise.all([
+      expect(joins.read(() => {})).rejects.toMatchObject(refusal),
+      expect(joins.confirmedOrderer()).rejects.toMatchObject(refusal),
+      expect(joins.execute({ kind: 'restoreTopic', id: 1 as never })).rejects.toMatchObject(
+        refusal,
+      ),
+    ]);
+    const reads = joins.read(({ featureLevel }) => featureLevel);
+    await fixture.add(2);
+    expect(await reads).toBe(NEWEST_FEATURE_LEVEL);
+  }, 30_000);
 
   test('one that is added says before that it waits, and votes afterwards with all that there is', async () => {
     const id = await fixture.leader.execute({ kind: 'registerTopic', id: 0, acknowledge: 'all' });
@@ -195,6 +211,44 @@ describe('changes of the members of the metadata repository', () => {
     await fixture.open(2, { join: false }, 5);
     await fixture.change({ kind: 'move', member: fixture.member(2, 5) });
     expect(fixture.leader.members).toContainEqual({ ...fixture.member(2, 5), learner: false });
+  });
+
+  test('one that was added and leads is asked by the others what storage nodes support', async () => {
+    const supportedLevel = NEWEST_FEATURE_LEVEL - 2;
+    const [node] = await freeAddresses(1);
+    await fixture.wipe(1);
+    await fixture.open(1, { members: [fixture.member(1)], supportedLevel });
+    for (const id of [2, 3]) {
+      await fixture.open(id, { supportedLevel });
+      await fixture.add(id);
+    }
+    await fixture.running.get(1)!.close();
+    await until(() => [...fixture.running.values()].some((it) => it.repository.orderer));
+    const leader = fixture.leader;
+    await until(() => leader.metadata.featureLevel === supportedLevel);
+    // It was started before the others were members, and is again as it was.
+    const one = await fixture.open(1, { members: [fixture.member(1)], supportedLevel });
+    await until(() => one.status.leader !== undefined);
+    const channel = new GrpcNetwork().connect(fixture.addresses[leader.options.memberId - 1]!);
+    const session = channel.open(Ordering.Session);
+    const heard = new Promise<void>((resolve) => {
+      session.receive(() => {
+        session.send(SessionRequest.create({}));
+        resolve();
+      });
+    });
+    const about = { clusterId: 7, storageNodeId: 1, address: node!, disk: 'd', incarnation: 'p' };
+    const hello = Hello.create({ ...about, supportedLevel: NEWEST_FEATURE_LEVEL });
+    session.send(SessionRequest.create({ hello }));
+    await heard;
+    const command = { kind: 'addConsumer', topicId: 1, name: 'c', begin: 'start' } as const;
+    await expect(one.execute(command)).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      details: { members: [1, 2, 3], storageNodes: [] },
+    });
+    session.cancel();
+    session.closed.catch(() => {});
+    channel.close();
   });
 
   test('one that was removed ends, and says so; the last one is not removed', async () => {

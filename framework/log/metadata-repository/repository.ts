@@ -1,5 +1,12 @@
 import { BehaviorSubject, type Observable, type Subscription } from 'rxjs';
-import { asVarlogError, type Handler, type LogCallOptions, VarlogError } from '../../base/index.ts';
+import {
+  asVarlogError,
+  type Handler,
+  inTime,
+  type LogCallOptions,
+  VarlogError,
+  Wakeups,
+} from '../../base/index.ts';
 import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
 import {
@@ -60,6 +67,7 @@ export class MetadataRepository implements RepositoryAccess {
   private ledTerm = 0;
   private readonly orderers = new BehaviorSubject<Orderer | undefined>(undefined);
   private readonly leaderChanges: LeaderChangeLog;
+  private readonly roleChanges = new Wakeups();
   private readonly levels: FeatureLevels;
 
   private constructor(
@@ -221,6 +229,7 @@ export class MetadataRepository implements RepositoryAccess {
     const { sender = 'operator' } = options;
     if (!definition.senders.includes(sender)) throw notForSender(definition, sender);
     if (definition.level > this.metadata.featureLevel) await this.checkLevel(command);
+    if (this.status.leader === undefined) await this.leaderKnown(options.signal);
     const result = await this.replica.execute(command, {
       timeoutMs: LOG_TIMES.callTimeoutMs,
       ...options,
@@ -232,7 +241,8 @@ export class MetadataRepository implements RepositoryAccess {
   }
 
   /** Reads the metadata as of now, wherever it was changed last (linearizable). */
-  read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
+  async read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
+    if (this.status.leader === undefined) await this.leaderKnown(options.signal);
     return this.replica.query(({ metadata }) => look(metadata), {
       consistency: 'linearizable',
       timeoutMs: LOG_TIMES.callTimeoutMs,
@@ -246,6 +256,19 @@ export class MetadataRepository implements RepositoryAccess {
     const { orderer } = this;
     if (orderer !== undefined && this.cluster !== undefined) return orderer;
     throw notLeader(this.group.status.leader?.address);
+  }
+
+  /**
+   * A member that knows no leader, because it is cut off or was not added yet, waits for one, and then says so: in time for
+   * its caller to ask another one, and before anything is in doubt.
+   */
+  private async leaderKnown(signal: AbortSignal | undefined): Promise<void> {
+    const known = async (limit: AbortSignal): Promise<void> => {
+      while (this.status.leader === undefined && this.failure === undefined && !limit.aborted)
+        await this.roleChanges.wait(limit);
+    };
+    const late = (): VarlogError => notLeader(undefined);
+    await inTime(this.options.ports.clock, LOG_TIMES.leaderAwaitedMs, signal, known, late);
   }
 
   private tell(what: string, sender: Sender, result: MetadataResult): void {
@@ -290,6 +313,7 @@ export class MetadataRepository implements RepositoryAccess {
       error: this.failed.message,
     });
     this.lead(undefined);
+    this.roleChanges.wake();
     this.group.resign(this.failed.message);
   }
 
@@ -302,6 +326,7 @@ export class MetadataRepository implements RepositoryAccess {
   private followRole(status: RaftStatus): void {
     const { role, term } = status;
     this.leaderChanges.observe(status);
+    this.roleChanges.wake();
     if (status.removed) this.fail(memberRemoved(this.options.memberId));
     this.orderer?.tellMembers(status.members.map((it) => it.address));
     if (role === 'leader' && this.orderer !== undefined && term === this.ledTerm) return;

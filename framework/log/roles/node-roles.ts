@@ -40,6 +40,8 @@ export interface MetadataRole
   readonly memberId?: number;
   /** While it leads: whether log streams are moved so that all storage nodes have about as many. Default true. */
   readonly rebalance?: boolean | undefined;
+  /** While it leads: log streams that are sealed at once so that replicas take part in them. Default 32. */
+  readonly joinsAtOnce?: number;
   /** In place of the disk of the node. */
   readonly disk?: Disk;
 }
@@ -99,6 +101,7 @@ export class NodeRoles {
     disk,
     memberId,
     rebalance = true,
+    joinsAtOnce,
     ...role
   }: MetadataRole): Promise<MetadataRepository> {
     const { clusterId, nodeId, members } = this.node;
@@ -114,7 +117,12 @@ export class NodeRoles {
     this.closers.add(() => repository.close());
     const { replicationFactor } = role;
     const own = { ports: this.node.ports, repository };
-    const admin = startAdmin({ ...own, replicationFactor, rebalance });
+    const admin = startAdmin({
+      ...own,
+      replicationFactor,
+      rebalance,
+      ...(joinsAtOnce !== undefined && { joinsAtOnce }),
+    });
     this.closers.add(() => admin.close());
     this.handlers.push(...repository.handlers, ...admin.handlers);
     return repository;

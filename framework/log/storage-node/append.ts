@@ -39,6 +39,6 @@ export function append(
     throw tooMuchWaits(logStreamId, host.memory.pendingBytes);
   }
   const atomic = atomicOf(batch);
-  if (atomic !== undefined) park(replica, atomic, batch, arrived);
+  if (atomic !== undefined) park(replica, atomic, batch, arrived, condition);
   else storeBatch(replica, batch, arrived, restsOn);
 }

@@ -1,5 +1,5 @@
 import { encodeBatch } from '../../base/index.ts';
-import type { AppendBatch, AppendResult } from '../../wire/gen/log.ts';
+import { type AppendBatch, AppendCondition, type AppendResult } from '../../wire/gen/log.ts';
 import { TOGETHER_FROM } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { eventually, TestCluster } from './cluster.fixture.ts';
@@ -72,6 +72,9 @@ describe('parts of an atomic append', () => {
     const refused = ['INVALID_ARGUMENT', 'notAppended'];
     expect(placeOf(await appender.send(part(7, 1)))).toEqual(refused);
     expect(placeOf(await appender.send(part(8, 1, [2, 3])))).toEqual(refused);
+    // It would be true when the part comes, and not when it enters the log.
+    const condition = AppendCondition.create({ count: 1, fence: 0 });
+    expect(placeOf(await appender.send({ ...part(9, 1), condition }))).toEqual(refused);
     const given = Array.from({ length: 256 }, (_, id) => appender.send(part(100 + id, 1)));
     expect(placeOf(await given.at(-1)!)).toEqual(['RESOURCE_EXHAUSTED', 'notAppended']);
     expect(cluster.replica(1).core.end).toBe(0);

@@ -86,6 +86,44 @@ test('many more than it keeps in memory are found too', async () => {
   await table.close();
 });
 
+test('what did not become durable before the disk failed is not looked for for ever', async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+  let isBroken = false;
+  disk.faults = { fail: ({ kind }) => (isBroken && kind === 'write' ? 'EIO' : undefined) };
+  let onFailure: (error: unknown) => void = () => {};
+  const failed = new Promise<unknown>((resolve) => {
+    onFailure = resolve;
+  });
+  const label = 'log stream 1 commits';
+  const where = { disk, directory: 'commits', label, logStreamId: 1 };
+  const table = await CommitTable.open({ ...where, onFailure });
+  // Of the newest ones in memory, the first lies between two places that a search looks at first.
+  const commits = commitsOf(
+    Array.from({ length: 2_049 }, () => ({ count: 1, gap: 0 })),
+    900,
+  );
+  await table.reset(900);
+  for (const it of commits.slice(0, 901)) table.append(it);
+  await table.flush();
+  isBroken = true;
+  for (const it of commits.slice(901)) table.append(it);
+  table.flush().catch(() => {});
+  await failed;
+  for (const i of [905, 950, 1_023]) {
+    const { llsn, glsn, version } = commits[i]!;
+    await expect(table.findByLlsn(llsn)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await expect(table.findByGlsn(glsn)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await expect(table.at(version)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await expect(table.range(version, table.version)).rejects.toMatchObject({
+      code: 'DISK_FAILED',
+    });
+  }
+  // What is durable, and what is in memory, is found as before.
+  for (const i of [0, 900, 1_025, 2_048]) {
+    expect(await table.findByLlsn(commits[i]!.llsn)).toEqual(commits[i]);
+  }
+});
+
 test('a power loss takes only what was not flushed', async () => {
   const { disk, open } = onDisk();
   const commits = commitsOf(Array.from({ length: 30 }, () => ({ count: 2, gap: 1 })));

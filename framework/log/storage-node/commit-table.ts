@@ -102,7 +102,7 @@ export class CommitTable {
   async at(version: number): Promise<Commit> {
     const recent = this.recentAt(version);
     if (recent !== undefined) return recent;
-    const [frame] = await this.log.read(version, 1);
+    const [frame] = await this.read(version, 1);
     assert(frame !== undefined && frame.position === version, `commit ${version} is in the table`);
     return this.decode(frame);
   }
@@ -113,7 +113,7 @@ export class CommitTable {
       const at = from - this.recent[0]!.version;
       return this.recent.slice(at, Math.min(at + RANGE_MAX, through - this.recent[0]!.version + 1));
     }
-    const frames = await this.log.read(from, RANGE_MAX * PAYLOAD_BYTES);
+    const frames = await this.read(from, RANGE_MAX * PAYLOAD_BYTES);
     return frames.filter((it) => it.position <= through).map((it) => this.decode(it));
   }
 
@@ -184,6 +184,13 @@ export class CommitTable {
       }
     }
     return undefined;
+  }
+
+  private async read(from: number, bytesMax: number): Promise<Frame[]> {
+    const frames = await this.log.read(from, bytesMax);
+    // A log that failed gives only what is durable, and nothing for the rest: who looks for that must not look for ever.
+    if (frames.length === 0 && from <= this.log.end) await this.log.flushed(from);
+    return frames;
   }
 
   private async sparseAt(version: number): Promise<Commit> {

@@ -39,6 +39,19 @@ async function subscribe(node: number, glsnBegin: number, glsnEnd: number) {
 
 const positions = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
+/** What was put aside, of log stream 1. */
+const UNFIT = /^1\.\d+\.unfit$/;
+
+/** Changes a byte of the first record, which lies far before the last one that was synced. */
+function damage(node: number, records = 'storage/replicas/1/records/'): void {
+  const disk = cluster.disks.get(node)!;
+  const { path } = disk.files().find((it) => it.path.startsWith(records) && /seg/.test(it.path))!;
+  disk.damage(path, (bytes) => {
+    const at = Buffer.from(bytes).indexOf('record 0');
+    bytes[at + 7]! ^= 1;
+  });
+}
+
 /** The disk of a node fails to sync from now on; what was synced can be read. */
 const failSyncs = (node: number): void => {
   cluster.disks.get(node)!.faults = {
@@ -126,6 +139,37 @@ describe('one replica of three whose disk failed', () => {
     await eventually(
       () => cluster.reported(2) === 'learning' && cluster.replica(2).core.end === 10,
     );
+    expect(await disk.list('storage/trash')).toEqual([expect.stringMatching(UNFIT)]);
+  }, 30_000);
+
+  test('is put aside again when it took part since it was rebuilt, also where it cannot be opened', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    failSyncs(2);
+    await append(1, 5);
+    await eventually(() => cluster.reported(2) === 'failed');
+    const disk = cluster.disks.get(2)!;
+    disk.faults = {};
+    await eventually(() => cluster.reported(2) === 'learning');
+    await cluster.reopen(1, [1, 2, 3]);
+    await append(1, 20);
+    await eventually(() => cluster.replica(2).core.durableEnd === 30);
+    cluster.setReplicas([1, 3]);
+    await eventually(() => cluster.metadata.storageNodes.get(2)!.removed.length === 0);
+    const inTrash = await disk.list('storage/trash');
+    expect(inTrash).toHaveLength(2);
+    const taken = inTrash.find((it) => !it.endsWith('.unfit'))!;
+    damage(2, `storage/trash/${taken}/records/`);
+    // So that the others are open, and one of them is a good copy.
+    cluster.setReplicas([1, 2, 3]);
+    await cluster.reopen(1, [1, 3]);
+    await eventually(
+      () => cluster.reported(2) === 'learning' && cluster.replica(2).core.end === 30,
+    );
+    expect(await disk.list('storage/trash')).toEqual([
+      expect.stringMatching(UNFIT),
+      expect.stringMatching(UNFIT),
+    ]);
   }, 30_000);
 
   test('is rebuilt from a good copy, and counts from the next epoch on', async () => {
@@ -157,21 +201,11 @@ describe('one replica of three whose disk failed', () => {
     await append(2, 5);
     expect(await subscribe(2, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
     const kept = await cluster.disks.get(2)!.list('storage/trash');
-    expect(kept).toEqual([expect.stringMatching(/^1\.\d+\.unfit$/)]);
+    expect(kept).toEqual([expect.stringMatching(UNFIT)]);
   });
 });
 
 describe('a replica with a damaged record in the middle', () => {
-  /** Changes a byte of the first record, which lies far before the last one that was synced. */
-  function damage(node: number): void {
-    const disk = cluster.disks.get(node)!;
-    const { path } = disk.files().find((it) => /replicas\/1\/records\/.*seg/.test(it.path))!;
-    disk.damage(path, (bytes) => {
-      const at = Buffer.from(bytes).indexOf('record 0');
-      bytes[at + 7]! ^= 1;
-    });
-  }
-
   test('found when it is opened: reported as damaged, and rebuilt', async () => {
     await clusterOf([1, 2, 3]);
     await append(1, 20);

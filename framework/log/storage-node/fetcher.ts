@@ -1,4 +1,4 @@
-import { Backoff, type Channel, ownTogether, sleep, VarlogError } from '../../base/index.ts';
+import { Backoff, ownTogether, sleep, VarlogError } from '../../base/index.ts';
 import { FetchRequest, type FetchResponse, Replication } from '../../wire/gen/log.ts';
 import { commitAll, retryCommits } from './commit.ts';
 import { receive } from './receive.ts';
@@ -9,6 +9,9 @@ const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 /** A learner copies no faster, so that appends and reads go on beside it. */
 const CATCH_UP_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
+/** To begin costs as much of a turn as so many batches: where many log streams begin at once, others are not held up. */
+const BEGIN_COST = 256;
 
 /**
  * Pulls what a replica lacks from other replicas, for as long as it is wanted: the next source, or
@@ -49,27 +52,27 @@ export class Fetcher {
 
   private async run(sources: readonly string[]): Promise<void> {
     const { signal } = this.stopped;
-    const { clock, random, network } = this.host.ports;
+    const { clock, random } = this.host.ports;
     const backoff = new Backoff(random, RETRY_MS_MIN, RETRY_MS_MAX);
     for (let turn = 0; sources.length > 0 && !signal.aborted; turn++) {
-      const channel = network.connect(sources[turn % sources.length]!, {
-        cluster: () => this.host.cluster,
-      });
+      const begins = this.host.transfers.take(BEGIN_COST);
+      if (begins !== undefined) await begins;
+      if (signal.aborted) return;
+      const source = sources[turn % sources.length]!;
       const before = this.replica.core.end;
       try {
-        await this.fetchFrom(channel);
+        await this.fetchFrom(source);
       } catch (error) {
         if (signal.aborted) return;
         if (!VarlogError.is(error)) throw error;
-      } finally {
-        channel.close();
       }
       if (this.replica.core.end > before) backoff.reset();
       await backoff.pause(clock, signal);
     }
   }
 
-  private fetchFrom(channel: Channel): Promise<void> {
+  private fetchFrom(source: string): Promise<void> {
+    const channel = this.host.fetchChannels.to(source, this.replica.logStreamId);
     const { core, topicId, logStreamId, assignment } = this.replica;
     const stream = channel.subscribe(
       Replication.Fetch,

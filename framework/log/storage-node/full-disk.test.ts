@@ -1,3 +1,4 @@
+import type { DiskFaults } from '../../testing/simulator/disk.ts';
 import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 
@@ -78,6 +79,47 @@ test('a log stream that is sealed while the disk is full is opened again once th
   await eventually(() => cluster.reported(1) === 'sealed');
   await cluster.reopen(1, [1]);
   expect(await cluster.appender(1).append('b')).toMatchObject({ failure: null });
+});
+
+describe('a node whose disk stays full is closed all the same', () => {
+  /** Not even what was given back before makes room. */
+  const NOTHING_FITS: DiskFaults = {
+    fail: ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined),
+  };
+
+  test.each([
+    ['while it trims', () => cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 })],
+    ['while it seals', () => cluster.apply({ kind: 'seal', id: 1, byOperator: false })],
+  ])('%s', async (_, work) => {
+    await clusterOf([1]);
+    const appender = cluster.appender(1);
+    for (let i = 0; i < 5; i++) await appender.append(`a${i}`);
+    cluster.disks.get(1)!.faults = NOTHING_FITS;
+    const late = appender.append('late');
+    await eventually(() => cluster.replica(1).storage.full !== undefined);
+    work();
+    await eventually(() => {
+      const { assignment } = cluster.replica(1);
+      return assignment?.trimmedGlsn === 3 || assignment?.sealed === true;
+    });
+    const node = cluster.nodes.get(1)!;
+    await node.close();
+    expect((await late).failure?.code).toMatch(/APPEND_UNKNOWN|SEALED/);
+    expect(cluster.disks.get(1)!.openFiles).toBe(0);
+  });
+
+  test('also when it becomes full while it is closed', async () => {
+    await clusterOf([1]);
+    await cluster.appender(1).append('a');
+    const { storage, turns } = cluster.replica(1);
+    // What was begun when there was room, and needs some.
+    turns.post(() => storage.records.flushed(storage.records.end + 1));
+    const closed = cluster.nodes.get(1)!.close();
+    cluster.disks.get(1)!.faults = NOTHING_FITS;
+    storage.records.append([{ position: 2, count: 1, epoch: 1, payload: new Uint8Array(8) }]);
+    await closed;
+    expect(cluster.disks.get(1)!.openFiles).toBe(0);
+  });
 });
 
 test('a replica that finds no room when it is opened is opened when there is some', async () => {

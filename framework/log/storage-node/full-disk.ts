@@ -41,6 +41,7 @@ export function noteFull(replica: LogStreamReplica, error: VarlogError | undefin
     logger.log('info', 'there is room again', facts);
     replica.advance();
   } else {
+    replica.becameFull.wake();
     const { message } = error;
     logger.log('error', 'no room: appends are refused', { ...facts, error: message });
   }

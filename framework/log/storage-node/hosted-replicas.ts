@@ -48,16 +48,19 @@ export class HostedReplicas {
   /** Log streams whose replica is being opened, and for which wish: a later one is another. */
   private readonly opening = new Map<number, symbol>();
   private readonly rebuilder: Rebuilder;
-  private readonly begunAnew = new Set<number>();
+  /** Log streams of which what is here took part in no epoch: copies of what others hold, and perhaps not even these. */
+  private readonly copies = new Set<number>();
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
 
   constructor(node: ReplicaNode, link: ReplicaLink, directory: string, trash: Trash) {
     const { ports, clusterId, storageNodeId, disk, process, memory } = node;
-    const { producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations } = node;
+    const { producerLimits, segmentBytes, diskReads, commitFlushes } = node;
+    const { transfers, fetchChannels, stations } = node;
     this.host = {
       ...{ ports, clusterId, storageNodeId, disk, process, memory },
-      ...{ producerLimits, segmentBytes, diskReads, commitFlushes, transfers, stations },
+      ...{ producerLimits, segmentBytes, diskReads, commitFlushes },
+      ...{ transfers, fetchChannels, stations },
       get repositoryWireMs() {
         return link.wireMs;
       },
@@ -197,27 +200,34 @@ export class HostedReplicas {
   }
 
   private beginAnew(logStreamId: number): Promise<void> {
-    const failed = this.open.get(logStreamId);
-    // What was begun anew before and took over nothing since holds copies, and perhaps not even these.
-    const isCopy = failed === undefined ? this.begunAnew.has(logStreamId) : failed.core.epoch === 0;
-    this.begunAnew.add(logStreamId);
-    return this.reopen(logStreamId, () =>
-      isCopy ? this.trash.discard(logStreamId) : this.trash.put(logStreamId, true),
-    );
+    return this.reopen(logStreamId, async () => {
+      if (this.copies.has(logStreamId)) await this.trash.discard(logStreamId);
+      else await this.trash.put(logStreamId, true);
+      // Only now: of what could not be put aside, nothing is to be lost the next time.
+      this.copies.add(logStreamId);
+    });
   }
 
   private reopen(logStreamId: number, before?: () => Promise<void>): Promise<void> {
     this.changes.post(logStreamId, async () => {
       const wanted = this.assignments.get(logStreamId);
       if (wanted === undefined || this.failureOf(logStreamId) === undefined) return;
-      const failed = this.open.get(logStreamId);
-      this.open.delete(logStreamId);
-      this.broken.delete(logStreamId);
+      const failed = this.letGo(logStreamId);
       const opening = this.beginOpening(logStreamId);
       await failed?.close().catch(() => {});
       await this.openWanted(wanted.topicId, logStreamId, opening, before);
     });
     return this.changes.settled(logStreamId);
+  }
+
+  /** What was open is not any more: it is to be closed. */
+  private letGo(logStreamId: number): LogStreamReplica | undefined {
+    const replica = this.open.get(logStreamId);
+    this.open.delete(logStreamId);
+    this.broken.delete(logStreamId);
+    if (replica?.core.epoch === 0) this.copies.add(logStreamId);
+    else if (replica !== undefined) this.copies.delete(logStreamId);
+    return replica;
   }
 
   /** Opens a replica, or takes note that it cannot be: the others go on. */
@@ -287,8 +297,11 @@ export class HostedReplicas {
     const opened = await this.openFiles(topicId, logStreamId, before);
     // As it is by now: what came meanwhile was not heard by a replica.
     const wanted = this.assignments.get(logStreamId);
-    // Taken away again in the meantime.
-    if (wanted === undefined || this.opening.get(logStreamId) !== opening) return opened?.close();
+    // Taken away again in the meantime: nobody is to hear of it, also where it could not be opened.
+    if (wanted === undefined || this.opening.get(logStreamId) !== opening) {
+      this.broken.delete(logStreamId);
+      return opened?.close();
+    }
     this.opening.delete(logStreamId);
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
@@ -296,9 +309,7 @@ export class HostedReplicas {
   }
 
   private remove(logStreamId: number): void {
-    const replica = this.open.get(logStreamId);
-    this.open.delete(logStreamId);
-    this.broken.delete(logStreamId);
+    const replica = this.letGo(logStreamId);
     this.opening.delete(logStreamId);
     this.changes.post(logStreamId, async () => {
       await replica?.close();

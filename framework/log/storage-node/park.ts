@@ -1,4 +1,5 @@
 import { type AtomicAppend, type Batch, producerOf, VarlogError } from '../../base/index.ts';
+import type { AppendCondition } from '../core/index.ts';
 import type { Listener } from './pending-appends.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { sealedBefore, tooManyParts } from './replica-errors.ts';
@@ -18,6 +19,7 @@ export function park(
   part: AtomicAppend,
   batch: Batch,
   { sequence, sink }: Listener,
+  condition?: AppendCondition,
 ): void {
   const { parked, storage, logStreamId } = replica;
   const waiting = storage.parts.all;
@@ -27,6 +29,8 @@ export function park(
     refuse(`log stream ${logStreamId} has no part of an append to ${part.logStreams.join(', ')}`);
   }
   if (producerOf(batch) !== undefined) refuse('a part of an atomic append names a producer');
+  // What holds now need not when the part enters the log: others append meanwhile, and take over.
+  if (condition !== undefined) refuse('a part of an atomic append has a condition');
   if (parked.size + waiting.length >= PARTS_MAX) throw tooManyParts(logStreamId, PARTS_MAX);
   parked.add({ part, batch, sequence, sink });
   replica.host.reportChanged(replica);

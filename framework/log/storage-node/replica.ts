@@ -20,6 +20,7 @@ import type { StorageHistograms, TimedCommit } from './append-stations.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
+import type { FetchChannels } from './fetch-channels.ts';
 import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { ParkedParts } from './parked-parts.ts';
@@ -50,6 +51,7 @@ export interface ReplicaNode {
   readonly commitFlushes: Lanes<number>;
   /** For what readers and replicas are sent, and what is fetched, of all log streams: see {@link transferCost}. */
   readonly transfers: TurnBudget;
+  readonly fetchChannels: FetchChannels;
   /** How long appends are at the stations that are here. */
   readonly stations: StorageHistograms;
 }
@@ -57,6 +59,8 @@ export interface ReplicaNode {
 /** What is sent and fetched in one turn at most, as {@link transferCost} counts: some milliseconds of work. */
 export const TRANSFERS_PER_TURN = 1_024;
 const BYTES_PER_COST = 4_096;
+/** To seal a replica, or to have it follow another one, costs as much of a turn as so many batches. */
+const STEPS_COST = 64;
 
 /** What it takes to send these batches, or to store them: one for each, and as much again for each 4 KiB. */
 export function transferCost(batches: readonly Uint8Array[]): number {
@@ -145,6 +149,8 @@ export class LogStreamReplica {
   restarting = false;
   /** What is waited for when the disk is full. */
   retryTimer: Timer | undefined;
+  /** Woken when the disk has no room any more. */
+  readonly becameFull = new Wakeups();
   /** Why it serves nothing any more; `undefined` while it does. Final. */
   failure: VarlogError | undefined;
   /** It was taken away, or the node ends. */
@@ -216,9 +222,13 @@ export class LogStreamReplica {
     return [...members, ...learners].filter((it) => it.storageNodeId !== this.host.storageNodeId);
   }
 
-  /** Has the core's wishes carried out, after what changes files already. */
+  /** Has the core's wishes carried out, after what changes files already, and in its turn among all log streams. */
   advance(): void {
-    this.turns.post(() => this.operations.takeSteps(this));
+    this.turns.post(async () => {
+      const turn = this.host.transfers.take(STEPS_COST);
+      if (turn !== undefined) await turn;
+      await this.operations.takeSteps(this);
+    });
   }
 
   /** Those who wait are to look again what this replica is now. */
@@ -273,13 +283,16 @@ export class LogStreamReplica {
     if (this.closed) return;
     this.closed = true;
     this.flush.stop();
-    this.retryTimer?.cancel();
     this.following.fetching?.stop();
-    await this.turns.settled();
+    const settled = this.turns.settled();
+    // What waits for room on the disk is not waited for: it ends with the files.
+    if (this.storage.full === undefined) await Promise.race([settled, this.becameFull.wait()]);
     this.core.fail('failed');
     this.roleChanged();
     this.pending.failBehind(0, appendUnknown('the storage node ended'));
     this.refuseParked('the storage node ended');
     await this.storage.close();
+    await settled;
+    this.retryTimer?.cancel();
   }
 }

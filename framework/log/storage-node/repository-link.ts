@@ -198,6 +198,7 @@ export class RepositoryLink {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
     let isOver = false;
+    let handling: Promise<void> | undefined;
     stream.receive((response) => {
       this.lastHeard = clock.now();
       this.measure(response);
@@ -211,7 +212,9 @@ export class RepositoryLink {
         else this.flushSoon();
       };
       const handled = this.options.receive(response);
-      return handled === undefined ? accepted() : handled.then(accepted);
+      if (handled === undefined) return accepted();
+      handling = handled.then(accepted);
+      return handling;
     });
     this.lastHeard = clock.now();
     this.lastSent = this.lastHeard;
@@ -249,6 +252,8 @@ export class RepositoryLink {
     } finally {
       isOver = true;
       timer.cancel();
+      // Who closes this link hears nothing more from it then, and what comes over the next one is newer.
+      await handling?.catch(() => {});
     }
   }
 

@@ -19,6 +19,7 @@ import { ofCluster } from '../of-cluster.ts';
 import { storageHistograms } from './append-stations.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { FetchChannels } from './fetch-channels.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
 import { KnownFolders } from './known-folders.ts';
 import { KnownMembers } from './known-members.ts';
@@ -61,6 +62,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly diskReads = new SerialQueue();
   readonly commitFlushes = new Lanes<number>(FLUSHED_AT_ONCE);
   readonly transfers: TurnBudget;
+  readonly fetchChannels: FetchChannels;
   readonly stations = storageHistograms();
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
@@ -102,6 +104,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.transfers = new TurnBudget(clock, TRANSFERS_PER_TURN);
+    this.fetchChannels = new FetchChannels(this.ports.network, () => this.cluster);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
@@ -128,15 +131,20 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   static async start(options: StorageNodeOptions): Promise<StorageNode> {
     const { lock, identity, found } = await claimFolder(options);
+    let trash: Trash | undefined;
+    let node: StorageNode | undefined;
     try {
-      const trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
+      trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
       const members = await KnownMembers.open(options);
-      const node = new StorageNode(options, lock, identity, trash, members);
-      await Promise.all(found.map((name) => node.hosted.openKnown(name)));
-      node.link.start();
-      return node;
+      const started = new StorageNode(options, lock, identity, trash, members);
+      node = started;
+      await Promise.all(found.map((name) => started.hosted.openKnown(name)));
+      started.link.start();
+      return started;
     } catch (error) {
-      await lock.release();
+      // In a folder that is given back, nothing may go on.
+      trash?.close();
+      await (node === undefined ? lock.release() : node.close());
       throw error;
     }
   }
@@ -218,6 +226,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.leave();
       this.trash.close();
       await this.hosted.close();
+      this.fetchChannels.close();
       await this.members.settled();
       await this.lock.release();
     })();

@@ -78,3 +78,22 @@ test('what was here for long enough is deleted, and nothing else', async () => {
   expect([emptied.size, await disk.list('node/trash')]).toEqual([0, []]);
   emptied.close();
 });
+
+test('what is being deleted is not brought back, however far that is', async () => {
+  const trash = await Trash.open(ports(), 'node', 60_000);
+  await make(1, 'a');
+  await trash.put(1);
+  trash.close();
+  wallMs += 61_000;
+  // Deleting takes many steps: it ends at the first, and may have removed any file by then.
+  disk.faults = { fail: ({ kind }) => (kind === 'remove' ? 'EIO' : undefined) };
+  const failed = await Trash.open(ports(), 'node', 60_000);
+  expect(failed.size).toBe(1);
+  failed.close();
+  disk.faults = {};
+  // With more time to keep it, or a clock that was set back, it is too young to be deleted.
+  const again = await Trash.open(ports(), 'node', 120_000);
+  again.close();
+  await again.bringBack(1);
+  expect([again.size, await disk.list('node/replicas')]).toEqual([0, []]);
+});

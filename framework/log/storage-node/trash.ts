@@ -3,10 +3,12 @@ import type { Ports, Timer } from '../../base/index.ts';
 const LOOK_EVERY_MS = { least: 1_000, most: 3_600_000 };
 const KEEP_MS = 24 * 3_600_000;
 const UNFIT = '.unfit';
+const EXPIRED = '.expired';
 
 /**
  * Where replicas go that were taken away from a node: `trash/<log stream>.<milliseconds since 1970>`. They are brought
- * back when the log stream is assigned to the node again, and deleted when they have been here for long enough.
+ * back when the log stream is assigned to the node again, and deleted when they have been here for long enough: while that goes
+ * on, their name ends with `.expired`.
  */
 export class Trash {
   private readonly ports: Ports;
@@ -25,7 +27,7 @@ export class Trash {
   /** The trash of the node whose folder is `directory`; what was there for longer than `keepMs` is deleted. */
   static async open(ports: Ports, directory: string, keepMs = KEEP_MS): Promise<Trash> {
     const trash = new Trash(ports, directory, keepMs);
-    await trash.empty();
+    await trash.tryToEmpty();
     trash.lookLater();
     return trash;
   }
@@ -62,7 +64,8 @@ export class Trash {
     // Its own folder, and not that of all: with many replicas each would look at all of them.
     if ((await disk.list(`${replicas}/${logStreamId}`)).length > 0) return;
     const name = (await this.list()).findLast(
-      (it) => it.logStreamId === logStreamId && !it.name.endsWith(UNFIT),
+      ({ name: it, ...of }) =>
+        of.logStreamId === logStreamId && !it.endsWith(UNFIT) && !it.endsWith(EXPIRED),
     )?.name;
     if (name === undefined) return;
     await disk.rename(`${this.path}/${name}`, `${replicas}/${logStreamId}`);
@@ -103,23 +106,34 @@ export class Trash {
     const all = await this.list();
     this.count = all.length;
     for (const { name, since } of all) {
-      if (clock.wall() - since < this.keepMs) continue;
-      await disk.remove(`${this.path}/${name}`);
+      const isBegun = name.endsWith(EXPIRED);
+      if (!isBegun && clock.wall() - since < this.keepMs) continue;
+      // Deleting takes many steps: what is left of it in between is nothing to be brought back.
+      const expired = isBegun ? name : `${name}${EXPIRED}`;
+      if (!isBegun) {
+        await disk.rename(`${this.path}/${name}`, `${this.path}/${expired}`);
+        await disk.syncDirectory(this.path);
+      }
+      await disk.remove(`${this.path}/${expired}`);
       this.count--;
       logger.log('info', 'a replica was deleted from the trash', { name });
     }
   }
 
+  /** What cannot be deleted now is kept for longer: nothing else is to fail because of it. */
+  private tryToEmpty(): Promise<void> {
+    const { logger } = this.ports;
+    return this.empty().catch((error: unknown) => {
+      logger.log('warn', 'the trash cannot be emptied', { error: String(error) });
+    });
+  }
+
   private lookLater(): void {
     if (this.closed) return;
-    const { clock, logger } = this.ports;
+    const { clock } = this.ports;
     const { least, most } = LOOK_EVERY_MS;
     this.timer = clock.after(Math.max(least, Math.min(most, this.keepMs)), () => {
-      this.empty()
-        .catch((error: unknown) => {
-          logger.log('warn', 'the trash cannot be emptied', { error: String(error) });
-        })
-        .finally(() => this.lookLater());
+      void this.tryToEmpty().then(() => this.lookLater());
     });
   }
 }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Varlog } from '../../log/index.ts';
+import { Authority } from '../../runtime/certificates.fixture.ts';
 import { freeAddresses } from '../../testing/index.ts';
 import { type Finished, varlog } from '../in-process-cli.fixture.ts';
 import { startLocalCluster } from '../local-cluster.ts';
@@ -78,6 +79,22 @@ describe('up', () => {
       const refused = Varlog.connect(address);
       await expect(refused).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     }, ['--token-file', file]);
+    expect(code).toBe(0);
+  }, 60_000);
+
+  test('a cluster of one that speaks TLS', async () => {
+    const authority = new Authority('ours');
+    const own = { ca: authority.ca, ...authority.issue('IP:127.0.0.1') };
+    authority.remove();
+    const flags = Object.entries(own).flatMap(([part, pem]) => {
+      writeFileSync(join(root, part), pem);
+      return [`--tls-${part}`, join(root, part)];
+    });
+    const { code } = await up(async () => {
+      await using client = await Varlog.connect({ endpoints: address, tls: own });
+      await client.topic(1).append('let in');
+      await expect(Varlog.connect(address)).rejects.toThrow();
+    }, flags);
     expect(code).toBe(0);
   }, 60_000);
 

@@ -7,7 +7,7 @@ import { NodeFailed } from '../failure-watch.ts';
 import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
 import { startNode } from '../start-node.ts';
-import { tlsFromFiles } from '../tls-files.ts';
+import { type TlsFiles, tlsFilesOf, tlsFromFiles } from '../tls-files.ts';
 import { tokensFromFile } from '../token-file.ts';
 import { tuneGarbageCollection } from '../tune-garbage-collection.ts';
 import { atLeast, type Cli } from './cli-context.ts';
@@ -46,7 +46,7 @@ const CLOSE_MS = 3_000;
 /** Why a start was given up that the user does not wait for any more. */
 const INTERRUPTED = Symbol('interrupted');
 
-interface UpFlags {
+interface UpFlags extends TlsFiles {
   nodes: number;
   port: number;
   httpPort: number;
@@ -61,6 +61,7 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
   const cluster = await startLocalCluster({
     tokenFile: process.env['VARLOG_TOKEN_FILE'],
+    ...tlsFilesOf(process.env),
     ...flags,
     progress: (text) => output.note(text),
     signal: starting.signal,
@@ -70,7 +71,7 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   if (cluster === undefined) return;
   const endpoint = cluster.endpoints[0]!;
   const where = flags.port === 9092 ? '' : ` --endpoints ${endpoint}`;
-  const option = flags.tokenFile === undefined ? where : `${where} --token-file ${flags.tokenFile}`;
+  const option = where + optionsTold(flags);
   output.result(
     { endpoints: cluster.endpoints, http: cluster.httpAddresses, pids: cluster.processIds() },
     [
@@ -87,6 +88,17 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   await stop;
   output.note('stopping');
   await cluster.close();
+}
+
+/** Those that clients have to be given too. */
+function optionsTold({ tlsCa, tlsCertificate, tlsKey, tokenFile }: UpFlags): string {
+  const files = Object.entries({
+    '--tls-ca': tlsCa,
+    '--tls-certificate': tlsCertificate,
+    '--tls-key': tlsKey,
+    '--token-file': tokenFile,
+  });
+  return files.map(([flag, file]) => (file === undefined ? '' : ` ${flag} ${file}`)).join('');
 }
 
 async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {

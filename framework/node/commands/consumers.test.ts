@@ -70,6 +70,12 @@ test('consumers are listed; what they have parked is shown, replayed and dropped
   while (consumer.status.parked !== 2) await sleep(realClock(), 10);
   const [known] = await topic.consumers.list();
   expect(known!.parked.map(({ glsn }) => glsn)).toEqual([4, 5]);
+  const none = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('an empty list') };
+  await expect(topic.consumers.drop('billing', [])).rejects.toMatchObject(none);
+  await expect(topic.consumers.replay('billing', [])).rejects.toMatchObject(none);
+  await expect(topic.consumers.drop('billing', [Number.NaN])).rejects.toMatchObject({
+    code: 'POSITION_OUT_OF_RANGE',
+  });
   expect((await run('consumer', 'drop', id, 'billing', '--all')).out).toBe(
     '2 records are dropped\n',
   );

@@ -137,7 +137,7 @@ function addDecision(
               next: 'give their GLSNs, or --all',
             });
           }
-          const count = await topic.consumers[command](name, named);
+          const count = await topic.consumers[command](name, all ? 'all' : named);
           output.result(
             { topic: topic.id, consumer: name, [command]: count },
             `${count} ${count === 1 ? 'record is' : 'records are'} ${said}`,

@@ -6,7 +6,7 @@ import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
 import { memberTable } from './members.ts';
 import { nodeState } from './nodes.ts';
-import { problemOfParked, problemsOf, SLOW_WRITE_MS, sentenceOf } from './problems.ts';
+import { problemOfParked, problemsOf, SLOW_WRITE_MS, sentenceOf, sentencesOf } from './problems.ts';
 import { showRetention } from './retention.ts';
 
 const SLOW_SYNC_MS = 20;
@@ -22,7 +22,7 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
     .action(() =>
       cli.withClient(async (varlog, output) => {
         const status = await varlog.status();
-        const problems = problemsOf(status).map(sentenceOf);
+        const problems = sentencesOf(problemsOf(status));
         output.result(
           status,
           [
@@ -161,7 +161,7 @@ async function reachability(cli: Cli): Promise<Finding[]> {
       return [{ ok: false, what }];
     }
     const problems = problemsOf(status);
-    if (problems.length > 0) return problems.map((it) => ({ ok: false, what: sentenceOf(it) }));
+    if (problems.length > 0) return sentencesOf(problems).map((what) => ({ ok: false, what }));
     const what = `cluster ${status.cluster} answers, every node is up, every log stream is whole`;
     return [{ ok: true, what }];
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { MemberStatus, Varlog } from '../../log/index.ts';
 import { closeAll, eventually, Observed } from '../observed.fixture.ts';
-import { problemsOf, sentenceOf } from './problems.ts';
+import { problemsOf, sentenceOf, sentencesOf } from './problems.ts';
 
 afterEach(closeAll);
 
@@ -90,4 +90,21 @@ test('members that only learn, lost their disks, or are being changed', () => {
   ]);
   const leader = of({ id: 1, change: 'adding member 4: it has 3 of 9 entries' });
   expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
+});
+
+test('what many log streams have alike is said once, and everything else one by one', () => {
+  const of = (logStream: number, node: number, what: string) => ({
+    subject: `log stream ${logStream} on storage node ${node}`,
+    what,
+    logStream,
+  });
+  const sealed = Array.from({ length: 700 }, (_, i) => of(i + 1, 3, 'sealed'));
+  const few = [1, 2, 3, 4, 5].map((it) => of(it, 2, 'sealed'));
+  const other = { subject: 'storage node 3', what: 'down' };
+  expect(sentencesOf([...sealed, other, ...few, of(9, 3, 'damaged')])).toEqual([
+    'log streams 1, 2, 3, 4, 5 and 695 more on storage node 3: sealed',
+    'storage node 3: down',
+    ...few.map(sentenceOf),
+    'log stream 9 on storage node 3: damaged',
+  ]);
 });

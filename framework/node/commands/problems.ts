@@ -16,11 +16,42 @@ export interface Problem {
   readonly subject: string;
   /** What is wrong with it, and what is being done about it or must be. */
   readonly what: string;
+  /** The log stream whose it is. */
+  readonly logStream?: number;
 }
+
+/** So many log streams with the same problem are told of one by one. */
+const ONE_BY_ONE = 5;
 
 /** A problem as one sentence. */
 export function sentenceOf({ subject, what }: Problem): string {
   return `${subject}: ${what}`;
+}
+
+/**
+ * The problems as sentences: where many log streams have the same, as after the restart of a node, one for all of them, with the
+ * ids of the first few.
+ */
+export function sentencesOf(problems: readonly Problem[]): string[] {
+  const alike = new Map<string, [Problem, ...Problem[]]>();
+  for (const it of problems) {
+    const key = sentenceOf({ ...it, subject: restOf(it) });
+    const known = alike.get(key);
+    if (known === undefined) alike.set(key, [it]);
+    else known.push(it);
+  }
+  return [...alike.values()].flatMap((group) => {
+    if (group.length <= ONE_BY_ONE) return group.map(sentenceOf);
+    const few = group.slice(0, ONE_BY_ONE).map(({ logStream }) => logStream);
+    const [one] = group;
+    const subject = `log streams ${few.join(', ')} and ${group.length - ONE_BY_ONE} more${restOf(one)}`;
+    return [sentenceOf({ ...one, subject })];
+  });
+}
+
+/** The subject, without the id of its log stream. */
+function restOf({ subject, logStream }: Problem): string {
+  return logStream === undefined ? subject : subject.slice(`log stream ${logStream}`.length);
 }
 
 /** All that is not as it should be. */
@@ -38,10 +69,12 @@ export function problemsOfLogStreams({ topics, storageNodes }: ClusterStatus): P
   const nodes = new Map(storageNodes.map((it) => [it.id, it]));
   return topics
     .flatMap((topic) => topic.logStreams)
-    .flatMap((stream) => [
-      ...ofLogStream(stream),
-      ...stream.replicas.flatMap((it) => ofReplica(stream, it, nodes.get(it.node))),
-    ]);
+    .flatMap((stream) =>
+      [
+        ...ofLogStream(stream),
+        ...stream.replicas.flatMap((it) => ofReplica(stream, it, nodes.get(it.node))),
+      ].map((it) => ({ ...it, logStream: stream.id })),
+    );
 }
 
 /** What a consumer has put aside, if it has: nobody does these records before a person decides. */

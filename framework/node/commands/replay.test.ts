@@ -52,6 +52,7 @@ beforeAll(async () => {
   writeFileSync(at('old.cjs'), moduleOf('sum'));
   writeFileSync(at('new.cjs'), moduleOf('sum + 1'));
   writeFileSync(at('random.cjs'), moduleOf('sum + Math.random()'));
+  writeFileSync(at('three.cjs'), moduleOf('sum + 1').replace('++this.count', 'add'));
   writeFileSync(at('throws.cjs'), moduleOf('nothing.here'));
   writeFileSync(at('empty.cjs'), 'exports.other = 1;');
   cluster = await startRealCluster(1);
@@ -124,6 +125,41 @@ test('replay finds where versions part, why tells what made a value, upgrade rai
   await using again = await startReplica({ machine: new Adder(), name: 'adder', log: topic });
   await again.caughtUp();
   expect(await again.upgradeTo(2)).toBe(2);
+}, 60_000);
+
+test('replay --follow compares what is appended meanwhile, from a fork on', async () => {
+  const own = await client.createTopic();
+  const id = String(own.id);
+  const replica = await startReplica({ machine: new Adder(), name: 'adder', log: own });
+  await replica.execute({ key: 'a', add: 3 });
+  await replica.execute({ key: 'a', add: 1 });
+  const files = ['--machine', at('three.cjs'), '--against', at('old.cjs')];
+  // What adds three differs, and the first command did: the fork lies behind it.
+  let added: Promise<unknown> | undefined;
+  const wrote = (add: number) => (text: string) => {
+    if (text.includes('comparing what comes after position'))
+      added ??= replica.execute({ key: 'b', add });
+  };
+  const found = await varlog(
+    ['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'],
+    { wrote: wrote(3) },
+  );
+  await added;
+  expect(found).toMatchObject({ code: 1, out: expect.stringMatching(/position 4, command .*"b"/) });
+  added = undefined;
+  const same = await varlog(['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'], {
+    wrote: (text) => {
+      wrote(1)(text);
+      void added?.then(() => setTimeout(() => process.emit('SIGINT'), 100));
+    },
+  });
+  expect(same).toMatchObject({ code: 0, out: expect.stringMatching(/^same: [01] commands up to/) });
+  const from = await run('replay', id, ...files, '--fork-at', '3');
+  expect(from).toMatchObject({ code: 1, out: expect.stringMatching(/position 4/) });
+  expect((await run('replay', id, ...files, '--fork-at', '4')).code).toBe(0);
+  const both = await run('replay', id, ...files, '--follow', '--to', '3');
+  expect(both).toMatchObject({ code: 2, err: expect.stringMatching(/INVALID_ARGUMENT.*--follow/) });
+  await replica.close();
 }, 60_000);
 
 test('what cannot be replayed is told, with another exit code than a difference', async () => {

@@ -4,9 +4,11 @@ import {
   type ReplayDifference,
   type ReplayVerdict,
   replay,
+  type ShadowStatus,
   snapshotDirectory,
+  startShadow,
 } from '../../smr/index.ts';
-import { jsonOf } from '../output.ts';
+import { jsonOf, type Output } from '../output.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
 import { loadMachine } from './load-machine.ts';
 
@@ -19,7 +21,9 @@ interface ReplayFlags {
   against?: string;
   twice?: boolean;
   snapshots?: string;
+  forkAt?: number;
   to?: number;
+  follow?: boolean;
   stateEvery?: number;
 }
 
@@ -35,23 +39,30 @@ export function addReplayCommand(program: Command, cli: Cli): void {
     .option('--against <file>', 'module of the version that runs now')
     .option('--twice', 'instead: run it in two instances, to find what is not deterministic')
     .option('--snapshots <folder>', "begin with a replica's stored snapshot; the start if left out")
+    .option('--fork-at <glsn>', 'apply the new version from here on only', atLeast(0))
+    .option('--follow', 'go on with what is appended, until they differ or you press Ctrl-C')
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(1))
     .option('--state-every <count>', 'commands between comparisons of whole states', atLeast(1))
     .action(async (topic: TopicArgument, flags: ReplayFlags) => {
       let differs = false;
       await cli.withTopic(topic, async (it, output) => {
-        const { against, twice = false, snapshots, to, stateEvery } = flags;
+        const { against, twice = false, snapshots, forkAt, to, follow, stateEvery } = flags;
         if ((against === undefined) !== twice) throw notOneWay();
+        if (follow === true && to !== undefined) throw noEnd();
         const machine = loadMachine(flags.machine);
-        const verdict = await replay({
+        const signal = cli.interrupted();
+        const options = {
           log: it,
           machine,
           against: against === undefined ? machine : loadMachine(against),
-          signal: cli.interrupted(),
+          signal,
           ...(snapshots !== undefined && { from: snapshotDirectory(snapshots) }),
-          ...(to !== undefined && { to }),
+          ...(forkAt !== undefined && { forkAt }),
           ...(stateEvery !== undefined && { stateEvery }),
-        });
+        };
+        const verdict = follow
+          ? await followed(options, signal, output)
+          : await replay({ ...options, ...(to !== undefined && { to }) });
         const { difference } = verdict;
         differs = difference !== undefined;
         const sides = [against ?? 'one instance', twice ? 'the other' : flags.machine] as const;
@@ -61,6 +72,33 @@ export function addReplayCommand(program: Command, cli: Cli): void {
       });
       if (process.exitCode === DIFFERS && !differs) process.exitCode = FAILED;
     });
+}
+
+/** What a shadow came to, when it ended or was to end. */
+async function followed(
+  options: Parameters<typeof startShadow>[0],
+  signal: AbortSignal,
+  output: Output,
+): Promise<ReplayVerdict> {
+  await using shadow = await startShadow(options);
+  let status: ShadowStatus | undefined;
+  const ended = new Promise<void>((resolve) => {
+    shadow.status$.subscribe({
+      next: (it) => {
+        status = it;
+      },
+      complete: resolve,
+    });
+  });
+  output.note(`comparing what comes after position ${status?.position}, until Ctrl-C`);
+  const interrupted = new Promise((resolve) => {
+    signal.addEventListener('abort', resolve, { once: true });
+    if (signal.aborted) resolve(undefined);
+  });
+  await Promise.race([interrupted, ended]);
+  const difference = await shadow.compare();
+  const { commands, position } = status!;
+  return { commands, position, ...(difference && { difference }) };
 }
 
 function sameLine({ commands, position }: ReplayVerdict): string {
@@ -79,6 +117,13 @@ function differenceLines(
     `  ${one}: ${left}`,
     `  ${other}: ${right}`,
   ].join('\n');
+}
+
+function noEnd(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: '--follow goes on for as long as records come, and --to names the last one',
+    next: 'give one of them',
+  });
 }
 
 function notOneWay(): VarlogError {

@@ -13,7 +13,9 @@
  */
 import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
-import { checkOptions } from '../option-checks.ts';
+import { checkCodecs } from '../codecs.ts';
+import { checkLog, checkSqlMachine } from '../machine-checks.ts';
+import { checkNames, checkOptions, type OptionNames } from '../option-checks.ts';
 import { ReadOnlyLog } from '../read-only-log.ts';
 import { SqlReplica } from './sql-replica.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';
@@ -22,6 +24,28 @@ export { sqlReplicaMigrations } from './migrations.ts';
 export type { SqlReplica } from './sql-replica.ts';
 export type { SqlReplicaOptions } from './sql-replica-options.ts';
 export type { SqlStateMachine } from './sql-state-machine.ts';
+
+const NAMES: OptionNames<SqlReplicaOptions<never, never> & { ports: never }> = {
+  machine: true,
+  dataSource: true,
+  reader: true,
+  log: true,
+  name: true,
+  codec: true,
+  trimLog: true,
+  readOnly: true,
+  batchMax: true,
+  attemptsMax: true,
+  takeOverMs: true,
+  callTimeoutMs: true,
+  queueBytesMax: true,
+  changesBytesMax: true,
+  sessions: true,
+  requests: true,
+  timers: true,
+  timeLeapMaxMs: true,
+  ports: true,
+};
 
 /**
  * Starts a replica whose state lies in a SQL database. Effects, position and results change in one
@@ -54,7 +78,11 @@ export async function startSqlReplica<Command, Result>(
     ports?: Pick<Ports, 'clock' | 'random'>;
   },
 ): Promise<SqlReplica<Command, Result>> {
+  checkNames(options, NAMES, 'startSqlReplica');
   checkOptions(options);
+  checkCodecs(options.codec);
+  checkSqlMachine(options.machine);
+  checkLog(options.log);
   const ports = options.ports ?? { clock: realClock({ background: true }), random: realRandom };
   const given = 'asOrderedLog' in options.log ? options.log.asOrderedLog() : options.log;
   const log = options.readOnly === true ? new ReadOnlyLog(given) : given;

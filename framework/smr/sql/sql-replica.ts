@@ -4,6 +4,7 @@ import type { Clock, LogCallOptions, Ports } from '../../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from '../change-history.ts';
 import type { ExecuteOptions } from '../execute-options.ts';
 import type { LogFollower } from '../log-follower.ts';
+import { checkFunctions } from '../option-checks.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import type { ReplicaStatus } from '../replica-status.ts';
 import { SqlApplier } from './sql-applier.ts';
@@ -49,6 +50,7 @@ export class SqlReplica<Command, Result> {
     look: (manager: EntityManager) => Promise<T>,
     options: LogCallOptions & { consistency?: Consistency } = {},
   ): Promise<T> {
+    checkFunctions({ look });
     await this.follower.fresh(options);
     const { dataSource, reader } = this.options;
     if (reader !== undefined) return look(reader.manager);

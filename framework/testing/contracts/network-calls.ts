@@ -160,6 +160,13 @@ export function unaryTests(scenario: Scenario): void {
     await aborted.promise;
   });
 
+  scenario('a limit on time may be longer than any timer', async (stage) => {
+    const channel = await stage.serve(handler(ask, async (it) => it));
+    for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, 1e13, Number.MAX_SAFE_INTEGER, Infinity]) {
+      assert.equal(await channel.call(ask, 'x', { timeoutMs }), 'x');
+    }
+  });
+
   scenario('a signal ends the call with its reason, and its handler is told', async (stage) => {
     const called = gate();
     const aborted = gate();

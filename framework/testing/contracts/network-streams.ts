@@ -32,6 +32,28 @@ export function serverStreamTests(scenario: Scenario): void {
     });
   });
 
+  scenario('whoever still uses the stream of a handler that failed is told', async (stage) => {
+    const ends = [gate<unknown>(), gate<unknown>()] as const;
+    const tell =
+      (end: { open(error: unknown): void }) =>
+      (error: unknown): void =>
+        end.open(error);
+    const channel = await stage.serve(
+      handler(list, async (_, stream) => {
+        while (stream.send('x'.repeat(100_000)));
+        stream.writable().catch(tell(ends[0]));
+        stream.closed.catch(tell(ends[1]));
+        throw new VarlogError('UNAVAILABLE', { what: 'no more' });
+      }),
+    );
+    const stream = channel.subscribe(list, '');
+    stream.receive(() => new Promise(() => {}));
+    for (const end of ends) {
+      assert.equal(VarlogError.is(await end.promise, 'UNAVAILABLE'), true);
+    }
+    stream.cancel();
+  });
+
   scenario('a handler learns that its subscriber has left', async (stage) => {
     const left = gate<unknown>();
     const aborted = gate();

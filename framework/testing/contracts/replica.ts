@@ -11,7 +11,9 @@ import {
   runEffects,
   type SnapshotStore,
   skipCommand,
+  startFork,
   startReplica,
+  startShadow,
   startShards,
   TransactionMachine,
   transactions,
@@ -381,6 +383,29 @@ export function replicaContract(make: () => Promise<LogUnderTest>): ContractTest
       const values: unknown[] = [];
       for await (const it of why({ log, machine, key: 'a' })) values.push(it.value);
       assert.deepEqual(values, [1, 3]);
+    });
+
+    test('a new version runs beside the old one on what is appended, and a fork goes on by itself', async ({
+      log,
+    }) => {
+      await using writer = await start(log);
+      await writer.execute(add('a'));
+      const machine = { make: () => new Everything() };
+      await using same = await startShadow({ log, machine, against: machine });
+      const other = { make: () => new Wayward(2) };
+      const both = { log, machine: other, against: machine };
+      await using differs = await startShadow({ ...both, stateEvery: 1 });
+      await using fork = await startFork({ log, machine: new Everything() });
+      await fork.execute(add('a', 10));
+      await writer.execute(add('a', 2));
+      await writer.execute(add('a', 3));
+      const tail = writer.position;
+      const ended = differs.status$.pipe(filter((it) => it.state === 'differs'));
+      const { difference } = await firstValueFrom(ended);
+      assert.deepEqual([difference?.kind, difference?.position], ['state', tail]);
+      await firstValueFrom(same.status$.pipe(filter((it) => it.position >= tail)));
+      assert.equal(await same.compare(), undefined);
+      assert.deepEqual([await sumOf(fork, 'a'), await sumOf(writer, 'a')], [11, 6]);
     });
 
     test('who gives up waits no longer, and a replica that is closed settles all that was asked of it', async ({

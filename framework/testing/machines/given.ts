@@ -2,10 +2,14 @@ import { VarlogError } from '../../base/index.ts';
 import { firstDifference } from '../../smr/first-difference.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { LogContext } from '../../smr/log-context.ts';
+import { isPromise } from '../../smr/machine-runner.ts';
+import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';
-import { type Subject, subjectOf } from './machine-source.ts';
+import { defect } from './defect.ts';
+import { type Subject, subjectThatIs } from './machine-source.ts';
+import { checkCommands } from './replay.ts';
 
 export interface GivenOptions<Command, Result, Snapshot> {
   /** The log's time at the first command, in milliseconds since 1970. Default: the beginning of 2020. */
@@ -13,6 +17,11 @@ export interface GivenOptions<Command, Result, Snapshot> {
   /** As `startReplica` is given it. Default: JSON. */
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
 }
+
+const NAMES: OptionNames<GivenOptions<never, never, never>> = { time: true, codec: true };
+
+/** Machines that a scenario has had. */
+const hadBefore = new WeakSet<object>();
 
 /**
  * A machine that has applied these commands, for a test of what it does next. Commands, results and snapshots go through
@@ -30,8 +39,14 @@ export function given<Command, Result, Snapshot, Machine>(
   commands: readonly Command[] = [],
   options: GivenOptions<Command, Result, Snapshot> = {},
 ): Scenario<Command, Result, Snapshot> {
-  const subject = subjectOf<Command, Result, Snapshot, Machine>(() => machine, options.codec);
-  const scenario = new Scenario<Command, Result, Snapshot>(subject, options.time ?? WALL_START_MS);
+  checkNames(options, NAMES, 'given');
+  checkCommands(commands);
+  if (options.time !== undefined && !Number.isFinite(options.time)) throw noTime(options.time);
+  const subject = subjectThatIs<Command, Result, Snapshot, Machine>(machine, options.codec);
+  const isUsed = hadBefore.has(machine);
+  hadBefore.add(machine);
+  const { time = WALL_START_MS } = options;
+  const scenario = new Scenario<Command, Result, Snapshot>(subject, time, isUsed);
   for (const command of commands) scenario.when(command);
   return scenario;
 }
@@ -44,17 +59,21 @@ export class Scenario<Command, Result, Snapshot> {
   private readonly context: LogContext<Command>;
   private position = 0;
   private time: number;
+  /** Whether another scenario had the machine: it may have a state of before. */
+  private readonly isUsed: boolean;
   private result: { readonly value: Result } | undefined;
 
-  constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number) {
+  constructor(subject: Subject<Command, Result, Snapshot, unknown>, time: number, isUsed: boolean) {
     this.subject = subject;
     this.machine = subject.make();
     this.context = new LogContext(this.timers, subject, new Rules(this.machine));
     this.time = time;
+    this.isUsed = isUsed;
   }
 
   /** The log's time from now on, in milliseconds since 1970; it never goes back. Applies what was scheduled until then. */
   at(time: number): this {
+    if (!Number.isFinite(time)) throw noTime(time);
     this.time = Math.max(this.time, time);
     const { earliest } = this.timers;
     if (earliest === undefined || earliest > this.time) return this;
@@ -85,8 +104,14 @@ export class Scenario<Command, Result, Snapshot> {
   private apply(command: Uint8Array, index: number, timer: number | undefined): Result {
     const { subject, machine, context, position, time } = this;
     context.begin({ position, index, time, timer });
-    const result = machine.apply(subject.command.decode(command), context);
+    let result: Result;
+    try {
+      result = machine.apply(subject.command.decode(command), context);
+    } catch (error) {
+      throw subject.losses.explained(error);
+    }
     context.end();
+    if (isPromise(result)) throw promised(position);
     return result;
   }
 
@@ -117,11 +142,34 @@ export class Scenario<Command, Result, Snapshot> {
     const difference = firstDifference(found, expected, what);
     if (difference === undefined) return this;
     const { path, left, right } = difference;
-    throw new VarlogError('MACHINE_DEFECT', {
+    const differs = new VarlogError('MACHINE_DEFECT', {
       what: `after ${this.position} commands, ${path} is ${left}, and ${right} was expected`,
+      ...(this.isUsed && USED),
       details: { position: this.position, found, expected },
     });
+    throw this.subject.losses.explained(differs);
   }
+}
+
+const USED = {
+  because: 'another scenario had the same machine before, and it has kept its state',
+  next: 'give each scenario a new one: given(new MyMachine())',
+};
+
+function noTime(time: unknown): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `the time is ${shown(time)}`,
+    next: 'give milliseconds since 1970: date.getTime()',
+  });
+}
+
+function promised(position: number): VarlogError {
+  return defect('threw', position, {
+    what: `the machine answered command ${position} with a promise`,
+    because:
+      'what happens behind a promise depends on more than the log, and replicas would differ',
+    next: 'make `apply` synchronous: do what must be awaited before the command is executed',
+  });
 }
 
 function awaited(): VarlogError {

@@ -2,6 +2,7 @@ import { type Codec, type Ports, reasonOf, VarlogError } from '../../base/index.
 import { DiskSnapshotStore } from '../../smr/disk-snapshot-store.ts';
 import { briefly } from '../../smr/first-difference.ts';
 import { type Replica, type StateMachine, startReplica } from '../../smr/index.ts';
+import { isPromise } from '../../smr/machine-runner.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import { MemoryLog } from '../memory-log.ts';
 import { fingerprint } from '../simulator/trace.ts';
@@ -189,6 +190,10 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     } catch (error) {
       throw broken(reasonOf(error), error);
     }
+    if (isPromise(holds)) {
+      holds.then(undefined, () => {});
+      throw broken('it answered with a promise, which is neither true nor false');
+    }
     if (holds === false) throw broken();
   }
 
@@ -298,6 +303,7 @@ function asDefect(error: unknown): VarlogError {
   const at = VarlogError.is(error) ? Number(error.details['position'] ?? 0) : 0;
   if (VarlogError.is(error, 'APPLY_FAILED')) {
     const { cause = error } = error;
+    if (VarlogError.is(cause, 'MACHINE_DEFECT')) return cause;
     const kind = VarlogError.is(cause, 'FAILED_PRECONDITION') ? 'nondeterministic' : 'threw';
     const what = `the command at position ${at} could not be applied: ${reasonOf(cause)}`;
     return defect(kind, at, { what, cause: error });

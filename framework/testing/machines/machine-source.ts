@@ -1,7 +1,17 @@
-import { type Codec, VarlogError } from '../../base/index.ts';
-import { commandCodecs, jsonCodec, type ReplicaCodecs } from '../../smr/codecs.ts';
+import { type Codec, reasonOf, VarlogError } from '../../base/index.ts';
+import {
+  checkCodecs,
+  commandCodecs,
+  jsonCodec,
+  type ReplicaCodecs,
+  underRules,
+} from '../../smr/codecs.ts';
 import { Pieces, type StateMachine } from '../../smr/index.ts';
+import { checkMachine, newMachine } from '../../smr/machine-checks.ts';
+import { shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
+import { defect } from './defect.ts';
+import { Losses } from './losses.ts';
 
 /** What makes a machine as its replicas start with it: its class, or a function without arguments. */
 export type MachineSource<Machine> = (new () => Machine) | (() => Machine);
@@ -15,20 +25,114 @@ export interface Subject<Command, Result, Snapshot, Machine> {
   readonly result: Codec<Result>;
   readonly change: Codec<unknown>;
   readonly snapshot: Codec<Snapshot>;
+  /** What the codecs have met that JSON does not keep. */
+  readonly losses: Losses;
 }
 
+/** Throws `INVALID_ARGUMENT` for what makes no machines, and for codecs that are none. */
 export function subjectOf<Command, Result, Snapshot, Machine>(
   source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
   codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
 ): Subject<Command, Result, Snapshot, Machine> {
-  type Made = Machine & StateMachine<Command, Result, Snapshot>;
-  // An arrow function cannot be called with "new". What an ordinary one returns is taken all the same.
-  const isArrow = source.prototype === undefined;
-  const make = isArrow ? (source as () => Made) : () => new (source as new () => Made)();
+  const make = makerOf(source);
+  const name = source.name || 'the machine';
+  const subject = subjectBy(name, make, codec);
+  const [one] = twoMachines(make, source.name || 'the function that makes the machine');
+  checkFirstState(subject, one);
+  return subject;
+}
+
+/** The subject that is this machine. Throws `INVALID_ARGUMENT` where it is none. */
+export function subjectThatIs<Command, Result, Snapshot, Machine>(
+  machine: Machine & StateMachine<Command, Result, Snapshot>,
+  codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
+): Subject<Command, Result, Snapshot, Machine> {
+  checkMachine(machine);
+  return subjectBy(machine.constructor?.name || 'the machine', () => machine, codec);
+}
+
+function subjectBy<Command, Result, Snapshot, Machine>(
+  name: string,
+  make: () => Machine & StateMachine<Command, Result, Snapshot>,
+  codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
+): Subject<Command, Result, Snapshot, Machine> {
+  checkCodecs(codec);
   // Nobody raises the rules here.
-  const { command, result, change } = commandCodecs(codec, new Rules());
-  const snapshot = wholeStates((codec?.snapshot as Codec<Snapshot>) ?? jsonCodec<Snapshot>());
-  return { name: source.name || 'the machine', make, command, result, change, snapshot };
+  const rules = new Rules();
+  const { command, result, change } = commandCodecs(codec, rules);
+  const states = underRules((codec?.snapshot as Codec<Snapshot>) ?? jsonCodec<Snapshot>(), rules);
+  const losses = new Losses();
+  return {
+    name,
+    make,
+    losses,
+    command: losses.watch('command', command),
+    result: losses.watch('result', result),
+    change: losses.watch('change', change),
+    snapshot: wholeStates(losses.watch('snapshot', states)),
+  };
+}
+
+/** Makes new machines of a class, or by a function. Throws `INVALID_ARGUMENT` where it is neither. */
+export function makerOf<Machine>(source: MachineSource<Machine>): () => Machine {
+  if (typeof source !== 'function') throw noSource(source);
+  // An arrow function cannot be called with "new". What an ordinary one returns is taken all the same.
+  if (source.prototype === undefined) return source as () => Machine;
+  return () => new (source as new () => Machine)();
+}
+
+/** Throws `INVALID_ARGUMENT` where `make`, which is called `name`, makes none, or the same one again. */
+export function twoMachines<Machine>(make: () => Machine, name: string): [Machine, Machine] {
+  const [one, other] = [made(make, name), made(make, name)];
+  if (one === other) throw sameInstance();
+  return [one, other];
+}
+
+function made<Machine>(make: () => Machine, name: string): Machine {
+  try {
+    return newMachine(make, name);
+  } catch (cause) {
+    if (VarlogError.is(cause)) throw cause;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: `${name} throws where it is called without arguments: ${reasonOf(cause)}`,
+      next: 'give a function that makes it: () => new MyMachine(…)',
+      cause,
+    });
+  }
+}
+
+/** Before anything is run, so that the mistake is not told as the end of a story. */
+function checkFirstState<Snapshot>(
+  { name, snapshot }: Pick<Subject<never, never, Snapshot, unknown>, 'name' | 'snapshot'>,
+  machine: Pick<StateMachine<never, unknown, Snapshot>, 'snapshot'>,
+): void {
+  try {
+    snapshot.encode(machine.snapshot());
+  } catch (cause) {
+    if (VarlogError.is(cause)) throw cause;
+    const what = `a new machine by ${name} could not make a snapshot: ${reasonOf(cause)}`;
+    throw defect('threw', 0, { what, cause });
+  }
+}
+
+function noSource(source: unknown): VarlogError {
+  const isInstance = typeof source === 'object' && source !== null;
+  const name = (isInstance && source.constructor?.name) || 'MyMachine';
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: isInstance
+      ? `an instance of ${name} was given in place of what makes instances`
+      : `what makes the machine is ${shown(source)}`,
+    because: 'each replica has a machine of its own, and a new one each time that it starts',
+    next: `give the class, ${name}, or a function: () => new ${name}(…)`,
+  });
+}
+
+function sameInstance(): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: 'the function that makes the machine returns the same one each time',
+    because: 'each replica has a machine of its own, and a new one each time that it starts',
+    next: 'make it in the function: () => new MyMachine(…)',
+  });
 }
 
 /** A state is compared whole, and shown. */

@@ -1,5 +1,5 @@
 import type { Codec } from '../../base/index.ts';
-import type { AppendFault } from '../append-fault.ts';
+import { APPEND_FAULTS, type AppendFault } from '../append-fault.ts';
 import { SeededRandom } from '../simulator/random.ts';
 
 /**
@@ -142,10 +142,3 @@ function planFaults(
     }
   });
 }
-
-const APPEND_FAULTS: readonly AppendFault[] = [
-  'refused',
-  'unknownApplied',
-  'unknownLate',
-  'unknownLost',
-];

@@ -1,7 +1,8 @@
-import { reasonOf } from '../../base/index.ts';
+import { reasonOf, VarlogError } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { type CommandPlace, LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
+import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';
@@ -39,11 +40,11 @@ export function checkReplay<Command, Result, Snapshot, Machine>(
   commands: readonly Command[],
   options: ReplayOptions<Command, Result, Snapshot> = {},
 ): void {
-  const subject = subjectOf(source, options.codec);
-  const steps = stepsOf(subject, commands);
-  const [first, second] = [new Rehearsal(subject), new Rehearsal(subject)];
-  for (const step of steps) checkSame(subject, step, first.apply(step), second.apply(step));
-  first.checkResults();
+  check('checkReplay', source, commands, options, (subject, steps) => {
+    const [first, second] = [new Rehearsal(subject), new Rehearsal(subject)];
+    for (const step of steps) checkSame(subject, step, first.apply(step), second.apply(step));
+    first.checkResults();
+  });
 }
 
 /**
@@ -60,8 +61,35 @@ export function checkSnapshots<Command, Result, Snapshot, Machine>(
   commands: readonly Command[],
   options: ReplayOptions<Command, Result, Snapshot> = {},
 ): void {
-  const subject = subjectOf(source, options.codec);
-  checkRestores(subject, stepsOf(subject, commands));
+  check('checkSnapshots', source, commands, options, checkRestores);
+}
+
+const NAMES: OptionNames<ReplayOptions<never, never, never>> = { codec: true };
+
+function check<Command, Result, Snapshot, Machine>(
+  name: string,
+  source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
+  commands: readonly Command[],
+  options: ReplayOptions<Command, Result, Snapshot>,
+  work: (subject: Subject<Command, Result, Snapshot, Machine>, steps: readonly Step[]) => void,
+): void {
+  checkNames(options, NAMES, name);
+  checkCommands(commands);
+  const subject = subjectOf<Command, Result, Snapshot, Machine>(source, options.codec);
+  try {
+    work(subject, stepsOf(subject, commands));
+  } catch (error) {
+    throw subject.losses.explained(error);
+  }
+}
+
+/** Throws `INVALID_ARGUMENT` for what is no list. */
+export function checkCommands(commands: readonly unknown[]): void {
+  if (Array.isArray(commands)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the commands are ${shown(commands)}`,
+    next: 'give a list of them: [{ add: 1 }]',
+  });
 }
 
 /** See {@link checkSnapshots}. */
@@ -228,6 +256,7 @@ function guarded<T>(position: number, task: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
+    if (VarlogError.is(cause, 'MACHINE_DEFECT')) throw cause;
     throw defect('threw', position, {
       what: `the machine could not ${task} at position ${position}: ${reasonOf(cause)}`,
       next: 'make a refused command a result: an exception stops every replica',

@@ -1,5 +1,13 @@
 import { VarlogError } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
+import { isPromise } from '../../smr/machine-runner.ts';
+import {
+  checkCount,
+  checkFunctions,
+  checkNames,
+  type OptionNames,
+  shown,
+} from '../../smr/option-checks.ts';
 import type { SeededRandom } from '../simulator/random.ts';
 import { Trace } from '../simulator/trace.ts';
 import { type DefectKind, defect } from './defect.ts';
@@ -38,6 +46,17 @@ export interface SimulateOptions<Command, Result, Snapshot, Machine> {
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
 }
 
+const NAMES: OptionNames<SimulateOptions<never, never, never, never>> = {
+  workload: true,
+  seeds: true,
+  firstSeed: true,
+  faults: true,
+  invariant: true,
+  commands: true,
+  replicas: true,
+  codec: true,
+};
+
 /** What was run, where nothing was found. */
 export interface SimulationReport {
   readonly seeds: number;
@@ -75,6 +94,7 @@ export async function simulate<Command, Result, Snapshot, Machine>(
   source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
   options: SimulateOptions<Command, Result, Snapshot, Machine>,
 ): Promise<SimulationReport> {
+  checkNames(options, NAMES, 'simulate');
   const { seeds = SEEDS, firstSeed = 1, invariant } = options;
   const subject = subjectOf(source, options.codec);
   const simulation = { subject, invariant, plan: checkedPlanner(subject, options) };
@@ -141,6 +161,7 @@ async function shrunk<Command, Result, Snapshot, Machine>(
     `${subject.name} fails with seed ${seed}: ${failure.message.replace(/^MACHINE_DEFECT: /, '')}`,
     `It takes ${size}:`,
     story.join('\n'),
+    ...(subject.losses.hint === undefined ? [] : [`${subject.losses.hint}.`]),
     `To run it again: { firstSeed: ${seed}, seeds: 1 }`,
   ];
   return new VarlogError('MACHINE_DEFECT', {
@@ -160,20 +181,28 @@ function checkedPlanner<Command, Result, Snapshot, Machine>(
   options: SimulateOptions<Command, Result, Snapshot, Machine>,
 ): (seed: number) => Plan {
   const { workload, commands = COMMANDS, replicas = REPLICAS, faults = MACHINE_FAULTS } = options;
-  const counts = { seeds: options.seeds ?? 1, commands, replicas };
-  for (const [name, count] of Object.entries(counts)) {
-    if (Number.isSafeInteger(count) && count >= 1) continue;
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `${name} is ${count}`,
-      next: 'give a whole number, 1 or more',
-    });
-  }
+  checkFunctions({ workload, ...(options.invariant && { invariant: options.invariant }) });
+  for (const name of ['seeds', 'commands', 'replicas'] as const) checkCount(options[name], name);
+  checkCount(options.firstSeed, 'firstSeed', 0);
+  if (!Array.isArray(faults)) throw noFaults(`faults is ${shown(faults)}`);
   const unknown = faults.find((it) => !MACHINE_FAULTS.includes(it));
-  if (unknown !== undefined) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `there is no fault "${unknown}"`,
-      next: `choose among ${MACHINE_FAULTS.join(', ')}`,
-    });
-  }
-  return (seed) => planOf(seed, { workload, commands, replicas, faults, codec });
+  if (unknown !== undefined) throw noFaults(`there is no fault "${unknown}"`);
+  const draw = (random: SeededRandom): Command => drawn(workload(random));
+  return (seed) => planOf(seed, { workload: draw, commands, replicas, faults, codec });
+}
+
+function noFaults(what: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what,
+    next: `give a list, of ${MACHINE_FAULTS.join(', ')}; \`[]\` is nothing`,
+  });
+}
+
+/** Throws `INVALID_ARGUMENT` where it is no command. */
+function drawn<Command>(command: Command): Command {
+  if (command !== undefined && !isPromise(command)) return command;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `\`workload\` returned ${command === undefined ? 'nothing' : 'a promise'}`,
+    next: 'have it return a command: workload: (random) => ({ add: random.below(10) })',
+  });
 }

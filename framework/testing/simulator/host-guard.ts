@@ -4,12 +4,14 @@ import { refuseHostCalls } from './host-calls.ts';
 /** What code under simulation takes instead. */
 const INSTEAD = {
   'Date.now()': 'clock.wall() of the ports, or context.time in a machine',
-  'performance.now()': 'clock.now() of the ports',
+  'performance.now()': 'clock.now() of the ports, or context.time in a machine',
   'Math.random()': 'random.fraction() of the ports, or context.random() in a machine',
-  'crypto.randomUUID()': 'random.id() of the ports',
-  'crypto.getRandomValues()': 'random.below(limit) of the ports',
-  'setTimeout()': 'clock.after(ms, ring) of the ports',
-  'setInterval()': 'clock.after(ms, ring) of the ports',
+  'crypto.randomUUID()': 'random.id() of the ports, or context.random() in a machine',
+  'crypto.getRandomValues()': 'random.below(limit) of the ports, or context.random() in a machine',
+  'setTimeout()':
+    'clock.after(ms, ring) of the ports, or context.schedule(at, command) in a machine',
+  'setInterval()':
+    'clock.after(ms, ring) of the ports, or context.schedule(at, command) in a machine',
   'setImmediate()': 'clock.defer(run) of the ports',
   'AbortSignal.timeout()': 'timeoutMs, or clock.after and an AbortController',
 } as const;

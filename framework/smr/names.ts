@@ -1,0 +1,88 @@
+import type { ForkOptions } from './fork.ts';
+import type { OptionNames } from './option-checks.ts';
+import type { ReplayOptions } from './replay.ts';
+import type { ReplayRange } from './replayed-machine.ts';
+import type { ReplicaOptions } from './replica-options.ts';
+import type { ShadowOptions } from './shadow.ts';
+import type { ShardOptions } from './shards.ts';
+
+/** Of a definition of a machine, which may be spread into the options. */
+type Spread = { readonly make?: unknown };
+
+/** What `startReplica` takes. */
+export const REPLICA_NAMES: OptionNames<
+  ReplicaOptions<never, never, never, never> & { ports: never } & Spread
+> = {
+  machine: true,
+  log: true,
+  name: true,
+  codec: true,
+  snapshots: true,
+  snapshotEvery: true,
+  checkEvery: true,
+  trimLog: true,
+  readOnly: true,
+  alone: true,
+  onApplied: true,
+  callTimeoutMs: true,
+  queueBytesMax: true,
+  changesBytesMax: true,
+  sessions: true,
+  requests: true,
+  timers: true,
+  timeLeapMaxMs: true,
+  ports: true,
+  make: false,
+};
+
+const { log: _log, alone: _alone, ...shared } = REPLICA_NAMES;
+
+/** What `startShards` takes. */
+export const SHARDS_NAMES: OptionNames<
+  ShardOptions<never, never, never, never> & { logs: never; ports: never } & Spread
+> = { ...shared, logs: true, keyOf: true };
+
+/** What `startFork` takes; what else a replica takes it refuses with the reason. */
+export const FORK_NAMES: OptionNames<
+  ReplicaOptions<never, never, never, never> &
+    ForkOptions<never, never, never, never> & { ports: never } & Spread
+> = {
+  ...REPLICA_NAMES,
+  snapshots: false,
+  snapshotEvery: false,
+  trimLog: false,
+  checkEvery: false,
+  readOnly: false,
+  at: true,
+  from: true,
+  forkBytesMax: true,
+};
+
+const SOURCE_NAMES: OptionNames<ReplayRange> = { log: true, from: true, signal: true, ports: true };
+
+/** What `replay` takes. */
+export const REPLAY_NAMES: OptionNames<ReplayOptions & ReplayRange> = {
+  ...SOURCE_NAMES,
+  machine: true,
+  against: true,
+  forkAt: true,
+  to: true,
+  stateEvery: true,
+};
+
+/** What `startShadow` takes. */
+export const SHADOW_NAMES: OptionNames<ShadowOptions & ReplayRange> = {
+  ...SOURCE_NAMES,
+  machine: true,
+  against: true,
+  forkAt: true,
+  stateEvery: true,
+};
+
+/** What `why` takes. */
+export const WHY_NAMES: OptionNames<ReplayRange & { machine: never; key: never; to: never }> = {
+  ...SOURCE_NAMES,
+  machine: true,
+  key: true,
+  to: true,
+};
