@@ -42,6 +42,7 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
     const rebuild = new Rebuild(options.location, options.log, callTimeoutMs);
     const service = new LedgerService(await rebuild.open(), callTimeoutMs);
     closers.push(() => service.close());
+    closers.push(() => rebuild.close());
     const readiness = new Readiness(service, {}, () => service.databaseAnswers());
     const server = makeHttpServer(
       service,

@@ -74,8 +74,7 @@ export class ApplierLock {
     const answer = async (): Promise<void> => {
       const { owner, challenge, answer: answered } = await tables.glance(dataSource.manager);
       if (owner !== this.owner) throw fenced();
-      if (answered < challenge)
-        await this.exclusively(async () => {});
+      if (answered < challenge) await this.exclusively(async () => {});
     };
     const next = (): void => {
       if (this.ended) return;
