@@ -72,7 +72,8 @@ export async function startGeneration(
 async function placesIn({ writer }: LedgerDatabase): Promise<string[]> {
   try {
     await writer.initialize();
-    const rows = (await writer.query('SELECT place FROM varlog_applier')) as { place: string }[];
+    const sql = "SELECT place FROM varlog_applier WHERE place <> ''";
+    const rows = (await writer.query(sql)) as { place: string }[];
     return rows.map(({ place }) => place);
   } catch {
     return [];

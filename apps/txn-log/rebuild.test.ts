@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
@@ -63,6 +64,52 @@ async function longHistory(identity: string): Promise<Uint8Array[]> {
   for await (const it of log.follow(1))
     if (it.kind === 'entries') return it.entries.map(({ command }) => command);
   return [];
+}
+
+/**
+ * A way to a server on which the connection that switches is cut once: its commit reaches the server and nobody hears of it,
+ * or does not reach it.
+ */
+async function throughProxy(url: string) {
+  const { host } = new URL(url);
+  const [name, port] = host.split(':') as [string, string];
+  let cut: 'never' | 'before' | 'behind' = 'never';
+  const server = createServer((near) => {
+    const far = connect(Number(port), name);
+    let switches = false;
+    near.on('data', (data: Buffer) => {
+      switches ||= data.includes('SET in_force');
+      if (!switches || !data.includes('COMMIT') || cut === 'never') {
+        far.write(data);
+        return;
+      }
+      if (cut === 'behind') far.write(data);
+      cut = 'never';
+      near.destroy();
+    });
+    far.on('data', (data) => near.write(data));
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('error', () => {});
+      // What was sent is delivered.
+      one.on('close', () => other.end());
+    }
+  });
+  const address = await listening(server);
+  return {
+    location: { url: url.replace(host, address) },
+    cutAt: (isCommitted: boolean) => {
+      cut = isCommitted ? 'behind' : 'before';
+    },
+    close: () => server.close(),
+  };
+}
+
+async function listening(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 function suite(fresh: () => Promise<LedgerLocation>): void {
@@ -221,6 +268,25 @@ function postgresSuite(fresh: () => Promise<{ url: string }>): void {
     await inDatabase({ url }, `GRANT CREATE ON DATABASE ${database} TO clerk`);
     await rebuild(replica);
     expect(await replica.service.audit()).toMatchObject({ ok: true, transfers: 1 });
+  }, 60_000);
+
+  test('where the database says nothing about the switch, it is found out what became of it', async () => {
+    const { url } = await fresh();
+    const log = new MemoryLog();
+    for (const isCommitted of [true, false]) {
+      const { location, cutAt, close } = await throughProxy(url);
+      const replica = await start(log, location);
+      await openAccounts(replica);
+      await replica.service.transfer(payment('early'));
+      cutAt(isCommitted);
+      const rebuilt = rebuild(replica);
+      if (isCommitted) await rebuilt;
+      else await expect(rebuilt).rejects.toThrow();
+      expect(await generationsIn({ url })).toEqual([1]);
+      expect(await replica.service.audit()).toMatchObject({ ok: true, transfers: 1 });
+      await replica.close();
+      close();
+    }
   }, 60_000);
 
   test('one that comes while another puts a rebuilt one in force opens that', async () => {
