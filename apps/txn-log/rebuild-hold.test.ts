@@ -8,19 +8,28 @@ import { generationsIn, onEachLocation } from './ledger-locations.fixture.ts';
 import { startLedgerReplica } from './replica.ts';
 
 onEachLocation('what a ledger keeps of a topic,', (fresh) => {
+  const open: { close(): Promise<void> }[] = [];
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await TestCluster.start(1);
   }, 60_000);
+  afterEach(async () => {
+    for (const it of open.splice(0).reverse()) await it.close();
+  });
   afterAll(() => cluster[Symbol.asyncDispose]());
 
   test('it keeps for the generation that is in force, and for none that was removed', async () => {
     const varlog = await cluster.connect();
+    open.push(varlog);
     const topic = await varlog.createTopic();
     const holders = async () => (await topic.describe()).holds.map((it) => it.holder);
     const location = await fresh();
     const log = { endpoints: cluster.endpoints, topic: topic.id };
-    const start = () => startLedgerReplica({ http: '127.0.0.1:0', location, log });
+    const start = async () => {
+      const replica = await startLedgerReplica({ http: '127.0.0.1:0', location, log });
+      open.push(replica);
+      return replica;
+    };
     const first = await start();
     await first.service.open('bank', null);
     const [holder] = await holders();
@@ -42,7 +51,5 @@ onEachLocation('what a ledger keeps of a topic,', (fresh) => {
     await new LedgerClient(again.http).rebuild();
     expect(await holders()).toHaveLength(1);
     expect(await holders()).not.toEqual([holder]);
-    await again.close();
-    await varlog.close();
   }, 60_000);
 });

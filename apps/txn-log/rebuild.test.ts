@@ -97,7 +97,8 @@ async function throughProxy(url: string) {
       one.on('close', () => other.end());
     }
   });
-  const address = await listening(server);
+  // A test that fails does not close it.
+  const address = await listening(server.unref());
   return {
     location: { url: url.replace(host, address) },
     cutAt: (isCommitted: boolean) => {
