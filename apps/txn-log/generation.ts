@@ -14,15 +14,17 @@ export type LedgerLog =
 
 /** One database of the ledger and the replica that keeps it. A rebuilt ledger has another one. */
 export interface Generation {
+  readonly number: number;
   readonly replica: SqlReplica<LedgerCommand, LedgerResult>;
   readonly sql: ReadOnlySql;
+  /** What another generation, which is to be removed, kept of the log may be trimmed. */
+  letGoFor(other: LedgerDatabase): Promise<void>;
   close(): Promise<void>;
-  /** Closes it for good: what it kept of the log may be trimmed. */
-  retire(): Promise<void>;
 }
 
 /** Opens a database, and has it follow the log; that waits until the log answers, or rejects with the reason of `signal`. */
 export async function startGeneration(
+  number: number,
   { writer, reader }: LedgerDatabase,
   where: LedgerLog,
   callTimeoutMs: number,
@@ -52,20 +54,16 @@ export async function startGeneration(
     });
     const replica = await unlessAborted(starting, signal);
     closers.push(() => replica.close());
-    const retire = async (): Promise<void> => {
-      try {
-        await replica.close();
-        const rows = (await writer.query('SELECT place FROM varlog_applier')) as {
-          place: string;
-        }[];
-        for (const { place } of rows) await topic?.release(`machine ${NAME} ${place}`);
-      } catch (error) {
-        if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
-      } finally {
-        await close();
+    const letGoFor = async (other: LedgerDatabase): Promise<void> => {
+      for (const place of await placesIn(other)) {
+        try {
+          await topic?.release(`machine ${NAME} ${place}`);
+        } catch (error) {
+          if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
+        }
       }
     };
-    return { replica, sql: new ReadOnlySql(reader), close, retire };
+    return { number, replica, sql: new ReadOnlySql(reader), letGoFor, close };
   } catch (error) {
     await close();
     throw error;
@@ -90,5 +88,19 @@ async function unlessAborted<T extends { close(): Promise<void> }>(
     throw error;
   } finally {
     signal.removeEventListener('abort', stop);
+  }
+}
+
+/** By which names the log knows a database that nobody has open: none where it was not begun. */
+async function placesIn({ writer }: LedgerDatabase): Promise<string[]> {
+  try {
+    await writer.initialize();
+    const sql = "SELECT place FROM varlog_applier WHERE place <> ''";
+    const rows = (await writer.query(sql)) as { place: string }[];
+    return rows.map(({ place }) => place);
+  } catch {
+    return [];
+  } finally {
+    if (writer.isInitialized) await writer.destroy();
   }
 }

@@ -58,8 +58,9 @@ export class LedgerService {
     this.timeoutMs = timeoutMs;
   }
 
-  serves(generation: Generation): boolean {
-    return this.serving.value === generation;
+  /** The one that serves. */
+  get generation(): Generation {
+    return this.serving.value;
   }
 
   /** Serves from another database from now on, and lets the one before go when what it was asked is answered. */
@@ -67,7 +68,7 @@ export class LedgerService {
     const before = this.serving.value;
     this.serving.next(next);
     await Promise.allSettled(this.calls.get(before) ?? []);
-    await before.retire();
+    await before.close();
   }
 
   /** Resolves when all that was acknowledged before is applied here. */

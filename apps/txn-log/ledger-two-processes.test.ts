@@ -1,18 +1,17 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startSqlReplica } from 'varlog/smr/sql';
 import { MemoryLog } from 'varlog/testing';
 import { LocalProcesses, type Program } from '../../test/process/local-processes.ts';
 import { eventually } from '../../test/process/processes.ts';
 import { ledgerDatabase } from './database.ts';
-import { FILE_LOG } from './file-log.fixture.ts';
+import { FILE_LOG, writeLog } from './file-log.fixture.ts';
 import { LedgerMachine } from './ledger-machine.ts';
 
 const APPLIER = 'apps/txn-log/ledger-applier.fixture.js';
 const TAKE_OVER_MS = 2_000;
 
 /** A file with the entries of a small log. */
-async function writeLog(folder: string): Promise<string> {
+async function smallLog(folder: string): Promise<string> {
   const log = new MemoryLog({ identity: FILE_LOG });
   const { writer } = ledgerDatabase({ directory: join(folder, 'first') });
   const ledger = await startSqlReplica({
@@ -25,12 +24,7 @@ async function writeLog(folder: string): Promise<string> {
   await ledger.close();
   await writer.destroy();
   const file = join(folder, 'log');
-  for await (const it of log.follow(1)) {
-    if (it.kind !== 'entries') continue;
-    const lines = it.entries.map(({ command }) => Buffer.from(command).toString('base64'));
-    writeFileSync(file, lines.join('\n'));
-    break;
-  }
+  await writeLog(log, file);
   return file;
 }
 
@@ -49,7 +43,7 @@ describe('two processes on one database', () => {
   afterAll(() => processes[Symbol.asyncDispose]());
 
   test('the later one is refused while the earlier one lives, and follows it once it hangs', async () => {
-    const file = await writeLog(processes.directory);
+    const file = await smallLog(processes.directory);
     const directory = processes.folder('shared');
     const first = start(directory, file);
     await applies(first);

@@ -1,14 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { DataSource } from 'typeorm';
 import { MemoryLog } from 'varlog/testing';
-import { describePostgres, postgresDatabases, type TestDatabases } from '../../test/databases.ts';
 import type { Leg } from './book.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerLocation } from './database.ts';
-
+import { onEachLocation } from './ledger-locations.fixture.ts';
 import { type LedgerReplica, startLedgerReplica } from './replica.ts';
 
 const ACCOUNTS = ['bank', 'alice', 'bob', 'carol'];
@@ -254,57 +249,6 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     expect(await waiting).toMatchObject({ id: 'alice' });
   });
 
-  test('it is made anew from the log while the old one serves', async () => {
-    const log = new MemoryLog();
-    const location = await fresh();
-    const first = await start(log, location);
-    await openAll(first);
-    const client = new LedgerClient(first.http);
-    if ('url' in location) {
-      await expect(client.rebuild()).rejects.toMatchObject({
-        message: expect.stringContaining('Postgres'),
-      });
-      return;
-    }
-    const pay = (id: string): Promise<unknown> =>
-      client.transfer({
-        id,
-        legs: [
-          { account: 'bank', amount: -7 },
-          { account: 'alice', amount: 7 },
-        ],
-      });
-    await pay('before');
-    const database = join(location.directory, 'ledger.db');
-    const broken = new DataSource({ type: 'better-sqlite3', database });
-    await broken.initialize();
-    await broken.query("UPDATE account SET balance = 8 WHERE id = 'alice'");
-    await broken.destroy();
-    expect(await client.audit()).toMatchObject({ ok: false, deviating: ['alice'] });
-    const rebuilt = client.rebuild();
-    let over = false;
-    const done = rebuilt.finally(() => {
-      over = true;
-    });
-    let answered = 0;
-    // Never a call without an answer, before, while and after it takes over.
-    while (!over) {
-      await pay(`meanwhile ${answered++}`);
-      expect((await fetch(`http://${first.http}/readyz`)).status).toBe(200);
-    }
-    await done;
-    expect(await client.audit()).toMatchObject({ ok: true, transfers: 1 + answered });
-    expect(await client.account('alice')).toMatchObject({ balance: 7 * (1 + answered) });
-    expect(readdirSync(location.directory)).not.toContain('ledger.db');
-    await first.close();
-    const { service } = await start(log, location);
-    expect(await service.account('alice')).toMatchObject({ balance: 7 * (1 + answered) });
-    // A log without its beginning is no log to build from: what is there stays.
-    await log.compact(2, new Uint8Array());
-    await expect(new LedgerClient(open.at(-1)!.http).rebuild()).rejects.toThrow();
-    expect(await service.audit()).toMatchObject({ ok: true });
-  });
-
   test('the HTTP server answers, refuses and reads only', async () => {
     const log = new MemoryLog();
     const { http } = await start(log);
@@ -354,24 +298,4 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
   });
 }
 
-describe('the ledger in better-sqlite3', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'varlog-ledger-'));
-  let count = 0;
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  suite(async () => ({ directory: join(folder, String(++count)) }));
-});
-
-describePostgres('the ledger in Postgres', () => {
-  let databases: TestDatabases;
-  beforeAll(async () => {
-    databases = await postgresDatabases();
-  }, 60_000);
-  afterAll(() => databases.close());
-  suite(async () => {
-    const { host, port, username, database } = (await databases.fresh()) as unknown as Record<
-      string,
-      string
-    >;
-    return { url: `postgres://${username}@${host}:${port}/${database}` };
-  });
-});
+onEachLocation('the ledger', suite);

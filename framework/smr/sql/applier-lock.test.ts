@@ -134,6 +134,29 @@ function suite(databases: SuiteDatabases): void {
     await expect(first.execute({ add: 1 })).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
     expect(await valueIn(other.manager)).toBe(1);
   });
+
+  test('what is done exclusively takes effect as a whole, and only where nobody has taken over', async () => {
+    const database = await databases.fresh();
+    const log = new MemoryLog();
+    const first = await start(sourceOf(database), log, { takeOverMs: 1e9 });
+    const other = await databases.sourceOf(database, []).initialize();
+    await other.query('CREATE TABLE note (text varchar)');
+    const note = (text: string) =>
+      first.exclusively((manager) => manager.query(`INSERT INTO note VALUES ('${text}')`));
+    const notes = () => other.query('SELECT text FROM note');
+    await note('mine');
+    const failing = first.exclusively(async (manager) => {
+      await manager.query("INSERT INTO note VALUES ('half')");
+      throw new Error('failed halfway');
+    });
+    await expect(failing).rejects.toThrow('failed halfway');
+    expect(await first.execute({ add: 1 })).toBe(1);
+    await other.query('UPDATE varlog_applier SET owner = owner + 1');
+    await expect(note('late')).rejects.toMatchObject({ code: 'ANOTHER_APPLIER' });
+    await first.close();
+    await expect(note('closed')).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(await notes()).toEqual([{ text: 'mine' }]);
+  });
 }
 
 function sqliteSuite(databases: SuiteDatabases): void {

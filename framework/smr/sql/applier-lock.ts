@@ -74,8 +74,7 @@ export class ApplierLock {
     const answer = async (): Promise<void> => {
       const { owner, challenge, answer: answered } = await tables.glance(dataSource.manager);
       if (owner !== this.owner) throw fenced();
-      if (answered < challenge)
-        await this.transaction((manager) => tables.lock(manager, this.owner));
+      if (answered < challenge) await this.exclusively(async () => {});
     };
     const next = (): void => {
       if (this.ended) return;
@@ -90,6 +89,17 @@ export class ApplierLock {
       });
     };
     next();
+  }
+
+  /**
+   * A transaction that takes effect only while this is the one applier: until it ends, nobody takes over. Rejects with
+   * `ANOTHER_APPLIER` where somebody has. The caller has the turn.
+   */
+  exclusively<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.transaction(async (manager) => {
+      await this.parts.tables.lock(manager, this.owner);
+      return work(manager);
+    });
   }
 
   /** Lets the next one in without a wait. */

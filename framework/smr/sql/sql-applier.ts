@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm';
 import {
   Backoff,
   type Clock,
@@ -110,6 +111,14 @@ export class SqlApplier<Command, Result> implements Applier {
 
   restore(_state: unknown, position: number): void {
     throw headIsGone(this.position, position);
+  }
+
+  /** Runs a transaction between two batches, as the one applier. */
+  exclusively<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.turns.run(async () => {
+      this.follower.signal.throwIfAborted();
+      return (this.applierLock as ApplierLock).exclusively(work);
+    });
   }
 
   /** What could be tried again was. */

@@ -58,6 +58,16 @@ export class SqlReplica<Command, Result> {
   }
 
   /**
+   * Runs `work` in a transaction that takes effect only while this replica is the one that applies to the database: nobody
+   * takes over before it ends. For what belongs to the database, but not to the machine, such as which of several
+   * databases is used: the machine's tables must not be changed. Nothing is applied meanwhile. Rejects with `ANOTHER_APPLIER`
+   * where another replica has taken over, `CLOSED`, the error of a replica that failed, or what `work` rejects with.
+   */
+  exclusively<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.applier.exclusively(work);
+  }
+
+  /**
    * Reads what the machine emits, at the reader's own pace, without an end: the same at every replica. It ends when the replica
    * is closed, and throws what it failed with. Throws `TRIMMED` where changes from there on are not kept, or not any more: read
    * the state by a query, with `position`, and go on after that.
