@@ -15,11 +15,7 @@ import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
 import { encodeCommands, encodeOpen, encodeTick, envelopeBytes } from './envelope.ts';
 import { checkedRequestId, type ExecuteOptions } from './execute-options.ts';
-<<<<<<< HEAD
-import { checkTimeout } from './option-checks.ts';
 import { nextBatch, type PendingCommand, type Settle } from './pending-command.ts';
-=======
->>>>>>> main
 import type { LogAvailability } from './replica-status.ts';
 
 interface Codecs<Command, Result> {

@@ -321,12 +321,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       // First, because code that does not know the rules need not know the state.
       this.admission.rules.checkStored(admission.rules);
       this.isWhole = false;
-<<<<<<< HEAD
-      await this.replace(isInPieces, snapshot.pieces());
-=======
       markUsed(this.machine);
-      await this.state.restore(isInPieces, snapshot.pieces());
->>>>>>> main
+      await this.replace(isInPieces, snapshot.pieces());
       this.admission.restore(admission);
       this.check?.restored();
       this.position = position;

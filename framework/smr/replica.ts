@@ -89,7 +89,7 @@ export class Replica<Command, Result, Machine> {
     look: (machine: Machine) => T,
     options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T> {
-<<<<<<< HEAD
+    checkFunctions({ look });
     const { consistency, ...limits } = options;
     const { machine, speculator } = this.applier;
     if (consistency === 'speculative') {
@@ -98,11 +98,6 @@ export class Replica<Command, Result, Machine> {
     }
     await this.follower.fresh({ ...limits, ...(consistency && { consistency }) });
     return look(machine);
-=======
-    checkFunctions({ look });
-    await this.follower.fresh(options);
-    return look(this.applier.machine);
->>>>>>> main
   }
 
   /**
