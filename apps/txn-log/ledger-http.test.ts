@@ -196,7 +196,7 @@ describe('the HTTP server of the ledger', () => {
     await isAsked;
     expect(files()).toContain('ledger-1.db');
     await close();
-    expect(await rebuilt).toMatchObject({ message: expect.stringContaining('shuts down') });
+    expect(await rebuilt).toMatchObject({ message: expect.stringContaining('was closed') });
     expect(files()).not.toContain('ledger-1.db');
   }, 30_000);
 
@@ -210,7 +210,7 @@ describe('the HTTP server of the ledger', () => {
     expect(await Promise.race(both)).toMatchObject({ message: expect.stringContaining('already') });
     await close();
     expect(await Promise.all(both)).toContainEqual(
-      expect.objectContaining({ message: expect.stringContaining('shuts down') }),
+      expect.objectContaining({ message: expect.stringContaining('was closed') }),
     );
     log.connect();
   }, 30_000);
