@@ -3,10 +3,7 @@ import { filter, firstValueFrom, map } from 'rxjs';
 import type { OrderedLog, VarlogError } from '../../base/index.ts';
 import { DiskSnapshotStore } from '../../smr/disk-snapshot-store.ts';
 import {
-  type Consistency,
   electLeader,
-  type Replica,
-  type ReplicaOptions,
   replay,
   runEffects,
   type SnapshotStore,
@@ -22,27 +19,14 @@ import {
 import { SimulatedDisk } from '../simulator/disk.ts';
 import { SeededRandom } from '../simulator/random.ts';
 import { type ContractTest, contractTests } from './contract.ts';
+import { add, type EverythingReplica, PATIENT, start, sumOf } from './everything-replica.ts';
 import type { LogUnderTest } from './ordered-log.ts';
-import {
-  asLockResult,
-  type Command,
-  Everything,
-  type State,
-  Wayward,
-} from './replicated-machine.ts';
-
-type Options = Partial<ReplicaOptions<Command, unknown, State, Everything>>;
-type EverythingReplica = Replica<Command, unknown, Everything>;
+import { speculation } from './replica-speculation.ts';
+import { asLockResult, type Command, Everything, Wayward } from './replicated-machine.ts';
 
 /** So many commands are enough for a snapshot, or a check, to be due. */
 const MANY = 30;
-const PATIENT = { timeoutMs: 20_000 };
 
-const start = (log: OrderedLog, options: Options = {}): Promise<EverythingReplica> =>
-  startReplica({ machine: new Everything(), log, callTimeoutMs: PATIENT.timeoutMs, ...options });
-const add = (key: string, by = 1): Command => ({ op: 'add', key, by });
-const sumOf = (replica: EverythingReplica, key: string, consistency?: Consistency) =>
-  replica.query((it) => it.sums.get(key), { ...PATIENT, ...(consistency && { consistency }) });
 /** A place for snapshots, where the log keeps none itself. */
 const storeFor = (log: OrderedLog): { snapshots?: SnapshotStore } =>
   log.compact === undefined
@@ -106,44 +90,7 @@ export function replicaContract(make: () => Promise<LogUnderTest>): ContractTest
       await assert.rejects(never, { code: 'TIMEOUT' });
     });
 
-    test('answers come before the log has their commands, and are confirmed or taken back once it has', async ({
-      log,
-    }) => {
-      await using here = await start(log);
-      await using there = await start(log);
-      const events: string[] = [];
-      here.speculations$.subscribe((it) => events.push(it.kind));
-      await here.execute(add('a'));
-      const calls = [2, 3, 4].map(() => here.speculate(add('a'), PATIENT));
-      assert.equal(here.machine.sums.get('a'), 1);
-      const tries = await Promise.all(calls);
-      assert.deepEqual(
-        tries.map((it) => it.tentative),
-        [2, 3, 4],
-      );
-      assert.equal(await here.query((it) => it.sums.get('a'), { consistency: 'speculative' }), 4);
-      // They were handed in before, at another replica: which of them come before it is for the log to say.
-      await there.execute(add('a', 10));
-      const settled = await Promise.all(tries.map((it) => it.settled));
-      for (const [i, { kind, result }] of settled.entries())
-        assert.equal(kind, result === tries[i]!.tentative ? 'confirmed' : 'rolledBack');
-      assert.deepEqual(
-        events,
-        settled.map((it) => it.kind),
-      );
-      const { position } = settled[2]!;
-      assert.ok((await sumOf(there, 'a', { atLeast: position }))! >= 4);
-      assert.deepEqual([await sumOf(here, 'a'), await sumOf(there, 'a')], [14, 14]);
-      const lock: Command = {
-        op: 'lock',
-        lock: { op: 'acquire', name: 'one', owner: 'here', ttlMs: 60_000 },
-      };
-      const locking = here.speculate(lock, PATIENT);
-      assert.equal(here.machine.locks.get('one'), undefined);
-      const held = await locking;
-      assert.ok(asLockResult(held.tentative).done);
-      assert.ok(asLockResult((await held.settled).result).done);
-    });
+    speculation(test);
 
     test('a replica that was closed goes on from its snapshot, and one without begins with it or at the head', async ({
       log,
