@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { reasonOf } from 'varlog/log';
 import { tlsFromEnvironment, tuneGarbageCollection } from 'varlog/node';
+import { invalid } from '../inputs.ts';
 import { serveUntilStopped } from '../serving.ts';
 import { tokenOption, tokensOf, warnOfTokens } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
@@ -37,7 +38,7 @@ program
       log:
         flags['raft'] === undefined
           ? { kind: 'topic', ...topicAddress(flags['varlog']!, flags['topic']) }
-          : { kind: 'raft', memberId: Number(flags['member']), members: members(flags['raft']) },
+          : { kind: 'raft', ...raftMembers(flags['raft'], flags['member']!) },
     });
     const isEncrypted = tlsFromEnvironment(process.env) !== undefined;
     warnOfTokens(tokens, [{ address: flags['grpc']!, isEncrypted }, { address: replica.http }]);
@@ -129,11 +130,20 @@ program
     ),
   );
 
-function members(text: string): { id: number; address: string }[] {
-  return text.split(',').map((part) => {
-    const [id, address] = part.split('=');
+/** The members of the group, and which of them this one is. */
+function raftMembers(list: string, own: string) {
+  const members = list.split(',').map((part) => {
+    const [, id, address] = /^(\d+)=(\S+:\d+)$/.exec(part.trim()) ?? [];
+    if (id === undefined) {
+      const next = 'give all members of the group: --raft 1=10.0.0.1:9001,2=10.0.0.2:9001';
+      throw invalid(`"${part}" is no member of a Raft group`, next);
+    }
     return { id: Number(id), address: address! };
   });
+  const memberId = Number(own);
+  if (members.some(({ id }) => id === memberId)) return { memberId, members };
+  const ids = members.map(({ id }) => id).join(', ');
+  throw invalid(`--member is ${own}, and --raft names the members ${ids}`, 'name one of these');
 }
 
 try {

@@ -53,6 +53,20 @@ describe('a key-value store whose replicas show certificates', () => {
     expect(run({}, 'get', 'a').status).not.toBe(0);
   }, 60_000);
 
+  test.each([
+    ['1=127.0.0.1:1,two', '1', /INVALID_ARGUMENT: "two" is no member of a Raft group.*--raft 1=/],
+    ['1=127.0.0.1:1,2=127.0.0.1:2', '3', /--member is 3, and --raft names the members 1, 2/],
+    ['1=127.0.0.1:1', 'x', /--member is x, and --raft names the members 1/],
+  ])('does not start as a group of %s and member %s', (raft, member, message) => {
+    const flags = ['serve', '--raft', raft, '--member', member];
+    const run = spawnSync(
+      process.execPath,
+      [join(ROOT, 'dist/apps/kv-store/cli.js'), ...flags, '--directory', processes.folder('none')],
+      { encoding: 'utf8', timeout: 20_000 },
+    );
+    expect([run.status, run.stderr]).toEqual([1, expect.stringMatching(message)]);
+  });
+
   describeWith('etcdctl', 'with etcdctl', () => {
     const etcdctl = (...args: string[]): string =>
       execFileSync('etcdctl', ['--endpoints', `https://${grpc}`, ...args], {

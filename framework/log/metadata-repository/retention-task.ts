@@ -34,18 +34,26 @@ export class RetentionTask {
   }
 
   private async look(orderer: Orderer): Promise<void> {
-    const { logger } = this.repository.options.ports;
     const { topics } = this.repository.metadata;
     try {
       const limited = [...topics.values()].filter((it) => isLimited(it.retention));
       // So that no limit counts that was lifted since.
       if (limited.length > 0) await this.repository.confirmedOrderer();
-      for (const { id } of limited) if (this.orderer === orderer) await this.attend(id);
+      for (const { id } of limited) {
+        // What keeps one topic from being trimmed keeps no other one.
+        if (this.orderer === orderer) await this.attend(id).catch((error) => this.waits(error, id));
+      }
     } catch (error) {
-      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
-      logger.log('debug', 'retention waits', { error: error.message });
+      this.waits(error);
     }
     if (this.orderer === orderer) this.lookSoon(orderer);
+  }
+
+  /** It is looked at again. Throws what is a fault of this program. */
+  private waits(error: unknown, topic?: number): void {
+    if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    const { logger } = this.repository.options.ports;
+    logger.log('debug', 'retention waits', { error: error.message, topic });
   }
 
   private async attend(topicId: number): Promise<void> {

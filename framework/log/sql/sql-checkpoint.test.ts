@@ -32,6 +32,27 @@ onEachDatabase('a checkpoint', (databases) => {
     for (const { title, run } of checkpointStoreContract(make)) test(title, run);
   });
 
+  test('stores that are opened at the same moment, of one DataSource or of several, make one table and leak nothing', async () => {
+    const database = await databases.fresh();
+    const sources = [1, 2, 3, 4].map(() => databases.sourceOf(database, []));
+    let begun = 0;
+    for (const it of sources) {
+      const initialize = it.initialize.bind(it);
+      it.initialize = () => {
+        begun++;
+        return initialize();
+      };
+    }
+    const opened = sources.flatMap((source, i) =>
+      [1, 2].map((nth) => {
+        const own = { log: 'a', consumer: `consumer ${i} ${nth}`, epoch: 1 };
+        return sqlCheckpoint(source).open(own, []);
+      }),
+    );
+    expect(await Promise.all(opened)).toEqual(opened.map(() => undefined));
+    expect(begun).toBe(sources.length);
+  });
+
   test('what handlers of a consumer write is there once, however often they fail after it', async () => {
     const source = databases.sourceOf(await databases.fresh(), []);
     await source.initialize();

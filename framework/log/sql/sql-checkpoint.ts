@@ -22,6 +22,8 @@ const CREATE = `CREATE TABLE IF NOT EXISTS ${TABLE} (
 
 /** A DataSource of SQLite has one connection: a transaction that comes meanwhile would become a part of the other. */
 const turnsOf = new WeakMap<DataSource, SerialQueue>();
+/** A DataSource that is initialized twice at once loses the connections of one of the two. */
+const opening = new WeakMap<DataSource, Promise<unknown>>();
 
 interface Row {
   readonly name: string;
@@ -64,7 +66,7 @@ export class SqlCheckpointStore implements TransactionalCheckpointStore<EntityMa
     parked: readonly number[],
   ): Promise<TransactionMarks | undefined> {
     const { dataSource } = this;
-    if (!dataSource.isInitialized) await dataSource.initialize();
+    await initialized(dataSource);
     await this.makeTable();
     return this.transaction(async (manager) => {
       const marks = await this.lock(manager, owner);
@@ -121,10 +123,16 @@ export class SqlCheckpointStore implements TransactionalCheckpointStore<EntityMa
   /** Nothing is made where the table is there: who uses it need not have the right to. */
   private async makeTable(): Promise<void> {
     const { dataSource } = this;
+    const look = (): Promise<unknown> => dataSource.query(`SELECT 1 FROM ${TABLE} WHERE 1 = 0`);
     try {
-      await dataSource.query(`SELECT 1 FROM ${TABLE} WHERE 1 = 0`);
+      await look();
     } catch {
-      await dataSource.query(CREATE);
+      // Postgres refuses one of two that make it at the same moment, although both say IF NOT EXISTS.
+      await dataSource.query(CREATE).catch((error: unknown) =>
+        look().catch(() => {
+          throw error;
+        }),
+      );
     }
   }
 
@@ -187,5 +195,16 @@ export class SqlCheckpointStore implements TransactionalCheckpointStore<EntityMa
       because: 'somebody emptied this database or put another in its place',
       next: 'bring it back; or remove the consumer ("varlog consumer rm") to have it begin anew',
     });
+  }
+}
+
+async function initialized(dataSource: DataSource): Promise<void> {
+  if (dataSource.isInitialized) return;
+  const begun = opening.get(dataSource) ?? dataSource.initialize();
+  opening.set(dataSource, begun);
+  try {
+    await begun;
+  } finally {
+    opening.delete(dataSource);
   }
 }
