@@ -1,4 +1,4 @@
-import type { FolderFacts } from '../../base/index.ts';
+import { type FolderFacts, reasonOf } from '../../base/index.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import {
   LogSequenceNumber,
@@ -69,13 +69,14 @@ async function describeReplica(
   facts: FolderFacts | undefined,
 ): Promise<snpb.LogStreamReplicaMetadataDescriptor> {
   const replica = failure === undefined ? node.replicas.get(logStreamId) : undefined;
+  // What of one replica cannot be read is told of that one, and the others are described all the same.
+  const extent = await (replica && extentOf(replica).catch(unreadable));
   return snpb.LogStreamReplicaMetadataDescriptor.create({
     logStreamReplica: WireReplica.create({
       storageNode: self(node),
       topicLogStream: TopicLogStream.create({ topicId, logStreamId }),
     }),
     status: publishedStatus(state),
-    ...(replica !== undefined && (await extentOf(replica))),
     path: facts?.path ?? '',
     storageSizeBytes: facts?.bytes ?? 0,
     createdTime: publishedTime(facts?.madeAt ?? 0),
@@ -84,7 +85,12 @@ async function describeReplica(
     end,
     target,
     full,
+    ...extent,
   });
+}
+
+function unreadable(error: unknown): Partial<snpb.LogStreamReplicaMetadataDescriptor> {
+  return { failure: reasonOf(error) };
 }
 
 /** Version and watermarks. */

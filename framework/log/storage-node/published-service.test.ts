@@ -258,4 +258,28 @@ describe('the other published calls', () => {
       localHighWatermark: { llsn: 3, glsn: 3 },
     });
   });
+
+  test('metadata names the replica of which something cannot be read, and tells of all others', async () => {
+    await node(2);
+    // So many that a restarted process has to look for the first one.
+    for (let i = 0; i < 300; i++) await put(1, 'x');
+    await put(2, 'a');
+    await cluster.stopNode(1);
+    await cluster.startNode(1);
+    for (const id of [1, 2]) await cluster.reopen(id, [1]);
+    channel = cluster.connect(1);
+    const request = snpb.GetMetadataRequest.create({});
+    const listed = async () => {
+      const answer = await channel.call(snpb.Management.GetMetadata, request);
+      return answer.storageNodeMetadata!.logStreamReplicas;
+    };
+    expect((await listed()).map((it) => it.failure)).toEqual(['', '']);
+    cluster.disks.get(1)!.faults = {
+      fail: ({ kind, path }) =>
+        kind === 'read' && path.includes('replicas/1/commits') ? 'EIO' : undefined,
+    };
+    const [broken, well] = await listed();
+    expect(broken).toMatchObject({ failure: expect.stringMatching(/DISK_FAILED|EIO/) });
+    expect(well).toMatchObject({ failure: '', localHighWatermark: { llsn: 1 } });
+  }, 60_000);
 });
