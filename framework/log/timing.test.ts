@@ -19,6 +19,8 @@ const wrong: readonly [string, Partial<typeof LOG_TIMES>][] = [
   ['looks again before long', { lookUpAgainMs: 500 }],
   ['before one is left', { hedgeAfterMs: 1_500 }],
   ['that elects is not left', { tryTimeoutMs: 1_400 }],
+  ['a call waits for the election', { leaderAwaitedMs: 1_200 }],
+  ['says in time that nobody leads', { leaderAwaitedMs: 2_000 }],
   ['tries two members', { connectTimeoutMs: 3_000 }],
   ['an append outlives a failover', { callTimeoutMs: 6_000 }],
   ['that opens outlives a failover', { openTimeoutMs: 3_000 }],

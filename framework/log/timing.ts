@@ -87,8 +87,6 @@ export function assertLogTimes(times: typeof LOG_TIMES): void {
   assert(suspectMs > electionTimeoutMs, 'a leader is suspected when another one may lead');
   // Nobody need be asked when the election, which takes up to two timeouts, is over.
   assert(times.leaderSilenceMaxMs > electionTimeoutMs * 2, 'a node waits for the election');
-  assert(times.leaderAwaitedMs > electionTimeoutMs * 2, 'a call waits for the election');
-  assert(times.leaderAwaitedMs < times.tryTimeoutMs, 'a member says in time that nobody leads');
   // A new leader counts from its election on: nodes have to have found it before it misses them.
   const foundMs = times.askWhoLeadsAgainMs + times.sessionRetryMinMs;
   assert(foundMs * 2 <= nodeLostAfterMs, 'nodes find a new leader before they are lost to it');
@@ -103,6 +101,8 @@ export function assertLogTimes(times: typeof LOG_TIMES): void {
   assert(times.lookUpAgainMs < times.suspectPrimaryAfterMs, 'it looks again before long');
   assert(times.hedgeAfterMs * 2 <= times.tryTimeoutMs, 'two more are asked before one is left');
   assert(times.tryTimeoutMs > electionTimeoutMs * 2, 'a member that elects is not left');
+  assert(times.leaderAwaitedMs > electionTimeoutMs * 2, 'a call waits for the election');
+  assert(times.leaderAwaitedMs < times.tryTimeoutMs, 'a member says in time that nobody leads');
   assert(times.connectTimeoutMs >= times.tryTimeoutMs * 2, 'a client tries two members at least');
   // The nodes of a leader that is gone have to find the new one, and log streams another primary.
   const failoverMs =

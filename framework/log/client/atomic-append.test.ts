@@ -105,7 +105,8 @@ describe('an atomic append', () => {
         for (const [text, parts] of acks) {
           expect(parts.map(({ glsn }) => texts[glsn - 1])).toEqual([text, text]);
         }
-        expect(acks.size).toBeGreaterThan(60);
+        // Of the first rounds, whose primaries are killed at once, there may be none.
+        expect(acks.size).toBeGreaterThanOrEqual(30);
       });
     },
     TEST_TIMEOUT_MS,

@@ -147,6 +147,79 @@ test('replay --follow compares what is appended meanwhile, from a fork on', asyn
   await added;
   expect(found).toMatchObject({ code: 1, out: expect.stringMatching(/position 4, command .*"b"/) });
   added = undefined;
+  let stopped: Promise<unknown> | undefined;
+  const same = await varlog(['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'], {
+    wrote: (text) => {
+      wrote(1)(text);
+      // Once: a second one would end the next command.
+      stopped ??= added?.then(() => process.emit('SIGINT'));
+    },
+  });
+  await stopped;
+  expect(same).toMatchObject({ code: 0, out: 'same: 4 commands up to position 5\n' });
+  expect((await replay(at('old.cjs'), '--twice')).code).toBe(0);
+
+  const differs = await replay(at('new.cjs'), '--against', at('old.cjs'));
+  expect(differs.code).toBe(1);
+  expect(differs.out).toBe(
+    `they differ at position 4, command {"key":"a","add":3}\nresult at $\n  ${at('old.cjs')}: 4\n  ${at('new.cjs')}: 5\n`,
+  );
+  const asJson = await replay(at('new.cjs'), '--against', at('old.cjs'), '--json', '--to', '4');
+  expect(JSON.parse(asJson.out)).toMatchObject({
+    topic: topic.id,
+    same: false,
+    difference: { position: 4, kind: 'result', path: '$', left: '4', right: '5' },
+  });
+  expect((await replay(at('old.cjs'), '--against', at('new.cjs'), '--to', '3')).code).toBe(0);
+  expect((await replay(at('random.cjs'), '--twice')).code).toBe(1);
+  const throwing = await replay(at('throws.cjs'), '--against', at('old.cjs'));
+  expect(throwing).toMatchObject({ code: 1, out: expect.stringMatching(/^failure at \$$/m) });
+  const both = await replay(at('throws.cjs'), '--twice');
+  expect(both).toMatchObject({ code: 70, err: expect.stringMatching(/APPLY_FAILED.*position 4/) });
+  // The snapshot stands for what the old version did: the new one begins its count behind it.
+  const rest = await replay(
+    at('new.cjs'),
+    '--against',
+    at('old.cjs'),
+    '--snapshots',
+    at('snapshots'),
+  );
+  expect(rest).toMatchObject({ code: 0, out: expect.stringMatching(/^same: [12] commands/) });
+
+  const because = await run('why', id, '--machine', at('old.cjs'), '--key', 'a');
+  expect(because.out).toMatch(
+    /^2\t20\S+Z\t\{"key":"a","add":1\}\t1\n4\t\S+\t\{"key":"a","add":3\}\t4\n5\t\S+\t\{.*\}\t8\n$/,
+  );
+  const lines = (await run('why', id, '--machine', at('old.cjs'), '--key', 'b', '--json')).out;
+  expect(JSON.parse(lines)).toMatchObject({ position: 3, result: 2, value: 2 });
+
+  const raised = await run('upgrade', id, '2', '--name', 'adder', '--json');
+  expect(JSON.parse(raised.out)).toMatchObject({ rules: 2, position: 6, name: 'adder' });
+  await using again = await startReplica({ machine: new Adder(), name: 'adder', log: topic });
+  await again.caughtUp();
+  expect(await again.upgradeTo(2)).toBe(2);
+}, 60_000);
+
+test('replay --follow compares what is appended meanwhile, from a fork on', async () => {
+  const own = await client.createTopic();
+  const id = String(own.id);
+  const replica = await startReplica({ machine: new Adder(), name: 'adder', log: own });
+  await replica.execute({ key: 'a', add: 3 });
+  await replica.execute({ key: 'a', add: 1 });
+  const files = ['--machine', at('three.cjs'), '--against', at('old.cjs')];
+  // What adds three differs, and the first command did: the fork lies behind it.
+  let added: Promise<unknown> | undefined;
+  const wrote = (add: number) => (text: string) => {
+    if (text.includes('comparing what comes after position'))
+      added ??= replica.execute({ key: 'b', add });
+  };
+  const found = await varlog(
+    ['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'],
+    { wrote: wrote(3) },
+  );
+  await added;
+  expect(found).toMatchObject({ code: 1, out: expect.stringMatching(/position 4, command .*"b"/) });
+  added = undefined;
   const same = await varlog(['--endpoints', cluster.endpoint, 'replay', id, ...files, '--follow'], {
     wrote: (text) => {
       wrote(1)(text);
