@@ -1,6 +1,6 @@
 import { type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
 import { ForkedLog } from './forked-log.ts';
-import { checkNumber, checkPosition } from './option-checks.ts';
+import { checkCount, checkNumber } from './option-checks.ts';
 import { endOf, snapshotsUpTo } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -37,7 +37,7 @@ export async function openFork<Command, Result, Snapshot, Machine>(
   const { at: wanted, from, forkBytesMax = FORK_BYTES_MAX, ...others } = options;
   for (const option of OF_REPLICAS) if (option in options) throw notOfForks(option);
   checkNumber(forkBytesMax, 'forkBytesMax', 0);
-  if (wanted !== undefined) checkPosition(wanted, 'at');
+  checkCount(wanted, 'at', 0);
   const at = await endOf({ log }, wanted);
   const snapshots = from && { ...snapshotsUpTo(from, at), save: keepsNone };
   const fork = new Replica<Command, Result, Machine>(

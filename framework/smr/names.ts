@@ -9,21 +9,14 @@ import type { ShardOptions } from './shards.ts';
 /** Of a definition of a machine, which may be spread into the options. */
 type Spread = { readonly make?: unknown };
 
-/** What `startReplica` takes. */
-export const REPLICA_NAMES: OptionNames<
-  ReplicaOptions<never, never, never, never> & { ports: never } & Spread
-> = {
+/** What all replicas take, wherever their state lies. */
+export const COMMON_NAMES = {
   machine: true,
   log: true,
   name: true,
   codec: true,
-  snapshots: true,
-  snapshotEvery: true,
-  checkEvery: true,
   trimLog: true,
   readOnly: true,
-  alone: true,
-  onApplied: true,
   callTimeoutMs: true,
   queueBytesMax: true,
   changesBytesMax: true,
@@ -32,6 +25,18 @@ export const REPLICA_NAMES: OptionNames<
   timers: true,
   timeLeapMaxMs: true,
   ports: true,
+};
+
+/** What `startReplica` takes. */
+export const REPLICA_NAMES: OptionNames<
+  ReplicaOptions<never, never, never, never> & { ports: never } & Spread
+> = {
+  ...COMMON_NAMES,
+  snapshots: true,
+  snapshotEvery: true,
+  checkEvery: true,
+  alone: true,
+  onApplied: true,
   make: false,
 };
 

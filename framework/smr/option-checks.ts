@@ -92,15 +92,6 @@ export function checkNumber(value: unknown, what: string, least: number): void {
   });
 }
 
-/** Throws `INVALID_ARGUMENT` for what is no position of a log, nor 0, the one before the first. */
-export function checkPosition(value: unknown, what: string): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `${what} is ${typeof value === 'string' ? `the text "${value}"` : String(value)}: it is no position`,
-    next: 'give a whole number: the position of an entry, or 0 for the begin of the log',
-  });
-}
-
 /** Throws `INVALID_ARGUMENT` for what is no function. */
 export function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
   for (const [name, it] of Object.entries(functions)) {

@@ -5,7 +5,7 @@ import {
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkCount, checkPosition } from './option-checks.ts';
+import { checkCount } from './option-checks.ts';
 import { endOf, entriesOf, type ReplayRange } from './replayed-machine.ts';
 
 export interface ReplayOptions extends PairOptions {
@@ -37,8 +37,8 @@ export async function runReplay(
 ): Promise<ReplayVerdict> {
   const { stateEvery = STATE_EVERY, forkAt = 0 } = options;
   checkCount(stateEvery, 'stateEvery');
-  checkPosition(forkAt, 'forkAt');
-  if (options.to !== undefined) checkPosition(options.to, 'to');
+  checkCount(forkAt, 'forkAt', 0);
+  checkCount(options.to, 'to', 0);
   const to = await endOf(range, options.to);
   if (forkAt > to) throw forksTooLate(forkAt, to);
   const { verdict, isExact } = await pass(options, range, to, stateEvery);

@@ -6,7 +6,7 @@ import {
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkCount, checkPosition } from './option-checks.ts';
+import { checkCount } from './option-checks.ts';
 import { closerLook } from './replay.ts';
 import { endOf, type ReplayRange, singly } from './replayed-machine.ts';
 
@@ -82,7 +82,7 @@ export class Shadow {
   /** For `startShadow`. `source.signal` calls the start off, and nothing afterwards. */
   static async start(options: ShadowOptions, source: ReplayRange): Promise<Shadow> {
     checkCount(options.stateEvery, 'stateEvery');
-    if (options.forkAt !== undefined) checkPosition(options.forkAt, 'forkAt');
+    checkCount(options.forkAt, 'forkAt', 0);
     const closing = new AbortController();
     const forked = { ...options, forkAt: await endOf(source, options.forkAt) };
     const pair = await MachinePair.open(forked, source);

@@ -1,8 +1,8 @@
 import { handler } from '../../base/index.ts';
 import { realPorts } from '../../runtime/index.ts';
-import { Member, MembersResponse, Ordering } from '../../wire/gen/log.ts';
 import { MetadataRepositoryService } from '../../wire/gen/mrpb.ts';
 import { Varlog } from './index.ts';
+import { serveMember } from './member-server.fixture.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -12,15 +12,7 @@ afterEach(async () => {
 const ports = realPorts({ directory: '.', logLevel: 'silent' });
 
 test('calls that need the metadata of the cluster end in their time where nobody tells it', async () => {
-  const server = await ports.network.serve('127.0.0.1:0', [
-    handler(Ordering.Members, async () =>
-      MembersResponse.create({
-        clusterId: 1,
-        cluster: 'c',
-        leader: 1,
-        members: [Member.create({ id: 1, address: server.address })],
-      }),
-    ),
+  const server = await serveMember(ports, [
     handler(MetadataRepositoryService.GetMetadata, () => new Promise(() => {})),
   ]);
   closers.push(() => server.close());

@@ -1,9 +1,9 @@
 import { handler } from '../../base/index.ts';
 import { realPorts } from '../../runtime/index.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
-import { Member, MembersResponse, Ordering } from '../../wire/gen/log.ts';
 import { TopicDescriptor } from '../../wire/gen/varlogpb.ts';
 import { Varlog } from './index.ts';
+import { serveMember } from './member-server.fixture.ts';
 
 const ports = realPorts({ directory: '.', logLevel: 'silent' });
 
@@ -13,15 +13,7 @@ test('a topic whose maker gives up is deleted all the same', async () => {
   const deleted = new Promise<number>((resolve) => {
     told = resolve;
   });
-  const server = await ports.network.serve('127.0.0.1:0', [
-    handler(Ordering.Members, async () =>
-      MembersResponse.create({
-        clusterId: 1,
-        cluster: 'c',
-        leader: 1,
-        members: [Member.create({ id: 1, address: server.address })],
-      }),
-    ),
+  const server = await serveMember(ports, [
     handler(admpb.ClusterManager.AddTopic, async () =>
       admpb.AddTopicResponse.create({ topic: TopicDescriptor.create({ topicId: 6 }) }),
     ),

@@ -15,6 +15,7 @@ import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
 import { checkCodecs } from '../codecs.ts';
 import { checkLog, checkSqlMachine } from '../machine-checks.ts';
+import { COMMON_NAMES } from '../names.ts';
 import { checkNames, checkOptions, type OptionNames } from '../option-checks.ts';
 import { ReadOnlyLog } from '../read-only-log.ts';
 import { SqlReplica } from './sql-replica.ts';
@@ -26,25 +27,12 @@ export type { SqlReplicaOptions } from './sql-replica-options.ts';
 export type { SqlStateMachine } from './sql-state-machine.ts';
 
 const NAMES: OptionNames<SqlReplicaOptions<never, never> & { ports: never }> = {
-  machine: true,
+  ...COMMON_NAMES,
   dataSource: true,
   reader: true,
-  log: true,
-  name: true,
-  codec: true,
-  trimLog: true,
-  readOnly: true,
   batchMax: true,
   attemptsMax: true,
   takeOverMs: true,
-  callTimeoutMs: true,
-  queueBytesMax: true,
-  changesBytesMax: true,
-  sessions: true,
-  requests: true,
-  timers: true,
-  timeLeapMaxMs: true,
-  ports: true,
 };
 
 /**
