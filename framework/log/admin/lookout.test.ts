@@ -49,3 +49,23 @@ test('rests for as long as the last look took, however much is told', async () =
   lookout.stop();
   world.close();
 });
+
+test('looks again soon where it is told to in the middle of a look, and rests before', async () => {
+  const world = new World(1);
+  const { clock } = world.ports('test');
+  let now = 0;
+  const looks: number[] = [];
+  const slow = { ...clock, now: () => clock.now() + now, after: clock.after.bind(clock) };
+  const lookout = new Lookout(slow, () => {
+    looks.push(slow.now());
+    if (looks.length === 1) lookout.soon();
+    now += 50;
+    return true;
+  });
+  await world.run(500);
+  expect(looks).toHaveLength(2);
+  // It took 50, and rested for as long.
+  expect(looks[1]! - looks[0]!).toBeGreaterThanOrEqual(100);
+  lookout.stop();
+  world.close();
+});

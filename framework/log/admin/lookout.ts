@@ -13,6 +13,9 @@ export class Lookout {
   private due = 0;
   /** It spends no more than half of the time on it: the more there is to look at, the more else is to be done too. */
   private restsUntil = 0;
+  /** Whether something happened while it looked, or is left to be done. */
+  private isToldMeanwhile = false;
+  private isLooking = false;
   private stopped = false;
 
   /** `look` returns whether all is well. It is called for the first time in a moment. */
@@ -24,7 +27,8 @@ export class Lookout {
 
   /** Something happened. */
   soon(): void {
-    this.lookIn(Math.max(GATHER_MS, this.restsUntil - this.clock.now()));
+    if (this.isLooking) this.isToldMeanwhile = true;
+    else this.lookIn(Math.max(GATHER_MS, this.restsUntil - this.clock.now()));
   }
 
   stop(): void {
@@ -40,11 +44,14 @@ export class Lookout {
     this.timer = this.clock.after(ms, () => {
       this.timer = undefined;
       const begin = this.clock.now();
+      this.isToldMeanwhile = false;
+      this.isLooking = true;
       const isWell = this.look();
+      this.isLooking = false;
       const tookMs = this.clock.now() - begin;
       this.restsUntil = begin + 2 * tookMs;
-      const againMs = isWell ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs;
-      this.lookIn(Math.max(againMs, tookMs));
+      const everyMs = isWell ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs;
+      this.lookIn(Math.max(this.isToldMeanwhile ? GATHER_MS : everyMs, tookMs));
     });
   }
 }
