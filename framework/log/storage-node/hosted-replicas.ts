@@ -3,6 +3,7 @@ import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
+import { ByTopic } from './by-topic.ts';
 import { commitAll } from './commit.ts';
 import { brokenReport, brokenStatus, type LocalReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
@@ -32,7 +33,7 @@ export interface ReplicaLink {
 /** The replicas of one storage node: opens them as they are wanted, and removes, rebuilds and finds them. */
 export class HostedReplicas {
   /** Those that are open. */
-  readonly open = new Map<number, LogStreamReplica>();
+  readonly open = new ByTopic<LogStreamReplica>();
   private readonly host: ReplicaHost;
   private readonly link: ReplicaLink;
   private readonly directory: string;
@@ -158,15 +159,13 @@ export class HostedReplicas {
       if (replica !== undefined) letIn(replica, id);
     }
     for (const { topicId, highWatermark } of response.watermarks) {
-      for (const replica of this.open.values()) {
-        if (replica.topicId === topicId) watermarkMoved(replica, highWatermark);
-      }
+      for (const it of this.open.ofTopic(topicId)) watermarkMoved(it, highWatermark);
     }
   }
 
   /** Trims those of a topic. Resolves when that is done. */
   async trim(topicId: number, glsn: number): Promise<void> {
-    const replicas = [...this.open.values()].filter((it) => it.topicId === topicId);
+    const replicas = [...this.open.ofTopic(topicId)];
     await Promise.all(
       replicas.filter((it) => it.failure === undefined).map((it) => trim(it, glsn)),
     );
