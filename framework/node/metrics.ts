@@ -109,10 +109,14 @@ function defineMember(define: Define, repository: MetadataRepository): void {
   define('raft_removed', 'Whether it was removed from its group', (set) =>
     set(Number(repository.status.removed)),
   );
-  define('raft_disk_trouble', 'Its disk is full or does not get on, as a label', (set) => {
-    const { diskTrouble: trouble } = repository.metrics;
-    if (trouble !== undefined) set(1, { trouble });
-  });
+  define(
+    'raft_disk_trouble',
+    'Its disk is full, or too many files are open, or it does not get on, as a label',
+    (set) => {
+      const { diskTrouble: trouble } = repository.metrics;
+      if (trouble !== undefined) set(1, { trouble });
+    },
+  );
   define('raft_unsynced_bytes', 'Written, and not on disk yet', (set) =>
     set(repository.metrics.unsyncedBytes),
   );

@@ -366,7 +366,9 @@ export class RaftDriver implements Ticking, MemberContext {
   private receive(message: Message): void {
     if (this.closed) return;
     this.handshake.durability.observe(message);
-    if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
+    const { term, log } = this.raft;
+    // One of a deposed leader must not take the place of what the newest one sends.
+    if (message.type === 'snapshot' && message.term >= term && message.index > log.commit) {
       void this.snapshots.receive(message);
       return;
     }

@@ -233,11 +233,12 @@ export class SegmentedLog {
     this.refuseUnlessOpen();
     assert(end >= this.firstPosition - 1 && end <= this.endPosition, `${end} is in the log`);
     this.forgetBehind(end);
-    return this.exclusive(end, async () => {
+    const cut = async (): Promise<void> => {
       if (this.files.end <= end && !this.files.isTorn) return;
       await this.files.cut(Math.min(end, this.files.end));
       this.noteSynced();
-    });
+    };
+    return this.exclusive(end, cut, () => true);
   }
 
   /** Drops everything below `first` (at most `end + 1`) and frees whole segments. Durable when this resolves. */
@@ -249,13 +250,21 @@ export class SegmentedLog {
       this.firstPosition = first;
       this.cache.trim(first);
     }
-    const trim = async (): Promise<void> => {
-      if (first <= this.files.first) return;
+    const trim = async (to: number): Promise<void> => {
+      if (to <= this.files.first) return;
       // A reset behind this one took away frames that were to be written: nothing there is kept.
-      if (this.files.end < first - 1) return this.files.reset(first);
-      await this.files.trim(first, this.durablePosition);
+      if (this.files.end < to - 1) return this.files.reset(to);
+      await this.files.trim(to, this.durablePosition);
     };
-    return this.exclusive(Infinity, trim, () => first - 1 <= this.durablePosition);
+    const inFiles = this.durablePosition + 1;
+    // On a full disk: frames that wait for room would wait for what is freed here.
+    const makeRoom = async (): Promise<void> => this.full && trim(inFiles);
+    if (first > inFiles) this.exclusive(Infinity, makeRoom, () => true).catch(() => {});
+    return this.exclusive(
+      Infinity,
+      () => trim(first),
+      () => first - 1 <= this.durablePosition,
+    );
   }
 
   /** Drops everything; the next frame is `first`. Durable when this resolves. */

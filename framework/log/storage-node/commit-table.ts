@@ -140,7 +140,7 @@ export class CommitTable {
     const first = Math.min(version, this.version);
     if (first <= this.log.first) return;
     // What stays must be on disk before what it stands for is gone: a power loss would leave neither.
-    await this.log.flush();
+    if (first > this.log.durableEnd) await this.log.flush();
     await this.log.trimHead(first);
     for (const it of this.sparse.keys()) if (it < first) this.sparse.delete(it);
   }

@@ -1,4 +1,4 @@
-import { Lanes, VarlogError } from '../../base/index.ts';
+import { asVarlogError, Lanes, type VarlogError } from '../../base/index.ts';
 import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
@@ -240,8 +240,9 @@ export class HostedReplicas {
       await before?.();
       await this.trash.bringBack(logStreamId);
       return await openReplica(this.host, this.directory, topicId, logStreamId);
-    } catch (error) {
-      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    } catch (cause) {
+      // Also a mistake in this program: thrown on, it would leave a replica that nobody hears of and nobody opens again.
+      const error = asVarlogError(cause);
       this.host.ports.logger.log('error', 'a replica cannot be opened', {
         logStream: logStreamId,
         error: error.message,
