@@ -109,17 +109,22 @@ export class ReplayedMachine {
   async reach(position: number): Promise<void> {
     const { log, signal } = this.range;
     for await (const next of entriesOf(log, this.position, position, signal)) {
-      if (next.kind === 'snapshot' && next.position > position)
-        throw beginsBehind(next.position, position);
       await this.take(next);
       if (this.failure !== undefined) throw this.failure;
     }
   }
 
   /** Another version of the machine, which takes over the state that this one has now, as from a snapshot. */
-  handOver(definition: MachineDefinition): Promise<ReplayedMachine> {
+  async handOver(definition: MachineDefinition): Promise<ReplayedMachine> {
     const captured = this.applier.capture();
-    const load = async (below?: number) => (below === undefined ? captured : undefined);
+    const stored: Uint8Array[] = [];
+    for await (const chunk of captured?.chunks ?? []) stored.push(chunk);
+    // It is read once more where an entry is to be passed over: the other one starts over from here.
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield* stored;
+    }
+    const load = async (below?: number) =>
+      below === undefined ? captured && { ...captured, chunks: chunks() } : undefined;
     return ReplayedMachine.open(definition, { ...this.range, from: { load } });
   }
 
@@ -181,7 +186,10 @@ export function* singly(it: Followed, to = Number.POSITIVE_INFINITY): Generator<
   }
 }
 
-/** What lies in a log after a position, up to `to`: one entry at a time. */
+/**
+ * What lies in a log after a position, up to `to`: one entry at a time. Throws `TRIMMED` where the log begins with a snapshot from
+ * behind `to`: what lies in between would be missed.
+ */
 export async function* entriesOf(
   log: OrderedLog,
   after: number,
@@ -190,6 +198,7 @@ export async function* entriesOf(
 ): AsyncGenerator<Followed> {
   if (after >= to) return;
   for await (const it of log.follow(after + 1, signal === undefined ? {} : { signal })) {
+    if (it.kind === 'snapshot' && it.position > to) throw beginsBehind(it.position, to);
     yield* singly(it, to);
     if ((it.kind === 'snapshot' ? it.position : it.through) >= to) return;
   }
@@ -207,19 +216,19 @@ export function snapshotsUpTo(
       const stored = await from.load(Math.min(below, upTo + 1));
       if (stored === undefined || stored.position <= upTo) return stored;
       throw new VarlogError('NOT_FOUND', {
-        what: `the stored snapshot is at position ${stored.position}, behind ${upTo}, where the fork is to begin`,
-        next: 'give an older snapshot, or none where the log still has its first entry; or fork behind this one',
-        details: { position: stored.position, forkAt: upTo },
+        what: `the stored snapshot is at position ${stored.position}, behind ${upTo}, up to which the log is to be read`,
+        next: `give an older snapshot, or none where the log still has its first entry; or go as far as ${stored.position}`,
+        details: { position: stored.position, upTo },
       });
     },
   };
 }
 
-export function beginsBehind(firstAvailable: number, forkAt: number): VarlogError {
+export function beginsBehind(firstAvailable: number, upTo: number): VarlogError {
   return new VarlogError('TRIMMED', {
-    what: `the log begins with a snapshot at position ${firstAvailable}, behind ${forkAt}, where the fork is to begin`,
-    next: `give a snapshot from before as \`from\`, or fork at ${firstAvailable} or later`,
-    details: { position: forkAt, firstAvailable: firstAvailable + 1 },
+    what: `the log begins with a snapshot at position ${firstAvailable}, behind ${upTo}, up to which it is to be read`,
+    next: `give a snapshot from before as \`from\`, or go as far as ${firstAvailable}`,
+    details: { position: upTo, firstAvailable: firstAvailable + 1 },
   });
 }
 
