@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { chunksOf, joined } from '../base/index.ts';
+import { chunksOf, joined, VarlogError } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
@@ -15,6 +15,7 @@ import {
   versionedJson,
   why,
 } from './index.ts';
+import { breaking, logWithSkip } from './skipped-log.fixture.ts';
 import { type Put, Sums, sumsWith } from './sums.fixture.ts';
 
 type Accounts = Sums['sums'];
@@ -277,16 +278,7 @@ describe('a replay', () => {
   });
 
   test('from a fork on, what is to be passed over is passed over with the state that was taken over', async () => {
-    const log = new MemoryLog();
-    const broken = sumsWith({ at: 3, kind: 'failure' });
-    await using replica = await startReplica({ machine: broken.make() as Sums, log });
-    for (const value of [1, 2]) await replica.execute({ key: 'a', value });
-    const forkAt = await log.tail();
-    await expect(replica.execute({ key: 'a', value: 3 })).rejects.toMatchObject({ cause: {} });
-    const position = await log.tail();
-    await skipCommand(log, position);
-    await using after = await startReplica({ machine: broken.make() as Sums, log });
-    await after.execute({ key: 'a', value: 4 }).catch(() => {});
+    const { log, forkAt, position } = await logWithSkip();
     /** With what lies before the fork it would come to something else. */
     class Newer extends Sums {
       override apply(put: Put, context: ApplyContext): number {
@@ -296,8 +288,31 @@ describe('a replay', () => {
     }
     const machine = { make: () => new Newer({ at: 3, kind: 'failure' }) };
     const to = position + 1;
-    const verdict = await replay({ log, against: broken, machine, forkAt, to });
+    const verdict = await replay({ log, against: breaking, machine, forkAt, to });
     expect(verdict).toEqual({ commands: 0, position: to });
+  });
+
+  test('given up, or without the log, while one version reads it once more it says so, and not that the two differ', async () => {
+    const { log, position } = await logWithSkip();
+    const giving = new AbortController();
+    const { signal } = giving;
+    const reason = new Error('enough');
+    const lost = new VarlogError('UNAVAILABLE', { what: 'no quorum' });
+    const ends: [() => void, unknown][] = [
+      [() => Promise.reject(lost), lost],
+      [() => giving.abort(reason), reason],
+    ];
+    for (const [end, said] of ends) {
+      let reads = 0;
+      const flaky = Object.assign(Object.create(log) as MemoryLog, {
+        async *follow(...[from, options]: Parameters<MemoryLog['follow']>) {
+          if (from === 1 && ++reads > 1) await end();
+          yield* log.follow(from, options);
+        },
+      });
+      const both = { against: sumsWith(), machine: breaking, to: position + 1, stateEvery: 1 };
+      await expect(replay({ log: flaky, ...both, signal })).rejects.toBe(said);
+    }
   });
 
   test('two different machines are no two versions', async () => {

@@ -1,4 +1,4 @@
-import { type Followed, type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import { type Followed, type OrderedLog, onAbort, type Ports, VarlogError } from '../base/index.ts';
 import { checkFirstState, newMachine } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { MemoryApplier } from './memory-applier.ts';
@@ -12,6 +12,7 @@ export interface ReplayRange {
   readonly log: OrderedLog;
   readonly from: Pick<SnapshotStore, 'load'> | undefined;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
+  /** Gives up all that waits for the log. */
   readonly signal: AbortSignal | undefined;
 }
 
@@ -32,6 +33,7 @@ export class ReplayedMachine {
   private tell: (it: Applied<unknown, unknown>) => void = () => {};
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
+  private readonly forget: () => void;
 
   private constructor(definition: MachineDefinition, machine: AnyMachine, range: ReplayRange) {
     const { log, from, ports } = range;
@@ -54,6 +56,7 @@ export class ReplayedMachine {
       },
       error: () => {},
     });
+    this.forget = onAbort(range.signal, () => void this.applier.follower.close());
   }
 
   /**
@@ -70,8 +73,14 @@ export class ReplayedMachine {
     const machine = newMachine(() => definition.make(), '`make`');
     checkFirstState(machine, definition.codec);
     const opened = new ReplayedMachine(definition, machine, { ...range, from: limited });
-    await opened.applier.follower.identify(range.ports.clock);
-    await opened.applier.open();
+    try {
+      await opened.applier.follower.identify(range.ports.clock);
+      await opened.applier.open();
+    } catch (error) {
+      await opened.close();
+      range.signal?.throwIfAborted();
+      throw error;
+    }
     opened.isKnown = opened.position > 0;
     return opened;
   }
@@ -83,7 +92,8 @@ export class ReplayedMachine {
 
   /**
    * Applies what comes next in the log. Resolves with the commands that took effect, and `tell`s each before the next one is
-   * applied: of one entry there are several where timers were due.
+   * applied: of one entry there are several where timers were due. Rejects where the signal was aborted, and with errors of the
+   * log that may pass; what is the machine's is {@link failure}.
    */
   async take(
     next: Followed,
@@ -95,6 +105,9 @@ export class ReplayedMachine {
       try {
         await this.apply(next);
       } catch (error) {
+        // To be given up is no failure of the machine, nor is what the log may answer another time.
+        this.range.signal?.throwIfAborted();
+        if (VarlogError.is(error) && error.retryable) throw error;
         this.failure = error;
       }
     }
@@ -141,6 +154,7 @@ export class ReplayedMachine {
   }
 
   close(): Promise<void> {
+    this.forget();
     return this.applier.follower.close();
   }
 
@@ -163,9 +177,12 @@ export class ReplayedMachine {
  * How far a replay goes: to `to`, or to the tail. Rejects with `BEYOND_TAIL` where the log ends before it: it would wait for
  * what nobody may ever append.
  */
-export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Promise<number> {
+export async function endOf(
+  { log, signal }: Pick<ReplayRange, 'log' | 'signal'>,
+  to?: number,
+): Promise<number> {
   checkCount(to, 'to', 0);
-  const tail = await log.tail();
+  const tail = await log.tail(signal === undefined ? {} : { signal });
   if (to === undefined || to <= tail) return to ?? tail;
   throw new VarlogError('BEYOND_TAIL', {
     what: `the log ends at ${tail}, before ${to}`,
