@@ -280,8 +280,8 @@ export interface ReplaySource {
  * different results or come to different states, and in which field. Values in shapes of different versions are compared
  * in the newer one. Here and not in `varlog/testing`, because it is run on the logs of production.
  *
- * Rejects with `INVALID_ARGUMENT`; with `NOT_FOUND` where all commands are those of other machines; with the error of a command that neither version can apply (`APPLY_FAILED`); with
- * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
+ * Rejects with `INVALID_ARGUMENT`; with `NOT_FOUND` where all commands are those of other machines, or all that is stored is behind `to`; with the error of a command
+ * that neither version can apply (`APPLY_FAILED`); with `TRIMMED` where the log does not begin at its first entry and no snapshot is given, or begins with one behind `to`; with `BEYOND_TAIL` where it ends before `to`; and with
  * errors of the log.
  */
 export async function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {

@@ -143,8 +143,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    * Has a snapshot kept of all that is applied now, or more. Resolves with its position. Rejects with `INVALID_ARGUMENT`
    * where there is no place for it, with why it could not be kept, and with `TIMEOUT`.
    */
-  async snapshot({ signal, timeoutMs }: LogCallOptions): Promise<number> {
-    await this.follower.fresh({ consistency: 'stale' });
+  async snapshot(options: LogCallOptions): Promise<number> {
+    const { signal, timeoutMs } = options;
+    await this.follower.fresh({ ...options, consistency: 'stale' });
     checkTimeout(timeoutMs);
     this.checkPlace();
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
@@ -179,6 +180,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { position, timer } = this.working;
     this.working = NOTHING_AT_WORK;
     if (position === 0) return false;
+    if (this.isMidway) this.follower.retreat();
     if (VarlogError.is(error, 'STATE_DIVERGED')) {
       const checked = error.details['position'] as number;
       if (await this.check?.prevails(position, checked)) {
@@ -256,6 +258,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
   private async startOver(): Promise<void> {
     this.position = 0;
+    this.follower.retreat();
     if (await this.restoreStored()) return;
     if (this.initial === undefined) throw cannotStartOver();
     await this.restoreInitial(this.initial);
