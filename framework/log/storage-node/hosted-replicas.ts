@@ -1,5 +1,5 @@
 import { Lanes, VarlogError } from '../../base/index.ts';
-import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
+import { type Assignment, ReplicaSizes, type SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
@@ -100,6 +100,11 @@ export class HostedReplicas {
     const assigned = [...this.open.values()].filter((it) => it.core.assigned);
     const wanted = [...this.broken.keys()].map((id) => this.brokenReport(id));
     return [...assigned.map((it) => it.report), ...wanted];
+  }
+
+  get sizes(): ReplicaSizes {
+    const bytes = [...this.open.values()].map(({ storage }) => storage.bytes);
+    return ReplicaSizes.create({ logStreams: [...this.open.keys()], bytes });
   }
 
   /** The replica of a log stream on this node. Throws when there is none, or it cannot be opened, or not yet. */
