@@ -63,3 +63,10 @@ export function inOrderOfPrimaries(
     leaving.includes(it) || storageNodes.get(it)?.draining === true;
   return [...nodes.filter((it) => !goes(it)), ...nodes.filter(goes)];
 }
+
+/** Whether a replica is up and takes part in the epoch that is open. */
+export function takesPart(stream: LogStreamState, node: number, view: PlacementView): boolean {
+  if (stream.sealed || !stream.members.includes(node) || !view.isUp(node)) return false;
+  const report = view.report(stream.id, node);
+  return report?.state === 'open' && report.epoch === stream.epoch;
+}

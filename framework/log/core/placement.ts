@@ -1,5 +1,5 @@
 import { ByteBalance, REBALANCE_BYTES } from './byte-balance.ts';
-import { inOrderOfPrimaries, Loads, type PlacementView, usableNodes } from './loads.ts';
+import { inOrderOfPrimaries, Loads, type PlacementView, takesPart, usableNodes } from './loads.ts';
 import { type LogStreamState, stayingOf } from './log-stream-state.ts';
 
 /** Log streams that are copied to other nodes at once: the more, the less is left for appends. */
@@ -21,13 +21,6 @@ export interface Handover {
   readonly id: number;
   readonly to: number;
   readonly why: string;
-}
-
-/** Whether a replica is up and takes part in the epoch that is open. */
-export function takesPart(stream: LogStreamState, node: number, view: PlacementView): boolean {
-  if (stream.sealed || !stream.members.includes(node) || !view.isUp(node)) return false;
-  const report = view.report(stream.id, node);
-  return report?.state === 'open' && report.epoch === stream.epoch;
 }
 
 export function isMoving({ joining, leaving }: LogStreamState): boolean {

@@ -21,6 +21,8 @@ const CHANGED_AT_ONCE = 16;
 export interface ReplicaLink {
   /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
+  /** With the next message the sizes of all replicas are told too. */
+  tellSizes(): void;
   /** Commits from `version` on are missing. */
   requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
@@ -310,6 +312,7 @@ export class HostedReplicas {
     this.opening.delete(logStreamId);
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
+    this.link.tellSizes();
     assign(opened, wanted);
   }
 

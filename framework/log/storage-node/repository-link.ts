@@ -103,6 +103,11 @@ export class RepositoryLink {
     this.flushSoon();
   }
 
+  /** Tells the leader with the next message what replicas take on the disk: there is another one. */
+  tellSizes(): void {
+    this.sizesDue = 0;
+  }
+
   requestHistory(logStreamId: number, version: number): void {
     this.history.set(logStreamId, version);
     this.flushSoon();

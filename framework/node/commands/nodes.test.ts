@@ -1,6 +1,6 @@
 import type { Topic } from '../../log/index.ts';
 import { type Finished, varlog } from '../in-process-cli.fixture.ts';
-import { closeAll, Observed } from '../observed.fixture.ts';
+import { closeAll, eventually, Observed } from '../observed.fixture.ts';
 
 let node: Observed;
 let topic: Topic;
@@ -15,10 +15,20 @@ beforeAll(async () => {
 afterAll(closeAll);
 
 test('the storage nodes are listed, for people and for programs', async () => {
-  const { out } = await run('ls');
-  expect(out).toMatch(/^STORAGE NODE +ADDRESS +STATE +REPLICAS +PRIMARY OF\n1 +\S+ +up +1 +1\n$/);
+  await eventually(async () => {
+    const { out } = await run('ls');
+    expect(out).toMatch(
+      /^STORAGE NODE +ADDRESS +STATE +REPLICAS +PRIMARY OF +BYTES\n1 +\S+ +up +1 +1 +[\d.]+ KB\n$/,
+    );
+  });
   expect(JSON.parse((await run('ls', '--json')).out)).toEqual([
-    expect.objectContaining({ id: 1, address: node.address, alive: true, replicas: 1 }),
+    expect.objectContaining({
+      id: 1,
+      address: node.address,
+      alive: true,
+      replicas: 1,
+      bytes: expect.any(Number),
+    }),
   ]);
 });
 
