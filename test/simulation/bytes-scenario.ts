@@ -1,7 +1,8 @@
 import type { Ports } from '../../framework/base/index.ts';
 import { ByteBalance } from '../../framework/log/core/byte-balance.ts';
 import type { LogStreamState } from '../../framework/log/core/index.ts';
-import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
+import { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
+import { notLeader } from '../../framework/log/metadata-repository/orderer.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import {
@@ -104,22 +105,35 @@ class BytesRun {
     await world.play(() => checkLog(world.ports('auditor'), topic.id, this.history), 120_000);
   }
 
-  /** Looks at every step that any member takes, and at why it does. */
+  /**
+   * Looks at every step that any member takes, and at why it does. In every other exchange, the command for the second half
+   * is not proposed, as where its leader lost the lead just then.
+   */
   watch(): () => void {
     const { world, sights } = this;
+    const random = world.random.stream('second half');
     const { exchange, answer } = ByteBalance.prototype;
+    const { execute } = MetadataRepository.prototype;
+    let lost: number | undefined;
     const ends = [
       watchMoves({ world, factor: FACTOR, rolesOf: (it) => this.rolesOf(it), saw: () => {} }),
       replace(ByteBalance.prototype, 'exchange', function (this: ByteBalance, between) {
         const found = exchange.call(this, between);
-        if (found !== undefined)
-          sights.add(found.taken === undefined ? 'given for nothing' : 'changed places');
+        if (found === undefined) return found;
+        sights.add(found.taken === undefined ? 'given for nothing' : 'changed places');
+        lost = random.below(2) === 0 ? found.taken?.id : undefined;
         return found;
       }),
       replace(ByteBalance.prototype, 'answer', function (this: ByteBalance, ...of) {
         const found = answer.call(this, ...of);
         if (found !== undefined) sights.add('other half by state alone');
         return found;
+      }),
+      replace(MetadataRepository.prototype, 'execute', function (this: MetadataRepository, ...of) {
+        const [command] = of;
+        if (command.kind !== 'moveReplicas' || command.id !== lost) return execute.apply(this, of);
+        lost = undefined;
+        return Promise.reject(notLeader(undefined));
       }),
     ];
     return () => {
