@@ -76,6 +76,13 @@ export class LogFiles {
     return this.segments.map((it) => it.first);
   }
 
+  /** Bytes of all segments, without what was prepared behind the end; 0 where there are none. Asks no disk. */
+  get bytes(): number {
+    let sum = this.isUnmade ? 0 : this.at.offset;
+    for (let i = 0; i < this.segments.length - 1; i++) sum += this.segments[i]!.fileBytes;
+    return sum;
+  }
+
   /** Bytes that still fit into the last segment. */
   get room(): number {
     return this.place.segmentBytes - this.at.offset;
@@ -153,6 +160,7 @@ export class LogFiles {
     const previous = this.last;
     await this.giveBack();
     previous.size = this.at.offset;
+    previous.fileBytes = this.at.offset;
     const first = this.end + 1;
     // One that is empty and of an older version: the new one takes its name and its place.
     const replaces = previous.first === first;

@@ -124,6 +124,11 @@ export class SegmentedLog {
     return this.cache.first;
   }
 
+  /** Bytes of its frames on the disk, with what belongs to them; no disk is asked for it. */
+  get bytes(): number {
+    return this.files.bytes;
+  }
+
   /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
   get pendingBytes(): number {
     return this.queue.bytes + this.writingBytes;

@@ -67,6 +67,11 @@ export class CommitTable {
     return this.log.end;
   }
 
+  /** Bytes on the disk. */
+  get bytes(): number {
+    return this.log.bytes;
+  }
+
   /** The last commit that is on disk. */
   get persistedVersion(): number {
     return this.log.durableEnd;

@@ -1,5 +1,5 @@
 import { asVarlogError, Lanes, type VarlogError } from '../../base/index.ts';
-import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
+import { type Assignment, ReplicaSizes, type SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
@@ -22,6 +22,8 @@ const CHANGED_AT_ONCE = 16;
 export interface ReplicaLink {
   /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
+  /** With the next message the sizes of all replicas are told too. */
+  tellSizes(): void;
   /** Commits from `version` on are missing. */
   requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
@@ -101,6 +103,11 @@ export class HostedReplicas {
     const assigned = [...this.open.values()].filter((it) => it.core.assigned);
     const wanted = [...this.broken.keys()].map((id) => this.brokenReport(id));
     return [...assigned.map((it) => it.report), ...wanted];
+  }
+
+  get sizes(): ReplicaSizes {
+    const bytes = [...this.open.values()].map(({ storage }) => storage.bytes);
+    return ReplicaSizes.create({ logStreams: [...this.open.keys()], bytes });
   }
 
   /** The replica of a log stream on this node. Throws when there is none, or it cannot be opened, or not yet. */
@@ -305,6 +312,7 @@ export class HostedReplicas {
     this.opening.delete(logStreamId);
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
+    this.link.tellSizes();
     assign(opened, wanted);
   }
 
