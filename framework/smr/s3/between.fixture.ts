@@ -48,6 +48,11 @@ export class Between {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  /** How many sockets it has now, two for each connection. */
+  get open(): number {
+    return this.sockets.size;
+  }
+
   async close(): Promise<void> {
     const closed = once(this.server, 'close');
     this.server.close();

@@ -198,43 +198,58 @@ describeGateway('objects in a bucket', (gateway) => {
       await expect(store.delete('a')).rejects.toEqual(lost);
     });
 
-    test('an object that breaks off is told of, whoever reads it', async () => {
-      await store.put('a', blocks(50));
-      const [read, unread] = [await store.get('a'), await store.get('a')];
-      let received = 0;
-      between.down = (bytes) => {
-        received += bytes.length;
-        return received < 5 * MIB ? bytes : undefined;
-      };
-      const cut = failure('UNAVAILABLE', { message: expect.stringContaining('"a"') });
-      await expect(lengthOf(read)).rejects.toEqual(cut);
-      between.down = () => undefined;
-      await expect(lengthOf(unread)).rejects.toEqual(cut);
-    });
-
-    test('bytes that do not have the checksum of the store are told as damaged', async () => {
-      await store.put('a', blocks(1));
+    /** Has the store say this checksum of all that it answers. */
+    const sayChecksum = (): void => {
       const head = 'HTTP/1.1 200 OK\r\n';
       between.down = (bytes) => {
         if (!bytes.toString('latin1', 0, head.length).startsWith(head)) return bytes;
         const summed = Buffer.from(`${head}x-amz-checksum-crc32: AAAAAA==\r\n`);
         return Buffer.concat([summed, bytes.subarray(head.length)]);
       };
+    };
+
+    test('an object that breaks off is told of', async () => {
+      await store.put('a', blocks(50));
+      const object = await store.get('a');
+      let received = 0;
+      between.down = (bytes) => {
+        received += bytes.length;
+        return received < 5 * MIB ? bytes : undefined;
+      };
+      const cut = failure('UNAVAILABLE', { message: expect.stringContaining('"a"') });
+      await expect(lengthOf(object)).rejects.toEqual(cut);
+    });
+
+    /** The same store through a client that gives up after so long without a byte. */
+    const impatient = (socketTimeout: number): ObjectStore => {
+      const { credentials } = gateway();
+      const client = new S3Client({
+        ...{ endpoint: between.endpoint, credentials, region: 'us-east-1', forcePathStyle: true },
+        requestHandler: { socketTimeout },
+      });
+      return s3Objects({ bucket, client });
+    };
+
+    test('one that nobody reads is let go after a while, which does no harm', async () => {
+      await inBucket(gateway(), bucket).put('a', blocks(50));
+      sayChecksum();
+      const object = await impatient(2_000).get('a');
+      while (between.open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await expect(lengthOf(object)).rejects.toEqual(failure('UNAVAILABLE'));
+    });
+
+    test('bytes that do not have the checksum of the store are told as damaged', async () => {
+      await store.put('a', blocks(1));
+      sayChecksum();
       await expect(lengthOf(await store.get('a'))).rejects.toEqual(failure('CORRUPT'));
     });
 
     test('a store that does not answer is not waited for without end', async () => {
       between.down = () => Buffer.alloc(0);
-      const { credentials } = gateway();
-      const client = new S3Client({
-        ...{ endpoint: between.endpoint, credentials, region: 'us-east-1', forcePathStyle: true },
-        requestHandler: { socketTimeout: 200 },
-      });
-      const silent = s3Objects({ bucket, client });
+      const silent = impatient(200);
       await expect(silent.list('')).rejects.toEqual(failure('TIMEOUT'));
       const lost = failure('TIMEOUT', { outcome: 'unknown' });
       await expect(silent.put('a', blocks(1))).rejects.toEqual(lost);
-      client.destroy();
     });
   });
 
