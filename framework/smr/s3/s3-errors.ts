@@ -55,7 +55,7 @@ export class S3Errors {
     const { code, next } = kindOf(error as ClientError);
     return new VarlogError(code, {
       what: `bucket "${this.bucket}": ${what}`,
-      because: [name, reasonOf(error)].filter((it) => it !== 'Error').join(': '),
+      because: [name, reasonOf(error).trim()].filter((it) => it !== 'Error').join(': '),
       next,
       ...(outcome !== undefined && { outcome }),
       details: { bucket: this.bucket, ...(status !== undefined && { status }) },

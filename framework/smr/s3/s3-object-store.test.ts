@@ -90,7 +90,7 @@ describeGateway('objects in a bucket', (gateway) => {
     };
     await Promise.all([putSome(), putSome(), putSome(), putSome()]);
     expect(await store.list('n-')).toEqual(names.sort());
-  });
+  }, 120_000);
 
   describe('over a wire that is watched', () => {
     let between: Between;
