@@ -4,8 +4,8 @@ import { freeAddresses } from 'varlog/testing';
 import { LedgerClient } from './client.ts';
 
 const legs = [
-  { account: 'a', amount: -5 },
-  { account: 'b', amount: 5 },
+  { account: 'a', amount: -5n },
+  { account: 'b', amount: 5n },
 ];
 
 let server: Server | undefined;

@@ -124,13 +124,13 @@ describe('the HTTP server of the ledger', () => {
     expect(await send('k', { ...pay, description: 'another' })).toBe(422);
     expect(await send('k', { ...pay, id: 'other' })).toBe(400);
     expect(await send(undefined, pay)).toBe(400);
-    expect(await client.account('alice')).toMatchObject({ balance: 5 });
+    expect(await client.account('alice')).toMatchObject({ balance: 5n });
   });
 
   test.each([
     ['/accounts', { account: 7 }, 'account'],
-    ['/accounts', { account: 'a', overdraftLimit: '5' }, 'overdraftLimit'],
-    ['/transfers', { id: 'x', from: 'a', to: 'b', amount: '5' }, 'amount'],
+    ['/accounts', { account: 'a', overdraftLimit: '5.0' }, 'overdraftLimit'],
+    ['/transfers', { id: 'x', from: 'a', to: 'b', amount: '5.0' }, 'amount'],
     ['/transfers', { id: 'x', postings: [{ account: 'a', amount: 1 }, 2] }, 'postings.1'],
     ['/transfers', { id: 'x', from: 'a', to: 'b' }, 'amount'],
     ['/transfers', [], 'object'],
