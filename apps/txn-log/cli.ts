@@ -9,7 +9,6 @@ import { amountIn } from './amount.ts';
 import { LedgerClient } from './client.ts';
 import { shownAmount } from './currency.ts';
 import type { LedgerResult } from './ledger-machine.ts';
-import { startLedgerReplica } from './replica.ts';
 import { addTransactionCommands } from './transactions/commands.ts';
 
 const program = new Command('ledger').description('a bank ledger on a replicated log');
@@ -25,6 +24,8 @@ program
   .action(async (flags: Record<string, string>) => {
     tuneGarbageCollection();
     const tokens = tokensOf(program);
+    // Not by the other commands, which need no database: TypeORM takes long to load.
+    const { startLedgerReplica } = await import('./replica.ts');
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:
