@@ -55,7 +55,7 @@ onEachLocation('amounts beyond what numbers hold', (fresh) => {
       amount: MOST,
     });
     expect(refused).toMatchObject([
-      503,
+      412,
       {
         code: 'FAILED_PRECONDITION',
         message: expect.stringContaining('varlog upgrade TOPIC 2 --name ledger'),
