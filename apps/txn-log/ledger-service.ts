@@ -173,11 +173,10 @@ export class LedgerService {
   /** Rules are raised only: what those in force here know, is known wherever the command takes effect. */
   private async checkRules({ replica }: Generation, command: LedgerCommand): Promise<void> {
     const { rules } = await firstValueFrom(replica.status$);
-    const problem = problemOf(command, rules);
-    if (problem === undefined) return;
+    if (problemOf(command, rules) === undefined) return;
     throw new VarlogError('FAILED_PRECONDITION', {
-      what: problem.what,
-      because: `this replica has applied the log up to where rules ${rules} are in force, which older versions know as well`,
+      what: `amounts from 2^53 on need rules ${LEDGER_RULES} of the ledger, and at this replica rules ${rules} are in force`,
+      because: 'older versions of it do not know them',
       next: `when all replicas have this version, raise them: varlog upgrade TOPIC ${LEDGER_RULES} --name ledger; where that was done, try again`,
       outcome: 'notAppended',
     });
