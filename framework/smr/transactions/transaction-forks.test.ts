@@ -7,7 +7,7 @@ import { anyCommand } from './transactions.fixture.ts';
 
 /** So that parts of what is remembered are dropped all the time. */
 const small = (): TransactionMachine => new TransactionMachine({ keptMs: 40, bytesMax: 4_000 });
-const SEEDS = Array.from({ length: 20 }, (_, i) => i + 1);
+const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1);
 
 const stateOf = (machine: TransactionMachine): string => JSON.stringify(machine.snapshot());
 /** A machine that has applied them all, and was never forked. */
