@@ -42,6 +42,7 @@ export { type VarlogMatchers, varlogMatchers } from './machines/matchers.ts';
 export type { MachineFault, MachineFaultKind } from './machines/plan.ts';
 export { checkReplay, checkSnapshots, type ReplayOptions } from './machines/replay.ts';
 export { type SimulateOptions, type SimulationReport, simulate } from './machines/simulate.ts';
+export type { LookedAt } from './machines/state-bytes.ts';
 export { ManualClock } from './manual-clock.ts';
 export type { MemoryConsumers } from './memory-consumers.ts';
 export { type LinkOptions, MemoryLink } from './memory-link.ts';

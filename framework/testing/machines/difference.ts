@@ -13,7 +13,7 @@ interface Seen {
  */
 export function differenceOf<T>(
   what: string,
-  codec: Codec<T>,
+  codec: Pick<Codec<T>, 'decode'>,
   one: Seen,
   other: Seen,
 ): string | undefined {

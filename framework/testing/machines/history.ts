@@ -1,7 +1,8 @@
 import { defect } from './defect.ts';
 import { differenceOf } from './difference.ts';
 import type { Subject } from './machine-source.ts';
-import { outcomeDifference, type Step, type StepOutcome } from './replay.ts';
+import type { Step, StepOutcome } from './rehearsal.ts';
+import { outcomeDifference } from './replay.ts';
 
 /** A command that took effect, as the first replica that applied it saw it. */
 export interface AppliedStep extends Step, StepOutcome {
@@ -78,7 +79,7 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
     if (first === undefined) return;
     const found = differenceOf(
       'state',
-      this.subject.snapshot,
+      this.subject.state,
       { at: `at replica ${first.replica}`, bytes: first.state },
       { at: `at replica ${replica}, which was restored from a snapshot`, bytes: state },
     );

@@ -17,7 +17,8 @@ import {
   ObservedMachine,
 } from './observed-machine.ts';
 import type { MachineFault, Plan } from './plan.ts';
-import { checkRestores, notDeterministic, outcomeDifference, Rehearsal } from './replay.ts';
+import { Rehearsal } from './rehearsal.ts';
+import { checkRestores, notDeterministic, outcomeDifference } from './replay.ts';
 import { RunClients } from './run-clients.ts';
 import { describeFault, Story } from './story.ts';
 
@@ -98,7 +99,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       await world.run(endOf(plan));
       await this.settle();
       history.check(clients);
-      this.rehearse();
+      await this.rehearse();
     } catch (error) {
       failure = asDefect(error);
     } finally {
@@ -115,9 +116,13 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     const machine = subject.make();
     const { command, result, change, snapshot } = subject;
     const replica = await startReplica<Numbered<Command>, Result, Snapshot, unknown>({
-      machine: new ObservedMachine(machine, command, (it: AppliedCommand<Result>) =>
-        this.check(() => this.applied(name, machine, it)),
-      ),
+      machine: new ObservedMachine({
+        machine,
+        codec: command,
+        clock: ports.clock,
+        pieceMs: plan.latencyMs,
+        applied: (it: AppliedCommand<Result>) => this.check(() => this.applied(name, machine, it)),
+      }),
       log: this.links.get(name)!.asOrderedLog(ports.clock),
       codec: {
         command: numberedCodec(command),
@@ -151,11 +156,11 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     const { number, position, command, ...made } = applied;
     const { subject, history, story, world } = this;
     const result = subject.result.encode(made.result);
-    const state = subject.snapshot.encode(machine.snapshot());
+    const state = subject.state.encode(machine.snapshot());
     world.note(`${name} ${position} #${number} ${fingerprint(result)} ${fingerprint(state)}`);
     story.tell(() => {
       const what = `#${number} ${briefly(subject.command.decode(command))}`;
-      const after = `${briefly(made.result)}, state ${briefly(subject.snapshot.decode(state))}`;
+      const after = `${briefly(made.result)}, state ${briefly(subject.state.decode(state))}`;
       return `${name} applies ${what} at position ${position}: ${after}`;
     });
     history.apply({ ...applied, result, state, replica: name });
@@ -168,9 +173,9 @@ class MachineRun<Command, Result, Snapshot, Machine> {
     position: number,
   ): void {
     const { subject, history, story } = this;
-    const state = subject.snapshot.encode(machine.snapshot());
+    const state = subject.state.encode(machine.snapshot());
     story.tell(() => {
-      const found = briefly(subject.snapshot.decode(state));
+      const found = briefly(subject.state.decode(state));
       return `${name} goes on from a snapshot of position ${position}: ${found}`;
     });
     history.restore(name, position, state);
@@ -270,13 +275,13 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       throw defect('stuck', 0, { what, cause });
     }
     for (const [name, { machine, replica }] of lives) {
-      history.restore(name, replica.position, this.subject.snapshot.encode(machine.snapshot()));
+      history.restore(name, replica.position, this.subject.state.encode(machine.snapshot()));
     }
   }
 
   /** What took effect, once more: on a machine that never stopped, and on others that begin from each snapshot. */
-  private rehearse(): void {
-    const { subject, history } = this;
+  private async rehearse(): Promise<void> {
+    const { subject, history, world } = this;
     const straight = new Rehearsal(subject);
     for (const step of history.steps) {
       const places = [`at replica ${step.replica}`, 'at a machine that never stopped'] as const;
@@ -284,7 +289,12 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       if (found !== undefined) throw notDeterministic(step.position, found);
     }
     straight.checkResults();
-    checkRestores(subject, history.steps);
+    try {
+      await world.play(() => checkRestores(subject, history.steps), SETTLE_MS);
+    } catch (cause) {
+      if (!VarlogError.is(cause, 'TIMEOUT')) throw cause;
+      throw defect('stuck', 0, { what: '`restore` does not come to an end', cause });
+    }
   }
 }
 
