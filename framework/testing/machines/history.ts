@@ -151,7 +151,7 @@ function diverged(position: number, found: string): Error {
   });
 }
 
-function lost(position: number, what: string): Error {
+export function lost(position: number, what: string): Error {
   return defect('lost', position, {
     what,
     because: 'the log or the replicas break what they promise',

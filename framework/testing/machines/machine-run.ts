@@ -8,6 +8,7 @@ import { MemoryLog } from '../memory-log.ts';
 import { fingerprint } from '../simulator/trace.ts';
 import { type Process, World } from '../simulator/world.ts';
 import { defect } from './defect.ts';
+import { checkForks } from './forks.ts';
 import { AppliedHistory } from './history.ts';
 import type { Subject } from './machine-source.ts';
 import {
@@ -143,7 +144,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       if (state === 'failed') this.world.fail(error);
     });
     this.lives.set(name, { machine, replica });
-    this.clients.joined(name, replica);
+    this.clients.joined(name, replica, () => subject.state.encode(machine.snapshot()));
     this.story.tell(() => `${name} runs`);
     return replica;
   }
@@ -289,6 +290,7 @@ class MachineRun<Command, Result, Snapshot, Machine> {
       if (found !== undefined) throw notDeterministic(step.position, found);
     }
     straight.checkResults();
+    if (subject.hasFork) checkForks(subject, history.steps);
     try {
       await world.play(() => checkRestores(subject, history.steps), SETTLE_MS);
     } catch (cause) {

@@ -22,6 +22,8 @@ export interface Subject<Command, Result, Snapshot, Machine> {
   /** For people. */
   readonly name: string;
   readonly make: () => Machine & StateMachine<Command, Result, Snapshot>;
+  /** Whether its machines can be forked. */
+  readonly hasFork: boolean;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
   readonly change: Codec<unknown>;
@@ -39,8 +41,9 @@ export function subjectOf<Command, Result, Snapshot, Machine>(
 ): Subject<Command, Result, Snapshot, Machine> {
   const make = makerOf(source);
   const name = source.name || 'the machine';
-  const subject = subjectBy(name, make, codec);
+  checkCodecs(codec);
   const [one] = twoMachines(make, source.name || 'the function that makes the machine');
+  const subject = subjectBy(name, make, one.fork !== undefined, codec);
   checkFirstState(subject, one);
   return subject;
 }
@@ -51,15 +54,17 @@ export function subjectThatIs<Command, Result, Snapshot, Machine>(
   codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
 ): Subject<Command, Result, Snapshot, Machine> {
   checkMachine(machine);
-  return subjectBy(machine.constructor?.name || 'the machine', () => machine, codec);
+  checkCodecs(codec);
+  const name = machine.constructor?.name || 'the machine';
+  return subjectBy(name, () => machine, machine.fork !== undefined, codec);
 }
 
 function subjectBy<Command, Result, Snapshot, Machine>(
   name: string,
   make: () => Machine & StateMachine<Command, Result, Snapshot>,
+  hasFork: boolean,
   codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
 ): Subject<Command, Result, Snapshot, Machine> {
-  checkCodecs(codec);
   // Nobody raises the rules here.
   const rules = new Rules();
   const { command, result, change } = commandCodecs(codec, rules);
@@ -69,6 +74,7 @@ function subjectBy<Command, Result, Snapshot, Machine>(
   return {
     name,
     make,
+    hasFork,
     losses,
     command: losses.watch('command', command),
     result: losses.watch('result', result),

@@ -55,10 +55,20 @@ interface ObservedParts<Command, Result, Snapshot> {
 export class ObservedMachine<Command, Result, Snapshot>
   implements StateMachine<Numbered<Command>, Result, Snapshot>
 {
+  /** There is one where the machine has one. Nobody is told of what it applies: that did not happen. */
+  readonly fork?: () => ObservedMachine<Command, Result, Snapshot>;
   private readonly parts: ObservedParts<Command, Result, Snapshot>;
 
   constructor(parts: ObservedParts<Command, Result, Snapshot>) {
+    const { machine } = parts;
     this.parts = parts;
+    if (machine.fork === undefined) return;
+    this.fork = () => {
+      const copy = machine.fork!();
+      // Replicas look for this mistake.
+      if (copy === machine) return this;
+      return new ObservedMachine({ ...parts, machine: copy, applied: () => {} });
+    };
   }
 
   apply({ number, command }: Numbered<Command>, context: ApplyContext): Result {

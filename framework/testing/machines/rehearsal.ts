@@ -40,15 +40,18 @@ interface BegunSnapshot {
  */
 export class Rehearsal<Command, Result, Snapshot, Machine> {
   private readonly subject: Subject<Command, Result, Snapshot, Machine>;
-  private readonly machine: Machine & StateMachine<Command, Result, Snapshot>;
+  private readonly machine: StateMachine<Command, Result, Snapshot>;
   private readonly timers = new TimerTable(TIMER_LIMITS);
   private readonly context: LogContext<Command>;
   private readonly given: { position: number; result: Result; bytes: Uint8Array }[] = [];
   private begun: BegunSnapshot | undefined;
 
-  constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
+  constructor(
+    subject: Subject<Command, Result, Snapshot, Machine>,
+    machine: StateMachine<Command, Result, Snapshot> = subject.make(),
+  ) {
     this.subject = subject;
-    this.machine = subject.make();
+    this.machine = machine;
     this.context = new LogContext(this.timers, subject, new Rules(this.machine));
   }
 
@@ -111,6 +114,15 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
       because: 'where a snapshot is damaged, the replica goes on with the state that it has',
       next: 'read all pieces into new values, and put these in the place of the old ones at the end',
     });
+  }
+
+  /** A fork of the machine, with what is scheduled. Throws where it cannot be forked. */
+  fork(position: number): Rehearsal<Command, Result, Snapshot, Machine> {
+    const { subject, machine, timers } = this;
+    const copy = guarded(position, 'make a fork', () => machine.fork!());
+    const fork = new Rehearsal(subject, copy);
+    fork.timers.restore([...timers.encode()], timers.made);
+    return fork;
   }
 
   state(position: number): RehearsedState {

@@ -1,8 +1,10 @@
 import { VarlogError } from '../../base/index.ts';
 import { briefly } from '../../smr/first-difference.ts';
-import type { Replica } from '../../smr/index.ts';
+import type { ExecuteOptions, Replica } from '../../smr/index.ts';
+import { fingerprint } from '../simulator/trace.ts';
 import type { World } from '../simulator/world.ts';
-import type { CommandCall, QueryCall } from './history.ts';
+import { brokenFork } from './forks.ts';
+import { type CommandCall, lost, type QueryCall } from './history.ts';
 import type { Subject } from './machine-source.ts';
 import { Numbered } from './observed-machine.ts';
 import type { PlannedCall } from './plan.ts';
@@ -23,6 +25,8 @@ interface Parts<Command, Result> {
 interface Member<Command, Result> {
   readonly name: string;
   readonly replica: Replica<Numbered<Command>, Result, unknown>;
+  /** The state of its machine, encoded. */
+  readonly state: () => Uint8Array;
   readonly open: Set<() => void>;
 }
 
@@ -61,8 +65,12 @@ export class RunClients<Command, Result> {
   }
 
   /** From now on a replica takes calls. */
-  joined(name: string, replica: Replica<Numbered<Command>, Result, unknown>): void {
-    this.members.set(name, { name, replica, open: new Set() });
+  joined(
+    name: string,
+    replica: Replica<Numbered<Command>, Result, unknown>,
+    state: () => Uint8Array,
+  ): void {
+    this.members.set(name, { name, replica, state, open: new Set() });
   }
 
   /** A replica is gone, and what it was asked will not be answered. */
@@ -94,7 +102,7 @@ export class RunClients<Command, Result> {
   private send(it: OpenCommand): void {
     const { world, story, subject } = this.parts;
     const { planned, call } = it;
-    const { number, repeated } = planned;
+    const { number, repeated, speculated } = planned;
     const member = this.find(planned.replica);
     if (member === undefined) {
       world.after(SEARCH_MS, () => this.send(it));
@@ -104,7 +112,10 @@ export class RunClients<Command, Result> {
     const command = subject.command.decode(planned.command);
     story.tell(() => `${name} is given #${number} ${briefly(command)}`);
     const request = repeated ? { requestId: `request ${number}` } : {};
-    this.wait(member, replica.execute(new Numbered(number, command), request), {
+    const asked = speculated
+      ? this.speculate(member, new Numbered(number, command), request)
+      : replica.execute(new Numbered(number, command), request);
+    this.wait(member, asked, {
       answered: (result) => {
         story.tell(() => `${name} answers #${number}: ${briefly(result)}`);
         call.result = subject.result.encode(result);
@@ -122,6 +133,39 @@ export class RunClients<Command, Result> {
         else this.decide(it, 'unknown');
       },
     });
+  }
+
+  /** Resolves with the settled result, once it is known to be what was said about the tentative one. */
+  private async speculate(
+    { name, replica, state }: Member<Command, Result>,
+    command: Numbered<Command>,
+    request: ExecuteOptions,
+  ): Promise<Result> {
+    const { world, story, subject } = this.parts;
+    const { number } = command;
+    try {
+      const before = state();
+      const speculating = replica.speculate(command, request);
+      if (Buffer.compare(before, state()) !== 0)
+        world.fail(brokenFork(replica.position, 'the state has what was answered tentatively'));
+      const { tentative, settled } = await speculating;
+      story.tell(() => `${name} answers #${number} tentatively: ${briefly(tentative)}`);
+      const guessed = subject.result.encode(tentative);
+      world.note(`${name} guesses #${number} ${fingerprint(guessed)}`);
+      const { kind, result, position } = await settled;
+      story.tell(() => `${name} says that this is ${kind}`);
+      const isRight = Buffer.compare(guessed, subject.result.encode(result)) === 0;
+      if (isRight !== (kind === 'confirmed')) {
+        const was = isRight ? 'right' : 'wrong';
+        world.fail(lost(position, `the answer to command #${number} was ${was}, and is ${kind}`));
+      }
+      return result;
+    } catch (error) {
+      // The command was not sent, so that no replica will fail by it.
+      if (VarlogError.is(error, 'APPLY_FAILED') || VarlogError.is(error, 'FAILED_PRECONDITION'))
+        world.fail(error);
+      throw error;
+    }
   }
 
   private decide({ call }: OpenCommand, state: CommandCall['state']): void {

@@ -19,6 +19,7 @@ import { shrink } from './shrink.ts';
 const SEEDS = 100;
 const COMMANDS = 20;
 const REPLICAS = 3;
+const SPECULATE = 0.5;
 /** One of so many seeds is run twice, to see that both runs do the same. */
 const TWICE_EVERY = 50;
 /** For a run of the usual size, a thousand smaller ones. */
@@ -42,6 +43,11 @@ export interface SimulateOptions<Command, Result, Snapshot, Machine> {
   commands?: number;
   /** How many replicas run the machine. Default 3. */
   replicas?: number;
+  /**
+   * The share of commands, from 0 to 1, that are handed in by `Replica.speculate`: the tentative answer may be wrong, what
+   * is settled must be the truth. For machines with `fork()`. Default: 0.5 with such machines.
+   */
+  speculate?: number;
   /** As `startReplica` is given it. Default: JSON. */
   codec?: ReplicaCodecs<Command, Result, Snapshot>;
 }
@@ -54,6 +60,7 @@ const NAMES: OptionNames<SimulateOptions<never, never, never, never>> = {
   invariant: true,
   commands: true,
   replicas: true,
+  speculate: true,
   codec: true,
 };
 
@@ -83,7 +90,7 @@ export interface SimulationReport {
  *
  * It checks that the machine is deterministic (all replicas come to the same result and snapshot at each position, as
  * does a machine that never stopped; nothing reads the clock or chance of the process), that a snapshot is the whole
- * state, that results are not changed later, that the invariant holds, and that all that clients were told is
+ * state, that a fork and its machine see nothing of each other, that results are not changed later, that the invariant holds, and that all that clients were told is
  * linearizable, with the machine as the specification.
  *
  * Rejects with `MACHINE_DEFECT` at the first seed that fails. The run was cut down then to the fewest faults and commands
@@ -177,24 +184,43 @@ function numbersOf({ calls }: Plan): number[] {
 
 /** Throws `INVALID_ARGUMENT`. */
 function checkedPlanner<Command, Result, Snapshot, Machine>(
-  { command: codec }: Subject<Command, Result, Snapshot, Machine>,
+  { name, command: codec, hasFork }: Subject<Command, Result, Snapshot, Machine>,
   options: SimulateOptions<Command, Result, Snapshot, Machine>,
 ): (seed: number) => Plan {
   const { workload, commands = COMMANDS, replicas = REPLICAS, faults = MACHINE_FAULTS } = options;
   checkFunctions({ workload, ...(options.invariant && { invariant: options.invariant }) });
   for (const name of ['seeds', 'commands', 'replicas'] as const) checkCount(options[name], name);
   checkCount(options.firstSeed, 'firstSeed', 0);
+  const { speculate = hasFork ? SPECULATE : 0 } = options;
+  if (typeof speculate !== 'number' || !(speculate >= 0 && speculate <= 1))
+    throw noShare(speculate);
+  if (speculate > 0 && !hasFork) throw cannotSpeculate(name);
   if (!Array.isArray(faults)) throw noFaults(`faults is ${shown(faults)}`);
   const unknown = faults.find((it) => !MACHINE_FAULTS.includes(it));
   if (unknown !== undefined) throw noFaults(`there is no fault "${unknown}"`);
   const draw = (random: SeededRandom): Command => drawn(workload(random));
-  return (seed) => planOf(seed, { workload: draw, commands, replicas, faults, codec });
+  return (seed) => planOf(seed, { workload: draw, commands, replicas, speculate, faults, codec });
 }
 
 function noFaults(what: string): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', {
     what,
     next: `give a list, of ${MACHINE_FAULTS.join(', ')}; \`[]\` is nothing`,
+  });
+}
+
+function noShare(speculate: unknown): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `speculate is ${shown(speculate)}`,
+    next: 'give the share of commands that are speculated on, from 0 to 1',
+  });
+}
+
+function cannotSpeculate(name: string): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `speculate was given, and ${name} has no \`fork()\``,
+    because: 'tentative answers come from a fork of the machine',
+    next: 'give the machine a `fork()`, or leave `speculate` out',
   });
 }
 
