@@ -1,8 +1,8 @@
 import { defect } from './defect.ts';
-import { differenceOf } from './difference.ts';
+import { differenceOf, outcomeDifference } from './difference.ts';
 import type { Subject } from './machine-source.ts';
-import { Rehearsal, type Step } from './rehearsal.ts';
-import { outcomeDifference } from './replay.ts';
+import { Rehearsal } from './rehearsal.ts';
+import type { Step } from './step.ts';
 
 /**
  * Before each command the machine is forked. The fork must be in the same state and come to the same with the command, and

@@ -42,10 +42,8 @@ const answered = (
   result: codec.encode(value),
 });
 
-function historyOf(steps: AppliedStep[]): AppliedHistory<number, number, number, Counter> {
-  const history = new AppliedHistory<number, number, number, Counter>(
-    subjectOf(Counter, undefined),
-  );
+function historyOf(steps: AppliedStep[]): AppliedHistory {
+  const history = new AppliedHistory(subjectOf(Counter, undefined));
   for (const it of steps) history.apply(it);
   return history;
 }

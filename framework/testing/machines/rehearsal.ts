@@ -1,6 +1,6 @@
 import { reasonOf, VarlogError } from '../../base/index.ts';
 import { Pieces, type StateMachine } from '../../smr/index.ts';
-import { type CommandPlace, LogContext } from '../../smr/log-context.ts';
+import { LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
@@ -8,18 +8,7 @@ import { defect } from './defect.ts';
 import { differenceOf } from './difference.ts';
 import type { Subject } from './machine-source.ts';
 import { isInPieces } from './state-bytes.ts';
-
-/** A command at its place in the log, as its bytes lie there. */
-export interface Step extends CommandPlace {
-  readonly command: Uint8Array;
-}
-
-/** What a command came to, encoded. */
-export interface StepOutcome {
-  readonly result: Uint8Array;
-  /** The machine's snapshot after it. */
-  readonly state: Uint8Array;
-}
+import type { Step, StepOutcome } from './step.ts';
 
 /** A state, encoded, and what was scheduled then. */
 interface RehearsedState {

@@ -3,9 +3,10 @@ import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';
 import { defect } from './defect.ts';
-import { differenceOf } from './difference.ts';
+import { differenceOf, outcomeDifference } from './difference.ts';
 import { type MachineSource, type Subject, subjectOf } from './machine-source.ts';
-import { Rehearsal, type Step, type StepOutcome } from './rehearsal.ts';
+import { Rehearsal } from './rehearsal.ts';
+import type { Step, StepOutcome } from './step.ts';
 
 export interface ReplayOptions<Command, Result, Snapshot> {
   /** As `startReplica` is given it. Default: JSON. */
@@ -118,24 +119,6 @@ export async function checkRestores<Command, Result, Snapshot, Machine>(
       if (found !== undefined) throw incomplete(position, who, `with the next command, ${found}`);
     }
   }
-}
-
-/** Where two machines came to different things with one command; `undefined` where they did not. */
-export function outcomeDifference<Command, Result, Snapshot, Machine>(
-  subject: Subject<Command, Result, Snapshot, Machine>,
-  one: StepOutcome,
-  other: StepOutcome,
-  [here, there]: readonly [string, string],
-): string | undefined {
-  const pair = (part: keyof StepOutcome) =>
-    [
-      { at: here, bytes: one[part] },
-      { at: there, bytes: other[part] },
-    ] as const;
-  return (
-    differenceOf('result', subject.result, ...pair('result')) ??
-    differenceOf('state', subject.state, ...pair('state'))
-  );
 }
 
 /** Throws where machines came to different things with one command. */
