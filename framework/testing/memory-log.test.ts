@@ -11,7 +11,8 @@ import { MemoryLog } from './memory-log.ts';
 describe('a log in memory keeps the contract of all ordered logs', () => {
   const make = async () => ({ log: new MemoryLog(), close: async () => {} });
   for (const { title, run } of orderedLogContract(make)) test(title, run);
-  for (const { title, run } of replicaContract(make)) test(title, run, 30_000);
+  for (const { title, run } of replicaContract(make, { lacks: ['hold', 'trim'] }))
+    test(title, run, 30_000);
 });
 
 async function textsOf(log: MemoryLog): Promise<string[]> {

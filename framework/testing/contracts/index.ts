@@ -13,12 +13,14 @@
  * ```
  *
  * They register nothing by themselves, and know no test runner: a test that fails rejects with an `AssertionError`.
- * What an implementation need not do, such as compaction, is not asked of one that does not offer it.
+ * What an implementation need not do, such as compaction, is not asked of one that does not offer it; `replicaContract` is
+ * told what that is, and says it in the titles.
  */
 export { type CheckpointStoreUnderTest, checkpointStoreContract } from './checkpoint-store.ts';
 export { type ClockUnderTest, clockContract } from './clock.ts';
 export type { Closable, ContractTest } from './contract.ts';
 export { type DiskUnderTest, diskContract } from './disk.ts';
+export type { OptionalLogMethod } from './lacks.ts';
 export { type NetworkUnderTest, networkContract } from './network.ts';
 export { type ObjectStoreUnderTest, objectStoreContract } from './object-store.ts';
 export { type LogUnderTest, orderedLogContract } from './ordered-log.ts';
@@ -30,5 +32,5 @@ export {
 } from './producer.ts';
 export { recordLogContract } from './record-log.ts';
 export type { RecordLogUnderTest } from './record-log-under-test.ts';
-export { replicaContract } from './replica.ts';
+export { type ReplicaContractOptions, replicaContract } from './replica.ts';
 export { type SnapshotStoreUnderTest, snapshotStoreContract } from './snapshot-store.ts';

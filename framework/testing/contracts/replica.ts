@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { filter, firstValueFrom, map } from 'rxjs';
-import type { OrderedLog, VarlogError } from '../../base/index.ts';
+import type { VarlogError } from '../../base/index.ts';
 import { DiskSnapshotStore } from '../../smr/disk-snapshot-store.ts';
 import {
   electLeader,
   replay,
   runEffects,
-  type SnapshotStore,
   skipCommand,
   startFork,
   startReplica,
@@ -20,6 +19,7 @@ import { SimulatedDisk } from '../simulator/disk.ts';
 import { SeededRandom } from '../simulator/random.ts';
 import { type ContractTest, contractTests } from './contract.ts';
 import { add, type EverythingReplica, PATIENT, start, sumOf } from './everything-replica.ts';
+import { Lacks, type OptionalLogMethod } from './lacks.ts';
 import type { LogUnderTest } from './ordered-log.ts';
 import { speculation } from './replica-speculation.ts';
 import { asLockResult, type Command, Everything, Wayward } from './replicated-machine.ts';
@@ -27,25 +27,34 @@ import { asLockResult, type Command, Everything, Wayward } from './replicated-ma
 /** So many commands are enough for a snapshot, or a check, to be due. */
 const MANY = 30;
 
-/** A place for snapshots, where the log keeps none itself. */
-const storeFor = (log: OrderedLog): { snapshots?: SnapshotStore } =>
-  log.compact === undefined
-    ? { snapshots: new DiskSnapshotStore(new SimulatedDisk({ random: new SeededRandom(1) })) }
-    : {};
 /** Resolves when a machine, as it is after some command, is as wanted. */
 const until = (replica: EverythingReplica, isWanted: (it: Everything) => boolean) =>
   firstValueFrom(replica.state$.pipe(filter(isWanted)));
+
+export interface ReplicaContractOptions {
+  /**
+   * The optional methods that the log does not have. Tests that would use them do without, and say so in their titles; one
+   * test fails where the log has another set of methods. Default: none.
+   */
+  lacks?: readonly OptionalLogMethod[];
+}
 
 /**
  * What replicas of a machine do on a log: all that the runtime offers, on any log that keeps `orderedLogContract`. The tests take
  * real time, some hundred milliseconds each.
  *
  * ```ts
- * for (const { title, run } of replicaContract(makeLog)) test(title, run);
+ * for (const { title, run } of replicaContract(makeLog, { lacks: ['trim'] })) test(title, run);
  * ```
  */
-export function replicaContract(make: () => Promise<LogUnderTest>): ContractTest[] {
+export function replicaContract(
+  make: () => Promise<LogUnderTest>,
+  { lacks: lacking = [] }: ReplicaContractOptions = {},
+): ContractTest[] {
+  const lacks = new Lacks(lacking);
   return contractTests(make, (test) => {
+    lacks.test(test);
+
     test('commands of one replica take effect in the order of the calls, at all of them', async ({
       log,
     }) => {
@@ -92,11 +101,15 @@ export function replicaContract(make: () => Promise<LogUnderTest>): ContractTest
 
     speculation(test);
 
-    test('a replica that was closed goes on from its snapshot, and one without begins with it or at the head', async ({
-      log,
-    }) => {
-      const store = storeFor(log);
-      const options = { ...store, snapshotEvery: MANY / 3, trimLog: log.trim !== undefined };
+    const restart =
+      'a replica that was closed goes on from its snapshot, and one without begins with it or at the head';
+    test(lacks.titled(restart, ['compact', 'hold', 'trim']), async ({ log }) => {
+      const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+      const options = {
+        ...(!lacks.has('compact') && { snapshots: new DiskSnapshotStore(disk) }),
+        snapshotEvery: MANY / 3,
+        trimLog: lacks.has('trim'),
+      };
       const first = await start(log, options);
       for (let i = 0; i < MANY; i++) await first.execute(add(`key ${i % 3}`));
       await first.execute({ op: 'later', inMs: 3_600_000, key: 'late', by: 1 });

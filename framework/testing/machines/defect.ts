@@ -6,6 +6,7 @@ import { type ErrorParts, VarlogError } from '../../base/index.ts';
  * - `threw`: it threw at a command, or answered with a promise, or with what its codec cannot encode.
  * - `nondeterministic`: the same commands led to something else.
  * - `snapshot`: a machine that was restored from a snapshot goes on otherwise than the one that made it.
+ * - `fork`: a fork is in another state than the machine was, or one of the two sees what the other does.
  * - `sharedResult`: a result changed after it was given out.
  * - `invariant`: the invariant of the test does not hold.
  * - `lost`: what was acknowledged did not take effect once, in its order, or a query did not see it.
@@ -15,6 +16,7 @@ export type DefectKind =
   | 'threw'
   | 'nondeterministic'
   | 'snapshot'
+  | 'fork'
   | 'sharedResult'
   | 'invariant'
   | 'lost'

@@ -10,6 +10,7 @@ import { WALL_START_MS } from '../simulator/clock.ts';
 import { defect } from './defect.ts';
 import { type Subject, subjectThatIs } from './machine-source.ts';
 import { checkCommands } from './replay.ts';
+import type { LookedAt } from './state-bytes.ts';
 
 export interface GivenOptions<Command, Result, Snapshot> {
   /** The log's time at the first command, in milliseconds since 1970. Default: the beginning of 2020. */
@@ -128,14 +129,10 @@ export class Scenario<Command, Result, Snapshot> {
     return this.compare('result', this.result.value, expected);
   }
 
-  /** The machine's snapshot is this. Throws `MACHINE_DEFECT` otherwise. */
-  thenState(expected: Snapshot): this {
-    const { snapshot } = this.subject;
-    return this.compare(
-      'state',
-      snapshot.decode(snapshot.encode(this.machine.snapshot())),
-      expected,
-    );
+  /** The machine's snapshot is this; in pieces, the list of them. Throws `MACHINE_DEFECT` otherwise. */
+  thenState(expected: LookedAt<Snapshot>): this {
+    const { state } = this.subject;
+    return this.compare('state', state.decode(state.encode(this.machine.snapshot())), expected);
   }
 
   private compare(what: string, found: unknown, expected: unknown): this {

@@ -1,6 +1,7 @@
 import { jsonCodec, type StateMachine } from '../../smr/index.ts';
 import { AppliedHistory, type AppliedStep, type CommandCall, type QueryCall } from './history.ts';
 import { subjectOf } from './machine-source.ts';
+import { StateBytes } from './state-bytes.ts';
 
 class Counter implements StateMachine<number, number, number> {
   value = 0;
@@ -17,6 +18,7 @@ class Counter implements StateMachine<number, number, number> {
 }
 
 const codec = jsonCodec<number>();
+const states = new StateBytes<number>(codec);
 const step = (position: number, number: number, value: number, replica = 'r1'): AppliedStep => ({
   ...{ index: 0, timer: undefined },
   position,
@@ -25,7 +27,7 @@ const step = (position: number, number: number, value: number, replica = 'r1'): 
   time: 0,
   command: codec.encode(1),
   result: codec.encode(value),
-  state: codec.encode(value),
+  state: states.encode(value),
 });
 const answered = (
   number: number,
@@ -40,10 +42,8 @@ const answered = (
   result: codec.encode(value),
 });
 
-function historyOf(steps: AppliedStep[]): AppliedHistory<number, number, number, Counter> {
-  const history = new AppliedHistory<number, number, number, Counter>(
-    subjectOf(Counter, undefined),
-  );
+function historyOf(steps: AppliedStep[]): AppliedHistory {
+  const history = new AppliedHistory(subjectOf(Counter, undefined));
   for (const it of steps) history.apply(it);
   return history;
 }
@@ -117,7 +117,7 @@ test('replicas that differ at a position are found, also where one was restored 
   );
   history.apply(step(3, 2, 2, 'r3'));
   history.apply(step(7, 3, 3));
-  const two = codec.encode(2);
+  const two = states.encode(2);
   expect(() => history.restore('r2', 6, two)).not.toThrow();
   expect(() => history.restore('r2', 7, two)).toThrow(/restored from a snapshot/);
   expect(() => history.restore('r2', 1, two)).not.toThrow();

@@ -1,7 +1,6 @@
 import { defect } from './defect.ts';
-import { differenceOf } from './difference.ts';
-import type { Subject } from './machine-source.ts';
-import { outcomeDifference, type Step, type StepOutcome } from './replay.ts';
+import { differenceOf, type Outcomes, outcomeDifference } from './difference.ts';
+import type { Step, StepOutcome } from './step.ts';
 
 /** A command that took effect, as the first replica that applied it saw it. */
 export interface AppliedStep extends Step, StepOutcome {
@@ -44,14 +43,14 @@ interface Told {
  * order of the log is the one that has to explain them, and it is known, so none has to be searched for. The machine
  * is the sequential specification: see `Rehearsal`.
  */
-export class AppliedHistory<Command, Result, Snapshot, Machine> {
-  private readonly subject: Subject<Command, Result, Snapshot, Machine>;
+export class AppliedHistory {
+  private readonly codecs: Outcomes;
   /** By ascending place: who applies one has applied all before, or has a snapshot of somebody who had. */
   private readonly byPlace = new Map<string, AppliedStep>();
   private newest: AppliedStep | undefined;
 
-  constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
-    this.subject = subject;
+  constructor(codecs: Outcomes) {
+    this.codecs = codecs;
   }
 
   get steps(): AppliedStep[] {
@@ -68,7 +67,7 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
       return;
     }
     const places = [`at replica ${first.replica}`, `at replica ${step.replica}`] as const;
-    const found = outcomeDifference(this.subject, first, step, places);
+    const found = outcomeDifference(this.codecs, first, step, places);
     if (found !== undefined) throw diverged(step.position, found);
   }
 
@@ -78,7 +77,7 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
     if (first === undefined) return;
     const found = differenceOf(
       'state',
-      this.subject.snapshot,
+      this.codecs.state,
       { at: `at replica ${first.replica}`, bytes: first.state },
       { at: `at replica ${replica}, which was restored from a snapshot`, bytes: state },
     );
@@ -116,7 +115,7 @@ export class AppliedHistory<Command, Result, Snapshot, Machine> {
     if (step === undefined) throw lost(0, `command #${number} was acknowledged, and is lost`);
     const told = { at: 'as its caller was told', bytes: call.result! };
     const made = { at: 'in the log', bytes: step.result };
-    const found = differenceOf('result', this.subject.result, told, made);
+    const found = differenceOf('result', this.codecs.result, told, made);
     if (found !== undefined) throw lost(step.position, `of command #${number}, ${found}`);
   }
 }
@@ -150,7 +149,7 @@ function diverged(position: number, found: string): Error {
   });
 }
 
-function lost(position: number, what: string): Error {
+export function lost(position: number, what: string): Error {
   return defect('lost', position, {
     what,
     because: 'the log or the replicas break what they promise',

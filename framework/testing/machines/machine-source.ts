@@ -6,12 +6,13 @@ import {
   type ReplicaCodecs,
   underRules,
 } from '../../smr/codecs.ts';
-import { Pieces, type StateMachine } from '../../smr/index.ts';
+import type { PieceOf, StateMachine } from '../../smr/index.ts';
 import { checkMachine, newMachine } from '../../smr/machine-checks.ts';
 import { shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { defect } from './defect.ts';
 import { Losses } from './losses.ts';
+import { StateBytes } from './state-bytes.ts';
 
 /** What makes a machine as its replicas start with it: its class, or a function without arguments. */
 export type MachineSource<Machine> = (new () => Machine) | (() => Machine);
@@ -21,10 +22,14 @@ export interface Subject<Command, Result, Snapshot, Machine> {
   /** For people. */
   readonly name: string;
   readonly make: () => Machine & StateMachine<Command, Result, Snapshot>;
+  /** Whether its machines can be forked. */
+  readonly hasFork: boolean;
   readonly command: Codec<Command>;
   readonly result: Codec<Result>;
   readonly change: Codec<unknown>;
-  readonly snapshot: Codec<Snapshot>;
+  /** Of states, or of their pieces, as replicas have them. */
+  readonly snapshot: Codec<PieceOf<Snapshot>>;
+  readonly state: StateBytes<Snapshot>;
   /** What the codecs have met that JSON does not keep. */
   readonly losses: Losses;
 }
@@ -36,8 +41,9 @@ export function subjectOf<Command, Result, Snapshot, Machine>(
 ): Subject<Command, Result, Snapshot, Machine> {
   const make = makerOf(source);
   const name = source.name || 'the machine';
-  const subject = subjectBy(name, make, codec);
+  checkCodecs(codec);
   const [one] = twoMachines(make, source.name || 'the function that makes the machine');
+  const subject = subjectBy(name, make, one.fork !== undefined, codec);
   checkFirstState(subject, one);
   return subject;
 }
@@ -48,28 +54,33 @@ export function subjectThatIs<Command, Result, Snapshot, Machine>(
   codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
 ): Subject<Command, Result, Snapshot, Machine> {
   checkMachine(machine);
-  return subjectBy(machine.constructor?.name || 'the machine', () => machine, codec);
+  checkCodecs(codec);
+  const name = machine.constructor?.name || 'the machine';
+  return subjectBy(name, () => machine, machine.fork !== undefined, codec);
 }
 
 function subjectBy<Command, Result, Snapshot, Machine>(
   name: string,
   make: () => Machine & StateMachine<Command, Result, Snapshot>,
+  hasFork: boolean,
   codec: ReplicaCodecs<Command, Result, Snapshot> | undefined,
 ): Subject<Command, Result, Snapshot, Machine> {
-  checkCodecs(codec);
   // Nobody raises the rules here.
   const rules = new Rules();
   const { command, result, change } = commandCodecs(codec, rules);
-  const states = underRules((codec?.snapshot as Codec<Snapshot>) ?? jsonCodec<Snapshot>(), rules);
+  const states = underRules(codec?.snapshot ?? jsonCodec<PieceOf<Snapshot>>(), rules);
   const losses = new Losses();
+  const snapshot = losses.watch('snapshot', states);
   return {
     name,
     make,
+    hasFork,
     losses,
     command: losses.watch('command', command),
     result: losses.watch('result', result),
     change: losses.watch('change', change),
-    snapshot: wholeStates(losses.watch('snapshot', states)),
+    snapshot,
+    state: new StateBytes(snapshot),
   };
 }
 
@@ -103,11 +114,11 @@ function made<Machine>(make: () => Machine, name: string): Machine {
 
 /** Before anything is run, so that the mistake is not told as the end of a story. */
 function checkFirstState<Snapshot>(
-  { name, snapshot }: Pick<Subject<never, never, Snapshot, unknown>, 'name' | 'snapshot'>,
+  { name, state }: Pick<Subject<never, never, Snapshot, unknown>, 'name' | 'state'>,
   machine: Pick<StateMachine<never, unknown, Snapshot>, 'snapshot'>,
 ): void {
   try {
-    snapshot.encode(machine.snapshot());
+    state.encode(machine.snapshot());
   } catch (cause) {
     if (VarlogError.is(cause)) throw cause;
     const what = `a new machine by ${name} could not make a snapshot: ${reasonOf(cause)}`;
@@ -132,23 +143,5 @@ function sameInstance(): VarlogError {
     what: 'the function that makes the machine returns the same one each time',
     because: 'each replica has a machine of its own, and a new one each time that it starts',
     next: 'make it in the function: () => new MyMachine(…)',
-  });
-}
-
-/** A state is compared whole, and shown. */
-function wholeStates<Snapshot>(codec: Codec<Snapshot>): Codec<Snapshot> {
-  return {
-    encode: (state) => {
-      if (Pieces.is(state)) throw inPieces();
-      return codec.encode(state);
-    },
-    decode: (bytes) => codec.decode(bytes),
-  };
-}
-
-function inPieces(): VarlogError {
-  return new VarlogError('UNIMPLEMENTED', {
-    what: 'the machine hands over its state in pieces, which these checks do not take',
-    next: 'test it with a `snapshot` and `restore` that take the state whole',
   });
 }

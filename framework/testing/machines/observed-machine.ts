@@ -1,5 +1,5 @@
-import type { Codec } from '../../base/index.ts';
-import type { ApplyContext, StateMachine } from '../../smr/index.ts';
+import { type Clock, type Codec, sleep } from '../../base/index.ts';
+import { type ApplyContext, Pieces, type StateMachine } from '../../smr/index.ts';
 import type { CommandPlace } from '../../smr/log-context.ts';
 
 const NUMBER_BYTES = 4;
@@ -41,37 +41,59 @@ export interface AppliedCommand<Result> extends CommandPlace {
   readonly result: Result;
 }
 
+interface ObservedParts<Command, Result, Snapshot> {
+  readonly machine: StateMachine<Command, Result, Snapshot>;
+  readonly codec: Codec<Command>;
+  readonly clock: Clock;
+  /** How long the replica waits for each piece of a state that it restores, in milliseconds. */
+  readonly pieceMs: number;
+  /** Is told of each command that the machine has applied. */
+  readonly applied: (it: AppliedCommand<Result>) => void;
+}
+
 /** A machine as a replica runs it, with somebody who is told of each command that it has applied. */
 export class ObservedMachine<Command, Result, Snapshot>
   implements StateMachine<Numbered<Command>, Result, Snapshot>
 {
-  private readonly machine: StateMachine<Command, Result, Snapshot>;
-  private readonly codec: Codec<Command>;
-  private readonly applied: (it: AppliedCommand<Result>) => void;
+  /** There is one where the machine has one. Nobody is told of what it applies: that did not happen. */
+  readonly fork?: () => ObservedMachine<Command, Result, Snapshot>;
+  private readonly parts: ObservedParts<Command, Result, Snapshot>;
 
-  constructor(
-    machine: StateMachine<Command, Result, Snapshot>,
-    codec: Codec<Command>,
-    applied: (it: AppliedCommand<Result>) => void,
-  ) {
-    this.machine = machine;
-    this.codec = codec;
-    this.applied = applied;
+  constructor(parts: ObservedParts<Command, Result, Snapshot>) {
+    const { machine } = parts;
+    this.parts = parts;
+    if (machine.fork === undefined) return;
+    this.fork = () => {
+      const copy = machine.fork!();
+      // Replicas look for this mistake.
+      if (copy === machine) return this;
+      return new ObservedMachine({ ...parts, machine: copy, applied: () => {} });
+    };
   }
 
   apply({ number, command }: Numbered<Command>, context: ApplyContext): Result {
+    const { machine, codec, applied } = this.parts;
     const { position, index, time, timer } = context;
-    const bytes = this.codec.encode(command);
-    const result = this.machine.apply(command, context);
-    this.applied({ number, position, index, time, timer, command: bytes, result });
+    const bytes = codec.encode(command);
+    const result = machine.apply(command, context);
+    applied({ number, position, index, time, timer, command: bytes, result });
     return result;
   }
 
   snapshot(): Snapshot {
-    return this.machine.snapshot();
+    return this.parts.machine.snapshot();
   }
 
   restore(snapshot: Snapshot): Promise<void> | void {
-    return this.machine.restore(snapshot);
+    const { machine, clock, pieceMs } = this.parts;
+    if (!Pieces.is(snapshot)) return machine.restore(snapshot);
+    // A small state is there in one turn. Much can happen to a replica while it reads a large one.
+    async function* slowly(pieces: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+      for await (const piece of pieces) {
+        await sleep(clock, pieceMs);
+        yield piece;
+      }
+    }
+    return machine.restore(new Pieces(slowly(snapshot)) as Snapshot);
   }
 }

@@ -44,6 +44,8 @@ export type PlannedCall = { readonly atMs: number; readonly replica: string } & 
       readonly command: Uint8Array;
       /** Whether the client repeats it elsewhere when its replica is gone. */
       readonly repeated: boolean;
+      /** Whether the client wants a tentative answer first. */
+      readonly speculated: boolean;
     }
   | { readonly kind: 'query' }
 );
@@ -65,6 +67,8 @@ export interface Plan {
 export interface PlanOptions<Command> {
   readonly replicas: number;
   readonly commands: number;
+  /** The share of commands that are speculated on. */
+  readonly speculate: number;
   readonly faults: readonly MachineFaultKind[];
   readonly workload: (random: SeededRandom) => Command;
   readonly codec: Codec<Command>;
@@ -78,7 +82,7 @@ export function planOf<Command>(seed: number, options: PlanOptions<Command>): Pl
   const random = new SeededRandom(`machine ${seed}`);
   const setting = random.stream('setting');
   const replicas = Array.from({ length: options.replicas }, (_, i) => `r${i + 1}`);
-  const calls = planCalls(random.stream('calls'), random.stream('workload'), replicas, options);
+  const calls = planCalls(random, replicas, options);
   const endMs = calls.at(-1)?.atMs ?? 0;
   const faults = options.faults.flatMap((kind) =>
     planFaults(random.stream(kind), kind, replicas, endMs),
@@ -95,11 +99,13 @@ export function planOf<Command>(seed: number, options: PlanOptions<Command>): Pl
 }
 
 function planCalls<Command>(
-  random: SeededRandom,
-  forWorkload: SeededRandom,
+  all: SeededRandom,
   replicas: readonly string[],
-  { commands, workload, codec }: PlanOptions<Command>,
+  { commands, speculate, workload, codec }: PlanOptions<Command>,
 ): PlannedCall[] {
+  const random = all.stream('calls');
+  const forWorkload = all.stream('workload');
+  const forSpeculation = all.stream('speculation');
   const calls: PlannedCall[] = [];
   const gapMs = random.pick([1, 10, 50]);
   const repeatedShare = random.pick([0, 0.5]);
@@ -109,7 +115,8 @@ function planCalls<Command>(
     const replica = random.pick(replicas);
     const command = codec.encode(workload(forWorkload));
     const repeated = random.chance(repeatedShare);
-    calls.push({ kind: 'command', atMs, replica, number, command, repeated });
+    const speculated = forSpeculation.chance(speculate);
+    calls.push({ kind: 'command', atMs, replica, number, command, repeated, speculated });
     if (random.below(QUERY_EVERY) > 0) continue;
     atMs += random.exponential(gapMs);
     calls.push({ kind: 'query', atMs, replica: random.pick(replicas) });

@@ -18,11 +18,11 @@ class Stock implements StateMachine<{ item: string; by: number }, number, unknow
 
 const commands = ['a', 'b', 'a', 'c'].map((item, i) => ({ item, by: i + 1 }));
 
-test('a deterministic machine with a whole snapshot passes, by its class and by what makes it', () => {
+test('a deterministic machine with a whole snapshot passes, by its class and by what makes it', async () => {
   for (const source of [Stock, () => new Stock()]) {
     checkReplay(source, commands);
-    checkSnapshots(source, commands);
-    checkSnapshots(source, []);
+    await checkSnapshots(source, commands);
+    await checkSnapshots(source, []);
   }
 });
 
@@ -39,13 +39,13 @@ test('machines that do not do the same are found, where they differ first', () =
   );
 });
 
-test('what a snapshot leaves out is found, and named by its path', () => {
+test('what a snapshot leaves out is found, and named by its path', async () => {
   class Forgetful extends Stock {
     override snapshot(): unknown {
       return [...this.stock].filter(([item]) => item !== 'b');
     }
   }
-  expect(() => checkSnapshots(Forgetful, [...commands, { item: 'b', by: 1 }])).toThrow(
+  await expect(checkSnapshots(Forgetful, [...commands, { item: 'b', by: 1 }])).rejects.toThrow(
     /restored from the snapshot of position 4, is another one: with the next command, result is 3/,
   );
   class Rounding extends Stock {
@@ -53,19 +53,21 @@ test('what a snapshot leaves out is found, and named by its path', () => {
       super.restore((stock as [string, number][]).map(([item, left]) => [item, left & ~1]));
     }
   }
-  expect(() => checkSnapshots(Rounding, commands)).toThrow(
+  await expect(checkSnapshots(Rounding, commands)).rejects.toThrow(
     /state\[1\]\[1\] is 2 in the snapshot|state\[\d\]\[1\] is \d in the snapshot and \d after `restore`/,
   );
 });
 
-test('a codec of snapshots that loses something is found too', () => {
+test('a codec of snapshots that loses something is found too', async () => {
   const json = jsonCodec<unknown>();
   const lossy = { ...json, encode: (state: unknown) => json.encode((state as []).slice(0, 1)) };
   const twice = [...commands, ...commands];
-  expect(() => checkSnapshots(Stock, twice, { codec: { snapshot: lossy } })).toThrow(/result is/);
+  await expect(checkSnapshots(Stock, twice, { codec: { snapshot: lossy } })).rejects.toThrow(
+    /result is/,
+  );
 });
 
-test('the order of the fields of an object is not a difference', () => {
+test('the order of the fields of an object is not a difference', async () => {
   class Fields extends Stock {
     override snapshot(): unknown {
       return Object.fromEntries(this.stock);
@@ -74,5 +76,5 @@ test('the order of the fields of an object is not a difference', () => {
       super.restore(Object.entries(stock as object).reverse());
     }
   }
-  checkSnapshots(Fields, commands);
+  await checkSnapshots(Fields, commands);
 });

@@ -1,26 +1,12 @@
-import { reasonOf, VarlogError } from '../../base/index.ts';
+import { VarlogError } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
-import { type CommandPlace, LogContext } from '../../smr/log-context.ts';
-import { isPromise } from '../../smr/machine-runner.ts';
 import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
-import { Rules } from '../../smr/rules.ts';
-import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';
 import { defect } from './defect.ts';
-import { differenceOf } from './difference.ts';
+import { differenceOf, outcomeDifference } from './difference.ts';
 import { type MachineSource, type Subject, subjectOf } from './machine-source.ts';
-
-/** A command at its place in the log, as its bytes lie there. */
-export interface Step extends CommandPlace {
-  readonly command: Uint8Array;
-}
-
-/** What a command came to, encoded. */
-export interface StepOutcome {
-  readonly result: Uint8Array;
-  /** The machine's snapshot after it. */
-  readonly state: Uint8Array;
-}
+import { Rehearsal } from './rehearsal.ts';
+import type { Step, StepOutcome } from './step.ts';
 
 export interface ReplayOptions<Command, Result, Snapshot> {
   /** As `startReplica` is given it. Default: JSON. */
@@ -40,47 +26,51 @@ export function checkReplay<Command, Result, Snapshot, Machine>(
   commands: readonly Command[],
   options: ReplayOptions<Command, Result, Snapshot> = {},
 ): void {
-  check('checkReplay', source, commands, options, (subject, steps) => {
+  const subject = checked('checkReplay', source, commands, options);
+  try {
     const [first, second] = [new Rehearsal(subject), new Rehearsal(subject)];
-    for (const step of steps) checkSame(subject, step, first.apply(step), second.apply(step));
+    for (const step of stepsOf(subject, commands))
+      checkSame(subject, step, first.apply(step), second.apply(step));
     first.checkResults();
-  });
+  } catch (error) {
+    throw subject.losses.explained(error);
+  }
 }
 
 /**
  * Checks that a snapshot is the whole state. After each command a machine that is restored from the snapshot must make
- * the same snapshot, and do the same at the next command: a new machine, and one that has another state already. Throws
- * `MACHINE_DEFECT`.
+ * the same snapshot, and do the same at the next command: a new machine, and one that has another state already. One in
+ * pieces must stay as it was while the machine goes on, and must not replace anything where it cannot be read to its end.
+ * Rejects with `MACHINE_DEFECT`, and with `INVALID_ARGUMENT`.
  *
  * ```ts
- * checkSnapshots(Counter, [{ add: 1 }, { add: 2 }]);
+ * await checkSnapshots(Counter, [{ add: 1 }, { add: 2 }]);
  * ```
  */
-export function checkSnapshots<Command, Result, Snapshot, Machine>(
+export async function checkSnapshots<Command, Result, Snapshot, Machine>(
   source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
   commands: readonly Command[],
   options: ReplayOptions<Command, Result, Snapshot> = {},
-): void {
-  check('checkSnapshots', source, commands, options, checkRestores);
+): Promise<void> {
+  const subject = checked('checkSnapshots', source, commands, options);
+  try {
+    await checkRestores(subject, stepsOf(subject, commands));
+  } catch (error) {
+    throw subject.losses.explained(error);
+  }
 }
 
 const NAMES: OptionNames<ReplayOptions<never, never, never>> = { codec: true };
 
-function check<Command, Result, Snapshot, Machine>(
+function checked<Command, Result, Snapshot, Machine>(
   name: string,
   source: MachineSource<Machine & StateMachine<Command, Result, Snapshot>>,
   commands: readonly Command[],
   options: ReplayOptions<Command, Result, Snapshot>,
-  work: (subject: Subject<Command, Result, Snapshot, Machine>, steps: readonly Step[]) => void,
-): void {
+): Subject<Command, Result, Snapshot, Machine> {
   checkNames(options, NAMES, name);
   checkCommands(commands);
-  const subject = subjectOf<Command, Result, Snapshot, Machine>(source, options.codec);
-  try {
-    work(subject, stepsOf(subject, commands));
-  } catch (error) {
-    throw subject.losses.explained(error);
-  }
+  return subjectOf<Command, Result, Snapshot, Machine>(source, options.codec);
 }
 
 /** Throws `INVALID_ARGUMENT` for what is no list. */
@@ -93,10 +83,10 @@ export function checkCommands(commands: readonly unknown[]): void {
 }
 
 /** See {@link checkSnapshots}. */
-export function checkRestores<Command, Result, Snapshot, Machine>(
+export async function checkRestores<Command, Result, Snapshot, Machine>(
   subject: Subject<Command, Result, Snapshot, Machine>,
   steps: readonly Step[],
-): void {
+): Promise<void> {
   const straight = new Rehearsal(subject);
   const states = [straight.state(0)];
   const outcomes = steps.map((step) => {
@@ -107,15 +97,16 @@ export function checkRestores<Command, Result, Snapshot, Machine>(
   // Backwards, so that it always has a later state than the one that it is to take over.
   for (let i = states.length - 1; i >= 0; i--) {
     const [position, state] = [steps[i - 1]?.position ?? 0, states[i]!];
+    await straight.restoreInPart(state, position);
     for (const [restored, who] of [
       [new Rehearsal(subject), 'a new machine'],
       [straight, 'a machine that had another state before'],
     ] as const) {
-      restored.restore(state, position);
+      await restored.restore(state, position);
       const again = { at: 'after `restore`', bytes: restored.state(position).bytes };
       const made = differenceOf(
         'state',
-        subject.snapshot,
+        subject.state,
         { at: 'in the snapshot', bytes: state.bytes },
         again,
       );
@@ -126,99 +117,6 @@ export function checkRestores<Command, Result, Snapshot, Machine>(
         'where it was restored',
       ]);
       if (found !== undefined) throw incomplete(position, who, `with the next command, ${found}`);
-    }
-  }
-}
-
-/** Where two machines came to different things with one command; `undefined` where they did not. */
-export function outcomeDifference<Command, Result, Snapshot, Machine>(
-  subject: Subject<Command, Result, Snapshot, Machine>,
-  one: StepOutcome,
-  other: StepOutcome,
-  [here, there]: readonly [string, string],
-): string | undefined {
-  const pair = (part: keyof StepOutcome) =>
-    [
-      { at: here, bytes: one[part] },
-      { at: there, bytes: other[part] },
-    ] as const;
-  return (
-    differenceOf('result', subject.result, ...pair('result')) ??
-    differenceOf('state', subject.snapshot, ...pair('state'))
-  );
-}
-
-/** A state, encoded, and what was scheduled then. */
-interface RehearsedState {
-  readonly bytes: Uint8Array;
-  readonly timers: Parameters<TimerTable['restore']>;
-}
-
-/** A machine that applies commands outside of a replica, and keeps an eye on the results that it has given out. */
-export class Rehearsal<Command, Result, Snapshot, Machine> {
-  private readonly subject: Subject<Command, Result, Snapshot, Machine>;
-  private readonly machine: Machine & StateMachine<Command, Result, Snapshot>;
-  private readonly timers = new TimerTable(TIMER_LIMITS);
-  private readonly context: LogContext<Command>;
-  private readonly given: { position: number; result: Result; bytes: Uint8Array }[] = [];
-
-  constructor(subject: Subject<Command, Result, Snapshot, Machine>) {
-    this.subject = subject;
-    this.machine = subject.make();
-    this.context = new LogContext(this.timers, subject, new Rules(this.machine));
-  }
-
-  /** What is due at a time of the log, before the entry at `position`: each is to be applied before the next is taken. */
-  due(position: number, time: number): Iterable<Step> {
-    return this.timers.due(position, time);
-  }
-
-  /** Throws `MACHINE_DEFECT` where the machine throws. */
-  apply(step: Step): StepOutcome {
-    const { subject, machine, context } = this;
-    const { position, timer, command } = step;
-    return guarded(position, 'apply the command', () => {
-      if (timer !== undefined) this.timers.cancel(timer);
-      context.begin(step);
-      const result = machine.apply(subject.command.decode(command), context);
-      context.end();
-      if (isPromise(result)) throw new TypeError('it answered with a promise');
-      const bytes = subject.result.encode(result);
-      this.given.push({ position, result, bytes });
-      return { result: bytes, state: subject.snapshot.encode(machine.snapshot()) };
-    });
-  }
-
-  restore({ bytes, timers }: RehearsedState, position: number): void {
-    const { subject, machine } = this;
-    this.timers.restore(...timers);
-    guarded(position, 'restore the snapshot', () => {
-      const restored = machine.restore(subject.snapshot.decode(bytes));
-      if (isPromise(restored))
-        throw new TypeError('a state that is handed over whole is restored at once');
-    });
-  }
-
-  state(position: number): RehearsedState {
-    const { subject, machine, timers } = this;
-    const encode = (): Uint8Array => subject.snapshot.encode(machine.snapshot());
-    const bytes = guarded(position, 'make a snapshot', encode);
-    return { bytes, timers: [[...timers.encode()], timers.made] };
-  }
-
-  /** Throws where a result is not any more what it was. */
-  checkResults(): void {
-    const { subject } = this;
-    for (const { position, result, bytes } of this.given) {
-      const before = { at: 'when it was given', bytes };
-      const now = { at: 'later', bytes: subject.result.encode(result) };
-      const found = differenceOf('result', subject.result, before, now);
-      if (found === undefined) continue;
-      throw defect('sharedResult', position, {
-        what: `the result of the command at position ${position} changed after it was given: ${found}`,
-        because: 'the machine gives out a part of its own state, and goes on changing it',
-        next: 'return a copy',
-      });
     }
   }
 }
@@ -250,19 +148,6 @@ function incomplete(position: number, who: string, found: string): Error {
     because: '`snapshot` leaves something out, or `restore` does not replace everything',
     next: 'put the whole state into the snapshot, and replace all of it',
   });
-}
-
-function guarded<T>(position: number, task: string, work: () => T): T {
-  try {
-    return work();
-  } catch (cause) {
-    if (VarlogError.is(cause, 'MACHINE_DEFECT')) throw cause;
-    throw defect('threw', position, {
-      what: `the machine could not ${task} at position ${position}: ${reasonOf(cause)}`,
-      next: 'make a refused command a result: an exception stops every replica',
-      cause,
-    });
-  }
 }
 
 /** The commands as they would lie in a log, one after the other, a millisecond apart; and those that are due in between. */

@@ -1,9 +1,10 @@
-import { VarlogError } from '../../base/index.ts';
+import { type Codec, VarlogError } from '../../base/index.ts';
 import { briefly } from '../../smr/first-difference.ts';
-import type { Replica } from '../../smr/index.ts';
+import type { ExecuteOptions, Speculation } from '../../smr/index.ts';
+import { fingerprint } from '../simulator/trace.ts';
 import type { World } from '../simulator/world.ts';
-import type { CommandCall, QueryCall } from './history.ts';
-import type { Subject } from './machine-source.ts';
+import { brokenFork } from './forks.ts';
+import { type CommandCall, lost, type QueryCall } from './history.ts';
 import { Numbered } from './observed-machine.ts';
 import type { PlannedCall } from './plan.ts';
 import type { Story } from './story.ts';
@@ -12,17 +13,30 @@ import type { Story } from './story.ts';
 const SEARCH_MS = 20;
 
 interface Parts<Command, Result> {
-  readonly subject: Pick<Subject<Command, Result, never, never>, 'command' | 'result'>;
+  readonly command: Codec<Command>;
+  readonly result: Codec<Result>;
   readonly world: World;
   readonly story: Story;
   /** All replicas, running or not. */
   readonly replicas: readonly string[];
 }
 
+/** What clients ask of a replica. */
+export interface AskedReplica<Command, Result> {
+  readonly position: number;
+  execute(command: Numbered<Command>, options: ExecuteOptions): Promise<Result>;
+  /** A linearizable query for the position. */
+  askPosition(): Promise<number>;
+  /** The state of the machine, encoded. */
+  state(): Uint8Array;
+  /** Where the machine can be forked. */
+  speculate?(command: Numbered<Command>, options: ExecuteOptions): Promise<Speculation<Result>>;
+}
+
 /** A replica that takes calls, and whom to tell when it is gone. */
 interface Member<Command, Result> {
   readonly name: string;
-  readonly replica: Replica<Numbered<Command>, Result, unknown>;
+  readonly replica: AskedReplica<Command, Result>;
   readonly open: Set<() => void>;
 }
 
@@ -61,7 +75,7 @@ export class RunClients<Command, Result> {
   }
 
   /** From now on a replica takes calls. */
-  joined(name: string, replica: Replica<Numbered<Command>, Result, unknown>): void {
+  joined(name: string, replica: AskedReplica<Command, Result>): void {
     this.members.set(name, { name, replica, open: new Set() });
   }
 
@@ -92,22 +106,26 @@ export class RunClients<Command, Result> {
   }
 
   private send(it: OpenCommand): void {
-    const { world, story, subject } = this.parts;
+    const { world, story } = this.parts;
     const { planned, call } = it;
-    const { number, repeated } = planned;
+    const { number, repeated, speculated } = planned;
     const member = this.find(planned.replica);
     if (member === undefined) {
       world.after(SEARCH_MS, () => this.send(it));
       return;
     }
     const { name, replica } = member;
-    const command = subject.command.decode(planned.command);
+    const command = this.parts.command.decode(planned.command);
     story.tell(() => `${name} is given #${number} ${briefly(command)}`);
     const request = repeated ? { requestId: `request ${number}` } : {};
-    this.wait(member, replica.execute(new Numbered(number, command), request), {
+    const numbered = new Numbered(number, command);
+    const asked = speculated
+      ? this.speculate(member, numbered, request)
+      : replica.execute(numbered, request);
+    this.wait(member, asked, {
       answered: (result) => {
         story.tell(() => `${name} answers #${number}: ${briefly(result)}`);
-        call.result = subject.result.encode(result);
+        call.result = this.parts.result.encode(result);
         call.returnedMs = world.nowMs;
         this.decide(it, 'answered');
       },
@@ -124,6 +142,39 @@ export class RunClients<Command, Result> {
     });
   }
 
+  /** Resolves with the settled result, once it is known to be what was said about the tentative one. */
+  private async speculate(
+    { name, replica }: Member<Command, Result>,
+    command: Numbered<Command>,
+    request: ExecuteOptions,
+  ): Promise<Result> {
+    const { world, story } = this.parts;
+    const { number } = command;
+    try {
+      const before = replica.state();
+      const calling = replica.speculate!(command, request);
+      if (Buffer.compare(before, replica.state()) !== 0)
+        world.fail(brokenFork(replica.position, 'the state has what was answered tentatively'));
+      const { tentative, settled } = await calling;
+      story.tell(() => `${name} answers #${number} tentatively: ${briefly(tentative)}`);
+      const guessed = this.parts.result.encode(tentative);
+      world.note(`${name} guesses #${number} ${fingerprint(guessed)}`);
+      const { kind, result, position } = await settled;
+      story.tell(() => `${name} says that this is ${kind}`);
+      const isRight = Buffer.compare(guessed, this.parts.result.encode(result)) === 0;
+      if (isRight !== (kind === 'confirmed')) {
+        const was = isRight ? 'right' : 'wrong';
+        world.fail(lost(position, `the answer to command #${number} was ${was}, and is ${kind}`));
+      }
+      return result;
+    } catch (error) {
+      // The command was not sent, so that no replica will fail by it.
+      if (VarlogError.is(error, 'APPLY_FAILED') || VarlogError.is(error, 'FAILED_PRECONDITION'))
+        world.fail(error);
+      throw error;
+    }
+  }
+
   private decide({ call }: OpenCommand, state: CommandCall['state']): void {
     call.state = state;
     this.waiting--;
@@ -137,7 +188,7 @@ export class RunClients<Command, Result> {
     const calledMs = world.nowMs;
     story.tell(() => `${name} is asked`);
     this.waiting++;
-    const asked = replica.query(() => replica.position);
+    const asked = replica.askPosition();
     this.wait(member, asked, {
       answered: (position) => {
         story.tell(() => `${name} answers what it was asked, as of position ${position}`);

@@ -10,6 +10,7 @@ const call = (i: number): PlannedCall => ({
   number: i,
   command: new Uint8Array(),
   repeated: false,
+  speculated: false,
 });
 const plan = (faults: number, calls: number): Plan => ({
   seed: 1,
