@@ -12,7 +12,7 @@ import {
   TurnBudget,
   VarlogError,
 } from '../base/index.ts';
-import { ATTEMPT_TIMEOUT_MS, appendUntilTaken } from './append-again.ts';
+import { ATTEMPT_TIMEOUT_MS, untilTaken } from './append-again.ts';
 import type { Applier } from './applier.ts';
 import { ChangeHistory } from './change-history.ts';
 import type { CommandCodecs } from './codecs.ts';
@@ -269,7 +269,7 @@ export class LogFollower<Command, Result> {
       const tag = tagOf(this.identity);
       const call = { signal: limit.signal, timeoutMs: ATTEMPT_TIMEOUT_MS };
       const append = (): Promise<number> => this.log.append([encodeUpgrade(tag, version)], call);
-      const position = await appendUntilTaken(append, ports, limit.signal);
+      const position = await untilTaken(append, ports, limit.signal);
       await this.barrier.reached(position, waiting);
       if (rules.inForce < version) throw notRaised(version, position);
       return rules.inForce;

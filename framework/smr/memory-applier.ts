@@ -25,6 +25,7 @@ import {
 } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
+import { isShardPlan } from './shard-plan.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
@@ -207,14 +208,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
-    if (verdict === 'foreign' && this.options.alone === true)
+    const isOthers = verdict === 'foreign' && !this.isOfShards(entry.command);
+    if (isOthers && this.options.alone === true)
       throw notAlone(follower.identity.machine, entry.position);
     let index = 0;
     for (const due of admission.due()) {
       follower.announce(this.runOne(due.command, due));
       index++;
     }
-    if (verdict === 'foreign') this.foreign++;
+    if (isOthers) this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
@@ -223,6 +225,11 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       follower.queue.expired(admission.session, admission.requests.forgotten);
     this.position = entry.position;
     this.working = NOTHING_AT_WORK;
+  }
+
+  /** What shards say of their logs is nobody's command, whoever said it. */
+  private isOfShards(entry: Uint8Array): boolean {
+    return this.options.alone === true && isShardPlan(entry, this.follower.identity.log);
   }
 
   private run(position: number, index: number): void {
