@@ -3,7 +3,8 @@ import type { Disk, VarlogError } from '../base/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { crc32c } from './crc32c.ts';
 import type { Frame } from './frame.ts';
-import { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
+import { SegmentedLog } from './segmented-log.ts';
+import type { SegmentedLogOptions } from './segmented-log-options.ts';
 
 const zero = { below: () => 0, fraction: () => 0, id: () => 'id' };
 

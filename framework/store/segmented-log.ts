@@ -1,44 +1,17 @@
-import { assert, type Clock, type Disk, type VarlogError, Waiters } from '../base/index.ts';
+import { assert, type VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
 import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
+import type { DurableListener, SegmentedLogOptions } from './segmented-log-options.ts';
 import type { Stretch } from './stretches.ts';
-import { type CacheBudget, TailCache } from './tail-cache.ts';
+import { TailCache } from './tail-cache.ts';
 import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 /** So much of what may wait is kept in memory. */
 const GATHERED_BYTES_MAX = 64 * 1024;
-
-/**
- * Called with the new `durableEnd` after each fdatasync that moved it, and when the write of the last of that began, by
- * the `clock` of the log; 0 without one.
- */
-export type DurableListener = (durableEnd: number, begunAt: number) => void;
-
-export interface SegmentedLogOptions {
-  disk: Disk;
-  /** The folder that is this log's own. Made when it does not exist. */
-  directory: string;
-  /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
-  label: string;
-  /** A new file is begun when one has this many bytes. Default 64 MiB. */
-  segmentBytes?: number;
-  /** Whether its newest file stays open between uses. Default true: a log that is seldom written to needs none. */
-  staysOpen?: boolean;
-  /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
-  tailCacheBytes?: number;
-  /** Memory that those of several logs share: each of them may hold less then. */
-  cacheBudget?: CacheBudget;
-  /** Called once, when writing failed: the log takes nothing more. */
-  onFailure?: (error: VarlogError) => void;
-  /** With it a full disk is waited out: see {@link SegmentedLog.full}. Without, it is a failure as any other. */
-  clock?: Clock;
-  /** Called when the disk is full, and with `undefined` when there is room again. */
-  onFull?: (error: VarlogError | undefined) => void;
-}
 
 /**
  * A durable log of frames with group commit: while one write and its fdatasync are in flight, what
