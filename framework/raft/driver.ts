@@ -263,6 +263,7 @@ export class RaftDriver implements Ticking, MemberContext {
     const due = this.elections.tick();
     if (due && this.raft.role === 'leader') this.options.onHeartbeat();
     this.calls.tick();
+    this.handshake.tick();
     const waits = this.isWaiting && this.tickParts();
     if (waits || due) this.schedule();
   }
