@@ -262,7 +262,10 @@ function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
     handler(wire.LogStreams.Extent, async ({ atLeast }, { signal }) => {
       if (!cluster.knowsExtents) throw new VarlogError('UNIMPLEMENTED', { what: 'too old' });
       cluster.extents.push(node);
-      while (cluster.isDeaf(node) || cluster.highWatermark < atLeast) await cluster.changed(signal);
+      while (cluster.isDeaf(node) || cluster.highWatermark < atLeast) {
+        signal.throwIfAborted();
+        await cluster.changed(signal);
+      }
       const { highWatermark, trimmed } = cluster;
       return wire.ExtentResponse.create({ firstGlsn: trimmed + 1, highWatermark });
     }),
