@@ -12,8 +12,8 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
 }
 
 /** Records up to this GLSN are not to be read any more. */
-export function trimmedGlsn({ head, storage }: LogStreamReplica): number {
-  return Math.max(head.trimmed, storage.state.trimmedGlsn);
+export function trimmedGlsn({ head }: LogStreamReplica): number {
+  return head.trimmed;
 }
 
 /** Whether what was trimmed before it came is to be dropped now. */
