@@ -14,6 +14,7 @@ import {
   startAppenders,
 } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
+import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
 import { watchMoves } from './watch-moves.ts';
@@ -215,9 +216,7 @@ class BytesRun {
   }
 
   private leader(): MetadataRepository | undefined {
-    return MEMBERS.map((it) => this.rolesOf(it)?.repository)
-      .filter((it) => it?.orderer !== undefined)
-      .sort((a, b) => b!.status.term - a!.status.term)[0];
+    return leaderAmong(MEMBERS.map((it) => this.rolesOf(it)?.repository));
   }
 
   private rolesOf(name: string): NodeRoles | undefined {

@@ -6,6 +6,7 @@ import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
+import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
 import { watchMoves } from './watch-moves.ts';
@@ -238,9 +239,7 @@ class DrainRun {
   }
 
   private leader(): MetadataRepository | undefined {
-    return MEMBERS.map((it) => this.rolesOf(it)?.repository)
-      .filter((it) => it?.orderer !== undefined)
-      .sort((a, b) => b!.status.term - a!.status.term)[0];
+    return leaderAmong(MEMBERS.map((it) => this.rolesOf(it)?.repository));
   }
 
   private rolesOf(name: string): NodeRoles | undefined {
