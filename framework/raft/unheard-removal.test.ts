@@ -1,7 +1,7 @@
 import { RaftGroup } from './group.ts';
 import { bytes, NAMES, SimulatedGroup } from './simulated.fixture.ts';
 
-test('a learner that could not hear its removal asks, and is told', async () => {
+test('a learner that could not hear its removal asks, and is told, and so is who waits for a leader there', async () => {
   const simulated = new SimulatedGroup();
   const { world } = simulated;
   const address = 'd:1';
@@ -29,8 +29,16 @@ test('a learner that could not hear its removal asks, and is told', async () => 
   // Until the leader has given up the link to it.
   await world.run(30_000);
   expect(learner.status.removed).toBe(false);
+  const limits = { timeoutMs: 600_000 };
+  const waiting = [learner.tail(limits), learner.append([bytes('b')], limits)];
+  const settled = Promise.allSettled(waiting);
   heal();
   await world.run(20_000);
   expect(learner.status.removed).toBe(true);
+  const refused = {
+    status: 'rejected',
+    reason: expect.objectContaining({ code: 'MEMBER_REMOVED' }),
+  };
+  expect(await settled).toEqual([refused, refused]);
   world.close();
 });
