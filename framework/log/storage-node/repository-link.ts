@@ -179,8 +179,11 @@ export class RepositoryLink {
         channel.close();
       }
       const lasted = ports.clock.now() - started > LOG_TIMES.sessionRetryMaxMs;
-      if (lasted || this.hint !== undefined) backoff.reset();
-      await backoff.pause(ports.clock, signal);
+      const isNews = lasted || this.hint !== undefined;
+      if (isNews) backoff.reset();
+      // One of them leads, most of the time: all are asked before this node is taken for lost, and then less and less often.
+      const allWereAsked = (turn + 1) % members.length === 0;
+      if (isNews || allWereAsked) await backoff.pause(ports.clock, signal);
     }
   }
 
