@@ -139,3 +139,13 @@ export function readError(what: string, error: unknown): VarlogError {
     cause: error,
   });
 }
+
+/** A list that has more, and no way to get at it: what is missing must not be taken for absent. */
+export function restNotListed(bucket: string, count: number): VarlogError {
+  return new VarlogError('UNIMPLEMENTED', {
+    what: `bucket "${bucket}": the objects cannot be listed`,
+    because: `the store gave ${count} of them, says that there are more, and not how to ask for these`,
+    next: 'use a store that answers ListObjectsV2 page by page',
+    details: { bucket },
+  });
+}

@@ -232,6 +232,17 @@ describeGateway('objects in a bucket', (gateway) => {
       await expect(it.get('a')).rejects.toEqual(failure('UNAVAILABLE'));
     });
 
+    test.each([
+      ['no way', ''],
+      ['the same way again', '<NextContinuationToken>on</NextContinuationToken>'],
+    ])('a list that has more and %s to it is no list', async (_, way) => {
+      const object = '<Contents><Key>a</Key></Contents>';
+      const page = `<ListBucketResult><IsTruncated>true</IsTruncated>${way}${object}</ListBucketResult>`;
+      const head = `HTTP/1.1 200 OK\r\ncontent-length: ${page.length}\r\n\r\n`;
+      between.down = () => Buffer.from(head + page);
+      await expect(store.list('')).rejects.toEqual(failure('UNIMPLEMENTED'));
+    });
+
     /** Has the store say this checksum of all that it answers. */
     const sayChecksum = (): void => {
       const head = 'HTTP/1.1 200 OK\r\n';
