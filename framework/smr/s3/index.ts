@@ -55,8 +55,8 @@ const NAMES: OptionNames<S3ObjectsOptions> = {
  *
  * Its promises reject with `NOT_FOUND` where there is no such bucket, `UNAUTHENTICATED` where the store refuses the
  * credentials or what they may do, `FAILED_PRECONDITION` where the clocks differ too much, `CONFIG_INVALID`,
- * `UNREACHABLE`, `UNAVAILABLE`, `TIMEOUT`, and `UNIMPLEMENTED` where it lists a part only. The `outcome` of a `put` or `delete` that failed is `unknown` where it may have
- * taken effect, or still may, and `notAppended` where it never will.
+ * `UNREACHABLE`, `UNAVAILABLE`, `TIMEOUT`, and `UNIMPLEMENTED` where it lists a part only. The `outcome` of a `put` or
+ * `delete` that failed is `unknown` where it may have taken effect, or still may, and `notAppended` where it never will.
  */
 export function s3Objects(options: S3ObjectsOptions): ObjectStore {
   checkNames(options, NAMES, 's3Objects');
