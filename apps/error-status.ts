@@ -17,6 +17,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   INTERNAL: HttpStatus.internalServerError,
   TIMEOUT: HttpStatus.gatewayTimeout,
 };
+/** The server closes a connection on which it waited too long. */
+const REQUEST_TIMEOUT = 408;
 const CODES = Object.entries(STATUS) as [ErrorCode, number][];
 
 /** The status of an answer that tells an error. */
@@ -24,9 +26,14 @@ export function statusOfCode(code: ErrorCode): number {
   return STATUS[code] ?? HttpStatus.serviceUnavailable;
 }
 
-/** The code of an error that was answered with this status: `said` where that fits, for a status may stand for several. */
+/**
+ * The code of an error that was answered with this status: `said` where that fits, for a status may stand for several. Others may
+ * answer as well, such as a server of something else or a proxy: what they refuse they refuse the next time too.
+ */
 export function codeOfStatus(status: number, said: unknown): ErrorCode {
   if (status === HttpStatus.unauthorized) return 'UNAUTHENTICATED';
   const codes = CODES.filter((it) => it[1] === status).map(([code]) => code);
-  return codes.find((it) => it === said) ?? codes[0] ?? 'UNAVAILABLE';
+  const isRefused = status >= 300 && status < 500 && status !== REQUEST_TIMEOUT;
+  const other = isRefused ? 'FAILED_PRECONDITION' : 'UNAVAILABLE';
+  return codes.find((it) => it === said) ?? codes[0] ?? other;
 }

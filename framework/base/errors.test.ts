@@ -14,6 +14,20 @@ describe('errors', () => {
     expect(error.retryable).toBe(true);
   });
 
+  test('have one full stop, also where they quote another sentence', () => {
+    const { message } = new VarlogError('CLOSED', { what: 'it is closed', next: 'open it' });
+    const quoting = (parts: object) =>
+      new VarlogError('TIMEOUT', { what: `no answer: ${message}`, ...parts }).message;
+    expect(quoting({})).toBe('TIMEOUT: no answer: CLOSED: it is closed; open it.');
+    expect(quoting({ because: message, next: message })).toBe(
+      'TIMEOUT: no answer: CLOSED: it is closed; open it (CLOSED: it is closed; open it); CLOSED: it is closed; open it.',
+    );
+    // A folder is no end of a sentence.
+    expect(new VarlogError('NOT_FOUND', { what: 'nothing is in ..' }).message).toMatch(
+      /in \.\.\.$/,
+    );
+  });
+
   test('are recognised across copies of the package', () => {
     const foreign = { [Symbol.for('varlog.error')]: true, code: 'SEALED' };
     expect(VarlogError.is(foreign, 'SEALED')).toBe(true);

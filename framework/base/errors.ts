@@ -338,7 +338,12 @@ export function isErrorCode(code: string): code is ErrorCode {
 function sentence(code: ErrorCode, parts: ErrorParts): string {
   // An error that crossed the wire already carries its sentence.
   if (parts.what.startsWith(`${code}: `)) return parts.what;
-  const because = parts.because === undefined ? '' : ` (${parts.because.replace(/\.$/, '')})`;
-  const next = parts.next === undefined ? '' : `; ${parts.next}`;
-  return `${code}: ${parts.what}${because}${next}.`;
+  const because = parts.because === undefined ? '' : ` (${unended(parts.because)})`;
+  const next = parts.next === undefined ? '' : `; ${unended(parts.next)}`;
+  return `${code}: ${unended(parts.what)}${because}${next}.`;
+}
+
+/** What quotes another sentence has its full stop, and the sentence around it gives its own. */
+function unended(part: string): string {
+  return part.replace(/(?<=[\w)\]}"'`])\.$/, '');
 }

@@ -1,4 +1,5 @@
 import { type Clock, type Disk, VarlogError } from '../base/index.ts';
+import { ReadOnlyDisk } from '../store/index.ts';
 import { type DestroyedGroup, DestroyedGroups } from './destroyed-groups.ts';
 import { diskFactsIn } from './disk-identity.ts';
 import { otherGroup } from './handshake-errors.ts';
@@ -36,15 +37,17 @@ export async function destroyStoppedMember(options: DestroyOptions): Promise<Des
   if (host === undefined) throw await onNoHost(options);
   const lock = await disk.lock(host);
   try {
+    if (identity === undefined) {
+      // What interrupted writes left stays as it is.
+      const { group, isBuried } = await find(groupId, host, new ReadOnlyDisk(disk));
+      return { ...group, destroyed: isBuried };
+    }
+    const { graves, group, isBuried } = await find(groupId, host, disk);
+    checkIdentity(group, identity);
     const journal = await openJournalOf(host, ports);
     try {
-      const graves = await DestroyedGroups.open(disk, host, journal);
-      const known = graves.find(groupId);
-      const group = known ?? (await memberToDestroy(groupId, host, disk));
-      if (identity === undefined) return { ...group, destroyed: known !== undefined };
-      checkIdentity(group, identity);
-      if (known === undefined) await graves.bury(group);
-      await graves.clear(group);
+      if (!isBuried) await graves.bury(group);
+      await graves.clear(group, journal);
       return { ...group, destroyed: true };
     } finally {
       await journal.close();
@@ -52,6 +55,18 @@ export async function destroyStoppedMember(options: DestroyOptions): Promise<Des
   } finally {
     await lock.release();
   }
+}
+
+/** What a host that does not run has of a group, or had. */
+async function find(
+  groupId: string,
+  host: string,
+  disk: Disk,
+): Promise<{ graves: DestroyedGroups; group: DestroyedGroup; isBuried: boolean }> {
+  const graves = await DestroyedGroups.open(disk, host);
+  const known = graves.find(groupId);
+  const group = known ?? (await memberToDestroy(groupId, host, disk));
+  return { graves, group, isBuried: known !== undefined };
 }
 
 /** Throws `CLUSTER_MISMATCH` where an order to destroy is about a group with another identity. */

@@ -21,18 +21,16 @@ const LABEL = 'destroyed raft group';
 export class DestroyedGroups {
   private readonly disk: Disk;
   private readonly host: string;
-  private readonly journal: Journal;
   private readonly tombstones = new Map<string, DestroyedGroup>();
 
-  private constructor(disk: Disk, host: string, journal: Journal) {
+  private constructor(disk: Disk, host: string) {
     this.disk = disk;
     this.host = host;
-    this.journal = journal;
   }
 
   /** Reads the tombstones of a host. Rejects with `CORRUPT` or `FORMAT_UNKNOWN` for one that cannot be read. */
-  static async open(disk: Disk, host: string, journal: Journal): Promise<DestroyedGroups> {
-    const groups = new DestroyedGroups(disk, host, journal);
+  static async open(disk: Disk, host: string): Promise<DestroyedGroups> {
+    const groups = new DestroyedGroups(disk, host);
     for (const name of await disk.list(groups.directory)) {
       // The remains of a tombstone that was not written to its end are removed with the next one.
       if (name.includes('.')) continue;
@@ -64,9 +62,9 @@ export class DestroyedGroups {
     this.tombstones.set(group.groupId, group);
   }
 
-  /** Frees what is left of a group that has a tombstone, and is not open. Does no harm where nothing is. */
-  async clear({ groupId, memberId }: DestroyedGroup): Promise<void> {
-    const { disk, host, journal } = this;
+  /** Frees what is left of a group that has a tombstone, and is not open, also in the host's journal. Does no harm where nothing is. */
+  async clear({ groupId, memberId }: DestroyedGroup, journal: Journal): Promise<void> {
+    const { disk, host } = this;
     await disk.remove(groupFolderOf(host, groupId));
     await disk.syncDirectory(`${host}/groups`);
     const label = `raft group ${groupId} member ${memberId} entries`;

@@ -97,7 +97,7 @@ export class RaftHost implements AsyncDisposable {
       const syncs = syncTimes();
       journal = await openJournalOf(directory, { disk: timeSyncs(disk, clock, syncs), clock });
       const heartbeats = new Heartbeats(clock, network);
-      const graves = await DestroyedGroups.open(disk, directory, journal);
+      const graves = await DestroyedGroups.open(disk, directory);
       const refusals = graves.all.flatMap(tombstoneHandlers);
       const server = await network.serve(address, [heartbeats.handler, ...refusals]);
       const host = new RaftHost(options, { lock, journal, heartbeats, server, syncs, graves });
@@ -148,7 +148,7 @@ export class RaftHost implements AsyncDisposable {
       const closed = this.groups.get(groupId)?.close(groupDestroyed(group));
       if (known === undefined) this.server.add(tombstoneHandlers(group));
       await closed;
-      await this.graves.clear(group);
+      await this.graves.clear(group, this.journal);
     });
   }
 
@@ -203,11 +203,13 @@ export class RaftHost implements AsyncDisposable {
   /** Frees what a crash left of destroyed groups. What fails is tried with the next start. */
   private async clearDestroyed(): Promise<void> {
     for (const group of this.graves.all) {
-      await this.change(group.groupId, () => this.graves.clear(group)).catch((error: unknown) => {
-        if (this.closing !== undefined) return;
-        const { logger } = this.options.ports;
-        logger.log('warn', 'raft.destroyed.leftOver', { ...group, error: String(error) });
-      });
+      await this.change(group.groupId, () => this.graves.clear(group, this.journal)).catch(
+        (error: unknown) => {
+          if (this.closing !== undefined) return;
+          const { logger } = this.options.ports;
+          logger.log('warn', 'raft.destroyed.leftOver', { ...group, error: String(error) });
+        },
+      );
     }
   }
 

@@ -15,6 +15,11 @@ export class GrpcFrameReader {
     this.messageBytesMax = messageBytesMax;
   }
 
+  /** Whether a part of a message has come, and not all of it. */
+  get isMidway(): boolean {
+    return this.size > 0;
+  }
+
   /** The messages that `chunk` completes, as views. Throws `RESOURCE_EXHAUSTED` for one that is too large. */
   push(chunk: Buffer): readonly Buffer[] {
     this.chunks.push(chunk);

@@ -91,6 +91,17 @@ test('a call that asks once is refused without a request, and with two', async (
   expect((await call(LIST.path, [frame('a'), frame('b')])).status).toBe(UNIMPLEMENTED);
 });
 
+test('a call whose last message breaks off is refused, and what came whole is answered before', async () => {
+  for (const rest of [frame('torn').subarray(0, 7), frame('torn').subarray(0, 3)]) {
+    const { status, message } = await call(TALK.path, [frame('whole'), rest]);
+    expect([status, decodeURI(message)]).toEqual([
+      INVALID,
+      expect.stringContaining('in the middle'),
+    ]);
+    expect(await call(LIST.path, [rest])).toMatchObject({ status: INVALID });
+  }
+});
+
 test('a message that claims to be larger than all may be is refused before it has come', async () => {
   const prefix = Buffer.of(0, 0x7f, 0xff, 0xff, 0xff);
   expect((await call(TALK.path, [prefix, Buffer.alloc(100)])).status).toBe(EXHAUSTED);

@@ -14,6 +14,10 @@ const RESPONSE: OutgoingHttpHeaders = {
 };
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 const DONE: Partial<StatusObject> = { code: status.OK };
+const TORN: Partial<StatusObject> = {
+  code: status.INTERNAL,
+  details: 'the call was ended in the middle of a message',
+};
 
 /** The units of gRPC's deadlines, in milliseconds. */
 const UNITS: Readonly<Record<string, number>> = {
@@ -178,6 +182,12 @@ export class Http2Call implements GrpcCall {
   }
 
   private ended(): void {
+    // Who takes it for whole would believe that the peer had nothing more to say.
+    if (this.reader.isMidway && !this.over) {
+      this.refuse(TORN);
+      this.tell('cancelled');
+      return;
+    }
     this.peerEnded = true;
     this.deliver();
   }

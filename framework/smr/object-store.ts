@@ -11,7 +11,10 @@ export interface ObjectStore {
   put(name: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Its bytes, to be read once; `undefined` where there is none. */
   get(name: string): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** Names that begin with `prefix`, of all objects whose `put` resolved before the call; sorted. */
+  /**
+   * Names that begin with `prefix`, of all objects whose `put` resolved before the call; sorted. Some may be of objects that
+   * are not there any more.
+   */
   list(prefix: string): Promise<readonly string[]>;
   /** Does nothing where there is none. */
   delete(name: string): Promise<void>;

@@ -6,7 +6,7 @@ import { objectStoreContract, snapshotStoreContract } from '../testing/contracts
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
-import { objectDirectory, sharedSnapshots, startReplica } from './index.ts';
+import { type ObjectStore, objectDirectory, sharedSnapshots, startReplica } from './index.ts';
 import { TrimmedLog } from './trimmed-log.fixture.ts';
 import { WordCounts } from './word-counts.fixture.ts';
 
@@ -96,6 +96,58 @@ describe('replicas that share a store', () => {
     await two.execute('b');
     expect(await two.snapshot()).toBeGreaterThan(kept);
     await Promise.all([one.close(), two.close()]);
+  });
+
+  /** A store that lists some names as well of which it has no object any more, as stores with stale lists do. */
+  const withGhosts = (objects: DiskObjectStore, ...positions: number[]): ObjectStore => ({
+    put: (name, chunks) => objects.put(name, chunks),
+    get: (name) => objects.get(name),
+    delete: (name) => objects.delete(name),
+    list: async (prefix) => {
+      // Who asks for ever lets the test end all the same.
+      await new Promise((resolve) => setImmediate(resolve));
+      const ghosts = positions.map((it) => `words-${String(it).padStart(16, '0')}-gone`);
+      return [...(await objects.list(prefix)), ...ghosts].sort();
+    },
+  });
+
+  test('take nothing for kept that is listed and not there', async () => {
+    const { store } = simulated();
+    const snapshots = sharedSnapshots(withGhosts(store, 7, 8), 'words');
+    expect(await snapshots.load()).toBeUndefined();
+    async function* state() {
+      yield Uint8Array.of(1);
+    }
+    // The log may be trimmed as far as this says.
+    expect(await snapshots.save(5, state())).toBe(5);
+    expect(await snapshots.load()).toMatchObject({ position: 5 });
+    expect(await snapshots.load(5)).toBeUndefined();
+    for (const position of [6, 9]) expect(await snapshots.save(position, state())).toBe(position);
+    const kept = (await store.list('words-')).map((it) => Number(it.split('-')[1]));
+    expect(kept).toEqual([6, 9]);
+  });
+
+  test('keep theirs also where one of others is given up while they look at it', async () => {
+    const { store } = simulated();
+    async function* state() {
+      yield Uint8Array.of(1);
+    }
+    await sharedSnapshots(store, 'words').save(5, state());
+    const snapshots = sharedSnapshots(
+      {
+        ...withGhosts(store),
+        get: async (name) => {
+          const object = await store.get(name);
+          await store.delete(name);
+          return object;
+        },
+      },
+      'words',
+    );
+    snapshots.guard?.(async (chunks) => {
+      for await (const _ of chunks);
+    });
+    expect(await snapshots.save(6, state())).toBe(6);
   });
 
   test('start from a newer one where theirs is given up before they read it', async () => {

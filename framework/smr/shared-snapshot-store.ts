@@ -61,12 +61,17 @@ export class SharedSnapshotStore implements SnapshotStore {
 
   async load(below = Infinity): Promise<StoredSnapshot | undefined> {
     for (const it of await this.stored()) if (it.position >= below) this.damaged.add(it.name);
+    // A store may go on to list what is not there any more.
+    const absent = new Set<string>();
     for (;;) {
-      const stored = (await this.stored()).filter((it) => it.position < below).reverse();
+      const stored = (await this.stored()).filter(
+        ({ name, position }) => position < below && !absent.has(name),
+      );
       if (stored.length === 0) return undefined;
-      for (const { name, position } of stored) {
+      for (const { name, position } of stored.reverse()) {
         const chunks = await this.objects.get(name);
         if (chunks !== undefined) return { position, chunks };
+        absent.add(name);
       }
       // All of them were given up meanwhile: there are newer ones.
     }
@@ -77,23 +82,26 @@ export class SharedSnapshotStore implements SnapshotStore {
     return this.name;
   }
 
-  /** The same. Throws `LOG_MISMATCH` where one of them is of another log: it stands for nothing of this one. */
+  /** The same, as far as they are there. Throws `LOG_MISMATCH` where one of them is of another log: it stands for nothing of this one. */
   private async storedByOwn(): Promise<Named[]> {
     const stored = await this.stored();
     const unknown = stored.filter(({ name }) => !this.own.has(name));
     this.own = new Set(stored.map(({ name }) => name).filter((it) => this.own.has(it)));
     for (const { name } of unknown) {
       const chunks = await this.objects.get(name);
+      // Listed, and not there: it stands for nothing that the log still has.
       if (chunks === undefined) continue;
       try {
         await this.check(chunks);
         this.own.add(name);
       } catch (error) {
+        // Others gave it up while it was read.
+        if (VarlogError.is(error, 'NOT_FOUND')) continue;
         if (!VarlogError.is(error, 'CORRUPT')) throw error;
         this.damaged.add(name);
       }
     }
-    return stored.filter(({ name }) => !this.damaged.has(name));
+    return stored.filter(({ name }) => this.own.has(name));
   }
 
   /** Those that are not known to be damaged, oldest first. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GroupFixture } from '../../raft/group.fixture.ts';
@@ -64,6 +64,19 @@ test('a member is destroyed where its host does not run, by the identity of its 
   await expect(open(host, 'gone')).rejects.toMatchObject({ code: 'GROUP_DESTROYED' });
   const stays = await open(host, 'stays');
   expect(await stays.append([Uint8Array.of(3)])).toBeGreaterThan(3);
+});
+
+test('to ask changes nothing, not even what an interrupted write left', async () => {
+  const identity = await stopped();
+  const journal = join(root, 'host', 'journal');
+  const [newest] = (await readdir(journal)).filter((it) => it.endsWith('.segment')).sort();
+  const segment = join(journal, newest!);
+  await appendFile(segment, Buffer.alloc(37, 5));
+  const before = await readFile(segment);
+  const asked = await destroy('host', '--group', 'gone');
+  expect(JSON.parse(asked.out)).toMatchObject({ identity, destroyed: false });
+  expect((await readFile(segment)).equals(before)).toBe(true);
+  expect((await destroy('host', '--group', 'gone', '--identity', identity)).code).toBe(0);
 });
 
 test('nothing is destroyed under a host that runs, and nothing that is not there', async () => {

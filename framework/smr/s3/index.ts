@@ -55,12 +55,12 @@ const NAMES: OptionNames<S3ObjectsOptions> = {
  *
  * Its promises reject with `NOT_FOUND` where there is no such bucket, `UNAUTHENTICATED` where the store refuses the
  * credentials or what they may do, `FAILED_PRECONDITION` where the clocks differ too much, `CONFIG_INVALID`,
- * `UNREACHABLE`, `UNAVAILABLE` and `TIMEOUT`. The `outcome` of a `put` or `delete` that failed is `unknown` where it may have
- * taken effect, or still may, and `notAppended` where it never will.
+ * `UNREACHABLE`, `UNAVAILABLE`, `TIMEOUT`, and `UNIMPLEMENTED` where it lists a part only. The `outcome` of a `put` or
+ * `delete` that failed is `unknown` where it may have taken effect, or still may, and `notAppended` where it never will.
  */
 export function s3Objects(options: S3ObjectsOptions): ObjectStore {
   checkNames(options, NAMES, 's3Objects');
-  const { bucket, prefix = '', endpoint, client } = options;
+  const { bucket, prefix = '', endpoint, region, credentials, client } = options;
   if (typeof bucket !== 'string' || bucket === '') {
     throw refused(`bucket is ${shown(bucket)}`, 'give the name of a bucket');
   }
@@ -70,8 +70,17 @@ export function s3Objects(options: S3ObjectsOptions): ObjectStore {
       'give folders of letters, digits, "-", "_", "." and "=", with "/" between them and none before them',
     );
   }
-  if (endpoint !== undefined && !URL.canParse(endpoint)) {
+  if (endpoint !== undefined && !isHttpUrl(endpoint)) {
     throw refused(`endpoint is ${shown(endpoint)}`, 'give a URL, such as http://10.0.0.5:9000');
+  }
+  if (region === '') {
+    throw refused(`region is ${shown(region)}`, 'give the name of one, or leave it out');
+  }
+  if (credentials !== undefined && !(credentials.accessKeyId && credentials.secretAccessKey)) {
+    throw refused(
+      `credentials is ${shown(credentials)} without an accessKeyId or a secretAccessKey`,
+      'give both, or leave credentials out',
+    );
   }
   for (const name of ['endpoint', 'region', 'credentials'] as const) {
     if (client === undefined || options[name] === undefined) continue;
@@ -89,6 +98,11 @@ function connect({ endpoint, region, credentials }: S3ObjectsOptions): S3Client 
     ...(credentials !== undefined && { credentials }),
     requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
   });
+}
+
+/** A host and a port alone are a URL too, of which the host is the protocol. */
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
 function refused(what: string, next: string): VarlogError {

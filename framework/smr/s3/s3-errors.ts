@@ -25,6 +25,8 @@ const CLOCKS: Kind = {
   code: 'FAILED_PRECONDITION',
   next: "set this machine's clock: the store takes what was signed a few minutes ago, and nothing else",
 };
+const BUSY: Kind = { code: 'UNAVAILABLE', next: 'try again: the store is busy or has a failure' };
+const BUCKET: Kind = { code: 'CONFIG_INVALID', next: 'give the name of a bucket' };
 
 const ANSWERS: Readonly<Record<string, Kind>> = {
   NoSuchBucket: {
@@ -39,7 +41,19 @@ const ANSWERS: Readonly<Record<string, Kind>> = {
   RequestExpired: CLOCKS,
   PermanentRedirect: REGION,
   AuthorizationHeaderMalformed: REGION,
+  InvalidBucketName: BUCKET,
+  // Refusals by their statuses, and yet not of what was asked.
+  RequestTimeout: BUSY,
+  OperationAborted: BUSY,
+  NoSuchUpload: {
+    code: 'UNAVAILABLE',
+    next: 'try again: the store has dropped the parts, as a rule of the bucket about incomplete uploads may have told it',
+  },
 };
+
+/** What the client finds before it sends anything: what cannot be a bucket, and that it lacks a region or credentials. */
+const UNSENT_NAMES: readonly unknown[] = ['CredentialsProviderError', 'InvalidBucketName'];
+const UNSENT = /^(Region is missing|Resolved credential object is not valid)/;
 
 /** The errors of one bucket, in our words: what failed, why, and what is to be done. */
 export class S3Errors {
@@ -70,12 +84,12 @@ export class S3Errors {
     });
   }
 
-  /** Of what takes effect at once: without an answer, or after more than one attempt, it may have. */
+  /** Of what takes effect at once: where it was sent and got no answer, or more than once, it may have. */
   ofWrite<T>(what: string, sent: Promise<T>): Promise<T> {
     return sent.catch((error: unknown) => {
       const { httpStatusCode: status = 0, attempts = 1 } = (error as ClientError).$metadata ?? {};
-      const isRefused = status >= 400 && status < 500 && attempts === 1;
-      if (isRefused) throw this.of(what, error, 'notAppended');
+      const isRefused = (status >= 400 && status < 500) || isUnsent(error);
+      if (isRefused && attempts === 1) throw this.of(what, error, 'notAppended');
       throw this.of(`${what}, as far as is known`, error, 'unknown');
     });
   }
@@ -84,6 +98,10 @@ export class S3Errors {
 /** Whether it says that there is no such object. */
 export function isAbsent(error: unknown): boolean {
   return (error as ClientError).name === 'NoSuchKey';
+}
+
+function isUnsent(error: unknown): boolean {
+  return UNSENT_NAMES.includes((error as ClientError).name) || UNSENT.test(reasonOf(error));
 }
 
 function kindOf({ name = '', code, $metadata }: ClientError): Kind {
@@ -107,9 +125,7 @@ function kindOf({ name = '', code, $metadata }: ClientError): Kind {
 
 function ofStatus(status: number): Kind {
   if (status === 301 || status === 307) return REGION;
-  if (status === 429 || status >= 500) {
-    return { code: 'UNAVAILABLE', next: 'try again: the store is busy or has a failure' };
-  }
+  if (status === 408 || status === 429 || status >= 500) return BUSY;
   return { code: 'FAILED_PRECONDITION', next: 'do what the store says' };
 }
 
@@ -121,5 +137,15 @@ export function readError(what: string, error: unknown): VarlogError {
     because: reasonOf(error),
     next: isDamaged ? 'use an older one' : 'try again',
     cause: error,
+  });
+}
+
+/** A list that has more, and no way to get at it: what is missing must not be taken for absent. */
+export function restNotListed(bucket: string, count: number): VarlogError {
+  return new VarlogError('UNIMPLEMENTED', {
+    what: `bucket "${bucket}": the objects cannot be listed`,
+    because: `the store gave ${count} of them, says that there are more, and not how to ask for these`,
+    next: 'use a store that answers ListObjectsV2 page by page',
+    details: { bucket },
   });
 }

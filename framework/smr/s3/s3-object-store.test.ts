@@ -1,5 +1,10 @@
 import { types } from 'node:util';
-import { ListMultipartUploadsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  ListMultipartUploadsCommand,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { describeGateway, type ObjectGateway } from '../../../test/object-gateway.ts';
 import { objectStoreContract, snapshotStoreContract } from '../../testing/contracts/index.ts';
 import { type ObjectStore, sharedSnapshots, startReplica } from '../index.ts';
@@ -30,6 +35,15 @@ async function lengthOf(chunks: AsyncIterable<Uint8Array> | undefined): Promise<
   let length = 0;
   for await (const chunk of chunks!) length += chunk.length;
   return length;
+}
+
+/** What the client says that finds no credentials anywhere. */
+async function fromNowhere(): Promise<never> {
+  throw Object.assign(new Error('nowhere'), { name: 'CredentialsProviderError' });
+}
+
+async function withoutRegion(): Promise<never> {
+  throw new Error('Region is missing');
 }
 
 const failure = (code: string, more = {}) => expect.objectContaining({ code, ...more });
@@ -198,6 +212,37 @@ describeGateway('objects in a bucket', (gateway) => {
       await expect(store.delete('a')).rejects.toEqual(lost);
     });
 
+    test.each([
+      [400, 'RequestTimeout'],
+      [404, 'NoSuchUpload'],
+      [408, ''],
+      [409, 'OperationAborted'],
+    ])('what the store refuses with %s %s is to be tried again', async (status, name) => {
+      const { credentials } = gateway();
+      const client = new S3Client({
+        ...{ endpoint: between.endpoint, credentials, region: 'us-east-1', forcePathStyle: true },
+        maxAttempts: 1,
+      });
+      const it = s3Objects({ bucket, client });
+      const body = name && `<Error><Code>${name}</Code><Message>not now</Message></Error>`;
+      const head = `HTTP/1.1 ${status} No\r\ncontent-length: ${body.length}\r\n\r\n`;
+      between.down = () => Buffer.from(head + body);
+      const again = failure('UNAVAILABLE', { retryable: true, outcome: 'notAppended' });
+      await expect(it.put('a', blocks(1))).rejects.toEqual(again);
+      await expect(it.get('a')).rejects.toEqual(failure('UNAVAILABLE'));
+    });
+
+    test.each([
+      ['no way', ''],
+      ['the same way again', '<NextContinuationToken>on</NextContinuationToken>'],
+    ])('a list that has more and %s to it is no list', async (_, way) => {
+      const object = '<Contents><Key>a</Key></Contents>';
+      const page = `<ListBucketResult><IsTruncated>true</IsTruncated>${way}${object}</ListBucketResult>`;
+      const head = `HTTP/1.1 200 OK\r\ncontent-length: ${page.length}\r\n\r\n`;
+      between.down = () => Buffer.from(head + page);
+      await expect(store.list('')).rejects.toEqual(failure('UNIMPLEMENTED'));
+    });
+
     /** Has the store say this checksum of all that it answers. */
     const sayChecksum = (): void => {
       const head = 'HTTP/1.1 200 OK\r\n';
@@ -319,12 +364,34 @@ test.each<[string, object]>([
   ['prefix is the text "/a"', { bucket: 'b', prefix: '/a' }],
   ['prefix is the text "a//b"', { bucket: 'b', prefix: 'a//b' }],
   ['endpoint is the text "10.0.0.5"', { bucket: 'b', endpoint: '10.0.0.5' }],
+  ['endpoint is the text "store:9000"', { bucket: 'b', endpoint: 'store:9000' }],
+  ['region is the text ""', { bucket: 'b', region: '' }],
+  [
+    'credentials is an object',
+    { bucket: 'b', credentials: { accessKeyId: '', secretAccessKey: 'b' } },
+  ],
+  ['credentials is an object', { bucket: 'b', credentials: { accessKeyId: 'a' } }],
   ['there is no option "buckets"', { buckets: 'b' }],
   ['a client, and region', { bucket: 'b', client: new S3Client({}), region: 'us-east-1' }],
 ])('%s: refused', (what, options) => {
   expect(() => s3Objects(options as never)).toThrow(
     failure('INVALID_ARGUMENT', { message: expect.stringContaining(what) }),
   );
+});
+
+test.each<[string, string, object, S3ClientConfig]>([
+  ['UNAUTHENTICATED', 'no credentials', {}, { credentials: fromNowhere }],
+  ['CONFIG_INVALID', 'credentials without a key', {}, { credentials: {} as never }],
+  ['CONFIG_INVALID', 'no region', {}, { region: withoutRegion }],
+  ['CONFIG_INVALID', 'a bucket that cannot be', { bucket: 'a/b' }, {}],
+])('%s, %s: nothing was sent', async (code, _, options, config) => {
+  const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
+  const endpoint = 'http://127.0.0.1:1';
+  const client = new S3Client({ region: 'us-east-1', endpoint, credentials, ...config });
+  const store = s3Objects({ bucket: 'b', client, ...options });
+  const unsent = failure(code, { outcome: 'notAppended' });
+  await expect(store.put('a', blocks(1))).rejects.toEqual(unsent);
+  await expect(store.delete('a')).rejects.toEqual(unsent);
 });
 
 test('a name that is none is refused before anybody is asked', async () => {

@@ -5,11 +5,12 @@ import {
   paginateListObjectsV2,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { VarlogError } from '../../base/index.ts';
 import { checkObjectName, isObjectName } from '../object-names.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { MultipartUpload } from './multipart-upload.ts';
 import { partsOf } from './parts.ts';
-import { isAbsent, readError, S3Errors } from './s3-errors.ts';
+import { isAbsent, readError, restNotListed, S3Errors } from './s3-errors.ts';
 
 /** Objects in a folder of a bucket. What is in folders below is not seen. */
 export class S3ObjectStore implements ObjectStore {
@@ -67,11 +68,16 @@ export class S3ObjectStore implements ObjectStore {
     const names: string[] = [];
     try {
       const input = { Bucket, Prefix: folder + prefix, Delimiter: '/' };
-      for await (const { Contents = [] } of paginateListObjectsV2({ client }, input)) {
+      let token: string | undefined;
+      for await (const page of paginateListObjectsV2({ client }, input)) {
+        const { Contents = [], IsTruncated, NextContinuationToken: next } = page;
         for (const { Key = '' } of Contents) names.push(Key.slice(folder.length));
+        if (IsTruncated === true && (next === undefined || next === token))
+          throw restNotListed(Bucket, names.length);
+        token = next;
       }
     } catch (error) {
-      throw this.errors.of('the objects cannot be listed', error);
+      throw VarlogError.is(error) ? error : this.errors.of('the objects cannot be listed', error);
     }
     return names.filter(isObjectName).sort();
   }

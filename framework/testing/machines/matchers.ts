@@ -24,7 +24,7 @@ export interface VarlogMatchers {
  *   }
  * }
  *
- * test('counter', () => expect(Counter).toSurvive({ workload: () => ({ add: 1 }) }));
+ * test('counter', () => expect(Counter).toSurvive({ workload: () => ({ add: 1 }) }), 60_000);
  * ```
  *
  * With Vitest the types are `declare module 'vitest' { interface Matchers<T = any> extends VarlogMatchers {} }`.
