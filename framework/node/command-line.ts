@@ -64,7 +64,10 @@ export async function runCli(argv: readonly string[]): Promise<void> {
 /** What was called wrongly, for programs: as all other errors. */
 const USAGE_ERRORS_AS_JSON: OutputConfiguration = {
   outputError: (text) => {
-    const what = text.replace(/^error: /, '').trim();
+    const what = text
+      .replace(/^error: /, '')
+      .trim()
+      .replace(/\.$/, '');
     const next = 'see the help of the command with --help';
     const output = makeOutput(true, {
       out: () => {},
