@@ -156,7 +156,16 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     const { code, out, err } = await run(args);
     expect([code, out]).toEqual([2, '']);
     expect(err).toMatch(message);
-    expect(err).toContain('Usage: varlog');
+    // What was wrong stays in sight: the help is for whoever asks for it.
+    expect(err).toMatch(/^Usage: varlog.*\nsee "varlog.* --help"\n$/m);
+    expect(err.trim().split('\n').length).toBeLessThan(5);
+    const json = await run([...args, '--json']);
+    expect([json.code, json.out]).toEqual([2, '']);
+    const { error } = JSON.parse(json.err);
+    expect(error).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
   });
 
   const refused: [string, string[], number, RegExp][] = [
@@ -274,6 +283,7 @@ describe('topics', () => {
       code: 5,
       err: expect.stringContaining('TRIMMED'),
     });
+    expect(await run(['read', `${id}`])).toEqual(ok('3\tc\n'));
     expect(await run(['topic', 'delete', `${id}`])).toEqual(ok(`deleted topic ${id}\n`));
     expect(await run(['read', `${id}`])).toMatchObject({ code: 4 });
     expect(await run(['topic', 'restore', `${id}`])).toEqual(ok(`topic ${id} is back\n`));

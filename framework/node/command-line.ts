@@ -1,4 +1,5 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type OutputConfiguration } from 'commander';
+import { VarlogError } from '../base/index.ts';
 import { LARGEST_RECORD_BYTES, Varlog } from '../log/index.ts';
 import { addCommands } from './command-modules.ts';
 import type { Cli } from './commands/cli-context.ts';
@@ -44,18 +45,46 @@ const GLOBAL_OPTIONS: readonly { name: keyof GlobalOptions; flags: string; help:
 export async function runCli(argv: readonly string[]): Promise<void> {
   const program = new Command('varlog')
     .description('a replicated, totally ordered log')
-    .showHelpAfterError()
     .exitOverride();
+  const isForPrograms = argv.includes('--json');
+  if (isForPrograms) program.configureOutput(USAGE_ERRORS_AS_JSON);
   addGlobalOptions(program);
   const cli = makeCli(program);
   await addCommands(program, cli, argv.slice(2));
   acceptGlobalOptionsEverywhere(program);
+  if (!isForPrograms) hintAtHelp(program);
   try {
     await program.parseAsync(argv);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
   }
+}
+
+/** What was called wrongly, for programs: as all other errors. */
+const USAGE_ERRORS_AS_JSON: OutputConfiguration = {
+  outputError: (text) => {
+    const what = text
+      .replace(/^error: /, '')
+      .trim()
+      .replace(/\.$/, '');
+    const next = 'see the help of the command with --help';
+    const output = makeOutput(true, {
+      out: () => {},
+      err: (line) => process.stderr.write(`${line}\n`),
+    });
+    output.error(new VarlogError('INVALID_ARGUMENT', { what, next }));
+  },
+};
+
+/** The whole help would hide what was wrong. */
+function hintAtHelp(program: Command): void {
+  const visit = (command: Command, parents: string): void => {
+    const name = `${parents}${command.name()}`;
+    command.showHelpAfterError(`Usage: ${name} ${command.usage()}\nsee "${name} --help"`);
+    for (const it of command.commands) visit(it, `${name} `);
+  };
+  visit(program, '');
 }
 
 function makeCli(program: Command): Cli {

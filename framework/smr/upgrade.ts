@@ -15,7 +15,8 @@ const CALL_MS = 30_000;
  * Has all replicas of a machine apply what follows by this version of its rules: what `replica.upgradeTo` does, from
  * outside. Nobody is asked whether the replicas know the version: those whose code does not will stop at the entry until
  * they are started with newer code. So upgrade them first. Where no code knows it, `skipCommand` with the position that is
- * returned takes it back.
+ * returned takes it back. Rules are never lowered: where higher ones are in force, nothing changes; and the name is not checked, because
+ * an upgrade may come before the first command.
  *
  * Rejects with `INVALID_ARGUMENT`, and with errors of the log; a repetition is harmless.
  *

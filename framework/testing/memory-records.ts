@@ -14,7 +14,7 @@ import {
 } from '../base/index.ts';
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { receiptTimer } from '../log/client/append-receipt.ts';
-import { toBatches } from '../log/client/atomic-append.ts';
+import { refuseExpectations, toBatches } from '../log/client/atomic-append.ts';
 import { checkTimeout, withinLimits } from '../log/client/call-limit.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
@@ -139,6 +139,7 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     parts: readonly AppendPart<In>[],
     options: CallLimits = {},
   ): Promise<AtomicAck> {
+    refuseExpectations([options, ...parts]);
     // Nobody else sees the id.
     const batches = toBatches(parts, this.codec, recordLimits(), { below: () => 0 });
     return this.appendAll(

@@ -67,6 +67,14 @@ test('a node is drained beside appends and a node that is killed, removed, and t
   const topic = await varlog.createTopic({ logStreams: 3 });
   await using writer = new Writer(topic);
   await eventually(async () => expect(writer.acknowledged.size).toBeGreaterThan(20), LONG_MS);
+  const deleted = await varlog.createTopic({ logStreams: 3 });
+  for (let i = 1; i <= 9; i++) await deleted.append(`kept ${i}`, { timeoutMs: 20_000 });
+  await eventually(async () => {
+    const { topics } = await varlog.status();
+    const streams = topics.find((it) => it.id === deleted.id)!.logStreams;
+    expect(streams.map((it) => it.inSync)).toEqual([2, 2, 2]);
+  }, LONG_MS);
+  await eventually(() => varlog.deleteTopic(deleted.id), LONG_MS);
 
   await eventually(() => varlog.drainStorageNode(2), LONG_MS);
   // Who carries the drain out ends, and goes on with it by what it finds on its disk.
@@ -98,6 +106,12 @@ test('a node is drained beside appends and a node that is killed, removed, and t
 
   expect(await run('node', 'remove', '2')).toMatchObject({ code: 0 });
   await nodes[1]!.end('SIGKILL');
+  // What the other nodes keep of a deleted topic is enough to bring it back.
+  const restored = await run('topic', 'restore', `${deleted.id}`);
+  expect(restored).toEqual({ code: 0, output: expect.stringContaining('is back') });
+  await deleted.append('kept 10', { timeoutMs: LONG_MS });
+  const kept = Array.from({ length: 10 }, (_, i) => `kept ${i + 1}`);
+  expect(await textsOf(deleted)).toEqual(kept);
   const before = writer.acknowledged.size;
   await eventually(
     async () => expect(writer.acknowledged.size).toBeGreaterThan(before + 20),

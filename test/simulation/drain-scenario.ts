@@ -19,6 +19,8 @@ const LATE = 'n6';
 const CLIENTS = 3;
 const LOG_STREAMS = 4;
 const FACTOR = 3;
+/** What is left of the topic that is idle. */
+const IDLE = ['left', 'left too'];
 const CALL_TIMEOUT_MS = 5_000;
 const SETTLED_WITHIN_MS = 240_000;
 /** What moves once all is settled would move for ever. */
@@ -58,6 +60,8 @@ class DrainRun {
   private readonly names = [...FIRST];
   private readonly history: History = { attempts: [], commands: [] };
   private topicId = 0;
+  /** Its head was trimmed, within its last batch, and nobody appends to it any more: what is copied of it must come all the same. */
+  private idleTopicId = 0;
 
   constructor(world: World, sights: Set<DrainSight>) {
     this.world = world;
@@ -86,6 +90,7 @@ class DrainRun {
     await world.play(() => this.remove(world.ports('operator'), drained), 60_000);
     const auditor = world.ports('auditor');
     await world.play(() => checkLog(auditor, this.topicId, this.history), 120_000);
+    await world.play(() => this.checkIdle(auditor), 60_000);
   }
 
   /** Looks at every step that any member takes. */
@@ -106,8 +111,22 @@ class DrainRun {
     const varlog = await connect(ports);
     await varlog.ready({ storageNodes: FIRST.length, timeoutMs: 30_000 });
     const { id } = await varlog.createTopic({ logStreams: LOG_STREAMS });
+    const idle = await varlog.createTopic();
+    for (const texts of [['trimmed'], ['trimmed too', ...IDLE]]) {
+      await idle.append(texts, { timeoutMs: 30_000 });
+    }
+    await idle.trim(2, { timeoutMs: 30_000 });
+    this.idleTopicId = idle.id;
     await varlog.close();
     return id;
+  }
+
+  private async checkIdle(ports: Ports): Promise<void> {
+    const varlog = await connect(ports);
+    const texts: string[] = [];
+    for await (const entry of varlog.topic(this.idleTopicId).read()) texts.push(entry.text());
+    must(String(texts) === String(IDLE), `what nobody appends to has ${texts}`);
+    await varlog.close();
   }
 
   private async operate(ports: Ports, over: () => boolean): Promise<void> {

@@ -77,6 +77,17 @@ export function toBatches<In>(
   });
 }
 
+/** Refuses what TypeScript does not let through, and what would be left out silently. */
+export function refuseExpectations(asked: readonly object[]): void {
+  if (asked.every((it) => !('expect' in it) || it.expect === undefined)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: 'an atomic append was given something to expect',
+    because: 'what holds when a part is taken need not hold any more when it enters the log',
+    next: 'leave `expect` out, or append to one log stream only, with topic.append',
+    outcome: 'notAppended',
+  });
+}
+
 /** A part on its way. */
 interface FramedPart {
   readonly logStream: LogStreamId;

@@ -20,7 +20,13 @@ import { type Retention, refusalOfRetention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import { receiptTimer } from './append-receipt.ts';
-import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './atomic-append.ts';
+import {
+  type AppendPart,
+  type AtomicAck,
+  appendAtomically,
+  refuseExpectations,
+  toBatches,
+} from './atomic-append.ts';
 import { type CallLimits, checkTimeout, inSteps } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import { checkWhole } from './checked-option.ts';
@@ -137,7 +143,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    *
    * It waits until all of the log streams take appends, and is tried again like {@link append}, until its time is over. As
    * soon as one part certainly is not in the log none is, and it rejects with what was the matter with that one. Beside
-   * what {@link append} rejects with: `INVALID_ARGUMENT` for a log stream with two parts and for more than 64 of them,
+   * what {@link append} rejects with: `INVALID_ARGUMENT` for a log stream with two parts, for more than 64 of them and for `expect`,
    * `ENTRY_TOO_LARGE` for parts that are larger together than one batch may be, `FAILED_PRECONDITION` while a member or a
    * storage node is of a version without this (all `notAppended`). With `APPEND_UNKNOWN`, `details.appended` has the places
    * of some parts where it is known that all of them are in the log.
@@ -146,6 +152,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     parts: readonly AppendPart<In>[],
     options: CallLimits = {},
   ): Promise<AtomicAck> {
+    refuseExpectations([options, ...parts]);
     const timeoutMs = checkTimeout(options.timeoutMs ?? LOG_TIMES.callTimeoutMs);
     const { context, codec } = this;
     const { recordLimits, inFlightMax } = context.appender;

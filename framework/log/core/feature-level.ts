@@ -24,6 +24,9 @@ export const TOGETHER_FROM = 6;
  */
 export const MOVES_FROM = 6;
 
+/** From this level on, a deleted topic comes back also where some of its storage nodes were taken out meanwhile. */
+export const RESTORES_ON_REST_FROM = 7;
+
 /** A member meets what it may not pass over: it would have another state than those that know it. */
 export function aboveSupported(what: string, level: number, supported: number): VarlogError {
   return new VarlogError('APPLY_FAILED', {

@@ -1,9 +1,10 @@
 import type { Epoch } from '../../base/index.ts';
 import { needed } from './cut-planner.ts';
-import type { LogStreamState } from './log-stream-state.ts';
+import { RESTORES_ON_REST_FROM } from './feature-level.ts';
+import type { InitialMember, LogStreamState } from './log-stream-state.ts';
 import { type Refusal, refuse } from './metadata-result.ts';
 import type { StorageNodeState } from './storage-nodes.ts';
-import type { TopicState } from './topic-state.ts';
+import type { Acknowledge, TopicState } from './topic-state.ts';
 
 /** A change that is asked for: see the command `setReplicas`. */
 interface Change {
@@ -45,13 +46,10 @@ export function refusalOfChange(
   if (revision !== stream.revision) return changedMeanwhile(stream);
   // Nothing was ever ordered in it: there is nothing to lose.
   if (stream.end === 0) return undefined;
-  const { initialMembers, members } = stream;
-  // One whose disk was given up since has nothing more than one that is new.
-  const whole = initialMembers.filter(
-    ({ node, disk }) => members.includes(node) && nodes.get(node)?.disk === disk,
-  );
+  const { initialMembers } = stream;
+  const whole = wholeMembers(stream, nodes);
   const staying = whole.filter(({ node }) => replicas.includes(node));
-  const least = initialMembers.length - needed(initialMembers.length, acknowledge) + 1;
+  const least = leastToKeep(stream, acknowledge);
   if (staying.length < least) {
     return refuse(
       'FAILED_PRECONDITION',
@@ -67,6 +65,49 @@ export function refusalOfChange(
     holders.length === 0
       ? 'bring back a storage node that has them, and wait until the log stream is sealed there'
       : `keep one of ${holders.join(', ')}`,
+  );
+}
+
+/** Members that have what they had when the epoch began: one whose disk was given up since has no more than one that is new. */
+function wholeMembers(
+  { initialMembers, members }: LogStreamState,
+  nodes: ReadonlyMap<number, StorageNodeState>,
+): InitialMember[] {
+  return initialMembers.filter(
+    ({ node, disk }) => members.includes(node) && nodes.get(node)?.disk === disk,
+  );
+}
+
+/** Of so many of the members that the epoch began with, at least one has each record that was ordered. */
+function leastToKeep({ initialMembers }: LogStreamState, acknowledge: Acknowledge): number {
+  return initialMembers.length - needed(initialMembers.length, acknowledge) + 1;
+}
+
+/**
+ * Why a log stream of a deleted topic may not come back on those of its storage nodes that are left; `undefined`: it may.
+ * Those that were taken out meanwhile held no topic, but had what was kept of this one.
+ */
+export function refusalOfReturn(
+  stream: LogStreamState,
+  { id: topicId, acknowledge }: Pick<TopicState, 'id' | 'acknowledge'>,
+  nodes: ReadonlyMap<number, StorageNodeState>,
+  featureLevel: number,
+): Refusal | undefined {
+  const { id, replicas, end } = stream;
+  const gone = replicas.filter((it) => !nodes.has(it));
+  if (gone.length === 0) return undefined;
+  const isEnough =
+    end === 0
+      ? gone.length < replicas.length
+      : wholeMembers(stream, nodes).length >= leastToKeep(stream, acknowledge);
+  if (isEnough && featureLevel >= RESTORES_ON_REST_FROM) return undefined;
+  const rest = isEnough ? '' : ', and its records may be on none of those that are left';
+  return refuse(
+    'FAILED_PRECONDITION',
+    `log stream ${id} of topic ${topicId} was on storage nodes that were taken out since (${gone.join(', ')})${rest}`,
+    isEnough
+      ? 'upgrade all members and storage nodes: newer versions do without them'
+      : 'register them again (AddStorageNode of the cluster manager), and start them with their folders',
   );
 }
 

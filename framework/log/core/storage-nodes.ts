@@ -73,21 +73,3 @@ export function refusalOfPlacement(
   const unknown = replicas.find((it) => !nodes.has(it));
   return unknown === undefined ? undefined : noStorageNode(unknown);
 }
-
-/** Why the log streams of a deleted topic cannot be brought back; `undefined`: they can. */
-export function refusalOfReturn(
-  nodes: ReadonlyMap<number, StorageNodeState>,
-  topicId: number,
-  logStreams: readonly { id: number; replicas: number[] }[],
-): Refusal | undefined {
-  for (const { id, replicas } of logStreams) {
-    const gone = replicas.find((it) => !nodes.has(it));
-    if (gone === undefined) continue;
-    return refuse(
-      'FAILED_PRECONDITION',
-      `storage node ${gone}, which has log stream ${id} of topic ${topicId}, was unregistered`,
-      'register it again first',
-    );
-  }
-  return undefined;
-}

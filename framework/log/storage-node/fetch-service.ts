@@ -101,7 +101,8 @@ async function sendCommitted(
   while (!signal.aborted) {
     assertServes(replica);
     const { version, servableEnd, state } = replica.core;
-    if (nextVersion > version) {
+    // The commit of a head goes before its records: that all commits were sent does not say that these were.
+    if (nextVersion > version && nextLlsn > servableEnd) {
       if (state !== 'open') return;
       await replica.committed.wait(signal);
       continue;

@@ -319,6 +319,22 @@ describe('several replicas', () => {
     await expect(cluster.read(3, 2, 6)).rejects.toMatchObject({ code: 'TRIMMED' });
   });
 
+  test('a replica on a new node gets everything of a log stream that was trimmed up to its last commit, and gets no more appends', async () => {
+    cluster = await TestCluster.start([1, 2]);
+    cluster.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1] });
+    await cluster.reopen(1, [1]);
+    const appender = cluster.appender(1);
+    await appender.append('a');
+    await appender.append('b', 'c', 'd');
+    cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
+    await eventually(() => trimmedGlsn(cluster.replica(1)) === 2);
+    const { revision } = cluster.metadata.logStreams.get(1)!;
+    cluster.apply({ kind: 'moveReplicas', id: 1, replicas: [1, 2], leaving: [], revision });
+    await eventually(() => cluster.nodes.get(2)!.replicas.get(1)?.core.committedEnd === 4);
+    await cluster.reopen(1, [2, 1]);
+    expect((await cluster.read(2, 3, 4)).slice(-2)).toEqual(['3:c', '4:d']);
+  });
+
   test('a lost commit is asked for again', async () => {
     await clusterOf([1, 2]);
     let lost = 0;

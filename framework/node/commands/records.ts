@@ -54,7 +54,11 @@ export function addRecordCommands(program: Command, cli: Cli): void {
     .command('read')
     .description('print the records of a range; ends')
     .argument('[topic]', TOPIC_HELP, topicArgument)
-    .option('--from <glsn>', 'first record; 1 if left out', atLeast(0))
+    .option(
+      '--from <glsn>',
+      'first record; without it, the first one that was not trimmed',
+      atLeast(0),
+    )
     .option('--since <time>', SINCE_HELP, timeArgument)
     .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
     .option(
@@ -72,7 +76,7 @@ export function addRecordCommands(program: Command, cli: Cli): void {
         const print = printer(flags, output);
         const { to, atLeast, stale, wait } = flags;
         const range = {
-          from: beginOf(flags) ?? 1,
+          from: beginOf(flags) ?? ('start' as const),
           ...(to !== undefined && { to }),
           ...(atLeast !== undefined && { atLeast }),
           ...(stale && { consistency: 'stale' as const }),

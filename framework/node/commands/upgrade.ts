@@ -17,7 +17,7 @@ export function addUpgradeCommand(program: Command, cli: Cli): void {
         const position = await upgradeRules(it, rules, { name });
         output.result(
           { topic: it.id, name, rules, position },
-          `replicas of "${name}" apply what follows position ${position} by rules ${rules}; where none knows them, "varlog skip" takes it back`,
+          `replicas of "${name}" apply what follows position ${position} by rules ${rules}, or by higher ones that are in force already; where none knows them, "varlog skip" takes it back`,
         );
       }),
     );

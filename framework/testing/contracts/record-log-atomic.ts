@@ -61,6 +61,12 @@ export function atomicAppends(test: Register<RecordLogUnderTest>): void {
     const large = Array.from({ length: 3 }, () => new Uint8Array(1024 * 1024));
     const parts = [one, two].map((logStream) => ({ logStream, records: large }));
     await refused(parts, 'ENTRY_TOO_LARGE');
+    // Neither of them is taken by the compiler, and both would look as if they counted.
+    const more: object = { expect: { tail: 7 } };
+    await refused([a, { logStream: two, records: 'b', ...more }], 'INVALID_ARGUMENT');
+    const b = { logStream: two, records: 'b' };
+    const expected = { code: 'INVALID_ARGUMENT', outcome: 'notAppended' };
+    await assert.rejects(log.appendAtomically([a, b], more), expected);
     assert.deepEqual(await all(log.read()), []);
   });
 }
