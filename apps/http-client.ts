@@ -1,16 +1,8 @@
 import { request } from 'node:http';
-import { type ErrorCode, VarlogError } from 'varlog/log';
-import { HttpStatus } from 'varlog/node';
+import { VarlogError } from 'varlog/log';
+import { codeOfStatus } from './error-status.ts';
 
 const CALL_MS = 30_000;
-const CODES: Record<number, ErrorCode> = {
-  [HttpStatus.badRequest]: 'INVALID_ARGUMENT',
-  [HttpStatus.unauthorized]: 'UNAUTHENTICATED',
-  [HttpStatus.notFound]: 'NOT_FOUND',
-  [HttpStatus.contentTooLarge]: 'ENTRY_TOO_LARGE',
-  [HttpStatus.tooManyRequests]: 'RESOURCE_EXHAUSTED',
-  [HttpStatus.gatewayTimeout]: 'TIMEOUT',
-};
 
 /** A request, and how its failure is told. */
 export interface JsonCall {
@@ -65,10 +57,10 @@ export class JsonClient {
       throw this.unreachable(cause, call);
     }
     const { status } = reply;
-    const answer = objectIn(reply.text) as { message?: string; outcome?: unknown };
+    const answer = objectIn(reply.text) as { code?: unknown; message?: string; outcome?: unknown };
     if ((status >= 200 && status < 300) || accepts?.(status, answer) === true) return answer as T;
-    const { outcome = writes ? 'unknown' : undefined } = answer;
-    throw new VarlogError(CODES[status] ?? 'UNAVAILABLE', {
+    const { code, outcome = writes ? 'unknown' : undefined } = answer;
+    throw new VarlogError(codeOfStatus(status, code), {
       what: answer.message ?? `the ${this.service} answered ${status}`,
       ...(outcome === 'unknown' || outcome === 'notAppended' ? { outcome } : {}),
       details,

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Context } from 'hono';
-import { reasonOf, VarlogError } from 'varlog/log';
+import { type ErrorCode, reasonOf, VarlogError } from 'varlog/log';
 import {
   type AccessTokens,
   bearerOf,
@@ -11,19 +11,8 @@ import {
   textReply,
 } from 'varlog/node';
 import type { z } from 'zod';
+import { statusOfCode } from './error-status.ts';
 import { invalid, taken } from './inputs.ts';
-
-const STATUS: Record<string, number> = {
-  INVALID_ARGUMENT: HttpStatus.badRequest,
-  POSITION_OUT_OF_RANGE: HttpStatus.badRequest,
-  NOT_FOUND: HttpStatus.notFound,
-  TRIMMED: HttpStatus.gone,
-  ENTRY_TOO_LARGE: HttpStatus.contentTooLarge,
-  REQUEST_MISMATCH: HttpStatus.unprocessableContent,
-  RESOURCE_EXHAUSTED: HttpStatus.tooManyRequests,
-  INTERNAL: HttpStatus.internalServerError,
-  TIMEOUT: HttpStatus.gatewayTimeout,
-};
 
 /** Pages without a token: probes and scrapers commonly have none, and they show no data. */
 const OPEN = new Set(['/livez', '/readyz', '/metrics']);
@@ -158,13 +147,13 @@ export function jsonReply(
 
 function errorReply(error: unknown): Response {
   const body = errorBody(error);
-  const status = STATUS[body.code] ?? HttpStatus.serviceUnavailable;
+  const status = statusOfCode(body.code);
   const again = status === HttpStatus.tooManyRequests || status === HttpStatus.serviceUnavailable;
   return jsonReply(status, body, again ? { 'retry-after': '1' } : {});
 }
 
 /** An error as programs see it. `outcome` tells of a failed write whether it may still take effect. */
-export function errorBody(error: unknown): { code: string; message: string; outcome?: string } {
+export function errorBody(error: unknown): { code: ErrorCode; message: string; outcome?: string } {
   const message = reasonOf(error);
   if (!VarlogError.is(error)) return { code: 'INTERNAL', message };
   const { code, outcome } = error;

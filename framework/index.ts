@@ -10,7 +10,7 @@
 export {};
 
 throw new Error(
-  "'varlog' exports nothing itself; import 'varlog/log' (a client), 'varlog/log/sql', 'varlog/smr' or 'varlog/smr/sql' " +
-    "(replicated services), 'varlog/raft', 'varlog/node' (a cluster in this process), 'varlog/testing' or " +
+  "'varlog' exports nothing itself; import 'varlog/log' (a client), 'varlog/log/sql', 'varlog/smr', 'varlog/smr/sql' " +
+    "or 'varlog/smr/s3' (replicated services), 'varlog/raft', 'varlog/node' (a cluster in this process), 'varlog/testing' or " +
     "'varlog/testing/containers'",
 );

@@ -12,6 +12,7 @@ const published = [
   'node',
   'raft',
   'smr',
+  'smr/s3',
   'smr/sql',
   'testing',
   'testing/containers',

@@ -6,7 +6,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import type { Outlet } from 'varlog/node';
+import { type Outlet, SequenceMap } from 'varlog/node';
 import {
   type Answer,
   type Answers,
@@ -62,10 +62,9 @@ export class CallStream {
   private stream: Stream | undefined;
   private outlet: Outlet<Calls> | undefined;
   /** In the order of sending: the first has waited longest. */
-  private readonly pending = new Map<number, Pending>();
+  private readonly pending = new SequenceMap<Pending>();
   private outgoing: Call[] = [];
   private readonly outbox = outboxOf<Calls>(() => this.flush());
-  private id = 0;
   private closed = false;
   private watch: NodeJS.Timeout | undefined;
 
@@ -79,8 +78,7 @@ export class CallStream {
   /** Rejects with {@link CallError}. */
   call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {
     if (this.closed) return Promise.reject(closedError());
-    this.id = (this.id + 1) % 2 ** 32;
-    const call: Call = { id: this.id, [operation]: request };
+    const call: Call = { id: 0, [operation]: request };
     if (isTooLarge(call))
       return Promise.reject(
         new CallError(status.INVALID_ARGUMENT, 'the call is larger than the store takes: split it'),
@@ -92,7 +90,8 @@ export class CallStream {
         if (failure !== undefined) reject(new CallError(failure.status, failure.message));
         else resolve(Object.assign(reply, { log }));
       };
-      this.pending.set(call.id, { at: performance.now(), answered, failed: reject });
+      // It travels in 32 bits.
+      call.id = this.pending.add({ at: performance.now(), answered, failed: reject }) >>> 0;
       this.watch ??= setTimeout(() => this.look(), this.answerMs);
       this.outgoing.push(call);
       this.outbox.schedule();
@@ -120,11 +119,7 @@ export class CallStream {
       this.metadata(),
     ) as Stream;
     stream.on('data', ({ answers, log }: Answers) => {
-      for (const answer of answers) {
-        const pending = this.pending.get(answer.id);
-        this.pending.delete(answer.id);
-        pending?.answered(answer, log);
-      }
+      for (const answer of answers) this.take(answer.id)?.answered(answer, log);
     });
     stream.on('error', ({ code, details }: ServiceError) => {
       // A replica that shuts down cancels its streams.
@@ -139,10 +134,21 @@ export class CallStream {
     return outletOf(stream);
   }
 
+  /** The call of which these are the lower bits: so many are never under way at once. */
+  private take(id: number): Pending | undefined {
+    const { firstKey } = this.pending;
+    if (firstKey === undefined) return undefined;
+    const key = firstKey + ((id - firstKey) >>> 0);
+    const pending = this.pending.get(key);
+    this.pending.delete(key);
+    return pending;
+  }
+
   private look(): void {
     this.watch = undefined;
-    const oldest = this.pending.values().next().value;
-    if (oldest === undefined) return;
+    const { firstKey } = this.pending;
+    if (firstKey === undefined) return;
+    const oldest = this.pending.get(firstKey)!;
     const left = oldest.at + this.answerMs - performance.now();
     if (left > 0) this.watch = setTimeout(() => this.look(), left);
     else this.break(new CallError(status.DEADLINE_EXCEEDED, `no answer in ${this.answerMs} ms`));

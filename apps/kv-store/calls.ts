@@ -73,18 +73,25 @@ export function takeMessage<T extends Call | Answer>(queue: T[]): T[] {
 /** What a message costs beside its texts and bytes, roughly. */
 const FIELDS_BYTES = 100;
 
-/** The bytes of a call or an answer, roughly. A listing travels alone. */
+/** A character has so many bytes in UTF-8 at most. */
+const CHARACTER_BYTES = 3;
+
+/** The bytes of a call or an answer, roughly: no less than it has. A listing travels alone. */
 function sizeOf(it: Call | Answer): number {
   if ('list' in it && 'items' in it.list!) return MESSAGE_BYTES;
   let bytes = FIELDS_BYTES;
-  for (const part of Object.values(it)) if (typeof part === 'object') bytes += sizeOfFields(part);
+  for (const name in it) {
+    const part: unknown = it[name as keyof typeof it];
+    if (typeof part === 'object') bytes += sizeOfFields(part as Readonly<Record<string, unknown>>);
+  }
   return bytes;
 }
 
-function sizeOfFields(message: object): number {
+function sizeOfFields(message: Readonly<Record<string, unknown>>): number {
   let bytes = 0;
-  for (const field of Object.values(message)) {
-    if (typeof field === 'string') bytes += Buffer.byteLength(field);
+  for (const name in message) {
+    const field = message[name];
+    if (typeof field === 'string') bytes += CHARACTER_BYTES * field.length;
     else if (field instanceof Uint8Array) bytes += field.length;
   }
   return bytes;

@@ -47,7 +47,9 @@ test('the newest changes are known in order, in whole revisions, and what exceed
         }
         const { forgotten } = history;
         const kept = whole.filter((it) => it.revision > forgotten);
-        expect([...history]).toEqual(kept);
+        const visited: Version[] = [];
+        history.visit(from, (it) => visited.push(it));
+        expect(visited).toEqual(kept.filter((it) => it.revision <= from));
         expect(history).toHaveLength(kept.length);
         const size = (of: Version[]): number =>
           of.reduce((sum, it) => sum + 200 + it.key.length + (it.value?.length ?? 0), 0);

@@ -93,9 +93,14 @@ export class ChangeHistory {
     );
   }
 
-  /** All changes, the oldest first. */
-  *[Symbol.iterator](): Generator<Version> {
-    for (const { changes } of this.blocks) yield* changes;
+  /** Shows all changes up to revision `through`, the oldest first. */
+  visit(through: number, visit: (change: Version) => void): void {
+    for (const { changes } of this.blocks) {
+      for (const change of changes) {
+        if (change.revision > through) return;
+        visit(change);
+      }
+    }
   }
 
   /** Up to which revision it is to be forgotten so that the limits hold; the newest block stays whatever its size. */

@@ -2,6 +2,7 @@ import type protobuf from 'protobufjs/light.js';
 import type { Condition, Revisions } from './condition.ts';
 import { bytesOfKey, keyOfBytes } from './key.ts';
 import type { KvWrite } from './machine.ts';
+import { copyOfValue } from './value-memory.ts';
 
 interface RevisionsMessage {
   any: boolean;
@@ -28,9 +29,8 @@ export function encodeWrite(write: KvWrite): object {
 
 export function decodeWrite(message: WriteMessage): KvWrite {
   const key = keyOfBytes(message.key);
-  // A view would keep the whole batch in memory that the command came in.
   const write: KvWrite = Object.hasOwn(message, 'put')
-    ? { op: 'put', key, value: new Uint8Array(message.put) }
+    ? { op: 'put', key, value: copyOfValue(message.put) }
     : { op: 'delete', key };
   const condition = conditionOf(message);
   if (condition !== undefined) write.condition = condition;

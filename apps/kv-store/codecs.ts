@@ -1,6 +1,7 @@
 import protobuf from 'protobufjs/light.js';
 import { VarlogError } from 'varlog/log';
 import type { ReplicaCodecs } from 'varlog/smr';
+import { decodePut, encodePut } from './codec-of-puts.ts';
 import { decodeWrite, encodeWrite, type WriteMessage } from './codec-of-writes.ts';
 import type { TxnRequest, TxnResponse } from './etcd/messages.ts';
 import { keyOfBytes } from './key.ts';
@@ -21,7 +22,7 @@ const TxnResponseType = messages.lookupType('etcdserverpb.TxnResponse');
 /** What begins so is not of format 1, and readers of that refuse it: no field of a message has this type. */
 const MARK = 7;
 const FORMAT = 2;
-const HEADER_BYTES = 2;
+const HEADER = [MARK, FORMAT];
 
 /** Tags of fields of `State`. */
 const BASE = 0x22;
@@ -56,9 +57,14 @@ interface OperationMessage {
 export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapshot> = {
   command: {
     encode: (command) =>
-      Operation.encode(operationOf(command) as protobuf.Message, beginning()).finish(),
+      command.op === 'put' && command.condition === undefined
+        ? encodePut(HEADER, command.key, command.value)
+        : Operation.encode(operationOf(command) as protobuf.Message, beginning()).finish(),
     decode: (bytes) => {
-      if (bytes[0] === MARK) return commandOf(Operation.decode(body(bytes, 'a command')));
+      if (bytes[0] === MARK) {
+        checkFormat(bytes, 'a command');
+        return decodePut(bytes, HEADER.length) ?? commandOf(Operation.decode(body(bytes)));
+      }
       const message = Write.decode(bytes) as unknown as WriteMessage;
       return { ...decodeWrite(message), byPosition: true };
     },
@@ -77,10 +83,11 @@ export const kvCodecs: ReplicaCodecs<KvCommand, KvResult | EtcdResult, KvSnapsho
       const rest = State.encode(state as unknown as protobuf.Message, beginning()).finish();
       return Buffer.concat([rest, bytesOfVersions(base, BASE), bytesOfChanges(changes)]);
     },
-    decode: (bytes) =>
-      bytes[0] === MARK
-        ? stateOf(State.decode(body(bytes, 'a snapshot')))
-        : firstStateOf(FirstSnapshot.decode(bytes)),
+    decode: (bytes) => {
+      if (bytes[0] !== MARK) return firstStateOf(FirstSnapshot.decode(bytes));
+      checkFormat(bytes, 'a snapshot');
+      return stateOf(State.decode(body(bytes)));
+    },
   },
 };
 
@@ -100,8 +107,12 @@ function bytesOfChanges(changes: readonly Version[]): Uint8Array {
   return bytes;
 }
 
-function body(bytes: Uint8Array, what: string): Uint8Array {
-  if (bytes[1] === FORMAT) return bytes.subarray(HEADER_BYTES);
+function body(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(HEADER.length);
+}
+
+function checkFormat(bytes: Uint8Array, what: string): void {
+  if (bytes[1] === FORMAT) return;
   throw new VarlogError('FORMAT_UNKNOWN', {
     what: `${what} of the key-value store has format ${bytes[1]}, and this version reads formats 1 and 2`,
     because: 'a later version wrote it',

@@ -1,7 +1,16 @@
-import { Client, credentials, Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  type handleBidiStreamingCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  status,
+} from '@grpc/grpc-js';
 import { lastValueFrom, take, toArray } from 'rxjs';
 import { MemoryLog } from 'varlog/testing';
 import { CallStream } from './call-stream.ts';
+import type { Answers, Call } from './calls.ts';
 import { KvClient } from './client.ts';
 import type { Change } from './named-key.ts';
 import { keyValue } from './proto.ts';
@@ -317,6 +326,34 @@ describe('a watch', () => {
 
 test.each([[[]], [['']]])('a client of no replica is refused: %j', (addresses) => {
   expect(() => new KvClient(addresses)).toThrow(/host:port/);
+});
+
+test('answers reach their callers in whatever order they come, and those of no call nobody', async () => {
+  const server = new Server();
+  const Session: handleBidiStreamingCall<{ calls: Call[] }, Answers> = (stream) =>
+    stream.on('data', ({ calls }: { calls: Call[] }) => {
+      const get = (key: string) => ({ found: true, value: Buffer.from(key), revision: 1, log: '' });
+      const answers = calls.map((it) => ({ id: it.id, get: get(it.get!.key) })).reverse();
+      const unknown = [0, 1_000_000, 2 ** 32 - 1].map((id) => ({ id, get: get('nobody') }));
+      stream.write({ answers: [...unknown, ...answers, ...answers], log: '' });
+    });
+  server.addService(keyValue, { Session });
+  const connection = new Client(await bind(server), credentials.createInsecure());
+  // Answers that reach nobody end the calls, and so the test.
+  const callStream = new CallStream(connection, 3_000, () => new Metadata());
+  const keys = Array.from({ length: 600 }, (_, i) => `key-${i}`);
+  try {
+    for (let round = 0; round < 3; round++) {
+      const found = await Promise.all(
+        keys.map((key) => callStream.call('get', { key, stale: false })),
+      );
+      expect(found.map(({ value }) => text(value))).toEqual(keys);
+    }
+  } finally {
+    callStream.close();
+    connection.close();
+    server.forceShutdown();
+  }
 });
 
 test('a replica that does not answer is given up', async () => {

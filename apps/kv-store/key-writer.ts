@@ -16,9 +16,11 @@ export class Writer {
     this.revision = revision;
   }
 
-  put(key: Key, value: Uint8Array, lease: number): void {
+  /** Gives what was there before. */
+  put(key: Key, value: Uint8Array, lease: number): LiveVersion | undefined {
     const before = this.store.put(key, value, lease, this.revision);
     this.leases.move(key, before?.lease ?? 0, lease);
+    return before;
   }
 
   /** Gives what was there before. */

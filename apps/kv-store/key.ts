@@ -15,11 +15,12 @@ export interface KeyRange {
 const ASCII = /^[\0-\x7f]*$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export function keyOfBytes(bytes: Uint8Array): Key {
+/** The key that these bytes are, or some of them. */
+export function keyOfBytes(bytes: Uint8Array, from = 0, to = bytes.length): Key {
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return buffer.toString('latin1') as Key;
+  return buffer.toString('latin1', from, to) as Key;
 }
 
 export function bytesOfKey(key: Key): Uint8Array {

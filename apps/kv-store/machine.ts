@@ -183,12 +183,16 @@ export class KvMachine
   }
 
   private write(command: KvWrite, position: number): KvResult {
-    const { key, condition } = command;
+    const { key, condition, byPosition } = command;
+    if (command.op === 'put' && condition === undefined && byPosition !== true) {
+      const existed = this.writer().put(key, command.value, 0) !== undefined;
+      return { done: true, revision: this.store.revision, existed };
+    }
     const revision = this.store.get(key)?.revision ?? 0;
     const existed = revision > 0;
     const refused = condition !== undefined && !holds(condition, revision);
     if (refused || (command.op === 'delete' && !existed)) return { done: false, revision, existed };
-    if (command.byPosition === true) this.writeByPosition(command, position);
+    if (byPosition === true) this.writeByPosition(command, position);
     else if (command.op === 'delete') this.writer().delete(key);
     else this.writer().put(key, command.value, 0);
     return { done: true, revision: this.store.revision, existed };

@@ -2,6 +2,7 @@ import { ChangeHistory, type HistoryLimits } from './change-history.ts';
 import { firstWhere } from './first-where.ts';
 import type { Key, KeyRange } from './key.ts';
 import { SortedMap } from './sorted-map.ts';
+import { ownValue } from './value-memory.ts';
 import type { LiveVersion, Version } from './version.ts';
 
 /** An {@link MvccStore}, all of it or a piece. */
@@ -72,8 +73,7 @@ export class MvccStore {
   }
 
   get(key: Key): LiveVersion | undefined {
-    const last = this.histories.get(key)?.at(-1);
-    return last === undefined ? undefined : alive(last);
+    return newestOf(this.histories.get(key));
   }
 
   /** The key before the change that made `revision`; `undefined` as well where that was compacted. */
@@ -103,10 +103,11 @@ export class MvccStore {
 
   /** `revision`: of the transaction, the last one's if this is a part of it. Gives what was there before. */
   put(key: Key, value: Uint8Array, lease: number, revision: number): LiveVersion | undefined {
-    const before = this.get(key);
+    const history = this.histories.get(key);
+    const before = newestOf(history);
     const createRevision = before?.createRevision ?? revision;
     const version = (before?.version ?? 0) + 1;
-    this.add({ key, value, revision, createRevision, version, lease });
+    this.add({ key, value, revision, createRevision, version, lease }, history);
     return before;
   }
 
@@ -169,21 +170,20 @@ export class MvccStore {
     this.prune(compacted);
   }
 
-  private add(change: Version): void {
+  /** `known`: the history of its key. */
+  private add(change: Version, known = this.histories.get(change.key)): void {
     this.newest = change.revision;
-    this.place(change);
+    this.place(change, known);
     this.changes.add(change);
   }
 
-  private place(version: Version): void {
+  private place(version: Version, known?: KeyHistory): void {
     const { key } = version;
-    let history = this.histories.get(key);
-    const wasLive = history?.at(-1)?.value !== undefined;
+    const history = known ?? [];
+    const wasLive = newestOf(history) !== undefined;
     const isLive = version.value !== undefined;
-    if (history === undefined) {
-      history = [version];
-      this.histories.set(key, history);
-    } else history.push(version);
+    history.push(version);
+    if (known === undefined) this.histories.set(key, history);
     if (isLive === wasLive) return;
     (isLive ? this.dead : this.live).delete(key);
     (isLive ? this.live : this.dead).set(key, history);
@@ -192,24 +192,36 @@ export class MvccStore {
   /** Of each key that has changed up to `revision`, what it was then is the oldest that stays. */
   private prune(revision: number): void {
     this.floor = revision;
-    const changed = new Set<Key>();
-    for (const change of this.changes) {
-      if (change.revision > revision) break;
-      changed.add(change.key);
-    }
-    for (const key of changed) {
+    this.changes.visit(revision, ({ key }) => {
       const history = this.histories.get(key);
-      if (history === undefined) continue;
-      const kept = Math.max(0, firstWhere(history, (it) => it.revision > revision) - 1);
-      // What was deleted by then is as if it had never been.
-      const first = history[kept]!;
-      const gone = first.revision <= revision && first.value === undefined;
-      history.splice(0, gone ? kept + 1 : kept);
-      if (history.length > 0) continue;
+      if (history !== undefined) this.pruneKey(key, history, revision);
+    });
+  }
+
+  private pruneKey(key: Key, history: KeyHistory, revision: number): void {
+    const kept = Math.max(0, firstWhere(history, (it) => it.revision > revision) - 1);
+    // What was deleted by then is as if it had never been.
+    const { revision: from, value } = history[kept]!;
+    const gone = from <= revision && value === undefined;
+    dropFirst(history, gone ? kept + 1 : kept);
+    if (history.length === 0) {
       this.histories.delete(key);
       this.dead.delete(key);
-    }
+    } else if (history.length === 1) history[0] = settled(history[0]!);
   }
+}
+
+/** One at a time is what most keys lose, and a splice would make an array of it. */
+function dropFirst(history: KeyHistory, count: number): void {
+  if (count === 1) history.shift();
+  else if (count > 1) history.splice(0, count);
+}
+
+/** Nobody knows how long it stays now: longer, perhaps, than all values that share its memory. */
+function settled(version: Version): Version {
+  const { value } = version;
+  const own = value && ownValue(value);
+  return own === value ? version : { ...version, value: own };
 }
 
 function* piecesOf(
@@ -219,6 +231,11 @@ function* piecesOf(
   for (let i = 0; i === 0 || i < base.length; i += PIECE_VERSIONS)
     yield { ...state, base: base.slice(i, i + PIECE_VERSIONS) };
   for (const some of changes) yield { ...state, base: [], changes: some };
+}
+
+function newestOf(history: KeyHistory | undefined): LiveVersion | undefined {
+  const last = history?.[history.length - 1];
+  return last && alive(last);
 }
 
 function alive(version: Version): LiveVersion | undefined {

@@ -24,6 +24,7 @@ import {
   readRange,
 } from './range.ts';
 import { Refused } from './refusal.ts';
+import { copyOfValue } from './value-memory.ts';
 import type { LiveVersion } from './version.ts';
 
 /** A transaction whose conditions were looked at: what it does now. */
@@ -117,8 +118,7 @@ function put(writer: Writer, request: PutRequest): PutResponse {
   const key = keyOfBytes(request.key);
   const before = writer.store.get(key);
   const kept = request.ignoreValue ? before?.value : undefined;
-  // A view would keep the whole batch in memory that the command came in.
-  const value = kept ?? new Uint8Array(request.value);
+  const value = kept ?? copyOfValue(request.value);
   const lease = request.ignoreLease ? (before?.lease ?? 0) : request.lease;
   writer.put(key, value, lease);
   const header = { revision: writer.store.revision };

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { sizeOfField, sizeOfVarint, writeVarint } from './varint.ts';
 import type { Version } from './version.ts';
 
 /*
@@ -55,10 +56,6 @@ function writeVersion(bytes: Uint8Array, start: number, version: Version): numbe
   return writeNumber(bytes, at, LEASE, version.lease);
 }
 
-function sizeOfField(length: number): number {
-  return 1 + sizeOfVarint(length) + length;
-}
-
 function sizeOfNumber(value: number): number {
   return value === 0 ? 0 : 1 + sizeOfVarint(value);
 }
@@ -67,18 +64,4 @@ function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number):
   if (value === 0) return at;
   bytes[at] = tag;
   return writeVarint(bytes, at + 1, value);
-}
-
-function sizeOfVarint(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
-  return size;
-}
-
-function writeVarint(bytes: Uint8Array, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128;
-  bytes[at++] = rest;
-  return at;
 }

@@ -5,10 +5,10 @@ import { tuneGarbageCollection } from 'varlog/node';
 import { serveUntilStopped } from '../serving.ts';
 import { tokenOption, tokensOf, warnOfTokens } from '../tokens.ts';
 import { topicAddress } from '../topic-address.ts';
+import { amountIn } from './amount.ts';
 import { LedgerClient } from './client.ts';
 import { shownAmount } from './currency.ts';
 import type { LedgerResult } from './ledger-machine.ts';
-import { startLedgerReplica } from './replica.ts';
 import { addTransactionCommands } from './transactions/commands.ts';
 
 const program = new Command('ledger').description('a bank ledger on a replicated log');
@@ -24,6 +24,8 @@ program
   .action(async (flags: Record<string, string>) => {
     tuneGarbageCollection();
     const tokens = tokensOf(program);
+    // Not by the other commands, which need no database: TypeORM takes long to load.
+    const { startLedgerReplica } = await import('./replica.ts');
     const replica = await startLedgerReplica({
       http: flags['http']!,
       location:
@@ -56,7 +58,7 @@ program
   .command('currency <code> <exponent>')
   .description('define a currency: EUR 2, of which 100 minor units are one')
   .action(async (code: string, exponent: string) => {
-    report(await client().define(code, amountOf(exponent)));
+    report(await client().define(code, Number(amountOf(exponent))));
   });
 program
   .command('transfer <from> <to> <amount>')
@@ -81,7 +83,9 @@ program
 program
   .command('balance <account>')
   .description('print the balance, in minor units; fails with 4 where there is no such account')
-  .action(async (account: string) => console.log((await client().account(account)).balance));
+  .action(async (account: string) =>
+    console.log(String((await client().account(account)).balance)),
+  );
 program
   .command('accounts')
   .description('print all accounts with their balances')
@@ -149,12 +153,12 @@ function timeOf(text: string): number {
   });
 }
 
-function amountOf(text: string): number {
-  const amount = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(amount)) return amount;
+function amountOf(text: string): bigint {
+  const amount = amountIn(text);
+  if (amount !== undefined && amount >= 0n) return amount;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `${text} is not an amount`,
-    next: 'give minor units (cents) as a whole number',
+    next: 'give minor units (cents) as a whole number below 2^63',
   });
 }
 

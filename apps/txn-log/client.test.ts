@@ -4,8 +4,8 @@ import { freeAddresses } from 'varlog/testing';
 import { LedgerClient } from './client.ts';
 
 const legs = [
-  { account: 'a', amount: -5 },
-  { account: 'b', amount: 5 },
+  { account: 'a', amount: -5n },
+  { account: 'b', amount: 5n },
 ];
 
 let server: Server | undefined;
@@ -51,14 +51,21 @@ test('a connection that breaks leaves it open: repeat it under its id', async ()
 });
 
 test.each([
-  [400, 'INVALID_ARGUMENT'],
-  [404, 'NOT_FOUND'],
-  [413, 'ENTRY_TOO_LARGE'],
-  [429, 'RESOURCE_EXHAUSTED'],
-  [503, 'UNAVAILABLE'],
-  [504, 'TIMEOUT'],
-])('a %d carries what the ledger says, and its outcome', async (status, code) => {
-  const answer = JSON.stringify({ message: 'because', outcome: 'notAppended' });
+  [400, 'INVALID_ARGUMENT', undefined],
+  [400, 'POSITION_OUT_OF_RANGE', 'POSITION_OUT_OF_RANGE'],
+  [401, 'UNAUTHENTICATED', 'UNAUTHENTICATED'],
+  [404, 'NOT_FOUND', 'toString'],
+  [410, 'TRIMMED', 'TRIMMED'],
+  [412, 'FAILED_PRECONDITION', 'FAILED_PRECONDITION'],
+  [413, 'ENTRY_TOO_LARGE', undefined],
+  [422, 'REQUEST_MISMATCH', 'REQUEST_MISMATCH'],
+  [429, 'RESOURCE_EXHAUSTED', undefined],
+  [503, 'UNAVAILABLE', undefined],
+  // It can be asked again: that what answered is closed is nothing to the client.
+  [503, 'UNAVAILABLE', 'CLOSED'],
+  [504, 'TIMEOUT', undefined],
+])('a %d carries what the ledger says, and its outcome', async (status, code, said) => {
+  const answer = JSON.stringify({ code: said, message: 'because', outcome: 'notAppended' });
   const client = await answered(replies(status, answer));
   await expect(client.transfer({ legs })).rejects.toMatchObject({
     code,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { HttpStatus } from 'varlog/node';
 import { JsonClient } from '../http-client.ts';
+import { type Written, type WrittenAmount, writtenAmount } from './amount.ts';
 import type { Audit } from './audit.ts';
 import type { Currency } from './currency.ts';
 import type { Account } from './entities.ts';
@@ -9,6 +10,8 @@ import type { TransferEntry, TransferRequest } from './ledger-service.ts';
 import type { Statement } from './statement.ts';
 
 const REBUILD_MS = 24 * 3_600_000;
+
+type StatementPage = Omit<Statement, 'next'> & { next: string | null };
 
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
@@ -30,10 +33,11 @@ export class LedgerClient {
   /** Without `currency`: in none. */
   open(
     account: string,
-    overdraftLimit: number | null = 0,
+    overdraftLimit: bigint | null = 0n,
     currency?: string,
   ): Promise<LedgerResult> {
-    return this.post('/accounts', { account, overdraftLimit, currency });
+    const limit = overdraftLimit === null ? null : writtenAmount(overdraftLimit);
+    return this.post('/accounts', { account, overdraftLimit: limit, currency });
   }
 
   /**
@@ -45,29 +49,33 @@ export class LedgerClient {
     legs,
     description,
   }: Partial<TransferRequest>): Promise<LedgerResult> {
-    return this.post('/transfers', { id, postings: legs, description }, id);
+    const postings = legs?.map((it) => ({ ...it, amount: writtenAmount(it.amount) }));
+    return this.post('/transfers', { id, postings, description }, id);
   }
 
-  account(id: string): Promise<Account> {
-    return this.get(`/accounts/${encodeURIComponent(id)}`);
+  async account(id: string): Promise<Account> {
+    return accountOf(await this.get(`/accounts/${encodeURIComponent(id)}`));
   }
 
-  accounts(): Promise<Account[]> {
-    return this.get('/accounts');
+  async accounts(): Promise<Account[]> {
+    return (await this.get<Written<Account>[]>('/accounts')).map(accountOf);
   }
 
-  transfers(account?: string): Promise<TransferEntry[]> {
+  async transfers(account?: string): Promise<TransferEntry[]> {
     const of = account === undefined ? '' : `?account=${encodeURIComponent(account)}`;
-    return this.get(`/transfers${of}`);
+    const found = await this.get<Written<TransferEntry>[]>(`/transfers${of}`);
+    return found.map((it) => ({ ...it, postings: it.postings.map(movementOf) }));
   }
 
   /** A page of what came and went, the oldest first; `after`: the `next` of the page before. */
-  statement(
+  async statement(
     account: string,
     question: Readonly<Record<string, string>> = {},
-  ): Promise<Omit<Statement, 'next'> & { next: string | null }> {
+  ): Promise<StatementPage> {
     const query = new URLSearchParams(question);
-    return this.get(`/statements/${encodeURIComponent(account)}?${query}`);
+    const path = `/statements/${encodeURIComponent(account)}?${query}`;
+    const page = await this.get<Written<StatementPage>>(path);
+    return { ...page, opening: BigInt(page.opening), entries: page.entries.map(movementOf) };
   }
 
   /** Has the replica make its database anew from the log, however long that takes: the old one serves meanwhile. */
@@ -98,4 +106,15 @@ export class LedgerClient {
       }),
     });
   }
+}
+
+function accountOf({ balance, overdraftLimit, ...account }: Written<Account>): Account {
+  const limit = overdraftLimit === null ? null : BigInt(overdraftLimit);
+  return { ...account, balance: BigInt(balance), overdraftLimit: limit };
+}
+
+function movementOf<It extends { amount: WrittenAmount; balance: WrittenAmount }>(
+  it: It,
+): Omit<It, 'amount' | 'balance'> & { amount: bigint; balance: bigint } {
+  return { ...it, amount: BigInt(it.amount), balance: BigInt(it.balance) };
 }

@@ -1,29 +1,36 @@
 import type { Server } from 'node:http';
 import type { Context } from 'hono';
-import { type AccessTokens, type HttpEnv, HttpStatus } from 'varlog/node';
+import { type AccessTokens, type HttpEnv, HttpStatus, textReply } from 'varlog/node';
 import { z } from 'zod';
 import { decoded, headersOf, jsonBodyOf, jsonReply, queryOf, serveRoutes } from '../http.ts';
 import { invalid } from '../inputs.ts';
 import type { Pages } from '../operator-pages.ts';
+import { amountIn, writtenAmount } from './amount.ts';
 import type { Leg } from './book.ts';
-import { amountProblem } from './ledger-command.ts';
+import { amountProblem, LEDGER_RULES } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import type { LedgerService, ReadOptions } from './ledger-service.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 
+const Amount = z.union([z.number(), z.string()]).transform((written, context) => {
+  const amount = amountIn(written);
+  if (amount !== undefined) return amount;
+  context.addIssue('not a whole number below 2^53, or one below 2^63 as a text of digits');
+  return z.NEVER;
+});
 const Opening = z.object({
   account: z.string(),
-  overdraftLimit: z.number().nullable().optional(),
+  overdraftLimit: Amount.nullable().optional(),
   currency: z.string().optional(),
 });
 const Defining = z.object({ code: z.string(), exponent: z.number() });
-const Posting = z.object({ account: z.string(), amount: z.number() });
+const Posting = z.object({ account: z.string(), amount: Amount });
 const Transferring = z.object({
   id: z.string().optional(),
   from: z.string().optional(),
   to: z.string().optional(),
-  amount: z.number().optional(),
+  amount: Amount.optional(),
   postings: z.array(Posting).nullish(),
   description: z.string().optional(),
 });
@@ -57,7 +64,8 @@ const Question = Reading.extend({ query: z.string().default('') });
 const Once = z.object({ 'idempotency-key': z.string().optional() });
 
 /**
- * The ledger over HTTP, in JSON; amounts are minor units:
+ * The ledger over HTTP, in JSON; amounts are minor units, each a number, or its digits as a text. Answers have a text only where
+ * a number would not be exact, from 2^53 on:
  *
  * - `POST /currencies` `{ code, exponent }`, `GET /currencies`
  * - `POST /accounts` `{ account, overdraftLimit, currency }`: opens one; `null` for no limit
@@ -83,9 +91,7 @@ export function makeHttpServer(
 ): Server {
   return serveRoutes((app) => {
     pages(app);
-    app.get('/accounts', async (c) =>
-      jsonReply(HttpStatus.ok, await service.accounts(readingOf(c))),
-    );
+    app.get('/accounts', async (c) => amountsReply(await service.accounts(readingOf(c))));
     app.post('/accounts', async (c) => {
       const { account, overdraftLimit, currency } = await bodyOf(c, Opening);
       return decided(await service.open(account, overdraftLimit, currency));
@@ -98,7 +104,7 @@ export function makeHttpServer(
       const found = await service.account(id, readingOf(c));
       if (found === undefined)
         return jsonReply(HttpStatus.notFound, { message: `no account ${id}` });
-      return jsonReply(HttpStatus.ok, found);
+      return amountsReply(found);
     });
     app.all('/accounts/*', () => notAllowed('GET'));
 
@@ -110,7 +116,7 @@ export function makeHttpServer(
         return jsonReply(HttpStatus.notFound, { message: `no account ${account}` });
       const { next, ...page } = found;
       const shown = next === null ? null : `${next.position}.${next.leg}`;
-      return jsonReply(HttpStatus.ok, { ...page, next: shown });
+      return amountsReply({ ...page, next: shown });
     });
     app.all('/statements/*', () => notAllowed('GET'));
 
@@ -122,7 +128,7 @@ export function makeHttpServer(
 
     app.get('/transfers', async (c) => {
       const { account } = queryOf(c, History);
-      return jsonReply(HttpStatus.ok, await service.transfers(account, readingOf(c)));
+      return amountsReply(await service.transfers(account, readingOf(c)));
     });
     app.post('/transfers', async (c) => decided(await transfer(service, c)));
     app.all('/transfers', () => notAllowed('GET, POST'));
@@ -171,10 +177,10 @@ async function transfer(service: LedgerService, c: Context<HttpEnv>): Promise<Le
 }
 
 /** Money goes from one to the other: an amount below zero would take it from the one who is to be paid. */
-function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>): Leg[] {
-  const problem = amountProblem(amount);
+function legsOf({ from = '', to = '', amount = 0n }: z.infer<typeof Transferring>): Leg[] {
+  const problem = amountProblem(writtenAmount(amount), LEDGER_RULES);
   if (problem !== undefined) throw invalid(problem.what, problem.next);
-  if (amount < 0)
+  if (amount < 0n)
     throw invalid(
       `${amount} is less than nothing`,
       'to move money the other way, exchange from and to',
@@ -183,6 +189,13 @@ function legsOf({ from = '', to = '', amount = 0 }: z.infer<typeof Transferring>
     { account: from, amount: -amount },
     { account: to, amount },
   ];
+}
+
+function amountsReply(body: unknown): Response {
+  const text = JSON.stringify(body, (_, value) =>
+    typeof value === 'bigint' ? writtenAmount(value) : value,
+  );
+  return textReply(HttpStatus.ok, `${text}\n`, { 'content-type': 'application/json' });
 }
 
 function bodyOf<T>(c: Context<HttpEnv>, schema: z.ZodType<T>): Promise<T> {

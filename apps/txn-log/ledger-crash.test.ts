@@ -47,8 +47,8 @@ describe('a ledger that is killed', () => {
           whole.service.transfer({
             id: `${i}-${j}`,
             legs: [
-              { account: j % 3 === 0 ? 'alice' : 'bank', amount: -(i + j + 1) },
-              { account: j % 3 === 0 ? 'bank' : 'alice', amount: i + j + 1 },
+              { account: j % 3 === 0 ? 'alice' : 'bank', amount: -BigInt(i + j + 1) },
+              { account: j % 3 === 0 ? 'bank' : 'alice', amount: BigInt(i + j + 1) },
             ],
           }),
         ),

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { OrderedLog } from 'varlog/log';
+import { type OrderedLog, VarlogError } from 'varlog/log';
 import { MemoryLog } from 'varlog/testing';
 import { LedgerClient } from './client.ts';
 import { type LedgerReplica, startLedgerReplica } from './replica.ts';
@@ -124,13 +124,13 @@ describe('the HTTP server of the ledger', () => {
     expect(await send('k', { ...pay, description: 'another' })).toBe(422);
     expect(await send('k', { ...pay, id: 'other' })).toBe(400);
     expect(await send(undefined, pay)).toBe(400);
-    expect(await client.account('alice')).toMatchObject({ balance: 5 });
+    expect(await client.account('alice')).toMatchObject({ balance: 5n });
   });
 
   test.each([
     ['/accounts', { account: 7 }, 'account'],
-    ['/accounts', { account: 'a', overdraftLimit: '5' }, 'overdraftLimit'],
-    ['/transfers', { id: 'x', from: 'a', to: 'b', amount: '5' }, 'amount'],
+    ['/accounts', { account: 'a', overdraftLimit: '5.0' }, 'overdraftLimit'],
+    ['/transfers', { id: 'x', from: 'a', to: 'b', amount: '5.0' }, 'amount'],
     ['/transfers', { id: 'x', postings: [{ account: 'a', amount: 1 }, 2] }, 'postings.1'],
     ['/transfers', { id: 'x', from: 'a', to: 'b' }, 'amount'],
     ['/transfers', [], 'object'],
@@ -229,5 +229,35 @@ describe('the HTTP server of the ledger', () => {
     expect(await ready()).toBe(503);
     expect(await service.accounts({ stale: true })).toEqual([]);
     await expect(service.accounts()).rejects.toMatchObject({ code: 'TIMEOUT' });
+  }, 30_000);
+
+  test('of what was too late, a change may have taken effect, and a question has changed nothing', async () => {
+    const log = new MemoryLog();
+    const { http } = await start(log, 2_000);
+    const client = new LedgerClient(http);
+    for (const it of ['bank', 'alice']) await client.open(it, null);
+    log.disconnect();
+    const asked = client.accounts();
+    await expect(asked).rejects.toMatchObject({ code: 'TIMEOUT', outcome: undefined });
+    const legs = [
+      { account: 'bank', amount: -5n },
+      { account: 'alice', amount: 5n },
+    ];
+    const pay = { id: 'pay', legs };
+    // It was never sent.
+    await expect(client.transfer(pay)).rejects.toMatchObject({ outcome: 'notAppended' });
+    const append = log.append.bind(log);
+    log.append = async () => {
+      throw new VarlogError('UNREACHABLE', { what: 'no answer came', outcome: 'unknown' });
+    };
+    log.connect();
+    await expect(client.transfer(pay)).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      outcome: 'unknown',
+      details: { id: 'pay' },
+    });
+    log.append = append;
+    expect(await client.transfer(pay)).toMatchObject({ done: true });
+    expect(await client.account('alice')).toMatchObject({ balance: 5n });
   }, 30_000);
 });

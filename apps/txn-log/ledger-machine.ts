@@ -1,10 +1,12 @@
-import { type EntityManager, In } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import type { ApplyContext } from 'varlog/smr';
 import type { SqlStateMachine } from 'varlog/smr/sql';
+import { AMOUNT_MAX, amountIn, NUMBER_MAX, writtenAmount } from './amount.ts';
 import { decide, type TransferRefusal } from './book.ts';
 import { NO_CURRENCY } from './currency.ts';
 import { AccountEntity, CurrencyEntity, PostingEntity, TransferEntity } from './entities.ts';
-import { type LedgerCommand, problemOf } from './ledger-command.ts';
+import { accountsIn } from './exact-rows.ts';
+import { LEDGER_RULES, type LedgerCommand, problemOf } from './ledger-command.ts';
 
 export type Refusal =
   | TransferRefusal
@@ -24,12 +26,14 @@ export type LedgerResult =
  * together are zero always; who issues money is an account with an overdraft.
  */
 export class LedgerMachine implements SqlStateMachine<LedgerCommand, LedgerResult> {
+  readonly rules = LEDGER_RULES;
+
   async apply(
     command: LedgerCommand,
     manager: EntityManager,
     context: ApplyContext,
   ): Promise<LedgerResult> {
-    if (problemOf(command) !== undefined)
+    if (problemOf(command, context.rules) !== undefined)
       return { done: false, refusal: 'NOT_A_COMMAND', position: context.position };
     if (command.op === 'currency') return this.define(command, manager, context);
     return command.op === 'open'
@@ -54,26 +58,33 @@ export class LedgerMachine implements SqlStateMachine<LedgerCommand, LedgerResul
     manager: EntityManager,
     { position }: ApplyContext,
   ): Promise<LedgerResult> {
-    const found = await manager.findOneBy(AccountEntity, { id: account });
-    if (found !== null) {
-      return found.overdraftLimit === overdraftLimit && found.currency === currency
+    const limit = overdraftLimit === null ? null : amountIn(overdraftLimit)!;
+    const [found] = await accountsIn(manager, [account]);
+    if (found !== undefined) {
+      return found.overdraftLimit === limit && found.currency === currency
         ? { done: true, position: found.openedAt }
         : { done: false, refusal: 'ACCOUNT_EXISTS', position: found.openedAt };
     }
     if ((await manager.findOneBy(CurrencyEntity, { code: currency })) === null)
       return { done: false, refusal: 'NO_SUCH_CURRENCY', position };
-    const opened = { id: account, balance: 0, overdraftLimit, openedAt: position, currency };
-    await manager.insert(AccountEntity, opened);
+    await manager.insert(AccountEntity, {
+      id: account,
+      balance: 0n,
+      overdraftLimit: limit,
+      openedAt: position,
+      currency,
+    });
     return { done: true, position };
   }
 
   private async transfer(
-    { id, legs, description }: LedgerCommand & { op: 'transfer' },
+    { id, legs: given, description }: LedgerCommand & { op: 'transfer' },
     manager: EntityManager,
-    { position, time }: ApplyContext,
+    { position, time, rules }: ApplyContext,
   ): Promise<LedgerResult> {
+    const legs = given.map(({ account, amount }) => ({ account, amount: amountIn(amount)! }));
     const request = JSON.stringify([
-      ...legs.map(({ account, amount }) => [account, amount]),
+      ...legs.map(({ account, amount }) => [account, writtenAmount(amount)]),
       description,
     ]);
     const before = await manager.findOneBy(TransferEntity, { id });
@@ -84,10 +95,8 @@ export class LedgerMachine implements SqlStateMachine<LedgerCommand, LedgerResul
         : { done: false, refusal: before.refusal as Refusal, position: before.position };
     }
     const ids = [...new Set(legs.map((it) => it.account))];
-    const accounts = new Map(
-      (await manager.findBy(AccountEntity, { id: In(ids) })).map((it) => [it.id, it]),
-    );
-    const decided = decide(legs, accounts);
+    const accounts = new Map((await accountsIn(manager, ids)).map((it) => [it.id, it]));
+    const decided = decide(legs, accounts, rules < 2 ? NUMBER_MAX : AMOUNT_MAX);
     await manager.insert(TransferEntity, {
       id,
       position,

@@ -1,7 +1,8 @@
-import { BehaviorSubject, type Observable, switchMap } from 'rxjs';
+import { BehaviorSubject, firstValueFrom, type Observable, switchMap } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import type { ReplicaStatus } from 'varlog/smr';
+import { writtenAmount } from './amount.ts';
 import { type Audit, audit } from './audit.ts';
 import type { Leg } from './book.ts';
 import { type Currency, NO_CURRENCY } from './currency.ts';
@@ -14,8 +15,9 @@ import {
   type Transfer,
   TransferEntity,
 } from './entities.ts';
+import { accountsIn, postingsOf } from './exact-rows.ts';
 import type { Generation } from './generation.ts';
-import { type LedgerCommand, problemOf } from './ledger-command.ts';
+import { LEDGER_RULES, type LedgerCommand, problemOf } from './ledger-command.ts';
 import type { LedgerResult } from './ledger-machine.ts';
 import { type Statement, type StatementQuestion, statementOf } from './statement.ts';
 
@@ -92,30 +94,33 @@ export class LedgerService {
 
   /**
    * Opens an account; `overdraftLimit` in minor units, `null` for none; `currency`: one that is defined. Rejects with
-   * `INVALID_ARGUMENT`.
+   * `INVALID_ARGUMENT`, and with `FAILED_PRECONDITION` for a limit that the rules in force do not know.
    */
   open(
     account: string,
-    overdraftLimit: number | null = 0,
+    overdraftLimit: bigint | null = 0n,
     currency: string = NO_CURRENCY,
   ): Promise<LedgerResult> {
-    return this.execute({ op: 'open', account, overdraftLimit, currency });
+    const limit = overdraftLimit === null ? null : writtenAmount(overdraftLimit);
+    return this.execute({ op: 'open', account, overdraftLimit: limit, currency });
   }
 
-  /** Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`. */
-  transfer({ id, legs, description = '' }: TransferRequest): Promise<LedgerResult> {
+  /**
+   * Moves money. What cannot be done is a result that says why. Rejects with `INVALID_ARGUMENT`, and with `FAILED_PRECONDITION`
+   * for an amount that the rules in force do not know.
+   */
+  transfer({ id, legs: given, description = '' }: TransferRequest): Promise<LedgerResult> {
+    // Only what belongs to a command goes into the log.
+    const legs = given.map(({ account, amount }) => ({ account, amount: writtenAmount(amount) }));
     return this.execute({ op: 'transfer', id, legs, description });
   }
 
   account(id: string, options?: ReadOptions): Promise<Account | undefined> {
-    return this.read(
-      async (manager) => (await manager.findOneBy(AccountEntity, { id })) ?? undefined,
-      options,
-    );
+    return this.read(async (manager) => (await accountsIn(manager, [id]))[0], options);
   }
 
   accounts(options?: ReadOptions): Promise<Account[]> {
-    return this.read((manager) => manager.find(AccountEntity, { order: { id: 'ASC' } }), options);
+    return this.read((manager) => accountsIn(manager), options);
   }
 
   /** What came of an account in a stretch of time, a page at a time; `undefined` where there is no such account. */
@@ -156,12 +161,25 @@ export class LedgerService {
   }
 
   private async execute(command: LedgerCommand): Promise<LedgerResult> {
-    const problem = problemOf(command);
+    const problem = problemOf(command, LEDGER_RULES);
     if (problem !== undefined)
       throw new VarlogError('INVALID_ARGUMENT', { ...problem, outcome: 'notAppended' });
-    return this.within(({ replica }) =>
-      replica.execute(exactly(command), { timeoutMs: this.timeoutMs }),
-    );
+    return this.within(async (it) => {
+      await this.checkRules(it, command);
+      return it.replica.execute(command, { timeoutMs: this.timeoutMs });
+    });
+  }
+
+  /** Rules are raised only: what those in force here know, is known wherever the command takes effect. */
+  private async checkRules({ replica }: Generation, command: LedgerCommand): Promise<void> {
+    const { rules } = await firstValueFrom(replica.status$);
+    if (problemOf(command, rules) === undefined) return;
+    throw new VarlogError('FAILED_PRECONDITION', {
+      what: `amounts from 2^53 on need rules ${LEDGER_RULES} of the ledger, and at this replica rules ${rules} are in force`,
+      because: 'older versions of it do not know them',
+      next: `when all replicas have this version, raise them: varlog upgrade TOPIC ${LEDGER_RULES} --name ledger; where that was done, try again`,
+      outcome: 'notAppended',
+    });
   }
 
   private async within<T>(call: (generation: Generation) => Promise<T>): Promise<T> {
@@ -214,12 +232,10 @@ async function withPostings(
   manager: EntityManager,
   transfers: readonly Transfer[],
 ): Promise<TransferEntry[]> {
-  if (transfers.length === 0) return [];
-  const postings = await manager
-    .createQueryBuilder(PostingEntity, 'posting')
-    .where('posting.transferId IN (:...ids)', { ids: transfers.map((it) => it.id) })
-    .orderBy('posting.leg')
-    .getMany();
+  const postings = await postingsOf(
+    manager,
+    transfers.map(({ id }) => id),
+  );
   const byTransfer = new Map<string, Posting[]>(transfers.map(({ id }) => [id, []]));
   for (const posting of postings) byTransfer.get(posting.transferId)?.push(posting);
   return transfers.map(({ id, position, time, description, refusal }) => ({
@@ -235,12 +251,6 @@ async function withPostings(
       balance,
     })),
   }));
-}
-
-/** Only what belongs to a command goes into the log. */
-function exactly(command: LedgerCommand): LedgerCommand {
-  if (command.op !== 'transfer') return command;
-  return { ...command, legs: command.legs.map(({ account, amount }) => ({ account, amount })) };
 }
 
 function tooLate(timeoutMs: number): VarlogError {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { MemoryLog } from 'varlog/testing';
+import { NUMBER_MAX } from './amount.ts';
 import type { Leg } from './book.ts';
 import { LedgerClient } from './client.ts';
 import type { LedgerLocation } from './database.ts';
@@ -22,17 +23,17 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
 
   const openAll = async ({ service }: LedgerReplica): Promise<void> => {
     await service.open('bank', null);
-    for (const account of ACCOUNTS.slice(1)) await service.open(account, 50);
+    for (const account of ACCOUNTS.slice(1)) await service.open(account, 50n);
   };
 
   test('money is neither made nor lost, and replicas agree, whatever appends suffer', async () => {
     const leg = fc.record({
       account: fc.constantFrom(...ACCOUNTS, 'nobody'),
-      amount: fc.integer({ min: -200, max: 200 }).filter((it) => it !== 0),
+      amount: fc.bigInt({ min: -200n, max: 200n }).filter((it) => it !== 0n),
     });
     const balanced = fc.array(leg, { minLength: 1, maxLength: 3 }).map((legs): Leg[] => {
-      const sum = legs.reduce((total, { amount }) => total + amount, 0);
-      return [...legs, { account: 'bank', amount: -sum }].filter(({ amount }) => amount !== 0);
+      const sum = legs.reduce((total, { amount }) => total + amount, 0n);
+      return [...legs, { account: 'bank', amount: -sum }].filter(({ amount }) => amount !== 0n);
     });
     const transfers = fc.array(
       fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), legs: balanced }),
@@ -69,8 +70,8 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     const pay = {
       id: 'pay',
       legs: [
-        { account: 'alice', amount: -50 },
-        { account: 'bob', amount: 50 },
+        { account: 'alice', amount: -50n },
+        { account: 'bob', amount: 50n },
       ],
     };
     const done = await first.service.transfer(pay);
@@ -78,7 +79,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     await first.close();
     const { service } = await start(log, location);
     expect(await service.transfer(pay)).toEqual(done);
-    expect(await service.account('alice')).toMatchObject({ balance: -50 });
+    expect(await service.account('alice')).toMatchObject({ balance: -50n });
     const other = { id: 'pay', legs: [...pay.legs].reverse() };
     expect(await service.transfer(other)).toMatchObject({ done: false, refusal: 'KEY_REUSED' });
   });
@@ -86,46 +87,46 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
   test('a refusal is a result, and nothing moves', async () => {
     const { service } = await start(new MemoryLog());
     await service.open('bank', null);
-    await service.open('alice', 50);
-    const refusalOf = async (id: string, legs: [string, number][]): Promise<unknown> => {
+    await service.open('alice', 50n);
+    const refusalOf = async (id: string, legs: [string, bigint][]): Promise<unknown> => {
       const given = legs.map(([account, amount]) => ({ account, amount }));
       const result = await service.transfer({ id, legs: given });
       return result.done ? undefined : result.refusal;
     };
-    const most = Number.MAX_SAFE_INTEGER;
+    const most = NUMBER_MAX;
     expect(
       await refusalOf('1', [
-        ['alice', -51],
-        ['bank', 51],
+        ['alice', -51n],
+        ['bank', 51n],
       ]),
     ).toBe('OVERDRAFT');
     expect(
       await refusalOf('2', [
-        ['alice', -1],
-        ['nobody', 1],
+        ['alice', -1n],
+        ['nobody', 1n],
       ]),
     ).toBe('NO_SUCH_ACCOUNT');
     expect(
       await refusalOf('3', [
-        ['alice', -1],
-        ['bank', 2],
+        ['alice', -1n],
+        ['bank', 2n],
       ]),
     ).toBe('UNBALANCED');
     // In floating point these sum to zero.
     expect(
       await refusalOf('4', [
         ['bank', -most],
-        ['bank', -2],
+        ['bank', -2n],
         ['alice', most],
-        ['alice', 3],
+        ['alice', 3n],
       ]),
     ).toBe('UNBALANCED');
     expect(
       await refusalOf('5', [
         ['bank', -most],
-        ['bank', -1],
+        ['bank', -1n],
         ['alice', most],
-        ['alice', 1],
+        ['alice', 1n],
       ]),
     ).toBe('BALANCE_TOO_LARGE');
     expect(await service.audit()).toMatchObject({ ok: true, transfers: 0 });
@@ -144,7 +145,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
       'NO_SUCH_ACCOUNT',
       'OVERDRAFT',
     ]);
-    expect(await service.open('alice', 1)).toMatchObject({
+    expect(await service.open('alice', 1n)).toMatchObject({
       done: false,
       refusal: 'ACCOUNT_EXISTS',
     });
@@ -153,7 +154,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
   test('each currency balances for itself', async () => {
     const { service, http } = await start(new MemoryLog());
     const client = new LedgerClient(http);
-    expect(await client.open('early', 0, 'EUR')).toMatchObject({ refusal: 'NO_SUCH_CURRENCY' });
+    expect(await client.open('early', 0n, 'EUR')).toMatchObject({ refusal: 'NO_SUCH_CURRENCY' });
     for (const [code, exponent] of [
       ['EUR', 2],
       ['JPY', 0],
@@ -171,17 +172,19 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
         await client.open(`${name} ${currency}`, null, currency);
     expect(await client.open('bank EUR', null, 'JPY')).toMatchObject({ refusal: 'ACCOUNT_EXISTS' });
     expect(await client.account('alice JPY')).toMatchObject({ currency: 'JPY' });
-    const legs = (euros: [number, number], yen: [number, number]): Leg[] => [
+    const legs = (euros: [bigint, bigint], yen: [bigint, bigint]): Leg[] => [
       { account: 'alice EUR', amount: euros[0] },
       { account: 'bank EUR', amount: euros[1] },
       { account: 'alice JPY', amount: yen[0] },
       { account: 'bank JPY', amount: yen[1] },
     ];
     // The sum of all is zero, as that of apples and pears.
-    expect(await client.transfer({ id: 'mixed', legs: legs([-5, 4], [7, -6]) })).toMatchObject({
+    expect(await client.transfer({ id: 'mixed', legs: legs([-5n, 4n], [7n, -6n]) })).toMatchObject({
       refusal: 'UNBALANCED',
     });
-    expect(await client.transfer({ id: 'fair', legs: legs([-5, 5], [800, -800]) })).toMatchObject({
+    expect(
+      await client.transfer({ id: 'fair', legs: legs([-5n, 5n], [800n, -800n]) }),
+    ).toMatchObject({
       done: true,
     });
     expect(await service.audit()).toMatchObject({ ok: true, transfers: 1 });
@@ -205,29 +208,29 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
       client.transfer({
         id: String(id),
         legs: [
-          { account: 'bank', amount: -id },
-          { account: 'alice', amount: id + 1 },
-          { account: 'alice', amount: -1 },
+          { account: 'bank', amount: -BigInt(id) },
+          { account: 'alice', amount: BigInt(id) + 1n },
+          { account: 'alice', amount: -1n },
         ],
       });
     for (let id = 1; id <= 5; id++) await pay(id);
-    const balances: number[] = [];
+    const balances: bigint[] = [];
     let pages = 0;
     for (let after: string | null = ''; after !== null; pages++) {
       const page = await client.statement('alice', { limit: '3', ...(after && { after }) });
-      expect(page.opening).toBe(balances.at(-1) ?? 0);
+      expect(page.opening).toBe(balances.at(-1) ?? 0n);
       balances.push(...page.entries.map((it) => it.balance));
       after = page.next;
       if (pages === 0) await pay(6);
     }
     expect(pages).toBe(4);
-    expect(balances).toEqual([2, 1, 4, 3, 7, 6, 11, 10, 16, 15, 22, 21]);
+    expect(balances).toEqual([2n, 1n, 4n, 3n, 7n, 6n, 11n, 10n, 16n, 15n, 22n, 21n]);
     const all = await service.statement({ account: 'alice' });
     const { time } = all!.entries.at(-1)!;
     const later = await service.statement({ account: 'alice', from: time + 1 });
-    expect(later).toMatchObject({ opening: 21, entries: [], next: null });
+    expect(later).toMatchObject({ opening: 21n, entries: [], next: null });
     const sooner = await service.statement({ account: 'alice', to: all!.entries[0]!.time });
-    expect(sooner).toMatchObject({ opening: 0, entries: [] });
+    expect(sooner).toMatchObject({ opening: 0n, entries: [] });
     await expect(client.statement('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     for (const bad of [{ limit: '0' }, { from: '1.5' }, { after: '7' }, { at: 'x' }])
       await expect(client.statement('alice', bad as never)).rejects.toMatchObject({
@@ -262,7 +265,7 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     expect(
       (await post('/transfers', { ...pay, id: 'y', from: 'zoë/1', to: 'bank', amount: 8 })).status,
     ).toBe(409);
-    expect(await client.account('zoë/1')).toMatchObject({ balance: 7 });
+    expect(await client.account('zoë/1')).toMatchObject({ balance: 7n });
     await expect(client.account('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await client.transfers('zoë/1')).map((it) => it.id)).toEqual(['x']);
     expect(await client.audit()).toMatchObject({ ok: true });
@@ -271,7 +274,11 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
       {},
       { ...pay, amount: 1.5 },
       { ...pay, amount: -7 },
-      { ...pay, amount: '7' },
+      { ...pay, amount: '7.0' },
+      { ...pay, amount: '07' },
+      { ...pay, amount: '' },
+      { ...pay, amount: 2 ** 53 },
+      { ...pay, amount: String(2n ** 63n) },
       { ...pay, to: 'a\0b' },
       { ...pay, id: '' },
       { id: 'z', postings: [null, 1] },

@@ -28,8 +28,8 @@ beforeAll(async () => {
     service.transfer({
       id: String(i),
       legs: [
-        { account: 'bank', amount: -1 },
-        { account: 'alice', amount: 1 },
+        { account: 'bank', amount: -1n },
+        { account: 'alice', amount: 1n },
       ],
     }),
   );
@@ -86,7 +86,7 @@ async function positionIn(location: LedgerLocation, generation: number): Promise
 /** It is there with all that the log has, and nothing else is left. */
 async function expectWhole({ client }: Serving, location: LedgerLocation, inForce: number) {
   expect(await client.audit()).toMatchObject({ ok: true, transfers: TRANSFERS });
-  expect(await client.account('alice')).toMatchObject({ balance: TRANSFERS });
+  expect(await client.account('alice')).toMatchObject({ balance: BigInt(TRANSFERS) });
   expect(await generationsIn(location)).toEqual([inForce]);
 }
 

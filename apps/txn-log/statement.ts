@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { AccountEntity, PostingEntity, TransferEntity } from './entities.ts';
+import { PostingEntity, TransferEntity } from './entities.ts';
+import { accountsIn, asText } from './exact-rows.ts';
 
 /** Which stretch of an account's history. */
 export interface StatementQuestion {
@@ -25,9 +26,9 @@ export interface StatementEntry extends StatementPlace {
   transfer: string;
   time: number;
   description: string;
-  amount: number;
+  amount: bigint;
   /** What the account had after it. */
-  balance: number;
+  balance: bigint;
 }
 
 /** A page of a statement, the oldest first. */
@@ -35,7 +36,7 @@ export interface Statement {
   account: string;
   currency: string;
   /** What the account had before the first entry of this page. */
-  opening: number;
+  opening: bigint;
   entries: StatementEntry[];
   /** Where the next page begins; `null` where there is none. */
   next: StatementPlace | null;
@@ -52,8 +53,8 @@ export async function statementOf(
   question: StatementQuestion,
 ): Promise<Statement | undefined> {
   const { account: id, from = 0, after, limit = LIMIT } = question;
-  const account = await manager.findOneBy(AccountEntity, { id });
-  if (account === null) return undefined;
+  const [account] = await accountsIn(manager, [id]);
+  if (account === undefined) return undefined;
   const query = manager
     .createQueryBuilder(PostingEntity, 'posting')
     .innerJoin(TransferEntity.options.name, 'transfer', 'transfer.id = posting.transferId')
@@ -62,8 +63,8 @@ export async function statementOf(
     .addSelect('posting.leg', 'leg')
     .addSelect('transfer.time', 'time')
     .addSelect('transfer.description', 'description')
-    .addSelect('posting.amount', 'amount')
-    .addSelect('posting.balance', 'balance')
+    .addSelect(asText('posting.amount'), 'amount')
+    .addSelect(asText('posting.balance'), 'balance')
     .where('posting.accountId = :id AND transfer.time >= :from', { id, from })
     .orderBy('transfer.position')
     .addOrderBy('posting.leg')
@@ -91,22 +92,22 @@ export async function statementOf(
 async function before(
   manager: EntityManager,
   { account, from = 0, after }: StatementQuestion,
-): Promise<number> {
+): Promise<bigint> {
   const query = manager
     .createQueryBuilder(PostingEntity, 'posting')
     .innerJoin(TransferEntity.options.name, 'transfer', 'transfer.id = posting.transferId')
-    .select('posting.balance', 'balance')
+    .select(asText('posting.balance'), 'balance')
     .where('posting.accountId = :account', { account })
     .orderBy('transfer.position', 'DESC')
     .addOrderBy('posting.leg', 'DESC')
     .limit(1);
   if (after === undefined) query.andWhere('transfer.time < :from', { from });
   else query.andWhere('transfer.position <= :position', after);
-  const row = (await query.getRawOne()) as { balance: string | number } | undefined;
-  return Number(row?.balance ?? 0);
+  const row = (await query.getRawOne()) as { balance: string } | undefined;
+  return BigInt(row?.balance ?? 0);
 }
 
-/** Postgres hands whole numbers out as text; the ledger keeps them below 2^53. */
+/** Postgres hands whole numbers out as text. */
 function entryOf(row: Record<keyof StatementEntry, string | number>): StatementEntry {
   const { transfer, description } = row;
   return {
@@ -115,7 +116,7 @@ function entryOf(row: Record<keyof StatementEntry, string | number>): StatementE
     leg: Number(row.leg),
     time: Number(row.time),
     description: String(description),
-    amount: Number(row.amount),
-    balance: Number(row.balance),
+    amount: BigInt(row.amount),
+    balance: BigInt(row.balance),
   };
 }

@@ -255,8 +255,8 @@ const RETRYABLE = {
    */
   TRIMMED: false,
   /**
-   * The server lets in only who shows one of its access tokens; the call showed none, or another one. It did nothing.
-   * @remedy Give a token that the server knows: token in a program, --token-file or VARLOG_TOKEN_FILE for a command.
+   * The server lets in only who shows one of its access tokens; the call showed none, or another one. Or a store of objects refuses the credentials, or what they may do. It did nothing.
+   * @remedy Give a token that the server knows: token in a program, --token-file or VARLOG_TOKEN_FILE for a command. For a store of objects: what the message says.
    */
   UNAUTHENTICATED: false,
   /**

@@ -1,6 +1,6 @@
-import { ReplicaReport, type ReplicaReportState } from '../wire/gen/log.ts';
+import { ReplicaReport, type ReplicaReportState, ReplicaSizes } from '../wire/gen/log.ts';
 import type { ReplicaState } from './core/index.ts';
-import { reportOfWire, reportToWire } from './report-codec.ts';
+import { reportOfWire, reportToWire, sizesOfWire } from './report-codec.ts';
 
 const numbers = { logStreamId: 7, epoch: 3, end: 99, persistedVersion: 12 };
 
@@ -29,4 +29,15 @@ test('parts of atomic appends arrive as they were sent', () => {
 test('a state that is not known counts for nothing', () => {
   const wire = ReplicaReport.create({ ...numbers, state: 99 as ReplicaReportState });
   expect(reportOfWire(wire)).toEqual({ ...numbers, state: 'failed' });
+});
+
+test('sizes arrive as they were sent, and one without a log stream, or none for one, counts for nothing', () => {
+  const sent = { logStreams: [7, 2 ** 31 - 1], bytes: [0, 2 ** 53 - 1] };
+  const wire = ReplicaSizes.decode(ReplicaSizes.encode(ReplicaSizes.create(sent)));
+  expect([...sizesOfWire(wire)]).toEqual([
+    [7, 0],
+    [2 ** 31 - 1, 2 ** 53 - 1],
+  ]);
+  expect([...sizesOfWire({ logStreams: [1, 2], bytes: [5] })]).toEqual([[1, 5]]);
+  expect([...sizesOfWire({ logStreams: [1], bytes: [5, 6] })]).toEqual([[1, 5]]);
 });

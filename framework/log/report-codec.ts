@@ -1,4 +1,10 @@
-import { AtomicPart, ReplicaReport, ReplicaReportState, WaitingPart } from '../wire/gen/log.ts';
+import {
+  AtomicPart,
+  ReplicaReport,
+  ReplicaReportState,
+  type ReplicaSizes,
+  WaitingPart,
+} from '../wire/gen/log.ts';
 import type { ReplicaState, Report } from './core/index.ts';
 
 const STATES: Record<ReplicaState, ReplicaReportState> = {
@@ -38,4 +44,10 @@ export function reportOfWire(wire: ReplicaReport): Report {
   if (parked.length + waiting.length === 0) return report;
   const parts = waiting.map((it) => ({ ...it.part!, llsn: it.llsn, end: it.end }));
   return { ...report, parked, waiting: parts };
+}
+
+/** By log stream. What came without its other half counts for nothing. */
+export function sizesOfWire({ logStreams, bytes }: ReplicaSizes): Map<number, number> {
+  const known = Math.min(logStreams.length, bytes.length);
+  return new Map(logStreams.slice(0, known).map((id, i) => [id, bytes[i]!]));
 }

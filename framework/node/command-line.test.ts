@@ -300,7 +300,7 @@ describe('health', () => {
   test('of a cluster that is well', async () => {
     const status = await run(['status']);
     expect(status.out).toMatch(/leader: member 1[\s\S]*STORAGE NODE[\s\S]*TOPIC/);
-    expect((await run(['node', 'ls'])).out).toMatch(/^1 +\S+ +up +\d+ +\d+$/m);
+    expect((await run(['node', 'ls'])).out).toMatch(/^1 +\S+ +up +\d+ +\d+ +\S+ [KM]?B$/m);
     expect(await run(['repair'])).toEqual(ok('every log stream has all of its copies\n'));
     const doctor = await run(['doctor', '--directory', folder]);
     expect(doctor.out).toMatch(/^ok {3}Node.js/m);

@@ -78,6 +78,10 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
     load: async () => (await import('./commands/raft-inspect.ts')).addRaftInspectCommand,
   },
   {
+    names: ['raft-destroy'],
+    load: async () => (await import('./commands/raft-destroy.ts')).addRaftDestroyCommand,
+  },
+  {
     names: ['raft-restore'],
     load: async () => (await import('./commands/restore.ts')).addRestoreCommand,
   },

@@ -72,7 +72,9 @@ const schema = z
       .describe('copies of a new log stream'),
     rebalance: yesOrNo
       .default(true)
-      .describe('move log streams by itself, so that all storage nodes have about as many'),
+      .describe(
+        'move log streams by itself, so that all storage nodes have about as many, and as many bytes',
+      ),
     trashHours: z.coerce
       .number()
       .min(0)

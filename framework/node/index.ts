@@ -17,11 +17,12 @@
  * Those with gRPC of their own get credentials of the files that a node reads: `tlsFromEnvironment`, with `serverCredentials`
  * and `clientCredentials`; and access tokens, `tokensFromFile`, with `askForToken` and `callMetadata`.
  *
- * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read.
+ * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read; the calls for which
+ * they await answers there, a `SequenceMap` keeps by their numbers.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
-export { Outbox, type Outlet } from '../base/index.ts';
+export { Outbox, type Outlet, SequenceMap } from '../base/index.ts';
 export {
   AccessTokens,
   askForToken,

@@ -73,7 +73,7 @@ const SYNCS = {
   help: 'Time until the disk had made something durable, by the role that waited',
   label: 'role',
 };
-const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code', 'member'];
+const LABELS = ['topic', 'log_stream', 'state', 'trouble', 'code', 'member', 'node'];
 
 /** The member of the metadata repository that this process is. */
 function defineMember(define: Define, repository: MetadataRepository): void {
@@ -109,10 +109,14 @@ function defineMember(define: Define, repository: MetadataRepository): void {
   define('raft_removed', 'Whether it was removed from its group', (set) =>
     set(Number(repository.status.removed)),
   );
-  define('raft_disk_trouble', 'Its disk is full or does not get on, as a label', (set) => {
-    const { diskTrouble: trouble } = repository.metrics;
-    if (trouble !== undefined) set(1, { trouble });
-  });
+  define(
+    'raft_disk_trouble',
+    'Its disk is full, or too many files are open, or it does not get on, as a label',
+    (set) => {
+      const { diskTrouble: trouble } = repository.metrics;
+      if (trouble !== undefined) set(1, { trouble });
+    },
+  );
   define('raft_unsynced_bytes', 'Written, and not on disk yet', (set) =>
     set(repository.metrics.unsyncedBytes),
   );
@@ -155,6 +159,13 @@ function defineCluster(define: Define, repository: MetadataRepository): void {
     const connected = nodes.filter((it) => it.connected).length;
     set(connected, { state: 'connected' });
     set(nodes.length - connected, { state: 'lost' });
+  });
+  define('storage_node_bytes', 'Bytes that replicas have on a storage node, as it said', (set) => {
+    const sums = new Map<number, number>();
+    for (const { storageNodeId: node, bytes } of known()?.logStreams.flatMap((it) => it.replicas) ??
+      [])
+      if (bytes !== null) sums.set(node, (sums.get(node) ?? 0) + bytes);
+    for (const [node, sum] of sums) set(sum, { node });
   });
   define('drain_replicas', 'Replicas that drained storage nodes still have', (set) => {
     const { storageNodes = [], logStreams = [] } = known() ?? {};
@@ -222,6 +233,7 @@ function defineStorage(define: Define, node: StorageNode): void {
   each('replica_durable_end_llsn', 'LLSN of the last record on disk', (it) => it.durableEnd);
   each('replica_committed_llsn', 'LLSN of the last record committed', (it) => it.committed);
   each('replica_target_llsn', 'LLSN that it is to get to, as far as is known', (it) => it.target);
+  each('replica_bytes', 'Bytes of its records and commits on the disk', (it) => it.bytes);
   const state = ({ state }: ReplicaStatus): Labels => ({ state });
   each('replica_state', 'State of the replica, as a label', () => 1, state);
   each('replica_disk_full', 'Whether there is no room for appends', (it) => Number(it.full));

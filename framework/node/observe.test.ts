@@ -21,7 +21,22 @@ describe('a node shows', () => {
       expect(await it.metric('replicas_in_sync')).toEqual(['varlog_replicas_in_sync 2']);
       const under = 'log_streams_under_replicated';
       expect(await it.metric(under)).toEqual([`varlog_${under} 0`]);
+      const [bytes, ...others] = await it.metric('storage_node_bytes');
+      expect([bytes, others]).toEqual([
+        expect.stringMatching(/^varlog_storage_node_bytes\{node="1"\} \d+$/),
+        [],
+      ]);
     });
+    const ofReplicas = await it.metric('replica_bytes');
+    expect(ofReplicas).toEqual([
+      expect.stringMatching(/^varlog_replica_bytes\{topic="1",log_stream="\d+"\} \d+$/),
+      expect.stringMatching(/^varlog_replica_bytes\{topic="1",log_stream="\d+"\} \d+$/),
+    ]);
+    // The record is on one of them.
+    expect(ofReplicas.some((line) => Number(line.split(' ')[1]) > 0)).toBe(true);
+    await varlog.drainStorageNode(1);
+    expect(await it.metric('drain_replicas')).toEqual(['varlog_drain_replicas{node="1"} 2']);
+    await varlog.undrainStorageNode(1);
     for (const name of ['resigned', 'removed', 'snapshots_installed', 'compactions_failed']) {
       expect(await it.metric(`raft_${name}`)).toEqual([`varlog_raft_${name} 0`]);
     }

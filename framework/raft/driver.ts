@@ -263,6 +263,7 @@ export class RaftDriver implements Ticking, MemberContext {
     const due = this.elections.tick();
     if (due && this.raft.role === 'leader') this.options.onHeartbeat();
     this.calls.tick();
+    this.handshake.tick();
     const waits = this.isWaiting && this.tickParts();
     if (waits || due) this.schedule();
   }
@@ -366,7 +367,9 @@ export class RaftDriver implements Ticking, MemberContext {
   private receive(message: Message): void {
     if (this.closed) return;
     this.handshake.durability.observe(message);
-    if (message.type === 'snapshot' && message.index > this.raft.log.commit) {
+    const { term, log } = this.raft;
+    // One of a deposed leader must not take the place of what the newest one sends.
+    if (message.type === 'snapshot' && message.term >= term && message.index > log.commit) {
       void this.snapshots.receive(message);
       return;
     }

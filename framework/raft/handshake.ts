@@ -154,7 +154,7 @@ export class Handshake {
       });
     }
     if (raft.log.refuses(from, hello.identity) !== undefined) {
-      if (raft.log.identity === '') void this.askIdentity();
+      if (raft.log.identity === '') void this.introduceToAll();
       throw notMember(groupId, raft.log.identity, from);
     }
     if (raft.log.hasRemoved(from)) throw removed(groupId, from);
@@ -203,6 +203,20 @@ export class Handshake {
     return met.incarnation;
   }
 
+  /**
+   * A tick passed. Whoever may not campaign, and hears no leader, asks the others from time to time: it may have been
+   * removed while it could not hear that, and nobody calls it any more.
+   */
+  tick(): void {
+    const { raft } = this.context;
+    const { electionElapsed, options, log } = raft;
+    if (raft.role === 'leader' || raft.promotable || this.isRemoved) return;
+    // A group that begins has its members meet anyway.
+    if (log.configurationIndex === 0) return;
+    if (electionElapsed > 0 && electionElapsed % options.electionTicks === 0)
+      void this.introduceToAll();
+  }
+
   /** Resolves when nothing is being written any more: the folder may be let go. */
   settled(): Promise<void> {
     return this.diskIdentity.settled();
@@ -212,8 +226,8 @@ export class Handshake {
     return this.diskIdentity.joinGroup(this.context.raft.log.identity);
   }
 
-  /** A member that lags asks those with whom it began which group they are, to know whom else to listen to. */
-  private async askIdentity(): Promise<void> {
+  /** A member that lags learns from those of whom it knows which group they are, and whether it belongs to it. */
+  private async introduceToAll(): Promise<void> {
     const { raft, options } = this.context;
     if (this.asking) return;
     this.asking = true;

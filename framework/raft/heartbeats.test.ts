@@ -1,5 +1,6 @@
-import type { Server } from '../base/index.ts';
+import type { Channel, Network, Server } from '../base/index.ts';
 import { GrpcNetwork, realClock } from '../runtime/index.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import type { Message } from './core/index.ts';
 import { Heartbeats } from './heartbeats.ts';
 
@@ -26,9 +27,9 @@ afterEach(async () => {
   await server.close();
 });
 
-function post(groupId: string, to = 2): void {
+function post(groupId: string, to = 2, address = server.address): void {
   const beat: Message = { type: 'heartbeat', from: 1, to, term: 3, commit: 0, round: 0 };
-  sender.post({ groupId, identity: 'x', from: 1 }, server.address, beat);
+  sender.post({ groupId, identity: 'x', from: 1 }, address, beat);
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -67,4 +68,42 @@ test('a process that was away fails nobody, and gets those that follow once it i
     post('group-2');
     return taken.includes('group-2 x');
   });
+});
+
+test('an address that nothing goes to any more keeps no connection', async () => {
+  const connected = new Set<string>();
+  const counted: Network = {
+    serve: (address, handlers) => network.serve(address, handlers),
+    connect: (address) => {
+      const channel: Channel = network.connect(address);
+      connected.add(address);
+      const close = channel.close.bind(channel);
+      channel.close = () => {
+        connected.delete(address);
+        close();
+      };
+      return channel;
+    },
+  };
+  const clock = new ManualClock();
+  sender = new Heartbeats(clock, counted);
+  const before = await network.serve('127.0.0.1:0', [receiver.handler]);
+  try {
+    post('group-0', 2, before.address);
+    post('group-1');
+    await until(() => taken.length === 2);
+    for (let i = 0; i < 130; i++) {
+      await clock.advance(1_000);
+      post('group-1');
+    }
+    await until(() => taken.length > 2);
+    expect([...connected]).toEqual([server.address]);
+    // Somebody is there again.
+    post('group-2', 2, before.address);
+    await until(() => taken.includes('group-2 x'));
+  } finally {
+    sender.close();
+    await before.close();
+  }
+  expect([...connected]).toEqual([]);
 });

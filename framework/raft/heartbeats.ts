@@ -17,6 +17,9 @@ import { RAFT_TIMES } from './timing.ts';
 
 const EXCHANGE: BidiMethod<Beats, Nothing> = bidi('varlog.raft.Host', 'Beat', Beats, Nothing);
 
+/** An address that nothing went to for so long is let go of: members move, and groups end. */
+const UNUSED_MS = 60_000;
+
 /** Takes a message of one who says that its group is `identity`. */
 type Take = (message: Message, identity: string) => void;
 
@@ -68,7 +71,7 @@ export class Heartbeats {
       channel = new HeartbeatChannel(this.clock, this.network.connect(address));
       this.channels.set(address, channel);
     }
-    channel.queued.push({ ...sender, to: message.to, message: toWire(message) });
+    channel.take({ ...sender, to: message.to, message: toWire(message) });
     this.turn.schedule();
   }
 
@@ -79,7 +82,13 @@ export class Heartbeats {
 
   private flush(): void {
     if (this.closed) return;
-    for (const channel of this.channels.values()) if (channel.flush()) this.sent++;
+    const now = this.clock.now();
+    for (const [address, channel] of this.channels) {
+      if (channel.flush()) this.sent++;
+      if (now - channel.usedAt < UNUSED_MS) continue;
+      channel.close();
+      this.channels.delete(address);
+    }
   }
 
   private deliver({ groupId, identity, from, to, message }: Beat): void {
@@ -90,7 +99,8 @@ export class Heartbeats {
 
 /** The stream of heartbeats to one other process. */
 class HeartbeatChannel {
-  queued: Beat[] = [];
+  usedAt = 0;
+  private queued: Beat[] = [];
   private readonly clock: Clock;
   private readonly channel: Channel;
   private stream: MessageStream<Beats, Nothing> | undefined;
@@ -102,6 +112,12 @@ class HeartbeatChannel {
     this.channel = channel;
     // What could not leave in its turn was dropped: nothing waits for room.
     this.outbox = new Outbox(clock, () => {});
+  }
+
+  /** It leaves, or is dropped, with the next flush. */
+  take(beat: Beat): void {
+    this.usedAt = this.clock.now();
+    this.queued.push(beat);
   }
 
   /** Whether something left. */

@@ -6,20 +6,18 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
+import { checkIdentity, memberToDestroy } from './destroy.ts';
 import {
   type DestroyedGroup,
   DestroyedGroups,
   groupDestroyed,
   tombstoneHandlers,
 } from './destroyed-groups.ts';
-import { diskFactsIn } from './disk-identity.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
-import { otherGroup } from './handshake-errors.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { groupFolderOf, openJournalOf } from './host-folder.ts';
 import type { HostResources } from './host-resources.ts';
-import { memberIn } from './member-folder.ts';
 import { methodsOf } from './methods.ts';
 import { Ticker } from './ticker.ts';
 import { timingOf } from './timing.ts';
@@ -139,13 +137,13 @@ export class RaftHost implements AsyncDisposable {
     methodsOf(groupId);
     return this.change(groupId, async () => {
       const known = this.graves.find(groupId);
-      const group = known ?? (await this.memberOf(groupId));
-      if (group.identity !== identity) {
-        throw otherGroup(groupId, group.identity, identity, 'notAppended');
-      }
+      const { directory, ports } = this.options;
+      const running = this.groups.get(groupId)?.status.identity;
+      const group = known ?? (await memberToDestroy(groupId, directory, ports.disk, running));
+      checkIdentity(group, identity);
       if (known === undefined) {
         await this.graves.bury(group);
-        this.options.ports.logger.log('warn', 'raft.destroyed', { ...group });
+        ports.logger.log('warn', 'raft.destroyed', { ...group });
       }
       const closed = this.groups.get(groupId)?.close(groupDestroyed(group));
       if (known === undefined) this.server.add(tombstoneHandlers(group));
@@ -200,32 +198,6 @@ export class RaftHost implements AsyncDisposable {
       },
     });
     return group;
-  }
-
-  /** What there is to destroy, by what its folder says, or the member where it is open. */
-  private async memberOf(groupId: string): Promise<DestroyedGroup> {
-    const { ports, directory } = this.options;
-    const { disk } = ports;
-    const found = await memberIn(groupFolderOf(directory, groupId), directory, disk);
-    if (found === undefined) {
-      throw new VarlogError('NOT_FOUND', {
-        what: `this host has no member of Raft group "${groupId}"`,
-        next: 'ask the host that has it',
-        outcome: 'notAppended',
-      });
-    }
-    // One that runs knows it before its disk does.
-    const known = this.groups.get(groupId)?.status.identity;
-    const identity =
-      known ?? (await diskFactsIn(disk, found.directory, found.label))?.identity ?? '';
-    if (identity === '') {
-      throw new VarlogError('FAILED_PRECONDITION', {
-        what: `member ${found.memberId} of Raft group "${groupId}" does not know the identity of its group yet`,
-        next: 'wait until the group has begun, and destroy it by its identity then',
-        outcome: 'notAppended',
-      });
-    }
-    return { groupId, memberId: found.memberId, identity };
   }
 
   /** Frees what a crash left of destroyed groups. What fails is tried with the next start. */

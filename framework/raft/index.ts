@@ -35,6 +35,7 @@ import { RaftHost, type RaftHostOptions } from './host.ts';
 export type { Followed, LogCallOptions, LogEntry, OrderedLog, Ports } from '../base/index.ts';
 export { VarlogError } from '../base/index.ts';
 export type { TlsOptions } from '../runtime/index.ts';
+export { type DestroyOptions, type DestroyReport, destroyStoppedMember } from './destroy.ts';
 export type { DestroyedGroup } from './destroyed-groups.ts';
 export { RaftGroup } from './group.ts';
 export type { RaftGroupOptions } from './group-options.ts';

@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { realPorts } from '../runtime/index.ts';
 import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { restoreLostMajority } from './restore.ts';
+import { NAMES, SimulatedGroup } from './simulated.fixture.ts';
 
 describe('a group that lost its majority for good', () => {
   let fixture: GroupFixture;
@@ -56,6 +60,48 @@ describe('a group that lost its majority for good', () => {
     expect(one.status.voters).not.toEqual(three.status.voters);
   });
 
+  /** All files, by what is in them. */
+  async function contents(folder: string): Promise<Map<string, string>> {
+    const found = await readdir(folder, { recursive: true, withFileTypes: true });
+    const paths = found.filter((it) => it.isFile()).map((it) => join(it.parentPath, it.name));
+    const all = paths.map(async (path): Promise<[string, string]> => {
+      return [
+        path,
+        createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex'),
+      ];
+    });
+    return new Map(await Promise.all(all));
+  }
+
+  test.each([
+    ['as it was left', 0],
+    ['that has a snapshot and entries behind it', 2],
+    ['that has a snapshot of all of it', 5],
+  ])('a member %s is only read by a dry run, which tells the same', async (_, compactTo) => {
+    fixture = await GroupFixture.start(1, { retain: { entries: 0 } });
+    const leader = await fixture.leader();
+    for (const it of ['a', 'b', 'c', 'd']) await leader.append([bytes(it)]);
+    if (compactTo > 0) await leader.compact(compactTo, bytes('the state'));
+    await fixture.stop(1);
+    const folder = join(fixture.root, '1');
+    // What a crash in the middle of a write leaves: the next start removes it.
+    const entries = (await readdir(join(folder, 'entries'))).filter((it) => /segment$/.test(it));
+    const path = join(folder, 'entries', entries.at(-1)!);
+    const segment = await readFile(path);
+    const after = segment.findLastIndex((it) => it !== 0) + 1;
+    await writeFile(path, segment.fill(0xaa, after + 8, after + 40));
+    await writeFile(join(folder, 'snapshot.7'), 'a part of one');
+    await writeFile(join(folder, 'hard-state.new'), 'a part of one');
+    const before = await contents(folder);
+    const seen = await restore(1, true);
+    expect(await contents(folder)).toEqual(before);
+    expect(seen).toMatchObject({ keptUpTo: 5, membersBefore: [1] });
+    expect(await restore(1)).toEqual(seen);
+    expect((await contents(folder)).size).toBeLessThan(before.size);
+  });
+
   test('is found below the folder that its user gave', async () => {
     fixture = await GroupFixture.start(1, { directory: 'node/raft' });
     const leader = await fixture.leader();
@@ -90,4 +136,35 @@ describe('a group that lost its majority for good', () => {
     expect(await disk.list('elsewhere')).toEqual([]);
     expect(await take(leader, 1, 1)).toEqual(['a']);
   });
+});
+
+test('a restore that finds no room says so, and is done again once there is some', async () => {
+  const group = new SimulatedGroup();
+  const { world } = group;
+  try {
+    const leader = await group.leader();
+    await group.fate(group.at(leader).append([bytes('a')]));
+    for (const name of NAMES) await world.play(() => world.stop(name));
+    const disk = world.disk(leader);
+    const id = NAMES.indexOf(leader) + 1;
+    const restore = () =>
+      restoreLostMajority({
+        ports: { ...world.ports('operator'), disk: disk.mount() },
+        groupId: 'g',
+        member: { id, address: `${leader}:1` },
+        directory: 'raft',
+      });
+    for (const full of ['entries/', 'hard-state', 'members']) {
+      disk.faults = {
+        fail: ({ kind, path }) => (kind === 'write' && path.includes(full) ? 'ENOSPC' : undefined),
+      };
+      expect([full, (await group.fate(restore(), 10_000)).fate]).toEqual([full, 'DISK_FULL']);
+      expect(disk.openFiles).toBe(0);
+    }
+    disk.faults = {};
+    const { membersBefore } = await world.play(restore);
+    expect(membersBefore).toEqual([id]);
+  } finally {
+    world.close();
+  }
 });

@@ -1,8 +1,9 @@
-import { asVarlogError, type Ports, VarlogError } from '../base/index.ts';
+import { asVarlogError, type Clock, type Ports, sleep, VarlogError } from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import { DiskIdentity } from './disk-identity.ts';
 import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
+import { inspectMember } from './inspect.ts';
 import type { Member } from './member.ts';
 import { methodsOf } from './methods.ts';
 import { RaftStorage } from './storage.ts';
@@ -29,6 +30,9 @@ export interface Restored {
   readonly membersBefore: readonly number[];
 }
 
+/** So often it is seen whether the disk has room for what is being written. */
+const LOOK_MS = 100;
+
 const NOBODY: Configuration = {
   identity: '',
   retired: [],
@@ -44,13 +48,15 @@ const NOBODY: Configuration = {
  * generation of the group, to which others are added then. This is the one operation that may lose what
  * was acknowledged: whatever a majority had without this member. So take the member with the largest
  * last term, and among those the one with the most entries. Members of before are refused by the restored group, and
- * refuse it. Rejects with `FAILED_PRECONDITION` for a member that never belonged to the group, and with
- * `DIRECTORY_IN_USE` for one that runs.
+ * refuse it. Rejects with `FAILED_PRECONDITION` for a member that never belonged to the group, with
+ * `DIRECTORY_IN_USE` for one that runs, with `CORRUPT` for one that is damaged, and with `DISK_FULL` where there is no
+ * room: it may be partly restored then, and MUST be restored again before it is started.
  */
 export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
   const { groupId, directory } = options;
   const { disk } = options.ports;
   methodsOf(groupId);
+  if (options.dryRun) return wouldBeRestored(options);
   // What opens members on real ports keeps them in a folder of that name.
   for (const root of [directory, `${directory}/raft`]) {
     const isHosted = await isHostFolder(root, disk);
@@ -100,7 +106,6 @@ async function restoreIn(
     if (!membersOf(before).has(id)) throw stranger(options);
     const lastTerm = runs.at(-1)?.term ?? snapshotTerm;
     const restored = { keptUpTo: last, lastTerm, membersBefore: [...membersOf(before)] };
-    if (options.dryRun) return restored;
     const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
     // First: a member that was only begun to be restored must not talk to the others any more.
     await diskIdentity.enterGeneration(random.id());
@@ -114,7 +119,7 @@ async function restoreIn(
       incarnations: new Map([[id, diskIdentity.incarnation]]),
     };
     const payload = encodeConfiguration(alone);
-    await new Promise<void>((resolve, reject) => {
+    const written = new Promise<void>((resolve, reject) => {
       fail = (error) => reject(asVarlogError(error));
       storage.onPersisted(() => resolve());
       storage.write({
@@ -125,10 +130,62 @@ async function restoreIn(
         batches: [{ index: last + 1, term, count: 1, payload }],
       });
     });
+    await unlessNoRoom(storage, clock, written);
     return restored;
   } finally {
     await storage.close();
   }
+}
+
+/** A member that runs waits for room: here somebody waits for an answer. */
+async function unlessNoRoom(
+  storage: RaftStorage,
+  clock: Clock,
+  written: Promise<void>,
+): Promise<void> {
+  const done = written.then(() => true);
+  while (!(await Promise.race([done, sleep(clock, LOOK_MS).then(() => false)]))) {
+    if (storage.full === undefined) continue;
+    throw new VarlogError('DISK_FULL', {
+      what: 'the disk has no room for what makes the member a group of its own',
+      next: 'make room, and restore it again',
+    });
+  }
+}
+
+/** The same without a change: what opening the member would repair is read as if it were repaired. */
+async function wouldBeRestored(options: RestoreOptions): Promise<Restored> {
+  const { groupId, directory, ports, member } = options;
+  /** Where entries of another term begin. */
+  const runs: { index: number; term: number }[] = [];
+  const found = await inspectMember({ disk: ports.disk, directory, groupId }, (entry) => {
+    if (runs.at(-1)?.term !== entry.term) runs.push(entry);
+  }).catch((error: unknown) => {
+    throw VarlogError.is(error, 'NOT_FOUND') ? stranger(options) : error;
+  });
+  const [damage] = found.damage;
+  if (damage !== undefined) {
+    const { code, path, message } = damage;
+    throw new VarlogError(code, {
+      what: `member ${member.id} of Raft group "${groupId}" cannot be restored as it is`,
+      because: message,
+      next: 'see "varlog raft-inspect" for what it has, or restore another member that is left',
+      details: { path },
+    });
+  }
+  const { entries = { first: 1, last: 0, lastTerm: 0 }, snapshot, members } = found;
+  const { index = 0, term = 0 } = snapshot ?? {};
+  const termThere = runs.findLast((it) => it.index <= index)?.term;
+  // They stay where they go on from what the snapshot stands for.
+  const keeps = entries.first > index || (entries.last > index && termThere === term);
+  const configuration = (keeps ? members?.configuration : snapshot?.configuration) ?? NOBODY;
+  const before = membersOf(configuration);
+  if (found.memberId !== member.id || !before.has(member.id)) throw stranger(options);
+  return {
+    keptUpTo: keeps ? entries.last : index,
+    lastTerm: keeps ? entries.lastTerm : term,
+    membersBefore: [...before],
+  };
 }
 
 function stranger({ groupId, member, directory }: RestoreOptions): VarlogError {

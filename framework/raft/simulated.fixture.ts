@@ -3,7 +3,7 @@ import { World, type WorldOptions } from '../testing/simulator/world.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 
-const NAMES = ['a', 'b', 'c'] as const;
+export const NAMES = ['a', 'b', 'c'] as const;
 export type Name = (typeof NAMES)[number];
 
 const members = NAMES.map((name, i) => ({ id: i + 1, address: `${name}:1` }));

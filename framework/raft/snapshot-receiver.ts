@@ -40,7 +40,10 @@ export class SnapshotReceiver {
       if (context.isClosed) return;
       storage.receive(received);
       if (index <= context.raft.log.commit) return storage.drop(index);
-      context.raft.step({ ...message, index, indexTerm, configuration });
+      const { leader, term } = context.raft;
+      // Elected anew meanwhile, it offers the same.
+      const offer = leader === from ? { ...message, term } : message;
+      context.raft.step({ ...offer, index, indexTerm, configuration });
       // Who had all of it already does not need the state.
       const { snapshotIndex, last } = context.raft.log;
       if (snapshotIndex === index && last === index) this.installed++;

@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type DirectoryLock, VarlogError } from '../base/index.ts';
 import { hostTimers } from './host-timers.ts';
+import { makePath } from './make-path.ts';
 import { realRandom } from './random.ts';
 
 /** Folder of the flags, inside the one that is locked. */
@@ -27,7 +28,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   mine.add(directory);
   try {
     const flags = join(directory, FLAGS);
-    await mkdir(flags, { recursive: true });
+    await makePath(flags);
     const flag = await raise(directory, flags);
     let released: Promise<void> | undefined;
     return {

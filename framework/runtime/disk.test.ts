@@ -59,6 +59,8 @@ describe('a file of the real disk', () => {
   });
 });
 
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
 describe('what the real disk does once', () => {
   let root: string;
   beforeEach(async () => {
@@ -74,8 +76,6 @@ describe('what the real disk does once', () => {
     const paths = handles.map((it) => readlink(`/proc/self/fd/${it}`).catch(() => ''));
     return (await Promise.all(paths)).filter((it) => it.startsWith(root)).length;
   };
-  const onLinux = process.platform === 'linux' ? test : test.skip;
-
   onLinux('a file is open once, however it is written and read', async () => {
     const file = await new RealDisk(root).open('a', 'create');
     const reading = file.read(0, 10);
@@ -155,6 +155,14 @@ describe('errors of the real disk', () => {
       code: 'DIRECTORY_UNWRITABLE',
       message: expect.stringContaining(join(root, 'file')),
     });
+  });
+
+  onLinux('a path to where nothing can be made says so, and is not tried for ever', async () => {
+    const disk = new RealDisk('/proc/varlog');
+    const refused = { code: 'NOT_FOUND', message: expect.stringContaining('/proc/varlog') };
+    await expect(disk.makeDirectory('a/b')).rejects.toMatchObject(refused);
+    await expect(disk.open('a/b', 'create')).rejects.toMatchObject(refused);
+    await expect(disk.lock('a/b')).rejects.toMatchObject(refused);
   });
 
   test.each([

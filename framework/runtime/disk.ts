@@ -1,7 +1,6 @@
 import {
   constants,
   type FileHandle,
-  mkdir,
   open,
   readdir,
   rename,
@@ -13,6 +12,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { DirectoryLock, Disk, DiskFile, FolderFacts } from '../base/index.ts';
 import { isDirectoryLocked, lockDirectory } from './directory-lock.ts';
 import { diskError } from './disk-error.ts';
+import { makePath } from './make-path.ts';
 
 /** Of a file that may go meanwhile. */
 const sizeOf = (path: string): Promise<number> =>
@@ -54,7 +54,7 @@ export class RealDisk implements Disk {
         return await open(full, CREATE);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        await mkdir(dirname(full), { recursive: true });
+        await makePath(dirname(full));
         return open(full, CREATE);
       }
     });
@@ -82,7 +82,7 @@ export class RealDisk implements Disk {
 
   async makeDirectory(directory: string): Promise<void> {
     const full = this.at(directory);
-    const made = await attempt(full, () => mkdir(full, { recursive: true }));
+    const made = await attempt(full, () => makePath(full));
     // Also where it exists already: whoever made it may have been killed before it was synced. A new one has no names.
     const first = made === undefined ? full : dirname(full);
     for (let at = first; at.length >= dirname(made ?? full).length; at = dirname(at)) {

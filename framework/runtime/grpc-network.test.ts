@@ -11,9 +11,11 @@ import {
 import { GrpcNetwork } from './grpc-network.ts';
 import { healthCheck, healthWatch } from './health.ts';
 import { keepsContract } from './keeps-contract.fixture.ts';
+import { streamsBeginWithHeaders } from './unanswered-stream.fixture.ts';
 
 describe('gRPC keeps the contract of all networks', () => {
   keepsContract(() => new GrpcNetwork());
+  streamsBeginWithHeaders();
 });
 
 describe('gRPC', () => {

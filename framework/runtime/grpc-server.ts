@@ -1,11 +1,12 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type {
-  ServerDuplexStream,
-  ServerUnaryCall,
-  ServerWritableStream,
-  ServiceDefinition,
-  sendUnaryData,
-  UntypedServiceImplementation,
+import {
+  Metadata,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { type CallContext, type Handler, VarlogError } from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';
@@ -101,6 +102,8 @@ function stream(method: Handler['method'], run: RunStream) {
       call.emit('error', toStatus(error));
       if (VarlogError.is(error, 'CANCELLED') && call.writableLength > 0) reset(call);
     };
+    // As `Http2Call.respond` says why.
+    if (method.kind === 'bidi') call.sendMetadata(new Metadata());
     const { request } = call as unknown as { request: Uint8Array };
     serveStream(method, run, {
       call,

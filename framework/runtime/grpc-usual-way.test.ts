@@ -1,6 +1,7 @@
 import { type Codec, handler, type ServerStreamMethod } from '../base/index.ts';
 import { GrpcNetwork } from './grpc-network.ts';
 import { keepsContract } from './keeps-contract.fixture.ts';
+import { streamsBeginWithHeaders } from './unanswered-stream.fixture.ts';
 
 // As if the insides of grpc-js had changed.
 jest.mock('./grpc-shortcut.ts', () => ({ clientShortcut: () => undefined }));
@@ -13,6 +14,7 @@ jest.mock('./stream-taker.ts', () => ({
 
 describe('gRPC keeps the contract of all networks where there is no way past grpc-js', () => {
   keepsContract(() => new GrpcNetwork());
+  streamsBeginWithHeaders();
 });
 
 describe('access tokens where there is no way past grpc-js', () => {

@@ -92,13 +92,20 @@ export class Http2Call implements GrpcCall {
     });
   }
 
+  /**
+   * Sends the headers, before there is an answer. Until they come, a client keeps what it sends, because it may have
+   * to send it again (gRFC A6); one that is never answered would keep it as long as the stream lives.
+   */
+  respond(): void {
+    if (this.responded || this.isGone()) return;
+    this.responded = true;
+    this.stream.respond(RESPONSE, WITH_TRAILERS);
+  }
+
   /** Sends messages, each with its prefix, in pieces that follow each other. */
   writeFrames(pieces: readonly Uint8Array[], written: () => void): void {
-    if (this.over || this.stream.destroyed || this.stream.closed) return;
-    if (!this.responded) {
-      this.responded = true;
-      this.stream.respond(RESPONSE, WITH_TRAILERS);
-    }
+    if (this.isGone()) return;
+    this.respond();
     writeAll(this.stream, pieces, written);
   }
 
@@ -139,6 +146,10 @@ export class Http2Call implements GrpcCall {
     this.paused = false;
     this.deliver();
     if (!this.paused) this.stream.resume();
+  }
+
+  private isGone(): boolean {
+    return this.over || this.stream.destroyed || this.stream.closed;
   }
 
   private take(chunk: Buffer): void {

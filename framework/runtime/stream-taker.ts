@@ -40,8 +40,10 @@ export class StreamTaker {
       this.methods.set(method.path, (stream, headers) => {
         const call = new Http2Call(stream, headers);
         if (call.isOver) return;
-        if (method.kind === 'bidi') serveTaken(method, own, call, headers, NOTHING);
-        else call.whenAsked((request) => serveTaken(method, own, call, headers, request));
+        if (method.kind === 'bidi') {
+          call.respond();
+          serveTaken(method, own, call, headers, NOTHING);
+        } else call.whenAsked((request) => serveTaken(method, own, call, headers, request));
       });
     }
   }

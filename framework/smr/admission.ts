@@ -154,6 +154,14 @@ export class Admission {
     return this.skipped.size;
   }
 
+  /** What a command comes to whose request was decided before; `undefined` where it was not, or has no id. */
+  decidedBefore(requestId: Uint8Array, command: Uint8Array): CommandOutcome | undefined {
+    const known = requestId.length === 0 ? undefined : this.requests.find(requestId);
+    if (known === undefined) return undefined;
+    const same = known.length === command.length && known.checksum === crc32c(command);
+    return same ? decodeOutcome(known) : 'requestMismatch';
+  }
+
   /** These are passed over when they come: see `skipsFrom`. */
   order(targets: ReadonlySet<SkipTarget>): void {
     this.ordered = new Set([...this.ordered, ...targets]);
@@ -269,15 +277,14 @@ export class Admission {
   /** Nobody sent this command in its session before; perhaps somebody did elsewhere. */
   private admitRequest(): Verdict {
     const { requestId, command, session, sequence } = this.envelope;
-    const known = requestId.length === 0 ? undefined : this.requests.find(requestId);
+    const known = this.decidedBefore(requestId, command);
     if (known === undefined && this.ordered.has(this.position)) {
       this.skipped.add(this.position);
       this.recordOutcome('skipped');
       return 'settled';
     }
     if (known === undefined) return 'fresh';
-    const same = known.length === command.length && known.checksum === crc32c(command);
-    this.decided = same ? decodeOutcome(known) : 'requestMismatch';
+    this.decided = known;
     this.sessions.done(session, sequence, this.decided);
     return 'settled';
   }

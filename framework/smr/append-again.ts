@@ -17,18 +17,18 @@ export function mayRetry(error: unknown): boolean {
 }
 
 /**
- * Appends what may lie in the log twice, as often as it takes. Resolves with the position of the one that is known; rejects with an
+ * Appends what may lie in the log twice, or reads, as often as it takes. Resolves with what it came to when that is known; rejects with an
  * error that will not change, or `signal.reason`.
  */
-export async function appendUntilTaken(
-  append: () => Promise<number>,
+export async function untilTaken<T>(
+  attempt: () => Promise<T>,
   ports: Pick<Ports, 'clock' | 'random'>,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<T> {
   const backoff = appendBackoff(ports);
   for (;;) {
     try {
-      return await append();
+      return await attempt();
     } catch (error) {
       signal.throwIfAborted();
       if (!mayRetry(error)) throw error;

@@ -8,7 +8,7 @@ import {
   SequenceMap,
   VarlogError,
 } from '../base/index.ts';
-import { ATTEMPT_TIMEOUT_MS, appendBackoff, appendUntilTaken, mayRetry } from './append-again.ts';
+import { ATTEMPT_TIMEOUT_MS, appendBackoff, mayRetry, untilTaken } from './append-again.ts';
 import { BlockedCommands } from './blocked-commands.ts';
 import { full, sessionExpired, stoppedError, timedOut } from './command-errors.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
@@ -317,7 +317,7 @@ export class CommandQueue<Command, Result> {
     const append = (): Promise<number> => this.append([encodeOpen(tag, ports.clock.wall())]);
     this.opening = true;
     try {
-      this.session = await appendUntilTaken(append, ports, closing.signal);
+      this.session = await untilTaken(append, ports, closing.signal);
     } catch (error) {
       for (const it of this.waiting.splice(0)) this.giveUp(it, error);
     }

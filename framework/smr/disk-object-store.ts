@@ -1,8 +1,8 @@
-import { type Disk, VarlogError } from '../base/index.ts';
+import type { Disk } from '../base/index.ts';
 import { replaceFileBy } from '../store/index.ts';
+import { checkObjectName, isObjectName } from './object-names.ts';
 import type { ObjectStore } from './object-store.ts';
 
-const NAME = /^[\w-]{1,200}$/;
 const READ_BYTES = 256 * 1024;
 
 /** Objects as files in the root of a disk, which may be shared: each is replaced atomically. */
@@ -14,7 +14,7 @@ export class DiskObjectStore implements ObjectStore {
   }
 
   async put(name: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    checkName(name);
+    checkObjectName(name);
     await this.disk.makeDirectory('.');
     await replaceFileBy(this.disk, name, async (file) => {
       let at = 0;
@@ -26,7 +26,7 @@ export class DiskObjectStore implements ObjectStore {
   }
 
   async get(name: string): Promise<AsyncIterable<Uint8Array> | undefined> {
-    checkName(name);
+    checkObjectName(name);
     const names = await this.list(name);
     return names.includes(name) ? this.read(name) : undefined;
   }
@@ -34,11 +34,11 @@ export class DiskObjectStore implements ObjectStore {
   async list(prefix: string): Promise<readonly string[]> {
     const names = await this.disk.list('.');
     // What is being written has another name, with a dot.
-    return names.filter((it) => it.startsWith(prefix) && NAME.test(it));
+    return names.filter((it) => it.startsWith(prefix) && isObjectName(it));
   }
 
   async delete(name: string): Promise<void> {
-    checkName(name);
+    checkObjectName(name);
     await this.disk.remove(name);
   }
 
@@ -54,12 +54,4 @@ export class DiskObjectStore implements ObjectStore {
       await file.close();
     }
   }
-}
-
-function checkName(name: string): void {
-  if (NAME.test(name)) return;
-  throw new VarlogError('INVALID_ARGUMENT', {
-    what: `"${name}" cannot be the name of an object`,
-    next: 'give 1 to 200 letters, digits, "-" and "_"',
-  });
 }

@@ -3,7 +3,6 @@ import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
 import { checkTimeout, checkWord } from './option-checks.ts';
 
 const NOTHING = new Uint8Array();
-const encoder = new TextEncoder();
 
 export interface ExecuteOptions extends LogCallOptions {
   /**
@@ -30,7 +29,7 @@ export function checkedRequestId(options: ExecuteOptions): Uint8Array {
 function requestIdBytes(requestId: string | undefined): Uint8Array {
   if (requestId === undefined) return NOTHING;
   // What is no text would become one that many others become too, such as "null".
-  const bytes = typeof requestId === 'string' ? encoder.encode(requestId) : NOTHING;
+  const bytes = typeof requestId === 'string' ? Buffer.from(requestId) : NOTHING;
   if (bytes.length > 0 && bytes.length <= REQUEST_ID_BYTES_MAX) return bytes;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `a request id ${typeof requestId === 'string' ? `has ${bytes.length} bytes` : 'is no text'}`,

@@ -38,7 +38,7 @@ export async function openFork<Command, Result, Snapshot, Machine>(
   for (const option of OF_REPLICAS) if (option in options) throw notOfForks(option);
   checkNumber(forkBytesMax, 'forkBytesMax', 0);
   checkCount(wanted, 'at', 0);
-  const at = await endOf({ log }, wanted);
+  const at = await endOf({ log, signal: undefined }, wanted);
   const snapshots = from && { ...snapshotsUpTo(from, at), save: keepsNone };
   const fork = new Replica<Command, Result, Machine>(
     {

@@ -19,7 +19,7 @@
  *
  * It does not keep commands: the log does.
  */
-import type { OrderedLog, OrderedLogSource, Ports } from '../base/index.ts';
+import { type OrderedLog, type OrderedLogSource, type Ports, VarlogError } from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
@@ -51,7 +51,8 @@ import { endOf, type ReplayRange } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Shadow, type ShadowOptions } from './shadow.ts';
-import { checkLogs, checkMachines, type ShardOptions, Shards, shardName } from './shards.ts';
+import { ShardOrder } from './shard-plan.ts';
+import { checkMachines, identitiesOf, type ShardOptions, Shards, shardName } from './shards.ts';
 import { SharedSnapshotStore } from './shared-snapshot-store.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import {
@@ -211,8 +212,8 @@ function checkReplica<Command, Result, Snapshot, Machine>(
 /**
  * Starts one machine over several logs, a replica on each: see {@link Shards}. `logs`: one for each shard, the same ones in the
  * same order at every start and in every process. Resolves when each shard has seen all that its log had, which takes an answer of
- * each. Rejects with `INVALID_ARGUMENT`; with `FAILED_PRECONDITION` where a log is another shard's, or the number of shards was
- * another; with `LOG_MISMATCH` for the snapshots of another one; or with `TIMEOUT`.
+ * each, and has the order of the logs written down in all of them, where it is not yet. Rejects with `INVALID_ARGUMENT`; with
+ * `FAILED_PRECONDITION` where a log is another shard's, or the number of shards was another: the message says which is whose; with `LOG_MISMATCH` for the snapshots of another one; or with `TIMEOUT`.
  *
  * ```ts
  * const counters = await startShards({
@@ -237,7 +238,10 @@ export async function startShards<Command, Result, Snapshot, Machine>(
   checkNoClass(machine, 'machine');
   const timeoutMs = others.callTimeoutMs ?? START_MS;
   const logs = (Array.isArray(given) ? given : []).map(orderedLog);
-  await checkLogs(logs, timeoutMs);
+  const identities = await identitiesOf(logs, timeoutMs);
+  const plan = { name, logs: identities };
+  const order = new ShardOrder(plan, logs, others.ports ?? realPorts(), timeoutMs);
+  await order.check();
   const machines = logs.map((_, shard) => machine(shard));
   checkMachines(machines);
   const replicas: Replica<Command, Result, Machine>[] = [];
@@ -257,9 +261,13 @@ export async function startShards<Command, Result, Snapshot, Machine>(
     }
     const shards = new Shards(replicas, keyOf);
     await shards.caughtUp({ timeoutMs });
+    // By now nothing on them is known to be of others, and no command was sent yet.
+    if (others.readOnly !== true) await order.claim();
     return shards;
   } catch (error) {
     await Promise.allSettled(replicas.map((it) => it.close()));
+    // Where others were faster, what they said at first tells more than a command of theirs.
+    if (VarlogError.is(error, 'FAILED_PRECONDITION')) await order.check();
     throw error;
   }
 }
@@ -280,8 +288,8 @@ export interface ReplaySource {
  * different results or come to different states, and in which field. Values in shapes of different versions are compared
  * in the newer one. Here and not in `varlog/testing`, because it is run on the logs of production.
  *
- * Rejects with `INVALID_ARGUMENT`; with `NOT_FOUND` where all commands are those of other machines; with the error of a command that neither version can apply (`APPLY_FAILED`); with
- * `TRIMMED` where the log does not begin at its first entry and no snapshot is given; with `BEYOND_TAIL` where it ends before `to`; and with
+ * Rejects with `INVALID_ARGUMENT`; with `NOT_FOUND` where all commands are those of other machines, or all that is stored is behind `to`; with the error of a command
+ * that neither version can apply (`APPLY_FAILED`); with `TRIMMED` where the log does not begin at its first entry and no snapshot is given, or begins with one behind `to`; with `BEYOND_TAIL` where it ends before `to`; and with
  * errors of the log.
  */
 export async function replay(options: ReplayOptions & ReplaySource): Promise<ReplayVerdict> {

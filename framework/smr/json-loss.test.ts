@@ -65,5 +65,8 @@ test('what cannot be encoded is named by its path', () => {
       throw own;
     },
   };
-  expect(() => codec.encode(odd)).toThrow('no idea');
+  expect(() => codec.encode(odd)).toThrow(/INVALID_ARGUMENT: .*no idea/);
+  let deep: unknown[] = [];
+  for (let depth = 0; depth < 100_000; depth++) deep = [deep];
+  expect(() => codec.encode(deep)).toThrow(/INVALID_ARGUMENT: .*call stack/);
 });

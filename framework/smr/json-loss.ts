@@ -45,7 +45,7 @@ export function lossParts(
 
 /** For a value at which `JSON.stringify` threw. */
 export function cannotEncode(value: unknown, cause: unknown): VarlogError {
-  const { lost } = jsonLosses(value);
+  const lost = lostWithoutFail(value);
   const parts = lost
     ? lossParts('a value that is to be encoded', lost)
     : {
@@ -54,6 +54,15 @@ export function cannotEncode(value: unknown, cause: unknown): VarlogError {
         next: 'give plain data, or a codec that takes it',
       };
   return new VarlogError('INVALID_ARGUMENT', { ...parts, outcome: 'notAppended', cause });
+}
+
+/** What made JSON throw, a `toJSON` or a depth without an end, may make the search throw too. */
+function lostWithoutFail(value: unknown): JsonLoss | undefined {
+  try {
+    return jsonLosses(value).lost;
+  } catch {
+    return undefined;
+  }
 }
 
 type Lost = Omit<JsonLoss, 'path'>;

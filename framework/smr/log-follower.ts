@@ -12,7 +12,7 @@ import {
   TurnBudget,
   VarlogError,
 } from '../base/index.ts';
-import { ATTEMPT_TIMEOUT_MS, appendUntilTaken } from './append-again.ts';
+import { ATTEMPT_TIMEOUT_MS, untilTaken } from './append-again.ts';
 import type { Applier } from './applier.ts';
 import { ChangeHistory } from './change-history.ts';
 import type { CommandCodecs } from './codecs.ts';
@@ -176,6 +176,11 @@ export class LogFollower<Command, Result> {
     this.report({ position, ...changes });
   }
 
+  /** The state is not whole, or is to be an earlier one: queries wait until it advances. */
+  retreat(): void {
+    this.barrier.retreat();
+  }
+
   /** A command took effect. Passed on once, also where the state started over since. */
   announce({ place, command: bytes, outcome, changes }: AppliedCommand): void {
     const { position, index, time } = place;
@@ -225,7 +230,7 @@ export class LogFollower<Command, Result> {
   fresh(options: LogCallOptions & { consistency?: Consistency }): Promise<void> | void {
     const { consistency = 'linearizable' } = options;
     if (consistency === 'linearizable') return this.barrier.latest(options);
-    if (consistency === 'stale') return this.barrier.check();
+    if (consistency === 'stale') return this.barrier.whole(options);
     if ('maxStalenessMs' in Object(consistency)) {
       const { maxStalenessMs } = consistency as { maxStalenessMs: number };
       checkNumber(maxStalenessMs, 'consistency.maxStalenessMs', 0);
@@ -264,7 +269,7 @@ export class LogFollower<Command, Result> {
       const tag = tagOf(this.identity);
       const call = { signal: limit.signal, timeoutMs: ATTEMPT_TIMEOUT_MS };
       const append = (): Promise<number> => this.log.append([encodeUpgrade(tag, version)], call);
-      const position = await appendUntilTaken(append, ports, limit.signal);
+      const position = await untilTaken(append, ports, limit.signal);
       await this.barrier.reached(position, waiting);
       if (rules.inForce < version) throw notRaised(version, position);
       return rules.inForce;

@@ -28,8 +28,8 @@ export interface ReplayDifference extends Difference {
   /** Of the entry behind which they differ. */
   readonly position: number;
   /**
-   * Here they were still equal. Where it is not the command before: the machine did something else when it was replayed
-   * once more, so that no more is known.
+   * Here they were still equal. Where it is not the command before, no more is known: the machine did something else when it was
+   * replayed once more, or what it would have begun with is not stored any more.
    */
   readonly after: number;
   /** `failure`: one of them could not apply it. */
@@ -62,20 +62,30 @@ export class MachinePair {
     this.compareStates();
   }
 
-  /** Rejects like {@link ReplayedMachine.open}, and with what the old machine fails with before `forkAt`. */
-  static async open(options: PairOptions, range: ReplayRange): Promise<MachinePair> {
+  /**
+   * They begin with nothing, or with a stored snapshot that is not beyond `upTo`. Rejects like {@link ReplayedMachine.open}, and with
+   * what one of them fails with before they are at the same place.
+   */
+  static async open(options: PairOptions, range: ReplayRange, upTo?: number): Promise<MachinePair> {
     const { against, machine, forkAt } = options;
     checkDefinition(against, '`against`');
     checkDefinition(machine, '`machine`');
     checkSame(against, machine);
-    const left = await ReplayedMachine.open(against, range, forkAt);
+    const left = await ReplayedMachine.open(against, range, forkAt ?? upTo);
+    let right: ReplayedMachine | undefined;
     try {
-      if (forkAt === undefined)
-        return new MachinePair(left, await ReplayedMachine.open(machine, range));
-      await left.reach(forkAt);
-      return new MachinePair(left, await left.handOver(machine));
+      if (forkAt === undefined) {
+        right = await ReplayedMachine.open(machine, range, upTo);
+        // A newer snapshot may have been stored in between.
+        await left.reach(right.position);
+        await right.reach(left.position);
+      } else {
+        await left.reach(forkAt);
+        right = await left.handOver(machine);
+      }
+      return new MachinePair(left, right);
     } catch (error) {
-      await left.close();
+      await Promise.all([left.close(), right?.close()]);
       throw error;
     }
   }

@@ -25,6 +25,7 @@ import {
 } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
+import { isShardPlan } from './shard-plan.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
@@ -143,8 +144,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    * Has a snapshot kept of all that is applied now, or more. Resolves with its position. Rejects with `INVALID_ARGUMENT`
    * where there is no place for it, with why it could not be kept, and with `TIMEOUT`.
    */
-  async snapshot({ signal, timeoutMs }: LogCallOptions): Promise<number> {
-    await this.follower.fresh({ consistency: 'stale' });
+  async snapshot(options: LogCallOptions): Promise<number> {
+    const { signal, timeoutMs } = options;
+    await this.follower.fresh({ ...options, consistency: 'stale' });
     checkTimeout(timeoutMs);
     this.checkPlace();
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
@@ -179,6 +181,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { position, timer } = this.working;
     this.working = NOTHING_AT_WORK;
     if (position === 0) return false;
+    if (this.isMidway) this.follower.retreat();
     if (VarlogError.is(error, 'STATE_DIVERGED')) {
       const checked = error.details['position'] as number;
       if (await this.check?.prevails(position, checked)) {
@@ -205,14 +208,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { admission, follower } = this;
     this.working = { position: entry.position, timer: undefined };
     const verdict = admission.admit(entry);
-    if (verdict === 'foreign' && this.options.alone === true)
+    const isOthers = verdict === 'foreign' && !this.isOfShards(entry.command);
+    if (isOthers && this.options.alone === true)
       throw notAlone(follower.identity.machine, entry.position);
     let index = 0;
     for (const due of admission.due()) {
       follower.announce(this.runOne(due.command, due));
       index++;
     }
-    if (verdict === 'foreign') this.foreign++;
+    if (isOthers) this.foreign++;
     else if (verdict === 'fresh') this.run(entry.position, index);
     else if (verdict === 'check') this.check?.met(entry.position, admission.check);
     else if (verdict === 'settled')
@@ -221,6 +225,11 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       follower.queue.expired(admission.session, admission.requests.forgotten);
     this.position = entry.position;
     this.working = NOTHING_AT_WORK;
+  }
+
+  /** What shards say of their logs is nobody's command, whoever said it. */
+  private isOfShards(entry: Uint8Array): boolean {
+    return this.options.alone === true && isShardPlan(entry, this.follower.identity.log);
   }
 
   private run(position: number, index: number): void {
@@ -256,6 +265,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   /** Back to the last snapshot: what failed in the middle may have left the machine changed in part. */
   private async startOver(): Promise<void> {
     this.position = 0;
+    this.follower.retreat();
     if (await this.restoreStored()) return;
     if (this.initial === undefined) throw cannotStartOver();
     await this.restoreInitial(this.initial);

@@ -1,6 +1,6 @@
 /**
- * Objects by their names, as S3 and its like keep them; a folder on a disk does too. Names are of letters, digits, `-`
- * and `_`, and have 200 characters at most.
+ * Objects by their names, as S3 and its like keep them (`s3Objects` of `varlog/smr/s3`); a folder on a disk does too
+ * (`objectDirectory`). Names are of letters, digits, `-` and `_`, and have 200 characters at most.
  */
 export interface ObjectStore {
   /**

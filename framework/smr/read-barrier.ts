@@ -86,10 +86,23 @@ export class ReadBarrier {
     if (this.stopped !== undefined) throw this.stopped;
   }
 
+  /** Resolves when there is a state; throws where the replica has ended. */
+  whole(options: LogCallOptions): Promise<void> | void {
+    this.check();
+    if (this.applied >= 0) return undefined;
+    return this.wait({ position: 0, askedAt: undefined }, options, notWhole);
+  }
+
+  /** There is no state until it advances again, and what it has then may be one of long before. */
+  retreat(): void {
+    this.applied = -1;
+    this.freshAt = Number.NEGATIVE_INFINITY;
+  }
+
   reached(position: number, options: LogCallOptions): Promise<void> {
     if (!(position >= 0)) return Promise.reject(noLimit('atLeast', position));
     if (position <= this.applied && this.stopped === undefined) return Promise.resolve();
-    const late = (ms: number): VarlogError => notReached(position, this.applied, ms);
+    const late = (ms: number): VarlogError => notReached(position, Math.max(0, this.applied), ms);
     return this.wait({ position, askedAt: undefined }, options, late);
   }
 
@@ -168,6 +181,14 @@ function tooLate(timeoutMs: number): VarlogError {
     what: `the replica could not show within ${timeoutMs} ms that its state is fresh enough`,
     because: 'the log did not say how far it goes, or the replica has not applied that much',
     next: 'see whether the log has a quorum, or query with a larger maxStalenessMs, or "stale"',
+  });
+}
+
+function notWhole(timeoutMs: number): VarlogError {
+  return new VarlogError('TIMEOUT', {
+    what: `the replica had no whole state within ${timeoutMs} ms`,
+    because: 'a command failed in the middle, and it looks whether the log orders to pass over it',
+    next: 'see its status, try again, or ask another replica',
   });
 }
 

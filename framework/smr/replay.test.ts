@@ -1,7 +1,11 @@
 import fc from 'fast-check';
-import { chunksOf, joined } from '../base/index.ts';
+import { chunksOf, joined, VarlogError } from '../base/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
+import { SimulatedDisk } from '../testing/simulator/disk.ts';
+import { SeededRandom } from '../testing/simulator/random.ts';
+import { DiskSnapshotStore } from './disk-snapshot-store.ts';
 import {
+  type ApplyContext,
   type Cause,
   type MachineDefinition,
   replay,
@@ -11,6 +15,7 @@ import {
   versionedJson,
   why,
 } from './index.ts';
+import { breaking, logWithSkip } from './skipped-log.fixture.ts';
 import { type Put, Sums, sumsWith } from './sums.fixture.ts';
 
 type Accounts = Sums['sums'];
@@ -183,6 +188,131 @@ describe('a replay', () => {
     await expect(replay({ ...third, forkAt: positions[2]!, to: positions[1]! })).rejects.toThrow(
       /INVALID_ARGUMENT.*fork before the end/,
     );
+  });
+
+  test('begins at one place with both versions, also where a replica stores a newer snapshot meanwhile', async () => {
+    const log = new MemoryLog();
+    Object.assign(log, { compact: undefined });
+    const snapshots = new DiskSnapshotStore(
+      new SimulatedDisk({ random: new SeededRandom('replay') }),
+    );
+    await using replica = await startReplica({ machine: new Sums(), log, snapshots });
+    const load = async () => {
+      await replica.execute({ key: 'a', value: 2 });
+      await replica.snapshot();
+      return snapshots.load();
+    };
+    await replica.execute({ key: 'a', value: 1 });
+    await load();
+    for (let i = 0; i < 5; i++) await replica.execute({ key: 'a', value: 3 });
+    const to = await log.tail();
+    let loaded = 0;
+    const from = { load: () => (loaded++ === 1 ? load() : snapshots.load()) };
+    // The second snapshot is behind the end.
+    const early = replay({ log, against: sumsWith(), machine: sumsWith(), from, to });
+    await expect(early).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    loaded = 0;
+    const far = (await log.tail()) + 1;
+    await replica.execute({ key: 'a', value: 4 });
+    const late = { load: () => (loaded++ === 0 ? snapshots.load() : from.load()) };
+    const same = await replay({ log, against: sumsWith(), machine: sumsWith(), from: late });
+    expect(same).toEqual({ commands: expect.any(Number), position: far });
+  });
+
+  test('what begins behind its end is refused, and not found to be equal', async () => {
+    const log = new MemoryLog();
+    await using replica = await startReplica({ machine: new Sums(), log });
+    for (const value of [1, 2, 3]) await replica.execute({ key: 'a', value });
+    const to = (await log.tail()) - 1;
+    let kept: Uint8Array = new Uint8Array();
+    const compact = log.compact.bind(log);
+    log.compact = async (position, state) => {
+      kept = await joined(chunksOf(state));
+      await compact(position, kept);
+    };
+    const at = await replica.snapshot();
+    const both = { against: sumsWith(), machine: sumsWith({ at: 1, kind: 'state' }) };
+    const trimmed = { code: 'TRIMMED', details: { position: to, firstAvailable: at + 1 } };
+    await expect(replay({ log, ...both, to })).rejects.toMatchObject(trimmed);
+    const causes = why({ log, machine: sumsWith(), key: 'a', to });
+    await expect(causes.next()).rejects.toMatchObject(trimmed);
+    const from = storeOf(at, kept);
+    const beyond = { code: 'NOT_FOUND', details: { position: at, upTo: to } };
+    await expect(replay({ log, ...both, from, to })).rejects.toMatchObject(beyond);
+    const late = why({ log, machine: sumsWith(), key: 'a', from, to });
+    await expect(late.next()).rejects.toMatchObject(beyond);
+  });
+
+  test('the first command at which the states differ is not looked for behind a snapshot that came in between', async () => {
+    const log = new MemoryLog();
+    Object.assign(log, { compact: undefined });
+    const snapshots = new DiskSnapshotStore(
+      new SimulatedDisk({ random: new SeededRandom('replay') }),
+    );
+    await using replica = await startReplica({ machine: new Sums(), log, snapshots });
+    for (let i = 0; i < 6; i++) {
+      await replica.execute({ key: 'a', value: 1 });
+      if (i === 3) await replica.snapshot();
+    }
+    let loaded = 0;
+    const from = { load: async () => (++loaded <= 2 ? undefined : snapshots.load()) };
+    // From the third command on its sum is wrong in each.
+    class Wrong extends Sums {
+      override apply(put: Put, context: ApplyContext): number {
+        const sum = super.apply(put, context);
+        if (this.count > 2) this.sums[put.key] = sum + 1;
+        return sum;
+      }
+    }
+    const machine = { make: () => new Wrong() };
+    const to = await log.tail();
+    const results = { codec: { result: { encode: () => new Uint8Array(1), decode: () => 0 } } };
+    const { difference } = await replay({
+      log,
+      from,
+      to,
+      against: { ...sumsWith(), ...results },
+      machine: { ...machine, ...results },
+    });
+    expect(difference).toMatchObject({ kind: 'state', position: to, after: 0 });
+  });
+
+  test('from a fork on, what is to be passed over is passed over with the state that was taken over', async () => {
+    const { log, forkAt, position } = await logWithSkip();
+    /** With what lies before the fork it would come to something else. */
+    class Newer extends Sums {
+      override apply(put: Put, context: ApplyContext): number {
+        if (context.position <= forkAt) this.sums['old'] = 1;
+        return super.apply(put, context);
+      }
+    }
+    const machine = { make: () => new Newer({ at: 3, kind: 'failure' }) };
+    const to = position + 1;
+    const verdict = await replay({ log, against: breaking, machine, forkAt, to });
+    expect(verdict).toEqual({ commands: 0, position: to });
+  });
+
+  test('given up, or without the log, while one version reads it once more it says so, and not that the two differ', async () => {
+    const { log, position } = await logWithSkip();
+    const giving = new AbortController();
+    const { signal } = giving;
+    const reason = new Error('enough');
+    const lost = new VarlogError('UNAVAILABLE', { what: 'no quorum' });
+    const ends: [() => void, unknown][] = [
+      [() => Promise.reject(lost), lost],
+      [() => giving.abort(reason), reason],
+    ];
+    for (const [end, said] of ends) {
+      let reads = 0;
+      const flaky = Object.assign(Object.create(log) as MemoryLog, {
+        async *follow(...[from, options]: Parameters<MemoryLog['follow']>) {
+          if (from === 1 && ++reads > 1) await end();
+          yield* log.follow(from, options);
+        },
+      });
+      const both = { against: sumsWith(), machine: breaking, to: position + 1, stateEvery: 1 };
+      await expect(replay({ log: flaky, ...both, signal })).rejects.toBe(said);
+    }
   });
 
   test('two different machines are no two versions', async () => {

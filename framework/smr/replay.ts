@@ -49,15 +49,20 @@ export async function runReplay(
 
 /**
  * Replays once more up to a difference of states, and compares them at each command since they were equal. `undefined` where
- * nothing differs this time.
+ * nothing differs this time, and where what lies before that is not stored any more.
  */
 export async function closerLook(
   options: PairOptions,
   range: ReplayRange,
   { position, after }: Pick<ReplayDifference, 'position' | 'after'>,
 ): Promise<ReplayVerdict | undefined> {
-  const { verdict } = await pass(options, range, position, STATE_EVERY, after);
-  return verdict.difference === undefined ? undefined : verdict;
+  try {
+    const { verdict } = await pass(options, range, position, STATE_EVERY, after);
+    return verdict.difference === undefined ? undefined : verdict;
+  } catch (error) {
+    if (VarlogError.is(error, 'NOT_FOUND') || VarlogError.is(error, 'TRIMMED')) return undefined;
+    throw error;
+  }
 }
 
 async function pass(
@@ -68,8 +73,12 @@ async function pass(
   denseAfter?: number,
 ): Promise<{ verdict: ReplayVerdict; isExact: boolean }> {
   const { log, signal } = range;
-  const pair = await MachinePair.open(options, range);
+  const pair = await MachinePair.open(options, range, denseAfter ?? to);
   try {
+    // A snapshot that the log begins with by now would hide what lies before it.
+    if (denseAfter !== undefined)
+      for await (const next of entriesOf(log, pair.position, denseAfter, signal))
+        await pair.take(next, stateEvery, denseAfter);
     for await (const next of entriesOf(log, pair.position, to, signal)) {
       if (pair.difference !== undefined) break;
       await pair.take(next, stateEvery, denseAfter);

@@ -1,4 +1,4 @@
-import { type Followed, type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import { type Followed, type OrderedLog, onAbort, type Ports, VarlogError } from '../base/index.ts';
 import { checkFirstState, newMachine } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { MemoryApplier } from './memory-applier.ts';
@@ -12,6 +12,7 @@ export interface ReplayRange {
   readonly log: OrderedLog;
   readonly from: Pick<SnapshotStore, 'load'> | undefined;
   readonly ports: Pick<Ports, 'clock' | 'random'>;
+  /** Gives up all that waits for the log. */
   readonly signal: AbortSignal | undefined;
 }
 
@@ -32,6 +33,7 @@ export class ReplayedMachine {
   private tell: (it: Applied<unknown, unknown>) => void = () => {};
   /** Why it could not apply an entry: it applies nothing any more. */
   failure: unknown;
+  private readonly forget: () => void;
 
   private constructor(definition: MachineDefinition, machine: AnyMachine, range: ReplayRange) {
     const { log, from, ports } = range;
@@ -54,6 +56,7 @@ export class ReplayedMachine {
       },
       error: () => {},
     });
+    this.forget = onAbort(range.signal, () => void this.applier.follower.close());
   }
 
   /**
@@ -70,8 +73,14 @@ export class ReplayedMachine {
     const machine = newMachine(() => definition.make(), '`make`');
     checkFirstState(machine, definition.codec);
     const opened = new ReplayedMachine(definition, machine, { ...range, from: limited });
-    await opened.applier.follower.identify(range.ports.clock);
-    await opened.applier.open();
+    try {
+      await opened.applier.follower.identify(range.ports.clock);
+      await opened.applier.open();
+    } catch (error) {
+      await opened.close();
+      range.signal?.throwIfAborted();
+      throw error;
+    }
     opened.isKnown = opened.position > 0;
     return opened;
   }
@@ -83,7 +92,8 @@ export class ReplayedMachine {
 
   /**
    * Applies what comes next in the log. Resolves with the commands that took effect, and `tell`s each before the next one is
-   * applied: of one entry there are several where timers were due.
+   * applied: of one entry there are several where timers were due. Rejects where the signal was aborted, and with errors of the
+   * log that may pass; what is the machine's is {@link failure}.
    */
   async take(
     next: Followed,
@@ -95,6 +105,9 @@ export class ReplayedMachine {
       try {
         await this.apply(next);
       } catch (error) {
+        // To be given up is no failure of the machine, nor is what the log may answer another time.
+        this.range.signal?.throwIfAborted();
+        if (VarlogError.is(error) && error.retryable) throw error;
         this.failure = error;
       }
     }
@@ -109,17 +122,22 @@ export class ReplayedMachine {
   async reach(position: number): Promise<void> {
     const { log, signal } = this.range;
     for await (const next of entriesOf(log, this.position, position, signal)) {
-      if (next.kind === 'snapshot' && next.position > position)
-        throw beginsBehind(next.position, position);
       await this.take(next);
       if (this.failure !== undefined) throw this.failure;
     }
   }
 
   /** Another version of the machine, which takes over the state that this one has now, as from a snapshot. */
-  handOver(definition: MachineDefinition): Promise<ReplayedMachine> {
+  async handOver(definition: MachineDefinition): Promise<ReplayedMachine> {
     const captured = this.applier.capture();
-    const load = async (below?: number) => (below === undefined ? captured : undefined);
+    const stored: Uint8Array[] = [];
+    for await (const chunk of captured?.chunks ?? []) stored.push(chunk);
+    // It is read once more where an entry is to be passed over: the other one starts over from here.
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      yield* stored;
+    }
+    const load = async (below?: number) =>
+      below === undefined ? captured && { ...captured, chunks: chunks() } : undefined;
     return ReplayedMachine.open(definition, { ...this.range, from: { load } });
   }
 
@@ -136,6 +154,7 @@ export class ReplayedMachine {
   }
 
   close(): Promise<void> {
+    this.forget();
     return this.applier.follower.close();
   }
 
@@ -158,9 +177,12 @@ export class ReplayedMachine {
  * How far a replay goes: to `to`, or to the tail. Rejects with `BEYOND_TAIL` where the log ends before it: it would wait for
  * what nobody may ever append.
  */
-export async function endOf({ log }: Pick<ReplayRange, 'log'>, to?: number): Promise<number> {
+export async function endOf(
+  { log, signal }: Pick<ReplayRange, 'log' | 'signal'>,
+  to?: number,
+): Promise<number> {
   checkCount(to, 'to', 0);
-  const tail = await log.tail();
+  const tail = await log.tail(signal === undefined ? {} : { signal });
   if (to === undefined || to <= tail) return to ?? tail;
   throw new VarlogError('BEYOND_TAIL', {
     what: `the log ends at ${tail}, before ${to}`,
@@ -181,7 +203,10 @@ export function* singly(it: Followed, to = Number.POSITIVE_INFINITY): Generator<
   }
 }
 
-/** What lies in a log after a position, up to `to`: one entry at a time. */
+/**
+ * What lies in a log after a position, up to `to`: one entry at a time. Throws `TRIMMED` where the log begins with a snapshot from
+ * behind `to`: what lies in between would be missed.
+ */
 export async function* entriesOf(
   log: OrderedLog,
   after: number,
@@ -190,6 +215,7 @@ export async function* entriesOf(
 ): AsyncGenerator<Followed> {
   if (after >= to) return;
   for await (const it of log.follow(after + 1, signal === undefined ? {} : { signal })) {
+    if (it.kind === 'snapshot' && it.position > to) throw beginsBehind(it.position, to);
     yield* singly(it, to);
     if ((it.kind === 'snapshot' ? it.position : it.through) >= to) return;
   }
@@ -207,19 +233,19 @@ export function snapshotsUpTo(
       const stored = await from.load(Math.min(below, upTo + 1));
       if (stored === undefined || stored.position <= upTo) return stored;
       throw new VarlogError('NOT_FOUND', {
-        what: `the stored snapshot is at position ${stored.position}, behind ${upTo}, where the fork is to begin`,
-        next: 'give an older snapshot, or none where the log still has its first entry; or fork behind this one',
-        details: { position: stored.position, forkAt: upTo },
+        what: `the stored snapshot is at position ${stored.position}, behind ${upTo}, up to which the log is to be read`,
+        next: `give an older snapshot, or none where the log still has its first entry; or go as far as ${stored.position}`,
+        details: { position: stored.position, upTo },
       });
     },
   };
 }
 
-export function beginsBehind(firstAvailable: number, forkAt: number): VarlogError {
+export function beginsBehind(firstAvailable: number, upTo: number): VarlogError {
   return new VarlogError('TRIMMED', {
-    what: `the log begins with a snapshot at position ${firstAvailable}, behind ${forkAt}, where the fork is to begin`,
-    next: `give a snapshot from before as \`from\`, or fork at ${firstAvailable} or later`,
-    details: { position: forkAt, firstAvailable: firstAvailable + 1 },
+    what: `the log begins with a snapshot at position ${firstAvailable}, behind ${upTo}, up to which it is to be read`,
+    next: `give a snapshot from before as \`from\`, or go as far as ${firstAvailable}`,
+    details: { position: upTo, firstAvailable: firstAvailable + 1 },
   });
 }
 

@@ -42,7 +42,10 @@ export class Replica<Command, Result, Machine> {
     return this.applier.start();
   }
 
-  /** As of `position`: a stale view. To be looked at, not changed. */
+  /**
+   * As of `position`: a stale view. To be looked at, not changed. Where a command failed in the middle it is not whole until the
+   * replica goes on: queries wait for that.
+   */
   get machine(): Machine {
     return this.applier.machine;
   }
@@ -93,7 +96,7 @@ export class Replica<Command, Result, Machine> {
     const { consistency, ...limits } = options;
     const { machine, speculator } = this.applier;
     if (consistency === 'speculative') {
-      await this.follower.fresh({ consistency: 'stale' });
+      await this.follower.fresh({ ...limits, consistency: 'stale' });
       return speculator.look(look);
     }
     await this.follower.fresh({ ...limits, ...(consistency && { consistency }) });

@@ -21,8 +21,8 @@ export class RequestRecords {
   private readonly seed: number;
   private slots = new Slots(SLOTS);
   /** Number of the oldest, and of the next to come. */
-  private oldest = 0;
-  private next = 0;
+  private oldest = 1;
+  private next = 1;
 
   /** `seed` keeps callers from choosing ids that have the same hash. */
   constructor(seed: number) {
@@ -35,51 +35,47 @@ export class RequestRecords {
 
   /** Time of the oldest record; there must be one. */
   get oldestTime(): number {
-    return this.slots.time[this.slotOf(this.oldest)] as number;
+    return this.slots.of(this.oldest, TIME);
   }
 
   get oldestPosition(): number {
-    return this.slots.position[this.slotOf(this.oldest)] as number;
+    return this.slots.of(this.oldest, POSITION);
   }
 
   /** As it was given to {@link add}. */
   get oldestCost(): number {
-    return this.slots.cost[this.slotOf(this.oldest)] as number;
+    return this.slots.of(this.oldest, COST);
   }
 
   get oldestId(): string {
-    return this.decode(this.slotOf(this.oldest)).id;
+    return this.decode(this.oldest).id;
   }
 
   /** `cost`: any number, kept with it. */
   add(request: DecidedRequest, cost: number): void {
     if (this.size === this.slots.count) this.grow();
     const { slots, bytes } = this;
-    const slot = this.slotOf(this.next++);
+    const { time, position } = request;
     const length = requestBytes(request);
     const start = bytes.append(fieldBytes(length));
-    const message = writeRequest(bytes.block(bytes.last), start, request, length);
-    slots.block[slot] = bytes.last;
-    slots.from[slot] = message;
-    slots.to[slot] = message + length;
-    slots.cost[slot] = cost;
-    slots.time[slot] = request.time;
-    slots.position[slot] = request.position;
-    slots.link(slot, hashOf(request.id, this.seed));
+    const block = bytes.last;
+    const from = writeRequest(bytes.block(block), start, request, length);
+    const hash = hashOf(request.id, this.seed);
+    slots.fill(this.next++, { hash, block, from, to: from + length, cost, time, position });
   }
 
   dropOldest(): void {
-    const { slots } = this;
-    const slot = this.slotOf(this.oldest++);
-    slots.unlink(slot);
-    this.bytes.drop(slots.block[slot] as number, slots.to[slot] as number);
+    const { slots, oldest } = this;
+    this.bytes.drop(slots.of(oldest, BLOCK), slots.of(oldest, TO));
+    this.oldest++;
   }
 
   find(id: Uint8Array): RequestMessage | undefined {
-    const { slots } = this;
+    const { slots, oldest } = this;
     const hash = hashOf(id, this.seed);
-    for (let slot = slots.newest(hash); slot !== NONE; slot = slots.chained[slot] as number) {
-      if (slots.hash[slot] === hash && this.hasId(slot, id)) return this.decode(slot);
+    // Those that were dropped are at the end of their chain.
+    for (let number = slots.newest(hash); number >= oldest; number = slots.of(number, OLDER)) {
+      if (slots.of(number, HASH) === hash && this.hasId(number, id)) return this.decode(number);
     }
     return undefined;
   }
@@ -95,92 +91,89 @@ export class RequestRecords {
     return this.bytes.pieces();
   }
 
-  private slotOf(number: number): number {
-    return number & (this.slots.count - 1);
+  private decode(number: number): RequestMessage {
+    const { slots } = this;
+    const bytes = this.bytes.block(slots.of(number, BLOCK));
+    return RequestMessage.decode(bytes.subarray(slots.of(number, FROM), slots.of(number, TO)));
   }
 
-  private decode(slot: number): RequestMessage {
-    const { block, from, to } = this.slots;
-    const bytes = this.bytes.block(block[slot] as number);
-    return RequestMessage.decode(bytes.subarray(from[slot], to[slot]));
-  }
-
-  private hasId(slot: number, id: Uint8Array): boolean {
-    const bytes = this.bytes.block(this.slots.block[slot] as number);
-    return hasRequestId(bytes, this.slots.from[slot] as number, id);
+  private hasId(number: number, id: Uint8Array): boolean {
+    const { slots } = this;
+    return hasRequestId(this.bytes.block(slots.of(number, BLOCK)), slots.of(number, FROM), id);
   }
 
   private grow(): void {
     const old = this.slots;
     this.slots = new Slots(2 * old.count);
-    for (let number = this.oldest; number < this.next; number++) {
-      this.slots.copy(old, number & (old.count - 1), this.slotOf(number));
-    }
+    for (let number = this.oldest; number < this.next; number++) this.slots.copy(old, number);
   }
 }
 
-const NONE = 0xffffffff;
+/** What is known of a record beside its bytes: side by side, since most of it is looked at together. */
+interface Slot {
+  readonly hash: number;
+  /** Where its message lies. */
+  readonly block: number;
+  readonly from: number;
+  readonly to: number;
+  readonly cost: number;
+  readonly time: number;
+  readonly position: number;
+}
 
-/** What is known of each record beside its bytes, side by side. */
+const [HASH, BLOCK, FROM, TO, COST, TIME, POSITION] = [0, 1, 2, 3, 4, 5, 6];
+/** Number of the next older one in the same chain. */
+const OLDER = 7;
+const FIELDS = 8;
+
+/** The slots of records, by their numbers: one that was dropped leaves its slot to another one. */
 class Slots {
   readonly count: number;
-  /** Where its message lies. */
-  readonly block: Uint32Array;
-  readonly from: Uint32Array;
-  readonly to: Uint32Array;
-  readonly cost: Uint32Array;
-  readonly hash: Uint32Array;
-  readonly time: Float64Array;
-  readonly position: Float64Array;
-  /** Slot of the next older one in the same chain. */
-  readonly chained: Uint32Array;
-  private readonly heads: Uint32Array;
+  private readonly fields: Float64Array;
+  /** The newest record of each chain, perhaps one that was dropped; none has number 0. */
+  private readonly heads: Float64Array;
 
   constructor(count: number) {
     this.count = count;
-    this.block = new Uint32Array(count);
-    this.from = new Uint32Array(count);
-    this.to = new Uint32Array(count);
-    this.cost = new Uint32Array(count);
-    this.hash = new Uint32Array(count);
-    this.time = new Float64Array(count);
-    this.position = new Float64Array(count);
-    this.chained = new Uint32Array(count);
-    this.heads = new Uint32Array(count).fill(NONE);
+    this.fields = new Float64Array(count * FIELDS);
+    this.heads = new Float64Array(count);
   }
 
-  /** The newest of the chain in which those with this hash are. */
+  of(number: number, field: number): number {
+    return this.fields[this.at(number) + field] as number;
+  }
+
   newest(hash: number): number {
     return this.heads[hash & (this.count - 1)] as number;
   }
 
-  link(slot: number, hash: number): void {
+  fill(number: number, { hash, block, from, to, cost, time, position }: Slot): void {
+    const { fields } = this;
+    const at = this.at(number);
+    fields[at + HASH] = hash;
+    fields[at + BLOCK] = block;
+    fields[at + FROM] = from;
+    fields[at + TO] = to;
+    fields[at + COST] = cost;
+    fields[at + TIME] = time;
+    fields[at + POSITION] = position;
+    this.link(number, hash);
+  }
+
+  copy(from: Slots, number: number): void {
+    const at = from.at(number);
+    this.fields.set(from.fields.subarray(at, at + FIELDS), this.at(number));
+    this.link(number, from.of(number, HASH));
+  }
+
+  private link(number: number, hash: number): void {
     const head = hash & (this.count - 1);
-    this.hash[slot] = hash;
-    this.chained[slot] = this.heads[head] as number;
-    this.heads[head] = slot;
+    this.fields[this.at(number) + OLDER] = this.heads[head] as number;
+    this.heads[head] = number;
   }
 
-  /** The oldest of all, and so the last of its chain. */
-  unlink(slot: number): void {
-    const head = (this.hash[slot] as number) & (this.count - 1);
-    let at = this.heads[head] as number;
-    if (at === slot) {
-      this.heads[head] = NONE;
-      return;
-    }
-    while (this.chained[at] !== slot) at = this.chained[at] as number;
-    this.chained[at] = NONE;
-  }
-
-  copy(from: Slots, slot: number, to: number): void {
-    this.block[to] = from.block[slot] as number;
-    this.from[to] = from.from[slot] as number;
-    this.to[to] = from.to[slot] as number;
-    this.cost[to] = from.cost[slot] as number;
-    this.time[to] = from.time[slot] as number;
-    this.position[to] = from.position[slot] as number;
-    this.link(to, from.hash[slot] as number);
+  private at(number: number): number {
+    return (number & (this.count - 1)) * FIELDS;
   }
 }
 

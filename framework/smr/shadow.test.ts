@@ -11,6 +11,7 @@ import {
   startShadow,
   versionedJson,
 } from './index.ts';
+import { breaking, logWithSkip } from './skipped-log.fixture.ts';
 import { Sums, sumsWith } from './sums.fixture.ts';
 
 const put = fc.record({
@@ -173,6 +174,55 @@ describe('a shadow', () => {
     expect(await lastValueFrom(closed.status$)).toMatchObject({ state: 'closed', position: 0 });
     await expect(closed.compare()).rejects.toMatchObject({ code: 'CLOSED' });
     await closed.close();
+  });
+
+  test('what calls off its start stops nothing afterwards', async () => {
+    const { log, forkAt, position } = await logWithSkip();
+    const starting = new AbortController();
+    const { signal } = starting;
+    const both = { log, against: breaking, machine: breaking, forkAt };
+    await using shadow = await startShadow({ ...both, signal });
+    starting.abort(new Error('too late'));
+    expect(await at(shadow, position + 1)).toMatchObject({ state: 'comparing' });
+    await expect(startShadow({ ...both, signal })).rejects.toThrow('too late');
+  });
+
+  test('is closed while it waits for a log that does not answer', async () => {
+    const { log, forkAt } = await logWithSkip();
+    let isStarted = false;
+    let isWaiting = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      isWaiting = resolve;
+    });
+    const silent = Object.assign(Object.create(log) as MemoryLog, {
+      async *follow(...[from, options]: Parameters<MemoryLog['follow']>) {
+        if (isStarted && from === 1) {
+          isWaiting();
+          await new Promise((resolve) => options?.signal?.addEventListener('abort', resolve));
+        }
+        yield* log.follow(from, options);
+      },
+    });
+    const both = { against: breaking, machine: breaking, forkAt };
+    const shadow = await startShadow({ log: silent, ...both });
+    isStarted = true;
+    await waiting;
+    await shadow.close();
+    expect(await lastValueFrom(shadow.status$)).toMatchObject({ state: 'closed' });
+  });
+
+  test('a start is called off while the log does not say which one it is', async () => {
+    const starting = new AbortController();
+    const log = new MemoryLog();
+    const silent = Object.assign(Object.create(log) as MemoryLog, {
+      identity: () => {
+        starting.abort(new Error('enough'));
+        return new Promise(() => {});
+      },
+    });
+    const both = { log: silent, against: sumsWith(), machine: sumsWith() };
+    const start = startShadow({ ...both, signal: starting.signal });
+    await expect(start).rejects.toThrow('enough');
   });
 
   test('options that make no sense are refused, and so is a fork behind the tail', async () => {

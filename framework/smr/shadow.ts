@@ -1,5 +1,12 @@
 import { type Observable, ReplaySubject } from 'rxjs';
-import { type Clock, type Followed, sleep, TurnBudget, VarlogError } from '../base/index.ts';
+import {
+  type Clock,
+  type Followed,
+  onAbort,
+  sleep,
+  TurnBudget,
+  VarlogError,
+} from '../base/index.ts';
 import {
   MachinePair,
   type PairOptions,
@@ -84,9 +91,19 @@ export class Shadow {
     checkCount(options.stateEvery, 'stateEvery');
     checkCount(options.forkAt, 'forkAt', 0);
     const closing = new AbortController();
-    const forked = { ...options, forkAt: await endOf(source, options.forkAt) };
-    const pair = await MachinePair.open(forked, source);
-    return new Shadow(pair, forked, { ...source, signal: closing.signal }, closing);
+    const { signal } = closing;
+    const range = { ...source, signal };
+    const forget = onAbort(source.signal, () => closing.abort(source.signal?.reason));
+    try {
+      const forked = { ...options, forkAt: await endOf(range, options.forkAt) };
+      signal.throwIfAborted();
+      const pair = await MachinePair.open(forked, range);
+      if (!signal.aborted) return new Shadow(pair, forked, range, closing);
+      await pair.close();
+      throw signal.reason;
+    } finally {
+      forget();
+    }
   }
 
   /** The new version, as of `position` of the status. To be looked at, not changed. */
@@ -160,7 +177,7 @@ export class Shadow {
         await work();
         if (this.pair.difference !== undefined) await this.part(this.pair.difference);
       } catch (error) {
-        this.end('failed', error);
+        if (!this.isOver) this.end('failed', error);
       }
     });
     this.steps = done;

@@ -139,22 +139,54 @@ describe('what is not the log of a shard is refused', () => {
     await own.close();
   });
 
-  test('also when the other one comes later: it serves nothing any more, and says so', async () => {
+  test('when the other one comes later, before a command was sent: what runs goes on', async () => {
     const logs = memoryLogs(2);
     await using shards = await start(logs);
-    await using other = await start([logs[1]!, logs[0]!]);
-    const key = keys.find((it) => shardOf(it, 2) === 0)!;
-    const fine = keys.find((it) => shardOf(it, 2) === 1)!;
-    await other.execute({ key, add: 1 });
+    const wrong = start([logs[1]!, logs[0]!]);
+    const [one, two] = await Promise.all(logs.map((it) => it.identity()));
+    await expect(wrong).rejects.toMatchObject({
+      ...refused,
+      message: expect.stringContaining(
+        `"${one}" is shard 0 of 2 of "machine", and was given as shard 1`,
+      ),
+      details: { inForce: { logs: [one, two] }, given: { logs: [two, one] } },
+    });
+    for (const key of keys) expect(await shards.execute({ key, add: 1 })).toBe(1);
+    expect(shards.replicas.map((it) => it.position > 1)).toEqual([true, true]);
+  });
+
+  test('of two machines that share logs, the second', async () => {
+    const logs = memoryLogs(2);
+    await using _first = await start(logs);
+    await expect(start(logs, { name: 'other' })).rejects.toMatchObject(refused);
+  });
+
+  test('what others write into the log of a shard stops it, and it alone', async () => {
+    const logs = memoryLogs(2);
+    await using shards = await start(logs);
+    await logs[1]!.append([new Uint8Array(20)]);
     const states = await new Promise((resolve) =>
       shards.status$.subscribe((all) => {
         if (all.some((it) => it.state === 'failed')) resolve(all.map((it) => it.state));
       }),
     );
     expect(states).toEqual(['running', 'failed']);
-    await expect(shards.query(fine, (it) => it.sums.size)).rejects.toMatchObject(refused);
-    await expect(shards.execute({ key: fine, add: 1 })).rejects.toMatchObject(refused);
-    expect(await shards.execute({ key, add: 1 })).toBe(1);
+    const [fine, stopped] = [0, 1].map((n) => keys.find((it) => shardOf(it, 2) === n)!);
+    await expect(shards.execute({ key: stopped!, add: 1 })).rejects.toMatchObject(refused);
+    expect(await shards.execute({ key: fine!, add: 1 })).toBe(1);
+  });
+
+  test('a log that was made anew in the place of one, where another still says which it was', async () => {
+    const logs = memoryLogs(2);
+    await (await start(logs)).close();
+    await expect(start([logs[0]!, new MemoryLog()])).rejects.toMatchObject(refused);
+  });
+
+  test('readers write nothing', async () => {
+    const logs = memoryLogs(2);
+    const options = { logs, machine: () => new Sums(), keyOf, readOnly: true };
+    await (await startShards(options)).close();
+    expect(await Promise.all(logs.map((it) => it.tail()))).toEqual([0, 0]);
   });
 
   test('the same log twice', async () => {

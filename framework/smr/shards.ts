@@ -133,8 +133,11 @@ export class Shards<Command, Result, Machine> {
   }
 }
 
-/** Throws `INVALID_ARGUMENT` for logs that cannot be those of the shards: none, too many, or one of them twice. */
-export async function checkLogs(logs: readonly OrderedLog[], timeoutMs: number): Promise<void> {
+/** Which logs these are. Throws `INVALID_ARGUMENT` where they cannot be those of shards: none, too many, or one of them twice. */
+export async function identitiesOf(
+  logs: readonly OrderedLog[],
+  timeoutMs: number,
+): Promise<readonly string[]> {
   if (logs.length < 1 || logs.length > SHARDS_MAX) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: 'shards need their logs',
@@ -150,6 +153,7 @@ export async function checkLogs(logs: readonly OrderedLog[], timeoutMs: number):
       next: 'give each shard a log of its own',
     });
   }
+  return identities;
 }
 
 /** Throws `INVALID_ARGUMENT` where two shards have one machine: each would have the commands of both, in no order. */

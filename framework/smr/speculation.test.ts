@@ -178,6 +178,28 @@ test('what cannot be answered is not sent', () =>
     expect((await events).map((it) => it.kind)).toEqual(['confirmed']);
   }));
 
+test('a request that was decided before, or is under way already, comes to the same once more', () =>
+  play(async ({ log, start }) => {
+    const here = await start('here');
+    await here.execute(add('a', 10), { requestId: 'first' });
+    const settled: Promise<unknown>[] = [];
+    const answerTo = async (by: number, requestId: string): Promise<TallyResult> => {
+      const speculation = await here.speculate(add('a', by), { requestId });
+      settled.push(speculation.settled.then(({ kind, result }) => [kind, result]));
+      return speculation.tentative;
+    };
+    log.disconnect();
+    expect(await answerTo(10, 'first')).toEqual(sum(10));
+    for (let i = 0; i < 2; i++) expect(await answerTo(5, 'second')).toEqual(sum(15));
+    expect(await sumOf(here, 'a', 'speculative')).toBe(15);
+    for (const id of ['first', 'second'])
+      expect(await codeOf(answerTo(7, id))).toBe('REQUEST_MISMATCH notAppended');
+    log.connect();
+    const confirmed = [10, 15, 15].map((it) => ['confirmed', sum(it)]);
+    expect(await Promise.all(settled)).toEqual(confirmed);
+    expect(await here.execute(add('a', 1))).toEqual(sum(16));
+  }));
+
 function withFork(fork: unknown): Tally {
   return Object.assign(new Tally(), { fork });
 }
@@ -336,8 +358,8 @@ test('a request that took effect elsewhere is confirmed where the answer is the 
     expect(await other.settled).toMatchObject({ kind: 'confirmed', result: sum(10) });
     expect(await sumOf(here, 'a', 'speculative')).toBe(10);
     const again = await here.speculate(add('a', 5), { requestId });
-    expect(again.tentative).toEqual(sum(15));
-    expect(await again.settled).toMatchObject({ kind: 'rolledBack', result: sum(5) });
+    expect(again.tentative).toEqual(sum(5));
+    expect(await again.settled).toMatchObject({ kind: 'confirmed', result: sum(5) });
     expect(await sumOf(here, 'a', 'speculative')).toBe(10);
   }));
 

@@ -119,10 +119,10 @@ export class Speculator<Command, Result, Machine> {
         this.fork = new TentativeMachine(copy, codecs, admission);
       }
       const { fork } = this;
-      for (const { sequence, command } of queue.after(fork.through)) {
+      for (const pending of queue.after(fork.through)) {
         const position = this.parts.position() + 1 + fork.size;
         const time = admission.timeAfter(queue.currentSession, clock.wall());
-        fork.run(sequence, command, { position, index: 0, time, timer: undefined });
+        fork.run(pending, { position, index: 0, time, timer: undefined });
       }
       return fork;
     } catch (error) {
@@ -136,7 +136,8 @@ export class Speculator<Command, Result, Machine> {
     try {
       return resultOf(guess, this.parts.codecs.result);
     } catch (error) {
-      throw cannotGuess(error);
+      // As `execute` would refuse it.
+      throw guess === 'requestMismatch' || guess === 'skipped' ? error : cannotGuess(error);
     }
   }
 

@@ -210,4 +210,9 @@ test('keys without a place in the order are refused, and nothing changes', () =>
   expect(map.set(1, 1).get(1)).toBe(1);
   expect(map.get(-0)).toBeUndefined();
   expect(map.set(0, 2).get(-0)).toBe(2);
+  // What is refused decides nothing about those that come.
+  const empty = new VersionedMap<VersionedKey, number>();
+  for (const key of [Number.NaN, null, undefined, {}, 1n, true] as VersionedKey[])
+    expect(() => empty.set(key, 1)).toThrow(refused);
+  expect([...empty.set('a', 1)]).toEqual([['a', 1]]);
 });

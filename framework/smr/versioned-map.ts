@@ -131,8 +131,12 @@ export class VersionedMap<K extends VersionedKey, V> implements Iterable<[K, V]>
   }
 
   private check(key: K): void {
-    this.kind ??= typeof key;
-    if (typeof key === this.kind && !Number.isNaN(key)) return;
+    const kind = typeof key;
+    const isKey = kind === 'string' || (kind === 'number' && !Number.isNaN(key));
+    if (isKey && kind === (this.kind ?? kind)) {
+      this.kind = kind;
+      return;
+    }
     throw new VarlogError('INVALID_ARGUMENT', {
       what: `${String(key)} cannot be a key of this map`,
       because: 'its keys are kept in their order',

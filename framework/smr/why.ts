@@ -27,7 +27,7 @@ export async function* causesOf(
 ): AsyncGenerator<Cause> {
   checkDefinition(definition, '`machine`');
   if (typeof key !== 'string') throw noKey(key);
-  const replayed = await ReplayedMachine.open(definition, range);
+  const replayed = await ReplayedMachine.open(definition, range, to);
   try {
     const { machine } = replayed;
     if (machine.inspect === undefined) throw cannotInspect(key);

@@ -142,6 +142,24 @@ test('an intact frame of an earlier life of the file is not taken for a new one'
   expect(await outcome(disk)).toBe('CORRUPT');
 });
 
+test('what lay behind a torn end does not come back, not even behind the frame that was missing', async () => {
+  const disk = new SimulatedDisk({ random: always });
+  const log = await open(disk);
+  log.append([frame(1, 700)]);
+  await log.flush();
+  log.append([2, 3].map((i) => frame(i, 700)));
+  await log.flush();
+  disk.crash('kill');
+  const { path } = disk.files()[0]!;
+  disk.flipBit(path, SEGMENT_HEADER_BYTES + frameBytes(frame(1, 700)) + 60);
+  const again = await open(disk);
+  expect(again.end).toBe(1);
+  again.append([frame(2, 700)]);
+  await again.flush();
+  disk.crash('kill');
+  expect((await open(disk)).end).toBe(2);
+});
+
 test('a payload that looks like a frame behind the end does not keep a log from opening', async () => {
   const disk = new SimulatedDisk({ random: always });
   const inner = await written('closed', 3);

@@ -120,6 +120,44 @@ describe('on a full disk', () => {
     await log.close();
   });
 
+  test('a trim that reaches into what waits makes room with what is on the disk', async () => {
+    const { disk, failures, open } = setup();
+    const log = await open();
+    for (let i = 1; i <= 20; i++) {
+      log.append([frame(i, 50_000)]);
+      await log.flush();
+    }
+    disk.faults = { capacityBytes: used(disk) };
+    log.append([frame(21, 100_000), frame(22, 100_000)]);
+    await settle();
+    expect([log.durableEnd, log.full?.code]).toEqual([20, 'DISK_FULL']);
+    await log.trimHead(22);
+    expect([log.first, log.durableEnd, log.full, failures]).toEqual([22, 22, undefined, []]);
+    await log.close();
+    const again = await open();
+    expect(await payloads(again)).toEqual(['22 100000 22']);
+    await again.close();
+  });
+
+  test('what is cut off does not wait for the room that what stays needs', async () => {
+    const { disk, clock, failures, open } = setup();
+    const log = await open();
+    log.append([frame(1, 100)]);
+    await log.flush();
+    disk.faults = { capacityBytes: used(disk) };
+    log.append([frame(2, 300_000), frame(3, 300_000)]);
+    await settle();
+    await log.truncateTail(2);
+    expect([log.end, log.durableEnd, log.full?.code]).toEqual([2, 1, 'DISK_FULL']);
+    log.append([frame(3, 10, 7)]);
+    disk.faults = {};
+    clock.ring();
+    await log.flush();
+    expect(await payloads(log)).toEqual(['1 100 1', '2 300000 2', '3 10 7']);
+    expect(failures).toEqual([]);
+    await log.close();
+  });
+
   test('a log that waits for room can be closed, and everything settles', async () => {
     const { disk, clock, failures, open } = setup();
     const log = await open();

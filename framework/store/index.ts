@@ -33,7 +33,8 @@ export type { JournalLog } from './journal-log.ts';
 export { decodeJsonValue, jsonFormat } from './json-value.ts';
 export { leadingNumber } from './leading-number.ts';
 export { ReadOnlyDisk, type TornEnd } from './read-only-disk.ts';
-export { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
+export { SegmentedLog } from './segmented-log.ts';
+export type { SegmentedLogOptions } from './segmented-log-options.ts';
 export { StateFile, type ValueFormat } from './state-file.ts';
 export {
   checkStateHeader,

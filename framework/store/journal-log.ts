@@ -4,7 +4,7 @@ import { unlessFull } from './full-disk.ts';
 import { type Place, Places } from './journal-places.ts';
 import { decodeRecord, type StateRecord } from './journal-record.ts';
 import { cancelled, trimmed } from './log-errors.ts';
-import type { DurableListener } from './segmented-log.ts';
+import type { DurableListener } from './segmented-log-options.ts';
 
 const READ_BYTES = 256 * 1024;
 

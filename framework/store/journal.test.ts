@@ -5,6 +5,7 @@ import { firstFailure } from './first-failure.fixture.ts';
 import type { Frame } from './frame.ts';
 import { Journal } from './journal.ts';
 import type { JournalLog } from './journal-log.ts';
+import { SegmentedLog } from './segmented-log.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 200);
 
@@ -220,6 +221,24 @@ describe('logs that share a journal', () => {
       frames: [{ payload }],
     });
     expect(await readAll(await again.open('busy'))).toMatchObject({ first: 397 });
+  });
+
+  test('one whose records are not all there is missed when the journal is opened', async () => {
+    const disk = new SimulatedDisk({ random: new SeededRandom(1) });
+    const journal = await open(disk);
+    const log = await journal.open('a');
+    const payload = Buffer.from('x');
+    log.append([1, 2, 3].map((position) => ({ position, count: 1, epoch: 1, payload })));
+    await log.write(Buffer.from('kept'));
+    await journal.close();
+    const shared = { disk, directory: 'journal', label: 'a journal', segmentBytes: 5_000 };
+    const records = await SegmentedLog.open(shared);
+    await records.trimHead(records.end);
+    await records.close();
+    await expect(open(disk)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining('records of a are missing'),
+    });
   });
 
   test('a log is open once', async () => {

@@ -22,7 +22,10 @@ const PREPARED = new Uint8Array(256 * 1024);
 const PREPARE_BYTES_MIN = 16 * 1024;
 /** … until the zeros written for it cost more than that. */
 const PREPARE_FOR_BYTES_MAX = 32 * 1024;
-/** So much is prepared before it is needed: a full disk shows while there is room for what was promised. */
+/**
+ * So much is prepared before it is needed, of a small log a quarter of what is prepared at once: a full disk shows while
+ * there is room for what was promised.
+ */
 const RESERVE_BYTES = 64 * 1024;
 /** Behind larger groups: given back, it makes room for a state and the header of a segment. */
 const LEAST_RESERVE_BYTES = 8 * 1024;
@@ -76,6 +79,13 @@ export class LogFiles {
     return this.segments.map((it) => it.first);
   }
 
+  /** Bytes of all segments, without what was prepared behind the end; 0 where there are none. Asks no disk. */
+  get bytes(): number {
+    let sum = this.isUnmade ? 0 : this.at.offset;
+    for (let i = 0; i < this.segments.length - 1; i++) sum += this.segments[i]!.fileBytes;
+    return sum;
+  }
+
   /** Bytes that still fit into the last segment. */
   get room(): number {
     return this.place.segmentBytes - this.at.offset;
@@ -101,7 +111,8 @@ export class LogFiles {
     const end = offset + group.bytes;
     const small = group.bytes <= PREPARE_FOR_BYTES_MAX;
     const most = small ? this.preparedFor(end) : LEAST_RESERVE_BYTES;
-    const due = end + Math.min(most, RESERVE_BYTES) > size;
+    const reserve = small ? Math.min(RESERVE_BYTES, most / 4) : LEAST_RESERVE_BYTES;
+    const due = end + reserve > size;
     let prepared = due ? most : 0;
     const chunks = due ? [...group.chunks, PREPARED.subarray(0, prepared)] : group.chunks;
     const write = (all: readonly Uint8Array[]): Promise<void> =>
@@ -153,6 +164,7 @@ export class LogFiles {
     const previous = this.last;
     await this.giveBack();
     previous.size = this.at.offset;
+    previous.fileBytes = this.at.offset;
     const first = this.end + 1;
     // One that is empty and of an older version: the new one takes its name and its place.
     const replaces = previous.first === first;

@@ -126,7 +126,9 @@ async function openSegment(
     if (header.first !== first || header.generation !== generation) {
       throw damaged(path, { offset: 0, position: first });
     }
-    return new Segment(place.disk, path, header);
+    const segment = new Segment(place.disk, path, header);
+    segment.fileBytes = await file.size();
+    return segment;
   } finally {
     await file.close();
   }

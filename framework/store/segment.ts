@@ -14,6 +14,8 @@ export class Segment {
   readonly tag: number;
   /** Whether new frames may be added: those of an older version are only read. */
   readonly isCurrent: boolean;
+  /** Bytes of the file when it was opened or another one followed it; 0 for a new one. Zeros may be among the last of them. */
+  fileBytes = 0;
   /** What does not change once another segment follows: see stretches.ts. */
   size: number | undefined;
   since: number | undefined;

@@ -3,7 +3,8 @@ import type { Disk, VarlogError } from '../base/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { crc32c } from './crc32c.ts';
 import type { Frame } from './frame.ts';
-import { SegmentedLog, type SegmentedLogOptions } from './segmented-log.ts';
+import { SegmentedLog } from './segmented-log.ts';
+import type { SegmentedLogOptions } from './segmented-log-options.ts';
 
 const zero = { below: () => 0, fraction: () => 0, id: () => 'id' };
 
@@ -269,6 +270,30 @@ describe('a segmented log', () => {
     await log.close();
     const again = await SegmentedLog.open(options);
     expect([files, again.end]).toEqual([0, 3]);
+  });
+
+  test('a log that gets one small frame after the other is prepared now and then, not with each of them', async () => {
+    const { disk } = setup();
+    let written = 0;
+    const counted: Disk = Object.create(disk);
+    counted.open = async (...args) => {
+      const file = await disk.open(...args);
+      const write = file.writeDurably.bind(file);
+      file.writeDurably = (offset, chunks) => {
+        for (const it of chunks) written += it.length;
+        return write(offset, chunks);
+      };
+      return file;
+    };
+    const log = await SegmentedLog.open({ disk: counted, directory: 'log', label: 'a log' });
+    for (let i = 1; i <= 200; i++) {
+      log.append(one(i, 100));
+      await log.flush();
+    }
+    const { bytes } = log;
+    await log.close();
+    expect(bytes).toBeGreaterThan(20_000);
+    expect(written).toBeLessThan(4 * bytes);
   });
 
   test('the newest frames are read without asking the disk', async () => {

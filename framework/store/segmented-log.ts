@@ -1,44 +1,17 @@
-import { assert, type Clock, type Disk, type VarlogError, Waiters } from '../base/index.ts';
+import { assert, type VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
 import { FullDisk } from './full-disk.ts';
 import { cancelled, closed, failed, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
+import type { DurableListener, SegmentedLogOptions } from './segmented-log-options.ts';
 import type { Stretch } from './stretches.ts';
-import { type CacheBudget, TailCache } from './tail-cache.ts';
+import { TailCache } from './tail-cache.ts';
 import { type Batch, WorkQueue } from './work-queue.ts';
 
 const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 /** So much of what may wait is kept in memory. */
 const GATHERED_BYTES_MAX = 64 * 1024;
-
-/**
- * Called with the new `durableEnd` after each fdatasync that moved it, and when the write of the last of that began, by
- * the `clock` of the log; 0 without one.
- */
-export type DurableListener = (durableEnd: number, begunAt: number) => void;
-
-export interface SegmentedLogOptions {
-  disk: Disk;
-  /** The folder that is this log's own. Made when it does not exist. */
-  directory: string;
-  /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
-  label: string;
-  /** A new file is begun when one has this many bytes. Default 64 MiB. */
-  segmentBytes?: number;
-  /** Whether its newest file stays open between uses. Default true: a log that is seldom written to needs none. */
-  staysOpen?: boolean;
-  /** So many bytes of the newest frames stay in memory. Default 4 MiB. */
-  tailCacheBytes?: number;
-  /** Memory that those of several logs share: each of them may hold less then. */
-  cacheBudget?: CacheBudget;
-  /** Called once, when writing failed: the log takes nothing more. */
-  onFailure?: (error: VarlogError) => void;
-  /** With it a full disk is waited out: see {@link SegmentedLog.full}. Without, it is a failure as any other. */
-  clock?: Clock;
-  /** Called when the disk is full, and with `undefined` when there is room again. */
-  onFull?: (error: VarlogError | undefined) => void;
-}
 
 /**
  * A durable log of frames with group commit: while one write and its fdatasync are in flight, what
@@ -122,6 +95,11 @@ export class SegmentedLog {
   /** From here on, {@link read} answers from memory. */
   get recent(): number {
     return this.cache.first;
+  }
+
+  /** Bytes of its frames on the disk, with what belongs to them; no disk is asked for it. */
+  get bytes(): number {
+    return this.files.bytes;
   }
 
   /** Bytes appended and not yet durable. Whoever appends keeps this in bounds. */
@@ -233,11 +211,12 @@ export class SegmentedLog {
     this.refuseUnlessOpen();
     assert(end >= this.firstPosition - 1 && end <= this.endPosition, `${end} is in the log`);
     this.forgetBehind(end);
-    return this.exclusive(end, async () => {
+    const cut = async (): Promise<void> => {
       if (this.files.end <= end && !this.files.isTorn) return;
       await this.files.cut(Math.min(end, this.files.end));
       this.noteSynced();
-    });
+    };
+    return this.exclusive(end, cut, () => true);
   }
 
   /** Drops everything below `first` (at most `end + 1`) and frees whole segments. Durable when this resolves. */
@@ -249,13 +228,21 @@ export class SegmentedLog {
       this.firstPosition = first;
       this.cache.trim(first);
     }
-    const trim = async (): Promise<void> => {
-      if (first <= this.files.first) return;
+    const trim = async (to: number): Promise<void> => {
+      if (to <= this.files.first) return;
       // A reset behind this one took away frames that were to be written: nothing there is kept.
-      if (this.files.end < first - 1) return this.files.reset(first);
-      await this.files.trim(first, this.durablePosition);
+      if (this.files.end < to - 1) return this.files.reset(to);
+      await this.files.trim(to, this.durablePosition);
     };
-    return this.exclusive(Infinity, trim, () => first - 1 <= this.durablePosition);
+    const inFiles = this.durablePosition + 1;
+    // On a full disk: frames that wait for room would wait for what is freed here.
+    const makeRoom = async (): Promise<void> => this.full && trim(inFiles);
+    if (first > inFiles) this.exclusive(Infinity, makeRoom, () => true).catch(() => {});
+    return this.exclusive(
+      Infinity,
+      () => trim(first),
+      () => first - 1 <= this.durablePosition,
+    );
   }
 
   /** Drops everything; the next frame is `first`. Durable when this resolves. */

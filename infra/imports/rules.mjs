@@ -68,6 +68,11 @@ const packages = [
     instead: 'keep SQL in smr/sql and log/sql, which are loaded only by those who use it',
   },
   {
+    package: '@aws-sdk/',
+    only: ['^framework/smr/s3/'],
+    instead: 'keep it in smr/s3, which is loaded only by those who use it',
+  },
+  {
     package: 'testcontainers/',
     only: ['^framework/testing/containers/'],
     instead: 'keep it in testing/containers, which is loaded only by those who use it',

@@ -78,8 +78,8 @@ async function transferred(varlog: Varlog, processes: LocalProcesses): Promise<M
   let turn = 0;
   const once = (): Promise<unknown> => {
     const legs = [
-      { account: name(turn), amount: -1 },
-      { account: name(turn * 7 + 1), amount: 1 },
+      { account: name(turn), amount: -1n },
+      { account: name(turn * 7 + 1), amount: 1n },
     ];
     return replicas[turn++ % 3]!.service.transfer({ id: randomUUID(), legs });
   };

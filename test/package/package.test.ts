@@ -4,7 +4,7 @@ import { Consumer } from './consumer.ts';
 
 /** With no more installed than the package asks for. */
 const SUBPATHS = ['log', 'raft', 'smr', 'node', 'testing', 'testing/contracts'];
-const OPTIONAL_SUBPATHS = ['log/sql', 'smr/sql', 'testing/containers'];
+const OPTIONAL_SUBPATHS = ['log/sql', 'smr/s3', 'smr/sql', 'testing/containers'];
 
 const PROGRAM = `
 import { ErrorCode, handle, Varlog, VarlogError } from 'varlog/log';
@@ -107,7 +107,7 @@ describe('the package as it is published', () => {
   let consumer: Consumer;
 
   beforeAll(() => {
-    consumer = new Consumer(['typeorm', 'better-sqlite3', 'pg', 'testcontainers']);
+    consumer = new Consumer(['@aws-sdk', 'typeorm', 'better-sqlite3', 'pg', 'testcontainers']);
   }, 60_000);
   afterAll(() => consumer.remove());
 

@@ -92,6 +92,9 @@ export function connect(ports: Ports, at: readonly string[] = endpoints): Promis
   return Varlog.connect({ endpoints: at, timeoutMs: 60_000, ports });
 }
 
+/** What the clients of a scenario append, where that is more than a few words anywhere. */
+export type Shape = (text: string, i: number) => { text: string; logStream?: number };
+
 /** Clients that append until it is over, and note what they were told. */
 export function startAppenders(
   world: World,
@@ -99,9 +102,10 @@ export function startAppenders(
   topicId: number,
   history: History,
   over: () => boolean,
+  shape: Shape = (text) => ({ text }),
 ): Promise<void>[] {
   return Array.from({ length: count }, (_, i) =>
-    appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, over),
+    appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, over, shape),
   );
 }
 
@@ -111,15 +115,16 @@ async function appendUntil(
   name: string,
   { attempts }: History,
   over: () => boolean,
+  shape: Shape,
 ): Promise<void> {
   const varlog = await connect(ports);
   for (let i = 0; !over(); i++) {
-    const text = `${name} append ${i}`;
+    const { text, ...place } = shape(`${name} append ${i}`, i);
     const attempt: Attempt = { text, outcome: 'unknown', begunMs: ports.clock.now(), doneMs: 0 };
     attempts.push(attempt);
     try {
       const batch = i % 5 === 0 ? [text, `${text} bis`] : text;
-      const { glsn } = await varlog.topic(topicId).append(batch, { timeoutMs: 5_000 });
+      const { glsn } = await varlog.topic(topicId).append(batch, { ...place, timeoutMs: 5_000 });
       attempt.outcome = 'acknowledged';
       attempt.glsn = glsn;
     } catch (error) {

@@ -1,19 +1,15 @@
 import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import type { Varlog } from '../../framework/log/client/index.ts';
-import {
-  type LogStreamState,
-  Metadata,
-  type MetadataCommand,
-  stayingOf,
-} from '../../framework/log/core/index.ts';
 import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
+import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
+import { watchMoves } from './watch-moves.ts';
 
 /** These are members of the metadata repository as well. */
 const MEMBERS = ['n1', 'n2', 'n3'];
@@ -61,9 +57,6 @@ class DrainRun {
   private readonly sights: Set<DrainSight>;
   private readonly names = [...FIRST];
   private readonly history: History = { attempts: [], commands: [] };
-  /** Where each epoch of a log stream began, and which of its steps were looked at already. */
-  private readonly begun = new Map<string, number>();
-  private readonly seen = new Set<string>();
   private topicId = 0;
 
   constructor(world: World, sights: Set<DrainSight>) {
@@ -97,59 +90,16 @@ class DrainRun {
 
   /** Looks at every step that any member takes. */
   watch(): () => void {
-    const { apply } = Metadata.prototype;
-    const run = this;
-    return replace(Metadata.prototype, 'apply', function (this: Metadata, command) {
-      const id = 'id' in command ? command.id : 0;
-      const known = this.logStreams.get(id);
-      const before = known && { ...known };
-      const applied = apply.call(this, command);
-      const after = this.logStreams.get(id);
-      if (!applied.result.ok || before === undefined || after === undefined) return applied;
-      try {
-        run.check(this, command, before, after);
-      } catch (error) {
-        run.world.fail(error);
-      }
-      return applied;
+    return watchMoves({
+      world: this.world,
+      factor: FACTOR,
+      rolesOf: (name) => this.rolesOf(name),
+      saw: ({ told, gone, wasJoining }, metadata) => {
+        if (told.some((it) => metadata.storageNodes.get(it)?.draining === false))
+          this.sights.add('moved for evenness');
+        if (gone.some((it) => wasJoining.includes(it))) this.sights.add('newcomer given up');
+      },
     });
-  }
-
-  private check(
-    metadata: Metadata,
-    command: MetadataCommand,
-    before: LogStreamState,
-    after: LogStreamState,
-  ): void {
-    const { id, epoch, replicas, joining, end } = after;
-    if (command.kind === 'unseal') this.begun.set(`${id} ${epoch}`, end);
-    if (command.kind !== 'moveReplicas') return;
-    const step = `${id} ${after.revision}`;
-    if (this.seen.has(step)) return;
-    this.seen.add(step);
-    must(
-      replicas.length - joining.length >= Math.min(FACTOR, before.replicas.length),
-      `log stream ${id} has the replicas ${replicas}, of which ${joining} are new`,
-    );
-    const told = after.leaving.filter((it) => !before.leaving.includes(it));
-    if (told.some((it) => metadata.storageNodes.get(it)?.draining === false))
-      this.sights.add('moved for evenness');
-    const removed = before.replicas.filter((it) => !replicas.includes(it));
-    if (removed.some((it) => before.joining.includes(it))) this.sights.add('newcomer given up');
-    if (removed.every((it) => before.joining.includes(it))) return;
-    for (const node of removed) {
-      must(before.leaving.includes(node), `${node} of log stream ${id} was not told to leave`);
-    }
-    // As this member knows it: where others have gone on, they have at least as much.
-    const start = this.begun.get(`${id} ${epoch}`) ?? 0;
-    for (const node of stayingOf(after)) {
-      const core = this.rolesOf(`n${node}`)?.storageNode?.replicas.get(id)?.core;
-      if (core === undefined || core.state === 'failed') continue;
-      must(
-        core.durableEnd >= start,
-        `log stream ${id} has lost ${removed}, and ${node} has ${core.durableEnd} of ${start}`,
-      );
-    }
   }
 
   private async makeTopic(ports: Ports): Promise<number> {
@@ -289,9 +239,7 @@ class DrainRun {
   }
 
   private leader(): MetadataRepository | undefined {
-    return MEMBERS.map((it) => this.rolesOf(it)?.repository)
-      .filter((it) => it?.orderer !== undefined)
-      .sort((a, b) => b!.status.term - a!.status.term)[0];
+    return leaderAmong(MEMBERS.map((it) => this.rolesOf(it)?.repository));
   }
 
   private rolesOf(name: string): NodeRoles | undefined {

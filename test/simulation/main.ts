@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { runSeeds } from '../../framework/testing/index.ts';
 import { atomicScenario } from './atomic-scenario.ts';
+import { bytesScenario } from './bytes-scenario.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { consumersScenario } from './consumers-scenario.ts';
@@ -23,8 +24,8 @@ import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
- * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained, or folders, processes and clusters that are taken for others, hosts of Raft
+/** `npm run simulate -- [atomic|bytes|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+ * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained or become uneven, or folders, processes and clusters that are taken for others, hosts of Raft
  * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, answers that come before the log has their commands, timers of machines, transactions on replicas, machines that go by new rules, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
 });
 const SCENARIOS = {
   atomic: atomicScenario,
+  bytes: bytesScenario,
   cluster: clusterScenario,
   conditions: conditionsScenario,
   consumers: consumersScenario,

@@ -6,6 +6,7 @@ import type { StorageNode } from '../../framework/log/storage-node/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
+import { leaderAmong } from './leader-among.ts';
 import { watchMembers } from './members-observer.ts';
 import { must } from './memory.ts';
 
@@ -324,11 +325,7 @@ class MembersRun {
   }
 
   private leader(): MetadataRepository | undefined {
-    const leaders = this.names
-      .map((it) => this.repositoryOf(it))
-      .filter((it) => it?.orderer !== undefined)
-      .sort((a, b) => b!.status.term - a!.status.term);
-    return leaders[0];
+    return leaderAmong(this.names.map((it) => this.repositoryOf(it)));
   }
 
   /** The members as an operator would have noted them. */

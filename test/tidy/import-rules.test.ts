@@ -38,6 +38,7 @@ const BAD: [string, string, string][] = [
   ['framework/log/', `import protobuf from 'protobufjs';`, 'package-protobufjs-long'],
   ['framework/store/', `import { Subject } from 'rxjs';`, 'package-rxjs'],
   ['framework/smr/', `import { DataSource } from 'typeorm';`, 'package-typeorm'],
+  ['framework/smr/', `import { S3Client } from '@aws-sdk/client-s3';`, 'package-aws-sdk'],
   ['framework/testing/', `import { Wait } from 'testcontainers';`, 'package-testcontainers'],
   ['framework/log/', `import { test } from 'fast-check';`, 'declared-package'],
   ['framework/log/', `import { a } from 'varlog/raft';`, 'by-relative-path'],

@@ -1,24 +1,28 @@
 import { KEY_BYTES_MAX } from '../inputs.ts';
-import { isInRange, type Key, type KeyRange, keyOfBytes } from '../key.ts';
+import { keyOfBytes } from '../key.ts';
 import { rangeOf } from '../range.ts';
 import { invalid } from './etcd-error.ts';
 import type { PutRequest, RequestOp, TxnRequest } from './messages.ts';
+import { isWrittenTwice, type Written } from './written-twice.ts';
 
 /** Keys and values of one request may have so many bytes together: what one record of a topic has room for. */
 const REQUEST_BYTES_MAX = 1_000_000;
 /** A list of a transaction may have so many conditions or operations. */
 const OPERATIONS_MAX = 128;
+/** One transaction may have so many in all, counted once for each that they are within. */
+const ALL_OPERATIONS_MAX = 65_536;
 
-/** What some operations of a transaction write. */
-interface Written {
-  readonly puts: ReadonlySet<Key>;
-  readonly deletes: readonly KeyRange[];
+/** What a transaction has in all. */
+interface Tally {
+  bytes: number;
+  operations: number;
 }
 
 /** Throws for what etcd refuses before it looks at any key. */
 export function checkTransaction(request: TxnRequest): void {
-  const bytes = checkLists(request);
-  if (bytes > REQUEST_BYTES_MAX) throw invalid('request is too large');
+  const tally = { bytes: 0, operations: 0 };
+  checkLists(request, tally, 1);
+  if (tally.bytes > REQUEST_BYTES_MAX) throw invalid('request is too large');
   checkWrites(request.success);
   checkWrites(request.failure);
 }
@@ -40,28 +44,29 @@ function checkNumbers(...numbers: readonly (number | undefined)[]): void {
     throw invalid('revisions, versions and lease ids are whole numbers below 2^53 here');
 }
 
-/** Gives the bytes of its keys and values. */
-function checkLists({ compare, success, failure }: TxnRequest): number {
-  const lists = [compare, success, failure];
-  if (lists.some(({ length }) => length > OPERATIONS_MAX))
+/** Adds to the tally what it has. `depth`: of how many transactions its operations are part. */
+function checkLists({ compare, success, failure }: TxnRequest, tally: Tally, depth: number): void {
+  tally.operations += (success.length + failure.length) * depth;
+  const isMuch = [compare, success, failure].some(({ length }) => length > OPERATIONS_MAX);
+  if (isMuch || tally.operations > ALL_OPERATIONS_MAX)
     throw invalid('too many operations in txn request');
-  let bytes = 0;
   for (const { key, value, version, createRevision, modRevision, lease } of compare) {
     checkKey(key);
     checkNumbers(version, createRevision, modRevision, lease);
-    bytes += key.length + (value?.length ?? 0);
+    tally.bytes += key.length + (value?.length ?? 0);
   }
-  for (const op of [...success, ...failure]) bytes += checkOperation(op);
-  return bytes;
+  for (const op of [...success, ...failure]) checkOperation(op, tally, depth);
 }
 
-function checkOperation(op: RequestOp): number {
+function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
   switch (op.request) {
     case 'requestTxn':
-      return checkLists(op.requestTxn);
+      checkLists(op.requestTxn, tally, depth + 1);
+      return;
     case 'requestPut':
       checkPut(op.requestPut);
-      return op.requestPut.key.length + op.requestPut.value.length;
+      tally.bytes += op.requestPut.key.length + op.requestPut.value.length;
+      return;
     case 'requestRange':
       checkKey(op.requestRange.key);
       checkNumbers(
@@ -69,10 +74,12 @@ function checkOperation(op: RequestOp): number {
         op.requestRange.minModRevision,
         op.requestRange.minCreateRevision,
       );
-      return op.requestRange.key.length;
+      tally.bytes += op.requestRange.key.length;
+      return;
     case 'requestDeleteRange':
       checkKey(op.requestDeleteRange.key);
-      return op.requestDeleteRange.key.length;
+      tally.bytes += op.requestDeleteRange.key.length;
+      return;
     default:
       throw invalid('key not found');
   }
@@ -87,38 +94,29 @@ function checkPut({ key, value, lease, ignoreValue, ignoreLease }: PutRequest): 
 
 /** No key is put twice, or put and deleted. Of a transaction within either branch counts, but not one beside the other. */
 function checkWrites(ops: readonly RequestOp[]): Written {
-  const puts = new Set<Key>();
-  const deletes: KeyRange[] = [];
-  for (const op of ops) {
-    const written = writesOf(op);
-    const isTwice =
-      [...written.puts].some((key) => puts.has(key) || isInAny(key, deletes)) ||
-      [...puts].some((key) => isInAny(key, written.deletes));
-    if (isTwice) throw invalid('duplicate key given in txn request');
-    for (const key of written.puts) puts.add(key);
-    deletes.push(...written.deletes);
-  }
-  return { puts, deletes };
+  const written = ops.map(writesOf);
+  if (isWrittenTwice(written)) throw invalid('duplicate key given in txn request');
+  return together(written);
 }
 
-function isInAny(key: Key, ranges: readonly KeyRange[]): boolean {
-  return ranges.some((range) => isInRange(key, range));
+function together(written: readonly Written[]): Written {
+  return {
+    puts: written.flatMap(({ puts }) => puts),
+    deletes: written.flatMap(({ deletes }) => deletes),
+  };
 }
 
 function writesOf(op: RequestOp): Written {
   switch (op.request) {
     case 'requestPut':
-      return { puts: new Set([keyOfBytes(op.requestPut.key)]), deletes: [] };
+      return { puts: [keyOfBytes(op.requestPut.key)], deletes: [] };
     case 'requestDeleteRange': {
       const { key, rangeEnd } = op.requestDeleteRange;
-      return { puts: new Set(), deletes: [rangeOf(key, rangeEnd)] };
+      return { puts: [], deletes: [rangeOf(key, rangeEnd)] };
     }
-    case 'requestTxn': {
-      const [then, otherwise] = [op.requestTxn.success, op.requestTxn.failure].map(checkWrites);
-      const puts = new Set([...then!.puts, ...otherwise!.puts]);
-      return { puts, deletes: [...then!.deletes, ...otherwise!.deletes] };
-    }
+    case 'requestTxn':
+      return together([op.requestTxn.success, op.requestTxn.failure].map(checkWrites));
     default:
-      return { puts: new Set(), deletes: [] };
+      return { puts: [], deletes: [] };
   }
 }

@@ -1,5 +1,5 @@
 import type { Handler, Ports } from '../../base/index.ts';
-import type { LogStreamState } from '../core/index.ts';
+import { type LogStreamState, REBALANCE_BYTES } from '../core/index.ts';
 import {
   type MetadataRepository,
   type Orderer,
@@ -19,10 +19,12 @@ export interface AdminOptions {
   /** Replicas of a new log stream where the caller names none. */
   replicationFactor: number;
   /**
-   * Whether log streams are moved, and primaries changed, so that all storage nodes have about as many. Drained nodes are
-   * emptied in either case. Default true.
+   * Whether log streams are moved, and primaries changed, so that all storage nodes have about as many, and about as many
+   * bytes. Drained nodes are emptied in either case. Default true.
    */
   rebalance?: boolean;
+  /** Storage nodes whose bytes differ by less are left as they are. Default 64 MiB. */
+  rebalanceBytes?: number;
   /** Log streams that are sealed at once for the sake of replicas that are to take part in them. Default 32. */
   joinsAtOnce?: number;
 }
@@ -38,14 +40,17 @@ export interface Admin {
   close(): Promise<void>;
 }
 
-/** Starts to look after the cluster. It keeps no state of its own: everything is in the repository. */
+/**
+ * Starts to look after the cluster. It keeps no state of its own: everything is in the repository. Throws `CONFIG_INVALID`
+ * where the options make no sense.
+ */
 export function startAdmin(options: AdminOptions): Admin {
   const { ports, repository, replicationFactor, rebalance = true } = options;
-  const { joinsAtOnce = JOINS_AT_ONCE } = options;
+  const { joinsAtOnce = JOINS_AT_ONCE, rebalanceBytes = REBALANCE_BYTES } = options;
   const { clock, logger } = ports;
   const busy = new Set<number>();
   const repairHistory = new RepairHistory(clock);
-  const moves = new Moves(repository, clock, rebalance);
+  const moves = new Moves(repository, clock, { rebalance, rebalanceBytes });
   const joins = new Joins(clock, joinsAtOnce);
   let lookout: Lookout | undefined;
 
@@ -91,7 +96,11 @@ export function startAdmin(options: AdminOptions): Admin {
       begun++;
       attend(stream.id, 'repair', () => repair(stream, action, context));
     }
-    const known = { ...context, isAtRest: (it: LogStreamState) => isAtRest(it, context) };
+    const known = {
+      ...context,
+      isAtRest: (it: LogStreamState) => isAtRest(it, context),
+      isBusy: busy.size > 0,
+    };
     const isInPlace = moves.look(placementView(repository.metadata, orderer), known, {
       move: (it) => attend(it.id, 'move', () => carryOutMove(repository, it, logger)),
       handOver: (stream, learner, why) =>
@@ -99,7 +108,9 @@ export function startAdmin(options: AdminOptions): Admin {
           repair(stream, { kind: 'seal', why, learner }, context),
         ),
     });
-    return isInPlace && [...logStreams.values()].every((it) => isAtRest(it, context));
+    return (
+      isInPlace && busy.size === 0 && [...logStreams.values()].every((it) => isAtRest(it, context))
+    );
   };
   const leading = repository.orderer$.subscribe((orderer) => {
     lookout?.stop();

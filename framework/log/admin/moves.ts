@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '../../base/index.ts';
 import {
+  checkRebalanceBytes,
   isMoving,
   type LogStreamState,
   MOVES_FROM,
@@ -16,8 +17,17 @@ const CALM_MS = 5_000;
 /** The next primary is changed when the log stream of the last one is well again, or after so long. */
 const HANDOVER_MS = 1_000;
 
+export interface MovesOptions {
+  /** Whether log streams are moved for evenness at all. */
+  readonly rebalance: boolean;
+  /** Nodes whose bytes differ by less are even. */
+  readonly rebalanceBytes: number;
+}
+
 /** What the repair knows beside it. */
 export interface RepairKnowledge {
+  /** Whether anything is being carried out. */
+  readonly isBusy: boolean;
   isAtRest(stream: LogStreamState): boolean;
   mayJoin(stream: LogStreamState, node: number): boolean;
   inOrder(stream: LogStreamState, nodes: readonly number[]): number[];
@@ -34,8 +44,7 @@ export interface Moving {
 export class Moves {
   private readonly repository: MetadataRepository;
   private readonly clock: Clock;
-  /** Whether log streams are moved for evenness at all. */
-  private readonly rebalance: boolean;
+  private readonly options: MovesOptions;
   private nodes = '';
   private calmSince = 0;
   /** The last one, until its log stream is well again. */
@@ -43,10 +52,12 @@ export class Moves {
     | { readonly id: number; readonly epoch: number; readonly at: number }
     | undefined;
 
-  constructor(repository: MetadataRepository, clock: Clock, rebalance: boolean) {
+  /** Throws `CONFIG_INVALID` where the options make no sense. */
+  constructor(repository: MetadataRepository, clock: Clock, options: MovesOptions) {
+    checkRebalanceBytes(options.rebalanceBytes);
     this.repository = repository;
     this.clock = clock;
-    this.rebalance = rebalance;
+    this.options = options;
   }
 
   /** Another leader, or the same one anew, knows nothing of how calm it was. */
@@ -59,8 +70,9 @@ export class Moves {
   look(view: PlacementView, known: RepairKnowledge, { move, handOver }: Moving): boolean {
     const { metadata } = this.repository;
     if (metadata.featureLevel < MOVES_FROM) return true;
-    const isCalm = this.isCalm(view, known);
-    const moves = nextMoves(view, isCalm);
+    // Of what is being carried out the state does not show yet: by what replicas have grown since, it may be another step.
+    const isCalm = this.isCalm(view, known) && !known.isBusy;
+    const moves = nextMoves(view, isCalm, this.options.rebalanceBytes);
     for (const it of moves) move(it);
     if (this.handover !== undefined) return moves.length === 0;
     const next = nextHandover(view, isCalm, {
@@ -84,7 +96,7 @@ export class Moves {
     const nodes = String(usableNodes(view));
     if (!isQuiet || nodes !== this.nodes) this.calmSince = now;
     this.nodes = nodes;
-    return this.rebalance && now - this.calmSince >= CALM_MS;
+    return this.options.rebalance && now - this.calmSince >= CALM_MS;
   }
 
   /** Whether the last one is through, or nobody waits for it any more. */

@@ -15,7 +15,7 @@ import { type AppendInput, toBatch } from './append-batch.ts';
 import type { CallLimits } from './call-limit.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
-import type { AppendAck } from './pending-append.ts';
+import { type AppendAck, withOutcome } from './pending-append.ts';
 import type { RecordCodec } from './record-codec.ts';
 import type { RecordAttributes } from './record-headers.ts';
 
@@ -96,18 +96,18 @@ export async function appendAtomically(
   const { clock, random } = context.ports;
   const until = clock.now() + timeoutMs;
   const backoff = new Backoff(random, RETRY_MS_MIN, RETRY_MS_MAX);
-  for (let left = timeoutMs; ; left = until - clock.now()) {
+  for (;;) {
     const parts = frame();
-    const limits = { timeoutMs: left, ...(signal && { signal }) };
     try {
-      if (parts.length > 1) await checkLevel(context, limits);
-      return await appendOnce(context, topicId, parts, limits);
+      if (parts.length > 1) await checkLevel(context, until, signal);
+      return await appendOnce(context, topicId, parts, { signal, timeoutMs, until });
     } catch (error) {
-      const isOver = signal?.aborted === true || clock.now() >= until;
-      if (isOver || !isCertain(error) || !error.retryable) throw error;
+      if (signal?.aborted === true || !isCertain(error) || !error.retryable) throw error;
+      const leftMs = until - clock.now();
+      if (leftMs > 0) await sleep(clock, Math.min(backoff.nextMs(), leftMs), signal);
+      // What was the matter says more than that the time is over.
+      if (clock.now() >= until) throw error;
     }
-    await backoff.pause(clock, signal);
-    signal?.throwIfAborted();
   }
 }
 
@@ -119,21 +119,23 @@ function appendOnce(
   context: ClientContext,
   topicId: TopicId,
   parts: readonly FramedPart[],
-  { signal, timeoutMs }: CallLimits & { timeoutMs: number },
+  limits: { signal: AbortSignal | undefined; timeoutMs: number; until: number },
 ): Promise<AtomicAck> {
+  const { signal } = limits;
   const tries = new AbortController();
-  const asked = parts.map(({ logStream, batch }) =>
-    context.appender.append({ topicId, batch, logStream, signal, timeoutMs, tries: tries.signal }),
+  const asked = { ...limits, topicId, tries: tries.signal };
+  const asks = parts.map(({ logStream, batch }) =>
+    context.appender.append({ ...asked, batch, logStream }),
   );
   return new Promise((resolve, reject) => {
-    for (const it of asked) {
+    for (const it of asks) {
       it.catch((error: unknown) => {
         // The others cannot succeed any more, or have.
         tries.abort(notTaken(error));
         if (isCertain(error)) reject(error);
       });
     }
-    Promise.allSettled(asked).then((results) => {
+    Promise.allSettled(asks).then((results) => {
       const acks = results.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []));
       const failed = results.find((it) => it.status === 'rejected');
       if (failed === undefined) resolve(acks);
@@ -145,16 +147,20 @@ function appendOnce(
 
 /** Before all nodes know what a part is, one would take it for a batch like any other. */
 async function checkLevel(
-  { repository, ports }: ClientContext,
-  limits: CallLimits & { timeoutMs: number },
+  { repository, ports: { clock } }: ClientContext,
+  until: number,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   // A cluster that was started or upgraded just now agrees within a moment.
-  const until = ports.clock.now() + Math.min(AGREE_MS, limits.timeoutMs);
+  const agreedBy = Math.min(clock.now() + AGREE_MS, until - AGREE_POLL_MS);
   while (repository.featureLevel < TOGETHER_FROM) {
-    await repository.members(limits);
+    const timeoutMs = Math.max(1, until - clock.now());
+    await repository.members({ timeoutMs, ...(signal && { signal }) }).catch((error: unknown) => {
+      throw withOutcome(error);
+    });
     if (repository.featureLevel >= TOGETHER_FROM) return;
-    if (ports.clock.now() >= until) throw notAgreed(repository.featureLevel);
-    await sleep(ports.clock, AGREE_POLL_MS, limits.signal);
+    if (clock.now() >= agreedBy) throw notAgreed(repository.featureLevel);
+    await sleep(clock, AGREE_POLL_MS, signal);
   }
 }
 

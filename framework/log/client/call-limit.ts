@@ -53,6 +53,21 @@ export async function withinLimits<T>(
   }
 }
 
+/**
+ * Runs the steps of one call, which all of them together may take `timeoutMs` where it is given: each step is to be given
+ * the limits that `steps` is. Without it each has the time that it has by itself.
+ */
+export function inSteps<T>(
+  clock: Clock,
+  { what, lifetime, ...limits }: CallLimits & { what: string; lifetime?: AbortSignal },
+  steps: (limits: CallLimits) => Promise<T>,
+): Promise<T> {
+  const { timeoutMs } = limits;
+  if (timeoutMs === undefined) return steps(limits);
+  const all = { ...limits, what, timeoutMs, ...(lifetime && { lifetime }) };
+  return withinLimits(clock, all, ({ signal }) => steps({ signal, timeoutMs: Infinity }));
+}
+
 function timedOut(what: string, timeoutMs: number): VarlogError {
   return new VarlogError('TIMEOUT', {
     what: `${what} took longer than ${timeoutMs} ms`,

@@ -97,6 +97,11 @@ export class Catalog {
     );
   }
 
+  /** The same behind something that is done, whatever becomes of this: for whoever asks next. Never rejects. */
+  async refresh(limits: CallLimits): Promise<void> {
+    await this.renew(limits).catch(() => {});
+  }
+
   /** One call at a time; whoever asks while one is under way shares the next one. */
   private joinRenewal(): Promise<void> {
     if (this.current === undefined) {

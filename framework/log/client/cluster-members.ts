@@ -1,11 +1,11 @@
-import { type MemberId, VarlogError } from '../../base/index.ts';
+import { type Clock, type MemberId, VarlogError } from '../../base/index.ts';
 import {
   ChangeMembersRequest,
   ChangeMembersRequestKind as Kind,
   Member,
   Ordering,
 } from '../../wire/gen/log.ts';
-import type { CallLimits } from './call-limit.ts';
+import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import type { MemberStatus } from './cluster-status.ts';
@@ -32,16 +32,21 @@ export interface MemberAddress {
  * and with `APPEND_UNKNOWN` or `TIMEOUT` where it may have been.
  */
 export class ClusterMembers {
+  private readonly clock: Clock;
   private readonly repository: RepositoryClient;
 
-  constructor({ repository }: Pick<ClientContext, 'repository'>) {
+  constructor({ ports, repository }: Pick<ClientContext, 'ports' | 'repository'>) {
+    this.clock = ports.clock;
     this.repository = repository;
   }
 
   /** All members, and how each of them is. */
   async list(limits: CallLimits = {}): Promise<MemberStatus[]> {
-    const { members } = await this.repository.members(limits);
-    return Promise.all(members.map((it) => describeMember(this.repository, it, limits.signal)));
+    const what = 'asking for the members of the cluster';
+    return inSteps(this.clock, { ...limits, what }, async (own) => {
+      const { members } = await this.repository.members(own);
+      return Promise.all(members.map((it) => describeMember(this.repository, it, own.signal)));
+    });
   }
 
   /** Adds a member, which was started with `--join` on an empty directory. It votes once it has caught up. */
@@ -86,14 +91,17 @@ export class ClusterMembers {
       ...order,
       timeoutMs: Math.min(Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)), LEADERS_MS_MAX),
     });
-    const plan = { what, timeoutMs, idempotent: false, ...(signal && { signal }) };
-    const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
-    const { failure } = await asked.catch((error: unknown) => {
-      throw isUnanswered(error) ? unknown(what, error) : error;
+    const limits = { what, timeoutMs, ...(signal && { signal }) };
+    await withinLimits(this.clock, limits, async ({ signal: own }) => {
+      const plan = { what, timeoutMs: Infinity, idempotent: false, signal: own };
+      const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
+      const { failure } = await asked.catch((error: unknown) => {
+        throw isUnanswered(error) ? unknown(what, error) : error;
+      });
+      if (failure !== null) throw failureToError(failure);
+      // So that this client finds those that are there now.
+      await this.repository.members({ signal: own }).catch(() => {});
     });
-    if (failure !== null) throw failureToError(failure);
-    // So that this client finds those that are there now.
-    await this.repository.members(signal && { signal }).catch(() => {});
   }
 }
 

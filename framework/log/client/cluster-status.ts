@@ -44,6 +44,8 @@ export interface StorageNodeStatus {
   /** Log streams that it has a replica of, and those of them that it is the primary of. */
   readonly replicas: number;
   readonly primaries: number;
+  /** Bytes of all its replicas on its disk, as of a few seconds ago; unknown while the leader has not heard of each. */
+  readonly bytes?: number;
   /** Its replicas are being moved away, or all are: then it may be removed. */
   readonly drain?: 'draining' | 'drained';
   /** Why its drain does not get on, in words; the first few reasons. */
@@ -87,6 +89,8 @@ export interface LogStreamReplicaStatus {
   /** LLSN of its last durable record, and of the last one that is ordered: how far it is, and is to get. */
   readonly end: number;
   readonly target: number;
+  /** Bytes of it on the disk, as of a few seconds ago; unknown while the leader has not heard of it. */
+  readonly bytes?: number;
   /** Records that are ordered and that it does not have on its disk. */
   readonly behind: number;
   /** There is no room on its disk: it takes no appends until there is. */
@@ -132,6 +136,7 @@ export function describeStatus(
         state: isRebuilt ? 'rebuilding' : it.state,
         end: it.end,
         target: end,
+        ...(it.bytes !== null && { bytes: it.bytes }),
         behind: Math.max(0, end - it.end),
         full: own?.full ?? false,
         ...(own !== undefined && own.failure !== '' && { failure: own.failure }),
@@ -150,6 +155,8 @@ export function describeStatus(
       const { slowestWriteMs, refusal = '' } = answers.get(id) ?? {};
       const has = logStreams.filter((it) => it.replicas.some((one) => one.storageNodeId === id));
       const leads = has.filter((it) => it.replicas[0]!.storageNodeId === id);
+      const own = has.flatMap((it) => it.replicas.filter((one) => one.storageNodeId === id));
+      const bytes = sumOf(own.map((it) => it.bytes));
       const drain = has.length === 0 ? 'drained' : 'draining';
       return {
         id,
@@ -158,6 +165,7 @@ export function describeStatus(
         alive,
         replicas: has.length,
         primaries: leads.length,
+        ...(bytes !== undefined && { bytes }),
         ...(draining && { drain }),
         waits,
         ...(slowestWriteMs !== undefined && { slowestWriteMs }),
@@ -170,4 +178,9 @@ export function describeStatus(
       return { id, logStreams: streams, retention };
     }),
   };
+}
+
+/** `undefined` where some of it is not known. */
+function sumOf(numbers: readonly (number | null)[]): number | undefined {
+  return numbers.includes(null) ? undefined : numbers.reduce<number>((sum, it) => sum + it!, 0);
 }

@@ -1,6 +1,7 @@
 import { type LogStreamId, type TopicId, VarlogError } from '../../base/index.ts';
 import { AppendCondition as WireCondition } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
+import type { CallLimits } from './call-limit.ts';
 import type { Catalog } from './catalog.ts';
 
 const utf8 = new TextEncoder();
@@ -67,7 +68,7 @@ export async function logStreamOf(
   catalog: Catalog,
   topicId: TopicId,
   { tail, key }: AppendCondition,
-  options: { logStream?: LogStreamId; signal?: AbortSignal },
+  options: CallLimits & { logStream?: LogStreamId },
 ): Promise<LogStreamId | undefined> {
   const { logStream: chosen } = options;
   if (chosen !== undefined || (tail === undefined && key === undefined)) return chosen;

@@ -8,6 +8,7 @@ import {
   type Network,
   type Server,
   VarlogError,
+  Wakeups,
 } from '../../base/index.ts';
 import { freeAddresses } from '../../testing/free-addresses.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
@@ -68,7 +69,7 @@ export class FakeCluster {
   private readonly nodes = new Map<number, Server>();
   private readonly addresses = new Map<number, string>();
   private repository!: Server;
-  private wakers = new Set<() => void>();
+  private readonly changes = new Wakeups();
 
   private constructor(network: Network, endpoint: string) {
     this.network = network;
@@ -151,16 +152,11 @@ export class FakeCluster {
   }
 
   wakeReaders(): void {
-    const { wakers } = this;
-    this.wakers = new Set();
-    for (const wake of wakers) wake();
+    this.changes.wake();
   }
 
   changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      this.wakers.add(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    return this.changes.wait(signal);
   }
 
   health(): wire.HealthResponse {
@@ -266,7 +262,10 @@ function storageHandlers(cluster: FakeCluster, node: number): Handler[] {
     handler(wire.LogStreams.Extent, async ({ atLeast }, { signal }) => {
       if (!cluster.knowsExtents) throw new VarlogError('UNIMPLEMENTED', { what: 'too old' });
       cluster.extents.push(node);
-      while (cluster.isDeaf(node) || cluster.highWatermark < atLeast) await cluster.changed(signal);
+      while (cluster.isDeaf(node) || cluster.highWatermark < atLeast) {
+        signal.throwIfAborted();
+        await cluster.changed(signal);
+      }
       const { highWatermark, trimmed } = cluster;
       return wire.ExtentResponse.create({ firstGlsn: trimmed + 1, highWatermark });
     }),

@@ -64,6 +64,8 @@ export interface AskedAppend {
   /** Once it is aborted, the append is not tried again: it ends as its last try does. */
   readonly tries?: AbortSignal | undefined;
   readonly timeoutMs: number;
+  /** When that is over, where it began before. */
+  readonly until?: number | undefined;
   readonly timer?: ReceiptTimer | undefined;
 }
 
@@ -113,7 +115,9 @@ export class PendingAppend implements Sending {
     this.timer = asked.timer;
     this.forget = onAbort(asked.signal, () => this.aborted());
     if (asked.timeoutMs === Infinity) return;
-    this.deadline = appender.ports.clock.after(asked.timeoutMs, () => this.outOfTime());
+    const { clock } = appender.ports;
+    const leftMs = asked.until === undefined ? asked.timeoutMs : asked.until - clock.now();
+    this.deadline = clock.after(leftMs, () => this.outOfTime());
   }
 
   get size(): number {

@@ -7,7 +7,7 @@ import {
 } from '../consumer/index.ts';
 import type { ConsumerBegin, MetadataCommand, ParkedRecord } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { consumerBegin } from './consumer-begin.ts';
 import { chosenParked, type ParkedChoice } from './parked-choice.ts';
@@ -59,8 +59,12 @@ export class TopicConsumers {
     { from = 'start', ...limits }: CallLimits & { from?: From } = {},
   ): Promise<void> {
     checkConsumerName(name);
-    const begin = await this.beginOf(from, limits);
-    await this.command({ kind: 'addConsumer', topicId: this.topicId, name, begin }, limits);
+    const { context, topicId } = this;
+    const what = `adding consumer "${name}" to topic ${topicId}`;
+    await inSteps(context.ports.clock, { ...limits, what }, async (own) => {
+      const begin = await this.beginOf(from, own);
+      await this.command({ kind: 'addConsumer', topicId, name, begin }, own);
+    });
   }
 
   /** All of them, by name. Rejects with `TOPIC_NOT_FOUND`, and `UNIMPLEMENTED` by a version without consumers. */

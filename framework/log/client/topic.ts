@@ -21,7 +21,7 @@ import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import { receiptTimer } from './append-receipt.ts';
 import { type AppendPart, type AtomicAck, appendAtomically, toBatches } from './atomic-append.ts';
-import { type CallLimits, checkTimeout } from './call-limit.ts';
+import { type CallLimits, checkTimeout, inSteps } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
@@ -106,11 +106,13 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     const asked = { topicId: this.id, batch, logStream, signal, timeoutMs, timer };
     checkTimeout(timeoutMs);
     if (expect === undefined) return appender.append(asked);
+    const until = ports.clock.now() + timeoutMs;
     const condition = conditionOf(expect);
-    const only = await logStreamOf(catalog, this.id, condition, options).catch((error) => {
+    const limits = { ...options, timeoutMs };
+    const only = await logStreamOf(catalog, this.id, condition, limits).catch((error) => {
       throw withOutcome(error);
     });
-    return appender.append({ ...asked, logStream: only, condition });
+    return appender.append({ ...asked, until, logStream: only, condition });
   }
 
   /**
@@ -313,10 +315,13 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       readonly retention: Retention;
     }
   > {
-    const { catalog } = this.context;
-    await catalog.renew(limits);
-    const topic = describe(await catalog.topic(this.id, limits));
-    return { ...topic, ...(await askKeepers(this.context, this.id, limits)) };
+    const { catalog, ports } = this.context;
+    const what = `describing topic ${this.id}`;
+    return inSteps(ports.clock, { ...limits, what }, async (own) => {
+      await catalog.renew(own);
+      const topic = describe(await catalog.topic(this.id, own));
+      return { ...topic, ...(await askKeepers(this.context, this.id, own)) };
+    });
   }
 
   /**
@@ -339,7 +344,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** How many bytes the topic has, and who keeps them. Some replicas are asked; nothing changes. */
   usage(limits: CallLimits = {}): Promise<TopicUsage> {
-    return topicUsage(this.context, this.id, () => this.watermarks(limits), limits);
+    const what = `asking how much topic ${this.id} has`;
+    return inSteps(this.context.ports.clock, { ...limits, what }, (own) =>
+      topicUsage(this.context, this.id, () => this.watermarks(own), own),
+    );
   }
 
   /**
@@ -360,9 +368,15 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   async addLogStream(
     options: CallLimits & { replicationFactor?: number } = {},
   ): Promise<LogStreamId> {
-    const id = await makeLogStream(this.context, this.id, options);
-    await this.context.catalog.renew(options);
-    return id;
+    const { catalog, ports } = this.context;
+    const { replicationFactor, ...limits } = options;
+    const what = `adding a log stream to topic ${this.id}`;
+    return inSteps(ports.clock, { ...limits, what }, async (own) => {
+      const placed = replicationFactor === undefined ? {} : { replicationFactor };
+      const id = await makeLogStream(this.context, this.id, { ...own, ...placed });
+      await catalog.refresh(own);
+      return id;
+    });
   }
 
   /**

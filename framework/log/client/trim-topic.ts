@@ -1,7 +1,7 @@
 import type { TopicId } from '../../base/index.ts';
 import { Ordering, TrimRequest } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import type { CallLimits } from './call-limit.ts';
+import { type CallLimits, inSteps } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { checkGlsn } from './position-option.ts';
 
@@ -18,8 +18,13 @@ export async function trimTopic(
   checkGlsn(glsn, 'glsn');
   const what = `trimming topic ${topicId}`;
   const request = TrimRequest.create({ topicId, glsn, force });
-  await context.repository.call(Ordering.Trim, request, { ...limits, what });
-  await trimReplicas(context, topicId, glsn, limits);
+  const { clock } = context.ports;
+  await inSteps(clock, { ...limits, what }, async (own) => {
+    await context.repository.call(Ordering.Trim, request, { ...own, what });
+    // It is trimmed by then.
+    await trimReplicas(context, topicId, glsn, own).catch(() => {});
+  });
+  limits.signal?.throwIfAborted();
 }
 
 /** Makes the effect visible at once. Those that do not answer hear of it from the metadata repository. */
@@ -38,5 +43,4 @@ async function trimReplicas(
       channels.to(it).call(snpb.Management.Trim, request, { ...limits, timeoutMs }),
     ),
   );
-  limits.signal?.throwIfAborted();
 }

@@ -19,7 +19,7 @@ import {
 import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
-import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import { checkChoice, checkCount, checkWhole } from './checked-option.ts';
@@ -173,28 +173,33 @@ export class Varlog implements AsyncDisposable {
     checkCount(logStreams, 'logStreams');
     if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
     checkChoice(acknowledge, 'acknowledge', ['majority', 'all']);
-    const { topic: made } = await this.context.repository.call(
-      admpb.ClusterManager.AddTopic,
-      admpb.AddTopicRequest.create({ acknowledgeAll: acknowledge === 'all' }),
-      { ...limits, what: 'making a topic', idempotent: false },
-    );
-    const topic = this.topic(made!.topicId);
-    try {
-      if (first !== undefined && first > 1) {
-        const command = { kind: 'beginTopic', topicId: topic.id, glsn: first - 1 } as const;
-        await this.context.repository.command(command, { ...limits, what: 'making a topic' });
+    const placed = replicationFactor === undefined ? {} : { replicationFactor };
+    const { repository, catalog } = this.context;
+    const what = 'making a topic';
+    return this.inSteps(what, limits, async (own) => {
+      const plan = { ...own, what };
+      const { topic: made } = await repository.call(
+        admpb.ClusterManager.AddTopic,
+        admpb.AddTopicRequest.create({ acknowledgeAll: acknowledge === 'all' }),
+        { ...plan, idempotent: false },
+      );
+      const topic = this.topic(made!.topicId);
+      try {
+        if (first !== undefined && first > 1) {
+          const command = { kind: 'beginTopic', topicId: topic.id, glsn: first - 1 } as const;
+          await repository.command(command, plan);
+        }
+        if (retention !== undefined) await topic.setRetention(retention, own);
+        await makeLogStreams(this.context, topic.id, logStreams, { ...own, ...placed });
+      } catch (error) {
+        // Also for a caller who waits no longer: what is left of it would be taken for a topic.
+        const deleted = this.deleteTopic(topic.id);
+        await unlessAborted(deleted, own.signal).catch(() => {});
+        throw error;
       }
-      if (retention !== undefined) await topic.setRetention(retention, limits);
-      const placed = replicationFactor === undefined ? {} : { replicationFactor };
-      await makeLogStreams(this.context, topic.id, logStreams, { ...limits, ...placed });
-      await this.context.catalog.renew(limits);
-    } catch (error) {
-      // Also for a caller who waits no longer: what is left of it would be taken for a topic.
-      const deleted = this.deleteTopic(topic.id);
-      await unlessAborted(deleted, limits.signal).catch(() => {});
-      throw error;
-    }
-    return topic;
+      await catalog.refresh(own);
+      return topic;
+    });
   }
 
   /**
@@ -221,12 +226,14 @@ export class Varlog implements AsyncDisposable {
    * until then {@link restoreTopic} brings it back.
    */
   async deleteTopic(id: TopicId, limits: CallLimits = {}): Promise<void> {
-    await this.context.repository.call(
-      admpb.ClusterManager.UnregisterTopic,
-      admpb.UnregisterTopicRequest.create({ topicId: this.topic(id).id }),
-      { ...limits, what: `deleting topic ${id}`, idempotent: false },
-    );
-    await this.context.catalog.renew(limits);
+    const { repository, catalog } = this.context;
+    const request = admpb.UnregisterTopicRequest.create({ topicId: this.topic(id).id });
+    const what = `deleting topic ${id}`;
+    await this.inSteps(what, limits, async (own) => {
+      const plan = { ...own, what, idempotent: false };
+      await repository.call(admpb.ClusterManager.UnregisterTopic, request, plan);
+      await catalog.refresh(own);
+    });
   }
 
   /** Brings back a topic that was deleted, with its records. `TOPIC_NOT_FOUND` when it is not remembered. */
@@ -234,8 +241,11 @@ export class Varlog implements AsyncDisposable {
     const topic = this.topic(id);
     const request = RestoreTopicRequest.create({ topicId: id });
     const what = `bringing back topic ${id}`;
-    await this.context.repository.call(Ordering.RestoreTopic, request, { ...limits, what });
-    await this.context.catalog.renew(limits);
+    const { repository, catalog } = this.context;
+    await this.inSteps(what, limits, async (own) => {
+      await repository.call(Ordering.RestoreTopic, request, { ...own, what });
+      await catalog.refresh(own);
+    });
     return topic;
   }
 
@@ -302,6 +312,14 @@ export class Varlog implements AsyncDisposable {
     await this.context.repository.command(command, { ...limits, what });
   }
 
+  private inSteps<T>(
+    what: string,
+    limits: CallLimits,
+    steps: (limits: CallLimits) => Promise<T>,
+  ): Promise<T> {
+    return inSteps(this.context.ports.clock, { ...limits, what }, steps);
+  }
+
   private async drain(id: StorageNodeId, cancel: boolean, limits: CallLimits): Promise<void> {
     checkWhole(id, 'the id of a storage node');
     const command = { kind: 'drainStorageNode', id, cancel } as const;
@@ -312,17 +330,19 @@ export class Varlog implements AsyncDisposable {
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
     const { repository, channels } = this.context;
-    const { leader, members, ...names } = await repository.members(limits);
-    const described = await Promise.all(
-      members.map((it) => describeMember(repository, it, limits.signal)),
-    );
-    const known = { ...names, members: described };
     const what = 'asking how the cluster is';
-    const request = HealthRequest.create({});
-    const health = await repository.call(Ordering.Health, request, { ...limits, what });
-    const answers = await askStorageNodes(channels, health.storageNodes, limits.signal);
-    const status = { ...known, ...describeStatus(health, answers) };
-    return leader === undefined ? status : { ...status, leader };
+    return this.inSteps(what, limits, async (own) => {
+      const { leader, members, ...names } = await repository.members(own);
+      const described = await Promise.all(
+        members.map((it) => describeMember(repository, it, own.signal)),
+      );
+      const known = { ...names, members: described };
+      const request = HealthRequest.create({});
+      const health = await repository.call(Ordering.Health, request, { ...own, what });
+      const answers = await askStorageNodes(channels, health.storageNodes, own.signal);
+      const status = { ...known, ...describeStatus(health, answers) };
+      return leader === undefined ? status : { ...status, leader };
+    });
   }
 
   /** Resolves when the metadata repository has a leader and at least so many storage nodes are up. */

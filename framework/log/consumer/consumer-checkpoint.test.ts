@@ -1,42 +1,17 @@
 import { sleep, VarlogError } from '../../base/index.ts';
-import { realClock } from '../../runtime/index.ts';
-import { MemoryLog } from '../../testing/index.ts';
 import { MemoryRecords, type RecordStore } from '../../testing/memory-records.ts';
-import type { RecordInput, RecordLog } from '../client/index.ts';
+import type { RecordInput } from '../client/index.ts';
 import type { ConsumerStep } from '../core/index.ts';
+import { ConsumerSetup, clock, often, range, until } from './consumer.fixture.ts';
 import type {
   CheckpointOwner,
   CheckpointStore,
-  Consumer,
   ConsumerRegistry,
   TransactionalCheckpointStore,
 } from './index.ts';
 
-const clock = realClock();
-/** So that a test need not wait. */
-const often = { checkpointEveryMs: 5 };
-const range = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i + 1}`);
-
-let log: MemoryLog;
-let records: RecordLog;
-const running: Consumer[] = [];
-beforeEach(() => {
-  log = new MemoryLog();
-  records = log.records();
-});
-afterEach(async () => {
-  for (const it of running.splice(0)) await it.close({ drain: false });
-});
-
-function start(...args: Parameters<RecordLog['process']>): Consumer {
-  const consumer = records.process(...(args as Parameters<typeof records.process>));
-  running.push(consumer);
-  return consumer;
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(clock, 5);
-}
+const setup = new ConsumerSetup();
+const { start } = setup;
 
 describe('with a checkpoint store', () => {
   /** One that keeps the position in a value. */
@@ -53,11 +28,11 @@ describe('with a checkpoint store', () => {
   }
 
   test('what that says counts, and the cluster follows', async () => {
-    await records.append(range(5));
+    await setup.records.append(range(5));
     const store = new Store();
     store.failing = 2;
     const first = start({ name: 'billing', checkpoint: store, ...often }, () => {});
-    await until(async () => (await log.consumers.list())[0]?.position === 5);
+    await until(async () => (await setup.log.consumers.list())[0]?.position === 5);
     expect(store.stored).toMatchObject({ position: 5, owner: { consumer: 'billing', epoch: 1 } });
     await first.close();
     store.stored!.position = 3;
@@ -69,7 +44,7 @@ describe('with a checkpoint store', () => {
   });
 
   test('one that is empty although the consumer is not new is refused', async () => {
-    await records.append('a');
+    await setup.records.append('a');
     const options = { name: 'billing', checkpoint: new Store() };
     const first = start(options, () => {});
     await first.caughtUp();
@@ -82,7 +57,7 @@ describe('with a checkpoint store', () => {
   });
 
   test('one that cannot begin a transaction is waited for, and no record has failed by that', async () => {
-    await records.append(range(3));
+    await setup.records.append(range(3));
     class Transactions extends Store implements TransactionalCheckpointStore<string[]> {
       readonly effects: string[] = [];
       async transact(_: CheckpointOwner, __: number, work: (it: string[]) => Promise<void>) {
@@ -98,14 +73,14 @@ describe('with a checkpoint store', () => {
     );
     await until(() => consumer.status.state === 'running');
     store.failing = 2;
-    await records.append('4');
+    await setup.records.append('4');
     await consumer.caughtUp();
     expect(store.effects).toEqual(range(4));
     expect(consumer.status.parked).toBe(0);
   });
 
   test('one that hangs does not keep it from being closed', async () => {
-    await records.append('a');
+    await setup.records.append('a');
     const store = new Store();
     const consumer = start(
       { name: 'billing', checkpoint: store, checkpointEveryMs: 60_000 },
@@ -133,9 +108,9 @@ describe('with a checkpoint store', () => {
       saved.push(position);
     };
     const consumer = start({ name: 'billing', checkpoint: store, ...often }, () => {});
-    await records.append('a');
+    await setup.records.append('a');
     await until(() => slow !== undefined);
-    await records.append('b');
+    await setup.records.append('b');
     await consumer.caughtUp();
     const closed = consumer.close();
     await sleep(clock, 20);
@@ -146,7 +121,7 @@ describe('with a checkpoint store', () => {
   });
 
   test('a position beyond the tail is refused', async () => {
-    await records.append('a');
+    await setup.records.append('a');
     const store = new Store();
     store.stored = { owner: { log: '', consumer: '', epoch: 0 }, position: 2 };
     const consumer = start({ name: 'billing', checkpoint: store }, () => {});
@@ -159,20 +134,22 @@ describe('whose registry loses answers', () => {
   function loseAnswers(isLost: (step: ConsumerStep) => boolean): readonly ConsumerStep[] {
     const steps: ConsumerStep[] = [];
     const consumers: ConsumerRegistry = {
-      ...log.consumers.registry,
+      ...setup.log.consumers.registry,
       advance: async (step, limits) => {
-        await log.consumers.registry.advance(step, limits);
+        await setup.log.consumers.registry.advance(step, limits);
         steps.push(step);
         if (isLost(step)) throw new VarlogError('TIMEOUT', { what: 'the answer was lost' });
       },
     };
-    const store: RecordStore = Object.create(log.recordStore, { consumers: { value: consumers } });
-    records = new MemoryRecords<Uint8Array, RecordInput>(store, undefined);
+    const store: RecordStore = Object.create(setup.log.recordStore, {
+      consumers: { value: consumers },
+    });
+    setup.records = new MemoryRecords<Uint8Array, RecordInput>(store, undefined);
     return steps;
   }
 
   test('a record that is parked after an opening of unknown outcome is not forgotten', async () => {
-    await records.append(range(2));
+    await setup.records.append(range(2));
     let stored = 0;
     const checkpoint: CheckpointStore = {
       open: async () => ({ position: stored }),
@@ -193,13 +170,13 @@ describe('whose registry loses answers', () => {
     });
     await second.caughtUp();
     await second.close();
-    const [known] = await log.consumers.list();
+    const [known] = await setup.log.consumers.list();
     expect(known!.parked.map(({ glsn }) => glsn)).toEqual([2]);
     expect(known!.position).toBe(2);
   });
 
   test('what was said once is not taken back', async () => {
-    await records.append(range(3));
+    await setup.records.append(range(3));
     const steps = loseAnswers(({ parked }) => parked.length === 0);
     let open = (): void => {};
     const isOpen = new Promise<void>((resolve) => {

@@ -1,37 +1,12 @@
 import { sleep, VarlogError } from '../../base/index.ts';
-import { realClock } from '../../runtime/index.ts';
-import { MemoryLog } from '../../testing/index.ts';
-import { json, type RecordLog, record } from '../client/index.ts';
-import type { Consumer } from './index.ts';
+import { json, record } from '../client/index.ts';
+import { ConsumerSetup, clock, often, range, until } from './consumer.fixture.ts';
 
-const clock = realClock();
-/** So that a test need not wait. */
-const often = { checkpointEveryMs: 5 };
-const range = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i + 1}`);
-
-let log: MemoryLog;
-let records: RecordLog;
-const running: Consumer[] = [];
-beforeEach(() => {
-  log = new MemoryLog();
-  records = log.records();
-});
-afterEach(async () => {
-  for (const it of running.splice(0)) await it.close({ drain: false });
-});
-
-function start(...args: Parameters<RecordLog['process']>): Consumer {
-  const consumer = records.process(...(args as Parameters<typeof records.process>));
-  running.push(consumer);
-  return consumer;
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(clock, 5);
-}
+const setup = new ConsumerSetup();
+const { start } = setup;
 
 const positionOf = async (name = 'billing'): Promise<number | undefined> =>
-  (await log.consumers.list()).find((it) => it.name === name)?.position;
+  (await setup.log.consumers.list()).find((it) => it.name === name)?.position;
 
 /** A gate that a handler waits at. */
 function gate() {
@@ -69,13 +44,13 @@ test.each([
   [{ name: 'a', from: 'middle' }, /from is middle/],
   [{ name: 'a', from: 0 }, /from is 0/],
 ])('%j is refused', (options, message) => {
-  expect(() => records.process(options as never, () => {})).toThrow(message);
-  expect(() => records.process({ name: 'a' }, undefined as never)).toThrow(/no handler/);
+  expect(() => setup.records.process(options as never, () => {})).toThrow(message);
+  expect(() => setup.records.process({ name: 'a' }, undefined as never)).toThrow(/no handler/);
 });
 
 test('records of a key are in order, those of others beside them, and no more at a time than may', async () => {
   const keys = ['a', 'b', 'c'];
-  await records.append(range(60).map((it) => record(it, { key: keys[Number(it) % 3]! })));
+  await setup.records.append(range(60).map((it) => record(it, { key: keys[Number(it) % 3]! })));
   const given = new Map<string, number[]>();
   const busy = new Set<string>();
   let most = 0;
@@ -95,7 +70,7 @@ test('records of a key are in order, those of others beside them, and no more at
 });
 
 test('the checkpoint waits for the oldest record that is not done, and no more are taken than may', async () => {
-  await records.append(range(20));
+  await setup.records.append(range(20));
   const { pass, open, waiting } = gate();
   const options = { name: 'billing', concurrency: 3, maxInFlight: 6, ...often };
   const consumer = start(options, (entry) => pass(entry.text()));
@@ -119,7 +94,7 @@ test('the checkpoint waits for the oldest record that is not done, and no more a
 });
 
 test('a record is tried again until it is done, and says so meanwhile', async () => {
-  await records.append(['a', 'b']);
+  await setup.records.append(['a', 'b']);
   const attempts: string[] = [];
   const consumer = start({ name: 'billing' }, (entry, { attempt }) => {
     attempts.push(`${entry.text()}${attempt}`);
@@ -133,7 +108,7 @@ test('a record is tried again until it is done, and says so meanwhile', async ()
 });
 
 test('a consumer that stopped begins with the record that failed', async () => {
-  await records.append(range(5));
+  await setup.records.append(range(5));
   const given: string[] = [];
   const options = { name: 'billing', attempts: 2 };
   let isBroken = true;
@@ -158,7 +133,7 @@ test('a consumer that stopped begins with the record that failed', async () => {
 });
 
 test('a record that fails is passed over where that is wanted', async () => {
-  await records.append(range(5));
+  await setup.records.append(range(5));
   const given: string[] = [];
   const consumer = start({ name: 'billing', attempts: 1, onError: 'skip' }, (entry) => {
     if (entry.text() === '3') throw new Error('no three');
@@ -170,7 +145,7 @@ test('a record that fails is passed over where that is wanted', async () => {
 });
 
 test('records that fail are parked with their cause, replayed among the others, and parked again or done', async () => {
-  await records.append(range(5));
+  await setup.records.append(range(5));
   const given: string[] = [];
   let broken = new Set(['2', '4']);
   const options = { name: 'billing', attempts: 2, onError: 'park' as const, ...often };
@@ -181,7 +156,7 @@ test('records that fail are parked with their cause, replayed among the others, 
   const first = start(options, handler);
   await first.caughtUp();
   expect(first.status).toMatchObject({ position: 5, parked: 2, lag: 0 });
-  const [known] = await log.consumers.list();
+  const [known] = await setup.log.consumers.list();
   expect(known!.parked).toMatchObject([
     { glsn: 2, attempts: 2, cause: 'no 2', replay: false },
     { glsn: 4, attempts: 2, cause: 'no 4', replay: false },
@@ -192,26 +167,28 @@ test('records that fail are parked with their cause, replayed among the others, 
   const second = start(options, handler);
   await second.caughtUp();
   broken = new Set(['4']);
-  await log.consumers.replay('billing');
+  await setup.log.consumers.replay('billing');
   await until(async () => {
-    const [it] = await log.consumers.list();
+    const [it] = await setup.log.consumers.list();
     return it!.parked.length === 1 && it!.parked[0]!.attempts === 4;
   });
   expect(given).toEqual(['1', '3', '5', '2 again']);
   await until(() => second.status.parked === 1);
-  await expect(log.consumers.drop('billing', [])).rejects.toMatchObject({
+  await expect(setup.log.consumers.drop('billing', [])).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
   });
   expect(second.status.parked).toBe(1);
-  await log.consumers.drop('billing', [4]);
+  await setup.log.consumers.drop('billing', [4]);
   await until(() => second.status.parked === 0);
-  await expect(log.consumers.replay('billing', [4])).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(setup.log.consumers.replay('billing', [4])).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
 });
 
 test('a record that was parked before the checkpoint passed it is not given once more by itself', async () => {
-  await records.append(range(3));
+  await setup.records.append(range(3));
   // A life that ended between the two.
-  const registry = log.consumers.registry;
+  const registry = setup.log.consumers.registry;
   const life = { name: 'billing', owner: 'a', begin: 'start' } as const;
   const epoch = await registry.open(life, {});
   const parked = [{ glsn: 2, attempts: 1, cause: 'why', at: 0, replay: false }];
@@ -225,8 +202,8 @@ test('a record that was parked before the checkpoint passed it is not given once
 
 describe('records that the codec does not take', () => {
   const values = (onDecodeError?: 'skip' | 'pass') =>
-    log.records({ codec: json<number>(), ...(onDecodeError && { onDecodeError }) });
-  beforeEach(() => records.append(['1', 'no json', '3', 'nor this']));
+    setup.log.records({ codec: json<number>(), ...(onDecodeError && { onDecodeError }) });
+  beforeEach(() => setup.records.append(['1', 'no json', '3', 'nor this']));
 
   test('are what fails, at once, and can be parked', async () => {
     const given: number[] = [];
@@ -234,10 +211,10 @@ describe('records that the codec does not take', () => {
       { name: 'billing', onError: 'park', orderBy: (it) => it.value },
       (it) => given.push(it.value),
     );
-    running.push(consumer);
+    setup.running.push(consumer);
     await consumer.caughtUp();
     expect(given).toEqual([1, 3]);
-    const [known] = await log.consumers.list();
+    const [known] = await setup.log.consumers.list();
     expect(known!.parked).toMatchObject([
       { glsn: 2, attempts: 1, cause: expect.stringContaining('DECODE_FAILED') },
       { glsn: 4 },
@@ -246,7 +223,7 @@ describe('records that the codec does not take', () => {
 
   test('stop it otherwise', async () => {
     const consumer = values().process({ name: 'billing' }, () => {});
-    running.push(consumer);
+    setup.running.push(consumer);
     await expect(consumer.done).rejects.toMatchObject({
       code: 'HANDLER_FAILED',
       cause: expect.objectContaining({ code: 'DECODE_FAILED' }),
@@ -257,7 +234,7 @@ describe('records that the codec does not take', () => {
     for (const policy of ['skip', 'pass'] as const) {
       const given: string[] = [];
       const consumer = values(policy).process({ name: policy }, (it) => given.push(it.text()));
-      running.push(consumer);
+      setup.running.push(consumer);
       await consumer.caughtUp();
       expect(consumer.status.position).toBe(4);
       expect(given).toHaveLength(policy === 'skip' ? 2 : 4);
@@ -267,7 +244,7 @@ describe('records that the codec does not take', () => {
 
 describe('a consumer is closed', () => {
   test('when what has begun is done, and what has not is left to the next', async () => {
-    await records.append(range(5));
+    await setup.records.append(range(5));
     const { pass, open, waiting } = gate();
     const consumer = start({ name: 'billing', concurrency: 2 }, (entry) => pass(entry.text()));
     await until(() => waiting.size === 2);
@@ -286,7 +263,7 @@ describe('a consumer is closed', () => {
   test.each([{ drain: false }, { timeoutMs: 20 }])(
     'also while a handler hangs: %j',
     async (how) => {
-      await records.append(range(2));
+      await setup.records.append(range(2));
       const { pass, waiting } = gate();
       const signals: AbortSignal[] = [];
       const consumer = start({ name: 'billing' }, (entry, { signal }) => {
@@ -302,7 +279,7 @@ describe('a consumer is closed', () => {
   );
 
   test('by its signal, and while it cannot be opened', async () => {
-    log.disconnect();
+    setup.log.disconnect();
     const stopping = new AbortController();
     const consumer = start({ name: 'billing', signal: stopping.signal }, () => {});
     await until(() => consumer.status.trouble !== undefined);
@@ -317,43 +294,45 @@ describe('a consumer is closed', () => {
 });
 
 test('it waits for a log that does not answer, and goes on', async () => {
-  log.disconnect();
+  setup.log.disconnect();
   const given: string[] = [];
   const consumer = start({ name: 'billing', ...often }, (entry) => given.push(entry.text()));
   await until(() => consumer.status.trouble !== undefined);
-  log.connect();
-  await records.append('a');
+  setup.log.connect();
+  await setup.records.append('a');
   await until(() => given.length === 1);
-  log.disconnect();
+  setup.log.disconnect();
   await until(() => consumer.status.trouble !== undefined);
-  log.connect();
+  setup.log.connect();
   await until(() => consumer.status.trouble === undefined);
   expect(consumer.health()).toEqual({ ok: true });
 });
 
 test('one that was removed stops, and begins anew when it is started again', async () => {
-  await records.append('a');
+  await setup.records.append('a');
   const consumer = start({ name: 'billing', ...often }, () => {});
   await consumer.caughtUp();
-  await log.consumers.remove('billing');
+  await setup.log.consumers.remove('billing');
   await expect(consumer.done).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  await expect(log.consumers.remove('billing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(setup.log.consumers.remove('billing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   const again = start({ name: 'billing', from: 'end' }, () => {});
   await again.caughtUp();
   expect(again.status.position).toBe(1);
 });
 
 test('one that is added before it runs begins there, whatever it is started with', async () => {
-  await records.append(['a', 'b']);
-  await log.consumers.add('billing', { from: 2 });
-  await log.consumers.add('late', { from: { time: Date.now() + 60_000 } });
-  await log.consumers.add('all');
+  await setup.records.append(['a', 'b']);
+  await setup.log.consumers.add('billing', { from: 2 });
+  await setup.log.consumers.add('late', { from: { time: Date.now() + 60_000 } });
+  await setup.log.consumers.add('all');
   expect(await Promise.all(['billing', 'late', 'all'].map(positionOf))).toEqual([1, 2, 0]);
-  await expect(log.consumers.add('billing')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-  await expect(log.consumers.add('x', { from: 'middle' as never })).rejects.toMatchObject({
+  await expect(setup.log.consumers.add('billing')).rejects.toMatchObject({
+    code: 'ALREADY_EXISTS',
+  });
+  await expect(setup.log.consumers.add('x', { from: 'middle' as never })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
   });
-  await records.append('c');
+  await setup.records.append('c');
   const given: string[] = [];
   const consumer = start({ name: 'billing', from: 'end' }, (it) => given.push(it.text()));
   await consumer.caughtUp();
@@ -362,18 +341,18 @@ test('one that is added before it runs begins there, whatever it is started with
 });
 
 test('records that are gone are told', async () => {
-  await records.append(range(5));
+  await setup.records.append(range(5));
   const first = start({ name: 'billing' }, () => {});
   await first.caughtUp();
   await first.close();
-  await records.append(range(5));
-  await log.compact(8, new Uint8Array(), { force: true });
+  await setup.records.append(range(5));
+  await setup.log.compact(8, new Uint8Array(), { force: true });
   const second = start({ name: 'billing' }, () => {});
   await expect(second.done).rejects.toMatchObject({ code: 'TRIMMED' });
 });
 
 test('who closes it when it stops, at the word of its status, does not hide why', async () => {
-  await records.append('a');
+  await setup.records.append('a');
   const consumer = start({ name: 'billing', attempts: 1 }, () => {
     throw new Error('no');
   });
@@ -385,7 +364,7 @@ test('who closes it when it stops, at the word of its status, does not hide why'
 });
 
 test('an error that orderBy throws ends it', async () => {
-  await records.append('a');
+  await setup.records.append('a');
   const orderBy = (): never => {
     throw new VarlogError('INTERNAL', { what: 'no order' });
   };

@@ -19,6 +19,7 @@
  * It does not store, send or wait: that is what `storage-node` and `metadata-repository` do.
  */
 export * from './append-condition.ts';
+export { checkRebalanceBytes, REBALANCE_BYTES } from './byte-balance.ts';
 export type { Applied, CommandDefinition, Sender } from './command-definition.ts';
 export { cut, type SetReplicas, type Unseal } from './commands/index.ts';
 export * from './commit-history.ts';
@@ -29,6 +30,7 @@ export { type Claim, holdsOf } from './holds.ts';
 export * from './id-pool.ts';
 export * from './key-hash.ts';
 export * from './key-table.ts';
+export * from './loads.ts';
 export { type LogStreamState, stayingOf } from './log-stream-state.ts';
 export * from './metadata.ts';
 export * from './metadata-changes.ts';

@@ -34,6 +34,7 @@ function viewOf(metadata: Metadata, { down = [], gone = [], states = {} }: Situa
     metadata,
     isUp: (node) => !down.includes(node) && !gone.includes(node),
     isGone: (node) => gone.includes(node),
+    bytesOf: () => undefined,
     report: (logStreamId, node) => {
       const { epoch, members } = metadata.logStreams.get(logStreamId)!;
       const state = states[node] ?? (members.includes(node) ? 'open' : 'learning');

@@ -1,23 +1,11 @@
-import type { Report } from './cut-planner.ts';
+import { ByteBalance, REBALANCE_BYTES } from './byte-balance.ts';
+import { inOrderOfPrimaries, Loads, type PlacementView, takesPart, usableNodes } from './loads.ts';
 import { type LogStreamState, stayingOf } from './log-stream-state.ts';
-import type { StorageNodeState } from './storage-nodes.ts';
 
 /** Log streams that are copied to other nodes at once: the more, the less is left for appends. */
 const MOVES_AT_ONCE = 2;
 /** Nodes that differ by less are even: else what is moved would be moved back. */
 const UNEVEN_FROM = 2;
-
-/** What a placement follows from: the metadata, and what the leader has heard. */
-export interface PlacementView {
-  readonly metadata: {
-    readonly storageNodes: ReadonlyMap<number, StorageNodeState>;
-    readonly logStreams: ReadonlyMap<number, LogStreamState>;
-  };
-  isUp(node: number): boolean;
-  /** Whether a node is down for so long that a copy to it is given up. */
-  isGone(node: number): boolean;
-  report(logStreamId: number, node: number): Report | undefined;
-}
 
 /** A step on the way to another placement: see the command `moveReplicas`. */
 export interface Move {
@@ -35,73 +23,23 @@ export interface Handover {
   readonly why: string;
 }
 
-/** How much storage nodes have to do. */
-export class Loads {
-  /** Of each node, replicas that stay with it; and log streams of which it is to be the primary. */
-  readonly replicas: Map<number, number>;
-  readonly primaries: Map<number, number>;
-
-  constructor({ metadata }: Pick<PlacementView, 'metadata'>, nodes: Iterable<number>) {
-    this.replicas = new Map([...nodes].map((it) => [it, 0]));
-    this.primaries = new Map(this.replicas);
-    for (const stream of metadata.logStreams.values()) {
-      for (const node of stayingOf(stream)) this.add(this.replicas, node, 1);
-      const primary = inOrderOfPrimaries(stream, stream.replicas, metadata)[0];
-      if (primary !== undefined) this.add(this.primaries, primary, 1);
-    }
-  }
-
-  /** The nodes, those with the least of something first. */
-  leastFirst(of: 'replicas' | 'primaries'): number[] {
-    const load = this[of];
-    return [...load.keys()].sort((a, b) => load.get(a)! - load.get(b)! || a - b);
-  }
-
-  add(load: Map<number, number>, node: number, count: number): void {
-    if (load.has(node)) load.set(node, load.get(node)! + count);
-  }
-}
-
-/** Storage nodes that may be given replicas. */
-export function usableNodes({
-  metadata,
-  isUp,
-}: Pick<PlacementView, 'metadata' | 'isUp'>): number[] {
-  return [...metadata.storageNodes.values()]
-    .filter(({ id, draining }) => !draining && isUp(id))
-    .map(({ id }) => id);
-}
-
-/** The same nodes, those last that had better not become primary, because they are about to go. */
-export function inOrderOfPrimaries(
-  { leaving }: LogStreamState,
-  nodes: readonly number[],
-  { storageNodes }: PlacementView['metadata'],
-): number[] {
-  const goes = (it: number): boolean =>
-    leaving.includes(it) || storageNodes.get(it)?.draining === true;
-  return [...nodes.filter((it) => !goes(it)), ...nodes.filter(goes)];
-}
-
-/** Whether a replica is up and takes part in the epoch that is open. */
-export function takesPart(stream: LogStreamState, node: number, view: PlacementView): boolean {
-  if (stream.sealed || !stream.members.includes(node) || !view.isUp(node)) return false;
-  const report = view.report(stream.id, node);
-  return report?.state === 'open' && report.epoch === stream.epoch;
-}
-
 export function isMoving({ joining, leaving }: LogStreamState): boolean {
   return joining.length + leaving.length > 0;
 }
 
 /**
  * The next steps by which log streams come to lie where they are to: each has as many replicas as it should, nodes that
- * are drained have none, and, where `calm` says that nothing else is to be done, all others have nearly as many. Moves
- * that were begun are ended, whatever else there is; few are under way at once. Each step follows from the state alone, so
- * that another leader goes on with it, and none undoes another.
+ * are drained have none, and, where `calm` says that nothing else is to be done, all others have nearly as many, and about
+ * as many bytes, unless these differ by less than `rebalanceBytes`. Moves that were begun are ended, whatever else there
+ * is; few are under way at once. Each step follows from the state alone, so that another leader goes on with it, and none
+ * undoes another.
  */
-export function nextMoves(view: PlacementView, calm: boolean): Move[] {
-  const planner = new MovePlanner(view);
+export function nextMoves(
+  view: PlacementView,
+  calm: boolean,
+  rebalanceBytes: number = REBALANCE_BYTES,
+): Move[] {
+  const planner = new MovePlanner(view, rebalanceBytes);
   const streams = [...view.metadata.logStreams.values()];
   const ends = streams.flatMap((it) => planner.end(it) ?? []);
   const ended = new Set(ends.map(({ id }) => id));
@@ -118,11 +56,13 @@ export function nextMoves(view: PlacementView, calm: boolean): Move[] {
   const needed = [...ends, ...begun];
   if (!calm || needed.length > 0) return needed;
   while (room-- > 0) {
-    const move = planner.even();
+    const move = planner.evenCounts();
     if (move === undefined) break;
     needed.push(move);
   }
   if (needed.length > 0 || streams.some(isMoving)) return needed;
+  const exchange = planner.evenBytes();
+  if (exchange.length > 0) return exchange;
   const move = planner.spread();
   return move === undefined ? [] : [move];
 }
@@ -212,11 +152,14 @@ function goesFrom({ leaving }: LogStreamState, node: number, { metadata }: Place
 class MovePlanner {
   private readonly view: PlacementView;
   private readonly loads: Loads;
+  private readonly rebalanceBytes: number;
   private readonly planned = new Set<number>();
   private handingOver: Set<number> | undefined;
+  private knownBalance: ByteBalance | undefined;
 
-  constructor(view: PlacementView) {
+  constructor(view: PlacementView, rebalanceBytes: number) {
     this.view = view;
+    this.rebalanceBytes = rebalanceBytes;
     this.loads = new Loads(view, usableNodes(view));
   }
 
@@ -292,22 +235,65 @@ class MovePlanner {
   }
 
   /** Moves a replica from a node that has many to one that has few. */
-  even(): Move | undefined {
-    const { loads, view } = this;
+  evenCounts(): Move | undefined {
+    const { loads } = this;
+    const half = this.secondHalf();
+    if (half !== undefined) return half;
     const nodes = loads.leastFirst('replicas');
     for (const from of [...nodes].reverse()) {
       for (const to of nodes) {
         if (loads.replicas.get(from)! - loads.replicas.get(to)! < UNEVEN_FROM) break;
-        const fit = [...view.metadata.logStreams.values()].filter(
-          (it) =>
-            it.replicas.includes(from) && !it.replicas.includes(to) && this.mayLeave(it, from),
-        );
+        const fit = this.movable(from, to);
         // So that it goes on meanwhile: of one that leaves, the primary has to change.
-        const stream = fit.find((it) => it.members[0] !== from) ?? fit[0];
+        const backups = fit.filter((it) => it.members[0] !== from);
+        const stream = this.balance.nearest(backups.length > 0 ? backups : fit, from, to);
         if (stream === undefined) continue;
         const why = `storage node ${to} has less than storage node ${from}`;
         return this.copy(stream, to, [from], why);
       }
+    }
+    return undefined;
+  }
+
+  /**
+   * Moves bytes from a node that has many to one that has few, and leaves it with nearly as many replicas: one is moved
+   * where there is one more than there, and else two change places.
+   */
+  evenBytes(): Move[] {
+    const { balance, loads } = this;
+    const nodes = balance.leastFirst();
+    for (const from of [...nodes].reverse()) {
+      for (const to of nodes) {
+        if (!balance.isUneven(from, to)) break;
+        const mayMove = loads.replicas.get(from)! > loads.replicas.get(to)!;
+        const [gives, takes] = [this.movable(from, to), this.movable(to, from)];
+        const found = balance.exchange({ from, to, gives, takes, mayMove });
+        if (found === undefined) continue;
+        const { given, taken } = found;
+        const why = `storage node ${to} has fewer bytes than storage node ${from}`;
+        const move = this.copy(given, to, [from], why);
+        return taken === undefined ? [move] : [move, this.copy(taken, from, [to], why)];
+      }
+    }
+    return [];
+  }
+
+  /** What goes the other way in an exchange of which some leader has begun no more than one half. */
+  private secondHalf(): Move | undefined {
+    const { replicas } = this.loads;
+    for (const { id, joining, leaving } of this.view.metadata.logStreams.values()) {
+      const [to, from] = [joining[0], leaving[0]];
+      if (to === undefined || from === undefined) continue;
+      // One that was moved for the sake of their counts has not turned these round.
+      if (!(replicas.get(to)! - replicas.get(from)! >= UNEVEN_FROM)) continue;
+      const stream = this.balance.answer(this.movable(to, from), to, from);
+      if (stream === undefined) continue;
+      return this.copy(
+        stream,
+        from,
+        [to],
+        `storage node ${to} is to have log stream ${id} instead`,
+      );
     }
     return undefined;
   }
@@ -333,6 +319,7 @@ class MovePlanner {
   private copy(stream: LogStreamState, to: number, leaving: number[], why: string): Move {
     this.loads.add(this.loads.replicas, to, 1);
     for (const it of leaving) this.loads.add(this.loads.replicas, it, -1);
+    this.knownBalance?.moved(stream, to, leaving);
     return this.step(stream, [...stream.replicas, to], leaving, why);
   }
 
@@ -344,6 +331,22 @@ class MovePlanner {
   ): Move {
     this.planned.add(id);
     return { id, revision, replicas, leaving, why };
+  }
+
+  /** Made once it is asked for: mostly it is not. */
+  private get balance(): ByteBalance {
+    this.knownBalance ??= new ByteBalance(
+      this.view,
+      this.loads.replicas.keys(),
+      this.rebalanceBytes,
+    );
+    return this.knownBalance;
+  }
+
+  private movable(from: number, to: number): LogStreamState[] {
+    return [...this.view.metadata.logStreams.values()].filter(
+      (it) => it.replicas.includes(from) && !it.replicas.includes(to) && this.mayLeave(it, from),
+    );
   }
 
   /** The node with the least to do that does not hold it. */

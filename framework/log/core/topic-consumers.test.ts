@@ -95,6 +95,8 @@ test('what an earlier life says, or what comes late, does not count', () => {
   open('b');
   expect(advance(1, 3, 9)).toMatchObject({ code: 'CONSUMER_FENCED' });
   expect(advance(2, 1, 21)).toMatchObject({ code: 'BEYOND_TAIL' });
+  const beyond = { parked: [parkedAt(7), parkedAt(21)] };
+  expect(advance(2, 1, 9, beyond)).toMatchObject({ code: 'BEYOND_TAIL' });
   expect(topic.consumers[0]).toMatchObject({ position: 5 });
 });
 
@@ -138,7 +140,8 @@ test('parked records are replayed or dropped by name, or all of them', () => {
 });
 
 test('no more is parked in a topic than may be', () => {
-  const { open, advance } = makeTopic();
+  const { topic, open, advance } = makeTopic();
+  Object.assign(topic, { highWatermark: 2_000 });
   open('a');
   const parked = Array.from({ length: 1_000 }, (_, i) => parkedAt(i + 1));
   expect(advance(1, 1, 10, { parked })).toMatchObject({ ok: true });

@@ -120,8 +120,9 @@ export function advanceConsumerOf(
   if (known === undefined) return noConsumer(topic.id, name);
   if (known.epoch !== epoch) return refusalOfEpoch(name, epoch, known.epoch);
   if (sequence <= known.sequence) return undefined;
-  if (position > topic.highWatermark) {
-    const what = `topic ${topic.id} ends at ${topic.highWatermark}, before ${position}`;
+  const furthest = parked.reduce((most, { glsn }) => Math.max(most, glsn), position);
+  if (furthest > topic.highWatermark) {
+    const what = `topic ${topic.id} ends at ${topic.highWatermark}, before ${furthest}`;
     return refuse('BEYOND_TAIL', what, 'check that the checkpoint is of this topic');
   }
   const gone = new Set([...settled, ...parked.map(({ glsn }) => glsn)]);

@@ -59,6 +59,7 @@ export function describeHealth(metadata: Metadata, orderer: Orderer): HealthResp
             member: stream.members.includes(node),
             state: alive(node) ? (report?.state ?? 'unknown') : 'unreachable',
             end: report?.end ?? 0,
+            bytes: orderer.bytesOf(stream.id, node) ?? null,
           });
         }),
       }),

@@ -19,7 +19,7 @@ import {
   refusalOfDisk,
   TOGETHER_FROM,
 } from '../core/index.ts';
-import { reportOfWire } from '../report-codec.ts';
+import { reportOfWire, sizesOfWire } from '../report-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { assignmentFor, assignmentOf } from './assignment-of.ts';
 import { isGone } from './gone-node.ts';
@@ -169,6 +169,11 @@ export class Orderer {
     return this.links.get(node)?.supportedLevel ?? 0;
   }
 
+  /** Bytes that storage node `node` has of a log stream, as of a few seconds ago; `undefined`: not known. */
+  bytesOf(logStreamId: number, node: number): number | undefined {
+    return this.links.get(node)?.sizes.get(logStreamId);
+  }
+
   /** The process that is storage node `node` now; empty when none is connected. */
   processOf(node: number): string {
     return this.links.get(node)?.processId ?? '';
@@ -187,6 +192,7 @@ export class Orderer {
     if (this.links.get(link.node) !== link) return;
     link.touch(message.sentAt);
     if (message.reports.length > 0) this.cuts.reported(link.lastHeard);
+    if (message.sizes !== null) link.sizes = sizesOfWire(message.sizes);
     if (message.removed.length > 0) {
       const { node: id, disk } = link;
       const { removed: logStreams } = message;

@@ -10,6 +10,7 @@ export function placementView(metadata: Metadata, orderer: Orderer): PlacementVi
     metadata,
     isUp: (node) => orderer.isUp(node),
     isGone: (node) => orderer.unheardForMs(node) >= GONE_AFTER_MS,
+    bytesOf: (id, node) => orderer.bytesOf(id, node),
     report: (id, node) => orderer.planner.reportOf(id, node),
   };
 }

@@ -186,7 +186,9 @@ export class MetadataRepository implements RepositoryAccess {
     const { resigned, voters } = this.group.status;
     const { diskTrouble } = this.group.metrics;
     if (voters.length === 0) return this.waitsToBeAdded();
-    if (diskTrouble === 'full') return "the disk of this metadata repository's member is full";
+    if (diskTrouble === 'full') {
+      return "the disk of this metadata repository's member is full, or too many files are open";
+    }
     if (diskTrouble === 'stalled') {
       return "the disk of this metadata repository's member does not get on with a write";
     }

@@ -28,6 +28,8 @@ export class StorageNodeLink {
   readonly disk: string;
   /** The highest feature level that the node supports. */
   readonly supportedLevel: number;
+  /** By log stream: what the node said last that its replicas take on its disk. */
+  sizes: ReadonlyMap<number, number> = new Map();
   lastHeard: number;
   private readonly metadata: Metadata;
   private readonly stream: MessageStream<SessionResponse, SessionRequest>;

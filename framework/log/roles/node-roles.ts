@@ -40,6 +40,8 @@ export interface MetadataRole
   readonly memberId?: number;
   /** While it leads: whether log streams are moved so that all storage nodes have about as many. Default true. */
   readonly rebalance?: boolean | undefined;
+  /** While it leads: storage nodes whose bytes differ by less are left as they are. Default 64 MiB. */
+  readonly rebalanceBytes?: number;
   /** While it leads: log streams that are sealed at once so that replicas take part in them. Default 32. */
   readonly joinsAtOnce?: number;
   /** In place of the disk of the node. */
@@ -101,6 +103,7 @@ export class NodeRoles {
     disk,
     memberId,
     rebalance = true,
+    rebalanceBytes,
     joinsAtOnce,
     ...role
   }: MetadataRole): Promise<MetadataRepository> {
@@ -121,6 +124,7 @@ export class NodeRoles {
       ...own,
       replicationFactor,
       rebalance,
+      ...(rebalanceBytes !== undefined && { rebalanceBytes }),
       ...(joinsAtOnce !== undefined && { joinsAtOnce }),
     });
     this.closers.add(() => admin.close());

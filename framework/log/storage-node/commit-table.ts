@@ -67,6 +67,11 @@ export class CommitTable {
     return this.log.end;
   }
 
+  /** Bytes on the disk. */
+  get bytes(): number {
+    return this.log.bytes;
+  }
+
   /** The last commit that is on disk. */
   get persistedVersion(): number {
     return this.log.durableEnd;
@@ -140,7 +145,7 @@ export class CommitTable {
     const first = Math.min(version, this.version);
     if (first <= this.log.first) return;
     // What stays must be on disk before what it stands for is gone: a power loss would leave neither.
-    await this.log.flush();
+    if (first > this.log.durableEnd) await this.log.flush();
     await this.log.trimHead(first);
     for (const it of this.sparse.keys()) if (it < first) this.sparse.delete(it);
   }

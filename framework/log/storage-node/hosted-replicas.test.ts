@@ -58,3 +58,23 @@ describe('a replica that is taken away while it is opened, and cannot be opened'
     expect(await cluster.appender(1).append('a')).toMatchObject({ failure: null, glsn: 1 });
   });
 });
+
+test('a replica that cannot be opened because of a mistake in this program is failed, and says so', async () => {
+  const disk = await withSlowDisk();
+  disk.faults = {
+    fail: ({ path }) => {
+      if (path.startsWith('storage/replicas/1')) throw new TypeError('a mistake');
+      return undefined;
+    },
+  };
+  cluster.apply({ kind: 'registerLogStream', id: 1, topicId: 1, replicas: [1, 2] });
+  await eventually(() => cluster.reported(2) === 'failed');
+  const node = cluster.nodes.get(2)!;
+  expect(node.status.replicas).toMatchObject([{ logStreamId: 1, state: 'failed' }]);
+  expect(node.health).toContain('a mistake');
+  expect(() => node.find(1, 1)).toThrow(/UNAVAILABLE.*a mistake/);
+  // Nothing is left of it that would keep it from being removed.
+  cluster.setReplicas([1]);
+  await eventually(() => cluster.metadata.storageNodes.get(2)!.removed.length === 0);
+  expect([node.status.replicas, node.health]).toEqual([[], undefined]);
+});

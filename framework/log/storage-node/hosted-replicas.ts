@@ -1,8 +1,9 @@
-import { Lanes, VarlogError } from '../../base/index.ts';
-import type { Assignment, SessionResponse } from '../../wire/gen/log.ts';
+import { asVarlogError, Lanes, type VarlogError } from '../../base/index.ts';
+import { type Assignment, ReplicaSizes, type SessionResponse } from '../../wire/gen/log.ts';
 import type { Report } from '../core/index.ts';
 import { assign } from './assign.ts';
 import { Assignments } from './assignments.ts';
+import { ByTopic } from './by-topic.ts';
 import { commitAll } from './commit.ts';
 import { brokenReport, brokenStatus, type LocalReplicaStatus, statusOf } from './node-status.ts';
 import { openReplica } from './open-replica.ts';
@@ -21,6 +22,8 @@ const CHANGED_AT_ONCE = 16;
 export interface ReplicaLink {
   /** `current` gives the newest report when there is a way to tell it. */
   report(logStreamId: number, current: () => Report): void;
+  /** With the next message the sizes of all replicas are told too. */
+  tellSizes(): void;
   /** Commits from `version` on are missing. */
   requestHistory(logStreamId: number, version: number): void;
   /** A replica that was to go is gone. */
@@ -32,7 +35,7 @@ export interface ReplicaLink {
 /** The replicas of one storage node: opens them as they are wanted, and removes, rebuilds and finds them. */
 export class HostedReplicas {
   /** Those that are open. */
-  readonly open = new Map<number, LogStreamReplica>();
+  readonly open = new ByTopic<LogStreamReplica>();
   private readonly host: ReplicaHost;
   private readonly link: ReplicaLink;
   private readonly directory: string;
@@ -102,6 +105,11 @@ export class HostedReplicas {
     return [...assigned.map((it) => it.report), ...wanted];
   }
 
+  get sizes(): ReplicaSizes {
+    const bytes = [...this.open.values()].map(({ storage }) => storage.bytes);
+    return ReplicaSizes.create({ logStreams: [...this.open.keys()], bytes });
+  }
+
   /** The replica of a log stream on this node. Throws when there is none, or it cannot be opened, or not yet. */
   find(topicId: number, logStreamId: number): LogStreamReplica {
     const { storageNodeId } = this.host;
@@ -158,15 +166,13 @@ export class HostedReplicas {
       if (replica !== undefined) letIn(replica, id);
     }
     for (const { topicId, highWatermark } of response.watermarks) {
-      for (const replica of this.open.values()) {
-        if (replica.topicId === topicId) watermarkMoved(replica, highWatermark);
-      }
+      for (const it of this.open.ofTopic(topicId)) watermarkMoved(it, highWatermark);
     }
   }
 
   /** Trims those of a topic. Resolves when that is done. */
   async trim(topicId: number, glsn: number): Promise<void> {
-    const replicas = [...this.open.values()].filter((it) => it.topicId === topicId);
+    const replicas = [...this.open.ofTopic(topicId)];
     await Promise.all(
       replicas.filter((it) => it.failure === undefined).map((it) => trim(it, glsn)),
     );
@@ -241,8 +247,9 @@ export class HostedReplicas {
       await before?.();
       await this.trash.bringBack(logStreamId);
       return await openReplica(this.host, this.directory, topicId, logStreamId);
-    } catch (error) {
-      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    } catch (cause) {
+      // Also a mistake in this program: thrown on, it would leave a replica that nobody hears of and nobody opens again.
+      const error = asVarlogError(cause);
       this.host.ports.logger.log('error', 'a replica cannot be opened', {
         logStream: logStreamId,
         error: error.message,
@@ -305,6 +312,7 @@ export class HostedReplicas {
     this.opening.delete(logStreamId);
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
+    this.link.tellSizes();
     assign(opened, wanted);
   }
 

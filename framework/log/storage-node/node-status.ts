@@ -18,6 +18,8 @@ export interface LocalReplicaStatus {
   committed: number;
   /** How far it is to get, as far as is known: its log stream's last record that was ordered. */
   target: number;
+  /** Bytes of its records and commits on the disk. */
+  bytes: number;
   /** Whether the metadata repository has said what it is for, since the process started. */
   assigned: boolean;
   /** There is no room on its disk: it takes no appends until there is. */
@@ -54,6 +56,7 @@ export function statusOf(replica: LogStreamReplica): LocalReplicaStatus {
     durableEnd: core.durableEnd,
     committed: core.committedEnd,
     target: Math.max(core.committedEnd, assignment?.end ?? 0),
+    bytes: replica.storage.bytes,
     assigned: core.assigned,
     full: replica.storage.full !== undefined,
     ...(failure !== undefined && { failure: failure.message }),
@@ -87,6 +90,7 @@ export function brokenStatus(
     durableEnd: 0,
     committed: 0,
     target: 0,
+    bytes: 0,
     assigned: topicId !== 0,
     full: error.code === 'DISK_FULL',
     failure: error.message,

@@ -30,6 +30,8 @@ export interface ReplicaStorage {
   readonly parts: WaitingParts;
   /** Gives the batches that are appended their timestamps. */
   readonly time: AppendTime;
+  /** Bytes of its records and commits on the disk: about as many as another replica has to copy. */
+  readonly bytes: number;
   /** While the disk has no room: what to refuse appends with. All that was taken waits for room. */
   readonly full: VarlogError | undefined;
   /**
@@ -115,6 +117,9 @@ export async function openReplicaStorage(options: {
     parts,
     get state() {
       return stateNow();
+    },
+    get bytes() {
+      return records.bytes + commits.bytes;
     },
     get full() {
       return records.full ?? commits.full;

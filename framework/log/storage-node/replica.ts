@@ -137,11 +137,11 @@ export class LogStreamReplica {
     catchingUpFrom: number | undefined;
   } = { fetching: undefined, round: 0, catchingUpFrom: undefined };
   /** Only `trim.ts` writes it. */
-  readonly head = {
-    /** Records up to this GLSN are not to be read any more; the durable state may say more. */
-    trimmed: 0,
+  readonly head: {
+    /** Records up to this GLSN are not to be read any more: at least what the durable state says. */
+    trimmed: number;
     /** Records up to this GLSN are off the disk. An earlier life may not have come to what it had noted. */
-    dropped: 0,
+    dropped: number;
   };
   /** GLSNs of records with which parts of the log begin, by LLSN: once committed they stay. Only `serveUsage` writes it. */
   readonly partBegins = new Map<number, number>();
@@ -176,6 +176,7 @@ export class LogStreamReplica {
       expired: () => host.reportChanged(this),
     });
     const { records, commits, state } = storage;
+    this.head = { trimmed: state.trimmedGlsn, dropped: 0 };
     const self = { node: host.storageNodeId, process: host.process };
     this.core = new ReplicaCore(self, {
       epoch: state.epoch,

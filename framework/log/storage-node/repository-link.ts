@@ -15,6 +15,7 @@ import {
   HistoryRequest,
   MembersRequest,
   Ordering,
+  type ReplicaSizes,
   SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
@@ -34,6 +35,9 @@ const REFUSALS = new Set([
   'UNAUTHENTICATED',
 ]);
 
+/** So often the leader is told how many bytes replicas have: that may be old, and is not to make each message longer. */
+const SIZES_EVERY_MS = 5_000;
+
 export interface RepositoryLinkOptions {
   ports: Ports;
   hello: Hello;
@@ -42,6 +46,8 @@ export interface RepositoryLinkOptions {
   members: KnownMembers;
   /** Reports of all replicas, for a new link. */
   allReports(): Report[];
+  /** What the replicas that are open take on the disk. */
+  sizes(): ReplicaSizes;
   receive(response: SessionResponse): void | Promise<void>;
 }
 
@@ -69,6 +75,8 @@ export class RepositoryLink {
   private isAsking = false;
   private asked = 0;
   private lastSent = 0;
+  /** When the leader of this link is to be told the sizes of replicas. */
+  private sizesDue = 0;
   private lastHeard = 0;
   /** How long messages are on the way, to the leader and back, as measured by the last one that it has answered. */
   wireMs = 0;
@@ -93,6 +101,11 @@ export class RepositoryLink {
   report(logStreamId: number, current: () => Report): void {
     this.changed.set(logStreamId, current);
     this.flushSoon();
+  }
+
+  /** Tells the leader with the next message what replicas take on the disk: there is another one. */
+  tellSizes(): void {
+    this.sizesDue = 0;
   }
 
   requestHistory(logStreamId: number, version: number): void {
@@ -218,6 +231,7 @@ export class RepositoryLink {
     });
     this.lastHeard = clock.now();
     this.lastSent = this.lastHeard;
+    this.sizesDue = this.lastHeard;
     this.outbox.unblock();
     const { hello } = this.options;
     const reports = this.options.allReports().map(reportToWire);
@@ -310,7 +324,14 @@ export class RepositoryLink {
     this.lastSent = this.options.ports.clock.now();
     // Reports are cumulative: while the stream is not writable, the newest of each replica is enough.
     const sentAt = this.stamp();
-    this.outbox.send(stream, SessionRequest.create({ reports, history, removed, sentAt }));
+    const sizes = this.takeSizes();
+    this.outbox.send(stream, SessionRequest.create({ reports, history, removed, sentAt, sizes }));
+  }
+
+  private takeSizes(): ReplicaSizes | null {
+    if (this.lastSent < this.sizesDue) return null;
+    this.sizesDue = this.lastSent + SIZES_EVERY_MS;
+    return this.options.sizes();
   }
 
   /** Now, in whole microseconds, and never 0. */

@@ -123,6 +123,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       cluster: () => this.cluster,
       members,
       allReports: () => this.hosted.reports,
+      sizes: () => this.hosted.sizes,
       receive: (response) => this.handle(response),
     });
     this.hosted = new HostedReplicas(this, this.link, options.directory, trash);

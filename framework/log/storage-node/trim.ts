@@ -12,8 +12,8 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
 }
 
 /** Records up to this GLSN are not to be read any more. */
-export function trimmedGlsn({ head, storage }: LogStreamReplica): number {
-  return Math.max(head.trimmed, storage.state.trimmedGlsn);
+export function trimmedGlsn({ head }: LogStreamReplica): number {
+  return head.trimmed;
 }
 
 /** Whether what was trimmed before it came is to be dropped now. */
@@ -46,7 +46,10 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   await records.trimHead(mayGo ? wanted : Math.max(records.first, producers.firstUnsaved));
   if (!mayGo && !(await savedProducers(replica))) return;
   if (!mayGo) await records.trimHead(wanted);
-  await commits.trim(commit?.version ?? version);
+  const kept = commit?.version ?? version;
+  // Without room for them, another trim must not wait: it may be the one that makes some.
+  if (kept > commits.persistedVersion && !(await replica.storage.flushCommits())) return;
+  await commits.trim(kept);
   // On a full disk that has made room for the note.
   if (!isNoted && !(await note(replica, glsn))) return;
   head.dropped = commit === undefined ? Math.min(glsn, watermark) : glsn;

@@ -5,7 +5,7 @@ import { realPorts } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import type { Cli } from './cli-context.ts';
 import { memberTable } from './members.ts';
-import { nodeState } from './nodes.ts';
+import { bytesShown, nodeState } from './nodes.ts';
 import { problemOfParked, problemsOf, SLOW_WRITE_MS, sentenceOf, sentencesOf } from './problems.ts';
 import { showRetention } from './retention.ts';
 
@@ -29,11 +29,12 @@ export function addDiagnosisCommands(program: Command, cli: Cli): void {
             `cluster ${status.cluster}, number ${status.clusterId}, feature level ${status.featureLevel}, leader: member ${status.leader ?? 'none'}`,
             memberTable(status.members),
             table(
-              ['STORAGE NODE', 'ADDRESS', 'STATE', 'SLOWEST WRITE', 'DISK'],
+              ['STORAGE NODE', 'ADDRESS', 'STATE', 'BYTES', 'SLOWEST WRITE', 'DISK'],
               status.storageNodes.map((it) => [
                 it.id,
                 it.address,
                 nodeState(it),
+                bytesShown(it),
                 it.slowestWriteMs === undefined ? '?' : `${it.slowestWriteMs} ms`,
                 it.disk,
               ]),

@@ -1,6 +1,6 @@
 import type { Topic } from '../../log/index.ts';
 import { type Finished, varlog } from '../in-process-cli.fixture.ts';
-import { closeAll, Observed } from '../observed.fixture.ts';
+import { closeAll, eventually, Observed } from '../observed.fixture.ts';
 
 let node: Observed;
 let topic: Topic;
@@ -15,12 +15,30 @@ beforeAll(async () => {
 afterAll(closeAll);
 
 test('the storage nodes are listed, for people and for programs', async () => {
-  const { out } = await run('ls');
-  expect(out).toMatch(/^STORAGE NODE +ADDRESS +STATE +REPLICAS +PRIMARY OF\n1 +\S+ +up +1 +1\n$/);
+  await eventually(async () => {
+    const { out } = await run('ls');
+    expect(out).toMatch(
+      /^STORAGE NODE +ADDRESS +STATE +REPLICAS +PRIMARY OF +BYTES\n1 +\S+ +up +1 +1 +[\d.]+ KB\n$/,
+    );
+  });
   expect(JSON.parse((await run('ls', '--json')).out)).toEqual([
-    expect.objectContaining({ id: 1, address: node.address, alive: true, replicas: 1 }),
+    expect.objectContaining({
+      id: 1,
+      address: node.address,
+      alive: true,
+      replicas: 1,
+      bytes: expect.any(Number),
+    }),
   ]);
 });
+
+test('what is appended is among its bytes before long', async () => {
+  await topic.append('x'.repeat(100_000));
+  await eventually(async () => {
+    const [{ bytes }] = JSON.parse((await run('ls', '--json')).out) as [{ bytes: number }];
+    expect(bytes).toBeGreaterThan(100_000);
+  });
+}, 30_000);
 
 test('a drain that cannot get on says why, and can be taken back', async () => {
   expect((await run('drain', '1')).out).toContain('"varlog node ls" shows how far it is');
@@ -30,7 +48,7 @@ test('a drain that cannot get on says why, and can be taken back', async () => {
   expect((await run('ls')).out).toMatch(/up, draining/);
   expect((await run('drain', '1', '--cancel')).out).toBe('storage node 1 is drained no longer\n');
   expect((await run('ls')).out).not.toMatch(/drain/);
-  expect(await topic.append('still open')).toMatchObject({ glsn: 2 });
+  expect(await topic.append('still open')).toMatchObject({ glsn: 3 });
 });
 
 test('a storage node with replicas is not removed, and one that is up is not replaced', async () => {
@@ -39,5 +57,5 @@ test('a storage node with replicas is not removed, and one that is up is not rep
   expect(await run('replace', '1')).toMatchObject({
     ...{ code: 5, err: expect.stringContaining('stop the node first') },
   });
-  expect(await topic.append('still there')).toMatchObject({ glsn: 3 });
+  expect(await topic.append('still there')).toMatchObject({ glsn: 4 });
 });

@@ -4,6 +4,7 @@ import type { StorageNodeStatus, Varlog } from '../../log/index.ts';
 import { realClock } from '../../runtime/index.ts';
 import { type Output, table } from '../output.ts';
 import { atLeast, type Cli } from './cli-context.ts';
+import { showBytes } from './quantity.ts';
 
 const LOOK_EVERY_MS = 250;
 
@@ -83,11 +84,23 @@ export function nodeState({ alive, refusal, drain }: StorageNodeStatus): string 
   return drain === undefined ? state : `${state}, ${drain}`;
 }
 
+/** How much its replicas take on its disk. */
+export function bytesShown({ bytes }: StorageNodeStatus): string {
+  return bytes === undefined ? '?' : showBytes(bytes);
+}
+
 function nodeTable(nodes: readonly StorageNodeStatus[]): string {
-  const rows = nodes.map((it) => [it.id, it.address, nodeState(it), it.replicas, it.primaries]);
+  const rows = nodes.map((it) => [
+    it.id,
+    it.address,
+    nodeState(it),
+    it.replicas,
+    it.primaries,
+    bytesShown(it),
+  ]);
   const waits = nodes.flatMap((it) => it.waits.map((why) => `storage node ${it.id}: ${why}`));
   return [
-    table(['STORAGE NODE', 'ADDRESS', 'STATE', 'REPLICAS', 'PRIMARY OF'], rows),
+    table(['STORAGE NODE', 'ADDRESS', 'STATE', 'REPLICAS', 'PRIMARY OF', 'BYTES'], rows),
     ...waits,
   ].join('\n');
 }

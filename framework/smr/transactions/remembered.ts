@@ -1,3 +1,5 @@
+import { VersionedMap } from '../versioned-map.ts';
+
 /** What is kept: everything for so long, by the log's time, unless there is more than so many bytes of it. */
 export interface RememberedLimits {
   /** Milliseconds. */
@@ -17,17 +19,23 @@ export interface RememberedState<Value> {
   readonly forgottenThrough: number;
 }
 
+/** `order`: of the key among those of its part, as they were first set. */
+interface Entry<Value> {
+  readonly order: number;
+  readonly value: Value;
+}
+
 /**
  * Values by keys, each for at least `keptMs`, so that whoever asks again in that time is told the same, however much else goes
- * on. Two parts, of which the older one is dropped as a whole: the first key of a map from whose head keys were removed takes
- * long to find. Where one part has half of `bytesMax`, the older ones go earlier, so that memory has a bound.
+ * on. Two parts, of which the older one is dropped as a whole. Where one part has half of `bytesMax`, the older ones go earlier, so
+ * that memory has a bound.
  */
 export class Remembered<Value> {
   private readonly limits: RememberedLimits;
   private sinceMs = 0;
   private bytes = 0;
-  private older = new Map<string, Value>();
-  private newer = new Map<string, Value>();
+  private older = new VersionedMap<string, Entry<Value>>();
+  private newer = new VersionedMap<string, Entry<Value>>();
   private olderThrough = 0;
   private newerThrough = 0;
   private forgotten = 0;
@@ -42,7 +50,7 @@ export class Remembered<Value> {
   }
 
   get(key: string): Value | undefined {
-    return this.newer.get(key) ?? this.older.get(key);
+    return (this.newer.get(key) ?? this.older.get(key))?.value;
   }
 
   /** `position` and `timeMs` are those of the log, and never go back. */
@@ -52,21 +60,35 @@ export class Remembered<Value> {
       if (this.older.size > 0) this.forgotten = this.olderThrough;
       this.older = this.newer;
       this.olderThrough = this.newerThrough;
-      this.newer = new Map();
+      this.newer = new VersionedMap();
       this.sinceMs = timeMs;
       this.bytes = 0;
     }
-    this.newer.set(key, value);
+    const order = this.newer.get(key)?.order ?? this.newer.size;
+    this.newer.set(key, { order, value });
     this.newerThrough = position;
     this.bytes += bytes;
+  }
+
+  /** Another one with the same content, at no cost: from then on neither sees what is done to the other. */
+  fork(): Remembered<Value> {
+    const fork = new Remembered<Value>(this.limits);
+    fork.sinceMs = this.sinceMs;
+    fork.bytes = this.bytes;
+    fork.older = this.older.fork();
+    fork.newer = this.newer.fork();
+    fork.olderThrough = this.olderThrough;
+    fork.newerThrough = this.newerThrough;
+    fork.forgotten = this.forgotten;
+    return fork;
   }
 
   snapshot(): RememberedState<Value> {
     return {
       sinceMs: this.sinceMs,
       bytes: this.bytes,
-      older: [...this.older],
-      newer: [...this.newer],
+      older: inOrder(this.older),
+      newer: inOrder(this.newer),
       olderThrough: this.olderThrough,
       newerThrough: this.newerThrough,
       forgottenThrough: this.forgotten,
@@ -76,10 +98,23 @@ export class Remembered<Value> {
   restore(state: RememberedState<Value>): void {
     this.sinceMs = state.sinceMs;
     this.bytes = state.bytes;
-    this.older = new Map(state.older);
-    this.newer = new Map(state.newer);
+    this.older = numbered(state.older);
+    this.newer = numbered(state.newer);
     this.olderThrough = state.olderThrough;
     this.newerThrough = state.newerThrough;
     this.forgotten = state.forgottenThrough;
   }
+}
+
+/** As they came, which is how they have always stood in snapshots. Keys of a part are never removed: no place stays empty. */
+function inOrder<Value>(part: VersionedMap<string, Entry<Value>>): [string, Value][] {
+  const entries = new Array<[string, Value]>(part.size);
+  for (const [key, { order, value }] of part) entries[order] = [key, value];
+  return entries;
+}
+
+function numbered<Value>(
+  entries: readonly (readonly [string, Value])[],
+): VersionedMap<string, Entry<Value>> {
+  return new VersionedMap(entries.map(([key, value], order) => [key, { order, value }]));
 }

@@ -6,7 +6,6 @@ import {
   type ListOperation,
   type ListTransaction,
   MemoryLog,
-  type SeededRandom,
   simulate,
 } from '../../testing/index.ts';
 import {
@@ -17,6 +16,7 @@ import {
 } from '../index.ts';
 import type { Transaction } from './transaction.ts';
 import { type TransactionCommand, TransactionMachine } from './transaction-machine.ts';
+import { anyCommand } from './transactions.fixture.ts';
 
 async function storesOn(log: MemoryLog, count: number) {
   const replicas = await Promise.all(
@@ -307,22 +307,6 @@ async function readAll(store: TransactionStore): Promise<ListTransaction> {
     return done;
   });
   return { operations, callMs, returnMs: performance.now(), outcome: 'committed' };
-}
-
-/** Names and versions come again, so that there are conflicts, and repetitions of what is known and of what is forgotten. */
-function anyCommand(random: SeededRandom): TransactionCommand {
-  const key = (): string => random.pick(['a', 'b', 'c']);
-  const [id, since] = [`t${random.below(8)}`, random.below(20)];
-  if (random.chance(0.2)) return { op: 'settle', id, since };
-  return {
-    op: 'commit',
-    id,
-    attempt: 1 + random.below(2),
-    since,
-    ...(random.chance(0.3) && { result: 'done' }),
-    reads: random.chance(0.5) ? [[key(), random.below(20)]] : [],
-    writes: [[key(), random.chance(0.3) ? null : `${random.below(100)}`]],
-  };
 }
 
 test('replicas of the machine survive crashes, partitions and lost acknowledgements', async () => {

@@ -750,6 +750,25 @@ export const descriptor: object = {
          "type": "uint64",
          "id": 51,
          "protoName": "sent_at"
+        },
+        "sizes": {
+         "type": "ReplicaSizes",
+         "id": 52
+        }
+       }
+      },
+      "ReplicaSizes": {
+       "fields": {
+        "logStreams": {
+         "rule": "repeated",
+         "type": "int32",
+         "id": 1,
+         "protoName": "log_streams"
+        },
+        "bytes": {
+         "rule": "repeated",
+         "type": "uint64",
+         "id": 2
         }
        }
       },
@@ -1503,6 +1522,13 @@ export const descriptor: object = {
        }
       },
       "ReplicaHealth": {
+       "oneofs": {
+        "_bytes": {
+         "oneof": [
+          "bytes"
+         ]
+        }
+       },
        "fields": {
         "storageNodeId": {
          "type": "int32",
@@ -1520,6 +1546,13 @@ export const descriptor: object = {
         "end": {
          "type": "uint64",
          "id": 4
+        },
+        "bytes": {
+         "type": "uint64",
+         "id": 5,
+         "options": {
+          "proto3_optional": true
+         }
         }
        }
       },

@@ -320,8 +320,18 @@ export interface SessionRequest {
   removed: number[];
   /** When this left, by the clock of the node, in microseconds from a start of its own. It means nothing to anybody else. */
   sentAt: number;
+  /** Every few seconds: what replicas take on the node's disk. */
+  sizes: ReplicaSizes | null;
 }
 export const SessionRequest: MessageCodec<SessionRequest> = message('varlog.log.SessionRequest');
+
+/** All replicas that are open on a node. */
+export interface ReplicaSizes {
+  logStreams: number[];
+  /** Of each of them, in the same order: bytes of its records and commits. */
+  bytes: number[];
+}
+export const ReplicaSizes: MessageCodec<ReplicaSizes> = message('varlog.log.ReplicaSizes');
 
 export interface Hello {
   clusterId: number;
@@ -684,6 +694,8 @@ export interface ReplicaHealth {
   state: string;
   /** LLSN of its last durable record, as it said itself last. */
   end: number;
+  /** What it takes on the disk, as its node said last; without: the leader has not heard it. */
+  bytes: number | null;
 }
 export const ReplicaHealth: MessageCodec<ReplicaHealth> = message('varlog.log.ReplicaHealth');
 
