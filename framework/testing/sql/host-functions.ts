@@ -1,5 +1,5 @@
 import { VarlogError } from '../../base/index.ts';
-import { openSqlite, type SqliteConnection } from './simulated-sqlite.ts';
+import { openSqlite, type SqliteConnection } from './sqlite-connection.ts';
 
 /** Functions of SQLite that give every database something else. */
 const CHANCE = { random: 0, randomblob: 1 } as const;

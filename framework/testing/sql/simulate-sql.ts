@@ -58,8 +58,8 @@ const NAMES: OptionNames<SimulateSqlOptions<never, never>> = {
  * ```
  *
  * It checks that the machine is deterministic (all replicas come to the same result and the same rows of the machine's
- * tables at each position, as does a database that never failed, with a new machine for each command; nothing reads the
- * clock or chance of the process or of SQLite), that the invariant holds, and that all that clients were told is
+ * tables at each position, as does a database that never failed, with a new machine for each command, also where rows come in
+ * another order that SQLite leaves open; nothing reads the clock or chance of the process or of SQLite), that the invariant holds, and that all that clients were told is
  * linearizable, with the machine as the specification.
  *
  * Rejects as `simulate` does.

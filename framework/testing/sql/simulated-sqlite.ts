@@ -1,6 +1,3 @@
-import { deserialize, serialize } from 'node:v8';
-// @ts-expect-error: it comes without types
-import Database from 'better-sqlite3';
 import type { DataSource } from 'typeorm';
 import { type Clock, sleep } from '../../base/index.ts';
 import {
@@ -10,6 +7,8 @@ import {
   TIMER_TABLE,
 } from '../../smr/sql/applier-tables.ts';
 import { refuseHostFunctions } from './host-functions.ts';
+import { sqlStates } from './sql-states.ts';
+import { openSqlite, type SqliteConnection } from './sqlite-connection.ts';
 
 /** For the options of a DataSource: a database in memory that the simulation keeps over crashes. */
 export interface SimulatedDatabase {
@@ -18,37 +17,7 @@ export interface SimulatedDatabase {
   readonly driver: unknown;
 }
 
-/** As much of a connection of better-sqlite3 as is used here. */
-export interface SqliteConnection {
-  readonly inTransaction: boolean;
-  readonly open: boolean;
-  prepare(sql: string): {
-    pluck(): { all(...given: unknown[]): unknown[]; get(...given: unknown[]): unknown };
-    all(...given: unknown[]): unknown[];
-  };
-  exec(sql: string): void;
-  function(
-    name: string,
-    options: { readonly varargs?: boolean; readonly deterministic?: boolean },
-    call: (...given: unknown[]) => unknown,
-  ): void;
-  serialize(): Buffer;
-  close(): void;
-}
-
-export const openSqlite = (from: Buffer | ':memory:'): SqliteConnection =>
-  new (Database as new (from: Buffer | string) => SqliteConnection)(from);
-
 const OWN_TABLES: readonly unknown[] = [APPLIER_TABLE, REQUEST_TABLE, SESSION_TABLE, TIMER_TABLE];
-
-/** Rows by table. */
-export type SqlState = Readonly<Record<string, readonly object[]>>;
-
-/** States as bytes, to be compared and shown. */
-export const sqlStates = {
-  encode: (state: SqlState): Uint8Array => serialize(state),
-  decode: (bytes: Uint8Array): SqlState => deserialize(bytes) as SqlState,
-};
 
 export interface OpenOptions {
   readonly clock: Clock;
@@ -58,13 +27,20 @@ export interface OpenOptions {
   readonly refused: (error: Error) => void;
 }
 
+export interface SqliteOptions {
+  /** So many commits come between two after which the disk has everything. */
+  readonly syncEvery: number;
+  /** Whether rows that a statement does not order come in the opposite order, which SQLite leaves open as well. */
+  readonly backwards: boolean;
+}
+
 /**
  * A real SQLite database of one replica. It lies in memory: what was committed is kept over the end of a process as the bytes
  * of the file that it would be, so nothing waits for a disk, and the same seed does the same.
  */
 export class SimulatedSqlite {
   private readonly make: (database: SimulatedDatabase) => DataSource;
-  /** So many commits come between two after which the disk has everything. */
+  private readonly backwards: boolean;
   private readonly syncEvery: number;
   private connection: SqliteConnection | undefined;
   private migrations = '';
@@ -72,9 +48,13 @@ export class SimulatedSqlite {
   private synced: Buffer | undefined;
   private commits = 0;
 
-  constructor(make: (database: SimulatedDatabase) => DataSource, syncEvery: number) {
+  constructor(
+    make: (database: SimulatedDatabase) => DataSource,
+    { syncEvery, backwards }: SqliteOptions,
+  ) {
     this.make = make;
     this.syncEvery = syncEvery;
+    this.backwards = backwards;
   }
 
   /** Opens what was kept. */
@@ -82,6 +62,7 @@ export class SimulatedSqlite {
     const connection = openSqlite(this.kept ?? ':memory:');
     this.connection = connection;
     refuseHostFunctions(connection, refused);
+    if (this.backwards) connection.exec('PRAGMA reverse_unordered_selects = ON');
     // TypeORM calls it with `new`, which an arrow function cannot be.
     function driver(): SqliteConnection {
       return connection;

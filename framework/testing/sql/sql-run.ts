@@ -49,7 +49,8 @@ class SqlRun<Command, Result> extends ReplicaRun<Command, Result> {
     super(subject, plan, options.told);
     this.subject = subject;
     this.options = options;
-    for (const name of plan.replicas) this.databases.set(name, this.newDatabase());
+    for (const [i, name] of plan.replicas.entries())
+      this.databases.set(name, this.newDatabase(i % 2 === 1));
   }
 
   protected override async begin(name: string, ports: Ports): Promise<Life<Command, Result>> {
@@ -102,7 +103,8 @@ class SqlRun<Command, Result> extends ReplicaRun<Command, Result> {
   /** On a database of its own, in which nothing ever failed. */
   protected override async rehearse(): Promise<void> {
     const { subject, history, world } = this;
-    const database = this.newDatabase();
+    // Unlike the first replica, so that also a plan of one replica has both orders.
+    const database = this.newDatabase(true);
     this.databases.set('rehearsal', database);
     await world.play(async () => {
       const source = await this.open(database, world.ports('rehearsal'), 0);
@@ -116,8 +118,9 @@ class SqlRun<Command, Result> extends ReplicaRun<Command, Result> {
     }, SETTLE_MS);
   }
 
-  private newDatabase(): SimulatedSqlite {
-    return new SimulatedSqlite(this.options.dataSource, this.plan.snapshotEvery);
+  private newDatabase(backwards: boolean): SimulatedSqlite {
+    const syncEvery = this.plan.snapshotEvery;
+    return new SimulatedSqlite(this.options.dataSource, { syncEvery, backwards });
   }
 
   private open(

@@ -6,7 +6,7 @@ import type { SqlStateMachine } from '../../smr/sql/index.ts';
 import { Losses } from '../machines/losses.ts';
 import { type MachineSource, makerOf } from '../machines/machine-source.ts';
 import type { RunCodecs } from '../machines/replica-run.ts';
-import { sqlStates } from './simulated-sqlite.ts';
+import { sqlStates } from './sql-states.ts';
 
 export type SqlCodecs<Command, Result> = Pick<
   ReplicaCodecs<Command, Result, never>,
