@@ -11,6 +11,6 @@ export {};
 
 throw new Error(
   "'varlog' exports nothing itself; import 'varlog/log' (a client), 'varlog/log/sql', 'varlog/smr', 'varlog/smr/sql' " +
-    "or 'varlog/smr/s3' (replicated services), 'varlog/raft', 'varlog/node' (a cluster in this process), 'varlog/testing' or " +
-    "'varlog/testing/containers'",
+    "or 'varlog/smr/s3' (replicated services), 'varlog/raft', 'varlog/node' (a cluster in this process), 'varlog/testing', " +
+    "'varlog/testing/sql' or 'varlog/testing/containers'",
 );

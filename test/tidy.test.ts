@@ -17,6 +17,7 @@ const published = [
   'testing',
   'testing/containers',
   'testing/contracts',
+  'testing/sql',
 ];
 
 describe('the house is tidy', () => {

@@ -1,7 +1,7 @@
 /**
  * What users test with: replicas of a machine under faults, from seeds; a log in memory with the faults of a real one; a
- * simulator, and checkers of histories. Suites for logs and stores of your own are in `varlog/testing/contracts`, a
- * cluster in containers in `varlog/testing/containers`.
+ * simulator, and checkers of histories. Suites for logs and stores of your own are in `varlog/testing/contracts`,
+ * `simulate` for machines in SQL in `varlog/testing/sql`, a cluster in containers in `varlog/testing/containers`.
  *
  * ```ts
  * import { given, MemoryLog, simulate } from 'varlog/testing';

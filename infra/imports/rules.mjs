@@ -64,8 +64,9 @@ const packages = [
   },
   {
     package: 'typeorm/',
-    only: ['^framework/(log|smr)/sql/'],
-    instead: 'keep SQL in smr/sql and log/sql, which are loaded only by those who use it',
+    only: ['^framework/(log|smr|testing)/sql/'],
+    instead:
+      'keep SQL in smr/sql, log/sql and testing/sql, which are loaded only by those who use it',
   },
   {
     package: '@aws-sdk/',

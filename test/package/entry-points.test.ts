@@ -47,5 +47,6 @@ describe('the public API of the package', () => {
     const output = run(['node_modules/@arethetypeswrong/cli/dist/index.js', tarball, ...flags]);
     expect(output).toContain('varlog/testing/containers');
     expect(output).toContain('varlog/testing/contracts');
+    expect(output).toContain('varlog/testing/sql');
   }, 120_000);
 });

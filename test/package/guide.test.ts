@@ -24,7 +24,7 @@ test('whoever follows the guide to testing has files that compile, and tests tha
     const tests = files
       .map(([name]) => name.replace('.ts', '.js'))
       .filter((it) => it.includes('.test.'));
-    expect(tests).toHaveLength(4);
+    expect(tests).toHaveLength(5);
     expect(run(process.execPath, '--test', ...tests)).toEqual(passed);
   } finally {
     rmSync(folder, { recursive: true });

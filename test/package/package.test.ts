@@ -4,7 +4,7 @@ import { Consumer } from './consumer.ts';
 
 /** With no more installed than the package asks for. */
 const SUBPATHS = ['log', 'raft', 'smr', 'node', 'testing', 'testing/contracts'];
-const OPTIONAL_SUBPATHS = ['log/sql', 'smr/s3', 'smr/sql', 'testing/containers'];
+const OPTIONAL_SUBPATHS = ['log/sql', 'smr/s3', 'smr/sql', 'testing/containers', 'testing/sql'];
 
 const PROGRAM = `
 import { ErrorCode, handle, Varlog, VarlogError } from 'varlog/log';

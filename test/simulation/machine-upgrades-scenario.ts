@@ -1,15 +1,11 @@
 import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import { RaftGroup } from '../../framework/raft/index.ts';
-import {
-  type ApplyContext,
-  type Replica,
-  type ReplicaStatus,
-  type StateMachine,
-  startReplica,
-} from '../../framework/smr/index.ts';
+import { type Replica, type ReplicaStatus, startReplica } from '../../framework/smr/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
+import { type ShadowSight, Shadows } from './shadows.ts';
+import { type Command, Counter } from './versioned-counter.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
 const PORT = 7001;
@@ -18,53 +14,11 @@ const CALL_MS = 2_000;
 const QUIET_MS = 2 * 60_000;
 const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
 
-type Command =
-  /** A timer's command has the id of the one that set it, negative. */
-  | { readonly op: 'add'; readonly id: number }
-  | { readonly op: 'later'; readonly id: number; readonly ms: number; readonly again: boolean };
-
-interface State {
-  readonly value: number;
-  readonly pending: number;
-}
-
-/** Counts differently by each version of its rules, and sets its timers differently, too. */
-class Counter implements StateMachine<Command, string, State> {
-  value = 0;
-  pending = 0;
-  readonly rules: number;
-  constructor(code: number) {
-    this.rules = code;
-  }
-  apply(command: Command, context: ApplyContext<Command>): string {
-    const { rules } = context;
-    if (context.timer !== undefined) this.pending--;
-    this.value = (this.value * (rules + 1) + command.id) % 1_000_003;
-    if (command.op === 'later' && this.schedule(command, context)) this.pending++;
-    return `${this.value} by ${rules}, ${this.pending} to come`;
-  }
-  snapshot(): State {
-    const { value, pending } = this;
-    return { value, pending };
-  }
-  restore({ value, pending }: State): void {
-    this.value = value;
-    this.pending = pending;
-  }
-  private schedule(command: Command & { op: 'later' }, context: ApplyContext<Command>): boolean {
-    const { rules, time } = context;
-    const { ms, again } = command;
-    const id = -Math.abs(command.id);
-    const next: Command =
-      again && rules >= 2 ? { ...command, id, again: false } : { op: 'add', id };
-    return context.schedule(time + ms * rules, next) !== undefined;
-  }
-}
-
 interface Member extends Process {
   readonly code: number;
   readonly group: RaftGroup;
   readonly replica: Replica<Command, string, Counter>;
+  readonly shadows: Shadows;
 }
 
 /** What came up, of what must come up now and then. */
@@ -73,6 +27,7 @@ export type Sights = Set<
   | 'a timer due under newer rules than it was set'
   | 'rules raised before all had new code'
   | 'a snapshot of another member installed'
+  | ShadowSight
 >;
 
 /**
@@ -80,6 +35,9 @@ export type Sights = Set<
  * cut off and paused, with snapshots, commands and timers all the time. The rules are raised when all have the new code,
  * or too early, at which old code stops until it is upgraded. No two replicas ever answer differently, nor one after a
  * restart; what a client was told is what all of them answer; at the end all go on, in one state, with no timer left.
+ *
+ * Beside each replica runs a shadow of the same code, which never finds a difference, and one whose new version errs at some
+ * commands: it finds that at the first of them that it applies, and names its position.
  */
 export async function machineUpgradesScenario(seed: number, sights?: Sights): Promise<RunReport> {
   const world = new World(seed);
@@ -157,12 +115,18 @@ class UpgradesRun {
       },
       error: () => {},
     });
+    const violated = (what: string): void => {
+      this.violation ??= `at ${name} ${what}`;
+    };
+    const saw = (sight: ShadowSight): void => void this.sights?.add(sight);
+    const shadows = new Shadows({ log: group, code, ports, violated, saw });
     const close = async (): Promise<void> => {
+      await shadows.close();
       await replica.close();
       await group.close();
       await server.close();
     };
-    return { code, group, replica, close };
+    return { code, group, replica, shadows, close };
   }
 
   private applied(name: string, code: number, place: string, result: string): void {
@@ -246,6 +210,7 @@ class UpgradesRun {
     while (replicas.some((it) => it.machine.pending > 0) && clock.now() < until)
       await sleep(clock, 500);
     await replicas[1]!.execute({ op: 'add', id: 0 }, wait);
+    for (const name of NODES) await this.find(name)!.shadows.end();
     const states = replicas.map((it) =>
       it.query(({ value, pending }) => `${value} ${pending}`, wait),
     );

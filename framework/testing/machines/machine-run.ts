@@ -100,6 +100,7 @@ class MachineRun<Command, Result, Snapshot, Machine> extends ReplicaRun<Command,
         return replica.position;
       },
       state,
+      look: async () => ({ position: replica.position, state: state() }),
       execute: (given, options) => replica.execute(given, options),
       askPosition: () => replica.query(() => replica.position),
       ...(subject.hasFork && {

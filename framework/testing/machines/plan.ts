@@ -11,6 +11,7 @@ import { SeededRandom } from '../simulator/random.ts';
  * - `delay`: everything between a replica and the log takes long.
  * - `append`: an append of a replica is refused, or its acknowledgement is lost, or it comes late, after others, or never.
  * - `clock`: a replica's wall clock jumps.
+ * - `transaction`: of a machine in SQL; one that has applied a command is not committed, and tried again.
  */
 export type MachineFault = { readonly atMs: number; readonly replica: string } & (
   | {
@@ -23,10 +24,12 @@ export type MachineFault = { readonly atMs: number; readonly replica: string } &
   | { readonly kind: 'delay'; readonly forMs: number; readonly latencyMs: number }
   | { readonly kind: 'append'; readonly suffers: AppendFault }
   | { readonly kind: 'clock'; readonly byMs: number }
+  | { readonly kind: 'transaction' }
 );
 
 export type MachineFaultKind = MachineFault['kind'];
 
+/** Of machines in memory. */
 export const MACHINE_FAULTS: readonly MachineFaultKind[] = [
   'crash',
   'pause',
@@ -144,6 +147,8 @@ function planFaults(
         return { ...when, kind, suffers: random.pick(APPEND_FAULTS) };
       case 'clock':
         return { ...when, kind, byMs: random.below(120_000) - 60_000 };
+      case 'transaction':
+        return { ...when, kind };
       default:
         return { ...when, kind, forMs };
     }

@@ -35,6 +35,8 @@ export interface RunCodecs<Command, Result> extends Outcomes {
 /** A replica from its start to a crash, or to the end. */
 export interface Life<Command, Result> extends AskedReplica<Command, Result>, Process {
   caughtUp(): Promise<void>;
+  /** The state of the machine, encoded, and its position. */
+  look(): Promise<{ readonly position: number; readonly state: Uint8Array }>;
 }
 
 /** A plan while it is run: replicas on a log in memory, in virtual time, with clients, faults and checks. */
@@ -73,6 +75,12 @@ export abstract class ReplicaRun<Command, Result> {
   /** The process of a replica has ended. */
   protected abstract ended(name: string, loses: 'nothing' | 'unsynced' | 'disk'): void;
 
+  /** The next transaction of a replica is not to be committed. */
+  protected failTransaction(_name: string): void {}
+
+  /** The run is over, and nothing of it is needed any more. */
+  protected closed(): void {}
+
   /** Does once more, without replicas, what took effect. */
   protected abstract rehearse(): Promise<void>;
 
@@ -91,6 +99,7 @@ export abstract class ReplicaRun<Command, Result> {
       failure = asDefect(error);
     } finally {
       world.close();
+      this.closed();
     }
     return { failure, traceHash: world.trace.hash(), story: this.story.lines };
   }
@@ -173,6 +182,9 @@ export abstract class ReplicaRun<Command, Result> {
         break;
       case 'clock':
         world.jumpWallClock(name, fault.byMs);
+        break;
+      case 'transaction':
+        this.failTransaction(name);
     }
   }
 
@@ -198,13 +210,16 @@ export abstract class ReplicaRun<Command, Result> {
       await world.until(() => clients.areThrough && lives.size === all, SETTLE_MS);
       await world.play(async () => {
         for (const life of lives.values()) await life.caughtUp();
+        for (const [name, life] of lives) {
+          const { position, state } = await life.look();
+          history.restore(name, position, state);
+        }
       }, SETTLE_MS);
     } catch (cause) {
       if (!VarlogError.is(cause, 'TIMEOUT')) throw cause;
       const what = 'calls have no answer, or replicas do not catch up, long after all was well';
       throw defect('stuck', 0, { what, cause });
     }
-    for (const [name, life] of lives) history.restore(name, life.position, life.state());
   }
 }
 

@@ -4,7 +4,7 @@ import { checkFunctions, checkNames, type OptionNames, shown } from '../../smr/o
 import type { DefectKind } from './defect.ts';
 import { runMachine } from './machine-run.ts';
 import { type MachineSource, subjectOf } from './machine-source.ts';
-import type { Plan } from './plan.ts';
+import { MACHINE_FAULTS, type Plan } from './plan.ts';
 import {
   runSimulation,
   SIMULATION_NAMES,
@@ -75,6 +75,7 @@ export async function simulate<Command, Result, Snapshot, Machine>(
     name,
     command,
     speculate,
+    faults: MACHINE_FAULTS,
     hint: () => losses.hint,
     run: (plan: Plan, told: boolean) => runMachine(subject, plan, { invariant, told }),
   };

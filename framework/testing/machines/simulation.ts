@@ -4,7 +4,7 @@ import { checkCount, checkFunctions, type OptionNames, shown } from '../../smr/o
 import type { SeededRandom } from '../simulator/random.ts';
 import { Trace } from '../simulator/trace.ts';
 import { defect } from './defect.ts';
-import { MACHINE_FAULTS, type MachineFaultKind, type Plan, planOf } from './plan.ts';
+import { type MachineFaultKind, type Plan, planOf } from './plan.ts';
 import type { RunOutcome } from './replica-run.ts';
 import { shrink } from './shrink.ts';
 
@@ -58,6 +58,8 @@ export interface Simulation<Command> {
   readonly command: Codec<Command>;
   /** The share of commands that are speculated on. */
   readonly speculate: number;
+  /** What can go wrong. */
+  readonly faults: readonly MachineFaultKind[];
   /** What a failure may come from, as far as that is known. */
   readonly hint: () => string | undefined;
   readonly run: (plan: Plan, told: boolean) => Promise<RunOutcome>;
@@ -134,24 +136,28 @@ function numbersOf({ calls }: Plan): number[] {
 
 /** Throws `INVALID_ARGUMENT`. */
 function checkedPlanner<Command>(
-  { command: codec, speculate }: Pick<Simulation<Command>, 'command' | 'speculate'>,
+  {
+    command: codec,
+    speculate,
+    faults: possible,
+  }: Pick<Simulation<Command>, 'command' | 'speculate' | 'faults'>,
   options: SimulationOptions<Command>,
 ): (seed: number) => Plan {
-  const { workload, commands = COMMANDS, replicas = REPLICAS, faults = MACHINE_FAULTS } = options;
+  const { workload, commands = COMMANDS, replicas = REPLICAS, faults = possible } = options;
   checkFunctions({ workload });
   for (const name of ['seeds', 'commands', 'replicas'] as const) checkCount(options[name], name);
   checkCount(options.firstSeed, 'firstSeed', 0);
-  if (!Array.isArray(faults)) throw noFaults(`faults is ${shown(faults)}`);
-  const unknown = faults.find((it) => !MACHINE_FAULTS.includes(it));
-  if (unknown !== undefined) throw noFaults(`there is no fault "${unknown}"`);
+  if (!Array.isArray(faults)) throw noFaults(`faults is ${shown(faults)}`, possible);
+  const unknown = faults.find((it) => !possible.includes(it));
+  if (unknown !== undefined) throw noFaults(`there is no fault "${unknown}"`, possible);
   const draw = (random: SeededRandom): Command => drawn(workload(random));
   return (seed) => planOf(seed, { workload: draw, commands, replicas, speculate, faults, codec });
 }
 
-function noFaults(what: string): VarlogError {
+function noFaults(what: string, possible: readonly MachineFaultKind[]): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', {
     what,
-    next: `give a list, of ${MACHINE_FAULTS.join(', ')}; \`[]\` is nothing`,
+    next: `give a list, of ${possible.join(', ')}; \`[]\` is nothing`,
   });
 }
 

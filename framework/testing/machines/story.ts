@@ -32,6 +32,8 @@ export function describeFault(fault: MachineFault): string {
       return `the next append of ${replica} ${SUFFERS[fault.suffers]}`;
     case 'clock':
       return `the wall clock of ${replica} jumps by ${fault.byMs} ms`;
+    case 'transaction':
+      return `the next transaction of ${replica} fails`;
   }
 }
 
