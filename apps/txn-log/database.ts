@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { VarlogError } from 'varlog/log';
+import { makePathSync } from 'varlog/node';
 import { LEDGER_ENTITIES } from './entities.ts';
 import { LEDGER_MIGRATIONS } from './migrations.ts';
 import { QUESTION_MS } from './read-only-sql.ts';
@@ -41,7 +41,7 @@ export function ledgerDatabase(location: LedgerLocation, generation = 0): Ledger
     migrationsTableName: 'varlog_migrations',
   };
   if ('directory' in location) {
-    mkdirSync(location.directory, { recursive: true });
+    makePathSync(location.directory);
     const database = join(location.directory, fileOf(generation));
     const lite = { type: 'better-sqlite3', database } as const;
     return {

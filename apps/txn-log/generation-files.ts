@@ -1,4 +1,14 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { VarlogError } from 'varlog/log';
 import { fileOf } from './database.ts';
@@ -44,12 +54,23 @@ export class GenerationFiles implements Generations {
     const temporary = join(this.directory, `${MARK}.new`);
     writeFileSync(temporary, fileOf(generation), { flush: true });
     renameSync(temporary, join(this.directory, MARK));
+    // What was in force before is removed next: without this, a loss of power may bring the old mark back, and nothing else.
+    syncDirectory(this.directory);
   }
 
   async remove(generation: number): Promise<void> {
     if (generation === (await this.inForce())) return;
     for (const more of ['-wal', '-shm', '-journal', ''])
       rmSync(join(this.directory, `${fileOf(generation)}${more}`), { force: true });
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const folder = openSync(directory, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataSource, EntitySchema } from 'typeorm';
 import { VarlogError } from 'varlog/log';
+import { makePathSync } from 'varlog/node';
 import type { WalRecord } from './wal-topic.ts';
 
 interface Item {
@@ -45,7 +45,7 @@ export class LocalState implements AsyncDisposable {
    * the folder belongs to another one.
    */
   static async open(directory: string, log: string): Promise<LocalState> {
-    mkdirSync(directory, { recursive: true });
+    makePathSync(directory);
     const source = new DataSource({
       type: 'better-sqlite3',
       database: join(directory, 'store.db'),

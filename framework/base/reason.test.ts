@@ -28,6 +28,38 @@ describe('reasonOf', () => {
   });
 });
 
+describe('what cannot say what it is', () => {
+  class Silent extends Error {
+    override get message(): string {
+      throw new TypeError('no message');
+    }
+  }
+  const told = 'something was thrown that does not say what it is';
+
+  test.each([
+    ['an object without a prototype', Object.create(null)],
+    ['an error whose message throws', new Silent()],
+    [
+      'an object whose text throws',
+      {
+        toString: () => {
+          throw new Error('no text');
+        },
+      },
+    ],
+  ])('%s has a reason all the same', (_, thrown) => {
+    expect(reasonOf(thrown)).toBe(told);
+    const error = asVarlogError(thrown);
+    expect(error.message).toBe(`INTERNAL: ${told}.`);
+    expect(error.cause).toBe(thrown);
+  });
+
+  test('a message that is no text is made one', () => {
+    const error = Object.assign(new Error(), { message: 7 });
+    expect(reasonOf(error)).toBe('7');
+  });
+});
+
 describe('asVarlogError', () => {
   test('keeps an error of this package as it is, and names what any other one says', () => {
     const ours = new VarlogError('SEALED', { what: 'closed' });

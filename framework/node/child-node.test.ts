@@ -1,7 +1,34 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { LISTENING, superviseNode } from './child-node.ts';
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+// Nothing can be made in /proc, and Linux says so as if that were not there.
+onLinux(
+  'a folder that cannot be made ends a node, and not the process that starts it',
+  () => {
+    const directory = '/proc/varlog/node';
+    // In a process of its own: one that does not come back cannot be ended from within.
+    const module = pathToFileURL(join(__dirname, '../../dist/framework/node/child-node.js')).href;
+    const program = `
+    const { superviseNode } = await import('${module}');
+    superviseNode({
+      command: process.execPath, args: [], directory: '${directory}', now: () => performance.now(),
+      ended: (how, again) => console.log(again, how),
+    });`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      timeout: 60_000,
+      encoding: 'utf8',
+    });
+    expect(run.signal).toBeNull();
+    expect(run.stdout).toMatch(/^true ENOENT.*\ntrue ENOENT.*\nfalse ENOENT/);
+  },
+  70_000,
+);
 
 test('a node listens once it has said so, and not any more when it has ended', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'varlog-child-'));

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { reasonOf } from '../base/index.ts';
+import { makePathSync } from '../runtime/index.ts';
 
 /** How a supervised process came to its end, in words. */
 export type Ending = string;
@@ -58,7 +59,7 @@ export function superviseNode(options: {
   const start = (): void => {
     const startedAt = options.now();
     try {
-      mkdirSync(options.directory, { recursive: true });
+      makePathSync(options.directory);
       const log = openSync(join(options.directory, 'log.jsonl'), 'a');
       // The channel tells the child when this process is gone, however that came about.
       const started = spawn(options.command, [...options.args], {

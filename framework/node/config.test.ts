@@ -44,6 +44,16 @@ describe('configuration', () => {
     }
   });
 
+  test('nodes are uneven from 64 MiB on, or from what is said', () => {
+    expect(resolveConfig({}).rebalanceBytes).toBe(2 ** 26);
+    expect(resolveConfig({ flags: { rebalanceBytes: '4096' } }).rebalanceBytes).toBe(4_096);
+    for (const bad of ['0', '-1', '1.5', '64MiB']) {
+      expect(() => resolveConfig({ flags: { rebalanceBytes: bad } })).toThrow(
+        /rebalanceBytes: .*flag --rebalance-bytes/,
+      );
+    }
+  });
+
   test('flags beat the environment, which beats the file', () => {
     const path = file('clusterId: 5\nnodeId: 6\nreplicationFactor: 2\n');
     const config = resolveConfig({

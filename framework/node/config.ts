@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { LARGEST_RECORD_BYTES, RECORD_BYTES_MAX, reasonOf, VarlogError } from '../base/index.ts';
+import { REBALANCE_BYTES } from '../log/core/index.ts';
 import { CACHE_BYTES, PENDING_BYTES } from '../log/storage-node/index.ts';
 import { isTcpAddress, isWildcard } from '../runtime/index.ts';
 
@@ -75,6 +76,13 @@ const schema = z
       .describe(
         'move log streams by itself, so that all storage nodes have about as many, and as many bytes',
       ),
+    rebalanceBytes: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(Number.MAX_SAFE_INTEGER)
+      .default(REBALANCE_BYTES)
+      .describe('storage nodes whose bytes differ by less are left as they are, in bytes'),
     trashHours: z.coerce
       .number()
       .min(0)

@@ -17,6 +17,8 @@
  * Those with gRPC of their own get credentials of the files that a node reads: `tlsFromEnvironment`, with `serverCredentials`
  * and `clientCredentials`; and access tokens, `tokensFromFile`, with `askForToken` and `callMetadata`.
  *
+ * Their folders `makePathSync` makes, which ends also where Node's own way does not.
+ *
  * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read; the calls for which
  * they await answers there, a `SequenceMap` keeps by their numbers.
  *
@@ -36,6 +38,7 @@ export {
   httpServer,
   listen,
   listenError,
+  makePathSync,
   serverCredentials,
   stopListening,
   textReply,

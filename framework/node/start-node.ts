@@ -96,6 +96,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     directory: metadataFolder(config),
     replicationFactor: config.replicationFactor,
     rebalance: config.rebalance,
+    rebalanceBytes: config.rebalanceBytes,
     disk: metadataDisk,
   };
   const storage = {

@@ -168,6 +168,16 @@ describe('groups that share a host', () => {
     expect(kept!.status.voters).toEqual([1, 2, 3]);
   }, 60_000);
 
+  test('a host keeps nothing of a group that it was asked for and does not have', async () => {
+    const host = hosts.hosts[0]!;
+    for (const groupId of names(20)) {
+      const destroyed = host.destroyGroup({ groupId, identity: 'none' });
+      await expect(destroyed).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    }
+    await host['changes'].settled();
+    expect(host['changes']['ends'].size).toBe(0);
+  }, 60_000);
+
   test('a host is open once, and takes nothing when it is closed', async () => {
     const ports = realPorts({ directory: `${hosts.root}/1`, logLevel: 'silent' });
     const address = '127.0.0.1:0';

@@ -1,10 +1,4 @@
-import {
-  type DirectoryLock,
-  type Ports,
-  SerialQueue,
-  type Server,
-  VarlogError,
-} from '../base/index.ts';
+import { type DirectoryLock, Lanes, type Ports, type Server, VarlogError } from '../base/index.ts';
 import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
 import { checkIdentity, memberToDestroy } from './destroy.ts';
 import {
@@ -56,7 +50,7 @@ export class RaftHost implements AsyncDisposable {
   private readonly resources: HostResources;
   private readonly groups = new Map<string, RaftGroup>();
   /** Members that are being opened or destroyed: one of them at a time for each group. */
-  private readonly changes = new Map<string, SerialQueue>();
+  private readonly changes = new Lanes<string>(Number.POSITIVE_INFINITY);
   private readonly graves: DestroyedGroups;
   private closing: Promise<void> | undefined;
 
@@ -214,9 +208,7 @@ export class RaftHost implements AsyncDisposable {
   }
 
   private change<T>(groupId: string, run: () => Promise<T>): Promise<T> {
-    const queue = this.changes.get(groupId) ?? new SerialQueue();
-    this.changes.set(groupId, queue);
-    return queue.run(() => {
+    return this.changes.run(groupId, () => {
       this.refuseWhenClosed();
       return run();
     });
@@ -233,7 +225,7 @@ export class RaftHost implements AsyncDisposable {
     await this.server.close();
     // It also ends what waits for room on a full disk.
     await this.journal.close();
-    await Promise.all([...this.changes.values()].map((it) => it.settled()));
+    await this.changes.settled();
     await Promise.all([...this.groups.values()].map((it) => it.close()));
     await this.lock.release();
   }

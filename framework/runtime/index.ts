@@ -34,6 +34,7 @@ export {
 } from './http.ts';
 export { HttpStatus } from './http-status.ts';
 export { jsonLogger, type LogLevel } from './logger.ts';
+export { makePathSync } from './make-path.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
 export {

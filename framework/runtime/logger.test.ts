@@ -34,5 +34,12 @@ describe('the JSON logger', () => {
     circle['self'] = circle;
     logger.log('info', 'round', { circle });
     expect(JSON.parse(lines[1]!)).toMatchObject({ event: 'round' });
+    const dumb = {
+      toJSON: () => {
+        throw Object.create(null);
+      },
+    };
+    logger.log('info', 'dumb', { dumb });
+    expect(JSON.parse(lines[2]!)).toMatchObject({ event: 'dumb' });
   });
 });

@@ -1,4 +1,4 @@
-import type { Logger } from '../base/index.ts';
+import { type Logger, reasonOf } from '../base/index.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LEVELS)[number];
@@ -27,6 +27,6 @@ function stringify(line: object): string {
     });
   } catch (error) {
     const { time, level, event } = line as Record<string, unknown>;
-    return JSON.stringify({ time, level, event, unwritable: String(error) });
+    return JSON.stringify({ time, level, event, unwritable: reasonOf(error) });
   }
 }

@@ -1,3 +1,4 @@
+import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -27,5 +28,18 @@ async function isMade(path: string): Promise<boolean> {
     const found = await stat(path).catch(() => undefined);
     if (found?.isDirectory() === true) return false;
     throw error;
+  }
+}
+
+/** {@link makePath} for whoever cannot wait: of a program that only begins, or that has nothing else to do. */
+export function makePathSync(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    const above = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === path) throw error;
+    makePathSync(above);
+    mkdirSync(path);
   }
 }

@@ -87,6 +87,42 @@ describe('a fork', () => {
     });
   });
 
+  test('gives its start up where that is wanted, and lets go of its machine', async () => {
+    const log = new MemoryLog();
+    await using replica = await startReplica({ machine: new Sums(), log });
+    await replica.execute({ key: 'a', value: 1 });
+    const machine = new Sums();
+    const reason = new Error('not wanted any more');
+    // A log that tells where it ends, and then nothing of what is in it.
+    const { follow } = log;
+    let isFollowed = false;
+    log.follow = async function* (from, options) {
+      isFollowed = true;
+      await new Promise<void>((resolve) =>
+        options?.signal?.addEventListener('abort', () => resolve()),
+      );
+      yield* follow.call(log, from, options);
+    };
+    const wanted = new AbortController();
+    const starting = startFork({ machine, log, signal: wanted.signal });
+    const outcome = starting.then(
+      () => 'started',
+      (error: unknown) => error,
+    );
+    for (let i = 0; i < 2_000 && !isFollowed; i++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    wanted.abort(reason);
+    expect(await outcome).toBe(reason);
+    log.follow = follow;
+    const late = startFork({ machine: new Sums(), log, signal: AbortSignal.abort(reason) });
+    await expect(late).rejects.toBe(reason);
+    // A fork that was started goes on.
+    const again = new AbortController();
+    await using fork = await startFork({ machine, log, signal: again.signal });
+    again.abort(reason);
+    expect(await fork.execute({ key: 'a', value: 5 })).toBe(6);
+  });
+
   test('keeps nothing for others, and no more of its own than it has room for', async () => {
     const log = new MemoryLog();
     const machine = new Sums();

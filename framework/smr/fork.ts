@@ -1,4 +1,4 @@
-import { type OrderedLog, type Ports, VarlogError } from '../base/index.ts';
+import { type OrderedLog, onAbort, type Ports, VarlogError } from '../base/index.ts';
 import { ForkedLog } from './forked-log.ts';
 import { checkCount, checkNumber } from './option-checks.ts';
 import { endOf, snapshotsUpTo } from './replayed-machine.ts';
@@ -26,6 +26,8 @@ export interface ForkOptions<Command, Result, Snapshot, Machine>
   from?: Pick<SnapshotStore, 'load'>;
   /** Bytes of commands that the fork may have of its own. Default: 64 MiB. */
   forkBytesMax?: number;
+  /** Gives the start up: the fork is closed then. A fork that was started does not heed it. */
+  signal?: AbortSignal;
 }
 
 /** For `startFork`. */
@@ -34,11 +36,11 @@ export async function openFork<Command, Result, Snapshot, Machine>(
   options: ForkOptions<Command, Result, Snapshot, Machine>,
   ports: Pick<Ports, 'clock' | 'random'>,
 ): Promise<Replica<Command, Result, Machine>> {
-  const { at: wanted, from, forkBytesMax = FORK_BYTES_MAX, ...others } = options;
+  const { at: wanted, from, forkBytesMax = FORK_BYTES_MAX, signal, ...others } = options;
   for (const option of OF_REPLICAS) if (option in options) throw notOfForks(option);
   checkNumber(forkBytesMax, 'forkBytesMax', 0);
   checkCount(wanted, 'at', 0);
-  const at = await endOf({ log, signal: undefined }, wanted);
+  const at = await endOf({ log, signal }, wanted);
   const snapshots = from && { ...snapshotsUpTo(from, at), save: keepsNone };
   const fork = new Replica<Command, Result, Machine>(
     {
@@ -48,13 +50,17 @@ export async function openFork<Command, Result, Snapshot, Machine>(
     } as unknown as ReplicaOptions<Command, Result, unknown, Machine>,
     ports,
   );
-  await fork.start();
+  const forget = onAbort(signal, () => void fork.close());
   try {
+    await fork.start();
     await fork.caughtUp({ timeoutMs: Number.POSITIVE_INFINITY });
     return fork;
   } catch (error) {
     await fork.close();
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    forget();
   }
 }
 

@@ -321,7 +321,7 @@ export async function startShadow(options: ShadowOptions & ReplaySource): Promis
  *
  * Resolves when it has the state at `at`. Rejects with `INVALID_ARGUMENT`; with `BEYOND_TAIL` where the log ends before `at`; with
  * `TRIMMED` where it does not begin at its first entry and no snapshot is given; with `NOT_FOUND` where all that is stored is
- * behind `at`; with what applying fails with; or with errors of the log.
+ * behind `at`; with what applying fails with; with `signal.reason`; or with errors of the log.
  *
  * ```ts
  * await using fork = await startFork({ machine: new Bank(), log: topic, at: 105 });

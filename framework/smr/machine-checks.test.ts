@@ -114,6 +114,19 @@ test('a machine is that of one replica, and new where that has no snapshot', asy
   expect(await second.execute({ add: 1 })).toBe(2);
 });
 
+test('a replica whose lock cannot be let go of lets go of its machine all the same', async () => {
+  const machine = new Counter();
+  const snapshots = {
+    load: async () => undefined,
+    save: async (it: number) => it,
+    lock: async () => ({ release: () => Promise.reject(new Error('the disk is gone')) }),
+  };
+  const replica = await startReplica({ machine, log: new MemoryLog(), snapshots });
+  await replica.close();
+  await using again = await startReplica({ machine, log: new MemoryLog() });
+  expect(await again.execute({ add: 1 })).toBe(1);
+});
+
 test('a machine goes on where a snapshot is restored into it', async () => {
   const [log, machine] = [new MemoryLog(), new Counter()];
   let kept: { position: number; chunks: Buffer[] } | undefined;

@@ -9,7 +9,10 @@ import type { StateMachine } from './state-machine.ts';
 const COST_PER_TURN = 256;
 const BYTES_PER_COST = 1_024;
 
-type EncodedState = Pick<CapturedState, 'pieces' | 'isInPieces'>;
+/** The machine's state, encoded to its end. */
+export interface EncodedState extends Pick<CapturedState, 'isInPieces'> {
+  readonly pieces: readonly Uint8Array[];
+}
 
 /** The state of a machine as bytes, and back: whole, or in pieces. */
 export class MachineState {
@@ -32,12 +35,22 @@ export class MachineState {
   }
 
   /** The state as it is now. One that is handed over in pieces is encoded as they are read. */
-  capture(): EncodedState {
+  capture(): Pick<CapturedState, 'pieces' | 'isInPieces'> {
     const state = this.machine.snapshot();
     // Those of now, also for pieces that are read when they were raised.
     const codec = underRules(this.codec, { inForce: this.rules.inForce });
     if (Pieces.is(state)) return { isInPieces: true, pieces: encoded(state.begin(), codec) };
     return { isInPieces: false, pieces: [codec.encode(state)] };
+  }
+
+  /** The state as it is now; `undefined` where that cannot be encoded. */
+  tryEncode(): EncodedState | undefined {
+    try {
+      const { isInPieces, pieces } = this.capture();
+      return { isInPieces, pieces: [...pieces] };
+    } catch {
+      return undefined;
+    }
   }
 
   /** Resolves when the machine has it: with pieces after some turns, until when it has the state of before. */

@@ -1,6 +1,7 @@
 import { ReplaySubject } from 'rxjs';
 import {
   type Clock,
+  Closers,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -14,7 +15,7 @@ import { type AppliedCommand, type CommandPlace, LogContext } from './log-contex
 import { LogFollower } from './log-follower.ts';
 import { claim, markUsed, release, usedMachine } from './machine-owners.ts';
 import { MachineRunner } from './machine-runner.ts';
-import { MachineState } from './machine-state.ts';
+import { type EncodedState, MachineState } from './machine-state.ts';
 import { checkTimeout } from './option-checks.ts';
 import { replicaCheck } from './replica-check.ts';
 import {
@@ -26,7 +27,7 @@ import {
 import type { ReplicaOptions } from './replica-options.ts';
 import { Rules } from './rules.ts';
 import { isShardPlan } from './shard-plan.ts';
-import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
+import { encodeSnapshot } from './snapshot-format.ts';
 import { type Captured, SnapshotKeeper } from './snapshot-keeper.ts';
 import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
 import type { SnapshotLock } from './snapshot-store.ts';
@@ -127,7 +128,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       this.lock = await snapshots?.lock?.();
       const what = 'a snapshot in the store';
       snapshots?.guard?.((chunks) => checkSnapshot(chunks, this.follower.identity, what));
-      this.initial = this.tryEncode();
+      this.initial = this.state.tryEncode();
       if (!(await this.restoreStored()) && !isNew) throw usedMachine();
     } catch (error) {
       this.follower.fail(error);
@@ -198,10 +199,15 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     this.speculator.end();
     if (failure === undefined) this.states.complete();
     else this.states.error(failure);
-    await following;
-    await this.snapshots.end();
-    await this.lock?.release();
-    if (this.isOwner) release(this.machine);
+    // Whatever of it fails, the rest is let go of; what is added last goes first.
+    const closers = new Closers();
+    closers.add(
+      () => (this.isOwner ? release(this.machine) : undefined),
+      () => this.lock?.release(),
+      () => this.snapshots.end(),
+      () => following,
+    );
+    await closers.close();
   }
 
   private applyOne(entry: LogEntry): void {
@@ -269,7 +275,6 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     if (await this.restoreStored()) return;
     if (this.initial === undefined) throw cannotStartOver();
     await this.restoreInitial(this.initial);
-    this.admission.restore(NOTHING_ADMITTED);
     this.check?.restored();
     this.changed('snapshot');
   }
@@ -313,14 +318,16 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       yield* pieces;
     }
     await this.replace(isInPieces, stored());
+    this.admission.restore(NOTHING_ADMITTED);
     this.isWhole = true;
+    this.isMidway = false;
   }
 
+  /** The machine alone: until its caller has replaced the rest too, nobody may go on from here. */
   private async replace(isInPieces: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     this.isMidway = true;
     this.speculator.drop();
     await this.state.restore(isInPieces, pieces);
-    this.isMidway = false;
   }
 
   private restoreFrom(chunks: AsyncIterable<Uint8Array>, what: string): Promise<void> {
@@ -337,6 +344,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
       this.check?.restored();
       this.position = position;
       this.isWhole = true;
+      this.isMidway = false;
       this.snapshots.restored(position);
       this.follower.reconcile(position);
       this.changed('snapshot');
@@ -387,18 +395,4 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     await log.compact?.(position, chunks);
     return position;
   }
-
-  private tryEncode(): EncodedState | undefined {
-    try {
-      const { isInPieces, pieces } = this.state.capture();
-      return { isInPieces, pieces: [...pieces] };
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-/** The machine's state, encoded. */
-interface EncodedState extends Pick<CapturedState, 'isInPieces'> {
-  readonly pieces: readonly Uint8Array[];
 }

@@ -61,6 +61,7 @@ export const FORK_NAMES: OptionNames<
   at: true,
   from: true,
   forkBytesMax: true,
+  signal: true,
 };
 
 const SOURCE_NAMES: OptionNames<ReplayRange> = { log: true, from: true, signal: true, ports: true };

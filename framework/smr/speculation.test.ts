@@ -396,3 +396,36 @@ test('whoever hears of an end may speculate at once', () =>
       expect(await chained[i]).toMatchObject({ kind: 'confirmed' });
     expect(answers).toEqual([2, 3, 4, 5, 6].map((it) => sum(it)));
   }));
+
+test('nothing is guessed while a snapshot is taken over in part', async () => {
+  const log = new MemoryLog();
+  const later: TallyCommand = { op: 'later', key: 'a', by: 1, ms: 3_600_000 };
+  await using first = await startReplica({ machine: new Tally(), log });
+  for (let i = 1; i <= 3; i++) expect(await first.execute(later)).toEqual({ timer: i });
+  await first.snapshot();
+  const guesses: Promise<unknown>[] = [];
+  class Watched extends Tally {
+    override restore(sums: [string, number][]): void {
+      super.restore(sums);
+      void this.guess();
+    }
+    /** At every moment from when the machine has the state until long after the replica has. */
+    private async guess(): Promise<void> {
+      for (let i = 0; i < 50; i++) {
+        await undefined;
+        const guess = second.speculate(later).then(
+          ({ tentative }) => (tentative as { timer: number }).timer,
+          (error: VarlogError) => error.code,
+        );
+        guesses.push(guess);
+      }
+    }
+  }
+  await using second = await startReplica({ machine: new Watched(), log });
+  await second.caughtUp();
+  const told = await Promise.all(guesses);
+  expect(told).toContain('UNAVAILABLE');
+  expect(told).toContain(4);
+  // Timers that the log has are not given once more.
+  for (const taken of [1, 2, 3]) expect(told).not.toContain(taken);
+});

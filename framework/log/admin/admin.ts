@@ -146,8 +146,6 @@ async function carryOutRepair(
   const { members } = action;
   const disks = members.map((it) => repository.metadata.storageNodes.get(it)?.disk ?? '');
   const primaryProcess = repository.orderer?.processOf(members[0]!) ?? '';
-  // Its link is broken just now: it is asked again when it is back, or lost.
-  if (primaryProcess === '') return;
   const opening = { id, epoch: epoch + 1, members, disks, primaryProcess, revision, by };
   await repository.execute({ kind: 'unseal', ...opening }, { sender: 'leader' });
 }

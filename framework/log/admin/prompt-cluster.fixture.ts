@@ -144,6 +144,7 @@ export class PromptCluster {
       report: (id, node) => (this.up.has(node) ? this.report(id, node) : undefined),
       settledFor: () => 100_000,
       stuckFor: () => undefined,
+      processOf: (node) => (this.up.has(node) ? `process-${node}` : ''),
       mayJoin: () => true,
       lag: () => 0,
       inOrder: (_, nodes) => [...nodes],

@@ -15,6 +15,8 @@ interface Situation {
   lag?: number;
   mayJoin?: boolean;
   stuckFor?: number;
+  /** A node without a link to the leader. */
+  linkless?: number;
   unsteady?: number;
   replicas?: number[];
   replicationFactor?: number;
@@ -68,6 +70,7 @@ function repair(situation: Situation): Repair | undefined {
   };
   return repairOf(stream, {
     metadata,
+    processOf: (node) => (node === situation.linkless ? '' : `process-${node}`),
     unheardForMs: (node) => silent[node] ?? 0,
     report: (logStreamId, node) => ({
       logStreamId,
@@ -172,6 +175,9 @@ test.each<[string, Situation, unknown]>([
   ['one is lost, a moment ago', { silent: { 1: 300 }, settledFor: 0 }, unseal(2, 3)],
   ['only one of three has all of it', { ends: { 1: 5, 2: 5 } }, undefined],
   ['an operator sealed it', { sealedByOperator: true }, undefined],
+  // To try it in vain would take the room of one that can be opened.
+  ['the link of its primary is broken', { linkless: 1 }, undefined],
+  ['the link of another one is broken', { linkless: 2 }, unseal(1, 2, 3)],
   ['one leaves, and all others have all of it', left, unseal(1, 2, 4)],
   [
     'one leaves, is late, and nobody waits for it',

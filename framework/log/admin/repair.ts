@@ -14,6 +14,8 @@ export interface RepairContext {
   /** Milliseconds since a storage node was last alive; 0: it is well. */
   unheardForMs(node: number): number;
   report(logStreamId: number, node: number): Report | undefined;
+  /** The process of a node that has a link to the leader; empty while it has none. */
+  processOf(node: number): string;
   /** Milliseconds since the log stream was last sealed or opened. */
   settledFor(stream: LogStreamState): number;
   /** Milliseconds for which it has waited for the other parts of an atomic append; `undefined`: it does not. */
@@ -142,5 +144,8 @@ function opening(stream: LogStreamState, context: RepairContext): Repair | undef
   const isComplete = members === staying || alive.length === whole.length;
   if (!isComplete && context.settledFor(stream) < LOG_TIMES.laggardGraceMs) return undefined;
   const steadyFirst = context.inOrder(stream, members);
-  return { kind: 'unseal', members: inOrderOfPrimaries(stream, steadyFirst, context.metadata) };
+  const ordered = inOrderOfPrimaries(stream, steadyFirst, context.metadata);
+  // Its link is broken just now: it is looked at again when that is back, or the node is lost.
+  if (context.processOf(ordered[0]!) === '') return undefined;
+  return { kind: 'unseal', members: ordered };
 }
