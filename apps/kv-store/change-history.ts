@@ -28,6 +28,8 @@ export class ChangeHistory {
   private readonly block: HistoryLimits;
   /** None is empty. The changes of one revision are in one block. */
   private blocks: Block[] = [];
+  /** Whether the list and its last block must be copied before they change: they are another one's as well. */
+  private isShared = false;
   private changes = 0;
   private size = 0;
   private lost: number;
@@ -40,6 +42,17 @@ export class ChangeHistory {
       bytesMax: Math.min(BLOCK_BYTES_MAX, Math.ceil(this.limits.bytesMax / BLOCKS)),
     };
     this.lost = forgotten;
+  }
+
+  /** Another one with the same changes, at no cost: from then on neither sees what the other does. */
+  fork(): ChangeHistory {
+    const fork = new ChangeHistory(this.limits, this.lost);
+    fork.blocks = this.blocks;
+    fork.changes = this.changes;
+    fork.size = this.size;
+    fork.isShared = true;
+    this.isShared = true;
+    return fork;
   }
 
   /** Bytes of everything that is kept, as {@link HistoryLimits} counts them. */
@@ -59,6 +72,7 @@ export class ChangeHistory {
   /** `change` has the revision of the last one, or a later one. */
   add(change: Version): void {
     const bytes = bytesOf(change);
+    this.own();
     let last = this.blocks.at(-1);
     const full =
       last === undefined ||
@@ -86,11 +100,9 @@ export class ChangeHistory {
     return changes.slice(firstWhere(changes, ({ revision }) => revision >= from));
   }
 
-  /** All changes as they are now, the oldest first: a piece that has another one behind it is given again and again. */
-  pieces(): (readonly Version[])[] {
-    return this.blocks.map(({ changes }, i) =>
-      i === this.blocks.length - 1 ? changes.slice() : changes,
-    );
+  /** All changes, the oldest first: a piece that has another one behind it is given again and again. */
+  *pieces(): Generator<readonly Version[]> {
+    for (const { changes } of this.blocks) yield changes;
   }
 
   /** Shows all changes up to revision `through`, the oldest first. */
@@ -122,6 +134,7 @@ export class ChangeHistory {
   /** Forgets the changes up to revision `through`. */
   forget(through: number): void {
     if (through <= this.lost) return;
+    this.own();
     this.lost = through;
     let oldest = this.blocks[0];
     for (
@@ -138,6 +151,14 @@ export class ChangeHistory {
       if (end === changes.length) this.blocks.shift();
       else this.blocks[0] = { changes: changes.slice(end), bytes: oldest.bytes - bytes };
     }
+  }
+
+  private own(): void {
+    if (!this.isShared) return;
+    this.isShared = false;
+    this.blocks = this.blocks.slice();
+    const last = this.blocks.pop();
+    if (last !== undefined) this.blocks.push({ ...last, changes: last.changes.slice() });
   }
 }
 

@@ -1,3 +1,4 @@
+import { VersionedMap } from 'varlog/smr';
 import type { Key } from './key.ts';
 import { Refused } from './refusal.ts';
 
@@ -12,23 +13,23 @@ export interface StoredLease {
   readonly timer: number;
 }
 
-export interface Lease extends StoredLease {
-  expiresAt: number;
-  timer: number;
-  /** Those that end with it. */
-  readonly keys: Set<Key>;
-}
-
 /** The leases that are held, under ids that their holders may choose, and the keys that end with them. Time is the log's. */
 export class KeyLeases {
-  private readonly leases = new Map<number, Lease>();
+  private leases = new VersionedMap<number, StoredLease>();
+  /** By lease and key. */
+  private keys = new VersionedMap<string, Key>();
 
   get size(): number {
     return this.leases.size;
   }
 
-  get(id: number): Lease | undefined {
+  get(id: number): StoredLease | undefined {
     return this.leases.get(id);
+  }
+
+  /** Those that end with a lease, in their order. */
+  *keysOf(id: number): Generator<Key> {
+    for (const [, key] of this.keys.range(rangeOf(id))) yield key;
   }
 
   /** Throws `leaseExists`. */
@@ -36,29 +37,28 @@ export class KeyLeases {
     if (this.leases.has(id)) throw new Refused('leaseExists');
   }
 
-  /** The id must be free. */
-  add(stored: StoredLease): Lease {
-    const lease = { ...stored, keys: new Set<Key>() };
-    this.leases.set(stored.id, lease);
-    return lease;
+  /** In the place of one with its id, whose keys are now its own. */
+  set(lease: StoredLease): void {
+    this.leases.set(lease.id, lease);
   }
 
   /** It lasts as long again as it was granted. Throws `leaseNotFound`. */
-  keepAlive(id: number, now: number): Lease {
+  keepAlive(id: number, now: number): StoredLease {
     const lease = this.held(id);
-    lease.expiresAt = now + lease.ttl * 1_000;
-    return lease;
+    const longer = { ...lease, expiresAt: now + lease.ttl * 1_000 };
+    this.set(longer);
+    return longer;
   }
 
-  /** Its keys are the caller's to delete. Throws `leaseNotFound`. */
-  remove(id: number): Lease {
-    const lease = this.held(id);
+  /** Gives its keys, which are the caller's to delete. Throws `leaseNotFound`. */
+  remove(id: number): Key[] {
+    this.held(id);
     this.leases.delete(id);
-    return lease;
+    return [...this.keysOf(id)];
   }
 
   /** Throws `leaseNotFound`. */
-  held(id: number): Lease {
+  held(id: number): StoredLease {
     const lease = this.leases.get(id);
     if (lease === undefined) throw new Refused('leaseNotFound');
     return lease;
@@ -67,20 +67,35 @@ export class KeyLeases {
   /** A key is no longer with lease `from`, and is with lease `to`; 0: none. */
   move(key: Key, from: number, to: number): void {
     if (from === to) return;
-    this.leases.get(from)?.keys.delete(key);
-    this.leases.get(to)?.keys.add(key);
+    if (from !== 0) this.keys.delete(nameOf(from) + key);
+    if (to !== 0) this.keys.set(nameOf(to) + key, key);
+  }
+
+  /** Others with the same content, at no cost: from then on neither see what is done to the other. */
+  fork(): KeyLeases {
+    const fork = new KeyLeases();
+    fork.leases = this.leases.fork();
+    fork.keys = this.keys.fork();
+    return fork;
   }
 
   /** By their ids. */
   encode(): StoredLease[] {
-    return [...this.leases.values()]
-      .map(({ keys: _, ...lease }) => lease)
-      .sort((a, b) => a.id - b.id);
+    return Array.from(this.leases, ([, lease]) => lease);
   }
 
   /** {@link move} must tell of the keys then. */
   restore(leases: readonly StoredLease[]): void {
-    this.leases.clear();
-    for (const lease of leases) this.add(lease);
+    this.leases = new VersionedMap(leases.map((it) => [it.id, it]));
+    this.keys = new VersionedMap();
   }
+}
+
+/** Of one length for all: no lease's keys are between those of another one. */
+function nameOf(id: number): string {
+  return String(id).padStart(16, '0');
+}
+
+function rangeOf(id: number): { from: string; to: string } {
+  return { from: nameOf(id), to: nameOf(id + 1) };
 }

@@ -3,7 +3,7 @@ import type { HistoryLimits } from './change-history.ts';
 import { type Condition, holds } from './condition.ts';
 import type { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from './etcd/messages.ts';
 import { type Key, type KeyRange, keyOfText } from './key.ts';
-import { KeyLeases, type Lease, type StoredLease } from './key-leases.ts';
+import { KeyLeases, type StoredLease } from './key-leases.ts';
 import { Writer } from './key-writer.ts';
 import { type MvccState, MvccStore } from './mvcc-store.ts';
 import { ANSWER_BYTES_MAX, checkRevision, readRange } from './range.ts';
@@ -68,8 +68,8 @@ export type KvContext = Pick<
 export class KvMachine
   implements StateMachine<KvCommand, KvResult | EtcdResult, Pieces<KvSnapshot>>
 {
-  private readonly store: MvccStore;
-  private readonly leases = new KeyLeases();
+  private store: MvccStore;
+  private leases = new KeyLeases();
 
   constructor(limits: Partial<HistoryLimits> = {}) {
     this.store = new MvccStore(limits);
@@ -82,6 +82,14 @@ export class KvMachine
         : this.perform(command, context);
     this.store.bound();
     return result;
+  }
+
+  /** Another machine in the same state, at no cost: what is done to one of the two is not seen in the other. */
+  fork(): KvMachine {
+    const fork = new KvMachine();
+    fork.store = this.store.fork();
+    fork.leases = this.leases.fork();
+    return fork;
   }
 
   snapshot(): Pieces<KvSnapshot> {
@@ -168,8 +176,13 @@ export class KvMachine
     return runTransaction(this.writer(), request);
   }
 
-  lease(id: number): Lease | undefined {
+  lease(id: number): StoredLease | undefined {
     return this.leases.get(id);
+  }
+
+  /** The keys that end with a lease, in their order. To be read at once. */
+  keysOfLease(id: number): Iterable<Key> {
+    return this.leases.keysOf(id);
   }
 
   /** How many leases are held. */
@@ -247,13 +260,15 @@ export class KvMachine
     }
   }
 
-  private grant(id: number, ttl: number, context: KvContext): Lease {
+  private grant(id: number, ttl: number, context: KvContext): StoredLease {
     const { leases } = this;
     leases.checkFree(id);
     const expiresAt = context.time + ttl * 1_000;
     const timer = context.schedule(expiresAt, { op: 'expire', lease: id });
     if (timer === undefined) throw new Refused('tooManyLeases');
-    return leases.add({ id, ttl, expiresAt, timer });
+    const lease = { id, ttl, expiresAt, timer };
+    leases.set(lease);
+    return lease;
   }
 
   /** One that was kept alive meanwhile has its time later. */
@@ -261,16 +276,16 @@ export class KvMachine
     const lease = this.leases.get(id);
     if (lease === undefined || lease.timer !== context.timer) return;
     // There is room for it: that of the timer which is due now.
-    if (lease.expiresAt > context.time)
-      lease.timer = context.schedule(lease.expiresAt, { op: 'expire', lease: id })!;
-    else this.end(id);
+    if (lease.expiresAt > context.time) {
+      const timer = context.schedule(lease.expiresAt, { op: 'expire', lease: id })!;
+      this.leases.set({ ...lease, timer });
+    } else this.end(id);
   }
 
   /** The keys of a lease go with it, all at once. */
   private end(id: number): void {
-    const { keys } = this.leases.remove(id);
     const writer = this.writer();
-    for (const key of [...keys].sort()) writer.delete(key);
+    for (const key of this.leases.remove(id)) writer.delete(key);
   }
 
   private writer(): Writer {

@@ -1,8 +1,7 @@
 import { ChangeHistory, type HistoryLimits } from './change-history.ts';
-import { firstWhere } from './first-where.ts';
 import type { Key, KeyRange } from './key.ts';
+import { alive, KeyHistory } from './key-history.ts';
 import { SortedMap } from './sorted-map.ts';
-import { ownValue } from './value-memory.ts';
 import type { LiveVersion, Version } from './version.ts';
 
 /** An {@link MvccStore}, all of it or a piece. */
@@ -17,9 +16,6 @@ export interface MvccState {
   readonly changes: readonly Version[];
 }
 
-/** Versions of one key, by revision: those that may still be read. */
-type KeyHistory = Version[];
-
 const FIRST_REVISION = 1;
 /** Of the keys, in a piece of the state. */
 const PIECE_VERSIONS = 500;
@@ -33,10 +29,14 @@ const PIECE_VERSIONS = 500;
  * by itself, at the same command on every replica.
  */
 export class MvccStore {
-  private readonly histories = new Map<Key, KeyHistory>();
   /** Histories of the keys that are there at present, and of those that are not. */
-  private readonly live = new SortedMap<KeyHistory>();
-  private readonly dead = new SortedMap<KeyHistory>();
+  private live = new SortedMap<KeyHistory>();
+  private dead = new SortedMap<KeyHistory>();
+  /** The same, to be found faster. A fork has those only that it has changed. */
+  private found = new Map<Key, KeyHistory>();
+  private isFork = false;
+  /** Of the histories that this store may change; all others it copies before. */
+  private owner = {};
   private readonly limits: Partial<HistoryLimits>;
   private changes: ChangeHistory;
   private newest = FIRST_REVISION;
@@ -64,7 +64,7 @@ export class MvccStore {
 
   /** How many keys there are of which something can be read, at present or in the past. */
   get remembered(): number {
-    return this.histories.size;
+    return this.live.size + this.dead.size;
   }
 
   /** The newest changes. */
@@ -73,22 +73,22 @@ export class MvccStore {
   }
 
   get(key: Key): LiveVersion | undefined {
-    return newestOf(this.histories.get(key));
+    return alive(this.historyOf(key)?.newest);
   }
 
   /** The key before the change that made `revision`; `undefined` as well where that was compacted. */
   before(key: Key, revision: number): LiveVersion | undefined {
-    return versionAt(this.histories.get(key) ?? [], revision - 1);
+    return this.historyOf(key)?.at(revision - 1);
   }
 
   /** The keys of a range in their order, at a revision that is not compacted. Nothing must be written meanwhile. */
   *range({ from, to }: KeyRange, revision = this.newest): Generator<LiveVersion> {
     if (revision >= this.newest) {
-      for (const history of this.live.range(from, to)) yield history.at(-1) as LiveVersion;
+      for (const history of this.live.range(from, to)) yield history.newest as LiveVersion;
       return;
     }
     for (const history of merged(this.live.range(from, to), this.dead.range(from, to))) {
-      const found = versionAt(history, revision);
+      const found = history.at(revision);
       if (found !== undefined) yield found;
     }
   }
@@ -103,8 +103,8 @@ export class MvccStore {
 
   /** `revision`: of the transaction, the last one's if this is a part of it. Gives what was there before. */
   put(key: Key, value: Uint8Array, lease: number, revision: number): LiveVersion | undefined {
-    const history = this.histories.get(key);
-    const before = newestOf(history);
+    const history = this.historyOf(key);
+    const before = alive(history?.newest);
     const createRevision = before?.createRevision ?? revision;
     const version = (before?.version ?? 0) + 1;
     this.add({ key, value, revision, createRevision, version, lease }, history);
@@ -143,25 +143,29 @@ export class MvccStore {
     if (excess > this.changes.forgotten) this.compact(excess + 1);
   }
 
-  /**
-   * All of it as it is now, in pieces, of which each is a state with some of the keys or changes. They stay as they are,
-   * also while the store goes on.
-   */
+  /** Another store with the same content, at no cost: from then on both may be changed, and neither sees what the other does. */
+  fork(): MvccStore {
+    const fork = new MvccStore(this.limits);
+    fork.live = this.live.fork();
+    fork.dead = this.dead.fork();
+    fork.isFork = true;
+    fork.changes = this.changes.fork();
+    fork.newest = this.newest;
+    fork.floor = this.floor;
+    this.owner = {};
+    return fork;
+  }
+
+  /** All of it as it is now, in pieces, of which each is a state with some of the keys or changes: the store may go on. */
   pieces(): Iterable<MvccState> {
-    const { newest: revision, floor: compacted, changes } = this;
-    const { forgotten } = changes;
-    const base: Version[] = [];
-    for (const history of merged(this.live.range(''), this.dead.range(''))) {
-      const found = versionAt(history, forgotten);
-      if (found !== undefined) base.push(found);
-    }
-    return piecesOf({ revision, compacted, forgotten, base, changes: [] }, changes.pieces());
+    return this.fork().ownPieces();
   }
 
   restore({ revision, compacted, forgotten, base, changes }: MvccState): void {
-    this.histories.clear();
-    this.live.clear();
-    this.dead.clear();
+    this.live = new SortedMap();
+    this.dead = new SortedMap();
+    this.found = new Map();
+    this.isFork = false;
     for (const version of base) this.place(version);
     this.changes = new ChangeHistory(this.limits, forgotten);
     for (const change of changes) this.add(change);
@@ -170,8 +174,32 @@ export class MvccStore {
     this.prune(compacted);
   }
 
+  private *ownPieces(): Generator<MvccState> {
+    const { newest: revision, floor: compacted, changes } = this;
+    const { forgotten } = changes;
+    const state = { revision, compacted, forgotten, base: [], changes: [] };
+    let base: Version[] = [];
+    for (const history of merged(this.live.range(''), this.dead.range(''))) {
+      const found = history.at(forgotten);
+      if (found === undefined) continue;
+      if (base.length === PIECE_VERSIONS) {
+        yield { ...state, base };
+        base = [];
+      }
+      base.push(found);
+    }
+    yield { ...state, base };
+    for (const some of changes.pieces()) yield { ...state, changes: some };
+  }
+
+  private historyOf(key: Key): KeyHistory | undefined {
+    const found = this.found.get(key);
+    if (found !== undefined || !this.isFork) return found;
+    return this.live.get(key) ?? this.dead.get(key);
+  }
+
   /** `known`: the history of its key. */
-  private add(change: Version, known = this.histories.get(change.key)): void {
+  private add(change: Version, known = this.historyOf(change.key)): void {
     this.newest = change.revision;
     this.place(change, known);
     this.changes.add(change);
@@ -179,13 +207,21 @@ export class MvccStore {
 
   private place(version: Version, known?: KeyHistory): void {
     const { key } = version;
-    const history = known ?? [];
-    const wasLive = newestOf(history) !== undefined;
     const isLive = version.value !== undefined;
-    history.push(version);
-    if (known === undefined) this.histories.set(key, history);
-    if (isLive === wasLive) return;
-    (isLive ? this.dead : this.live).delete(key);
+    if (known === undefined) {
+      this.keep(key, new KeyHistory(this.owner, [version]), isLive);
+      return;
+    }
+    const wasLive = known.newest.value !== undefined;
+    const history = known.owner === this.owner ? known : known.copy(this.owner);
+    history.add(version);
+    if (isLive !== wasLive) (isLive ? this.dead : this.live).delete(key);
+    else if (history === known) return;
+    this.keep(key, history, isLive);
+  }
+
+  private keep(key: Key, history: KeyHistory, isLive: boolean): void {
+    this.found.set(key, history);
     (isLive ? this.live : this.dead).set(key, history);
   }
 
@@ -193,58 +229,20 @@ export class MvccStore {
   private prune(revision: number): void {
     this.floor = revision;
     this.changes.visit(revision, ({ key }) => {
-      const history = this.histories.get(key);
-      if (history !== undefined) this.pruneKey(key, history, revision);
+      const known = this.historyOf(key);
+      if (known !== undefined) this.pruneKey(key, known, revision);
     });
   }
 
-  private pruneKey(key: Key, history: KeyHistory, revision: number): void {
-    const kept = Math.max(0, firstWhere(history, (it) => it.revision > revision) - 1);
-    // What was deleted by then is as if it had never been.
-    const { revision: from, value } = history[kept]!;
-    const gone = from <= revision && value === undefined;
-    dropFirst(history, gone ? kept + 1 : kept);
-    if (history.length === 0) {
-      this.histories.delete(key);
-      this.dead.delete(key);
-    } else if (history.length === 1) history[0] = settled(history[0]!);
+  private pruneKey(key: Key, known: KeyHistory, revision: number): void {
+    const history = known.owner === this.owner ? known : known.copy(this.owner);
+    if (history.prune(revision)) {
+      if (history !== known) this.keep(key, history, history.newest.value !== undefined);
+      return;
+    }
+    this.found.delete(key);
+    this.dead.delete(key);
   }
-}
-
-/** One at a time is what most keys lose, and a splice would make an array of it. */
-function dropFirst(history: KeyHistory, count: number): void {
-  if (count === 1) history.shift();
-  else if (count > 1) history.splice(0, count);
-}
-
-/** Nobody knows how long it stays now: longer, perhaps, than all values that share its memory. */
-function settled(version: Version): Version {
-  const { value } = version;
-  const own = value && ownValue(value);
-  return own === value ? version : { ...version, value: own };
-}
-
-function* piecesOf(
-  { base, ...state }: MvccState,
-  changes: readonly (readonly Version[])[],
-): Generator<MvccState> {
-  for (let i = 0; i === 0 || i < base.length; i += PIECE_VERSIONS)
-    yield { ...state, base: base.slice(i, i + PIECE_VERSIONS) };
-  for (const some of changes) yield { ...state, base: [], changes: some };
-}
-
-function newestOf(history: KeyHistory | undefined): LiveVersion | undefined {
-  const last = history?.[history.length - 1];
-  return last && alive(last);
-}
-
-function alive(version: Version): LiveVersion | undefined {
-  return version.value === undefined ? undefined : (version as LiveVersion);
-}
-
-function versionAt(history: KeyHistory, revision: number): LiveVersion | undefined {
-  const found = history[firstWhere(history, (it) => it.revision > revision) - 1];
-  return found === undefined ? undefined : alive(found);
 }
 
 /** Two sequences of histories as one, in the order of their keys. */
@@ -253,7 +251,7 @@ function* merged(a: Generator<KeyHistory>, b: Generator<KeyHistory>): Generator<
   let right = b.next();
   while (left.done !== true || right.done !== true) {
     const takeLeft =
-      right.done === true || (left.done !== true && left.value[0]!.key < right.value[0]!.key);
+      right.done === true || (left.done !== true && left.value.newest.key < right.value.newest.key);
     if (takeLeft) {
       yield left.value as KeyHistory;
       left = a.next();

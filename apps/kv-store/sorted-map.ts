@@ -5,6 +5,8 @@ const BLOCK_MAX = 512;
 
 /** Entries in the order of their keys. */
 interface Block<V> {
+  /** Whose it is to change: the map's token when it was made, which no fork of it has. */
+  readonly owner: object;
   readonly keys: string[];
   readonly values: V[];
 }
@@ -12,32 +14,49 @@ interface Block<V> {
 /**
  * A map in the order of its keys, by their UTF-16 code units. Sorted blocks in a sorted list, as the lowest two levels of a
  * B+ tree: an entry is found in O(log n), a range is read in O(log n + its size), and counted in O(log n + its blocks).
+ *
+ * {@link SortedMap.fork} costs nothing. Writes after it copy the list once, and each block that they touch.
  */
 export class SortedMap<V> {
+  private owner = {};
   /** None is empty. */
-  private readonly blocks: Block<V>[] = [];
+  private blocks: Block<V>[] = [];
+  private isListShared = false;
   private entries = 0;
 
   get size(): number {
     return this.entries;
   }
 
-  clear(): void {
-    this.blocks.length = 0;
-    this.entries = 0;
+  /** Another map with the same content: from then on both may be changed, and neither sees what the other does. */
+  fork(): SortedMap<V> {
+    const fork = new SortedMap<V>();
+    fork.blocks = this.blocks;
+    fork.entries = this.entries;
+    fork.isListShared = true;
+    this.isListShared = true;
+    this.owner = {};
+    return fork;
+  }
+
+  get(key: string): V | undefined {
+    const block = this.blocks[this.blockAfter(key) - 1];
+    if (block === undefined) return undefined;
+    const at = firstWhere(block.keys, (it) => it >= key);
+    return block.keys[at] === key ? block.values[at] : undefined;
   }
 
   set(key: string, value: V): void {
-    const { blocks } = this;
+    const { owner } = this;
+    const blocks = this.ownList();
     // The last block that begins at or before the key; the first where none does.
     const index = Math.max(0, this.blockAfter(key) - 1);
-    const block = blocks[index];
-    if (block === undefined) {
-      blocks.push({ keys: [key], values: [value] });
+    if (index === blocks.length) {
+      blocks.push({ owner, keys: [key], values: [value] });
       this.entries++;
       return;
     }
-    const { keys, values } = block;
+    const { keys, values } = this.own(index);
     const at = firstWhere(keys, (it) => it >= key);
     if (keys[at] === key) {
       values[at] = value;
@@ -49,7 +68,7 @@ export class SortedMap<V> {
     if (keys.length <= BLOCK_MAX) return;
     // What grows at its end, as keys that count up do, leaves full blocks behind.
     const cut = at === BLOCK_MAX ? BLOCK_MAX : BLOCK_MAX / 2;
-    blocks.splice(index + 1, 0, { keys: keys.splice(cut), values: values.splice(cut) });
+    blocks.splice(index + 1, 0, { owner, keys: keys.splice(cut), values: values.splice(cut) });
   }
 
   /** Whether it was there. */
@@ -57,9 +76,10 @@ export class SortedMap<V> {
     const index = this.blockAfter(key) - 1;
     const block = this.blocks[index];
     if (block === undefined) return false;
-    const { keys, values } = block;
-    const at = firstWhere(keys, (it) => it >= key);
-    if (keys[at] !== key) return false;
+    const at = firstWhere(block.keys, (it) => it >= key);
+    if (block.keys[at] !== key) return false;
+    this.ownList();
+    const { keys, values } = this.own(index);
     keys.splice(at, 1);
     values.splice(at, 1);
     this.entries--;
@@ -93,11 +113,27 @@ export class SortedMap<V> {
     return before - left + firstWhere(end?.keys ?? [], (it) => it >= to!);
   }
 
+  private ownList(): Block<V>[] {
+    if (this.isListShared) this.blocks = this.blocks.slice();
+    this.isListShared = false;
+    return this.blocks;
+  }
+
+  /** The list is the map's own. */
+  private own(index: number): Block<V> {
+    const { owner, blocks } = this;
+    const block = blocks[index]!;
+    if (block.owner === owner) return block;
+    const own = { owner, keys: block.keys.slice(), values: block.values.slice() };
+    blocks[index] = own;
+    return own;
+  }
+
   private blockAfter(key: string): number {
     return firstWhere(this.blocks, ({ keys }) => keys[0]! > key);
   }
 
-  /** A block that has become small goes into its neighbour, where that leaves room for more. */
+  /** A block of its own that has become small goes into its neighbour, where that leaves room for more. */
   private merge(index: number): void {
     const { blocks } = this;
     const block = blocks[index]!;

@@ -56,7 +56,7 @@ export function leaseMethods(context: EtcdContext): UntypedServiceImplementation
       if (lease === undefined) return { ...common, TTL: -1 };
       // The log's time follows the clocks, and stands still in between.
       const leftMs = Math.max(0, lease.expiresAt - Date.now());
-      const keys = wanted ? [...lease.keys].sort().map(bytesOfKey) : [];
+      const keys = wanted ? Array.from(machine.keysOfLease(ID), bytesOfKey) : [];
       return { ...common, TTL: Math.floor(leftMs / 1_000), grantedTTL: lease.ttl, keys };
     });
   const leases = () =>
