@@ -101,11 +101,14 @@ export {
 export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
 export type { ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
+export { REPLICA_FIGURES, type ReplicaFigure } from './replica-figures.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export type { Shadow, ShadowOptions, ShadowStatus } from './shadow.ts';
+export type { ShardChangeEvent, ShardChangesOptions } from './shard-changes.ts';
+export type { ShardsHealth, ShardTrouble } from './shard-health.ts';
 export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';

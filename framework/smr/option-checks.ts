@@ -112,6 +112,15 @@ export function checkCount(value: unknown, what: string, least = 1): void {
   });
 }
 
+/** Throws `INVALID_ARGUMENT` where it is no list of so many; `wanted` says of what. Left out is fine. */
+export function checkList(value: unknown, what: string, length: number, wanted: string): void {
+  if (value === undefined || (Array.isArray(value) && value.length === length)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `${what} is ${Array.isArray(value) ? `a list of ${value.length}` : shown(value)}`,
+    next: `give a list of ${length}, ${wanted}, or leave it out`,
+  });
+}
+
 /** Throws `INVALID_ARGUMENT` for what is no number of milliseconds. */
 export function checkTimeout(timeoutMs: number | undefined): void {
   if (timeoutMs !== undefined) checkNumber(timeoutMs, 'timeoutMs', 0);
