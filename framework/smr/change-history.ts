@@ -1,5 +1,12 @@
 import { Observable } from 'rxjs';
-import { type Clock, type Codec, SequenceMap, VarlogError, Wakeups } from '../base/index.ts';
+import {
+  type Clock,
+  type Codec,
+  checkSignal,
+  SequenceMap,
+  VarlogError,
+  Wakeups,
+} from '../base/index.ts';
 
 /** What the machine emitted at one position of the log; or, as a bookmark, that up to there it emitted nothing more. */
 export type ChangeEvent<Change> =
@@ -107,6 +114,7 @@ export class ChangeHistory {
   read<Change>(options: ChangesOptions): AsyncIterable<ChangeEvent<Change>> {
     const { from = this.end + 1, signal } = options;
     if (!Number.isSafeInteger(from) || from < 0) throw notAPosition(from);
+    checkSignal(signal);
     return this.readFrom(Math.max(from, 1), signal);
   }
 

@@ -19,7 +19,14 @@
  *
  * It does not keep commands: the log does.
  */
-import { type OrderedLog, type OrderedLogSource, type Ports, VarlogError } from '../base/index.ts';
+import {
+  checkFunctions,
+  checkNames,
+  type OrderedLog,
+  type OrderedLogSource,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
@@ -42,7 +49,7 @@ import {
   WHY_NAMES,
 } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkFunctions, checkNames, checkOptions, type PlainOptions } from './option-checks.ts';
+import { checkOptions, type PlainOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';

@@ -1,6 +1,5 @@
-import { onAbort, reasonOf, VarlogError, Wakeups } from '../base/index.ts';
+import { checkList, checkSignal, onAbort, reasonOf, VarlogError, Wakeups } from '../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from './change-history.ts';
-import { checkList } from './option-checks.ts';
 
 /** What the machine of one shard emitted at one position of its log, or a bookmark of it. */
 export type ShardChangeEvent<Change> = ChangeEvent<Change> & { readonly shard: number };
@@ -31,6 +30,7 @@ export function mergeChanges<Change>(
   shards: readonly Shard[],
   { from, signal }: ShardChangesOptions,
 ): AsyncIterable<ShardChangeEvent<Change>> {
+  checkSignal(signal);
   checkList(from, 'from', shards.length, 'one position for each shard');
   const closing = new AbortController();
   const readers = shards.map((it, shard) => {

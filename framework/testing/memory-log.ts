@@ -2,11 +2,13 @@ import {
   assert,
   BATCH_BYTES_MAX,
   type Clock,
+  checkNames,
   chunksOf,
   encodeBatch,
   type Followed,
   joined,
   type LogCallOptions,
+  type OptionNames,
   type OrderedLog,
   type Producer,
   VarlogError,
@@ -17,7 +19,6 @@ import { type AtTime, millisecondsOf } from '../log/client/position-option.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
-import { checkNames, type OptionNames } from '../smr/option-checks.ts';
 import { type AppendFault, checkFaults } from './append-fault.ts';
 import type { Capture } from './capture.ts';
 import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
