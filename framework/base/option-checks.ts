@@ -61,6 +61,12 @@ export function checkCount(
   throw unusable(value, what, `give a whole number from ${range}, or leave it out`);
 }
 
+/** Throws `INVALID_ARGUMENT` where it is no whole number from 0 on, or was left out. */
+export function checkPosition(value: unknown, what: string): void {
+  if (isWhole(value, 0, Number.MAX_SAFE_INTEGER)) return;
+  throw refused(`${what} is ${shown(value)}`, 'give a position, a whole number from 0 on');
+}
+
 /** Whether it is a whole number from `least` to `most`. */
 export function isWhole(value: unknown, least: number, most: number): boolean {
   return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;

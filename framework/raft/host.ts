@@ -1,5 +1,8 @@
 import {
+  checkNames,
+  checkText,
   type DirectoryLock,
+  type OptionNames,
   type Ports,
   SerialQueue,
   type Server,
@@ -39,6 +42,14 @@ export type HostedGroupOptions = Omit<
   RaftGroupOptions,
   'ports' | 'directory' | 'electionTimeoutMs' | 'heartbeatMs'
 >;
+
+const NAMES: OptionNames<RaftHostOptions> = {
+  ports: false,
+  address: true,
+  directory: true,
+  electionTimeoutMs: true,
+  heartbeatMs: true,
+};
 
 const RECENT_BYTES_MAX = 1024 * 1024;
 
@@ -87,7 +98,10 @@ export class RaftHost implements AsyncDisposable {
    * or `INVALID_ARGUMENT`.
    */
   static async open(options: RaftHostOptions): Promise<RaftHost> {
+    checkNames(options, NAMES, 'a host of Raft groups');
     const { ports, address, directory } = options;
+    checkText(address, 'address');
+    checkText(directory, 'directory');
     timingOf(options);
     const { disk, clock, network } = ports;
     await disk.makeDirectory(directory);

@@ -3,6 +3,8 @@ import {
   BATCH_BYTES_MAX,
   type Clock,
   checkNames,
+  checkPosition,
+  checkSignal,
   chunksOf,
   encodeBatch,
   type Followed,
@@ -206,6 +208,8 @@ export class MemoryLog implements OrderedLog {
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
     const { signal } = options;
+    checkPosition(from, 'from');
+    checkSignal(signal);
     for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
       if (!this.connected) {
         await this.wakeups.wait(signal);
