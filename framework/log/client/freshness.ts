@@ -1,7 +1,6 @@
 import { checkCount, checkSignal, checkWord, VarlogError } from '../../base/index.ts';
 import { checkTimeout } from './call-limit.ts';
 import { type Begin, checkGlsn, checkRange } from './position-option.ts';
-import type { ReadOptions } from './record-log.ts';
 
 /** How fresh a read has to be. */
 export interface Freshness {
@@ -18,8 +17,17 @@ export interface Freshness {
   atLeast?: number;
 }
 
+/** What a topic is read by, beside how fresh it is. */
+interface ReadingLimits {
+  readonly from?: unknown;
+  readonly to?: unknown;
+  readonly timeoutMs?: number;
+  readonly signal?: unknown;
+  readonly bufferBytes?: number;
+}
+
 /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for how a topic cannot be read. */
-export function checkReading(reading: ReadOptions): void {
+export function checkReading(reading: Freshness & ReadingLimits): void {
   const { from = 'start', to, timeoutMs, signal, bufferBytes } = reading;
   checkRange(from, to);
   checkFreshness(reading);
@@ -29,7 +37,7 @@ export function checkReading(reading: ReadOptions): void {
 }
 
 /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for what cannot be asked of a read. */
-export function checkFreshness({ consistency, atLeast }: Freshness): void {
+function checkFreshness({ consistency, atLeast }: Freshness): void {
   checkWord(consistency, 'consistency', ['linearizable', 'stale']);
   if (atLeast === undefined) return;
   checkGlsn(atLeast, 'atLeast');

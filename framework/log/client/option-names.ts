@@ -1,20 +1,11 @@
-import type { OptionNames } from '../../base/index.ts';
-import type { Retention } from '../core/index.ts';
-import type { AppenderLimits } from './appender.ts';
-import type { CallLimits } from './call-limit.ts';
-import type { FlowLimits } from './entry-observable.ts';
-import type { ExportOptions } from './export-topic.ts';
-import type { FenceOptions } from './fence.ts';
-import type { HandleOptions } from './handle.ts';
-import type { AppendOptions, ReadOptions, TailOptions, TopicOptions } from './record-log.ts';
-import type { ConnectOptions, CreateTopicOptions, ImportOptions } from './varlog.ts';
+/*
+ * The names of the options of calls. Where a call checks its options by them, the compiler sees that none is missing.
+ */
 
-const LIMITS: OptionNames<CallLimits> = { signal: true, timeoutMs: true };
+const LIMITS = { signal: true, timeoutMs: true };
 
 /** What `Varlog.connect` takes. */
-export const CONNECT_NAMES: OptionNames<
-  ConnectOptions & { tls: never; token: never; ports: never }
-> = {
+export const CONNECT_NAMES = {
   ...LIMITS,
   endpoints: true,
   clusterId: true,
@@ -26,14 +17,14 @@ export const CONNECT_NAMES: OptionNames<
 };
 
 /** What `appends` of `Varlog.connect` takes. */
-export const APPENDER_NAMES: OptionNames<AppenderLimits> = {
+export const APPENDER_NAMES = {
   inFlightBytes: true,
   waitingBytes: true,
   recordBytesMax: true,
 };
 
 /** What `createTopic` takes. */
-export const CREATE_TOPIC_NAMES: OptionNames<CreateTopicOptions> = {
+export const CREATE_TOPIC_NAMES = {
   ...LIMITS,
   logStreams: true,
   replicationFactor: true,
@@ -43,20 +34,20 @@ export const CREATE_TOPIC_NAMES: OptionNames<CreateTopicOptions> = {
 };
 
 /** What a retention consists of. */
-export const RETENTION_NAMES: OptionNames<Retention> = { bytes: true, ageMs: true };
+export const RETENTION_NAMES = { bytes: true, ageMs: true };
 
 /** What `importTopic` takes. */
-export const IMPORT_NAMES: OptionNames<ImportOptions> = {
+export const IMPORT_NAMES = {
   ...LIMITS,
   replicationFactor: true,
   acknowledge: true,
 };
 
 /** What `varlog.topic` takes. */
-export const TOPIC_NAMES: OptionNames<TopicOptions<never>> = { codec: true, onDecodeError: true };
+export const TOPIC_NAMES = { codec: true, onDecodeError: true };
 
 /** What `append` takes. */
-export const APPEND_NAMES: OptionNames<AppendOptions> = {
+export const APPEND_NAMES = {
   ...LIMITS,
   key: true,
   headers: true,
@@ -66,7 +57,7 @@ export const APPEND_NAMES: OptionNames<AppendOptions> = {
 };
 
 /** What `append` of a producer takes: its log stream is chosen. */
-export const PRODUCER_APPEND_NAMES: OptionNames<Omit<AppendOptions, 'logStream'>> = {
+export const PRODUCER_APPEND_NAMES = {
   ...LIMITS,
   key: true,
   headers: true,
@@ -75,10 +66,10 @@ export const PRODUCER_APPEND_NAMES: OptionNames<Omit<AppendOptions, 'logStream'>
 };
 
 /** What `producer` takes. */
-export const PRODUCER_NAMES: OptionNames<CallLimits & { id: number }> = { ...LIMITS, id: true };
+export const PRODUCER_NAMES = { ...LIMITS, id: true };
 
 /** What `read` takes. */
-export const READ_NAMES: OptionNames<ReadOptions> = {
+export const READ_NAMES = {
   ...LIMITS,
   from: true,
   to: true,
@@ -88,49 +79,49 @@ export const READ_NAMES: OptionNames<ReadOptions> = {
 };
 
 /** What `tail` takes. */
-export const TAIL_NAMES: OptionNames<TailOptions> = { from: true, signal: true, bufferBytes: true };
+export const TAIL_NAMES = { from: true, signal: true, bufferBytes: true };
 
-const FLOW: OptionNames<FlowLimits> = { maxInFlight: true, maxInFlightBytes: true };
+const FLOW = { maxInFlight: true, maxInFlightBytes: true };
 
 /** What `read$` takes. */
-export const READ_FLOW_NAMES: OptionNames<ReadOptions & FlowLimits> = { ...READ_NAMES, ...FLOW };
+export const READ_FLOW_NAMES = { ...READ_NAMES, ...FLOW };
 
 /** What `tail$` takes. */
-export const TAIL_FLOW_NAMES: OptionNames<TailOptions & FlowLimits> = { ...TAIL_NAMES, ...FLOW };
+export const TAIL_FLOW_NAMES = { ...TAIL_NAMES, ...FLOW };
 
 /** What `fence` takes. */
-export const FENCE_NAMES: OptionNames<FenceOptions> = { ...LIMITS, token: true, logStream: true };
+export const FENCE_NAMES = { ...LIMITS, token: true, logStream: true };
 
 /** What `trim` takes. */
-export const TRIM_NAMES: OptionNames<CallLimits & { force: never }> = { ...LIMITS, force: true };
+export const TRIM_NAMES = { ...LIMITS, force: true };
 
 /** What `replaceStorageNode` takes. */
-export const REPLACE_NODE_NAMES: OptionNames<CallLimits & { disk: never; force: never }> = {
+export const REPLACE_NODE_NAMES = {
   ...LIMITS,
   disk: true,
   force: true,
 };
 
 /** What `addLogStream` takes. */
-export const ADD_LOG_STREAM_NAMES: OptionNames<CallLimits & { replicationFactor: never }> = {
+export const ADD_LOG_STREAM_NAMES = {
   ...LIMITS,
   replicationFactor: true,
 };
 
 /** What `ready` takes. */
-export const READY_NAMES: OptionNames<CallLimits & { storageNodes: never }> = {
+export const READY_NAMES = {
   ...LIMITS,
   storageNodes: true,
 };
 
 /** What `consumers.add` takes. */
-export const ADD_CONSUMER_NAMES: OptionNames<CallLimits & { from: never }> = {
+export const ADD_CONSUMER_NAMES = {
   ...LIMITS,
   from: true,
 };
 
 /** What `export` takes. */
-export const EXPORT_NAMES: OptionNames<ExportOptions> = {
+export const EXPORT_NAMES = {
   from: true,
   to: true,
   resume: true,
@@ -138,4 +129,4 @@ export const EXPORT_NAMES: OptionNames<ExportOptions> = {
 };
 
 /** What `handle` takes. */
-export const HANDLE_NAMES: OptionNames<HandleOptions<never>> = { concurrency: true, orderBy: true };
+export const HANDLE_NAMES = { concurrency: true, orderBy: true };

@@ -71,6 +71,7 @@ export class TransactionStore {
     checkFunctions({ body, ...(backoff !== undefined && { backoff }) });
     checkNumber(attemptsMax, 'attemptsMax', 1);
     const { id = this.random.id(), since } = name;
+    if (since !== undefined) checkedSince(since);
     let begun: number | undefined;
     for (let conflicts = 0; conflicts < attemptsMax; conflicts++) {
       if (conflicts > 0) await backoff?.(conflicts);
