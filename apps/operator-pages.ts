@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type HttpApp, HttpStatus, textReply } from 'varlog/node';
-import type { ReplicaStatus } from 'varlog/smr';
+import { REPLICA_FIGURES, type ReplicaFigure } from 'varlog/smr';
 import type { Readiness } from './readiness.ts';
 
 /** A figure that is looked up whenever somebody asks. */
@@ -53,35 +53,9 @@ export function operatorPages(
 }
 
 function figuresOf(readiness: Readiness): Record<string, Figure> {
-  const figure = (help: string, value: (status: ReplicaStatus) => number | boolean): Figure => ({
+  const look = ({ help, value }: ReplicaFigure): Figure => ({
     help,
-    value: () => (readiness.status === undefined ? 0 : Number(value(readiness.status))),
+    value: () => (readiness.status === undefined ? 0 : value(readiness.status)),
   });
-  return {
-    replica_running: figure(
-      'Whether the replica follows its log, as far as it knows',
-      (it) => it.state === 'running',
-    ),
-    replica_failed: figure(
-      'Whether the replica has ended by an error',
-      (it) => it.state === 'failed',
-    ),
-    replica_position: figure('Position of the last entry applied', (it) => it.position),
-    replica_foreign: figure('Records of others in the log, passed over', (it) => it.foreign),
-    replica_skipped: figure('Commands passed over by an order', (it) => it.skipped),
-    timers_waiting: figure('Commands that wait for their time', (it) => it.timers.waiting),
-    timer_next_seconds: figure(
-      'When the next command is due, in seconds since 1970; 0: none waits',
-      (it) => (it.timers.nextAt ?? 0) / 1_000,
-    ),
-    timer_late_seconds: figure(
-      "By how much of the log's time the last command came after it was due",
-      (it) => (it.timers.lastLateMs ?? 0) / 1_000,
-    ),
-    snapshot_position: figure('Position of the newest snapshot', (it) => it.snapshotPosition),
-    snapshot_failing: figure(
-      'Whether the last snapshot could not be kept',
-      (it) => it.snapshotError !== undefined,
-    ),
-  };
+  return Object.fromEntries(REPLICA_FIGURES.map((it) => [it.name, look(it)]));
 }

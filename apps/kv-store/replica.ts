@@ -1,5 +1,5 @@
 import { type OrderedLog, type TlsOptions, Varlog } from 'varlog/log';
-import { AccessTokens, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
+import { AccessTokens, Closers, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import { openRaftGroup } from 'varlog/raft';
 import { snapshotDirectory, startReplica } from 'varlog/smr';
 import { type Figure, operatorPages } from '../operator-pages.ts';
@@ -44,27 +44,25 @@ export interface KvReplica extends Serving {
 
 /** Joins the log and serves; `/readyz` says when it has caught up. Any number of replicas may run on the same log. */
 export async function startKvReplica(options: KvReplicaOptions): Promise<KvReplica> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closeOne of closers.splice(0).reverse()) await closeOne();
-  };
+  const closers = new Closers();
+  const close = (): Promise<void> => closers.close();
   try {
     const tls = tlsFromEnvironment(process.env);
     const { replica, log } = await startOnLog(options, tls, closers);
-    closers.push(() => replica.close());
+    closers.add(() => replica.close());
     const service = new KvService(replica, log);
     const tokens = options.tokens && new AccessTokens(options.tokens);
     const grpc = await serveGrpc(service, options.grpc, { tls, tokens });
-    closers.push(() => grpc.close());
+    closers.add(() => grpc.close());
     const pages = operatorPages('kv', new Readiness(replica), figuresOf(replica, service));
     const server = makeHttpServer(service, pages, tokens);
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server, GRACE_MS));
+    closers.add(() => stopListening(server, GRACE_MS));
     // First of all, so that watchers go to another replica and do not hold up the end.
-    closers.push(async () => service.endWatches());
+    closers.add(async () => service.endWatches());
     return { service, http, failed: failureOf(replica), close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // Why it did not start tells more.
     throw error;
   }
 }
@@ -88,7 +86,7 @@ function figuresOf(replica: StoreReplica, service: KvService): Record<string, Fi
 async function startOnLog(
   options: KvReplicaOptions,
   tls: TlsOptions | undefined,
-  closers: (() => Promise<void>)[],
+  closers: Closers,
 ): Promise<{ replica: StoreReplica; log: OrderedLog }> {
   const { log: where, tokens } = options;
   const common = {
@@ -107,11 +105,11 @@ async function startOnLog(
       tls,
       tokens,
     });
-    closers.push(() => node.close());
+    closers.add(() => node.close());
     return { replica: await startReplica({ ...common, log: node.group }), log: node.group };
   }
   const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: tokens?.[0] });
-  closers.push(() => varlog.close());
+  closers.add(() => varlog.close());
   const log = varlog.topic(where.topic).asOrderedLog();
   const snapshots = snapshotDirectory(options.directory);
   return { replica: await startReplica({ ...common, log, snapshots }), log };

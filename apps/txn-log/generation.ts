@@ -1,5 +1,5 @@
 import { Varlog, VarlogError } from 'varlog/log';
-import { tlsFromEnvironment } from 'varlog/node';
+import { Closers, tlsFromEnvironment } from 'varlog/node';
 import { type SqlReplica, type SqlReplicaOptions, startSqlReplica } from 'varlog/smr/sql';
 import type { LedgerDatabase } from './database.ts';
 import type { LedgerCommand } from './ledger-command.ts';
@@ -30,18 +30,16 @@ export async function startGeneration(
   callTimeoutMs: number,
   signal: AbortSignal,
 ): Promise<Generation> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closeOne of closers.splice(0).reverse()) await closeOne();
-  };
+  const closers = new Closers();
+  const close = (): Promise<void> => closers.close();
   for (const it of [writer, reader])
-    closers.push(async () => (it.isInitialized ? it.destroy() : undefined));
+    closers.add(async () => (it.isInitialized ? it.destroy() : undefined));
   try {
     let topic: ReturnType<Varlog['topic']> | undefined;
     if ('endpoints' in where) {
       const tls = tlsFromEnvironment(process.env);
       const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: where.token });
-      closers.push(() => varlog.close());
+      closers.add(() => varlog.close());
       topic = varlog.topic(where.topic);
     }
     const starting = startSqlReplica<LedgerCommand, LedgerResult>({
@@ -53,7 +51,7 @@ export async function startGeneration(
       callTimeoutMs,
     });
     const replica = await unlessAborted(starting, signal);
-    closers.push(() => replica.close());
+    closers.add(() => replica.close());
     const letGoFor = async (other: LedgerDatabase): Promise<void> => {
       for (const place of await placesIn(other)) {
         try {
@@ -65,7 +63,7 @@ export async function startGeneration(
     };
     return { number, replica, sql: new ReadOnlySql(reader), letGoFor, close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // Why it did not start tells more.
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { AccessTokens, listen, stopListening } from 'varlog/node';
+import { AccessTokens, Closers, listen, stopListening } from 'varlog/node';
 import { operatorPages } from '../operator-pages.ts';
 import { Readiness } from '../readiness.ts';
 import { failureOf, type Serving } from '../serving.ts';
@@ -33,15 +33,13 @@ export interface LedgerReplica extends Serving {
 
 /** Joins the log and serves; `/readyz` says when it has caught up. Each replica on the same log has a database of its own. */
 export async function startLedgerReplica(options: LedgerReplicaOptions): Promise<LedgerReplica> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closeOne of closers.splice(0).reverse()) await closeOne();
-  };
+  const closers = new Closers();
+  const close = (): Promise<void> => closers.close();
   const { callTimeoutMs = CALL_MS } = options;
   try {
     const rebuild = new Rebuild(options.location, options.log, callTimeoutMs);
     const service = new LedgerService(await rebuild.open(), callTimeoutMs);
-    closers.push(() => service.close());
+    closers.add(() => service.close());
     const readiness = new Readiness(service, {}, () => service.databaseAnswers());
     const server = makeHttpServer(
       service,
@@ -50,12 +48,12 @@ export async function startLedgerReplica(options: LedgerReplicaOptions): Promise
       options.tokens && new AccessTokens(options.tokens),
     );
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server, GRACE_MS));
+    closers.add(() => stopListening(server, GRACE_MS));
     // First of all: it may take hours, and whoever waits for it is told.
-    closers.push(() => rebuild.close());
+    closers.add(() => rebuild.close());
     return { service, http, failed: failureOf(service), close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // Why it did not start tells more.
     throw error;
   }
 }

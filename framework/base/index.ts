@@ -27,6 +27,7 @@ export * from './limits.ts';
 export * from './network.ts';
 export * from './on-abort.ts';
 export * from './once-per-turn.ts';
+export * from './option-checks.ts';
 export * from './ordered-log.ts';
 export * from './outbox.ts';
 export * from './own-bytes.ts';

@@ -20,11 +20,12 @@
  * Their folders `makePathSync` makes, which ends also where Node's own way does not.
  *
  * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read; the calls for which
- * they await answers there, a `SequenceMap` keeps by their numbers.
+ * they await answers there, a `SequenceMap` keeps by their numbers. What they have to end again, `Closers` end: all of it, also
+ * where a part fails.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
-export { Outbox, type Outlet, SequenceMap } from '../base/index.ts';
+export { Closers, Outbox, type Outlet, SequenceMap } from '../base/index.ts';
 export {
   AccessTokens,
   askForToken,

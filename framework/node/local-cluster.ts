@@ -1,7 +1,19 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { type Clock, type Disk, type Ports, sleep, VarlogError } from '../base/index.ts';
+import {
+  type Clock,
+  checkCount,
+  checkFunctions,
+  checkNames,
+  checkSignal,
+  checkText,
+  type Disk,
+  type OptionNames,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { decodeJsonValue, readReplaced, replaceFile } from '../store/index.ts';
@@ -50,6 +62,7 @@ const READY_TIMEOUT_MS = 60_000;
  * the tokens cannot be used.
  */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
+  checkLocal(options);
   const { clock, disk } = realPorts({ directory: options.directory });
   const endpoints = range(options.nodes).map((i) => `${HOST}:${options.port + i}`);
   const httpAddresses = range(options.nodes).map((i) => `${HOST}:${options.httpPort + i}`);
@@ -79,6 +92,34 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     await running.close();
     throw error;
   }
+}
+
+const NAMES: OptionNames<LocalClusterOptions> = {
+  nodes: true,
+  port: true,
+  httpPort: true,
+  directory: true,
+  logStreams: true,
+  tokenFile: true,
+  progress: true,
+  signal: true,
+  tlsCa: true,
+  tlsCertificate: true,
+  tlsKey: true,
+};
+
+function checkLocal(options: LocalClusterOptions): void {
+  checkNames(options, NAMES, 'startLocalCluster');
+  const { directory, progress, signal } = options;
+  // What is missing is NaN to a check that takes it for left out.
+  const { nodes = Number.NaN, port = Number.NaN, httpPort = Number.NaN } = options;
+  checkCount(nodes, 'nodes');
+  checkCount(port, 'port', 1, 65_536 - nodes);
+  checkCount(httpPort, 'httpPort', 1, 65_536 - nodes);
+  checkCount(options.logStreams ?? Number.NaN, 'logStreams');
+  checkText(directory, 'directory');
+  checkFunctions({ progress });
+  checkSignal(signal);
 }
 
 /** What decides who reaches the nodes, as options of each of them. */

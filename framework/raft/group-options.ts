@@ -1,4 +1,17 @@
-import { type Ports, VarlogError } from '../base/index.ts';
+import {
+  asVarlogError,
+  checkCount,
+  checkFlag,
+  checkFunctions,
+  checkLimits,
+  checkNames,
+  checkNumber,
+  checkText,
+  type LogCallOptions,
+  type OptionNames,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import type { Configuration } from './core/index.ts';
 import type { Member } from './member.ts';
 import type { RetentionOptions } from './retention.ts';
@@ -54,11 +67,68 @@ export interface RaftGroupOptions {
   readonly onFailure?: (error: VarlogError) => void;
 }
 
+const NAMES: OptionNames<RaftGroupOptions> = {
+  ports: false,
+  groupId: true,
+  memberId: true,
+  members: true,
+  join: true,
+  directory: true,
+  electionTimeoutMs: true,
+  heartbeatMs: true,
+  leaseReads: true,
+  preferredLeader: true,
+  forward: true,
+  timeoutMs: true,
+  queuedBytesMax: true,
+  retain: true,
+  onHeartbeat: true,
+  onFailure: true,
+};
+
+const RETENTION_NAMES: OptionNames<RetentionOptions> = { entries: true, bytes: true };
+
+/** Throws `INVALID_ARGUMENT` for what makes no sense; times that have to go together are looked at by `timingOf`. */
+export function checkGroupOptions(options: RaftGroupOptions): void {
+  checkNames(options, NAMES, 'a Raft group');
+  checkMembers(options.memberId, options.members);
+  checkText(options.directory, 'directory');
+  for (const key of ['join', 'leaseReads', 'forward'] as const) checkFlag(options[key], key);
+  checkCount(options.preferredLeader, 'preferredLeader');
+  const { timeoutMs, queuedBytesMax, retain = {}, onHeartbeat, onFailure } = options;
+  checkLimits({ timeoutMs });
+  if (queuedBytesMax !== undefined) checkNumber(queuedBytesMax, 'queuedBytesMax', 0);
+  checkNames(retain, RETENTION_NAMES, 'retain');
+  for (const key of ['entries', 'bytes'] as const)
+    if (retain[key] !== undefined) checkNumber(retain[key], `retain.${key}`, 0);
+  if (onHeartbeat !== undefined) checkFunctions({ onHeartbeat });
+  if (onFailure !== undefined) checkFunctions({ onFailure });
+}
+
+/** Why a call cannot have these limits, or be about that member; `undefined`: it can. */
+export function refusalOfCall(
+  limits: (LogCallOptions & { readonly replaces?: number }) | undefined,
+  member?: Partial<Member>,
+): VarlogError | undefined {
+  try {
+    checkLimits(limits);
+    checkCount(limits?.replaces, 'replaces');
+    if (member === undefined) return undefined;
+    const { id = Number.NaN, address = '' } = Object(member) as Partial<Member>;
+    checkCount(id, 'the id of the member');
+    checkText(address, 'the address of the member');
+    return undefined;
+  } catch (error) {
+    return asVarlogError(error);
+  }
+}
+
 /** Throws `INVALID_ARGUMENT` for members that cannot form a group. */
-export function checkMembers(memberId: number, members: readonly Member[]): void {
-  const ids = new Set(members.map((it) => it.id));
+function checkMembers(memberId: number, members: readonly Member[]): void {
+  const given = Array.isArray(members) ? members : [];
+  const ids = new Set(given.map((it: Member) => it.id));
   const valid = [...ids].every((it) => Number.isSafeInteger(it) && it > 0);
-  if (valid && ids.size === members.length && ids.has(memberId)) return;
+  if (valid && ids.size === given.length && ids.has(memberId)) return;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `member ${memberId} and the members ${[...ids].join(', ')} do not form a group`,
     next: 'give each member its own id from 1 on, and list this member too',

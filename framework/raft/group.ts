@@ -10,6 +10,10 @@ import {
 import {
   asVarlogError,
   checkBatch,
+  checkCount,
+  checkLimits,
+  checkPosition,
+  checkSignal,
   encodeBatch,
   type Followed,
   type Handler,
@@ -22,7 +26,12 @@ import { timeSyncs } from '../store/index.ts';
 import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
-import { checkMembers, initialConfiguration, type RaftGroupOptions } from './group-options.ts';
+import {
+  checkGroupOptions,
+  initialConfiguration,
+  type RaftGroupOptions,
+  refusalOfCall,
+} from './group-options.ts';
 import { removed } from './handshake-errors.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
 import { LogSubscribers } from './log-subscribers.ts';
@@ -123,9 +132,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     options: RaftGroupOptions,
     resources: HostResources = ofItsOwn(options),
   ): Promise<RaftGroup> {
+    checkGroupOptions(options);
     const { ports, groupId, memberId, members, directory } = options;
     const methods = methodsOf(groupId);
-    checkMembers(memberId, members);
     const { electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
     let fail = (error: VarlogError): void => {
       options.onFailure?.(error);
@@ -212,6 +221,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    */
   async identity(options?: LogCallOptions): Promise<string> {
     if (this.stopped !== undefined) throw this.stopped;
+    checkLimits(options);
     const { clock } = this.driver.options.ports;
     const known = firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
     return known.catch((error: unknown) => {
@@ -225,18 +235,20 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * `NOT_LEADER`.
    */
   append(commands: readonly Uint8Array[], options?: LogCallOptions): Promise<number> {
-    const refused = this.refusal() ?? checkCommands(commands);
+    const refused = this.refusal() ?? refusalOfCall(options) ?? checkCommands(commands);
     if (refused !== undefined) return Promise.reject(refused);
     return this.proposals.append(encodeBatch(commands), options);
   }
 
   follow(from: number, options?: { signal?: AbortSignal }): AsyncIterable<Followed> {
+    checkPosition(from, 'from');
+    checkSignal(options?.signal);
     return this.subscribers.follow(from, options?.signal);
   }
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
-    const refused = this.stopped ?? this.removal();
+    const refused = this.stopped ?? this.removal() ?? refusalOfCall(options);
     return refused === undefined ? this.reads.ask(options) : Promise.reject(refused);
   }
 
@@ -268,6 +280,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    */
   async transferLeadership(to?: number): Promise<void> {
     if (this.stopped !== undefined) throw this.stopped;
+    checkCount(to, 'to');
     await this.driver.handover.transfer(to).catch((error: unknown) => {
       throw this.stopped ?? error;
     });
@@ -299,11 +312,15 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * `APPEND_UNKNOWN` (it may have been begun). Ids are never used twice.
    */
   addMember(member: Member, options?: LogCallOptions & { replaces?: number }): Promise<void> {
+    const refused = refusalOfCall(options, member);
+    if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'add', member, replaces: options?.replaces }, options);
   }
 
   /** Adds a member that receives the log and does not vote, or takes a voter its vote. Like {@link addMember}. */
   addLearner(member: Member, options?: LogCallOptions): Promise<void> {
+    const refused = refusalOfCall(options, member);
+    if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'learn', member }, options);
   }
 
@@ -313,6 +330,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * the member itself afterwards.
    */
   removeMember(id: number, options?: LogCallOptions): Promise<void> {
+    const refused = refusalOfCall(options, { id, address: 'that it has' });
+    if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);
   }
 

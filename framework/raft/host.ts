@@ -1,4 +1,13 @@
-import { type DirectoryLock, Lanes, type Ports, type Server, VarlogError } from '../base/index.ts';
+import {
+  checkNames,
+  checkText,
+  type DirectoryLock,
+  Lanes,
+  type OptionNames,
+  type Ports,
+  type Server,
+  VarlogError,
+} from '../base/index.ts';
 import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
 import { checkIdentity, memberToDestroy } from './destroy.ts';
 import {
@@ -33,6 +42,14 @@ export type HostedGroupOptions = Omit<
   RaftGroupOptions,
   'ports' | 'directory' | 'electionTimeoutMs' | 'heartbeatMs'
 >;
+
+const NAMES: OptionNames<RaftHostOptions> = {
+  ports: false,
+  address: true,
+  directory: true,
+  electionTimeoutMs: true,
+  heartbeatMs: true,
+};
 
 const RECENT_BYTES_MAX = 1024 * 1024;
 
@@ -81,7 +98,10 @@ export class RaftHost implements AsyncDisposable {
    * or `INVALID_ARGUMENT`.
    */
   static async open(options: RaftHostOptions): Promise<RaftHost> {
+    checkNames(options, NAMES, 'a host of Raft groups');
     const { ports, address, directory } = options;
+    checkText(address, 'address');
+    checkText(directory, 'directory');
     timingOf(options);
     const { disk, clock, network } = ports;
     await disk.makeDirectory(directory);

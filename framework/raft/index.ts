@@ -26,7 +26,7 @@
  *
  * It does not run a state machine: `varlog/smr` does, on this or any other ordered log.
  */
-import type { Server } from '../base/index.ts';
+import { checkText, type Server } from '../base/index.ts';
 import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { RaftGroup } from './group.ts';
 import type { RaftGroupOptions } from './group-options.ts';
@@ -81,6 +81,7 @@ export async function openRaftGroup({
   tokens,
   ...options
 }: Omit<RaftGroupOptions, 'ports'> & ConnectionOptions): Promise<RaftNode> {
+  checkText(options.directory, 'directory');
   const ports = realPorts({ directory: options.directory, tls, tokens });
   const group = await RaftGroup.open({ ...options, ports, directory: 'raft' });
   const own = options.members.find((it) => it.id === options.memberId);
@@ -102,12 +103,13 @@ export async function openRaftGroup({
  * Opens a host on this machine, on real ports. With `tls`, all hosts of its groups use it; with access tokens, they let each
  * other in by them. Rejects like {@link RaftHost.open}, and with `CONFIG_INVALID`.
  */
-export function openRaftHost({
+export async function openRaftHost({
   tls,
   tokens,
   ...options
 }: Omit<RaftHostOptions, 'ports'> & ConnectionOptions): Promise<RaftHost> {
   const { directory } = options;
+  checkText(directory, 'directory');
   const ports = realPorts({ directory, tls, tokens, sharedConnections: true });
   return RaftHost.open({ ...options, ports, directory: 'raft' });
 }

@@ -1,4 +1,11 @@
-import { asVarlogError, type Clock, type Ports, sleep, VarlogError } from '../base/index.ts';
+import {
+  asVarlogError,
+  type Clock,
+  checkFlag,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../base/index.ts';
 import type { Journal } from '../store/index.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import { DiskIdentity } from './disk-identity.ts';
@@ -55,6 +62,8 @@ const NOBODY: Configuration = {
 export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
   const { groupId, directory } = options;
   const { disk } = options.ports;
+  // The text "false" would be taken for a look that changes nothing.
+  checkFlag(options.dryRun, 'dryRun');
   methodsOf(groupId);
   if (options.dryRun) return wouldBeRestored(options);
   // What opens members on real ports keeps them in a folder of that name.

@@ -1,4 +1,4 @@
-import { assert, VarlogError } from '../base/index.ts';
+import { assert, checkNumber, VarlogError } from '../base/index.ts';
 import type { RaftGroupOptions } from './group-options.ts';
 
 /** The times of Raft that depend on each other, in milliseconds where the name says nothing else. */
@@ -76,6 +76,8 @@ export function timingOf(
   heartbeatTicks: number;
   leaseMs: number | undefined;
 } {
+  for (const key of ['electionTimeoutMs', 'heartbeatMs'] as const)
+    if (options[key] !== undefined) checkNumber(options[key], key, 0);
   const electionTimeoutMs = options.electionTimeoutMs ?? RAFT_TIMES.electionTimeoutMs;
   const heartbeatMs =
     options.heartbeatMs ?? Math.min(RAFT_TIMES.heartbeatMs, electionTimeoutMs / 2);

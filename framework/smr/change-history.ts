@@ -1,5 +1,12 @@
 import { Observable } from 'rxjs';
-import { type Clock, type Codec, SequenceMap, VarlogError, Wakeups } from '../base/index.ts';
+import {
+  type Clock,
+  type Codec,
+  checkSignal,
+  SequenceMap,
+  VarlogError,
+  Wakeups,
+} from '../base/index.ts';
 
 /** What the machine emitted at one position of the log; or, as a bookmark, that up to there it emitted nothing more. */
 export type ChangeEvent<Change> =
@@ -107,21 +114,13 @@ export class ChangeHistory {
   read<Change>(options: ChangesOptions): AsyncIterable<ChangeEvent<Change>> {
     const { from = this.end + 1, signal } = options;
     if (!Number.isSafeInteger(from) || from < 0) throw notAPosition(from);
+    checkSignal(signal);
     return this.readFrom(Math.max(from, 1), signal);
   }
 
   /** The same as an Observable: without backpressure, for those that do at once what they do with an event. */
   read$<Change>(options: Omit<ChangesOptions, 'signal'>): Observable<ChangeEvent<Change>> {
-    return new Observable((subscriber) => {
-      const closing = new AbortController();
-      const { signal } = closing;
-      const pass = async (): Promise<void> => {
-        for await (const event of this.read<Change>({ ...options, signal })) subscriber.next(event);
-        subscriber.complete();
-      };
-      pass().catch((error: unknown) => subscriber.error(error));
-      return () => closing.abort();
-    });
+    return asObservable((signal) => this.read<Change>({ ...options, signal }));
   }
 
   private async *readFrom<Change>(
@@ -179,6 +178,19 @@ export class ChangeHistory {
     this.bytes -= bytes;
     this.begin = position + 1;
   }
+}
+
+/** What `read` iterates over, for each subscriber anew; its end is the end of the iteration. */
+export function asObservable<T>(read: (signal: AbortSignal) => AsyncIterable<T>): Observable<T> {
+  return new Observable((subscriber) => {
+    const closing = new AbortController();
+    const pass = async (): Promise<void> => {
+      for await (const it of read(closing.signal)) subscriber.next(it);
+      subscriber.complete();
+    };
+    pass().catch((error: unknown) => subscriber.error(error));
+    return () => closing.abort();
+  });
 }
 
 function notAPosition(from: number): VarlogError {

@@ -1,6 +1,5 @@
-import { type Codec, VarlogError } from '../base/index.ts';
+import { type Codec, checkNames, type OptionNames, shown, VarlogError } from '../base/index.ts';
 import { cannotEncode } from './json-loss.ts';
-import { checkNames, type OptionNames, shown } from './option-checks.ts';
 import type { PieceOf } from './pieces.ts';
 import type { Rules } from './rules.ts';
 

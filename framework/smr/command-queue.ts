@@ -97,8 +97,8 @@ export class CommandQueue<Command, Result> {
   submit(command: Command, options: ExecuteOptions, settle: Settle): PendingCommand {
     const { signal, timeoutMs } = options;
     if (this.stopped !== undefined) throw this.stopped;
-    signal?.throwIfAborted();
     const requestId = checkedRequestId(options);
+    signal?.throwIfAborted();
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;

@@ -1,6 +1,5 @@
-import { type LogCallOptions, VarlogError } from '../base/index.ts';
+import { checkLimits, checkWord, type LogCallOptions, VarlogError } from '../base/index.ts';
 import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
-import { checkTimeout, checkWord } from './option-checks.ts';
 
 const NOTHING = new Uint8Array();
 
@@ -21,7 +20,7 @@ export interface ExecuteOptions extends LogCallOptions {
 
 /** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */
 export function checkedRequestId(options: ExecuteOptions): Uint8Array {
-  checkTimeout(options.timeoutMs);
+  checkLimits(options);
   checkWord(options.whenFull, 'whenFull', ['wait', 'fail']);
   return requestIdBytes(options.requestId);
 }

@@ -1,6 +1,12 @@
-import { type OrderedLog, onAbort, type Ports, VarlogError } from '../base/index.ts';
+import {
+  checkCount,
+  checkNumber,
+  type OrderedLog,
+  onAbort,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import { ForkedLog } from './forked-log.ts';
-import { checkCount, checkNumber } from './option-checks.ts';
 import { endOf, snapshotsUpTo } from './replayed-machine.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';

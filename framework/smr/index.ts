@@ -19,7 +19,14 @@
  *
  * It does not keep commands: the log does.
  */
-import { type OrderedLog, type OrderedLogSource, type Ports, VarlogError } from '../base/index.ts';
+import {
+  checkFunctions,
+  checkNames,
+  type OrderedLog,
+  type OrderedLogSource,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import { RealDisk, realClock, realRandom } from '../runtime/index.ts';
 import { checkCodecs } from './codecs.ts';
 import { DiskObjectStore } from './disk-object-store.ts';
@@ -42,7 +49,7 @@ import {
   WHY_NAMES,
 } from './names.ts';
 import type { ObjectStore } from './object-store.ts';
-import { checkFunctions, checkNames, checkOptions, type PlainOptions } from './option-checks.ts';
+import { checkOptions, type PlainOptions } from './option-checks.ts';
 import { ReadOnlyLog } from './read-only-log.ts';
 import { type EffectHandler, type EffectOptions, EffectRunner } from './recipes/effect-runner.ts';
 import { Election, type ElectionOptions } from './recipes/election.ts';
@@ -101,11 +108,14 @@ export {
 export { Outbox, type OutboxState, type PendingEffect } from './recipes/outbox.ts';
 export type { ReplayOptions, ReplayVerdict } from './replay.ts';
 export type { Replica } from './replica.ts';
+export { REPLICA_FIGURES, type ReplicaFigure } from './replica-figures.ts';
 export type { Applied, Consistency, ReplicaOptions } from './replica-options.ts';
 export type { ReplicaStatus } from './replica-status.ts';
 export type { RequestLimits } from './request-table.ts';
 export type { SessionLimits } from './session-table.ts';
 export type { Shadow, ShadowOptions, ShadowStatus } from './shadow.ts';
+export type { ShardChangeEvent, ShardChangesOptions } from './shard-changes.ts';
+export type { ShardsHealth, ShardTrouble } from './shard-health.ts';
 export { type ShardOptions, Shards, shardOf } from './shards.ts';
 export { skipCommand } from './skip-command.ts';
 export type { SnapshotSchedule } from './snapshot-schedule.ts';

@@ -1,6 +1,8 @@
 import { type Observable, Subject } from 'rxjs';
 import {
   type Clock,
+  checkLimits,
+  checkNumber,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -24,7 +26,6 @@ import type { AppliedCommand, CommandPlace } from './log-context.ts';
 import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { LogTrim } from './log-trim.ts';
-import { checkNumber, checkTimeout } from './option-checks.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { closedError, unidentified } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
@@ -254,7 +255,7 @@ export class LogFollower<Command, Result> {
     const { applier, ports } = this.parts;
     const { rules } = applier.admission;
     rules.checkKnown(version);
-    checkTimeout(timeoutMs);
+    checkLimits({ signal, timeoutMs });
     const limit = new AbortController();
     const callOff = this.deadlines.limit(timeoutMs, (ms) => limit.abort(notRaisedInTime(ms)));
     const forget = onAbort(signal, () => limit.abort(signal?.reason));

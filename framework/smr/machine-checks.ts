@@ -1,9 +1,15 @@
-import { type OrderedLog, type OrderedLogSource, VarlogError } from '../base/index.ts';
+import {
+  checkNames,
+  type OptionNames,
+  type OrderedLog,
+  type OrderedLogSource,
+  shown,
+  VarlogError,
+} from '../base/index.ts';
 import { checkCodecs, isJson, type ReplicaCodecs } from './codecs.ts';
 import { type JsonLoss, jsonLosses, lossParts } from './json-loss.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { isPromise } from './machine-runner.ts';
-import { checkNames, type OptionNames, shown } from './option-checks.ts';
 import { Pieces } from './pieces.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';

@@ -2,6 +2,7 @@ import { ReplaySubject } from 'rxjs';
 import {
   type Clock,
   Closers,
+  checkLimits,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -16,7 +17,6 @@ import { LogFollower } from './log-follower.ts';
 import { claim, markUsed, release, usedMachine } from './machine-owners.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { type EncodedState, MachineState } from './machine-state.ts';
-import { checkTimeout } from './option-checks.ts';
 import { replicaCheck } from './replica-check.ts';
 import {
   cannotStartOver,
@@ -148,7 +148,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   async snapshot(options: LogCallOptions): Promise<number> {
     const { signal, timeoutMs } = options;
     await this.follower.fresh({ ...options, consistency: 'stale' });
-    checkTimeout(timeoutMs);
+    checkLimits(options);
     this.checkPlace();
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
     const { position, follower } = this;

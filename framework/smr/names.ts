@@ -1,5 +1,5 @@
+import type { OptionNames } from '../base/index.ts';
 import type { ForkOptions } from './fork.ts';
-import type { OptionNames } from './option-checks.ts';
 import type { ReplayOptions } from './replay.ts';
 import type { ReplayRange } from './replayed-machine.ts';
 import type { ReplicaOptions } from './replica-options.ts';

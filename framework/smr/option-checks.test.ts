@@ -1,5 +1,17 @@
 import { MemoryLog } from '../testing/index.ts';
-import { bytesCodec, type ReplicaOptions, startReplica, startShards } from './index.ts';
+import {
+  bytesCodec,
+  electLeader,
+  Outbox,
+  type ReplicaOptions,
+  runEffects,
+  skipCommand,
+  startReplica,
+  startShards,
+  TransactionMachine,
+  transactions,
+  upgradeRules,
+} from './index.ts';
 
 /** Adds up; counts, so that one number is as good as another. */
 class Sum {
@@ -124,5 +136,64 @@ describe('options of a call', () => {
     const consistency = 'newest' as 'stale';
     await expect(replica.query((it) => it.value, { consistency })).rejects.toMatchObject(refused);
     expect(await replica.query((it) => it.value)).toBe(0);
+  });
+});
+
+describe('what stands beside replicas', () => {
+  const lock = { name: 'a', owner: 'b', locks: () => ({}), command: () => 1, result: () => ({}) };
+  const log = new MemoryLog();
+  const made: Record<string, (given: object) => unknown> = {
+    Outbox: (it) => new Outbox(it),
+    TransactionMachine: (it) => new TransactionMachine({ keptMs: 1, bytesMax: 1, ...it }),
+    skipCommand: ({ position = 1, ...it }: { position?: number }) => skipCommand(log, position, it),
+    upgradeRules: (it) => upgradeRules(log, 2, it),
+    electLeader: (it) => electLeader({ replica: {}, ...lock, ...it } as never),
+    runEffects: (it) =>
+      runEffects({ replica: {}, outbox: () => 1, acknowledge: () => 1, ...it } as never, () => {}),
+    transact: async (it) => {
+      await using replica = await startReplica({
+        machine: new TransactionMachine(),
+        log: new MemoryLog(),
+      });
+      return await transactions(replica).transact(async () => {}, it);
+    },
+    changes: async (it) => {
+      await using replica = await start({});
+      return replica.changes(it);
+    },
+  };
+
+  test.each<[string, string, readonly unknown[]]>([
+    ['Outbox', 'countMax', NO_NUMBERS],
+    ['TransactionMachine', 'keptMs', NO_NUMBERS],
+    ['TransactionMachine', 'bytesMax', NO_NUMBERS],
+    ['TransactionMachine', 'keepMs', [5]],
+    ['skipCommand', 'position', [...NO_NUMBERS, 1.5]],
+    ['skipCommand', 'timer', [...NO_NUMBERS, 1.5]],
+    ['skipCommand', 'timeoutMs', NO_NUMBERS],
+    ['skipCommand', 'machine', ['a']],
+    ['upgradeRules', 'timeoutMs', NO_NUMBERS],
+    ['upgradeRules', 'machine', ['a']],
+    ['electLeader', 'ttlMs', NO_NUMBERS],
+    ['electLeader', 'name', ['', 1, undefined]],
+    ['electLeader', 'owner', ['', 1, undefined]],
+    ['electLeader', 'locks', ['a', undefined]],
+    ['electLeader', 'ttl', [5]],
+    ['runEffects', 'outbox', ['a', undefined]],
+    ['runEffects', 'acknowledge', ['a', undefined]],
+    ['runEffects', 'election', [{}]],
+    ['transact', 'attemptsMax', NO_NUMBERS],
+    ['transact', 'backoff', ['a', 1, null]],
+    ['transact', 'since', NO_NUMBERS],
+    ['transact', 'timeoutMs', NO_NUMBERS],
+    ['changes', 'signal', ['a', 1, null, {}]],
+  ])('%s refuses a bad %s, and names it', async (call, option, values) => {
+    for (const value of values) {
+      const given = async () => made[call]!({ [option]: value });
+      await expect(given()).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringContaining(option),
+      });
+    }
   });
 });

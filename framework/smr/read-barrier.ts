@@ -1,5 +1,6 @@
 import {
   type Clock,
+  checkLimits,
   type LogCallOptions,
   type OrderedLog,
   sleep,
@@ -8,7 +9,6 @@ import {
 } from '../base/index.ts';
 import type { Deadlines } from './deadlines.ts';
 import { beyondTail } from './log-identity.ts';
-import { checkTimeout } from './option-checks.ts';
 import type { LogAvailability } from './replica-status.ts';
 
 const RETRY_MS = 20;
@@ -126,7 +126,7 @@ export class ReadBarrier {
     { signal, timeoutMs }: LogCallOptions,
     late: (timeoutMs: number) => VarlogError,
   ): Promise<void> {
-    checkTimeout(timeoutMs);
+    checkLimits({ signal, timeoutMs });
     const limit = (expire: (error: unknown) => void): (() => void) =>
       this.deadlines.limit(timeoutMs, (ms) => expire(late(ms)));
     return this.waiters.wait(want, { signal, limit });

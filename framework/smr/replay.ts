@@ -1,11 +1,10 @@
-import { VarlogError } from '../base/index.ts';
+import { checkCount, VarlogError } from '../base/index.ts';
 import {
   MachinePair,
   type PairOptions,
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkCount } from './option-checks.ts';
 import { endOf, entriesOf, type ReplayRange } from './replayed-machine.ts';
 
 export interface ReplayOptions extends PairOptions {

@@ -1,8 +1,14 @@
-import { type Followed, type OrderedLog, onAbort, type Ports, VarlogError } from '../base/index.ts';
+import {
+  checkCount,
+  type Followed,
+  type OrderedLog,
+  onAbort,
+  type Ports,
+  VarlogError,
+} from '../base/index.ts';
 import { checkFirstState, newMachine } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { MemoryApplier } from './memory-applier.ts';
-import { checkCount } from './option-checks.ts';
 import type { Applied } from './replica-options.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { StateMachine } from './state-machine.ts';

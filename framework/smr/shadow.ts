@@ -1,6 +1,7 @@
 import { type Observable, ReplaySubject } from 'rxjs';
 import {
   type Clock,
+  checkCount,
   type Followed,
   onAbort,
   sleep,
@@ -13,7 +14,6 @@ import {
   type ReplayDifference,
   STATE_EVERY,
 } from './machine-pair.ts';
-import { checkCount } from './option-checks.ts';
 import { closerLook } from './replay.ts';
 import { endOf, type ReplayRange, singly } from './replayed-machine.ts';
 

@@ -1,10 +1,13 @@
-import { combineLatest, type Observable } from 'rxjs';
+import { combineLatest, distinctUntilChanged, map, type Observable } from 'rxjs';
 import { type LogCallOptions, type OrderedLog, VarlogError } from '../base/index.ts';
+import { asObservable } from './change-history.ts';
 import type { ExecuteOptions } from './execute-options.ts';
 import { fnv1a } from './fnv.ts';
 import type { Replica } from './replica.ts';
 import type { Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
+import { mergeChanges, type ShardChangeEvent, type ShardChangesOptions } from './shard-changes.ts';
+import { healthOf, type ShardsHealth, sameHealth } from './shard-health.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { SpeculateOptions, Speculation } from './speculation.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -46,7 +49,9 @@ export function shardName(name: string, shard: number, shards: number): string {
 export class Shards<Command, Result, Machine> {
   /** How each shard fares, now and from now on; a shard whose log is another one's has `failed`. */
   readonly status$: Observable<readonly ReplicaStatus[]>;
-  /** By their number: each has its own positions, changes and snapshots. */
+  /** How all of them fare together, now and whenever that changes: the worst of them, and which shard says why. */
+  readonly health$: Observable<ShardsHealth>;
+  /** By their number, for what concerns one shard. */
   readonly replicas: readonly Replica<Command, Result, Machine>[];
   private readonly keyOf: (command: Command) => string | readonly string[];
 
@@ -58,11 +63,17 @@ export class Shards<Command, Result, Machine> {
     this.replicas = replicas;
     this.keyOf = keyOf;
     this.status$ = combineLatest(replicas.map((it) => it.status$));
+    this.health$ = this.status$.pipe(map(healthOf), distinctUntilChanged(sameHealth));
   }
 
   /** How many there are. */
   get count(): number {
     return this.replicas.length;
+  }
+
+  /** How far each of them is: all commands of its log up to there have been applied. */
+  get positions(): readonly number[] {
+    return this.replicas.map((it) => it.position);
   }
 
   /** The number of the shard that has `key`. */
@@ -102,6 +113,41 @@ export class Shards<Command, Result, Machine> {
     );
   }
 
+  /**
+   * Reads what the machines of all shards emit, at the reader's own pace: see `Replica.changes`. Each event says which shard it is
+   * of; those of one shard come in their order, and between two there is none. It ends when all of them are closed. What ends
+   * the changes of one shard by an error ends these, and `details.shard` is its number. Throws `INVALID_ARGUMENT` where `from`
+   * is not one position for each.
+   *
+   * ```ts
+   * const done = [...shards.positions];
+   * for await (const event of shards.changes({ from: done.map((it) => it + 1) })) {
+   *   if (event.kind === 'changes') await tell(event.changes);
+   *   done[event.shard] = event.position; // keep it, to go on from there
+   * }
+   * ```
+   */
+  changes<Change = unknown>(
+    options: ShardChangesOptions = {},
+  ): AsyncIterable<ShardChangeEvent<Change>> {
+    return mergeChanges(this.replicas, options);
+  }
+
+  /** The same as an Observable. It has no backpressure: what is slow with an event uses {@link changes}. */
+  changes$<Change = unknown>(
+    options: Omit<ShardChangesOptions, 'signal'> = {},
+  ): Observable<ShardChangeEvent<Change>> {
+    return asObservable((signal) => this.changes<Change>({ ...options, signal }));
+  }
+
+  /**
+   * Has a snapshot of each shard kept, whatever the schedule says, and resolves with their positions: see `Replica.snapshot`.
+   * Rejects, once all were tried, with the first failure; the snapshots of the others are kept.
+   */
+  async snapshot(options: LogCallOptions = {}): Promise<readonly number[]> {
+    return allOf(this.replicas.map((it) => it.snapshot(options)));
+  }
+
   /** Has the rules of all shards raised: see `Replica.upgradeTo`. What was raised when it rejects stays so; it may be repeated. */
   async upgradeTo(rules: number, options: LogCallOptions = {}): Promise<void> {
     await Promise.all(this.replicas.map((it) => it.upgradeTo(rules, options)));
@@ -109,8 +155,7 @@ export class Shards<Command, Result, Machine> {
 
   /** Closes all of them, also where one cannot keep its snapshot: see `Replica.close`. */
   async close(options: LogCallOptions & { snapshot?: boolean } = {}): Promise<void> {
-    const closed = await Promise.allSettled(this.replicas.map((it) => it.close(options)));
-    for (const it of closed) if (it.status === 'rejected') throw it.reason;
+    await allOf(this.replicas.map((it) => it.close(options)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -131,6 +176,12 @@ export class Shards<Command, Result, Machine> {
     if (first === undefined || others.length > 0) throw notOneShard(all, others.length > 0);
     return this.replicas[first]!;
   }
+}
+
+/** Their results, or the first failure, once all of them are done. */
+async function allOf<T>(parts: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
 }
 
 /** Which logs these are. Throws `INVALID_ARGUMENT` where they cannot be those of shards: none, too many, or one of them twice. */

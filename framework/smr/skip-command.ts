@@ -1,4 +1,7 @@
 import {
+  checkCount,
+  checkLimits,
+  checkNames,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
@@ -9,6 +12,7 @@ import { checkedName, tagOf } from './log-identity.ts';
 
 /** For each call of the log where the caller names no limit. */
 const CALL_MS = 30_000;
+const NAMES = { name: true, timer: true, signal: true, timeoutMs: true };
 
 /**
  * What an order passes over, as a number: the command at a position of the log, or, below 0, the command of the timer
@@ -64,6 +68,10 @@ export async function skipCommand(
 ): Promise<number> {
   const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
   const { name, timer, ...given } = options;
+  checkCount(position, 'position');
+  checkCount(timer, 'timer', 0);
+  checkNames(options, NAMES, 'skipCommand');
+  checkLimits(given);
   const call = { timeoutMs: CALL_MS, ...given };
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });

@@ -1,4 +1,6 @@
 import {
+  checkLimits,
+  checkNames,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
@@ -10,6 +12,7 @@ import { checkVersion } from './rules.ts';
 
 /** For each call of the log where the caller names no limit. */
 const CALL_MS = 30_000;
+const NAMES = { name: true, signal: true, timeoutMs: true };
 
 /**
  * Has all replicas of a machine apply what follows by this version of its rules: what `replica.upgradeTo` does, from
@@ -31,6 +34,8 @@ export async function upgradeRules(
   checkVersion(rules);
   const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
   const { name, ...given } = options;
+  checkNames(options, NAMES, 'upgradeRules');
+  checkLimits(given);
   const call = { timeoutMs: CALL_MS, ...given };
   const machine = checkedName(name ?? 'machine');
   const tag = tagOf({ log: await log.identity(call), machine });

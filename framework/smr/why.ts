@@ -1,8 +1,7 @@
-import { VarlogError } from '../base/index.ts';
+import { shown, VarlogError } from '../base/index.ts';
 import { canonicalHash } from './canonical.ts';
 import { checkDefinition } from './machine-checks.ts';
 import type { MachineDefinition } from './machine-definition.ts';
-import { shown } from './option-checks.ts';
 import { entriesOf, ReplayedMachine, type ReplayRange } from './replayed-machine.ts';
 
 /** A command that changed what is under a key, or a snapshot that did. */

@@ -1,4 +1,4 @@
-import { checkWord } from '../smr/option-checks.ts';
+import { checkWord } from '../base/index.ts';
 
 /**
  * What an append suffers. `refused`: it certainly takes no effect. With the others its outcome is not known: it took

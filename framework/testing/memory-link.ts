@@ -1,8 +1,10 @@
 import {
   type Clock,
+  checkNames,
   type ErrorCode,
   type Followed,
   type LogCallOptions,
+  type OptionNames,
   type OrderedLog,
   type OrderedLogSource,
   type Outcome,
@@ -12,7 +14,6 @@ import {
   Wakeups,
 } from '../base/index.ts';
 import type { RecordLog, TopicOptions } from '../log/index.ts';
-import { checkNames, type OptionNames } from '../smr/option-checks.ts';
 import { type AppendFault, checkFaults } from './append-fault.ts';
 import { MemoryRecords, type RecordStore } from './memory-records.ts';
 import type { SeededRandom } from './simulator/random.ts';

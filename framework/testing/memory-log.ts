@@ -2,11 +2,15 @@ import {
   assert,
   BATCH_BYTES_MAX,
   type Clock,
+  checkNames,
+  checkPosition,
+  checkSignal,
   chunksOf,
   encodeBatch,
   type Followed,
   joined,
   type LogCallOptions,
+  type OptionNames,
   type OrderedLog,
   type Producer,
   VarlogError,
@@ -17,7 +21,6 @@ import { type AtTime, millisecondsOf } from '../log/client/position-option.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
 import type { RecordInput, RecordLog, TopicOptions } from '../log/index.ts';
 import { realClock, realRandom } from '../runtime/index.ts';
-import { checkNames, type OptionNames } from '../smr/option-checks.ts';
 import { type AppendFault, checkFaults } from './append-fault.ts';
 import type { Capture } from './capture.ts';
 import { LOG_STREAM, type MemoryBatch } from './memory-batch.ts';
@@ -205,6 +208,8 @@ export class MemoryLog implements OrderedLog {
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
     const { signal } = options;
+    checkPosition(from, 'from');
+    checkSignal(signal);
     for (let next = Math.max(from, 1); signal?.aborted !== true; ) {
       if (!this.connected) {
         await this.wakeups.wait(signal);

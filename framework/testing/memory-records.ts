@@ -1,6 +1,8 @@
 import {
   attributesOf,
   type Batch,
+  checkLimits,
+  checkNames,
   decodeBatch,
   encodeBatch,
   glsn,
@@ -15,11 +17,11 @@ import {
 import { type AppendInput, toBatch } from '../log/client/append-batch.ts';
 import { receiptTimer } from '../log/client/append-receipt.ts';
 import { refuseExpectations, toBatches } from '../log/client/atomic-append.ts';
-import { checkTimeout, withinLimits } from '../log/client/call-limit.ts';
+import { withinLimits } from '../log/client/call-limit.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
 import { type Decoding, decodeEntry, decodingOf } from '../log/client/decoding.ts';
 import { checkToken, conditionOf } from '../log/client/expectation.ts';
-import { checkFreshness, leastPosition } from '../log/client/freshness.ts';
+import { checkReading, leastPosition } from '../log/client/freshness.ts';
 import {
   type AppendAck,
   type AppendOptions,
@@ -45,12 +47,12 @@ import {
 } from '../log/client/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
 import {
-  type AtTime,
-  beginOf,
-  checkRange,
-  isAtTime,
-  resolveRange,
-} from '../log/client/position-option.ts';
+  APPEND_NAMES,
+  READ_NAMES,
+  TAIL_FLOW_NAMES,
+  TAIL_NAMES,
+} from '../log/client/option-names.ts';
+import { type AtTime, beginOf, isAtTime, resolveRange } from '../log/client/position-option.ts';
 import { Consumer, type ConsumerRegistry, checkedOptions } from '../log/consumer/index.ts';
 import type { AppendCondition } from '../log/core/index.ts';
 import type { AppendFault } from './append-fault.ts';
@@ -126,6 +128,8 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   async append(records: AppendInput<In>, options: AppendOptions = {}): Promise<AppendAck> {
+    checkNames(options, APPEND_NAMES, 'append');
+    checkLimits(options);
     const timer = receiptTimer(options.receipt, this.store.ports.clock);
     const { logStream = LOG_STREAM } = options;
     const batch = toBatch(records, this.codec, options, recordLimits());
@@ -188,23 +192,25 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   read(options: ReadOptions = {}): AsyncIterable<Entry<T>> {
-    const { from = 'start', to, signal, timeoutMs = TIMEOUT_MS } = options;
-    checkRange(from, to);
-    checkFreshness(options);
-    checkTimeout(timeoutMs);
+    checkNames(options, READ_NAMES, 'read');
+    const { from = 'start', to, signal } = options;
+    checkReading(options);
     return this.iterate(from, to ?? 'tail', signal, this.decoding, {
       reached: () => this.reached(from, options),
     });
   }
 
-  tail({ from = 'end', signal }: TailOptions = {}): AsyncIterable<Entry<T>> {
-    checkRange(from);
+  tail(options: TailOptions = {}): AsyncIterable<Entry<T>> {
+    checkNames(options, TAIL_NAMES, 'tail');
+    const { from = 'end', signal } = options;
+    checkReading({ ...options, from });
     return this.iterate(from, Infinity, signal);
   }
 
   tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
+    checkNames(options, TAIL_FLOW_NAMES, 'tail$');
     const { from = 'end', signal } = options;
-    checkRange(from);
+    checkReading({ ...options, from });
     const { store, decoding } = this;
     const open = (): MemorySubscription<T> =>
       new MemorySubscription<T>({

@@ -20,7 +20,7 @@ test.each([
   ['docs/guide/changes.md', 1],
   ['docs/guide/effects.md', 1],
   ['docs/guide/order.md', 2],
-  ['docs/guide/sharding.md', 1],
+  ['docs/guide/sharding.md', 2],
   ['docs/guide/snapshots.md', 5],
   ['docs/guide/speculation.md', 1],
   ['docs/guide/timers.md', 2],

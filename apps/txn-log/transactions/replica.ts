@@ -1,5 +1,5 @@
 import { Varlog } from 'varlog/log';
-import { AccessTokens, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
+import { AccessTokens, Closers, listen, stopListening, tlsFromEnvironment } from 'varlog/node';
 import {
   type ReplicaOptions,
   ReplicaTransactions,
@@ -39,17 +39,15 @@ export interface ServingTransactions extends Serving {
 export async function startTransactionReplica(
   options: TransactionReplicaOptions,
 ): Promise<ServingTransactions> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closeOne of closers.splice(0).reverse()) await closeOne();
-  };
+  const closers = new Closers();
+  const close = (): Promise<void> => closers.close();
   const { log: where, directory } = options;
   try {
     let log: ReplicaOptions<never, never, never, never>['log'];
     if ('endpoints' in where) {
       const tls = tlsFromEnvironment(process.env);
       const varlog = await Varlog.connect({ endpoints: where.endpoints, tls, token: where.token });
-      closers.push(() => varlog.close());
+      closers.add(() => varlog.close());
       log = varlog.topic(where.topic).asOrderedLog();
     } else log = where;
     const replica = await startReplica({
@@ -59,15 +57,15 @@ export async function startTransactionReplica(
       snapshots: snapshotDirectory(directory),
       snapshotEvery: SNAPSHOT_EVERY,
     });
-    closers.push(() => replica.close());
+    closers.add(() => replica.close());
     const pages = operatorPages('transactions', new Readiness(replica), {});
     const tokens = options.tokens && new AccessTokens(options.tokens);
     const server = makeTransactionServer(new ReplicaTransactions(replica), pages, tokens);
     const http = await listen(server, options.http);
-    closers.push(() => stopListening(server, GRACE_MS));
+    closers.add(() => stopListening(server, GRACE_MS));
     return { http, failed: failureOf(replica), close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // Why it did not start tells more.
     throw error;
   }
 }

@@ -1,4 +1,6 @@
 import {
+  checkCount,
+  checkNames,
   type LogStreamId,
   type Ports,
   type RecordLimits,
@@ -11,7 +13,7 @@ import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
-import { checkCount } from './checked-option.ts';
+import { APPENDER_NAMES } from './option-names.ts';
 import { type AppendAck, type AskedAppend, PendingAppend } from './pending-append.ts';
 
 /** Bytes of batches that were handed to the network and have no answer. More wait. */
@@ -56,8 +58,10 @@ export class Appender {
     ports: Pick<Ports, 'clock' | 'random'>,
     channels: ChannelPool,
     catalog: Catalog,
-    { recordBytesMax, ...limits }: AppenderLimits = {},
+    options: AppenderLimits = {},
   ) {
+    checkNames(options, APPENDER_NAMES, 'appends');
+    const { recordBytesMax, ...limits } = options;
     this.recordLimits = recordLimits(recordBytesMax);
     checkCount(limits.inFlightBytes, 'appends.inFlightBytes');
     checkCount(limits.waitingBytes, 'appends.waitingBytes');

@@ -1,4 +1,4 @@
-import { type Clock, onAbort, type Timer, VarlogError } from '../../base/index.ts';
+import { type Clock, checkSignal, onAbort, type Timer, VarlogError } from '../../base/index.ts';
 
 /** What every call of the client can be given. */
 export interface CallLimits {
@@ -43,6 +43,7 @@ export async function withinLimits<T>(
   limits: CallLimits & { what: string; timeoutMs: number; lifetime?: AbortSignal },
   work: (limit: CallLimit) => Promise<T>,
 ): Promise<T> {
+  checkSignal(limits.signal);
   const outer = [limits.lifetime, limits.signal];
   const limit = new CallLimit(clock, limits.what, checkTimeout(limits.timeoutMs), outer);
   try {

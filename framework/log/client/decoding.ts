@@ -1,5 +1,6 @@
-import { reasonOf, VarlogError } from '../../base/index.ts';
+import { checkNames, checkWord, reasonOf, VarlogError } from '../../base/index.ts';
 import type { Decoded, Entry } from './entry.ts';
+import { TOPIC_NAMES } from './option-names.ts';
 import type { RecordCodec } from './record-codec.ts';
 
 /**
@@ -20,6 +21,7 @@ export function decodingOf<T>(
   options: { codec: RecordCodec<T, never>; onDecodeError?: OnDecodeError } | undefined,
 ): Decoding<T> | undefined {
   if (options === undefined) return undefined;
+  checkNames(options, TOPIC_NAMES, 'a topic');
   const { codec, onDecodeError = 'error' } = options;
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
     throw invalid(
@@ -27,13 +29,7 @@ export function decodingOf<T>(
       'pass json(), text, bytes, protobuf(type), or one of your own',
     );
   }
-  if (!['error', 'skip', 'pass'].includes(onDecodeError)) {
-    const given = String(onDecodeError);
-    throw invalid(
-      `onDecodeError is ${given}: it must be 'error', 'skip' or 'pass'`,
-      "leave it out for 'error'",
-    );
-  }
+  checkWord(onDecodeError, 'onDecodeError', ['error', 'skip', 'pass']);
   return { codec, onDecodeError };
 }
 

@@ -1,7 +1,6 @@
 import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
-import { VarlogError } from '../../base/index.ts';
+import { checkCount, VarlogError } from '../../base/index.ts';
 import type { CallLimits } from './call-limit.ts';
-import { checkCount } from './checked-option.ts';
 import type { Entry } from './entry.ts';
 import { deliverTracked, type InFlight, type InFlightSource } from './in-flight.ts';
 import type { SubscriptionStatus } from './status.ts';

@@ -1,4 +1,10 @@
-import { Backoff, type LogStreamId, type TopicId, VarlogError } from '../../base/index.ts';
+import {
+  Backoff,
+  checkNames,
+  type LogStreamId,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
 import {
   type FencedLogStream,
   FenceLogStreamRequest,
@@ -11,6 +17,7 @@ import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { checkToken } from './expectation.ts';
+import { FENCE_NAMES } from './option-names.ts';
 
 /** A primary that has not answered by then may be none any more: the metadata repository knows. */
 const TRY_MS = 1_000;
@@ -29,8 +36,10 @@ export interface FenceOptions extends CallLimits {
 export async function fenceTopic(
   context: ClientContext,
   topicId: TopicId,
-  { token: wanted, logStream, ...limits }: FenceOptions,
+  options: FenceOptions,
 ): Promise<number> {
+  checkNames(options, FENCE_NAMES, 'fence');
+  const { token: wanted, logStream, ...limits } = options;
   if (logStream !== undefined) checkWhole(logStream, 'logStream');
   if (wanted !== undefined) checkToken('token', wanted);
   const what = `fencing topic ${topicId}`;

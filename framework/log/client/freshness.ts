@@ -1,5 +1,6 @@
-import { VarlogError } from '../../base/index.ts';
-import { type Begin, checkGlsn } from './position-option.ts';
+import { checkCount, checkSignal, checkWord, VarlogError } from '../../base/index.ts';
+import { checkTimeout } from './call-limit.ts';
+import { type Begin, checkGlsn, checkRange } from './position-option.ts';
 
 /** How fresh a read has to be. */
 export interface Freshness {
@@ -16,15 +17,28 @@ export interface Freshness {
   atLeast?: number;
 }
 
+/** What a topic is read by, beside how fresh it is. */
+interface ReadingLimits {
+  readonly from?: unknown;
+  readonly to?: unknown;
+  readonly timeoutMs?: number;
+  readonly signal?: unknown;
+  readonly bufferBytes?: number;
+}
+
+/** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for how a topic cannot be read. */
+export function checkReading(reading: Freshness & ReadingLimits): void {
+  const { from = 'start', to, timeoutMs, signal, bufferBytes } = reading;
+  checkRange(from, to);
+  checkFreshness(reading);
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs);
+  checkSignal(signal);
+  checkCount(bufferBytes, 'bufferBytes');
+}
+
 /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for what cannot be asked of a read. */
-export function checkFreshness({ consistency, atLeast }: Freshness): void {
-  const isKnown = [undefined, 'linearizable', 'stale'].includes(consistency);
-  if (!isKnown) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `${String(consistency)} is no consistency of a read`,
-      next: "give 'linearizable' or 'stale', or a position as atLeast",
-    });
-  }
+function checkFreshness({ consistency, atLeast }: Freshness): void {
+  checkWord(consistency, 'consistency', ['linearizable', 'stale']);
   if (atLeast === undefined) return;
   checkGlsn(atLeast, 'atLeast');
   if (consistency !== 'linearizable') return;

@@ -1,6 +1,13 @@
 import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
-import { SequenceMap, VarlogError } from '../../base/index.ts';
+import {
+  checkFunctions,
+  checkNames,
+  checkNumber,
+  SequenceMap,
+  VarlogError,
+} from '../../base/index.ts';
 import { acquireCurrent, deliverTracked, type InFlight } from './in-flight.ts';
+import { HANDLE_NAMES } from './option-names.ts';
 
 /** Values that may wait when their source cannot be made to wait. */
 const UNHELD_MAX = 16_384;
@@ -32,13 +39,10 @@ export function handle<T, R>(
   work: (value: T, context: { signal: AbortSignal }) => R | Promise<R>,
   options: HandleOptions<T> = {},
 ): OperatorFunction<T, R> {
-  const { concurrency = 1 } = options;
-  if (!(concurrency >= 1)) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `concurrency is ${concurrency}: it must be 1 or more`,
-      next: 'leave it out to work on one value at a time',
-    });
-  }
+  checkNames(options, HANDLE_NAMES, 'handle');
+  const { concurrency = 1, orderBy } = options;
+  checkFunctions({ work, ...(orderBy !== undefined && { orderBy }) });
+  checkNumber(concurrency, 'concurrency', 1);
   return (source) =>
     new Observable<R>((subscriber) => {
       const run = new HandleRun<T, R>(work, { ...options, concurrency }, subscriber);

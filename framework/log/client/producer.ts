@@ -1,5 +1,7 @@
 import {
   Backoff,
+  checkNames,
+  checkSignal,
   glsn,
   type LogStreamId,
   llsn,
@@ -18,6 +20,7 @@ import { type CallLimits, checkTimeout } from './call-limit.ts';
 import type { LocatedLogStream } from './catalog.ts';
 import type { ClientContext } from './client-context.ts';
 import { conditionOf, type Expectation, withoutConditions } from './expectation.ts';
+import { PRODUCER_APPEND_NAMES } from './option-names.ts';
 import { type AppendAck, isWorthRetrying } from './pending-append.ts';
 import type { RecordCodec, RecordInput } from './record-codec.ts';
 import type { RecordAttributes } from './record-headers.ts';
@@ -141,6 +144,8 @@ export class TopicProducer<In = RecordInput> {
     records: AppendInput<In>,
     options: CallLimits & RecordAttributes & { expect?: Expectation; receipt?: boolean } = {},
   ): Promise<ProducerAck> {
+    checkNames(options, PRODUCER_APPEND_NAMES, 'append of a producer');
+    checkSignal(options.signal);
     const { clock } = this.context.ports;
     const timer = receiptTimer(options.receipt, clock);
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);

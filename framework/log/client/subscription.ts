@@ -9,20 +9,13 @@ import {
   VarlogError,
   Waiters,
 } from '../../base/index.ts';
-import { type CallLimits, checkTimeout, withinLimits } from './call-limit.ts';
-import { checkCount } from './checked-option.ts';
+import { type CallLimits, withinLimits } from './call-limit.ts';
 import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
-import { checkFreshness, type Freshness, leastPosition } from './freshness.ts';
+import { checkReading, type Freshness, leastPosition } from './freshness.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
 import { PassedOver } from './passed-over.ts';
-import {
-  type Begin,
-  checkRange,
-  isAtTime,
-  millisecondsOf,
-  resolveRange,
-} from './position-option.ts';
+import { type Begin, isAtTime, millisecondsOf, resolveRange } from './position-option.ts';
 import { PullIterator } from './pull-iterator.ts';
 import { replicaExtent } from './replica-extent.ts';
 import type { SubscriptionStatus } from './status.ts';
@@ -87,11 +80,8 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
 
   /** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE` for a bad range. Without `decoding`, records are bytes. */
   constructor(source: SubscriptionSource, range: SubscriptionRange, decoding?: Decoding<T>) {
-    const { to } = range;
-    checkRange(range.from, to === 'tail' || to === Infinity ? undefined : to);
-    checkFreshness(range);
-    if (range.timeoutMs !== undefined) checkTimeout(range.timeoutMs);
-    checkCount(range.bufferBytes, 'bufferBytes');
+    const { to, ...reading } = range;
+    checkReading(to === 'tail' || to === Infinity ? reading : { ...reading, to });
     this.source = source;
     this.range = range;
     this.decoding = decoding;

@@ -1,4 +1,4 @@
-import type { TopicId } from '../../base/index.ts';
+import { checkNames, type TopicId } from '../../base/index.ts';
 import { ConsumersRequest, Ordering } from '../../wire/gen/log.ts';
 import {
   type ConsumerRegistry,
@@ -10,6 +10,7 @@ import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { consumerBegin } from './consumer-begin.ts';
+import { ADD_CONSUMER_NAMES } from './option-names.ts';
 import { chosenParked, type ParkedChoice } from './parked-choice.ts';
 import { type AtTime, type From, isAtTime } from './position-option.ts';
 
@@ -54,10 +55,9 @@ export class TopicConsumers {
    * and `INVALID_ARGUMENT` for a place where it cannot begin; and with `FAILED_PRECONDITION` or `UNIMPLEMENTED` while members
    * are of an older version. Where the answer is lost it may be there: {@link list} tells.
    */
-  async add(
-    name: string,
-    { from = 'start', ...limits }: CallLimits & { from?: From } = {},
-  ): Promise<void> {
+  async add(name: string, options: CallLimits & { from?: From } = {}): Promise<void> {
+    checkNames(options, ADD_CONSUMER_NAMES, 'consumers.add');
+    const { from = 'start', ...limits } = options;
     checkConsumerName(name);
     const { context, topicId } = this;
     const what = `adding consumer "${name}" to topic ${topicId}`;

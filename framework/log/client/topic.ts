@@ -1,10 +1,12 @@
 import {
+  checkNames,
+  checkSignal,
+  checkText,
   glsn,
   type LogStreamId,
   type OrderedLog,
   type OrderedLogSource,
   type TopicId,
-  VarlogError,
 } from '../../base/index.ts';
 import { HoldRequest, Ordering, TailRequest } from '../../wire/gen/log.ts';
 import {
@@ -16,7 +18,7 @@ import {
   type TransactionalCheckpointStore,
   type WithCheckpoint,
 } from '../consumer/index.ts';
-import { type Retention, refusalOfRetention } from '../core/index.ts';
+import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type AppendInput, toBatch } from './append-batch.ts';
 import { receiptTimer } from './append-receipt.ts';
@@ -37,9 +39,18 @@ import { EntryObservable, type FlowLimits } from './entry-observable.ts';
 import { conditionOf, logStreamOf } from './expectation.ts';
 import { type ExportOptions, TopicExport } from './export-topic.ts';
 import { type FenceOptions, fenceTopic } from './fence.ts';
-import { checkFreshness } from './freshness.ts';
+import { checkReading } from './freshness.ts';
 import { makeLogStream } from './make-log-streams.ts';
 import { openProducer } from './open-producer.ts';
+import {
+  ADD_LOG_STREAM_NAMES,
+  APPEND_NAMES,
+  EXPORT_NAMES,
+  READ_FLOW_NAMES,
+  READ_NAMES,
+  TAIL_FLOW_NAMES,
+  TAIL_NAMES,
+} from './option-names.ts';
 import { type AppendAck, withOutcome } from './pending-append.ts';
 import { type AtTime, beginOf, checkGlsn, checkRange, type From } from './position-option.ts';
 import type { TopicProducer } from './producer.ts';
@@ -51,6 +62,7 @@ import type {
   TailOptions,
   TopicOptions,
 } from './record-log.ts';
+import { checkRetention } from './retention-option.ts';
 import { Subscription, type SubscriptionRange, type SubscriptionSource } from './subscription.ts';
 import { TopicConsumers } from './topic-consumers.ts';
 import { TopicLog } from './topic-log.ts';
@@ -105,7 +117,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   private async appendNow(records: AppendInput<In>, options: AppendOptions): Promise<AppendAck> {
+    checkNames(options, APPEND_NAMES, 'append');
     const { timeoutMs = LOG_TIMES.callTimeoutMs, expect, logStream, signal } = options;
+    if (logStream !== undefined) checkWhole(logStream, 'logStream');
+    checkSignal(signal);
     const { appender, catalog, ports } = this.context;
     const timer = receiptTimer(options.receipt, ports.clock);
     const batch = toBatch(records, this.codec, options, appender.recordLimits);
@@ -154,6 +169,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   ): Promise<AtomicAck> {
     refuseExpectations([options, ...parts]);
     const timeoutMs = checkTimeout(options.timeoutMs ?? LOG_TIMES.callTimeoutMs);
+    checkSignal(options.signal);
     const { context, codec } = this;
     const { recordLimits, inFlightMax } = context.appender;
     const batchBytes = Math.min(recordLimits.batchBytes, inFlightMax);
@@ -182,6 +198,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * `TIMEOUT` when no replica has come so far.
    */
   read(options: ReadOptions = {}): Subscription<T> {
+    checkNames(options, READ_NAMES, 'read');
     const { from = 'start', to = 'tail', ...rest } = options;
     checkRange(from, options.to);
     return this.subscribe({ ...rest, from, to });
@@ -189,9 +206,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** Like {@link read}, as an Observable; it completes. */
   read$(options: ReadOptions & FlowLimits = {}): EntryObservable<T> {
-    checkRange(options.from ?? 'start', options.to);
-    checkFreshness(options);
-    return new EntryObservable(() => this.read(options), options);
+    checkNames(options, READ_FLOW_NAMES, 'read$');
+    const { maxInFlight, maxInFlightBytes, ...range } = options;
+    checkReading(range);
+    return new EntryObservable(() => this.read(range), options);
   }
 
   /**
@@ -199,6 +217,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * {@link read}.
    */
   tail(options: TailOptions = {}): Subscription<T> {
+    checkNames(options, TAIL_NAMES, 'tail');
     const { from = 'end', ...rest } = options;
     return this.subscribe({ ...rest, from, to: Infinity });
   }
@@ -209,8 +228,10 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * at `from` again.
    */
   tail$(options: TailOptions & FlowLimits = {}): EntryObservable<T> {
-    checkRange(options.from ?? 'end');
-    return new EntryObservable(() => this.tail(options), options);
+    checkNames(options, TAIL_FLOW_NAMES, 'tail$');
+    const { maxInFlight, maxInFlightBytes, ...range } = options;
+    checkReading({ from: 'end', ...range });
+    return new EntryObservable(() => this.tail(range), options);
   }
 
   /**
@@ -299,6 +320,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * of them are gone, `BEYOND_TAIL`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` beyond 1,000 holders.
    */
   async hold(holder: string, position: number, limits: CallLimits = {}): Promise<void> {
+    checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, position: glsn(position) });
     const what = `holding records of topic ${this.id}`;
     await this.context.repository.call(Ordering.Hold, request, { ...limits, what });
@@ -306,6 +328,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** `holder` needs no records any more. `NOT_FOUND` when it holds none. */
   async release(holder: string, limits: CallLimits = {}): Promise<void> {
+    checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, release: true });
     const plan = { what: `releasing a hold on topic ${this.id}`, idempotent: false };
     await this.context.repository.call(Ordering.Hold, request, { ...limits, ...plan });
@@ -338,12 +361,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * `UNIMPLEMENTED` where members of the metadata repository run a version that does not know this.
    */
   async setRetention(retention: Retention, limits: CallLimits = {}): Promise<void> {
-    // On the wire there are whole numbers only.
-    const refusal = refusalOfRetention(retention);
-    if (refusal !== undefined) {
-      const { code, what, next } = refusal;
-      throw new VarlogError(code, { what, next, outcome: 'notAppended' });
-    }
+    checkRetention(retention);
     const what = `setting the retention of topic ${this.id}`;
     const command = { kind: 'setRetention', topicId: this.id, retention } as const;
     await this.context.repository.command(command, { ...limits, what });
@@ -362,7 +380,9 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * {@link Varlog.importTopic} makes a topic of it.
    */
   export(options: ExportOptions = {}): TopicExport {
-    const { from, to } = options;
+    checkNames(options, EXPORT_NAMES, 'export');
+    const { from, to, signal } = options;
+    checkSignal(signal);
     if (to !== undefined) checkGlsn(to, 'to');
     if (from !== undefined) {
       checkGlsn(from, 'from');
@@ -376,6 +396,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     options: CallLimits & { replicationFactor?: number } = {},
   ): Promise<LogStreamId> {
     const { catalog, ports } = this.context;
+    checkNames(options, ADD_LOG_STREAM_NAMES, 'addLogStream');
     const { replicationFactor, ...limits } = options;
     const what = `adding a log stream to topic ${this.id}`;
     return inSteps(ports.clock, { ...limits, what }, async (own) => {

@@ -1,8 +1,9 @@
-import type { TopicId } from '../../base/index.ts';
+import { checkFlag, checkNames, type TopicId } from '../../base/index.ts';
 import { Ordering, TrimRequest } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type CallLimits, inSteps } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
+import { TRIM_NAMES } from './option-names.ts';
 import { checkGlsn } from './position-option.ts';
 
 /** Replicas hear of a trim anyway: what asking them in person may take. */
@@ -13,8 +14,12 @@ export async function trimTopic(
   context: ClientContext,
   topicId: TopicId,
   glsn: number,
-  { force = false, ...limits }: CallLimits & { force?: boolean },
+  options: CallLimits & { force?: boolean },
 ): Promise<void> {
+  checkNames(options, TRIM_NAMES, 'trim');
+  const { force = false, ...limits } = options;
+  // The text "false" would be taken for an order to remove what others need.
+  checkFlag(force, 'force');
   checkGlsn(glsn, 'glsn');
   const what = `trimming topic ${topicId}`;
   const request = TrimRequest.create({ topicId, glsn, force });

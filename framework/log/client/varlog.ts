@@ -1,5 +1,13 @@
 import {
   type ClusterId,
+  checkCount,
+  checkFlag,
+  checkFunctions,
+  checkNames,
+  checkNumber,
+  checkSignal,
+  checkText,
+  checkWord,
   type LogStreamId,
   type Ports,
   type StorageNodeId,
@@ -19,10 +27,10 @@ import {
 import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
-import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkTimeout, inSteps, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
-import { checkChoice, checkCount, checkWhole } from './checked-option.ts';
+import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -30,8 +38,16 @@ import { parseEndpoints } from './endpoints.ts';
 import { type ImportedTopic, type ImportTarget, importTopic } from './import-topic.ts';
 import { makeLogStreams } from './make-log-streams.ts';
 import { askStorageNodes } from './node-probe.ts';
+import {
+  CONNECT_NAMES,
+  CREATE_TOPIC_NAMES,
+  IMPORT_NAMES,
+  READY_NAMES,
+  REPLACE_NODE_NAMES,
+} from './option-names.ts';
 import type { TopicOptions } from './record-log.ts';
 import { RepositoryClient } from './repository-client.ts';
+import { checkRetention } from './retention-option.ts';
 import { Topic } from './topic.ts';
 
 const POLL_MS = 50;
@@ -108,6 +124,7 @@ export class Varlog implements AsyncDisposable {
    * `UNREACHABLE`, `TIMEOUT`, `CLUSTER_MISMATCH` or `INVALID_ARGUMENT`.
    */
   static async connect(options: ConnectOptions & { ports: ClientPorts }): Promise<Varlog> {
+    checkNames(options, CONNECT_NAMES, 'Varlog.connect');
     const {
       ports,
       clusterId,
@@ -117,6 +134,8 @@ export class Varlog implements AsyncDisposable {
       appends,
     } = options;
     const { addresses, topicId } = parseEndpoints(options.endpoints);
+    if (clusterId !== undefined) checkWhole(clusterId, 'clusterId');
+    if (cluster !== undefined) checkText(cluster, 'cluster');
     const closing = new AbortController();
     const lifetime = closing.signal;
     const channels = new ChannelPool(ports.network);
@@ -169,10 +188,11 @@ export class Varlog implements AsyncDisposable {
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
     const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
+    checkNames(options, CREATE_TOPIC_NAMES, 'createTopic');
     checkCount(first, 'first');
     checkCount(logStreams, 'logStreams');
-    if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
-    checkChoice(acknowledge, 'acknowledge', ['majority', 'all']);
+    checkCopies(options);
+    if (retention !== undefined) checkRetention(retention);
     const placed = replicationFactor === undefined ? {} : { replicationFactor };
     const { repository, catalog } = this.context;
     const what = 'making a topic';
@@ -213,6 +233,9 @@ export class Varlog implements AsyncDisposable {
     open: () => AsyncIterable<Uint8Array>,
     options: ImportOptions = {},
   ): Promise<ImportedTopic> {
+    checkNames(options, IMPORT_NAMES, 'importTopic');
+    checkFunctions({ open });
+    checkCopies(options);
     const target: ImportTarget = {
       context: this.context,
       create: (first) => this.createTopic({ ...options, ...(first !== undefined && { first }) }),
@@ -260,7 +283,10 @@ export class Varlog implements AsyncDisposable {
     options: CallLimits & { disk?: string; force?: boolean } = {},
   ): Promise<void> {
     checkWhole(id, 'the id of a storage node');
+    checkNames(options, REPLACE_NODE_NAMES, 'replaceStorageNode');
     const { disk = '', force = false, ...limits } = options;
+    if (disk !== '') checkText(disk, 'disk');
+    checkFlag(force, 'force');
     const request = ReplaceStorageNodeRequest.create({ storageNodeId: id, disk, force });
     const what = `replacing storage node ${id}`;
     await this.context.repository.call(Ordering.ReplaceStorageNode, request, { ...limits, what });
@@ -348,7 +374,9 @@ export class Varlog implements AsyncDisposable {
   /** Resolves when the metadata repository has a leader and at least so many storage nodes are up. */
   async ready(options: CallLimits & { storageNodes: number }): Promise<void> {
     const { ports, lifetime, repository } = this.context;
+    checkNames(options, READY_NAMES, 'ready');
     const { storageNodes, ...rest } = options;
+    checkNumber(storageNodes, 'storageNodes', 0);
     const what = `waiting for ${storageNodes} storage nodes`;
     const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...rest, what, lifetime };
     await withinLimits(ports.clock, limits, async ({ signal }) => {
@@ -384,4 +412,12 @@ export class Varlog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** Throws `INVALID_ARGUMENT` for how a topic cannot be made, before what it is made of is looked at. */
+function checkCopies({ replicationFactor, acknowledge, timeoutMs, signal }: ImportOptions): void {
+  if (replicationFactor !== undefined) checkWhole(replicationFactor, 'replicationFactor');
+  checkWord(acknowledge, 'acknowledge', ['majority', 'all']);
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs);
+  checkSignal(signal);
 }

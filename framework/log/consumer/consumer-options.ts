@@ -1,4 +1,12 @@
-import { VarlogError } from '../../base/index.ts';
+import {
+  checkCount,
+  checkFunctions,
+  checkNames,
+  checkSignal,
+  checkWord,
+  type OptionNames,
+  VarlogError,
+} from '../../base/index.ts';
 import type { Entry } from '../client/entry.ts';
 import type { FlowLimits } from '../client/entry-observable.ts';
 import { type From, isAtTime } from '../client/position-option.ts';
@@ -80,6 +88,20 @@ export interface CheckedOptions {
 
 const NAME_MAX = 200;
 
+const NAMES: OptionNames<ConsumerOptions & WithCheckpoint<CheckpointStore>> = {
+  name: true,
+  from: true,
+  concurrency: true,
+  orderBy: true,
+  attempts: true,
+  onError: true,
+  checkpoint: true,
+  checkpointEveryMs: true,
+  maxInFlight: true,
+  maxInFlightBytes: true,
+  signal: true,
+};
+
 /** Throws `INVALID_ARGUMENT` for what cannot be the name of a consumer. */
 export function checkConsumerName(name: unknown): void {
   if (typeof name === 'string' && name !== '' && name.length <= NAME_MAX) return;
@@ -91,17 +113,15 @@ export function checkedOptions(
   options: ConsumerOptions<never> & Partial<WithCheckpoint<CheckpointStore>>,
   handler: unknown,
 ): CheckedOptions {
+  checkNames(options, NAMES, 'process');
   const { name, from = 'start', checkpoint, orderBy, onError = 'stop', signal } = options;
   checkConsumerName(name);
-  if (typeof handler !== 'function') {
-    throw invalid('there is no handler', 'pass a function that is given each record');
-  }
+  checkFunctions({ handler });
+  checkSignal(signal);
   if (typeof from === 'object' && !isAtTime(from)) {
     throw invalid('from is an object', "give 'start', 'end', a GLSN, a resume token or { time }");
   }
-  if (!['stop', 'skip', 'park'].includes(onError)) {
-    throw invalid(`onError is ${String(onError)}`, "give 'stop', 'skip' or 'park'");
-  }
+  checkWord(onError, 'onError', ['stop', 'skip', 'park']);
   const isOrder = orderBy === 'key' || orderBy === 'logStream' || typeof orderBy === 'function';
   if (orderBy !== undefined && !isOrder) {
     throw invalid(`orderBy is ${String(orderBy)}`, "give 'key', 'logStream' or a function");
@@ -110,7 +130,11 @@ export function checkedOptions(
   if (checkpoint !== undefined && !isStore) {
     throw invalid('checkpoint has no open and save', 'pass a checkpoint store, or leave it out');
   }
-  const number = (key: Counted, fallback: number): number => counted(options[key] ?? fallback, key);
+  const number = (key: Counted, fallback: number): number => {
+    const { [key]: value = fallback } = options;
+    checkCount(value, key);
+    return value;
+  };
   return {
     name,
     from,
@@ -132,11 +156,6 @@ type Counted =
   | 'maxInFlight'
   | 'maxInFlightBytes'
   | 'checkpointEveryMs';
-
-function counted(value: number, key: Counted): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw invalid(`${key} is ${String(value)}`, 'give a whole number, 1 or more');
-}
 
 function invalid(what: string, next: string): VarlogError {
   return new VarlogError('INVALID_ARGUMENT', { what: `${what}: it cannot be used`, next });

@@ -30,13 +30,13 @@ test.each([
   [{ name: '' }, /name is ""/],
   [{ name: 'x'.repeat(201) }, /name is/],
   [{ name: 5 }, /name is 5/],
-  [{ name: 'a', onError: 'panic' }, /onError is panic/],
+  [{ name: 'a', onError: 'panic' }, /onError is the text "panic"/],
   [{ name: 'a', orderBy: 'value' }, /orderBy is value/],
   [{ name: 'a', concurrency: 0 }, /concurrency is 0/],
   [{ name: 'a', attempts: 1.5 }, /attempts is 1.5/],
   [{ name: 'a', maxInFlight: Number.NaN }, /maxInFlight is NaN/],
   [{ name: 'a', maxInFlightBytes: -1 }, /maxInFlightBytes is -1/],
-  [{ name: 'a', checkpointEveryMs: '5' }, /checkpointEveryMs is 5/],
+  [{ name: 'a', checkpointEveryMs: '5' }, /checkpointEveryMs is the text "5"/],
   [{ name: 'a', checkpoint: {} }, /checkpoint has no open/],
   [{ name: 'a', from: {} }, /from is an object/],
   [{ name: 'a', from: { time: 'noon' } }, /from.time is noon/],
@@ -45,7 +45,9 @@ test.each([
   [{ name: 'a', from: 0 }, /from is 0/],
 ])('%j is refused', (options, message) => {
   expect(() => setup.records.process(options as never, () => {})).toThrow(message);
-  expect(() => setup.records.process({ name: 'a' }, undefined as never)).toThrow(/no handler/);
+  expect(() => setup.records.process({ name: 'a' }, undefined as never)).toThrow(
+    /handler is missing/,
+  );
 });
 
 test('records of a key are in order, those of others beside them, and no more at a time than may', async () => {

@@ -1,5 +1,13 @@
 import { type Observable, Subject } from 'rxjs';
-import { Backoff, type LogCallOptions, type Ports, Wakeups } from '../../base/index.ts';
+import {
+  Backoff,
+  checkFunctions,
+  checkNames,
+  type LogCallOptions,
+  type OptionNames,
+  type Ports,
+  Wakeups,
+} from '../../base/index.ts';
 import type { ElectionReplica, Leadership } from './election.ts';
 import type { Outbox, PendingEffect } from './outbox.ts';
 
@@ -38,6 +46,14 @@ export interface EffectOptions<Command, Result, Machine, Effect> {
   leadership$: Observable<Leadership | undefined>;
 }
 
+const NAMES: OptionNames<EffectOptions<never, never, never, never> & { ports: never }> = {
+  replica: true,
+  outbox: true,
+  acknowledge: true,
+  leadership$: true,
+  ports: true,
+};
+
 /**
  * Does what lies in an outbox, while this process leads: the oldest first, one at a time, each until its handler resolves and
  * the machine knows that. When a leader dies in between, the next one does the effect again, under the same key: so whatever
@@ -66,6 +82,9 @@ export class EffectRunner<Command, Result, Machine, Effect> {
     handler: EffectHandler<Effect>,
     ports: Pick<Ports, 'clock' | 'random'>,
   ) {
+    checkNames(options, NAMES, 'runEffects');
+    const { outbox, acknowledge } = options;
+    checkFunctions({ outbox, acknowledge, handler });
     this.options = options;
     this.handler = handler;
     this.ports = ports;

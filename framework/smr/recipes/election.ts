@@ -1,7 +1,17 @@
 import { BehaviorSubject, distinctUntilChanged, map, type Observable } from 'rxjs';
-import { Backoff, type Ports, sleep, type Timer, Wakeups } from '../../base/index.ts';
+import {
+  Backoff,
+  checkFunctions,
+  checkNames,
+  checkNumber,
+  checkText,
+  type OptionNames,
+  type Ports,
+  sleep,
+  type Timer,
+  Wakeups,
+} from '../../base/index.ts';
 import type { ExecuteOptions } from '../execute-options.ts';
-import { checkNumber } from '../option-checks.ts';
 import type { Lock, LockCommand, LockResult, LockTable } from './lock-table.ts';
 
 const BACKOFF_MS = { first: 50, most: 2_000 };
@@ -38,6 +48,17 @@ export interface ElectionOptions<Command, Result, Machine> {
   result: (result: Result) => LockResult;
 }
 
+const NAMES: OptionNames<ElectionOptions<never, never, never> & { ports: never }> = {
+  replica: true,
+  name: true,
+  owner: true,
+  ttlMs: true,
+  locks: true,
+  command: true,
+  result: true,
+  ports: true,
+};
+
 /**
  * One of several candidates, of which one leads at a time: it holds a lock of the machine, and renews it. A candidate
  * relies on its lease for half of it, because the log's time may go twice as fast as its clock: then it has been renewed,
@@ -68,6 +89,10 @@ export class Election<Command, Result, Machine> {
     ports: Pick<Ports, 'clock' | 'random'>,
   ) {
     const { replica, locks, name, ttlMs = 10_000 } = options;
+    checkNames(options, NAMES, 'electLeader');
+    checkText(name, 'name');
+    checkText(options.owner, 'owner');
+    checkFunctions({ locks, command: options.command, result: options.result });
     checkNumber(ttlMs, 'ttlMs', 1);
     this.options = options;
     this.ports = ports;

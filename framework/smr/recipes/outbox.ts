@@ -1,3 +1,4 @@
+import { checkNumber } from '../../base/index.ts';
 import type { ApplyContext } from '../state-machine.ts';
 
 /** Something that is to be done outside of the machine, and was not reported to be done yet. */
@@ -27,6 +28,7 @@ export class Outbox<Effect> {
 
   /** `countMax`: so many may wait. It decides what commands do, so it must be equal on all replicas. */
   constructor({ countMax = 10_000 }: { countMax?: number } = {}) {
+    checkNumber(countMax, 'countMax', 1);
     this.countMax = countMax;
   }
 

@@ -11,9 +11,8 @@
  * ```
  */
 import { S3Client } from '@aws-sdk/client-s3';
-import { VarlogError } from '../../base/index.ts';
+import { checkNames, type OptionNames, shown, VarlogError } from '../../base/index.ts';
 import type { ObjectStore } from '../object-store.ts';
-import { checkNames, type OptionNames, shown } from '../option-checks.ts';
 import { S3ObjectStore } from './s3-object-store.ts';
 
 /** How long a new connection may take, and how long nothing may come or go on one before a request counts as failed. */

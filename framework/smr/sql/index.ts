@@ -11,12 +11,18 @@
  *
  * It keeps no snapshots: the database is one.
  */
-import type { OrderedLog, OrderedLogSource, Ports } from '../../base/index.ts';
+import {
+  checkNames,
+  type OptionNames,
+  type OrderedLog,
+  type OrderedLogSource,
+  type Ports,
+} from '../../base/index.ts';
 import { realClock, realRandom } from '../../runtime/index.ts';
 import { checkCodecs } from '../codecs.ts';
 import { checkLog, checkSqlMachine } from '../machine-checks.ts';
 import { COMMON_NAMES } from '../names.ts';
-import { checkNames, checkOptions, type OptionNames } from '../option-checks.ts';
+import { checkOptions } from '../option-checks.ts';
 import { ReadOnlyLog } from '../read-only-log.ts';
 import { SqlReplica } from './sql-replica.ts';
 import type { SqlReplicaOptions } from './sql-replica-options.ts';

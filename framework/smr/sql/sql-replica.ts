@@ -1,10 +1,9 @@
 import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
-import type { Clock, LogCallOptions, Ports } from '../../base/index.ts';
+import { type Clock, checkFunctions, type LogCallOptions, type Ports } from '../../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from '../change-history.ts';
 import type { ExecuteOptions } from '../execute-options.ts';
 import type { LogFollower } from '../log-follower.ts';
-import { checkFunctions } from '../option-checks.ts';
 import type { Applied, Consistency } from '../replica-options.ts';
 import type { ReplicaStatus } from '../replica-status.ts';
 import { SqlApplier } from './sql-applier.ts';

@@ -1,3 +1,4 @@
+import { checkNames, checkNumber } from '../../base/index.ts';
 import { VersionedMap } from '../versioned-map.ts';
 
 /** What is kept: everything for so long, by the log's time, unless there is more than so many bytes of it. */
@@ -6,6 +7,13 @@ export interface RememberedLimits {
   readonly keptMs: number;
   /** Of keys and values together, as they are counted by who adds them. */
   readonly bytesMax: number;
+}
+
+/** Throws `INVALID_ARGUMENT` for limits that are none: with such a one nothing would ever be forgotten, or all at once. */
+export function checkRemembered(limits: RememberedLimits): void {
+  checkNames(limits, { keptMs: true, bytesMax: true }, 'what is remembered');
+  checkNumber(limits.keptMs, 'keptMs', 0);
+  checkNumber(limits.bytesMax, 'bytesMax', 0);
 }
 
 /** For a snapshot: plain data. */

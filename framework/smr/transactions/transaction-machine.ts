@@ -1,6 +1,11 @@
 import type { ApplyContext, StateMachine } from '../state-machine.ts';
 import { type MapView, VersionedMap } from '../versioned-map.ts';
-import { Remembered, type RememberedLimits, type RememberedState } from './remembered.ts';
+import {
+  checkRemembered,
+  Remembered,
+  type RememberedLimits,
+  type RememberedState,
+} from './remembered.ts';
 
 /** What a transaction has read of a key, with the position of the transaction that wrote it; 0 stands for a key that is not there. */
 export type TransactionRead = readonly [key: string, version: number];
@@ -101,6 +106,7 @@ export class TransactionMachine
 
   /** `limits` are of what is remembered of outcomes. They decide what commands do: they must be equal on all replicas. */
   constructor(limits: RememberedLimits = LIMITS) {
+    checkRemembered(limits);
     this.outcomes = new Remembered(limits);
     this.removals = new Remembered(limits);
   }

@@ -1,4 +1,11 @@
-import { type LogCallOptions, type Random, VarlogError } from '../../base/index.ts';
+import {
+  checkFunctions,
+  checkLimits,
+  checkNumber,
+  type LogCallOptions,
+  type Random,
+  VarlogError,
+} from '../../base/index.ts';
 import { checkedId, checkedSince, forgotten, Transaction } from './transaction.ts';
 import type { TransactionOutcome } from './transaction-machine.ts';
 import type { TransactionService } from './transaction-service.ts';
@@ -43,6 +50,8 @@ export class TransactionStore {
     since,
     ...limits
   }: TransactionName = {}): Promise<Transaction> {
+    if (since !== undefined) checkedSince(since);
+    checkLimits(limits);
     const { at, known } = await this.service.begin(checkedId(id), limits);
     const attempt = known?.state === 'aborted' ? known.attempt + 1 : 1;
     return new Transaction(this.service, { id, attempt, at, since: since ?? at, known }, limits);
@@ -59,7 +68,10 @@ export class TransactionStore {
     options: TransactOptions = {},
   ): Promise<T> {
     const { attemptsMax = ATTEMPTS_MAX, backoff, ...name } = options;
+    checkFunctions({ body, ...(backoff !== undefined && { backoff }) });
+    checkNumber(attemptsMax, 'attemptsMax', 1);
     const { id = this.random.id(), since } = name;
+    if (since !== undefined) checkedSince(since);
     let begun: number | undefined;
     for (let conflicts = 0; conflicts < attemptsMax; conflicts++) {
       if (conflicts > 0) await backoff?.(conflicts);
@@ -90,6 +102,7 @@ export class TransactionStore {
     id: string,
     { since = 0, ...limits }: LogCallOptions & { since?: number } = {},
   ): Promise<Exclude<TransactionOutcome, { state: 'forgotten' }>> {
+    checkLimits(limits);
     const outcome = await this.service.settle(checkedId(id), checkedSince(since), limits);
     if (outcome.state === 'forgotten') throw forgotten(id, outcome.through);
     return outcome;

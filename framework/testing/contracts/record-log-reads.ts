@@ -112,7 +112,7 @@ export function readsOfRecords(test: Register<RecordLogUnderTest>): void {
     log,
   }) => {
     const refused: [object, RegExp][] = [
-      [{ consistency: 'eventual' }, /eventual is no consistency/],
+      [{ consistency: 'eventual' }, /consistency is the text "eventual"/],
       [{ atLeast: 0 }, /atLeast is 0/],
       [{ atLeast: 1.5 }, /1.5/],
       [{ atLeast: '1' }, /atLeast is 1/],

@@ -1,9 +1,8 @@
-import { VarlogError } from '../../base/index.ts';
+import { checkNames, type OptionNames, shown, VarlogError } from '../../base/index.ts';
 import { firstDifference } from '../../smr/first-difference.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
 import { LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
-import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';

@@ -1,4 +1,4 @@
-import { type Codec, reasonOf, VarlogError } from '../../base/index.ts';
+import { type Codec, reasonOf, shown, VarlogError } from '../../base/index.ts';
 import {
   checkCodecs,
   commandCodecs,
@@ -8,7 +8,6 @@ import {
 } from '../../smr/codecs.ts';
 import type { PieceOf, StateMachine } from '../../smr/index.ts';
 import { checkMachine, newMachine } from '../../smr/machine-checks.ts';
-import { shown } from '../../smr/option-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import { defect } from './defect.ts';
 import { Losses } from './losses.ts';

@@ -1,6 +1,5 @@
-import { VarlogError } from '../../base/index.ts';
+import { checkNames, type OptionNames, shown, VarlogError } from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
-import { checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import { WALL_START_MS } from '../simulator/clock.ts';
 import { defect } from './defect.ts';
 import { differenceOf, outcomeDifference } from './difference.ts';

@@ -1,6 +1,11 @@
-import { VarlogError } from '../../base/index.ts';
+import {
+  checkFunctions,
+  checkNames,
+  type OptionNames,
+  shown,
+  VarlogError,
+} from '../../base/index.ts';
 import type { ReplicaCodecs, StateMachine } from '../../smr/index.ts';
-import { checkFunctions, checkNames, type OptionNames, shown } from '../../smr/option-checks.ts';
 import type { DefectKind } from './defect.ts';
 import { runMachine } from './machine-run.ts';
 import { type MachineSource, subjectOf } from './machine-source.ts';

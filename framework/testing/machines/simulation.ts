@@ -1,6 +1,12 @@
-import { type Codec, VarlogError } from '../../base/index.ts';
+import {
+  type Codec,
+  checkCount,
+  checkFunctions,
+  type OptionNames,
+  shown,
+  VarlogError,
+} from '../../base/index.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
-import { checkCount, checkFunctions, type OptionNames, shown } from '../../smr/option-checks.ts';
 import type { SeededRandom } from '../simulator/random.ts';
 import { Trace } from '../simulator/trace.ts';
 import { defect } from './defect.ts';

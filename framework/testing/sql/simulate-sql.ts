@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { checkFunctions, checkNames, type OptionNames } from '../../smr/option-checks.ts';
+import { checkFunctions, checkNames, type OptionNames } from '../../base/index.ts';
 import type { SqlStateMachine } from '../../smr/sql/index.ts';
 import type { MachineSource } from '../machines/machine-source.ts';
 import { MACHINE_FAULTS, type Plan } from '../machines/plan.ts';

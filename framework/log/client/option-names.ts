@@ -1,0 +1,132 @@
+/*
+ * The names of the options of calls. Where a call checks its options by them, the compiler sees that none is missing.
+ */
+
+const LIMITS = { signal: true, timeoutMs: true };
+
+/** What `Varlog.connect` takes. */
+export const CONNECT_NAMES = {
+  ...LIMITS,
+  endpoints: true,
+  clusterId: true,
+  cluster: true,
+  appends: true,
+  tls: true,
+  token: true,
+  ports: true,
+};
+
+/** What `appends` of `Varlog.connect` takes. */
+export const APPENDER_NAMES = {
+  inFlightBytes: true,
+  waitingBytes: true,
+  recordBytesMax: true,
+};
+
+/** What `createTopic` takes. */
+export const CREATE_TOPIC_NAMES = {
+  ...LIMITS,
+  logStreams: true,
+  replicationFactor: true,
+  acknowledge: true,
+  retention: true,
+  first: true,
+};
+
+/** What a retention consists of. */
+export const RETENTION_NAMES = { bytes: true, ageMs: true };
+
+/** What `importTopic` takes. */
+export const IMPORT_NAMES = {
+  ...LIMITS,
+  replicationFactor: true,
+  acknowledge: true,
+};
+
+/** What `varlog.topic` takes. */
+export const TOPIC_NAMES = { codec: true, onDecodeError: true };
+
+/** What `append` takes. */
+export const APPEND_NAMES = {
+  ...LIMITS,
+  key: true,
+  headers: true,
+  logStream: true,
+  expect: true,
+  receipt: true,
+};
+
+/** What `append` of a producer takes: its log stream is chosen. */
+export const PRODUCER_APPEND_NAMES = {
+  ...LIMITS,
+  key: true,
+  headers: true,
+  expect: true,
+  receipt: true,
+};
+
+/** What `producer` takes. */
+export const PRODUCER_NAMES = { ...LIMITS, id: true };
+
+/** What `read` takes. */
+export const READ_NAMES = {
+  ...LIMITS,
+  from: true,
+  to: true,
+  consistency: true,
+  atLeast: true,
+  bufferBytes: true,
+};
+
+/** What `tail` takes. */
+export const TAIL_NAMES = { from: true, signal: true, bufferBytes: true };
+
+const FLOW = { maxInFlight: true, maxInFlightBytes: true };
+
+/** What `read$` takes. */
+export const READ_FLOW_NAMES = { ...READ_NAMES, ...FLOW };
+
+/** What `tail$` takes. */
+export const TAIL_FLOW_NAMES = { ...TAIL_NAMES, ...FLOW };
+
+/** What `fence` takes. */
+export const FENCE_NAMES = { ...LIMITS, token: true, logStream: true };
+
+/** What `trim` takes. */
+export const TRIM_NAMES = { ...LIMITS, force: true };
+
+/** What `replaceStorageNode` takes. */
+export const REPLACE_NODE_NAMES = {
+  ...LIMITS,
+  disk: true,
+  force: true,
+};
+
+/** What `addLogStream` takes. */
+export const ADD_LOG_STREAM_NAMES = {
+  ...LIMITS,
+  replicationFactor: true,
+};
+
+/** What `ready` takes. */
+export const READY_NAMES = {
+  ...LIMITS,
+  storageNodes: true,
+};
+
+/** What `consumers.add` takes. */
+export const ADD_CONSUMER_NAMES = {
+  ...LIMITS,
+  from: true,
+};
+
+/** What `export` takes. */
+export const EXPORT_NAMES = {
+  from: true,
+  to: true,
+  resume: true,
+  signal: true,
+};
+
+/** What `handle` takes. */
+export const HANDLE_NAMES = { concurrency: true, orderBy: true };
