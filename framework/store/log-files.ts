@@ -108,7 +108,9 @@ export class LogFiles {
     const end = offset + group.bytes;
     const small = group.bytes <= PREPARE_FOR_BYTES_MAX;
     const most = small ? this.preparedFor(end) : LEAST_RESERVE_BYTES;
-    const due = end + Math.min(most, RESERVE_BYTES) > size;
+    // Half of it, as long as that will do: else a small log would write the zeros again with every write.
+    const reserve = Math.max(LEAST_RESERVE_BYTES, Math.min(most >> 1, RESERVE_BYTES));
+    const due = end + reserve > size;
     let prepared = due ? most : 0;
     const chunks = due ? [...group.chunks, PREPARED.subarray(0, prepared)] : group.chunks;
     const write = (all: readonly Uint8Array[]): Promise<void> =>
