@@ -2,19 +2,16 @@
 const nextTurn = setImmediate;
 const { nextTick } = process;
 
-/** Resolves when every promise that could go on has gone on. */
+/** Resolves when every promise that could go on has gone on, and the machine's own timers have rung that were due. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => {
-    nextTick(resolve);
+    nextTurn(resolve);
   });
 }
 
-/**
- * As {@link settled}, with a turn of the machine's own: its timers ring, and promises that were rejected unheard are
- * told of. It takes four times as long.
- */
-export function turned(): Promise<void> {
+/** Resolves when every promise that could go on has gone on. Takes a quarter of the time of {@link settled}. */
+export function promisesSettled(): Promise<void> {
   return new Promise((resolve) => {
-    nextTurn(resolve);
+    nextTick(resolve);
   });
 }

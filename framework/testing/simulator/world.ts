@@ -2,7 +2,7 @@ import { assert, type Logger, type Ports, type Timer, VarlogError } from '../../
 import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { abandonRuns, beginRun } from './host-guard.ts';
-import { settled, turned } from './host-turn.ts';
+import { promisesSettled, settled } from './host-turn.ts';
 import { SimulatedNetwork } from './network.ts';
 import type { LinkQuality } from './network-links.ts';
 import { ProcessLife } from './process-life.ts';
@@ -296,7 +296,7 @@ export class World {
     try {
       for (;;) {
         // Not with each event: the machine's turn takes longer than much of what happens.
-        await (this.eventCount % EVENTS_PER_TURN === 0 ? turned() : settled());
+        await (this.eventCount % EVENTS_PER_TURN === 0 ? settled() : promisesSettled());
         this.goesOn();
         if (done()) return true;
         if (this.scheduler.nextMs() > endMs) return false;
@@ -304,7 +304,7 @@ export class World {
       }
     } finally {
       // A promise that was rejected unheard is one of this run.
-      await turned();
+      await settled();
       release();
     }
   }
