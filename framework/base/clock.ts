@@ -23,6 +23,16 @@ export interface Clock {
   defer(run: () => void): void;
 }
 
+/**
+ * Milliseconds until about `everyMs` from now, at a multiple of it by this clock: what looks at something now and then
+ * does it at the same time as others do, and an idle process wakes up once for all of them.
+ */
+export function untilNextLook(clock: Clock, everyMs: number): number {
+  const left = everyMs - (clock.now() % everyMs);
+  // A timer may ring a little early.
+  return left < everyMs / 2 ? left + everyMs : left;
+}
+
 /** Resolves `ms` milliseconds from now; rejects with `signal.reason` once that is aborted. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

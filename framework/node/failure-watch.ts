@@ -1,4 +1,4 @@
-import type { Clock, Logger, Timer } from '../base/index.ts';
+import { type Clock, type Logger, type Timer, untilNextLook } from '../base/index.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** A role that failed may still be cured from another node's copies: this is how long it has to begin to be. */
@@ -32,7 +32,7 @@ export class FailureWatch {
     this.failed = new Promise((resolve) => {
       this.end = resolve;
     });
-    this.timer = clock.after(LOOK_EVERY_MS, () => this.look());
+    this.timer = this.lookLater();
   }
 
   stop(): void {
@@ -48,7 +48,11 @@ export class FailureWatch {
       this.end(new NodeFailed(reasons.join('; ')));
       return;
     }
-    this.timer = this.clock.after(LOOK_EVERY_MS, () => this.look());
+    this.timer = this.lookLater();
+  }
+
+  private lookLater(): Timer {
+    return this.clock.after(untilNextLook(this.clock, LOOK_EVERY_MS), () => this.look());
   }
 
   /** Once for each reason. */

@@ -1,4 +1,6 @@
-import { VarlogError } from '../base/index.ts';
+import { type Disk, VarlogError } from '../base/index.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
+import { FolderWatch } from './folder-watch.ts';
 import { closeAll, eventually, Observed } from './observed.fixture.ts';
 
 afterEach(closeAll);
@@ -54,3 +56,23 @@ test('a member of the metadata repository whose folder is taken away decides not
     expect((await it.page('/readyz')).text).toMatch(/could not be written.*taken away/);
   });
 }, 60_000);
+
+test('the folders of an idle node are looked at less often, and soon after something was written', async () => {
+  const clock = new ManualClock();
+  let looks = 0;
+  let syncs = 0;
+  const disk = { list: async () => [String(++looks)] } as unknown as Disk;
+  const folder = { directory: 'a', holds: () => 'something' as const, lost: () => {} };
+  const watch = new FolderWatch([folder], { disk, clock, logger: { log: () => {} } }, () => syncs);
+  await clock.advance(20_000);
+  expect(looks).toBeLessThan(6);
+  const before = looks;
+  syncs++;
+  await clock.advance(1_000);
+  expect(looks).toBe(before + 1);
+  const after = looks;
+  await clock.advance(6_000);
+  expect(looks).toBeGreaterThan(after);
+  watch.stop();
+  expect(clock.pending).toBe(0);
+});

@@ -1,7 +1,17 @@
-import { type Clock, type Disk, type Logger, type Timer, VarlogError } from '../base/index.ts';
+import {
+  type Clock,
+  type Disk,
+  type Logger,
+  type Timer,
+  untilNextLook,
+  VarlogError,
+} from '../base/index.ts';
 import type { NodeFolder } from '../log/storage-node/index.ts';
 
+/** So often while something is written … */
 const LOOK_EVERY_MS = 1_000;
+/** … and every so many times of that while nothing is: nothing is lost then that was acknowledged meanwhile. */
+const IDLE_LOOK_EVERY = 5;
 
 /**
  * Sees when the folder of a running node, or a part of it, is taken away: what is open can still be read and written,
@@ -12,25 +22,48 @@ export class FolderWatch {
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly syncs: () => number;
+  /** How much had been synced at the last look, and how often nothing was looked at since. */
+  private syncsSeen = -1;
+  private skipped = 0;
   /** What was reported missing of each folder. */
   private readonly reported = new Map<NodeFolder, string>();
   private timer: Timer;
   private stopped = false;
 
+  /** `syncs`: how often something was synced in the folders so far. */
   constructor(
     folders: readonly NodeFolder[],
     { disk, clock, logger }: { disk: Disk; clock: Clock; logger: Logger },
+    syncs: () => number,
   ) {
     this.folders = folders;
     this.disk = disk;
     this.clock = clock;
     this.logger = logger;
-    this.timer = clock.after(LOOK_EVERY_MS, () => void this.look());
+    this.syncs = syncs;
+    this.timer = this.lookLater();
   }
 
   stop(): void {
     this.stopped = true;
     this.timer.cancel();
+  }
+
+  private lookLater(): Timer {
+    const { clock } = this;
+    return clock.after(untilNextLook(clock, LOOK_EVERY_MS), () => void this.lookIfDue());
+  }
+
+  private async lookIfDue(): Promise<void> {
+    const syncs = this.syncs();
+    const isDue = syncs !== this.syncsSeen || ++this.skipped >= IDLE_LOOK_EVERY;
+    if (isDue) {
+      this.syncsSeen = syncs;
+      this.skipped = 0;
+      await this.look();
+    }
+    if (!this.stopped) this.timer = this.lookLater();
   }
 
   private async look(): Promise<void> {
@@ -50,7 +83,6 @@ export class FolderWatch {
       this.logger.log('error', 'the folder of this node was taken away', facts);
       folder.lost(takenAway(directory, gone), gone);
     }
-    this.timer = this.clock.after(LOOK_EVERY_MS, () => void this.look());
   }
 
   /** Names that should be there and are not. */

@@ -20,7 +20,7 @@ export class NodeMetrics {
     storageNode: StorageNode | undefined;
   }) {
     // By default its histogram of the event loop's delay wakes the process a hundred times a second.
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 500 });
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 2_000 });
     const { repository, storageNode } = parts;
     if (repository !== undefined) {
       defineMember((...it) => this.define(...it), repository);

@@ -32,7 +32,9 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const metadataDisk = new DiskGuard(ports.disk);
     const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports);
+    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports, () =>
+      syncsOf(parts),
+    );
     closers.add(() => folders.stop());
     const view = observe(parts, () => metadataDisk.notReady());
     let httpAddress: string | undefined;
@@ -73,6 +75,11 @@ function foldersOf(
   }
   if (storageNode !== undefined) folders.push(...storageNode.folders);
   return folders;
+}
+
+function syncsOf({ repository, storageNode }: NodeParts): number {
+  const all = [repository?.metrics.syncs, storageNode?.syncs];
+  return all.flatMap((it) => it?.counts ?? []).reduce((sum, it) => sum + it, 0);
 }
 
 function rolesOf({ repository, storageNode }: NodeParts): Role[] {

@@ -22,10 +22,7 @@ const PREPARED = new Uint8Array(256 * 1024);
 const PREPARE_BYTES_MIN = 16 * 1024;
 /** … until the zeros written for it cost more than that. */
 const PREPARE_FOR_BYTES_MAX = 32 * 1024;
-/**
- * So much is prepared before it is needed, of a small log a quarter of what is prepared at once: a full disk shows while
- * there is room for what was promised.
- */
+/** So much is prepared before it is needed: a full disk shows while there is room for what was promised. */
 const RESERVE_BYTES = 64 * 1024;
 /** Behind larger groups: given back, it makes room for a state and the header of a segment. */
 const LEAST_RESERVE_BYTES = 8 * 1024;
@@ -111,7 +108,8 @@ export class LogFiles {
     const end = offset + group.bytes;
     const small = group.bytes <= PREPARE_FOR_BYTES_MAX;
     const most = small ? this.preparedFor(end) : LEAST_RESERVE_BYTES;
-    const reserve = small ? Math.min(RESERVE_BYTES, most / 4) : LEAST_RESERVE_BYTES;
+    // Half of it, as long as that will do: else a small log would write the zeros again with every write.
+    const reserve = Math.max(LEAST_RESERVE_BYTES, Math.min(most >> 1, RESERVE_BYTES));
     const due = end + reserve > size;
     let prepared = due ? most : 0;
     const chunks = due ? [...group.chunks, PREPARED.subarray(0, prepared)] : group.chunks;

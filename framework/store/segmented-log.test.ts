@@ -272,30 +272,6 @@ describe('a segmented log', () => {
     expect([files, again.end]).toEqual([0, 3]);
   });
 
-  test('a log that gets one small frame after the other is prepared now and then, not with each of them', async () => {
-    const { disk } = setup();
-    let written = 0;
-    const counted: Disk = Object.create(disk);
-    counted.open = async (...args) => {
-      const file = await disk.open(...args);
-      const write = file.writeDurably.bind(file);
-      file.writeDurably = (offset, chunks) => {
-        for (const it of chunks) written += it.length;
-        return write(offset, chunks);
-      };
-      return file;
-    };
-    const log = await SegmentedLog.open({ disk: counted, directory: 'log', label: 'a log' });
-    for (let i = 1; i <= 200; i++) {
-      log.append(one(i, 100));
-      await log.flush();
-    }
-    const { bytes } = log;
-    await log.close();
-    expect(bytes).toBeGreaterThan(20_000);
-    expect(written).toBeLessThan(4 * bytes);
-  });
-
   test('the newest frames are read without asking the disk', async () => {
     const { disk, open } = setup({ tailCacheBytes: 3_500 });
     const log = await open();

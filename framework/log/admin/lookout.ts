@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../base/index.ts';
+import { type Clock, type Timer, untilNextLook } from '../../base/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 
 /** What changes together is looked at together. */
@@ -50,7 +50,9 @@ export class Lookout {
       this.isLooking = false;
       const tookMs = this.clock.now() - begin;
       this.restsUntil = begin + 2 * tookMs;
-      const everyMs = isWell ? LOG_TIMES.repairAtRestEveryMs : LOG_TIMES.repairEveryMs;
+      const everyMs = isWell
+        ? untilNextLook(this.clock, LOG_TIMES.repairAtRestEveryMs)
+        : LOG_TIMES.repairEveryMs;
       this.lookIn(Math.max(this.isToldMeanwhile ? GATHER_MS : everyMs, tookMs));
     });
   }

@@ -23,13 +23,17 @@ export function hedged<T>(
       timer?.cancel();
       forget();
       settle();
-      over.abort();
+      // Nobody listens else, and an abort makes an error with a stack.
+      if (open > 0) over.abort();
     };
     const ask = (): void => {
       const by = next++;
       open++;
       asks[by]!(over.signal).then(
-        (answer) => end(() => resolve({ answer, by })),
+        (answer) => {
+          open--;
+          end(() => resolve({ answer, by }));
+        },
         (error: unknown) => {
           errors[by] = error;
           // One that was refused at once is not what this is for: the caller decides whom to ask then.

@@ -224,6 +224,7 @@ export class RepositoryLink {
         if (this.stream === undefined) this.onConnected();
         this.stream = stream;
         this.refused = undefined;
+        postpone();
         if (this.lastHeard - this.lastSent >= LOG_TIMES.answerAfterMs) this.scheduleSend();
         else this.flushSoon();
       };
@@ -259,9 +260,24 @@ export class RepositoryLink {
         : LOG_TIMES.suspectLeaderAfterMs - silentMs;
       const untilSpeaking = isQuiet ? quietMax : quietMax - quietMs;
       // So little may be left that adding it to the time changes nothing: it would beat for ever.
-      const wait = Math.max(1, Math.min(untilSuspect, untilSpeaking));
-      due = now + wait;
+      beatIn(Math.max(1, Math.min(untilSuspect, untilSpeaking)));
+    };
+    const beatIn = (wait: number): void => {
+      due = clock.now() + wait;
       timer = clock.after(wait, beat);
+    };
+    // Who hears the leader in time has nothing to wake up for. Not with each of many messages.
+    const postpone = (): void => {
+      const now = clock.now();
+      const quietMs = now - this.lastSent;
+      const isAnswered = quietMs >= LOG_TIMES.answerAfterMs;
+      const untilSpeaking = LOG_TIMES.quietMaxMs - (isAnswered ? 0 : quietMs);
+      const untilSuspect = LOG_TIMES.suspectLeaderAfterMs - (now - this.lastHeard);
+      const wait = Math.min(untilSpeaking, untilSuspect);
+      if (due + LOG_TIMES.answerAfterMs > now + wait) return;
+      quietMax = LOG_TIMES.quietMaxMs;
+      timer.cancel();
+      beatIn(wait);
     };
     timer = clock.after(LOG_TIMES.quietMaxMs, beat);
     try {

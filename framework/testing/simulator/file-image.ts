@@ -24,7 +24,12 @@ class Content {
   private bytes = new Uint8Array(0);
 
   read(offset: number, length: number): Uint8Array {
-    return this.bytes.slice(Math.min(offset, this.size), Math.min(offset + length, this.size));
+    return this.view(offset, offset + length).slice();
+  }
+
+  /** The bytes from `start` to `end`, as far as there are any, until the next change. */
+  view(start: number, end: number): Uint8Array {
+    return this.bytes.subarray(Math.min(start, this.size), Math.min(end, this.size));
   }
 
   write(offset: number, bytes: Uint8Array): void {
@@ -61,8 +66,8 @@ export class FileImage {
   private visible = new Content();
   private durable = new Content();
   private pending: Change[] = [];
-  /** What sectors held before they were last written over: for lost writes. */
-  private replaced = new Map<number, Uint8Array>();
+  /** What sectors held before they were last written over, in their places: for lost writes. */
+  private replaced = new Content();
 
   get size(): number {
     return this.visible.size;
@@ -111,7 +116,9 @@ export class FileImage {
 
   /** What the sector held before it was last written over; zeros when it never was. */
   stale(sector: number): Uint8Array {
-    return this.replaced.get(sector) ?? new Uint8Array(SECTOR_BYTES);
+    const held = new Uint8Array(SECTOR_BYTES);
+    held.set(this.replaced.read(sector * SECTOR_BYTES, SECTOR_BYTES));
+    return held;
   }
 
   copy(): FileImage {
@@ -119,7 +126,7 @@ export class FileImage {
     copy.visible = this.visible.copy();
     copy.durable = this.durable.copy();
     copy.pending = [...this.pending];
-    copy.replaced = new Map(this.replaced);
+    copy.replaced = this.replaced.copy();
     return copy;
   }
 
@@ -133,12 +140,13 @@ export class FileImage {
   }
 
   private rememberReplaced(offset: number, length: number): void {
-    const end = Math.min(offset + length, this.durable.size);
-    for (let at = offset - (offset % SECTOR_BYTES); at < end; at += SECTOR_BYTES) {
-      const old = new Uint8Array(SECTOR_BYTES);
-      old.set(this.durable.read(at, SECTOR_BYTES));
-      this.replaced.set(at / SECTOR_BYTES, old);
-    }
+    const start = sectorOf(offset) * SECTOR_BYTES;
+    const end = sectorOf(offset + length + SECTOR_BYTES - 1) * SECTOR_BYTES;
+    const { size } = this.durable;
+    if (start >= size) return;
+    this.replaced.write(start, this.durable.view(start, end));
+    // What lay behind the end of the file may have been remembered when it was longer.
+    if (end > size) this.replaced.write(size, new Uint8Array(-size & (SECTOR_BYTES - 1)));
   }
 
   private persistPartly(change: Change, fate: Fate, random: Random): void {

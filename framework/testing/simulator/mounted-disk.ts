@@ -211,8 +211,11 @@ class SimulatedFile implements DiskFile {
   }
 }
 
+/** A copy: the chunks belong to the caller, and what was written may be needed until it is synced. */
 function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let size = 0;
+  for (const chunk of chunks) size += chunk.length;
+  const bytes = Buffer.allocUnsafe(size);
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);
