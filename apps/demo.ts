@@ -14,8 +14,7 @@ const TOPICS = { hello: 1, kv: 2, ledger: 3 };
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 const interrupted = new Promise<void>((resolve) => {
-  process.once('SIGINT', () => resolve());
-  process.once('SIGTERM', () => resolve());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => resolve());
 });
 
 // What nodes and samples take from the environment, who connects to them has to take as well.

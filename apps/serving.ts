@@ -27,7 +27,9 @@ export function failureOf(replica: Observed): Promise<never> {
 /** Resolves when the process was told to end and the replica is closed. Rejects when the replica failed. */
 export async function serveUntilStopped(replica: Serving): Promise<void> {
   const stopRequested = new Promise<void>((resolve) => {
-    for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => resolve());
+    for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) {
+      process.once(event, () => resolve());
+    }
     // The process that started this one may have gone while the replica was starting.
     if (process.send !== undefined && !process.connected) resolve();
   });

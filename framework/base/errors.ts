@@ -90,8 +90,8 @@ const RETRYABLE = {
    */
   DISK_FAILED: false,
   /**
-   * The disk has no room, or the process may open no more files. Nothing durable is in doubt.
-   * @remedy Make room, trim, or raise the limit of open files, as the message says: it goes on automatically.
+   * The disk has no room, or the process may open no more files or let none grow so large. Nothing durable is in doubt.
+   * @remedy Make room, trim, or raise the limit, as the message says: it goes on automatically.
    */
   DISK_FULL: true,
   /**

@@ -135,17 +135,19 @@ function makeCli(program: Command): Cli {
           leaveParent();
           resolve();
         };
-        for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, stop);
+        for (const event of [...STOP_SIGNALS, 'disconnect']) process.once(event, stop);
       }),
     interrupted: () => {
       const controller = new AbortController();
-      process.once('SIGINT', () => controller.abort());
-      process.once('SIGTERM', () => controller.abort());
+      for (const signal of STOP_SIGNALS) process.once(signal, () => controller.abort());
       return AbortSignal.any([controller.signal, written]);
     },
   };
   return cli;
 }
+
+/** A terminal that is closed, and a service manager that is told to reload, send SIGHUP: unheard, it would end a node at once. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Whoever reads the output has seen enough, as `head` has: no error, and nothing to tell anybody. */
 const READER_LEFT = Symbol('the reader of the output left');

@@ -37,7 +37,7 @@ export async function varlog(
   // It would take leave of whoever runs the tests.
   Object.assign(process, { connected: false });
   const forget = [
-    forgetListeners(process, ['SIGINT', 'SIGTERM', 'disconnect']),
+    forgetListeners(process, ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']),
     forgetListeners(process.stdout, ['error']),
     forgetListeners(process.stderr, ['error']),
   ];

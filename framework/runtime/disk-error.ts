@@ -15,6 +15,15 @@ const KINDS: Record<string, { code: ErrorCode; next: string }> = {
   },
   EACCES: { code: 'DIRECTORY_UNWRITABLE', next: 'give this user the right to write there' },
   EPERM: { code: 'DIRECTORY_UNWRITABLE', next: 'give this user the right to write there' },
+  EISDIR: {
+    code: 'DISK_FAILED',
+    next: 'a folder lies where a file belongs: move it away and put the file back, or replace the node',
+  },
+  ELOOP: {
+    code: 'DIRECTORY_UNWRITABLE',
+    next: 'symbolic links on this path lead in a circle: mend them',
+  },
+  ENAMETOOLONG: { code: 'DIRECTORY_UNWRITABLE', next: 'choose a folder with a shorter path' },
   EROFS: {
     code: 'DIRECTORY_UNWRITABLE',
     next: 'the file system is read-only: see the kernel log for why, or choose another one',
@@ -22,6 +31,11 @@ const KINDS: Record<string, { code: ErrorCode; next: string }> = {
   ENOSPC: { code: 'DISK_FULL', next: 'free space on this file system' },
   EMFILE: TOO_MANY_FILES,
   ENFILE: TOO_MANY_FILES,
+  // A limit of the process or of the file system. Another process can raise the first one while this one waits.
+  EFBIG: {
+    code: 'DISK_FULL',
+    next: 'a file may not grow so large: raise the limit (ulimit -f), or use another file system',
+  },
   EDQUOT: { code: 'DISK_FULL', next: 'free space: the quota is used up' },
 };
 

@@ -148,6 +148,14 @@ describe('errors of the real disk', () => {
     expect([...(await readFile(join(root, 'file')))]).toEqual([1]);
   });
 
+  test('a folder in the place of a file is not called a failing disk', async () => {
+    await mkdir(join(root, 'taken'));
+    await expect(new RealDisk(root).open('taken', 'existing')).rejects.toMatchObject({
+      code: 'DISK_FAILED',
+      message: expect.stringContaining('a folder lies where a file belongs'),
+    });
+  });
+
   test('a path through a file says so', async () => {
     await writeFile(join(root, 'file'), '');
     const disk = new RealDisk(join(root, 'file'));
@@ -174,6 +182,9 @@ describe('errors of the real disk', () => {
     ['EIO', 'DISK_FAILED'],
     ['EMFILE', 'DISK_FULL'],
     ['ENFILE', 'DISK_FULL'],
+    ['EFBIG', 'DISK_FULL'],
+    ['ENAMETOOLONG', 'DIRECTORY_UNWRITABLE'],
+    ['ELOOP', 'DIRECTORY_UNWRITABLE'],
     ['EEXIST', 'ALREADY_EXISTS'],
   ])('%s becomes %s and names the path', (errno, code) => {
     const cause = Object.assign(new Error(`${errno}: refused`), { code: errno });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ROOT } from './local-processes.ts';
+import { LocalProcesses, ROOT } from './local-processes.ts';
 import { eventually } from './processes.ts';
 
 /** Supervises a process, and takes its time to stop, as whoever closes other things first. */
@@ -70,4 +70,17 @@ describe('a supervised node', () => {
       if (isRunning(pid)) throw new Error(`${pid} still runs`);
     });
   });
+});
+
+test('a node ends in order when its terminal is closed', async () => {
+  await using processes = new LocalProcesses();
+  const node = processes.node({
+    listen: '127.0.0.1:0',
+    directory: processes.folder('data'),
+    'log-level': 'info',
+  });
+  node.start();
+  await eventually(async () => expect(node.output).toContain('"node started"'));
+  process.kill(node.pid, 'SIGHUP');
+  expect(await node.ended()).toBe(0);
 });

@@ -187,7 +187,7 @@ export class MetadataRepository implements RepositoryAccess {
     const { diskTrouble } = this.group.metrics;
     if (voters.length === 0) return this.waitsToBeAdded();
     if (diskTrouble === 'full') {
-      return "the disk of this metadata repository's member is full, or too many files are open";
+      return "the disk of this metadata repository's member is full, or a limit of files is reached";
     }
     if (diskTrouble === 'stalled') {
       return "the disk of this metadata repository's member does not get on with a write";

@@ -107,7 +107,7 @@ export function shortcomings(replicas: readonly LocalReplicaStatus[], isTold: bo
       .filter((it) => it.full)
       .map(
         ({ logStreamId: id }) =>
-          `the disk is full, or too many files are open: log stream ${id} takes no appends here`,
+          `the disk is full, or a limit of files is reached: log stream ${id} takes no appends here`,
       ),
     ...unfit.map((it) => {
       const why = it.failure ?? `it lacks records that it had, and has ${it.committed} by now`;

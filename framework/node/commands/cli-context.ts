@@ -21,9 +21,9 @@ export interface Cli {
     argument: TopicArgument | undefined,
     work: (topic: Topic, output: Output) => Promise<void>,
   ): Promise<void>;
-  /** Resolves at the first Ctrl-C or SIGTERM, or when the process that started this one is gone. */
+  /** Resolves at the first Ctrl-C, SIGTERM or SIGHUP, or when the process that started this one is gone. */
   stopSignal(): Promise<void>;
-  /** Aborted when the user presses Ctrl-C, or when nobody reads the output any more. */
+  /** Aborted when the user presses Ctrl-C or closes the terminal, or when nobody reads the output any more. */
   interrupted(): AbortSignal;
 }
 

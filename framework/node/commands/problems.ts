@@ -170,7 +170,7 @@ function ofReplica(
   const found = [
     ...(replica.full
       ? [
-          'its disk is full, or too many files are open there: free space or trim the topic, or raise the limit (ulimit -n); it goes on by itself',
+          'its disk is full, or a limit of its process is reached: free space or trim the topic, or raise the limit of open files (ulimit -n) or of the size of a file (ulimit -f); it goes on by itself',
         ]
       : []),
     ...(whole ? [] : [whyNotWhole(replica, node?.address ?? 'an unknown address')]),
