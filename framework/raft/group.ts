@@ -389,17 +389,12 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     return handshake.isRemoved ? removed(this.groupId, options.memberId) : undefined;
   }
 
-  /** What waits for a leader at a member that was removed would wait in vain. */
-  private refuseWaiting(): void {
-    const error = removed(this.groupId, this.driver.options.memberId);
-    this.proposals.stop(error);
-    this.reads.stop(error);
-  }
-
   private publish(): void {
     const now = this.status;
     const before = this.subject.value;
-    if (now.removed && !before.removed) this.refuseWaiting();
+    const removal = before.removed ? undefined : this.removal();
+    // What waits for a leader at a member that was removed would wait in vain.
+    if (removal !== undefined) for (const it of [this.proposals, this.reads]) it.stop(removal);
     const sameLeader = before.leader?.id === now.leader?.id;
     if (!sameLeader || WATCHED.some((it) => before[it] !== now[it])) this.subject.next(now);
   }
