@@ -140,7 +140,7 @@ const RETRYABLE = {
    */
   IDENTITY_MISMATCH: false,
   /**
-   * An error that this package did not expect; it is the cause.
+   * An error that this package did not expect, or a broken invariant of the peer; it is the cause.
    * @remedy Report it, with the stack.
    */
   INTERNAL: false,

@@ -58,6 +58,13 @@ describe('errors on their way over gRPC', () => {
     expect(got.message.slice(0, 50)).toBe(`TRIMMED: \u{1F600}\ufffd${'x'.repeat(38)}`);
   });
 
+  test('a broken invariant of a peer is none of the one that hears of it', () => {
+    const sent = toStatus(new VarlogError('INVARIANT', { what: 'the log is dense' }));
+    const got = fromStatus('a:1', sent as StatusObject);
+    expect(got.code).toBe('INTERNAL');
+    expect(got.message).toContain('INVARIANT: the log is dense');
+  });
+
   test('details that JSON cannot say do not hide the error', () => {
     const error = new VarlogError('SEALED', { what: 'x', details: { big: 1n } });
     expect(fromStatus('a:1', toStatus(error) as StatusObject)).toMatchObject({

@@ -171,7 +171,9 @@ function carriedError(error: ServiceError | StatusObject): VarlogError | undefin
     const { code, message, outcome, details } = JSON.parse(carried.toString()) as WireError;
     if (!isErrorCode(code)) return undefined;
     const parts = { what: message, details, cause: error };
-    return new VarlogError(code, outcome === undefined ? parts : { ...parts, outcome });
+    // A bug of the peer is none of this process, which would end for one of its own.
+    const seen = code === 'INVARIANT' ? 'INTERNAL' : code;
+    return new VarlogError(seen, outcome === undefined ? parts : { ...parts, outcome });
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import type { DiskFaults } from '../../testing/simulator/disk.ts';
-import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
+import { Commit, FetchResponse, LogStreams, ReadRequest } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
+import { restartAt } from './restart-at.ts';
 
 let cluster: TestCluster;
 
@@ -13,6 +14,11 @@ afterEach(async () => {
   for (const disk of cluster.disks.values()) disk.faults = {};
   await cluster.close();
 });
+
+/** Not even what was given back before makes room. */
+const NOTHING_FITS: DiskFaults = {
+  fail: ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined),
+};
 
 const LARGE = batchOf(['x'.repeat(200_000)]);
 
@@ -99,12 +105,27 @@ test('a log stream that is sealed while the disk is full is opened again once th
   expect(await cluster.appender(1).append('b')).toMatchObject({ failure: null });
 });
 
-describe('a node whose disk stays full is closed all the same', () => {
-  /** Not even what was given back before makes room. */
-  const NOTHING_FITS: DiskFaults = {
-    fail: ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined),
-  };
+test('a replica that is to begin anew on a full disk stays as it is, and begins anew once there is room', async () => {
+  await clusterOf([1]);
+  const appender = cluster.appender(1);
+  for (let i = 0; i < 5; i++) await appender.append(`a${i}`);
+  const replica = cluster.replica(1);
+  await eventually(() => replica.core.committedEnd === 5);
+  const { records, commits } = replica.storage;
+  const commit = Commit.create({ ...(await commits.findByLlsn(3))!, logStreamId: 1 });
+  const source = FetchResponse.create({ firstLlsn: 3, firstGlsn: 3, commits: [commit] });
+  const begin = () => restartAt(replica, source, new AbortController().signal);
+  cluster.disks.get(1)!.faults = NOTHING_FITS;
+  await begin();
+  expect([replica.failure, replica.restarting]).toEqual([undefined, false]);
+  expect([records.first, records.end]).toEqual([1, 5]);
+  cluster.disks.get(1)!.faults = {};
+  await begin();
+  expect([replica.failure, replica.restarting]).toEqual([undefined, false]);
+  expect([records.first, records.end]).toEqual([3, 5]);
+});
 
+describe('a node whose disk stays full is closed all the same', () => {
   test.each([
     ['while it trims', () => cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 })],
     ['while it seals', () => cluster.apply({ kind: 'seal', id: 1, byOperator: false })],

@@ -60,13 +60,8 @@ export class ProducerFile {
   ): Promise<ProducerFile> {
     const file = await StateFile.open(disk, path, label, FORMAT);
     const producers = new ProducerFile(limits, file, sources.records);
-    if (file.value === undefined) {
-      producers.adopt(undefined, sources.committedEnd);
-      await producers.save();
-    } else {
-      producers.adopt(wire.ProducerTable.decode(file.value));
-      producers.saved = { llsn: producers.table.llsn, revision: producers.revision };
-    }
+    if (file.value === undefined) await producers.takeOver(undefined, sources.committedEnd);
+    else producers.adopt(wire.ProducerTable.decode(file.value));
     await noteRecords(producers, sources);
     return producers;
   }
@@ -91,10 +86,21 @@ export class ProducerFile {
     this.keys.cut(end);
   }
 
-  /** Takes over what was known where a message was made. Without one, of the records up to `llsn` nothing is known. */
-  adopt(message: wire.ProducerTable | undefined, llsn = 0): void {
-    this.table.adopt(message === undefined ? { llsn, floor: 0, producers: [] } : message);
-    this.keys.adopt(message === undefined ? keysUnknownUpTo(llsn) : keysOfMessage(message));
+  /**
+   * Writes down and takes over what was known where a message was made. Without one, of the records up to `llsn` nothing is
+   * known. Rejects with `DISK_FULL`: nothing has changed.
+   */
+  async takeOver(message: wire.ProducerTable | undefined, llsn: number): Promise<void> {
+    const nothing = { llsn, floor: 0, producers: [] };
+    const known = message ?? toMessage(nothing, keysUnknownUpTo(llsn));
+    await this.file.write(wire.ProducerTable.encode(known));
+    this.adopt(known);
+  }
+
+  private adopt(message: wire.ProducerTable): void {
+    this.table.adopt(message);
+    this.keys.adopt(keysOfMessage(message));
+    this.saved = { llsn: this.table.llsn, revision: this.revision };
   }
 
   /** As it goes to another replica. */

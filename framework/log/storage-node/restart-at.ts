@@ -1,10 +1,11 @@
 import type { FetchResponse } from '../../wire/gen/log.ts';
+import { unlessFull } from './full-disk.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { dropHead, trimmedGlsn } from './trim.ts';
 
 /**
  * A source has nothing before LLSN `firstLlsn` any more, and no commit before that of the response: begins anew
- * there. Resolves when that is durable.
+ * there. Resolves when that is durable, or with nothing changed when there is no room on the disk.
  *
  * - Records of its own after that MUST stay: they may be all that makes a majority.
  * - A crash at any point MUST leave a log that asks for what it lacks.
@@ -23,9 +24,14 @@ export function restartAt(
     const begin = Math.max(firstLlsn, records.first);
     const keeps = begin - 1 <= records.end;
     replica.restarting = true;
-    // First of all: of what is dropped then, nothing else is left.
-    producers.adopt(theirs ?? undefined, begin - 1);
-    await producers.save();
+    // First of all: of what is dropped then, nothing else is left. Without room for it, it is asked for again.
+    const isSaved = await unlessFull(replica, () =>
+      producers.takeOver(theirs ?? undefined, begin - 1),
+    );
+    if (!isSaved) {
+      replica.restarting = false;
+      return;
+    }
     // In this order: between the two, a crash leaves a log that asks again.
     await (keeps ? records.trimHead(begin) : records.reset(begin));
     await commits.reset(version);
