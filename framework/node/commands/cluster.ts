@@ -59,10 +59,19 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   tuneGarbageCollection();
   const starting = new AbortController();
   const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
+  // There are others among the flags, which are for all commands.
+  const { nodes, port, httpPort, directory, logStreams } = flags;
+  const { tlsCa, tlsCertificate, tlsKey } = { ...tlsFilesOf(process.env), ...flags };
   const cluster = await startLocalCluster({
-    tokenFile: process.env['VARLOG_TOKEN_FILE'],
-    ...tlsFilesOf(process.env),
-    ...flags,
+    nodes,
+    port,
+    httpPort,
+    directory,
+    logStreams,
+    tokenFile: flags.tokenFile ?? process.env['VARLOG_TOKEN_FILE'],
+    tlsCa,
+    tlsCertificate,
+    tlsKey,
     progress: (text) => output.note(text),
     signal: starting.signal,
   }).catch((error: unknown) => {
