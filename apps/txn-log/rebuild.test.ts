@@ -198,9 +198,10 @@ function suite(fresh: () => Promise<LedgerLocation>): void {
     await eventually(async () => expect((await generationsIn(location)).length).toBe(2));
     await replica.close();
     await expect(rebuilt).rejects.toThrow();
-    expect(await generationsIn(location)).toEqual([0]);
     log.pauseMs = 0;
     const again = await start(log, location);
+    // What could not be removed at once, because its start was still under way, the next one removes.
+    expect(await generationsIn(location)).toEqual([0]);
     expect(await again.service.audit()).toMatchObject({ ok: true, transfers: 300 });
   }, 60_000);
 }
