@@ -104,10 +104,13 @@ export class Orderer {
   admit({ storageNodeId: node, disk, incarnation }: Hello): void {
     const known = this.metadata.storageNodes.get(node);
     const refusal = known === undefined ? undefined : refusalOfDisk(known, disk);
-    if (refusal !== undefined) {
-      throw new VarlogError(refusal.code, { what: refusal.what, next: refusal.next });
-    }
     const twin = this.links.get(node);
+    if (refusal !== undefined) {
+      const { code, what, next } = refusal;
+      // Whoever replaced that disk now would take it away from a node that is well.
+      const because = twin && `storage node ${node} is up with its own disk, at ${twin.address}`;
+      throw new VarlogError(code, { what, ...(because && { because }), next });
+    }
     if (twin === undefined || twin.processId === incarnation) return;
     throw new VarlogError('ALREADY_EXISTS', {
       what: `another process is storage node ${node}, at ${twin.address}, and was heard just now`,
