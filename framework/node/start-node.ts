@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Closers, type Ports, VarlogError } from '../base/index.ts';
 import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import type { NodeFolder } from '../log/storage-node/index.ts';
@@ -32,8 +33,11 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const metadataDisk = new DiskGuard(ports.disk);
     const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports, () =>
-      syncsOf(parts),
+    const folders = new FolderWatch(
+      foldersOf(config, parts, metadataDisk),
+      resolve(config.directory),
+      ports,
+      () => syncsOf(parts),
     );
     closers.add(() => folders.stop());
     const view = observe(parts, () => metadataDisk.notReady());
