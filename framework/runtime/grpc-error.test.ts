@@ -84,6 +84,16 @@ describe('errors on their way over gRPC', () => {
     expect(error.message).toContain('a:1');
   });
 
+  test.each([
+    ['Deadline exceeded after 1.007s,Waiting for LB pick', /nothing answers at a:1.*no connection/],
+    ['Deadline exceeded after 1.007s,LB pick: 0.001s,remote_addr=a:1', /a:1 did not answer/],
+    ['Deadline exceeded', /a:1 did not answer/],
+  ])('silence is told in our words, and not as "%s"', (details, told) => {
+    const error = fromStatus('a:1', bare(status.DEADLINE_EXCEEDED, details));
+    expect(error).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(told) });
+    expect(error.message).not.toMatch(/LB pick|exceeded/);
+  });
+
   test.each(['', 'not json', '{"code":"NO_SUCH_CODE"}', 'null', '[]'])(
     'metadata of a stranger does no harm: %p',
     (text) => {
