@@ -88,6 +88,12 @@ test('members that only learn, lost their disks, or are being changed', () => {
   expect(said(of({ state: 'DISK_LOST', trouble: 'emptied' }))).toEqual([
     expect.stringMatching(/varlog member replace 4 .*/),
   ]);
+  // Nothing is lost there: to replace it would take a member away from the cluster.
+  for (const state of ['CLUSTER_MISMATCH', 'IDENTITY_MISMATCH']) {
+    expect(said(of({ state, trouble: 'another one listens there' }))).toEqual([
+      expect.stringMatching(/not this member: another one listens there$/),
+    ]);
+  }
   const leader = of({ id: 1, change: 'adding member 4: it has 3 of 9 entries' });
   expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
 });

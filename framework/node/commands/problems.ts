@@ -109,7 +109,11 @@ function ofMember(
   isChanging: boolean,
 ): Problem[] {
   const subject = `metadata repository member ${id} at ${address}`;
-  if (state === 'DISK_LOST' || state === 'IDENTITY_MISMATCH') {
+  if (state === 'CLUSTER_MISMATCH' || state === 'IDENTITY_MISMATCH') {
+    const what = `what answers there is not this member: ${trouble}`;
+    return [{ subject, what }];
+  }
+  if (state === 'DISK_LOST') {
     const what = `its disk is lost (${trouble}): start a new member with --join, and run "varlog member replace ${id} <new id>=<host:port>"`;
     return [{ subject, what }];
   }
