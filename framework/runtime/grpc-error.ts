@@ -73,6 +73,8 @@ const CODES: Partial<Record<status, ErrorCode>> = {
 
 /** Connecting failed: nothing of the call has left this machine. */
 const NEVER_SENT = /No connection established|Name resolution failed|ECONNREFUSED|ENOTFOUND/;
+/** Somebody took the connection, and answered in the words of something else. */
+const OTHER_PROTOCOL = /Last error: (?:Error(?: \[\w+\])?: )?(?:Protocol error|Parse Error)/;
 const TLS_FAILED = /certificate|altnames|SSL routines/;
 /** How grpc-js words a stream that was reset because its connection went away. */
 const RESET = 'Call cancelled';
@@ -121,6 +123,15 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
     return new VarlogError('CANCELLED', {
       what: `${address} has cancelled the stream`,
       because: 'what it had sent was not read in time',
+      details: { address },
+      cause: error,
+    });
+  }
+  if (isNoConnection(error) && OTHER_PROTOCOL.test(details)) {
+    return new VarlogError('UNREACHABLE', {
+      what: `what answers at ${address} does not speak gRPC`,
+      because: connectFailure(details),
+      next: 'check that the address is that of a node, and that either both sides use TLS or none',
       details: { address },
       cause: error,
     });
