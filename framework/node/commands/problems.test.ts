@@ -1,4 +1,5 @@
 import type { MemberStatus, Varlog } from '../../log/index.ts';
+import { freeAddresses } from '../../testing/index.ts';
 import { closeAll, eventually, Observed } from '../observed.fixture.ts';
 import { problemsOf, sentenceOf, sentencesOf } from './problems.ts';
 
@@ -73,6 +74,18 @@ test('a disk that is slow', async () => {
   await eventually(async () => {
     expect(await problems(varlog)).toMatch(/storage node 1 at .*: its disk took .* s for a write/);
   });
+}, 30_000);
+
+test('a storage node that is linked to the leader, at an address where nobody reaches it', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const [nowhere] = await freeAddresses(1);
+  const members = `1=${it.address}`;
+  await Observed.start({ roles: 'storage', nodeId: '2', members, advertise: nowhere! });
+  await varlog.ready({ storageNodes: 2 });
+  expect(await problems(varlog)).toMatch(
+    /^storage node 2 at .*: linked to the leader, and not reached there from here \(UNREACHABLE.*--advertise$/,
+  );
 }, 30_000);
 
 test('members that only learn, lost their disks, or are being changed', () => {

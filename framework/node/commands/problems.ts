@@ -128,11 +128,15 @@ function ofMember(
 }
 
 function ofStorageNode(node: StorageNodeStatus): Problem[] {
-  const { id, address, alive, refusal, slowestWriteMs = 0 } = node;
+  const { id, address, alive, refusal, unreached, slowestWriteMs = 0 } = node;
   const subject = `storage node ${id} at ${address}`;
   if (!alive && refusal !== undefined) return [{ subject, what: `refused: ${refusal}` }];
   if (!alive) {
     const what = `down: start it, or run "varlog node replace ${id}" when its disk is lost`;
+    return [{ subject, what }];
+  }
+  if (unreached !== undefined) {
+    const what = `linked to the leader, and not reached there from here (${unreached}): start it with the address that others reach it at, as --advertise`;
     return [{ subject, what }];
   }
   if (slowestWriteMs < SLOW_WRITE_MS) return [];
