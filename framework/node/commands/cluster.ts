@@ -59,10 +59,15 @@ async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['r
   tuneGarbageCollection();
   const starting = new AbortController();
   const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
+  const { nodes, port, httpPort, directory, logStreams } = flags;
+  const fromEnv = tlsFilesOf(process.env);
   const cluster = await startLocalCluster({
-    tokenFile: process.env['VARLOG_TOKEN_FILE'],
-    ...tlsFilesOf(process.env),
-    ...flags,
+    // Not all flags: what only says how to print, or is of clients, is no option of a cluster.
+    ...{ nodes, port, httpPort, directory, logStreams },
+    tokenFile: flags.tokenFile ?? process.env['VARLOG_TOKEN_FILE'],
+    tlsCa: flags.tlsCa ?? fromEnv.tlsCa,
+    tlsCertificate: flags.tlsCertificate ?? fromEnv.tlsCertificate,
+    tlsKey: flags.tlsKey ?? fromEnv.tlsKey,
     progress: (text) => output.note(text),
     signal: starting.signal,
   }).catch((error: unknown) => {
