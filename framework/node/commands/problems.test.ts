@@ -111,6 +111,23 @@ test('members that only learn, lost their disks, or are being changed', () => {
   expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
 });
 
+test('a log stream of which every copy is damaged does not come back by itself', () => {
+  const said = (states: readonly string[]): string => {
+    const replicas = states.map((state, i) => {
+      return { node: i + 1, member: true, state, end: 0, target: 9, behind: 9, full: false };
+    });
+    const common = { sealedByOperator: false, epoch: 1, inSync: 0, replicationFactor: 3 };
+    const logStreams = [{ id: 1, state: 'sealed' as const, replicas, ...common }];
+    const topics = [{ id: 1, logStreams, retention: {} }];
+    const cluster = { cluster: 'c', clusterId: 1, featureLevel: 3, storageNodes: [], members: [] };
+    return problemsOf({ ...cluster, topics })
+      .map(sentenceOf)
+      .join('\n');
+  };
+  expect(said(['damaged', 'damaged', 'damaged'])).toMatch(/^log stream 1: .*records are lost/);
+  expect(said(['damaged', 'unreachable', 'damaged'])).not.toMatch(/records are lost/);
+});
+
 test('what many log streams have alike is said once, and everything else one by one', () => {
   const of = (logStream: number, node: number, what: string) => ({
     subject: `log stream ${logStream} on storage node ${node}`,

@@ -162,6 +162,11 @@ function ofLogStream(stream: LogStreamStatus): Problem[] {
     return [{ subject, what }];
   }
   if (state === 'open') return [];
+  if (replicas.length > 0 && replicas.every((it) => it.state === 'damaged')) {
+    const what =
+      'takes no appends and cannot be read, because every copy of it is damaged: bring back the folder of one of them and start that node again; without one its records are lost, but for those that a backup has';
+    return [{ subject, what }];
+  }
   const copies = `${inSync} of ${replicationFactor} copies are whole`;
   const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;
   return [{ subject, what }];
