@@ -84,7 +84,7 @@ test('a storage node that is linked to the leader, at an address where nobody re
   await Observed.start({ roles: 'storage', nodeId: '2', members, advertise: nowhere! });
   await varlog.ready({ storageNodes: 2 });
   expect(await problems(varlog)).toMatch(
-    /^storage node 2 at .*: linked to the leader, and not reached there from here \(UNREACHABLE.*--advertise$/,
+    /^storage node 2 at .*: linked to the leader, and did not answer here \(UNREACHABLE.*--advertise$/,
   );
 }, 30_000);
 

@@ -136,7 +136,8 @@ function ofStorageNode(node: StorageNodeStatus): Problem[] {
     return [{ subject, what }];
   }
   if (unreached !== undefined) {
-    const what = `linked to the leader, and not reached there from here (${unreached}): start it with the address that others reach it at, as --advertise`;
+    // Why may also lie with who asks: a token that it does not know, a network that others do not share.
+    const what = `linked to the leader, and did not answer here (${unreached}): if others do not reach it either, start it with the address that they reach it at, as --advertise`;
     return [{ subject, what }];
   }
   if (slowestWriteMs < SLOW_WRITE_MS) return [];
