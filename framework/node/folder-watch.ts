@@ -19,6 +19,8 @@ const IDLE_LOOK_EVERY = 5;
  */
 export class FolderWatch {
   private readonly folders: readonly NodeFolder[];
+  /** Where the disk's root is on this machine: what is said here is read elsewhere. */
+  private readonly root: string;
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -34,10 +36,12 @@ export class FolderWatch {
   /** `syncs`: how often something was synced in the folders so far. */
   constructor(
     folders: readonly NodeFolder[],
+    root: string,
     { disk, clock, logger }: { disk: Disk; clock: Clock; logger: Logger },
     syncs: () => number,
   ) {
     this.folders = folders;
+    this.root = root;
     this.disk = disk;
     this.clock = clock;
     this.logger = logger;
@@ -78,7 +82,7 @@ export class FolderWatch {
         continue;
       }
       this.reported.set(folder, String(gone));
-      const { directory } = folder;
+      const directory = `${this.root}/${folder.directory}`;
       const facts = { directory, gone };
       this.logger.log('error', 'the folder of this node was taken away', facts);
       folder.lost(takenAway(directory, gone), gone);

@@ -219,7 +219,9 @@ describe('a node shows', () => {
     await eventually(async () => {
       expect(await stranger.metric('refused')).toEqual(['varlog_refused{code="DISK_UNKNOWN"} 1']);
       expect(await stranger.metric('connected')).toEqual(['varlog_connected 0']);
-      expect((await stranger.page('/readyz')).text).toMatch('varlog node replace');
+      expect((await stranger.page('/readyz')).text).toMatch(
+        /storage node 1 is up with its own disk, at .*--members and --advertise.*varlog node replace/,
+      );
     });
   }, 30_000);
 });

@@ -34,3 +34,28 @@ test.each([1, 3])(
   },
   60_000,
 );
+
+test('a node that begins anew in the folder of another one says so', async () => {
+  const clock = realClock();
+  const disk = new SimulatedDisk({ random: realRandom, clock });
+  const warnings: unknown[] = [];
+  const logger = {
+    log: (level: string, event: string, facts?: object) => {
+      if (level === 'warn') warnings.push({ event, ...facts });
+    },
+  };
+  const ports = { clock, random: realRandom, disk, network: new GrpcNetwork(), logger };
+  const startOnce = async (nodeId: string): Promise<void> => {
+    const [listen = ''] = await freeAddresses(1);
+    const node = await startNode(resolveConfig({ flags: { nodeId, listen } }), ports);
+    await node.close();
+  };
+  const event = 'the folder has nothing of this node, and data of another one';
+  await startOnce('2');
+  await startOnce('2');
+  expect(warnings).not.toContainEqual(expect.objectContaining({ event }));
+  await startOnce('3');
+  expect(warnings).toContainEqual(
+    expect.objectContaining({ event, missing: 'storage-3', found: ['storage-2'] }),
+  );
+});

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Closers, type Ports, VarlogError } from '../base/index.ts';
 import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import type { NodeFolder } from '../log/storage-node/index.ts';
@@ -28,12 +29,16 @@ export interface VarlogNode {
 /** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
 export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
   const closers = new Closers();
+  await warnOfOthers(config, ports);
   try {
     const metadataDisk = new DiskGuard(ports.disk);
     const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports, () =>
-      syncsOf(parts),
+    const folders = new FolderWatch(
+      foldersOf(config, parts, metadataDisk),
+      resolve(config.directory),
+      ports,
+      () => syncsOf(parts),
     );
     closers.add(() => folders.stop());
     const view = observe(parts, () => metadataDisk.notReady());
@@ -58,6 +63,26 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
 
 const metadataFolder = ({ memberId }: NodeConfig): string => `metadata-${memberId}`;
 const storageFolder = ({ nodeId }: NodeConfig): string => `storage-${nodeId}`;
+
+/**
+ * A folder that is given to the wrong node begins empty beside the data of its owner, and is refused later for a disk that is
+ * lost: here alone it can be told why. Several nodes may share one folder, so it is no reason not to start.
+ */
+async function warnOfOthers(config: NodeConfig, { disk, logger }: Ports): Promise<void> {
+  // A disk that cannot be read is told by what needs it.
+  const found = await disk.list('').catch(() => []);
+  const own = { metadata: metadataFolder(config), storage: storageFolder(config) };
+  for (const role of config.roles) {
+    const others = found.filter((it) => new RegExp(`^${role}-\\d+$`).test(it));
+    if (others.length === 0 || others.includes(own[role])) continue;
+    const directory = resolve(config.directory);
+    logger.log('warn', 'the folder has nothing of this node, and data of another one', {
+      directory,
+      missing: own[role],
+      found: others,
+    });
+  }
+}
 
 function foldersOf(
   config: NodeConfig,

@@ -1,8 +1,12 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { type ErrorCode, VarlogError } from '../base/index.ts';
 import { ErrorDetail } from '../wire/gen/errpb.ts';
+import { MembersRequest, Ordering } from '../wire/gen/log.ts';
 import { Status } from '../wire/gen/rpc.ts';
 import { fromStatus, toStatus } from './grpc-error.ts';
+import { GrpcNetwork } from './grpc-network.ts';
 
 const bare = (code: status, details: string, metadata = new Metadata()): StatusObject => ({
   code,
@@ -89,6 +93,35 @@ describe('errors on their way over gRPC', () => {
     const error = fromStatus('a:1', bare(code, details));
     expect(error.code).toBe(expected);
     expect(error.message).toContain('a:1');
+  });
+
+  test('a server that speaks something else is not said to be silent', async () => {
+    const server = createServer((_, response) => response.end('hello'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const channel = new GrpcNetwork().connect(address, {});
+    try {
+      await expect(channel.call(Ordering.Members, MembersRequest.create({}))).rejects.toMatchObject(
+        {
+          code: 'UNREACHABLE',
+          message: expect.stringMatching(`what answers at ${address} does not speak gRPC`),
+        },
+      );
+    } finally {
+      channel.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  test.each([
+    ['Deadline exceeded after 1.007s,Waiting for LB pick', /nothing answers at a:1.*no connection/],
+    ['Deadline exceeded after 1.007s,LB pick: 0.001s,remote_addr=a:1', /a:1 did not answer/],
+    ['Deadline exceeded', /a:1 did not answer/],
+  ])('silence is told in our words, and not as "%s"', (details, told) => {
+    const error = fromStatus('a:1', bare(status.DEADLINE_EXCEEDED, details));
+    expect(error).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(told) });
+    expect(error.message).not.toMatch(/LB pick|exceeded/);
   });
 
   test.each(['', 'not json', '{"code":"NO_SUCH_CODE"}', 'null', '[]'])(

@@ -73,11 +73,17 @@ const CODES: Partial<Record<status, ErrorCode>> = {
 
 /** Connecting failed: nothing of the call has left this machine. */
 const NEVER_SENT = /No connection established|Name resolution failed|ECONNREFUSED|ENOTFOUND/;
+/** Somebody took the connection, and answered in the words of something else. */
+const OTHER_PROTOCOL = /Last error: (?:Error(?: \[\w+\])?: )?(?:Protocol error|Parse Error)/;
 const TLS_FAILED = /certificate|altnames|SSL routines/;
 /** How grpc-js words a stream that was reset because its connection went away. */
 const RESET = 'Call cancelled';
 /** How it words one that our server reset because its reader did not read. */
 const CUT = 'Bandwidth exhausted or memory limit exceeded';
+
+/** How it words that its own clock ended a call, and that there was no connection by then. */
+const OWN_DEADLINE = /^Deadline exceeded/;
+const NO_CONNECTION_YET = /Waiting for LB pick|Waiting for name resolution/i;
 
 /** Together well below the 16 KiB that HTTP/2 peers commonly allow for trailers. */
 const SENTENCE_CHARACTERS_MAX = 1_000;
@@ -121,6 +127,15 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
       cause: error,
     });
   }
+  if (isNoConnection(error) && OTHER_PROTOCOL.test(details)) {
+    return new VarlogError('UNREACHABLE', {
+      what: `what answers at ${address} does not speak gRPC`,
+      because: connectFailure(details),
+      next: 'check that the address is that of a node, and that either both sides use TLS or none',
+      details: { address },
+      cause: error,
+    });
+  }
   if (isNoConnection(error)) {
     const insecure = TLS_FAILED.test(details);
     return new VarlogError('UNREACHABLE', {
@@ -149,6 +164,16 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
   // A handler's own sentence needs no introduction.
   if (details.startsWith(`${code}: `))
     return new VarlogError(code, { what: details, cause: error });
+  if (code === 'TIMEOUT' && OWN_DEADLINE.test(details)) {
+    const silent = NO_CONNECTION_YET.test(details);
+    return new VarlogError(code, {
+      what: silent ? `nothing answers at ${address}` : `${address} did not answer the call in time`,
+      ...(silent && { because: 'no connection came about in the time of the call' }),
+      next: 'check that the node runs and is not stuck, that the address is right, and that nothing on the way drops what is sent',
+      details: { address },
+      cause: error,
+    });
+  }
   return new VarlogError(code, {
     what: `the call to ${address} failed: ${reset ? 'the connection was closed' : details}`,
     details: { address },

@@ -27,7 +27,7 @@ import { LogHold } from './log-hold.ts';
 import { checkedName, identityOf, type LogIdentity, tagOf } from './log-identity.ts';
 import { LogTrim } from './log-trim.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { closedError, unidentified } from './replica-errors.ts';
+import { closedError, unidentified, unknownConsistency } from './replica-errors.ts';
 import type { Applied, Consistency } from './replica-options.ts';
 import { type ReplicaStatus, ReplicaStatuses } from './replica-status.ts';
 import { skipsFrom, skipTarget } from './skip-command.ts';
@@ -237,6 +237,7 @@ export class LogFollower<Command, Result> {
       checkNumber(maxStalenessMs, 'consistency.maxStalenessMs', 0);
       return this.barrier.within(maxStalenessMs, options);
     }
+    if (!('atLeast' in Object(consistency))) throw unknownConsistency(consistency);
     const { atLeast } = consistency as { atLeast: number };
     checkNumber(atLeast, 'consistency.atLeast', 0);
     return this.barrier.reached(atLeast, options);

@@ -133,8 +133,13 @@ describe('options of a call', () => {
       ];
       for (const call of calls) await expect(call).rejects.toMatchObject(refused);
     }
-    const consistency = 'newest' as 'stale';
-    await expect(replica.query((it) => it.value, { consistency })).rejects.toMatchObject(refused);
+    for (const value of ['newest', '', 5, true, null, {}, []]) {
+      const consistency = value as 'stale';
+      await expect(replica.query((it) => it.value, { consistency })).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringMatching(/^INVALID_ARGUMENT: consistency is .*linearizable.*atLeast/),
+      });
+    }
     expect(await replica.query((it) => it.value)).toBe(0);
   });
 });

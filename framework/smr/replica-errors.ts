@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { shown, VarlogError } from '../base/index.ts';
 
 export function closedError(): VarlogError {
   return new VarlogError('CLOSED', { what: 'the replica is closed', next: 'start a new one' });
@@ -9,6 +9,13 @@ export function cannotStartOver(): VarlogError {
     what: 'a command is to be passed over, and the machine cannot be brought back to before it',
     because: 'its `snapshot()` threw when the replica was started',
     next: 'correct `snapshot()`, and start the replica again',
+  });
+}
+
+export function unknownConsistency(value: unknown): VarlogError {
+  return new VarlogError('INVALID_ARGUMENT', {
+    what: `consistency is ${shown(value)}`,
+    next: "choose among 'linearizable', 'stale', { atLeast: position } and { maxStalenessMs: ms }",
   });
 }
 

@@ -98,7 +98,7 @@ export class Replica<Command, Result, Machine> {
       await this.follower.fresh({ ...limits, consistency: 'stale' });
       return speculator.look(look);
     }
-    await this.follower.fresh({ ...limits, ...(consistency && { consistency }) });
+    await this.follower.fresh({ ...limits, ...(consistency !== undefined && { consistency }) });
     return look(machine);
   }
 

@@ -202,8 +202,10 @@ export class MemoryLog implements OrderedLog {
    * Opens a producer, which appends exactly once, as `topic.producer` does: a fault hits one of its tries, and it tries
    * again. While nobody reaches the log, it waits.
    */
-  producer({ id }: { id: number }): Promise<MemoryProducer> {
-    return new MemoryRecords<Uint8Array, RecordInput>(this.recordStore, undefined).producer({ id });
+  producer(options: { id: number }): Promise<MemoryProducer> {
+    return new MemoryRecords<Uint8Array, RecordInput>(this.recordStore, undefined).producer(
+      options,
+    );
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {

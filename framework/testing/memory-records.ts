@@ -46,6 +46,7 @@ import {
   type WithCheckpoint,
 } from '../log/client/index.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
+import { checkedProducer } from '../log/client/open-producer.ts';
 import {
   APPEND_NAMES,
   READ_NAMES,
@@ -183,7 +184,8 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   /** As that of a topic. All producers append to the log stream where records go that name none. */
-  async producer({ id, signal }: CallLimits & { id: number }): Promise<MemoryProducer<In>> {
+  async producer(options: CallLimits & { id: number }): Promise<MemoryProducer<In>> {
+    const { id, signal } = checkedProducer(options);
     signal?.throwIfAborted();
     const { store, codec } = this;
     const { epoch, takeOnce } = await store.openProducer();

@@ -187,8 +187,10 @@ export class AppendLink {
     this.stream = undefined;
     this.outbox.unblock();
     stream.cancel();
-    const neverSent = VarlogError.is(error) && NOTHING_DONE.has(error.code);
-    this.failAll(error, neverSent);
+    // A batch that is refused has an answer of its own: a stream that is refused was refused before any was read.
+    const nothingDone =
+      VarlogError.is(error) && (NOTHING_DONE.has(error.code) || error.outcome === 'notAppended');
+    this.failAll(error, nothingDone);
   }
 
   private failAll(error: unknown, neverSent: boolean): void {

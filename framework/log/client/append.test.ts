@@ -157,6 +157,17 @@ describe('an append', () => {
     expect(await topic.append('c')).toMatchObject({ glsn: 2 });
   });
 
+  test('whose stream the node refuses is sent again: nothing of it was read', async () => {
+    const { cluster, topic } = await start([[1]]);
+    let refusals = 3;
+    cluster.appendFault = () => (refusals-- > 0 ? { kind: 'refuseStream' } : undefined);
+    expect(await topic.append('a')).toMatchObject({ glsn: 1 });
+    expect(cluster.texts()).toEqual(['a']);
+    cluster.appendFault = () => ({ kind: 'refuseStream' });
+    const error = await failure(topic.append('b', { timeoutMs: 300 }));
+    expect(error).toMatchObject({ code: 'TIMEOUT', outcome: 'notAppended' });
+  });
+
   test('that the node calls unknown is unknown', async () => {
     const { cluster, topic } = await start([[1], [2]]);
     cluster.appendFault = () => ({ kind: 'refuse', code: 'SEALED', outcome: 'unknown' });

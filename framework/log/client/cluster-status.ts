@@ -54,6 +54,8 @@ export interface StorageNodeStatus {
   readonly slowestWriteMs?: number;
   /** Why the metadata repository does not take it for the node that it says it is. */
   readonly refusal?: string;
+  /** Why it did not answer this client at its address, although the leader hears from it. */
+  readonly unreached?: string;
 }
 
 export interface TopicStatus {
@@ -102,11 +104,11 @@ export interface LogStreamReplicaStatus {
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
   { storageNodes, logStreams, topicIds, retentions }: HealthResponse,
-  answers: NodeAnswers,
+  { said, silent }: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
   const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
   const reports = new Map(
-    [...answers].flatMap(([node, { logStreamReplicas }]) =>
+    [...said].flatMap(([node, { logStreamReplicas }]) =>
       logStreamReplicas.map((it) => [
         `${node}/${it.logStreamReplica?.topicLogStream?.logStreamId}`,
         it,
@@ -152,7 +154,8 @@ export function describeStatus(
   return {
     storageNodes: storageNodes.map((node) => {
       const { storageNodeId: id, address, disk, connected: alive, draining, waits } = node;
-      const { slowestWriteMs, refusal = '' } = answers.get(id) ?? {};
+      const { slowestWriteMs, refusal = '' } = said.get(id) ?? {};
+      const unreached = silent.get(id);
       const has = logStreams.filter((it) => it.replicas.some((one) => one.storageNodeId === id));
       const leads = has.filter((it) => it.replicas[0]!.storageNodeId === id);
       const own = has.flatMap((it) => it.replicas.filter((one) => one.storageNodeId === id));
@@ -170,6 +173,7 @@ export function describeStatus(
         waits,
         ...(slowestWriteMs !== undefined && { slowestWriteMs }),
         ...(refusal !== '' && { refusal }),
+        ...(alive && unreached !== undefined && { unreached }),
       };
     }),
     topics: [...topics].map(([id, streams]) => {

@@ -31,6 +31,7 @@ export type AppendFault =
   | { kind: 'refuse'; code: string; outcome: 'notAppended' | 'unknown'; what?: string }
   | { kind: 'storeAndBreak' }
   | { kind: 'break' }
+  | { kind: 'refuseStream' }
   | { kind: 'silent' };
 
 /**
@@ -315,6 +316,9 @@ async function serveAppends(
       }
       if (fault?.kind === 'storeAndBreak' || fault?.kind === 'break') {
         cut(new VarlogError('UNAVAILABLE', { what: 'the node broke down' }));
+      }
+      if (fault?.kind === 'refuseStream') {
+        cut(new VarlogError('UNAVAILABLE', { what: 'not known here yet', outcome: 'notAppended' }));
       }
     }
     if (results.length > 0) stream.send(wire.AppendResponse.create({ results }));

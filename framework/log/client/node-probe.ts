@@ -5,12 +5,17 @@ import type { ChannelPool } from './channel-pool.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** What storage nodes say of themselves, by their ids. */
-export type NodeAnswers = ReadonlyMap<number, snpb.StorageNodeMetadataDescriptor>;
+/** What came of asking storage nodes, by their ids: each is in one of both. */
+export interface NodeAnswers {
+  /** What they say of themselves. */
+  readonly said: ReadonlyMap<number, snpb.StorageNodeMetadataDescriptor>;
+  /** Why those did not answer that did not, in words. */
+  readonly silent: ReadonlyMap<number, string>;
+}
 
 /**
- * Asks each storage node how it is: of slow disks, and of what failed why, the leader knows nothing. One that does
- * not answer is left out.
+ * Asks each storage node how it is: of slow disks, of what failed why, and of addresses at which nobody reaches a node, the
+ * leader knows nothing.
  */
 export async function askStorageNodes(
   channels: ChannelPool,
@@ -19,18 +24,20 @@ export async function askStorageNodes(
 ): Promise<NodeAnswers> {
   const options = { timeoutMs: PROBE_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
   const request = snpb.GetMetadataRequest.create({});
-  const answers = new Map<number, snpb.StorageNodeMetadataDescriptor>();
+  const said = new Map<number, snpb.StorageNodeMetadataDescriptor>();
+  const silent = new Map<number, string>();
   const ask = async ({ storageNodeId, address }: StorageNodeHealth): Promise<void> => {
     try {
       const found = await channels.to(address).call(snpb.Management.GetMetadata, request, options);
       const metadata = found.storageNodeMetadata;
-      // Another node may listen there by now.
-      if (metadata?.storageNode?.storageNodeId !== storageNodeId) return;
-      answers.set(storageNodeId, metadata);
+      const other = metadata?.storageNode?.storageNodeId;
+      if (metadata !== null && other === storageNodeId) said.set(storageNodeId, metadata);
+      else silent.set(storageNodeId, `storage node ${other} answers there`);
     } catch (error) {
       if (!VarlogError.is(error)) throw error;
+      silent.set(storageNodeId, error.message);
     }
   };
   await Promise.all(nodes.map(ask));
-  return answers;
+  return { said, silent };
 }

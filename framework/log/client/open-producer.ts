@@ -1,4 +1,11 @@
-import { checkNames, isWhole, shown, type TopicId, VarlogError } from '../../base/index.ts';
+import {
+  checkLimits,
+  checkNames,
+  isWhole,
+  shown,
+  type TopicId,
+  VarlogError,
+} from '../../base/index.ts';
 import { OpenProducerRequest, Ordering } from '../../wire/gen/log.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
@@ -13,19 +20,25 @@ export async function openProducer<In>(
   codec: RecordCodec<unknown, In>,
   options: CallLimits & { id: number },
 ): Promise<TopicProducer<In>> {
-  checkNames(options, PRODUCER_NAMES, 'producer');
-  const { id, ...limits } = options;
-  if (!isWhole(id, 0, Number.MAX_SAFE_INTEGER)) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `${shown(id)} is not the id of a producer: it must be a whole number from 0, below 2^53`,
-      next: 'choose a number that stays the same over restarts',
-      outcome: 'notAppended',
-    });
-  }
+  const { id, ...limits } = checkedProducer(options);
   const request = OpenProducerRequest.create({ topicId, producer: id });
   const what = `opening producer ${id} of topic ${topicId}`;
   const { repository } = context;
   const opened = await repository.call(Ordering.OpenProducer, request, { ...limits, what });
   const { epoch, logStreamId: logStream } = opened;
   return new TopicProducer({ topic: topicId, id, epoch, logStream }, context, codec);
+}
+
+/** Throws `INVALID_ARGUMENT` for what is not asked for a producer. */
+export function checkedProducer<Options extends CallLimits & { id: number }>(
+  options: Options,
+): Options {
+  checkNames<CallLimits & { id: number }>(options, PRODUCER_NAMES, 'producer');
+  checkLimits(options);
+  if (isWhole(options.id, 0, Number.MAX_SAFE_INTEGER)) return options;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `the id of a producer is ${shown(options.id)}: it must be a whole number from 0, below 2^53`,
+    next: 'choose a number that stays the same over restarts',
+    outcome: 'notAppended',
+  });
 }

@@ -134,7 +134,8 @@ export class RepositoryClient {
       const answer = await channel.call(Ordering.Members, MembersRequest.create({}), options);
       const { trouble, supportedLevel, change, self } = answer;
       if (self !== null && self.id !== id) {
-        return { state: 'IDENTITY_MISMATCH', trouble: `member ${self.id} listens there` };
+        const trouble = `member ${self.id} listens there; start both at the addresses that the list of members has for them`;
+        return { state: 'IDENTITY_MISMATCH', trouble };
       }
       return {
         state: 'up',

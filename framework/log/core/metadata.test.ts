@@ -323,7 +323,9 @@ test('a disk is bound to its node; another one only takes its place when it is r
   expect(hello('b')).toMatchObject({
     code: 'DISK_UNKNOWN',
     what: expect.stringMatching(/disk a.*disk b/),
-    next: expect.stringContaining('varlog node replace 1 --disk b'),
+    next: expect.stringMatching(
+      /--members and --advertise.*only if.*varlog node replace 1 --disk b/,
+    ),
   });
   done(metadata, { kind: 'seal', id: 1, byOperator: false });
   const opening = { kind: 'unseal' as const, id: 1, epoch: 2, members: [1], primaryProcess: 'p' };

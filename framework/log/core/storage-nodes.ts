@@ -29,8 +29,9 @@ export function refusalOfDisk(
   if (own === '') return undefined;
   return refuse(
     'DISK_UNKNOWN',
-    `storage node ${id} has disk ${own}, and this is disk ${disk}`,
-    `correct the node's id or folder; or, if its disk is lost for good, run "varlog node replace ${id} --disk ${disk}"`,
+    `storage node ${id} of this cluster has disk ${own}, and this is disk ${disk}`,
+    // A new node with the addresses of another cluster comes here too, and must not displace a healthy one of that.
+    `check first that --members and --advertise name the cluster that this node is for, then its id and folder; only if disk ${own} is lost for good, run "varlog node replace ${id} --disk ${disk}"`,
   );
 }
 

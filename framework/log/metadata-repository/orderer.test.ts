@@ -333,6 +333,18 @@ test('a node that was unregistered has no link any more, and what it said is for
   expect(() => join(2)).toThrow(/unregistered/);
 });
 
+test('a node at the address of another one is refused while that one is up', () => {
+  const { orderer, join } = leading(1);
+  const { link } = join(1);
+  expect(() => join(2, 'node-1')).toThrow(
+    /node 2 .* at node-1, where storage node 1 is up.*--advertise/,
+  );
+  expect(orderer.isUp(1)).toBe(true);
+  orderer.closed(link);
+  // Its machine was given to this one.
+  expect(() => join(2, 'node-1')).not.toThrow(/is up/);
+});
+
 test('of two processes that come as one node at once, the one that others are led to stays', () => {
   const { metadata, orderer, join } = leading(1);
   const { node } = join(1);

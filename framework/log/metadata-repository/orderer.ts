@@ -100,14 +100,27 @@ export class Orderer {
     return this.unheardForMs(node) === 0;
   }
 
-  /** Throws when a node's disk is another one than its own, or another process is that node and alive. */
-  admit({ storageNodeId: node, disk, incarnation }: Hello): void {
+  /**
+   * Throws when a node's disk is another one than its own, another process is that node and alive, or another node that is
+   * alive has its address: whatever is meant for this one would be said to that.
+   */
+  admit({ storageNodeId: node, disk, incarnation, address }: Hello): void {
     const known = this.metadata.storageNodes.get(node);
     const refusal = known === undefined ? undefined : refusalOfDisk(known, disk);
-    if (refusal !== undefined) {
-      throw new VarlogError(refusal.code, { what: refusal.what, next: refusal.next });
-    }
     const twin = this.links.get(node);
+    if (refusal !== undefined) {
+      const { code, what, next } = refusal;
+      // Whoever replaced that disk now would take it away from a node that is well.
+      const because = twin && `storage node ${node} is up with its own disk, at ${twin.address}`;
+      throw new VarlogError(code, { what, ...(because && { because }), next });
+    }
+    const neighbour = [...this.links.values()].find((it) => it.address === address);
+    if (neighbour !== undefined && neighbour.node !== node) {
+      throw new VarlogError('ALREADY_EXISTS', {
+        what: `storage node ${node} says that it is reached at ${address}, where storage node ${neighbour.node} is up`,
+        next: 'start it with an address of its own in --advertise (or --listen)',
+      });
+    }
     if (twin === undefined || twin.processId === incarnation) return;
     throw new VarlogError('ALREADY_EXISTS', {
       what: `another process is storage node ${node}, at ${twin.address}, and was heard just now`,

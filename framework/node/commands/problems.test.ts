@@ -1,4 +1,5 @@
 import type { MemberStatus, Varlog } from '../../log/index.ts';
+import { freeAddresses } from '../../testing/index.ts';
 import { closeAll, eventually, Observed } from '../observed.fixture.ts';
 import { problemsOf, sentenceOf, sentencesOf } from './problems.ts';
 
@@ -75,6 +76,18 @@ test('a disk that is slow', async () => {
   });
 }, 30_000);
 
+test('a storage node that is linked to the leader, at an address where nobody reaches it', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const [nowhere] = await freeAddresses(1);
+  const members = `1=${it.address}`;
+  await Observed.start({ roles: 'storage', nodeId: '2', members, advertise: nowhere! });
+  await varlog.ready({ storageNodes: 2 });
+  expect(await problems(varlog)).toMatch(
+    /^storage node 2 at .*: linked to the leader, and did not answer here \(UNREACHABLE.*--advertise$/,
+  );
+}, 30_000);
+
 test('members that only learn, lost their disks, or are being changed', () => {
   const of = (more: Partial<MemberStatus>): MemberStatus => {
     return { id: 4, address: 'd:1', votes: true, state: 'up', ...more };
@@ -88,8 +101,31 @@ test('members that only learn, lost their disks, or are being changed', () => {
   expect(said(of({ state: 'DISK_LOST', trouble: 'emptied' }))).toEqual([
     expect.stringMatching(/varlog member replace 4 .*/),
   ]);
+  // Nothing is lost there: to replace it would take a member away from the cluster.
+  for (const state of ['CLUSTER_MISMATCH', 'IDENTITY_MISMATCH']) {
+    expect(said(of({ state, trouble: 'another one listens there' }))).toEqual([
+      expect.stringMatching(/not this member: another one listens there$/),
+    ]);
+  }
   const leader = of({ id: 1, change: 'adding member 4: it has 3 of 9 entries' });
   expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
+});
+
+test('a log stream of which every copy is damaged does not come back by itself', () => {
+  const said = (states: readonly string[]): string => {
+    const replicas = states.map((state, i) => {
+      return { node: i + 1, member: true, state, end: 0, target: 9, behind: 9, full: false };
+    });
+    const common = { sealedByOperator: false, epoch: 1, inSync: 0, replicationFactor: 3 };
+    const logStreams = [{ id: 1, state: 'sealed' as const, replicas, ...common }];
+    const topics = [{ id: 1, logStreams, retention: {} }];
+    const cluster = { cluster: 'c', clusterId: 1, featureLevel: 3, storageNodes: [], members: [] };
+    return problemsOf({ ...cluster, topics })
+      .map(sentenceOf)
+      .join('\n');
+  };
+  expect(said(['damaged', 'damaged', 'damaged'])).toMatch(/^log stream 1: .*records are lost/);
+  expect(said(['damaged', 'unreachable', 'damaged'])).not.toMatch(/records are lost/);
 });
 
 test('what many log streams have alike is said once, and everything else one by one', () => {

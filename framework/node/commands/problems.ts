@@ -109,7 +109,11 @@ function ofMember(
   isChanging: boolean,
 ): Problem[] {
   const subject = `metadata repository member ${id} at ${address}`;
-  if (state === 'DISK_LOST' || state === 'IDENTITY_MISMATCH') {
+  if (state === 'CLUSTER_MISMATCH' || state === 'IDENTITY_MISMATCH') {
+    const what = `what answers there is not this member: ${trouble}`;
+    return [{ subject, what }];
+  }
+  if (state === 'DISK_LOST') {
     const what = `its disk is lost (${trouble}): start a new member with --join, and run "varlog member replace ${id} <new id>=<host:port>"`;
     return [{ subject, what }];
   }
@@ -124,11 +128,16 @@ function ofMember(
 }
 
 function ofStorageNode(node: StorageNodeStatus): Problem[] {
-  const { id, address, alive, refusal, slowestWriteMs = 0 } = node;
+  const { id, address, alive, refusal, unreached, slowestWriteMs = 0 } = node;
   const subject = `storage node ${id} at ${address}`;
   if (!alive && refusal !== undefined) return [{ subject, what: `refused: ${refusal}` }];
   if (!alive) {
     const what = `down: start it, or run "varlog node replace ${id}" when its disk is lost`;
+    return [{ subject, what }];
+  }
+  if (unreached !== undefined) {
+    // Why may also lie with who asks: a token that it does not know, a network that others do not share.
+    const what = `linked to the leader, and did not answer here (${unreached}): if others do not reach it either, start it with the address that they reach it at, as --advertise`;
     return [{ subject, what }];
   }
   if (slowestWriteMs < SLOW_WRITE_MS) return [];
@@ -154,6 +163,11 @@ function ofLogStream(stream: LogStreamStatus): Problem[] {
     return [{ subject, what }];
   }
   if (state === 'open') return [];
+  if (replicas.length > 0 && replicas.every((it) => it.state === 'damaged')) {
+    const what =
+      'takes no appends and cannot be read, because every copy of it is damaged: bring back the folder of one of them and start that node again; without one its records are lost, but for those that a backup has';
+    return [{ subject, what }];
+  }
   const copies = `${inSync} of ${replicationFactor} copies are whole`;
   const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;
   return [{ subject, what }];

@@ -49,6 +49,13 @@ export function producerContract(make: () => Promise<ProducersUnderTest>): Contr
       assert.deepEqual(await log.texts(), ['a', 'b', 'c', 'd']);
     });
 
+    test('refuses what is no id, and says what is wanted', async (log) => {
+      for (const options of [undefined, null, 7, {}, { id: '7' }, { id: -1 }, { id: 7, ids: 8 }]) {
+        const refused = { code: 'INVALID_ARGUMENT', message: /producer.*(whole number|\bid\b)/ };
+        await assert.rejects(async () => log.producer(options as { id: number }), refused);
+      }
+    });
+
     test('keeps the order of the calls, also of one moment', async (log) => {
       const producer = await log.producer({ id: 0 });
       const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
