@@ -162,6 +162,7 @@ test('a restore that finds no room says so, and is done again once there is some
       expect(disk.openFiles).toBe(0);
     }
     disk.faults = {};
+    await world.play(restore);
     const { membersBefore } = await world.play(restore);
     expect(membersBefore).toEqual([id]);
   } finally {
