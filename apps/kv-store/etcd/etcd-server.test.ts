@@ -364,6 +364,20 @@ test('what makes no sense is refused in the words of etcd', async () => {
       INVALID_ARGUMENT,
       numbers,
     ],
+    // What a later version may mean by them must not get into the log: no replica could tell whether it holds.
+    ...[{ target: 9 }, { result: 9 }].map((it): [string, object, status, string] => [
+      'KV.Txn',
+      { compare: [{ key: bytes('absent'), ...it }], ...branches },
+      INVALID_ARGUMENT,
+      `a comparison ${'target' in it ? 'with target' : 'for result'} 9 is not known`,
+    ]),
+    ['KV.Range', { key, sortTarget: 9 }, INVALID_ARGUMENT, 'invalid sort option'],
+    [
+      'KV.Txn',
+      { success: [{ requestRange: { key, sortOrder: 9 } }] },
+      INVALID_ARGUMENT,
+      'invalid sort option',
+    ],
     ['KV.Range', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.Put', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.DeleteRange', {}, INVALID_ARGUMENT, 'key is not provided'],

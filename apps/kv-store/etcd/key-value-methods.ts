@@ -14,7 +14,7 @@ import type {
   TxnRequest,
   TxnResponse,
 } from './messages.ts';
-import { checkKey, checkTransaction } from './request-check.ts';
+import { checkRange, checkTransaction } from './request-check.ts';
 import { unary } from './unary.ts';
 
 /** Service `etcdserverpb.KV`. Every write is a transaction, and what only reads does not go into the log. */
@@ -33,7 +33,7 @@ export function keyValueMethods(context: EtcdContext): UntypedServiceImplementat
   };
 
   const range = (request: RangeRequest): Promise<RangeResponse> => {
-    checkKey(request.key);
+    checkRange(request);
     return service.read(
       (machine) => ({ ...machine.read(request), header: header(machine.revision) }),
       { stale: request.serializable },

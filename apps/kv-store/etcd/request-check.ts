@@ -2,7 +2,17 @@ import { KEY_BYTES_MAX } from '../inputs.ts';
 import { keyOfBytes } from '../key.ts';
 import { rangeOf } from '../range.ts';
 import { invalid } from './etcd-error.ts';
-import type { PutRequest, RequestOp, TxnRequest } from './messages.ts';
+import {
+  COMPARE_RESULT,
+  COMPARE_TARGET,
+  type Compare,
+  type PutRequest,
+  type RangeRequest,
+  type RequestOp,
+  SORT_ORDER,
+  SORT_TARGET,
+  type TxnRequest,
+} from './messages.ts';
 import { isWrittenTwice, type Written } from './written-twice.ts';
 
 /** Keys and values of one request may have so many bytes together: what one record of a topic has room for. */
@@ -11,6 +21,11 @@ const REQUEST_BYTES_MAX = 1_000_000;
 const OPERATIONS_MAX = 128;
 /** One transaction may have so many in all, counted once for each that they are within. */
 const ALL_OPERATIONS_MAX = 65_536;
+
+const TARGETS = new Set<number>(Object.values(COMPARE_TARGET));
+const RESULTS = new Set<number>(Object.values(COMPARE_RESULT));
+const SORT_TARGETS = new Set<number>(Object.values(SORT_TARGET));
+const SORT_ORDERS = new Set<number>(Object.values(SORT_ORDER));
 
 /** What a transaction has in all. */
 interface Tally {
@@ -32,6 +47,20 @@ export function checkKey(key: Uint8Array): void {
   if (key.length > KEY_BYTES_MAX) throw invalid('request is too large');
 }
 
+export function checkRange({ key, sortTarget, sortOrder }: RangeRequest): void {
+  checkKey(key);
+  if (!SORT_TARGETS.has(sortTarget) || !SORT_ORDERS.has(sortOrder))
+    throw invalid('invalid sort option');
+}
+
+/** A comparison of a later version is no condition that this one could keep. */
+function checkCompare({ key, target, result, ...than }: Compare): void {
+  checkKey(key);
+  if (!TARGETS.has(target)) throw invalid(`a comparison with target ${target} is not known`);
+  if (!RESULTS.has(result)) throw invalid(`a comparison for result ${result} is not known`);
+  checkNumbers(than.version, than.createRevision, than.modRevision, than.lease);
+}
+
 /** An id of a lease, which is none where it is 0. */
 export function checkLease(lease: number): void {
   if (!Number.isSafeInteger(lease) || lease < 0)
@@ -50,10 +79,9 @@ function checkLists({ compare, success, failure }: TxnRequest, tally: Tally, dep
   const isMuch = [compare, success, failure].some(({ length }) => length > OPERATIONS_MAX);
   if (isMuch || tally.operations > ALL_OPERATIONS_MAX)
     throw invalid('too many operations in txn request');
-  for (const { key, value, version, createRevision, modRevision, lease } of compare) {
-    checkKey(key);
-    checkNumbers(version, createRevision, modRevision, lease);
-    tally.bytes += key.length + (value?.length ?? 0);
+  for (const it of compare) {
+    checkCompare(it);
+    tally.bytes += it.key.length + (it.value?.length ?? 0);
   }
   for (const op of [...success, ...failure]) checkOperation(op, tally, depth);
 }
@@ -68,7 +96,7 @@ function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
       tally.bytes += op.requestPut.key.length + op.requestPut.value.length;
       return;
     case 'requestRange':
-      checkKey(op.requestRange.key);
+      checkRange(op.requestRange);
       checkNumbers(
         op.requestRange.revision,
         op.requestRange.minModRevision,
