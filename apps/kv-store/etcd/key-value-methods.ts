@@ -1,6 +1,7 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { onlyReads } from '../transaction.ts';
 import type { EtcdContext } from './etcd-context.ts';
+import { refused } from './etcd-error.ts';
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -63,17 +64,23 @@ export function keyValueMethods(context: EtcdContext): UntypedServiceImplementat
     DeleteRange: unary(remove),
     Txn: unary(transact),
     Compact: unary(async ({ revision }: { revision: number }) => {
+      // Stored, a number below zero would be one that is ahead.
+      if (revision < 0) throw refused('compacted');
       const { revision: now } = await context.perform({ op: 'compact', revision });
       return { header: header(now) };
     }),
   };
 }
 
-/** Whether all that is read may be stale. */
+/** Whether all that is read may be stale. What a transaction only compares is as new as what it reads for certain. */
 function isSerializable({ success, failure }: TxnRequest): boolean {
-  return [...success, ...failure].every((op) =>
-    op.request === 'requestTxn'
-      ? isSerializable(op.requestTxn)
-      : op.request === 'requestRange' && op.requestRange.serializable,
+  const ops = [...success, ...failure];
+  return (
+    ops.length > 0 &&
+    ops.every((op) =>
+      op.request === 'requestTxn'
+        ? isSerializable(op.requestTxn)
+        : op.request === 'requestRange' && op.requestRange.serializable,
+    )
   );
 }

@@ -1,7 +1,7 @@
 import { KEY_BYTES_MAX } from '../inputs.ts';
 import { keyOfBytes } from '../key.ts';
 import { rangeOf } from '../range.ts';
-import { invalid } from './etcd-error.ts';
+import { invalid, refused } from './etcd-error.ts';
 import {
   COMPARE_RESULT,
   COMPARE_TARGET,
@@ -61,7 +61,7 @@ function checkCompare({ key, target, result, ...than }: Compare): void {
   checkNumbers(than.version, than.createRevision, than.modRevision, than.lease);
 }
 
-/** An id of a lease, which is none where it is 0. */
+/** The id that a lease is to have; 0: any. */
 export function checkLease(lease: number): void {
   if (!Number.isSafeInteger(lease) || lease < 0)
     throw invalid('lease ids are whole numbers below 2^53 here');
@@ -97,6 +97,8 @@ function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
       return;
     case 'requestRange':
       checkRange(op.requestRange);
+      // Alone, one below zero means the present; etcd takes it for one that was compacted in a transaction.
+      if (op.requestRange.revision < 0) throw refused('compacted');
       checkNumbers(
         op.requestRange.revision,
         op.requestRange.minModRevision,
@@ -113,9 +115,9 @@ function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
   }
 }
 
+/** A lease that cannot be is not found, as any other that is not there. */
 function checkPut({ key, value, lease, ignoreValue, ignoreLease }: PutRequest): void {
   checkKey(key);
-  checkLease(lease);
   if (ignoreValue && value.length > 0) throw invalid('value is provided');
   if (ignoreLease && lease !== 0) throw invalid('lease is provided');
 }
