@@ -21,6 +21,8 @@ const REQUEST_BYTES_MAX = 1_000_000;
 const OPERATIONS_MAX = 128;
 /** One transaction may have so many in all, counted once for each that they are within. */
 const ALL_OPERATIONS_MAX = 65_536;
+/** Transactions may be within each other so deep: half of what can be encoded, as an answer too, wherever it is part of another message. */
+const DEPTH_MAX = 24;
 
 const TARGETS = new Set<number>(Object.values(COMPARE_TARGET));
 const RESULTS = new Set<number>(Object.values(COMPARE_RESULT));
@@ -75,6 +77,8 @@ function checkNumbers(...numbers: readonly (number | undefined)[]): void {
 
 /** Adds to the tally what it has. `depth`: of how many transactions its operations are part. */
 function checkLists({ compare, success, failure }: TxnRequest, tally: Tally, depth: number): void {
+  if (depth > DEPTH_MAX)
+    throw invalid(`transactions may be ${DEPTH_MAX} deep here, those within others included`);
   tally.operations += (success.length + failure.length) * depth;
   const isMuch = [compare, success, failure].some(({ length }) => length > OPERATIONS_MAX);
   if (isMuch || tally.operations > ALL_OPERATIONS_MAX)
