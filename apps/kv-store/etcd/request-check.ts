@@ -44,7 +44,7 @@ export function checkTransaction(request: TxnRequest): void {
   checkWrites(request.failure);
 }
 
-export function checkKey(key: Uint8Array): void {
+function checkKey(key: Uint8Array): void {
   if (key.length === 0) throw invalid('key is not provided');
   if (key.length > KEY_BYTES_MAX) throw invalid('request is too large');
 }
