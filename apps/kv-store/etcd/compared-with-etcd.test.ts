@@ -148,6 +148,12 @@ describeWith('etcd', 'beside etcd itself', () => {
     let [revision, compacted] = [1, 0];
     let refused = 0;
     const calls = fc.sample(anyCall, { numRuns: REQUESTS, seed: SEED });
+    for (const key of ['c', 'b', 'a'].map((it) => Buffer.from(it)))
+      revision = revisionOf(await both('KV.Put', { key }));
+    const all = { key: Buffer.from('a'), rangeEnd: Buffer.from('z') };
+    // Seldom drawn: what is sorted without an order, and a bound below zero.
+    await both('KV.Range', { ...all, limit: 1, sortTarget: 3 });
+    await both('KV.Range', { ...all, maxModRevision: -1 });
     for (const makeCall of [() => callOf(withinOne), ...calls]) {
       const [method, request] = makeCall(Math.max(0, revision - LATEST));
       const answer = await both(method, request);
