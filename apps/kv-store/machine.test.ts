@@ -317,6 +317,19 @@ test('conditions of a transaction within are about the state before', () => {
   }
 });
 
+test('a condition that is not understood does not stop the machine, and does not hold', () => {
+  const request = {
+    compare: [{ key: Buffer.from('absent'), rangeEnd: new Uint8Array(), result: 0, target: 9 }],
+    success: [op({ requestPut: putRequest('a', 'then') })],
+    failure: [op({ requestPut: putRequest('a', 'else') })],
+  };
+  const machine = new KvMachine();
+  expect(apply(machine, { op: 'transact', request }, 1)).toMatchObject({
+    txn: { succeeded: false },
+  });
+  expect(machine.inspect('a')).toMatchObject({ value: 'else' });
+});
+
 test('leases take their keys with them, which a put without it or a deletion takes out', () => {
   const [machine, log] = [new KvMachine(), new TimedLog()];
   const at = (time: number, command: KvCommand) => log.apply(machine, command, 1, time);

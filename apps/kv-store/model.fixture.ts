@@ -176,18 +176,26 @@ function rangeOf(items: Items, request: RangeRequest): RangeResponse {
   );
   const count = all.length;
   if (countOnly) return { kvs: [], more: false, count };
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
   let found = all.filter(
     ([, { mod, created }]) =>
-      mod >= request.minModRevision &&
-      mod <= (request.maxModRevision || 1e9) &&
-      created >= request.minCreateRevision &&
-      created <= (request.maxCreateRevision || 1e9),
+      mod >= minModRevision &&
+      mod <= (maxModRevision || 1e9) &&
+      created >= minCreateRevision &&
+      created <= (maxCreateRevision || 1e9),
   );
-  const by = ([, item]: [string, Item]): number =>
-    sortTarget === 2 ? item.created : sortTarget === 3 ? item.mod : 0;
+  const isBounded =
+    minModRevision !== 0 ||
+    maxModRevision !== 0 ||
+    minCreateRevision !== 0 ||
+    maxCreateRevision !== 0;
+  // What is sorted without an order are the first keys.
+  if (sortOrder === 0 && limit > 0 && !isBounded) found = found.slice(0, limit + 1);
+  const by = ([key, { version, created, mod, value }]: [string, Item]) =>
+    [key, version, created, mod, value][sortTarget]!;
+  const sign = sortOrder === 2 ? -1 : 1;
   // Keys that are equal in what they are sorted by stay in their order.
-  if (sortOrder === 2 && sortTarget === 0) found.reverse();
-  found.sort((a, b) => (sortOrder === 2 ? by(b) - by(a) : by(a) - by(b)));
+  found.sort((a, b) => (by(a) < by(b) ? -sign : by(a) > by(b) ? sign : 0));
   const more = limit > 0 && found.length > limit;
   if (more) found = found.slice(0, limit);
   const kvs = found.map(([key, item]) => {

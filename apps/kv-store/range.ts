@@ -48,22 +48,17 @@ export function readRange(
   if (request.countOnly) return { kvs: [], more: false, count };
   const limit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
   const order = orderOf(request);
+  const isOfFirst = order === undefined || isSortedLast(request);
   const found: LiveVersion[] = [];
-  let more = false;
   for (const version of store.range(range, revision)) {
     if (!isWanted(version, request)) continue;
-    // In the order of the keys the first ones are known at once.
-    if (order === undefined && found.length >= limit) {
-      more = true;
-      break;
-    }
     found.push(version);
+    // One more than asked for tells that there are more.
+    if (isOfFirst && found.length > limit) break;
   }
-  if (order !== undefined) {
-    found.sort(order);
-    more = found.length > limit;
-    if (more) found.length = limit;
-  }
+  if (order !== undefined) found.sort(order);
+  const more = found.length > limit;
+  if (more) found.length = limit;
   const kvs = found.map((it) => keyValueOf(it, request.keysOnly));
   if (bytesOf(kvs) > bytesMax) throw new Refused('answerTooLarge');
   return { kvs, more, count };
@@ -80,9 +75,16 @@ function isWanted(version: LiveVersion, request: RangeRequest): boolean {
   return (
     mod >= minModRevision &&
     created >= minCreateRevision &&
-    (maxModRevision <= 0 || mod <= maxModRevision) &&
-    (maxCreateRevision <= 0 || created <= maxCreateRevision)
+    (maxModRevision === 0 || mod <= maxModRevision) &&
+    (maxCreateRevision === 0 || created <= maxCreateRevision)
   );
+}
+
+/** As etcd has it: without an order, and where no key is left out, the first keys are taken (one more than asked for), and sorted then. */
+function isSortedLast(request: RangeRequest): boolean {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  const bounds = [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision];
+  return request.sortOrder === SORT_ORDER.none && bounds.every((it) => it === 0);
 }
 
 type Order = (a: LiveVersion, b: LiveVersion) => number;

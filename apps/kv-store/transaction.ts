@@ -154,9 +154,9 @@ function holds(store: MvccStore, compare: Compare): boolean {
 }
 
 function holdsOf(of: Compared, compare: Compare): boolean {
-  // What is not there has no value, not even an empty one.
-  if (compare.target === COMPARE_TARGET.value && of.value === undefined) return false;
   const difference = differenceOf(of, compare);
+  // What is not there has no value, not even an empty one.
+  if (difference === undefined) return false;
   switch (compare.result) {
     case COMPARE_RESULT.equal:
       return difference === 0;
@@ -169,7 +169,7 @@ function holdsOf(of: Compared, compare: Compare): boolean {
   }
 }
 
-function differenceOf(of: Compared, compare: Compare): number {
+function differenceOf(of: Compared, compare: Compare): number | undefined {
   switch (compare.target) {
     case COMPARE_TARGET.version:
       return of.version - (compare.version ?? 0);
@@ -180,6 +180,6 @@ function differenceOf(of: Compared, compare: Compare): number {
     case COMPARE_TARGET.lease:
       return of.lease - (compare.lease ?? 0);
     default:
-      return Buffer.compare(of.value!, compare.value ?? new Uint8Array());
+      return of.value && Buffer.compare(of.value, compare.value ?? new Uint8Array());
   }
 }

@@ -79,7 +79,7 @@ describe('a watch of etcd', () => {
     await it.client.call('KV.Txn', requestTxn);
     const watching = new Watching(it.client);
     watching.create({ ...ALL, startRevision: first + 1, prevKv: true });
-    expect(await watching.next()).toMatchObject({ watchId: 1, created: true, canceled: false });
+    expect(await watching.next()).toMatchObject({ watchId: 0, created: true, canceled: false });
     const seen: unknown[] = [];
     while (seen.length < 4) {
       const { events = [], header } = await watching.next();
@@ -104,7 +104,7 @@ describe('a watch of etcd', () => {
     watching.create({ key: bytes('b'), watchId: 7 });
     const answers = [await watching.next(), await watching.next(), await watching.next()];
     const created = answers.filter(({ canceled }) => canceled !== true);
-    expect(created.map(({ watchId }) => watchId).sort()).toEqual([1, 7]);
+    expect(created.map(({ watchId }) => watchId).sort()).toEqual([0, 7]);
     expect(answers.find(({ canceled }) => canceled)).toMatchObject({
       watchId: -1,
       created: true,
@@ -142,6 +142,9 @@ describe('a watch of etcd', () => {
     watching.create({ key: bytes('a'), startRevision: 3 });
     expect(await watching.next()).toMatchObject({ created: true, canceled: false });
     expect(await watching.next()).toMatchObject({ canceled: true, compactRevision: 4 });
+    watching.create({ key: bytes('a'), startRevision: -1 });
+    expect(await watching.next()).toMatchObject({ created: true, canceled: false });
+    expect(await watching.next()).toMatchObject({ canceled: true, compactRevision: 4 });
     watching.create({ key: bytes('a'), startRevision: 4 });
     expect(await watching.next()).toMatchObject({ created: true });
     expect(await watching.events(3)).toEqual(['a=2', 'a=3', 'a=4']);
@@ -160,12 +163,12 @@ describe('a watch of etcd', () => {
       const { watchId, header, events } = await watching.next();
       expect(events).toEqual([]);
       if (watchId === -1) asked = header!.revision;
-      else expect(watchId).toBe(1);
+      else expect(watchId).toBe(0);
       expect(header!.revision).toBeLessThanOrEqual(revision);
     }
     for (let told = 0; told < revision; ) {
       const { watchId, header } = await watching.next();
-      if (watchId === 1) told = header!.revision;
+      if (watchId === 0) told = header!.revision;
     }
     watching.stream.cancel();
   });
@@ -326,6 +329,8 @@ describe('a lease of etcd', () => {
     expect(await it.client.call('Lease.LeaseTimeToLive', { ID: 5 })).toMatchObject({ TTL: -1 });
     const refused: [string, object, status, string][] = [
       ['Lease.LeaseRevoke', { ID: 5 }, status.NOT_FOUND, 'requested lease not found'],
+      ['KV.Put', { key: bytes('a'), lease: -1 }, status.NOT_FOUND, 'requested lease not found'],
+      ['KV.Put', { key: bytes('a'), lease: 2 ** 60 }, status.NOT_FOUND, 'requested lease'],
       ['Lease.LeaseGrant', { ID: 1, TTL: 1e10 }, status.OUT_OF_RANGE, 'too large lease TTL'],
       ['Lease.LeaseGrant', { ID: -1, TTL: 1 }, status.INVALID_ARGUMENT, 'lease ids are'],
       ['Lease.LeaseGrant', { ID: 2 ** 60, TTL: 1 }, status.INVALID_ARGUMENT, 'lease ids are'],
@@ -364,6 +369,29 @@ test('what makes no sense is refused in the words of etcd', async () => {
       INVALID_ARGUMENT,
       numbers,
     ],
+    // What a later version may mean by them must not get into the log: no replica could tell whether it holds.
+    ...[{ target: 9 }, { result: 9 }].map((it): [string, object, status, string] => [
+      'KV.Txn',
+      { compare: [{ key: bytes('absent'), ...it }], ...branches },
+      INVALID_ARGUMENT,
+      `a comparison ${'target' in it ? 'with target' : 'for result'} 9 is not known`,
+    ]),
+    ...[
+      ['KV.Txn', { success: [{ requestRange: { key, revision: -1 } }] }] as const,
+      ['KV.Compact', { revision: -1 }] as const,
+    ].map(([method, request]): [string, object, status, string] => [
+      method,
+      request,
+      status.OUT_OF_RANGE,
+      'mvcc: required revision has been compacted',
+    ]),
+    ['KV.Range', { key, sortTarget: 9 }, INVALID_ARGUMENT, 'invalid sort option'],
+    [
+      'KV.Txn',
+      { success: [{ requestRange: { key, sortOrder: 9 } }] },
+      INVALID_ARGUMENT,
+      'invalid sort option',
+    ],
     ['KV.Range', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.Put', {}, INVALID_ARGUMENT, 'key is not provided'],
     ['KV.DeleteRange', {}, INVALID_ARGUMENT, 'key is not provided'],
@@ -382,7 +410,37 @@ test('what makes no sense is refused in the words of etcd', async () => {
       code,
       details: `etcdserver: ${details}`,
     });
-  expect(await it.client.outcome('Maintenance.Alarm', {})).toMatchObject({ alarms: [] });
+  for (const action of [0, 2])
+    expect(await it.client.call('Maintenance.Alarm', { action })).toMatchObject({ alarms: [] });
+  for (const action of [1, 9])
+    expect(await it.client.outcome('Maintenance.Alarm', { action })).toEqual({
+      code: status.UNIMPLEMENTED,
+      details: 'etcdserver: alarms cannot be raised here',
+    });
+});
+
+test('what is read is as new as the log, also by a transaction that only compares, unless all of it may be stale', async () => {
+  const log = new MemoryLog();
+  let asked = 0;
+  const tail: typeof log.tail = (options) => {
+    asked++;
+    return log.tail(options);
+  };
+  await using store = await startStore(Object.assign(Object.create(log), { tail }));
+  const client = new EtcdClient(store.grpc);
+  const key = bytes('a');
+  await client.call('KV.Put', { key });
+  const asks = async (request: object): Promise<boolean> => {
+    const before = asked;
+    await client.call('KV.Txn', request);
+    return asked > before;
+  };
+  const stale = { requestRange: { key, serializable: true } };
+  expect(await asks({ compare: [{ key }] })).toBe(true);
+  expect(await asks({ success: [stale, { requestTxn: {} }] })).toBe(true);
+  expect(await asks({ success: [stale, { requestRange: { key } }] })).toBe(true);
+  expect(await asks({ compare: [{ key }], success: [stale] })).toBe(false);
+  client.close();
 });
 
 test('an answer that would be too large is refused before anything is written', async () => {

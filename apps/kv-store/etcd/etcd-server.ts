@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Server } from '@grpc/grpc-js';
+import { type Server, status } from '@grpc/grpc-js';
 import type { AccessTokens } from 'varlog/node';
 import { serviceOf } from '../proto.ts';
 import type { KvService } from '../service.ts';
 import { authenticate } from './authentication.ts';
 import { EtcdContext, idOf } from './etcd-context.ts';
+import { EtcdError } from './etcd-error.ts';
 import { keyValueMethods } from './key-value-methods.ts';
 import { leaseMethods } from './lease-methods.ts';
-import type { AuthenticateRequest } from './messages.ts';
+import { ALARM_ACTION, type AlarmRequest, type AuthenticateRequest } from './messages.ts';
 import { unary } from './unary.ts';
 import { serveWatches } from './watch-session.ts';
 
@@ -37,8 +38,11 @@ export function serveEtcd(
     })),
   });
   server.addService(serviceOf('etcdserverpb.Maintenance'), {
-    // There are none.
-    Alarm: unary(async () => now()),
+    // There are none, and none can be raised.
+    Alarm: unary(async ({ action }: AlarmRequest) => {
+      if (action === ALARM_ACTION.get || action === ALARM_ACTION.deactivate) return now();
+      throw new EtcdError(status.UNIMPLEMENTED, 'alarms cannot be raised here');
+    }),
     Status: unary(async () => {
       const { position, machine } = service;
       const { bytes } = machine.history;

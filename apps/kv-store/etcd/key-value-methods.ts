@@ -1,6 +1,7 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { onlyReads } from '../transaction.ts';
 import type { EtcdContext } from './etcd-context.ts';
+import { refused } from './etcd-error.ts';
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -14,7 +15,7 @@ import type {
   TxnRequest,
   TxnResponse,
 } from './messages.ts';
-import { checkKey, checkTransaction } from './request-check.ts';
+import { checkRange, checkTransaction } from './request-check.ts';
 import { unary } from './unary.ts';
 
 /** Service `etcdserverpb.KV`. Every write is a transaction, and what only reads does not go into the log. */
@@ -33,7 +34,7 @@ export function keyValueMethods(context: EtcdContext): UntypedServiceImplementat
   };
 
   const range = (request: RangeRequest): Promise<RangeResponse> => {
-    checkKey(request.key);
+    checkRange(request);
     return service.read(
       (machine) => ({ ...machine.read(request), header: header(machine.revision) }),
       { stale: request.serializable },
@@ -63,17 +64,23 @@ export function keyValueMethods(context: EtcdContext): UntypedServiceImplementat
     DeleteRange: unary(remove),
     Txn: unary(transact),
     Compact: unary(async ({ revision }: { revision: number }) => {
+      // Stored, a number below zero would be one that is ahead.
+      if (revision < 0) throw refused('compacted');
       const { revision: now } = await context.perform({ op: 'compact', revision });
       return { header: header(now) };
     }),
   };
 }
 
-/** Whether all that is read may be stale. */
+/** Whether all that is read may be stale. What a transaction only compares is as new as what it reads for certain. */
 function isSerializable({ success, failure }: TxnRequest): boolean {
-  return [...success, ...failure].every((op) =>
-    op.request === 'requestTxn'
-      ? isSerializable(op.requestTxn)
-      : op.request === 'requestRange' && op.requestRange.serializable,
+  const ops = [...success, ...failure];
+  return (
+    ops.length > 0 &&
+    ops.every((op) =>
+      op.request === 'requestTxn'
+        ? isSerializable(op.requestTxn)
+        : op.request === 'requestRange' && op.requestRange.serializable,
+    )
   );
 }

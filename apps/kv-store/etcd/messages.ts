@@ -43,6 +43,12 @@ export interface RangeRequest {
   readonly maxCreateRevision: number;
 }
 
+export const ALARM_ACTION = { get: 0, activate: 1, deactivate: 2 } as const;
+
+export interface AlarmRequest {
+  readonly action: number;
+}
+
 export interface AuthenticateRequest {
   readonly password: string;
 }

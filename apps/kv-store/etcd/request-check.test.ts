@@ -49,9 +49,11 @@ test('as many operations as may be are checked without looking at each with each
 
 test('transactions within transactions do not make more of them', () => {
   const put = op({ requestPut: putRequest('a', '') });
-  let deep = put;
-  for (let i = 0; i < 1_000; i++) deep = within([deep]);
-  expect(() => checkTransaction(txn([deep]))).toThrow('too many operations');
+  let deep = txn([put]);
+  for (let depth = 1; depth < 24; depth++) deep = txn([op({ requestTxn: deep })]);
+  checkTransaction(deep);
+  const deeper = txn([op({ requestTxn: deep })]);
+  expect(() => checkTransaction(deeper)).toThrow('transactions may be 24 deep here');
   const wide = many(() => within(many(() => within([put]))));
   expect(() => checkTransaction(txn(wide))).toThrow('too many operations');
 });

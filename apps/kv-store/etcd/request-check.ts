@@ -1,8 +1,18 @@
 import { KEY_BYTES_MAX } from '../inputs.ts';
 import { keyOfBytes } from '../key.ts';
 import { rangeOf } from '../range.ts';
-import { invalid } from './etcd-error.ts';
-import type { PutRequest, RequestOp, TxnRequest } from './messages.ts';
+import { invalid, refused } from './etcd-error.ts';
+import {
+  COMPARE_RESULT,
+  COMPARE_TARGET,
+  type Compare,
+  type PutRequest,
+  type RangeRequest,
+  type RequestOp,
+  SORT_ORDER,
+  SORT_TARGET,
+  type TxnRequest,
+} from './messages.ts';
 import { isWrittenTwice, type Written } from './written-twice.ts';
 
 /** Keys and values of one request may have so many bytes together: what one record of a topic has room for. */
@@ -11,6 +21,13 @@ const REQUEST_BYTES_MAX = 1_000_000;
 const OPERATIONS_MAX = 128;
 /** One transaction may have so many in all, counted once for each that they are within. */
 const ALL_OPERATIONS_MAX = 65_536;
+/** Transactions may be within each other so deep: half of what can be encoded, as an answer too, wherever it is part of another message. */
+const DEPTH_MAX = 24;
+
+const TARGETS = new Set<number>(Object.values(COMPARE_TARGET));
+const RESULTS = new Set<number>(Object.values(COMPARE_RESULT));
+const SORT_TARGETS = new Set<number>(Object.values(SORT_TARGET));
+const SORT_ORDERS = new Set<number>(Object.values(SORT_ORDER));
 
 /** What a transaction has in all. */
 interface Tally {
@@ -27,12 +44,26 @@ export function checkTransaction(request: TxnRequest): void {
   checkWrites(request.failure);
 }
 
-export function checkKey(key: Uint8Array): void {
+function checkKey(key: Uint8Array): void {
   if (key.length === 0) throw invalid('key is not provided');
   if (key.length > KEY_BYTES_MAX) throw invalid('request is too large');
 }
 
-/** An id of a lease, which is none where it is 0. */
+export function checkRange({ key, sortTarget, sortOrder }: RangeRequest): void {
+  checkKey(key);
+  if (!SORT_TARGETS.has(sortTarget) || !SORT_ORDERS.has(sortOrder))
+    throw invalid('invalid sort option');
+}
+
+/** A comparison of a later version is no condition that this one could keep. */
+function checkCompare({ key, target, result, ...than }: Compare): void {
+  checkKey(key);
+  if (!TARGETS.has(target)) throw invalid(`a comparison with target ${target} is not known`);
+  if (!RESULTS.has(result)) throw invalid(`a comparison for result ${result} is not known`);
+  checkNumbers(than.version, than.createRevision, than.modRevision, than.lease);
+}
+
+/** The id that a lease is to have; 0: any. */
 export function checkLease(lease: number): void {
   if (!Number.isSafeInteger(lease) || lease < 0)
     throw invalid('lease ids are whole numbers below 2^53 here');
@@ -46,14 +77,15 @@ function checkNumbers(...numbers: readonly (number | undefined)[]): void {
 
 /** Adds to the tally what it has. `depth`: of how many transactions its operations are part. */
 function checkLists({ compare, success, failure }: TxnRequest, tally: Tally, depth: number): void {
+  if (depth > DEPTH_MAX)
+    throw invalid(`transactions may be ${DEPTH_MAX} deep here, those within others included`);
   tally.operations += (success.length + failure.length) * depth;
   const isMuch = [compare, success, failure].some(({ length }) => length > OPERATIONS_MAX);
   if (isMuch || tally.operations > ALL_OPERATIONS_MAX)
     throw invalid('too many operations in txn request');
-  for (const { key, value, version, createRevision, modRevision, lease } of compare) {
-    checkKey(key);
-    checkNumbers(version, createRevision, modRevision, lease);
-    tally.bytes += key.length + (value?.length ?? 0);
+  for (const it of compare) {
+    checkCompare(it);
+    tally.bytes += it.key.length + (it.value?.length ?? 0);
   }
   for (const op of [...success, ...failure]) checkOperation(op, tally, depth);
 }
@@ -68,7 +100,9 @@ function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
       tally.bytes += op.requestPut.key.length + op.requestPut.value.length;
       return;
     case 'requestRange':
-      checkKey(op.requestRange.key);
+      checkRange(op.requestRange);
+      // Alone, one below zero means the present; etcd takes it for one that was compacted in a transaction.
+      if (op.requestRange.revision < 0) throw refused('compacted');
       checkNumbers(
         op.requestRange.revision,
         op.requestRange.minModRevision,
@@ -85,9 +119,9 @@ function checkOperation(op: RequestOp, tally: Tally, depth: number): void {
   }
 }
 
+/** A lease that cannot be is not found, as any other that is not there. */
 function checkPut({ key, value, lease, ignoreValue, ignoreLease }: PutRequest): void {
   checkKey(key);
-  checkLease(lease);
   if (ignoreValue && value.length > 0) throw invalid('value is provided');
   if (ignoreLease && lease !== 0) throw invalid('lease is provided');
 }

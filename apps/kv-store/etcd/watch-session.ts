@@ -39,7 +39,8 @@ class WatchSession {
   private readonly stream: Stream;
   private readonly watches = new Map<number, Watch>();
   private readonly over = new AbortController();
-  private lastId = 0;
+  /** As of etcd, the first one is 0. */
+  private lastId = -1;
   /** Resolves when the client has taken what was sent; absent while there is room. */
   private room: Promise<void> | undefined;
 
@@ -91,7 +92,7 @@ class WatchSession {
     }
     const id = request.watchId > 0 ? request.watchId : this.freeId();
     const { revision } = this.context.service.machine;
-    const through = request.startRevision > 0 ? request.startRevision - 1 : revision;
+    const through = request.startRevision === 0 ? revision : request.startRevision - 1;
     const watch: Watch = { canceling: new AbortController(), through };
     watches.set(id, watch);
     // It tells of its failures itself.
@@ -126,7 +127,7 @@ class WatchSession {
     range: KeyRange,
   ): Promise<void> {
     const { service } = this.context;
-    const start = request.startRevision > 0 ? { from: request.startRevision } : {};
+    const start = request.startRevision === 0 ? {} : { from: request.startRevision };
     const signal = AbortSignal.any([this.over.signal, watch.canceling.signal]);
     let created = false;
     const create = (): void => {
