@@ -2,16 +2,13 @@ import { assert, type Logger, type Ports, type Timer, VarlogError } from '../../
 import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { abandonRuns, beginRun } from './host-guard.ts';
-import { promisesSettled, settled } from './host-turn.ts';
+import { settled } from './host-turn.ts';
 import { SimulatedNetwork } from './network.ts';
 import type { LinkQuality } from './network-links.ts';
 import { ProcessLife } from './process-life.ts';
 import { SeededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Trace } from './trace.ts';
-
-/** So many events share one turn of the real machine, in which unheard rejections show. */
-const EVENTS_PER_TURN = 16;
 
 /** What runs on a simulated machine. */
 export interface Process {
@@ -295,16 +292,13 @@ export class World {
     });
     try {
       for (;;) {
-        // Not with each event: the machine's turn takes longer than much of what happens.
-        await (this.eventCount % EVENTS_PER_TURN === 0 ? settled() : promisesSettled());
+        await settled();
         this.goesOn();
         if (done()) return true;
         if (this.scheduler.nextMs() > endMs) return false;
         this.scheduler.step();
       }
     } finally {
-      // A promise that was rejected unheard is one of this run.
-      await settled();
       release();
     }
   }
