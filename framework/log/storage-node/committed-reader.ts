@@ -4,7 +4,6 @@ import type { Commit } from '../core/index.ts';
 import type { CommitsAhead } from './commits-ahead.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { assertNotTrimmed, assertServes } from './serve.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /** A stored batch with the GLSN of its first record. */
 export interface CommittedBatch {
@@ -100,6 +99,6 @@ function trimmed(replica: LogStreamReplica, wanted: string, first: number): Varl
   return new VarlogError('TRIMMED', {
     what: `log stream: logstream: trimmed: ${wanted} of log stream ${replica.logStreamId} was removed; the first one left is LLSN ${first}`,
     next: 'begin there, or from a snapshot',
-    details: { firstLlsn: first, firstAvailable: trimmedGlsn(replica) + 1 },
+    details: { firstLlsn: first, firstAvailable: replica.head.trimmed + 1 },
   });
 }

@@ -2,7 +2,6 @@ import type { CallContext } from '../../base/index.ts';
 import { type ExtentRequest, ExtentResponse } from '../../wire/gen/log.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { assertServes } from './serve.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /**
  * Serves `LogStreams.Extent`: where the topic begins and ends as far as this replica vouches, once that is `atLeast` or
@@ -20,5 +19,5 @@ export async function serveExtent(
     assertServes(replica);
   }
   const { watermark: highWatermark } = replica;
-  return ExtentResponse.create({ firstGlsn: trimmedGlsn(replica) + 1, highWatermark });
+  return ExtentResponse.create({ firstGlsn: replica.head.trimmed + 1, highWatermark });
 }

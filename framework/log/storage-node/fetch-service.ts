@@ -4,7 +4,6 @@ import { Batch, Commit, type FetchRequest, FetchResponse } from '../../wire/gen/
 import type { CommitsAhead } from './commits-ahead.ts';
 import { type LogStreamReplica, transferCost } from './replica.ts';
 import { assertServes } from './serve.ts';
-import { trimmedGlsn } from './trim.ts';
 
 const RESPONSE_BYTES = 1024 * 1024;
 /** Small batches are sent in several responses, so that none of these takes long. */
@@ -142,7 +141,7 @@ async function trimmedHead(
   const commit = (await commits.findByLlsn(firstLlsn)) ?? commits.last;
   return FetchResponse.create({
     firstLlsn,
-    firstGlsn: trimmedGlsn(replica) + 1,
+    firstGlsn: replica.head.trimmed + 1,
     producers: replica.storage.producers.toMessage(),
     commits: commit === undefined ? [] : [Commit.create(commit)],
   });

@@ -1,7 +1,6 @@
 import { encodeBatch } from '../../base/index.ts';
 import type { AppendBatch, AppendResult } from '../../wire/gen/log.ts';
 import { type Appender, eventually, TestCluster } from './cluster.fixture.ts';
-import { trimmedGlsn } from './trim.ts';
 
 const ID = 7;
 let cluster: TestCluster;
@@ -125,7 +124,7 @@ describe('batches of a producer', () => {
     await appendAll(cluster.appender(1), [0, 1, 2]);
     await cluster.appender(1).append('a');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 });
-    await eventually(() => [1, 2].every((it) => trimmedGlsn(cluster.replica(it)) === 3));
+    await eventually(() => [1, 2].every((it) => cluster.replica(it).head.trimmed === 3));
     await eventually(() => [1, 2].every((it) => cluster.replica(it).storage.records.first === 4));
     for (const it of [1, 2]) {
       await cluster.stopNode(it, 'powerLoss');

@@ -12,7 +12,6 @@ import { publishedTime } from '../published-time.ts';
 import type { LocalReplicaStatus } from './node-status.ts';
 import type { LogStreamReplica } from './replica.ts';
 import type { ServedNode } from './served-node.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /** What the published calls tell of a node and all that is on it. */
 export async function describeNode(node: ServedNode): Promise<snpb.StorageNodeMetadataDescriptor> {
@@ -109,7 +108,7 @@ async function extentOf(
     const none = sequence(0, 0);
     return { ...extent, localLowWatermark: none, localHighWatermark: none };
   }
-  const low = Math.max(trimmedGlsn(replica) + 1, first.glsn + (firstLlsn - first.llsn));
+  const low = Math.max(replica.head.trimmed + 1, first.glsn + (firstLlsn - first.llsn));
   return {
     ...extent,
     localLowWatermark: sequence(firstLlsn, low),

@@ -20,7 +20,6 @@ import { managementHandlers } from './published-management.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { noReplica } from './replica-errors.ts';
 import type { ServedNode } from './served-node.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /** Requests of one stream that are under way at once; more are read once one is answered. */
 const PIPELINE_MAX = 8;
@@ -36,7 +35,7 @@ export function publishedHandlers(node: ServedNode): Handler[] {
       checkRange(glsnBegin, glsnEnd);
       const replica = find(node, request);
       // 0 says: from the first record that is left.
-      const from = glsnBegin === 0 ? trimmedGlsn(replica) + 1 : glsnBegin;
+      const from = glsnBegin === 0 ? replica.head.trimmed + 1 : glsnBegin;
       const reader = await CommittedReader.atGlsn(replica, from);
       await sendRecords(replica, reader, stream, context, {
         // Records of the other log streams may take up the range to its end.

@@ -1,7 +1,7 @@
 import type { FetchResponse } from '../../wire/gen/log.ts';
 import { unlessFull } from './full-disk.ts';
 import type { LogStreamReplica } from './replica.ts';
-import { dropHead, trimmedGlsn } from './trim.ts';
+import { dropHead } from './trim.ts';
 
 /**
  * A source has nothing before LLSN `firstLlsn` any more, and no commit before that of the response: begins anew
@@ -44,6 +44,6 @@ export function restartAt(
     if (keeps) core.wasWritten(records.durableEnd);
     replica.restarting = false;
     replica.inbox.expect(0);
-    await dropHead(replica, Math.max(trimmedGlsn(replica), firstGlsn - 1));
+    await dropHead(replica, Math.max(replica.head.trimmed, firstGlsn - 1));
   });
 }

@@ -1,6 +1,5 @@
 import { LogStreams, ReadRequest, SeekRequest } from '../../wire/gen/log.ts';
 import { eventually, TestCluster } from './cluster.fixture.ts';
-import { trimmedGlsn } from './trim.ts';
 
 const FUTURE = 2_000_000_000_000;
 
@@ -21,7 +20,7 @@ async function seek(node: number, timestamp: number) {
 /** The first record of each batch with its time, as one node has them. */
 async function timesOf(node: number, to: number): Promise<{ glsn: number; timestamp: number }[]> {
   const found: { glsn: number; timestamp: number }[] = [];
-  const request = { topicId: 1, logStreamId: 1, fromGlsn: trimmedGlsn(cluster.replica(node)) + 1 };
+  const request = { topicId: 1, logStreamId: 1, fromGlsn: cluster.replica(node).head.trimmed + 1 };
   const stream = cluster
     .connect(node)
     .subscribe(LogStreams.Read, ReadRequest.create({ ...request, toGlsn: to }));
@@ -67,11 +66,11 @@ test('what was trimmed, also of a batch, is not where a time begins', async () =
   const appender = cluster.appender(1);
   for (let i = 0; i < 3; i++) await appender.append('a', 'b');
   cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 });
-  await eventually(() => [1, 2].every((it) => trimmedGlsn(cluster.replica(it)) === 3));
+  await eventually(() => [1, 2].every((it) => cluster.replica(it).head.trimmed === 3));
   await eventually(() => [1, 2].every((it) => cluster.replica(it).watermark === 6));
   for (const node of [1, 2]) expect(await seek(node, 0)).toEqual({ glsn: 4, highWatermark: 6 });
   cluster.apply({ kind: 'trim', topicId: 1, glsn: 6 });
-  await eventually(() => [1, 2].every((it) => trimmedGlsn(cluster.replica(it)) === 6));
+  await eventually(() => [1, 2].every((it) => cluster.replica(it).head.trimmed === 6));
   await cluster.replica(1).turns.settled();
   expect(await seek(1, 0)).toEqual({ glsn: 0, highWatermark: 6 });
 });

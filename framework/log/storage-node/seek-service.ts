@@ -2,7 +2,6 @@ import { type SeekRequest, SeekResponse } from '../../wire/gen/log.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { unavailable } from './replica-errors.ts';
 import { assertServes } from './serve.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /** Serves `LogStreams.Seek`: where the records of a log stream begin that were taken at a time or later. */
 export async function serveSeek(
@@ -23,6 +22,6 @@ export async function serveSeek(
     throw unavailable(logStreamId, host.storageNodeId, 'its records were trimmed meanwhile');
   }
   // Of a batch or a commit, the beginning may have been trimmed.
-  const glsn = Math.max(commit.glsn + frame.position - commit.llsn, trimmedGlsn(replica) + 1);
+  const glsn = Math.max(commit.glsn + frame.position - commit.llsn, replica.head.trimmed + 1);
   return SeekResponse.create({ glsn, highWatermark: watermark });
 }

@@ -1,7 +1,6 @@
 import { VarlogError } from '../../base/index.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { takenAway, unavailable } from './replica-errors.ts';
-import { trimmedGlsn } from './trim.ts';
 
 /**
  * Throws when nothing may be read from this replica and nothing appended to it: it failed, is to be
@@ -16,7 +15,7 @@ export function assertServes({ closed, core, failure, host, logStreamId }: LogSt
 
 /** Throws `TRIMMED` when the record with GLSN `glsn` may be gone. */
 export function assertNotTrimmed(replica: LogStreamReplica, glsn: number): void {
-  const trimmed = trimmedGlsn(replica);
+  const trimmed = replica.head.trimmed;
   if (glsn > trimmed) return;
   throw new VarlogError('TRIMMED', {
     what: `log stream: logstream: trimmed: record ${glsn} of topic ${replica.topicId} was removed; the first one left is ${trimmed + 1}`,

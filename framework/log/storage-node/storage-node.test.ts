@@ -2,7 +2,6 @@ import { BATCH_BYTES_MAX, RECORD_BYTES_MAX } from '../../base/index.ts';
 import { LogStreams, ReadRequest } from '../../wire/gen/log.ts';
 import { batchOf, eventually, TestCluster } from './cluster.fixture.ts';
 import { startStorageNode } from './storage-node.ts';
-import { trimmedGlsn } from './trim.ts';
 
 let cluster: TestCluster;
 
@@ -91,7 +90,7 @@ describe('one replica', () => {
     await appender.append('a', 'b', 'c');
     await appender.append('d');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-    await eventually(() => trimmedGlsn(cluster.replica(1)) === 2);
+    await eventually(() => cluster.replica(1).head.trimmed === 2);
     const trimmed = { code: 'TRIMMED', details: { firstAvailable: 3 } };
     await expect(cluster.read(1, 2, 4)).rejects.toMatchObject(trimmed);
     await cluster.stopNode(1, 'powerLoss');
@@ -305,7 +304,7 @@ describe('several replicas', () => {
     await appender.append('a', 'b', 'c', 'd');
     await appender.append('e');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-    await eventually(() => [1, 2].every((it) => trimmedGlsn(cluster.replica(it)) === 2));
+    await eventually(() => [1, 2].every((it) => cluster.replica(it).head.trimmed === 2));
     cluster.setReplicas([1, 2, 3]);
     await cluster.reopen(1, [1, 2]);
     await eventually(() => cluster.reported(3) === 'learning');
@@ -327,7 +326,7 @@ describe('several replicas', () => {
     await appender.append('a');
     await appender.append('b', 'c', 'd');
     cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-    await eventually(() => trimmedGlsn(cluster.replica(1)) === 2);
+    await eventually(() => cluster.replica(1).head.trimmed === 2);
     const { revision } = cluster.metadata.logStreams.get(1)!;
     cluster.apply({ kind: 'moveReplicas', id: 1, replicas: [1, 2], leaving: [], revision });
     await eventually(() => cluster.nodes.get(2)!.replicas.get(1)?.core.committedEnd === 4);

@@ -3,7 +3,7 @@ import { follow } from './follow.ts';
 import { savedOrFull } from './full-disk.ts';
 import type { LogStreamReplica } from './replica.ts';
 import { appendUnknown, sealedBefore } from './replica-errors.ts';
-import { dropHead, trimmedGlsn } from './trim.ts';
+import { dropHead } from './trim.ts';
 
 /**
  * Seals and takes over epochs: carries out, one after the other, what the core asks for, and sees to what lasts.
@@ -25,7 +25,7 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
   }
   // Also what an earlier life of this process had noted and not come to.
   const wanted = replica.assignment?.trimmedGlsn ?? 0;
-  await dropHead(replica, Math.max(wanted, trimmedGlsn(replica)));
+  await dropHead(replica, Math.max(wanted, replica.head.trimmed));
   replica.host.reportChanged(replica);
 }
 

@@ -11,14 +11,9 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
   return replica.turns.run(() => dropHead(replica, glsn));
 }
 
-/** Records up to this GLSN are not to be read any more. */
-export function trimmedGlsn({ head }: LogStreamReplica): number {
-  return head.trimmed;
-}
-
 /** Whether what was trimmed before it came is to be dropped now. */
-export function isTrimDue(replica: LogStreamReplica): boolean {
-  return replica.head.dropped < Math.min(trimmedGlsn(replica), replica.watermark);
+export function isTrimDue({ head, watermark }: LogStreamReplica): boolean {
+  return head.dropped < Math.min(head.trimmed, watermark);
 }
 
 /** Does what {@link trim} says, in a turn of the replica. */
