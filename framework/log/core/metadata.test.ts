@@ -1,11 +1,6 @@
 import fc from 'fast-check';
-import {
-  Metadata,
-  type MetadataChanges,
-  type MetadataCommand,
-  type SetReplicas,
-  type Unseal,
-} from './index.ts';
+import { done, opening, register } from './commands.fixture.ts';
+import { Metadata, type MetadataChanges, type MetadataCommand, type SetReplicas } from './index.ts';
 
 /** Three storage nodes, topic 1, and its open log stream 1 on all of them. */
 function cluster(): Metadata {
@@ -24,30 +19,10 @@ function cluster(): Metadata {
   return metadata;
 }
 
-const register = (id: number): MetadataCommand & { kind: 'registerStorageNode' } => ({
-  kind: 'registerStorageNode',
-  id,
-  address: `node-${id}`,
-});
 const cut = (end: number, epoch = 1, logStreamId = 1): MetadataCommand => ({
   kind: 'cut',
   entries: [{ logStreamId, epoch, end, persistedVersion: 0 }],
 });
-
-const opening = (epoch: number, members: number[]): Unseal => ({
-  kind: 'unseal',
-  id: 1,
-  epoch,
-  members,
-  disks: members.map(() => ''),
-  primaryProcess: '',
-});
-
-function done(metadata: Metadata, command: MetadataCommand): number {
-  const { result } = metadata.apply(command);
-  if (!result.ok) throw new Error(`${result.code}: ${result.what}`);
-  return result.value;
-}
 
 /** What a command changes that is not refused. */
 function changes(metadata: Metadata, command: MetadataCommand): MetadataChanges {

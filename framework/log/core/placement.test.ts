@@ -1,10 +1,5 @@
-import {
-  Metadata,
-  type MetadataCommand,
-  nextMoves,
-  type PlacementView,
-  whyStays,
-} from './index.ts';
+import { opening } from './commands.fixture.ts';
+import { Metadata, nextMoves, type PlacementView, whyStays } from './index.ts';
 
 interface Situation {
   down?: number[];
@@ -23,11 +18,6 @@ function cluster(nodes: number): Metadata {
   metadata.apply(opening(1, [1, 2, 3]));
   return metadata;
 }
-
-const opening = (epoch: number, members: number[]): MetadataCommand => {
-  const disks = members.map(() => '');
-  return { kind: 'unseal', id: 1, epoch, members, disks, primaryProcess: '' };
-};
 
 function viewOf(metadata: Metadata, { down = [], gone = [], states = {} }: Situation = {}) {
   const view: PlacementView = {

@@ -1,9 +1,6 @@
+import { opening } from '../commands.fixture.ts';
 import { Metadata, type MetadataCommand } from '../index.ts';
 
-const opening = (epoch: number, members: number[]): MetadataCommand => {
-  const disks = members.map(() => '');
-  return { kind: 'unseal', id: 1, epoch, members, disks, primaryProcess: '' };
-};
 const seal: MetadataCommand = { kind: 'seal', id: 1, byOperator: false };
 
 /** Storage nodes 1 to 5, and log stream 1, open on the first three, with ten records. */

@@ -1,24 +1,6 @@
+import { done, opening, register } from '../commands.fixture.ts';
 import { RESTORES_ON_REST_FROM } from '../feature-level.ts';
 import { Metadata, type MetadataCommand } from '../index.ts';
-
-const register = (id: number): MetadataCommand => ({
-  kind: 'registerStorageNode',
-  id,
-  address: `node-${id}`,
-});
-
-const opening = (epoch: number, members: number[]): MetadataCommand => ({
-  kind: 'unseal',
-  id: 1,
-  epoch,
-  members,
-  disks: members.map(() => ''),
-  primaryProcess: '',
-});
-
-function done(metadata: Metadata, command: MetadataCommand): void {
-  expect(metadata.apply(command).result).toMatchObject({ ok: true });
-}
 
 describe('a deleted topic whose storage nodes were taken out meanwhile', () => {
   /** Deleted with nine records on three nodes, of which these were taken out then. */
