@@ -93,14 +93,16 @@ export function makerOf<Machine>(source: MachineSource<Machine>): () => Machine 
 
 /** Throws `INVALID_ARGUMENT` where `make`, which is called `name`, makes none, or the same one again. */
 export function twoMachines<Machine>(make: () => Machine, name: string): [Machine, Machine] {
-  const [one, other] = [made(make, name), made(make, name)];
+  const one = calledPlainly(() => newMachine(make, name), name);
+  const other = calledPlainly(() => newMachine(make, name), name);
   if (one === other) throw sameInstance();
   return [one, other];
 }
 
-function made<Machine>(make: () => Machine, name: string): Machine {
+/** What `make` gives, which is called `name`. Throws `INVALID_ARGUMENT` where it throws what is no error of this package. */
+export function calledPlainly<Machine>(make: () => Machine, name: string): Machine {
   try {
-    return newMachine(make, name);
+    return make();
   } catch (cause) {
     if (VarlogError.is(cause)) throw cause;
     throw new VarlogError('INVALID_ARGUMENT', {

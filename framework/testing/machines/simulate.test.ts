@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
-import { VarlogError } from '../../base/index.ts';
+import type { VarlogError } from '../../base/index.ts';
 import { CommandQueue } from '../../smr/command-queue.ts';
 import { type ApplyContext, bytesCodec, type StateMachine } from '../../smr/index.ts';
 import { ReadBarrier } from '../../smr/read-barrier.ts';
 import { SessionTable } from '../../smr/session-table.ts';
 import type { SeededRandom } from '../simulator/random.ts';
+import { failureOf } from './failure-of.fixture.ts';
 import { simulate } from './simulate.ts';
 
 type Command = { add: number };
@@ -170,15 +171,6 @@ const DEFECTS: Record<string, [kind: string, machine: new () => Counter, says: R
     /no more than 20/,
   ],
 };
-
-async function failureOf(run: Promise<unknown>): Promise<VarlogError> {
-  const error = await run.then(
-    () => undefined,
-    (it: unknown) => it,
-  );
-  if (VarlogError.is(error)) return error;
-  throw new Error(`it was not found: ${error}`);
-}
 
 test('a machine that does what it should survives everything', async () => {
   const report = await simulate(Counter, { seeds: 20, workload, invariant: (it) => it.value >= 0 });

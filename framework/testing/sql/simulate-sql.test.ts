@@ -1,8 +1,8 @@
 import { DataSource, type EntityManager, EntitySchema } from 'typeorm';
-import { VarlogError } from '../../base/index.ts';
 import type { ApplyContext } from '../../smr/index.ts';
 import { Counter, MIGRATIONS } from '../../smr/sql/counter.fixture.ts';
 import { TransactionApplier } from '../../smr/sql/transaction-applier.ts';
+import { failureOf } from '../machines/failure-of.fixture.ts';
 import type { SeededRandom } from '../simulator/random.ts';
 import { type SimulatedDatabase, simulateSql } from './index.ts';
 
@@ -15,15 +15,6 @@ const dataSource = (database: SimulatedDatabase): DataSource =>
     migrations: MIGRATIONS,
     migrationsTableName: 'varlog_migrations',
   });
-
-async function failureOf(run: Promise<unknown>): Promise<VarlogError> {
-  const error = await run.then(
-    () => undefined,
-    (it: unknown) => it,
-  );
-  if (VarlogError.is(error)) return error;
-  throw new Error(`it was not found: ${error}`);
-}
 
 jest.setTimeout(180_000);
 

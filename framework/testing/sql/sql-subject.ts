@@ -1,10 +1,10 @@
-import { type Codec, reasonOf, VarlogError } from '../../base/index.ts';
+import type { Codec } from '../../base/index.ts';
 import { checkCodecs, commandCodecs, type ReplicaCodecs } from '../../smr/codecs.ts';
 import { checkSqlMachine } from '../../smr/machine-checks.ts';
 import { Rules } from '../../smr/rules.ts';
 import type { SqlStateMachine } from '../../smr/sql/index.ts';
 import { Losses } from '../machines/losses.ts';
-import { type MachineSource, makerOf } from '../machines/machine-source.ts';
+import { calledPlainly, type MachineSource, makerOf } from '../machines/machine-source.ts';
 import type { RunCodecs } from '../machines/replica-run.ts';
 import { sqlStates } from './sql-states.ts';
 
@@ -29,7 +29,7 @@ export function sqlSubjectOf<Command, Result>(
 ): SqlSubject<Command, Result> {
   checkCodecs(codec);
   const make = makerOf(source);
-  checkSqlMachine(made(make, source.name));
+  checkSqlMachine(calledPlainly<unknown>(make, source.name || 'what makes the machine'));
   const { command, result, change } = commandCodecs(codec, new Rules());
   const losses = new Losses();
   return {
@@ -41,16 +41,4 @@ export function sqlSubjectOf<Command, Result>(
     change: losses.watch('change', change),
     state: sqlStates,
   };
-}
-
-function made(make: () => unknown, name: string): unknown {
-  try {
-    return make();
-  } catch (cause) {
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: `${name || 'what makes the machine'} throws where it is called without arguments: ${reasonOf(cause)}`,
-      next: 'give a function that makes it: () => new MyMachine(…)',
-      cause,
-    });
-  }
 }
