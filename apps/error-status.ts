@@ -17,8 +17,6 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   INTERNAL: HttpStatus.internalServerError,
   TIMEOUT: HttpStatus.gatewayTimeout,
 };
-/** The server closes a connection on which it waited too long. */
-const REQUEST_TIMEOUT = 408;
 const CODES = Object.entries(STATUS) as [ErrorCode, number][];
 
 /** The status of an answer that tells an error. */
@@ -33,7 +31,8 @@ export function statusOfCode(code: ErrorCode): number {
 export function codeOfStatus(status: number, said: unknown): ErrorCode {
   if (status === HttpStatus.unauthorized) return 'UNAUTHENTICATED';
   const codes = CODES.filter((it) => it[1] === status).map(([code]) => code);
-  const isRefused = status >= 300 && status < 500 && status !== REQUEST_TIMEOUT;
+  // One that a server waited for too long was not refused.
+  const isRefused = status >= 300 && status < 500 && status !== HttpStatus.requestTimeout;
   const other = isRefused ? 'FAILED_PRECONDITION' : 'UNAVAILABLE';
   return codes.find((it) => it === said) ?? codes[0] ?? other;
 }

@@ -24,12 +24,13 @@ export function failureOf(replica: Observed): Promise<never> {
   return failed;
 }
 
+/** By these a process is told to end; a terminal that is closed sends the last one. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /** Resolves when the process was told to end and the replica is closed. Rejects when the replica failed. */
 export async function serveUntilStopped(replica: Serving): Promise<void> {
   const stopRequested = new Promise<void>((resolve) => {
-    for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) {
-      process.once(event, () => resolve());
-    }
+    for (const event of [...STOP_SIGNALS, 'disconnect']) process.once(event, () => resolve());
     // The process that started this one may have gone while the replica was starting.
     if (process.send !== undefined && !process.connected) resolve();
   });

@@ -7,6 +7,7 @@ export const HttpStatus = {
   unauthorized: 401,
   notFound: 404,
   methodNotAllowed: 405,
+  requestTimeout: 408,
   conflict: 409,
   gone: 410,
   preconditionFailed: 412,
