@@ -332,7 +332,7 @@ class IdentityRun {
         const { storageNodes } = repository.metadata;
         const isSelf = (own: string, i: number): boolean =>
           storageNodes.get(i + 1)?.address === addressOf(own) &&
-          repository.orderer?.unheardForMs(i + 1) === 0;
+          repository.orderer?.isUp(i + 1) === true;
         if (!OWN.every(isSelf)) return false;
         return [...repository.metadata.logStreams.values()].every(
           (it) => !it.sealed && it.members.length === OWN.length,

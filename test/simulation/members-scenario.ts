@@ -277,7 +277,7 @@ class MembersRun {
    */
   private async fetchStrays(): Promise<void> {
     const { world } = this;
-    const isLost = (i: number): boolean => this.leader()?.orderer?.unheardForMs(i + 1) !== 0;
+    const isLost = (i: number): boolean => this.leader()?.orderer?.isUp(i + 1) !== true;
     for (const [i, name] of FIRST.entries()) {
       if (!isLost(i)) continue;
       const upToDate = (): void => {
@@ -313,7 +313,7 @@ class MembersRun {
     }
     const lost = FIRST.findIndex(
       (name, i) =>
-        leader.orderer?.unheardForMs(i + 1) !== 0 &&
+        leader.orderer?.isUp(i + 1) !== true &&
         this.isMember(this.running(name)?.storage?.['members'].addresses ?? []),
     );
     return lost < 0 ? undefined : `storage node ${lost + 1} has not found the leader`;

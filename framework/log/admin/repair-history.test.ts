@@ -57,7 +57,7 @@ function play(
     const context: RepairContext & Replicas = {
       metadata,
       unheardForMs: (node) => (voiceOf(node).lost === true ? 60_000 : 0),
-      processOf: (node) => voiceOf(node).process ?? 'p',
+      processOf: (node) => (voiceOf(node).lost === true ? '' : (voiceOf(node).process ?? 'p')),
       report: (logStreamId, node) => ({
         logStreamId,
         epoch,

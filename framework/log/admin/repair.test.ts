@@ -70,7 +70,10 @@ function repair(situation: Situation): Repair | undefined {
   };
   return repairOf(stream, {
     metadata,
-    processOf: (node) => (node === situation.linkless ? '' : `process-${node}`),
+    processOf: (node) => {
+      const isDown = node === situation.linkless || silent[node] !== undefined;
+      return isDown ? '' : `process-${node}`;
+    },
     unheardForMs: (node) => silent[node] ?? 0,
     report: (logStreamId, node) => ({
       logStreamId,

@@ -11,7 +11,7 @@ import { LOG_TIMES } from '../timing.ts';
 /** What the repair of one log stream looks at. */
 export interface RepairContext {
   readonly metadata: Metadata;
-  /** Milliseconds since a storage node was last alive; 0: it is well. */
+  /** Milliseconds since a storage node was last alive. */
   unheardForMs(node: number): number;
   report(logStreamId: number, node: number): Report | undefined;
   /** The process of a node that has a link to the leader; empty while it has none. */
@@ -52,7 +52,7 @@ export function isAtRest(stream: LogStreamState, context: RepairContext): boolea
   if (context.stuckFor(stream) !== undefined) return false;
   return stream.replicas.every((node) => {
     const { state = 'open' } = context.report(stream.id, node) ?? {};
-    return state === 'open' && context.unheardForMs(node) === 0;
+    return state === 'open' && context.processOf(node) !== '';
   });
 }
 
@@ -125,7 +125,7 @@ function parting(stream: LogStreamState, context: RepairContext): Repair | undef
   const areWell = stayingOf(stream).every((node) => {
     const report = context.report(id, node);
     const isOpen = report?.state === 'open' && report.epoch === epoch;
-    return members.includes(node) && isOpen && context.unheardForMs(node) === 0;
+    return members.includes(node) && isOpen && context.processOf(node) !== '';
   });
   if (!areWell) return undefined;
   return { kind: 'seal', why: `storage node ${gone} leaves it`, learner: gone };

@@ -88,7 +88,7 @@ export class Orderer {
     }
   }
 
-  /** Milliseconds since storage node `node` was last alive; 0 while its link is well. */
+  /** Milliseconds since storage node `node` was last alive; 0 while its link is well, and when this leader has only begun. */
   unheardForMs(node: number): number {
     if (this.links.has(node)) return 0;
     this.excuseStall();
@@ -97,7 +97,7 @@ export class Orderer {
 
   /** Whether storage node `node` has a link, and that is well. */
   isUp(node: number): boolean {
-    return this.unheardForMs(node) === 0;
+    return this.links.has(node);
   }
 
   /**
