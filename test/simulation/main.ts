@@ -13,6 +13,7 @@ import { identityScenario } from './identity-scenario.ts';
 import { machineUpgradesScenario } from './machine-upgrades-scenario.ts';
 import { membersScenario } from './members-scenario.ts';
 import { producerScenario } from './producer-scenario.ts';
+import { quietScenario } from './quiet-scenario.ts';
 import { raftScenario } from './raft-walk.ts';
 import { readScenario } from './read-scenario.ts';
 import { receiptScenario } from './receipt-scenario.ts';
@@ -24,9 +25,9 @@ import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|bytes|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+/** `npm run simulate -- [atomic|bytes|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|quiet|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
  * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained or become uneven, or folders, processes and clusters that are taken for others, hosts of Raft
- * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, answers that come before the log has their commands, timers of machines, transactions on replicas, machines that go by new rules, or members that
+ * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, clusters of which something stays broken, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, answers that come before the log has their commands, timers of machines, transactions on replicas, machines that go by new rules, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -46,6 +47,7 @@ const SCENARIOS = {
   machines: (seed: number) => machineUpgradesScenario(seed),
   members: membersScenario,
   producers: producerScenario,
+  quiet: quietScenario,
   raft: raftScenario,
   reads: readScenario,
   receipts: receiptScenario,

@@ -1,0 +1,209 @@
+import { type Ports, VarlogError } from '../../framework/base/index.ts';
+import type { Topic, Varlog } from '../../framework/log/client/index.ts';
+import { startReplica } from '../../framework/smr/index.ts';
+import { type RunReport, type SimulatedDisk, World } from '../../framework/testing/index.ts';
+import { connect, makeTopic, NODES, startNode } from './cluster-scenario.ts';
+import { Memory, must } from './memory.ts';
+
+/** Until what is broken has been noticed everywhere, and what can be mended is mended. */
+const SETTLING_MS = 20_000;
+const WATCHED_MS = 10_000;
+/** What each of those that wait may do in a second, nodes and clients alike: the messages, timers and writes of some tries. */
+const EVENTS_PER_SECOND = 250;
+const REPLICAS = 'storage/replicas/';
+
+/**
+ * Something of a cluster is missing or broken and stays so, while clients of all kinds wait for what may never come.
+ * However long that takes, nobody spins: a node and a client do no more in a second than a few tries come to.
+ */
+export async function quietScenario(seed: number): Promise<RunReport> {
+  const world = new World(seed);
+  try {
+    for (const name of NODES) world.node(name, (ports) => startNode(ports, name));
+    const topicId = await world.play(() => makeTopic(world.ports('operator')), 60_000);
+    const random = world.random.stream('what is broken');
+    const waiters = Object.keys(WAITING).filter(() => random.below(3) > 0);
+    const isFirst = random.below(2) === 0;
+    const broken = Object.entries(BROKEN);
+    const [what, breakIt] = broken[seed % broken.length]!;
+    const clients = waiters.map((it) => world.ports(it));
+    await world.play(() => fill(world.ports('operator'), topicId));
+    if (isFirst) await breakIt(world);
+    waiters.forEach((it, i) => {
+      void wait(clients[i]!, topicId, WAITING[it]!).catch((error: unknown) => {
+        if (!VarlogError.is(error) || error.code === 'INVARIANT') world.fail(error);
+      });
+    });
+    await world.run(2_000);
+    if (!isFirst) await breakIt(world);
+    await world.run(SETTLING_MS);
+    const before = world.eventCount;
+    await world.run(WATCHED_MS);
+    const rate = Math.round(((world.eventCount - before) * 1_000) / WATCHED_MS);
+    const most = EVENTS_PER_SECOND * (NODES.length + waiters.length);
+    must(
+      rate <= most,
+      `${rate} things a second, and not ${most} (${what}; ${waiters.join(', ')}):\n${busiest(world)}`,
+    );
+    return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
+  } finally {
+    world.close();
+  }
+}
+
+/** What happens most, for people. */
+function busiest(world: World): string {
+  const counts = new Map<string, number>();
+  for (const line of world.trace.last()) {
+    const kind = line
+      .replace(/^\S+ /, '')
+      .replace(/\d{2,}/g, '#')
+      .slice(0, 60);
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const sorted = [...counts].sort(([, a], [, b]) => b - a).slice(0, 12);
+  return sorted.map(([kind, count]) => `${count} x ${kind}`).join('\n');
+}
+
+async function fill(ports: Ports, topicId: number): Promise<void> {
+  const varlog = await connect(ports);
+  for (let i = 0; i < 20; i++) await varlog.topic(topicId).append(`before ${i}`);
+  await varlog.close();
+}
+
+async function wait(
+  ports: Ports,
+  topicId: number,
+  work: (topic: Topic, varlog: Varlog, ports: Ports) => Promise<unknown>,
+): Promise<void> {
+  const varlog = await connect(ports);
+  await work(varlog.topic(topicId), varlog, ports);
+}
+
+const FOREVER = { timeoutMs: Number.POSITIVE_INFINITY };
+
+/** Clients that wait for as long as it takes. */
+const WAITING: Record<string, (topic: Topic, varlog: Varlog, ports: Ports) => Promise<unknown>> = {
+  appender: async (topic, _, { clock }) => {
+    for (;;) {
+      await topic.append('more', FOREVER).catch(fine);
+      await new Promise<void>((resolve) => void clock.after(1_000, resolve));
+    }
+  },
+  producer: async (topic) => {
+    const producer = await topic.producer({ id: 7 });
+    await producer.append('once', FOREVER);
+  },
+  reader: async (topic) => {
+    for await (const _ of topic.read({ from: 'start' }));
+  },
+  tail: async (topic) => {
+    for await (const _ of topic.tail({ from: 'start' }));
+  },
+  consumer: async (topic) => {
+    const handler = (): Promise<void> => Promise.reject(new Error('never'));
+    await topic.process({ name: 'fails', attempts: Number.POSITIVE_INFINITY }, handler).done;
+  },
+  parking: async (topic) => {
+    const handler = (): Promise<void> => Promise.reject(new Error('never'));
+    await topic.process({ name: 'parks', attempts: 1, onError: 'park' }, handler).done;
+  },
+  machine: async ({ id }, varlog, ports) => {
+    const log = varlog.topic(id + 1);
+    const replica = await startReplica({ machine: new Memory(), log, ports });
+    await replica.execute('command', FOREVER).catch(fine);
+    await replica.query((it) => it.seen.length, FOREVER);
+  },
+  trimmer: (topic) => topic.trim(5, { ...FOREVER, force: true }),
+  opener: (_, varlog) => varlog.ready({ storageNodes: NODES.length, ...FOREVER }),
+};
+
+function fine(error: unknown): void {
+  if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+}
+
+/** What is broken, and stays so: each in its turn. */
+const BROKEN: Record<string, (world: World) => Promise<void> | void> = {
+  nothing: () => {},
+  'a node is down': (world) => world.crash('n2'),
+  'a node lost its power': (world) => world.crash('n1', { powerLoss: true }),
+  'two nodes are down': (world) => {
+    world.crash('n1');
+    world.crash('n3');
+  },
+  'all nodes are down': (world) => {
+    for (const name of NODES) world.crash(name, { powerLoss: name === 'n2' });
+  },
+  'a node hears nobody': (world) => {
+    world.partition([['n2', 'n3'], ['n1']], { oneWay: true });
+  },
+  'a node is heard by nobody': (world) => {
+    world.partition([['n1'], ['n2', 'n3']], { oneWay: true });
+  },
+  'a node hangs': (world) => world.pause('n1'),
+  'two nodes hang': (world) => {
+    world.pause('n1');
+    world.pause('n2');
+  },
+  'clients are not answered': (world) => {
+    world.partition([NODES, Object.keys(WAITING)], { oneWay: true });
+  },
+  'a disk fails': (world) => failing(world, ['n1'], 'EIO', () => true),
+  'the disks fail': (world) => failing(world, NODES, 'EIO', (path) => path.startsWith(REPLICAS)),
+  'the disks of two members fail': (world) =>
+    failing(world, ['n1', 'n2'], 'EIO', (path) => path.startsWith('metadata')),
+  'a disk is full': (world) => failing(world, ['n1'], 'ENOSPC', () => true),
+  'the disks are full': (world) => failing(world, NODES, 'ENOSPC', () => true),
+  'no more files': (world) => {
+    for (const name of NODES)
+      world.disk(name).faults = { fail: ({ kind }) => (kind === 'open' ? 'EMFILE' : undefined) };
+  },
+  'a record is damaged': (world) => damaged(world, ['n1']),
+  'a record is damaged everywhere': (world) => damaged(world, NODES),
+  'a replica is gone at two nodes': (world) => gone(world, ['n1', 'n2']),
+  'replicas are gone everywhere': (world) => gone(world, NODES),
+};
+
+function failing(
+  world: World,
+  names: readonly string[],
+  errno: 'EIO' | 'ENOSPC',
+  concerned: (path: string) => boolean,
+): void {
+  for (const name of names) {
+    world.disk(name).faults = {
+      fail: ({ kind, path }) =>
+        (kind === 'write' || (kind === 'sync' && errno === 'EIO')) && concerned(path)
+          ? errno
+          : undefined,
+    };
+  }
+}
+
+async function damaged(world: World, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    world.crash(name);
+    const disk: SimulatedDisk = world.disk(name);
+    for (const { path } of disk.files().filter((it) => /\/records\/.*\.segment$/.test(it.path))) {
+      disk.damage(path, (bytes) => {
+        if (bytes.length > 4_200) bytes[4_196]! ^= 4;
+      });
+    }
+    world.restart(name);
+  }
+  await world.run(1_000);
+}
+
+async function gone(world: World, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    world.crash(name);
+    const disk = world.disk(name);
+    const [logStream] = await world.play(() => disk.list('storage/replicas'), 60_000);
+    await world.play(() => disk.remove(`storage/replicas/${logStream}`), 60_000);
+    await world.play(() => disk.syncDirectory('storage/replicas'), 60_000);
+    world.restart(name);
+  }
+}
+
+/** So many things can be broken: each comes up in so many seeds in a row. */
+export const BROKEN_WAYS = Object.keys(BROKEN).length;
