@@ -41,12 +41,12 @@ describe('a store on a disk keeps the contract of all snapshot stores', () => {
   });
 });
 
-test('a snapshot that is damaged at any byte is found, at the latest at its end', async () => {
-  for (let offset = 0; offset < 30; offset++) {
-    const disk = newDisk(`damage ${offset}`);
+test('a snapshot that is damaged at any bit is found, at the latest at its end', async () => {
+  for (let bit = 0; bit < 8 * 30; bit++) {
+    const disk = newDisk(`damage ${bit}`);
     const store = new DiskSnapshotStore(disk);
     await store.save(2 ** 40, inChunks(new Uint8Array(18).fill(7)));
-    disk.flipBit('snapshot', offset);
+    disk.flipBit('snapshot', bit >> 3, bit & 7);
     const reading = async (): Promise<unknown> => wholeOf(await store.load());
     await expect(reading()).rejects.toMatchObject({ code: 'CORRUPT' });
     expect(disk.openFiles).toBe(0);
