@@ -1,8 +1,8 @@
-import { type Ports, VarlogError } from '../../framework/base/index.ts';
-import type { Topic, Varlog } from '../../framework/log/client/index.ts';
+import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import { type Topic, Varlog } from '../../framework/log/client/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type RunReport, type SimulatedDisk, World } from '../../framework/testing/index.ts';
-import { connect, makeTopic, NODES, startNode } from './cluster-scenario.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { Memory, must } from './memory.ts';
 
 /** Until what is broken has been noticed everywhere, and what can be mended is mended. */
@@ -11,10 +11,16 @@ const WATCHED_MS = 10_000;
 /** What each of those that wait may do in a second, nodes and clients alike: the messages, timers and writes of some tries. */
 const EVENTS_PER_SECOND = 250;
 const REPLICAS = 'storage/replicas/';
+/** From when all is well again. */
+const MENDED_WITHIN_MS = 120_000;
+/** What comes before is trimmed. */
+const BEGIN = 6;
+/** The record that a tail waits for. */
+const LAST = 'last';
 
 /**
  * Something of a cluster is missing or broken and stays so, while clients of all kinds wait for what may never come.
- * However long that takes, nobody spins: a node and a client do no more in a second than a few tries come to.
+ * However long that takes, nobody spins: a node and a client do no more in a second than a few tries come to. What can be mended is mended in the end: then all that they waited for comes.
  */
 export async function quietScenario(seed: number): Promise<RunReport> {
   const world = new World(seed);
@@ -27,13 +33,11 @@ export async function quietScenario(seed: number): Promise<RunReport> {
     const broken = Object.entries(BROKEN);
     const [what, breakIt] = broken[seed % broken.length]!;
     const clients = waiters.map((it) => world.ports(it));
-    await world.play(() => fill(world.ports('operator'), topicId));
+    await world.play(() => fill(world.ports('operator'), topicId, 'before'));
     if (isFirst) await breakIt(world);
-    waiters.forEach((it, i) => {
-      void wait(clients[i]!, topicId, WAITING[it]!).catch((error: unknown) => {
-        if (!VarlogError.is(error) || error.code === 'INVARIANT') world.fail(error);
-      });
-    });
+    let over = false;
+    const ended = waiters.map((it, i) => wait(clients[i]!, topicId, WAITING[it]!, () => over));
+    const results = Promise.allSettled(ended);
     await world.run(2_000);
     if (!isFirst) await breakIt(world);
     await world.run(SETTLING_MS);
@@ -45,6 +49,16 @@ export async function quietScenario(seed: number): Promise<RunReport> {
       rate <= most,
       `${rate} things a second, and not ${most} (${what}; ${waiters.join(', ')}):\n${busiest(world)}`,
     );
+    if (!LOST_FOR_GOOD.has(what)) {
+      mend(world);
+      over = true;
+      await world.play(() => fill(world.ports('operator'), topicId, LAST), MENDED_WITHIN_MS);
+      const settled = await world.play(() => results, MENDED_WITHIN_MS);
+      settled.forEach((it, i) => {
+        const why = it.status === 'rejected' ? String(it.reason) : '';
+        must(why === '', `what is mended is used by the ${waiters[i]} (${what}): ${why}`);
+      });
+    }
     return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
   } finally {
     world.close();
@@ -65,61 +79,91 @@ function busiest(world: World): string {
   return sorted.map(([kind, count]) => `${count} x ${kind}`).join('\n');
 }
 
-async function fill(ports: Ports, topicId: number): Promise<void> {
+async function fill(ports: Ports, topicId: number, text: string): Promise<void> {
   const varlog = await connect(ports);
-  for (let i = 0; i < 20; i++) await varlog.topic(topicId).append(`before ${i}`);
+  for (let i = 0; i < 20; i++) await varlog.topic(topicId).append(text, { timeoutMs: Infinity });
   await varlog.close();
 }
 
-async function wait(
-  ports: Ports,
-  topicId: number,
-  work: (topic: Topic, varlog: Varlog, ports: Ports) => Promise<unknown>,
-): Promise<void> {
-  const varlog = await connect(ports);
-  await work(varlog.topic(topicId), varlog, ports);
+/** What a client has, that waits for as long as it takes. */
+interface Client {
+  readonly topic: Topic;
+  readonly varlog: Varlog;
+  readonly ports: Ports;
+  readonly over: () => boolean;
 }
 
-const FOREVER = { timeoutMs: Number.POSITIVE_INFINITY };
+type Wait = (client: Client) => Promise<unknown>;
 
-/** Clients that wait for as long as it takes. */
-const WAITING: Record<string, (topic: Topic, varlog: Varlog, ports: Ports) => Promise<unknown>> = {
-  appender: async (topic, _, { clock }) => {
-    for (;;) {
-      await topic.append('more', FOREVER).catch(fine);
-      await new Promise<void>((resolve) => void clock.after(1_000, resolve));
+async function wait(ports: Ports, topicId: number, work: Wait, over: () => boolean): Promise<void> {
+  const varlog = await Varlog.connect({ endpoints, timeoutMs: Infinity, ports });
+  await work({ topic: varlog.topic(topicId), varlog, ports, over });
+  await varlog.close();
+}
+
+const FOREVER = { timeoutMs: Infinity };
+const never = (): Promise<void> => Promise.reject(new Error('never'));
+
+/** They end once all is well again. */
+const WAITING: Record<string, Wait> = {
+  appender: async ({ topic, ports, over }) => {
+    for (; !over(); await sleep(ports.clock, 1_000)) {
+      await topic.append('more', FOREVER).catch(isUnknown);
     }
   },
-  producer: async (topic) => {
-    const producer = await topic.producer({ id: 7 });
+  producer: async ({ topic }) => {
+    const producer = await topic.producer({ id: 7, ...FOREVER });
     await producer.append('once', FOREVER);
   },
-  reader: async (topic) => {
-    for await (const _ of topic.read({ from: 'start' }));
+  reader: async ({ topic, ports, over }) => {
+    const readOnce = async (): Promise<void> => {
+      for await (const _ of topic.read({ from: BEGIN }));
+    };
+    for (; !over(); await sleep(ports.clock, 1_000)) await readOnce().catch(isRetryable);
+    await readOnce();
   },
-  tail: async (topic) => {
-    for await (const _ of topic.tail({ from: 'start' }));
+  tail: async ({ topic }) => {
+    for await (const entry of topic.tail({ from: BEGIN })) if (entry.text() === LAST) return;
   },
-  consumer: async (topic) => {
-    const handler = (): Promise<void> => Promise.reject(new Error('never'));
-    await topic.process({ name: 'fails', attempts: Number.POSITIVE_INFINITY }, handler).done;
+  consumer: async ({ topic, ports, over }) => {
+    const consumer = topic.process({ name: 'fails', attempts: 1_000_000, from: BEGIN }, never);
+    while (!over()) await sleep(ports.clock, 1_000);
+    await consumer.close();
   },
-  parking: async (topic) => {
-    const handler = (): Promise<void> => Promise.reject(new Error('never'));
-    await topic.process({ name: 'parks', attempts: 1, onError: 'park' }, handler).done;
+  parking: async ({ topic, ports, over }) => {
+    const options = { name: 'parks', attempts: 1, onError: 'park', from: BEGIN } as const;
+    const consumer = topic.process(options, never);
+    while (!over()) await sleep(ports.clock, 1_000);
+    await consumer.caughtUp();
+    await consumer.close();
   },
-  machine: async ({ id }, varlog, ports) => {
+  machine: async ({ topic: { id }, varlog, ports }) => {
     const log = varlog.topic(id + 1);
-    const replica = await startReplica({ machine: new Memory(), log, ports });
-    await replica.execute('command', FOREVER).catch(fine);
-    await replica.query((it) => it.seen.length, FOREVER);
+    await using replica = await startReplica({ machine: new Memory(), log, ports });
+    await replica.execute('command', FOREVER);
+    must((await replica.query((it) => it.seen.length, FOREVER)) === 1, 'it took effect once');
   },
-  trimmer: (topic) => topic.trim(5, { ...FOREVER, force: true }),
-  opener: (_, varlog) => varlog.ready({ storageNodes: NODES.length, ...FOREVER }),
+  trimmer: ({ topic }) => topic.trim(BEGIN - 1, { ...FOREVER, force: true }),
+  opener: ({ varlog }) => varlog.ready({ storageNodes: NODES.length, ...FOREVER }),
 };
 
-function fine(error: unknown): void {
-  if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+function isUnknown(error: unknown): void {
+  if (!VarlogError.is(error) || error.outcome !== 'unknown') throw error;
+}
+
+function isRetryable(error: unknown): void {
+  if (!VarlogError.is(error) || !error.retryable) throw error;
+}
+
+function mend(world: World): void {
+  world.heal();
+  for (const name of NODES) {
+    world.resume(name);
+    // What a failed disk has ended is started again by its supervisor.
+    if (world.disk(name).faults.fail !== undefined) world.crash(name);
+    world.disk(name).faults = {};
+    world.restart(name);
+  }
 }
 
 /** What is broken, and stays so: each in its turn. */
@@ -204,6 +248,13 @@ async function gone(world: World, names: readonly string[]): Promise<void> {
     world.restart(name);
   }
 }
+
+/** No mending brings back what is on too few disks. */
+const LOST_FOR_GOOD: ReadonlySet<string> = new Set([
+  'a record is damaged everywhere',
+  'a replica is gone at two nodes',
+  'replicas are gone everywhere',
+]);
 
 /** So many things can be broken: each comes up in so many seeds in a row. */
 export const BROKEN_WAYS = Object.keys(BROKEN).length;

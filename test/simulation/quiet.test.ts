@@ -4,7 +4,7 @@ import { planted, replace } from './planted-defect.ts';
 import { BROKEN_WAYS, quietScenario } from './quiet-scenario.ts';
 
 describeScenario('clients wait for a cluster of which something is broken for good', {
-  holds: 'nobody spins',
+  holds: 'nobody spins, and all goes on once that is mended',
   scenario: quietScenario,
   seeds: BROKEN_WAYS,
   broken: planted(

@@ -6,6 +6,8 @@ import { type Topic, Varlog } from './index.ts';
 const ADDRESS = 'n1:9092';
 /** Each way: a call takes twice as long. */
 const LATENCY_MS = 200;
+/** Longer than a call waits that was given no time. */
+const OUTAGE_MS = 30_000;
 const TEST_TIMEOUT_MS = 120_000;
 
 let world: World;
@@ -79,6 +81,19 @@ test.each(CALLS)(
       expect([timeoutMs, ms]).toEqual([timeoutMs, Math.min(ms, timeoutMs + 1)]);
       expect(String(fate)).not.toContain('INVALID_ARGUMENT');
     }
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test.each(CALLS)(
+  '%s has all of its time, however long nobody answers',
+  async (_, call) => {
+    world.crash('n1');
+    world.after(OUTAGE_MS, () => world.restart('n1'));
+    const { fate, ms } = await slowly(() => call({ timeoutMs: 2 * OUTAGE_MS }));
+    if (fate === 'done') return;
+    // What may have been carried out is not asked for a second time.
+    expect(fate).toMatchObject({ outcome: ms < OUTAGE_MS ? 'unknown' : 'notAppended' });
   },
   TEST_TIMEOUT_MS,
 );

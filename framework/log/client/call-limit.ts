@@ -8,8 +8,8 @@ export interface CallLimits {
   timeoutMs?: number;
 }
 
-/** A running call's limits as one signal, to be passed down. */
-export class CallLimit {
+/** A running call's limits as one signal. */
+class CallLimit {
   /** Aborted with the caller's reason, or with a `TIMEOUT` error. */
   readonly signal: AbortSignal;
   private readonly controller = new AbortController();
@@ -37,18 +37,25 @@ export class CallLimit {
   }
 }
 
-/** Runs `work` within the limits that the caller gave. */
+/** Limits of the calls that a running call is made of: they end with it, and none of them ends before. */
+export interface StepLimits {
+  readonly signal: AbortSignal;
+  /** Infinite. */
+  readonly timeoutMs: number;
+}
+
+/** Runs `work` within the limits that the caller gave: its calls are to be given the limits that it is. */
 export async function withinLimits<T>(
   clock: Clock,
   limits: CallLimits & { what: string; timeoutMs: number; lifetime?: AbortSignal },
-  work: (limit: CallLimit) => Promise<T>,
+  work: (limits: StepLimits) => Promise<T>,
 ): Promise<T> {
   checkSignal(limits.signal);
   const outer = [limits.lifetime, limits.signal];
   const limit = new CallLimit(clock, limits.what, checkTimeout(limits.timeoutMs), outer);
   try {
     limit.signal.throwIfAborted();
-    return await work(limit);
+    return await work({ signal: limit.signal, timeoutMs: Infinity });
   } finally {
     limit.dispose();
   }
@@ -66,7 +73,7 @@ export function inSteps<T>(
   const { timeoutMs } = limits;
   if (timeoutMs === undefined) return steps(limits);
   const all = { ...limits, what, timeoutMs, ...(lifetime && { lifetime }) };
-  return withinLimits(clock, all, ({ signal }) => steps({ signal, timeoutMs: Infinity }));
+  return withinLimits(clock, all, steps);
 }
 
 function timedOut(what: string, timeoutMs: number): VarlogError {

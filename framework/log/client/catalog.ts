@@ -87,14 +87,26 @@ export class Catalog {
     });
   }
 
-  /** Reads the metadata anew: what was true when this was called is known when it resolves. */
-  renew(limits: CallLimits = {}): Promise<void> {
+  /**
+   * Reads the metadata anew: what was true when this was called is known when it resolves. With `timeoutMs` it is tried for
+   * so long; otherwise for as long as one call takes by itself.
+   */
+  async renew(limits: CallLimits = {}): Promise<void> {
     const { timeoutMs = Infinity } = limits;
     const plan = { ...limits, timeoutMs, what: "reading the cluster's metadata" };
-    // It goes on for others who wait for it.
-    return withinLimits(this.clock, plan, ({ signal }) =>
-      unlessAborted(this.joinRenewal(), signal),
-    );
+    await withinLimits(this.clock, plan, async ({ signal }) => {
+      let last: unknown;
+      for (;;) {
+        try {
+          // It goes on for others who wait for it.
+          return await unlessAborted(this.joinRenewal(), signal);
+        } catch (error) {
+          if (signal.aborted) throw VarlogError.is(error, 'TIMEOUT') ? (last ?? error) : error;
+          if (limits.timeoutMs === undefined || !isUnanswered(error)) throw error;
+          last = error;
+        }
+      }
+    });
   }
 
   /** The same behind something that is done, whatever becomes of this: for whoever asks next. Never rejects. */
@@ -151,6 +163,11 @@ export class Catalog {
       this.topics.set(id, { id, logStreams: own });
     }
   }
+}
+
+/** Whether a call has had its time, and no member has answered. */
+function isUnanswered(error: unknown): boolean {
+  return VarlogError.is(error, 'UNREACHABLE') || VarlogError.is(error, 'TIMEOUT');
 }
 
 /** A topic for its users to see. */

@@ -1,4 +1,4 @@
-import { type Clock, type MemberId, VarlogError } from '../../base/index.ts';
+import type { Clock, MemberId } from '../../base/index.ts';
 import {
   ChangeMembersRequest,
   ChangeMembersRequestKind as Kind,
@@ -92,15 +92,12 @@ export class ClusterMembers {
       timeoutMs: Math.min(Math.max(1, Math.floor(timeoutMs * LEADERS_SHARE)), LEADERS_MS_MAX),
     });
     const limits = { what, timeoutMs, ...(signal && { signal }) };
-    await withinLimits(this.clock, limits, async ({ signal: own }) => {
-      const plan = { what, timeoutMs: Infinity, idempotent: false, signal: own };
-      const asked = this.repository.call(Ordering.ChangeMembers, request, plan);
-      const { failure } = await asked.catch((error: unknown) => {
-        throw isUnanswered(error) ? unknown(what, error) : error;
-      });
+    await withinLimits(this.clock, limits, async (own) => {
+      const plan = { ...own, what, idempotent: false };
+      const { failure } = await this.repository.call(Ordering.ChangeMembers, request, plan);
       if (failure !== null) throw failureToError(failure);
       // So that this client finds those that are there now.
-      await this.repository.members({ signal: own }).catch(() => {});
+      await this.repository.members(own).catch(() => {});
     });
   }
 }
@@ -108,22 +105,6 @@ export class ClusterMembers {
 /** Throws `INVALID_ARGUMENT` for what cannot be the id of a member: another one may have what it would be on the wire. */
 function checkMember(id: unknown): void {
   checkWhole(id, 'the id of a member', Number.MAX_SAFE_INTEGER);
-}
-
-/** Whether it may have been carried out all the same. */
-function isUnanswered(error: unknown): error is VarlogError {
-  if (!VarlogError.is(error) || error.outcome !== undefined) return false;
-  return error.code === 'TIMEOUT' || error.code === 'UNAVAILABLE' || error.code === 'CANCELLED';
-}
-
-function unknown(what: string, cause: VarlogError): VarlogError {
-  return new VarlogError(cause.code, {
-    what: `${what} was not answered, and may have been carried out`,
-    because: cause.message,
-    next: 'see "varlog member list"; the same change may be asked for again',
-    outcome: 'unknown',
-    cause,
-  });
 }
 
 /** A member with how it answers. */

@@ -13,7 +13,7 @@ import {
   Ordering,
 } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, type StepLimits, withinLimits } from './call-limit.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import { checkToken } from './expectation.ts';
@@ -61,9 +61,9 @@ export async function fenceTopic(
 function drawToken(
   { repository }: ClientContext,
   topicId: TopicId,
-  { signal }: CallLimit,
+  limits: StepLimits,
 ): Promise<number> {
-  const plan = { what: `drawing a fencing token of topic ${topicId}`, signal, timeoutMs: Infinity };
+  const plan = { ...limits, what: `drawing a fencing token of topic ${topicId}` };
   return repository.command({ kind: 'drawFencingToken', topicId }, plan);
 }
 
@@ -75,12 +75,12 @@ function drawToken(
 class Fencing {
   private readonly context: ClientContext;
   private readonly request: FenceRequest;
-  private readonly limit: CallLimit;
+  private readonly limit: StepLimits;
   /** Log streams that may still take appends with older tokens, as they were at first. */
   private open: readonly FencedLogStream[] = [];
   private lastFailure: unknown;
 
-  constructor(context: ClientContext, request: FenceRequest, limit: CallLimit) {
+  constructor(context: ClientContext, request: FenceRequest, limit: StepLimits) {
     this.context = context;
     this.request = request;
     this.limit = limit;
@@ -117,9 +117,7 @@ class Fencing {
 
   /** Repeated at will: of a token that is set already, it asks only how the log streams are now. */
   private async announce(): Promise<FencedLogStream[]> {
-    const { signal } = this.limit;
-    const what = `fencing topic ${this.request.topicId}`;
-    const plan = { what, signal, timeoutMs: Infinity };
+    const plan = { ...this.limit, what: `fencing topic ${this.request.topicId}` };
     const { repository } = this.context;
     return (await repository.call(Ordering.Fence, this.request, plan)).logStreams;
   }

@@ -1,7 +1,7 @@
 import { type LogStreamId, type Ports, type TopicId, VarlogError } from '../../base/index.ts';
 import { ExtentRequest, LogStreams } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, type StepLimits, withinLimits } from './call-limit.ts';
 import type { Catalog, LocatedTopic } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { hedged } from './hedged.ts';
@@ -30,16 +30,17 @@ export function replicaExtent(source: Asked, atLeast: number, limits: CallLimits
   const { ports, lifetime, topicId } = source;
   const what = `waiting for a replica of topic ${topicId} that has come to position ${atLeast}`;
   const given = { timeoutMs: LOG_TIMES.callTimeoutMs, ...limits, what, lifetime };
-  return withinLimits(ports.clock, given, ({ signal }) => askInTurn(source, atLeast, signal));
+  return withinLimits(ports.clock, given, (own) => askInTurn(source, atLeast, own));
 }
 
-async function askInTurn(source: Asked, atLeast: number, signal: AbortSignal): Promise<Extent> {
+async function askInTurn(source: Asked, atLeast: number, own: StepLimits): Promise<Extent> {
   const { catalog, topicId } = source;
+  const { signal } = own;
   const turns = new ReplicaTurns(source, PAUSE_MS);
   for (;;) {
-    const places = placesOf(await catalog.topic(topicId, { signal }));
+    const places = placesOf(await catalog.topic(topicId, own));
     try {
-      const found = await askSome(source, turns.next(places, 2), atLeast, signal);
+      const found = await askSome(source, turns.next(places, 2), atLeast, own);
       if (found.last >= atLeast) return found;
     } catch (error) {
       signal.throwIfAborted();
@@ -64,20 +65,20 @@ async function askSome(
   { ports, channels, topicId, extent }: Asked,
   places: readonly Place[],
   atLeast: number,
-  signal: AbortSignal,
+  own: StepLimits,
 ): Promise<Extent> {
-  if (places.length === 0) return extent({ signal });
-  const asks = places.map(({ address, logStreamId }) => (own: AbortSignal) => {
+  if (places.length === 0) return extent(own);
+  const asks = places.map(({ address, logStreamId }) => (signal: AbortSignal) => {
     const request = ExtentRequest.create({ topicId, logStreamId, atLeast });
-    const limits = { signal: own, timeoutMs: LOG_TIMES.tryTimeoutMs };
+    const limits = { signal, timeoutMs: LOG_TIMES.tryTimeoutMs };
     return channels.to(address).call(LogStreams.Extent, request, limits);
   });
   try {
-    const { answer } = await hedged(ports.clock, signal, LOG_TIMES.hedgeAfterMs, asks);
+    const { answer } = await hedged(ports.clock, own.signal, LOG_TIMES.hedgeAfterMs, asks);
     return { first: Math.max(1, answer.firstGlsn), last: answer.highWatermark };
   } catch (error) {
     // A node of an older version does not know the question. What the metadata repository says is fresher still.
-    if (VarlogError.is(error, 'UNIMPLEMENTED')) return extent({ signal });
+    if (VarlogError.is(error, 'UNIMPLEMENTED')) return extent(own);
     throw error;
   }
 }

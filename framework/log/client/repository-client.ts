@@ -17,7 +17,7 @@ import {
 import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimit, type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, type StepLimits, withinLimits } from './call-limit.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import type { MemberStatus } from './cluster-status.ts';
 import { hedged } from './hedged.ts';
@@ -39,6 +39,9 @@ const MEMBER_FAULTS: ReadonlySet<string> = new Set([
   'DISK_FAILED',
   'FORMAT_UNKNOWN',
 ]);
+
+/** Of a call that may have reached a member, which did not say what became of it. */
+const UNANSWERED: ReadonlySet<string> = new Set(['TIMEOUT', 'UNAVAILABLE', 'CANCELLED', 'CLOSED']);
 
 export interface CallPlan extends CallLimits {
   /** What is being done, for messages: "listing the topics". */
@@ -152,7 +155,8 @@ export class RepositoryClient {
   /**
    * Calls one member after the other until one answers, and `check` throws nothing about the answer. Rejects with
    * `UNREACHABLE` or `TIMEOUT` when none does, and with what is wrong with them when all of them say that it is
-   * themselves: a lost disk, another cluster.
+   * themselves: a lost disk, another cluster. What is not idempotent is sent once: it rejects with an `outcome`
+   * where it was not answered.
    */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -170,7 +174,7 @@ export class RepositoryClient {
     method: UnaryMethod<Request, Response>,
     request: Request,
     plan: CallPlan & { check: (response: Response) => void },
-    limit: CallLimit,
+    limit: StepLimits,
   ): Promise<Response> {
     const backoff = new Backoff(this.ports.random, 50, 500);
     const start = this.clock.now();
@@ -191,6 +195,7 @@ export class RepositoryClient {
         if (tries > 1 && method.path !== Ordering.Members.path) this.members().catch(() => {});
         return response;
       } catch (error) {
+        if (plan.idempotent === false && isUnanswered(error)) throw unanswered(plan.what, error);
         if (!limit.signal.aborted) {
           const idempotent = plan.idempotent !== false;
           if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
@@ -209,7 +214,7 @@ export class RepositoryClient {
       if (last === undefined) this.preferred = (this.preferred + 1) % this.addresses.length;
       const { reason } = limit.signal;
       if (last === undefined || !VarlogError.is(reason, 'TIMEOUT')) throw reason;
-      throw this.nobodyAnswered(plan.what, tries, this.clock.now() - start, last);
+      throw this.nobodyAnswered(plan, tries, this.clock.now() - start, last);
     }
   }
 
@@ -283,7 +288,10 @@ export class RepositoryClient {
     });
   }
 
-  private nobodyAnswered(what: string, tries: number, ms: number, cause: unknown): VarlogError {
+  private nobodyAnswered(plan: CallPlan, tries: number, ms: number, cause: unknown): VarlogError {
+    const { what, idempotent } = plan;
+    // Each try was refused.
+    const outcome = idempotent === false ? { outcome: 'notAppended' as const } : {};
     const at = this.addresses.join(', ');
     const spent = `${tries} tries in ${(ms / 1000).toFixed(1)} s; last: ${reasonOf(cause)}`;
     if (VarlogError.is(cause, 'UNREACHABLE')) {
@@ -292,6 +300,7 @@ export class RepositoryClient {
         because: spent,
         next: 'start a cluster with "npx varlog up", or check the endpoints (VARLOG_URL)',
         details: { addresses: this.addresses },
+        ...outcome,
         cause,
       });
     }
@@ -300,9 +309,25 @@ export class RepositoryClient {
       because: spent,
       next: 'check with "varlog status" that a majority of the metadata repository is up',
       details: { addresses: this.addresses },
+      ...outcome,
       cause,
     });
   }
+}
+
+/** Whether a call was sent, and may have been carried out all the same. */
+function isUnanswered(error: unknown): error is VarlogError {
+  return VarlogError.is(error) && error.outcome === undefined && UNANSWERED.has(error.code);
+}
+
+function unanswered(what: string, cause: VarlogError): VarlogError {
+  return new VarlogError(cause.code, {
+    what: `${what} was not answered, and may have been carried out`,
+    because: cause.message,
+    next: 'see with "varlog status" whether it was, before you ask for it again',
+    outcome: 'unknown',
+    cause,
+  });
 }
 
 /** Whether it is the member's own fault, the next one may be well, and asking it does no harm. */

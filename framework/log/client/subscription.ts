@@ -124,11 +124,11 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
   async caughtUp(limits: CallLimits = {}): Promise<void> {
     const what = 'catching up';
     const { clock } = this.source.ports;
-    await withinLimits(clock, { what, timeoutMs: Infinity, ...limits }, async ({ signal }) => {
-      const reader = await unlessAborted(this.open(), signal);
-      const { last } = await this.source.extent({ signal });
+    await withinLimits(clock, { what, timeoutMs: Infinity, ...limits }, async (own) => {
+      const reader = await unlessAborted(this.open(), own.signal);
+      const { last } = await this.source.extent(own);
       const through = Math.min(last, reader?.lastWanted ?? last);
-      await unlessAborted(this.reached(through), signal);
+      await unlessAborted(this.reached(through), own.signal);
     });
   }
 

@@ -184,7 +184,8 @@ export class Varlog implements AsyncDisposable {
 
   /**
    * Makes a topic and its log streams. Rejects with `FAILED_PRECONDITION` when there are fewer storage nodes than
-   * `replicationFactor`, and as {@link Topic.setRetention} does; no topic remains then.
+   * `replicationFactor`, and as {@link Topic.setRetention} does; no topic remains then. With an `outcome` of `unknown`, for example after a
+   * connection broke, one may: it is not made twice by itself.
    */
   async createTopic(options: CreateTopicOptions = {}): Promise<Topic> {
     const { logStreams = 1, replicationFactor, acknowledge, retention, first, ...limits } = options;
@@ -379,17 +380,17 @@ export class Varlog implements AsyncDisposable {
     checkNumber(storageNodes, 'storageNodes', 0);
     const what = `waiting for ${storageNodes} storage nodes`;
     const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...rest, what, lifetime };
-    await withinLimits(ports.clock, limits, async ({ signal }) => {
+    await withinLimits(ports.clock, limits, async (own) => {
       for (;;) {
-        const { leader } = await repository.members({ signal });
+        const { leader } = await repository.members(own);
         const what = 'asking which storage nodes are up';
         const health = await repository.call(Ordering.Health, HealthRequest.create({}), {
-          signal,
+          ...own,
           what,
         });
         const alive = health.storageNodes.filter((it) => it.connected).length;
         if (leader !== undefined && alive >= storageNodes) return;
-        await sleep(ports.clock, POLL_MS, signal);
+        await sleep(ports.clock, POLL_MS, own.signal);
       }
     });
   }

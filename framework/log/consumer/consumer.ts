@@ -134,13 +134,12 @@ export class Consumer implements AsyncDisposable {
     const what = `catching up of consumer "${this.name}"`;
     const lifetime = this.givenUp.signal;
     const plan = { what, timeoutMs: Infinity, ...limits, lifetime };
-    await withinLimits(ports.clock, plan, async ({ signal }) => {
+    await withinLimits(ports.clock, plan, async (own) => {
       // The caller decides how long an outage of the cluster is waited for.
-      const look = { signal, due: true, timeoutMs: Infinity };
-      const { last } = await registry.look(this.name, look);
+      const { last } = await registry.look(this.name, { ...own, due: true });
       const { work, ended } = this;
       if (work !== undefined && ended === undefined && work.watermark.position >= last) return;
-      await this.waiters.wait(last, { signal });
+      await this.waiters.wait(last, { signal: own.signal });
     });
   }
 
