@@ -129,7 +129,8 @@ export class EnvelopeReader {
     this.sequence = 0;
   }
 
-  private isOwn(bytes: Uint8Array): boolean {
+  /** Whether it was written for this machine on this log, by whatever version. */
+  isOwn(bytes: Uint8Array): boolean {
     if (bytes.length < SHORT_BYTES) return false;
     for (let i = 0; i < TAG_BYTES; i++) if (bytes[1 + i] !== this.tag[i]) return false;
     return true;

@@ -82,6 +82,7 @@ export type { Difference } from './first-difference.ts';
 export type { ForkOptions } from './fork.ts';
 export type { LogTrimmed } from './log-trim.ts';
 export type { MachineDefinition } from './machine-definition.ts';
+export { isMachineInLog } from './machine-in-log.ts';
 export type { PairOptions, ReplayDifference } from './machine-pair.ts';
 export type { ObjectStore } from './object-store.ts';
 export { inPieces, type PieceOf, Pieces } from './pieces.ts';

@@ -19,7 +19,7 @@ const NAMES = { name: true, signal: true, timeoutMs: true };
  * outside. Nobody is asked whether the replicas know the version: those whose code does not will stop at the entry until
  * they are started with newer code. So upgrade them first. Where no code knows it, `skipCommand` with the position that is
  * returned takes it back. Rules are never lowered: where higher ones are in force, nothing changes; and the name is not checked, because
- * an upgrade may come before the first command.
+ * an upgrade may come before the first command: `isMachineInLog` tells whether anybody goes by it.
  *
  * Rejects with `INVALID_ARGUMENT`, and with errors of the log; a repetition is harmless.
  *

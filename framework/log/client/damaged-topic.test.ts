@@ -1,3 +1,4 @@
+import { sleep, VarlogError } from '../../base/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 import { FakeCluster } from './fake-cluster.fixture.ts';
 import { type Entry, type Topic, Varlog } from './index.ts';
@@ -57,6 +58,67 @@ test('a topic that ends before what was read from it is another one: nobody wait
     details: { requested: 7, last: 2 },
   });
 }, 60_000);
+
+describe('a log stream of which no copy can be read', () => {
+  const damage = (): void => {
+    cluster.beforeReadMessage = (_, logStream) => {
+      if (logStream !== 2) return;
+      throw new VarlogError('UNAVAILABLE', { what: 'log stream 2 serves nothing: it is damaged' });
+    };
+  };
+
+  test('ends a read, which says why, and a tail waits for it, which says why', async () => {
+    damage();
+    const { texts, error } = await taken(topic.read({ timeoutMs: 500 }));
+    expect(texts).toEqual(['1', '2']);
+    expect(error).toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/record 3 of topic 1 .*log stream 2 serves nothing/),
+      cause: { code: 'UNAVAILABLE' },
+    });
+    const tail = topic.tail({ from: 'start' });
+    const causes: unknown[] = [];
+    tail.status$.subscribe((it) => {
+      if (it.state !== 'reconnecting') return;
+      causes.push(it.cause);
+      if (causes.length === 3) cluster.beforeReadMessage = () => {};
+    });
+    const all: string[] = [];
+    for await (const entry of tail) {
+      all.push(entry.text());
+      if (all.length === 6) break;
+    }
+    expect(all).toEqual(['1', '2', '3', '4', '5', '6']);
+    for (const it of causes) expect(String(it)).toContain('log stream 2 serves nothing');
+  }, 60_000);
+
+  test('keeps no record from being read that lies elsewhere, nor a consumer from taking its time', async () => {
+    damage();
+    expect(await taken(topic.read({ to: 2, timeoutMs: 500 }))).toEqual({
+      texts: ['1', '2'],
+      error: undefined,
+    });
+    const slow = topic.read({ timeoutMs: 500 })[Symbol.asyncIterator]();
+    await slow.next();
+    await sleep(ports.clock, 1_500);
+    cluster.beforeReadMessage = () => {};
+    const rest: string[] = [];
+    for (let it = await slow.next(); it.done !== true; it = await slow.next()) {
+      rest.push(it.value.text());
+    }
+    expect(rest).toEqual(['2', '3', '4', '5', '6']);
+  }, 60_000);
+
+  test('ends a read since a time, which says why', async () => {
+    await cluster.stopNode(2);
+    const { error } = await taken(topic.read({ from: { time: 1 }, timeoutMs: 500 }));
+    expect(error).toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('since a time was not found within 500 ms'),
+      cause: expect.any(VarlogError),
+    });
+  }, 60_000);
+});
 
 test('a replica that skips a record of its own is not believed', async () => {
   const [, last] = cluster.streams.get(1)!.batches;

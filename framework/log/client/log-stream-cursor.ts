@@ -17,6 +17,7 @@ import {
 } from '../../wire/gen/log.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { EntryBatch } from './entry.ts';
+import type { ReadFailure } from './progress-limit.ts';
 
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LIMIT_MS = 2_000;
@@ -59,6 +60,8 @@ export class LogStreamCursor {
   isConnected = false;
   /** Failures in a row. */
   attempts = 0;
+  /** The last one of all. */
+  failure: ReadFailure | undefined;
   private readonly options: CursorOptions;
   private readonly backoff: Backoff;
   private stream: MessageStream<never, ReadResponse> | undefined;
@@ -221,6 +224,7 @@ export class LogStreamCursor {
   private failed(error: unknown): void {
     this.isConnected = false;
     this.attempts++;
+    this.failure = { at: this.options.ports.clock.now(), error };
     this.replicaIndex++;
     this.options.owner.onError(this, error);
     if (this.isDone) return;

@@ -9,6 +9,7 @@ import type { Catalog } from './catalog.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import type { EntryBatch } from './entry.ts';
 import { type CursorOwner, LogStreamCursor } from './log-stream-cursor.ts';
+import { notReadInTime, ProgressLimit, type ReadFailure } from './progress-limit.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { SubscriptionStatus } from './status.ts';
 
@@ -43,6 +44,8 @@ export interface MergedReaderOptions {
   readonly tail: number;
   /** Received and not delivered; beyond it the storage nodes are not read from. */
   readonly bufferBytes: number;
+  /** It ends when nothing came for so long because replicas fail; `Infinity`: it waits for them. */
+  readonly limitMs: number;
   readonly extent: () => Promise<Extent>;
   readonly onStatus: (status: SubscriptionStatus) => void;
 }
@@ -58,12 +61,12 @@ export class MergedReader implements CursorOwner {
   private readonly options: MergedReaderOptions;
   private readonly cursors = new Map<LogStreamId, LogStreamCursor>();
   private readonly stall: StallWatch;
+  private readonly limit: ProgressLimit;
   private failure: { error: unknown } | undefined;
   private wake: (() => void) | undefined;
   private isClosed = false;
   /** It is live once this was delivered. */
   private goal: number;
-  private lastCause: unknown;
   private missing = { at: 0, tries: 0 };
   private state: SubscriptionStatus['state'] = 'connecting';
 
@@ -75,6 +78,13 @@ export class MergedReader implements CursorOwner {
       position: () => this.next,
       isStalled: () => this.isStalled(),
       resolve: (idle) => this.resolveStall(idle),
+    });
+    this.limit = new ProgressLimit(options.ports.clock, options.limitMs, {
+      failure: () => this.failureBefore(this.next),
+      end: ({ error }) => {
+        const what = `record ${this.next} of topic ${options.topicId} was not read`;
+        this.close({ error: notReadInTime(what, options.limitMs, error) });
+      },
     });
     if (this.next <= options.to) this.openCursors();
     this.stall.check();
@@ -89,7 +99,10 @@ export class MergedReader implements CursorOwner {
   async take(): Promise<EntryBatch[] | undefined> {
     for (;;) {
       const batches = this.collect();
-      if (batches.length > 0) return batches;
+      if (batches.length > 0) {
+        this.limit.stop();
+        return batches;
+      }
       if (this.failure !== undefined) throw this.failure.error;
       if (this.isClosed || this.next > this.options.to) {
         this.close();
@@ -97,6 +110,7 @@ export class MergedReader implements CursorOwner {
       }
       this.updateStatus();
       this.stall.check();
+      this.limit.begin();
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
@@ -109,6 +123,7 @@ export class MergedReader implements CursorOwner {
     this.isClosed = true;
     this.failure ??= error;
     this.stall.close();
+    this.limit.stop();
     for (const cursor of this.cursors.values()) cursor.close();
     this.cursors.clear();
     this.state = 'closed';
@@ -129,7 +144,6 @@ export class MergedReader implements CursorOwner {
 
   onError(cursor: LogStreamCursor, error: unknown): void {
     if (this.isClosed) return;
-    this.lastCause = error;
     const isDamaged = VarlogError.is(error, 'CORRUPT') && cursor.attempts > CORRUPT_TRIES;
     // What one storage node says of the cluster is about itself: the metadata repository is asked.
     const isFinalHere = isFinal(error) && !VarlogError.is(error, 'CLUSTER_MISMATCH');
@@ -273,13 +287,22 @@ export class MergedReader implements CursorOwner {
     );
   }
 
+  /** Newest failure of the log streams that may hold a record: those that have not gone past it. */
+  private failureBefore(at: number): ReadFailure | undefined {
+    const failures = [...this.cursors.values()].flatMap((it) =>
+      it.peek() === undefined && it.watermark < at && it.failure !== undefined ? [it.failure] : [],
+    );
+    return failures.toSorted((a, b) => b.at - a.at)[0];
+  }
+
   private updateStatus(): void {
     if (this.isClosed) return;
     const cursors = [...this.cursors.values()];
-    const attempt = Math.max(0, ...cursors.map((it) => it.attempts));
+    const [worst] = cursors.toSorted((a, b) => b.attempts - a.attempts);
+    const { attempts: attempt = 0, failure } = worst ?? {};
     const position = this.next - 1;
     if (attempt > 1) {
-      this.report({ state: 'reconnecting', attempt, cause: this.lastCause });
+      this.report({ state: 'reconnecting', attempt, cause: failure?.error });
     } else if (!cursors.every((it) => it.isConnected)) {
       if (this.state !== 'connecting') return;
     } else if (position < this.goal) {

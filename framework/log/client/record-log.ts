@@ -48,7 +48,10 @@ export interface ReadOptions extends Freshness {
   from?: From;
   /** The last GLSN, included. Default: the last one that is there when the reading begins. */
   to?: number;
-  /** How long it may take until it is known where to begin and to end, in milliseconds. Default 10,000. */
+  /**
+   * How long it may take until it is known where to begin and to end, in milliseconds, by default 10,000; and how long it then
+   * waits for its next record while the replicas that should have it fail, by default 30,000.
+   */
   timeoutMs?: number;
   /** Ends it: the iteration rejects with `signal.reason`, because half a range must not look like a whole one. */
   signal?: AbortSignal;

@@ -9,6 +9,7 @@ import {
   VarlogError,
   Waiters,
 } from '../../base/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, withinLimits } from './call-limit.ts';
 import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
@@ -16,12 +17,15 @@ import { checkReading, type Freshness, leastPosition } from './freshness.ts';
 import { type Extent, MergedReader, type MergedReaderOptions } from './merged-reader.ts';
 import { PassedOver } from './passed-over.ts';
 import { type Begin, isAtTime, millisecondsOf, resolveRange } from './position-option.ts';
+import { notReadInTime } from './progress-limit.ts';
 import { PullIterator } from './pull-iterator.ts';
 import { replicaExtent } from './replica-extent.ts';
 import type { SubscriptionStatus } from './status.ts';
 import { searchTime, type TimeStart } from './time-search.ts';
 
 const BUFFER_BYTES = 8 * 1024 * 1024;
+/** So long a range waits for its next record while replicas fail: longer than a failover takes. */
+const RANGE_LIMIT_MS = 30_000;
 
 /** What a subscription needs of the client. */
 export interface SubscriptionSource
@@ -37,7 +41,10 @@ export interface SubscriptionRange extends Readonly<Freshness> {
   /** `Infinity`: never ends. `'tail'`: at the last record that is there when it begins. */
   readonly to: number | 'tail';
   readonly signal?: AbortSignal;
-  /** How long it may take until it is known where a range begins and ends. Default 10,000. */
+  /**
+   * How long it may take until it is known where a range begins and ends, by default 10,000; and how long a range then waits
+   * for its next record while replicas fail, by default 30,000.
+   */
   readonly timeoutMs?: number;
   /** Bytes that are received ahead of the consumer at the most. Default 8 MiB. */
   readonly bufferBytes?: number;
@@ -292,6 +299,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
       ...resolved,
       tail: Math.min(extent.last, resolved.to),
       bufferBytes: range.bufferBytes ?? BUFFER_BYTES,
+      limitMs: range.to === Infinity ? Infinity : (range.timeoutMs ?? RANGE_LIMIT_MS),
       extent: () => source.extent({ signal: this.ending.signal }),
       onStatus: (status) => this.report(status),
     });
@@ -302,12 +310,30 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
   private async beginIn(extent: Extent): Promise<'start' | 'end' | number> {
     const { from } = this.range;
     if (!isAtTime(from)) return from;
-    this.timeStart = await searchTime(this.source, millisecondsOf(from), extent, {
-      signal: this.ending.signal,
-      onFailure: (attempt, cause) => {
-        if (attempt > 1) this.report({ state: 'reconnecting', attempt, cause });
-      },
-    });
+    const { source, range } = this;
+    const what = `looking for the records of topic ${source.topicId} since a time`;
+    const timeoutMs =
+      range.to === Infinity ? Infinity : (range.timeoutMs ?? LOG_TIMES.callTimeoutMs);
+    let failure: unknown;
+    const limits = { what, timeoutMs, signal: this.ending.signal };
+    try {
+      this.timeStart = await withinLimits(source.ports.clock, limits, ({ signal }) =>
+        searchTime(source, millisecondsOf(from), extent, {
+          signal,
+          onFailure: (attempt, cause) => {
+            failure = cause;
+            if (attempt > 1) this.report({ state: 'reconnecting', attempt, cause });
+          },
+        }),
+      );
+    } catch (error) {
+      if (failure === undefined || !VarlogError.is(error, 'TIMEOUT')) throw error;
+      throw notReadInTime(
+        `the first record of topic ${source.topicId} since a time was not found`,
+        timeoutMs,
+        failure,
+      );
+    }
     return this.timeStart.from;
   }
 

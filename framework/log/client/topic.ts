@@ -195,7 +195,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * The records from `from` to `to`, both included; ends. Linearizable, unless `atLeast` or `consistency` says that less
    * is enough: then any replica serves it, and positions that are named are waited for. Throws `INVALID_ARGUMENT` or
    * `POSITION_OUT_OF_RANGE`; the iteration rejects with `TRIMMED`, `BEYOND_TAIL`, `TOPIC_NOT_FOUND`, `DECODE_FAILED`, or
-   * `TIMEOUT` when no replica has come so far.
+   * `TIMEOUT` when no replica has come so far, or when none that should have the next record serves it, with the reason.
    */
   read(options: ReadOptions = {}): Subscription<T> {
     checkNames(options, READ_NAMES, 'read');

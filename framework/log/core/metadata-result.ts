@@ -18,12 +18,24 @@ export function refuse(code: ErrorCode, what: string, next: string): Refusal {
   return { ok: false, code, what, next };
 }
 
-export const noTopic = (id: number): Refusal =>
-  refuse('TOPIC_NOT_FOUND', `there is no topic ${id}`, 'list the topics to see which there are');
-export const noLogStream = (id: number): Refusal =>
-  refuse('LOG_STREAM_NOT_FOUND', `there is no log stream ${id}`, 'describe its topic');
-export const noStorageNode = (id: number): Refusal =>
-  refuse('NOT_FOUND', `there is no storage node ${id}`, 'list the storage nodes');
+/** A refusal names so many of those that there are: the rest can be listed. */
+const NAMED_MAX = 20;
+
+/** What somebody may choose from who named what there is not. */
+export function choices(kind: string, known: Iterable<number | string>): string {
+  const all = [...known];
+  if (all.length === 0) return `there is no ${kind} at all`;
+  const named = all.slice(0, NAMED_MAX).join(', ');
+  const left = all.length - NAMED_MAX;
+  return left > 0 ? `choose one of ${named}, or of ${left} more` : `choose one of ${named}`;
+}
+
+export const noTopic = (id: number, known: Iterable<number>): Refusal =>
+  refuse('TOPIC_NOT_FOUND', `there is no topic ${id}`, choices('topic', known));
+export const noLogStream = (id: number, known: Iterable<number>): Refusal =>
+  refuse('LOG_STREAM_NOT_FOUND', `there is no log stream ${id}`, choices('log stream', known));
+export const noStorageNode = (id: number, known: Iterable<number>): Refusal =>
+  refuse('NOT_FOUND', `there is no storage node ${id}`, choices('storage node', known));
 export const noId = (kind: string, id: number): Refusal =>
   refuse(
     'INVALID_ARGUMENT',

@@ -72,5 +72,5 @@ export function refusalOfPlacement(
     return refuse('INVALID_ARGUMENT', 'a storage node is named twice', 'name each one once');
   }
   const unknown = replicas.find((it) => !nodes.has(it));
-  return unknown === undefined ? undefined : noStorageNode(unknown);
+  return unknown === undefined ? undefined : noStorageNode(unknown, nodes.keys());
 }

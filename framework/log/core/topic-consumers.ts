@@ -1,5 +1,5 @@
 import { VarlogError } from '../../base/index.ts';
-import { type Refusal, refuse } from './metadata-result.ts';
+import { choices, type Refusal, refuse } from './metadata-result.ts';
 
 /** They are part of every snapshot of the metadata. */
 const CONSUMERS_MAX = 1_000;
@@ -117,7 +117,7 @@ export function advanceConsumerOf(
   { name, epoch, sequence, position, parked, settled }: ConsumerStep,
 ): Refusal | undefined {
   const known = topic.consumers.find((it) => it.name === name);
-  if (known === undefined) return noConsumer(topic.id, name);
+  if (known === undefined) return noConsumer(topic, name);
   if (known.epoch !== epoch) return refusalOfEpoch(name, epoch, known.epoch);
   if (sequence <= known.sequence) return undefined;
   const furthest = parked.reduce((most, { glsn }) => Math.max(most, glsn), position);
@@ -144,7 +144,7 @@ export function decideParkedOf(
   { name, glsns, drop }: { name: string; glsns: readonly number[]; drop: boolean },
 ): number | Refusal {
   const known = topic.consumers.find((it) => it.name === name);
-  if (known === undefined) return noConsumer(topic.id, name);
+  if (known === undefined) return noConsumer(topic, name);
   const missing = glsns.find((glsn) => known.parked.every((it) => it.glsn !== glsn));
   if (missing !== undefined) {
     const what = `record ${missing} is not parked by consumer "${name}" of topic ${topic.id}`;
@@ -161,7 +161,7 @@ export function decideParkedOf(
 /** Forgets a consumer: it holds no records any more, and a life that still runs ends. */
 export function removeConsumerOf(topic: TopicConsumersState, name: string): Refusal | undefined {
   const others = topic.consumers.filter((it) => it.name !== name);
-  if (others.length === topic.consumers.length) return noConsumer(topic.id, name);
+  if (others.length === topic.consumers.length) return noConsumer(topic, name);
   topic.consumers = others;
   return undefined;
 }
@@ -214,7 +214,8 @@ function checked(record: ParkedRecord): ParkedRecord {
   return { ...record, cause: record.cause.slice(0, CAUSE_MAX), replay: false };
 }
 
-function noConsumer(topic: number, name: string): Refusal {
-  const what = `topic ${topic} has no consumer "${name}"`;
-  return refuse('NOT_FOUND', what, `see "varlog consumer ls ${topic}"; it may have been removed`);
+function noConsumer({ id, consumers }: TopicConsumersState, name: string): Refusal {
+  const what = `topic ${id} has no consumer "${name}"`;
+  const names = consumers.map((it) => it.name);
+  return refuse('NOT_FOUND', what, `it may have been removed; ${choices('consumer of it', names)}`);
 }

@@ -16,7 +16,7 @@ export function describeConsumers(
   return repository.read(({ topics }) => {
     const topic = topics.get(topicId);
     if (topic === undefined) {
-      const { code, what, next } = noTopic(topicId);
+      const { code, what, next } = noTopic(topicId, topics.keys());
       throw new VarlogError(code, { what, next });
     }
     const { consumers, highWatermark, trimmed } = topic;

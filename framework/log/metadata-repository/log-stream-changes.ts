@@ -31,8 +31,9 @@ export class LogStreamChanges {
    * records might be lost all the same, or when somebody else changes it meanwhile.
    */
   async setReplicas(id: number, choose: (replicas: readonly number[]) => number[]): Promise<void> {
-    const stream = await this.repository.read((it) => it.logStreams.get(id));
-    if (stream === undefined) throw refused(noLogStream(id));
+    const { logStreams } = await this.repository.read((it) => it);
+    const stream = logStreams.get(id);
+    if (stream === undefined) throw refused(noLogStream(id, logStreams.keys()));
     const { revision } = stream;
     const replicas = choose(stream.replicas);
     const { clock } = this.repository.options.ports;
@@ -123,8 +124,9 @@ export class LogStreamChanges {
   }
 
   private isOpen(id: number): boolean {
-    const stream = this.repository.metadata.logStreams.get(id);
-    if (stream === undefined) throw refused(noLogStream(id));
+    const { logStreams } = this.repository.metadata;
+    const stream = logStreams.get(id);
+    if (stream === undefined) throw refused(noLogStream(id, logStreams.keys()));
     const report = this.repository.orderer?.planner.reportOf(id, stream.members[0]!);
     return !stream.sealed && report?.state === 'open' && report.epoch === stream.epoch;
   }

@@ -24,8 +24,10 @@ import {
 } from '../../wire/gen/log.ts';
 import {
   holdsOf,
+  type Metadata,
   type MetadataCommand,
   NEWEST_FEATURE_LEVEL,
+  noTopic,
   STORAGE_NODES_AGREE_FROM,
 } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
@@ -47,7 +49,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
     handler(Ordering.Tail, ({ topicId }) =>
       repository.read((metadata) => {
         const topic = metadata.topics.get(topicId);
-        if (topic === undefined) throw noTopic(topicId);
+        if (topic === undefined) throw unknownTopic(metadata, topicId);
         return TailResponse.create({ glsn: topic.highWatermark, firstGlsn: topic.trimmed + 1 });
       }),
     ),
@@ -63,7 +65,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
     handler(Ordering.Holds, ({ topicId }) =>
       repository.read((metadata) => {
         const topic = metadata.topics.get(topicId);
-        if (topic === undefined) throw noTopic(topicId);
+        if (topic === undefined) throw unknownTopic(metadata, topicId);
         return HoldsResponse.create({
           holds: holdsOf(topic).map(({ holder, position, isConsumer: consumer }) =>
             HoldState.create({ holder, position, consumer }),
@@ -136,10 +138,11 @@ async function openProducer(
 ): Promise<OpenProducerResponse> {
   const command = { kind: 'openProducer', topicId, producer } as const;
   const epoch = await repository.execute(command, AS_CLIENT);
-  const logStreamId = await repository.read(
-    ({ topics }) => topics.get(topicId)?.producers.find((it) => it.id === producer)?.logStream,
-  );
-  if (logStreamId === undefined) throw noTopic(topicId);
+  const logStreamId = await repository.read((metadata) => {
+    const known = metadata.topics.get(topicId)?.producers.find((it) => it.id === producer);
+    if (known === undefined) throw unknownTopic(metadata, topicId);
+    return known.logStream;
+  });
   return OpenProducerResponse.create({ epoch, logStreamId });
 }
 
@@ -271,9 +274,7 @@ function isUp(id: number): VarlogError {
   });
 }
 
-function noTopic(id: number): VarlogError {
-  return new VarlogError('TOPIC_NOT_FOUND', {
-    what: `there is no topic ${id}`,
-    next: 'list the topics to see which there are',
-  });
+function unknownTopic({ topics }: Metadata, id: number): VarlogError {
+  const { code, what, next } = noTopic(id, topics.keys());
+  return new VarlogError(code, { what, next });
 }

@@ -137,11 +137,11 @@ function logStreamOf(metadata: Metadata, topicId: number, id: number): LogStream
   checkIds({ topic: topicId, 'log stream': id });
   const logStream = metadata.logStreams.get(id);
   if (logStream?.topicId === topicId) return logStream;
-  throw unknownLogStream(id);
+  throw unknownLogStream(metadata, id);
 }
 
-function unknownLogStream(id: number): VarlogError {
-  const { code, what, next } = noLogStream(id);
+function unknownLogStream({ logStreams }: Metadata, id: number): VarlogError {
+  const { code, what, next } = noLogStream(id, logStreams.keys());
   return new VarlogError(code, { what, next });
 }
 
@@ -150,7 +150,7 @@ function reports(repository: RepositoryAccess, logStreamId: number): mrpb.GetRep
   if (planner === undefined) throw notLeader(repository.status.leader?.address);
   checkIds({ 'log stream': logStreamId });
   const logStream = repository.metadata.logStreams.get(logStreamId);
-  if (logStream === undefined) throw unknownLogStream(logStreamId);
+  if (logStream === undefined) throw unknownLogStream(repository.metadata, logStreamId);
   const replicas: Record<string, snpb.LogStreamUncommitReport> = {};
   for (const node of logStream.replicas) {
     const report = planner.reportOf(logStreamId, node);

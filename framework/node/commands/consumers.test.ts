@@ -31,6 +31,11 @@ test('consumers are listed; what they have parked is shown, replayed and dropped
     },
   );
   await consumer.caughtUp();
+  for (const command of ['parked', 'rm']) {
+    const mistyped = await run('consumer', command, id, 'biling');
+    expect(mistyped).toMatchObject({ code: 4, out: '' });
+    expect(mistyped.err).toMatch(/NOT_FOUND: topic \d+ has no consumer "biling".*billing/);
+  }
   while ((await topic.consumers.list())[0]?.position !== 5) await sleep(realClock(), 10);
 
   const listed = await run('consumer', 'ls', id);

@@ -147,10 +147,15 @@ function addDecision(
 }
 
 async function consumerOf(topic: Topic, name: string): Promise<ConsumerDescription> {
-  const found = (await topic.consumers.list()).find((it) => it.name === name);
+  const consumers = await topic.consumers.list();
+  const found = consumers.find((it) => it.name === name);
   if (found !== undefined) return found;
   throw new VarlogError('NOT_FOUND', {
     what: `topic ${topic.id} has no consumer "${name}"`,
+    because:
+      consumers.length === 0
+        ? 'it has no consumers at all'
+        : `it has: ${consumers.map((it) => it.name).join(', ')}`,
     next: `see "varlog consumer ls ${topic.id}"`,
   });
 }

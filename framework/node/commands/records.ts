@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { VarlogError } from '../../base/index.ts';
-import type { Entry } from '../../log/index.ts';
+import { reasonOf, VarlogError } from '../../base/index.ts';
+import type { Entry, SubscriptionStatus } from '../../log/index.ts';
 import type { Output } from '../output.ts';
 import { atomicParts } from './atomic-parts.ts';
 import { beginOf, positionArgument, SINCE_HELP } from './begin.ts';
@@ -50,42 +50,7 @@ interface RangeFlags extends ReadFlags {
 export function addRecordCommands(program: Command, cli: Cli): void {
   addAppend(program, cli);
 
-  program
-    .command('read')
-    .description('print the records of a range; ends')
-    .argument('[topic]', TOPIC_HELP, topicArgument)
-    .option(
-      '--from <glsn>',
-      'first record; without it, the first one that was not trimmed',
-      atLeast(0),
-    )
-    .option('--since <time>', SINCE_HELP, timeArgument)
-    .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
-    .option(
-      '--at-least <glsn>',
-      'from any replica that has come so far, which is waited for: reads what one has appended oneself',
-      atLeast(1),
-    )
-    .option('--stale', 'from any replica, as much as that one knows; linearizable if left out')
-    .option('--wait <time>', 'give up after so long where no replica has come so far', durationOf)
-    .option('--headers', HEADERS_HELP)
-    .option('--binary', 'the bytes of the records, with nothing between them')
-    .option('--base64', 'records in base64')
-    .action((topic: TopicArgument | undefined, flags: RangeFlags) =>
-      cli.withTopic(topic, async (it, output) => {
-        const print = printer(flags, output);
-        const { to, atLeast, stale, wait } = flags;
-        const range = {
-          from: beginOf(flags) ?? ('start' as const),
-          ...(to !== undefined && { to }),
-          ...(atLeast !== undefined && { atLeast }),
-          ...(stale && { consistency: 'stale' as const }),
-          ...(wait !== undefined && { timeoutMs: wait }),
-          signal: cli.interrupted(),
-        };
-        for await (const entry of it.read(range)) print(entry);
-      }),
-    );
+  addRead(program, cli);
 
   program
     .command('tail')
@@ -101,7 +66,7 @@ export function addRecordCommands(program: Command, cli: Cli): void {
         cli.withTopic(topic, async (it, output) => {
           const print = printer(flags, output);
           const tail = it.tail({ from: beginOf(flags) ?? 'end', signal: cli.interrupted() });
-          tail.status$.subscribe((status) => output.note(`[${status.state}]`));
+          tail.status$.subscribe((status) => output.note(`[${status.state}${causeOf(status)}]`));
           for await (const entry of tail) print(entry);
         }),
     );
@@ -124,6 +89,51 @@ export function addRecordCommands(program: Command, cli: Cli): void {
         if (glsn === undefined) throw unusable('the last record to remove is missing', 'a GLSN');
         await it.trim(glsn, { force });
         output.result({ topic: it.id, trimmed: glsn }, `removed everything up to ${glsn}`);
+      }),
+    );
+}
+
+function addRead(program: Command, cli: Cli): void {
+  program
+    .command('read')
+    .description('print the records of a range; ends')
+    .argument('[topic]', TOPIC_HELP, topicArgument)
+    .option(
+      '--from <glsn>',
+      'first record; without it, the first one that was not trimmed',
+      atLeast(0),
+    )
+    .option('--since <time>', SINCE_HELP, timeArgument)
+    .option('--to <glsn>', 'last record; the tail if left out', atLeast(0))
+    .option(
+      '--at-least <glsn>',
+      'from any replica that has come so far, which is waited for: reads what one has appended oneself',
+      atLeast(1),
+    )
+    .option('--stale', 'from any replica, as much as that one knows; linearizable if left out')
+    .option(
+      '--wait <time>',
+      'give up after so long where no replica has come so far, or none can be read',
+      durationOf,
+    )
+    .option('--headers', HEADERS_HELP)
+    .option('--binary', 'the bytes of the records, with nothing between them')
+    .option('--base64', 'records in base64')
+    .action((topic: TopicArgument | undefined, flags: RangeFlags) =>
+      cli.withTopic(topic, async (it, output) => {
+        const print = printer(flags, output);
+        const { to, atLeast, stale, wait } = flags;
+        const range = {
+          from: beginOf(flags) ?? ('start' as const),
+          ...(to !== undefined && { to }),
+          ...(atLeast !== undefined && { atLeast }),
+          ...(stale && { consistency: 'stale' as const }),
+          ...(wait !== undefined && { timeoutMs: wait }),
+          signal: cli.interrupted(),
+        };
+        const reading = it.read(range);
+        reading.status$.subscribe(noteTrouble(output));
+        for await (const entry of reading) print(entry);
       }),
     );
 }
@@ -220,6 +230,20 @@ function printer(flags: ReadFlags, output: Output): (entry: Entry) => void {
       [glsn, ...texts, payload].join('\t'),
     );
   };
+}
+
+/** Says once why records do not come, for each reason. */
+function noteTrouble(output: Output): (status: SubscriptionStatus) => void {
+  let last = '';
+  return (status) => {
+    const cause = causeOf(status);
+    if (status.state === 'reconnecting' && cause !== last) output.note(`[${status.state}${cause}]`);
+    if (status.state !== 'closed') last = cause;
+  };
+}
+
+function causeOf(status: SubscriptionStatus): string {
+  return status.state === 'reconnecting' ? `: ${reasonOf(status.cause)}` : '';
 }
 
 function unusable(what: string, instead: string): VarlogError {

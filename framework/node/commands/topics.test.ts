@@ -51,6 +51,60 @@ test('a log stream is led from where somebody wants it, if that is one of its re
   expect((await run('log-stream', 'prefer', stream, '7')).code).not.toBe(0);
 });
 
+test.each([
+  ['topic', 'describe', '99'],
+  ['topic', 'update', '99', '--replicas', '1'],
+  ['topic', 'delete', '99'],
+  ['trim', '99', '1'],
+  ['trim', '99', '--explain'],
+  ['read', '99'],
+  ['tail', '99'],
+  ['append', '99', 'x'],
+  ['append', '99', 'x', '--producer', '1'],
+  ['fence', '99'],
+  ['topic', 'release', '99', 'somebody'],
+  ['consumer', 'ls', '99'],
+  ['consumer', 'add', '99', 'somebody'],
+  ['consumer', 'rm', '99', 'somebody'],
+  ['upgrade', '99', '2'],
+  ['skip', '99', '2'],
+  ['capture', '99', '--around', '1'],
+])('a topic that there is not is refused with those that there are: %s %s %s', async (...args) => {
+  const { code, err } = await run(...args);
+  expect(err).toMatch(/TOPIC_NOT_FOUND: there is no topic 99.*\b1, 2, 3\b/);
+  expect(code).toBe(4);
+});
+
+test('a log stream or holder that there is not is refused with those that there are', async () => {
+  const topic = await client.createTopic();
+  await topic.hold('a backup', 0);
+  const id = String(topic.id);
+  const stream = (await topic.describe()).logStreams[0]!.id;
+  for (const args of [
+    ['fence', id, '--log-stream', '99'],
+    ['append', id, 'x', '--log-stream', '99'],
+    ['append', id, '99=x', '--atomic'],
+  ]) {
+    const { code, err } = await run(...args);
+    expect([args, err]).toEqual([
+      args,
+      expect.stringMatching(new RegExp(`LOG_STREAM_NOT_FOUND: .*log stream 99.*\\b${stream}\\b`)),
+    ]);
+    expect(code).toBe(4);
+  }
+  const preferred = await run('log-stream', 'prefer', '99', '1');
+  expect(preferred.err).toMatch(
+    /LOG_STREAM_NOT_FOUND: there is no log stream 99; choose one of 1, 2/,
+  );
+  const released = await run('topic', 'release', id, 'a bakcup');
+  expect(released).toMatchObject({
+    code: 4,
+    err: expect.stringContaining('choose one of a backup'),
+  });
+  const restored = await run('topic', 'restore', '99');
+  expect(restored.err).toMatch(/TOPIC_NOT_FOUND: there is no deleted topic 99/);
+});
+
 test('headers, keys and times of records are shown where they are asked for', async () => {
   const topic = String((await client.createTopic()).id);
   await run('append', topic, 'x', '--key', 'k', '--header', 'a=1', '--header', 'b=2=3');

@@ -32,7 +32,7 @@ export const addConsumer: CommandDefinition<AddConsumer, Message> = {
   }),
   apply(state, { topicId, name, begin }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const refusal = addConsumerOf(topic, { name, begin });
     return refusal === undefined ? DONE : refused(refusal);
   },

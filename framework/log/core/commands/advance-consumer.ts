@@ -36,7 +36,7 @@ export const advanceConsumer: CommandDefinition<AdvanceConsumer, Message> = {
   }),
   apply(state, { topicId, ...step }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const refusal = advanceConsumerOf(topic, step);
     return refusal === undefined ? DONE : refused(refusal);
   },

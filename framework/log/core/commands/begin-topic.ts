@@ -21,7 +21,7 @@ export const beginTopic: CommandDefinition<BeginTopic, Message> = {
   fromMessage: ({ topicId, glsn }) => ({ kind: 'beginTopic', topicId, glsn }),
   apply(state, { topicId, glsn }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     if (!Number.isSafeInteger(glsn) || glsn < 0) {
       const what = `${glsn} is no position`;
       return refused(refuse('INVALID_ARGUMENT', what, 'give a whole number, 0 or more'));

@@ -22,7 +22,7 @@ export const confirmRemovals: CommandDefinition<ConfirmRemovals, Message> = {
   fromMessage: ({ id, disk, logStreams }) => ({ kind: 'confirmRemovals', id, disk, logStreams }),
   apply(state, { id, disk, logStreams }) {
     const node = state.storageNodes.get(id);
-    if (node === undefined) return refused(noStorageNode(id));
+    if (node === undefined) return refused(noStorageNode(id, state.storageNodes.keys()));
     if (node.disk !== disk) return DONE;
     const left = node.removed.filter((it) => !logStreams.includes(it));
     node.removed.splice(0, Number.POSITIVE_INFINITY, ...left);

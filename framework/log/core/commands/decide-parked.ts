@@ -31,7 +31,7 @@ export const decideParked: CommandDefinition<DecideParked, Message> = {
   }),
   apply(state, { topicId, ...decision }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const decided = decideParkedOf(topic, decision);
     return typeof decided === 'number' ? done(decided) : refused(decided);
   },

@@ -22,7 +22,7 @@ export const drainStorageNode: CommandDefinition<DrainStorageNode, Message> = {
   fromMessage: ({ id, cancel }) => ({ kind: 'drainStorageNode', id, cancel }),
   apply(state, { id, cancel }) {
     const node = state.storageNodes.get(id);
-    if (node === undefined) return refused(noStorageNode(id));
+    if (node === undefined) return refused(noStorageNode(id, state.storageNodes.keys()));
     if (node.draining === !cancel) return DONE;
     node.draining = !cancel;
     if (!cancel) return DONE;

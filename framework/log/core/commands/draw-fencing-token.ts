@@ -22,7 +22,7 @@ export const drawFencingToken: CommandDefinition<DrawFencingToken, Message> = {
   fromMessage: ({ topicId }) => ({ kind: 'drawFencingToken', topicId }),
   apply(state, { topicId }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const token = topic.newestToken + 1;
     if (!Number.isSafeInteger(token)) {
       const what = `topic ${topicId} has had token ${topic.newestToken}, and there is no higher one`;

@@ -32,12 +32,13 @@ export const fence: CommandDefinition<Fence, Message> = {
   }),
   apply(state, { topicId, logStreamId, token }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const isAll = logStreamId === 0;
     const concerned = topic.logStreams
       .filter((id) => isAll || id === logStreamId)
       .map((id) => state.logStreams.get(id)!);
-    if (!isAll && concerned.length === 0) return refused(noLogStream(logStreamId));
+    if (!isAll && concerned.length === 0)
+      return refused(noLogStream(logStreamId, topic.logStreams));
     if (!Number.isSafeInteger(token) || token < 1) return refused(noToken(token));
     const newest = Math.max(isAll ? topic.fence : 0, ...concerned.map((it) => it.fence));
     if (token < newest) return refused(older(topicId, token, newest));

@@ -1,7 +1,7 @@
 import { Hold as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, DONE, refused } from '../command-definition.ts';
 import { HOLDS_MAX, refusalOfHold } from '../holds.ts';
-import { noTopic, refuse } from '../metadata-result.ts';
+import { choices, noTopic, refuse } from '../metadata-result.ts';
 
 /** `holder` needs the records of a topic after `position`, and none any more without one. */
 export interface PlaceHold {
@@ -30,12 +30,21 @@ export const hold: CommandDefinition<PlaceHold, Message> = {
   }),
   apply(state, { topicId, holder, position }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const others = topic.holds.filter((it) => it.holder !== holder);
     if (position === undefined) {
       if (others.length === topic.holds.length) {
         const what = `nobody called "${holder}" holds records of topic ${topicId}`;
-        return refused(refuse('NOT_FOUND', what, 'describe the topic to see who does'));
+        return refused(
+          refuse(
+            'NOT_FOUND',
+            what,
+            choices(
+              'holder',
+              others.map((it) => it.holder),
+            ),
+          ),
+        );
       }
       topic.holds = others;
       return DONE;

@@ -47,7 +47,7 @@ export const moveReplicas: CommandDefinition<MoveReplicas, Message> = {
     const { id, replicas, leaving, by } = command;
     const { storageNodes } = state;
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     const refusal =
       refusalOfPlacement(storageNodes, replicas) ?? refusalOfMove(stream, command, storageNodes);
     if (refusal !== undefined) return refused(refusal);

@@ -38,7 +38,7 @@ export const openConsumer: CommandDefinition<OpenConsumer, Message> = {
   }),
   apply(state, { topicId, ...life }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const opened = openConsumerOf(topic, life);
     return typeof opened === 'number' ? done(opened) : refused(opened);
   },

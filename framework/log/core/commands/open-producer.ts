@@ -29,7 +29,7 @@ export const openProducer: CommandDefinition<OpenProducer, Message> = {
   fromMessage: ({ topicId, producer }) => ({ kind: 'openProducer', topicId, producer }),
   apply(state, { topicId, producer }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const epoch = topic.producerEpoch + 1;
     if (epoch > EPOCH_MAX) {
       const what = `topic ${topicId} has given out ${EPOCH_MAX} epochs to producers, as many as there are`;

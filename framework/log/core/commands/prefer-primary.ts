@@ -29,7 +29,7 @@ export const preferPrimary: CommandDefinition<PreferPrimary, Message> = {
   }),
   apply(state, { id, node, revision, by }) {
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     if (revision !== undefined && revision !== stream.revision) {
       return refused(changedMeanwhile(stream));
     }

@@ -31,7 +31,7 @@ export const registerLogStream: CommandDefinition<RegisterLogStream, Message> = 
   }),
   apply(state, { id: wanted, topicId, replicas }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const bad = refusalOfPlacement(state.storageNodes, replicas);
     if (bad !== undefined) return refused(bad);
     const id = wanted === 0 ? state.logStreamIds.free : wanted;

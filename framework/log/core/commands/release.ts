@@ -20,7 +20,7 @@ export const release: CommandDefinition<Release, Message> = {
   fromMessage: ({ id }) => ({ kind: 'release', id }),
   apply(state, { id }) {
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     if (stream.sealedByOperator) revise(stream, 'released', undefined);
     stream.sealedByOperator = false;
     return DONE;

@@ -21,7 +21,7 @@ export const removeConsumer: CommandDefinition<RemoveConsumer, Message> = {
   fromMessage: ({ topicId, name }) => ({ kind: 'removeConsumer', topicId, name }),
   apply(state, { topicId, name }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const refusal = removeConsumerOf(topic, name);
     return refusal === undefined ? DONE : refused(refusal);
   },

@@ -24,7 +24,7 @@ export const replaceStorageNode: CommandDefinition<ReplaceStorageNode, Message> 
   fromMessage: ({ id, disk }) => ({ kind: 'replaceStorageNode', id, disk }),
   apply(state, { id, disk }) {
     const known = state.storageNodes.get(id);
-    if (known === undefined) return refused(noStorageNode(id));
+    if (known === undefined) return refused(noStorageNode(id, state.storageNodes.keys()));
     const before = known.disk;
     if (disk !== '' && before === disk) return DONE;
     if (known.formerDisks.includes(disk)) return refused(refusalOfDisk(known, disk)!);

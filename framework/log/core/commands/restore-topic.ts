@@ -2,7 +2,7 @@ import { RestoreTopic as Message } from '../../../wire/gen/metadata.ts';
 import { type CommandDefinition, DONE, done, refused } from '../command-definition.ts';
 import { revise } from '../log-stream-state.ts';
 import { reassigned } from '../metadata-changes.ts';
-import { noTopic } from '../metadata-result.ts';
+import { choices, refuse } from '../metadata-result.ts';
 import { refusalOfReturn } from '../replica-change.ts';
 import { giveBack } from '../storage-nodes.ts';
 
@@ -27,7 +27,17 @@ export const restoreTopic: CommandDefinition<RestoreTopic, Message> = {
   apply(state, { id }) {
     if (state.topics.has(id)) return DONE;
     const at = state.deletedTopics.findIndex((it) => it.id === id);
-    if (at === -1) return refused(noTopic(id));
+    if (at === -1)
+      return refused(
+        refuse(
+          'TOPIC_NOT_FOUND',
+          `there is no deleted topic ${id}`,
+          choices(
+            'deleted topic',
+            state.deletedTopics.map((it) => it.id),
+          ),
+        ),
+      );
     const { logStreams, ...topic } = state.deletedTopics[at]!;
     const { storageNodes, featureLevel } = state;
     for (const stream of logStreams) {

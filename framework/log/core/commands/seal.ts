@@ -29,7 +29,7 @@ export const seal: CommandDefinition<Seal, Message> = {
   }),
   apply(state, { id, byOperator, revision, by }) {
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     if (revision !== undefined && revision !== stream.revision) {
       return refused(changedMeanwhile(stream));
     }

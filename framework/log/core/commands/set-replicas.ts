@@ -42,7 +42,7 @@ export const setReplicas: CommandDefinition<SetReplicas, Message> = {
     const { id, replicas, by } = command;
     const { storageNodes } = state;
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     const topic = state.topics.get(stream.topicId)!;
     const refusal =
       refusalOfPlacement(storageNodes, replicas) ??

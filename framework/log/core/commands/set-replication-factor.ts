@@ -30,7 +30,7 @@ export const setReplicationFactor: CommandDefinition<SetReplicationFactor, Messa
   }),
   apply(state, { topicId, replicationFactor }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const isCount = Number.isInteger(replicationFactor) && replicationFactor >= 1;
     if (!isCount || replicationFactor > REPLICATION_FACTOR_MAX) {
       const what = `a log stream cannot have ${replicationFactor} replicas`;

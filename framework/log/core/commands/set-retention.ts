@@ -25,7 +25,7 @@ export const setRetention: CommandDefinition<SetRetention, Message> = {
   }),
   apply(state, { topicId, retention }) {
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const refusal = refusalOfRetention(retention);
     if (refusal !== undefined) return refused(refusal);
     topic.retention = retention;

@@ -25,7 +25,7 @@ export const trim: CommandDefinition<Trim, Message> = {
   apply(state, command) {
     const { topicId, glsn } = command;
     const topic = state.topics.get(topicId);
-    if (topic === undefined) return refused(noTopic(topicId));
+    if (topic === undefined) return refused(noTopic(topicId, state.topics.keys()));
     const refusal = refusalOfTrim(topic, command);
     if (refusal !== undefined) return refused(refusal);
     if (glsn <= topic.trimmed) return DONE;

@@ -21,7 +21,7 @@ export const unregisterLogStream: CommandDefinition<UnregisterLogStream, Message
   fromMessage: ({ id }) => ({ kind: 'unregisterLogStream', id }),
   apply(state, { id }) {
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     if (!stream.sealed) {
       const what = `log stream ${id} is running`;
       return refused(refuse('FAILED_PRECONDITION', what, 'seal it first'));

@@ -19,7 +19,7 @@ export const unregisterStorageNode: CommandDefinition<UnregisterStorageNode, Mes
   toMessage: ({ id }) => ({ id }),
   fromMessage: ({ id }) => ({ kind: 'unregisterStorageNode', id }),
   apply(state, { id }) {
-    if (!state.storageNodes.has(id)) return refused(noStorageNode(id));
+    if (!state.storageNodes.has(id)) return refused(noStorageNode(id, state.storageNodes.keys()));
     for (const stream of state.logStreams.values()) {
       if (!stream.replicas.includes(id)) continue;
       const what = `storage node ${id} holds a replica of log stream ${stream.id}`;

@@ -24,7 +24,7 @@ export const unregisterTopic: CommandDefinition<UnregisterTopic, Message> = {
   fromMessage: ({ id }) => ({ kind: 'unregisterTopic', id }),
   apply(state, { id }) {
     const topic = state.topics.get(id);
-    if (topic === undefined) return refused(noTopic(id));
+    if (topic === undefined) return refused(noTopic(id, state.topics.keys()));
     const logStreams = topic.logStreams.map((it) => state.logStreams.get(it)!);
     state.deletedTopics.push({ ...topic, logStreams });
     state.deletedTopics.splice(0, state.deletedTopics.length - DELETED_TOPICS_MAX);

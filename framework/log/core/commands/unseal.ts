@@ -48,7 +48,7 @@ export const unseal: CommandDefinition<Unseal, Message> = {
   apply(state, command) {
     const { id, epoch, members, disks, primaryProcess, by } = command;
     const stream = state.logStreams.get(id);
-    if (stream === undefined) return refused(noLogStream(id));
+    if (stream === undefined) return refused(noLogStream(id, state.logStreams.keys()));
     const refusal = refusalOfOpening(stream, command, state.storageNodes);
     if (refusal !== undefined) return refused(refusal);
     stream.epoch = epoch;
