@@ -80,12 +80,6 @@ export class RequestRecords {
     return undefined;
   }
 
-  clear(): void {
-    this.bytes.clear();
-    this.slots = new Slots(SLOTS);
-    this.oldest = this.next;
-  }
-
   /** All of them, oldest first, as they lie in a snapshot. They stay as they are. */
   pieces(): Uint8Array[] {
     return this.bytes.pieces();
