@@ -3,6 +3,7 @@ import {
   type Clock,
   Closers,
   checkLimits,
+  firstAbort,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -157,8 +158,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
     const { position, follower } = this;
     const reach = (it: AbortSignal): Promise<number> => {
-      const either = AbortSignal.any([it, follower.signal]);
-      return this.snapshots.reach(position, either);
+      const either = firstAbort(it, follower.signal);
+      return this.snapshots.reach(position, either.signal).finally(either.release);
     };
     return inTime(this.clock, ms, signal, reach, () => snapshotTooLate(ms));
   }
