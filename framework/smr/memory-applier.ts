@@ -13,6 +13,7 @@ import {
 } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
+import { checkCall } from './call-options.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
@@ -151,6 +152,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    * where there is no place for it, with why it could not be kept, and with `TIMEOUT`.
    */
   async snapshot(options: LogCallOptions): Promise<number> {
+    checkCall(options, 'snapshot');
     const { signal, timeoutMs } = options;
     await this.follower.fresh({ ...options, consistency: 'stale' });
     checkLimits(options);
