@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { HttpStatus } from 'varlog/node';
+import { z } from 'zod';
 import { JsonClient } from '../http-client.ts';
+import { taken } from '../inputs.ts';
 import { type Written, type WrittenAmount, writtenAmount } from './amount.ts';
 import type { Audit } from './audit.ts';
 import type { Currency } from './currency.ts';
@@ -11,14 +13,22 @@ import type { Statement } from './statement.ts';
 
 const REBUILD_MS = 24 * 3_600_000;
 
+const Address = z.string().regex(/^[^\s/]+:\d+$/, 'is not host:port');
+const Token = z.string().min(1, 'is empty').optional();
+
 type StatementPage = Omit<Statement, 'next'> & { next: string | null };
 
 /** A ledger at the other end of an HTTP connection. */
 export class LedgerClient {
   private readonly http: JsonClient;
 
-  /** `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. */
+  /**
+   * `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. Throws
+   * `INVALID_ARGUMENT` for what is neither.
+   */
   constructor(address: string, token?: string) {
+    taken(Address, address, 'the address of the ledger', 'give host:port of a replica');
+    taken(Token, token, 'the token', 'give the text of an access token, or leave it out');
     this.http = new JsonClient(address, 'ledger', token);
   }
 
