@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { HttpStatus } from 'varlog/node';
-import { z } from 'zod';
 import { JsonClient } from '../http-client.ts';
-import { taken } from '../inputs.ts';
 import { type Written, type WrittenAmount, writtenAmount } from './amount.ts';
 import type { Audit } from './audit.ts';
 import type { Currency } from './currency.ts';
@@ -12,9 +10,6 @@ import type { TransferEntry, TransferRequest } from './ledger-service.ts';
 import type { Statement } from './statement.ts';
 
 const REBUILD_MS = 24 * 3_600_000;
-
-const Address = z.string().regex(/^[^\s/]+:\d+$/, 'is not host:port');
-const Token = z.string().min(1, 'is empty').optional();
 
 type StatementPage = Omit<Statement, 'next'> & { next: string | null };
 
@@ -27,8 +22,6 @@ export class LedgerClient {
    * `INVALID_ARGUMENT` for what is neither.
    */
   constructor(address: string, token?: string) {
-    taken(Address, address, 'the address of the ledger', 'give host:port of a replica');
-    taken(Token, token, 'the token', 'give the text of an access token, or leave it out');
     this.http = new JsonClient(address, 'ledger', token);
   }
 
