@@ -19,6 +19,7 @@ export * from './closers.ts';
 export * from './disk.ts';
 export * from './duration-histogram.ts';
 export * from './errors.ts';
+export * from './first-abort.ts';
 export * from './format-unknown.ts';
 export * from './ids.ts';
 export * from './in-time.ts';

@@ -52,7 +52,7 @@ export type SessionVerdict = 'fresh' | 'repeated' | 'forgotten' | 'expired';
 export class SessionTable {
   private readonly limits: SessionLimits;
   /** Least recently used first. */
-  private readonly sessions = new Map<number, Session>();
+  private sessions = new Map<number, Session>();
   private readonly touched: (id: number) => void;
   private newest: Session | undefined;
   private version = 0;
@@ -143,16 +143,25 @@ export class SessionTable {
     return session === undefined ? undefined : this.toMessage(session);
   }
 
-  restore(messages: readonly SessionMessage[]): void {
-    this.sessions.clear();
-    this.newest = undefined;
-    for (const { id, usedAt, usedPosition, clock, acked, results: kept } of messages) {
-      const results = new SequenceMap<CommandOutcome>();
-      for (const it of kept) results.set(it.sequence, decodeOutcome(it));
-      const session = { id, usedAt, usedPosition, clock, acked, results, version: this.version };
-      this.sessions.set(id, session);
-      this.newest = session;
-    }
+  /** An empty one, to be filled by {@link restore} while this one goes on, until it is {@link replace}d. */
+  fresh(): SessionTable {
+    return new SessionTable(this.limits);
+  }
+
+  /** Adds one as it was stored: the least recently used first. */
+  restore({ id, usedAt, usedPosition, clock, acked, results: kept }: SessionMessage): void {
+    const results = new SequenceMap<CommandOutcome>();
+    for (const it of kept) results.set(it.sequence, decodeOutcome(it));
+    const session = { id, usedAt, usedPosition, clock, acked, results, version: this.version };
+    this.sessions.set(id, session);
+    this.newest = session;
+  }
+
+  /** Has what the {@link fresh} one has, from now on; that is used no more. */
+  replace({ sessions, newest, version }: SessionTable): void {
+    this.sessions = sessions;
+    this.newest = newest;
+    this.version = version;
   }
 
   private use(
