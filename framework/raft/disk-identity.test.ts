@@ -1,4 +1,4 @@
-import { cp, rm } from 'node:fs/promises';
+import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { filter, firstValueFrom, lastValueFrom, timer } from 'rxjs';
 import type { VarlogError } from '../base/index.ts';
@@ -75,6 +75,23 @@ describe('a member whose disk was lost', () => {
     await rm(join(fixture.root, '1', 'entries'), { recursive: true });
     await rm(hardState);
     await expect(fixture.open(1)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  test('with no entries is not the beginning of its group once more', async () => {
+    fixture = await GroupFixture.start(1);
+    const alone = await fixture.leader();
+    await alone.append([bytes('kept')]);
+    await alone.identity();
+    await fixture.stop(1);
+    const entries = join(fixture.root, '1', 'entries');
+    await rename(entries, join(fixture.root, 'entries'));
+    await expect(fixture.open(1)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/nothing of the log.*only member.*put the whole folder back/),
+    });
+    await rename(join(fixture.root, 'entries'), entries);
+    await fixture.open(1);
+    expect(await take(await fixture.leader(), 1, 1)).toEqual(['kept']);
   });
 
   test('is noticed too when an older copy of its disk is put in its place', async () => {
