@@ -35,6 +35,9 @@ const REFUSALS = new Set([
   'UNAUTHENTICATED',
 ]);
 
+/** Most elections are over by then: that no link comes about is news after so many rounds. */
+const TOLD_AFTER_ROUNDS = 5;
+
 /** So often the leader is told how many bytes replicas have: that may be old, and is not to make each message longer. */
 const SIZES_EVERY_MS = 5_000;
 
@@ -63,6 +66,10 @@ export class RepositoryLink {
   private history = new Map<number, number>();
   private removed: number[] = [];
   private refused: VarlogError | undefined;
+  /** Why no link came about at each address, when that was tried last. */
+  private readonly failures = new Map<string, VarlogError>();
+  /** So often all members were asked since there was a link. */
+  private rounds = 0;
   private channel: Channel | undefined;
   /** To a leader that has accepted this node. */
   private stream: MessageStream<SessionRequest, SessionResponse> | undefined;
@@ -124,6 +131,15 @@ export class RepositoryLink {
     return this.refused;
   }
 
+  /** Why there is no link, as far as that was heard. */
+  get whyNot(): string {
+    const all = [...this.failures.values()];
+    // That one does not lead, most members say.
+    const told = all.find((it) => it.code !== 'NOT_LEADER') ?? all.at(-1);
+    const why = told === undefined ? '' : ` (${reasonOf(told)})`;
+    return `no link to the leader of the metadata repository${why}`;
+  }
+
   /** Calls the member that leads. Rejects with `UNAVAILABLE` while there is no link to one. */
   async call<Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -171,6 +187,7 @@ export class RepositoryLink {
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) this.hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+        this.failures.set(address, error);
         if (error.code === 'CLUSTER_MISMATCH') this.options.members.isOfAnother(address);
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
@@ -183,6 +200,9 @@ export class RepositoryLink {
       if (isNews) backoff.reset();
       // One of them leads, most of the time: all are asked before this node is taken for lost, and then less and less often.
       const allWereAsked = (turn + 1) % members.length === 0;
+      if (allWereAsked && ++this.rounds === TOLD_AFTER_ROUNDS) {
+        ports.logger.log('warn', 'this storage node finds no leader', { reason: this.whyNot });
+      }
       if (isNews || allWereAsked) await backoff.pause(ports.clock, signal);
     }
   }
@@ -199,6 +219,8 @@ export class RepositoryLink {
     const { clock, logger } = this.options.ports;
     const without = this.lostAt === undefined ? undefined : Math.round(clock.now() - this.lostAt);
     const facts = without === undefined ? {} : { withoutMs: without };
+    this.failures.clear();
+    this.rounds = 0;
     logger.log('info', 'linked to the leader of the metadata repository', facts);
   }
 
