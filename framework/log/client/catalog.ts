@@ -87,6 +87,11 @@ export class Catalog {
     });
   }
 
+  /** Why the metadata cannot be read now, as far as that was found. */
+  get trouble(): unknown {
+    return this.repository.trouble;
+  }
+
   /** Reads the metadata anew: what was true when this was called is known when it resolves. */
   renew(limits: CallLimits = {}): Promise<void> {
     const { timeoutMs = Infinity } = limits;
