@@ -6,7 +6,7 @@ import { KnownMembers } from './known-members.ts';
 import { RepositoryLink } from './repository-link.ts';
 
 /** A node that is started with the addresses of seven members, of which the last leads, or none, and how often each was asked. */
-async function setup(leads: boolean) {
+async function setup(leads: boolean, quiet = false) {
   const world = new World(1);
   const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const asked: string[] = [];
@@ -17,7 +17,7 @@ async function setup(leads: boolean) {
         stream.receive(() => {
           if (leads && name === 'g') stream.send(SessionResponse.create({}));
         });
-        if (leads && name === 'g') return stream.closed;
+        if (quiet || (leads && name === 'g')) return stream.closed;
         throw new VarlogError('UNAVAILABLE', { what: `member ${name} was removed` });
       });
       return ports.network.serve(`${name}:1`, [session]);
@@ -69,6 +69,14 @@ test('while none leads, it asks all of them less and less often, and says why th
   expect(logged.filter((it) => it.includes('finds no leader'))).toEqual([
     expect.stringContaining('member a was removed'),
   ]);
+  await world.play(() => link.close());
+  world.close();
+});
+
+test('members of which nothing is heard are why there is no link', async () => {
+  const { world, link } = await setup(false, true);
+  await world.until(() => link.whyNot.includes('('), 60_000);
+  expect(link.whyNot).toMatch(/nothing was heard from the member at a:1 for .* either direction/);
   await world.play(() => link.close());
   world.close();
 });

@@ -236,6 +236,7 @@ export class RepositoryLink {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
     let isOver = false;
+    let isSilent = false;
     let handling: Promise<void> | undefined;
     stream.receive((response) => {
       this.lastHeard = clock.now();
@@ -270,7 +271,8 @@ export class RepositoryLink {
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
-      if (silentMs > LOG_TIMES.leaderSilenceMaxMs) stream.cancel();
+      isSilent = silentMs > LOG_TIMES.leaderSilenceMaxMs;
+      if (isSilent) stream.cancel();
       const quietMs = now - this.lastSent;
       const isQuiet = quietMs >= quietMax;
       if (isQuiet) this.flush();
@@ -304,6 +306,8 @@ export class RepositoryLink {
     timer = clock.after(LOG_TIMES.quietMaxMs, beat);
     try {
       await stream.closed;
+    } catch (error) {
+      throw isSilent ? silent(channel.address) : error;
     } finally {
       isOver = true;
       timer.cancel();
@@ -384,4 +388,11 @@ export class RepositoryLink {
   private measure({ lastSentAt, held }: SessionResponse): void {
     if (lastSentAt > 0) this.wireMs = Math.max(0, this.lastHeard - (lastSentAt + held) / 1_000);
   }
+}
+
+function silent(address: string): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `nothing was heard from the member at ${address} for ${LOG_TIMES.leaderSilenceMaxMs / 1_000} s`,
+    next: 'check that it runs and is not stuck, and that nothing on the way drops what is sent in either direction',
+  });
 }
