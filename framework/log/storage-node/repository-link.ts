@@ -200,7 +200,8 @@ export class RepositoryLink {
       if (isNews) backoff.reset();
       // One of them leads, most of the time: all are asked before this node is taken for lost, and then less and less often.
       const allWereAsked = (turn + 1) % members.length === 0;
-      if (allWereAsked && ++this.rounds === TOLD_AFTER_ROUNDS) {
+      // A refusal was told already.
+      if (allWereAsked && ++this.rounds === TOLD_AFTER_ROUNDS && this.refused === undefined) {
         ports.logger.log('warn', 'this storage node finds no leader', { reason: this.whyNot });
       }
       if (isNews || allWereAsked) await backoff.pause(ports.clock, signal);
