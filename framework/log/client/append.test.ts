@@ -288,6 +288,20 @@ describe('the cluster', () => {
     expect(error.message).toContain('npx varlog up');
   });
 
+  test('that went away is why an append was not even tried', async () => {
+    const { cluster, topic } = await start([[1]]);
+    await topic.append('a');
+    // As the client knows it when the cluster goes, there is no log stream to try.
+    cluster.streams.get(1)!.sealed = true;
+    cluster.appendFault = () => refusal('SEALED');
+    await failure(topic.append('b', { timeoutMs: 300 }));
+    await cluster.close();
+    const error = await failure(topic.append('c', { timeoutMs: 300 }));
+    expect(error).toMatchObject({ code: 'TIMEOUT', outcome: 'notAppended' });
+    const [, because] = /within 300 ms \((.*)\)/.exec((error as Error).message) ?? [];
+    expect(because).toMatch(/UNREACHABLE: nothing answers at/);
+  });
+
   test('is not there where one node is gone and another one does not answer in time', async () => {
     const hung = await ports.network.serve('127.0.0.1:0', [
       handler(Ordering.Members, (_, { signal }) => {
