@@ -39,6 +39,7 @@ export * from './reason.ts';
 export * from './sequence-map.ts';
 export * from './serial-queue.ts';
 export * from './sha256.ts';
+export * from './tcp-address.ts';
 export * from './turn-budget.ts';
 export * from './waiter.ts';
 export * from './waiters.ts';

@@ -39,7 +39,6 @@ export { makePathSync } from './make-path.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
 export {
-  isTcpAddress,
   isWildcard,
   listenError,
   localAddress,

@@ -1,4 +1,10 @@
-import { type Handler, handler, type MessageStream, VarlogError } from '../../base/index.ts';
+import {
+  type Handler,
+  handler,
+  isTcpAddress,
+  type MessageStream,
+  VarlogError,
+} from '../../base/index.ts';
 import {
   type ChangeMembersRequest,
   ChangeMembersResponse,
@@ -157,7 +163,7 @@ function selfOf({ options }: RepositoryAccess): { id: number; address: string } 
 function memberOrder({ kind, member, replaces }: ChangeMembersRequest): MemberOrder {
   const { id = 0, address = '' } = member ?? {};
   const isKnown = [Kind.ADD, Kind.MOVE, Kind.REMOVE].includes(kind);
-  if (!isKnown || id < 1 || (kind !== Kind.REMOVE && address === '')) {
+  if (!isKnown || id < 1 || (kind !== Kind.REMOVE && !isTcpAddress(address))) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: `a change of the members of kind ${kind}, for member ${id} at "${address}", makes no sense`,
       next: 'name the member by its id from 1 on, and where it is to be added or moved its host:port',
