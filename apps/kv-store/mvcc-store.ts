@@ -104,10 +104,12 @@ export class MvccStore {
   /** `revision`: of the transaction, the last one's if this is a part of it. Gives what was there before. */
   put(key: Key, value: Uint8Array, lease: number, revision: number): LiveVersion | undefined {
     const history = this.historyOf(key);
-    const before = alive(history?.newest);
+    const newest = history?.newest;
+    const before = alive(newest);
     const createRevision = before?.createRevision ?? revision;
     const version = (before?.version ?? 0) + 1;
-    this.add({ key, value, revision, createRevision, version, lease }, history);
+    // All versions of a key share its text, which is then found sooner too.
+    this.add({ key: newest?.key ?? key, value, revision, createRevision, version, lease }, history);
     return before;
   }
 

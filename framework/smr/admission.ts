@@ -73,6 +73,8 @@ export const NOTHING_ADMITTED: AdmissionState = {
   timersMade: 0,
 };
 
+const NOTHING_DUE: readonly DueCommand[] = [];
+
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
  * was decided before, and {@link Admission.outcome} says how. `expired`: it came too late for its session and takes no
@@ -178,7 +180,9 @@ export class Admission {
    * What is due at the time of the entry that was admitted last, which is to be applied before it, one after the other; what is to be
    * passed over is dropped.
    */
-  due(): Generator<DueCommand> {
+  due(): Iterable<DueCommand> {
+    // So with nearly all entries, and a generator costs more than to look.
+    if (!this.timers.isDue(this.now)) return NOTHING_DUE;
     return this.timers.due(this.position, this.now, (id) => {
       const target = skipTarget(0, id);
       if (!this.ordered.has(target)) return false;

@@ -90,12 +90,12 @@ export class SessionTable {
 
   /** Where its client's clock stood; `undefined` where it is not open. */
   anchorOf(id: number): Anchor | undefined {
-    return this.sessions.get(id);
+    return this.find(id);
   }
 
   /** Notes that the client of a session wrote something. Whether the session is open. */
   renew(id: number, use: Pick<SessionUse, 'position' | 'time' | 'clock'>): boolean {
-    const session = this.sessions.get(id);
+    const session = this.find(id);
     if (session === undefined) return false;
     if (use.time - session.usedAt > this.limits.idleMs) {
       this.drop(id);
@@ -108,7 +108,7 @@ export class SessionTable {
   /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
   admit(id: number, use: SessionUse): SessionVerdict {
     if (!this.renew(id, use)) return 'expired';
-    const session = this.sessions.get(id) as Session;
+    const session = this.find(id) as Session;
     if (use.acked > session.acked) {
       session.results.deleteBelow(use.acked);
       session.acked = use.acked;
@@ -118,7 +118,7 @@ export class SessionTable {
   }
 
   done(id: number, sequence: number, outcome: CommandOutcome): void {
-    const session = this.sessions.get(id);
+    const session = this.find(id);
     if (session !== undefined) this.own(session).results.set(sequence, outcome);
   }
 
@@ -128,7 +128,7 @@ export class SessionTable {
 
   /** What a command came to, where that is still kept. */
   outcomeOf(id: number, sequence: number): CommandOutcome | undefined {
-    return this.sessions.get(id)?.results.get(sequence);
+    return this.find(id)?.results.get(sequence);
   }
 
   /** All sessions as they are now, least recently used first: made as they are read, once. */
@@ -162,6 +162,11 @@ export class SessionTable {
     this.sessions = sessions;
     this.newest = newest;
     this.version = version;
+  }
+
+  /** Most commands come in the session of the one before, which need not be looked up. */
+  private find(id: number): Session | undefined {
+    return this.newest?.id === id ? this.newest : this.sessions.get(id);
   }
 
   private use(

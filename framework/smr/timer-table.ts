@@ -106,8 +106,13 @@ export class TimerTable {
 
   /** Takes out the next one, in the order of time and then of ids, if it is due at this time of the log. */
   takeDue(time: number): Timer | undefined {
+    return this.isDue(time) ? this.cancel(this.queue.first!.id) : undefined;
+  }
+
+  /** Whether there is one whose time has come when the log's time is `time`. */
+  isDue(time: number): boolean {
     const { first } = this.queue;
-    return first !== undefined && first.at <= time ? this.cancel(first.id) : undefined;
+    return first !== undefined && first.at <= time;
   }
 
   /**
