@@ -28,6 +28,7 @@ import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
 import { appendUnknown, partsMissing, unavailable } from './replica-errors.ts';
 import { committedEndOf, type ReplicaStorage } from './replica-storage.ts';
+import { settleWatermark, TopicWatermark } from './watermark.ts';
 
 /** The storage node that a replica is on. */
 export interface ReplicaNode {
@@ -112,20 +113,19 @@ export class LogStreamReplica {
   /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
   readonly turns = new SerialQueue((error) => this.fail(error));
   /** Woken when records were committed, and when the role changed. */
-  readonly committed = new Wakeups();
+  readonly committed = new Wakeups(() => this.topicWatermark.attend(this));
   /** Woken when records were appended, and when the role changed. */
   readonly appended = new Wakeups();
   /** Wakes `appended` at the end of the turn: backups are sent a turn's records together. */
   readonly wakeFollowers: OncePerTurn;
   /** What the metadata repository wants of it. Only `assign` writes it. */
   assignment: Assignment | undefined;
-  /**
-   * The topic's high watermark that this replica can vouch for: see ReadResponse. Never above `topicWatermark`, never
-   * falls, and moves only while every commit that is known of has been applied.
-   */
-  watermark = 0;
-  /** The topic's high watermark as far as it was told. Never falls. */
-  topicWatermark = 0;
+  /** Only `settleWatermark` writes it: see {@link watermark}. */
+  vouched = 0;
+  /** The topic's high watermark that came with an assignment. Never falls. */
+  assignedWatermark = 0;
+  /** The topic's high watermark as far as this node was told; one that never moves until the first assignment. */
+  topicWatermark = new TopicWatermark();
   /** The fencing token by which it refuses appends that carry another one; 0: none. Never falls: tokens of a log stream do not. */
   fence = 0;
   /** Only `follow` writes it, and `fail` and `close` stop the fetching. */
@@ -202,6 +202,15 @@ export class LogStreamReplica {
       this.pending.written({ end, begunAt, doneAt: host.ports.clock.now() });
       host.reportChanged(this);
     });
+  }
+
+  /**
+   * The topic's high watermark that this replica can vouch for: see ReadResponse. Never above what it was told, never
+   * falls, and moves only while every commit that is known of has been applied.
+   */
+  get watermark(): number {
+    settleWatermark(this);
+    return this.vouched;
   }
 
   /** What conditions of appends are about, on a primary. */

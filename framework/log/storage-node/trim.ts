@@ -12,8 +12,8 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
 }
 
 /** Whether what was trimmed before it came is to be dropped now. */
-export function isTrimDue({ head, watermark }: LogStreamReplica): boolean {
-  return head.dropped < Math.min(head.trimmed, watermark);
+export function isTrimDue({ head, vouched }: LogStreamReplica): boolean {
+  return head.dropped < Math.min(head.trimmed, vouched);
 }
 
 /** Does what {@link trim} says, in a turn of the replica. */
@@ -29,6 +29,7 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   const { commits, records, producers } = replica.storage;
   // Below it nothing is read any more, from here on.
   head.trimmed = Math.max(head.trimmed, glsn);
+  replica.topicWatermark.attend(replica);
   const isNoted = await note(replica, glsn);
   // Taken before the search: what is committed during it may lie above.
   const { committedEnd, version } = core;
