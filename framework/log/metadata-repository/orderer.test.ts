@@ -92,7 +92,7 @@ class Node implements MessageStream<SessionResponse, SessionRequest> {
   }
 }
 
-/** A leader of `streams` log streams of one topic, all open on storage node 1 (and on node 2 alone, on demand). */
+/** A leader in one process with storage node 2, of `streams` log streams of one topic, all open on node 1 (and on 2, on demand). */
 function leading(
   streams: number,
   replicas: number[] = [1],
@@ -119,6 +119,7 @@ function leading(
     cluster: () => 'cluster',
     execute: async () => 0,
     stations: new StationHistograms(['cut', 'raft']),
+    address: 'node-2',
     lostLeader,
   });
   const beat = (): void => {
@@ -262,6 +263,14 @@ describe('silence', () => {
     expect(node.isCancelled).toBe(false);
     clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(true);
+  });
+
+  test('of the node in its own process says nothing, and nothing is said to break it', () => {
+    const { clock, join } = leading(1);
+    const { node } = join(2);
+    const heard = node.heard.length;
+    for (let i = 0; i < 10; i++) clock.stall(LOG_TIMES.keepaliveMs);
+    expect([node.isCancelled, node.heard.length]).toEqual([false, heard]);
   });
 
   test('of the leader before is that of the node in one process with it, until that one is back', () => {

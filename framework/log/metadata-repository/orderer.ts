@@ -51,6 +51,7 @@ export class Orderer {
   private memberAddresses: readonly string[] = [];
   private readonly cuts: ProposedCuts;
   private readonly nextCut: OncePerTurn;
+  private readonly address: string | undefined;
   private ended = false;
   /** When nodes are to be told next that the leader is alive. */
   private due: number;
@@ -63,6 +64,8 @@ export class Orderer {
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
       stations: OrderingHistograms;
+      /** Where this member listens: the storage node there is in its process. */
+      address?: string | undefined;
       /** The leader before, where this member leads because that one was lost. */
       lostLeader?: { readonly address: string; readonly silentMs: number } | undefined;
     },
@@ -75,6 +78,7 @@ export class Orderer {
     });
     this.cluster = group.cluster;
     this.execute = group.execute;
+    this.address = group.address;
     this.cuts = new ProposedCuts(ports.clock, group.stations);
     this.planner = new CutPlanner(metadata);
     this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
@@ -208,16 +212,15 @@ export class Orderer {
     if (message.sizes !== null) link.sizes = sizesOfWire(message.sizes);
     if (message.removed.length > 0) {
       const { node: id, disk } = link;
-      const { removed: logStreams } = message;
       // What is not confirmed is asked for again over the next link.
-      this.execute({ kind: 'confirmRemovals', id, disk, logStreams }).catch(() => {});
+      const confirmed = { id, disk, logStreams: message.removed };
+      this.execute({ kind: 'confirmRemovals', ...confirmed }).catch(() => {});
     }
     for (const it of message.reports) {
       const report = reportOfWire(it);
       if (this.isNews(link.node, report)) this.repairTriggers.next();
-      const { node } = link;
-      if (!this.planner.report(node, report)) {
-        this.ports.logger.log('error', 'replica lost data', { node, ...report });
+      if (!this.planner.report(link.node, report)) {
+        this.ports.logger.log('error', 'replica lost data', { node: link.node, ...report });
       }
       this.letIn(report);
     }
@@ -332,7 +335,7 @@ export class Orderer {
   }
 
   private scheduleCut(): void {
-    if (this.cuts.size >= CUTS_IN_FLIGHT_MAX) return;
+    if (this.ended || this.cuts.size >= CUTS_IN_FLIGHT_MAX) return;
     if (this.planner.pending) this.nextCut.schedule();
   }
 
@@ -343,12 +346,12 @@ export class Orderer {
     Promise.all(commands.map((it) => this.execute(it))).then(
       () => {
         this.cuts.succeeded(cut);
-        this.cutDone();
+        this.scheduleCut();
       },
       () => {
         this.cuts.failed(cut);
         this.planner.forgetProposals();
-        this.cutDone();
+        this.scheduleCut();
       },
     );
   }
@@ -359,16 +362,14 @@ export class Orderer {
     return state !== 'learning' || this.planner.reportOf(logStreamId, node)?.state !== state;
   }
 
-  private cutDone(): void {
-    if (!this.ended) this.scheduleCut();
-  }
-
   /** To be called every `LOG_TIMES.keepaliveMs`: says to all nodes that the leader is alive, and misses the silent ones. */
   keepAlive(): void {
     if (this.ended) return;
     this.excuseStall();
     const now = this.ports.clock.now();
     for (const link of this.links.values()) {
+      // One of this process is as alive as this, and is not woken up to say so.
+      if (link.address === this.address) continue;
       if (now - link.lastHeard > LOG_TIMES.nodeSilenceMaxMs) link.end();
       else link.flush();
     }

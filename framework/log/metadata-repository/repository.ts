@@ -338,6 +338,7 @@ export class MetadataRepository implements RepositoryAccess {
       cluster: () => this.cluster!,
       execute: (command) => this.execute(command, AS_LEADER),
       stations: this.stations,
+      address: this.options.members.find((it) => it.id === this.options.memberId)?.address,
       lostLeader: this.group.lostLeader,
     });
     this.ledTerm = term;

@@ -6,15 +6,17 @@ import { KnownMembers } from './known-members.ts';
 import { RepositoryLink } from './repository-link.ts';
 
 /** A node that is started with the addresses of seven members, of which the last leads, or none, and how often each was asked. */
-async function setup(leads: boolean) {
+async function setup(leads: boolean, address = 'node:1') {
   const world = new World(1);
   const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const asked: string[] = [];
+  let heard = 0;
   for (const name of names) {
     world.node(name, async (ports) => {
       const session = handler(Ordering.Session, async (stream) => {
         asked.push(name);
         stream.receive(() => {
+          heard++;
           if (leads && name === 'g') stream.send(SessionResponse.create({}));
         });
         if (leads && name === 'g') return stream.closed;
@@ -36,7 +38,7 @@ async function setup(leads: boolean) {
   );
   const link = new RepositoryLink({
     ports,
-    hello: Hello.create({ clusterId: 1, storageNodeId: 1, address: 'node:1' }),
+    hello: Hello.create({ clusterId: 1, storageNodeId: 1, address }),
     cluster: () => undefined,
     members,
     allReports: () => [],
@@ -44,7 +46,7 @@ async function setup(leads: boolean) {
     receive: () => {},
   });
   link.start();
-  return { world, link, asked };
+  return { world, link, asked, heard: () => heard };
 }
 
 test('a node finds the member that leads before it is taken for lost, however many there were', async () => {
@@ -64,3 +66,21 @@ test('while none leads, it asks all of them less and less often', async () => {
   await world.play(() => link.close());
   world.close();
 });
+
+test.each([
+  ['a leader elsewhere hears of it about every second', 'node:1', [50, 200]],
+  ['a leader in its own process hears only of sizes', 'g:1', [5, 15]],
+] as const)(
+  'of a node that has nothing to say, %s, and keeps its link',
+  async (_, address, [least, most]) => {
+    const { world, link, asked, heard } = await setup(true, address);
+    await world.until(() => link.connected, LOG_TIMES.nodeLostAfterMs);
+    const before = heard();
+    await world.run(60_000);
+    expect(asked.filter((it) => it === 'g')).toHaveLength(1);
+    expect(heard() - before).toBeGreaterThanOrEqual(least);
+    expect(heard() - before).toBeLessThanOrEqual(most);
+    await world.play(() => link.close());
+    world.close();
+  },
+);

@@ -245,6 +245,12 @@ export class RepositoryLink {
     let due = clock.now() + LOG_TIMES.quietMaxMs;
     const beat = (): void => {
       const now = clock.now();
+      if (this.isOwnLeader(channel, stream)) {
+        // It hears nothing from here for as long as nothing happens, but for this.
+        if (now >= this.sizesDue) this.flush();
+        beatIn(SIZES_EVERY_MS);
+        return;
+      }
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
@@ -288,6 +294,11 @@ export class RepositoryLink {
       // Who closes this link hears nothing more from it then, and what comes over the next one is newer.
       await handling?.catch(() => {});
     }
+  }
+
+  /** Whether the leader that has accepted this node is in its process: neither can be silent while the other one is not. */
+  private isOwnLeader(channel: Channel, stream: RepositoryLink['stream']): boolean {
+    return this.stream === stream && channel.address === this.options.hello.address;
   }
 
   /** A leader that stands still breaks no link: leaves it as soon as another member names a new one. */
