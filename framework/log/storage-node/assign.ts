@@ -1,6 +1,6 @@
 import type { Assignment } from '../../wire/gen/log.ts';
 import type { LogStreamReplica } from './replica.ts';
-import { settleWatermark, type TopicWatermark } from './watermark.ts';
+import type { TopicWatermark } from './watermark.ts';
 
 /**
  * Takes what the metadata repository wants of this replica, and sets about it. Assignments MAY come late, twice and in
@@ -22,6 +22,6 @@ export function assign(
   topic.attend(replica);
   // Not the topic's: its other replicas may still have to hear what commits there are.
   replica.assignedWatermark = Math.max(replica.assignedWatermark, assignment.highWatermark);
-  settleWatermark(replica);
+  replica.settleWatermark();
   replica.advance();
 }

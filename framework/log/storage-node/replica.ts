@@ -28,7 +28,7 @@ import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
 import { appendUnknown, partsMissing, unavailable } from './replica-errors.ts';
 import { committedEndOf, type ReplicaStorage } from './replica-storage.ts';
-import { settleWatermark, TopicWatermark } from './watermark.ts';
+import { TopicWatermark, type WatermarkFollower } from './watermark.ts';
 
 /** The storage node that a replica is on. */
 export interface ReplicaNode {
@@ -96,7 +96,7 @@ export interface ReplicaOperations {
  * of its own (`append`, `receive`, `restartAt`, `assign`, `takeSteps`, `commitAll`, `trim`, `assertServes`, …), and says
  * there what it does. What is decided is decided by the {@link ReplicaCore}.
  */
-export class LogStreamReplica {
+export class LogStreamReplica implements WatermarkFollower {
   readonly host: ReplicaHost;
   readonly logStreamId: number;
   readonly topicId: number;
@@ -120,8 +120,7 @@ export class LogStreamReplica {
   readonly wakeFollowers: OncePerTurn;
   /** What the metadata repository wants of it. Only `assign` writes it. */
   assignment: Assignment | undefined;
-  /** Only `settleWatermark` writes it: see {@link watermark}. */
-  vouched = 0;
+  private vouched = 0;
   /** The topic's high watermark that came with an assignment. Never falls. */
   assignedWatermark = 0;
   /** The topic's high watermark as far as this node was told; one that never moves until the first assignment. */
@@ -209,8 +208,28 @@ export class LogStreamReplica {
    * falls, and moves only while every commit that is known of has been applied.
    */
   get watermark(): number {
-    settleWatermark(this);
+    this.settleWatermark();
     return this.vouched;
+  }
+
+  /**
+   * No record at or below the watermark MAY come after it was told to a reader. To be called when what keeps it from being
+   * vouched for may have changed.
+   */
+  settleWatermark(): void {
+    if (this.failure !== undefined || !this.inbox.isComplete) return;
+    const known = Math.max(this.assignedWatermark, this.topicWatermark.value);
+    if (known <= this.vouched) return;
+    this.vouched = known;
+    this.committed.wake();
+    // What was trimmed before it came is dropped now.
+    if (this.head.dropped < Math.min(this.head.trimmed, known)) this.advance();
+  }
+
+  /** For a reader, or to drop what was trimmed before it came. */
+  get awaitsWatermark(): boolean {
+    if (this.failure !== undefined || this.closed) return false;
+    return this.committed.isAwaited || this.head.dropped < this.head.trimmed;
   }
 
   /** What conditions of appends are about, on a primary. */

@@ -11,11 +11,6 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
   return replica.turns.run(() => dropHead(replica, glsn));
 }
 
-/** Whether what was trimmed before it came is to be dropped now. */
-export function isTrimDue({ head, vouched }: LogStreamReplica): boolean {
-  return head.dropped < Math.min(head.trimmed, vouched);
-}
-
 /** Does what {@link trim} says, in a turn of the replica. */
 export async function dropHead(replica: LogStreamReplica, glsn: number): Promise<void> {
   if (replica.closed) return;
