@@ -223,7 +223,8 @@ export class KvService {
       await this.applied(0, Number.POSITIVE_INFINITY, either);
       const log = await this.tag(either);
       if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
-      let next = start.from ?? machine.revision + 1;
+      // What is beyond would not grow by what is added to it, and the loop below never rest.
+      let next = Math.min(start.from ?? machine.revision + 1, Number.MAX_SAFE_INTEGER);
       if (next <= machine.history.forgotten) throw noLongerKnown(next);
       let reported = next - 1;
       let reportedMs = performance.now();

@@ -3,7 +3,17 @@ import protobuf from 'protobufjs';
 /** A number from 0 to `limit - 1`. */
 export type Draw = (limit: number) => number;
 
-const WHOLE = ['0', '1', '2', '3', '100', '2147483647', '4294967295', '9007199254740993'];
+const WHOLE = [
+  '0',
+  '1',
+  '2',
+  '3',
+  '100',
+  '2147483647',
+  '4294967295',
+  '9007199254740993',
+  '18446744073709551615',
+];
 const SMALL = [0, 1, 2, 3, 100, 2 ** 31 - 1];
 const REAL = [0, -1, 1.5, NaN, Infinity, 2 ** 53];
 const TEXTS = ['', 'x', '127.0.0.1:1', 'a'.repeat(300), '\0', 'läßt', '../..'];
