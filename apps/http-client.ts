@@ -1,8 +1,21 @@
 import { request } from 'node:http';
 import { VarlogError } from 'varlog/log';
+import { z } from 'zod';
 import { codeOfStatus } from './error-status.ts';
+import { taken } from './inputs.ts';
 
 const CALL_MS = 30_000;
+/** The longest that a timer of Node.js can be set for. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const Address = z.string().regex(/^[^\s/]+:\d+$/, 'is not host:port');
+const TimeoutMs = z
+  .custom<number>((it) => typeof it === 'number' && it >= 0, 'is no number of milliseconds')
+  .default(CALL_MS);
+const Signal = z
+  .custom<AbortSignal>((it) => typeof Object(it).aborted === 'boolean', 'cannot be aborted')
+  .optional();
+const Token = z.string().min(1, 'is empty').optional();
 
 /** A request, and how its failure is told. */
 export interface JsonCall {
@@ -29,8 +42,13 @@ export class JsonClient {
   private readonly service: string;
   private readonly headers: () => Record<string, string>;
 
-  /** `address` is `host:port`; `service` is what answers there, in words; `token` is shown to it. */
+  /**
+   * `address` is `host:port`; `service` is what answers there, in words; `token` is shown to it. Throws `INVALID_ARGUMENT` for
+   * an address or a token that is none.
+   */
   constructor(address: string, service: string, token?: string) {
+    taken(Address, address, `the address of the ${service}`, 'give host:port of a replica');
+    taken(Token, token, 'the token', 'give the text of an access token, or leave it out');
     this.root = `http://${address}`;
     this.service = service;
     const headers: Record<string, string> =
@@ -39,10 +57,12 @@ export class JsonClient {
     this.headers = () => headers;
   }
 
-  /** Resolves with the answer. Rejects with the error that it stands for, or `UNREACHABLE`. */
+  /** Resolves with the answer. Rejects with the error that it stands for, `UNREACHABLE`, or `INVALID_ARGUMENT` for limits that are none. */
   async call<T>(call: JsonCall): Promise<T> {
     const { method, path, body, writes = false, details = {}, accepts, signal } = call;
-    const limit = AbortSignal.timeout(call.timeoutMs ?? CALL_MS);
+    const timeoutMs = taken(TimeoutMs, call.timeoutMs, 'timeoutMs', 'give a number from 0 on');
+    taken(Signal, signal, 'signal', 'give the signal of an AbortController, or leave it out');
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, TIMER_MS_MAX));
     let reply: Reply;
     try {
       reply = await exchange(this.root, {

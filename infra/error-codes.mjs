@@ -51,7 +51,7 @@ try {
 |---|---|
 | \`code\` | one of those below |
 | \`retryable\` | whether the same call may succeed when it is tried again. It says nothing about effects |
-| \`outcome\` | of a write that failed: \`'notAppended'\` never takes effect; \`'unknown'\` may take effect once, now or later |
+| \`outcome\` | of a write, or of a change that is not repeated by itself, that failed: \`'notAppended'\` never takes effect; \`'unknown'\` may take effect once, now or later |
 | \`details\` | facts for programs: positions, ids, addresses |
 
 Use \`VarlogError.is\` instead of \`instanceof\`, because a program may hold two copies of the package. Clients of other languages see the
@@ -61,7 +61,8 @@ gRPC status; the \`varlog\` command ends with the exit code.
 |---|---|---|---|---|---|
 ${codes.map(rowOf).join('\n')}
 
-Two more exit codes belong to no error code: 0 is success, and 74 means that every role of a server has failed for good, so that its supervisor should start it again.
+Three more exit codes belong to no error code: 0 is success, 70 means that a mistake in this program ended a server (the last line of its log has the stack: report it), and 74 that every role
+of a server has failed for good. After both of these its supervisor should start it again.
 `;
 
 if (process.argv.includes('--check')) {

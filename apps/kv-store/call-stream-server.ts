@@ -1,5 +1,12 @@
 import { type handleBidiStreamingCall, status } from '@grpc/grpc-js';
-import { type Answer, type Answers, type Call, fieldOf, takeMessage } from './calls.ts';
+import {
+  type Answer,
+  type Answers,
+  type Call,
+  fieldOf,
+  type Replies,
+  takeMessage,
+} from './calls.ts';
 import { statusOf } from './grpc-status.ts';
 import type { Operations } from './operations.ts';
 import { outboxOf, outletOf } from './outlet.ts';
@@ -43,6 +50,11 @@ export function serveCallStream(
       else stream.resume();
       finish();
     });
+    const answered = (answer: Answer): void => {
+      underWay--;
+      ready.push(answer);
+      outbox.schedule();
+    };
     const stop = (): void => {
       ended = true;
       finish();
@@ -51,14 +63,7 @@ export function serveCallStream(
       // Calls that nobody has begun with go to another replica.
       if (ended) return;
       underWay += calls.length;
-      for (const call of calls) {
-        // It never rejects.
-        void answerTo(call, operations).then((answer) => {
-          underWay--;
-          ready.push(answer);
-          outbox.schedule();
-        });
-      }
+      for (const call of calls) answerTo(call, operations, answered);
       if (underWay >= UNDER_WAY_MAX) stream.pause();
     });
     stream.on('end', stop);
@@ -68,16 +73,22 @@ export function serveCallStream(
   };
 }
 
-async function answerTo(call: Call, operations: Operations): Promise<Answer> {
+/** Calls `answered` once, later or at once. */
+function answerTo(call: Call, operations: Operations, answered: (answer: Answer) => void): void {
   const { id, request } = call;
-  try {
-    if (request === undefined) return failure(id, status.UNIMPLEMENTED, 'a call without a request');
-    const perform = operations[request] as (it: unknown) => Promise<object>;
-    return { id, [fieldOf(request)]: await perform(call[request]) };
-  } catch (error) {
-    const { code, details } = statusOf(error);
-    return failure(id, code, details);
+  if (request === undefined) {
+    answered(failure(id, status.UNIMPLEMENTED, 'a call without a request'));
+    return;
   }
+  const perform = operations[request] as (it: unknown) => Promise<Replies['put' | 'get' | 'list']>;
+  const field = fieldOf(request);
+  perform(call[request]).then(
+    (reply) => answered({ id, [field]: reply }),
+    (error: unknown) => {
+      const { code, details } = statusOf(error);
+      answered(failure(id, code, details));
+    },
+  );
 }
 
 function failure(id: number, code: status, message: string): Answer {

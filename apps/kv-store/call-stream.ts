@@ -88,7 +88,10 @@ export class CallStream {
         const { failure } = answer;
         const reply = answer[fieldOf(operation)] as Replies[K];
         if (failure !== undefined) reject(new CallError(failure.status, failure.message));
-        else resolve(Object.assign(reply, { log }));
+        else {
+          reply.log = log;
+          resolve(reply);
+        }
       };
       // It travels in 32 bits.
       call.id = this.pending.add({ at: performance.now(), answered, failed: reject }) >>> 0;

@@ -3,7 +3,8 @@ import { Client, type Metadata, type StatusObject, status } from '@grpc/grpc-js'
 import { Observable } from 'rxjs';
 import type { TlsOptions } from 'varlog/log';
 import { callMetadata, clientCredentials } from 'varlog/node';
-import { invalid } from '../inputs.ts';
+import { z } from 'zod';
+import { taken } from '../inputs.ts';
 import { CallError, CallStream, callError } from './call-stream.ts';
 import type { Operation, Replies, Requests } from './calls.ts';
 import type { KvResult } from './machine.ts';
@@ -39,6 +40,14 @@ const OPTIONS = {
   'grpc.keepalive_timeout_ms': 5_000,
 };
 
+const Addresses = z.array(z.string().min(1, 'is empty')).min(1, 'there are none');
+/** What is in them is looked at by those who use it. A misspelt one would be none. */
+const Options = z.strictObject({
+  tls: z.looseObject({}).optional(),
+  token: z.string().optional(),
+});
+const Stale = z.boolean();
+
 /** A revision, and the log in which it counts. An empty one is not checked: for revisions that somebody typed. */
 export interface KvRevision {
   readonly revision: number;
@@ -66,14 +75,16 @@ export class KvClient {
 
   /**
    * `addresses`: gRPC addresses of the replicas. `token`: the access token to show, where they ask for one. Throws
-   * `INVALID_ARGUMENT` without an address, and `CONFIG_INVALID` for certificates and tokens that cannot be used.
+   * `INVALID_ARGUMENT` without an address and for options that are none, and `CONFIG_INVALID` for certificates and tokens
+   * that cannot be used.
    */
   constructor(
     addresses: readonly string[],
-    { tls, token }: { tls?: TlsOptions | undefined; token?: string | undefined } = {},
+    options: { tls?: TlsOptions | undefined; token?: string | undefined } = {},
   ) {
-    if (addresses.length === 0 || addresses.includes(''))
-      throw invalid('an address of a replica is missing', 'give host:port of each replica');
+    taken(Addresses, addresses, 'the addresses of the replicas', 'give host:port of each replica');
+    taken(Options, options, 'the options of a KvClient', 'give tls and token, or leave them out');
+    const { tls, token } = options;
     this.metadata = callMetadata(token);
     this.replicas = addresses.map((it) => new Client(it, clientCredentials(tls), OPTIONS));
     this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS, this.metadata));
@@ -111,6 +122,7 @@ export class KvClient {
   }
 
   async get(key: string, stale = false): Promise<(Versioned & KvRevision) | undefined> {
+    taken(Stale, stale, 'stale', 'give true or false, or leave it out');
     const { found, value, revision, log } = await this.call('get', { key, stale });
     return found ? { value: value!, revision: revision!, log } : undefined;
   }

@@ -2,6 +2,9 @@ import { VersionedMap } from 'varlog/smr';
 import type { Key } from './key.ts';
 import { Refused } from './refusal.ts';
 
+/** In a piece of the state. */
+const PIECE_LEASES = 500;
+
 /** A lease as it is stored. */
 export interface StoredLease {
   readonly id: number;
@@ -79,15 +82,14 @@ export class KeyLeases {
     return fork;
   }
 
-  /** By their ids. */
-  encode(): StoredLease[] {
-    return Array.from(this.leases, ([, lease]) => lease);
+  /** In order. */
+  ids(): number[] {
+    return Array.from(this.leases, ([id]) => id);
   }
 
-  /** {@link move} must tell of the keys then. */
-  restore(leases: readonly StoredLease[]): void {
-    this.leases = new VersionedMap(leases.map((it) => [it.id, it]));
-    this.keys = new VersionedMap();
+  /** All leases as they are now, by their ids, in pieces: they may change meanwhile. */
+  pieces(): Generator<StoredLease[], undefined> {
+    return inGroups(this.leases.snapshot());
   }
 }
 
@@ -98,4 +100,17 @@ function nameOf(id: number): string {
 
 function rangeOf(id: number): { from: string; to: string } {
   return { from: nameOf(id), to: nameOf(id + 1) };
+}
+
+function* inGroups(
+  leases: Iterable<readonly [number, StoredLease]>,
+): Generator<StoredLease[], undefined> {
+  let some: StoredLease[] = [];
+  for (const [, lease] of leases) {
+    some.push(lease);
+    if (some.length < PIECE_LEASES) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
 }

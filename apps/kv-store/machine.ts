@@ -68,10 +68,12 @@ export type KvContext = Pick<
 export class KvMachine
   implements StateMachine<KvCommand, KvResult | EtcdResult, Pieces<KvSnapshot>>
 {
+  private readonly limits: Partial<HistoryLimits>;
   private store: MvccStore;
   private leases = new KeyLeases();
 
   constructor(limits: Partial<HistoryLimits> = {}) {
+    this.limits = limits;
     this.store = new MvccStore(limits);
   }
 
@@ -86,36 +88,44 @@ export class KvMachine
 
   /** Another machine in the same state, at no cost: what is done to one of the two is not seen in the other. */
   fork(): KvMachine {
-    const fork = new KvMachine();
+    const fork = new KvMachine(this.limits);
     fork.store = this.store.fork();
     fork.leases = this.leases.fork();
     return fork;
   }
 
   snapshot(): Pieces<KvSnapshot> {
-    return inPieces(piecesOf(this.leases.encode(), this.store.pieces()));
+    return inPieces(piecesOf(this.leases.pieces(), this.store.pieces()));
   }
 
   /** An older version has kept its state whole. */
   restore(state: KvSnapshot | Pieces<KvSnapshot>): Promise<void> | void {
-    return Pieces.is(state) ? this.restoreAll(state as Pieces<KvSnapshot>) : this.replace(state);
+    const made = new KvMachine(this.limits);
+    if (Pieces.is(state)) return this.restoreAll(state as Pieces<KvSnapshot>, made);
+    made.add(state);
+    this.become(made, state);
   }
 
-  private async restoreAll(pieces: Pieces<KvSnapshot>): Promise<void> {
-    const all: KvSnapshot[] = [];
-    for await (const piece of pieces) all.push(piece);
-    this.replace({
-      ...all[0]!,
-      leases: all.flatMap(({ leases }) => leases),
-      base: all.flatMap(({ base }) => base),
-      changes: all.flatMap(({ changes }) => changes),
-    });
+  private async restoreAll(pieces: Pieces<KvSnapshot>, made: KvMachine): Promise<void> {
+    let last: KvSnapshot | undefined;
+    for await (const piece of pieces) {
+      made.add(piece);
+      last = piece;
+    }
+    this.become(made, last!);
   }
 
-  private replace({ leases, ...state }: KvSnapshot): void {
-    this.store.restore(state);
-    this.leases.restore(leases);
-    for (const { key, lease } of this.store.range(ALL)) this.leases.move(key, 0, lease);
+  private add(piece: KvSnapshot): void {
+    const { store, leases } = this;
+    for (const lease of piece.leases) leases.set(lease);
+    store.restore(piece, (key, from, to) => leases.move(key, from, to));
+  }
+
+  /** `piece`: any of those that were added. */
+  private become({ store, leases }: KvMachine, piece: KvSnapshot): void {
+    store.restored(piece);
+    this.store = store;
+    this.leases = leases;
   }
 
   /** How many keys there are. */
@@ -192,7 +202,7 @@ export class KvMachine
 
   /** The ids of the leases that are held. */
   leaseIds(): number[] {
-    return this.leases.encode().map(({ id }) => id);
+    return this.leases.ids();
   }
 
   private write(command: KvWrite, position: number): KvResult {
@@ -293,16 +303,16 @@ export class KvMachine
   }
 }
 
-/** The leases are in the first. */
+/** Some of the leases are in each, as long as there are some. */
 function* piecesOf(
-  leases: readonly StoredLease[],
+  leases: Iterator<StoredLease[], undefined>,
   pieces: Iterable<MvccState>,
 ): Generator<KvSnapshot> {
-  let left = leases;
+  let last: MvccState | undefined;
   for (const piece of pieces) {
-    yield { ...piece, leases: left };
-    left = [];
+    last = piece;
+    yield { ...piece, leases: leases.next().value ?? [] };
   }
+  for (let some = leases.next().value; some !== undefined; some = leases.next().value)
+    yield { ...last!, base: [], changes: [], leases: some };
 }
-
-const ALL: KeyRange = { from: '' as Key };

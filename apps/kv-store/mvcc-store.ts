@@ -104,10 +104,12 @@ export class MvccStore {
   /** `revision`: of the transaction, the last one's if this is a part of it. Gives what was there before. */
   put(key: Key, value: Uint8Array, lease: number, revision: number): LiveVersion | undefined {
     const history = this.historyOf(key);
-    const before = alive(history?.newest);
+    const newest = history?.newest;
+    const before = alive(newest);
     const createRevision = before?.createRevision ?? revision;
     const version = (before?.version ?? 0) + 1;
-    this.add({ key, value, revision, createRevision, version, lease }, history);
+    // All versions of a key share its text, which is then found sooner too.
+    this.add({ key: newest?.key ?? key, value, revision, createRevision, version, lease }, history);
     return before;
   }
 
@@ -161,16 +163,29 @@ export class MvccStore {
     return this.fork().ownPieces();
   }
 
-  restore({ revision, compacted, forgotten, base, changes }: MvccState): void {
-    this.live = new SortedMap();
-    this.dead = new SortedMap();
-    this.found = new Map();
-    this.isFork = false;
-    for (const version of base) this.place(version);
-    this.changes = new ChangeHistory(this.limits, forgotten);
-    for (const change of changes) this.add(change);
+  /**
+   * For a new store: adds a piece of a state, in the order of the pieces. {@link restored} must follow the last. `moved` is told
+   * of each key, with its leases before and after.
+   */
+  restore(
+    { forgotten, base, changes }: MvccState,
+    moved: (key: Key, from: number, to: number) => void,
+  ): void {
+    this.changes.forget(forgotten);
+    for (const version of base) {
+      moved(version.key, 0, version.lease);
+      this.place(version);
+    }
+    for (const change of changes) {
+      const known = this.historyOf(change.key);
+      moved(change.key, known?.newest.lease ?? 0, change.lease);
+      this.add(change, known);
+    }
+  }
+
+  /** All pieces of a state were added, of which this is any. */
+  restored({ revision, compacted }: MvccState): void {
     this.newest = Math.max(revision, FIRST_REVISION);
-    this.floor = 0;
     this.prune(compacted);
   }
 

@@ -55,6 +55,22 @@ describe('the service', () => {
     await watching.return(undefined);
   });
 
+  test('a watcher from beyond all revisions waits like any other', async () => {
+    await using it = await startStore();
+    for (const from of [2 ** 53, 2 ** 63, 2 ** 64]) {
+      const watching = it.service.watch(prefixed(''), { from }, AbortSignal.timeout(10_000));
+      await watching.next();
+      let cameAtOnce = false;
+      const following = watching.next().then(() => {
+        cameAtOnce = true;
+      });
+      following.catch(() => {});
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(cameAtOnce).toBe(false);
+      void watching.return(undefined);
+    }
+  });
+
   test('a watcher of an idle store is told so now and then', async () => {
     await using it = await startStore(undefined, {}, 20);
     const { revision } = await it.service.put('a', bytes('1'));

@@ -79,9 +79,9 @@ export class KvService {
   private readonly replica: StoreReplica;
   private readonly orderedLog: Pick<OrderedLog, 'identity'>;
   private readonly heartbeatMs: number;
-  private readonly closing = new AbortController();
   private own = '';
-  private watching = 0;
+  private readonly watching = new Set<AbortController>();
+  private closed: VarlogError | undefined;
 
   /** `log`: the one that `replica` follows. A watcher is told of an idle store every `heartbeatMs`. */
   constructor(
@@ -104,13 +104,18 @@ export class KvService {
 
   /** How many watch at the moment. */
   get watchers(): number {
-    return this.watching;
+    return this.watching.size;
   }
 
   /** Rejects with `INVALID_ARGUMENT`, `ENTRY_TOO_LARGE`, `REQUEST_MISMATCH`, `TIMEOUT`, or why the replica ended. */
-  async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<KvResult> {
-    if (value.length > VALUE_BYTES_MAX) throw tooLarge(value.length);
-    return this.write({ op: 'put', key: checked(key), value }, options);
+  put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<KvResult> {
+    // An `async` function would make two more promises for each put.
+    try {
+      if (value.length > VALUE_BYTES_MAX) throw tooLarge(value.length);
+      return this.write({ op: 'put', key: checked(key), value }, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Rejects like {@link put}. */
@@ -205,17 +210,24 @@ export class KvService {
   ): AsyncGenerator<Watched> {
     const { replica } = this;
     const { machine } = replica;
-    const either = AbortSignal.any([signal, this.closing.signal]);
-    // A replica that has ended does not begin with a watch.
-    await this.applied(0, Number.POSITIVE_INFINITY, either);
-    const log = await this.tag(either);
-    if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
-    let next = start.from ?? machine.revision + 1;
-    if (next <= machine.history.forgotten) throw noLongerKnown(next);
-    let reported = next - 1;
-    let reportedMs = performance.now();
-    this.watching++;
+    signal.throwIfAborted();
+    if (this.closed !== undefined) throw this.closed;
+    // Not `AbortSignal.any`: what that makes of a signal that lives long stays with it.
+    const ending = new AbortController();
+    const either = ending.signal;
+    const end = (): void => ending.abort(signal.reason);
+    signal.addEventListener('abort', end);
+    this.watching.add(ending);
     try {
+      // A replica that has ended does not begin with a watch.
+      await this.applied(0, Number.POSITIVE_INFINITY, either);
+      const log = await this.tag(either);
+      if (start.log !== undefined && start.log !== log) throw ofAnotherLog(start.log, log);
+      // What is beyond would not grow by what is added to it, and the loop below never rest.
+      let next = Math.min(start.from ?? machine.revision + 1, Number.MAX_SAFE_INTEGER);
+      if (next <= machine.history.forgotten) throw noLongerKnown(next);
+      let reported = next - 1;
+      let reportedMs = performance.now();
       yield { changes: [], through: reported, log };
       for (;;) {
         either.throwIfAborted();
@@ -235,7 +247,8 @@ export class KvService {
           await this.applied(replica.position + 1, this.heartbeatMs - silentMs, either);
       }
     } finally {
-      this.watching--;
+      signal.removeEventListener('abort', end);
+      this.watching.delete(ending);
     }
   }
 
@@ -251,12 +264,11 @@ export class KvService {
 
   /** Ends all watches, so that their readers go on at another replica. */
   endWatches(): void {
-    this.closing.abort(
-      new VarlogError('CLOSED', {
-        what: 'this replica shuts down',
-        next: 'watch on at another one, from the revision behind the last that was seen',
-      }),
-    );
+    this.closed = new VarlogError('CLOSED', {
+      what: 'this replica shuts down',
+      next: 'watch on at another one, from the revision behind the last that was seen',
+    });
+    for (const ending of this.watching) ending.abort(this.closed);
   }
 
   /** Resolves when the log is applied up to `position`, or so much time has passed. Rejects when the replica has ended. */

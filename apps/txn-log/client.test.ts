@@ -24,6 +24,18 @@ const replies = (status: number, text: string): RequestListener => {
   return (_, response) => response.writeHead(status).end(text);
 };
 
+test.each<[unknown, unknown, RegExp]>([
+  ['', undefined, /the address of the ledger: is not host:port; give host:port of a replica/],
+  ['http://127.0.0.1:80', undefined, /is not host:port/],
+  [undefined, undefined, /the address of the ledger: /],
+  ['127.0.0.1:80', '', /the token: is empty/],
+  ['127.0.0.1:80', { token: 'x' }, /the token: .*; give the text of an access token/],
+])('a client of %p with token %p is refused, and says what is wrong', (address, token, message) => {
+  const make = (): LedgerClient => new LedgerClient(address as string, token as string);
+  expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  expect(make).toThrow(message);
+});
+
 test('where nobody listens, nothing was done: start a ledger', async () => {
   const [address = ''] = await freeAddresses(1);
   const transfer = new LedgerClient(address).transfer({ id: 't', legs });

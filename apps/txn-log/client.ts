@@ -17,7 +17,10 @@ type StatementPage = Omit<Statement, 'next'> & { next: string | null };
 export class LedgerClient {
   private readonly http: JsonClient;
 
-  /** `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. */
+  /**
+   * `address` is `host:port` of any replica; `token`: the access token to show, where it asks for one. Throws
+   * `INVALID_ARGUMENT` for what is neither.
+   */
   constructor(address: string, token?: string) {
     this.http = new JsonClient(address, 'ledger', token);
   }

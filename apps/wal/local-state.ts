@@ -2,7 +2,11 @@ import { join } from 'node:path';
 import { DataSource, EntitySchema } from 'typeorm';
 import { VarlogError } from 'varlog/log';
 import { makePathSync } from 'varlog/node';
+import { z } from 'zod';
+import { taken } from '../inputs.ts';
 import type { WalRecord } from './wal-topic.ts';
+
+const Directory = z.string().min(1, 'is empty');
 
 interface Item {
   key: string;
@@ -42,9 +46,10 @@ export class LocalState implements AsyncDisposable {
 
   /**
    * Opens the database of a folder, or makes it. `log`: the identity of the log under it. Rejects with `LOG_MISMATCH` when
-   * the folder belongs to another one.
+   * the folder belongs to another one, and with `INVALID_ARGUMENT` for what is no folder's name.
    */
   static async open(directory: string, log: string): Promise<LocalState> {
+    taken(Directory, directory, 'directory', 'give the path of a folder of this process alone');
     makePathSync(directory);
     const source = new DataSource({
       type: 'better-sqlite3',

@@ -38,6 +38,11 @@ describe('a store that writes ahead to a topic', () => {
     expect([state.position, await state.pairs()]).toEqual([2, [['a', 'second']]]);
   });
 
+  test.each([[undefined], [''], [7]])('a folder named %p is refused', async (directory) => {
+    const opening = WalWriter.open(memoryTopic(new MemoryLog()), directory as string);
+    await expect(opening).rejects.toThrow(/^INVALID_ARGUMENT: directory: .*; give the path of a/);
+  });
+
   test('a folder of another log is refused', async () => {
     const directory = folder();
     {

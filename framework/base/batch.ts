@@ -13,6 +13,7 @@ import {
   sliceAttributes,
 } from './batch-header.ts';
 import { VarlogError } from './errors.ts';
+import { reasonOf } from './reason.ts';
 
 /**
  * A batch of records as it travels: framed once by the client and passed on, byte for byte, by the
@@ -88,6 +89,23 @@ export function checkBatch(batch: Batch): number {
   }
   if (offset !== bytes.length) throw misframed(batch);
   return largest;
+}
+
+/**
+ * The same for a batch that somebody wants to have appended: throws `INVALID_ARGUMENT` where it was built wrongly, and
+ * `FORMAT_UNKNOWN` where a later version built it.
+ */
+export function checkSentBatch(batch: Batch): number {
+  try {
+    return checkBatch(batch);
+  } catch (cause) {
+    if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) throw cause;
+    throw new VarlogError('INVALID_ARGUMENT', {
+      what: reasonOf(cause),
+      outcome: 'notAppended',
+      cause,
+    });
+  }
 }
 
 /** What is said of a batch and its records beside them. Throws like {@link decodeBatch}. */

@@ -69,7 +69,8 @@ export interface OrderedLog {
    * in order. Never ends on its own; resumes automatically after broken connections. When `from` was
    * compacted, the newest snapshot comes first if the log keeps snapshots; otherwise it throws
    * `TRIMMED` with `details.firstAvailable`. The consumer sets the pace. Ends quietly when
-   * `options.signal` is aborted.
+   * `options.signal` is aborted. What is no position, a whole number from 0 on, is refused with `INVALID_ARGUMENT`, by
+   * this call or with the first that is asked for.
    */
   follow(from: number, options?: { signal?: AbortSignal }): AsyncIterable<Followed>;
 

@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { isTcpAddress, VarlogError } from '../base/index.ts';
 
 /**
  * Throws `INVALID_ARGUMENT` for ids that no thing has: those of the published interface count from 1, and 0 says
@@ -13,6 +13,16 @@ export function checkIds(ids: Readonly<Record<string, number>>): void {
       outcome: 'notAppended',
     });
   }
+}
+
+/** Throws `INVALID_ARGUMENT` for what nobody can be reached at. */
+export function checkAddress(address: string): void {
+  if (isTcpAddress(address)) return;
+  throw new VarlogError('INVALID_ARGUMENT', {
+    what: `invalid address "${address}"`,
+    next: 'give host:port, with an IPv6 address in brackets',
+    outcome: 'notAppended',
+  });
 }
 
 /** Throws `CLUSTER_MISMATCH` for a request that is meant for another cluster than `own`; 0 says for whichever. */

@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { LARGEST_RECORD_BYTES, RECORD_BYTES_MAX, reasonOf, VarlogError } from '../base/index.ts';
+import {
+  isTcpAddress,
+  LARGEST_RECORD_BYTES,
+  RECORD_BYTES_MAX,
+  reasonOf,
+  VarlogError,
+} from '../base/index.ts';
 import { REBALANCE_BYTES } from '../log/core/index.ts';
 import { CACHE_BYTES, PENDING_BYTES } from '../log/storage-node/index.ts';
-import { isTcpAddress, isWildcard } from '../runtime/index.ts';
+import { isWildcard } from '../runtime/index.ts';
 
 const address = z
   .string()

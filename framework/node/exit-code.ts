@@ -4,7 +4,7 @@ import { NodeFailed } from './failure-watch.ts';
 /**
  * What the `varlog` command ends with, for scripts: 0 done, 1 failed, 2 called wrongly, 3 no cluster
  * answered, 4 no such thing, 5 a condition did not hold, 6 stored bytes are
- * damaged, 7 they are of a later version, 74 all roles of this server failed and it must be started
+ * damaged, 7 they are of a later version, 70 a mistake in this program ended the server, 74 all roles of this server failed and it must be started
  * again, 124 took too long.
  */
 export function exitCodeOf(error: unknown): number {
@@ -12,6 +12,9 @@ export function exitCodeOf(error: unknown): number {
   if (!VarlogError.is(error)) return 1;
   return EXIT_CODES[error.code] ?? 1;
 }
+
+/** Of a server that was ended by a mistake in this program. */
+export const MISTAKE = 70;
 
 const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: 2,

@@ -18,10 +18,15 @@ export class NodeMetrics {
   constructor(parts: {
     repository: MetadataRepository | undefined;
     storageNode: StorageNode | undefined;
+    certificate?: { readonly endsAt: number } | undefined;
   }) {
     // By default its histogram of the event loop's delay wakes the process a hundred times a second.
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 2_000 });
-    const { repository, storageNode } = parts;
+    const { repository, storageNode, certificate } = parts;
+    if (certificate !== undefined) {
+      const help = 'When the TLS certificate of this node ends, in seconds since 1970';
+      this.define('tls_certificate_ends_seconds', help, (set) => set(certificate.endsAt));
+    }
     if (repository !== undefined) {
       defineMember((...it) => this.define(...it), repository);
       defineCluster((...it) => this.define(...it), repository);

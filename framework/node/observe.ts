@@ -7,6 +7,8 @@ import { NodeMetrics } from './metrics.ts';
 export interface NodeParts {
   readonly repository: MetadataRepository | undefined;
   readonly storageNode: StorageNode | undefined;
+  /** Of a process that was given one. */
+  readonly certificate?: { readonly endsAt: number } | undefined;
 }
 
 /** How a node shows itself to operators. */

@@ -3,11 +3,13 @@ import { Closers, type Ports, VarlogError } from '../base/index.ts';
 import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import type { NodeFolder } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import type { NodeConfig } from './config.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
+import { certificateOf } from './tls-files.ts';
 
 /** One running process of a cluster, with the roles of its configuration. */
 export interface VarlogNode {
@@ -29,6 +31,8 @@ export interface VarlogNode {
 /** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
 export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
   const closers = new Closers();
+  const certificate = watchCertificate(config, ports);
+  closers.add(() => certificate?.stop());
   await warnOfOthers(config, ports);
   try {
     const metadataDisk = new DiskGuard(ports.disk);
@@ -41,7 +45,12 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
       () => syncsOf(parts),
     );
     closers.add(() => folders.stop());
-    const view = observe(parts, () => metadataDisk.notReady());
+    const notReady = (): string[] => [
+      ...metadataDisk.notReady(),
+      ...(certificate?.notReady() ?? []),
+    ];
+    const { repository, storageNode } = parts;
+    const view = observe({ repository, storageNode, certificate }, notReady);
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.routes);
@@ -59,6 +68,13 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     await closers.close().catch(() => undefined);
     throw error;
   }
+}
+
+function watchCertificate(config: NodeConfig, ports: Ports): CertificateWatch | undefined {
+  const certificate = certificateOf(config);
+  if (certificate === undefined) return undefined;
+  const { clock, logger } = ports;
+  return new CertificateWatch({ certificate, address: config.advertise, clock, logger });
 }
 
 const metadataFolder = ({ memberId }: NodeConfig): string => `metadata-${memberId}`;

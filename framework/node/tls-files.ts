@@ -35,6 +35,11 @@ export function tlsFromEnvironment(env: Environment): TlsOptions | undefined {
   return tlsFromFiles(tlsFilesOf(env));
 }
 
+/** The certificate that is shown, as PEM text; `undefined` where no file is named. */
+export function certificateOf({ tlsCertificate }: TlsFiles): string | undefined {
+  return tlsCertificate === undefined ? undefined : read(tlsCertificate);
+}
+
 export function tlsFilesOf(env: Environment): TlsFiles {
   return {
     tlsCa: env['VARLOG_TLS_CA'],

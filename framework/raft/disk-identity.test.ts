@@ -1,3 +1,5 @@
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { filter, firstValueFrom, lastValueFrom, timer } from 'rxjs';
 import type { VarlogError } from '../base/index.ts';
 import { jsonFormat, StateFile } from '../store/index.ts';
@@ -47,6 +49,49 @@ describe('a member whose disk was lost', () => {
     await fixture.open(2);
     await fixture.leader();
     expect(await take(one, 1, 1)).toEqual(['of 2 and 3']);
+  });
+
+  test('in part does not vote: without its hard state, and with an older one', async () => {
+    fixture = await GroupFixture.start(1);
+    await (await fixture.leader()).append([bytes('kept')]);
+    await fixture.stop(1);
+    const hardState = join(fixture.root, '1', 'hard-state');
+    const older = join(fixture.root, 'older');
+    await cp(hardState, older);
+    await fixture.open(1);
+    await (await fixture.leader()).append([bytes('of a later term')]);
+    await fixture.stop(1);
+    await rm(hardState);
+    await expect(fixture.open(1)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/no hard state.*voted.*put the whole folder back/),
+    });
+    await cp(older, hardState);
+    await expect(fixture.open(1)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/a hard state of term 1 and entries of term 2/),
+    });
+    // Also before it had anything of the group's log: the folder says whose it is.
+    await rm(join(fixture.root, '1', 'entries'), { recursive: true });
+    await rm(hardState);
+    await expect(fixture.open(1)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  test('with no entries is not the beginning of its group once more', async () => {
+    fixture = await GroupFixture.start(1);
+    const alone = await fixture.leader();
+    await alone.append([bytes('kept')]);
+    await alone.identity();
+    await fixture.stop(1);
+    const entries = join(fixture.root, '1', 'entries');
+    await rename(entries, join(fixture.root, 'entries'));
+    await expect(fixture.open(1)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/nothing of the log.*only member.*put the whole folder back/),
+    });
+    await rename(join(fixture.root, 'entries'), entries);
+    await fixture.open(1);
+    expect(await take(await fixture.leader(), 1, 1)).toEqual(['kept']);
   });
 
   test('is noticed too when an older copy of its disk is put in its place', async () => {

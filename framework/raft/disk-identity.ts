@@ -1,6 +1,6 @@
 import { type Disk, type Random, VarlogError } from '../base/index.ts';
 import { jsonFormat, StateFile } from '../store/index.ts';
-import type { Configuration } from './core/index.ts';
+import type { Configuration, Raft } from './core/index.ts';
 
 const FILE = 'members';
 
@@ -80,6 +80,21 @@ export class DiskIdentity {
   /** What is known of a member's disk, by the log first. */
   incarnationOf(id: number, { incarnations }: Configuration): string | undefined {
     return incarnations.get(id) ?? this.knownDisks.get(id)?.incarnation;
+  }
+
+  /**
+   * Throws `CORRUPT` for the only member of a group that knows its group, and has nothing of its log: it knows it since the first
+   * entry was committed, and would begin a new log as the same group.
+   */
+  checkLog({ log, configuration }: Pick<Raft, 'log' | 'configuration'>, memberId: number): void {
+    const isAlone = configuration.voters.every((it) => it === memberId);
+    if (this.identity === '' || log.last > 0 || !isAlone || configuration.voters.length === 0)
+      return;
+    throw new VarlogError('CORRUPT', {
+      what: `member ${memberId} has nothing of the log of its Raft group, of which it is the only member`,
+      because: 'files were deleted, or a copy of the folder is not complete',
+      next: 'put the whole folder back as it was last',
+    });
   }
 
   /** Whether that member has confirmed that it knows this one, and no other in its place. */

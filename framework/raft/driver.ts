@@ -135,6 +135,7 @@ export class RaftDriver implements Ticking, MemberContext {
     const { disk, random } = options.ports;
     const { directory, label } = options;
     const diskIdentity = await DiskIdentity.open({ disk, random, directory, label });
+    diskIdentity.checkLog(raft, memberId);
     const driver = new RaftDriver(options, raft, diskIdentity);
     abstains = () => driver.handover.reason !== undefined;
     return driver;

@@ -9,10 +9,10 @@ import {
 } from 'rxjs';
 import {
   asVarlogError,
-  checkBatch,
   checkCount,
   checkLimits,
   checkPosition,
+  checkSentBatch,
   checkSignal,
   encodeBatch,
   type Followed,
@@ -409,7 +409,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         if (refused !== undefined) throw refused;
         const batch = { count, bytes: payload };
         if (count === 0) throw emptyError();
-        checkBatch(batch);
+        checkSentBatch(batch);
         const index = await this.proposals.append(batch, { timeoutMs }, true);
         return ProposeResponse.create({ index });
       }),

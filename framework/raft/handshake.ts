@@ -89,7 +89,7 @@ export class Handshake {
     }
   }
 
-  /** Another member did not listen to this one. */
+  /** Another member did not listen to this one, or could not be reached because of a certificate. */
   refusedBy(member: number, error: unknown): void {
     if (!VarlogError.is(error)) return;
     if (error.code === 'DISK_LOST') this.context.options.onFailure(error);
@@ -105,7 +105,11 @@ export class Handshake {
       this.toldRemoved = true;
       this.context.raft.disqualified = true;
       this.logOnce('raft.removed', { by: member }, error);
-    } else if (error.code.endsWith('_MISMATCH') || error.code === 'UNAUTHENTICATED')
+    } else if (
+      error.code.endsWith('_MISMATCH') ||
+      error.code === 'UNAUTHENTICATED' ||
+      error.details['tls'] === true
+    )
       this.logOnce('raft.refusedBy', { by: member }, error);
   }
 

@@ -6,6 +6,7 @@ import { Message, MessageKind, Parcel } from '../wire/gen/raft.ts';
 import { bytes, GroupFixture, take } from './group.fixture.ts';
 import { methodsOf } from './methods.ts';
 import { restoreLostMajority } from './restore.ts';
+import { hardStateFormat } from './stored-values.ts';
 
 const IDENTITY = /^[0-9a-f]{32}$/;
 const SOON = { timeoutMs: 1_500 };
@@ -148,12 +149,13 @@ describe('the identity of a group', () => {
     if (leader.status.leader!.id === 3) await leader.transferLeadership(1);
     await one.stop(3);
     // Back to what it knew when it had met the others, and nothing was committed.
-    for (const part of ['entries', 'hard-state']) {
-      await rm(join(one.root, '3', part), { recursive: true });
-    }
+    await rm(join(one.root, '3', 'entries'), { recursive: true });
     const { disk } = realPorts({ directory: one.root });
+    const label = 'raft group test member 3';
+    const hardState = await StateFile.open(disk, '3/hard-state', label, hardStateFormat);
+    await hardState.write({ term: 0, vote: 0 });
     const format = jsonFormat<{ identity: string }>();
-    const file = await StateFile.open(disk, '3/members', 'raft group test member 3', format);
+    const file = await StateFile.open(disk, '3/members', label, format);
     const known = file.value!;
     expect(known.identity).toBe(identity);
     await file.write({ ...known, identity: '' });

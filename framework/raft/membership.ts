@@ -1,4 +1,11 @@
-import { type LogCallOptions, reasonOf, sleep, VarlogError, Waiters } from '../base/index.ts';
+import {
+  isTcpAddress,
+  type LogCallOptions,
+  reasonOf,
+  sleep,
+  VarlogError,
+  Waiters,
+} from '../base/index.ts';
 import { ChangeRequest, ChangeRequestKind as Kind } from '../wire/gen/raft.ts';
 import type { Configuration, MemberChange } from './core/index.ts';
 import { diskLost } from './disk-identity.ts';
@@ -297,10 +304,10 @@ export class Membership implements TurnPart {
   }
 
   private check({ id, address }: Member): void {
-    if (Number.isSafeInteger(id) && id > 0 && address !== '') return;
+    if (Number.isSafeInteger(id) && id > 0 && isTcpAddress(address)) return;
     throw new VarlogError('INVALID_ARGUMENT', {
       what: `member ${id} at "${address}" cannot be added`,
-      next: 'give it an id from 1 on that no member ever had, and the address at which it listens',
+      next: 'give it an id from 1 on that no member ever had, and the address at which it listens: host:port',
       outcome: 'notAppended',
     });
   }

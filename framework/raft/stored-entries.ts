@@ -1,4 +1,4 @@
-import type { Clock, Disk, VarlogError } from '../base/index.ts';
+import { type Clock, type Disk, VarlogError } from '../base/index.ts';
 import {
   type Frame,
   type Journal,
@@ -7,6 +7,7 @@ import {
   StateFile,
 } from '../store/index.ts';
 import { type EntryBatch, type HardState, sliceBatch } from './core/index.ts';
+import { DiskIdentity } from './disk-identity.ts';
 import { hardStateFormat } from './stored-values.ts';
 
 /** Entries as frames: a log of files of its own, or one in a journal that groups share. */
@@ -36,7 +37,10 @@ interface StoredEntries {
   readonly hardStateFile: HardStateFile;
 }
 
-/** Entries and hard state, which become durable together in a journal. */
+/**
+ * Entries and hard state, which become durable together in a journal. Rejects with `CORRUPT` also where a folder has
+ * been a member's, and its hard state is gone or older than its entries.
+ */
 export async function openEntries(options: {
   disk: Disk;
   clock: Clock;
@@ -50,7 +54,7 @@ export async function openEntries(options: {
   const label = `${options.label} entries`;
   if (journal !== undefined) {
     const log = await journal.open(label, onFailure);
-    return begun(log, () => inJournal(log, `the journal, ${label}`));
+    return begun(options, log, () => inJournal(log, `the journal, ${label}`));
   }
   const file = await StateFile.open(
     disk,
@@ -59,19 +63,45 @@ export async function openEntries(options: {
     hardStateFormat,
   );
   const files = { disk, clock, directory: `${directory}/entries`, label, onFailure };
-  return begun(await SegmentedLog.open(files), () => file);
+  return begun(options, await SegmentedLog.open(files), () => file);
 }
 
 /** A new member has voted for nobody. */
-async function begun(log: EntryLog, fileOf: () => HardStateFile): Promise<StoredEntries> {
+async function begun(
+  { disk, directory }: { disk: Disk; directory: string },
+  log: EntryLog,
+  fileOf: () => HardStateFile,
+): Promise<StoredEntries> {
   try {
     const hardStateFile = fileOf();
-    if (hardStateFile.value === undefined) await hardStateFile.write({ term: 0, vote: 0 });
+    const known = hardStateFile.value;
+    if (known === undefined) {
+      // It is written before the folder says whose it is, so it cannot be missing in one that does.
+      const wasUsed = log.end > 0 || (await DiskIdentity.existsIn(directory, disk));
+      if (wasUsed) throw withoutVote(directory, 'has no hard state');
+      await hardStateFile.write({ term: 0, vote: 0 });
+    } else if (log.end >= log.first) {
+      // The hard state of a term is durable before the first of its entries.
+      const [last] = await log.read(log.end, 1);
+      const { epoch } = last!;
+      const older = `has a hard state of term ${known.term} and entries of term ${epoch}`;
+      if (epoch > known.term) throw withoutVote(directory, older);
+    }
     return { log, hardStateFile };
   } catch (error) {
     await log.close();
     throw error;
   }
+}
+
+/** It might vote a second time in a term, and so have two leaders in it. */
+function withoutVote(directory: string, what: string): VarlogError {
+  return new VarlogError('CORRUPT', {
+    what: `${directory} ${what}, so how its member voted is forgotten`,
+    because: 'a file was deleted, or the folder was put together from copies of different times',
+    next: 'put the whole folder back as it was last; or replace this member by a new one on an empty folder',
+    details: { path: directory },
+  });
 }
 
 /** The value of a log in a journal, as a hard state. */

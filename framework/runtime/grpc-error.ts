@@ -143,8 +143,8 @@ export function fromStatus(address: string, error: ServiceError | StatusObject):
       because: connectFailure(details),
       next: insecure
         ? 'check that both sides use TLS, and that each trusts the authority of the other and knows the address it dials'
-        : 'check that the node runs, that the address is right, and that either both sides use TLS or none',
-      details: { address },
+        : 'check that the node runs, that the address is right, and that either both sides use TLS, with certificates that the other one accepts, or none',
+      details: { address, ...(insecure && { tls: true }) },
       cause: error,
     });
   }

@@ -19,6 +19,7 @@ export {
   checkToken,
   tokenWarning,
 } from './access-tokens.ts';
+export { type CertificateFacts, certificateFacts } from './certificate.ts';
 export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
 export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
@@ -38,7 +39,6 @@ export { makePathSync } from './make-path.ts';
 export { realRandom } from './random.ts';
 export { type RealPortsOptions, realPorts } from './real-ports.ts';
 export {
-  isTcpAddress,
   isWildcard,
   listenError,
   localAddress,

@@ -1,14 +1,8 @@
-import { VarlogError } from '../base/index.ts';
-
-export interface TcpAddress {
-  /** A name, an IPv4 address, or an IPv6 address in brackets. */
-  readonly host: string;
-  readonly port: number;
-}
+import { parseTcpAddress, type TcpAddress, VarlogError } from '../base/index.ts';
 
 /** Takes `host:port` apart. Throws `INVALID_ARGUMENT`. */
 export function tcpAddress(address: string): TcpAddress {
-  const parsed = parse(address);
+  const parsed = parseTcpAddress(address);
   if (parsed !== undefined) return parsed;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `"${address}" is not an address to listen on`,
@@ -17,19 +11,14 @@ export function tcpAddress(address: string): TcpAddress {
   });
 }
 
-/** Whether it is `host:port`. */
-export function isTcpAddress(address: string): boolean {
-  return parse(address) !== undefined;
-}
-
 /** Whether its host stands for all addresses of a machine: it can be listened on, but not dialled. */
 export function isWildcard(address: string): boolean {
-  return /^(0\.0\.0\.0|\[[0:]+\])$/.test(parse(address)?.host ?? '');
+  return /^(0\.0\.0\.0|\[[0:]+\])$/.test(parseTcpAddress(address)?.host ?? '');
 }
 
 /** Whether a server that listens there can be reached from its own machine only. */
 export function isLoopback(address: string): boolean {
-  return /^(localhost|127(\.\d+){3}|\[(0*:)+0*1\])$/i.test(parse(address)?.host ?? '');
+  return /^(localhost|127(\.\d+){3}|\[(0*:)+0*1\])$/i.test(parseTcpAddress(address)?.host ?? '');
 }
 
 /** What this machine reaches a server at that listens on `address`. Throws `INVALID_ARGUMENT`. */
@@ -37,13 +26,6 @@ export function localAddress(address: string): string {
   const { host, port } = tcpAddress(address);
   if (!isWildcard(address)) return address;
   return `${host.startsWith('[') ? '[::1]' : '127.0.0.1'}:${port}`;
-}
-
-function parse(address: string): TcpAddress | undefined {
-  const [, host, digits] =
-    /^(\[[\da-fA-F:.]+(?:%\w+)?\]|[^:[\]/\s]+):(\d{1,5})$/.exec(address) ?? [];
-  const port = Number(digits);
-  return host !== undefined && port < 65_536 ? { host, port } : undefined;
 }
 
 /** Says why an address could not be listened on: `ADDRESS_IN_USE` or `INVALID_ARGUMENT`. */

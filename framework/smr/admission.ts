@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32';
-import { type LogEntry, VarlogError } from '../base/index.ts';
+import { type LogEntry, type TurnBudget, VarlogError } from '../base/index.ts';
 import type {
   Request as RequestMessage,
   Session as SessionMessage,
@@ -34,7 +34,7 @@ export interface Touched {
   timer(id: number): void;
 }
 
-/** What a snapshot holds of an {@link Admission}. */
+/** What a snapshot holds of an {@link Admission}, or a piece of that: what is not in a piece is zero, or empty. */
 export type AdmissionState = Pick<
   SnapshotMessage,
   'time' | 'forgotten' | 'seen' | 'rules' | 'timersMade'
@@ -56,6 +56,9 @@ export type EncodedAdmission = Omit<AdmissionState, 'sessions' | 'requests' | 't
   readonly requests: readonly Uint8Array[];
 };
 
+/** Those that only grow. */
+const NUMBERS = ['time', 'forgotten', 'seen', 'rules', 'timersMade'] as const;
+
 /** State of admission for a machine that has applied nothing. */
 export const NOTHING_ADMITTED: AdmissionState = {
   time: 0,
@@ -69,6 +72,8 @@ export const NOTHING_ADMITTED: AdmissionState = {
   timers: [],
   timersMade: 0,
 };
+
+const NOTHING_DUE: readonly DueCommand[] = [];
 
 /**
  * What becomes of an entry. `fresh`: its command takes effect, and {@link Admission.recordOutcome} must follow. `settled`: it
@@ -97,7 +102,7 @@ export class Admission {
   /** Furthest position that the writer of an entry had applied. */
   private seen = 0;
   /** Commands that were passed over by order. */
-  private readonly skipped = new Set<SkipTarget>();
+  private skipped = new Set<SkipTarget>();
   /** To be passed over when they come: known from looking ahead, so not part of the state. */
   private ordered: ReadonlySet<SkipTarget> = new Set();
 
@@ -175,7 +180,9 @@ export class Admission {
    * What is due at the time of the entry that was admitted last, which is to be applied before it, one after the other; what is to be
    * passed over is dropped.
    */
-  due(): Generator<DueCommand> {
+  due(): Iterable<DueCommand> {
+    // So with nearly all entries, and a generator costs more than to look.
+    if (!this.timers.isDue(this.now)) return NOTHING_DUE;
     return this.timers.due(this.position, this.now, (id) => {
       const target = skipTarget(0, id);
       if (!this.ordered.has(target)) return false;
@@ -232,17 +239,38 @@ export class Admission {
     return { ...this.progress, sessions, requests, timers: this.timers.encode() };
   }
 
-  /** Throws `APPLY_FAILED` where the machine does not know the rules that were in force. */
-  restore(stored: AdmissionState): void {
-    this.rules.restore(stored.rules);
-    this.now = stored.time;
-    this.sessions.restore(stored.sessions);
-    this.requests.restore(stored.requests, stored.forgotten);
-    this.timers.restore(stored.timers, stored.timersMade);
-    this.seen = stored.seen;
-    this.skipped.clear();
-    for (const position of stored.skipped) this.skipped.add(position);
-    for (const id of stored.skippedTimers) this.skipped.add(skipTarget(0, id));
+  /**
+   * Reads what was stored, so much of it in a turn as `turns` allows, and changes nothing meanwhile. Resolves with what puts
+   * all of it in force at once. Rejects with `APPLY_FAILED` where the machine does not know the rules that were in force, and
+   * with what reading the pieces rejects with.
+   */
+  async read(
+    pieces: Iterable<AdmissionState> | AsyncIterable<AdmissionState>,
+    turns: TurnBudget,
+  ): Promise<() => void> {
+    const sessions = this.sessions.fresh();
+    const requests = this.requests.fresh();
+    const timers = this.timers.fresh();
+    const skipped = new Set<SkipTarget>();
+    const numbers = { time: 0, forgotten: 0, seen: 0, rules: 0, timersMade: 0 };
+    for await (const piece of pieces) {
+      for (const name of NUMBERS) numbers[name] = Math.max(numbers[name], piece[name]);
+      for (const position of piece.skipped) skipped.add(position);
+      for (const id of piece.skippedTimers) skipped.add(skipTarget(0, id));
+      await inTurns(turns, piece.sessions, (it) => sessions.restore(it));
+      await inTurns(turns, piece.requests, (it) => requests.restore(it));
+      await inTurns(turns, piece.timers, (it) => timers.restore(it));
+    }
+    this.rules.checkStored(numbers.rules);
+    return () => {
+      this.rules.restore(numbers.rules);
+      this.now = numbers.time;
+      this.seen = numbers.seen;
+      this.skipped = skipped;
+      this.sessions.replace(sessions);
+      this.requests.replace(requests, numbers.forgotten);
+      this.timers.replace(timers, numbers.timersMade);
+    };
   }
 
   private admitCommand(): Verdict {
@@ -310,5 +338,17 @@ export class Admission {
       next: `start from a snapshot of a replica that passed over it; or, where none did, take the order back with skipCommand(log, ${position})`,
       details: { position, skipped },
     });
+  }
+}
+
+async function inTurns<T>(
+  turns: TurnBudget,
+  items: readonly T[],
+  restore: (item: T) => void,
+): Promise<void> {
+  for (const item of items) {
+    const turn = turns.take(1);
+    if (turn !== undefined) await turn;
+    restore(item);
   }
 }

@@ -45,11 +45,6 @@ export class ByteBlocks {
     this.first++;
   }
 
-  clear(): void {
-    this.first += this.blocks.length;
-    this.blocks.length = 0;
-  }
-
   /** All that is in use, in order. It stays as it is, whatever is appended and dropped: no memory is used twice. */
   pieces(): Uint8Array[] {
     return this.blocks.map(({ bytes, from, to }) => bytes.subarray(from, to));

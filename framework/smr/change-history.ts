@@ -2,7 +2,9 @@ import { Observable } from 'rxjs';
 import {
   type Clock,
   type Codec,
+  checkNames,
   checkSignal,
+  type OptionNames,
   SequenceMap,
   VarlogError,
   Wakeups,
@@ -28,6 +30,8 @@ export interface ChangesOptions {
   from?: number;
   signal?: AbortSignal;
 }
+
+const NAMES: OptionNames<ChangesOptions> = { from: true, signal: true };
 
 /** An event costs so much beside its changes, and each of them beside its bytes. */
 const OBJECT_BYTES = 128;
@@ -112,6 +116,7 @@ export class ChangeHistory {
    * `details.firstAvailable` says which ones are. Throws what ended the replica, and ends where that was closed.
    */
   read<Change>(options: ChangesOptions): AsyncIterable<ChangeEvent<Change>> {
+    checkNames(options, NAMES, 'changes');
     const { from = this.end + 1, signal } = options;
     if (!Number.isSafeInteger(from) || from < 0) throw notAPosition(from);
     checkSignal(signal);

@@ -1,4 +1,11 @@
-import { checkLimits, checkWord, type LogCallOptions, VarlogError } from '../base/index.ts';
+import {
+  checkLimits,
+  checkNames,
+  checkWord,
+  type LogCallOptions,
+  type OptionNames,
+  VarlogError,
+} from '../base/index.ts';
 import { REQUEST_ID_BYTES_MAX } from './envelope.ts';
 
 const NOTHING = new Uint8Array();
@@ -18,8 +25,17 @@ export interface ExecuteOptions extends LogCallOptions {
   whenFull?: 'wait' | 'fail';
 }
 
+const NAMES: OptionNames<ExecuteOptions> = {
+  requestId: true,
+  whenFull: true,
+  timeoutMs: true,
+  signal: true,
+};
+
 /** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */
 export function checkedRequestId(options: ExecuteOptions): Uint8Array {
+  // With a misspelt `requestId` a command that is repeated would take effect again.
+  checkNames(options, NAMES, 'execute');
   checkLimits(options);
   checkWord(options.whenFull, 'whenFull', ['wait', 'fail']);
   return requestIdBytes(options.requestId);

@@ -16,6 +16,7 @@ import {
 } from '../base/index.ts';
 import { ATTEMPT_TIMEOUT_MS, untilTaken } from './append-again.ts';
 import type { Applier } from './applier.ts';
+import { checkCall } from './call-options.ts';
 import { ChangeHistory } from './change-history.ts';
 import type { CommandCodecs } from './codecs.ts';
 import { resultOf } from './command-outcome.ts';
@@ -245,6 +246,7 @@ export class LogFollower<Command, Result> {
 
   /** Resolves when all that was committed before this call has been applied. */
   async caughtUp(options: LogCallOptions): Promise<void> {
+    checkCall(options, 'caughtUp');
     return this.barrier.latest(options);
   }
 
@@ -252,7 +254,9 @@ export class LogFollower<Command, Result> {
    * Has the rules raised to `version` for all replicas, where they are not yet. Resolves when they are in force here,
    * with those that are: they may have been raised further. A repetition is harmless.
    */
-  async upgradeTo(version: number, { signal, timeoutMs }: LogCallOptions): Promise<number> {
+  async upgradeTo(version: number, options: LogCallOptions): Promise<number> {
+    checkCall(options, 'upgradeTo');
+    const { signal, timeoutMs } = options;
     const { applier, ports } = this.parts;
     const { rules } = applier.admission;
     rules.checkKnown(version);

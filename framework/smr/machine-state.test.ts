@@ -1,5 +1,6 @@
 import { jsonCodec } from './codecs.ts';
 import { MachineState } from './machine-state.ts';
+import { restoreTurns } from './restore-turns.ts';
 import { WordCounts } from './word-counts.fixture.ts';
 
 test('pieces are restored in turns, and the machine has its old state until it has all of them', async () => {
@@ -11,7 +12,7 @@ test('pieces are restored in turns, and the machine has its old state until it h
     from,
     jsonCodec(),
     { inForce: 1 },
-    clock,
+    restoreTurns(clock),
   ).capture();
   let [inTurn, most, turns] = [0, 0, 0];
   async function* counted(): AsyncGenerator<Uint8Array> {
@@ -23,7 +24,7 @@ test('pieces are restored in turns, and the machine has its old state until it h
   const to = new WordCounts();
   to.apply('old');
   const old = to.state;
-  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, clock).restore(
+  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, restoreTurns(clock)).restore(
     isInPieces,
     counted(),
   );
@@ -55,7 +56,7 @@ test('a restore that fails half-way leaves the old state', async () => {
     throw new RangeError('what follows is damaged');
   }
   const clock = { defer: (run: () => void) => void setImmediate(run) };
-  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, clock).restore(
+  const restoring = new MachineState(to, jsonCodec(), { inForce: 1 }, restoreTurns(clock)).restore(
     true,
     broken(),
   );

@@ -1,12 +1,10 @@
-import { type Clock, type Codec, TurnBudget, VarlogError } from '../base/index.ts';
+import { type Codec, type TurnBudget, VarlogError } from '../base/index.ts';
 import { underRules } from './codecs.ts';
 import { Pieces } from './pieces.ts';
 import type { Rules } from './rules.ts';
 import type { CapturedState } from './snapshot-format.ts';
 import type { StateMachine } from './state-machine.ts';
 
-/** What is restored in a turn: pieces, and kibibytes of them. */
-const COST_PER_TURN = 256;
 const BYTES_PER_COST = 1_024;
 
 /** The machine's state, encoded to its end. */
@@ -26,12 +24,12 @@ export class MachineState {
     machine: StateMachine<never, unknown>,
     codec: Codec<unknown>,
     rules: Pick<Rules, 'inForce'>,
-    clock: Pick<Clock, 'defer'>,
+    turns: TurnBudget,
   ) {
     this.machine = machine;
     this.codec = codec;
     this.rules = rules;
-    this.turns = new TurnBudget(clock, COST_PER_TURN);
+    this.turns = turns;
   }
 
   /** The state as it is now. One that is handed over in pieces is encoded as they are read. */

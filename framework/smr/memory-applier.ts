@@ -3,14 +3,17 @@ import {
   type Clock,
   Closers,
   checkLimits,
+  firstAbort,
   inTime,
   type LogCallOptions,
   type LogEntry,
   type Ports,
+  type TurnBudget,
   VarlogError,
 } from '../base/index.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import type { Applier } from './applier.ts';
+import { checkCall } from './call-options.ts';
 import { commandCodecs, jsonCodec } from './codecs.ts';
 import { type AppliedCommand, type CommandPlace, LogContext } from './log-context.ts';
 import { LogFollower } from './log-follower.ts';
@@ -25,6 +28,7 @@ import {
   snapshotTooLate,
 } from './replica-errors.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { restoreTurns } from './restore-turns.ts';
 import { Rules } from './rules.ts';
 import { isShardPlan } from './shard-plan.ts';
 import { encodeSnapshot } from './snapshot-format.ts';
@@ -48,6 +52,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
   position = 0;
   private readonly options: ReplicaOptions<Command, Result, unknown, Machine>;
   private readonly clock: Clock;
+  private readonly turns: TurnBudget;
   private readonly state: MachineState;
   private readonly runner: MachineRunner<Command, Result>;
   private readonly snapshots: SnapshotKeeper;
@@ -78,7 +83,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const { rules } = this.admission;
     const codecs = commandCodecs(codec, rules);
     const snapshot = codec?.snapshot ?? jsonCodec<unknown>();
-    this.state = new MachineState(machine, snapshot, rules, ports.clock);
+    this.turns = restoreTurns(ports.clock);
+    this.state = new MachineState(machine, snapshot, rules, this.turns);
     this.runner = new MachineRunner(machine, codecs);
     this.context = new LogContext(this.admission.timers, codecs, rules);
     this.snapshots = new SnapshotKeeper({
@@ -146,6 +152,7 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
    * where there is no place for it, with why it could not be kept, and with `TIMEOUT`.
    */
   async snapshot(options: LogCallOptions): Promise<number> {
+    checkCall(options, 'snapshot');
     const { signal, timeoutMs } = options;
     await this.follower.fresh({ ...options, consistency: 'stale' });
     checkLimits(options);
@@ -153,8 +160,8 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     const ms = timeoutMs ?? this.options.callTimeoutMs ?? CALL_MS;
     const { position, follower } = this;
     const reach = (it: AbortSignal): Promise<number> => {
-      const either = AbortSignal.any([it, follower.signal]);
-      return this.snapshots.reach(position, either);
+      const either = firstAbort(it, follower.signal);
+      return this.snapshots.reach(position, either.signal).finally(either.release);
     };
     return inTime(this.clock, ms, signal, reach, () => snapshotTooLate(ms));
   }
@@ -317,8 +324,9 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     async function* stored(): AsyncGenerator<Uint8Array> {
       yield* pieces;
     }
+    const admit = await this.admission.read([NOTHING_ADMITTED], this.turns);
     await this.replace(isInPieces, stored());
-    this.admission.restore(NOTHING_ADMITTED);
+    admit();
     this.isWhole = true;
     this.isMidway = false;
   }
@@ -334,13 +342,12 @@ export class MemoryApplier<Command, Result, Machine> implements Applier {
     return readSnapshot(chunks, this.follower.identity, what, async (snapshot) => {
       const { position, isInPieces } = snapshot;
       if (position <= this.position) return;
-      const admission = await snapshot.admission();
       // First, because code that does not know the rules need not know the state.
-      this.admission.rules.checkStored(admission.rules);
+      const admit = await this.admission.read(snapshot.admission(), this.turns);
       this.isWhole = false;
       markUsed(this.machine);
       await this.replace(isInPieces, snapshot.pieces());
-      this.admission.restore(admission);
+      admit();
       this.check?.restored();
       this.position = position;
       this.isWhole = true;

@@ -112,11 +112,34 @@ describe('options of a call', () => {
     expect(await replica.query((it) => it.value)).toBe(0);
   });
 
-  test('whoever calls may hand on more than a call takes', async () => {
-    await using replica = await start({});
-    const more = { timeoutMs: 1_000, caller: 'ann' };
-    expect(await replica.execute(1, more)).toBe(1);
-    expect(await replica.query((it) => it.value, more)).toBe(1);
+  test('one that is not known is refused, and those that are there are told', async () => {
+    const snapshots = { save: async () => 0, load: async () => undefined };
+    const replica = await start({ snapshots });
+    // With a misspelt id the command would take effect again when it is repeated.
+    const odd = { requestID: 'a' } as object;
+    await expect(replica.execute(1, odd)).rejects.toThrow(
+      /INVALID_ARGUMENT: there is no option "requestID" of execute; choose among requestId, /,
+    );
+    const late = { timeoutMS: 5 } as object;
+    const calls: [string, () => Promise<unknown>][] = [
+      ['query', () => replica.query((it) => it.value, { consistancy: 'stale' } as object)],
+      ['caughtUp', () => replica.caughtUp(late)],
+      ['upgradeTo', () => replica.upgradeTo(1, late)],
+      ['snapshot', () => replica.snapshot(late)],
+      ['changes', async () => replica.changes({ form: 1 } as object)],
+      ['close', () => replica.close(late)],
+    ];
+    for (const [name, call] of calls)
+      await expect(call()).rejects.toThrow(new RegExp(`no option "\\w+" of ${name}; choose among`));
+    // It is closed all the same.
+    await expect(replica.execute(1)).rejects.toMatchObject({ code: 'CLOSED' });
+    await using shards = await startShards({
+      machine: () => new Sum(),
+      keyOf: () => 'a',
+      logs: [new MemoryLog()],
+    });
+    await expect(shards.execute(1, odd)).rejects.toThrow(/no option "requestID" of execute/);
+    expect(() => shards.changes({ form: [1] } as object)).toThrow(/no option "form" of changes/);
   });
 
   test('a time limit, and a position, is a number', async () => {

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { checkFunctions, type LogCallOptions, type Ports } from '../base/index.ts';
+import { checkCall } from './call-options.ts';
 import type { ChangeEvent, ChangesOptions } from './change-history.ts';
 import type { ExecuteOptions } from './execute-options.ts';
 import type { LogFollower } from './log-follower.ts';
@@ -92,6 +93,7 @@ export class Replica<Command, Result, Machine> {
     options: LogCallOptions & { consistency?: Consistency | 'speculative' } = {},
   ): Promise<T> {
     checkFunctions({ look });
+    checkCall(options, 'query');
     const { consistency, ...limits } = options;
     const { machine, speculator } = this.applier;
     if (consistency === 'speculative') {
@@ -148,8 +150,9 @@ export class Replica<Command, Result, Machine> {
    * rejects as {@link snapshot} does.
    */
   async close(options: LogCallOptions & { snapshot?: boolean } = {}): Promise<void> {
-    const { snapshot = false, ...limits } = options;
     try {
+      checkCall(options, 'close');
+      const { snapshot = false, ...limits } = options;
       if (snapshot) await this.snapshot(limits);
     } finally {
       await this.follower.close();

@@ -80,12 +80,6 @@ export class RequestRecords {
     return undefined;
   }
 
-  clear(): void {
-    this.bytes.clear();
-    this.slots = new Slots(SLOTS);
-    this.oldest = this.next;
-  }
-
   /** All of them, oldest first, as they lie in a snapshot. They stay as they are. */
   pieces(): Uint8Array[] {
     return this.bytes.pieces();
@@ -105,7 +99,7 @@ export class RequestRecords {
   private grow(): void {
     const old = this.slots;
     this.slots = new Slots(2 * old.count);
-    for (let number = this.oldest; number < this.next; number++) this.slots.copy(old, number);
+    this.slots.copy(old, this.oldest);
   }
 }
 
@@ -160,10 +154,14 @@ class Slots {
     this.link(number, hash);
   }
 
-  copy(from: Slots, number: number): void {
-    const at = from.at(number);
-    this.fields.set(from.fields.subarray(at, at + FIELDS), this.at(number));
-    this.link(number, from.of(number, HASH));
+  /** All records of a smaller one, which is full: `oldest` and those that follow. */
+  copy({ count, fields }: Slots, oldest: number): void {
+    // In two runs, since they go on at the beginning where they came to the end.
+    const split = oldest & (count - 1);
+    this.fields.set(fields.subarray(split * FIELDS), this.at(oldest));
+    this.fields.set(fields.subarray(0, split * FIELDS), this.at(oldest + count - split));
+    for (let number = oldest; number < oldest + count; number++)
+      this.link(number, this.of(number, HASH));
   }
 
   private link(number: number, hash: number): void {

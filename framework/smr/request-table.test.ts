@@ -83,7 +83,10 @@ test('every request is known until it is too old or too many came behind it, als
             const copy = new RequestTable(limits, (id) => touched.add(id));
             copy.bind(tag);
             const { requests } = Snapshot.decode(Buffer.concat(table.encode()));
-            copy.restore(requests, table.forgotten);
+            const restored = copy.fresh();
+            for (const one of requests) restored.restore(one);
+            expect(copy.size).toBe(0);
+            copy.replace(restored, table.forgotten);
             table = copy;
             continue;
           }

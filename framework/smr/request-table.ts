@@ -31,7 +31,8 @@ const decoder = new TextDecoder();
 export class RequestTable {
   private readonly limits: RequestLimits;
   private readonly touched: ((id: string) => void) | undefined;
-  private records = new RequestRecords(0);
+  private seed = 0;
+  private records = new RequestRecords(this.seed);
   private bytes = 0;
   private newestForgotten = 0;
 
@@ -43,7 +44,8 @@ export class RequestTable {
 
   /** Before the first request: the tag of the machine on its log, which callers do not know. Forgets all. */
   bind(tag: Uint8Array): void {
-    this.records = new RequestRecords(Buffer.from(tag).readUInt32LE());
+    this.seed = Buffer.from(tag).readUInt32LE();
+    this.records = new RequestRecords(this.seed);
     this.bytes = 0;
   }
 
@@ -84,16 +86,26 @@ export class RequestTable {
     return this.records.find(encoder.encode(id));
   }
 
-  /** `messages`: oldest first. */
-  restore(messages: readonly RequestMessage[], forgotten: number): void {
-    this.records.clear();
-    this.bytes = 0;
+  /** An empty one, to be filled by {@link restore} while this one goes on, until it is {@link replace}d. */
+  fresh(): RequestTable {
+    const fresh = new RequestTable(this.limits);
+    fresh.seed = this.seed;
+    fresh.records = new RequestRecords(this.seed);
+    return fresh;
+  }
+
+  /** Adds one as it was stored: the oldest first. */
+  restore(message: RequestMessage): void {
+    const { length, checksum, position, time } = message;
+    const [id, outcome] = [encoder.encode(message.id), decodeOutcome(message)];
+    this.insert({ id, length, checksum, position, time, outcome });
+  }
+
+  /** Has what the {@link fresh} one has, from now on; that is used no more. */
+  replace({ records, bytes }: RequestTable, forgotten: number): void {
+    this.records = records;
+    this.bytes = bytes;
     this.newestForgotten = forgotten;
-    for (const message of messages) {
-      const { length, checksum, position, time } = message;
-      const [id, outcome] = [encoder.encode(message.id), decodeOutcome(message)];
-      this.insert({ id, length, checksum, position, time, outcome });
-    }
   }
 
   private insert(request: DecidedRequest): void {

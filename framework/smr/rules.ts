@@ -82,9 +82,8 @@ export class Rules {
     if (inForce > this.newest) throw unknownRules(inForce, this.newest);
   }
 
-  /** From what {@link stored} was. */
+  /** From what {@link stored} was, after {@link checkStored}. */
   restore(inForce: number): void {
-    this.checkStored(inForce);
     this.now = Math.max(inForce, FIRST_RULES);
   }
 }

@@ -52,7 +52,7 @@ export type SessionVerdict = 'fresh' | 'repeated' | 'forgotten' | 'expired';
 export class SessionTable {
   private readonly limits: SessionLimits;
   /** Least recently used first. */
-  private readonly sessions = new Map<number, Session>();
+  private sessions = new Map<number, Session>();
   private readonly touched: (id: number) => void;
   private newest: Session | undefined;
   private version = 0;
@@ -90,12 +90,12 @@ export class SessionTable {
 
   /** Where its client's clock stood; `undefined` where it is not open. */
   anchorOf(id: number): Anchor | undefined {
-    return this.sessions.get(id);
+    return this.find(id);
   }
 
   /** Notes that the client of a session wrote something. Whether the session is open. */
   renew(id: number, use: Pick<SessionUse, 'position' | 'time' | 'clock'>): boolean {
-    const session = this.sessions.get(id);
+    const session = this.find(id);
     if (session === undefined) return false;
     if (use.time - session.usedAt > this.limits.idleMs) {
       this.drop(id);
@@ -108,7 +108,7 @@ export class SessionTable {
   /** Decides on a command; one that is `fresh` must be followed by {@link done}. */
   admit(id: number, use: SessionUse): SessionVerdict {
     if (!this.renew(id, use)) return 'expired';
-    const session = this.sessions.get(id) as Session;
+    const session = this.find(id) as Session;
     if (use.acked > session.acked) {
       session.results.deleteBelow(use.acked);
       session.acked = use.acked;
@@ -118,7 +118,7 @@ export class SessionTable {
   }
 
   done(id: number, sequence: number, outcome: CommandOutcome): void {
-    const session = this.sessions.get(id);
+    const session = this.find(id);
     if (session !== undefined) this.own(session).results.set(sequence, outcome);
   }
 
@@ -128,7 +128,7 @@ export class SessionTable {
 
   /** What a command came to, where that is still kept. */
   outcomeOf(id: number, sequence: number): CommandOutcome | undefined {
-    return this.sessions.get(id)?.results.get(sequence);
+    return this.find(id)?.results.get(sequence);
   }
 
   /** All sessions as they are now, least recently used first: made as they are read, once. */
@@ -143,16 +143,30 @@ export class SessionTable {
     return session === undefined ? undefined : this.toMessage(session);
   }
 
-  restore(messages: readonly SessionMessage[]): void {
-    this.sessions.clear();
-    this.newest = undefined;
-    for (const { id, usedAt, usedPosition, clock, acked, results: kept } of messages) {
-      const results = new SequenceMap<CommandOutcome>();
-      for (const it of kept) results.set(it.sequence, decodeOutcome(it));
-      const session = { id, usedAt, usedPosition, clock, acked, results, version: this.version };
-      this.sessions.set(id, session);
-      this.newest = session;
-    }
+  /** An empty one, to be filled by {@link restore} while this one goes on, until it is {@link replace}d. */
+  fresh(): SessionTable {
+    return new SessionTable(this.limits);
+  }
+
+  /** Adds one as it was stored: the least recently used first. */
+  restore({ id, usedAt, usedPosition, clock, acked, results: kept }: SessionMessage): void {
+    const results = new SequenceMap<CommandOutcome>();
+    for (const it of kept) results.set(it.sequence, decodeOutcome(it));
+    const session = { id, usedAt, usedPosition, clock, acked, results, version: this.version };
+    this.sessions.set(id, session);
+    this.newest = session;
+  }
+
+  /** Has what the {@link fresh} one has, from now on; that is used no more. */
+  replace({ sessions, newest, version }: SessionTable): void {
+    this.sessions = sessions;
+    this.newest = newest;
+    this.version = version;
+  }
+
+  /** Most commands come in the session of the one before, which need not be looked up. */
+  private find(id: number): Session | undefined {
+    return this.newest?.id === id ? this.newest : this.sessions.get(id);
   }
 
   private use(

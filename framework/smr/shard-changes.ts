@@ -1,4 +1,13 @@
-import { checkList, checkSignal, onAbort, reasonOf, VarlogError, Wakeups } from '../base/index.ts';
+import {
+  checkList,
+  checkNames,
+  checkSignal,
+  type OptionNames,
+  onAbort,
+  reasonOf,
+  VarlogError,
+  Wakeups,
+} from '../base/index.ts';
 import type { ChangeEvent, ChangesOptions } from './change-history.ts';
 
 /** What the machine of one shard emitted at one position of its log, or a bookmark of it. */
@@ -12,6 +21,8 @@ export interface ShardChangesOptions {
   from?: readonly number[];
   signal?: AbortSignal;
 }
+
+const NAMES: OptionNames<ShardChangesOptions> = { from: true, signal: true };
 
 interface Shard {
   changes<Change>(options: ChangesOptions): AsyncIterable<ChangeEvent<Change>>;
@@ -28,8 +39,10 @@ type Arrival<Change> =
  */
 export function mergeChanges<Change>(
   shards: readonly Shard[],
-  { from, signal }: ShardChangesOptions,
+  options: ShardChangesOptions,
 ): AsyncIterable<ShardChangeEvent<Change>> {
+  checkNames(options, NAMES, 'changes');
+  const { from, signal } = options;
   checkSignal(signal);
   checkList(from, 'from', shards.length, 'one position for each shard');
   const closing = new AbortController();

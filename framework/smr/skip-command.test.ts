@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { VarlogError } from '../base/index.ts';
+import { realClock } from '../runtime/clock.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { Admission, NOTHING_ADMITTED } from './admission.ts';
 import { encodeOpen, encodeSkip } from './envelope.ts';
@@ -10,6 +11,7 @@ import {
   skipCommand,
   startReplica,
 } from './index.ts';
+import { restoreTurns } from './restore-turns.ts';
 import { Rules } from './rules.ts';
 
 /** Keeps words, and throws on some of them: in the middle, when it has changed already. */
@@ -177,18 +179,20 @@ describe('a command that no replica can apply', () => {
     });
   });
 
-  test('what was passed over is in a snapshot, so that the order finds it done', () => {
+  test('what was passed over is in a snapshot, so that the order finds it done', async () => {
     const tag = new Uint8Array(8);
     const [one, other] = [new Admission({}, new Rules()), new Admission({}, new Rules())];
     const timer = { id: 3, at: 1, command: new Uint8Array() };
     for (const it of [one, other]) it.bind(tag);
-    one.restore({ ...NOTHING_ADMITTED, timers: [timer], timersMade: 3 });
+    const turns = restoreTurns(realClock());
+    const admit = await one.read([{ ...NOTHING_ADMITTED, timers: [timer], timersMade: 3 }], turns);
+    admit();
     one.order(new Set([-3]));
     one.admit({ position: 5, command: encodeOpen(tag, 1_000) });
     expect([...one.due()]).toEqual([]);
     const { sessions, timers, ...stored } = one.encode();
     const lists = { sessions: [...sessions], timers: [...timers], requests: [] };
-    other.restore({ ...stored, ...lists });
+    (await other.read([{ ...stored, ...lists }], turns))();
     expect(other.skips).toBe(1);
     const order = { position: 6, command: encodeSkip(tag, 5, 3) };
     expect(other.admit(order)).toBe('passed');

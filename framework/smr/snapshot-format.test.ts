@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Clock } from '../base/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
 import { Admission, type AdmissionState, type EncodedAdmission } from './admission.ts';
+import { restoreTurns } from './restore-turns.ts';
 import { Rules } from './rules.ts';
 import { type CapturedState, encodeSnapshot } from './snapshot-format.ts';
 import { readSnapshot } from './snapshot-reader.ts';
@@ -10,7 +11,7 @@ const own = { log: 'a log', machine: 'a machine' };
 const atOnce: Pick<Clock, 'defer'> = { defer: (run) => void Promise.resolve().then(run) };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-function admissionOf(sessions: number, requests: number): Admission {
+async function admissionOf(sessions: number, requests: number): Promise<Admission> {
   const admission = new Admission({}, new Rules());
   admission.bind(new Uint8Array(8).fill(3));
   const session = (id: number): AdmissionState['sessions'][number] => ({
@@ -21,12 +22,14 @@ function admissionOf(sessions: number, requests: number): Admission {
     ...{ id: `request ${i}`, length: i, checksum: i, position: i, time: i, refusal: '' },
     result: bytes('x'.repeat(i % 300)),
   });
-  admission.restore({
+  const state = {
     ...{ time: 5, forgotten: 6, seen: 2 ** 40, skipped: [3, 2 ** 33], skippedTimers: [1] },
     ...{ rules: 0, timers: [{ id: 3, at: 0.5, command: bytes('later') }], timersMade: 4 },
     sessions: Array.from({ length: sessions }, (_, i) => session(i + 1)),
     requests: Array.from({ length: requests }, (_, i) => request(i + 1)),
-  });
+  };
+  const admit = await admission.read([state], restoreTurns(atOnce));
+  admit();
   return admission;
 }
 
@@ -47,7 +50,7 @@ async function encoded(
   pieces: Iterable<Uint8Array>,
   { sessions = 2, requests = 2, isInPieces = true } = {},
 ): Promise<Buffer> {
-  const admission = admissionOf(sessions, requests).encode();
+  const admission = (await admissionOf(sessions, requests)).encode();
   const state: CapturedState = { position: 2 ** 40, admission, pieces, isInPieces };
   return Buffer.concat(await all(encodeSnapshot(own, state, atOnce, () => {})));
 }
@@ -55,7 +58,7 @@ async function encoded(
 interface Found {
   readonly position: number;
   readonly isInPieces: boolean;
-  readonly admission: AdmissionState;
+  readonly admission: Admission;
   readonly pieces: Uint8Array[];
 }
 
@@ -71,7 +74,9 @@ async function read(whole: Uint8Array, sizes = [1 << 20], identity = own): Promi
   let found: Found | undefined;
   await readSnapshot(cut(whole, sizes), identity, 'it', async (snapshot) => {
     const { position, isInPieces } = snapshot;
-    const admission = await snapshot.admission();
+    const admission = await admissionOf(0, 0);
+    const admit = await admission.read(snapshot.admission(), restoreTurns(atOnce));
+    admit();
     const pieces = (await all(snapshot.pieces())).map((it) => new Uint8Array(it));
     found = { position, isInPieces, admission, pieces };
   });
@@ -96,10 +101,8 @@ test('what is written is read, whatever the pieces, and however they are cut', a
         pieces.map(() => 0),
       );
       expect(found.pieces.map((it) => it.length)).toEqual(of);
-      const again = admissionOf(0, 0);
-      again.restore(found.admission);
-      const expected = admissionOf(count.sessions, count.requests).encode();
-      expect(whole(again.encode())).toEqual(whole(expected));
+      const expected = (await admissionOf(count.sessions, count.requests)).encode();
+      expect(whole(found.admission.encode())).toEqual(whole(expected));
     }),
     { numRuns: 15 },
   );
@@ -185,7 +188,7 @@ test('no turn has more than its share, and a reader that waits is waited for', a
       yield piece;
     }
   }
-  const admission = admissionOf(1_000, 2_000).encode();
+  const admission = (await admissionOf(1_000, 2_000)).encode();
   const state = { position: 1, admission, pieces: counted(), isInPieces: true };
   const writing = all(encodeSnapshot(own, state, clock, () => {}));
   let isDone = false;
@@ -214,8 +217,8 @@ test('no turn has more than its share, and a reader that waits is waited for', a
 });
 
 test('the state stays as it was, whatever is decided meanwhile', async () => {
-  const admission = admissionOf(3, 500);
-  const expected = admissionOf(3, 500).encode();
+  const admission = await admissionOf(3, 500);
+  const expected = (await admissionOf(3, 500)).encode();
   const state = { position: 1, admission: admission.encode(), pieces: [], isInPieces: true };
   const chunks = encodeSnapshot(own, state, atOnce, () => {});
   // Forgets all, and remembers others in their place.
@@ -234,9 +237,7 @@ test('the state stays as it was, whatever is decided meanwhile', async () => {
   expect(admission.sessions.outcomeOf(2, 8)).toEqual(outcome);
   admission.sessions.open(9_999, 1e15, 1);
   const found = await read(Buffer.concat(await all(chunks)));
-  const again = admissionOf(0, 0);
-  again.restore(found.admission);
-  expect(whole(again.encode())).toEqual(whole(expected));
+  expect(whole(found.admission.encode())).toEqual(whole(expected));
 });
 
 /** The fields behind the format. */

@@ -3,6 +3,7 @@ import { crc32c } from '../store/index.ts';
 import { Snapshot as SnapshotMessage } from '../wire/gen/smr.ts';
 import type { AdmissionState } from './admission.ts';
 import { checkIdentity, type LogIdentity } from './log-identity.ts';
+import { wholeFields } from './message-fields.ts';
 import {
   FORMAT,
   FORMAT_TAG,
@@ -23,8 +24,8 @@ export interface OpenedSnapshot {
   readonly position: number;
   /** Whether the machine handed its state over in pieces, or whole: then there is one piece. */
   readonly isInPieces: boolean;
-  /** First. Rejects with `CORRUPT`. */
-  admission(): Promise<AdmissionState>;
+  /** First, in pieces. Throws `CORRUPT`. */
+  admission(): AsyncIterable<AdmissionState>;
   /** Then. Throws `CORRUPT`, at the latest in the place of its end: what ended is whole. */
   pieces(): AsyncIterable<Uint8Array>;
 }
@@ -80,10 +81,13 @@ function openWhole(bytes: Uint8Array, own: LogIdentity, what: string): OpenedSna
   async function* pieces(): AsyncGenerator<Uint8Array> {
     yield snapshot.state;
   }
+  async function* admission(): AsyncGenerator<AdmissionState> {
+    yield snapshot;
+  }
   return {
     position: snapshot.position,
     isInPieces: false,
-    admission: async () => snapshot,
+    admission,
     pieces,
   };
 }
@@ -101,9 +105,13 @@ async function openParts(
   return {
     position: head.position,
     isInPieces: head.inPieces,
-    admission: async () => decoded(await parts.all(PART.admission), what),
+    admission: () => admissionOf(parts, what),
     pieces: () => piecesOf(parts, what),
   };
+}
+
+async function* admissionOf(parts: PartReader, what: string): AsyncGenerator<AdmissionState> {
+  for await (const fields of wholeFields(parts.of(PART.admission))) yield decoded(fields, what);
 }
 
 async function* piecesOf(parts: PartReader, what: string): AsyncGenerator<Uint8Array> {
@@ -185,16 +193,15 @@ class PartReader {
     return { kind: part[4] as number, content: part.subarray(PART_HEADER_BYTES) };
   }
 
-  /** The contents of all parts of a kind that come next, side by side. */
-  async all(kind: number): Promise<Uint8Array> {
-    const contents: Uint8Array[] = [];
+  /** The contents of all parts of a kind that come next. */
+  async *of(kind: number): AsyncGenerator<Uint8Array> {
     for (;;) {
       const part = await this.next();
-      if (part.kind === kind) contents.push(part.content);
-      else {
+      if (part.kind !== kind) {
         this.ahead = part;
-        return Buffer.concat(contents);
+        return;
       }
+      yield part.content;
     }
   }
 

@@ -59,11 +59,6 @@ export class TimerQueue {
     return slot.timer;
   }
 
-  clear(): void {
-    this.heap.length = 0;
-    this.slots.clear();
-  }
-
   private rise(slot: Slot): void {
     while (slot.index > 0) {
       const parent = this.heap[(slot.index - 1) >>> 1] as Slot;

@@ -40,7 +40,7 @@ const TIMER_BYTES = 128;
 export class TimerTable {
   private readonly limits: TimerLimits;
   private readonly touched: (id: number) => void;
-  private readonly queue = new TimerQueue();
+  private queue = new TimerQueue();
   private bytes = 0;
   private newest = 0;
   private lastLateMs: number | undefined;
@@ -106,8 +106,13 @@ export class TimerTable {
 
   /** Takes out the next one, in the order of time and then of ids, if it is due at this time of the log. */
   takeDue(time: number): Timer | undefined {
+    return this.isDue(time) ? this.cancel(this.queue.first!.id) : undefined;
+  }
+
+  /** Whether there is one whose time has come when the log's time is `time`. */
+  isDue(time: number): boolean {
     const { first } = this.queue;
-    return first !== undefined && first.at <= time ? this.cancel(first.id) : undefined;
+    return first !== undefined && first.at <= time;
   }
 
   /**
@@ -139,14 +144,22 @@ export class TimerTable {
     return timer === undefined ? undefined : TimerMessage.create(timer);
   }
 
-  restore(messages: readonly TimerMessage[], made: number): void {
-    this.queue.clear();
-    this.bytes = 0;
+  /** An empty one, to be filled by {@link restore} while this one goes on, until it is {@link replace}d. */
+  fresh(): TimerTable {
+    return new TimerTable(this.limits);
+  }
+
+  /** Adds one as it was stored. */
+  restore({ id, at, command }: TimerMessage): void {
+    // A copy: it would keep the whole snapshot in memory that it is part of.
+    this.put({ id, at, command: new Uint8Array(command) });
+  }
+
+  /** Has what the {@link fresh} one has, from now on; that is used no more. */
+  replace({ queue, bytes }: TimerTable, made: number): void {
+    this.queue = queue;
+    this.bytes = bytes;
     this.newest = made;
-    for (const { id, at, command } of messages) {
-      // A copy: it would keep the whole snapshot in memory that it is part of.
-      this.put({ id, at, command: new Uint8Array(command) });
-    }
   }
 }
 

@@ -5,11 +5,13 @@ import {
   checkNames,
   decodeBatch,
   encodeBatch,
+  firstAbort,
   glsn,
   type Headers,
   type LogCallOptions,
   type LogEntry,
   llsn,
+  onAbort,
   type Ports,
   type Producer,
   recordLimits,
@@ -219,8 +221,9 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
         clock: store.ports.clock,
         last: () => store.last,
         entries: (ending, begun) => {
-          const both = signal === undefined ? ending : AbortSignal.any([ending, signal]);
-          return this.iterate(from, Infinity, both, decoding, { begun });
+          const both = firstAbort(ending, signal);
+          onAbort(ending, both.release);
+          return this.iterate(from, Infinity, both.signal, decoding, { begun });
         },
       });
     return new EntryObservable(open, options);

@@ -18,6 +18,7 @@ import { CommitTable } from '../../framework/log/storage-node/commit-table.ts';
 import { RaftStorage } from '../../framework/raft/storage.ts';
 import { Admission, type AdmissionState } from '../../framework/smr/admission.ts';
 import { DiskSnapshotStore } from '../../framework/smr/disk-snapshot-store.ts';
+import { restoreTurns } from '../../framework/smr/restore-turns.ts';
 import { Rules } from '../../framework/smr/rules.ts';
 import { encodeSnapshot } from '../../framework/smr/snapshot-format.ts';
 import { readSnapshot } from '../../framework/smr/snapshot-reader.ts';
@@ -228,7 +229,8 @@ const machineSnapshot: Sample = {
   async write(disk, clock) {
     const admission = new Admission({}, new Rules());
     admission.bind(new Uint8Array(8).fill(7));
-    admission.restore(STATE.admission);
+    const admit = await admission.read([STATE.admission], restoreTurns(clock));
+    admit();
     const pieces = [bytes('the '), bytes('state')];
     const state = { ...STATE, admission: admission.encode(), pieces, isInPieces: true };
     const file = await disk.open('state', 'create');
@@ -239,14 +241,15 @@ const machineSnapshot: Sample = {
     }
     await file.close();
   },
-  async read(disk) {
+  async read(disk, clock) {
     const file = await disk.open('state', 'existing');
     const stored = inChunks(await file.read(0, await file.size()));
     await file.close();
     let found: unknown;
     await readSnapshot(stored, OWNER, 'it', async ({ position, isInPieces, ...snapshot }) => {
       const restored = new Admission({}, new Rules());
-      restored.restore(await snapshot.admission());
+      const admit = await restored.read(snapshot.admission(), restoreTurns(clock));
+      admit();
       const requests = [restored.requests.find(bytes('a request'))!];
       const encoded = restored.encode();
       const state = await textOf(snapshot.pieces());

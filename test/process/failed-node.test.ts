@@ -46,6 +46,27 @@ test('a server whose only role failed for good ends, and says so in its log and 
   });
 }, 90_000);
 
+test('a mistake in the program ends a server with a line of its log that says so', async () => {
+  const [address] = (await freeAddresses(1)) as [string];
+  const mistake = 'setTimeout(() => Promise.reject(new Error("never thought of")), 2_000)';
+  const flags = {
+    listen: address,
+    members: `1=${address}`,
+    directory: processes.folder('mistake'),
+  };
+  const server = processes.node(flags, [], {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(mistake)}`,
+  });
+  server.start();
+  expect(await server.ended()).toBe(70);
+  expect(JSON.parse(server.output.trim().split('\n').at(-1)!)).toMatchObject({
+    level: 'error',
+    event: expect.stringContaining('a mistake in this program'),
+    code: 'INTERNAL',
+    error: { message: 'never thought of', stack: expect.any(String) },
+  });
+}, 60_000);
+
 test('a process that may open no more files takes no appends, and goes on by itself when it may', async () => {
   const [address] = (await freeAddresses(1)) as [string];
   const members = `1=${address}`;

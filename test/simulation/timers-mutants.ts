@@ -12,7 +12,7 @@ function replace<T extends object, K extends keyof T>(of: T, name: K, by: T[K]):
   };
 }
 
-const { encode, restore, takeDue } = TimerTable.prototype;
+const { encode, replace: replaced, takeDue } = TimerTable.prototype;
 
 /** Ways to ring too early, twice, elsewhere or never: each breaks it for everybody until what it returns is called. */
 export const TIMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
@@ -43,8 +43,9 @@ export const TIMERS_MUTANTS: Readonly<Record<string, () => () => void>> = {
     };
   },
   'ids begin anew after a snapshot': () =>
-    replace(TimerTable.prototype, 'restore', function (this: TimerTable, timers) {
-      restore.call(this, timers, Math.max(0, ...timers.map(({ id }) => id)));
+    replace(TimerTable.prototype, 'replace', function (this: TimerTable, fresh) {
+      const ids = [...fresh.encode()].map(({ id }) => id);
+      replaced.call(this, fresh, Math.max(0, ...ids));
     }),
   'nobody writes where nobody else does': () => replace(Ticker.prototype, 'start', () => {}),
   'all that a timer draws is drawn alike': () => {

@@ -15,6 +15,7 @@ const CALLS: [string, string][] = [
   ['Math.random()', 'random.fraction()'],
   ['crypto.randomUUID()', 'random.id()'],
   ['AbortSignal.timeout(5)', 'timeoutMs'],
+  ['AbortSignal.any([a, b])', 'firstAbort'],
   ["console.log('x')", 'logger.log'],
   ['process.env', 'an option'],
   ['await fetch(url)', 'Network'],

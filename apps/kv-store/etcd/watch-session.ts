@@ -50,13 +50,18 @@ class WatchSession {
   }
 
   begin(): void {
-    const { stream, over } = this;
+    const { stream } = this;
     stream.on('data', (request: WatchRequest) => this.take(request));
     stream.on('end', () => {
-      over.abort();
+      this.end();
       stream.end();
     });
-    for (const event of ['cancelled', 'error', 'close']) stream.once(event, () => over.abort());
+    for (const event of ['cancelled', 'error', 'close']) stream.once(event, () => this.end());
+  }
+
+  private end(): void {
+    this.over.abort();
+    for (const { canceling } of this.watches.values()) canceling.abort();
   }
 
   private take(request: WatchRequest): void {
@@ -128,7 +133,7 @@ class WatchSession {
   ): Promise<void> {
     const { service } = this.context;
     const start = request.startRevision === 0 ? {} : { from: request.startRevision };
-    const signal = AbortSignal.any([this.over.signal, watch.canceling.signal]);
+    const { signal } = watch.canceling;
     let created = false;
     const create = (): void => {
       if (!created) this.tell({ watchId, created: true });
@@ -156,7 +161,7 @@ class WatchSession {
         this.tell({ watchId, canceled: true, compactRevision });
         return;
       }
-      this.over.abort();
+      this.end();
       this.stream.emit('error', etcdStatusOf(error));
     }
   }

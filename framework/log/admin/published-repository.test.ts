@@ -137,6 +137,14 @@ const refused: [string, () => Promise<unknown>, object][] = [
     () => call(manager.AddStorageNode, admpb.AddStorageNodeRequest.create({})),
     { code: 'INVALID_ARGUMENT', message: expect.stringContaining('set storage_node') },
   ],
+  ...['', 'nonsense', '::1:9092'].map((address): [string, () => Promise<unknown>, object] => [
+    `a manager given a storage node at "${address}"`,
+    () => {
+      const storageNode = varlogpb.StorageNode.create({ storageNodeId: 8, address });
+      return call(manager.AddStorageNode, admpb.AddStorageNodeRequest.create({ storageNode }));
+    },
+    { code: 'INVALID_ARGUMENT', message: expect.stringContaining('host:port') },
+  ]),
   [
     'a manager given a storage node where nobody listens',
     () => {

@@ -4,7 +4,7 @@ import type { Timestamp } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { StorageNode } from '../../wire/gen/varlogpb.ts';
 import { atLeader, type MetadataRepository } from '../metadata-repository/index.ts';
-import { ascending, checkIds } from '../published-ids.ts';
+import { ascending, checkAddress, checkIds } from '../published-ids.ts';
 import { publishedTime } from '../published-time.ts';
 import { callNode } from './node-calls.ts';
 import { missing, nothing } from './refusals.ts';
@@ -36,6 +36,7 @@ export function storageNodeHandlers(repository: MetadataRepository, ports: Ports
       if (storageNode === null) throw missing('storage_node');
       const { storageNodeId: id, address } = storageNode;
       checkIds({ 'storage node': id });
+      checkAddress(address);
       const found = await nodes.identify(id, address);
       await repository.execute({ kind: 'registerStorageNode', id, address });
       const added = nodes.describeAs(id, address, found, true);

@@ -84,11 +84,12 @@ function timedOut(what: string, timeoutMs: number): VarlogError {
   });
 }
 
-/** Gives back `timeoutMs` if it is a number of milliseconds; throws `INVALID_ARGUMENT` otherwise. */
+/** Gives back `timeoutMs` if it is a number of milliseconds; throws `INVALID_ARGUMENT` otherwise: nothing was sent then. */
 export function checkTimeout(timeoutMs: number): number {
   if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `timeoutMs is ${timeoutMs}: it must be a number above 0, or Infinity`,
     next: 'give milliseconds',
+    outcome: 'notAppended',
   });
 }

@@ -87,6 +87,11 @@ export class Catalog {
     });
   }
 
+  /** Why the metadata cannot be read now, as far as that was found. */
+  get trouble(): unknown {
+    return this.repository.trouble;
+  }
+
   /**
    * Reads the metadata anew: what was true when this was called is known when it resolves. With `timeoutMs` it is tried for
    * so long; otherwise for as long as one call takes by itself.

@@ -30,6 +30,21 @@ describe('an append that expects something', () => {
     expect(cluster.texts()).toEqual(['a']);
   });
 
+  test('is refused where it names something that is misspelt, beside something that holds', async () => {
+    const { cluster, topic } = await start([[1]]);
+    const version = { key: 'a', version: 0, verison: 1 };
+    for (const expect_ of [
+      { tail: 0, fnce: 1 },
+      { tail: 0, stream: version },
+    ]) {
+      await expect(topic.append('a', { expect: expect_ })).rejects.toMatchObject({
+        ...{ code: 'INVALID_ARGUMENT', outcome: 'notAppended' },
+        message: expect.stringMatching(/no option "(fnce|verison)" of expect/),
+      });
+    }
+    expect(cluster.texts()).toEqual([]);
+  });
+
   test('of one log stream must name it where there are several', async () => {
     const { cluster, topic } = await start([[1], [1]]);
     for (const expect_ of [{ tail: 0 }, { stream: { key: 'a', version: 0 } }]) {

@@ -1,8 +1,9 @@
-import { type LogStreamId, type TopicId, VarlogError } from '../../base/index.ts';
+import { checkNames, type LogStreamId, type TopicId, VarlogError } from '../../base/index.ts';
 import { AppendCondition as WireCondition } from '../../wire/gen/log.ts';
 import type { AppendCondition } from '../core/index.ts';
 import type { CallLimits } from './call-limit.ts';
 import type { Catalog } from './catalog.ts';
+import { EXPECT_NAMES, EXPECT_STREAM_NAMES } from './option-names.ts';
 
 const utf8 = new TextEncoder();
 
@@ -34,6 +35,8 @@ export function conditionOf(expect: Expectation): AppendCondition {
   if (typeof expect !== 'object' || expect === null) {
     throw refused(`expect is ${String(expect)}`, 'give an object: { tail: 41 }');
   }
+  // One that is misspelt beside another one would not be looked at, and the append would take effect.
+  checkNames(expect, EXPECT_NAMES, 'expect');
   const { tail, stream, fence } = expect;
   if (tail === undefined && stream === undefined && fence === undefined) {
     throw refused('expect names nothing that is expected', 'give tail, stream or fence');
@@ -47,6 +50,7 @@ export function conditionOf(expect: Expectation): AppendCondition {
       'give the key and its version: { key: "a", version: 41 }',
     );
   }
+  checkNames(stream, EXPECT_STREAM_NAMES, 'expect.stream');
   checkLlsn('expect.stream.version', stream.version);
   return { tail, fence, key: { key: keyBytes(stream.key), version: stream.version } };
 }

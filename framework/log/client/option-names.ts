@@ -56,6 +56,24 @@ export const APPEND_NAMES = {
   receipt: true,
 };
 
+/** What `expect` of an append may name. */
+export const EXPECT_NAMES = { tail: true, stream: true, fence: true };
+
+/** What `expect.stream` of an append consists of. */
+export const EXPECT_STREAM_NAMES = { key: true, version: true };
+
+/** What `appendAtomically` takes. */
+export const ATOMIC_NAMES = { ...LIMITS, expect: false };
+
+/** What a part of `appendAtomically` consists of. */
+export const ATOMIC_PART_NAMES = {
+  logStream: true,
+  records: true,
+  key: true,
+  headers: true,
+  expect: false,
+};
+
 /** What `append` of a producer takes: its log stream is chosen. */
 export const PRODUCER_APPEND_NAMES = {
   ...LIMITS,

@@ -228,7 +228,8 @@ export class PendingAppend implements Sending {
   private outOfTime(): void {
     const { timeoutMs } = this.asked;
     const outcome = this.isSent() ? 'unknown' : 'notAppended';
-    const cause = this.lastFailure;
+    // It may not have been tried at all, because nobody said where its log streams are.
+    const cause = this.lastFailure ?? this.appender.catalog.trouble;
     const because = cause === undefined ? {} : { because: reasonOf(cause) };
     const what = `an append to topic ${this.topicId} was not acknowledged within ${timeoutMs} ms`;
     const next =

@@ -63,6 +63,8 @@ export class RepositoryClient {
   private addresses: string[];
   private preferred = 0;
   private knownLevel = 0;
+  /** What the last try met, while none has succeeded since. */
+  trouble: unknown;
   /** Address of the member that led when the members were asked for last, until it does not answer. */
   private leader: string | undefined;
 
@@ -191,6 +193,7 @@ export class RepositoryClient {
             ? await this.channels.to(address).call(method, request, { signal: limit.signal })
             : await this.askHedged(method, request, limit.signal);
         plan.check(response);
+        this.trouble = undefined;
         // Some addresses may lead nowhere any more, because the members have changed.
         if (tries > 1 && method.path !== Ordering.Members.path) this.members().catch(() => {});
         return response;
@@ -200,6 +203,7 @@ export class RepositoryClient {
           const idempotent = plan.idempotent !== false;
           if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
           last = error;
+          this.trouble = error;
           fates.set(address, error);
           this.leader = undefined;
           this.throwIfNoneIsFit(fates, tries, idempotent);

@@ -1,4 +1,6 @@
 import {
+  checkPosition,
+  checkSignal,
   type Followed,
   type LogEntry,
   type OrderedLog,
@@ -50,9 +52,10 @@ export class TopicLog implements OrderedLog {
   }
 
   follow(from: number, options: { signal?: AbortSignal } = {}): AsyncIterable<Followed> {
-    return {
-      [Symbol.asyncIterator]: () => followed(this.topic.tail({ ...options, from }), options.signal),
-    };
+    checkPosition(from, 'from');
+    checkSignal(options.signal);
+    const range = { ...options, from: Math.max(1, from) };
+    return { [Symbol.asyncIterator]: () => followed(this.topic.tail(range), options.signal) };
   }
 
   async hold(holder: string, position: number, options: CallOptions = {}): Promise<void> {

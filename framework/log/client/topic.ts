@@ -45,6 +45,8 @@ import { openProducer } from './open-producer.ts';
 import {
   ADD_LOG_STREAM_NAMES,
   APPEND_NAMES,
+  ATOMIC_NAMES,
+  ATOMIC_PART_NAMES,
   EXPORT_NAMES,
   READ_FLOW_NAMES,
   READ_NAMES,
@@ -168,6 +170,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
     options: CallLimits = {},
   ): Promise<AtomicAck> {
     refuseExpectations([options, ...parts]);
+    checkNames(options, ATOMIC_NAMES, 'appendAtomically');
+    for (const it of parts) checkNames(it, ATOMIC_PART_NAMES, 'a part of appendAtomically');
     const timeoutMs = checkTimeout(options.timeoutMs ?? LOG_TIMES.callTimeoutMs);
     checkSignal(options.signal);
     const { context, codec } = this;

@@ -277,7 +277,8 @@ export class Varlog implements AsyncDisposable {
    * Lets another disk take the place of a storage node's own, which is lost for good: `disk`, as the refused node
    * names it, or the next one that comes. The replicas are built anew on it, from the others. Rejects with
    * `FAILED_PRECONDITION` while the node is up with the disk that it has: that one would never be taken again, with all
-   * that only it holds. `force` gives it up all the same.
+   * that only it holds; and where it may have the only copy of records, because no other replica that is up has all of its
+   * log stream. `force` gives it up all the same.
    */
   async replaceStorageNode(
     id: StorageNodeId,

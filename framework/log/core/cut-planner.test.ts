@@ -28,6 +28,12 @@ const report = (end: number, more: Partial<Report> = {}): Report => ({
   ...more,
 });
 
+test('a majority is more than half of the members, and all are all', () => {
+  const sizes = [1, 2, 3, 4, 5];
+  expect(sizes.map((it) => needed(it, 'majority'))).toEqual([1, 2, 2, 3, 3]);
+  expect(sizes.map((it) => needed(it, 'all'))).toEqual(sizes);
+});
+
 test('what has not been heard of is unknown: nothing is cut before enough members have spoken', () => {
   for (const acknowledge of ['majority', 'all'] as const) {
     const { planner: it } = planner(acknowledge);

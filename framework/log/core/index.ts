@@ -30,6 +30,7 @@ export { type Claim, holdsOf } from './holds.ts';
 export * from './id-pool.ts';
 export * from './key-hash.ts';
 export * from './key-table.ts';
+export { lastCopiesOn } from './last-copy.ts';
 export * from './loads.ts';
 export { type LogStreamState, stayingOf } from './log-stream-state.ts';
 export * from './metadata.ts';

@@ -1,4 +1,10 @@
-import { type Handler, handler, type MessageStream, VarlogError } from '../../base/index.ts';
+import {
+  type Handler,
+  handler,
+  isTcpAddress,
+  type MessageStream,
+  VarlogError,
+} from '../../base/index.ts';
 import {
   type ChangeMembersRequest,
   ChangeMembersResponse,
@@ -15,7 +21,6 @@ import {
   type OpenProducerRequest,
   OpenProducerResponse,
   Ordering,
-  ReplaceStorageNodeResponse,
   RestoreTopicResponse,
   type SessionRequest,
   type SessionResponse,
@@ -37,6 +42,7 @@ import { describeConsumers } from './describe-consumers.ts';
 import { describeHealth } from './describe-health.ts';
 import { serveFence } from './fence-service.ts';
 import type { Orderer } from './orderer.ts';
+import { replaceNode } from './replace-node.ts';
 import type { MemberOrder, RepositoryAccess } from './repository-access.ts';
 import type { StorageNodeLink } from './storage-node-link.ts';
 
@@ -81,13 +87,7 @@ export function orderingHandlers(repository: RepositoryAccess): Handler[] {
     handler(Ordering.Consumers, (request) => describeConsumers(repository, request)),
     handler(Ordering.OpenProducer, (request) => openProducer(repository, request)),
     handler(Ordering.Fence, (request) => serveFence(repository, request)),
-    handler(Ordering.ReplaceStorageNode, async ({ storageNodeId: id, disk, force }) => {
-      const orderer = await repository.confirmedOrderer();
-      const isItsOwn = repository.metadata.storageNodes.get(id)?.disk === disk;
-      if (!force && !isItsOwn && orderer.processOf(id) !== '') throw isUp(id);
-      await repository.execute({ kind: 'replaceStorageNode', id, disk });
-      return ReplaceStorageNodeResponse.create({});
-    }),
+    handler(Ordering.ReplaceStorageNode, (request) => replaceNode(repository, request)),
     handler(Ordering.RestoreTopic, async ({ topicId: id }) => {
       await repository.execute({ kind: 'restoreTopic', id });
       return RestoreTopicResponse.create({});
@@ -166,7 +166,7 @@ function selfOf({ options }: RepositoryAccess): { id: number; address: string } 
 function memberOrder({ kind, member, replaces }: ChangeMembersRequest): MemberOrder {
   const { id = 0, address = '' } = member ?? {};
   const isKnown = [Kind.ADD, Kind.MOVE, Kind.REMOVE].includes(kind);
-  if (!isKnown || id < 1 || (kind !== Kind.REMOVE && address === '')) {
+  if (!isKnown || id < 1 || (kind !== Kind.REMOVE && !isTcpAddress(address))) {
     throw new VarlogError('INVALID_ARGUMENT', {
       what: `a change of the members of kind ${kind}, for member ${id} at "${address}", makes no sense`,
       next: 'name the member by its id from 1 on, and where it is to be added or moved its host:port',
@@ -263,15 +263,6 @@ function commandOf(bytes: Uint8Array): MetadataCommand {
       cause,
     });
   }
-}
-
-function isUp(id: number): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `storage node ${id} is up, with the disk that it has`,
-    because: 'a disk that was given up is never taken again, with all that only it holds',
-    next: 'check the id; if that disk is to go, stop the node first, or force it',
-    outcome: 'notAppended',
-  });
 }
 
 function unknownTopic({ topics }: Metadata, id: number): VarlogError {

@@ -4,7 +4,7 @@ import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogStreamStatus } from '../../wire/gen/varlogpb.ts';
 import { type LogStreamState, type Metadata, noLogStream } from '../core/index.ts';
-import { checkCluster, checkIds } from '../published-ids.ts';
+import { checkAddress, checkCluster, checkIds } from '../published-ids.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import type { LogStreamChanges } from './log-stream-changes.ts';
@@ -29,6 +29,7 @@ export function publishedHandlers(
       const node = given(storageNode?.storageNode, 'storage_node');
       const { storageNodeId: id, address } = node;
       checkIds({ 'storage node': id });
+      checkAddress(address);
       await repository.execute({ kind: 'registerStorageNode', id, address });
       return done();
     }),

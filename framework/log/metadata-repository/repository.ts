@@ -228,13 +228,13 @@ export class MetadataRepository implements RepositoryAccess {
    */
   async execute(command: MetadataCommand, options: ExecuteOptions = {}): Promise<number> {
     const definition = definitionOf(command);
-    const { sender = 'operator' } = options;
+    const { sender = 'operator', ...limits } = options;
     if (!definition.senders.includes(sender)) throw notForSender(definition, sender);
     if (definition.level > this.metadata.featureLevel) await this.checkLevel(command);
-    if (this.status.leader === undefined) await this.leaderKnown(options.signal);
+    if (this.status.leader === undefined) await this.leaderKnown(limits.signal);
     const result = await this.replica.execute(command, {
       timeoutMs: LOG_TIMES.callTimeoutMs,
-      ...options,
+      ...limits,
     });
     if (command.kind !== 'cut' && command.kind !== 'cutTogether')
       this.tell(definition.describe(command), sender, result);

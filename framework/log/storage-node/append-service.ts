@@ -1,13 +1,12 @@
 import {
   type Batch,
   type Clock,
-  checkBatch,
+  checkSentBatch,
   type MessageStream,
   OncePerTurn,
   ownBytes,
   ownTogether,
   type RecordLimits,
-  reasonOf,
   VarlogError,
 } from '../../base/index.ts';
 import {
@@ -99,17 +98,7 @@ export function checkAppend(batch: Batch, { recordBytes, batchBytes }: RecordLim
       `append it in several batches${RAISE}`,
     );
   }
-  let largest: number;
-  try {
-    largest = checkBatch(batch);
-  } catch (cause) {
-    if (VarlogError.is(cause, 'FORMAT_UNKNOWN')) throw cause;
-    throw new VarlogError('INVALID_ARGUMENT', {
-      what: reasonOf(cause),
-      outcome: 'notAppended',
-      cause,
-    });
-  }
+  const largest = checkSentBatch(batch);
   if (largest > recordBytes) {
     throw refuse(
       'ENTRY_TOO_LARGE',

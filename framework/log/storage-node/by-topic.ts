@@ -21,6 +21,11 @@ export class ByTopic<T extends { readonly topicId: number }> extends Map<number,
     return super.delete(logStreamId);
   }
 
+  /** Whether there is any of a topic. */
+  hasTopic(topicId: number): boolean {
+    return this.topics.has(topicId);
+  }
+
   /** All of a topic, in no order. */
   ofTopic(topicId: number): Iterable<T> {
     return this.topics.get(topicId) ?? [];

@@ -1,6 +1,5 @@
 import { observeStations, type TimedCommit } from './append-stations.ts';
 import type { LogStreamReplica } from './replica.ts';
-import { settleWatermark } from './watermark.ts';
 
 /**
  * Takes commits of this log stream, in the order of their versions.
@@ -13,13 +12,13 @@ export function commitAll(replica: LogStreamReplica, commits: readonly TimedComm
   if (newest !== undefined) replica.inbox.observe(newest.version);
   if (replica.failure !== undefined || replica.restarting) return;
   replica.inbox.take(commits);
-  settleWatermark(replica);
+  replica.settleWatermark();
 }
 
 /** Takes commits whose records have come in the meantime. */
 export function retryCommits(replica: LogStreamReplica): void {
   replica.inbox.retry();
-  settleWatermark(replica);
+  replica.settleWatermark();
 }
 
 /** The core has taken a commit: who waits for these records is answered, and may read them. */

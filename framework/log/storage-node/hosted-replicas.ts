@@ -13,7 +13,6 @@ import type { LogStreamReplica, ReplicaHost, ReplicaNode } from './replica.ts';
 import { noReplica, unavailable } from './replica-errors.ts';
 import type { Trash } from './trash.ts';
 import { trim } from './trim.ts';
-import { watermarkMoved } from './watermark.ts';
 
 /** Replicas that are opened or removed at once: what they read meanwhile is in memory, and a disk does little more at once. */
 const CHANGED_AT_ONCE = 16;
@@ -166,7 +165,7 @@ export class HostedReplicas {
       if (replica !== undefined) letIn(replica, id);
     }
     for (const { topicId, highWatermark } of response.watermarks) {
-      for (const it of this.open.ofTopic(topicId)) watermarkMoved(it, highWatermark);
+      this.assignments.moveWatermark(topicId, highWatermark);
     }
   }
 
@@ -277,7 +276,7 @@ export class HostedReplicas {
     }
     const replica = this.open.get(logStreamId);
     if (replica !== undefined) {
-      assign(replica, assignment);
+      assign(replica, assignment, this.assignments.topic(topicId));
       return;
     }
     if (this.broken.has(logStreamId)) {
@@ -313,7 +312,7 @@ export class HostedReplicas {
     if (opened === undefined) return this.reportBroken(logStreamId);
     this.open.set(logStreamId, opened);
     this.link.tellSizes();
-    assign(opened, wanted);
+    assign(opened, wanted, this.assignments.topic(topicId));
   }
 
   private remove(logStreamId: number): void {

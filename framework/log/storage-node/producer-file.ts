@@ -31,8 +31,8 @@ export interface ProducerSources {
  * - before records are trimmed that it does not stand for;
  * - before a replica begins anew behind a head that was trimmed elsewhere, with what the other replica knows.
  *
- * A replica without the file was written by a version that takes no batches of producers: it starts with nothing, at
- * the end of what is ordered. Of the keys of records up to there nothing is known then, and the same where a version wrote the file
+ * A replica without the file was written by a version that takes no batches of producers: where its records have none either, it
+ * starts with nothing, at the end of what is ordered. Of the keys of records up to there nothing is known then, and the same where a version wrote the file
  * that knows no keys.
  */
 export class ProducerFile {
@@ -60,8 +60,10 @@ export class ProducerFile {
   ): Promise<ProducerFile> {
     const file = await StateFile.open(disk, path, label, FORMAT);
     const producers = new ProducerFile(limits, file, sources.records);
-    if (file.value === undefined) await producers.takeOver(undefined, sources.committedEnd);
-    else producers.adopt(wire.ProducerTable.decode(file.value));
+    if (file.value === undefined) {
+      await refuseLost(path, sources.records);
+      await producers.takeOver(undefined, sources.committedEnd);
+    } else producers.adopt(wire.ProducerTable.decode(file.value));
     await noteRecords(producers, sources);
     return producers;
   }
@@ -139,6 +141,24 @@ export class ProducerFile {
 
   private get revision(): number {
     return this.table.revision + this.keys.revision;
+  }
+}
+
+/** Throws `CORRUPT` where a file was there once: it is made before the first batch of a producer is taken. */
+async function refuseLost(path: string, records: SegmentedLog): Promise<void> {
+  for (let next = records.first; next <= records.end; ) {
+    for (const frame of await records.read(next, SCAN_BYTES)) {
+      const { count, payload: bytes } = frame;
+      next = frameEnd(frame) + 1;
+      if (producerOf({ count, bytes }) === undefined) continue;
+      throw new VarlogError('CORRUPT', {
+        what: `${path} is missing, and there are records of producers`,
+        because:
+          'the file was deleted, or a copy of the folder is not complete: what is stored would be taken once more',
+        next: 'rebuild this replica from another one',
+        details: { path },
+      });
+    }
   }
 }
 

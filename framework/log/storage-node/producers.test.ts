@@ -97,6 +97,21 @@ describe('batches of a producer', () => {
     expect(placeOf(await appender.send(produced(2)))).toMatchObject({ glsn: 3, duplicate: false });
   });
 
+  test('are asked of another replica where the file that remembers them is lost', async () => {
+    await clusterOf([1, 2]);
+    await appendAll(cluster.appender(1), [0, 1]);
+    await cluster.stopNode(1);
+    await cluster.disks.get(1)!.remove('storage/replicas/1/producers');
+    await cluster.startNode(1);
+    await eventually(() => cluster.reported(1) === 'damaged');
+    await cluster.reopen(1, [2]);
+    await eventually(() => cluster.reported(1) === 'learning');
+    await eventually(() => cluster.replica(1).core.committedEnd === 2);
+    await cluster.reopen(1, [1, 2]);
+    const again = placeOf(await cluster.appender(1).send(produced(1)));
+    expect(again).toEqual({ glsn: 2, llsn: 2, duplicate: true });
+  });
+
   test('that a seal cut off are taken as new ones', async () => {
     await clusterOf([1, 2, 3]);
     const appender = cluster.appender(1);

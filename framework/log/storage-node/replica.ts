@@ -28,6 +28,7 @@ import { PendingAppends } from './pending-appends.ts';
 import type { RecordSource } from './record-source.ts';
 import { appendUnknown, partsMissing, unavailable } from './replica-errors.ts';
 import { committedEndOf, type ReplicaStorage } from './replica-storage.ts';
+import { TopicWatermark, type WatermarkFollower } from './watermark.ts';
 
 /** The storage node that a replica is on. */
 export interface ReplicaNode {
@@ -95,7 +96,7 @@ export interface ReplicaOperations {
  * of its own (`append`, `receive`, `restartAt`, `assign`, `takeSteps`, `commitAll`, `trim`, `assertServes`, …), and says
  * there what it does. What is decided is decided by the {@link ReplicaCore}.
  */
-export class LogStreamReplica {
+export class LogStreamReplica implements WatermarkFollower {
   readonly host: ReplicaHost;
   readonly logStreamId: number;
   readonly topicId: number;
@@ -112,20 +113,18 @@ export class LogStreamReplica {
   /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
   readonly turns = new SerialQueue((error) => this.fail(error));
   /** Woken when records were committed, and when the role changed. */
-  readonly committed = new Wakeups();
+  readonly committed = new Wakeups(() => this.topicWatermark.attend(this));
   /** Woken when records were appended, and when the role changed. */
   readonly appended = new Wakeups();
   /** Wakes `appended` at the end of the turn: backups are sent a turn's records together. */
   readonly wakeFollowers: OncePerTurn;
   /** What the metadata repository wants of it. Only `assign` writes it. */
   assignment: Assignment | undefined;
-  /**
-   * The topic's high watermark that this replica can vouch for: see ReadResponse. Never above `topicWatermark`, never
-   * falls, and moves only while every commit that is known of has been applied.
-   */
-  watermark = 0;
-  /** The topic's high watermark as far as it was told. Never falls. */
-  topicWatermark = 0;
+  private vouched = 0;
+  /** The topic's high watermark that came with an assignment. Never falls. */
+  assignedWatermark = 0;
+  /** The topic's high watermark as far as this node was told; one that never moves until the first assignment. */
+  topicWatermark = new TopicWatermark();
   /** The fencing token by which it refuses appends that carry another one; 0: none. Never falls: tokens of a log stream do not. */
   fence = 0;
   /** Only `follow` writes it, and `fail` and `close` stop the fetching. */
@@ -202,6 +201,35 @@ export class LogStreamReplica {
       this.pending.written({ end, begunAt, doneAt: host.ports.clock.now() });
       host.reportChanged(this);
     });
+  }
+
+  /**
+   * The topic's high watermark that this replica can vouch for: see ReadResponse. Never above what it was told, never
+   * falls, and moves only while every commit that is known of has been applied.
+   */
+  get watermark(): number {
+    this.settleWatermark();
+    return this.vouched;
+  }
+
+  /**
+   * No record at or below the watermark MAY come after it was told to a reader. To be called when what keeps it from being
+   * vouched for may have changed.
+   */
+  settleWatermark(): void {
+    if (this.failure !== undefined || !this.inbox.isComplete) return;
+    const known = Math.max(this.assignedWatermark, this.topicWatermark.value);
+    if (known <= this.vouched) return;
+    this.vouched = known;
+    this.committed.wake();
+    // What was trimmed before it came is dropped now.
+    if (this.head.dropped < Math.min(this.head.trimmed, known)) this.advance();
+  }
+
+  /** For a reader, or to drop what was trimmed before it came. */
+  get awaitsWatermark(): boolean {
+    if (this.failure !== undefined || this.closed) return false;
+    return this.committed.isAwaited || this.head.dropped < this.head.trimmed;
   }
 
   /** What conditions of appends are about, on a primary. */

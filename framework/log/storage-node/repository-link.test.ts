@@ -6,7 +6,7 @@ import { KnownMembers } from './known-members.ts';
 import { RepositoryLink } from './repository-link.ts';
 
 /** A node that is started with the addresses of seven members, of which the last leads, or none, and how often each was asked. */
-async function setup(leads: boolean) {
+async function setup(leads: boolean, quiet = false) {
   const world = new World(1);
   const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const asked: string[] = [];
@@ -17,13 +17,15 @@ async function setup(leads: boolean) {
         stream.receive(() => {
           if (leads && name === 'g') stream.send(SessionResponse.create({}));
         });
-        if (leads && name === 'g') return stream.closed;
+        if (quiet || (leads && name === 'g')) return stream.closed;
         throw new VarlogError('UNAVAILABLE', { what: `member ${name} was removed` });
       });
       return ports.network.serve(`${name}:1`, [session]);
     });
   }
-  const ports = world.ports('node');
+  const logged: string[] = [];
+  const logger = { log: (...parts: unknown[]) => logged.push(JSON.stringify(parts)) };
+  const ports = { ...world.ports('node'), logger };
   const members = await world.play(() =>
     KnownMembers.open({
       ports,
@@ -44,7 +46,7 @@ async function setup(leads: boolean) {
     receive: () => {},
   });
   link.start();
-  return { world, link, asked };
+  return { world, link, asked, logged };
 }
 
 test('a node finds the member that leads before it is taken for lost, however many there were', async () => {
@@ -54,13 +56,27 @@ test('a node finds the member that leads before it is taken for lost, however ma
   world.close();
 });
 
-test('while none leads, it asks all of them less and less often', async () => {
-  const { world, link, asked } = await setup(false);
+test('while none leads, it asks all of them less and less often, and says why there is no link', async () => {
+  const { world, link, asked, logged } = await setup(false);
+  expect(link.whyNot).toBe('no link to the leader of the metadata repository');
   await world.run(60_000);
   const rounds = asked.length / 7;
   expect(rounds).toBeGreaterThan(60_000 / LOG_TIMES.sessionRetryMaxMs - 10);
   expect(rounds).toBeLessThan(60_000 / (0.2 * LOG_TIMES.sessionRetryMaxMs));
   expect(new Set(asked.slice(0, 7)).size).toBe(7);
+  expect(link.whyNot).toMatch(/^no link to the leader .*member a was removed/);
+  // Once, however long it takes.
+  expect(logged.filter((it) => it.includes('finds no leader'))).toEqual([
+    expect.stringContaining('member a was removed'),
+  ]);
+  await world.play(() => link.close());
+  world.close();
+});
+
+test('members of which nothing is heard are why there is no link', async () => {
+  const { world, link } = await setup(false, true);
+  await world.until(() => link.whyNot.includes('('), 60_000);
+  expect(link.whyNot).toMatch(/nothing was heard from the member at a:1 for .* either direction/);
   await world.play(() => link.close());
   world.close();
 });

@@ -35,6 +35,9 @@ const REFUSALS = new Set([
   'UNAUTHENTICATED',
 ]);
 
+/** Most elections are over by then: that no link comes about is news after so many rounds. */
+const TOLD_AFTER_ROUNDS = 5;
+
 /** So often the leader is told how many bytes replicas have: that may be old, and is not to make each message longer. */
 const SIZES_EVERY_MS = 5_000;
 
@@ -63,6 +66,10 @@ export class RepositoryLink {
   private history = new Map<number, number>();
   private removed: number[] = [];
   private refused: VarlogError | undefined;
+  /** Why no link came about at each address, when that was tried last. */
+  private readonly failures = new Map<string, VarlogError>();
+  /** So often all members were asked since there was a link. */
+  private rounds = 0;
   private channel: Channel | undefined;
   /** To a leader that has accepted this node. */
   private stream: MessageStream<SessionRequest, SessionResponse> | undefined;
@@ -124,6 +131,15 @@ export class RepositoryLink {
     return this.refused;
   }
 
+  /** Why there is no link, as far as that was heard. */
+  get whyNot(): string {
+    const all = [...this.failures.values()];
+    // That one does not lead, most members say.
+    const told = all.find((it) => it.code !== 'NOT_LEADER') ?? all.at(-1);
+    const why = told === undefined ? '' : ` (${reasonOf(told)})`;
+    return `no link to the leader of the metadata repository${why}`;
+  }
+
   /** Calls the member that leads. Rejects with `UNAVAILABLE` while there is no link to one. */
   async call<Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -171,6 +187,7 @@ export class RepositoryLink {
         const leader = VarlogError.is(error, 'NOT_LEADER') ? error.details['leader'] : undefined;
         if (typeof leader === 'string' && leader !== address) this.hint = leader;
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+        this.failures.set(address, error);
         if (error.code === 'CLUSTER_MISMATCH') this.options.members.isOfAnother(address);
         if (REFUSALS.has(error.code)) this.noteRefusal(error);
       } finally {
@@ -183,6 +200,10 @@ export class RepositoryLink {
       if (isNews) backoff.reset();
       // One of them leads, most of the time: all are asked before this node is taken for lost, and then less and less often.
       const allWereAsked = (turn + 1) % members.length === 0;
+      // A refusal was told already.
+      if (allWereAsked && ++this.rounds === TOLD_AFTER_ROUNDS && this.refused === undefined) {
+        ports.logger.log('warn', 'this storage node finds no leader', { reason: this.whyNot });
+      }
       if (isNews || allWereAsked) await backoff.pause(ports.clock, signal);
     }
   }
@@ -199,6 +220,8 @@ export class RepositoryLink {
     const { clock, logger } = this.options.ports;
     const without = this.lostAt === undefined ? undefined : Math.round(clock.now() - this.lostAt);
     const facts = without === undefined ? {} : { withoutMs: without };
+    this.failures.clear();
+    this.rounds = 0;
     logger.log('info', 'linked to the leader of the metadata repository', facts);
   }
 
@@ -214,6 +237,7 @@ export class RepositoryLink {
     const { clock } = this.options.ports;
     const stream = channel.open(Ordering.Session, { signal: this.stopped.signal });
     let isOver = false;
+    let isSilent = false;
     let handling: Promise<void> | undefined;
     stream.receive((response) => {
       this.lastHeard = clock.now();
@@ -248,7 +272,8 @@ export class RepositoryLink {
       // While this process is held up, what the leader says waits: that is no silence of the leader.
       this.lastHeard = Math.min(now, this.lastHeard + Math.max(0, now - due));
       const silentMs = now - this.lastHeard;
-      if (silentMs > LOG_TIMES.leaderSilenceMaxMs) stream.cancel();
+      isSilent = silentMs > LOG_TIMES.leaderSilenceMaxMs;
+      if (isSilent) stream.cancel();
       const quietMs = now - this.lastSent;
       const isQuiet = quietMs >= quietMax;
       if (isQuiet) this.flush();
@@ -282,6 +307,8 @@ export class RepositoryLink {
     timer = clock.after(LOG_TIMES.quietMaxMs, beat);
     try {
       await stream.closed;
+    } catch (error) {
+      throw isSilent ? silent(channel.address) : error;
     } finally {
       isOver = true;
       timer.cancel();
@@ -362,4 +389,11 @@ export class RepositoryLink {
   private measure({ lastSentAt, held }: SessionResponse): void {
     if (lastSentAt > 0) this.wireMs = Math.max(0, this.lastHeard - (lastSentAt + held) / 1_000);
   }
+}
+
+function silent(address: string): VarlogError {
+  return new VarlogError('UNREACHABLE', {
+    what: `nothing was heard from the member at ${address} for ${LOG_TIMES.leaderSilenceMaxMs / 1_000} s`,
+    next: 'check that it runs and is not stuck, and that nothing on the way drops what is sent in either direction',
+  });
 }

@@ -178,7 +178,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   /** What keeps this node from serving; empty when it is ready. */
   notReady(): string[] {
     const { connected, refusal, replicas } = this.status;
-    const link = refusal?.message ?? 'no link to the leader of the metadata repository';
+    const link = refusal?.message ?? this.link.whyNot;
     const lost = this.lost === undefined ? [] : [this.lost.message];
     return [...lost, ...(connected ? [] : [link]), ...shortcomings(replicas, this.heardAll)];
   }

@@ -11,11 +11,6 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
   return replica.turns.run(() => dropHead(replica, glsn));
 }
 
-/** Whether what was trimmed before it came is to be dropped now. */
-export function isTrimDue({ head, watermark }: LogStreamReplica): boolean {
-  return head.dropped < Math.min(head.trimmed, watermark);
-}
-
 /** Does what {@link trim} says, in a turn of the replica. */
 export async function dropHead(replica: LogStreamReplica, glsn: number): Promise<void> {
   if (replica.closed) return;
@@ -29,6 +24,7 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   const { commits, records, producers } = replica.storage;
   // Below it nothing is read any more, from here on.
   head.trimmed = Math.max(head.trimmed, glsn);
+  replica.topicWatermark.attend(replica);
   const isNoted = await note(replica, glsn);
   // Taken before the search: what is committed during it may lie above.
   const { committedEnd, version } = core;

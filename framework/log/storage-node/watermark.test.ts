@@ -118,3 +118,28 @@ test('an older assignment changes nothing, but what it says of commits is true',
   expect(replica.assignment).toMatchObject({ epoch: 3, sealed: false });
   expect([replica.core.state, replica.watermark]).toEqual(['learning', 0]);
 });
+
+test('who waits at a log stream in which nothing happens hears of each move of the high watermark', async () => {
+  const { node: it, send } = await node();
+  send({ cluster: 'c', complete: true, assignments: [wanted(0)] });
+  await eventually(() => it.replicas.has(1));
+  const replica = it.find(1, 1);
+  for (const highWatermark of [5, 7]) {
+    const woken = replica.committed.wait();
+    send({ watermarks: [watermark(highWatermark)] });
+    await woken;
+    expect(replica.watermark).toBe(highWatermark);
+  }
+});
+
+test('what was trimmed before it came is dropped when the high watermark passes it, also where nobody reads', async () => {
+  const { node: it, send } = await node();
+  send({ cluster: 'c', complete: true, assignments: [{ ...wanted(0), trimmedGlsn: 9 }] });
+  await eventually(() => it.replicas.get(1)?.head.trimmed === 9);
+  const { head } = it.find(1, 1);
+  for (const highWatermark of [5, 9]) {
+    expect(head.dropped).toBeLessThan(highWatermark);
+    send({ watermarks: [watermark(highWatermark)] });
+    await eventually(() => head.dropped === highWatermark);
+  }
+});

@@ -3,6 +3,7 @@ import { reasonOf, sleep, VarlogError } from '../../base/index.ts';
 import { jsonLogger, realPorts } from '../../runtime/index.ts';
 import { LISTENING } from '../child-node.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
+import { MISTAKE } from '../exit-code.ts';
 import { NodeFailed } from '../failure-watch.ts';
 import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
@@ -118,6 +119,7 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
     ...(file === undefined ? {} : { file }),
   });
   tuneGarbageCollection();
+  endByMistake();
   const stop = cli.stopSignal();
   const { directory, logLevel } = config;
   const tls = tlsFromFiles(config);
@@ -130,6 +132,16 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
   // Whatever a dead disk does to it is no news, and no reason to go on.
   await Promise.race([node.close().catch(() => {}), sleep(ports.clock, CLOSE_MS)]);
   throw failure;
+}
+
+/** What nobody expected leaves nothing half done to go on with: it is a line of the log, and the end of the process. */
+function endByMistake(): void {
+  process.once('uncaughtException', (error) => {
+    const event = 'a mistake in this program ends the process: report it, and start it again';
+    const code = VarlogError.is(error) ? error.code : 'INTERNAL';
+    jsonLogger('error').log('error', event, { code, error });
+    process.exit(MISTAKE);
+  });
 }
 
 /** Why a server cannot start or go on: a line of its log, and for a person who looks on a text too. */

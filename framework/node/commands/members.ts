@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { isTcpAddress } from '../../base/index.ts';
 import type { MemberAddress, MemberStatus } from '../../log/index.ts';
-import { isTcpAddress } from '../../runtime/index.ts';
 import { table } from '../output.ts';
 import { atLeast, type Cli } from './cli-context.ts';
 

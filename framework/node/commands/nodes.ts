@@ -67,7 +67,10 @@ export function addNodeCommands(program: Command, cli: Cli): void {
     )
     .argument('<node>', 'storage node id', atLeast(1))
     .option('--disk <id>', 'the disk that takes its place; default: the next one that comes')
-    .option('--force', 'also while the node is up with the disk that it has')
+    .option(
+      '--force',
+      'also while the node is up with the disk that it has, or may have the only copy of records',
+    )
     .action((id: number, options: { disk?: string; force?: boolean }) =>
       cli.withClient(async (varlog, output) => {
         await varlog.replaceStorageNode(id, options);

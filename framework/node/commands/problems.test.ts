@@ -111,22 +111,75 @@ test('members that only learn, lost their disks, or are being changed', () => {
   expect(said(leader, of({ votes: false }))).toEqual([expect.stringMatching('it has 3 of 9')]);
 });
 
+/** What is said of a sealed log stream with replicas in these states, each with so many of its nine records. */
+function ofSealed(states: readonly (readonly [state: string, end: number])[]): string {
+  const replicas = states.map(([state, end], i) => {
+    return { node: i + 1, member: true, state, end, target: 9, behind: 9 - end, full: false };
+  });
+  const common = { sealedByOperator: false, epoch: 1, inSync: 0, replicationFactor: 3 };
+  const logStreams = [{ id: 1, state: 'sealed' as const, replicas, ...common }];
+  const topics = [{ id: 1, logStreams, retention: {} }];
+  const storageNodes = replicas.map(({ node: id, state }) => {
+    const counts = { replicas: 1, primaries: 0, waits: [] };
+    return { id, address: `n${id}:1`, disk: '', alive: state !== 'unreachable', ...counts };
+  });
+  const cluster = { cluster: 'c', clusterId: 1, featureLevel: 3, members: [] };
+  return problemsOf({ ...cluster, storageNodes, topics })
+    .map(sentenceOf)
+    .join('\n');
+}
+
 test('a log stream of which every copy is damaged does not come back by itself', () => {
-  const said = (states: readonly string[]): string => {
-    const replicas = states.map((state, i) => {
-      return { node: i + 1, member: true, state, end: 0, target: 9, behind: 9, full: false };
-    });
-    const common = { sealedByOperator: false, epoch: 1, inSync: 0, replicationFactor: 3 };
-    const logStreams = [{ id: 1, state: 'sealed' as const, replicas, ...common }];
-    const topics = [{ id: 1, logStreams, retention: {} }];
-    const cluster = { cluster: 'c', clusterId: 1, featureLevel: 3, storageNodes: [], members: [] };
-    return problemsOf({ ...cluster, topics })
-      .map(sentenceOf)
-      .join('\n');
-  };
-  expect(said(['damaged', 'damaged', 'damaged'])).toMatch(/^log stream 1: .*records are lost/);
-  expect(said(['damaged', 'unreachable', 'damaged'])).not.toMatch(/records are lost/);
+  const damaged = ['damaged', 0] as const;
+  expect(ofSealed([damaged, damaged, damaged])).toMatch(/^log stream 1: .*records are lost/);
+  const perhaps = ofSealed([damaged, ['unreachable', 0], damaged]);
+  expect(perhaps).not.toMatch(/records are lost/);
+  expect(perhaps).toMatch(/^log stream 1: .*none of its copies is up: start storage node 2 with/m);
 });
+
+test('the last copy of records is not to be given up, and the others are not said to be copied', () => {
+  const said = ofSealed([
+    ['unreachable', 9],
+    ['sealing', 5],
+    ['sealing', 6],
+  ]);
+  expect(said).toMatch(/^storage node 1 at n1:1: down: start it with its folder, .*log stream 1$/m);
+  expect(said).toMatch(/^log stream 1: .*has its last 3 records: start storage node 1 with the/m);
+  expect(said).toMatch(/^log stream 1 on storage node 2: has 5 of 9 records, and no other copy/m);
+  expect(said).not.toMatch(/node replace|being copied/);
+  const known = ofSealed([
+    ['unreachable', 9],
+    ['sealing', 5],
+    ['sealed', 9],
+  ]);
+  expect(known).toMatch(/^storage node 1 .*varlog node replace 1/m);
+  expect(known).toMatch(/^log stream 1 on storage node 2: being copied from another replica/m);
+  // A leader of just now has heard of nobody yet.
+  expect(
+    ofSealed([
+      ['unknown', 0],
+      ['unknown', 0],
+    ]),
+  ).not.toMatch(/only whole copy|has its last/);
+});
+
+test('a storage node that has the only copy is given up by force alone', async () => {
+  const it = await Observed.start({ roles: 'metadata' });
+  const flags = { roles: 'storage', nodeId: '2', members: `1=${it.address}` };
+  const two = await Observed.start(flags);
+  const varlog = await it.connect();
+  await (await varlog.createTopic()).append('x');
+  await two.node.close();
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch(/^storage node 2 .*start it with its folder/);
+  });
+  await expect(varlog.replaceStorageNode(2)).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringMatching(/only whole copy of log stream 1 .*force it/),
+    outcome: 'notAppended',
+  });
+  await varlog.replaceStorageNode(2, { force: true });
+}, 30_000);
 
 test('what many log streams have alike is said once, and everything else one by one', () => {
   const of = (logStream: number, node: number, what: string) => ({

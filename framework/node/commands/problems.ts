@@ -56,9 +56,11 @@ function restOf({ subject, logStream }: Problem): string {
 
 /** All that is not as it should be. */
 export function problemsOf(status: ClusterStatus): Problem[] {
+  const streams = status.topics.flatMap((topic) => topic.logStreams);
+  const lacking = streams.filter((it) => !isWholeSomewhere(it));
   return [
     ...problemsOfMembers(status.members),
-    ...status.storageNodes.flatMap(ofStorageNode),
+    ...status.storageNodes.flatMap((it) => ofStorageNode(it, lacking)),
     ...status.storageNodes.flatMap(ofDrain),
     ...problemsOfLogStreams(status),
   ];
@@ -127,11 +129,17 @@ function ofMember(
   return [{ subject, what }];
 }
 
-function ofStorageNode(node: StorageNodeStatus): Problem[] {
+/** `lacking`: the log streams of which no copy that is up is whole. */
+function ofStorageNode(node: StorageNodeStatus, lacking: readonly LogStreamStatus[]): Problem[] {
   const { id, address, alive, refusal, unreached, slowestWriteMs = 0 } = node;
   const subject = `storage node ${id} at ${address}`;
   if (!alive && refusal !== undefined) return [{ subject, what: `refused: ${refusal}` }];
   if (!alive) {
+    const needs = lacking.find(({ replicas }) => replicas.some((it) => it.node === id));
+    if (needs !== undefined) {
+      const what = `down: start it with its folder, which may have the only whole copy of log stream ${needs.id}`;
+      return [{ subject, what }];
+    }
     const what = `down: start it, or run "varlog node replace ${id}" when its disk is lost`;
     return [{ subject, what }];
   }
@@ -168,9 +176,40 @@ function ofLogStream(stream: LogStreamStatus): Problem[] {
       'takes no appends and cannot be read, because every copy of it is damaged: bring back the folder of one of them and start that node again; without one its records are lost, but for those that a backup has';
     return [{ subject, what }];
   }
+  // One that failed is opened again, and may be whole.
+  const mayComeBack = isWholeSomewhere(stream) || replicas.some((it) => it.state === 'failed');
+  if (!mayComeBack) return [{ subject, what: whyLacking(stream) }];
   const copies = `${inSync} of ${replicationFactor} copies are whole`;
   const what = `takes no appends, ${copies}: it opens again by itself when enough of them are`;
   return [{ subject, what }];
+}
+
+/** Whether a copy that is up has all that was ordered, or the leader has yet to hear of one. */
+function isWholeSomewhere({ replicas }: LogStreamStatus): boolean {
+  return replicas.some(
+    (it) => it.target === 0 || it.state === 'unknown' || (it.behind === 0 && !isOut(it)),
+  );
+}
+
+/** It serves nothing. */
+function isOut({ state }: LogStreamReplicaStatus): boolean {
+  return ['unreachable', 'failed', 'damaged'].includes(state);
+}
+
+/** What is missing of a log stream of which no copy that is up is whole, and who may have it. */
+function whyLacking({ replicas }: LogStreamStatus): string {
+  const up = replicas.filter((it) => !isOut(it));
+  const lacks =
+    up.length === 0
+      ? 'and none of its copies is up'
+      : `and no copy that is up has its last ${Math.min(...up.map((it) => it.behind))} records`;
+  const down = replicas.filter((it) => it.state === 'unreachable').map((it) => it.node);
+  const which = down.length === 1 ? `storage node ${down[0]}` : `storage nodes ${down.join(', ')}`;
+  const next =
+    down.length === 0
+      ? 'bring back the folder of a storage node that had them; without one they are lost'
+      : `start ${which} with the folder that it had; records that only that has would be lost by replacing it`;
+  return `takes no appends, ${lacks}: ${next}`;
 }
 
 function ofReplica(
@@ -187,18 +226,33 @@ function ofReplica(
           'its disk is full, or a limit of its process is reached: free space or trim the topic, or raise the limit of open files (ulimit -n) or of the size of a file (ulimit -f); it goes on by itself',
         ]
       : []),
-    ...(whole ? [] : [whyNotWhole(replica, node?.address ?? 'an unknown address')]),
+    ...(whole ? [] : [whyNotWhole(replica, stream, node?.address ?? 'an unknown address')]),
   ];
   if (found.length === 0) return [];
   const subject = `log stream ${stream.id} on storage node ${replica.node}`;
   return [{ subject, what: found.join('; ') }];
 }
 
-function whyNotWhole(replica: LogStreamReplicaStatus, address: string): string {
+function whyNotWhole(
+  replica: LogStreamReplicaStatus,
+  stream: LogStreamStatus,
+  address: string,
+): string {
   const { node, state, behind, failure, end, target } = replica;
   const why = failure === undefined ? '' : ` (${failure})`;
+  // Whoever is to give it what it lacks must have it.
+  const hasSource = stream.replicas.some((it) => it.node !== node && it.behind === 0 && !isOut(it));
+  const isWaiting =
+    !hasSource && target > 0 && ['rebuilding', 'learning', 'sealing'].includes(state);
+  if (isWaiting && (behind > 0 || stream.replicas.length > 1)) {
+    return `has ${end} of ${target} records, and no other copy that is up has all of them${why}`;
+  }
+  if (isWaiting)
+    return `waits to hear how its ${end} records were ordered; if it stays so, see the log of the node at ${address}${why}`;
   switch (state) {
     case 'unreachable':
+      if (!isWholeSomewhere(stream))
+        return `the node at ${address} does not answer: start it with its folder`;
       return `the node at ${address} does not answer: start it, or run "varlog node replace ${node}" when its disk is lost`;
     case 'rebuilding':
       return `being copied from another replica, has ${end} of ${target} records${why}`;

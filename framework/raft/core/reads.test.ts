@@ -295,6 +295,14 @@ describe('asking a majority', () => {
 });
 
 describe('leases', () => {
+  test.each([undefined, 50])('a member with a lease of %p promises what it keeps', (leaseMs) => {
+    const raft = member({ options: leaseMs === undefined ? {} : { leaseMs } });
+    const heartbeat = { type: 'heartbeat', from: 2, to: 1, term: 1, commit: 0, round: 7 } as const;
+    raft.step(heartbeat);
+    const answer = { type: 'heartbeatResponse', round: 7, promises: leaseMs !== undefined };
+    expect(drain(raft)).toContainEqual(expect.objectContaining(answer));
+  });
+
   const LEASE = 50;
 
   /** A leader whose first entry is committed, and that has had no answer to a round yet. */

@@ -214,6 +214,21 @@ describe('votes', () => {
     },
   );
 
+  test.each([true, false])(
+    'whoever is asked for a vote, and grants it: %p, waits for an election timeout only then (§5.2)',
+    (granted) => {
+      const raft = member({ terms: [1, 2], hardState: { term: 4, vote: 0 } });
+      // It follows whoever is in term 5, and its timer begins.
+      const denial = { type: 'voteResponse', from: 3, to: 1, term: 5, pre: false } as const;
+      raft.step({ ...denial, granted: false });
+      tick(raft, ELECTION - 1);
+      const ask = { type: 'vote', from: 2, to: 1, term: 5, pre: false, transfer: false } as const;
+      raft.step({ ...ask, lastIndex: granted ? 2 : 1, lastTerm: granted ? 2 : 1 });
+      expect(raft.vote).toBe(granted ? 2 : 0);
+      expect(raft.tick()).toBe(!granted);
+    },
+  );
+
   test.each(['candidate', 'leader'] as const)(
     'RecvMsgVote: a %s refuses everybody else in its term',
     (role) => {

@@ -3,6 +3,7 @@ import {
   Backoff,
   checkFunctions,
   checkNames,
+  firstAbort,
   type LogCallOptions,
   type OptionNames,
   type Ports,
@@ -134,7 +135,10 @@ export class EffectRunner<Command, Result, Machine, Effect> {
     while (!signal.aborted) {
       const { leadership } = this;
       if (leadership === undefined) await this.changed.wait(signal);
-      else await this.lead(leadership.token, AbortSignal.any([signal, leadership.signal]));
+      else {
+        const leading = firstAbort(signal, leadership.signal);
+        await this.lead(leadership.token, leading.signal).finally(leading.release);
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import type { Applier } from '../applier.ts';
 import { commandCodecs } from '../codecs.ts';
 import type { CommandPlace } from '../log-context.ts';
 import { LogFollower } from '../log-follower.ts';
+import { restoreTurns } from '../restore-turns.ts';
 import { Rules } from '../rules.ts';
 import { ApplierLock } from './applier-lock.ts';
 import { ApplierTables } from './applier-tables.ts';
@@ -56,6 +57,7 @@ export class SqlApplier<Command, Result> implements Applier {
       rules,
       codecs,
       limits: options,
+      turns: restoreTurns(ports.clock),
     });
     this.follower = new LogFollower({
       options,

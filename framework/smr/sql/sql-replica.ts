@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import { type Clock, checkFunctions, type LogCallOptions, type Ports } from '../../base/index.ts';
+import { checkCall } from '../call-options.ts';
 import type { ChangeEvent, ChangesOptions } from '../change-history.ts';
 import type { ExecuteOptions } from '../execute-options.ts';
 import type { LogFollower } from '../log-follower.ts';
@@ -50,6 +51,7 @@ export class SqlReplica<Command, Result> {
     options: LogCallOptions & { consistency?: Consistency } = {},
   ): Promise<T> {
     checkFunctions({ look });
+    checkCall(options, 'query');
     await this.follower.fresh(options);
     const { dataSource, reader } = this.options;
     if (reader !== undefined) return look(reader.manager);

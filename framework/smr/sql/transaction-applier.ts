@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { type LogEntry, VarlogError } from '../../base/index.ts';
+import { type LogEntry, type TurnBudget, VarlogError } from '../../base/index.ts';
 import { Admission, type AdmissionLimits } from '../admission.ts';
 import type { CommandCodecs } from '../codecs.ts';
 import type { CommandOutcome } from '../command-outcome.ts';
@@ -33,6 +33,8 @@ export interface TransactionApplierParts<Command, Result> {
   readonly rules: Rules;
   readonly codecs: CommandCodecs<Command, Result>;
   readonly limits: AdmissionLimits;
+  /** For what is loaded. */
+  readonly turns: TurnBudget;
 }
 
 /**
@@ -118,7 +120,9 @@ export class TransactionApplier<Command, Result> {
     const sessions = await tables.sessions(manager);
     const requests = await tables.requests(manager);
     const timers = await tables.timers(manager);
-    this.admission.restore({ ...progress, sessions, requests, timers });
+    const stored = { ...progress, sessions, requests, timers };
+    const admit = await this.admission.read([stored], this.parts.turns);
+    admit();
     this.untouch();
   }
 

@@ -123,6 +123,21 @@ export function orderedLogContract(make: () => Promise<LogUnderTest>): ContractT
       assert.deepEqual((await taken).map(text), ['b']);
     });
 
+    test('what is no position, and what cannot be aborted, is refused before anything is read', async ({
+      log,
+    }) => {
+      await log.append([bytes('a')]);
+      const refused = { code: 'INVALID_ARGUMENT' };
+      for (const from of [-1, 0.5, Number.NaN, 2 ** 53, '1', null, undefined])
+        await assert.rejects(take(log, from as number, 1), refused, String(from));
+      const follow = async (): Promise<void> => {
+        for await (const _ of log.follow(1, { signal: 'x' as never })) break;
+      };
+      await assert.rejects(follow, refused);
+      // Nothing is there, so that whoever has had nothing may say so.
+      assert.deepEqual((await take(log, 0, 1)).map(text), ['a']);
+    });
+
     test('following ends quietly when it is aborted', async ({ log }) => {
       const stop = new AbortController();
       const done = (async () => {

@@ -3,6 +3,7 @@ import { Pieces, type StateMachine } from '../../smr/index.ts';
 import { LogContext } from '../../smr/log-context.ts';
 import { isPromise } from '../../smr/machine-runner.ts';
 import { Rules } from '../../smr/rules.ts';
+import type { Timer } from '../../smr/timer-queue.ts';
 import { TIMER_LIMITS, TimerTable } from '../../smr/timer-table.ts';
 import { defect } from './defect.ts';
 import { differenceOf } from './difference.ts';
@@ -13,7 +14,8 @@ import type { Step, StepOutcome } from './step.ts';
 /** A state, encoded, and what was scheduled then. */
 interface RehearsedState {
   readonly bytes: Uint8Array;
-  readonly timers: Parameters<TimerTable['restore']>;
+  readonly timers: readonly Timer[];
+  readonly timersMade: number;
 }
 
 /** A snapshot that was begun, and what it gave when it was read at once. */
@@ -66,9 +68,10 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
     });
   }
 
-  async restore({ bytes, timers }: RehearsedState, position: number): Promise<void> {
+  async restore(state: RehearsedState, position: number): Promise<void> {
     const { subject, machine } = this;
-    this.timers.restore(...timers);
+    const { bytes } = state;
+    this.restoreTimers(state);
     try {
       if (isInPieces(bytes)) await this.restorePieces(bytes, position);
       else if (isPromise(machine.restore(subject.state.whole(bytes) as Snapshot)))
@@ -110,14 +113,14 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
     const { subject, machine, timers } = this;
     const copy = guarded(position, 'make a fork', () => machine.fork!());
     const fork = new Rehearsal(subject, copy);
-    fork.timers.restore([...timers.encode()], timers.made);
+    fork.restoreTimers({ timers: [...timers.encode()], timersMade: timers.made });
     return fork;
   }
 
   state(position: number): RehearsedState {
     const { timers } = this;
     const bytes = guarded(position, 'make a snapshot', () => this.look(position));
-    return { bytes, timers: [[...timers.encode()], timers.made] };
+    return { bytes, timers: [...timers.encode()], timersMade: timers.made };
   }
 
   /** Throws where a result is not any more what it was. */
@@ -134,6 +137,12 @@ export class Rehearsal<Command, Result, Snapshot, Machine> {
         next: 'return a copy',
       });
     }
+  }
+
+  private restoreTimers({ timers, timersMade }: Omit<RehearsedState, 'bytes'>): void {
+    const restored = this.timers.fresh();
+    for (const timer of timers) restored.restore(timer);
+    this.timers.replace(restored, timersMade);
   }
 
   /** The state as it is. In pieces, it is asked for once more, to be read when the machine has gone on. */

@@ -615,7 +615,7 @@ export interface ReplaceStorageNodeRequest {
   storageNodeId: number;
   /** The disk that takes its place; empty: the next one that comes. */
   disk: string;
-  /** Also where the node is up with the disk that it has. */
+  /** Also where the node is up with the disk that it has, or may have the only copy of something. */
   force: boolean;
 }
 export const ReplaceStorageNodeRequest: MessageCodec<ReplaceStorageNodeRequest> = message('varlog.log.ReplaceStorageNodeRequest');
