@@ -61,6 +61,15 @@ describe('a leader', () => {
     expect([raft.role, raft.leader]).toEqual(['follower', 0]);
   });
 
+  test('LeaderStepdownWhenQuorumLost: one that nobody answers after its election resigns an election timeout later', () => {
+    const raft = elect(member());
+    drain(raft);
+    tick(raft, ELECTION - 1);
+    expect(raft.role).toBe('leader');
+    raft.tick();
+    expect([raft.role, raft.leader]).toEqual(['follower', 0]);
+  });
+
   test('that no majority answers resigns; one that is heard stays', () => {
     const net = Net.of(3);
     const [one] = net.rafts as [Raft];

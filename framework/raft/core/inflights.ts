@@ -40,12 +40,6 @@ export class Inflights {
     if (gone > 0) this.queue.splice(0, gone);
   }
 
-  /** Makes room for one message, so that a full window whose acknowledgements were lost moves on. */
-  freeFirst(): void {
-    const first = this.queue.shift();
-    if (first !== undefined) this.bytes -= first.bytes;
-  }
-
   clear(): void {
     this.queue.length = 0;
     this.bytes = 0;

@@ -150,8 +150,8 @@ export class Leadership {
     if (progress === undefined) return;
     progress.active = true;
     progress.probing = false;
-    if (progress.mode === 'replicate' && progress.inflights.full) progress.inflights.freeFirst();
-    // An answer while entries are unacknowledged may mean that they were lost: ask where it stands.
+    // An answer while entries are unacknowledged may mean that they were lost: ask where it stands. With a full window
+    // too, and without entries then: they would pile up at a member whose disk stands still.
     if (progress.match < this.raft.log.last) progress.due = true;
     progress.round = Math.max(progress.round, message.round);
     if (message.promises) progress.promised = Math.max(progress.promised, message.round);
