@@ -41,6 +41,8 @@ export interface ReplicaStorage {
   save(change: Partial<StoredReplicaState>): Promise<void>;
   /** Makes the commits durable; resolves with false when there is no room. */
   flushCommits(): Promise<boolean>;
+  /** Forgets the commits below `version`, which are durable; resolves with false when there is no room to note that. */
+  trimCommits(version: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -76,12 +78,23 @@ export async function openReplicaStorage(options: {
   };
   // It is written with the first epoch: until then the node opens this replica only when it is told of what topic it is.
   const stateNow = (): StoredReplicaState => file.value ?? fresh;
-  /** Flushes of commits, which may take as long as the disk is full. */
-  const flushes = new Set<Waiter<boolean>>();
+  /** What is done with commits, which may take as long as the disk is full. */
+  const waiting = new Set<Waiter<boolean>>();
   const onFull = (): void => {
     const { full } = storage;
-    if (full !== undefined) for (const it of flushes) it.resolve(false);
+    if (full !== undefined) for (const it of waiting) it.resolve(false);
     options.onFull(full);
+  };
+  /** Whether it was done; not while the disk is full, also one that fills up meanwhile. */
+  const unlessFull = async (work: () => Promise<void>): Promise<boolean> => {
+    if (storage.full !== undefined) return false;
+    const done: Waiter<boolean> = new Waiter(undefined, () => waiting.delete(done));
+    waiting.add(done);
+    work().then(
+      () => done.resolve(true),
+      (error: unknown) => done.reject(error),
+    );
+    return done.promise;
   };
   const records = await SegmentedLog.open({
     disk,
@@ -124,16 +137,8 @@ export async function openReplicaStorage(options: {
     get full() {
       return records.full ?? commits.full;
     },
-    flushCommits: async () => {
-      if (storage.full !== undefined) return false;
-      const flush: Waiter<boolean> = new Waiter(undefined, () => flushes.delete(flush));
-      flushes.add(flush);
-      commits.flush().then(
-        () => flush.resolve(true),
-        (error: unknown) => flush.reject(error),
-      );
-      return flush.promise;
-    },
+    flushCommits: () => unlessFull(() => commits.flush()),
+    trimCommits: (version) => unlessFull(() => commits.trim(version)),
     save: (change) => changes.run(() => file.write({ ...stateNow(), ...change })),
     close: async () => {
       await records.close();

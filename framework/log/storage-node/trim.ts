@@ -40,7 +40,7 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   const kept = commit?.version ?? version;
   // Without room for them, another trim must not wait: it may be the one that makes some.
   if (kept > commits.persistedVersion && !(await replica.storage.flushCommits())) return;
-  await commits.trim(kept);
+  if (!(await replica.storage.trimCommits(kept))) return;
   // On a full disk that has made room for the note.
   if (!isNoted && !(await note(replica, glsn))) return;
   head.dropped = commit === undefined ? Math.min(glsn, watermark) : glsn;
