@@ -100,6 +100,34 @@ test('a replica that has less than it said before has lost data, and counts no m
   expect(it.plan()).toEqual([]);
 });
 
+test('what a storage node said counts no more once its disk was given up', () => {
+  const { planner: it } = planner();
+  it.report(1, report(5));
+  it.report(2, report(5));
+  it.forget(1);
+  expect(it.plan()).toEqual([]);
+  it.report(1, report(3));
+  expect(it.plan()).toMatchObject([{ end: 3 }]);
+});
+
+test('nothing is known of a replica that was taken away, or is not one, should it become one', () => {
+  const { metadata, planner: it } = planner();
+  it.report(3, report(5));
+  it.report(4, report(5));
+  metadata.apply({ kind: 'seal', id: 1, byOperator: false });
+  const { revision } = metadata.logStreams.get(1)!;
+  const change = {
+    kind: 'setReplicas',
+    id: 1,
+    replicas: [1, 2, 4],
+    revision,
+    holders: [],
+  } as const;
+  expect(metadata.apply(change).result).toMatchObject({ ok: true });
+  it.revisit(1);
+  expect([it.reportOf(1, 3), it.reportOf(1, 4)]).toEqual([undefined, undefined]);
+});
+
 test('what was proposed and got lost is proposed again, from the reports', () => {
   const { planner: it } = planner();
   it.report(1, report(5));

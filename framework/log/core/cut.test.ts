@@ -55,6 +55,9 @@ test('history goes when all members have it on disk, also by a cut that moves no
   expect(versions()).toEqual([3, 4, 5]);
   commitsOf(metadata, entry(1, 5, 1));
   expect(versions()).toEqual([3, 4, 5]);
+  // The members of another epoch were others: those of now may lack it.
+  commitsOf(metadata, entry(1, 5, 4, 0));
+  expect(versions()).toEqual([3, 4, 5]);
   commitsOf(metadata, entry(1, 5, 9));
   expect(versions()).toEqual([]);
 });
