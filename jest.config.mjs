@@ -20,6 +20,8 @@ export default {
   testSequencer: '<rootDir>/infra/longest-first.mjs',
   // One more than a small machine has cores: tests on real processes wait much of their time.
   maxWorkers: 3,
+  // Each suite leaves some of its modules behind in its worker: of hundreds of suites more than a worker may hold.
+  workerIdleMemoryLimit: '1.5GB',
   // `npm run coverage`: what the tests beside the code run through. Counters that are compiled in, because V8's own
   // take comments for code, and a file that has types only for one that nothing runs through.
   coverageProvider: 'babel',

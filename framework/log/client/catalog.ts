@@ -97,6 +97,8 @@ export class Catalog {
    * so long; otherwise for as long as one call takes by itself.
    */
   async renew(limits: CallLimits = {}): Promise<void> {
+    // A hundred thousand appends may wait at once.
+    if (limits.timeoutMs === undefined && limits.signal === undefined) return this.joinRenewal();
     const { timeoutMs = Infinity } = limits;
     const plan = { ...limits, timeoutMs, what: "reading the cluster's metadata" };
     await withinLimits(this.clock, plan, async ({ signal }) => {
