@@ -1,5 +1,4 @@
 import {
-  checkLimits,
   checkNames,
   type LogCallOptions,
   type OrderedLog,
@@ -7,11 +6,9 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { EnvelopeReader } from './envelope.ts';
-import { checkedName, tagOf } from './log-identity.ts';
+import { machineCall } from './machine-call.ts';
 import { entriesOf } from './replayed-machine.ts';
 
-/** For each call of the log where the caller names no limit. */
-const CALL_MS = 30_000;
 const NAMES = { name: true, signal: true, timeoutMs: true };
 
 /**
@@ -30,11 +27,8 @@ export async function isMachineInLog(
 ): Promise<boolean> {
   const { name, ...given } = options;
   checkNames(options, NAMES, 'isMachineInLog');
-  checkLimits(given);
-  const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
-  const call = { timeoutMs: CALL_MS, ...given };
-  const machine = checkedName(name ?? 'machine');
-  const envelope = new EnvelopeReader(tagOf({ log: await log.identity(call), machine }));
+  const { log, tag, call } = await machineCall(source, name, given);
+  const envelope = new EnvelopeReader(tag);
   const tail = await log.tail(call);
   let after = 0;
   for (;;) {

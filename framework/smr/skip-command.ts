@@ -1,6 +1,5 @@
 import {
   checkCount,
-  checkLimits,
   checkNames,
   type LogCallOptions,
   type OrderedLog,
@@ -8,10 +7,8 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { type CheckEntry, EnvelopeReader, encodeCheck, encodeSkip } from './envelope.ts';
-import { checkedName, tagOf } from './log-identity.ts';
+import { machineCall } from './machine-call.ts';
 
-/** For each call of the log where the caller names no limit. */
-const CALL_MS = 30_000;
 const NAMES = { name: true, timer: true, signal: true, timeoutMs: true };
 
 /**
@@ -66,15 +63,11 @@ export async function skipCommand(
   position: number,
   options: LogCallOptions & { name?: string; timer?: number | undefined } = {},
 ): Promise<number> {
-  const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
   const { name, timer, ...given } = options;
   checkCount(position, 'position');
   checkCount(timer, 'timer', 0);
   checkNames(options, NAMES, 'skipCommand');
-  checkLimits(given);
-  const call = { timeoutMs: CALL_MS, ...given };
-  const machine = checkedName(name ?? 'machine');
-  const tag = tagOf({ log: await log.identity(call), machine });
+  const { log, machine, tag, call } = await machineCall(source, name, given);
   const { kind, seen } = await survey(log, tag, position, call);
   // It changes no state: whoever compared it already is not affected.
   if (kind === 'check' && timer === undefined)

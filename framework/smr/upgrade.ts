@@ -1,5 +1,4 @@
 import {
-  checkLimits,
   checkNames,
   type LogCallOptions,
   type OrderedLog,
@@ -7,11 +6,9 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { encodeUpgrade } from './envelope.ts';
-import { checkedName, tagOf } from './log-identity.ts';
+import { machineCall } from './machine-call.ts';
 import { checkVersion } from './rules.ts';
 
-/** For each call of the log where the caller names no limit. */
-const CALL_MS = 30_000;
 const NAMES = { name: true, signal: true, timeoutMs: true };
 
 /**
@@ -32,13 +29,9 @@ export async function upgradeRules(
   options: LogCallOptions & { name?: string } = {},
 ): Promise<number> {
   checkVersion(rules);
-  const log = 'asOrderedLog' in source ? source.asOrderedLog() : source;
   const { name, ...given } = options;
   checkNames(options, NAMES, 'upgradeRules');
-  checkLimits(given);
-  const call = { timeoutMs: CALL_MS, ...given };
-  const machine = checkedName(name ?? 'machine');
-  const tag = tagOf({ log: await log.identity(call), machine });
+  const { log, tag, call } = await machineCall(source, name, given);
   return log.append([encodeUpgrade(tag, rules)], call);
 }
 
