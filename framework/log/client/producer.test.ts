@@ -184,6 +184,19 @@ describe('a producer', () => {
     });
   });
 
+  test('outlasts that no node answers, for longer than a look for its log stream may take', async () => {
+    await withTopic(async (topic) => {
+      const producer = await topic.producer({ id: 7 });
+      await producer.append('a');
+      for (const name of NAMES) world.crash(name);
+      world.after(30_000, () => {
+        for (const name of NAMES) world.restart(name);
+      });
+      expect(await producer.append('b', { timeoutMs: 60_000 })).toMatchObject({ sequence: 1 });
+      expect(await textsOf(topic)).toEqual(['a', 'b']);
+    });
+  });
+
   test('says after its time whether the batch may be in the log, and fails all behind it', async () => {
     await withTopic(async (topic) => {
       const producer = await topic.producer({ id: 7 });
