@@ -97,6 +97,23 @@ describe('a command that no replica can apply', () => {
     );
   }, 60_000);
 
+  test('cannot be passed over by a machine whose state could not be kept before it', async () => {
+    class Unkept extends Fragile {
+      override snapshot(): string[] {
+        if (this.words.length === 0) throw new Error('nothing to keep');
+        return super.snapshot();
+      }
+    }
+    const log = new MemoryLog();
+    await using one = await start(log, undefined, new Unkept());
+    await skipCommand(log, await poison(one));
+    await using two = await start(log, undefined, new Unkept());
+    await expect(two.caughtUp()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(/correct `snapshot\(\)`/),
+    });
+  });
+
   test('a command that cannot be decoded is one, too', async () => {
     const log = new MemoryLog();
     const command = { encode: (it: string) => Buffer.from(it), decode: () => never() };
