@@ -34,6 +34,7 @@ export async function manyStreamsRows(logStreams = 1_000): Promise<Row[]> {
   await toEach(many);
   const spread = await throughput(many, node.pid);
   const alone = await throughput(single, node.pid);
+  const [readMany, readAlone] = [await reading(many), await reading(single)];
   const files = filesOpen();
   await node.end('SIGKILL');
   const killed = performance.now();
@@ -52,6 +53,10 @@ export async function manyStreamsRows(logStreams = 1_000): Promise<Row[]> {
       work: `${what}: ${APPENDERS} appenders, of the throughput with one log stream`,
       rate: `${ratio.toFixed(2)} (${Math.round(spread.perSecond)}/s), CPU of an append × ${cpuRatio.toFixed(0)}`,
     },
+    {
+      work: `${what}: one subscriber, of the throughput with one log stream`,
+      rate: `${(readMany / readAlone).toFixed(2)} (${Math.round(readMany)}/s)`,
+    },
     { work: `${what}: files open`, rate: String(files) },
     { work: `${what}: ready after kill -9`, rate: ready },
     { work: `${what}: all have taken an append after kill -9`, rate: seconds(killed) },
@@ -68,6 +73,14 @@ async function throughput(
   const once = () => topic.append(RECORD, { logStream: ids[appended++ % ids.length]! });
   const { perSecond } = await measure(once, ROUND);
   return { perSecond, cpuMsEach: (cpuMs([pid]) - before) / appended };
+}
+
+/** Records that one subscriber is given in a second, of those that are there. */
+async function reading({ topic }: Streams): Promise<number> {
+  const begin = performance.now();
+  let count = 0;
+  for await (const batch of topic.read().batches()) count += batch.count;
+  return (count / (performance.now() - begin)) * 1000;
 }
 
 async function toEach({ topic, ids }: Streams): Promise<void> {

@@ -60,6 +60,12 @@ export class MergedReader implements CursorOwner {
   next: number;
   private readonly options: MergedReaderOptions;
   private readonly cursors = new Map<LogStreamId, LogStreamCursor>();
+  /** Which log stream's oldest batch begins at a GLSN: of many log streams, the one that is next is not looked for. */
+  private readonly heads = new Map<number, LogStreamCursor>();
+  /** The last GLSN that is known to be there, from any log stream. */
+  private seen = 0;
+  /** Of the metadata by which the log streams were opened. */
+  private generation = -1;
   private readonly stall: StallWatch;
   private readonly limit: ProgressLimit;
   private failure: { error: unknown } | undefined;
@@ -126,6 +132,7 @@ export class MergedReader implements CursorOwner {
     this.limit.stop();
     for (const cursor of this.cursors.values()) cursor.close();
     this.cursors.clear();
+    this.heads.clear();
     this.state = 'closed';
     this.options.onStatus(
       this.failure === undefined ? { state: 'closed' } : closedBy(this.failure),
@@ -135,15 +142,18 @@ export class MergedReader implements CursorOwner {
 
   onBatch(cursor: LogStreamCursor): void {
     this.goal = Math.max(this.goal, Math.min(cursor.watermark, this.options.to));
-    const head = cursor.peek();
-    const isNext = head !== undefined && head.glsn <= this.next;
-    if (isNext || this.next > this.options.to) this.wakeUp();
+    this.noteHead(cursor);
+    if (this.heads.has(this.next) || this.next > this.options.to) this.wakeUp();
     else this.stall.check();
-    if (this.state !== 'live') this.updateStatus();
+    const isNews = this.state === 'catchingUp' ? this.next > this.goal : this.state !== 'live';
+    if (isNews) this.updateStatus();
   }
 
   onError(cursor: LogStreamCursor, error: unknown): void {
     if (this.isClosed) return;
+    // It may have come with what is damaged.
+    this.noteHead(cursor);
+    if (this.heads.has(this.next)) this.wakeUp();
     const isDamaged = VarlogError.is(error, 'CORRUPT') && cursor.attempts > CORRUPT_TRIES;
     // What one storage node says of the cluster is about itself: the metadata repository is asked.
     const isFinalHere = isFinal(error) && !VarlogError.is(error, 'CLUSTER_MISMATCH');
@@ -162,24 +172,27 @@ export class MergedReader implements CursorOwner {
 
   private collect(): EntryBatch[] {
     const batches: EntryBatch[] = [];
-    let size = 0;
-    let found = !this.isClosed;
-    while (found && size < DELIVERY_BYTES) {
-      found = false;
-      for (const cursor of this.cursors.values()) {
-        let head = cursor.peek();
-        while (head !== undefined && head.glsn === this.next && size < DELIVERY_BYTES) {
-          cursor.take();
-          batches.push(head);
-          size += head.bytes.length;
-          this.next += head.count;
-          found = true;
-          head = cursor.peek();
-        }
-        assert(head === undefined || head.glsn >= this.next, 'a GLSN is in one log stream only');
-      }
+    for (let size = 0; !this.isClosed && size < DELIVERY_BYTES; ) {
+      const cursor = this.heads.get(this.next);
+      const head = cursor?.peek();
+      if (cursor === undefined || head === undefined) break;
+      this.heads.delete(this.next);
+      cursor.take();
+      batches.push(head);
+      size += head.bytes.length;
+      this.next += head.count;
+      this.noteHead(cursor);
     }
     return batches;
+  }
+
+  private noteHead(cursor: LogStreamCursor): void {
+    const { glsn } = cursor.peek() ?? {};
+    this.seen = Math.max(this.seen, cursor.watermark, glsn ?? 0);
+    if (glsn === undefined) return;
+    const known = this.heads.get(glsn) ?? cursor;
+    assert(glsn >= this.next && known === cursor, 'a GLSN is in one log stream only');
+    this.heads.set(glsn, cursor);
   }
 
   private wakeUp(): void {
@@ -191,9 +204,12 @@ export class MergedReader implements CursorOwner {
   private openCursors(): void {
     const { catalog, topicId, ports, channels, to, bufferBytes } = this.options;
     const topic = catalog.known(topicId);
-    if (topic === undefined) return;
+    // Where many log streams fail at once, all of them look.
+    if (topic === undefined || this.generation === catalog.generation) return;
+    this.generation = catalog.generation;
+    const present = new Set(topic.logStreams.map((it) => it.id));
     for (const [id, cursor] of this.cursors) {
-      if (cursor.peek() !== undefined || topic.logStreams.some((it) => it.id === id)) continue;
+      if (cursor.peek() !== undefined || present.has(id)) continue;
       cursor.close();
       this.cursors.delete(id);
     }
@@ -220,13 +236,7 @@ export class MergedReader implements CursorOwner {
   private isStalled(): boolean {
     if (this.next > this.options.to) return false;
     if (this.cursors.size === 0) return true;
-    let seen = this.goal;
-    for (const cursor of this.cursors.values()) {
-      const head = cursor.peek();
-      if (head !== undefined && head.glsn === this.next) return false;
-      seen = Math.max(seen, cursor.watermark, head?.glsn ?? 0);
-    }
-    return seen >= this.next;
+    return !this.heads.has(this.next) && Math.max(this.goal, this.seen) >= this.next;
   }
 
   /** Looks for the record that others have passed: in new log streams, at other replicas, at the tail. */
@@ -297,13 +307,17 @@ export class MergedReader implements CursorOwner {
 
   private updateStatus(): void {
     if (this.isClosed) return;
-    const cursors = [...this.cursors.values()];
-    const [worst] = cursors.toSorted((a, b) => b.attempts - a.attempts);
+    let worst: LogStreamCursor | undefined;
+    let areConnected = true;
+    for (const it of this.cursors.values()) {
+      if (it.attempts > (worst?.attempts ?? -1)) worst = it;
+      if (!it.isConnected) areConnected = false;
+    }
     const { attempts: attempt = 0, failure } = worst ?? {};
     const position = this.next - 1;
     if (attempt > 1) {
       this.report({ state: 'reconnecting', attempt, cause: failure?.error });
-    } else if (!cursors.every((it) => it.isConnected)) {
+    } else if (!areConnected) {
       if (this.state !== 'connecting') return;
     } else if (position < this.goal) {
       this.report({ state: 'catchingUp', position, tail: this.goal });

@@ -10,6 +10,7 @@ import {
   type Topic,
   Varlog,
 } from './index.ts';
+import { LogStreamCursor } from './log-stream-cursor.ts';
 
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };
@@ -91,6 +92,16 @@ describe('reading', () => {
       { numRuns: 40 },
     );
     await until(() => cluster.readsOpen === 0);
+  });
+
+  test('a record of many log streams is found without looking at all of them', async () => {
+    const streams = 300;
+    const { cluster, topic } = await start(Array.from({ length: streams }, () => [1]));
+    fill(cluster, 10 * streams);
+    const looks = jest.spyOn(LogStreamCursor.prototype, 'peek');
+    expectDense(await collect(topic.read()), 1, cluster.highWatermark);
+    expect(looks.mock.calls.length).toBeLessThan(10 * 10 * streams);
+    looks.mockRestore();
   });
 
   test('an empty topic has an empty range', async () => {
