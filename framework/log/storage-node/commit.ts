@@ -36,7 +36,7 @@ export function applied(replica: LogStreamReplica, commit: TimedCommit): void {
     isReplicated: replica.peers.length > 0,
   });
   if (first !== undefined) observeStations(host.stations, first);
-  replica.committed.wake();
+  replica.wakeReaders();
   if (replica.assignment?.sealed === true) replica.advance();
 }
 

@@ -14,7 +14,7 @@ export async function serveExtent(
 ): Promise<ExtentResponse> {
   assertServes(replica);
   while (replica.watermark < atLeast) {
-    await replica.committed.wait(signal);
+    await replica.progressed.wait(signal);
     signal.throwIfAborted();
     assertServes(replica);
   }

@@ -186,7 +186,7 @@ async function sendRecords<Message>(
     if (batches.length > 0) continue;
     if (isOver) return;
     const moved = replica.watermark !== watermark || replica.core.version !== version;
-    if (!moved) await replica.committed.wait(signal);
+    if (!moved) await replica.progressed.wait(signal);
   }
 }
 

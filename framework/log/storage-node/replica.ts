@@ -112,8 +112,10 @@ export class LogStreamReplica implements WatermarkFollower {
   readonly flush: CommitFlush;
   /** What changes files happens one after the other; what goes wrong with it is the disk's fault. */
   readonly turns = new SerialQueue((error) => this.fail(error));
-  /** Woken when records were committed, and when the role changed. */
-  readonly committed = new Wakeups(() => this.topicWatermark.attend(this));
+  /** Woken when records were committed here or trimmed, and when the role changed. */
+  readonly committed = new Wakeups();
+  /** Woken with `committed`, and when the watermark moved: which it does with each record of any log stream. */
+  readonly progressed = new Wakeups(() => this.topicWatermark.attend(this));
   /** Woken when records were appended, and when the role changed. */
   readonly appended = new Wakeups();
   /** Wakes `appended` at the end of the turn: backups are sent a turn's records together. */
@@ -221,7 +223,7 @@ export class LogStreamReplica implements WatermarkFollower {
     const known = Math.max(this.assignedWatermark, this.topicWatermark.value);
     if (known <= this.vouched) return;
     this.vouched = known;
-    this.committed.wake();
+    this.progressed.wake();
     // What was trimmed before it came is dropped now.
     if (this.head.dropped < Math.min(this.head.trimmed, known)) this.advance();
   }
@@ -229,7 +231,7 @@ export class LogStreamReplica implements WatermarkFollower {
   /** For a reader, or to drop what was trimmed before it came. */
   get awaitsWatermark(): boolean {
     if (this.failure !== undefined || this.closed) return false;
-    return this.committed.isAwaited || this.head.dropped < this.head.trimmed;
+    return this.progressed.isAwaited || this.head.dropped < this.head.trimmed;
   }
 
   /** What conditions of appends are about, on a primary. */
@@ -260,9 +262,15 @@ export class LogStreamReplica implements WatermarkFollower {
     });
   }
 
+  /** There is something to read, or less than before. */
+  wakeReaders(): void {
+    this.committed.wake();
+    this.progressed.wake();
+  }
+
   /** Those who wait are to look again what this replica is now. */
   roleChanged(): void {
-    this.committed.wake();
+    this.wakeReaders();
     this.appended.wake();
     this.host.reportChanged(this);
   }

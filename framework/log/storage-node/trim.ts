@@ -15,7 +15,7 @@ export function trim(replica: LogStreamReplica, glsn: number): Promise<void> {
 export async function dropHead(replica: LogStreamReplica, glsn: number): Promise<void> {
   if (replica.closed) return;
   if (glsn > replica.head.dropped) await drop(replica, glsn, replica.watermark);
-  replica.committed.wake();
+  replica.wakeReaders();
 }
 
 /** Removes records up to GLSN `glsn` from a log that is complete up to GLSN `watermark`. */

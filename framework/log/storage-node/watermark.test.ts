@@ -125,7 +125,7 @@ test('who waits at a log stream in which nothing happens hears of each move of t
   await eventually(() => it.replicas.has(1));
   const replica = it.find(1, 1);
   for (const highWatermark of [5, 7]) {
-    const woken = replica.committed.wait();
+    const woken = replica.progressed.wait();
     send({ watermarks: [watermark(highWatermark)] });
     await woken;
     expect(replica.watermark).toBe(highWatermark);
