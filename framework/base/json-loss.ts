@@ -1,5 +1,5 @@
-import { type ErrorParts, reasonOf, VarlogError } from '../base/index.ts';
-import { fieldPath } from './first-difference.ts';
+import { type ErrorParts, VarlogError } from './errors.ts';
+import { reasonOf } from './reason.ts';
 
 /** Something in a value that does not come back from JSON as what it was. */
 export interface JsonLoss {
@@ -54,6 +54,21 @@ export function cannotEncode(value: unknown, cause: unknown): VarlogError {
         next: 'give plain data, or a codec that takes it',
       };
   return new VarlogError('INVALID_ARGUMENT', { ...parts, outcome: 'notAppended', cause });
+}
+
+/**
+ * Throws `INVALID_ARGUMENT` where `what`, which is about to be encoded as JSON, has something of which JSON leaves nothing: it
+ * would be gone without a word.
+ */
+export function checkKeptByJson(value: unknown, what: string): void {
+  const lost = lostWithoutFail(value);
+  if (lost === undefined) return;
+  throw new VarlogError('INVALID_ARGUMENT', { ...lossParts(what, lost), outcome: 'notAppended' });
+}
+
+/** Path of a field of the object at `path`. */
+export function fieldPath(path: string, name: string): string {
+  return `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
 }
 
 /** What made JSON throw, a `toJSON` or a depth without an end, may make the search throw too. */
