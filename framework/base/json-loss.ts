@@ -61,9 +61,29 @@ export function cannotEncode(value: unknown, cause: unknown): VarlogError {
  * would be gone without a word.
  */
 export function checkKeptByJson(value: unknown, what: string): void {
+  if (isPlainData(value, PLAIN_DEPTH_MAX)) return;
   const lost = lostWithoutFail(value);
   if (lost === undefined) return;
   throw new VarlogError('INVALID_ARGUMENT', { ...lossParts(what, lost), outcome: 'notAppended' });
+}
+
+/** Deeper values are searched, which is slower and ends at circles. */
+const PLAIN_DEPTH_MAX = 20;
+
+/** Whether there is nothing in it that JSON might not keep, which is so for nearly all that is encoded: this takes a fifth of the search. */
+function isPlainData(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) {
+    return typeof value === 'string' || typeof value === 'boolean' || value === null;
+  }
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((it) => isPlainData(it, depth - 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const name in value) {
+    const field = (value as Readonly<Record<string, unknown>>)[name];
+    if (field !== undefined && !isPlainData(field, depth - 1)) return false;
+  }
+  return true;
 }
 
 /** Path of a field of the object at `path`. */
