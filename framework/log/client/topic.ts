@@ -29,7 +29,7 @@ import {
   refuseExpectations,
   toBatches,
 } from './atomic-append.ts';
-import { type CallLimits, checkTimeout, inSteps } from './call-limit.ts';
+import { type CallLimits, checkCall, checkTimeout, inSteps } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
@@ -300,6 +300,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */
   async watermarks(limits: CallLimits = {}): Promise<{ first: number; last: number }> {
+    checkCall(limits, 'watermarks');
     const request = TailRequest.create({ topicId: this.id });
     const what = `asking for the tail of topic ${this.id}`;
     const { repository } = this.context;
@@ -324,6 +325,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * of them are gone, `BEYOND_TAIL`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` beyond 1,000 holders.
    */
   async hold(holder: string, position: number, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'hold');
     checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, position: glsn(position) });
     const what = `holding records of topic ${this.id}`;
@@ -332,6 +334,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** `holder` needs no records any more. `NOT_FOUND` when it holds none. */
   async release(holder: string, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'release');
     checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, release: true });
     const plan = { what: `releasing a hold on topic ${this.id}`, idempotent: false };
@@ -349,6 +352,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       readonly retention: Retention;
     }
   > {
+    checkCall(limits, 'describe');
     const { catalog, ports } = this.context;
     const what = `describing topic ${this.id}`;
     return inSteps(ports.clock, { ...limits, what }, async (own) => {
@@ -365,6 +369,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * `UNIMPLEMENTED` where members of the metadata repository run a version that does not know this.
    */
   async setRetention(retention: Retention, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'setRetention');
     checkRetention(retention);
     const what = `setting the retention of topic ${this.id}`;
     const command = { kind: 'setRetention', topicId: this.id, retention } as const;
@@ -372,7 +377,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /** How many bytes the topic has, and who keeps them. Some replicas are asked; nothing changes. */
-  usage(limits: CallLimits = {}): Promise<TopicUsage> {
+  async usage(limits: CallLimits = {}): Promise<TopicUsage> {
+    checkCall(limits, 'usage');
     const what = `asking how much topic ${this.id} has`;
     return inSteps(this.context.ports.clock, { ...limits, what }, (own) =>
       topicUsage(this.context, this.id, () => this.watermarks(own), own),
@@ -418,6 +424,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * repository or storage nodes run a version that does not know this.
    */
   async setReplicationFactor(replicationFactor: number, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'setReplicationFactor');
     checkWhole(replicationFactor, 'replicationFactor');
     const command = { kind: 'setReplicationFactor', topicId: this.id, replicationFactor } as const;
     const what = `giving topic ${this.id} ${replicationFactor} replicas`;
