@@ -32,11 +32,11 @@ const NAMES: OptionNames<ExecuteOptions> = {
   signal: true,
 };
 
-const { whenFull: _, ...SPECULATE_NAMES } = NAMES;
+const SPECULATE_NAMES: OptionNames<ExecuteOptions> = { ...NAMES, whenFull: false };
 
 /** Throws `INVALID_ARGUMENT` for an option that a speculation does not have. */
 export function checkSpeculate(options: Omit<ExecuteOptions, 'whenFull'>): void {
-  checkNames(options, SPECULATE_NAMES, 'speculate');
+  checkNames<ExecuteOptions>(options, SPECULATE_NAMES, 'speculate');
 }
 
 /** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */

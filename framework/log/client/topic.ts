@@ -218,7 +218,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /**
    * The records from `from` on, and all that will come; ends quietly when it, or the client, is closed. Rejects like
-   * {@link read}.
+   * {@link read}: also with `TOPIC_NOT_FOUND` when the topic is deleted, because nobody asked for that end here.
    */
   tail(options: TailOptions = {}): Subscription<T> {
     checkNames(options, TAIL_NAMES, 'tail');
@@ -227,7 +227,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /**
-   * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed. Use `handle`
+   * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed, and has an error
+   * when the topic is deleted. Use `handle`
    * for what takes time. After an error, go on after the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
