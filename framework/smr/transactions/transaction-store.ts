@@ -56,9 +56,9 @@ export class TransactionStore {
   }
 
   /** Begins a transaction, which reads all that anyone was told by now, and is to be committed by its caller. */
-  async begin(name: TransactionName = {}): Promise<Transaction> {
-    checkNames(name, NAMES, 'a transaction');
-    const { id = this.random.id(), since, ...limits } = name;
+  async begin(options: TransactionName = {}): Promise<Transaction> {
+    checkNames(options, NAMES, 'a transaction');
+    const { id = this.random.id(), since, ...limits } = options;
     if (since !== undefined) checkedSince(since);
     checkLimits(limits);
     const { at, known } = await this.service.begin(checkedId(id), limits);
