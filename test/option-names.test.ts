@@ -220,6 +220,7 @@ async function callsOfMachines(): Promise<Calls> {
   const sql = await startSqlReplica({ machine: COUNTS, log: new MemoryLog(), dataSource, name });
   const stored = await startReplica({ machine: new TransactionMachine(), log: new MemoryLog() });
   const store = transactions(stored);
+  closing.push(() => dataSource.destroy());
   closing.push(() => Promise.all([replica, shards, sql, stored].map((it) => it.close())));
   const first = { 1: (it: unknown) => it };
   return {
@@ -376,7 +377,10 @@ test('each of them refuses an option that it does not have, and names it', async
   for (const [name, call] of sorted) {
     let said: unknown = 'it was taken';
     try {
-      await Promise.race([call({ mispelt: 1 } as never), setTimeout(GIVEN_UP_MS)]);
+      await Promise.race([
+        call({ mispelt: 1 } as never),
+        setTimeout(GIVEN_UP_MS, undefined, { ref: false }),
+      ]);
     } catch (error) {
       said = error;
     }
