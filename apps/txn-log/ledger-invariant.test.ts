@@ -145,7 +145,9 @@ onEachLocation('whatever lies in the log of a ledger', (fresh) => {
               given.map((it, i) => {
                 const isObject = typeof it === 'object' && it !== null;
                 const named = isObject ? { id: String(from + i), ...it } : it;
-                return ledger.execute(named as LedgerCommand);
+                // As it would lie there: what JSON keeps nothing of is refused before.
+                const kept = JSON.stringify(named) as string | undefined;
+                return ledger.execute(kept === undefined ? named : JSON.parse(kept));
               }),
             );
           await execute(before, 0);

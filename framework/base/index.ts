@@ -23,6 +23,7 @@ export * from './first-abort.ts';
 export * from './format-unknown.ts';
 export * from './ids.ts';
 export * from './in-time.ts';
+export * from './json-loss.ts';
 export * from './lanes.ts';
 export * from './limits.ts';
 export * from './network.ts';

@@ -15,6 +15,21 @@ export function checkIds(ids: Readonly<Record<string, number>>): void {
   }
 }
 
+/**
+ * Throws `POSITION_OUT_OF_RANGE` for a position that a number cannot hold exactly: what is done up to another one than was
+ * named may remove records. By the names of what they are positions of.
+ */
+export function checkPositions(positions: Readonly<Record<string, number>>): void {
+  for (const [name, position] of Object.entries(positions)) {
+    if (Number.isSafeInteger(position)) continue;
+    throw new VarlogError('POSITION_OUT_OF_RANGE', {
+      what: `${name} ${position} is above 2^53 - 1`,
+      next: 'pass a position that an append or a read returned',
+      outcome: 'notAppended',
+    });
+  }
+}
+
 /** Throws `INVALID_ARGUMENT` for what nobody can be reached at. */
 export function checkAddress(address: string): void {
   if (isTcpAddress(address)) return;

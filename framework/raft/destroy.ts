@@ -1,4 +1,4 @@
-import { type Clock, type Disk, VarlogError } from '../base/index.ts';
+import { type Clock, checkNames, type Disk, type OptionNames, VarlogError } from '../base/index.ts';
 import { ReadOnlyDisk } from '../store/index.ts';
 import { type DestroyedGroup, DestroyedGroups } from './destroyed-groups.ts';
 import { diskFactsIn } from './disk-identity.ts';
@@ -17,6 +17,13 @@ export interface DestroyOptions {
   readonly identity?: string | undefined;
 }
 
+const NAMES: OptionNames<DestroyOptions> = {
+  ports: true,
+  directory: true,
+  groupId: true,
+  identity: true,
+};
+
 /** A member that was destroyed, or that would be. */
 export interface DestroyReport extends DestroyedGroup {
   /** Whether it is gone for good: now, or since before. */
@@ -30,6 +37,7 @@ export interface DestroyReport extends DestroyedGroup {
  * know its group yet.
  */
 export async function destroyStoppedMember(options: DestroyOptions): Promise<DestroyReport> {
+  checkNames(options, NAMES, 'destroyStoppedMember');
   const { ports, directory, groupId, identity } = options;
   const { disk } = ports;
   methodsOf(groupId);

@@ -105,12 +105,31 @@ export function checkGroupOptions(options: RaftGroupOptions): void {
   if (onFailure !== undefined) checkFunctions({ onFailure });
 }
 
-/** Why a call cannot have these limits, or be about that member; `undefined`: it can. */
+const LIMITS: OptionNames<LogCallOptions> = { signal: true, timeoutMs: true };
+
+const CALLS = {
+  append: LIMITS,
+  tail: LIMITS,
+  identity: LIMITS,
+  addMember: { replaces: true, ...LIMITS },
+  addLearner: LIMITS,
+  removeMember: LIMITS,
+  follow: { signal: true },
+};
+
+/** Throws `INVALID_ARGUMENT` for an option that this call of a group does not have. */
+export function checkCall(call: keyof typeof CALLS, options: object = {}): void {
+  checkNames<object>(options, CALLS[call], call);
+}
+
+/** Why this call cannot have these options, or be about that member; `undefined`: it can. */
 export function refusalOfCall(
+  call: keyof typeof CALLS,
   limits: (LogCallOptions & { readonly replaces?: number }) | undefined,
   member?: Partial<Member>,
 ): VarlogError | undefined {
   try {
+    checkCall(call, limits);
     checkLimits(limits);
     checkCount(limits?.replaces, 'replaces');
     if (member === undefined) return undefined;

@@ -27,6 +27,7 @@ import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.
 import { checkCommands, closedError, emptyError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
 import {
+  checkCall,
   checkGroupOptions,
   initialConfiguration,
   type RaftGroupOptions,
@@ -221,6 +222,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    */
   async identity(options?: LogCallOptions): Promise<string> {
     if (this.stopped !== undefined) throw this.stopped;
+    checkCall('identity', options);
     checkLimits(options);
     const { clock } = this.driver.options.ports;
     const known = firstIdentity(this.status$, clock, { timeoutMs: this.timeoutMs, ...options });
@@ -235,20 +237,21 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * `NOT_LEADER`.
    */
   append(commands: readonly Uint8Array[], options?: LogCallOptions): Promise<number> {
-    const refused = this.refusal() ?? refusalOfCall(options) ?? checkCommands(commands);
+    const refused = this.refusal() ?? refusalOfCall('append', options) ?? checkCommands(commands);
     if (refused !== undefined) return Promise.reject(refused);
     return this.proposals.append(encodeBatch(commands), options);
   }
 
   follow(from: number, options?: { signal?: AbortSignal }): AsyncIterable<Followed> {
     checkPosition(from, 'from');
+    checkCall('follow', options);
     checkSignal(options?.signal);
     return this.subscribers.follow(from, options?.signal);
   }
 
   /** Linearizable: a majority confirms the leader for it (ReadIndex, thesis §6.4), or its lease does. */
   tail(options?: LogCallOptions): Promise<number> {
-    const refused = this.stopped ?? this.removal() ?? refusalOfCall(options);
+    const refused = this.stopped ?? this.removal() ?? refusalOfCall('tail', options);
     return refused === undefined ? this.reads.ask(options) : Promise.reject(refused);
   }
 
@@ -312,14 +315,14 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * `APPEND_UNKNOWN` (it may have been begun). Ids are never used twice.
    */
   addMember(member: Member, options?: LogCallOptions & { replaces?: number }): Promise<void> {
-    const refused = refusalOfCall(options, member);
+    const refused = refusalOfCall('addMember', options, member);
     if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'add', member, replaces: options?.replaces }, options);
   }
 
   /** Adds a member that receives the log and does not vote, or takes a voter its vote. Like {@link addMember}. */
   addLearner(member: Member, options?: LogCallOptions): Promise<void> {
-    const refused = refusalOfCall(options, member);
+    const refused = refusalOfCall('addLearner', options, member);
     if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'learn', member }, options);
   }
@@ -330,7 +333,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * the member itself afterwards.
    */
   removeMember(id: number, options?: LogCallOptions): Promise<void> {
-    const refused = refusalOfCall(options, { id, address: 'that it has' });
+    const refused = refusalOfCall('removeMember', options, { id, address: 'that it has' });
     if (refused !== undefined) return Promise.reject(refused);
     return this.change({ kind: 'remove', member: { id, address: '' } }, options);
   }

@@ -146,6 +146,7 @@ export class RaftHost implements AsyncDisposable {
    * nothing has changed then. Where the disk fills up afterwards, it resolves when there is room again. After any other error it is destroyed, or is not, and may be destroyed again.
    */
   async destroyGroup(options: { groupId: string; identity: string }): Promise<void> {
+    checkNames(options, { groupId: true, identity: true }, 'destroyGroup');
     const { groupId, identity } = options;
     this.refuseWhenClosed();
     methodsOf(groupId);

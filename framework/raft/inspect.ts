@@ -1,4 +1,4 @@
-import { type Disk, decodeBatch, VarlogError } from '../base/index.ts';
+import { checkNames, type Disk, decodeBatch, VarlogError } from '../base/index.ts';
 import { ReadOnlyDisk, type TornEnd } from '../store/index.ts';
 import {
   type Configuration,
@@ -65,6 +65,7 @@ export async function inspectMember(
   options: InspectOptions,
   entry: (entry: InspectedEntry) => void = () => {},
 ): Promise<InspectedMember> {
+  checkNames(options, { disk: true, directory: true, groupId: true }, 'inspectMember');
   const disk = new ReadOnlyDisk(options.disk);
   const place = await findMemberFolder({ ...options, disk });
   const files = await openMemberFiles(disk, place);

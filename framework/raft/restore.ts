@@ -2,6 +2,8 @@ import {
   asVarlogError,
   type Clock,
   checkFlag,
+  checkNames,
+  type OptionNames,
   type Ports,
   sleep,
   VarlogError,
@@ -26,6 +28,14 @@ export interface RestoreOptions {
   /** Only tell what would be kept; change nothing. Default false. */
   readonly dryRun?: boolean;
 }
+
+const NAMES: OptionNames<RestoreOptions> = {
+  ports: true,
+  directory: true,
+  groupId: true,
+  member: true,
+  dryRun: true,
+};
 
 /** What became of a group that was restored from one member. */
 export interface Restored {
@@ -60,6 +70,8 @@ const NOBODY: Configuration = {
  * room: it may be partly restored then, and MUST be restored again before it is started.
  */
 export async function restoreLostMajority(options: RestoreOptions): Promise<Restored> {
+  // A misspelt `dryRun` would be a restore.
+  checkNames(options, NAMES, 'restoreLostMajority');
   const { groupId, directory } = options;
   const { disk } = options.ports;
   // The text "false" would be taken for a look that changes nothing.

@@ -116,15 +116,14 @@ export class ChangeHistory {
    * `details.firstAvailable` says which ones are. Throws what ended the replica, and ends where that was closed.
    */
   read<Change>(options: ChangesOptions): AsyncIterable<ChangeEvent<Change>> {
-    checkNames(options, NAMES, 'changes');
+    checkChanges(options);
     const { from = this.end + 1, signal } = options;
-    if (!Number.isSafeInteger(from) || from < 0) throw notAPosition(from);
-    checkSignal(signal);
     return this.readFrom(Math.max(from, 1), signal);
   }
 
   /** The same as an Observable: without backpressure, for those that do at once what they do with an event. */
   read$<Change>(options: Omit<ChangesOptions, 'signal'>): Observable<ChangeEvent<Change>> {
+    checkChanges(options);
     return asObservable((signal) => this.read<Change>({ ...options, signal }));
   }
 
@@ -196,6 +195,14 @@ export function asObservable<T>(read: (signal: AbortSignal) => AsyncIterable<T>)
     pass().catch((error: unknown) => subscriber.error(error));
     return () => closing.abort();
   });
+}
+
+/** Throws `INVALID_ARGUMENT` or `POSITION_OUT_OF_RANGE`: at once also for an Observable, which begins to read later. */
+function checkChanges(options: ChangesOptions): void {
+  checkNames(options, NAMES, 'changes');
+  const { from, signal } = options;
+  if (from !== undefined && (!Number.isSafeInteger(from) || from < 0)) throw notAPosition(from);
+  checkSignal(signal);
 }
 
 function notAPosition(from: number): VarlogError {

@@ -1,5 +1,11 @@
-import { type Codec, checkNames, type OptionNames, shown, VarlogError } from '../base/index.ts';
-import { cannotEncode } from './json-loss.ts';
+import {
+  type Codec,
+  cannotEncode,
+  checkNames,
+  type OptionNames,
+  shown,
+  VarlogError,
+} from '../base/index.ts';
 import type { PieceOf } from './pieces.ts';
 import type { Rules } from './rules.ts';
 
@@ -9,7 +15,8 @@ const JSON_CODECS = new WeakSet<object>();
 
 /**
  * JSON in UTF-8; `undefined` is no bytes at all. The default for commands, results and snapshots. It keeps what JSON keeps:
- * of a `Map` and a `Set` that is nothing. Encoding throws `INVALID_ARGUMENT` for what JSON cannot say, such as a bigint.
+ * of a `Map` and a `Set` that is nothing. Encoding throws `INVALID_ARGUMENT` for what JSON cannot say, such as a bigint; a
+ * replica refuses every command of which something would be lost, before it is sent.
  */
 export function jsonCodec<T>(): Codec<T> {
   const decoder = new TextDecoder();

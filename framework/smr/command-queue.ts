@@ -1,6 +1,7 @@
 import {
   type Backoff,
   type Codec,
+  checkKeptByJson,
   OncePerTurn,
   type OrderedLog,
   onAbort,
@@ -10,6 +11,7 @@ import {
 } from '../base/index.ts';
 import { ATTEMPT_TIMEOUT_MS, appendBackoff, mayRetry, untilTaken } from './append-again.ts';
 import { BlockedCommands } from './blocked-commands.ts';
+import { isJson } from './codecs.ts';
 import { full, sessionExpired, stoppedError, timedOut } from './command-errors.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -99,6 +101,8 @@ export class CommandQueue<Command, Result> {
     if (this.stopped !== undefined) throw this.stopped;
     const requestId = checkedRequestId(options);
     signal?.throwIfAborted();
+    // Here, and not by the codec: replicas of another version must encode what a machine schedules as this one does.
+    if (isJson(this.codecs.command)) checkKeptByJson(command, 'the command');
     const bytes = this.codecs.command.encode(command);
     const size = envelopeBytes({ requestId, command: bytes });
     const fits = this.blocked.isEmpty && this.bytes + size <= this.bytesMax;

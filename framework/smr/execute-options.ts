@@ -32,6 +32,13 @@ const NAMES: OptionNames<ExecuteOptions> = {
   signal: true,
 };
 
+const SPECULATE_NAMES: OptionNames<ExecuteOptions> = { ...NAMES, whenFull: false };
+
+/** Throws `INVALID_ARGUMENT` for an option that a speculation does not have. */
+export function checkSpeculate(options: Omit<ExecuteOptions, 'whenFull'>): void {
+  checkNames<ExecuteOptions>(options, SPECULATE_NAMES, 'speculate');
+}
+
 /** Throws `INVALID_ARGUMENT`. Returns the request id as bytes. */
 export function checkedRequestId(options: ExecuteOptions): Uint8Array {
   // With a misspelt `requestId` a command that is repeated would take effect again.

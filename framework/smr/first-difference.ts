@@ -1,3 +1,4 @@
+import { fieldPath } from '../base/index.ts';
 import { canonicalHash, canonicalOf } from './canonical.ts';
 
 const BRIEF_MAX = 120;
@@ -31,11 +32,6 @@ export function firstDifference(left: unknown, right: unknown, path = '$'): Diff
     return undefined;
   }
   return here();
-}
-
-/** Path of a field of the object at `path`. */
-export function fieldPath(path: string, name: string): string {
-  return `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
 }
 
 function differenceOfLists(

@@ -418,7 +418,9 @@ export function runEffects<Command, Result, Machine, Effect>(
  */
 export function transactions(
   on: TransactionReplica | TransactionService,
-  { ports = { random: realRandom } }: { ports?: Pick<Ports, 'random'> } = {},
+  options: { ports?: Pick<Ports, 'random'> } = {},
 ): TransactionStore {
+  checkNames(options, { ports: true }, 'transactions');
+  const { ports = { random: realRandom } } = options;
   return new TransactionStore('settle' in on ? on : new ReplicaTransactions(on), ports.random);
 }

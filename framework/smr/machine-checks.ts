@@ -1,5 +1,8 @@
 import {
   checkNames,
+  type JsonLoss,
+  jsonLosses,
+  lossParts,
   type OptionNames,
   type OrderedLog,
   type OrderedLogSource,
@@ -7,7 +10,6 @@ import {
   VarlogError,
 } from '../base/index.ts';
 import { checkCodecs, isJson, type ReplicaCodecs } from './codecs.ts';
-import { type JsonLoss, jsonLosses, lossParts } from './json-loss.ts';
 import type { MachineDefinition } from './machine-definition.ts';
 import { isPromise } from './machine-runner.ts';
 import { Pieces } from './pieces.ts';

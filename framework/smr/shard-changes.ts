@@ -41,10 +41,8 @@ export function mergeChanges<Change>(
   shards: readonly Shard[],
   options: ShardChangesOptions,
 ): AsyncIterable<ShardChangeEvent<Change>> {
-  checkNames(options, NAMES, 'changes');
+  checkShardChanges(options, shards.length);
   const { from, signal } = options;
-  checkSignal(signal);
-  checkList(from, 'from', shards.length, 'one position for each shard');
   const closing = new AbortController();
   const readers = shards.map((it, shard) => {
     // A gap in the list is no position either, and not "from now on".
@@ -52,6 +50,13 @@ export function mergeChanges<Change>(
     return it.changes<Change>({ ...begin, signal: closing.signal });
   });
   return merged(readers, closing, signal);
+}
+
+/** Throws `INVALID_ARGUMENT` for options that changes of so many shards do not have. */
+export function checkShardChanges(options: ShardChangesOptions, shards: number): void {
+  checkNames(options, NAMES, 'changes');
+  checkSignal(options.signal);
+  checkList(options.from, 'from', shards, 'one position for each shard');
 }
 
 async function* merged<Change>(

@@ -6,7 +6,12 @@ import { fnv1a } from './fnv.ts';
 import type { Replica } from './replica.ts';
 import type { Consistency, ReplicaOptions } from './replica-options.ts';
 import type { ReplicaStatus } from './replica-status.ts';
-import { mergeChanges, type ShardChangeEvent, type ShardChangesOptions } from './shard-changes.ts';
+import {
+  checkShardChanges,
+  mergeChanges,
+  type ShardChangeEvent,
+  type ShardChangesOptions,
+} from './shard-changes.ts';
 import { healthOf, type ShardsHealth, sameHealth } from './shard-health.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { SpeculateOptions, Speculation } from './speculation.ts';
@@ -137,6 +142,7 @@ export class Shards<Command, Result, Machine> {
   changes$<Change = unknown>(
     options: Omit<ShardChangesOptions, 'signal'> = {},
   ): Observable<ShardChangeEvent<Change>> {
+    checkShardChanges(options, this.replicas.length);
     return asObservable((signal) => this.changes<Change>({ ...options, signal }));
   }
 

@@ -4,6 +4,7 @@ import type { Admission } from './admission.ts';
 import type { CommandCodecs } from './codecs.ts';
 import { type CommandOutcome, resultOf } from './command-outcome.ts';
 import type { CommandQueue } from './command-queue.ts';
+import { checkSpeculate } from './execute-options.ts';
 import type { AppliedCommand } from './log-context.ts';
 import type { Settle } from './pending-command.ts';
 import { writesNothing } from './read-only-log.ts';
@@ -52,6 +53,7 @@ export class Speculator<Command, Result, Machine> {
   /** Hands a command in, and answers it at once. One that has no tentative answer is not sent. */
   async speculate(command: Command, options: SpeculateOptions): Promise<Speculation<Result>> {
     const { queue, readOnly } = this.parts;
+    checkSpeculate(options);
     this.checkForkable();
     if (readOnly) throw writesNothing();
     let settle: Settle = () => {};

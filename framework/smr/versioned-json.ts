@@ -1,4 +1,4 @@
-import { VarlogError } from '../base/index.ts';
+import { checkNames, VarlogError } from '../base/index.ts';
 import { jsonCodec, type VersionedCodec } from './codecs.ts';
 
 /** No text in JSON begins with it: what `jsonCodec` wrote is of version 1. */
@@ -60,6 +60,7 @@ type Cast = (value: unknown) => unknown;
 export function versionedJson<Shapes extends readonly [unknown, ...unknown[]]>(
   options: VersionedJsonOptions<Shapes>,
 ): VersionedCodec<NewestOf<Shapes>> {
+  checkNames<object>(options, { upcast: true, downcast: true }, 'versionedJson');
   const upcasters = chainOf(options.upcast as Record<string, Cast>);
   const downcasters = (options.downcast ?? {}) as Record<string, { before: number; of: Cast }>;
   const newest = upcasters.length + 1;

@@ -1,6 +1,7 @@
 import {
   attributesOf,
   type Codec,
+  checkNames,
   decodeBatch,
   type Headers,
   type LogEntry,
@@ -38,6 +39,7 @@ export class Capture {
    * was sent several times is there once. `name` and `codec` are those of the machine's replicas.
    */
   commands<Command>(options: { name?: string; codec?: Codec<Command> } = {}): Command[] {
+    checkNames<object>(options, { name: true, codec: true }, 'commands');
     const { name = 'machine', codec = jsonCodec<Command>() } = options;
     const envelope = new EnvelopeReader(tagOf({ log: this.identity, machine: name }));
     const seen = new Set<string>();

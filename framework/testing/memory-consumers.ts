@@ -1,5 +1,6 @@
-import { type TopicId, VarlogError } from '../base/index.ts';
+import { checkNames, type TopicId, VarlogError } from '../base/index.ts';
 import { consumerBegin } from '../log/client/consumer-begin.ts';
+import { ADD_CONSUMER_NAMES } from '../log/client/option-names.ts';
 import { chosenParked, type ParkedChoice } from '../log/client/parked-choice.ts';
 import { type AtTime, type From, isAtTime } from '../log/client/position-option.ts';
 import { type ConsumerRegistry, checkConsumerName } from '../log/consumer/index.ts';
@@ -67,7 +68,9 @@ export class MemoryConsumers {
   }
 
   /** Registers a consumer before it runs for the first time: what comes behind `from` is kept for it from now on. */
-  async add(name: string, { from = 'start' }: { from?: From } = {}): Promise<void> {
+  async add(name: string, options: { from?: From } = {}): Promise<void> {
+    checkNames(options, ADD_CONSUMER_NAMES, 'consumers.add');
+    const { from = 'start' } = options;
     checkConsumerName(name);
     this.extent.checkConnected();
     const begin = consumerBegin(from, this.extent.name, this.state.id as TopicId);

@@ -16,6 +16,7 @@ import {
   VarlogError,
   Wakeups,
 } from '../base/index.ts';
+import { checkCall } from '../log/client/call-limit.ts';
 import { trimmed } from '../log/client/merged-reader.ts';
 import { type AtTime, millisecondsOf } from '../log/client/position-option.ts';
 import { PRODUCER_LIMITS, ProducerTable, refusalOfProducer } from '../log/core/index.ts';
@@ -174,6 +175,7 @@ export class MemoryLog implements OrderedLog {
   }
 
   async identity(options: LogCallOptions = {}): Promise<string> {
+    checkCall(options, 'identity');
     options.signal?.throwIfAborted();
     this.checkConnected();
     return this.name;
@@ -188,6 +190,7 @@ export class MemoryLog implements OrderedLog {
   }
 
   async append(commands: readonly Uint8Array[], options: LogCallOptions = {}): Promise<number> {
+    checkCall(options, 'append');
     const [place] = await this.put([batchOf(commands)], options);
     return place!.glsn;
   }
@@ -209,6 +212,7 @@ export class MemoryLog implements OrderedLog {
   }
 
   async *follow(from: number, options: { signal?: AbortSignal } = {}): AsyncGenerator<Followed> {
+    checkNames(options, { signal: true }, 'follow');
     const { signal } = options;
     checkPosition(from, 'from');
     checkSignal(signal);
@@ -232,6 +236,7 @@ export class MemoryLog implements OrderedLog {
   }
 
   async tail(options: LogCallOptions = {}): Promise<number> {
+    checkCall(options, 'tail');
     options.signal?.throwIfAborted();
     this.checkConnected();
     return this.last;
@@ -244,8 +249,10 @@ export class MemoryLog implements OrderedLog {
   async compact(
     position: number,
     state: Uint8Array | AsyncIterable<Uint8Array>,
-    { force = false }: { force?: boolean } = {},
+    options: { force?: boolean } = {},
   ): Promise<void> {
+    checkNames(options, { force: true }, 'compact');
+    const { force = false } = options;
     this.checkConnected();
     assert(position <= this.last, 'a snapshot stands for committed entries');
     // Of its own: the caller may go on to use what it gave.

@@ -1,6 +1,7 @@
 import {
   attributesOf,
   type Clock,
+  checkNames,
   decodeBatch,
   glsn,
   llsn,
@@ -21,6 +22,7 @@ import type {
   RecordInput,
   RecordProducer,
 } from '../log/client/index.ts';
+import { PRODUCER_APPEND_NAMES } from '../log/client/option-names.ts';
 import type { MemoryBatch } from './memory-batch.ts';
 
 /** Has a batch taken once: rejects with `PRODUCER_FENCED`. */
@@ -66,6 +68,7 @@ export class MemoryProducer<In = RecordInput> implements RecordProducer<In> {
     input: AppendInput<In>,
     options: CallLimits & RecordAttributes & { expect?: Expectation; receipt?: boolean } = {},
   ): Promise<ProducerAck> {
+    checkNames(options, PRODUCER_APPEND_NAMES, 'append of a producer');
     const { clock, codec, takeOnce } = this.parts;
     const timer = receiptTimer(options.receipt, clock);
     const condition = options.expect === undefined ? undefined : conditionOf(options.expect);

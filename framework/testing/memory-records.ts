@@ -51,6 +51,9 @@ import { trimmed } from '../log/client/merged-reader.ts';
 import { checkedProducer } from '../log/client/open-producer.ts';
 import {
   APPEND_NAMES,
+  ATOMIC_NAMES,
+  ATOMIC_PART_NAMES,
+  FENCE_NAMES,
   READ_NAMES,
   TAIL_FLOW_NAMES,
   TAIL_NAMES,
@@ -146,6 +149,8 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
     parts: readonly AppendPart<In>[],
     options: CallLimits = {},
   ): Promise<AtomicAck> {
+    checkNames(options, ATOMIC_NAMES, 'appendAtomically');
+    for (const it of parts) checkNames(it, ATOMIC_PART_NAMES, 'a part of appendAtomically');
     refuseExpectations([options, ...parts]);
     // Nobody else sees the id.
     const batches = toBatches(parts, this.codec, recordLimits(), { below: () => 0 });
@@ -179,7 +184,9 @@ export class MemoryRecords<T, In> implements RecordLog<T, In> {
   }
 
   /** As that of a topic; all of its log streams are fenced in either case. */
-  async fence({ token, signal }: FenceOptions = {}): Promise<number> {
+  async fence(options: FenceOptions = {}): Promise<number> {
+    checkNames(options, FENCE_NAMES, 'fence');
+    const { token, signal } = options;
     signal?.throwIfAborted();
     if (token !== undefined) checkToken('token', token);
     return this.store.fence(token);

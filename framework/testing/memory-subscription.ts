@@ -1,6 +1,6 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
 import { type Clock, VarlogError, Waiters } from '../base/index.ts';
-import { type CallLimits, withinLimits } from '../log/client/call-limit.ts';
+import { type CallLimits, checkCall, withinLimits } from '../log/client/call-limit.ts';
 import type { EntrySubscription } from '../log/client/entry-observable.ts';
 import type { Entry } from '../log/client/index.ts';
 import { PullIterator } from '../log/client/pull-iterator.ts';
@@ -78,6 +78,7 @@ export class MemorySubscription<T> implements EntrySubscription<T> {
   }
 
   async caughtUp(limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'caughtUp');
     const through = this.pass.last();
     if (this.settledTo >= through) return;
     const options = { what: 'catching up', timeoutMs: Number.POSITIVE_INFINITY, ...limits };

@@ -1,7 +1,10 @@
 import protobuf from 'protobufjs/light.js';
+import { VarlogError } from '../base/index.ts';
 
 /** From here on the bytes of a field are referred to; fewer are cheaper to copy. */
 const GATHERED_BYTES_MIN = 1024;
+/** What a field of 64 bits cannot hold any more. */
+const UINT64_END = 2 ** 64;
 
 /** Bytes of a field, and where they belong in what was written beside them. */
 interface Gathered {
@@ -27,6 +30,22 @@ export class GatheringWriter extends protobuf.BufferWriter {
     this.uint32(value.length);
     this.gathered.push({ at: this.pos, bytes: value });
     return this;
+  }
+
+  /**
+   * Throws `POSITION_OUT_OF_RANGE` for what the field cannot hold. That of protobufjs writes another number then: 0 for
+   * 2^64, which is what 2^64 - 1 becomes when it is read as a number.
+   */
+  override uint64(value: number): this {
+    if (value >= 0 && value < UINT64_END) {
+      super.uint64(value);
+      return this;
+    }
+    throw new VarlogError('POSITION_OUT_OF_RANGE', {
+      what: `${value} does not fit in 64 bits`,
+      next: 'give a whole number from 0 to 2^53 - 1',
+      outcome: 'notAppended',
+    });
   }
 
   override fork(): this {

@@ -17,6 +17,18 @@ describe('generated messages', () => {
     expect([...back.records]).toEqual([1]);
   });
 
+  test('a number that 64 bits cannot hold is refused: it is not written as another one', () => {
+    for (const glsn of [2 ** 64, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const encode = (): unknown => Batch.encode(Batch.create({ glsn, llsn: 1, count: 1 }));
+      expect(encode).toThrow(expect.objectContaining({ code: 'POSITION_OUT_OF_RANGE' }));
+    }
+    // Ids of members are computed, and may be above 2^53.
+    const largest = 2 ** 64 - 2 ** 11;
+    expect(Batch.decode(Batch.encode(Batch.create({ glsn: largest, count: 1 }))).glsn).toBe(
+      largest,
+    );
+  });
+
   test('fields that were not given have their defaults', () => {
     const back = Assignment.decode(Assignment.encode(Assignment.create({ topicId: 3 })));
     expect([back.topicId, back.epoch, back.sealed]).toEqual([3, 0, false]);

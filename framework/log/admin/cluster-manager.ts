@@ -6,7 +6,7 @@ import {
   describeTopic,
   type MetadataRepository,
 } from '../metadata-repository/index.ts';
-import { ascending, checkIds } from '../published-ids.ts';
+import { ascending, checkIds, checkPositions } from '../published-ids.ts';
 import { logStreamHandlers } from './log-stream-calls.ts';
 import { memberHandlers } from './member-calls.ts';
 import { nothing } from './refusals.ts';
@@ -63,6 +63,7 @@ function topicHandlers(repository: MetadataRepository): Handler[] {
     }),
     atLeader(repository, service.Trim, async ({ topicId, lastGlsn }) => {
       checkIds({ topic: topicId });
+      checkPositions({ GLSN: lastGlsn });
       await repository.execute({ kind: 'trim', topicId, glsn: lastGlsn });
       return admpb.TrimResponse.create({ results: trimResults(repository, topicId) });
     }),

@@ -203,6 +203,9 @@ describe('log streams', () => {
       [1, logStreamId, ''],
       [2, logStreamId, ''],
     ]);
+    await expect(ask(manager.Trim, { topicId, lastGlsn: 2 ** 63 })).rejects.toMatchObject({
+      code: 'POSITION_OUT_OF_RANGE',
+    });
     const own = await askNode(management.Trim, { topicId, lastGlsn: 2 });
     expect(Object.entries(own.results)).toEqual([[String(logStreamId), '']]);
   });

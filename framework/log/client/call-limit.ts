@@ -1,4 +1,12 @@
-import { type Clock, checkSignal, onAbort, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  type Clock,
+  checkNames,
+  checkSignal,
+  type OptionNames,
+  onAbort,
+  type Timer,
+  VarlogError,
+} from '../../base/index.ts';
 
 /** What every call of the client can be given. */
 export interface CallLimits {
@@ -6,6 +14,13 @@ export interface CallLimits {
   signal?: AbortSignal;
   /** After so many milliseconds the call rejects with `TIMEOUT`. */
   timeoutMs?: number;
+}
+
+const NAMES: OptionNames<CallLimits> = { signal: true, timeoutMs: true };
+
+/** Throws `INVALID_ARGUMENT` for an option that a call does not have which takes these limits alone. */
+export function checkCall(limits: CallLimits, call: string): void {
+  checkNames(limits, NAMES, call);
 }
 
 /** A running call's limits as one signal. */

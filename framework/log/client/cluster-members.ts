@@ -5,7 +5,7 @@ import {
   Member,
   Ordering,
 } from '../../wire/gen/log.ts';
-import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkCall, inSteps, withinLimits } from './call-limit.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
 import type { MemberStatus } from './cluster-status.ts';
@@ -42,6 +42,7 @@ export class ClusterMembers {
 
   /** All members, and how each of them is. */
   async list(limits: CallLimits = {}): Promise<MemberStatus[]> {
+    checkCall(limits, 'members.list');
     const what = 'asking for the members of the cluster';
     return inSteps(this.clock, { ...limits, what }, async (own) => {
       const { members } = await this.repository.members(own);
@@ -51,6 +52,7 @@ export class ClusterMembers {
 
   /** Adds a member, which was started with `--join` on an empty directory. It votes once it has caught up. */
   async add(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'members.add');
     checkMember(member.id);
     const what = `adding member ${member.id}`;
     await this.change({ kind: Kind.ADD, member: Member.create({ ...member }) }, what, limits);
@@ -61,6 +63,7 @@ export class ClusterMembers {
    * comes back: its id is never used again.
    */
   async replace(lost: MemberId, member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'members.replace');
     checkMember(lost);
     checkMember(member.id);
     const what = `replacing member ${lost}`;
@@ -70,6 +73,7 @@ export class ClusterMembers {
 
   /** Removes a member, also the leader. Refused for the last one, and where no majority of the others answers. */
   async remove(id: MemberId, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'members.remove');
     checkMember(id);
     const member = Member.create({ id });
     await this.change({ kind: Kind.REMOVE, member }, `removing member ${id}`, limits);
@@ -77,6 +81,7 @@ export class ClusterMembers {
 
   /** A member, with the disk that the others know it by, is at another address now: it was started there. */
   async move(member: MemberAddress, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'members.move');
     checkMember(member.id);
     const what = `moving member ${member.id}`;
     await this.change({ kind: Kind.MOVE, member: Member.create({ ...member }) }, what, limits);

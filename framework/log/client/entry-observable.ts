@@ -1,6 +1,6 @@
 import { Observable, ReplaySubject, type Subscriber } from 'rxjs';
 import { checkCount, VarlogError } from '../../base/index.ts';
-import type { CallLimits } from './call-limit.ts';
+import { type CallLimits, checkCall } from './call-limit.ts';
 import type { Entry } from './entry.ts';
 import { deliverTracked, type InFlight, type InFlightSource } from './in-flight.ts';
 import type { SubscriptionStatus } from './status.ts';
@@ -63,6 +63,7 @@ export class EntryObservable<T = Uint8Array>
    * hold records. Of the newest subscription: rejects with `FAILED_PRECONDITION` while there is none.
    */
   async caughtUp(limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'caughtUp');
     if (this.newest !== undefined) return this.newest.caughtUp(limits);
     throw new VarlogError('FAILED_PRECONDITION', {
       what: 'nobody has subscribed, so nothing is delivered',

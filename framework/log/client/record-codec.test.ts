@@ -175,6 +175,9 @@ test.each<[RecordCodec<unknown, never>, unknown]>([
   [bytes, {}],
   [json<unknown>(), undefined],
   [json<unknown>(), 3n],
+  [json<unknown>(), { to: new Map([[1, 2]]) }],
+  [json<unknown>(), [Number.NaN]],
+  [json(z.object({ to: z.unknown() })), { to: new Set([1]) }],
   [{ encode: () => 'no bytes' as never, decode: (it) => it }, 'a'],
 ])('refuses to encode what is none: %#', async (codec, value) => {
   await expect(varlog.topic(1, { codec }).append(value as never)).rejects.toMatchObject({

@@ -1,3 +1,4 @@
+import { checkKeptByJson } from '../../base/index.ts';
 import { checkedBy, type StandardSchema } from './standard-schema.ts';
 
 /**
@@ -40,7 +41,7 @@ export const text: RecordCodec<string> = {
 };
 
 /**
- * JSON in UTF-8. With a schema (any that follows Standard Schema: zod, valibot, arktype), what is written is checked as its
+ * JSON in UTF-8. What JSON would leave nothing of, such as a `Map`, `NaN` or bytes, is refused; a `Date` becomes a text. With a schema (any that follows Standard Schema: zod, valibot, arktype), what is written is checked as its
  * readers will see it, after JSON, and what is read is checked again and given as the schema puts it out. Without,
  * `T` is what the caller takes it for.
  *
@@ -55,6 +56,7 @@ export function json<In, Out>(schema: StandardSchema<In, Out>): RecordCodec<Out,
 export function json<In, Out>(schema?: StandardSchema<In, Out>): RecordCodec<Out, In> {
   return {
     encode: (value) => {
+      checkKeptByJson(value, 'the value');
       const written = JSON.stringify(value);
       if (written === undefined) throw new TypeError(`JSON has no ${kindOf(value)}`);
       if (schema !== undefined) checkedBy(schema, JSON.parse(written));

@@ -10,7 +10,7 @@ import {
   Waiters,
 } from '../../base/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimits, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkCall, withinLimits } from './call-limit.ts';
 import { type Decoding, decodeEntry } from './decoding.ts';
 import type { Entry, EntryBatch } from './entry.ts';
 import { checkReading, type Freshness, leastPosition } from './freshness.ts';
@@ -129,6 +129,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterable<Entry<T>>, As
    * subscription ends before that.
    */
   async caughtUp(limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'caughtUp');
     const what = 'catching up';
     const { clock } = this.source.ports;
     await withinLimits(clock, { what, timeoutMs: Infinity, ...limits }, async (own) => {

@@ -7,7 +7,7 @@ import {
 } from '../consumer/index.ts';
 import type { ConsumerBegin, MetadataCommand, ParkedRecord } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { type CallLimits, inSteps, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkCall, inSteps, withinLimits } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { consumerBegin } from './consumer-begin.ts';
 import { ADD_CONSUMER_NAMES } from './option-names.ts';
@@ -69,6 +69,7 @@ export class TopicConsumers {
 
   /** All of them, by name. Rejects with `TOPIC_NOT_FOUND`, and `UNIMPLEMENTED` by a version without consumers. */
   async list(limits: CallLimits = {}): Promise<readonly ConsumerDescription[]> {
+    checkCall(limits, 'consumers.list');
     const { consumers, last } = await this.ask({}, limits);
     return consumers.map(({ name, epoch, position, parked }) => {
       return { name, epoch, position, lag: last - position, parked };
@@ -85,12 +86,14 @@ export class TopicConsumers {
     glsns: ParkedChoice = 'all',
     limits: CallLimits = {},
   ): Promise<number> {
+    checkCall(limits, 'consumers.replay');
     const decision = { topicId: this.topicId, name, glsns: chosenParked(glsns), drop: false };
     return this.command({ kind: 'decideParked', ...decision }, limits);
   }
 
   /** As {@link replay}, but they are given up. */
   async drop(name: string, glsns: ParkedChoice = 'all', limits: CallLimits = {}): Promise<number> {
+    checkCall(limits, 'consumers.drop');
     const decision = { topicId: this.topicId, name, glsns: chosenParked(glsns), drop: true };
     return this.command({ kind: 'decideParked', ...decision }, limits);
   }
@@ -100,6 +103,7 @@ export class TopicConsumers {
    * checkpoint that it keeps elsewhere stays. `NOT_FOUND` when there is none of that name.
    */
   async remove(name: string, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'consumers.remove');
     await this.command({ kind: 'removeConsumer', topicId: this.topicId, name }, limits);
   }
 

@@ -29,7 +29,7 @@ import {
   refuseExpectations,
   toBatches,
 } from './atomic-append.ts';
-import { type CallLimits, checkTimeout, inSteps } from './call-limit.ts';
+import { type CallLimits, checkCall, checkTimeout, inSteps } from './call-limit.ts';
 import { describe, type TopicDescription } from './catalog.ts';
 import { checkWhole } from './checked-option.ts';
 import type { ClientContext } from './client-context.ts';
@@ -218,7 +218,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /**
    * The records from `from` on, and all that will come; ends quietly when it, or the client, is closed. Rejects like
-   * {@link read}.
+   * {@link read}: also with `TOPIC_NOT_FOUND` when the topic is deleted, because nobody asked for that end here.
    */
   tail(options: TailOptions = {}): Subscription<T> {
     checkNames(options, TAIL_NAMES, 'tail');
@@ -227,7 +227,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /**
-   * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed. Use `handle`
+   * Like {@link tail}, as an Observable; it completes when `signal` is aborted or the client is closed, and has an error
+   * when the topic is deleted. Use `handle`
    * for what takes time. After an error, go on after the last record that was dealt with: `retry()` would begin
    * at `from` again.
    */
@@ -300,6 +301,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */
   async watermarks(limits: CallLimits = {}): Promise<{ first: number; last: number }> {
+    checkCall(limits, 'watermarks');
     const request = TailRequest.create({ topicId: this.id });
     const what = `asking for the tail of topic ${this.id}`;
     const { repository } = this.context;
@@ -324,6 +326,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * of them are gone, `BEYOND_TAIL`, `INVALID_ARGUMENT`, and `FAILED_PRECONDITION` beyond 1,000 holders.
    */
   async hold(holder: string, position: number, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'hold');
     checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, position: glsn(position) });
     const what = `holding records of topic ${this.id}`;
@@ -332,6 +335,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
 
   /** `holder` needs no records any more. `NOT_FOUND` when it holds none. */
   async release(holder: string, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'release');
     checkText(holder, 'holder');
     const request = HoldRequest.create({ topicId: this.id, holder, release: true });
     const plan = { what: `releasing a hold on topic ${this.id}`, idempotent: false };
@@ -349,6 +353,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
       readonly retention: Retention;
     }
   > {
+    checkCall(limits, 'describe');
     const { catalog, ports } = this.context;
     const what = `describing topic ${this.id}`;
     return inSteps(ports.clock, { ...limits, what }, async (own) => {
@@ -365,6 +370,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * `UNIMPLEMENTED` where members of the metadata repository run a version that does not know this.
    */
   async setRetention(retention: Retention, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'setRetention');
     checkRetention(retention);
     const what = `setting the retention of topic ${this.id}`;
     const command = { kind: 'setRetention', topicId: this.id, retention } as const;
@@ -372,7 +378,8 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   }
 
   /** How many bytes the topic has, and who keeps them. Some replicas are asked; nothing changes. */
-  usage(limits: CallLimits = {}): Promise<TopicUsage> {
+  async usage(limits: CallLimits = {}): Promise<TopicUsage> {
+    checkCall(limits, 'usage');
     const what = `asking how much topic ${this.id} has`;
     return inSteps(this.context.ports.clock, { ...limits, what }, (own) =>
       topicUsage(this.context, this.id, () => this.watermarks(own), own),
@@ -418,6 +425,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
    * repository or storage nodes run a version that does not know this.
    */
   async setReplicationFactor(replicationFactor: number, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'setReplicationFactor');
     checkWhole(replicationFactor, 'replicationFactor');
     const command = { kind: 'setReplicationFactor', topicId: this.id, replicationFactor } as const;
     const what = `giving topic ${this.id} ${replicationFactor} replicas`;

@@ -27,7 +27,7 @@ import {
 import type { Retention } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
-import { type CallLimits, checkTimeout, inSteps, withinLimits } from './call-limit.ts';
+import { type CallLimits, checkCall, checkTimeout, inSteps, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
 import { ChannelPool } from './channel-pool.ts';
 import { checkWhole } from './checked-option.ts';
@@ -179,6 +179,7 @@ export class Varlog implements AsyncDisposable {
 
   /** All topics with their log streams, as of now. */
   async topics(limits: CallLimits = {}): Promise<TopicDescription[]> {
+    checkCall(limits, 'topics');
     return (await this.context.catalog.list(limits)).map(describe);
   }
 
@@ -250,6 +251,7 @@ export class Varlog implements AsyncDisposable {
    * until then {@link restoreTopic} brings it back.
    */
   async deleteTopic(id: TopicId, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'deleteTopic');
     const { repository, catalog } = this.context;
     const request = admpb.UnregisterTopicRequest.create({ topicId: this.topic(id).id });
     const what = `deleting topic ${id}`;
@@ -262,6 +264,7 @@ export class Varlog implements AsyncDisposable {
 
   /** Brings back a topic that was deleted, with its records. `TOPIC_NOT_FOUND` when it is not remembered. */
   async restoreTopic(id: TopicId, limits: CallLimits = {}): Promise<Topic> {
+    checkCall(limits, 'restoreTopic');
     const topic = this.topic(id);
     const request = RestoreTopicRequest.create({ topicId: id });
     const what = `bringing back topic ${id}`;
@@ -300,11 +303,13 @@ export class Varlog implements AsyncDisposable {
    * on whoever leads, and also where the node is down. Rejects with `NOT_FOUND`, and as {@link Topic.setReplicationFactor}.
    */
   async drainStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'drainStorageNode');
     await this.drain(id, false, limits);
   }
 
   /** Takes {@link drainStorageNode} back. What was moved by then stays where it is; the node is given replicas again. */
   async undrainStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'undrainStorageNode');
     await this.drain(id, true, limits);
   }
 
@@ -313,6 +318,7 @@ export class Varlog implements AsyncDisposable {
    * `FAILED_PRECONDITION` while it has some: drain it first.
    */
   async removeStorageNode(id: StorageNodeId, limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'removeStorageNode');
     checkWhole(id, 'the id of a storage node');
     const command = { kind: 'unregisterStorageNode', id } as const;
     await this.context.repository.command(command, {
@@ -333,6 +339,7 @@ export class Varlog implements AsyncDisposable {
     storageNode: StorageNodeId,
     limits: CallLimits = {},
   ): Promise<void> {
+    checkCall(limits, 'preferPrimary');
     checkWhole(logStream, 'the id of a log stream');
     checkWhole(storageNode, 'the id of a storage node');
     const command = { kind: 'preferPrimary', id: logStream, node: storageNode } as const;
@@ -357,6 +364,7 @@ export class Varlog implements AsyncDisposable {
 
   /** The cluster on one screen: members, storage nodes, topics with the state of each replica. */
   async status(limits: CallLimits = {}): Promise<ClusterStatus> {
+    checkCall(limits, 'status');
     const { repository, channels } = this.context;
     const what = 'asking how the cluster is';
     return this.inSteps(what, limits, async (own) => {

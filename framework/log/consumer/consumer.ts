@@ -2,14 +2,16 @@ import { BehaviorSubject, type Observable } from 'rxjs';
 import {
   asVarlogError,
   Backoff,
+  checkNames,
   OncePerTurn,
+  type OptionNames,
   onAbort,
   reasonOf,
   sleep,
   VarlogError,
   Waiters,
 } from '../../base/index.ts';
-import { type CallLimits, checkTimeout, withinLimits } from '../client/call-limit.ts';
+import { type CallLimits, checkCall, checkTimeout, withinLimits } from '../client/call-limit.ts';
 import { type AtTime, isAtTime } from '../client/position-option.ts';
 import type { ConsumerBegin } from '../core/index.ts';
 import { ConsumerLife } from './consumer-life.ts';
@@ -130,6 +132,7 @@ export class Consumer implements AsyncDisposable {
    * stopped, or with `CLOSED`.
    */
   async caughtUp(limits: CallLimits = {}): Promise<void> {
+    checkCall(limits, 'caughtUp');
     const { ports, registry } = this.source;
     const what = `catching up of consumer "${this.name}"`;
     const lifetime = this.givenUp.signal;
@@ -147,7 +150,9 @@ export class Consumer implements AsyncDisposable {
    * Ends it: takes no more records, and with `drain` (default) waits up to `timeoutMs` (default 10,000) for those that
    * have begun; then saves how far it is. What was not done by then is given to the next life. Always resolves. Idempotent.
    */
-  async close({ drain = true, timeoutMs = DRAIN_MS }: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkNames(options, CLOSE_NAMES, 'close');
+    const { drain = true, timeoutMs = DRAIN_MS } = options;
     checkTimeout(timeoutMs);
     await this.end({ drain, timeoutMs });
   }
@@ -337,3 +342,5 @@ function clientClosed(name: string): VarlogError {
 function isNotAgreed(error: unknown): boolean {
   return VarlogError.is(error, 'FAILED_PRECONDITION') && 'featureLevel' in error.details;
 }
+
+const CLOSE_NAMES: OptionNames<CloseOptions> = { drain: true, timeoutMs: true };

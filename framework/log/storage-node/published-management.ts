@@ -4,7 +4,7 @@ import * as mrpb from '../../wire/gen/mrpb.ts';
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogStreamStatus, type LogStreamReplica as WireReplica } from '../../wire/gen/varlogpb.ts';
-import { checkCluster, checkIds } from '../published-ids.ts';
+import { checkCluster, checkIds, checkPositions } from '../published-ids.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { describeNode } from './published-description.ts';
 import type { LogStreamReplica } from './replica.ts';
@@ -35,6 +35,7 @@ export function managementHandlers(node: ServedNode): Handler[] {
     }),
     handler(service.Trim, async ({ topicId, lastGlsn }) => {
       checkIds({ topic: topicId });
+      checkPositions({ GLSN: lastGlsn });
       await node.trim(topicId, lastGlsn);
       const own = node.status.replicas.filter((it) => it.topicId === topicId);
       const results = own.map(({ logStreamId, failure = '' }) => [logStreamId, failure]);

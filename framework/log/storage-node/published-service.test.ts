@@ -238,6 +238,20 @@ describe('the other published calls', () => {
     expect(await subscribeTo(0, 4)).toEqual(['1/1 3/3:c']);
   });
 
+  test('Trim up to the largest GLSN of 64 bits is refused, and removes nothing', async () => {
+    await node();
+    await put(1, 'a', 'b', 'c');
+    // Topic 1, and 2^64 - 1: as a number it is 2^64, which would be sent on as 0.
+    const bytes = new Uint8Array([8, 1, 16, ...Array(9).fill(255), 1]);
+    const request = { encode: () => bytes, decode: () => undefined };
+    const { LogIO, Management } = snpb;
+    for (const method of [LogIO.TrimDeprecated, Management.Trim]) {
+      const trim = channel.call<undefined, object>({ ...method, request }, undefined);
+      await expect(trim).rejects.toMatchObject({ code: 'POSITION_OUT_OF_RANGE' });
+    }
+    expect(await subscribe(1, 4)).toEqual(['1/1:a', '2/2:b', '3/3:c']);
+  });
+
   test('metadata tells watermarks, version and status', async () => {
     await node();
     await put(1, 'a', 'b', 'c');

@@ -10,7 +10,7 @@ import {
 import { Empty } from '../../wire/gen/protobuf.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { LogEntryMeta } from '../../wire/gen/varlogpb.ts';
-import { checkIds } from '../published-ids.ts';
+import { checkIds, checkPositions } from '../published-ids.ts';
 import { append } from './append.ts';
 import { checkAppend } from './append-service.ts';
 import { CommittedReader } from './committed-reader.ts';
@@ -63,6 +63,7 @@ export function publishedHandlers(node: ServedNode): Handler[] {
     }),
     handler(snpb.LogIO.TrimDeprecated, async ({ topicId, glsn }) => {
       checkIds({ topic: topicId });
+      checkPositions({ GLSN: glsn });
       await node.trim(topicId, glsn);
       return Empty.create({});
     }),

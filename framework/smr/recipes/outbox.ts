@@ -1,4 +1,4 @@
-import { checkNumber } from '../../base/index.ts';
+import { checkNames, checkNumber } from '../../base/index.ts';
 import type { ApplyContext } from '../state-machine.ts';
 
 /** Something that is to be done outside of the machine, and was not reported to be done yet. */
@@ -27,7 +27,9 @@ export class Outbox<Effect> {
   private last = { place: '', count: 0 };
 
   /** `countMax`: so many may wait. It decides what commands do, so it must be equal on all replicas. */
-  constructor({ countMax = 10_000 }: { countMax?: number } = {}) {
+  constructor(options: { countMax?: number } = {}) {
+    checkNames(options, { countMax: true }, 'Outbox');
+    const { countMax = 10_000 } = options;
     checkNumber(countMax, 'countMax', 1);
     this.countMax = countMax;
   }

@@ -1,8 +1,10 @@
 import {
   checkFunctions,
   checkLimits,
+  checkNames,
   checkNumber,
   type LogCallOptions,
+  type OptionNames,
   type Random,
   VarlogError,
 } from '../../base/index.ts';
@@ -33,6 +35,15 @@ export interface TransactOptions extends TransactionName {
   readonly backoff?: (conflicts: number) => Promise<void>;
 }
 
+const LIMITS = { signal: true, timeoutMs: true };
+const NAMES: OptionNames<TransactionName> = { id: true, since: true, ...LIMITS };
+const TRANSACT_NAMES: OptionNames<TransactOptions> = {
+  attemptsMax: true,
+  backoff: true,
+  ...NAMES,
+};
+const OUTCOME_NAMES = { since: true, ...LIMITS };
+
 /** Multi-key transactions that are as if run one after the other, each at one moment (strict serializability). */
 export class TransactionStore {
   private readonly service: TransactionService;
@@ -45,11 +56,9 @@ export class TransactionStore {
   }
 
   /** Begins a transaction, which reads all that anyone was told by now, and is to be committed by its caller. */
-  async begin({
-    id = this.random.id(),
-    since,
-    ...limits
-  }: TransactionName = {}): Promise<Transaction> {
+  async begin(options: TransactionName = {}): Promise<Transaction> {
+    checkNames(options, NAMES, 'a transaction');
+    const { id = this.random.id(), since, ...limits } = options;
     if (since !== undefined) checkedSince(since);
     checkLimits(limits);
     const { at, known } = await this.service.begin(checkedId(id), limits);
@@ -67,6 +76,7 @@ export class TransactionStore {
     body: (transaction: Transaction) => Promise<T>,
     options: TransactOptions = {},
   ): Promise<T> {
+    checkNames(options, TRANSACT_NAMES, 'transact');
     const { attemptsMax = ATTEMPTS_MAX, backoff, ...name } = options;
     checkFunctions({ body, ...(backoff !== undefined && { backoff }) });
     checkNumber(attemptsMax, 'attemptsMax', 1);
@@ -100,8 +110,10 @@ export class TransactionStore {
    */
   async outcome(
     id: string,
-    { since = 0, ...limits }: LogCallOptions & { since?: number } = {},
+    options: LogCallOptions & { since?: number } = {},
   ): Promise<Exclude<TransactionOutcome, { state: 'forgotten' }>> {
+    checkNames(options, OUTCOME_NAMES, 'outcome');
+    const { since = 0, ...limits } = options;
     checkLimits(limits);
     const outcome = await this.service.settle(checkedId(id), checkedSince(since), limits);
     if (outcome.state === 'forgotten') throw forgotten(id, outcome.through);

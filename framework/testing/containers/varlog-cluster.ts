@@ -1,5 +1,5 @@
 import type { StartedNetwork, StartedTestContainer } from 'testcontainers';
-import type { Network } from '../../base/index.ts';
+import { checkNames, type Network } from '../../base/index.ts';
 import { Varlog } from '../../log/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
 
@@ -35,6 +35,7 @@ export class VarlogCluster implements AsyncDisposable {
 
   /** Resolves when every node says that it is ready. */
   static async start(options: VarlogClusterOptions): Promise<VarlogCluster> {
+    checkNames(options, { image: true, nodes: true }, 'VarlogCluster');
     const { GenericContainer, Network, Wait } = await import('testcontainers');
     const { image, nodes = 3 } = options;
     const network = await new Network().start();

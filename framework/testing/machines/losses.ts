@@ -1,6 +1,12 @@
-import { type Codec, reasonOf, VarlogError } from '../../base/index.ts';
+import {
+  type Codec,
+  type JsonLoss,
+  jsonLosses,
+  lossParts,
+  reasonOf,
+  VarlogError,
+} from '../../base/index.ts';
 import { isJson } from '../../smr/codecs.ts';
-import { type JsonLoss, jsonLosses, lossParts } from '../../smr/json-loss.ts';
 import { defect } from './defect.ts';
 
 type Part = 'command' | 'result' | 'change' | 'snapshot';

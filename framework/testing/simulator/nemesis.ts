@@ -117,7 +117,7 @@ function strike(world: World, fault: Fault): void {
   const afterwards = (undo: () => void): void => void world.after(fault.forMs, undo);
   switch (fault.kind) {
     case 'crash':
-      world.crash(fault.node, fault);
+      world.crash(fault.node, { powerLoss: fault.powerLoss });
       afterwards(() => world.restart(fault.node));
       return;
     case 'pause':
@@ -125,7 +125,7 @@ function strike(world: World, fault: Fault): void {
       afterwards(() => world.resume(fault.node));
       return;
     case 'partition':
-      afterwards(world.partition(fault.groups, fault));
+      afterwards(world.partition(fault.groups, { oneWay: fault.oneWay }));
       return;
     case 'slowDisk': {
       const disk = world.disk(fault.node);

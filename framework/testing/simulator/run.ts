@@ -1,4 +1,4 @@
-import { VarlogError } from '../../base/index.ts';
+import { checkNames, type OptionNames, VarlogError } from '../../base/index.ts';
 
 /** What a scenario tells of its run. */
 export interface RunReport {
@@ -22,6 +22,15 @@ export interface RunSeedsOptions {
   print?: (line: string) => void;
 }
 
+const NAMES: OptionNames<RunSeedsOptions> = {
+  scenario: true,
+  seeds: true,
+  firstSeed: true,
+  checkShare: true,
+  command: true,
+  print: true,
+};
+
 export interface SeedFailure {
   readonly seed: number;
   readonly error: unknown;
@@ -33,6 +42,7 @@ export interface SeedFailure {
  * same twice.
  */
 export async function runSeeds(options: RunSeedsOptions): Promise<SeedFailure[]> {
+  checkNames(options, NAMES, 'runSeeds');
   const { scenario, seeds, firstSeed = 1, checkShare = 0.01 } = options;
   const print = options.print ?? ((line: string) => console.log(line));
   const failures: SeedFailure[] = [];

@@ -1,4 +1,12 @@
-import { assert, type Logger, type Ports, type Timer, VarlogError } from '../../base/index.ts';
+import {
+  assert,
+  checkNames,
+  type Logger,
+  type OptionNames,
+  type Ports,
+  type Timer,
+  VarlogError,
+} from '../../base/index.ts';
 import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { abandonRuns, beginRun } from './host-guard.ts';
@@ -27,6 +35,14 @@ export interface WorldOptions {
   /** Whether the machine's own time and randomness throw while the world runs. Default true. */
   guard?: boolean;
 }
+
+const NAMES: OptionNames<WorldOptions> = {
+  links: true,
+  driftPpmMax: true,
+  diskFaults: true,
+  traceLinesMax: true,
+  guard: true,
+};
 
 /** A machine: its disk and its wrong clock outlive the processes that run on it. */
 class Machine {
@@ -70,6 +86,7 @@ export class World {
   private failure: { error: unknown } | undefined;
 
   constructor(seed: string | number, options: WorldOptions = {}) {
+    checkNames(options, NAMES, 'World');
     this.seed = seed;
     this.options = options;
     this.random = new SeededRandom(seed);
@@ -128,7 +145,9 @@ export class World {
    * Ends a process at once. Nothing of it ever runs again. With `powerLoss` its machine loses what
    * was not synced, and its peers are not told.
    */
-  crash(name: string, { powerLoss = false }: { powerLoss?: boolean } = {}): void {
+  crash(name: string, options: { powerLoss?: boolean } = {}): void {
+    checkNames(options, { powerLoss: true }, 'crash');
+    const { powerLoss = false } = options;
     const machine = this.machine(name);
     if (machine.life === undefined) return;
     this.note(`${powerLoss ? 'power loss' : 'crash'} ${name}`);
@@ -179,7 +198,12 @@ export class World {
    * Cuts all links between machines of different groups, both ways or (`oneWay`) only from earlier
    * groups to later ones. Returns what lifts it. Machines in no group are not concerned.
    */
-  partition(groups: readonly (readonly string[])[], { oneWay = false } = {}): () => void {
+  partition(
+    groups: readonly (readonly string[])[],
+    options: { oneWay?: boolean | undefined } = {},
+  ): () => void {
+    checkNames(options, { oneWay: true }, 'partition');
+    const { oneWay = false } = options;
     this.note(`partition ${groups.map((it) => it.join(',')).join(oneWay ? ' > ' : ' | ')}`);
     const lifts: (() => void)[] = [];
     groups.forEach((group, i) => {

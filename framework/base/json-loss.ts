@@ -1,5 +1,5 @@
-import { type ErrorParts, reasonOf, VarlogError } from '../base/index.ts';
-import { fieldPath } from './first-difference.ts';
+import { type ErrorParts, VarlogError } from './errors.ts';
+import { reasonOf } from './reason.ts';
 
 /** Something in a value that does not come back from JSON as what it was. */
 export interface JsonLoss {
@@ -54,6 +54,41 @@ export function cannotEncode(value: unknown, cause: unknown): VarlogError {
         next: 'give plain data, or a codec that takes it',
       };
   return new VarlogError('INVALID_ARGUMENT', { ...parts, outcome: 'notAppended', cause });
+}
+
+/**
+ * Throws `INVALID_ARGUMENT` where `what`, which is about to be encoded as JSON, has something of which JSON leaves nothing: it
+ * would be gone without a word.
+ */
+export function checkKeptByJson(value: unknown, what: string): void {
+  if (isPlainData(value, PLAIN_DEPTH_MAX)) return;
+  const lost = lostWithoutFail(value);
+  if (lost === undefined) return;
+  throw new VarlogError('INVALID_ARGUMENT', { ...lossParts(what, lost), outcome: 'notAppended' });
+}
+
+/** Deeper values are searched, which is slower and ends at circles. */
+const PLAIN_DEPTH_MAX = 20;
+
+/** Whether there is nothing in it that JSON might not keep, which is so for nearly all that is encoded: this takes a fifth of the search. */
+function isPlainData(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) {
+    return typeof value === 'string' || typeof value === 'boolean' || value === null;
+  }
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((it) => isPlainData(it, depth - 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const name in value) {
+    const field = (value as Readonly<Record<string, unknown>>)[name];
+    if (field !== undefined && !isPlainData(field, depth - 1)) return false;
+  }
+  return true;
+}
+
+/** Path of a field of the object at `path`. */
+export function fieldPath(path: string, name: string): string {
+  return `${path}${/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`}`;
 }
 
 /** What made JSON throw, a `toJSON` or a depth without an end, may make the search throw too. */
