@@ -67,13 +67,13 @@ export async function withinLimits<T>(
  */
 export function inSteps<T>(
   clock: Clock,
-  { what, lifetime, ...limits }: CallLimits & { what: string; lifetime?: AbortSignal },
+  { timeoutMs, ...limits }: CallLimits & { what: string; lifetime?: AbortSignal },
   steps: (limits: CallLimits) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs } = limits;
-  if (timeoutMs === undefined) return steps(limits);
-  const all = { ...limits, what, timeoutMs, ...(lifetime && { lifetime }) };
-  return withinLimits(clock, all, steps);
+  const all = { ...limits, timeoutMs: timeoutMs ?? Infinity };
+  return withinLimits(clock, all, (own) =>
+    steps(timeoutMs === undefined ? { signal: own.signal } : own),
+  );
 }
 
 function timedOut(what: string, timeoutMs: number): VarlogError {

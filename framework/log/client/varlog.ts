@@ -227,8 +227,10 @@ export class Varlog implements AsyncDisposable {
    * Makes a topic of what {@link Topic.export} gave: with the same records in the same order, at the positions that
    * they had, in one log stream; more can be added afterwards. LLSNs and timestamps are new. `open` is called twice:
    * everything is checked before anything is made, and rejected with `CORRUPT` or `FORMAT_UNKNOWN`, see
-   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted; a client
-   * that is lost meanwhile leaves a topic that is to be deleted.
+   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted, also when
+   * the time is over or the signal is aborted (then it rejects after 2 s at the latest); a client that is lost or closed
+   * meanwhile leaves a topic that is to be deleted. All of it together takes `timeoutMs` at the most; without one it takes
+   * as long as there are records.
    */
   importTopic(
     open: () => AsyncIterable<Uint8Array>,
@@ -239,7 +241,10 @@ export class Varlog implements AsyncDisposable {
     checkCopies(options);
     const target: ImportTarget = {
       context: this.context,
-      create: (first) => this.createTopic({ ...options, ...(first !== undefined && { first }) }),
+      create: (first, own) => {
+        const { signal, timeoutMs, ...made } = options;
+        return this.createTopic({ ...made, ...own, ...(first !== undefined && { first }) });
+      },
       remove: (topic) => this.deleteTopic(topic.id),
     };
     return importTopic(target, open, options);
