@@ -3,8 +3,8 @@ import {
   checkCount,
   checkFlag,
   checkFunctions,
+  checkGivenNumber,
   checkNames,
-  checkNumber,
   checkSignal,
   checkText,
   checkWord,
@@ -383,7 +383,7 @@ export class Varlog implements AsyncDisposable {
     const { ports, lifetime, repository } = this.context;
     checkNames(options, READY_NAMES, 'ready');
     const { storageNodes, ...rest } = options;
-    checkNumber(storageNodes, 'storageNodes', 0);
+    checkGivenNumber(storageNodes, 'storageNodes', 0);
     const what = `waiting for ${storageNodes} storage nodes`;
     const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...rest, what, lifetime };
     await withinLimits(ports.clock, limits, async (own) => {

@@ -1,4 +1,4 @@
-import { checkNames, checkNumber } from '../../base/index.ts';
+import { checkGivenNumber, checkNames } from '../../base/index.ts';
 import { VersionedMap } from '../versioned-map.ts';
 
 /** What is kept: everything for so long, by the log's time, unless there is more than so many bytes of it. */
@@ -12,8 +12,8 @@ export interface RememberedLimits {
 /** Throws `INVALID_ARGUMENT` for limits that are none: with such a one nothing would ever be forgotten, or all at once. */
 export function checkRemembered(limits: RememberedLimits): void {
   checkNames(limits, { keptMs: true, bytesMax: true }, 'what is remembered');
-  checkNumber(limits.keptMs, 'keptMs', 0);
-  checkNumber(limits.bytesMax, 'bytesMax', 0);
+  checkGivenNumber(limits.keptMs, 'keptMs', 0);
+  checkGivenNumber(limits.bytesMax, 'bytesMax', 0);
 }
 
 /** For a snapshot: plain data. */
