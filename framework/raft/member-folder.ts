@@ -72,9 +72,9 @@ export async function memberIn(
     if (groupId === undefined) continue;
     return { directory, host, label: label!, groupId, memberId: Number(id) };
   }
-  const path = `${directory}/${NAMED[0]}`;
+  const path = disk.pathOf(`${directory}/${NAMED[0]}`);
   throw new VarlogError('CORRUPT', {
-    what: `no file in ${directory} says which member it belongs to`,
+    what: `no file in ${disk.pathOf(directory)} says which member it belongs to`,
     because: 'the files are damaged, or another program wrote them',
     next: 'remove this member from the group, and add another one under a new id',
     details: { path, offset: 0 },
