@@ -29,8 +29,8 @@ import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, checkTimeout, inSteps, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
-import { ChannelPool } from './channel-pool.ts';
 import { checkWhole } from './checked-option.ts';
+import { ClientChannels } from './client-channels.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -138,7 +138,7 @@ export class Varlog implements AsyncDisposable {
     if (cluster !== undefined) checkText(cluster, 'cluster');
     const closing = new AbortController();
     const lifetime = closing.signal;
-    const channels = new ChannelPool(ports.network);
+    const channels = new ClientChannels(ports.network);
     const repository = new RepositoryClient(ports, channels, addresses, {
       clusterId,
       cluster,
