@@ -1,4 +1,4 @@
-import { type Clock, checkSignal, onAbort, type Timer, VarlogError } from '../../base/index.ts';
+import { type Clock, checkSignal, firstAbort, type Timer, VarlogError } from '../../base/index.ts';
 
 /** What every call of the client can be given. */
 export interface CallLimits {
@@ -6,35 +6,6 @@ export interface CallLimits {
   signal?: AbortSignal;
   /** After so many milliseconds the call rejects with `TIMEOUT`. */
   timeoutMs?: number;
-}
-
-/** A running call's limits as one signal. */
-class CallLimit {
-  /** Aborted with the caller's reason, or with a `TIMEOUT` error. */
-  readonly signal: AbortSignal;
-  private readonly controller = new AbortController();
-  private readonly forget: (() => void)[];
-  private readonly timer: Timer | undefined;
-
-  /** `outer`: signals that end the call as well. */
-  constructor(
-    clock: Clock,
-    what: string,
-    timeoutMs: number,
-    outer: readonly (AbortSignal | undefined)[],
-  ) {
-    this.signal = this.controller.signal;
-    this.forget = outer.map((it) => onAbort(it, () => this.controller.abort(it?.reason)));
-    if (this.signal.aborted) return;
-    if (timeoutMs !== Infinity) {
-      this.timer = clock.after(timeoutMs, () => this.controller.abort(timedOut(what, timeoutMs)));
-    }
-  }
-
-  dispose(): void {
-    this.timer?.cancel();
-    for (const forget of this.forget) forget();
-  }
 }
 
 /** Limits of the calls that a running call is made of: they end with it, and none of them ends before. */
@@ -50,14 +21,20 @@ export async function withinLimits<T>(
   limits: CallLimits & { what: string; timeoutMs: number; lifetime?: AbortSignal },
   work: (limits: StepLimits) => Promise<T>,
 ): Promise<T> {
-  checkSignal(limits.signal);
-  const outer = [limits.lifetime, limits.signal];
-  const limit = new CallLimit(clock, limits.what, checkTimeout(limits.timeoutMs), outer);
+  const { what, signal, lifetime } = limits;
+  checkSignal(signal);
+  const timeoutMs = checkTimeout(limits.timeoutMs);
+  const expiry = new AbortController();
+  const ending = firstAbort(lifetime, signal, expiry.signal);
+  let timer: Timer | undefined;
   try {
-    limit.signal.throwIfAborted();
-    return await work({ signal: limit.signal, timeoutMs: Infinity });
+    ending.signal.throwIfAborted();
+    if (timeoutMs !== Infinity)
+      timer = clock.after(timeoutMs, () => expiry.abort(timedOut(what, timeoutMs)));
+    return await work({ signal: ending.signal, timeoutMs: Infinity });
   } finally {
-    limit.dispose();
+    timer?.cancel();
+    ending.release();
   }
 }
 
