@@ -10,6 +10,8 @@
  * `DIRECTORY_IN_USE`, otherwise `DISK_FAILED`.
  */
 export interface Disk {
+  /** The path as other programs of the machine name it: for errors, which people read. Asks nothing of the file system. */
+  pathOf(path: string): string;
   /** Opens a file to read and write, with `read` only to read; `create` makes an empty one where there is none. */
   open(path: string, mode: 'existing' | 'create' | 'read'): Promise<DiskFile>;
   /** Replaces `to` if it exists, atomically. */

@@ -43,10 +43,16 @@ export function shown(value: unknown): string {
   return Array.isArray(value) ? 'a list' : `an object (${value.constructor?.name || 'Object'})`;
 }
 
-/** Throws `INVALID_ARGUMENT` where it is no number, or a smaller one. Infinity is one: no limit. */
+/** Throws `INVALID_ARGUMENT` where it is no number, or a smaller one. Infinity is one: no limit. Left out is fine. */
 export function checkNumber(value: unknown, what: string, least: number): void {
-  if (typeof value === 'number' && value >= least) return;
+  if (value === undefined || isNumber(value, least)) return;
   throw unusable(value, what, `give a number from ${least} on, or leave it out`);
+}
+
+/** As {@link checkNumber}, for what has to be given. */
+export function checkGivenNumber(value: unknown, what: string, least: number): void {
+  if (isNumber(value, least)) return;
+  throw unusable(value, what, `give a number from ${least} on`);
 }
 
 /** Throws `INVALID_ARGUMENT` where it is no whole number from `least` to `most`. Left out is fine. */
@@ -57,8 +63,18 @@ export function checkCount(
   most = Number.MAX_SAFE_INTEGER,
 ): void {
   if (value === undefined || isWhole(value, least, most)) return;
-  const range = most === Number.MAX_SAFE_INTEGER ? `${least} on` : `${least} to ${most}`;
-  throw unusable(value, what, `give a whole number from ${range}, or leave it out`);
+  throw unusable(value, what, `give ${wholeNumber(least, most)}, or leave it out`);
+}
+
+/** As {@link checkCount}, for what has to be given. */
+export function checkGivenCount(
+  value: unknown,
+  what: string,
+  least = 1,
+  most = Number.MAX_SAFE_INTEGER,
+): void {
+  if (isWhole(value, least, most)) return;
+  throw unusable(value, what, `give ${wholeNumber(least, most)}`);
 }
 
 /** Throws `INVALID_ARGUMENT` where it is no whole number from 0 on, or was left out. */
@@ -108,7 +124,7 @@ export function checkList(value: unknown, what: string, length: number, wanted: 
 /** Throws `INVALID_ARGUMENT` for limits of a call that are none: milliseconds from 0 on, and what can be aborted. */
 export function checkLimits(limits: { timeoutMs?: unknown; signal?: unknown } = {}): void {
   const { timeoutMs, signal } = limits;
-  if (timeoutMs !== undefined) checkNumber(timeoutMs, 'timeoutMs', 0);
+  checkNumber(timeoutMs, 'timeoutMs', 0);
   checkSignal(signal);
 }
 
@@ -122,6 +138,14 @@ export function checkSignal(signal: unknown): void {
     `signal is ${shown(signal)}`,
     'give the signal of an AbortController, or leave it out',
   );
+}
+
+function isNumber(value: unknown, least: number): boolean {
+  return typeof value === 'number' && value >= least;
+}
+
+function wholeNumber(least: number, most: number): string {
+  return `a whole number from ${most === Number.MAX_SAFE_INTEGER ? `${least} on` : `${least} to ${most}`}`;
 }
 
 function unusable(value: unknown, what: string, next: string): VarlogError {

@@ -19,6 +19,10 @@ export class DiskGuard implements Disk {
     return this.reason === undefined ? [] : [this.reason.message];
   }
 
+  pathOf(path: string): string {
+    return this.disk.pathOf(path);
+  }
+
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') this.check();
     const file = await this.disk.open(path, mode);

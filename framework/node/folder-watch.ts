@@ -19,8 +19,6 @@ const IDLE_LOOK_EVERY = 5;
  */
 export class FolderWatch {
   private readonly folders: readonly NodeFolder[];
-  /** Where the disk's root is on this machine: what is said here is read elsewhere. */
-  private readonly root: string;
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -36,12 +34,10 @@ export class FolderWatch {
   /** `syncs`: how often something was synced in the folders so far. */
   constructor(
     folders: readonly NodeFolder[],
-    root: string,
     { disk, clock, logger }: { disk: Disk; clock: Clock; logger: Logger },
     syncs: () => number,
   ) {
     this.folders = folders;
-    this.root = root;
     this.disk = disk;
     this.clock = clock;
     this.logger = logger;
@@ -82,7 +78,7 @@ export class FolderWatch {
         continue;
       }
       this.reported.set(folder, String(gone));
-      const directory = `${this.root}/${folder.directory}`;
+      const directory = this.disk.pathOf(folder.directory);
       const facts = { directory, gone };
       this.logger.log('error', 'the folder of this node was taken away', facts);
       folder.lost(takenAway(directory, gone), gone);

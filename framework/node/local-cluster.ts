@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import {
   type Clock,
-  checkCount,
   checkFunctions,
+  checkGivenCount,
   checkNames,
   checkSignal,
   checkText,
@@ -110,13 +110,11 @@ const NAMES: OptionNames<LocalClusterOptions> = {
 
 function checkLocal(options: LocalClusterOptions): void {
   checkNames(options, NAMES, 'startLocalCluster');
-  const { directory, progress, signal } = options;
-  // What is missing is NaN to a check that takes it for left out.
-  const { nodes = Number.NaN, port = Number.NaN, httpPort = Number.NaN } = options;
-  checkCount(nodes, 'nodes');
-  checkCount(port, 'port', 1, 65_536 - nodes);
-  checkCount(httpPort, 'httpPort', 1, 65_536 - nodes);
-  checkCount(options.logStreams ?? Number.NaN, 'logStreams');
+  const { nodes, directory, progress, signal } = options;
+  checkGivenCount(nodes, 'nodes');
+  checkGivenCount(options.port, 'port', 1, 65_536 - nodes);
+  checkGivenCount(options.httpPort, 'httpPort', 1, 65_536 - nodes);
+  checkGivenCount(options.logStreams, 'logStreams');
   checkText(directory, 'directory');
   checkFunctions({ progress });
   checkSignal(signal);

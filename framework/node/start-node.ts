@@ -38,11 +38,8 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
     const metadataDisk = new DiskGuard(ports.disk);
     const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(
-      foldersOf(config, parts, metadataDisk),
-      resolve(config.directory),
-      ports,
-      () => syncsOf(parts),
+    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports, () =>
+      syncsOf(parts),
     );
     closers.add(() => folders.stop());
     const notReady = (): string[] => [

@@ -3,7 +3,7 @@ import { ReadOnlyDisk } from '../store/index.ts';
 import { type DestroyedGroup, DestroyedGroups } from './destroyed-groups.ts';
 import { diskFactsIn } from './disk-identity.ts';
 import { otherGroup } from './handshake-errors.ts';
-import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
+import { groupFolderOf, groupsIn, groupsSaid, isHostFolder, openJournalOf } from './host-folder.ts';
 import { findMemberFolder, memberIn } from './member-folder.ts';
 import { methodsOf } from './methods.ts';
 
@@ -96,9 +96,12 @@ export async function memberToDestroy(
 ): Promise<DestroyedGroup> {
   const found = await memberIn(groupFolderOf(host, groupId), host, disk);
   if (found === undefined) {
+    const groups = await groupsIn(host, disk);
     throw new VarlogError('NOT_FOUND', {
       what: `this host has no member of Raft group "${groupId}"`,
-      next: 'ask the host that has it',
+      because: groupsSaid(groups),
+      next: 'name one of these, or ask the host that has it',
+      details: { groups },
       outcome: 'notAppended',
     });
   }

@@ -3,6 +3,7 @@ import {
   checkCount,
   checkFlag,
   checkFunctions,
+  checkGivenCount,
   checkLimits,
   checkNames,
   checkNumber,
@@ -97,10 +98,9 @@ export function checkGroupOptions(options: RaftGroupOptions): void {
   checkCount(options.preferredLeader, 'preferredLeader');
   const { timeoutMs, queuedBytesMax, retain = {}, onHeartbeat, onFailure } = options;
   checkLimits({ timeoutMs });
-  if (queuedBytesMax !== undefined) checkNumber(queuedBytesMax, 'queuedBytesMax', 0);
+  checkNumber(queuedBytesMax, 'queuedBytesMax', 0);
   checkNames(retain, RETENTION_NAMES, 'retain');
-  for (const key of ['entries', 'bytes'] as const)
-    if (retain[key] !== undefined) checkNumber(retain[key], `retain.${key}`, 0);
+  for (const key of ['entries', 'bytes'] as const) checkNumber(retain[key], `retain.${key}`, 0);
   if (onHeartbeat !== undefined) checkFunctions({ onHeartbeat });
   if (onFailure !== undefined) checkFunctions({ onFailure });
 }
@@ -133,8 +133,8 @@ export function refusalOfCall(
     checkLimits(limits);
     checkCount(limits?.replaces, 'replaces');
     if (member === undefined) return undefined;
-    const { id = Number.NaN, address = '' } = Object(member) as Partial<Member>;
-    checkCount(id, 'the id of the member');
+    const { id, address = '' } = Object(member) as Partial<Member>;
+    checkGivenCount(id, 'the id of the member');
     checkText(address, 'the address of the member');
     return undefined;
   } catch (error) {

@@ -15,6 +15,11 @@ export function groupsIn(host: string, disk: Disk): Promise<string[]> {
   return disk.list(`${host}/${GROUPS}`);
 }
 
+/** What errors about a group that is not there say of those that are. */
+export function groupsSaid(groups: readonly string[]): string {
+  return groups.length === 0 ? 'it has no groups' : `it has: ${groups.join(', ')}`;
+}
+
 /** Opens the journal of a host's folder, which the caller has locked. */
 export async function openJournalOf(
   host: string,

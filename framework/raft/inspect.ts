@@ -72,7 +72,7 @@ export async function inspectMember(
   try {
     const entries = await walk(files, entry);
     const { snapshot } = files;
-    checkFit(files, place.directory);
+    checkFit(files, disk.pathOf(place.directory));
     const { directory, groupId, memberId } = place;
     return {
       ...{ directory, groupId, memberId },

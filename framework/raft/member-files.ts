@@ -39,7 +39,10 @@ export async function openMemberFiles(disk: Disk, place: MemberFolder): Promise<
       return await run();
     } catch (error) {
       if (!VarlogError.is(error) || !KINDS.some((it) => it === error.code)) throw error;
-      const { path = directory, offset } = error.details as { path?: string; offset?: number };
+      const { path = disk.pathOf(directory), offset } = error.details as {
+        path?: string;
+        offset?: number;
+      };
       damage.push({ code: error.code, path, offset, message: error.message });
       return undefined;
     }
@@ -76,7 +79,7 @@ async function hostedEntries(disk: Disk, host: string, label: string): Promise<S
   const name = `${label} entries`;
   if (!journal.labels.includes(name)) return { hardState: undefined, log: undefined, close };
   const log = await journal.open(name);
-  const value = log.value && hardStateFormat.decode(log.value, directory);
+  const value = log.value && hardStateFormat.decode(log.value, disk.pathOf(directory));
   return { hardState: value, log, close };
 }
 

@@ -1,6 +1,6 @@
 import { type Disk, VarlogError } from '../base/index.ts';
 import { labelOfStateFile } from '../store/index.ts';
-import { groupFolderOf, groupsIn, isHostFolder } from './host-folder.ts';
+import { groupFolderOf, groupsIn, groupsSaid, isHostFolder } from './host-folder.ts';
 
 /** The folder of one member. */
 export interface MemberFolder {
@@ -29,10 +29,13 @@ export async function findMemberFolder(options: {
     const isHosted = await isHostFolder(root, disk);
     const folder = isHosted ? await hostedFolder(root, options) : root;
     const found = await memberIn(folder, isHosted ? root : undefined, disk);
-    if (found === undefined) continue;
+    if (found === undefined) {
+      if (isHosted) throw stranger(directory, options.groupId, await groupsIn(root, disk));
+      continue;
+    }
     if (await disk.isLocked(isHosted ? root : folder)) throw inUse(root);
     const { groupId = found.groupId } = options;
-    if (groupId !== found.groupId) throw stranger(directory, groupId);
+    if (groupId !== found.groupId) throw stranger(directory, groupId, [found.groupId]);
     return found;
   }
   throw stranger(directory, options.groupId);
@@ -69,9 +72,9 @@ export async function memberIn(
     if (groupId === undefined) continue;
     return { directory, host, label: label!, groupId, memberId: Number(id) };
   }
-  const path = `${directory}/${NAMED[0]}`;
+  const path = disk.pathOf(`${directory}/${NAMED[0]}`);
   throw new VarlogError('CORRUPT', {
-    what: `no file in ${directory} says which member it belongs to`,
+    what: `no file in ${disk.pathOf(directory)} says which member it belongs to`,
     because: 'the files are damaged, or another program wrote them',
     next: 'remove this member from the group, and add another one under a new id',
     details: { path, offset: 0 },
@@ -87,10 +90,16 @@ function inUse(directory: string): VarlogError {
   });
 }
 
-function stranger(directory: string, groupId: string | undefined): VarlogError {
+function stranger(
+  directory: string,
+  groupId: string | undefined,
+  groups: readonly string[] = [],
+): VarlogError {
   const group = groupId === undefined ? 'a Raft group' : `Raft group "${groupId}"`;
   return new VarlogError('NOT_FOUND', {
     what: `folder "${directory}" is not of a member of ${group}`,
+    ...(groups.length > 0 && { because: groupsSaid(groups) }),
     next: 'name the folder of a member, or of the host that it is on',
+    details: { groups },
   });
 }

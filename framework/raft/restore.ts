@@ -11,7 +11,7 @@ import {
 import type { Journal } from '../store/index.ts';
 import { type Configuration, encodeConfiguration, membersOf } from './core/index.ts';
 import { DiskIdentity } from './disk-identity.ts';
-import { groupFolderOf, isHostFolder, openJournalOf } from './host-folder.ts';
+import { groupFolderOf, groupsIn, groupsSaid, isHostFolder, openJournalOf } from './host-folder.ts';
 import { inspectMember } from './inspect.ts';
 import type { Member } from './member.ts';
 import { methodsOf } from './methods.ts';
@@ -79,14 +79,18 @@ export async function restoreLostMajority(options: RestoreOptions): Promise<Rest
   methodsOf(groupId);
   if (options.dryRun) return wouldBeRestored(options);
   // What opens members on real ports keeps them in a folder of that name.
+  let others: readonly string[] = [];
   for (const root of [directory, `${directory}/raft`]) {
     const isHosted = await isHostFolder(root, disk);
     const folder = isHosted ? groupFolderOf(root, groupId) : root;
     // Before anything is opened, which would make files where there are none.
-    if (!(await DiskIdentity.existsIn(folder, disk))) continue;
+    if (!(await DiskIdentity.existsIn(folder, disk))) {
+      if (isHosted) others = await groupsIn(root, disk);
+      continue;
+    }
     return isHosted ? restoreOnHost(root, folder, options) : restoreIn(folder, options);
   }
-  throw stranger(options);
+  throw stranger(options, others);
 }
 
 async function restoreOnHost(
@@ -182,7 +186,8 @@ async function wouldBeRestored(options: RestoreOptions): Promise<Restored> {
   const found = await inspectMember({ disk: ports.disk, directory, groupId }, (entry) => {
     if (runs.at(-1)?.term !== entry.term) runs.push(entry);
   }).catch((error: unknown) => {
-    throw VarlogError.is(error, 'NOT_FOUND') ? stranger(options) : error;
+    if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
+    throw stranger(options, error.details['groups'] as readonly string[] | undefined);
   });
   const [damage] = found.damage;
   if (damage !== undefined) {
@@ -209,9 +214,13 @@ async function wouldBeRestored(options: RestoreOptions): Promise<Restored> {
   };
 }
 
-function stranger({ groupId, member, directory }: RestoreOptions): VarlogError {
+function stranger(
+  { groupId, member, directory }: RestoreOptions,
+  others: readonly string[] = [],
+): VarlogError {
   return new VarlogError('FAILED_PRECONDITION', {
     what: `folder "${directory}" is not of a member ${member.id} that belonged to Raft group "${groupId}"`,
+    ...(others.length > 0 && { because: groupsSaid(others) }),
     next: 'name the folder of a member that is left, or of the host that it is on',
   });
 }

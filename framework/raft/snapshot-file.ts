@@ -114,6 +114,7 @@ export class SnapshotWriter {
 export class SnapshotReader {
   readonly snapshot: Snapshot;
   private readonly file: DiskFile;
+  /** For people. */
   private readonly path: string;
   private readonly stateAt: number;
 
@@ -139,19 +140,20 @@ export class SnapshotReader {
       if (VarlogError.is(error, 'NOT_FOUND')) return undefined;
       throw error;
     }
+    const shown = disk.pathOf(path);
     try {
       const start = await file.read(0, STATE_HEADER_BYTES);
       const header = await file.read(0, Math.min(valueOffsetOf(start), await file.size()));
       const claimed = header.length < 4 ? 0 : viewOf(header).getUint32(0, true);
       const sum = check ? await sumOf(file) : claimed;
-      const { valueAt, valueBytes } = checkStateHeader(header, sum, { path, label });
-      const length = snapshotHeadBytes(await file.read(valueAt, SNAPSHOT_HEADER_BYTES), path);
+      const { valueAt, valueBytes } = checkStateHeader(header, sum, { path: shown, label });
+      const length = snapshotHeadBytes(await file.read(valueAt, SNAPSHOT_HEADER_BYTES), shown);
       const head = await file.read(valueAt, length);
       const size = valueBytes - length;
       const before = crc32c(head, 0, length, crc32c(header, 4));
       const checksum = (crc32cShift(before, size) ^ claimed) >>> 0;
-      const snapshot = { ...decodeSnapshotHead(head, path), size, checksum };
-      return new SnapshotReader(snapshot, file, path, valueAt + length);
+      const snapshot = { ...decodeSnapshotHead(head, shown), size, checksum };
+      return new SnapshotReader(snapshot, file, shown, valueAt + length);
     } catch (error) {
       await file.close();
       throw error;

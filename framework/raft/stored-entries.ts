@@ -78,14 +78,14 @@ async function begun(
     if (known === undefined) {
       // It is written before the folder says whose it is, so it cannot be missing in one that does.
       const wasUsed = log.end > 0 || (await DiskIdentity.existsIn(directory, disk));
-      if (wasUsed) throw withoutVote(directory, 'has no hard state');
+      if (wasUsed) throw withoutVote(disk.pathOf(directory), 'has no hard state');
       await hardStateFile.write({ term: 0, vote: 0 });
     } else if (log.end >= log.first) {
       // The hard state of a term is durable before the first of its entries.
       const [last] = await log.read(log.end, 1);
       const { epoch } = last!;
       const older = `has a hard state of term ${known.term} and entries of term ${epoch}`;
-      if (epoch > known.term) throw withoutVote(directory, older);
+      if (epoch > known.term) throw withoutVote(disk.pathOf(directory), older);
     }
     return { log, hardStateFile };
   } catch (error) {

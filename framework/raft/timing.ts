@@ -77,7 +77,7 @@ export function timingOf(
   leaseMs: number | undefined;
 } {
   for (const key of ['electionTimeoutMs', 'heartbeatMs'] as const)
-    if (options[key] !== undefined) checkNumber(options[key], key, 0);
+    checkNumber(options[key], key, 0);
   const electionTimeoutMs = options.electionTimeoutMs ?? RAFT_TIMES.electionTimeoutMs;
   const heartbeatMs =
     options.heartbeatMs ?? Math.min(RAFT_TIMES.heartbeatMs, electionTimeoutMs / 2);

@@ -45,6 +45,10 @@ export class RealDisk implements Disk {
     this.root = root;
   }
 
+  pathOf(path: string): string {
+    return resolve(this.at(path));
+  }
+
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     const full = this.at(path);
     const file = await attempt(full, async () => {

@@ -12,9 +12,12 @@ const READ_BYTES = 256 * 1024;
 /** Keeps the newest snapshot in the root of a disk, replaced atomically. For one replica at a time. */
 export class DiskSnapshotStore implements SnapshotStore {
   private readonly disk: Disk;
+  /** The file, for people. */
+  private readonly path: string;
 
   constructor(disk: Disk) {
     this.disk = disk;
+    this.path = disk.pathOf(NAME);
   }
 
   async lock(): Promise<SnapshotLock> {
@@ -57,15 +60,15 @@ export class DiskSnapshotStore implements SnapshotStore {
     if (file === undefined) return undefined;
     try {
       const header = await file.read(0, HEADER_BYTES);
-      if (header.length < HEADER_BYTES) throw damaged();
+      if (header.length < HEADER_BYTES) throw damaged(this.path);
       // A process that died between renaming and syncing left a snapshot that a power loss would take back, after the
       // replica acted on it.
       await this.disk.syncDirectory('.');
       const view = new DataView(header.buffer, header.byteOffset);
       const isLater = (header[HEADER_BYTES - 1] as number) >= 0x80;
       // Whole, it is of a later version; otherwise it only looks like it.
-      if (isLater) for await (const _ of checked(file));
-      const position = leadingNumber(view, 4, { what: 'a stored snapshot', path: NAME });
+      if (isLater) for await (const _ of checked(file, this.path));
+      const position = leadingNumber(view, 4, { what: 'a stored snapshot', path: this.path });
       return { position, chunks: this.chunks() };
     } finally {
       await file.close();
@@ -75,7 +78,7 @@ export class DiskSnapshotStore implements SnapshotStore {
   private async *chunks(): AsyncGenerator<Uint8Array> {
     const file = await this.disk.open(NAME, 'existing');
     try {
-      yield* checked(file);
+      yield* checked(file, this.path);
     } finally {
       await file.close();
     }
@@ -83,7 +86,7 @@ export class DiskSnapshotStore implements SnapshotStore {
 }
 
 /** What follows the header. Throws at the end where its checksum is not the one that was written. */
-async function* checked(file: DiskFile): AsyncGenerator<Uint8Array> {
+async function* checked(file: DiskFile, path: string): AsyncGenerator<Uint8Array> {
   const header = await file.read(0, HEADER_BYTES);
   const expected = new DataView(header.buffer, header.byteOffset).getUint32(0, true);
   let checksum = crc32c(header, 4);
@@ -93,7 +96,7 @@ async function* checked(file: DiskFile): AsyncGenerator<Uint8Array> {
     if (chunk.length > 0) yield chunk;
     if (chunk.length < READ_BYTES) break;
   }
-  if (checksum !== expected) throw damaged();
+  if (checksum !== expected) throw damaged(path);
 }
 
 async function openIfThere(disk: Disk, path: string): Promise<DiskFile | undefined> {
@@ -105,9 +108,10 @@ async function openIfThere(disk: Disk, path: string): Promise<DiskFile | undefin
   }
 }
 
-function damaged(): VarlogError {
+function damaged(path: string): VarlogError {
   return new VarlogError('CORRUPT', {
-    what: 'a stored snapshot is damaged',
+    what: `the snapshot ${path} is damaged`,
+    details: { path },
     because: 'the disk lost or changed what was synced',
     next: 'restore it from another replica, or remove it where the log still has its head',
   });

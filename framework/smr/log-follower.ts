@@ -1,8 +1,8 @@
 import { type Observable, Subject } from 'rxjs';
 import {
   type Clock,
+  checkGivenNumber,
   checkLimits,
-  checkNumber,
   inTime,
   type LogCallOptions,
   type LogEntry,
@@ -235,12 +235,12 @@ export class LogFollower<Command, Result> {
     if (consistency === 'stale') return this.barrier.whole(options);
     if ('maxStalenessMs' in Object(consistency)) {
       const { maxStalenessMs } = consistency as { maxStalenessMs: number };
-      checkNumber(maxStalenessMs, 'consistency.maxStalenessMs', 0);
+      checkGivenNumber(maxStalenessMs, 'consistency.maxStalenessMs', 0);
       return this.barrier.within(maxStalenessMs, options);
     }
     if (!('atLeast' in Object(consistency))) throw unknownConsistency(consistency);
     const { atLeast } = consistency as { atLeast: number };
-    checkNumber(atLeast, 'consistency.atLeast', 0);
+    checkGivenNumber(atLeast, 'consistency.atLeast', 0);
     return this.barrier.reached(atLeast, options);
   }
 

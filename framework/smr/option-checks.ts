@@ -1,6 +1,7 @@
 import {
   checkFlag,
   checkFunctions,
+  checkGivenNumber,
   checkNames,
   checkNumber,
   type OptionNames,
@@ -32,9 +33,9 @@ const SCHEDULE_NAMES: OptionNames<SnapshotSchedule> = { entries: true, bytes: tr
 export function checkOptions(options: PlainOptions): void {
   const { snapshotEvery: every = {}, sessions, requests, timers } = options;
   for (const key of ['callTimeoutMs', 'queueBytesMax', 'changesBytesMax', 'timeLeapMaxMs'] as const)
-    if (options[key] !== undefined) checkNumber(options[key], key, 0);
+    checkNumber(options[key], key, 0);
   for (const key of ['batchMax', 'attemptsMax', 'takeOverMs'] as const)
-    if (options[key] !== undefined) checkNumber(options[key], key, 1);
+    checkNumber(options[key], key, 1);
   if (typeof every !== 'object' || every === null) checkNumber(every, 'snapshotEvery', 1);
   else checkSchedule(every);
   for (const key of ['trimLog', 'readOnly', 'alone'] as const) checkFlag(options[key], key);
@@ -46,11 +47,11 @@ export function checkOptions(options: PlainOptions): void {
 
 /** All of these must be given. */
 function checkWhole<T extends object>(name: string, group: T, keys: readonly (keyof T)[]): void {
-  for (const key of keys) checkNumber(group?.[key], `${name}.${String(key)}`, 0);
+  for (const key of keys) checkGivenNumber(group?.[key], `${name}.${String(key)}`, 0);
 }
 
 function checkSchedule(schedule: SnapshotSchedule): void {
   checkNames(schedule, SCHEDULE_NAMES, 'snapshotEvery');
   for (const key of ['entries', 'bytes', 'ms'] as const)
-    if (schedule[key] !== undefined) checkNumber(schedule[key], `snapshotEvery.${key}`, 1);
+    checkNumber(schedule[key], `snapshotEvery.${key}`, 1);
 }

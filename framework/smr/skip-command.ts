@@ -1,5 +1,6 @@
 import {
   checkCount,
+  checkGivenCount,
   checkNames,
   type LogCallOptions,
   type OrderedLog,
@@ -64,7 +65,7 @@ export async function skipCommand(
   options: LogCallOptions & { name?: string; timer?: number | undefined } = {},
 ): Promise<number> {
   const { name, timer, ...given } = options;
-  checkCount(position, 'position');
+  checkGivenCount(position, 'position');
   checkCount(timer, 'timer', 0);
   checkNames(options, NAMES, 'skipCommand');
   const { log, machine, tag, call } = await machineCall(source, name, given);

@@ -67,11 +67,12 @@ export async function replaceFileBy(
       await disk.remove(temporary(path)).catch(() => {});
       throw cause;
     }
+    const shown = disk.pathOf(path);
     throw new VarlogError('DISK_FAILED', {
-      what: `${path} could not be replaced`,
+      what: `${shown} could not be replaced`,
       because: reasonOf(cause),
       next: 'repair the disk and start again',
-      details: { path, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
+      details: { path: shown, reason: VarlogError.is(cause) ? cause.code : 'INTERNAL' },
       cause,
     });
   }

@@ -116,7 +116,7 @@ test('the error names file, offset and position', async () => {
   disk.flipBit(path, SEGMENT_HEADER_BYTES + 60);
   await expect(open(disk)).rejects.toMatchObject({
     code: 'CORRUPT',
-    details: { path, offset: SEGMENT_HEADER_BYTES, position: 1 },
+    details: { path: `/${path}`, offset: SEGMENT_HEADER_BYTES, position: 1 },
   });
   expect(disk.openFiles).toBe(0);
 });

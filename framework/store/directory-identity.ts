@@ -59,11 +59,12 @@ export class DirectoryIdentity {
     }
     const [expected, found] = [describe(owner), describe(written)];
     if (found === expected) return new DirectoryIdentity(open, file, written);
+    const shown = disk.pathOf(directory);
     throw new VarlogError('IDENTITY_MISMATCH', {
-      what: `${directory} holds the data of ${found}, this is ${expected}`,
+      what: `${shown} holds the data of ${found}, this is ${expected}`,
       because: 'the folder was copied or swapped, or the configuration names the wrong id',
       next: 'correct the id or the folder',
-      details: { directory, expected, found },
+      details: { directory: shown, expected, found },
     });
   }
 

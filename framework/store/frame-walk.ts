@@ -14,9 +14,9 @@ export interface WalkEnd extends Cursor {
   readonly stopped: 'enough' | 'invalid';
 }
 
-/** The file that is walked: where it is, and the tag that its frames carry. */
+/** The file that is walked: where it is, for people, and the tag that its frames carry. */
 export interface Walked {
-  readonly path: string;
+  readonly shownPath: string;
   readonly tag: number;
 }
 
@@ -55,7 +55,7 @@ export async function walkFrames(
       if (frame === undefined || !isLinked(frame, segment.tag, previous)) {
         return { offset: offset + at, position, previous, stopped: 'invalid' };
       }
-      if (frame.unknown !== undefined) throw unknownFrame(segment.path, offset + at, frame);
+      if (frame.unknown !== undefined) throw unknownFrame(segment.shownPath, offset + at, frame);
       if (frame.position !== position || frame.count === 0) {
         return { offset: offset + at, position, previous, stopped: 'invalid' };
       }

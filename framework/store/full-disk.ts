@@ -1,4 +1,4 @@
-import { type Clock, type Timer, VarlogError, Wakeups } from '../base/index.ts';
+import { type Clock, type Disk, type Timer, VarlogError, Wakeups } from '../base/index.ts';
 import { full } from './log-errors.ts';
 
 /** A full disk is tried again after so long. */
@@ -9,6 +9,7 @@ export class FullDisk {
   /** What to refuse appends with, while there is no room. */
   error: VarlogError | undefined;
   private readonly options: {
+    readonly disk: Pick<Disk, 'pathOf'>;
     readonly directory: string;
     readonly label: string;
     readonly clock?: Clock;

@@ -26,7 +26,6 @@ export interface SharedRecords {
   /** Resolves when everything that was handed over is durable. */
   flushed(): Promise<void>;
   readRecord(record: number, bytesMax: number): Frame[] | Promise<Frame[]>;
-  nameOf(log: JournalLog): { directory: string; label: string };
   leave(log: JournalLog): void;
 }
 
@@ -130,8 +129,7 @@ export class JournalLog {
   }
 
   read(from: number, bytesMax: number): Frame[] | Promise<Frame[]> {
-    if (from < this.firstPosition)
-      throw trimmed(this.journal.nameOf(this), from, this.firstPosition);
+    if (from < this.firstPosition) throw trimmed(this, from, this.firstPosition);
     const through = this.journal.failure === undefined ? this.endPosition : this.durablePosition;
     if (from > through) return [];
     const found: Frame[] = [];
@@ -269,7 +267,7 @@ export class JournalLog {
     this.journal.clamp(this, end);
     this.waiters.reject(
       (it) => it > end,
-      (it) => cancelled(this.journal.nameOf(this), it),
+      (it) => cancelled(this, it),
     );
   }
 

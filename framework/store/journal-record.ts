@@ -62,7 +62,7 @@ export function encodeStateRecord(record: Omit<StateRecord, 'kind'>): Uint8Array
   return bytes;
 }
 
-/** The record in a frame of the journal in `directory`. Throws `FORMAT_UNKNOWN` for one of a later version. */
+/** The record in a frame of the journal in `directory`, as errors name it. Throws `FORMAT_UNKNOWN` for one of a later version. */
 export function decodeRecord(stored: Frame, directory: string): FrameRecord | StateRecord {
   const { payload: bytes, timestamp = 0 } = stored;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

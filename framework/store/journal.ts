@@ -24,7 +24,7 @@ const WASTE_MAX = 4;
  */
 export class Journal {
   private readonly log: SegmentedLog;
-  private readonly name: { directory: string; label: string };
+  private readonly name: { disk: Disk; directory: string; label: string };
   private readonly segmentBytes: number;
   private readonly logs = new Map<number, JournalLog>();
   private readonly opened = new Set<JournalLog>();
@@ -64,7 +64,8 @@ export class Journal {
       tailCacheBytes,
       onFailure: (error) => fail(error),
     });
-    const journal = new Journal(log, options, segmentBytes);
+    const { disk, directory, label } = options;
+    const journal = new Journal(log, { disk, directory, label }, segmentBytes);
     try {
       await journal.restore();
     } catch (error) {
@@ -118,7 +119,7 @@ export class Journal {
     let log = [...this.logs.values()].find((it) => it.label === label);
     if (log !== undefined && this.opened.has(log)) {
       throw new VarlogError('DIRECTORY_IN_USE', {
-        what: `the ${label} in ${this.name.directory} is open already`,
+        what: `the ${label} in ${this.name.disk.pathOf(this.directory)} is open already`,
         next: 'close it first',
       });
     }
@@ -173,10 +174,6 @@ export class Journal {
 
   readRecord(record: number, bytesMax: number): Frame[] | Promise<Frame[]> {
     return this.log.read(record, bytesMax);
-  }
-
-  nameOf({ label }: JournalLog): { directory: string; label: string } {
-    return { directory: this.name.directory, label };
   }
 
   leave(log: JournalLog): void {
@@ -257,7 +254,7 @@ export class Journal {
 
   private restoreRecord(stored: Frame, moved: Map<JournalLog, Place[]>): void {
     const { position: number } = stored;
-    const record = decodeRecord(stored, this.directory);
+    const record = decodeRecord(stored, this.name.disk.pathOf(this.directory));
     const log = this.logs.get(record.log) ?? new JournalLog(this, record.log, '');
     this.logs.set(record.log, log);
     this.lastNumber = Math.max(this.lastNumber, record.log);

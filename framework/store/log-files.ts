@@ -262,7 +262,8 @@ export class LogFiles {
           return frameEnd(frame) < wanted;
         }),
       );
-      if (stop.stopped === 'invalid' && stop.position <= wanted) throw damaged(segment.path, stop);
+      if (stop.stopped === 'invalid' && stop.position <= wanted)
+        throw damaged(segment.shownPath, stop);
       next = found.length === 0 ? last + 1 : frameEnd(found.at(-1)!) + 1;
     }
     return found;
@@ -367,6 +368,7 @@ export class LogFiles {
   }
 }
 
+/** `path`: for people. */
 export function damaged(path: string, at: { offset: number; position: number }): VarlogError {
   return new VarlogError('CORRUPT', {
     what: `${path} is damaged at byte ${at.offset}, where position ${at.position} should be`,
@@ -385,7 +387,7 @@ async function boundaryBehind(segment: Segment, end: number): Promise<WritePosit
   const stop = await segment.use((file) =>
     walkFrames(file, segment, start, READ_BYTES_MIN, (frame) => frame.position <= end),
   );
-  if (stop.position <= end) throw damaged(segment.path, stop);
+  if (stop.position <= end) throw damaged(segment.shownPath, stop);
   if (stop.position !== end + 1) return undefined;
   const { offset } = stop;
   return { end, offset, checksum: stop.previous ?? segment.tag, size: offset };

@@ -31,13 +31,17 @@ export class ReadOnlyDisk implements Disk {
     this.disk = disk;
   }
 
+  pathOf(path: string): string {
+    return this.disk.pathOf(path);
+  }
+
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
-    if (mode === 'create') throw refused(path);
+    if (mode === 'create') throw this.refused(path);
     return this.fileOf(path, await this.disk.open(path, 'read'));
   }
 
   rename(from: string): Promise<void> {
-    return Promise.reject(refused(from));
+    return Promise.reject(this.refused(from));
   }
 
   async remove(path: string): Promise<void> {
@@ -60,7 +64,7 @@ export class ReadOnlyDisk implements Disk {
   }
 
   lock(directory: string): Promise<DirectoryLock> {
-    return Promise.reject(refused(directory));
+    return Promise.reject(this.refused(directory));
   }
 
   isLocked(directory: string): Promise<boolean> {
@@ -75,7 +79,7 @@ export class ReadOnlyDisk implements Disk {
         file.read(offset, Math.max(0, Math.min(length, (await size()) - offset))),
       // Recovery writes again what it read: the bytes that are there.
       write: async () => {},
-      writeDurably: () => Promise.reject(refused(path)),
+      writeDurably: () => Promise.reject(this.refused(path)),
       truncate: async (end) => {
         const bytes = (await size()) - end;
         if (bytes > 0) this.tornEnds.push({ path, offset: end, bytes });
@@ -86,11 +90,11 @@ export class ReadOnlyDisk implements Disk {
       close: () => file.close(),
     };
   }
-}
 
-function refused(path: string): VarlogError {
-  return new VarlogError('DISK_FAILED', {
-    what: `${path} is only read, and was about to be changed`,
-    outcome: 'notAppended',
-  });
+  private refused(path: string): VarlogError {
+    return new VarlogError('DISK_FAILED', {
+      what: `${this.pathOf(path)} is only read, and was about to be changed`,
+      outcome: 'notAppended',
+    });
+  }
 }

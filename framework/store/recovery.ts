@@ -69,11 +69,12 @@ async function refuseFrames(place: LogPlace, path: string): Promise<void> {
   } finally {
     await file.close();
   }
+  const directory = place.disk.pathOf(place.directory);
   throw new VarlogError('CORRUPT', {
-    what: `${place.directory} has segments but no state file`,
+    what: `${directory} has segments but no state file`,
     because: 'a file was deleted, or a copy of the folder is not complete',
     next: 'rebuild this replica from another one',
-    details: { path: `${place.directory}/state`, offset: 0 },
+    details: { path: `${directory}/state`, offset: 0 },
   });
 }
 
@@ -97,15 +98,15 @@ async function openSegments(place: LogPlace, state: LogState): Promise<Segment[]
   while (firsts.length > 1 && firsts[1]! <= state.first) {
     remains.push(`${directory}/${names.get(firsts.shift()!)}`);
   }
-  if (firsts.length === 0 || firsts[0]! > state.first) throw missing(directory, state.first);
-  if (firsts.at(-1)! < state.newest) throw missing(directory, state.newest);
+  if (firsts.length === 0 || firsts[0]! > state.first) throw missing(place, state.first);
+  if (firsts.at(-1)! < state.newest) throw missing(place, state.newest);
   const segments: Segment[] = [];
   for (const first of firsts) {
     const path = `${directory}/${names.get(first)}`;
     const segment = await openSegment(place, path, state.generation, first);
     const previous = segments.at(-1);
     if (previous !== undefined && segment.previousFirst !== previous.first) {
-      throw missing(directory, segment.previousFirst);
+      throw missing(place, segment.previousFirst);
     }
     segments.push(segment);
   }
@@ -122,9 +123,10 @@ async function openSegment(
   const file = await place.disk.open(path, 'existing');
   try {
     const bytes = await file.read(0, SEGMENT_HEADER_BYTES);
-    const header = decodeSegmentHeader(bytes, path, place.label);
+    const shownPath = place.disk.pathOf(path);
+    const header = decodeSegmentHeader(bytes, shownPath, place.label);
     if (header.first !== first || header.generation !== generation) {
-      throw damaged(path, { offset: 0, position: first });
+      throw damaged(shownPath, { offset: 0, position: first });
     }
     const segment = new Segment(place.disk, path, header);
     segment.fileBytes = await file.size();
@@ -154,7 +156,7 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   });
   const nonZero = await findNonZero(file, stop.offset, size);
   if (stop.position <= proven || (await provenBehind(file, tail, stop, nonZero))) {
-    throw damaged(tail.path, stop);
+    throw damaged(tail.shownPath, stop);
   }
   // After a sync that failed, the system may show bytes that are not on the disk, and call them
   // clean. Written again they are dirty again, and the next sync is honest.
@@ -172,7 +174,7 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
 /** Whether an intact frame after the place where the log seems to end, at `nonZero` or later, says that more was synced. */
 async function provenBehind(
   file: DiskFile,
-  { path, tag }: Segment,
+  { shownPath, tag }: Segment,
   stop: WalkEnd,
   nonZero: number | undefined,
 ): Promise<boolean> {
@@ -188,7 +190,7 @@ async function provenBehind(
         const begin = offset + at - FRAME_MAGIC_AT;
         const frame = await readFrame(file, begin, size);
         if (frame?.tag === tag) {
-          if (frame.unknown !== undefined) throw unknownFrame(path, begin, frame);
+          if (frame.unknown !== undefined) throw unknownFrame(shownPath, begin, frame);
           if (frame.durableEnd >= stop.position) return true;
         }
       }
@@ -243,7 +245,8 @@ function firstNonZero(bytes: Uint8Array): number | undefined {
   return at < length ? at : undefined;
 }
 
-function missing(directory: string, first: number): VarlogError {
+function missing({ disk, directory: inside }: LogPlace, first: number): VarlogError {
+  const directory = disk.pathOf(inside);
   return new VarlogError('CORRUPT', {
     what: `${directory} lacks the segment with position ${first}`,
     because: 'a file was deleted, or a copy of the folder is not complete',

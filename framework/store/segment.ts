@@ -8,6 +8,8 @@ const NAME = /^(\d{10})-(\d{16})\.segment$/;
 /** One file of a log: its header, a sparse index, and the handle while somebody uses it. */
 export class Segment {
   readonly path: string;
+  /** The same for people. */
+  readonly shownPath: string;
   readonly first: number;
   readonly previousFirst: number;
   /** The checksum of the header, which all frames of the file carry. */
@@ -32,6 +34,7 @@ export class Segment {
   constructor(disk: Disk, path: string, header: SegmentHeader & { tag: number }) {
     this.disk = disk;
     this.path = path;
+    this.shownPath = disk.pathOf(path);
     this.first = header.first;
     this.previousFirst = header.previousFirst;
     this.tag = header.tag;

@@ -65,7 +65,10 @@ describe('a state file', () => {
     for (let offset = 0; offset < size; offset++) {
       const copy = disk.clone(always);
       copy.flipBit(path, offset, offset % 8);
-      await expect(open(copy)).rejects.toMatchObject({ code: 'CORRUPT', details: { path } });
+      await expect(open(copy)).rejects.toMatchObject({
+        code: 'CORRUPT',
+        details: { path: `/${path}` },
+      });
     }
   });
 

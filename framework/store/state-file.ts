@@ -52,8 +52,9 @@ export class StateFile<T> {
     label: string,
     format: ValueFormat<T>,
   ): Promise<StateFile<T>> {
+    const shown = disk.pathOf(path);
     const value = await readReplaced(disk, path, (bytes) =>
-      format.decode(decode(bytes, path, label), path),
+      format.decode(decode(bytes, shown, label), shown),
     );
     return new StateFile(disk, path, label, format, value);
   }

@@ -28,6 +28,7 @@ export function timeSyncs(disk: Disk, clock: Clock, times: DurationHistogram): D
     close: () => file.close(),
   });
   return {
+    pathOf: (path) => disk.pathOf(path),
     open: async (path, mode) => timedFile(await disk.open(path, mode)),
     rename: (from, to) => disk.rename(from, to),
     remove: (path) => disk.remove(path),

@@ -1,4 +1,4 @@
-import { ChannelPool } from '../../framework/log/client/channel-pool.ts';
+import { ClientChannels } from '../../framework/log/client/client-channels.ts';
 import { fence } from '../../framework/log/core/commands/index.ts';
 import { KeyTable, NO_CHANGES } from '../../framework/log/core/index.ts';
 import { ProducerFile } from '../../framework/log/storage-node/producer-file.ts';
@@ -42,8 +42,8 @@ function whenOpened(change: (producers: ProducerFile) => void): () => void {
 
 /** Has primaries hear nothing of fences from clients. */
 function withoutTelling(): () => void {
-  const { to } = ChannelPool.prototype;
-  return replace(ChannelPool.prototype, 'to', function (this: ChannelPool, address) {
+  const { to } = ClientChannels.prototype;
+  return replace(ClientChannels.prototype, 'to', function (this: ClientChannels, address) {
     const channel = to.call(this, address);
     const call: typeof channel.call = (method, request, options) =>
       method.path === LogStreams.Fence.path

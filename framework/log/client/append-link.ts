@@ -18,7 +18,7 @@ import {
 import type { AppendCondition } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
 import type { ReceiptTimer } from './append-receipt.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import { conditionToWire } from './expectation.ts';
 import { failureToError } from './wire-failure.ts';
 
@@ -61,7 +61,7 @@ interface Sent {
 export class AppendLink {
   readonly address: string;
   private readonly clock: Clock;
-  private readonly channels: ChannelPool;
+  private readonly channels: ClientChannels;
   private readonly suspected: (link: AppendLink) => void;
   private stream: MessageStream<AppendRequest, AppendResponse> | undefined;
   private readonly waiting = new SequenceMap<Sending>();
@@ -73,7 +73,7 @@ export class AppendLink {
   /** `suspected` is called while an answer is overdue, again and again. */
   constructor(
     clock: Clock,
-    channels: ChannelPool,
+    channels: ClientChannels,
     address: string,
     suspected: (link: AppendLink) => void,
   ) {

@@ -12,7 +12,7 @@ import {
 import { LOG_TIMES } from '../timing.ts';
 import { AppendLink } from './append-link.ts';
 import type { Catalog, LocatedLogStream, LocatedTopic } from './catalog.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import { APPENDER_NAMES } from './option-names.ts';
 import { type AppendAck, type AskedAppend, PendingAppend } from './pending-append.ts';
 
@@ -39,7 +39,7 @@ export interface AppenderLimits {
 export class Appender {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
   readonly catalog: Catalog;
-  private readonly channels: ChannelPool;
+  private readonly channels: ClientChannels;
   /** How much one append may hold. */
   readonly recordLimits: RecordLimits;
   private readonly limits: Required<Omit<AppenderLimits, 'recordBytesMax'>>;
@@ -56,7 +56,7 @@ export class Appender {
 
   constructor(
     ports: Pick<Ports, 'clock' | 'random'>,
-    channels: ChannelPool,
+    channels: ClientChannels,
     catalog: Catalog,
     options: AppenderLimits = {},
   ) {

@@ -2,8 +2,8 @@ import {
   type Clock,
   checkNames,
   checkSignal,
+  firstAbort,
   type OptionNames,
-  onAbort,
   type Timer,
   VarlogError,
 } from '../../base/index.ts';
@@ -23,35 +23,6 @@ export function checkCall(limits: CallLimits, call: string): void {
   checkNames(limits, NAMES, call);
 }
 
-/** A running call's limits as one signal. */
-class CallLimit {
-  /** Aborted with the caller's reason, or with a `TIMEOUT` error. */
-  readonly signal: AbortSignal;
-  private readonly controller = new AbortController();
-  private readonly forget: (() => void)[];
-  private readonly timer: Timer | undefined;
-
-  /** `outer`: signals that end the call as well. */
-  constructor(
-    clock: Clock,
-    what: string,
-    timeoutMs: number,
-    outer: readonly (AbortSignal | undefined)[],
-  ) {
-    this.signal = this.controller.signal;
-    this.forget = outer.map((it) => onAbort(it, () => this.controller.abort(it?.reason)));
-    if (this.signal.aborted) return;
-    if (timeoutMs !== Infinity) {
-      this.timer = clock.after(timeoutMs, () => this.controller.abort(timedOut(what, timeoutMs)));
-    }
-  }
-
-  dispose(): void {
-    this.timer?.cancel();
-    for (const forget of this.forget) forget();
-  }
-}
-
 /** Limits of the calls that a running call is made of: they end with it, and none of them ends before. */
 export interface StepLimits {
   readonly signal: AbortSignal;
@@ -65,14 +36,20 @@ export async function withinLimits<T>(
   limits: CallLimits & { what: string; timeoutMs: number; lifetime?: AbortSignal },
   work: (limits: StepLimits) => Promise<T>,
 ): Promise<T> {
-  checkSignal(limits.signal);
-  const outer = [limits.lifetime, limits.signal];
-  const limit = new CallLimit(clock, limits.what, checkTimeout(limits.timeoutMs), outer);
+  const { what, signal, lifetime } = limits;
+  checkSignal(signal);
+  const timeoutMs = checkTimeout(limits.timeoutMs);
+  const expiry = new AbortController();
+  const ending = firstAbort(lifetime, signal, expiry.signal);
+  let timer: Timer | undefined;
   try {
-    limit.signal.throwIfAborted();
-    return await work({ signal: limit.signal, timeoutMs: Infinity });
+    ending.signal.throwIfAborted();
+    if (timeoutMs !== Infinity)
+      timer = clock.after(timeoutMs, () => expiry.abort(timedOut(what, timeoutMs)));
+    return await work({ signal: ending.signal, timeoutMs: Infinity });
   } finally {
-    limit.dispose();
+    timer?.cancel();
+    ending.release();
   }
 }
 
@@ -82,13 +59,13 @@ export async function withinLimits<T>(
  */
 export function inSteps<T>(
   clock: Clock,
-  { what, lifetime, ...limits }: CallLimits & { what: string; lifetime?: AbortSignal },
+  { timeoutMs, ...limits }: CallLimits & { what: string; lifetime?: AbortSignal },
   steps: (limits: CallLimits) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs } = limits;
-  if (timeoutMs === undefined) return steps(limits);
-  const all = { ...limits, what, timeoutMs, ...(lifetime && { lifetime }) };
-  return withinLimits(clock, all, steps);
+  const all = { ...limits, timeoutMs: timeoutMs ?? Infinity };
+  return withinLimits(clock, all, (own) =>
+    steps(timeoutMs === undefined ? { signal: own.signal } : own),
+  );
 }
 
 function timedOut(what: string, timeoutMs: number): VarlogError {

@@ -1,5 +1,6 @@
-import { type LogStreamId, VarlogError } from '../../base/index.ts';
-import type { CallLimits } from './call-limit.ts';
+import { inTime, type LogStreamId, unlessAborted, VarlogError } from '../../base/index.ts';
+import { LOG_TIMES } from '../timing.ts';
+import { type CallLimits, inSteps } from './call-limit.ts';
 import type { ClientContext } from './client-context.ts';
 import { type ExportSummary, readExport } from './export-format.ts';
 import { checkExport } from './export-topic.ts';
@@ -8,7 +9,10 @@ import type { Topic } from './topic.ts';
 /** Batches under way at once, and their bytes: the next ones wait. */
 const BATCHES_MAX = 256;
 const BYTES_MAX = 8 * 1024 * 1024;
+/** For one append, where the whole import was given no time. */
 const APPEND_TIMEOUT_MS = 30_000;
+/** Who waits no longer waits so long at the most for what was made to be deleted: then may be the end of the client. */
+const DELETION_MS_MAX = 2_000;
 
 /** How a topic was made of an export. */
 export interface ImportedTopic extends ExportSummary {
@@ -21,40 +25,89 @@ export interface ImportedTopic extends ExportSummary {
 export interface ImportTarget {
   readonly context: ClientContext;
   /** Makes the topic, with one log stream. */
-  create(first: number | undefined): Promise<Topic>;
+  create(first: number | undefined, limits: CallLimits): Promise<Topic>;
   remove(topic: Topic): Promise<void>;
 }
 
 /** Does what {@link Varlog.importTopic} says. */
-export async function importTopic(
-  { context, create, remove }: ImportTarget,
+export function importTopic(
+  target: ImportTarget,
   open: () => AsyncIterable<Uint8Array>,
-  { signal }: CallLimits,
+  { signal, timeoutMs }: CallLimits,
 ): Promise<ImportedTopic> {
-  const summary = await checkExport(open());
-  signal?.throwIfAborted();
-  const { topic, shift } = await createAt(summary.first, create);
-  try {
-    const [logStream] = (await topic.describe()).logStreams;
-    const appends = new OrderedAppends(context, topic, logStream!.id, summary.first - shift);
-    for await (const part of readExport(open())) {
-      signal?.throwIfAborted();
-      if (part.kind === 'batch') await appends.add(part.batch);
-      else if (part.kind === 'end' && part.summary.hash !== summary.hash) throw changed();
+  const { ports, lifetime } = target.context;
+  const limits = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
+  const until = ports.clock.now() + (timeoutMs ?? Infinity);
+  return inSteps(ports.clock, { ...limits, what: 'importing a topic', lifetime }, async (own) => {
+    const source = (): AsyncIterable<Uint8Array> => untilAborted(open(), own.signal);
+    const summary = await checkExport(source());
+    const made = await createAt(summary.first, (first) => target.create(first, own));
+    try {
+      await fill(target.context, made, summary, source, own);
+    } catch (error) {
+      // What is there of it must not be taken for all of it.
+      const removed = target.remove(made.topic).catch(() => {});
+      const leftMs = until - ports.clock.now();
+      const graceMs = Math.min(
+        leftMs,
+        own.signal?.aborted ? DELETION_MS_MAX : LOG_TIMES.callTimeoutMs,
+      );
+      if (graceMs > 0)
+        await inTime(
+          ports.clock,
+          graceMs,
+          undefined,
+          () => removed,
+          () => error,
+        ).catch(() => {});
+      throw error;
     }
-    await appends.settled();
-    return { ...summary, topic, shift };
-  } catch (error) {
-    // What is there of it must not be taken for all of it.
-    await remove(topic).catch(() => {});
-    throw error;
+    return { ...summary, ...made };
+  });
+}
+
+/** Appends all of an export to the topic that was made for it. */
+async function fill(
+  context: ClientContext,
+  { topic, shift }: { readonly topic: Topic; readonly shift: number },
+  summary: ExportSummary,
+  source: () => AsyncIterable<Uint8Array>,
+  limits: CallLimits,
+): Promise<void> {
+  const [logStream] = (await topic.describe(limits)).logStreams;
+  const place = { topic, logStream: logStream!.id, first: summary.first - shift };
+  const appends = new OrderedAppends(context, place, limits);
+  for await (const part of readExport(source())) {
+    if (part.kind === 'batch') await appends.add(part.batch);
+    else if (part.kind === 'end' && part.summary.hash !== summary.hash) throw changed();
+  }
+  await appends.settled();
+}
+
+/** What `source` has, until `signal` is aborted: then the iteration rejects, also while nothing comes. */
+async function* untilAborted<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]();
+  let isThrough = false;
+  try {
+    for (;;) {
+      const next = await unlessAborted(items.next(), signal);
+      isThrough = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // One that is stuck hears of it when it goes on.
+    if (!isThrough) await unlessAborted(Promise.resolve(items.return?.()), signal);
   }
 }
 
 /** Where the cluster cannot begin a topic elsewhere than at 1, that is where it begins. */
 async function createAt(
   first: number,
-  create: ImportTarget['create'],
+  create: (first: number | undefined) => Promise<Topic>,
 ): Promise<{ topic: Topic; shift: number }> {
   if (first === 1) return { topic: await create(undefined), shift: 0 };
   try {
@@ -73,16 +126,22 @@ class OrderedAppends {
   private readonly context: ClientContext;
   private readonly topic: Topic;
   private readonly logStream: LogStreamId;
+  private readonly limits: CallLimits;
   private readonly waiting: { readonly done: Promise<void>; readonly bytes: number }[] = [];
   private bytes = 0;
   private hasBegun = false;
   private next: number;
 
-  constructor(context: ClientContext, topic: Topic, logStream: LogStreamId, first: number) {
+  constructor(
+    context: ClientContext,
+    place: { readonly topic: Topic; readonly logStream: LogStreamId; readonly first: number },
+    limits: CallLimits,
+  ) {
     this.context = context;
-    this.topic = topic;
-    this.logStream = logStream;
-    this.next = first;
+    this.topic = place.topic;
+    this.logStream = place.logStream;
+    this.limits = limits;
+    this.next = place.first;
   }
 
   async add(batch: { readonly count: number; readonly bytes: Uint8Array }): Promise<void> {
@@ -94,7 +153,7 @@ class OrderedAppends {
     const { logStream, topic } = this;
     const asked = { logStream, topicId: topic.id, batch: { count, bytes } };
     const done = this.context.appender
-      .append({ ...asked, timeoutMs: APPEND_TIMEOUT_MS })
+      .append({ ...asked, timeoutMs: APPEND_TIMEOUT_MS, ...this.limits })
       .then(({ glsn }) => {
         if (glsn !== due) throw disordered(due, glsn);
       });

@@ -15,7 +15,7 @@ import {
   type ReadResponse,
   type Batch as WireBatch,
 } from '../../wire/gen/log.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import { EntryBatch } from './entry.ts';
 import type { ReadFailure } from './progress-limit.ts';
 
@@ -36,7 +36,7 @@ export interface CursorOwner {
 
 export interface CursorOptions {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly channels: ChannelPool;
+  readonly channels: ClientChannels;
   readonly owner: CursorOwner;
   readonly topicId: TopicId;
   readonly logStreamId: LogStreamId;

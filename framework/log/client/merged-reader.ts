@@ -6,7 +6,7 @@ import {
   VarlogError,
 } from '../../base/index.ts';
 import type { Catalog } from './catalog.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import type { EntryBatch } from './entry.ts';
 import { type CursorOwner, LogStreamCursor } from './log-stream-cursor.ts';
 import { notReadInTime, ProgressLimit, type ReadFailure } from './progress-limit.ts';
@@ -33,7 +33,7 @@ export interface Extent {
 
 export interface MergedReaderOptions {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly channels: ChannelPool;
+  readonly channels: ClientChannels;
   readonly catalog: Catalog;
   readonly topicId: TopicId;
   /** First GLSN. */

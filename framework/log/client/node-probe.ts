@@ -1,7 +1,7 @@
 import { VarlogError } from '../../base/index.ts';
 import type { StorageNodeHealth } from '../../wire/gen/log.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -18,7 +18,7 @@ export interface NodeAnswers {
  * leader knows nothing.
  */
 export async function askStorageNodes(
-  channels: ChannelPool,
+  channels: ClientChannels,
   nodes: readonly StorageNodeHealth[],
   signal: AbortSignal | undefined,
 ): Promise<NodeAnswers> {

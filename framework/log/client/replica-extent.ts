@@ -3,7 +3,7 @@ import { ExtentRequest, LogStreams } from '../../wire/gen/log.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, type StepLimits, withinLimits } from './call-limit.ts';
 import type { Catalog, LocatedTopic } from './catalog.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import { hedged } from './hedged.ts';
 import { type Extent, isFinal } from './merged-reader.ts';
 import { ReplicaTurns } from './replica-turns.ts';
@@ -12,7 +12,7 @@ const PAUSE_MS = { first: 20, most: 500 };
 
 interface Asked {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly channels: ChannelPool;
+  readonly channels: ClientChannels;
   readonly catalog: Catalog;
   readonly topicId: TopicId;
   /** As the metadata repository knows it. */

@@ -18,7 +18,7 @@ import { type MetadataCommand, NEWEST_FEATURE_LEVEL } from '../core/index.ts';
 import { commandCodec } from '../metadata-codec.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { type CallLimits, type StepLimits, withinLimits } from './call-limit.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import type { MemberStatus } from './cluster-status.ts';
 import { hedged } from './hedged.ts';
 
@@ -56,7 +56,7 @@ export interface CallPlan extends CallLimits {
 export class RepositoryClient {
   private readonly clock: Clock;
   private readonly ports: Pick<Ports, 'clock' | 'random'>;
-  private readonly channels: ChannelPool;
+  private readonly channels: ClientChannels;
   private readonly endpoints: readonly string[];
   private readonly lifetime: AbortSignal;
   private clusterId: ClusterId | undefined;
@@ -70,7 +70,7 @@ export class RepositoryClient {
 
   constructor(
     ports: Pick<Ports, 'clock' | 'random'>,
-    channels: ChannelPool,
+    channels: ClientChannels,
     endpoints: readonly string[],
     options: {
       clusterId: ClusterId | undefined;

@@ -1,7 +1,7 @@
 import { type LogStreamId, type Ports, type TopicId, VarlogError } from '../../base/index.ts';
 import { LogStreams, SeekRequest } from '../../wire/gen/log.ts';
 import type { Catalog } from './catalog.ts';
-import type { ChannelPool } from './channel-pool.ts';
+import type { ClientChannels } from './client-channels.ts';
 import type { EntryBatch } from './entry.ts';
 import { CORRUPT_TRIES, type Extent, isFinal } from './merged-reader.ts';
 import type { PassedOver } from './passed-over.ts';
@@ -13,7 +13,7 @@ const PAUSE_MS = { first: 50, most: 2_000 };
 
 interface Searched {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
-  readonly channels: ChannelPool;
+  readonly channels: ClientChannels;
   readonly catalog: Catalog;
   readonly topicId: TopicId;
 }

@@ -7,6 +7,7 @@ import {
   type OrderedLog,
   type OrderedLogSource,
   type TopicId,
+  unlessAborted,
 } from '../../base/index.ts';
 import { HoldRequest, Ordering, TailRequest } from '../../wire/gen/log.ts';
 import {
@@ -296,7 +297,7 @@ export class Topic<T = Uint8Array, In = RecordInput> implements OrderedLogSource
   /** The position of the first record since a time. */
   private async since(from: AtTime, signal: AbortSignal): Promise<number> {
     await using search = this.subscribe({ from, to: Infinity, signal });
-    return (await search.ready()).start;
+    return (await unlessAborted(search.ready(), signal)).start;
   }
 
   /** The first GLSN that was not trimmed and the last one there is (0: none), as of now (linearizable). */

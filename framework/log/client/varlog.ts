@@ -3,8 +3,8 @@ import {
   checkCount,
   checkFlag,
   checkFunctions,
+  checkGivenNumber,
   checkNames,
-  checkNumber,
   checkSignal,
   checkText,
   checkWord,
@@ -29,8 +29,8 @@ import { LOG_TIMES } from '../timing.ts';
 import { Appender, type AppenderLimits } from './appender.ts';
 import { type CallLimits, checkCall, checkTimeout, inSteps, withinLimits } from './call-limit.ts';
 import { Catalog, describe, type TopicDescription } from './catalog.ts';
-import { ChannelPool } from './channel-pool.ts';
 import { checkWhole } from './checked-option.ts';
+import { ClientChannels } from './client-channels.ts';
 import type { ClientContext } from './client-context.ts';
 import { ClusterMembers, describeMember } from './cluster-members.ts';
 import { type ClusterStatus, describeStatus } from './cluster-status.ts';
@@ -138,7 +138,7 @@ export class Varlog implements AsyncDisposable {
     if (cluster !== undefined) checkText(cluster, 'cluster');
     const closing = new AbortController();
     const lifetime = closing.signal;
-    const channels = new ChannelPool(ports.network);
+    const channels = new ClientChannels(ports.network);
     const repository = new RepositoryClient(ports, channels, addresses, {
       clusterId,
       cluster,
@@ -228,8 +228,10 @@ export class Varlog implements AsyncDisposable {
    * Makes a topic of what {@link Topic.export} gave: with the same records in the same order, at the positions that
    * they had, in one log stream; more can be added afterwards. LLSNs and timestamps are new. `open` is called twice:
    * everything is checked before anything is made, and rejected with `CORRUPT` or `FORMAT_UNKNOWN`, see
-   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted; a client
-   * that is lost meanwhile leaves a topic that is to be deleted.
+   * {@link checkExport}. Nobody else may append before it is done. Whatever fails then, the topic is deleted, also when
+   * the time is over or the signal is aborted (then it rejects after 2 s at the latest); a client that is lost or closed
+   * meanwhile leaves a topic that is to be deleted. All of it together takes `timeoutMs` at the most; without one it takes
+   * as long as there are records.
    */
   importTopic(
     open: () => AsyncIterable<Uint8Array>,
@@ -240,7 +242,10 @@ export class Varlog implements AsyncDisposable {
     checkCopies(options);
     const target: ImportTarget = {
       context: this.context,
-      create: (first) => this.createTopic({ ...options, ...(first !== undefined && { first }) }),
+      create: (first, own) => {
+        const { signal, timeoutMs, ...made } = options;
+        return this.createTopic({ ...made, ...own, ...(first !== undefined && { first }) });
+      },
       remove: (topic) => this.deleteTopic(topic.id),
     };
     return importTopic(target, open, options);
@@ -386,7 +391,7 @@ export class Varlog implements AsyncDisposable {
     const { ports, lifetime, repository } = this.context;
     checkNames(options, READY_NAMES, 'ready');
     const { storageNodes, ...rest } = options;
-    checkNumber(storageNodes, 'storageNodes', 0);
+    checkGivenNumber(storageNodes, 'storageNodes', 0);
     const what = `waiting for ${storageNodes} storage nodes`;
     const limits = { timeoutMs: LOG_TIMES.callTimeoutMs, ...rest, what, lifetime };
     await withinLimits(ports.clock, limits, async (own) => {

@@ -25,6 +25,7 @@ import { StationHistograms } from '../station-histograms.ts';
 import { LOG_TIMES } from '../timing.ts';
 import { FeatureLevels } from './feature-levels.ts';
 import { LeaderChangeLog } from './leader-change-log.ts';
+import { type LimitsLeft, limitsLeft } from './limits-left.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { MemberChanges } from './member-changes.ts';
 import { MetadataMachine } from './metadata-machine.ts';
@@ -230,12 +231,10 @@ export class MetadataRepository implements RepositoryAccess {
     const definition = definitionOf(command);
     const { sender = 'operator', ...limits } = options;
     if (!definition.senders.includes(sender)) throw notForSender(definition, sender);
-    if (definition.level > this.metadata.featureLevel) await this.checkLevel(command);
-    if (this.status.leader === undefined) await this.leaderKnown(limits.signal);
-    const result = await this.replica.execute(command, {
-      timeoutMs: LOG_TIMES.callTimeoutMs,
-      ...limits,
-    });
+    const left = this.limitsLeft(limits);
+    if (definition.level > this.metadata.featureLevel) await this.checkLevel(command, left());
+    await this.leaderKnown(left());
+    const result = await this.replica.execute(command, left());
     if (command.kind !== 'cut' && command.kind !== 'cutTogether')
       this.tell(definition.describe(command), sender, result);
     if (result.ok) return result.value;
@@ -244,11 +243,11 @@ export class MetadataRepository implements RepositoryAccess {
 
   /** Reads the metadata as of now, wherever it was changed last (linearizable). */
   async read<T>(look: (metadata: Metadata) => T, options: LogCallOptions = {}): Promise<T> {
-    if (this.status.leader === undefined) await this.leaderKnown(options.signal);
+    const left = this.limitsLeft(options);
+    await this.leaderKnown(left());
     return this.replica.query(({ metadata }) => look(metadata), {
       consistency: 'linearizable',
-      timeoutMs: LOG_TIMES.callTimeoutMs,
-      ...options,
+      ...left(),
     });
   }
 
@@ -264,13 +263,20 @@ export class MetadataRepository implements RepositoryAccess {
    * A member that knows no leader, because it is cut off or was not added yet, waits for one, and then says so: in time for
    * its caller to ask another one, and before anything is in doubt.
    */
-  private async leaderKnown(signal: AbortSignal | undefined): Promise<void> {
+  private async leaderKnown({ signal, timeoutMs }: LimitsLeft): Promise<void> {
+    if (this.status.leader !== undefined) return;
     const known = async (limit: AbortSignal): Promise<void> => {
       while (this.status.leader === undefined && this.failure === undefined && !limit.aborted)
         await this.roleChanges.wait(limit);
     };
     const late = (): VarlogError => notLeader(undefined);
-    await inTime(this.options.ports.clock, LOG_TIMES.leaderAwaitedMs, signal, known, late);
+    const ms = Math.min(timeoutMs, LOG_TIMES.leaderAwaitedMs);
+    await inTime(this.options.ports.clock, ms, signal, known, late);
+  }
+
+  private limitsLeft(limits: LogCallOptions): () => LimitsLeft {
+    const late = (): VarlogError => notLeader(this.status.leader?.address);
+    return limitsLeft(this.options.ports.clock, limits, late);
   }
 
   private tell(what: string, sender: Sender, result: MetadataResult): void {
@@ -280,10 +286,10 @@ export class MetadataRepository implements RepositoryAccess {
   }
 
   /** Only what all members know may be proposed. */
-  private async checkLevel(command: MetadataCommand): Promise<void> {
+  private async checkLevel(command: MetadataCommand, limits: LimitsLeft): Promise<void> {
     const { level, describe } = definitionOf(command);
     // It may have been agreed on just now, which this member has not heard of yet.
-    await this.read(() => {});
+    await this.read(() => {}, limits);
     if (level > this.metadata.featureLevel) {
       throw await this.levels.notAgreed(describe(command), level);
     }

@@ -1,5 +1,6 @@
-import { type Channel, type Timer, VarlogError } from '../../base/index.ts';
+import { type Timer, VarlogError } from '../../base/index.ts';
 import { LogStreams, UsageRequest } from '../../wire/gen/log.ts';
+import { ChannelPool } from '../channel-pool.ts';
 import { expiredUpTo, holdsOf, isLimited, type StoredLogStream } from '../core/index.ts';
 import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -79,37 +80,30 @@ export class RetentionTask {
   private async storedOf(
     logStreamIds: readonly number[],
   ): Promise<(StoredLogStream | undefined)[]> {
-    const { options, metadata } = this.repository;
-    const channels = new Map<number, Channel>();
-    const channelTo = (node: number): Channel => {
-      const address = metadata.storageNodes.get(node)?.address ?? '';
-      const channel =
-        channels.get(node) ??
-        options.ports.network.connect(address, { cluster: () => this.repository.cluster });
-      channels.set(node, channel);
-      return channel;
-    };
+    const { network } = this.repository.options.ports;
+    const channels = new ChannelPool(network, () => this.repository.cluster);
     try {
-      return await Promise.all(logStreamIds.map((it) => this.ask(it, channelTo)));
+      return await Promise.all(logStreamIds.map((it) => this.ask(it, channels)));
     } finally {
-      for (const it of channels.values()) it.close();
+      channels.close();
     }
   }
 
   /** The primary, or another replica where that does not answer. */
   private async ask(
     logStreamId: number,
-    channelTo: (node: number) => Channel,
+    channels: ChannelPool,
   ): Promise<StoredLogStream | undefined> {
     const stream = this.repository.metadata.logStreams.get(logStreamId);
     if (stream === undefined) return undefined;
     const { topicId, members, replicas } = stream;
     const request = UsageRequest.create({ topicId, logStreamId });
     for (const node of new Set([...members, ...replicas])) {
-      if (!this.repository.metadata.storageNodes.has(node)) continue;
+      const address = this.repository.metadata.storageNodes.get(node)?.address;
+      if (address === undefined) continue;
       try {
         const limits = { timeoutMs: CALL_TIMEOUT_MS };
-        return await channelTo(node).call(LogStreams.Usage, request, limits);
+        return await channels.to(address).call(LogStreams.Usage, request, limits);
       } catch (error) {
         if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
       }

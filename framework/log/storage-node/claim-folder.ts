@@ -20,7 +20,7 @@ export async function claimFolder(options: StorageNodeOptions): Promise<ClaimedF
   try {
     const found = await disk.list(`${directory}/replicas`);
     if (found.length > 0 && !(await disk.list(directory)).includes('identity')) {
-      throw nobodys(directory);
+      throw nobodys(disk.pathOf(directory));
     }
     const owner = { kind: 'storage node', nodeId, clusterId };
     const identity = await DirectoryIdentity.claim(disk, directory, owner, random.id());

@@ -152,7 +152,7 @@ test('a commit of a later version is refused, and left as it is', async () => {
   const before = disk.files();
   await expect(open()).rejects.toMatchObject({
     code: 'FORMAT_UNKNOWN',
-    message: expect.stringMatching(/commit 2 in commits has 25 bytes.*upgrade/s),
+    message: expect.stringMatching(/commit 2 in \/commits has 25 bytes.*upgrade/s),
   });
   expect(disk.files()).toEqual(before);
   expect(disk.openFiles).toBe(0);

@@ -24,6 +24,7 @@ const RANGE_MAX = 1_024;
 export class CommitTable {
   private readonly log: SegmentedLog;
   private readonly logStreamId: number;
+  /** For people. */
   private readonly directory: string;
   /** The newest commits, contiguous up to the last. */
   private recent: Commit[] = [];
@@ -48,7 +49,7 @@ export class CommitTable {
       staysOpen: false,
       tailCacheBytes: TAIL_CACHE_BYTES,
     });
-    const table = new CommitTable(log, options.logStreamId, options.directory);
+    const table = new CommitTable(log, options.logStreamId, options.disk.pathOf(options.directory));
     try {
       await table.readRecent();
       return table;

@@ -24,6 +24,7 @@ export class DiskWatch {
     this.clock = clock;
     this.logger = logger;
     this.disk = {
+      pathOf: (path) => disk.pathOf(path),
       open: async (path, mode) => this.watched(await disk.open(path, mode)),
       rename: (from, to) => disk.rename(from, to),
       remove: (path) => disk.remove(path),

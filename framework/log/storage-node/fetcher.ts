@@ -10,6 +10,9 @@ const RETRY_MS_MAX = 500;
 /** A learner copies no faster, so that appends and reads go on beside it. */
 const CATCH_UP_BYTES_PER_SECOND = 64 * 1024 * 1024;
 
+/** Connections to a node, however many log streams follow one there. */
+const LANES_PER_NODE = 4;
+
 /** To begin costs as much of a turn as so many batches: where many log streams begin at once, others are not held up. */
 const BEGIN_COST = 256;
 
@@ -72,7 +75,8 @@ export class Fetcher {
   }
 
   private fetchFrom(source: string): Promise<void> {
-    const channel = this.host.fetchChannels.to(source, this.replica.logStreamId);
+    const lane = this.replica.logStreamId % LANES_PER_NODE;
+    const channel = this.host.fetchChannels.to(source, lane);
     const { core, topicId, logStreamId, assignment } = this.replica;
     const stream = channel.subscribe(
       Replication.Fetch,

@@ -61,7 +61,7 @@ export class ProducerFile {
     const file = await StateFile.open(disk, path, label, FORMAT);
     const producers = new ProducerFile(limits, file, sources.records);
     if (file.value === undefined) {
-      await refuseLost(path, sources.records);
+      await refuseLost(disk.pathOf(path), sources.records);
       await producers.takeOver(undefined, sources.committedEnd);
     } else producers.adopt(wire.ProducerTable.decode(file.value));
     await noteRecords(producers, sources);

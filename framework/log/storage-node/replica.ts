@@ -10,6 +10,7 @@ import {
   Wakeups,
 } from '../../base/index.ts';
 import type { Assignment, Peer } from '../../wire/gen/log.ts';
+import type { ChannelPool } from '../channel-pool.ts';
 import {
   type ConditionSubject,
   type ProducerLimits,
@@ -20,7 +21,6 @@ import type { StorageHistograms, TimedCommit } from './append-stations.ts';
 import { CommitFlush } from './commit-flush.ts';
 import { CommitInbox } from './commit-inbox.ts';
 import { CommitsAhead } from './commits-ahead.ts';
-import type { FetchChannels } from './fetch-channels.ts';
 import { LocalRecords } from './local-records.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { ParkedParts } from './parked-parts.ts';
@@ -52,7 +52,7 @@ export interface ReplicaNode {
   readonly commitFlushes: Lanes<number>;
   /** For what readers and replicas are sent, and what is fetched, of all log streams: see {@link transferCost}. */
   readonly transfers: TurnBudget;
-  readonly fetchChannels: FetchChannels;
+  readonly fetchChannels: ChannelPool;
   /** How long appends are at the stations that are here. */
   readonly stations: StorageHistograms;
 }

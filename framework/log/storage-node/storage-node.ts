@@ -14,12 +14,12 @@ import {
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
+import { ChannelPool } from '../channel-pool.ts';
 import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
 import { storageHistograms } from './append-stations.ts';
 import { claimFolder } from './claim-folder.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { FetchChannels } from './fetch-channels.ts';
 import { HostedReplicas } from './hosted-replicas.ts';
 import { KnownFolders } from './known-folders.ts';
 import { KnownMembers } from './known-members.ts';
@@ -62,7 +62,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   readonly diskReads = new SerialQueue();
   readonly commitFlushes = new Lanes<number>(FLUSHED_AT_ONCE);
   readonly transfers: TurnBudget;
-  readonly fetchChannels: FetchChannels;
+  readonly fetchChannels: ChannelPool;
   readonly stations = storageHistograms();
   readonly hosted: HostedReplicas;
   private readonly diskWatch: DiskWatch;
@@ -104,7 +104,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.producerLimits = options.producerLimits ?? PRODUCER_LIMITS;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.transfers = new TurnBudget(clock, TRANSFERS_PER_TURN);
-    this.fetchChannels = new FetchChannels(this.ports.network, () => this.cluster);
+    this.fetchChannels = new ChannelPool(this.ports.network, () => this.cluster);
     this.handlers = ofCluster(
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,

@@ -90,6 +90,16 @@ test('nothing is destroyed under a host that runs, and nothing that is not there
   }
   const unknown = await destroy('host', '--group', 'other', '--identity', identity);
   expect(unknown).toMatchObject({ out: '', err: expect.stringContaining('NOT_FOUND') });
+  expect(unknown.err).toContain('it has: gone, stays');
+  const inspected = await varlog(['raft-inspect', join(root, 'host'), '--group', 'other']);
+  expect(inspected).toMatchObject({ code: 4, err: expect.stringContaining('it has: gone, stays') });
+  for (const more of [[], ['--accept-loss']]) {
+    const restored = await varlog([
+      ...['raft-restore', '--group', 'other', '--member', '1', '--address', address],
+      ...['--directory', join(root, 'host'), ...more],
+    ]);
+    expect(restored.err).toMatch(/FAILED_PRECONDITION: .*it has: gone, stays/);
+  }
   const nowhere = await destroy('nowhere', ...order);
   expect(nowhere).toMatchObject({ out: '', err: expect.stringContaining('NOT_FOUND') });
   // No folder is made by asking.

@@ -15,6 +15,8 @@ test('raft-inspect shows a member, lists entries, and ends by what is wrong', as
   expect(shown.code).toBe(0);
   expect(shown.out).toMatch(/^2\t1\tcommand\t8\tbuy milk\n3\t1\tcommand\t2\tbase64:AP8=\nmember /);
   expect(shown.out).toMatch(/term {7}1, voted for 1\nentries {4}1 to 3, the last one of term 1/);
+  const other = await varlog(['raft-inspect', folder, '--group', 'other']);
+  expect(other).toMatchObject({ code: 4, err: expect.stringContaining('it has: test') });
   const json = await varlog(['raft-inspect', folder, '--json', '--to', '2']);
   const lines = json.out.trimEnd().split('\n');
   expect(lines.map((it) => JSON.parse(it))).toMatchObject([

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { VarlogError } from '../../base/index.ts';
 import { skipCommand } from '../../smr/index.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
+import { checkMachine } from './known-machine.ts';
 
 interface SkipOptions {
   readonly name: string;
@@ -22,7 +24,12 @@ export function addSkipCommand(program: Command, cli: Cli): void {
     )
     .action((topic: TopicArgument, position: number, { name, timer }: SkipOptions) =>
       cli.withTopic(topic, async (it, output) => {
-        const order = await skipCommand(it, position, { name, timer });
+        const order = await skipCommand(it, position, { name, timer }).catch(async (error) => {
+          // Nothing is there for a machine that there is not.
+          if (VarlogError.is(error, 'INVALID_ARGUMENT'))
+            await checkMachine(it, name, { signal: cli.interrupted() });
+          throw error;
+        });
         output.result(
           { topic: it.id, name, skipped: position, timer, order },
           `replicas of "${name}" pass over ${timer === undefined ? '' : `timer ${timer} at `}position ${position}, by the order at ${order}: start those that stopped again`,

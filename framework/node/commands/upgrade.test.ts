@@ -42,6 +42,12 @@ test('an upgrade under a name that nobody goes by is refused, and nothing is app
   await bank.execute(1);
   await topic.hold('machine the books 4f5e', 0);
   const { last } = await topic.watermarks();
+  const skipped = await varlog([
+    ...['--endpoints', cluster.endpoint, 'skip', String(topic.id), String(last)],
+    ...['--name', 'bnak'],
+  ]);
+  expect(skipped.err).toMatch(/NOT_FOUND: .* "bnak" \(.*"the books"\); give the name/);
+  expect(skipped.err).not.toContain('--force');
   const refused = await upgrade('2', '--name', 'bnak');
   expect(refused.err).toMatch(/NOT_FOUND: topic \d+ has nothing of a state machine "bnak"/);
   expect(refused.err).toContain('those that keep records of it are "the books"');

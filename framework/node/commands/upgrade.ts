@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
-import { type Topic, VarlogError } from '../../log/index.ts';
-import { isMachineInLog, upgradeRules } from '../../smr/index.ts';
+import { upgradeRules } from '../../smr/index.ts';
 import { atLeast, type Cli, type TopicArgument, topicArgument } from './cli-context.ts';
-
-/** Who holds records for a machine: its name, and the place of its state. */
-const MACHINE = /^machine (.+) \S+$/s;
+import { checkMachine } from './known-machine.ts';
 
 interface Flags {
   readonly name: string;
@@ -27,7 +24,8 @@ export function addUpgradeCommand(program: Command, cli: Cli): void {
     )
     .action((topic: TopicArgument, rules: number, { name, force = false }: Flags) =>
       cli.withTopic(topic, async (it, output) => {
-        if (!force) await checkMachine(it, name, cli.interrupted());
+        const orForce = ', or --force before its first command';
+        if (!force) await checkMachine(it, name, { signal: cli.interrupted(), orElse: orForce });
         const position = await upgradeRules(it, rules, { name });
         output.result(
           { topic: it.id, name, rules, position },
@@ -35,21 +33,4 @@ export function addUpgradeCommand(program: Command, cli: Cli): void {
         );
       }),
     );
-}
-
-/** A name that was mistyped must not look like an upgrade that was done. */
-async function checkMachine(topic: Topic, name: string, signal: AbortSignal): Promise<void> {
-  const { holds } = await topic.describe({ signal });
-  const holding = new Set(holds.flatMap(({ holder }) => MACHINE.exec(holder)?.[1] ?? []));
-  if (holding.has(name) || (await isMachineInLog(topic, { name, signal }))) return;
-  const names = [...holding].map((it) => `"${it}"`).join(', ');
-  throw new VarlogError('NOT_FOUND', {
-    what: `topic ${topic.id} has nothing of a state machine "${name}"`,
-    because:
-      names === ''
-        ? 'no replica has written or kept anything in it under that name'
-        : `those that keep records of it are ${names}`,
-    next: 'give the name that its replicas were started with, or --force before its first command',
-    outcome: 'notAppended',
-  });
 }

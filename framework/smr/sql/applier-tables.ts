@@ -44,6 +44,9 @@ export interface LockState {
   readonly answer: number;
 }
 
+/** Rows that one query reads. */
+const PART_ROWS = 1_000;
+
 interface ApplierRow extends LogIdentity {
   // Postgres hands out a bigint as text.
   position: number | string;
@@ -166,12 +169,8 @@ export class ApplierTables {
 
   /** All sessions, least recently used first. */
   async sessions(manager: EntityManager): Promise<SessionMessage[]> {
-    const rows = await this.query<{ state: Uint8Array }>(
-      manager,
-      `SELECT state FROM ${SESSION_TABLE} ORDER BY used_position`,
-      [],
-    );
-    return rows.map(({ state }) => SessionMessage.decode(state));
+    const all = await this.all(manager, SESSION_TABLE, SessionMessage);
+    return all.sort((a, b) => a.usedPosition - b.usedPosition);
   }
 
   async saveSession(manager: EntityManager, session: SessionMessage): Promise<void> {
@@ -190,12 +189,8 @@ export class ApplierTables {
 
   /** All requests, oldest first. */
   async requests(manager: EntityManager): Promise<RequestMessage[]> {
-    const rows = await this.query<{ state: Uint8Array }>(
-      manager,
-      `SELECT state FROM ${REQUEST_TABLE} ORDER BY position`,
-      [],
-    );
-    return rows.map(({ state }) => RequestMessage.decode(state));
+    const all = await this.all(manager, REQUEST_TABLE, RequestMessage);
+    return all.sort((a, b) => a.position - b.position);
   }
 
   async saveRequest(manager: EntityManager, request: RequestMessage): Promise<void> {
@@ -212,10 +207,8 @@ export class ApplierTables {
   }
 
   /** All timers, by id. */
-  async timers(manager: EntityManager): Promise<TimerMessage[]> {
-    const sql = `SELECT state FROM ${TIMER_TABLE} ORDER BY id`;
-    const rows = await this.query<{ state: Uint8Array }>(manager, sql, []);
-    return rows.map(({ state }) => TimerMessage.decode(state));
+  timers(manager: EntityManager): Promise<TimerMessage[]> {
+    return this.all(manager, TIMER_TABLE, TimerMessage);
   }
 
   /** A timer is never changed, only dropped. */
@@ -226,6 +219,23 @@ export class ApplierTables {
 
   async dropTimer(manager: EntityManager, id: number): Promise<void> {
     await this.query(manager, `DELETE FROM ${TIMER_TABLE} WHERE id = $1`, [id]);
+  }
+
+  /** What the rows of a table hold, by id. It is read a part at a time: there may be as much of it as the limits allow. */
+  private async all<Message>(
+    manager: EntityManager,
+    table: string,
+    message: { decode(bytes: Uint8Array): Message },
+  ): Promise<Message[]> {
+    const found: Message[] = [];
+    for (let after: readonly unknown[] = []; ; ) {
+      const where = after.length === 0 ? '' : 'WHERE id > $1';
+      const sql = `SELECT id, state FROM ${table} ${where} ORDER BY id LIMIT ${PART_ROWS}`;
+      const rows = await this.query<{ id: unknown; state: Uint8Array }>(manager, sql, after);
+      for (const { state } of rows) found.push(message.decode(state));
+      if (rows.length < PART_ROWS) return found;
+      after = [rows.at(-1)!.id];
+    }
   }
 
   private async lockedRow(manager: EntityManager): Promise<ApplierRow> {

@@ -35,20 +35,39 @@ function suite(databases: SuiteDatabases): void {
     expect(await again.query(requestsIn)).toBe(3);
   });
 
+  test('more of them than one query reads are remembered over a restart', async () => {
+    const log = new MemoryLog();
+    const database = await databases.fresh();
+    const first = await start(log, database);
+    const ask = async (replica: typeof first): Promise<number[]> =>
+      Promise.all(
+        Array.from({ length: 1_100 }, (_, i) =>
+          replica.execute({ add: 1 }, { requestId: `request ${i}` }),
+        ),
+      );
+    const answers = await ask(first);
+    await first.close();
+    await using again = await start(log, database);
+    expect(await again.query(requestsIn)).toBe(1_100);
+    expect(await ask(again)).toEqual(answers);
+    expect(await again.query(valueIn)).toBe(1_100);
+  }, 60_000);
+
   test('what is forgotten leaves the database, and all replicas forget alike', async () => {
     const log = new MemoryLog();
     const requests = { keepMs: 3_600_000, bytesMax: 1_200 };
     const database = await databases.fresh();
     const first = await start(log, database, { requests });
-    for (let i = 0; i < 10; i++) await first.execute({ add: 1 }, { requestId: `request ${i}` });
+    // Their order by id is another one.
+    for (let i = 9; i >= 0; i--) await first.execute({ add: 1 }, { requestId: `request ${i}` });
     const kept = await first.query(requestsIn);
     expect(kept).toBeGreaterThan(1);
     expect(kept).toBeLessThan(6);
     await first.close();
     await using again = await start(log, database, { requests });
     await using other = await start(log, undefined, { requests });
-    expect(await again.execute({ add: 1 }, { requestId: 'request 9' })).toBe(10);
-    expect(await other.execute({ add: 1 }, { requestId: 'request 0' })).toBe(11);
+    expect(await again.execute({ add: 1 }, { requestId: 'request 0' })).toBe(10);
+    expect(await other.execute({ add: 1 }, { requestId: 'request 9' })).toBe(11);
     await again.caughtUp();
     expect(await again.query(requestsIn)).toBe(await other.query(requestsIn));
     const states = await Promise.all(

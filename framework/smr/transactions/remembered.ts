@@ -1,5 +1,6 @@
-import { checkNames, checkNumber } from '../../base/index.ts';
+import { checkGivenNumber, checkNames } from '../../base/index.ts';
 import { VersionedMap } from '../versioned-map.ts';
+import { inParts } from './in-parts.ts';
 
 /** What is kept: everything for so long, by the log's time, unless there is more than so many bytes of it. */
 export interface RememberedLimits {
@@ -12,25 +13,19 @@ export interface RememberedLimits {
 /** Throws `INVALID_ARGUMENT` for limits that are none: with such a one nothing would ever be forgotten, or all at once. */
 export function checkRemembered(limits: RememberedLimits): void {
   checkNames(limits, { keptMs: true, bytesMax: true }, 'what is remembered');
-  checkNumber(limits.keptMs, 'keptMs', 0);
-  checkNumber(limits.bytesMax, 'bytesMax', 0);
+  checkGivenNumber(limits.keptMs, 'keptMs', 0);
+  checkGivenNumber(limits.bytesMax, 'bytesMax', 0);
 }
 
-/** For a snapshot: plain data. */
+/** For a snapshot: plain data, all of it or a piece. */
 export interface RememberedState<Value> {
   readonly sinceMs: number;
   readonly bytes: number;
-  readonly older: readonly [string, Value][];
-  readonly newer: readonly [string, Value][];
+  readonly older: readonly (readonly [string, Value])[];
+  readonly newer: readonly (readonly [string, Value])[];
   readonly olderThrough: number;
   readonly newerThrough: number;
   readonly forgottenThrough: number;
-}
-
-/** `order`: of the key among those of its part, as they were first set. */
-interface Entry<Value> {
-  readonly order: number;
-  readonly value: Value;
 }
 
 /**
@@ -42,8 +37,8 @@ export class Remembered<Value> {
   private readonly limits: RememberedLimits;
   private sinceMs = 0;
   private bytes = 0;
-  private older = new VersionedMap<string, Entry<Value>>();
-  private newer = new VersionedMap<string, Entry<Value>>();
+  private older = new VersionedMap<string, Value>();
+  private newer = new VersionedMap<string, Value>();
   private olderThrough = 0;
   private newerThrough = 0;
   private forgotten = 0;
@@ -58,7 +53,7 @@ export class Remembered<Value> {
   }
 
   get(key: string): Value | undefined {
-    return (this.newer.get(key) ?? this.older.get(key))?.value;
+    return this.newer.get(key) ?? this.older.get(key);
   }
 
   /** `position` and `timeMs` are those of the log, and never go back. */
@@ -72,8 +67,7 @@ export class Remembered<Value> {
       this.sinceMs = timeMs;
       this.bytes = 0;
     }
-    const order = this.newer.get(key)?.order ?? this.newer.size;
-    this.newer.set(key, { order, value });
+    this.newer.set(key, value);
     this.newerThrough = position;
     this.bytes += bytes;
   }
@@ -91,38 +85,41 @@ export class Remembered<Value> {
     return fork;
   }
 
-  snapshot(): RememberedState<Value> {
+  /** A piece without values. */
+  get numbers(): RememberedState<Value> {
     return {
       sinceMs: this.sinceMs,
       bytes: this.bytes,
-      older: inOrder(this.older),
-      newer: inOrder(this.newer),
+      older: [],
+      newer: [],
       olderThrough: this.olderThrough,
       newerThrough: this.newerThrough,
       forgottenThrough: this.forgotten,
     };
   }
 
-  restore(state: RememberedState<Value>): void {
+  /** Pieces with all values, as they are at this call: it may be changed while they are read. */
+  pieces(): Iterable<RememberedState<Value>> {
+    return piecesOf(this.numbers, this.older.snapshot(), this.newer.snapshot());
+  }
+
+  /** For a new one: adds a piece of a state, or a whole state. */
+  add(state: RememberedState<Value>): void {
+    for (const [key, value] of state.older) this.older.set(key, value);
+    for (const [key, value] of state.newer) this.newer.set(key, value);
     this.sinceMs = state.sinceMs;
     this.bytes = state.bytes;
-    this.older = numbered(state.older);
-    this.newer = numbered(state.newer);
     this.olderThrough = state.olderThrough;
     this.newerThrough = state.newerThrough;
     this.forgotten = state.forgottenThrough;
   }
 }
 
-/** As they came, which is how they have always stood in snapshots. Keys of a part are never removed: no place stays empty. */
-function inOrder<Value>(part: VersionedMap<string, Entry<Value>>): [string, Value][] {
-  const entries = new Array<[string, Value]>(part.size);
-  for (const [key, { order, value }] of part) entries[order] = [key, value];
-  return entries;
-}
-
-function numbered<Value>(
-  entries: readonly (readonly [string, Value])[],
-): VersionedMap<string, Entry<Value>> {
-  return new VersionedMap(entries.map(([key, value], order) => [key, { order, value }]));
+function* piecesOf<Value>(
+  state: RememberedState<Value>,
+  older: Iterable<[string, Value]>,
+  newer: Iterable<[string, Value]>,
+): Generator<RememberedState<Value>> {
+  for (const some of inParts(older)) yield { ...state, older: some };
+  for (const some of inParts(newer)) yield { ...state, newer: some };
 }

@@ -9,7 +9,8 @@ import { anyCommand } from './transactions.fixture.ts';
 const small = (): TransactionMachine => new TransactionMachine({ keptMs: 40, bytesMax: 4_000 });
 const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1);
 
-const stateOf = (machine: TransactionMachine): string => JSON.stringify(machine.snapshot());
+const stateOf = (machine: TransactionMachine): string =>
+  JSON.stringify([...machine.snapshot().begin()]);
 /** A machine that has applied them all, and was never forked. */
 function madeOf(commands: readonly TransactionCommand[]): TransactionMachine {
   const machine = small();

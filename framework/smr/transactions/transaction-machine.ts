@@ -1,5 +1,7 @@
+import { inPieces, Pieces } from '../pieces.ts';
 import type { ApplyContext, StateMachine } from '../state-machine.ts';
 import { type MapView, VersionedMap } from '../versioned-map.ts';
+import { inParts } from './in-parts.ts';
 import {
   checkRemembered,
   Remembered,
@@ -71,9 +73,10 @@ export interface TransactionItem {
 type Removal = Omit<TransactionItem, 'value'>;
 type Kept = Exclude<TransactionOutcome, { state: 'forgotten' }>;
 
+/** A piece of the state: it has some of the keys or outcomes. Those of a snapshot of an older version are in one piece. */
 export interface TransactionState {
   readonly position: number;
-  readonly items: readonly [string, TransactionItem][];
+  readonly items: readonly (readonly [string, TransactionItem])[];
   readonly outcomes: RememberedState<Kept>;
   readonly removals: RememberedState<Removal>;
 }
@@ -95,8 +98,9 @@ const OVERHEAD_BYTES = 200;
  * place in the log, so the transactions that commit are as if run one after the other in that order.
  */
 export class TransactionMachine
-  implements StateMachine<TransactionCommand, TransactionOutcome, TransactionState>
+  implements StateMachine<TransactionCommand, TransactionOutcome, Pieces<TransactionState>>
 {
+  private readonly limits: RememberedLimits;
   private position = 0;
   private items = new VersionedMap<string, TransactionItem>();
   private outcomes: Remembered<Kept>;
@@ -107,6 +111,7 @@ export class TransactionMachine
   /** `limits` are of what is remembered of outcomes. They decide what commands do: they must be equal on all replicas. */
   constructor(limits: RememberedLimits = LIMITS) {
     checkRemembered(limits);
+    this.limits = limits;
     this.outcomes = new Remembered(limits);
     this.removals = new Remembered(limits);
   }
@@ -129,7 +134,7 @@ export class TransactionMachine
 
   /** Another machine in the same state, at no cost: what is done to one of the two is not seen in the other. */
   fork(): TransactionMachine {
-    const fork = new TransactionMachine();
+    const fork = new TransactionMachine(this.limits);
     fork.position = this.position;
     fork.items = this.items.fork();
     fork.outcomes = this.outcomes.fork();
@@ -137,21 +142,16 @@ export class TransactionMachine
     return fork;
   }
 
-  snapshot(): TransactionState {
-    return {
-      position: this.position,
-      items: [...this.items],
-      outcomes: this.outcomes.snapshot(),
-      removals: this.removals.snapshot(),
-    };
+  snapshot(): Pieces<TransactionState> {
+    return inPieces(this.pieces());
   }
 
-  restore({ position, items, outcomes, removals }: TransactionState): void {
-    this.position = position;
-    this.items = new VersionedMap(items);
-    this.outcomes.restore(outcomes);
-    this.removals.restore(removals);
-    this.latest = undefined;
+  /** An older version has kept its state whole. */
+  restore(state: TransactionState | Pieces<TransactionState>): Promise<void> | void {
+    const made = new TransactionMachine(this.limits);
+    if (Pieces.is(state)) return this.restoreAll(state as Pieces<TransactionState>, made);
+    made.add(state);
+    this.become(made);
   }
 
   inspect(key: string): TransactionItem | undefined {
@@ -167,6 +167,42 @@ export class TransactionMachine
   /** What is known here of a transaction: nothing may also mean that it has not come yet, or was forgotten. */
   known(id: string): TransactionOutcome | undefined {
     return this.outcomes.get(id);
+  }
+
+  private *pieces(): Generator<TransactionState> {
+    const { position } = this;
+    const items = this.items.snapshot();
+    const [outcomes, removals] = [this.outcomes.pieces(), this.removals.pieces()];
+    // What there is none of has its numbers in this one.
+    const [outcome, removal] = [this.outcomes.numbers, this.removals.numbers];
+    const state = { position, items: [], outcomes: outcome, removals: removal };
+    yield state;
+    for (const some of inParts(items)) yield { ...state, items: some };
+    for (const some of outcomes) yield { ...state, outcomes: some };
+    for (const some of removals) yield { ...state, removals: some };
+  }
+
+  private async restoreAll(
+    pieces: Pieces<TransactionState>,
+    made: TransactionMachine,
+  ): Promise<void> {
+    for await (const piece of pieces) made.add(piece);
+    this.become(made);
+  }
+
+  private add({ position, items, outcomes, removals }: TransactionState): void {
+    this.position = position;
+    for (const [key, item] of items) this.items.set(key, item);
+    this.outcomes.add(outcomes);
+    this.removals.add(removals);
+  }
+
+  private become({ position, items, outcomes, removals }: TransactionMachine): void {
+    this.position = position;
+    this.items = items;
+    this.outcomes = outcomes;
+    this.removals = removals;
+    this.latest = undefined;
   }
 
   private decide(command: TransactionCommand, position: number, time: number): Kept {

@@ -229,6 +229,7 @@ function inspectTests(test: Register<DiskUnderTest>): void {
     const { path, bytes, madeAt, usedBytes, totalBytes } = await disk.inspect('d');
     assert.equal(bytes, 10);
     assert.match(path, /^\/.*d$|^[A-Z]:/);
+    assert.ok(path.endsWith(disk.pathOf('d')));
     assert.ok(madeAt >= 0 && usedBytes <= totalBytes);
     await assert.rejects(disk.inspect('none'), { code: 'NOT_FOUND' });
   });

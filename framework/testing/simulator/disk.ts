@@ -175,6 +175,9 @@ export class SimulatedDisk implements Disk, Performer {
   remove(path: string): Promise<void> {
     return this.mounted.remove(path);
   }
+  pathOf(path: string): string {
+    return this.mounted.pathOf(path);
+  }
   list(directory: string): Promise<string[]> {
     return this.mounted.list(directory);
   }

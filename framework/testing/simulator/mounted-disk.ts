@@ -56,6 +56,10 @@ export class MountedDisk implements Disk {
     this.disk = disk;
   }
 
+  pathOf(path: string): string {
+    return `/${normal(path)}`;
+  }
+
   /** Has an operation carried out, in this life only. */
   perform<T>(operation: DiskOperation, ...rest: Work<T>): Promise<T> {
     return this.disk.perform(this, operation, ...rest);
