@@ -185,11 +185,14 @@ export class ReplicaCore {
   }
 
   /** Begins anew after a head that was trimmed everywhere (the source of a fetch said so). */
-  restartAt(end: number, committedEnd: number, version: Version): void {
-    this.end = end;
-    this.durableEnd = end;
-    this.committedEnd = committedEnd;
-    this.version = version;
+  restartAt(
+    log: Pick<Recovered, 'end' | 'committedEnd' | 'version'> & { durableEnd: number },
+  ): void {
+    assert(!this.isPrimary, 'a primary keeps all that it gave LLSNs to');
+    this.end = log.end;
+    this.durableEnd = log.durableEnd;
+    this.committedEnd = log.committedEnd;
+    this.version = log.version;
   }
 
   /**
