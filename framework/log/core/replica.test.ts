@@ -74,6 +74,38 @@ test('a new replica seals the empty log stream, and opens with the first epoch',
   ]);
 });
 
+describe('a replica that lacks what was ordered', () => {
+  const sealed = (members: number[]) => assignment({ sealed: true, end: 5, version: 2, members });
+  const from = (recovered: Partial<Recovered>, members: number[]): ReplicaCore => {
+    const core = new ReplicaCore({ node: 1, process: 'p' }, { ...NEW, epoch: 1, ...recovered });
+    core.assign(sealed(members));
+    settle(core);
+    return core;
+  };
+
+  test('is damaged when it was the only member, until it has it all', () => {
+    const core = from({ end: 3, committedEnd: 3, version: 1 }, [1]);
+    expect([core.state, core.next().kind]).toEqual(['damaged', 'fetchCommitted']);
+    core.receive(4, 2);
+    expect(core.state).toBe('sealing');
+    core.wasWritten(5);
+    expect(core.commit(commit(2, 4, 2))).toBe('applied');
+    expect([settle(core), core.state]).toEqual([['adopt 1 sealed', 'none'], 'sealed']);
+  });
+
+  test('is damaged when the commits that it lacks are nowhere, until they come', () => {
+    const core = from({ end: 5 }, [1]);
+    expect(core.state).toBe('sealing');
+    expect([core.commit(commit(2, 4, 2)), core.state]).toEqual(['gap', 'damaged']);
+    expect([core.commit(commit(1, 1, 3)), core.state]).toEqual(['applied', 'sealing']);
+  });
+
+  test('gets it from others where there were other members, or it was none', () => {
+    expect(from({ end: 3, committedEnd: 3, version: 1 }, [1, 2]).state).toBe('sealing');
+    expect(from({ end: 3, committedEnd: 3, version: 1 }, [2]).state).toBe('sealing');
+  });
+});
+
 test('a replica without the sealed end does not open, and learns what it has lost', () => {
   const core = new ReplicaCore({ node: 1, process: 'p' }, NEW);
   core.assign(assignment({ epoch: 2, end: 5 }));
