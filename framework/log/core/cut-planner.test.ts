@@ -236,6 +236,16 @@ describe('parts of atomic appends', () => {
     expect(ends(cutsOf(it))).toEqual([['cut', [[1, 6]]]]);
   });
 
+  test('are none any more once they are ordered, also where a replica has yet to hear of that', () => {
+    const { metadata, planner: it } = alone();
+    const waiting = [part(7, [1, 2], 1)];
+    it.report(1, report(1, { waiting }));
+    it.report(1, report(1, { logStreamId: 2, waiting }));
+    for (const command of cutsOf(it)) metadata.apply(command);
+    it.report(1, report(3, { waiting }));
+    expect(ends(cutsOf(it))).toEqual([['cut', [[1, 3]]]]);
+  });
+
   test('a cut behind one that is on its way stands for itself', () => {
     const { planner: it } = alone();
     it.report(1, report(1, { waiting: [part(7, [1, 2], 1)] }));
