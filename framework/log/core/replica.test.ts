@@ -116,6 +116,28 @@ test('a replica without the sealed end does not open, and learns what it has los
   expect(alone.state).toBe('damaged');
 });
 
+test('a replica that missed an epoch does not open: of what was ordered in it, it knows nothing', () => {
+  const recovered = { epoch: 1, sealed: true, end: 5, committedEnd: 5, version: 2 };
+  const core = new ReplicaCore({ node: 2, process: 'p' }, recovered);
+  core.assign(assignment({ epoch: 3, end: 5, version: 2 }));
+  expect([settle(core), core.state, core.epoch]).toEqual([['fetchCommitted'], 'learning', 1]);
+});
+
+test('a replica that had lost data opens with the next epoch, once it was whole when that began', () => {
+  const core = new ReplicaCore({ node: 2, process: 'p' }, NEW);
+  core.assign(assignment({ epoch: 2, end: 5, version: 1 }));
+  expect([settle(core), core.state]).toEqual([['fetchCommitted'], 'learning']);
+  core.assign(assignment({ epoch: 2, end: 5, version: 1, sealed: true }));
+  core.receive(1, 5);
+  expect(core.commit(commit(1, 1, 5))).toBe('applied');
+  // In memory alone it is not whole.
+  expect([settle(core), core.state]).toEqual([['fetchCommitted'], 'sealing']);
+  core.wasWritten(5);
+  expect(settle(core)).toEqual(['adopt 2 sealed', 'none']);
+  core.assign(assignment({ epoch: 3, end: 5, version: 1 }));
+  expect([settle(core), core.state]).toEqual([['adopt 3', 'followPrimary'], 'open']);
+});
+
 test('a primary that restarted appends nothing more in its epoch, and a backup goes on', () => {
   const recovered = { epoch: 1, sealed: false, end: 3, committedEnd: 2, version: 1 };
   const primary = new ReplicaCore({ node: 1, process: 'p' }, recovered);
