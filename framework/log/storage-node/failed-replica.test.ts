@@ -254,6 +254,23 @@ describe('a replica with a damaged record in the middle', () => {
     expect(await cluster.disks.get(2)!.list('storage/trash')).toEqual([]);
     expect(cluster.nodes.get(2)!.status.replicas[0]?.state).toBe('damaged');
   });
+
+  test('is left alone while the other one that is up lacks records, and begins anew once a whole one is', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    await cluster.stopNode(3);
+    await append(1, 15);
+    for (const node of [1, 2]) await cluster.stopNode(node);
+    damage(1);
+    for (const node of [1, 3]) await cluster.startNode(node);
+    await eventually(() => cluster.reported(1) === 'damaged' && cluster.replica(3).core.assigned);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const trash = () => cluster.disks.get(1)!.list('storage/trash');
+    expect(await trash()).toEqual([]);
+    await cluster.startNode(2);
+    await eventually(() => cluster.reported(1) === 'learning');
+    expect(await trash()).toEqual([expect.stringMatching(UNFIT)]);
+  });
 });
 
 test('two of three replicas that were emptied get everything again from the third', async () => {
