@@ -160,6 +160,23 @@ test.each([
   },
 );
 
+test('commits whose records wait for room are not said to be on the disk', async () => {
+  await clusterOf([1, 2, 3]);
+  const appender = cluster.appender(1);
+  await appender.append('a');
+  const { core, storage } = cluster.replica(3);
+  await eventually(() => core.committedEnd === 1);
+  fill(3);
+  for (let i = 0; i < 3; i++) await appender.send(LARGE);
+  await eventually(() => core.committedEnd === 4 && storage.full !== undefined);
+  // There is room for them, and their time comes.
+  fill(3, 50_000);
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  expect([storage.records.durableEnd, storage.commits.persistedVersion]).toEqual([1, 0]);
+  cluster.disks.get(3)!.faults = {};
+  await eventually(() => storage.commits.persistedVersion === core.version);
+});
+
 describe('a node whose disk stays full is closed all the same', () => {
   test.each([
     ['while it trims', () => cluster.apply({ kind: 'trim', topicId: 1, glsn: 3 })],
