@@ -166,11 +166,13 @@ test('commits whose records wait for room are not said to be on the disk', async
   await appender.append('a');
   const { core, storage } = cluster.replica(3);
   await eventually(() => core.committedEnd === 1);
-  fill(3);
+  cluster.disks.get(3)!.faults = {
+    fail: ({ kind, path }) =>
+      kind === 'write' && path.includes('/records/') ? 'ENOSPC' : undefined,
+  };
   for (let i = 0; i < 3; i++) await appender.send(LARGE);
   await eventually(() => core.committedEnd === 4 && storage.full !== undefined);
   // There is room for them, and their time comes.
-  fill(3, 50_000);
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   expect([storage.records.durableEnd, storage.commits.persistedVersion]).toEqual([1, 0]);
   cluster.disks.get(3)!.faults = {};
