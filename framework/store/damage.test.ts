@@ -142,6 +142,21 @@ test('an intact frame of an earlier life of the file is not taken for a new one'
   expect(await outcome(disk)).toBe('CORRUPT');
 });
 
+test.each([
+  ['one behind it says that more was synced', 3, 'CORRUPT'],
+  ['none does: it is the torn end', 2, ['1 1']],
+])(
+  'a frame that is damaged where nothing before it says that it was synced: %s',
+  async (_, frames, expected) => {
+    const { disk } = await written('killed', frames);
+    const { path } = disk.files().find((it) => it.path.endsWith('segment'))!;
+    disk.flipBit(path, SEGMENT_HEADER_BYTES + frameBytes(frame(1, 200 + (137 % 500))) + 60);
+    const found = await outcome(disk);
+    const short = typeof found === 'string' ? found : found.map((it) => it.replace(/ \d+$/, ''));
+    expect(short).toEqual(expected);
+  },
+);
+
 test('what lay behind a torn end does not come back, not even behind the frame that was missing', async () => {
   const disk = new SimulatedDisk({ random: always });
   const log = await open(disk);
