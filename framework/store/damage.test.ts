@@ -157,6 +157,25 @@ test.each([
   },
 );
 
+test.each<[string, (disk: SimulatedDisk, a: string, b: string) => Promise<void>]>([
+  ['one in the middle is missing', (disk, a) => disk.remove(a)],
+  [
+    'two have changed their names',
+    async (disk, a, b) => {
+      await disk.rename(a, 'aside');
+      await disk.rename(b, a);
+      await disk.rename('aside', b);
+    },
+  ],
+])('a log is not opened where of its older files %s', async (_, harm) => {
+  const { disk } = await written('closed');
+  const segments = disk.files().filter((it) => it.path.endsWith('segment'));
+  expect(segments.length).toBeGreaterThan(3);
+  const [, a, b] = segments.map((it) => it.path).sort();
+  await harm(disk, a!, b!);
+  await expect(open(disk)).rejects.toMatchObject({ code: 'CORRUPT' });
+});
+
 test('what lay behind a torn end does not come back, not even behind the frame that was missing', async () => {
   const disk = new SimulatedDisk({ random: always });
   const log = await open(disk);
