@@ -9,12 +9,15 @@ export function ofCluster(
   handlers: readonly Handler[],
   own: () => string | undefined,
   who: string,
+  open?: Handler['method'],
 ): Handler[] {
   return handlers.map(({ method, run }) => {
     const guarded = async (...given: unknown[]): Promise<unknown> => {
       // Whatever a method is given, the context comes last.
       const { cluster } = given.at(-1) as CallContext;
-      if (cluster !== undefined && cluster !== own()) throw refusal(cluster, own(), who);
+      const found = own();
+      const isOpen = found === undefined && method === open;
+      if (cluster !== undefined && cluster !== found && !isOpen) throw refusal(cluster, found, who);
       return (run as (...all: unknown[]) => unknown)(...given);
     };
     return { method, run: guarded } as Handler;

@@ -142,6 +142,40 @@ test('an intact frame of an earlier life of the file is not taken for a new one'
   expect(await outcome(disk)).toBe('CORRUPT');
 });
 
+test.each([
+  ['one behind it says that more was synced', 3, 'CORRUPT'],
+  ['none does: it is the torn end', 2, ['1 1']],
+])(
+  'a frame that is damaged where nothing before it says that it was synced: %s',
+  async (_, frames, expected) => {
+    const { disk } = await written('killed', frames);
+    const { path } = disk.files().find((it) => it.path.endsWith('segment'))!;
+    disk.flipBit(path, SEGMENT_HEADER_BYTES + frameBytes(frame(1, 200 + (137 % 500))) + 60);
+    const found = await outcome(disk);
+    const short = typeof found === 'string' ? found : found.map((it) => it.replace(/ \d+$/, ''));
+    expect(short).toEqual(expected);
+  },
+);
+
+test.each<[string, (disk: SimulatedDisk, a: string, b: string) => Promise<void>]>([
+  ['one in the middle is missing', (disk, a) => disk.remove(a)],
+  [
+    'two have changed their names',
+    async (disk, a, b) => {
+      await disk.rename(a, 'aside');
+      await disk.rename(b, a);
+      await disk.rename('aside', b);
+    },
+  ],
+])('a log is not opened where of its older files %s', async (_, harm) => {
+  const { disk } = await written('closed');
+  const segments = disk.files().filter((it) => it.path.endsWith('segment'));
+  expect(segments.length).toBeGreaterThan(3);
+  const [, a, b] = segments.map((it) => it.path).sort();
+  await harm(disk, a!, b!);
+  await expect(open(disk)).rejects.toMatchObject({ code: 'CORRUPT' });
+});
+
 test('what lay behind a torn end does not come back, not even behind the frame that was missing', async () => {
   const disk = new SimulatedDisk({ random: always });
   const log = await open(disk);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Clock, VarlogError } from '../base/index.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { SeededRandom } from '../testing/simulator/random.ts';
-import type { Frame } from './frame.ts';
+import { type Frame, frameBytes } from './frame.ts';
 import { Journal } from './journal.ts';
 import { SegmentedLog } from './segmented-log.ts';
 import { StateFile, type ValueFormat } from './state-file.ts';
@@ -117,6 +117,26 @@ describe('on a full disk', () => {
     await late;
     expect([log.durableEnd, log.full, clock.isSet]).toEqual([21, undefined, true]);
     expect(failures).toEqual([]);
+    await log.close();
+  });
+
+  test('frames that would take the last of the room wait: a trim needs some', async () => {
+    const { disk, failures, open } = setup();
+    const log = await open();
+    log.append([frame(1, 150_000)]);
+    await log.flush();
+    log.append([frame(2, 90_000)]);
+    await log.flush();
+    const large = frame(3, 100_000);
+    // Enough for it, and for nothing else.
+    const prepared = 8 * 1024;
+    disk.faults = { capacityBytes: used(disk) - prepared + frameBytes(large) };
+    log.append([large]);
+    await settle();
+    expect([log.durableEnd, log.full?.code]).toEqual([2, 'DISK_FULL']);
+    await log.trimHead(2);
+    await log.flush();
+    expect([log.first, log.durableEnd, log.full, failures]).toEqual([2, 3, undefined, []]);
     await log.close();
   });
 

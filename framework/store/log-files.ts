@@ -123,7 +123,9 @@ export class LogFiles {
       this.full = error;
       prepared = 0;
       this.torn = true;
-      // The frames alone may fit. The same bytes in the same place: nothing is in doubt.
+      // Beyond what was prepared, they might take the last of the room: a trim could not note then what it frees.
+      if (end > size) throw error;
+      // The same bytes in the same place: nothing is in doubt.
       await write(group.chunks);
     }
     for (let i = 0; i < frames.length; i++) {

@@ -54,7 +54,9 @@ export interface StorageNodeStatus {
   readonly slowestWriteMs?: number;
   /** Why the metadata repository does not take it for the node that it says it is. */
   readonly refusal?: string;
-  /** Why it did not answer this client at its address, although the leader hears from it. */
+  /**
+   * Why it did not answer this client at its address, although the leader hears from it, or something else answers there.
+   */
   readonly unreached?: string;
 }
 
@@ -104,7 +106,7 @@ export interface LogStreamReplicaStatus {
 /** The parts of a status that the leader knows, with what storage nodes say of themselves. */
 export function describeStatus(
   { storageNodes, logStreams, topicIds, retentions }: HealthResponse,
-  { said, silent }: NodeAnswers,
+  { said, silent, displaced }: NodeAnswers,
 ): Pick<ClusterStatus, 'storageNodes' | 'topics'> {
   const topics = new Map<TopicId, LogStreamStatus[]>(topicIds.map((id) => [id, []]));
   const reports = new Map(
@@ -155,7 +157,7 @@ export function describeStatus(
     storageNodes: storageNodes.map((node) => {
       const { storageNodeId: id, address, disk, connected: alive, draining, waits } = node;
       const { slowestWriteMs, refusal = '' } = said.get(id) ?? {};
-      const unreached = silent.get(id);
+      const unreached = displaced.get(id) ?? (alive ? silent.get(id) : undefined);
       const has = logStreams.filter((it) => it.replicas.some((one) => one.storageNodeId === id));
       const leads = has.filter((it) => it.replicas[0]!.storageNodeId === id);
       const own = has.flatMap((it) => it.replicas.filter((one) => one.storageNodeId === id));
@@ -173,7 +175,7 @@ export function describeStatus(
         waits,
         ...(slowestWriteMs !== undefined && { slowestWriteMs }),
         ...(refusal !== '' && { refusal }),
-        ...(alive && unreached !== undefined && { unreached }),
+        ...(unreached !== undefined && { unreached }),
       };
     }),
     topics: [...topics].map(([id, streams]) => {

@@ -5,12 +5,14 @@ import type { ClientChannels } from './client-channels.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** What came of asking storage nodes, by their ids: each is in one of both. */
+/** What came of asking storage nodes, by their ids: each is in one of them. */
 export interface NodeAnswers {
   /** What they say of themselves. */
   readonly said: ReadonlyMap<number, snpb.StorageNodeMetadataDescriptor>;
   /** Why those did not answer that did not, in words. */
   readonly silent: ReadonlyMap<number, string>;
+  /** The same of those at whose address something else answers. */
+  readonly displaced: ReadonlyMap<number, string>;
 }
 
 /**
@@ -26,18 +28,20 @@ export async function askStorageNodes(
   const request = snpb.GetMetadataRequest.create({});
   const said = new Map<number, snpb.StorageNodeMetadataDescriptor>();
   const silent = new Map<number, string>();
+  const displaced = new Map<number, string>();
   const ask = async ({ storageNodeId, address }: StorageNodeHealth): Promise<void> => {
     try {
       const found = await channels.to(address).call(snpb.Management.GetMetadata, request, options);
       const metadata = found.storageNodeMetadata;
       const other = metadata?.storageNode?.storageNodeId;
       if (metadata !== null && other === storageNodeId) said.set(storageNodeId, metadata);
-      else silent.set(storageNodeId, `storage node ${other} answers there`);
+      else displaced.set(storageNodeId, `storage node ${other} answers there`);
     } catch (error) {
       if (!VarlogError.is(error)) throw error;
-      silent.set(storageNodeId, error.message);
+      const into = error.code === 'CLUSTER_MISMATCH' ? displaced : silent;
+      into.set(storageNodeId, error.message);
     }
   };
   await Promise.all(nodes.map(ask));
-  return { said, silent };
+  return { said, silent, displaced };
 }

@@ -91,13 +91,29 @@ test.each<[string, Partial<Report>]>([
   expect(it.plan()).toMatchObject([{ end: 5 }]);
 });
 
-test('a replica that has less than it said before has lost data, and counts no more', () => {
+test('a replica that has less than it said before has lost data, and does not count until it has as much again', () => {
   const { planner: it } = planner();
   it.report(1, report(5));
   expect(it.report(2, report(5))).toBe(true);
   expect(it.report(2, report(3))).toBe(false);
-  expect(it.reportOf(1, 2)!.state).toBe('failed');
-  expect(it.plan()).toEqual([]);
+  expect([it.reportOf(1, 2)!.state, it.plan()]).toEqual(['failed', []]);
+  // Said once, and true for longer.
+  expect(it.report(2, report(4))).toBe(true);
+  expect([it.reportOf(1, 2)!.state, it.plan()]).toEqual(['failed', []]);
+  it.report(2, report(5));
+  expect(it.plan()).toMatchObject([{ end: 5 }]);
+});
+
+test('what a replica had in another epoch it need not have in this one', () => {
+  const { metadata, planner: it } = planner();
+  it.report(2, report(5));
+  metadata.apply({ kind: 'seal', id: 1, byOperator: false });
+  const members = [1, 2, 3];
+  const disks = ['', '', ''];
+  metadata.apply({ kind: 'unseal', id: 1, epoch: 2, members, disks, primaryProcess: '' });
+  it.report(1, report(3, { epoch: 2 }));
+  expect(it.report(2, report(3, { epoch: 2 }))).toBe(true);
+  expect(it.plan()).toMatchObject([{ epoch: 2, end: 3 }]);
 });
 
 test('what a storage node said counts no more once its disk was given up', () => {
@@ -218,6 +234,16 @@ describe('parts of atomic appends', () => {
     expect(metadata.topics.get(1)!.highWatermark).toBe(10);
     it.report(1, report(6));
     expect(ends(cutsOf(it))).toEqual([['cut', [[1, 6]]]]);
+  });
+
+  test('are none any more once they are ordered, also where a replica has yet to hear of that', () => {
+    const { metadata, planner: it } = alone();
+    const waiting = [part(7, [1, 2], 1)];
+    it.report(1, report(1, { waiting }));
+    it.report(1, report(1, { logStreamId: 2, waiting }));
+    for (const command of cutsOf(it)) metadata.apply(command);
+    it.report(1, report(3, { waiting }));
+    expect(ends(cutsOf(it))).toEqual([['cut', [[1, 3]]]]);
   });
 
   test('a cut behind one that is on its way stands for itself', () => {

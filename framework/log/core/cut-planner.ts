@@ -34,6 +34,12 @@ export interface Report {
   readonly waiting?: readonly WaitingPart[];
 }
 
+/** A report, and what was made of it. */
+interface Heard extends Report {
+  /** Where a replica ended that has lost data, before it had. */
+  readonly had?: number;
+}
+
 const NONE: readonly WaitingPart[] = [];
 
 /** How many of `members` must have a record. */
@@ -47,7 +53,7 @@ export function needed(members: number, acknowledge: 'majority' | 'all'): number
  */
 export class CutPlanner {
   private readonly metadata: MetadataState;
-  private readonly reports = new Map<number, Map<number, Report>>();
+  private readonly reports = new Map<number, Map<number, Heard>>();
   /** The end that is already on its way through Raft, for the epoch in which it was proposed. */
   protected readonly proposed = new Map<number, { epoch: Epoch; end: number }>();
   private dirty = new Set<number>();
@@ -60,25 +66,22 @@ export class CutPlanner {
 
   /**
    * Takes note of a report of storage node `node`. Reports of one replica must come in the order in
-   * which it made them. Returns false for one that contradicts what is known: a replica of this
-   * epoch that once had more than it has now has lost data.
+   * which it made them. Returns false for the first one that contradicts what is known: a replica that once had more in
+   * this epoch than it has now has lost data, and is failed until it has as much again.
    */
   report(node: number, report: Report): boolean {
     const stream = this.metadata.logStreams.get(report.logStreamId);
     if (stream === undefined || !stream.replicas.includes(node)) return true;
-    const table = this.reports.get(stream.id) ?? new Map<number, Report>();
+    const table = this.reports.get(stream.id) ?? new Map<number, Heard>();
     this.reports.set(stream.id, table);
     const before = table.get(node);
-    const lost =
-      before !== undefined &&
-      before.epoch === report.epoch &&
-      before.state === 'open' &&
-      report.state === 'open' &&
-      report.end < before.end;
-    table.set(node, lost ? { ...report, state: 'failed' } : report);
+    const isSame = before?.epoch === report.epoch;
+    const had = (isSame && (before.had ?? (before.state === 'open' && before.end))) || 0;
+    const lost = report.state === 'open' && report.end < had;
+    table.set(node, lost ? { ...report, state: 'failed', had } : report);
     this.dirty.add(stream.id);
     if (report.waiting !== undefined) this.withParts.add(stream.id);
-    return !lost;
+    return !lost || before?.had !== undefined;
   }
 
   /** Nothing that storage node `node` said counts any more: its disk was given up. */

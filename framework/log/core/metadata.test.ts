@@ -186,6 +186,20 @@ describe('other replicas of a sealed log stream', () => {
     expect(change(metadata, [3, 4], { holders: [3] }).result).toMatchObject({ ok: true });
   });
 
+  test('are all that it is to have: nothing joins or leaves any more, and none of before is preferred', () => {
+    const metadata = cluster();
+    for (const id of [4, 5]) done(metadata, register(id));
+    done(metadata, { kind: 'raiseFeatureLevel', to: 6 });
+    done(metadata, { kind: 'preferPrimary', id: 1, node: 1 });
+    const { revision } = metadata.logStreams.get(1)!;
+    const replicas = [1, 2, 3, 4];
+    done(metadata, { kind: 'moveReplicas', id: 1, replicas, leaving: [3], revision });
+    done(metadata, { kind: 'seal', id: 1, byOperator: false });
+    expect(change(metadata, [2, 3]).result).toMatchObject({ ok: true });
+    const set = { replicas: [2, 3], replicationFactor: 2, joining: [], leaving: [], preferred: 0 };
+    expect(metadata.logStreams.get(1)).toMatchObject(set);
+  });
+
   test('are free while nothing was ever ordered', () => {
     const metadata = cluster();
     done(metadata, register(4));
@@ -312,6 +326,10 @@ test('a disk is bound to its node; another one only takes its place when it is r
   done(metadata, { ...opening, disks: ['b'] });
   done(metadata, { kind: 'replaceStorageNode', id: 1, disk: '' });
   expect([hello('a'), hello('b')]).toMatchObject([{ ok: false }, { ok: false }]);
+  expect(hello('c')).toMatchObject({ ok: true });
+  // Nor by a slip of whoever replaces it.
+  const back = metadata.apply({ kind: 'replaceStorageNode', id: 1, disk: 'a' }).result;
+  expect(back).toMatchObject({ code: 'DISK_UNKNOWN', what: expect.stringContaining('given up') });
   expect(hello('c')).toMatchObject({ ok: true });
 });
 

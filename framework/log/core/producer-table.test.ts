@@ -154,6 +154,23 @@ describe('a table of producers', () => {
     }
   });
 
+  test('takes over what follows from more records, and nothing else', () => {
+    const early = new Log(ROOMY);
+    early.append(7, 1, 0);
+    early.order();
+    const before = early.table.snapshot();
+    early.append(7, 1, 1);
+    early.order();
+    early.table.adopt(before);
+    expect(early.append(7, 1, 1)).toEqual({ kind: 'duplicate', llsn: 2, glsn: 20 });
+    const later = new Log({ ...ROOMY, producers: 1 });
+    for (const id of [7, 8, 9]) later.append(id, id, 0);
+    later.order();
+    early.table.adopt(later.table.snapshot());
+    expect(early.table.snapshot()).toEqual(later.table.snapshot());
+    expect(early.table.admit({ id: 7, epoch: 1, sequence: 2 }, 1)).toEqual({ kind: 'forgotten' });
+  });
+
   test('takes each batch once, in order, whatever is forgotten, as a model does that forgets nothing', () => {
     let forgotten = 0;
     for (let seed = 1; seed <= 100; seed++) {

@@ -107,15 +107,23 @@ export function nextStage(stage: ReplicaStage, event: ReplicaEvent): ReplicaStag
   return next;
 }
 
-/** What a stage is called in reports. `isAlone`: no other replica has what this one lacks. */
-export function reportedState(stage: ReplicaStage, isAlone: boolean): ReplicaState {
+/**
+ * What other replicas have of what this one lacks: perhaps all of it, or nothing. `lost`: it lacks what it had, and nobody
+ * else has it.
+ */
+export type Elsewhere = 'someHave' | 'noneHave' | 'lost';
+
+/** What a stage is called in reports. */
+export function reportedState(stage: ReplicaStage, elsewhere: Elsewhere): ReplicaState {
   switch (stage) {
     case 'unassigned':
       return 'failed';
     case 'opening':
       return 'sealing';
+    case 'sealing':
+      return elsewhere === 'lost' ? 'damaged' : 'sealing';
     case 'lacking':
-      return isAlone ? 'damaged' : 'learning';
+      return elsewhere === 'someHave' ? 'learning' : 'damaged';
     default:
       return stage;
   }

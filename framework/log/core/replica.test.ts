@@ -74,6 +74,38 @@ test('a new replica seals the empty log stream, and opens with the first epoch',
   ]);
 });
 
+describe('a replica that lacks what was ordered', () => {
+  const sealed = (members: number[]) => assignment({ sealed: true, end: 5, version: 2, members });
+  const from = (recovered: Partial<Recovered>, members: number[]): ReplicaCore => {
+    const core = new ReplicaCore({ node: 1, process: 'p' }, { ...NEW, epoch: 1, ...recovered });
+    core.assign(sealed(members));
+    settle(core);
+    return core;
+  };
+
+  test('is damaged when it was the only member, until it has it all', () => {
+    const core = from({ end: 3, committedEnd: 3, version: 1 }, [1]);
+    expect([core.state, core.next().kind]).toEqual(['damaged', 'fetchCommitted']);
+    core.receive(4, 2);
+    expect(core.state).toBe('sealing');
+    core.wasWritten(5);
+    expect(core.commit(commit(2, 4, 2))).toBe('applied');
+    expect([settle(core), core.state]).toEqual([['adopt 1 sealed', 'none'], 'sealed']);
+  });
+
+  test('is damaged when the commits that it lacks are nowhere, until they come', () => {
+    const core = from({ end: 5 }, [1]);
+    expect(core.state).toBe('sealing');
+    expect([core.commit(commit(2, 4, 2)), core.state]).toEqual(['gap', 'damaged']);
+    expect([core.commit(commit(1, 1, 3)), core.state]).toEqual(['applied', 'sealing']);
+  });
+
+  test('gets it from others where there were other members, or it was none', () => {
+    expect(from({ end: 3, committedEnd: 3, version: 1 }, [1, 2]).state).toBe('sealing');
+    expect(from({ end: 3, committedEnd: 3, version: 1 }, [2]).state).toBe('sealing');
+  });
+});
+
 test('a replica without the sealed end does not open, and learns what it has lost', () => {
   const core = new ReplicaCore({ node: 1, process: 'p' }, NEW);
   core.assign(assignment({ epoch: 2, end: 5 }));
@@ -82,6 +114,28 @@ test('a replica without the sealed end does not open, and learns what it has los
   alone.assign(assignment({ epoch: 2, end: 5, members: [1] }));
   settle(alone);
   expect(alone.state).toBe('damaged');
+});
+
+test('a replica that missed an epoch does not open: of what was ordered in it, it knows nothing', () => {
+  const recovered = { epoch: 1, sealed: true, end: 5, committedEnd: 5, version: 2 };
+  const core = new ReplicaCore({ node: 2, process: 'p' }, recovered);
+  core.assign(assignment({ epoch: 3, end: 5, version: 2 }));
+  expect([settle(core), core.state, core.epoch]).toEqual([['fetchCommitted'], 'learning', 1]);
+});
+
+test('a replica that had lost data opens with the next epoch, once it was whole when that began', () => {
+  const core = new ReplicaCore({ node: 2, process: 'p' }, NEW);
+  core.assign(assignment({ epoch: 2, end: 5, version: 1 }));
+  expect([settle(core), core.state]).toEqual([['fetchCommitted'], 'learning']);
+  core.assign(assignment({ epoch: 2, end: 5, version: 1, sealed: true }));
+  core.receive(1, 5);
+  expect(core.commit(commit(1, 1, 5))).toBe('applied');
+  // In memory alone it is not whole.
+  expect([settle(core), core.state]).toEqual([['fetchCommitted'], 'sealing']);
+  core.wasWritten(5);
+  expect(settle(core)).toEqual(['adopt 2 sealed', 'none']);
+  core.assign(assignment({ epoch: 3, end: 5, version: 1 }));
+  expect([settle(core), core.state]).toEqual([['adopt 3', 'followPrimary'], 'open']);
 });
 
 test('a primary that restarted appends nothing more in its epoch, and a backup goes on', () => {

@@ -72,7 +72,7 @@ export interface ReplicaCommit {
  * | stage | reported as | asks for | ends with |
  * |---|---|---|---|
  * | unassigned | failed | nothing | the first assignment |
- * | sealing | sealing | cut, then fetchCommitted, then adopt | sealed, once it holds exactly what was ordered |
+ * | sealing | sealing; alone, and less than was ordered: damaged | cut, then fetchCommitted, then adopt | sealed, once it holds exactly what was ordered |
  * | sealed | sealed | nothing | the next epoch |
  * | opening | sealing | adopt | open, or lacking: it does not hold the sealed end |
  * | open | open | followPrimary; a primary: nothing | the next seal |
@@ -97,6 +97,8 @@ export class ReplicaCore {
   protected openedEpoch: Epoch = 0;
   /** It should hold the beginning of its epoch, and does not. */
   private lostData = false;
+  /** Commits before the last one that came are not here. */
+  private missesCommits = false;
   /** The wanted epoch for which everything after `committedEnd` is known to be of other replicas' commits. */
   private cleanFor: Epoch = 0;
 
@@ -134,7 +136,12 @@ export class ReplicaCore {
   }
 
   get state(): ReplicaState {
-    return reportedState(this.stage, this.assignment?.members.length === 1);
+    const wanted = this.assignment;
+    if (wanted?.members.length !== 1) return reportedState(this.stage, 'someHave');
+    // What was ordered of the only member, that member had.
+    const lacks = this.end < wanted.end || this.missesCommits;
+    const hasLost = lacks && wanted.members[0] === this.node;
+    return reportedState(this.stage, hasLost ? 'lost' : 'noneHave');
   }
 
   /** Whether it may give LLSNs to new records. */
@@ -185,11 +192,15 @@ export class ReplicaCore {
   }
 
   /** Begins anew after a head that was trimmed everywhere (the source of a fetch said so). */
-  restartAt(end: number, committedEnd: number, version: Version): void {
-    this.end = end;
-    this.durableEnd = end;
-    this.committedEnd = committedEnd;
-    this.version = version;
+  restartAt(
+    log: Pick<Recovered, 'end' | 'committedEnd' | 'version'> & { durableEnd: number },
+  ): void {
+    assert(!this.isPrimary, 'a primary keeps all that it gave LLSNs to');
+    this.end = log.end;
+    this.durableEnd = log.durableEnd;
+    this.committedEnd = log.committedEnd;
+    this.version = log.version;
+    this.missesCommits = false;
   }
 
   /**
@@ -200,9 +211,13 @@ export class ReplicaCore {
     if (commit.version <= this.version) return 'old';
     // It may begin before the committed end where this log begins behind a head that was trimmed.
     const continues = commit.version === this.version + 1 && commit.llsn <= this.committedEnd + 1;
-    if (!continues) return 'gap';
+    if (!continues) {
+      this.missesCommits = true;
+      return 'gap';
+    }
     const end = commit.llsn + commit.count - 1;
     if (end > this.end || this.isForeign(commit)) return 'waiting';
+    this.missesCommits = false;
     this.version = commit.version;
     this.committedEnd = Math.max(this.committedEnd, end);
     return 'applied';

@@ -13,7 +13,7 @@ import {
   Hello,
   HistoryRequest,
   ReplicaReport,
-  type ReplicaReportState,
+  ReplicaReportState,
   SessionRequest,
   type SessionResponse,
 } from '../../wire/gen/log.ts';
@@ -146,6 +146,25 @@ function leading(
   };
   return { clock, metadata, orderer: orderer, join, cut };
 }
+
+test('what a process says that was taken for gone does not count', () => {
+  const { orderer, join } = leading(1);
+  const report = (end: number) =>
+    SessionRequest.create({
+      reports: [
+        ReplicaReport.create({ logStreamId: 1, epoch: 1, end, state: ReplicaReportState.OPEN }),
+      ],
+    });
+  const { link } = join(1);
+  orderer.receive(link, report(3));
+  orderer.closed(link);
+  orderer.receive(link, report(5));
+  expect([orderer.isUp(1), orderer.planner.reportOf(1, 1)?.end]).toEqual([false, 3]);
+  const { link: next } = join(1);
+  orderer.receive(link, report(6));
+  orderer.receive(next, report(4));
+  expect(orderer.planner.reportOf(1, 1)).toMatchObject({ end: 4, state: 'open' });
+});
 
 describe('a node that missed much', () => {
   test('is told of it in pieces, each when there is room, in order, and with everything that is new', async () => {

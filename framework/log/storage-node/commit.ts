@@ -11,7 +11,9 @@ export function commitAll(replica: LogStreamReplica, commits: readonly TimedComm
   const newest = commits.at(-1);
   if (newest !== undefined) replica.inbox.observe(newest.version);
   if (replica.failure !== undefined || replica.restarting) return;
+  const { state } = replica.core;
   replica.inbox.take(commits);
+  if (replica.core.state !== state) replica.host.reportChanged(replica);
   replica.settleWatermark();
 }
 

@@ -254,6 +254,23 @@ describe('a replica with a damaged record in the middle', () => {
     expect(await cluster.disks.get(2)!.list('storage/trash')).toEqual([]);
     expect(cluster.nodes.get(2)!.status.replicas[0]?.state).toBe('damaged');
   });
+
+  test('is left alone while the other one that is up lacks records, and begins anew once a whole one is', async () => {
+    await clusterOf([1, 2, 3]);
+    await append(1, 5);
+    await cluster.stopNode(3);
+    await append(1, 15);
+    for (const node of [1, 2]) await cluster.stopNode(node);
+    damage(1);
+    for (const node of [1, 3]) await cluster.startNode(node);
+    await eventually(() => cluster.reported(1) === 'damaged' && cluster.replica(3).core.assigned);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const trash = () => cluster.disks.get(1)!.list('storage/trash');
+    expect(await trash()).toEqual([]);
+    await cluster.startNode(2);
+    await eventually(() => cluster.reported(1) === 'learning');
+    expect(await trash()).toEqual([expect.stringMatching(UNFIT)]);
+  });
 });
 
 test('two of three replicas that were emptied get everything again from the third', async () => {
@@ -269,4 +286,42 @@ test('two of three replicas that were emptied get everything again from the thir
   await cluster.reopen(1, [1, 2, 3]);
   expect(await subscribe(3, 1, 21)).toEqual({ found: positions(20), code: 'OK' });
   await append(1, 1);
+});
+
+describe('the only replica of a log stream', () => {
+  test.each([
+    ['its records', 'records/'],
+    ['its commits, which the metadata repository has forgotten', 'commits/'],
+    ['all its files', ''],
+  ])('is damaged, and says so, when it lost %s', async (_, part) => {
+    await clusterOf([1]);
+    await append(1, 20);
+    const { commits } = cluster.replica(1).storage;
+    await commits.flush();
+    await append(1, 1);
+    await eventually(() => cluster.metadata.logStreams.get(1)!.history.firstVersion > 20);
+    await cluster.stopNode(1);
+    const disk = cluster.disks.get(1)!;
+    const lost = disk.files().filter((it) => it.path.startsWith(`storage/replicas/1/${part}`));
+    for (const it of lost) await disk.remove(it.path);
+    const node = await cluster.startNode(1);
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
+    await eventually(() => cluster.reported(1) === 'damaged' && cluster.state(1) === 'damaged');
+    expect(node.notReady().join()).toContain(
+      'log stream 1 is damaged: it lacks some of what it had, and has 0 of 21 records',
+    );
+    await expect(cluster.read(1, 1, 21)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('is whole again when it lost its commits, and the metadata repository has them', async () => {
+    await clusterOf([1]);
+    await append(1, 20);
+    await cluster.stopNode(1);
+    const disk = cluster.disks.get(1)!;
+    const lost = disk.files().filter((it) => it.path.startsWith('storage/replicas/1/commits/'));
+    for (const it of lost) await disk.remove(it.path);
+    await cluster.startNode(1);
+    await cluster.reopen(1, [1]);
+    expect(await cluster.read(1, 1, 20)).toHaveLength(20);
+  });
 });

@@ -22,10 +22,11 @@ const NOTHING_FITS: DiskFaults = {
 
 const LARGE = batchOf(['x'.repeat(200_000)]);
 
-/** Nothing more fits on the disk of a node. */
-function fill(node: number): void {
+/** No more than `spareBytes` fit on the disk of a node. */
+function fill(node: number, spareBytes = 0): void {
   const disk = cluster.disks.get(node)!;
-  disk.faults = { capacityBytes: disk.files().reduce((sum, it) => sum + it.size, 0) };
+  const used = disk.files().reduce((sum, it) => sum + it.size, 0);
+  disk.faults = { capacityBytes: used + spareBytes };
 }
 
 /** Appends until the disk of the primary is full; how many were acknowledged. */
@@ -112,24 +113,70 @@ test('a log stream that is sealed while the disk is full is opened again once th
   expect(await cluster.appender(1).append('b')).toMatchObject({ failure: null });
 });
 
-test('a replica that is to begin anew on a full disk stays as it is, and begins anew once there is room', async () => {
-  await clusterOf([1]);
+test('a backup that is to begin anew on a full disk stays as it is, and begins anew once there is room', async () => {
+  await clusterOf([1, 2]);
   const appender = cluster.appender(1);
   for (let i = 0; i < 5; i++) await appender.append(`a${i}`);
-  const replica = cluster.replica(1);
+  const replica = cluster.replica(2);
   await eventually(() => replica.core.committedEnd === 5);
   const { records, commits } = replica.storage;
   const commit = Commit.create({ ...(await commits.findByLlsn(3))!, logStreamId: 1 });
   const source = FetchResponse.create({ firstLlsn: 3, firstGlsn: 3, commits: [commit] });
   const begin = () => restartAt(replica, source, new AbortController().signal);
-  cluster.disks.get(1)!.faults = NOTHING_FITS;
+  cluster.disks.get(2)!.faults = NOTHING_FITS;
   await begin();
   expect([replica.failure, replica.restarting]).toEqual([undefined, false]);
   expect([records.first, records.end]).toEqual([1, 5]);
-  cluster.disks.get(1)!.faults = {};
+  cluster.disks.get(2)!.faults = {};
   await begin();
   expect([replica.failure, replica.restarting]).toEqual([undefined, false]);
   expect([records.first, records.end]).toEqual([3, 5]);
+});
+
+test.each([
+  ['on the disk', 3, 6],
+  ['that wait for room', 7, 6],
+])(
+  'a backup on a full disk that begins anew behind records %s vouches for none that waits',
+  async (_, firstLlsn, end) => {
+    await clusterOf([1, 2]);
+    const appender = cluster.appender(1);
+    for (let i = 0; i < 5; i++) await appender.append(`a${i}`);
+    const replica = cluster.replica(2);
+    const { records, commits } = replica.storage;
+    await eventually(() => replica.core.committedEnd === 5);
+    const known = (await commits.findByLlsn(Math.min(firstLlsn, 5)))!;
+    const commit = Commit.create({ ...known, logStreamId: 1 });
+    const source = FetchResponse.create({ firstLlsn, firstGlsn: firstLlsn, commits: [commit] });
+    fill(2);
+    void appender.send(LARGE);
+    await eventually(() => records.full !== undefined);
+    expect([records.durableEnd, records.end]).toEqual([5, 6]);
+    // Enough for what is small.
+    fill(2, 10_000);
+    await restartAt(replica, source, new AbortController().signal);
+    expect([records.first, records.end, replica.core.end]).toEqual([firstLlsn, end, end]);
+    expect(replica.core.durableEnd).toBe(records.durableEnd);
+  },
+);
+
+test('commits whose records wait for room are not said to be on the disk', async () => {
+  await clusterOf([1, 2, 3]);
+  const appender = cluster.appender(1);
+  await appender.append('a');
+  const { core, storage } = cluster.replica(3);
+  await eventually(() => core.committedEnd === 1);
+  cluster.disks.get(3)!.faults = {
+    fail: ({ kind, path }) =>
+      kind === 'write' && path.includes('/records/') ? 'ENOSPC' : undefined,
+  };
+  for (let i = 0; i < 3; i++) await appender.send(LARGE);
+  await eventually(() => core.committedEnd === 4 && storage.full !== undefined);
+  // There is room for them, and their time comes.
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  expect([storage.records.durableEnd, storage.commits.persistedVersion]).toEqual([1, 0]);
+  cluster.disks.get(3)!.faults = {};
+  await eventually(() => storage.commits.persistedVersion === core.version);
 });
 
 describe('a node whose disk stays full is closed all the same', () => {

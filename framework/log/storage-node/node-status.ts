@@ -110,7 +110,9 @@ export function shortcomings(replicas: readonly LocalReplicaStatus[], isTold: bo
           `the disk is full, or a limit of files is reached: log stream ${id} takes no appends here`,
       ),
     ...unfit.map((it) => {
-      const why = it.failure ?? `it lacks records that it had, and has ${it.committed} by now`;
+      const why =
+        it.failure ??
+        `it lacks some of what it had, and has ${it.committed} of ${it.target} records by now`;
       return `the replica of log stream ${it.logStreamId} is ${it.state}: ${why}`;
     }),
   ];

@@ -7,7 +7,8 @@ import { dropHead } from './trim.ts';
  * A source has nothing before LLSN `firstLlsn` any more, and no commit before that of the response: begins anew
  * there. Resolves when that is durable, or with nothing changed when there is no room on the disk.
  *
- * - Records of its own after that MUST stay: they may be all that makes a majority.
+ * - Records of its own after that which are durable MUST stay: they may be all that makes a majority. It MUST NOT wait for
+ *   others to become so: on a full disk that may take for ever, and they come again.
  * - A crash at any point MUST leave a log that asks for what it lacks.
  * - Commits that come meanwhile MAY be dropped: they are known to exist, and come again.
  */
@@ -22,7 +23,7 @@ export function restartAt(
     const { records, commits, producers, parts } = replica.storage;
     const version = commit?.version ?? 1;
     const begin = Math.max(firstLlsn, records.first);
-    const keeps = begin - 1 <= records.end;
+    const keeps = begin - 1 <= records.durableEnd;
     replica.restarting = true;
     // First of all: of what is dropped then, nothing else is left. Without room for it, it is asked for again.
     const isSaved = await unlessFull(replica, () =>
@@ -35,13 +36,17 @@ export function restartAt(
     // In this order: between the two, a crash leaves a log that asks again.
     await (keeps ? records.trimHead(begin) : records.reset(begin));
     await commits.reset(version);
-    core.restartAt(keeps ? records.end : begin - 1, begin - 1, version - 1);
+    core.restartAt({
+      end: records.end,
+      durableEnd: records.durableEnd,
+      committedEnd: begin - 1,
+      version: version - 1,
+    });
     if (!keeps) {
       producers.cut(begin - 1);
       parts.cut(begin - 1);
     }
     parts.ordered(begin - 1);
-    if (keeps) core.wasWritten(records.durableEnd);
     replica.restarting = false;
     replica.inbox.expect(0);
     await dropHead(replica, Math.max(replica.head.trimmed, firstGlsn - 1));

@@ -9,7 +9,7 @@ import { takenAway, unavailable } from './replica-errors.ts';
 export function assertServes({ closed, core, failure, host, logStreamId }: LogStreamReplica): void {
   if (closed) throw takenAway(logStreamId);
   if (failure === undefined && core.state !== 'damaged') return;
-  const why = failure?.message ?? 'it lacks records that it had before';
+  const why = failure?.message ?? 'it lacks some of what it had before';
   throw unavailable(logStreamId, host.storageNodeId, why);
 }
 

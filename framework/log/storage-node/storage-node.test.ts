@@ -208,6 +208,16 @@ describe('one replica', () => {
     await expect(other).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
   });
 
+  test("a folder that has replicas, and no word of whose it is, is nobody's", async () => {
+    await clusterOf([1]);
+    await cluster.stopNode(1);
+    const disk = cluster.disks.get(1)!;
+    await disk.remove('storage/identity');
+    const before = disk.files();
+    await expect(cluster.startNode(1)).rejects.toMatchObject({ code: 'DISK_LOST' });
+    expect(disk.files()).toEqual(before);
+  });
+
   test('a replica that is taken away ends its readers and leaves nothing', async () => {
     await clusterOf([1]);
     await cluster.appender(1).append('a');

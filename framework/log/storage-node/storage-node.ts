@@ -14,6 +14,7 @@ import {
 } from '../../base/index.ts';
 import type { DirectoryIdentity } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
+import { Management } from '../../wire/gen/snpb.ts';
 import { ChannelPool } from '../channel-pool.ts';
 import { NEWEST_FEATURE_LEVEL, PRODUCER_LIMITS, type ProducerLimits } from '../core/index.ts';
 import { ofCluster } from '../of-cluster.ts';
@@ -109,6 +110,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       [...logStreamHandlers(this), ...publishedHandlers(this)],
       () => this.cluster,
       `storage node ${options.storageNodeId}`,
+      Management.GetMetadata,
     );
     this.link = new RepositoryLink({
       ports: options.ports,

@@ -42,6 +42,29 @@ test('a replica that failed: why, and how far it was', async () => {
   });
 }, 30_000);
 
+test('a storage node whose disk is another one, and one at whose address another cluster is', async () => {
+  const it = await Observed.start();
+  const varlog = await it.connect();
+  const [listen] = await freeAddresses(1);
+  const storage = { listen: listen!, nodeId: '2', roles: 'storage', members: `1=${it.address}` };
+  const first = await Observed.start(storage);
+  await varlog.ready({ storageNodes: 2 });
+  await first.node.close();
+  const emptied = await Observed.start(storage);
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch(
+      /^storage node 2 at \S+: refused: DISK_UNKNOWN.*"varlog node replace 2 --disk/m,
+    );
+  });
+  await emptied.node.close();
+  await Observed.start({ listen: listen!, nodeId: '2', members: `2=${listen}` });
+  await eventually(async () => {
+    expect(await problems(varlog)).toMatch(
+      /^storage node 2 at \S+: down, and something else answers .*CLUSTER_MISMATCH/m,
+    );
+  });
+}, 60_000);
+
 test('a disk that is full', async () => {
   const it = await Observed.start();
   const varlog = await it.connect();

@@ -134,6 +134,10 @@ function ofStorageNode(node: StorageNodeStatus, lacking: readonly LogStreamStatu
   const { id, address, alive, refusal, unreached, slowestWriteMs = 0 } = node;
   const subject = `storage node ${id} at ${address}`;
   if (!alive && refusal !== undefined) return [{ subject, what: `refused: ${refusal}` }];
+  if (!alive && unreached !== undefined) {
+    const what = `down, and something else answers at its address (${unreached}): start it there, or with another --advertise`;
+    return [{ subject, what }];
+  }
   if (!alive) {
     const needs = lacking.find(({ replicas }) => replicas.some((it) => it.node === id));
     if (needs !== undefined) {

@@ -176,6 +176,19 @@ describe('faults', () => {
     expect(sizes.size).toBeGreaterThan(5);
   });
 
+  test('a write for which there is no room takes no more than there is', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = make(seed);
+      const file = await created(disk);
+      await file.write(0, [fill(1)]);
+      disk.faults = { capacityBytes: SECTOR_BYTES + 10 };
+      const large = file.write(SECTOR_BYTES - 10, [fill(2)]);
+      await expect(large).rejects.toMatchObject({ code: 'DISK_FULL' });
+      expect(await file.size()).toBeLessThanOrEqual(SECTOR_BYTES + 10);
+      await file.write(SECTOR_BYTES - 10, [fill(3).subarray(0, 20)]);
+    }
+  });
+
   test('with a clock, operations take time', async () => {
     const rings: [number, () => void][] = [];
     const clock = {

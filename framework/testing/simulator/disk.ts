@@ -233,12 +233,16 @@ export class SimulatedDisk implements Disk, Performer {
     });
   }
 
-  private lacksRoomFor({ kind, path, offset = 0, bytes = 0 }: DiskOperation): boolean {
+  roomAt(path: string, offset: number): number {
     const { capacityBytes } = this.faults;
-    if (capacityBytes === undefined || kind !== 'write') return false;
-    const growth = offset + bytes - (this.names.file(path)?.size ?? 0);
-    if (growth <= 0) return false;
-    return this.files().reduce((sum, it) => sum + it.size, growth) > capacityBytes;
+    if (capacityBytes === undefined) return Infinity;
+    const free = this.files().reduce((room, it) => room - it.size, capacityBytes);
+    const within = (this.names.file(path)?.size ?? 0) - offset;
+    return Math.max(0, within + Math.max(0, free));
+  }
+
+  private lacksRoomFor({ kind, path, offset = 0, bytes = 0 }: DiskOperation): boolean {
+    return kind === 'write' && bytes > this.roomAt(path, offset);
   }
 
   private latencyMs(operation: DiskOperation): number {

@@ -40,6 +40,8 @@ export type Work<T> = [
 
 /** Carries out operations: now, later, not at all, or with an error. */
 export interface Performer {
+  /** How many bytes from `offset` of a file on there is room for. */
+  roomAt(path: string, offset: number): number;
   perform<T>(mount: MountedDisk, operation: DiskOperation, ...work: Work<T>): Promise<T>;
 }
 
@@ -63,6 +65,10 @@ export class MountedDisk implements Disk {
   /** Has an operation carried out, in this life only. */
   perform<T>(operation: DiskOperation, ...rest: Work<T>): Promise<T> {
     return this.disk.perform(this, operation, ...rest);
+  }
+
+  roomAt(path: string, offset: number): number {
+    return this.disk.roomAt(path, offset);
   }
 
   open(given: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
@@ -163,7 +169,8 @@ class SimulatedFile implements DiskFile {
     const bytes = joined(chunks);
     const operation = { kind: 'write', path: this.path, offset, bytes: bytes.length } as const;
     const part = (random: Random): void => {
-      this.image.write(offset, bytes.subarray(0, random.below(bytes.length + 1)));
+      const end = Math.min(random.below(bytes.length + 1), this.owner.roomAt(this.path, offset));
+      this.image.write(offset, bytes.subarray(0, end));
     };
     return this.perform(operation, () => this.image.write(offset, bytes), part, part);
   }

@@ -62,6 +62,17 @@ test.each<[string, (metadata: Metadata) => void, number[], number[], string]>([
   ],
   ['one that is still a member', (it) => move(it, [1, 2, 3, 4], [3]), [1, 2, 4], [], 'not known'],
   [
+    'one that is a member beside all others',
+    (it) => {
+      move(it, [1, 2, 3, 4], [3]);
+      it.apply(seal);
+      it.apply(opening(2, [1, 2, 3, 4]));
+    },
+    [1, 2, 4],
+    [],
+    'not known',
+  ],
+  [
     'one that left, while the log stream is sealed',
     (it) => {
       move(it, [1, 2, 3, 4], [3]);
