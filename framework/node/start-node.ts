@@ -111,6 +111,7 @@ function foldersOf(
     folders.push({
       directory,
       holds: () => 'something',
+      isLocked: true,
       lost: (error) => metadataDisk.lose(error),
     });
   }
