@@ -38,6 +38,8 @@ test('a node whose storage folder is taken away acknowledges nothing more and is
   const again = await it.connect();
   await again.createTopic({ timeoutMs: 2_000 }).catch(() => {});
   expect(await it.disk.list('storage-1')).toEqual([]);
+  await it.node.close().catch(() => {});
+  expect(await it.disk.list('storage-1')).toEqual([]);
 }, 60_000);
 
 test('a replica whose folder is taken away fails', async () => {

@@ -36,10 +36,11 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
   await warnOfOthers(config, ports);
   try {
     const metadataDisk = new DiskGuard(ports.disk);
-    const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
+    const storageDisk = new DiskGuard(ports.disk);
+    const parts = await startRoles(rolesOptions(config, ports, metadataDisk, storageDisk));
     closers.add(() => parts.close());
     const folders = new FolderWatch(
-      foldersOf(config, parts, metadataDisk),
+      foldersOf(config, parts, metadataDisk, storageDisk),
       resolve(config.directory),
       ports,
       () => syncsOf(parts),
@@ -104,6 +105,7 @@ function foldersOf(
   config: NodeConfig,
   { repository, storageNode }: NodeParts,
   metadataDisk: DiskGuard,
+  storageDisk: DiskGuard,
 ): NodeFolder[] {
   const folders: NodeFolder[] = [];
   if (repository !== undefined) {
@@ -115,7 +117,14 @@ function foldersOf(
       lost: (error) => metadataDisk.lose(error),
     });
   }
-  if (storageNode !== undefined) folders.push(...storageNode.folders);
+  for (const folder of storageNode?.folders ?? []) {
+    const lost: NodeFolder['lost'] = (error, gone) => {
+      // What is closed now would make files in the place of the folder, and be in the way when that is brought back.
+      if (folder.directory === storageFolder(config)) storageDisk.lose(error);
+      folder.lost(error, gone);
+    };
+    folders.push({ ...folder, lost });
+  }
   return folders;
 }
 
@@ -133,7 +142,12 @@ function rolesOf({ repository, storageNode }: NodeParts): Role[] {
   ];
 }
 
-function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard): RolesOptions {
+function rolesOptions(
+  config: NodeConfig,
+  ports: Ports,
+  metadataDisk: DiskGuard,
+  storageDisk: DiskGuard,
+): RolesOptions {
   const { clusterId, nodeId, members, listen, roles } = config;
   if (roles.length === 0) {
     throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
@@ -154,6 +168,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     cacheBytes: config.cacheBytes,
     pendingBytes: config.pendingBytes,
     recordBytesMax: config.recordBytesMax,
+    disk: storageDisk,
   };
   return {
     ports,
