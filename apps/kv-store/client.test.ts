@@ -24,3 +24,11 @@ test('the text "false" is not no', async () => {
   await expect(client.get('a', 'false' as never)).rejects.toThrow(/stale: .*; give true or false/);
   client.close();
 });
+
+test('a client whom nobody answers says whom it asked', async () => {
+  const client = new KvClient(['127.0.0.1:1', '127.0.0.1:2']);
+  await expect(client.get('a')).rejects.toThrow(
+    /no replica at 127\.0\.0\.1:1, 127\.0\.0\.1:2 answered the call \(last: .*\); check that they run/,
+  );
+  client.close();
+});

@@ -62,6 +62,7 @@ type ChangeMessage = Change & { readonly log: string; readonly more: boolean };
  * takes effect once, however many replicas it was sent to.
  */
 export class KvClient {
+  private readonly addresses: readonly string[];
   private readonly replicas: Client[];
   private readonly streams: CallStream[];
   private readonly metadata: () => Metadata;
@@ -86,6 +87,7 @@ export class KvClient {
     taken(Options, options, 'the options of a KvClient', 'give tls and token, or leave them out');
     const { tls, token } = options;
     this.metadata = callMetadata(token);
+    this.addresses = [...addresses];
     this.replicas = addresses.map((it) => new Client(it, clientCredentials(tls), OPTIONS));
     this.streams = this.replicas.map((it) => new CallStream(it, TRY_MS, this.metadata));
   }
@@ -213,18 +215,22 @@ export class KvClient {
   }
 
   private async call<K extends Operation>(operation: K, request: Requests[K]): Promise<Replies[K]> {
-    let last: unknown;
+    let last: CallError | undefined;
     for (let tries = 0; tries < 2 * this.replicas.length; tries++) {
       const asked = this.current;
       try {
         return await this.streams[asked]!.call(operation, request);
       } catch (error) {
-        last = error;
-        if (!ELSEWHERE.has((error as CallError).code)) throw error;
+        last = error as CallError;
+        if (!ELSEWHERE.has(last.code)) throw error;
         if (this.current === asked) this.current = (asked + 1) % this.replicas.length;
       }
     }
-    throw last;
+    // There is at least one replica.
+    const { code, message } = last!;
+    const what = `no replica at ${this.addresses.join(', ')} answered the call (last: ${message})`;
+    const next = 'check that they run, and the addresses; a write may have taken effect, once';
+    throw new CallError(code, `${what}; ${next}`);
   }
 }
 

@@ -1,9 +1,16 @@
+import { cp, lstat, mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Disk, VarlogError } from '../base/index.ts';
+import { RealDisk } from '../runtime/index.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { FolderWatch } from './folder-watch.ts';
-import { closeAll, eventually, Observed } from './observed.fixture.ts';
+import { closeAll, closers, eventually, Observed } from './observed.fixture.ts';
 
 afterEach(closeAll);
+
+/** A copy has no lock, as those who make backups leave sockets out. */
+const isNoSocket = async (path: string): Promise<boolean> => !(await lstat(path)).isSocket();
 
 /** Takes a folder away from under a node; its open files can be written on. */
 async function takeAway(it: Observed, directory: string): Promise<void> {
@@ -31,6 +38,8 @@ test('a node whose storage folder is taken away acknowledges nothing more and is
   const again = await it.connect();
   await again.createTopic({ timeoutMs: 2_000 }).catch(() => {});
   expect(await it.disk.list('storage-1')).toEqual([]);
+  await it.node.close().catch(() => {});
+  expect(await it.disk.list('storage-1')).toEqual([]);
 }, 60_000);
 
 test('a replica whose folder is taken away fails', async () => {
@@ -46,6 +55,23 @@ test('a replica whose folder is taken away fails', async () => {
   const { text } = await it.page('/readyz');
   expect(text).toMatch('storage-1/replicas/2');
 }, 60_000);
+
+test.each(['storage-1', 'metadata-1'])(
+  'a copy in the place of %s is not taken for it',
+  async (directory) => {
+    const root = await mkdtemp(join(tmpdir(), 'varlog-'));
+    closers.push(() => rm(root, { recursive: true, force: true }));
+    const it = await Observed.start({}, new RealDisk(root));
+    await (await it.connect()).createTopic();
+    await cp(join(root, directory), join(root, 'copy'), { recursive: true, filter: isNoSocket });
+    await rename(join(root, directory), join(root, 'taken'));
+    await rename(join(root, 'copy'), join(root, directory));
+    await eventually(async () => {
+      expect((await it.page('/readyz')).text).toMatch(/taken away from under this node/);
+    });
+  },
+  60_000,
+);
 
 test('a member of the metadata repository whose folder is taken away decides nothing more', async () => {
   const it = await Observed.start();
@@ -64,7 +90,12 @@ test('the folders of an idle node are looked at less often, and soon after somet
   let looks = 0;
   let syncs = 0;
   const disk = { list: async () => [String(++looks)] } as unknown as Disk;
-  const folder = { directory: 'a', holds: () => 'something' as const, lost: () => {} };
+  const folder = {
+    directory: 'a',
+    holds: () => 'something' as const,
+    isLocked: false,
+    lost: () => {},
+  };
   const watch = new FolderWatch([folder], { disk, clock, logger: { log: () => {} } }, () => syncs);
   await clock.advance(20_000);
   expect(looks).toBeLessThan(6);

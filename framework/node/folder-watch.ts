@@ -86,11 +86,13 @@ export class FolderWatch {
   }
 
   /** Names that should be there and are not. */
-  private async missing({ directory, holds }: NodeFolder): Promise<string[]> {
+  private async missing({ directory, holds, isLocked }: NodeFolder): Promise<string[]> {
     const wanted = holds();
     let found: string[];
     try {
       found = await this.disk.list(directory);
+      // Another folder in its place, such as a copy that was restored, may have all the names. Only the right one is locked.
+      if (isLocked && !(await this.disk.isLocked(directory))) return ['*'];
     } catch (error) {
       if (!VarlogError.is(error)) throw error;
       // A disk that cannot be asked says nothing about its folders; but here a file stands in the place of one.

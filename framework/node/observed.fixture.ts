@@ -1,4 +1,4 @@
-import type { Ports } from '../base/index.ts';
+import type { Disk, Ports } from '../base/index.ts';
 import { Varlog } from '../log/index.ts';
 import { GrpcNetwork, realClock, realRandom } from '../runtime/index.ts';
 import { freeAddresses, SimulatedDisk } from '../testing/index.ts';
@@ -14,19 +14,19 @@ export async function closeAll(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
 }
 
-/** A node with real servers on a disk in memory. */
+/** A node with real servers, on a disk in memory where no other one is given. */
 export class Observed {
   readonly disk = new SimulatedDisk({ random: realRandom, clock: realClock() });
   node!: VarlogNode;
   address!: string;
 
-  static async start(flags: Record<string, string> = {}): Promise<Observed> {
+  static async start(flags: Record<string, string> = {}, disk?: Disk): Promise<Observed> {
     const observed = new Observed();
     const [address, http] = await freeAddresses(2);
     const ports: Ports = {
       clock: realClock(),
       random: realRandom,
-      disk: observed.disk,
+      disk: disk ?? observed.disk,
       network: new GrpcNetwork(),
       logger: { log: () => {} },
     };

@@ -36,10 +36,13 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
   await warnOfOthers(config, ports);
   try {
     const metadataDisk = new DiskGuard(ports.disk);
-    const parts = await startRoles(rolesOptions(config, ports, metadataDisk));
+    const storageDisk = new DiskGuard(ports.disk);
+    const parts = await startRoles(rolesOptions(config, ports, metadataDisk, storageDisk));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(foldersOf(config, parts, metadataDisk), ports, () =>
-      syncsOf(parts),
+    const folders = new FolderWatch(
+      foldersOf(config, parts, metadataDisk, storageDisk),
+      ports,
+      () => syncsOf(parts),
     );
     closers.add(() => folders.stop());
     const notReady = (): string[] => [
@@ -101,6 +104,7 @@ function foldersOf(
   config: NodeConfig,
   { repository, storageNode }: NodeParts,
   metadataDisk: DiskGuard,
+  storageDisk: DiskGuard,
 ): NodeFolder[] {
   const folders: NodeFolder[] = [];
   if (repository !== undefined) {
@@ -108,10 +112,18 @@ function foldersOf(
     folders.push({
       directory,
       holds: () => 'something',
+      isLocked: true,
       lost: (error) => metadataDisk.lose(error),
     });
   }
-  if (storageNode !== undefined) folders.push(...storageNode.folders);
+  for (const folder of storageNode?.folders ?? []) {
+    const lost: NodeFolder['lost'] = (error, gone) => {
+      // What is closed now would make files in the place of the folder, and be in the way when that is brought back.
+      if (folder.directory === storageFolder(config)) storageDisk.lose(error);
+      folder.lost(error, gone);
+    };
+    folders.push({ ...folder, lost });
+  }
   return folders;
 }
 
@@ -129,7 +141,12 @@ function rolesOf({ repository, storageNode }: NodeParts): Role[] {
   ];
 }
 
-function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard): RolesOptions {
+function rolesOptions(
+  config: NodeConfig,
+  ports: Ports,
+  metadataDisk: DiskGuard,
+  storageDisk: DiskGuard,
+): RolesOptions {
   const { clusterId, nodeId, members, listen, roles } = config;
   if (roles.length === 0) {
     throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
@@ -150,6 +167,7 @@ function rolesOptions(config: NodeConfig, ports: Ports, metadataDisk: DiskGuard)
     cacheBytes: config.cacheBytes,
     pendingBytes: config.pendingBytes,
     recordBytesMax: config.recordBytesMax,
+    disk: storageDisk,
   };
   return {
     ports,

@@ -196,6 +196,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       members: this.members.of(raft.configuration),
       changing: raft.log.isChanging,
       removed: this.driver.handshake.isRemoved,
+      awaited: this.driver.handshake.awaited,
       destroyedAt: this.driver.handshake.destroyedAt,
       commit: raft.log.commit,
       applied: this.subscribers.applied,

@@ -113,6 +113,14 @@ export class Handshake {
       this.logOnce('raft.refusedBy', { by: member }, error);
   }
 
+  /** The first members of a group that has not begun here who have not met this one. */
+  get awaited(): readonly number[] {
+    const { raft, options } = this.context;
+    const { voters } = raft.configuration;
+    if (raft.log.configurationIndex > 0 || !voters.includes(options.memberId)) return [];
+    return voters.filter((it) => it !== options.memberId && !this.diskIdentity.isConfirmedBy(it));
+  }
+
   /** Whether this member knows that it was removed from the group. */
   get isRemoved(): boolean {
     return this.toldRemoved || this.context.raft.log.hasRemoved(this.context.options.memberId);
@@ -247,10 +255,9 @@ export class Handshake {
     const others = voters.filter((it) => it !== options.memberId);
     if (!voters.includes(options.memberId)) return;
     while (raft.log.configurationIndex === 0) {
-      const open = others.filter((it) => !this.diskIdentity.isConfirmedBy(it));
-      await Promise.all(open.map((it) => this.introduceTo(it)));
+      await Promise.all(this.awaited.map((it) => this.introduceTo(it)));
       if (this.context.isClosed) return;
-      if (others.every((it) => this.diskIdentity.isConfirmedBy(it))) break;
+      if (this.awaited.length === 0) break;
       await sleep(options.ports.clock, PAUSE_MS);
     }
     const own = [options.memberId, this.diskIdentity.incarnation] as const;

@@ -17,6 +17,8 @@ export interface RaftStatus {
   readonly members: readonly Member[];
   /** Whether a change of the members is under way, by this member's newest knowledge. */
   readonly changing: boolean;
+  /** The members that a new group waits for: it begins once all of the first ones have met. Empty when it has begun. */
+  readonly awaited: readonly number[];
   /** Whether this member knows that it was removed from the group: it takes no appends and no reads any more. */
   readonly removed: boolean;
   /** Members that were destroyed for good on their hosts, as these told this one; the leader hears of all: see `RaftHost.destroyGroup`. */

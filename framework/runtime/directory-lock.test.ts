@@ -100,6 +100,17 @@ describe('the lock of a folder', () => {
     await (await stranger()(deep)).release();
   });
 
+  test('is given back also where its flag cannot be removed', async () => {
+    const lock = await stranger()(directory);
+    // As on a disk that takes no more writes: a folder in the place of the flag, which is not removed as a file.
+    const [flag] = await readdir(join(directory, 'LOCK'));
+    await rm(join(directory, 'LOCK', flag!));
+    await mkdir(join(directory, 'LOCK', flag!));
+    await lock.release();
+    await rm(join(directory, 'LOCK', flag!), { recursive: true });
+    await (await stranger()(directory)).release();
+  });
+
   test('a second release does not take the lock from its next holder', async () => {
     const lockHere = stranger();
     const first = await lockHere(directory);

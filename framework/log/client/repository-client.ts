@@ -273,7 +273,7 @@ export class RepositoryClient {
     if (cluster === '') {
       throw new VarlogError('UNAVAILABLE', {
         what: 'the metadata repository has no leader yet, so it is not known which cluster it is',
-        next: 'start a majority of its members',
+        next: 'start its members: all of them where the cluster is new, otherwise a majority',
       });
     }
     const expected = this.clusterId ?? clusterId;

@@ -100,6 +100,11 @@ test.each<[string, MetadataCommand, string]>([
   expect(changed.reassigned.size).toBe(0);
 });
 
+test('who takes out a node in use is told to drain it', () => {
+  const { result } = cluster().apply({ kind: 'unregisterStorageNode', id: 1 });
+  expect(JSON.stringify(result)).toContain('varlog node drain 1');
+});
+
 test('a sealed log stream opens in the next epoch only, on replicas of its own', () => {
   const metadata = cluster();
   done(metadata, cut(5));

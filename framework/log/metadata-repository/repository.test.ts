@@ -28,10 +28,10 @@ class Members {
     this.addresses = addresses;
   }
 
-  /** `levels`: what each of them supports. Default: the newest. */
-  static async start(count: number, levels: readonly number[] = []): Promise<Members> {
+  /** `levels`: what each of them supports. Default: the newest. The last `down` of them are not started. */
+  static async start(count: number, levels: readonly number[] = [], down = 0): Promise<Members> {
     const members = new Members(await freeAddresses(count));
-    for (let id = 1; id <= count; id++) await members.startOne(id, levels[id - 1]);
+    for (let id = 1; id <= count - down; id++) await members.startOne(id, levels[id - 1]);
     return members;
   }
 
@@ -116,6 +116,16 @@ async function open(leader: MetadataRepository, end: number): Promise<void> {
 
 let members: Members;
 afterEach(() => members.close());
+
+test('two of three that are to begin say whom they wait for', async () => {
+  members = await Members.start(3, [], 1);
+  const [first, second] = members.all;
+  const saysIt = (it: MetadataRepository): boolean =>
+    /^a new metadata repository begins once all its members have met: this one has not met 3 at 127\.0\.0\.1:\d+$/.test(
+      String(it.notReady()),
+    );
+  await until(() => saysIt(first!) && saysIt(second!));
+});
 
 test('a member that cannot apply a command gives up leadership, says so, and the others go on', async () => {
   members = await Members.start(3);

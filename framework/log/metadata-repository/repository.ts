@@ -218,7 +218,7 @@ export class MetadataRepository implements RepositoryAccess {
     const { trouble } = this;
     return [
       ...(trouble === undefined ? [] : [trouble]),
-      ...(leader === undefined ? ['the metadata repository has no leader'] : []),
+      ...(leader === undefined ? [this.leaderless()] : []),
     ];
   }
 
@@ -323,6 +323,14 @@ export class MetadataRepository implements RepositoryAccess {
     this.lead(undefined);
     this.roleChanges.wake();
     this.group.resign(this.failed.message);
+  }
+
+  private leaderless(): string {
+    const { awaited } = this.group.status;
+    if (awaited.length === 0) return 'the metadata repository has no leader';
+    const missing = this.options.members.filter((it) => awaited.includes(it.id));
+    const who = missing.map((it) => `${it.id} at ${it.address}`).join(', ');
+    return `a new metadata repository begins once all its members have met: this one has not met ${who}`;
   }
 
   private waitsToBeAdded(): string {

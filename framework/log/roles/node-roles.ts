@@ -49,17 +49,21 @@ export interface MetadataRole
 }
 
 /** What a storage node is started with, beyond its node. */
-export type StorageRole = Pick<
-  StorageNodeOptions,
-  | 'directory'
-  | 'trashKeepMs'
-  | 'segmentBytes'
-  | 'cacheBytes'
-  | 'pendingBytes'
-  | 'recordBytesMax'
-  | 'producerLimits'
-  | 'supportedLevel'
->;
+export interface StorageRole
+  extends Pick<
+    StorageNodeOptions,
+    | 'directory'
+    | 'trashKeepMs'
+    | 'segmentBytes'
+    | 'cacheBytes'
+    | 'pendingBytes'
+    | 'recordBytesMax'
+    | 'producerLimits'
+    | 'supportedLevel'
+  > {
+  /** In place of the disk of the node. */
+  readonly disk?: Disk;
+}
 
 export interface RolesOptions extends NodeIdentity {
   /** Without: this node is no member of the metadata repository. */
@@ -108,10 +112,9 @@ export class NodeRoles {
     ...role
   }: MetadataRole): Promise<MetadataRepository> {
     const { clusterId, nodeId, members } = this.node;
-    const ports = disk === undefined ? this.node.ports : { ...this.node.ports, disk };
     const repository = await startMetadataRepository({
       ...role,
-      ports,
+      ports: this.portsOn(disk),
       clusterId,
       memberId: memberId ?? nodeId,
       members,
@@ -133,11 +136,11 @@ export class NodeRoles {
   }
 
   /** Makes it a storage node. */
-  async startStorage(role: StorageRole): Promise<StorageNode> {
-    const { ports, clusterId, nodeId, address, members } = this.node;
+  async startStorage({ disk, ...role }: StorageRole): Promise<StorageNode> {
+    const { clusterId, nodeId, address, members } = this.node;
     const storage = await startStorageNode({
       ...role,
-      ports,
+      ports: this.portsOn(disk),
       clusterId,
       storageNodeId: nodeId,
       address,
@@ -147,6 +150,11 @@ export class NodeRoles {
     this.closers.add(() => storage.close());
     this.handlers.push(...storage.handlers);
     return storage;
+  }
+
+  private portsOn(disk: Disk | undefined): Ports {
+    const { ports } = this.node;
+    return disk === undefined ? ports : { ...ports, disk };
   }
 
   /** Binds the address, and answers there for all roles that were started. */

@@ -9,6 +9,8 @@ export interface NodeFolder {
   readonly directory: string;
   /** The names that must be in it now. */
   holds(): readonly string[] | 'something';
+  /** Whether this process has it locked for as long as it uses it. */
+  readonly isLocked: boolean;
   /** These of them are gone. */
   lost(error: VarlogError, gone: readonly string[]): void;
 }
@@ -22,10 +24,11 @@ export function nodeFolders(
   const well = (): LogStreamReplica[] =>
     [...replicas.values()].filter((it) => it.failure === undefined);
   return [
-    { directory, holds: () => ['identity'], lost: loseAll },
+    { directory, holds: () => ['identity'], isLocked: true, lost: loseAll },
     {
       directory: `${directory}/replicas`,
       holds: () => well().map((it) => String(it.logStreamId)),
+      isLocked: false,
       lost: (error, gone) => {
         for (const it of gone) replicas.get(Number(it))?.fail(error);
       },

@@ -23,7 +23,8 @@ export const unregisterStorageNode: CommandDefinition<UnregisterStorageNode, Mes
     for (const stream of state.logStreams.values()) {
       if (!stream.replicas.includes(id)) continue;
       const what = `storage node ${id} holds a replica of log stream ${stream.id}`;
-      return refused(refuse('FAILED_PRECONDITION', what, 'replace that replica first'));
+      const next = `drain it first, with "varlog node drain ${id}"`;
+      return refused(refuse('FAILED_PRECONDITION', what, next));
     }
     state.storageNodes.delete(id);
     state.unregistered.add(id);
