@@ -135,6 +135,7 @@ export class NodeRoles {
   /** Makes it a storage node. */
   async startStorage(role: StorageRole): Promise<StorageNode> {
     const { ports, clusterId, nodeId, address, members } = this.node;
+    const { member } = this;
     const storage = await startStorageNode({
       ...role,
       ports,
@@ -142,6 +143,7 @@ export class NodeRoles {
       storageNodeId: nodeId,
       address,
       metadataRepository: members.map((it) => it.address),
+      leaderHeardAt: member && ((of) => member.leaderHeardAt(of)),
     });
     this.storage = storage;
     this.closers.add(() => storage.close());
