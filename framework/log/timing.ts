@@ -5,7 +5,10 @@ import { assert } from '../base/index.ts';
  * where it is used.
  */
 export const LOG_TIMES = {
-  /** The leader tells nodes so often that it is alive, also when there is nothing else to say; they answer at once. */
+  /**
+   * The leader tells nodes so often that it is alive, also when there is nothing else to say; they answer at once. Every other
+   * time will do where it hears their process by Raft too.
+   */
   keepaliveMs: 350,
   /** A leader that stands still stops every append: it is replaced sooner than in other Raft groups. */
   electionTimeoutMs: 700,
@@ -76,6 +79,10 @@ export function assertLogTimes(times: typeof LOG_TIMES): void {
   // A node that answers each keepalive need not speak unasked, so that an idle cluster is quiet.
   assert(times.answerAfterMs < keepaliveMs, 'each keepalive is answered');
   assert(quietMaxMs > keepaliveMs * 2, 'a node whose leader is well does not speak unasked');
+  assert(
+    keepaliveMs * 2 < nodeSilenceMaxMs,
+    'a node is asked whether it lives before it is missed',
+  );
   // What a node says may be on its way for a while, and the leader held up by less than it notices.
   const unheardMs = Math.max(times.stallMs, times.stallMarginMs);
   assert(quietMaxMs + unheardMs < nodeSilenceMaxMs, 'a node that speaks is not missed');

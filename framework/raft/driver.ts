@@ -54,6 +54,8 @@ export class RaftDriver implements Ticking, MemberContext {
   /** Members to whom a connection broke since the last turn. */
   private readonly broken: number[] = [];
   private readonly leave: (() => void)[] = [];
+  /** When each member was heard last. */
+  private readonly heard = new Map<number, number>();
   private answeredCommit = 0;
   /** The last turn stopped after telling those who wait: this one goes on to its end. */
   private paused = false;
@@ -203,6 +205,13 @@ export class RaftDriver implements Ticking, MemberContext {
   addressOf(member: number): string | undefined {
     if (member === this.options.memberId) return this.options.address;
     return this.channelTo(member)?.address;
+  }
+
+  /** See {@link RaftGroup.lastHeardAt}. */
+  lastHeardAt(address: string): number {
+    if (address === this.options.address) return this.options.ports.clock.now();
+    for (const [member, at] of this.heard) if (this.addressOf(member) === address) return at;
+    return Number.NEGATIVE_INFINITY;
   }
 
   /** The way to another member. */
@@ -367,6 +376,7 @@ export class RaftDriver implements Ticking, MemberContext {
 
   private receive(message: Message): void {
     if (this.closed) return;
+    this.heard.set(message.from, this.options.ports.clock.now());
     this.handshake.durability.observe(message);
     const { term, log } = this.raft;
     // One of a deposed leader must not take the place of what the newest one sends.

@@ -75,6 +75,11 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * one of them moves. Completes on close.
    */
   readonly positions$: Observable<RaftPositions>;
+  /**
+   * When the member that listens at `address` was heard last, in milliseconds of this process's clock; `-Infinity`: never.
+   * Who has other work with its process need not ask that then whether it lives.
+   */
+  readonly lastHeardAt: (address: string) => number;
   private readonly subject: BehaviorSubject<RaftStatus>;
   private readonly positions = new Subject<RaftPositions>();
   private readonly driver: RaftDriver;
@@ -99,6 +104,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.groupId = options.groupId;
     this.timeoutMs = timeoutMs;
     this.driver = driver;
+    this.lastHeardAt = (address) => driver.lastHeardAt(address);
     this.storage = storage;
     this.subscribers = new LogSubscribers(driver.raft.log, storage, () => this.move());
     this.reads = new TailReads(driver, { timeoutMs });

@@ -17,6 +17,7 @@ import {
   type UnaryMethod,
   VarlogError,
 } from '../base/index.ts';
+import { endClient } from './end-client.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { fromStatus, isNoConnection } from './grpc-error.ts';
 import { clientShortcut } from './grpc-shortcut.ts';
@@ -132,7 +133,7 @@ export class GrpcChannel implements Channel {
     this.closed = true;
     const error = this.closedError();
     for (const one of this.underWay.values()) one.breakWith(error);
-    this.client?.close();
+    if (this.client !== undefined) endClient(this.client);
   }
 
   private stream<Out, In>(
@@ -179,7 +180,7 @@ export class GrpcChannel implements Channel {
   private errorOf(client: Client, failure: ServiceError): VarlogError {
     if (this.client === client && isNoConnection(failure)) {
       this.client = undefined;
-      client.close();
+      endClient(client);
     }
     return fromStatus(this.address, failure);
   }

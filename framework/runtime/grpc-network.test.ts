@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import {
   type BidiMethod,
   type Channel,
@@ -91,6 +92,28 @@ describe('gRPC', () => {
     ]);
     for (const one of channels) one.close();
     await peers.close();
+  });
+
+  test('who was refused and leaves makes no connection once there is somebody', async () => {
+    const network = new GrpcNetwork();
+    const gone = await network.serve('127.0.0.1:0', []);
+    await gone.close();
+    const refused = Array.from({ length: 8 }, () => network.connect(gone.address));
+    for (const it of refused) {
+      await expect(it.call(ask, new Uint8Array())).rejects.toMatchObject({ code: 'UNREACHABLE' });
+      it.close();
+    }
+    const peer = createServer();
+    await new Promise<void>((resolve) => {
+      peer.listen(Number(gone.address.split(':')[1]), '127.0.0.1', resolve);
+    });
+    // Those that try again do so within a tenth of a second.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const connections = await new Promise((resolve) => {
+      peer.getConnections((_, count) => resolve(count));
+    });
+    expect(connections).toBe(0);
+    await new Promise((resolve) => peer.close(resolve));
   });
 
   test('a handler that says UNREACHABLE of somebody else costs its caller no connection', async () => {

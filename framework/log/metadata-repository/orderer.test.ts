@@ -115,10 +115,13 @@ function leading(
   const silent = { address: '', call: () => new Promise<never>(() => {}), close: () => {} };
   const network = { connect: () => silent } as unknown as Network;
   const ports: Ports = { clock, random: realRandom, disk, network, logger: noLogger };
+  /** When processes were last heard by Raft. */
+  const byRaft = new Map<string, number>();
   const orderer = new Orderer(metadata, ports, {
     cluster: () => 'cluster',
     execute: async () => 0,
     stations: new StationHistograms(['cut', 'raft']),
+    lastHeardAt: (address) => byRaft.get(address) ?? Number.NEGATIVE_INFINITY,
     lostLeader,
   });
   const beat = (): void => {
@@ -126,7 +129,7 @@ function leading(
     clock.after(LOG_TIMES.keepaliveMs, beat);
   };
   clock.after(LOG_TIMES.keepaliveMs, beat);
-  const join = (id: number, address = `node-${id}`) => {
+  const join = (id: number, address = `node-${id}`, hearsHeartbeats = false) => {
     const node = new Node();
     const disk = `disk ${id}`;
     const hello = Hello.create({
@@ -134,6 +137,7 @@ function leading(
       address,
       disk,
       incarnation: `p at ${address}`,
+      hearsHeartbeats,
     });
     return { node, link: orderer.open(hello, node) };
   };
@@ -144,7 +148,7 @@ function leading(
   const cut = (end: number): void => {
     orderer.applied(metadata.apply({ kind: 'cut', entries: entries(end) }).changes);
   };
-  return { clock, metadata, orderer: orderer, join, cut };
+  return { clock, metadata, orderer: orderer, join, cut, byRaft };
 }
 
 test('what a process says that was taken for gone does not count', () => {
@@ -278,6 +282,55 @@ describe('silence', () => {
     for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
     orderer.receive(link, heartbeat);
     for (let i = 0; i < 2; i++) clock.stall(LOG_TIMES.keepaliveMs);
+    expect(node.isCancelled).toBe(false);
+    clock.stall(LOG_TIMES.keepaliveMs);
+    expect(node.isCancelled).toBe(true);
+  });
+
+  test.each([
+    ['every other keepalive', true, 5],
+    ['each keepalive where it does not say that it hears those of Raft', false, 10],
+  ])('of a node that Raft hears is none: it hears %s', (_, hearsHeartbeats, told) => {
+    const { clock, orderer, join, byRaft } = leading(1);
+    const { node, link } = join(1, 'node-1', hearsHeartbeats);
+    const before = node.heard.length;
+    for (let beat = 0, heard = before; beat < 10; beat++) {
+      byRaft.set('node-1', clock.now() + 1);
+      clock.stall(LOG_TIMES.keepaliveMs);
+      if (node.heard.length > heard) orderer.receive(link, heartbeat);
+      heard = node.heard.length;
+    }
+    expect(node.heard.length - before).toBe(told);
+    expect(node.isCancelled).toBe(false);
+  });
+
+  test.each([0, 1, 2, 3])(
+    'of a link that hangs after %d answers ends it as soon as without Raft',
+    (answers) => {
+      const endsAfter = (hearsHeartbeats: boolean): number => {
+        const { clock, orderer, join, byRaft } = leading(1);
+        const { node, link } = join(1, 'node-1', hearsHeartbeats);
+        let beats = 0;
+        for (let heard = node.heard.length; !node.isCancelled && beats < 20; beats++) {
+          byRaft.set('node-1', clock.now() + 1);
+          clock.stall(LOG_TIMES.keepaliveMs);
+          if (node.heard.length > heard && beats < answers) orderer.receive(link, heartbeat);
+          heard = node.heard.length;
+        }
+        return beats;
+      };
+      expect(endsAfter(true)).toBeLessThanOrEqual(endsAfter(false));
+    },
+  );
+
+  test('of a process that Raft misses too counts from when either of them heard it', () => {
+    const { clock, orderer, join, byRaft } = leading(1);
+    const { node, link } = join(1, 'node-1', true);
+    orderer.receive(link, heartbeat);
+    byRaft.set('node-1', clock.now() + 1);
+    clock.stall(LOG_TIMES.keepaliveMs);
+    byRaft.set('node-1', clock.now() + 1);
+    for (let beat = 0; beat < 2; beat++) clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(false);
     clock.stall(LOG_TIMES.keepaliveMs);
     expect(node.isCancelled).toBe(true);

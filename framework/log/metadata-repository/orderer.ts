@@ -51,6 +51,7 @@ export class Orderer {
   private memberAddresses: readonly string[] = [];
   private readonly cuts: ProposedCuts;
   private readonly nextCut: OncePerTurn;
+  private readonly lastHeardAt: (address: string) => number;
   private ended = false;
   /** When nodes are to be told next that the leader is alive. */
   private due: number;
@@ -63,6 +64,8 @@ export class Orderer {
       cluster: () => string;
       execute: (command: MetadataCommand) => Promise<unknown>;
       stations: OrderingHistograms;
+      /** When the member at an address was last heard, by the clock of this process; `-Infinity`: never. */
+      lastHeardAt: (address: string) => number;
       /** The leader before, where this member leads because that one was lost. */
       lostLeader?: { readonly address: string; readonly silentMs: number } | undefined;
     },
@@ -75,6 +78,7 @@ export class Orderer {
     });
     this.cluster = group.cluster;
     this.execute = group.execute;
+    this.lastHeardAt = group.lastHeardAt;
     this.cuts = new ProposedCuts(ports.clock, group.stations);
     this.planner = new CutPlanner(metadata);
     this.due = ports.clock.now() + LOG_TIMES.keepaliveMs;
@@ -367,12 +371,8 @@ export class Orderer {
   keepAlive(): void {
     if (this.ended) return;
     this.excuseStall();
-    const now = this.ports.clock.now();
-    for (const link of this.links.values()) {
-      if (now - link.lastHeard > LOG_TIMES.nodeSilenceMaxMs) link.end();
-      else link.flush();
-    }
-    this.due = now + LOG_TIMES.keepaliveMs;
+    for (const link of this.links.values()) link.keepAlive(this.lastHeardAt(link.address));
+    this.due = this.ports.clock.now() + LOG_TIMES.keepaliveMs;
     if (this.planner.isAnyStuck) this.repairTriggers.next();
   }
 

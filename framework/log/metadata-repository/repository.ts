@@ -196,6 +196,12 @@ export class MetadataRepository implements RepositoryAccess {
     return resigned === undefined ? undefined : `this member does not lead any more: ${resigned}`;
   }
 
+  /** When the leader was heard last, by the clock of this process; `-Infinity` when `address` is not the leader's. */
+  leaderHeardAt(address: string): number {
+    const leads = this.group.status.leader?.address === address;
+    return leads ? this.group.lastHeardAt(address) : Number.NEGATIVE_INFINITY;
+  }
+
   /** What this member does as the leader; `undefined` while it is none. */
   get orderer(): Orderer | undefined {
     return this.orderers.value;
@@ -352,6 +358,7 @@ export class MetadataRepository implements RepositoryAccess {
       cluster: () => this.cluster!,
       execute: (command) => this.execute(command, AS_LEADER),
       stations: this.stations,
+      lastHeardAt: this.group.lastHeardAt,
       lostLeader: this.group.lostLeader,
     });
     this.ledTerm = term;

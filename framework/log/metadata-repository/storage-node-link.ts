@@ -10,6 +10,7 @@ import {
   Commit as WireCommit,
 } from '../../wire/gen/log.ts';
 import type { Commit, Metadata } from '../core/index.ts';
+import { LOG_TIMES } from '../timing.ts';
 
 /** Older commits that are said in one message, of one log stream and altogether. */
 const PIECE_OF_ONE = 256;
@@ -49,9 +50,14 @@ export class StorageNodeLink {
   /** Empty when there is nothing to say of them. */
   private memberAddresses: readonly string[] = [];
   private ended = false;
+  /** When anything was said to the node. */
+  private toldAt: number;
+  /** Since when a sign of life is missed that was asked for; 0: none is. */
+  private askedAt = 0;
+  private readonly hearsHeartbeats: boolean;
 
   constructor(
-    { storageNodeId, incarnation, address, disk, supportedLevel }: Hello,
+    { storageNodeId, incarnation, address, disk, supportedLevel, hearsHeartbeats }: Hello,
     stream: MessageStream<SessionResponse, SessionRequest>,
     { metadata, clock }: { metadata: Metadata; clock: Clock },
   ) {
@@ -60,17 +66,20 @@ export class StorageNodeLink {
     this.address = address;
     this.disk = disk;
     this.supportedLevel = supportedLevel;
+    this.hearsHeartbeats = hearsHeartbeats;
     this.metadata = metadata;
     this.stream = stream;
     this.clock = clock;
     this.outbox = new Outbox(clock, () => this.flushNews());
     this.lastHeard = clock.now();
+    this.toldAt = this.lastHeard;
   }
 
   /** A message came that had left at `sentAt`, by the node's clock. */
   touch(sentAt: number): void {
     this.heardAt = this.clock.now();
     this.lastHeard = this.heardAt;
+    this.askedAt = 0;
     this.lastSentAt = sentAt;
   }
 
@@ -120,6 +129,7 @@ export class StorageNodeLink {
   /** Says what has been gathered; with nothing gathered, that the leader is alive. */
   flush(): void {
     if (this.outbox.isBlocked || this.ended) return;
+    this.toldAt = this.clock.now();
     this.addPiece();
     this.outbox.send(
       this.stream,
@@ -132,7 +142,7 @@ export class StorageNodeLink {
         watermarks: this.takeWatermarks(),
         entering: [...this.entering.values()],
         lastSentAt: this.lastSentAt,
-        held: this.lastSentAt === 0 ? 0 : Math.floor((this.clock.now() - this.heardAt) * 1_000),
+        held: this.lastSentAt === 0 ? 0 : Math.floor((this.toldAt - this.heardAt) * 1_000),
       }),
     );
     this.entering = new Map();
@@ -142,6 +152,33 @@ export class StorageNodeLink {
     this.memberAddresses = [];
     // The leader's other work has its turn in between.
     if (this.pendingHistory.size > 0) this.outbox.schedule();
+  }
+
+  /**
+   * To be called every `LOG_TIMES.keepaliveMs`: says that the leader is alive, or ends the link when the node is silent. `byRaft`:
+   * when its process was last heard by Raft; `-Infinity`: never. Where both hear each other by Raft as well, every other
+   * keepalive will do; a link that hangs is ended no later for that.
+   */
+  keepAlive(byRaft: number): void {
+    const now = this.clock.now();
+    const heardAt = this.hearsHeartbeats ? byRaft : Number.NEGATIVE_INFINITY;
+    if (this.isLost(now, heardAt)) this.end();
+    else if (!this.mayRest(now, heardAt)) {
+      this.askedAt ||= now;
+      this.flush();
+    }
+  }
+
+  /** A process that answers Raft, and not here, has a link that hangs; one that has done neither since it was asked may be held up. */
+  private isLost(now: number, heardAt: number): boolean {
+    const isOver = (since: number): boolean => now - since > LOG_TIMES.nodeSilenceMaxMs;
+    return isOver(this.lastHeard) && (isOver(heardAt) || heardAt > this.askedAt);
+  }
+
+  /** Whether a keepalive may be left out: since the one before the last, each of the two has heard the other. */
+  private mayRest(now: number, heardAt: number): boolean {
+    const oldest = Math.min(this.lastHeard, this.toldAt, heardAt);
+    return now - oldest < LOG_TIMES.keepaliveMs * 1.5;
   }
 
   end(): void {

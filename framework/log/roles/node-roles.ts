@@ -138,6 +138,7 @@ export class NodeRoles {
   /** Makes it a storage node. */
   async startStorage({ disk, ...role }: StorageRole): Promise<StorageNode> {
     const { clusterId, nodeId, address, members } = this.node;
+    const { member } = this;
     const storage = await startStorageNode({
       ...role,
       ports: this.portsOn(disk),
@@ -145,6 +146,7 @@ export class NodeRoles {
       storageNodeId: nodeId,
       address,
       metadataRepository: members.map((it) => it.address),
+      leaderHeardAt: member && ((of) => member.leaderHeardAt(of)),
     });
     this.storage = storage;
     this.closers.add(() => storage.close());

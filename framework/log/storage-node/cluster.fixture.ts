@@ -75,6 +75,7 @@ export class TestCluster {
       cluster: () => 'test cluster',
       execute: async (command) => this.apply(command),
       stations: new StationHistograms(['cut', 'raft']),
+      lastHeardAt: () => Number.NEGATIVE_INFINITY,
     });
     this.beat();
   }

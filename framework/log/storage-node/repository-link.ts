@@ -52,6 +52,8 @@ export interface RepositoryLinkOptions {
   /** What the replicas that are open take on the disk. */
   sizes(): ReplicaSizes;
   receive(response: SessionResponse): void | Promise<void>;
+  /** See {@link StorageNodeOptions.leaderHeardAt}. */
+  leaderHeardAt(address: string): number;
 }
 
 /**
@@ -278,14 +280,16 @@ export class RepositoryLink {
       const isQuiet = quietMs >= quietMax;
       if (isQuiet) this.flush();
       quietMax = isQuiet ? LOG_TIMES.speakAgainMs : LOG_TIMES.quietMaxMs;
-      const isSuspect = silentMs >= LOG_TIMES.suspectLeaderAfterMs;
+      const unheardMs = Math.min(silentMs, now - this.options.leaderHeardAt(channel.address));
+      const isSuspect = unheardMs >= LOG_TIMES.suspectLeaderAfterMs;
       if (isSuspect) void this.askWhoLeads(channel.address, () => stream.cancel());
       const untilSuspect = isSuspect
         ? LOG_TIMES.askWhoLeadsAgainMs
-        : LOG_TIMES.suspectLeaderAfterMs - silentMs;
+        : LOG_TIMES.suspectLeaderAfterMs - unheardMs;
+      const untilSilent = LOG_TIMES.leaderSilenceMaxMs - silentMs;
       const untilSpeaking = isQuiet ? quietMax : quietMax - quietMs;
       // So little may be left that adding it to the time changes nothing: it would beat for ever.
-      beatIn(Math.max(1, Math.min(untilSuspect, untilSpeaking)));
+      beatIn(Math.max(1, Math.min(untilSuspect, untilSilent, untilSpeaking)));
     };
     const beatIn = (wait: number): void => {
       due = clock.now() + wait;

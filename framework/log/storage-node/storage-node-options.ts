@@ -19,6 +19,11 @@ export interface StorageNodeOptions extends MemoryLimits {
   segmentBytes?: number;
   /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */
   producerLimits?: ProducerLimits;
+  /**
+   * When a member of the metadata repository in this process last heard the one at `address` as its leader, by the clock of this
+   * process; `-Infinity` when that one does not lead. Default: there is no member in this process.
+   */
+  leaderHeardAt?: ((address: string) => number) | undefined;
   /** The highest feature level that this node supports, as one of an older version would. Default: all that this version knows. */
   supportedLevel?: number;
 }

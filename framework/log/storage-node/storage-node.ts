@@ -121,11 +121,13 @@ export class StorageNode implements ReplicaNode, ServedNode {
         incarnation: this.process,
         disk: identity.disk,
         supportedLevel: options.supportedLevel ?? NEWEST_FEATURE_LEVEL,
+        hearsHeartbeats: options.leaderHeardAt !== undefined,
       }),
       cluster: () => this.cluster,
       members,
       allReports: () => this.hosted.reports,
       sizes: () => this.hosted.sizes,
+      leaderHeardAt: options.leaderHeardAt ?? (() => Number.NEGATIVE_INFINITY),
       receive: (response) => this.handle(response),
     });
     this.hosted = new HostedReplicas(this, this.link, options.directory, trash);

@@ -800,6 +800,11 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 51,
          "protoName": "supported_level"
+        },
+        "hearsHeartbeats": {
+         "type": "bool",
+         "id": 52,
+         "protoName": "hears_heartbeats"
         }
        }
       },

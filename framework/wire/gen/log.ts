@@ -344,6 +344,8 @@ export interface Hello {
   disk: string;
   /** The highest feature level that the node supports; 0 for a version that does not say it. */
   supportedLevel: number;
+  /** A member of the metadata repository in its process hears of the leader too: the node needs every other keepalive only. */
+  hearsHeartbeats: boolean;
 }
 export const Hello: MessageCodec<Hello> = message('varlog.log.Hello');
 
