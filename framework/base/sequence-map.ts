@@ -4,6 +4,7 @@ const NOTHING = Symbol('nothing');
 /** The values of so many keys side by side. */
 interface Chunk<T> {
   readonly number: number;
+  /** As many as the largest key needs: most maps hold little. */
   readonly slots: (T | typeof NOTHING)[];
   used: number;
   /** Nothing is in the slots before. */
@@ -48,10 +49,11 @@ export class SequenceMap<T> {
     const at = this.position(number);
     let chunk = this.chunks[at];
     if (chunk?.number !== number) {
-      chunk = { number, slots: new Array(CHUNK_KEYS).fill(NOTHING), used: 0, from: slot };
+      chunk = { number, slots: [], used: 0, from: slot };
       const emptyBefore = this.chunks[at - 1]?.used === 0;
       this.chunks.splice(emptyBefore ? at - 1 : at, emptyBefore ? 1 : 0, chunk);
     }
+    while (chunk.slots.length <= slot) chunk.slots.push(NOTHING);
     if (chunk.slots[slot] === NOTHING) {
       chunk.used++;
       this.count++;
@@ -76,8 +78,9 @@ export class SequenceMap<T> {
     const at = this.position(number);
     const chunk = this.chunks[at];
     const slot = key % CHUNK_KEYS;
-    if (chunk?.number !== number || chunk.slots[slot] === NOTHING) return false;
+    if (chunk === undefined || slotOf(chunk, number, slot) === NOTHING) return false;
     chunk.slots[slot] = NOTHING;
+    if (slot === chunk.from) chunk.from++;
     this.count--;
     if (--chunk.used === 0 && at < this.chunks.length - 1) this.chunks.splice(at, 1);
     return true;
@@ -107,8 +110,9 @@ export class SequenceMap<T> {
   /** Those from `key` on. */
   *from(key: number): IterableIterator<[key: number, value: T]> {
     const first = Math.floor(key / CHUNK_KEYS);
-    for (const { number, slots } of this.chunks.slice(this.position(first))) {
-      for (let slot = number === first ? key % CHUNK_KEYS : 0; slot < CHUNK_KEYS; slot++) {
+    for (const { number, slots, from } of this.chunks.slice(this.position(first))) {
+      const begin = number === first ? key % CHUNK_KEYS : 0;
+      for (let slot = Math.max(begin, from); slot < slots.length; slot++) {
         const value = slots[slot]!;
         if (value !== NOTHING) yield [number * CHUNK_KEYS + slot, value];
       }
@@ -122,7 +126,7 @@ export class SequenceMap<T> {
   private lookUp(key: number): T | typeof NOTHING {
     const number = Math.floor(key / CHUNK_KEYS);
     const chunk = this.chunks[this.position(number)];
-    return chunk?.number === number ? chunk.slots[key % CHUNK_KEYS]! : NOTHING;
+    return chunk === undefined ? NOTHING : slotOf(chunk, number, key % CHUNK_KEYS);
   }
 
   /** Where the chunk `number` is, or belongs: mostly the last one or the first. */
@@ -139,4 +143,9 @@ export class SequenceMap<T> {
     }
     return low;
   }
+}
+
+function slotOf<T>(chunk: Chunk<T>, number: number, slot: number): T | typeof NOTHING {
+  // Never beyond the slots: that takes longer than all the rest.
+  return chunk.number === number && slot < chunk.slots.length ? chunk.slots[slot]! : NOTHING;
 }

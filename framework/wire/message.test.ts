@@ -38,6 +38,15 @@ describe('generated messages', () => {
     expect(Batch.create({}).records).toEqual(new Uint8Array());
   });
 
+  test('are copied with what they hold, without the defaults', () => {
+    const given = { topicId: 3, epoch: 0, sealed: undefined as never, noSuchField: 1 };
+    const made = Assignment.create(given);
+    expect(Object.keys(made).sort()).toEqual(['epoch', 'learners', 'members', 'topicId']);
+    const back = Assignment.decode(Assignment.encode(Assignment.create({ topicId: 3 })));
+    expect(Object.keys(Assignment.create(back)).sort()).toEqual(['learners', 'members', 'topicId']);
+    expect(Assignment.encode(Assignment.create(back))).toEqual(Assignment.encode(back));
+  });
+
   test('have bytes of their own, also after one that could not be encoded', () => {
     const one = Batch.create({ llsn: 1, count: 1, records: new Uint8Array(5_000).fill(1) });
     const two = Batch.create({ llsn: 2, count: 1, records: new Uint8Array(5_000).fill(2) });

@@ -59,6 +59,21 @@ function typeOf(fullName: string): protobuf.Type {
   return type;
 }
 
+/**
+ * Makes messages from some of their fields, as `type.create` does, but names each field instead of walking over them: that
+ * takes a fraction of the time. What has no such field is left out.
+ */
+function maker<T>(type: protobuf.Type): (fields: Partial<T>) => T {
+  const body = protobuf.util.codegen(['f'], 'create')('var m=new C');
+  for (const { name } of type.fieldsArray) {
+    // Only its own: what comes from the prototype of a decoded message is a default, and defaults are not sent.
+    body(`if(h.call(f,${JSON.stringify(name)})&&f.${name}!=null)m.${name}=f.${name}`);
+  }
+  return body('return m')({ C: type.ctor, h: Object.prototype.hasOwnProperty }) as (
+    fields: Partial<T>,
+  ) => T;
+}
+
 /** Finds the codec of a message by its full name. For the generated code. */
 export function message<T>(fullName: string): MessageCodec<T> {
   const type = typeOf(fullName);
@@ -77,7 +92,7 @@ export function message<T>(fullName: string): MessageCodec<T> {
         });
       }
     },
-    create: (fields) => type.create(fields as object) as T,
+    create: maker<T>(type),
   };
 }
 

@@ -18,7 +18,9 @@ export async function takeSteps(replica: LogStreamReplica): Promise<void> {
     if (replica.closed) return;
     const step = core.next();
     follow(replica, step.kind);
-    if (!core.isPrimary) replica.parked.failAll(sealedBefore(replica.logStreamId));
+    if (!core.isPrimary && replica.parked.size > 0) {
+      replica.parked.failAll(sealedBefore(replica.logStreamId));
+    }
     if (replica.assignment?.sealed === true) failUnordered(replica, replica.assignment.end);
     if (step.kind === 'truncate') await cut(replica, step.end);
     else if (step.kind !== 'adopt' || !(await adopt(replica, step))) break;

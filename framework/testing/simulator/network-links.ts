@@ -63,7 +63,7 @@ export class Links {
   }
 
   isBlocked(from: string, to: string): boolean {
-    return this.blocks.has(`${from}>${to}`);
+    return this.blocks.size > 0 && this.blocks.has(`${from}>${to}`);
   }
 
   /** Calls `retry` some time after a block was lifted, whichever it was. */

@@ -10,7 +10,7 @@ import {
 import { type ClockError, SimulatedClock } from './clock.ts';
 import { type DiskFaults, SimulatedDisk } from './disk.ts';
 import { abandonRuns, beginRun } from './host-guard.ts';
-import { settled } from './host-turn.ts';
+import { eachTurn } from './host-turn.ts';
 import { SimulatedNetwork } from './network.ts';
 import type { LinkQuality } from './network-links.ts';
 import { ProcessLife } from './process-life.ts';
@@ -315,13 +315,15 @@ export class World {
       },
     });
     try {
-      for (;;) {
-        await settled();
+      let isDone = false;
+      await eachTurn(() => {
         this.goesOn();
-        if (done()) return true;
-        if (this.scheduler.nextMs() > endMs) return false;
+        isDone = done();
+        if (isDone || this.scheduler.nextMs() > endMs) return false;
         this.scheduler.step();
-      }
+        return true;
+      });
+      return isDone;
     } finally {
       release();
     }
