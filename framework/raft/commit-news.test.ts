@@ -1,4 +1,4 @@
-import { bytes, type Name, NAMES, SimulatedGroup } from './simulated.fixture.ts';
+import { bytes, NAMES, type Name, SimulatedGroup } from './simulated.fixture.ts';
 import { RAFT_TIMES } from './timing.ts';
 
 /** Of a message on its way. */
