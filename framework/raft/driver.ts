@@ -8,6 +8,7 @@ import {
 } from '../base/index.ts';
 import type { Nothing, Parcel } from '../wire/gen/raft.ts';
 import { closedError } from './commands.ts';
+import { CommitNews } from './commit-news.ts';
 import { type Message, Raft, type Role } from './core/index.ts';
 import { DiskIdentity } from './disk-identity.ts';
 import { Elections } from './elections.ts';
@@ -43,6 +44,7 @@ export class RaftDriver implements Ticking, MemberContext {
   /** What this member asks of the leader. */
   readonly calls = new LeaderCalls(() => this.raft.leader);
   readonly handover = new Handover(this);
+  readonly commitNews: CommitNews;
   private readonly preferred = new PreferredLeader(this);
   readonly snapshots: SnapshotReceiver;
   readonly links: Links;
@@ -69,6 +71,7 @@ export class RaftDriver implements Ticking, MemberContext {
     this.nextTurn = new OncePerTurn(options.ports.clock, () => {
       if (!this.closed) this.turn();
     });
+    this.commitNews = new CommitNews(options.ports.clock, raft.log, () => this.schedule());
     this.elections = new Elections(raft);
     const { storage } = options;
     this.entryProvider = new EntryProvider(raft, storage, {
@@ -260,6 +263,7 @@ export class RaftDriver implements Ticking, MemberContext {
   close(): void {
     this.closed = true;
     for (const leave of this.leave) leave();
+    this.commitNews.close();
     this.ending.abort(closedError(this.options.groupId));
     this.calls.stop(closedError(this.options.groupId));
     this.snapshots.stop();
@@ -312,7 +316,8 @@ export class RaftDriver implements Ticking, MemberContext {
     this.preferred.review();
     for (const part of this.parts) part.beforeTurn?.();
     const { storage } = this.options;
-    const effects = this.raft.effects();
+    const effects = this.raft.effects(this.commitNews.urgentTo());
+    this.commitNews.note(effects.commitUntold);
     this.handshake.review();
     this.connect();
     this.elections.look();
@@ -359,8 +364,8 @@ export class RaftDriver implements Ticking, MemberContext {
   /** Has a link to every member, and to those who are being told that they are none any more. */
   private connect(): void {
     const { configuration, leadership } = this.raft;
-    const spoken = new Set(this.inbound.values());
-    this.links.connect(configuration, (it) => spoken.has(it) || !!leadership?.progress.has(it));
+    const speaks = (it: number): boolean => [...this.inbound.values()].includes(it);
+    this.links.connect(configuration, (it) => speaks(it) || !!leadership?.progress.has(it));
   }
 
   private note(level: 'warn' | 'error', event: string, fields: Record<string, unknown>): void {

@@ -421,6 +421,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         if (count === 0) throw emptyError();
         checkSentBatch(batch);
         const index = await this.proposals.append(batch, { timeoutMs }, true);
+        this.driver.commitNews.hurry();
         return ProposeResponse.create({ index });
       }),
       handler(methods.tail, async ({ timeoutMs, identity }) => {
@@ -429,7 +430,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
         if (this.driver.role !== 'leader') {
           throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
         }
-        return TailResponse.create({ index: await this.reads.ask({ timeoutMs }) });
+        const index = await this.reads.ask({ timeoutMs });
+        this.driver.commitNews.hurry();
+        return TailResponse.create({ index });
       }),
       handler(methods.change, async (request) => {
         handshake.checkIdentity(request.identity);

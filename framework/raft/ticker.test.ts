@@ -1,3 +1,4 @@
+import type { Clock } from '../base/index.ts';
 import { World } from '../testing/index.ts';
 import { Ticker, type Ticking } from './ticker.ts';
 
@@ -69,6 +70,33 @@ describe('the ticks of groups', () => {
     expect(it.toldAt).toEqual([300, 600, 900, 1_200, 1_500]);
     await world.run(510);
     expect(it.toldAt.slice(5)).toEqual([2_000]);
+    world.close();
+  });
+
+  test('set one timer a tick, however often what is due comes sooner and later', async () => {
+    const { world, member } = start();
+    const { clock } = world.ports('host');
+    let set = 0;
+    const counting: Clock = {
+      now: () => clock.now(),
+      wall: () => clock.wall(),
+      after: (ms, ring) => {
+        set++;
+        return clock.after(ms, ring);
+      },
+      defer: (run) => clock.defer(run),
+    };
+    const ticker = new Ticker(counting, TICK_MS);
+    const it = member(10);
+    ticker.add(it);
+    for (let turn = 0; turn < 100; turn++) {
+      await world.run(5);
+      it.ticksUntilDue = turn % 2 === 0 ? 1 : 10;
+      ticker.count();
+      ticker.review(it);
+    }
+    expect(it.ticks).toBe(10);
+    expect(set).toBeLessThan(25);
     world.close();
   });
 

@@ -59,9 +59,12 @@ export class Ticker {
   /** Something happened to `member`: it may have something to do sooner than it said, or later. */
   review(member: Ticking): void {
     const dueMs = this.countedMs + member.ticksUntilDue * this.tickMs;
-    // With others beside it, one of them may be what it rings for.
+    // With others beside it, one of them may be what it rings for. One that rings soon is left as it is: under load what is
+    // due changes with each turn, and to set a timer anew costs more than to look in vain once a tick.
     const alone = this.members.size === 1;
-    if (dueMs < this.ringsAtMs || (alone && dueMs > this.ringsAtMs)) this.ringAt(dueMs);
+    const isSoon = this.ringsAtMs - this.countedMs <= this.tickMs;
+    const mayRingLater = alone && !isSoon && dueMs > this.ringsAtMs;
+    if (dueMs < this.ringsAtMs || mayRingLater) this.ringAt(dueMs);
   }
 
   private ringAt(ringsAtMs: number): void {

@@ -16,6 +16,8 @@ export const RAFT_TIMES = {
   clockRateMax: 1.1,
   /** A lease below that is over before a read is asked. */
   leaseMsMin: 1,
+  /** A commit waits so long for entries that bring its news along, where entries follow each other faster than that. */
+  commitNewsMs: 5,
   /** A link that broke is opened again after so long. */
   reopenMs: 50,
   /** A leader that hands over answers in this time what it had taken. */
@@ -26,11 +28,13 @@ export const RAFT_TIMES = {
 
 /** Throws `INVARIANT` for times that do not go together. */
 export function assertRaftTimes(times: typeof RAFT_TIMES): void {
-  const { tickMs, earlyMs, electionTimeoutMs, heartbeatMs, leaseShare, clockRateMax } = times;
+  const { tickMs, earlyMs, commitNewsMs, electionTimeoutMs, heartbeatMs } = times;
+  const { leaseShare, clockRateMax } = times;
   // One heartbeat may be lost, or late, before a follower looks for another leader.
   assert(heartbeatMs * 2 <= electionTimeoutMs, 'two heartbeats in an election timeout');
   // Two members whose time is up in the same tick split the vote: the more ticks to draw from, the rarer.
   assert(tickMs * 20 <= electionTimeoutMs, 'elections are timed in ticks that are fine enough');
+  assert(commitNewsMs < tickMs, 'a commit is told within a tick');
   assert(earlyMs < tickMs, 'a timer that rings early does not skip a tick');
   // Were it not so, a follower with a fast clock could elect another leader under the lease of a slow one.
   assert(leaseShare * clockRateMax < 1, 'a lease ends in time on clocks that differ');

@@ -18,6 +18,8 @@ export interface Effects {
   /** Reads that this member cannot confirm any more, because it does not lead. */
   readonly droppedReads: readonly number[];
   readonly fetches: readonly Fetch[];
+  /** A member was not told of a commit, because it was not urgent. */
+  readonly commitUntold: boolean;
 }
 
 /** Gathers what the core wants done, until it is taken. */
@@ -44,12 +46,12 @@ export class PendingEffects {
   }
 
   /** All of it, with the write that goes along. */
-  take(write: Write | undefined): Effects {
+  take(write: Write | undefined, commitUntold: boolean): Effects {
     const { messages, reads, droppedReads, fetches } = this;
     this.messages = [];
     this.reads = [];
     this.droppedReads = [];
     this.fetches = [];
-    return { messages, write, reads, droppedReads, fetches };
+    return { messages, write, reads, droppedReads, fetches, commitUntold };
   }
 }

@@ -172,8 +172,12 @@ export class Leadership {
     else this.offerSnapshot(to, progress);
   }
 
-  /** Sends what is due: once per group of inputs, so that their entries travel together. */
-  flush(): void {
+  /**
+   * Sends what is due: once per group of inputs, so that their entries travel together. Returns whether a member was not
+   * told of a commit: no message leaves for one alone that lies behind `urgentTo`, and behind the newest configuration.
+   */
+  flush(urgentTo: LogIndex): boolean {
+    let commitUntold = false;
     const { raft } = this;
     this.beginReads();
     for (const [member, progress] of this.progress) {
@@ -181,7 +185,9 @@ export class Leadership {
       if (this.heartbeatDue) this.heartbeat(member, progress);
       this.replicate(member, progress);
       const commit = Math.min(progress.match, raft.log.commit);
-      if (commit > progress.commitSent) {
+      const mayWait = progress.commitSent >= Math.max(urgentTo, raft.log.configurationIndex);
+      if (commit > progress.commitSent && mayWait) commitUntold = true;
+      else if (commit > progress.commitSent) {
         progress.commitSent = commit;
         raft.send({ type: 'commit', to: member, commit });
       }
@@ -192,6 +198,7 @@ export class Leadership {
     }
     this.heartbeatDue = false;
     if (this.hasLeft()) this.stepDown();
+    return commitUntold;
   }
 
   /** Only an entry of the current term is committed by counting (paper §5.4.2, figure 8). */

@@ -69,7 +69,8 @@ describe('what has to be written', () => {
       member({ terms: [1, 1, 2], hardState: { term: 5, vote: 2 } }),
       member({ members: 1, terms: [1] }),
     ]) {
-      const nothing = { messages: [], write: undefined, reads: [], droppedReads: [], fetches: [] };
+      const lists = { messages: [], reads: [], droppedReads: [], fetches: [] };
+      const nothing = { ...lists, write: undefined, commitUntold: false };
       expect(raft.effects()).toEqual(nothing);
       expect(raft.log.commit).toBe(0);
     }

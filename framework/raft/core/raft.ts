@@ -198,10 +198,13 @@ export class Raft implements RoleContext {
     this.log.compact(index, base);
   }
 
-  /** What is to be done now. To be called after every group of inputs. */
-  effects(): Effects {
-    this.leadership?.flush();
-    return this.pending.take(this.persistence.take());
+  /**
+   * What is to be done now. To be called after every group of inputs. Members are told at once of commits up to `urgentTo`,
+   * of later ones with the next entries: where none come, whoever says so has to call it anew.
+   */
+  effects(urgentTo: LogIndex = Infinity): Effects {
+    const commitUntold = this.leadership?.flush(urgentTo) ?? false;
+    return this.pending.take(this.persistence.take(), commitUntold);
   }
 
   /**

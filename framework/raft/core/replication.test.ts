@@ -47,6 +47,27 @@ describe('commit', () => {
     expect(drain(raft)).toMatchObject([{ type: 'commit', to: 3, commit: 2 }]);
   });
 
+  test('a commit that is not urgent is told with the next entries, or alone once it is', () => {
+    const raft = settled(member());
+    raft.propose(PAYLOAD, 1);
+    drain(raft);
+    acknowledge(raft, 2, 2);
+    expect(raft.effects(1)).toMatchObject({ messages: [], commitUntold: true });
+    raft.propose(PAYLOAD, 1);
+    const { messages, commitUntold, write } = raft.effects(1);
+    expect(messages).toMatchObject([2, 3].map((to) => ({ type: 'append', to, commit: 2 })));
+    expect(commitUntold).toBe(false);
+    raft.persisted(write!.sequence);
+    acknowledge(raft, 2, 3);
+    expect(raft.effects(2)).toMatchObject({ messages: [], commitUntold: true });
+    expect(raft.effects(3).messages).toMatchObject([{ type: 'commit', to: 2, commit: 3 }]);
+    acknowledge(raft, 3, 3);
+    expect(raft.effects(3)).toMatchObject({
+      messages: [{ type: 'commit', to: 3, commit: 3 }],
+      commitUntold: false,
+    });
+  });
+
   test.each([
     [1, [], true],
     [3, [], false],
