@@ -12,19 +12,16 @@ import {
   checkCount,
   checkLimits,
   checkPosition,
-  checkSentBatch,
   checkSignal,
   encodeBatch,
   type Followed,
   type Handler,
-  handler,
   type LogCallOptions,
   type OrderedLog,
   VarlogError,
 } from '../base/index.ts';
 import { timeSyncs } from '../store/index.ts';
-import { ChangeResponse, ProposeResponse, TailResponse } from '../wire/gen/raft.ts';
-import { checkCommands, closedError, emptyError } from './commands.ts';
+import { checkCommands, closedError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
 import {
   checkCall,
@@ -37,11 +34,11 @@ import { removed } from './handshake-errors.ts';
 import { type HostResources, ofItsOwn } from './host-resources.ts';
 import { LogSubscribers } from './log-subscribers.ts';
 import type { Member } from './member.ts';
-import { type MemberOrder, Membership, memberOrder } from './membership.ts';
+import { type MemberOrder, Membership } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
+import { passedOnHandlers } from './passed-on.ts';
 import { Proposals } from './proposals.ts';
-import { serveSnapshot } from './snapshot-transfer.ts';
 import { firstIdentity, MemberList, type RaftPositions, type RaftStatus } from './status.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
@@ -120,7 +117,16 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       map(({ commit, applied }) => ({ commit, applied })),
       distinctUntilChanged((a, b) => a.commit === b.commit && a.applied === b.applied),
     );
-    this.handlers = [driver.handler, driver.handshake.handler, ...this.answers(methods)];
+    const answers = passedOnHandlers(methods, {
+      driver,
+      storage,
+      proposals: this.proposals,
+      reads: this.reads,
+      membership: this.membership,
+      stopped: () => this.stopped,
+      refusal: () => this.refusal(),
+    });
+    this.handlers = [driver.handler, driver.handshake.handler, ...answers];
     const publishing: TurnPart = {
       afterTurn: () => {
         this.publish();
@@ -407,41 +413,5 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     if (removal !== undefined) for (const it of [this.proposals, this.reads]) it.stop(removal);
     const sameLeader = before.leader?.id === now.leader?.id;
     if (!sameLeader || WATCHED.some((it) => before[it] !== now[it])) this.subject.next(now);
-  }
-
-  /** Answers what other members pass on because this one may lead. */
-  private answers(methods: RaftMethods): Handler[] {
-    const { handshake } = this.driver;
-    return [
-      handler(methods.propose, async ({ count, payload, timeoutMs, identity }) => {
-        handshake.checkIdentity(identity);
-        const refused = this.refusal();
-        if (refused !== undefined) throw refused;
-        const batch = { count, bytes: payload };
-        if (count === 0) throw emptyError();
-        checkSentBatch(batch);
-        const index = await this.proposals.append(batch, { timeoutMs }, true);
-        this.driver.commitNews.hurry();
-        return ProposeResponse.create({ index });
-      }),
-      handler(methods.tail, async ({ timeoutMs, identity }) => {
-        handshake.checkIdentity(identity);
-        if (this.stopped !== undefined) throw this.stopped;
-        if (this.driver.role !== 'leader') {
-          throw new VarlogError('NOT_LEADER', { what: 'this member does not lead' });
-        }
-        const index = await this.reads.ask({ timeoutMs });
-        this.driver.commitNews.hurry();
-        return TailResponse.create({ index });
-      }),
-      handler(methods.change, async (request) => {
-        handshake.checkIdentity(request.identity);
-        const refused = this.refusal();
-        if (refused !== undefined) throw refused;
-        await this.membership.change(memberOrder(request), { timeoutMs: request.timeoutMs }, true);
-        return ChangeResponse.create({});
-      }),
-      serveSnapshot(methods.snapshot, () => this.storage.snapshots.read(), handshake),
-    ];
   }
 }
