@@ -26,6 +26,11 @@ export class DurationHistogram {
     this.sumMs += ms;
   }
 
+  /** How many were observed. */
+  get total(): number {
+    return this.buckets.reduce((sum, it) => sum + it, 0);
+  }
+
   /** As it is now. */
   get counts(): DurationCounts {
     const { boundsMs, buckets, sumMs } = this;

@@ -1,13 +1,10 @@
 import { resolve } from 'node:path';
 import { Closers, type Ports, VarlogError } from '../base/index.ts';
 import { type RolesOptions, startRoles } from '../log/roles/index.ts';
-import type { NodeFolder } from '../log/storage-node/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import type { NodeConfig } from './config.ts';
-import { DiskGuard } from './disk-guard.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
-import { FolderWatch } from './folder-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
 import { certificateOf } from './tls-files.ts';
 
@@ -35,20 +32,9 @@ export async function startNode(config: NodeConfig, ports: Ports): Promise<Varlo
   closers.add(() => certificate?.stop());
   await warnOfOthers(config, ports);
   try {
-    const metadataDisk = new DiskGuard(ports.disk);
-    const storageDisk = new DiskGuard(ports.disk);
-    const parts = await startRoles(rolesOptions(config, ports, metadataDisk, storageDisk));
+    const parts = await startRoles(rolesOptions(config, ports));
     closers.add(() => parts.close());
-    const folders = new FolderWatch(
-      foldersOf(config, parts, metadataDisk, storageDisk),
-      ports,
-      () => syncsOf(parts),
-    );
-    closers.add(() => folders.stop());
-    const notReady = (): string[] => [
-      ...metadataDisk.notReady(),
-      ...(certificate?.notReady() ?? []),
-    ];
+    const notReady = (): string[] => certificate?.notReady() ?? [];
     const { repository, storageNode } = parts;
     const view = observe({ repository, storageNode, certificate }, notReady);
     let httpAddress: string | undefined;
@@ -100,38 +86,6 @@ async function warnOfOthers(config: NodeConfig, { disk, logger }: Ports): Promis
   }
 }
 
-function foldersOf(
-  config: NodeConfig,
-  { repository, storageNode }: NodeParts,
-  metadataDisk: DiskGuard,
-  storageDisk: DiskGuard,
-): NodeFolder[] {
-  const folders: NodeFolder[] = [];
-  if (repository !== undefined) {
-    const directory = `${metadataFolder(config)}/raft`;
-    folders.push({
-      directory,
-      holds: () => 'something',
-      isLocked: true,
-      lost: (error) => metadataDisk.lose(error),
-    });
-  }
-  for (const folder of storageNode?.folders ?? []) {
-    const lost: NodeFolder['lost'] = (error, gone) => {
-      // What is closed now would make files in the place of the folder, and be in the way when that is brought back.
-      if (folder.directory === storageFolder(config)) storageDisk.lose(error);
-      folder.lost(error, gone);
-    };
-    folders.push({ ...folder, lost });
-  }
-  return folders;
-}
-
-function syncsOf({ repository, storageNode }: NodeParts): number {
-  const all = [repository?.metrics.syncs, storageNode?.syncs];
-  return all.flatMap((it) => it?.counts ?? []).reduce((sum, it) => sum + it, 0);
-}
-
 function rolesOf({ repository, storageNode }: NodeParts): Role[] {
   const metadata = { name: 'metadata', failure: () => repository?.failure?.message };
   const storage = { name: 'storage', failure: () => storageNode?.health };
@@ -141,12 +95,7 @@ function rolesOf({ repository, storageNode }: NodeParts): Role[] {
   ];
 }
 
-function rolesOptions(
-  config: NodeConfig,
-  ports: Ports,
-  metadataDisk: DiskGuard,
-  storageDisk: DiskGuard,
-): RolesOptions {
+function rolesOptions(config: NodeConfig, ports: Ports): RolesOptions {
   const { clusterId, nodeId, members, listen, roles } = config;
   if (roles.length === 0) {
     throw new VarlogError('CONFIG_INVALID', { what: 'roles: must name at least one role' });
@@ -159,7 +108,6 @@ function rolesOptions(
     replicationFactor: config.replicationFactor,
     rebalance: config.rebalance,
     rebalanceBytes: config.rebalanceBytes,
-    disk: metadataDisk,
   };
   const storage = {
     directory: storageFolder(config),
@@ -167,7 +115,6 @@ function rolesOptions(
     cacheBytes: config.cacheBytes,
     pendingBytes: config.pendingBytes,
     recordBytesMax: config.recordBytesMax,
-    disk: storageDisk,
   };
   return {
     ports,

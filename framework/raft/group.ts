@@ -20,7 +20,7 @@ import {
   type OrderedLog,
   VarlogError,
 } from '../base/index.ts';
-import { timeSyncs } from '../store/index.ts';
+import { DiskGuard, timeSyncs } from '../store/index.ts';
 import { checkCommands, closedError } from './commands.ts';
 import { RaftDriver } from './driver.ts';
 import {
@@ -37,6 +37,7 @@ import type { Member } from './member.ts';
 import { type MemberOrder, Membership } from './membership.ts';
 import { methodsOf, type RaftMethods } from './methods.ts';
 import { metricsOf, type RaftMetrics } from './metrics.ts';
+import { watchOwnFolder } from './own-folder.ts';
 import { passedOnHandlers } from './passed-on.ts';
 import { Proposals } from './proposals.ts';
 import { firstIdentity, MemberList, type RaftPositions, type RaftStatus } from './status.ts';
@@ -146,7 +147,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     resources: HostResources = ofItsOwn(options),
   ): Promise<RaftGroup> {
     checkGroupOptions(options);
-    const { ports, groupId, memberId, members, directory } = options;
+    const { groupId, memberId, members, directory } = options;
+    const { syncs, journal } = resources;
+    const disk = new DiskGuard(options.ports.disk);
+    const ports = { ...options.ports, disk };
     const methods = methodsOf(groupId);
     const { electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
     let fail = (error: VarlogError): void => {
@@ -154,14 +158,14 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     };
     const label = `raft group ${groupId} member ${memberId}`;
     const storage = await RaftStorage.open({
-      disk: timeSyncs(ports.disk, ports.clock, resources.syncs),
-      syncs: resources.syncs,
+      disk: timeSyncs(disk, ports.clock, syncs),
+      syncs,
       clock: ports.clock,
       retention: options.retain,
       directory,
       label,
       onFailure: (error) => fail(error),
-      journal: resources.journal,
+      journal,
     });
     const driver = await RaftDriver.start({
       label,
@@ -193,6 +197,10 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       group.stop(error);
       options.onFailure?.(error);
     };
+    // That of a host is watched by the host.
+    if (journal !== undefined) return group;
+    const watch = watchOwnFolder(directory, { ports, disk, syncs }, (error) => fail(error));
+    group.status$.subscribe({ complete: () => watch.stop() });
     return group;
   }
 

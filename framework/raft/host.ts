@@ -8,7 +8,7 @@ import {
   type Server,
   VarlogError,
 } from '../base/index.ts';
-import { type Journal, syncTimes, timeSyncs } from '../store/index.ts';
+import { DiskGuard, type FolderWatch, type Journal, syncTimes, timeSyncs } from '../store/index.ts';
 import { checkIdentity, memberToDestroy } from './destroy.ts';
 import {
   type DestroyedGroup,
@@ -22,6 +22,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { groupFolderOf, openJournalOf } from './host-folder.ts';
 import type { HostResources } from './host-resources.ts';
 import { methodsOf } from './methods.ts';
+import { watchOwnFolder } from './own-folder.ts';
 import { Ticker } from './ticker.ts';
 import { timingOf } from './timing.ts';
 
@@ -69,6 +70,7 @@ export class RaftHost implements AsyncDisposable {
   /** Members that are being opened or destroyed: one of them at a time for each group. */
   private readonly changes = new Lanes<string>(Number.POSITIVE_INFINITY);
   private readonly graves: DestroyedGroups;
+  private readonly watch: FolderWatch;
   private closing: Promise<void> | undefined;
 
   private constructor(
@@ -80,9 +82,12 @@ export class RaftHost implements AsyncDisposable {
       server: Server;
       syncs: HostResources['syncs'];
       graves: DestroyedGroups;
+      disk: DiskGuard;
     },
   ) {
-    this.options = options;
+    const { disk } = parts;
+    const ports = { ...options.ports, disk };
+    this.options = { ...options, ports };
     this.lock = parts.lock;
     this.journal = parts.journal;
     this.heartbeats = parts.heartbeats;
@@ -90,6 +95,9 @@ export class RaftHost implements AsyncDisposable {
     this.graves = parts.graves;
     const ticker = new Ticker(options.ports.clock, timingOf(options).tickMs);
     const { journal, heartbeats, syncs } = parts;
+    this.watch = watchOwnFolder(options.directory, { ports, disk, syncs }, (error) =>
+      journal.fail(error),
+    );
     this.resources = { ticker, journal, heartbeats, syncs, recentBytesMax: RECENT_BYTES_MAX };
   }
 
@@ -103,7 +111,8 @@ export class RaftHost implements AsyncDisposable {
     checkText(address, 'address');
     checkText(directory, 'directory');
     timingOf(options);
-    const { disk, clock, network } = ports;
+    const { clock, network } = ports;
+    const disk = new DiskGuard(ports.disk);
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     let journal: Journal | undefined;
@@ -114,7 +123,15 @@ export class RaftHost implements AsyncDisposable {
       const graves = await DestroyedGroups.open(disk, directory);
       const refusals = graves.all.flatMap(tombstoneHandlers);
       const server = await network.serve(address, [heartbeats.handler, ...refusals]);
-      const host = new RaftHost(options, { lock, journal, heartbeats, server, syncs, graves });
+      const host = new RaftHost(options, {
+        lock,
+        journal,
+        heartbeats,
+        server,
+        syncs,
+        graves,
+        disk,
+      });
       void host.clearDestroyed();
       return host;
     } catch (error) {
@@ -241,6 +258,7 @@ export class RaftHost implements AsyncDisposable {
   }
 
   private async finish(): Promise<void> {
+    this.watch.stop();
     await Promise.all([...this.groups.values()].map((it) => it.close()));
     this.heartbeats.close();
     await this.server.close();

@@ -25,6 +25,8 @@
 export { readReplaced, replaceFile, replaceFileBy } from './atomic-file.ts';
 export { crc32c, crc32cShift } from './crc32c.ts';
 export { DirectoryIdentity, type DirectoryOwner } from './directory-identity.ts';
+export { DiskGuard } from './disk-guard.ts';
+export { FolderWatch, type WatchedFolder } from './folder-watch.ts';
 export { type Frame, frameEnd, getUint64, setUint64, viewOf } from './frame.ts';
 export { findFrame } from './frame-search.ts';
 export { unlessFull } from './full-disk.ts';

@@ -234,7 +234,8 @@ export class Journal {
     }
   }
 
-  private fail(error: VarlogError): void {
+  /** It fails, also for a reason of its user's: all its logs are told, and take nothing more. */
+  fail(error: VarlogError): void {
     if (this.failure !== undefined) return;
     this.failure = error;
     for (const log of this.logs.values()) log.fail(error);

@@ -1,11 +1,4 @@
-import {
-  assert,
-  Closers,
-  type Disk,
-  type Handler,
-  type Ports,
-  type Server,
-} from '../../base/index.ts';
+import { assert, Closers, type Handler, type Ports, type Server } from '../../base/index.ts';
 import { startAdmin } from '../admin/index.ts';
 import {
   type MetadataRepository,
@@ -44,8 +37,6 @@ export interface MetadataRole
   readonly rebalanceBytes?: number;
   /** While it leads: log streams that are sealed at once so that replicas take part in them. Default 32. */
   readonly joinsAtOnce?: number;
-  /** In place of the disk of the node. */
-  readonly disk?: Disk;
 }
 
 /** What a storage node is started with, beyond its node. */
@@ -60,10 +51,7 @@ export interface StorageRole
     | 'recordBytesMax'
     | 'producerLimits'
     | 'supportedLevel'
-  > {
-  /** In place of the disk of the node. */
-  readonly disk?: Disk;
-}
+  > {}
 
 export interface RolesOptions extends NodeIdentity {
   /** Without: this node is no member of the metadata repository. */
@@ -104,17 +92,16 @@ export class NodeRoles {
 
   /** Makes it a member of the metadata repository, which looks after the cluster whenever it leads. */
   async startMetadata({
-    disk,
     memberId,
     rebalance = true,
     rebalanceBytes,
     joinsAtOnce,
     ...role
   }: MetadataRole): Promise<MetadataRepository> {
-    const { clusterId, nodeId, members } = this.node;
+    const { ports, clusterId, nodeId, members } = this.node;
     const repository = await startMetadataRepository({
       ...role,
-      ports: this.portsOn(disk),
+      ports,
       clusterId,
       memberId: memberId ?? nodeId,
       members,
@@ -122,7 +109,7 @@ export class NodeRoles {
     this.member = repository;
     this.closers.add(() => repository.close());
     const { replicationFactor } = role;
-    const own = { ports: this.node.ports, repository };
+    const own = { ports, repository };
     const admin = startAdmin({
       ...own,
       replicationFactor,
@@ -136,12 +123,12 @@ export class NodeRoles {
   }
 
   /** Makes it a storage node. */
-  async startStorage({ disk, ...role }: StorageRole): Promise<StorageNode> {
-    const { clusterId, nodeId, address, members } = this.node;
+  async startStorage(role: StorageRole): Promise<StorageNode> {
+    const { ports, clusterId, nodeId, address, members } = this.node;
     const { member } = this;
     const storage = await startStorageNode({
       ...role,
-      ports: this.portsOn(disk),
+      ports,
       clusterId,
       storageNodeId: nodeId,
       address,
@@ -152,11 +139,6 @@ export class NodeRoles {
     this.closers.add(() => storage.close());
     this.handlers.push(...storage.handlers);
     return storage;
-  }
-
-  private portsOn(disk: Disk | undefined): Ports {
-    const { ports } = this.node;
-    return disk === undefined ? ports : { ...ports, disk };
   }
 
   /** Binds the address, and answers there for all roles that were started. */

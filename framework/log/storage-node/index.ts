@@ -14,7 +14,6 @@
  */
 export type { StationHistogram } from '../station-histograms.ts';
 export { CACHE_BYTES, PENDING_BYTES } from './memory-budget.ts';
-export type { NodeFolder } from './node-folders.ts';
 export type { LocalReplicaStatus, NodeStatus } from './node-status.ts';
 export { StorageNode, startStorageNode } from './storage-node.ts';
 export type { StorageNodeOptions } from './storage-node-options.ts';

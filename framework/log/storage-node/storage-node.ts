@@ -12,7 +12,7 @@ import {
   type UnaryMethod,
   type VarlogError,
 } from '../../base/index.ts';
-import type { DirectoryIdentity } from '../../store/index.ts';
+import { type DirectoryIdentity, DiskGuard, FolderWatch } from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
 import { Management } from '../../wire/gen/snpb.ts';
 import { ChannelPool } from '../channel-pool.ts';
@@ -26,7 +26,7 @@ import { KnownFolders } from './known-folders.ts';
 import { KnownMembers } from './known-members.ts';
 import { logStreamHandlers } from './log-streams-service.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { type NodeFolder, nodeFolders } from './node-folders.ts';
+import { nodeFolders } from './node-folders.ts';
 import { allFailed, type NodeStatus, shortcomings } from './node-status.ts';
 import { publishedHandlers } from './published-service.ts';
 import { type LogStreamReplica, type ReplicaNode, TRANSFERS_PER_TURN } from './replica.ts';
@@ -76,6 +76,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private heardAll = false;
   /** Why the folder of this node is of no use any more. */
   private lost: VarlogError | undefined;
+  private folderWatch: FolderWatch | undefined;
   private closed: Promise<void> | undefined;
 
   private constructor(
@@ -134,7 +135,9 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.replicas = this.hosted.open;
   }
 
-  static async start(options: StorageNodeOptions): Promise<StorageNode> {
+  static async start(given: StorageNodeOptions): Promise<StorageNode> {
+    const disk = new DiskGuard(given.ports.disk);
+    const options = { ...given, ports: { ...given.ports, disk } };
     const { lock, identity, found } = await claimFolder(options);
     let trash: Trash | undefined;
     let node: StorageNode | undefined;
@@ -145,6 +148,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       node = started;
       await Promise.all(found.map((name) => started.hosted.openKnown(name)));
       started.link.start();
+      started.watchFolders(disk);
       return started;
     } catch (error) {
       // In a folder that is given back, nothing may go on.
@@ -192,14 +196,6 @@ export class StorageNode implements ReplicaNode, ServedNode {
     return allFailed(this.hosted.failures) ?? this.lost?.message;
   }
 
-  /** What must stay on the disk while this node runs. */
-  get folders(): NodeFolder[] {
-    return nodeFolders(this.options.directory, this.replicas, (error) => {
-      this.lost = error;
-      this.hosted.failAll(error);
-    });
-  }
-
   find(topicId: number, logStreamId: number): LogStreamReplica {
     return this.hosted.find(topicId, logStreamId);
   }
@@ -227,6 +223,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   close(): Promise<void> {
     this.closed ??= (async () => {
+      this.folderWatch?.stop();
       this.hosted.stopRebuilding();
       await this.leave();
       this.trash.close();
@@ -236,6 +233,17 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.lock.release();
     })();
     return this.closed;
+  }
+
+  /** Sees when what must stay on the disk while this node runs is taken away. */
+  private watchFolders(disk: DiskGuard): void {
+    const folders = nodeFolders(this.options.directory, this.replicas, (error) => {
+      // What is closed now would make files in the place of the folder, and be in the way when that is brought back.
+      disk.lose(error);
+      this.lost = error;
+      this.hosted.failAll(error);
+    });
+    this.folderWatch = new FolderWatch(folders, this.ports, () => this.diskWatch.syncs.total);
   }
 
   private handle(response: SessionResponse): void | Promise<void> {

@@ -14,11 +14,6 @@ export class DiskGuard implements Disk {
     this.reason ??= error;
   }
 
-  /** Why it takes no writes; empty when it does. */
-  notReady(): string[] {
-    return this.reason === undefined ? [] : [this.reason.message];
-  }
-
   pathOf(path: string): string {
     return this.disk.pathOf(path);
   }

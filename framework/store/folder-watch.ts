@@ -6,7 +6,6 @@ import {
   untilNextLook,
   VarlogError,
 } from '../base/index.ts';
-import type { NodeFolder } from '../log/storage-node/index.ts';
 
 /** So often while something is written … */
 const LOOK_EVERY_MS = 1_000;
@@ -14,11 +13,25 @@ const LOOK_EVERY_MS = 1_000;
 const IDLE_LOOK_EVERY = 5;
 
 /**
+ * A folder that must stay while a process uses it. Whoever sees that something is gone says so: what is written there is
+ * lost when this process ends, so that nothing more may be acknowledged.
+ */
+export interface WatchedFolder {
+  readonly directory: string;
+  /** The names that must be in it now. */
+  holds(): readonly string[] | 'something';
+  /** Whether this process has it locked for as long as it uses it. */
+  readonly isLocked: boolean;
+  /** These of them are gone. */
+  lost(error: VarlogError, gone: readonly string[]): void;
+}
+
+/**
  * Sees when the folder of a running node, or a part of it, is taken away: what is open can still be read and written,
  * so that nothing else fails, and all of it is gone when the process ends.
  */
 export class FolderWatch {
-  private readonly folders: readonly NodeFolder[];
+  private readonly folders: readonly WatchedFolder[];
   private readonly disk: Disk;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -27,13 +40,13 @@ export class FolderWatch {
   private syncsSeen = -1;
   private skipped = 0;
   /** What was reported missing of each folder. */
-  private readonly reported = new Map<NodeFolder, string>();
+  private readonly reported = new Map<WatchedFolder, string>();
   private timer: Timer;
   private stopped = false;
 
   /** `syncs`: how often something was synced in the folders so far. */
   constructor(
-    folders: readonly NodeFolder[],
+    folders: readonly WatchedFolder[],
     { disk, clock, logger }: { disk: Disk; clock: Clock; logger: Logger },
     syncs: () => number,
   ) {
@@ -86,7 +99,7 @@ export class FolderWatch {
   }
 
   /** Names that should be there and are not. */
-  private async missing({ directory, holds, isLocked }: NodeFolder): Promise<string[]> {
+  private async missing({ directory, holds, isLocked }: WatchedFolder): Promise<string[]> {
     const wanted = holds();
     let found: string[];
     try {
