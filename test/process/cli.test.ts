@@ -184,7 +184,7 @@ describe('the varlog command', () => {
       await expect(replica.caughtUp()).rejects.toMatchObject({ code: 'APPLY_FAILED' });
     }
     const skip = (...args: string[]) => run(['skip', String(topic.id), ...args, '--json']);
-    expect(skip(String(position))).toMatchObject({ status: 2 });
+    expect(skip(String(position))).toMatchObject({ status: 4 });
     expect(skip(String(position + 1), '--name', name)).toMatchObject({ status: 2 });
     const { status, out } = skip(String(position), '--name', name);
     expect([status, JSON.parse(out)]).toEqual([
