@@ -143,7 +143,7 @@ test('replicas trim their topic themselves, as far as everybody lets them', asyn
 test('a force is told to a replica that was left behind: it cannot start, and says so', async () => {
   const one = await start('left');
   for (let i = 0; i < 15; i++) await one.execute(1);
-  const { position } = await holdAt(1);
+  const { position } = await holdAt(10);
   await one.close();
   await topic.trim(position + 1, { force: true });
   const again = await start('left');
