@@ -125,7 +125,11 @@ export function whyStays(
   const canGo = usable.some((it) => !stream.replicas.includes(it));
   if (canGo || stream.leaving.includes(node)) return undefined;
   const count = stayingOf(stream).length;
-  return `no other node may hold log stream ${id}: ${count} replicas need ${count} nodes that are up and not drained, and there are ${usable.length}`;
+  const needed =
+    count === 1
+      ? 'its replica needs one that is'
+      : `${count} replicas need ${count} nodes that are`;
+  return `no other node may hold log stream ${id}: ${needed} up and not drained, and there are ${usable.length}`;
 }
 
 /** Who is to be the primary in place of the one there is; `undefined`: nobody, or nobody can now. */
