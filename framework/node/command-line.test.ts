@@ -223,7 +223,7 @@ describe('what was called wrongly is refused, with a code, a sentence and what t
     ['a trim up to nowhere', ['trim', '1'], 2, /INVALID_ARG.*last record to remove is missing/],
     ['an update of nothing', ['topic', 'update', '1'], 2, /INVALID_ARG.*--retain-bytes/],
     ['an import of nothing', ['import', 'no-such-file'], 2, /INVALID_ARG.*there is no file/],
-    ['to skip what is no command', ['skip', '1', '99'], 2, /no command of machine "machine"/],
+    ['to skip what is no command', ['skip', '1', '99'], 4, /nothing of a state machine "machine"/],
     ['TLS without whom to trust', ['status', '--tls-key', 'k'], 2, /CONFIG_INVALID.*--tls-ca/],
     [
       'TLS files that are not there',
