@@ -22,11 +22,11 @@ const NOTHING_FITS: DiskFaults = {
 
 const LARGE = batchOf(['x'.repeat(200_000)]);
 
-/** No more than `spareBytes` fit on the disk of a node. */
-function fill(node: number, spareBytes = 0): void {
+/** Nothing more fits on the disk of a node. */
+function fill(node: number): void {
   const disk = cluster.disks.get(node)!;
   const used = disk.files().reduce((sum, it) => sum + it.size, 0);
-  disk.faults = { capacityBytes: used + spareBytes };
+  disk.faults = { capacityBytes: used };
 }
 
 /** Appends until the disk of the primary is full; how many were acknowledged. */
@@ -152,8 +152,11 @@ test.each([
     void appender.send(LARGE);
     await eventually(() => records.full !== undefined);
     expect([records.durableEnd, records.end]).toEqual([5, 6]);
-    // Enough for what is small.
-    fill(2, 10_000);
+    // There is room for all but what waits, which would take any that there is.
+    cluster.disks.get(2)!.faults = {
+      fail: ({ kind, path }) =>
+        kind === 'write' && /records.*\.segment$/.test(path) ? 'ENOSPC' : undefined,
+    };
     await restartAt(replica, source, new AbortController().signal);
     expect([records.first, records.end, replica.core.end]).toEqual([firstLlsn, end, end]);
     expect(replica.core.durableEnd).toBe(records.durableEnd);
