@@ -1,9 +1,9 @@
 import type { VarlogError } from '../../base/index.ts';
-import { World } from '../../testing/index.ts';
-import { type NodeRoles, startRoles } from '../roles/index.ts';
-import { type Topic, Varlog } from './index.ts';
+import type { World } from '../../testing/index.ts';
+import type { NodeRoles } from '../roles/index.ts';
+import type { Topic, Varlog } from './index.ts';
+import { connectWithTopic, oneNodeWorld, slowDown } from './one-node.fixture.ts';
 
-const ADDRESS = 'n1:9092';
 /** Each way: a call takes twice as long. */
 const LATENCY_MS = 200;
 /** Longer than a call waits that was given no time. */
@@ -17,26 +17,11 @@ let topic: Topic;
 let parts: { logStream: number; records: string }[];
 
 beforeEach(async () => {
-  world = new World(1);
-  world.node('n1', (ports) =>
-    startRoles({
-      ports,
-      clusterId: 1,
-      nodeId: 1,
-      address: ADDRESS,
-      members: [{ id: 1, address: ADDRESS }],
-      metadata: { directory: 'metadata', replicationFactor: 1 },
-      storage: { directory: 'storage' },
-    }),
-  );
+  world = oneNodeWorld();
   await world.play(async () => {
-    const ports = world.ports('client');
-    varlog = await Varlog.connect({ endpoints: ADDRESS, timeoutMs: 60_000, ports });
-    await varlog.ready({ storageNodes: 1, timeoutMs: 30_000 });
-    topic = await varlog.createTopic({ logStreams: 2 });
+    ({ varlog, topic } = await connectWithTopic(world));
     const { logStreams } = await topic.describe();
     parts = logStreams.map(({ id: logStream }) => ({ logStream, records: 'x' }));
-    for (let i = 0; i < 3; i++) await topic.append('x');
   });
 }, TEST_TIMEOUT_MS);
 
@@ -44,8 +29,7 @@ afterEach(() => world.close());
 
 /** What became of a call over a slow connection, and after how many virtual milliseconds. */
 async function slowly(call: () => Promise<unknown>): Promise<{ fate: unknown; ms: number }> {
-  const { links } = world.network;
-  links.quality = { ...links.quality, latencyMinMs: LATENCY_MS };
+  slowDown(world, LATENCY_MS);
   const beganMs = world.nowMs;
   const fate = await world.play(() =>
     call().then(

@@ -1,5 +1,4 @@
-import { World } from '../../testing/index.ts';
-import { startRoles } from '../roles/index.ts';
+import type { World } from '../../testing/index.ts';
 import {
   type CallLimits,
   type ClusterMembers,
@@ -10,8 +9,8 @@ import {
   type TopicProducer,
   Varlog,
 } from './index.ts';
+import { ADDRESS, connectWithTopic, oneNodeWorld, slowDown } from './one-node.fixture.ts';
 
-const ADDRESS = 'n1:9092';
 /** Each way: a call takes twice as long. */
 const LATENCY_MS = 200;
 const TIMEOUT_MS = 1_500;
@@ -30,24 +29,9 @@ afterEach(() => world.close());
 
 /** A cluster with a topic, in which everything takes long. */
 async function begin(): Promise<void> {
-  world = new World(1);
-  world.node('n1', (ports) =>
-    startRoles({
-      ports,
-      clusterId: 1,
-      nodeId: 1,
-      address: ADDRESS,
-      members: [{ id: 1, address: ADDRESS }],
-      metadata: { directory: 'metadata', replicationFactor: 1 },
-      storage: { directory: 'storage' },
-    }),
-  );
+  world = oneNodeWorld();
   await world.play(async () => {
-    const ports = world.ports('client');
-    varlog = await Varlog.connect({ endpoints: ADDRESS, timeoutMs: 60_000, ports });
-    await varlog.ready({ storageNodes: 1, timeoutMs: 30_000 });
-    topic = await varlog.createTopic({ logStreams: 2 });
-    for (let i = 0; i < 3; i++) await topic.append('x');
+    ({ varlog, topic } = await connectWithTopic(world));
     exported = [];
     for await (const bytes of topic.export()) exported.push(bytes);
     producer = await topic.producer({ id: 1 });
@@ -55,7 +39,7 @@ async function begin(): Promise<void> {
     consumer.done.catch(() => {});
     await consumer.caughtUp();
   });
-  world.network.links.quality = { ...world.network.links.quality, latencyMinMs: LATENCY_MS };
+  slowDown(world, LATENCY_MS);
 }
 
 type Call = (limits: CallLimits) => Promise<unknown>;
