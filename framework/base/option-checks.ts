@@ -121,6 +121,9 @@ export function checkList(value: unknown, what: string, length: number, wanted: 
   throw refused(`${what} is ${given}`, `give a list of ${length}, ${wanted}, or leave it out`);
 }
 
+/** The names of the limits of a call, for those that take them with options of their own. */
+export const LIMIT_NAMES = { signal: true, timeoutMs: true };
+
 /** Throws `INVALID_ARGUMENT` for limits of a call that are none: milliseconds from 0 on, and what can be aborted. */
 export function checkLimits(limits: { timeoutMs?: unknown; signal?: unknown } = {}): void {
   const { timeoutMs, signal } = limits;

@@ -8,6 +8,7 @@ import {
   checkNames,
   checkNumber,
   checkText,
+  LIMIT_NAMES,
   type LogCallOptions,
   type OptionNames,
   type Ports,
@@ -105,15 +106,13 @@ export function checkGroupOptions(options: RaftGroupOptions): void {
   if (onFailure !== undefined) checkFunctions({ onFailure });
 }
 
-const LIMITS: OptionNames<LogCallOptions> = { signal: true, timeoutMs: true };
-
 const CALLS = {
-  append: LIMITS,
-  tail: LIMITS,
-  identity: LIMITS,
-  addMember: { replaces: true, ...LIMITS },
-  addLearner: LIMITS,
-  removeMember: LIMITS,
+  append: LIMIT_NAMES,
+  tail: LIMIT_NAMES,
+  identity: LIMIT_NAMES,
+  addMember: { replaces: true, ...LIMIT_NAMES },
+  addLearner: LIMIT_NAMES,
+  removeMember: LIMIT_NAMES,
   follow: { signal: true },
 };
 

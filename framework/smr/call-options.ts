@@ -1,18 +1,20 @@
-import { checkNames, type LogCallOptions, type OptionNames } from '../base/index.ts';
+import { checkNames, LIMIT_NAMES, type LogCallOptions, type OptionNames } from '../base/index.ts';
 import type { Consistency } from './replica-options.ts';
 
-const LIMITS: OptionNames<LogCallOptions> = { signal: true, timeoutMs: true };
 const QUERY: OptionNames<LogCallOptions & { consistency?: Consistency }> = {
   consistency: true,
-  ...LIMITS,
+  ...LIMIT_NAMES,
 };
-const CLOSE: OptionNames<LogCallOptions & { snapshot?: boolean }> = { snapshot: true, ...LIMITS };
+const CLOSE: OptionNames<LogCallOptions & { snapshot?: boolean }> = {
+  snapshot: true,
+  ...LIMIT_NAMES,
+};
 
 const NAMES = {
   query: QUERY,
-  caughtUp: LIMITS,
-  upgradeTo: LIMITS,
-  snapshot: LIMITS,
+  caughtUp: LIMIT_NAMES,
+  upgradeTo: LIMIT_NAMES,
+  snapshot: LIMIT_NAMES,
   close: CLOSE,
 };
 

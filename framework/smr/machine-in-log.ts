@@ -1,5 +1,6 @@
 import {
   checkNames,
+  LIMIT_NAMES,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
@@ -9,7 +10,7 @@ import { EnvelopeReader } from './envelope.ts';
 import { machineCall } from './machine-call.ts';
 import { entriesOf } from './replayed-machine.ts';
 
-const NAMES = { name: true, signal: true, timeoutMs: true };
+const NAMES = { name: true, ...LIMIT_NAMES };
 
 /**
  * Whether anything that is still in a log was written for the machine of a name. It reads the log up to the first such entry, so

@@ -2,6 +2,7 @@ import {
   checkCount,
   checkGivenCount,
   checkNames,
+  LIMIT_NAMES,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
@@ -10,7 +11,7 @@ import {
 import { type CheckEntry, EnvelopeReader, encodeCheck, encodeSkip } from './envelope.ts';
 import { machineCall } from './machine-call.ts';
 
-const NAMES = { name: true, timer: true, signal: true, timeoutMs: true };
+const NAMES = { name: true, timer: true, ...LIMIT_NAMES };
 
 /**
  * What an order passes over, as a number: the command at a position of the log, or, below 0, the command of the timer

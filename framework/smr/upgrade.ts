@@ -1,5 +1,6 @@
 import {
   checkNames,
+  LIMIT_NAMES,
   type LogCallOptions,
   type OrderedLog,
   type OrderedLogSource,
@@ -9,7 +10,7 @@ import { encodeUpgrade } from './envelope.ts';
 import { machineCall } from './machine-call.ts';
 import { checkVersion } from './rules.ts';
 
-const NAMES = { name: true, signal: true, timeoutMs: true };
+const NAMES = { name: true, ...LIMIT_NAMES };
 
 /**
  * Has all replicas of a machine apply what follows by this version of its rules: what `replica.upgradeTo` does, from

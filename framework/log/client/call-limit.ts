@@ -3,7 +3,7 @@ import {
   checkNames,
   checkSignal,
   firstAbort,
-  type OptionNames,
+  LIMIT_NAMES,
   type Timer,
   VarlogError,
 } from '../../base/index.ts';
@@ -16,11 +16,9 @@ export interface CallLimits {
   timeoutMs?: number;
 }
 
-const NAMES: OptionNames<CallLimits> = { signal: true, timeoutMs: true };
-
 /** Throws `INVALID_ARGUMENT` for an option that a call does not have which takes these limits alone. */
 export function checkCall(limits: CallLimits, call: string): void {
-  checkNames(limits, NAMES, call);
+  checkNames(limits, LIMIT_NAMES, call);
 }
 
 /** Limits of the calls that a running call is made of: they end with it, and none of them ends before. */

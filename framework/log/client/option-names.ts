@@ -2,11 +2,11 @@
  * The names of the options of calls. Where a call checks its options by them, the compiler sees that none is missing.
  */
 
-const LIMITS = { signal: true, timeoutMs: true };
+import { LIMIT_NAMES } from '../../base/index.ts';
 
 /** What `Varlog.connect` takes. */
 export const CONNECT_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   endpoints: true,
   clusterId: true,
   cluster: true,
@@ -25,7 +25,7 @@ export const APPENDER_NAMES = {
 
 /** What `createTopic` takes. */
 export const CREATE_TOPIC_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   logStreams: true,
   replicationFactor: true,
   acknowledge: true,
@@ -38,7 +38,7 @@ export const RETENTION_NAMES = { bytes: true, ageMs: true };
 
 /** What `importTopic` takes. */
 export const IMPORT_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   replicationFactor: true,
   acknowledge: true,
 };
@@ -48,7 +48,7 @@ export const TOPIC_NAMES = { codec: true, onDecodeError: true };
 
 /** What `append` takes. */
 export const APPEND_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   key: true,
   headers: true,
   logStream: true,
@@ -63,7 +63,7 @@ export const EXPECT_NAMES = { tail: true, stream: true, fence: true };
 export const EXPECT_STREAM_NAMES = { key: true, version: true };
 
 /** What `appendAtomically` takes. */
-export const ATOMIC_NAMES = { ...LIMITS, expect: false };
+export const ATOMIC_NAMES = { ...LIMIT_NAMES, expect: false };
 
 /** What a part of `appendAtomically` consists of. */
 export const ATOMIC_PART_NAMES = {
@@ -76,7 +76,7 @@ export const ATOMIC_PART_NAMES = {
 
 /** What `append` of a producer takes: its log stream is chosen. */
 export const PRODUCER_APPEND_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   key: true,
   headers: true,
   expect: true,
@@ -84,11 +84,11 @@ export const PRODUCER_APPEND_NAMES = {
 };
 
 /** What `producer` takes. */
-export const PRODUCER_NAMES = { ...LIMITS, id: true };
+export const PRODUCER_NAMES = { ...LIMIT_NAMES, id: true };
 
 /** What `read` takes. */
 export const READ_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   from: true,
   to: true,
   consistency: true,
@@ -108,33 +108,33 @@ export const READ_FLOW_NAMES = { ...READ_NAMES, ...FLOW };
 export const TAIL_FLOW_NAMES = { ...TAIL_NAMES, ...FLOW };
 
 /** What `fence` takes. */
-export const FENCE_NAMES = { ...LIMITS, token: true, logStream: true };
+export const FENCE_NAMES = { ...LIMIT_NAMES, token: true, logStream: true };
 
 /** What `trim` takes. */
-export const TRIM_NAMES = { ...LIMITS, force: true };
+export const TRIM_NAMES = { ...LIMIT_NAMES, force: true };
 
 /** What `replaceStorageNode` takes. */
 export const REPLACE_NODE_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   disk: true,
   force: true,
 };
 
 /** What `addLogStream` takes. */
 export const ADD_LOG_STREAM_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   replicationFactor: true,
 };
 
 /** What `ready` takes. */
 export const READY_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   storageNodes: true,
 };
 
 /** What `consumers.add` takes. */
 export const ADD_CONSUMER_NAMES = {
-  ...LIMITS,
+  ...LIMIT_NAMES,
   from: true,
 };
 

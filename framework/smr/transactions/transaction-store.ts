@@ -3,6 +3,7 @@ import {
   checkLimits,
   checkNames,
   checkNumber,
+  LIMIT_NAMES,
   type LogCallOptions,
   type OptionNames,
   type Random,
@@ -35,14 +36,13 @@ export interface TransactOptions extends TransactionName {
   readonly backoff?: (conflicts: number) => Promise<void>;
 }
 
-const LIMITS = { signal: true, timeoutMs: true };
-const NAMES: OptionNames<TransactionName> = { id: true, since: true, ...LIMITS };
+const NAMES: OptionNames<TransactionName> = { id: true, since: true, ...LIMIT_NAMES };
 const TRANSACT_NAMES: OptionNames<TransactOptions> = {
   attemptsMax: true,
   backoff: true,
   ...NAMES,
 };
-const OUTCOME_NAMES = { since: true, ...LIMITS };
+const OUTCOME_NAMES = { since: true, ...LIMIT_NAMES };
 
 /** Multi-key transactions that are as if run one after the other, each at one moment (strict serializability). */
 export class TransactionStore {
