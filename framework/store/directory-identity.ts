@@ -1,6 +1,7 @@
 import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
 import { jsonFormat } from './json-value.ts';
 import { StateFile } from './state-file.ts';
+import type { JournalMark } from './write-ahead-disk.ts';
 
 /** Whose data a folder is to hold. */
 export interface DirectoryOwner {
@@ -14,18 +15,22 @@ export interface DirectoryOwner {
 interface Written extends DirectoryOwner {
   readonly disk: string;
   readonly cluster?: string;
+  /** {@link JOURNAL_FORMAT} while the folder has a journal; otherwise none, and all versions may read the folder. */
+  readonly format?: number;
 }
+
+const JOURNAL_FORMAT = 1;
 
 /**
  * Who a data folder is: the node that it belongs to, an identity of its own that it got when it was made, and the
  * cluster that it became part of.
  */
-export class DirectoryIdentity {
+export class DirectoryIdentity implements JournalMark {
   /** Opens the file as it is on the disk now. */
   private readonly reopen: () => Promise<StateFile<Written>>;
   private file: StateFile<Written>;
   private written: Written;
-  private readonly joins = new SerialQueue();
+  private readonly changes = new SerialQueue();
 
   private constructor(
     reopen: () => Promise<StateFile<Written>>,
@@ -49,7 +54,8 @@ export class DirectoryIdentity {
   ): Promise<DirectoryIdentity> {
     await disk.makeDirectory(directory);
     const path = `${directory}/identity`;
-    const open = () => StateFile.open(disk, path, 'directory identity', jsonFormat<Written>());
+    const open = () =>
+      StateFile.open(disk, path, 'directory identity', jsonFormat<Written>(JOURNAL_FORMAT));
     const file = await open();
     const written = file.value;
     if (written === undefined) {
@@ -84,7 +90,19 @@ export class DirectoryIdentity {
    */
   join(cluster: string): Promise<void> {
     // One at a time: of two clusters that ask at once, the second one finds it taken.
-    return this.joins.run(() => this.joinNow(cluster));
+    return this.changes.run(() => this.joinNow(cluster));
+  }
+
+  get hasJournal(): boolean {
+    return this.written.format === JOURNAL_FORMAT;
+  }
+
+  /** A version that knows no journal refuses the folder while it has one: it would miss what lies there. */
+  setHasJournal(has: boolean): Promise<void> {
+    return this.changes.run(() => {
+      const { format: _, ...plain } = this.written;
+      return this.write(has ? { ...plain, format: JOURNAL_FORMAT } : plain);
+    });
   }
 
   private async joinNow(cluster: string): Promise<void> {

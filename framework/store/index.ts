@@ -48,3 +48,4 @@ export {
 export type { Stretch } from './stretches.ts';
 export { CacheBudget } from './tail-cache.ts';
 export { syncTimes, timeSyncs } from './timed-syncs.ts';
+export { WriteAheadDisk, type WriteAheadOptions } from './write-ahead-disk.ts';

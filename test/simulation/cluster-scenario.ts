@@ -7,6 +7,7 @@ import { type RunReport, World } from '../../framework/testing/index.ts';
 import { withFaults } from './faults.ts';
 import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 import { operate } from './operator.ts';
+import { drawWriteAhead } from './write-ahead.ts';
 
 export const NODES = ['n1', 'n2', 'n3'];
 const CLIENTS = 3;
@@ -29,7 +30,7 @@ export function startNode(
     address: `${name}:${PORT}`,
     members,
     metadata: { directory: 'metadata', replicationFactor: NODES.length, ...metadata },
-    storage: { directory: 'storage', ...storage },
+    storage: { directory: 'storage', writeAhead: drawWriteAhead(ports.random), ...storage },
   });
 }
 

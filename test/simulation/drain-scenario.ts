@@ -10,6 +10,7 @@ import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
 import { watchMoves } from './watch-moves.ts';
+import { drawWriteAhead } from './write-ahead.ts';
 
 /** These are members of the metadata repository as well. */
 const MEMBERS = ['n1', 'n2', 'n3'];
@@ -276,7 +277,7 @@ class DrainRun {
         metadata: MEMBERS.includes(name)
           ? { directory: 'metadata', replicationFactor: FACTOR, joinsAtOnce: 1 }
           : undefined,
-        storage: { directory: 'storage' },
+        storage: { directory: 'storage', writeAhead: drawWriteAhead(ports.random) },
       }),
     );
   }

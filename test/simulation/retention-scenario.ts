@@ -6,6 +6,7 @@ import { connect } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
+import { drawWriteAhead } from './write-ahead.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
 const endpoints = NODES.map((name) => `${name}:9092`);
@@ -310,6 +311,10 @@ function start(ports: Ports, name: string): Promise<NodeRoles> {
     address: `${name}:9092`,
     members: endpoints.map((address, i) => ({ id: i + 1, address })),
     metadata: { directory: 'metadata', replicationFactor: NODES.length },
-    storage: { directory: 'storage', segmentBytes: SEGMENT_BYTES },
+    storage: {
+      directory: 'storage',
+      writeAhead: drawWriteAhead(ports.random),
+      segmentBytes: SEGMENT_BYTES,
+    },
   });
 }

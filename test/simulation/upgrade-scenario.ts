@@ -5,6 +5,7 @@ import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
 import { must } from './memory.ts';
+import { drawWriteAhead } from './write-ahead.ts';
 
 const NAMES = ['n1', 'n2', 'n3'];
 const CLIENTS = 2;
@@ -181,7 +182,7 @@ class UpgradeRun {
         replicationFactor: NAMES.length,
         supportedLevel: this.levels.get(name)!,
       },
-      storage: { directory: 'storage' },
+      storage: { directory: 'storage', writeAhead: drawWriteAhead(ports.random) },
     });
   }
 }

@@ -45,6 +45,7 @@ export interface StorageRole
     StorageNodeOptions,
     | 'directory'
     | 'trashKeepMs'
+    | 'writeAhead'
     | 'segmentBytes'
     | 'cacheBytes'
     | 'pendingBytes'

@@ -1,4 +1,5 @@
 import type { Ports, StorageNodeId } from '../../base/index.ts';
+import type { WriteAheadOptions } from '../../store/index.ts';
 import type { ProducerLimits } from '../core/index.ts';
 import type { MemoryLimits } from './memory-budget.ts';
 
@@ -17,6 +18,8 @@ export interface StorageNodeOptions extends MemoryLimits {
   recordBytesMax?: number;
   /** A replica's log is freed in files of so many bytes. Default 16 MiB. */
   segmentBytes?: number;
+  /** When small writes go to a journal first, and how large that is. */
+  writeAhead?: Pick<WriteAheadOptions, 'togetherMin' | 'fileBytes'>;
   /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */
   producerLimits?: ProducerLimits;
   /**

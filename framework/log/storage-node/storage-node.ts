@@ -12,7 +12,12 @@ import {
   type UnaryMethod,
   type VarlogError,
 } from '../../base/index.ts';
-import { type DirectoryIdentity, DiskGuard, FolderWatch } from '../../store/index.ts';
+import {
+  type DirectoryIdentity,
+  DiskGuard,
+  FolderWatch,
+  WriteAheadDisk,
+} from '../../store/index.ts';
 import { Hello, Ordering, type SessionResponse, TrimRequest } from '../../wire/gen/log.ts';
 import { Management } from '../../wire/gen/snpb.ts';
 import { ChannelPool } from '../channel-pool.ts';
@@ -40,6 +45,15 @@ const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** Replicas whose commits are made durable at once: of those the files are open. */
 const FLUSHED_AT_ONCE = 4;
+
+/** What is open in the folder of a node beside its replicas. */
+interface OpenFolder {
+  readonly lock: DirectoryLock;
+  readonly identity: DirectoryIdentity;
+  readonly ahead: WriteAheadDisk;
+  readonly trash: Trash;
+  readonly members: KnownMembers;
+}
 
 /** Keeps replicas of log streams on this machine's disk. */
 export class StorageNode implements ReplicaNode, ServedNode {
@@ -69,6 +83,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private readonly diskWatch: DiskWatch;
   private readonly lock: DirectoryLock;
   private readonly identity: DirectoryIdentity;
+  private readonly ahead: WriteAheadDisk;
   private readonly trash: Trash;
   private readonly members: KnownMembers;
   private readonly link: RepositoryLink;
@@ -79,13 +94,8 @@ export class StorageNode implements ReplicaNode, ServedNode {
   private folderWatch: FolderWatch | undefined;
   private closed: Promise<void> | undefined;
 
-  private constructor(
-    options: StorageNodeOptions,
-    lock: DirectoryLock,
-    identity: DirectoryIdentity,
-    trash: Trash,
-    members: KnownMembers,
-  ) {
+  private constructor(options: StorageNodeOptions, folder: OpenFolder) {
+    const { lock, identity, ahead, trash, members } = folder;
     this.options = options;
     const { disk, clock, logger } = options.ports;
     this.diskWatch = new DiskWatch(disk, clock, logger);
@@ -99,6 +109,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
     this.startedAt = clock.wall();
     this.lock = lock;
     this.identity = identity;
+    this.ahead = ahead;
     this.trash = trash;
     this.members = members;
     this.process = options.ports.random.id();
@@ -136,19 +147,27 @@ export class StorageNode implements ReplicaNode, ServedNode {
   }
 
   static async start(given: StorageNodeOptions): Promise<StorageNode> {
-    const disk = new DiskGuard(given.ports.disk);
-    const options = { ...given, ports: { ...given.ports, disk } };
-    const { lock, identity, found } = await claimFolder(options);
+    const guard = new DiskGuard(given.ports.disk);
+    const guarded = { ...given, ports: { ...given.ports, disk: guard } };
+    const { lock, identity, found } = await claimFolder(guarded);
     let trash: Trash | undefined;
     let node: StorageNode | undefined;
     try {
+      const ahead = await WriteAheadDisk.open({
+        ...given.writeAhead,
+        ...guarded.ports,
+        folder: given.directory,
+        label: `storage node ${identity.disk}`,
+        mark: identity,
+      });
+      const options = { ...given, ports: { ...given.ports, disk: ahead } };
       trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
       const members = await KnownMembers.open(options);
-      const started = new StorageNode(options, lock, identity, trash, members);
+      const started = new StorageNode(options, { lock, identity, ahead, trash, members });
       node = started;
       await Promise.all(found.map((name) => started.hosted.openKnown(name)));
       started.link.start();
-      started.watchFolders(disk);
+      started.watchFolders(guard);
       return started;
     } catch (error) {
       // In a folder that is given back, nothing may go on.
@@ -230,6 +249,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
       await this.hosted.close();
       this.fetchChannels.close();
       await this.members.settled();
+      await this.ahead.close();
       await this.lock.release();
     })();
     return this.closed;

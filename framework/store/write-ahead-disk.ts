@@ -1,0 +1,288 @@
+import {
+  type Clock,
+  type DirectoryLock,
+  type Disk,
+  type DiskFile,
+  type FolderFacts,
+  type Logger,
+  reasonOf,
+} from '../base/index.ts';
+import { crc32c } from './crc32c.ts';
+import { bytesOf, type WriteEntry } from './write-ahead-block.ts';
+import { WriteAheadFile } from './write-ahead-file.ts';
+import { WriteAheadJournal } from './write-ahead-journal.ts';
+import { replayJournal } from './write-ahead-recovery.ts';
+
+/** Larger writes gain little from being written with others. */
+const WRITE_BYTES_MAX = 16 * 1024;
+const TOGETHER_MIN = 4;
+const FILE_BYTES = 16 * 1024 * 1024;
+/** Where there was no room for the journal, it is tried again after so long. */
+const AGAIN_MS = 60_000;
+
+/** Whether a folder has a journal without which its files must not be read. It MUST be known before any of them is. */
+export interface JournalMark {
+  readonly hasJournal: boolean;
+  /** Durable when it resolves. */
+  setHasJournal(has: boolean): Promise<void>;
+}
+
+export interface WriteAheadOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The files in this folder, at any depth. */
+  readonly folder: string;
+  /** Whose folder it is. */
+  readonly label: string;
+  readonly mark: JournalMark;
+  /** With so many writes at a time, they go ahead. Default: 4. */
+  readonly togetherMin?: number;
+  /** Of each of the two files of the journal. Default: 16 MiB. */
+  readonly fileBytes?: number;
+}
+
+/**
+ * A disk on which small durable writes to many files are durable with one write to a journal, and in their own files
+ * later. One at a time is written in its own place, as ever: a journal would cost it twice as much.
+ *
+ * Ahead goes what lies within its file, so that there is room for it, and only from the end of what went ahead before: what
+ * is written again after a crash never takes the place of something newer. Whatever else touches a file first brings there
+ * what is ahead, and notes that nothing of it is written again.
+ */
+export class WriteAheadDisk implements Disk {
+  private readonly disk: Disk;
+  private readonly options: WriteAheadOptions;
+  private readonly directory: string;
+  private readonly files = new Map<string, WriteAheadFile>();
+  private readonly togetherMin: number;
+  private underWay = 0;
+  private journal: WriteAheadJournal | undefined;
+  private making: Promise<void> | undefined;
+  private makeAgainAt = 0;
+  private closed = false;
+
+  private constructor(options: WriteAheadOptions) {
+    this.options = options;
+    this.disk = options.disk;
+    this.directory = `${options.folder}/journal`;
+    this.togetherMin = options.togetherMin ?? TOGETHER_MIN;
+  }
+
+  /**
+   * Opens the folder: what a crash left in its journal is in the files when this resolves. Throws `CORRUPT` where the
+   * journal is damaged or missing.
+   */
+  static async open(options: WriteAheadOptions): Promise<WriteAheadDisk> {
+    const opened = new WriteAheadDisk(options);
+    const { disk, folder, logger, mark } = options;
+    if (mark.hasJournal) {
+      const { directory, tag } = opened;
+      const missing = await replayJournal({ disk, folder, directory, tag });
+      for (const path of missing) {
+        const file = disk.pathOf(path);
+        logger.log('warn', 'a file is missing to which something was written', { file });
+      }
+      await mark.setHasJournal(false);
+    }
+    // Not needed any more, or not made to the end.
+    await disk.remove(opened.directory);
+    return opened;
+  }
+
+  /**
+   * Brings everything to its own files, durably, and removes the journal. To be called when nothing else is under way. Where
+   * that fails, it is done when the folder is opened the next time.
+   */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.making;
+    const { journal } = this;
+    this.journal = undefined;
+    try {
+      await journal?.close();
+      if (journal === undefined) return;
+      await this.options.mark.setHasJournal(false);
+      await this.disk.remove(this.directory);
+    } catch (error) {
+      this.notSettled(error);
+    }
+  }
+
+  pathOf(path: string): string {
+    return this.disk.pathOf(path);
+  }
+
+  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+    const file = await this.disk.open(path, mode);
+    /** Known once it matters. */
+    let size: number | undefined;
+    const writeDurably = async (offset: number, chunks: readonly Uint8Array[]): Promise<void> => {
+      const end = offset + bytesOf(chunks);
+      this.underWay++;
+      try {
+        if (this.mayGoAhead(path, end - offset)) {
+          size ??= await file.size();
+          if (end <= size && this.goesBehind(path, offset)) {
+            const done = this.writeAhead(path, file, offset, chunks);
+            if (done !== undefined) return await done;
+          }
+        }
+        await this.settleBehind(path, offset);
+        await file.writeDurably(offset, chunks);
+        if (size !== undefined) size = Math.max(size, end);
+      } finally {
+        this.underWay--;
+      }
+    };
+    return {
+      read: async (offset, length) => {
+        const ahead = this.files.get(path);
+        if (ahead?.isAhead(offset, length)) await ahead.bring();
+        return file.read(offset, length);
+      },
+      write: async (offset, chunks) => {
+        await this.settleBehind(path, offset);
+        await file.write(offset, chunks);
+      },
+      writeDurably,
+      truncate: async (bytes) => {
+        await this.settle(path);
+        size = undefined;
+        await file.truncate(bytes);
+      },
+      sync: async () => {
+        this.files.get(path)?.check();
+        await file.sync();
+      },
+      size: () => file.size(),
+      close: () => this.files.get(path)?.close(file) ?? file.close(),
+    };
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await Promise.all([this.settle(from), this.settle(to)]);
+    await this.disk.rename(from, to);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.settle(path);
+    await this.disk.remove(path);
+  }
+
+  list(directory: string): Promise<string[]> {
+    return this.disk.list(directory);
+  }
+
+  makeDirectory(directory: string): Promise<void> {
+    return this.disk.makeDirectory(directory);
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    return this.disk.syncDirectory(directory);
+  }
+
+  inspect(directory: string): Promise<FolderFacts> {
+    return this.disk.inspect(directory);
+  }
+
+  lock(directory: string): Promise<DirectoryLock> {
+    return this.disk.lock(directory);
+  }
+
+  isLocked(directory: string): Promise<boolean> {
+    return this.disk.isLocked(directory);
+  }
+
+  private get tag(): number {
+    return crc32c(new TextEncoder().encode(this.options.label));
+  }
+
+  /** Whether to write ahead is worth it now, and possible. Has the journal made where there is none. */
+  private mayGoAhead(path: string, bytes: number): boolean {
+    const { journal, togetherMin } = this;
+    if (bytes > WRITE_BYTES_MAX || !path.startsWith(`${this.options.folder}/`)) return false;
+    if (Math.max(this.underWay, journal?.together ?? 0) < togetherMin) return false;
+    if (journal !== undefined) return true;
+    if (!this.closed && this.options.clock.now() >= this.makeAgainAt) this.making ??= this.make();
+    return false;
+  }
+
+  /** Whether this lies behind all that went ahead of the file, and the file is well. */
+  private goesBehind(path: string, offset: number): boolean {
+    const file = this.files.get(path);
+    file?.check();
+    return file === undefined || offset >= file.end;
+  }
+
+  /** `undefined` where there is no room. */
+  private writeAhead(
+    path: string,
+    writer: DiskFile,
+    offset: number,
+    chunks: readonly Uint8Array[],
+  ): Promise<void> | undefined {
+    const { journal } = this;
+    const file = this.files.get(path) ?? this.fileAt(path);
+    const entry: WriteEntry = { kind: 'write', name: file.name, offset, chunks };
+    if (!journal?.hasRoomFor(entry)) return undefined;
+    this.files.set(path, file);
+    file.end = offset + bytesOf(chunks);
+    return journal.write(file, entry).then((bytes) => file.note(offset, bytes, writer));
+  }
+
+  private fileAt(path: string): WriteAheadFile {
+    const name = new TextEncoder().encode(path.slice(this.options.folder.length + 1));
+    const file = new WriteAheadFile(this.disk, { path, name }, () => {
+      if (this.files.get(path) === file) this.files.delete(path);
+    });
+    return file;
+  }
+
+  /** Before something is written where something went ahead. */
+  private async settleBehind(path: string, offset: number): Promise<void> {
+    const file = this.files.get(path);
+    if (file === undefined) return;
+    file.check();
+    if (offset < file.end) await this.settle(path);
+  }
+
+  /** Before a file, or all in a folder, changes in another way than that something is added. */
+  private async settle(path: string): Promise<void> {
+    if (this.files.size === 0) return;
+    const one = this.files.get(path);
+    const folder = `${path}/`;
+    const all = one ? [one] : [...this.files.values()].filter((it) => it.path.startsWith(folder));
+    await Promise.all(all.map((it) => this.settleFile(it)));
+  }
+
+  private async settleFile(file: WriteAheadFile): Promise<void> {
+    await file.settle();
+    if (this.journal?.has(file)) await this.journal.forget(file);
+    await file.forget();
+    if (this.files.get(file.path) === file) this.files.delete(file.path);
+  }
+
+  private async make(): Promise<void> {
+    const { disk, clock, logger, mark, fileBytes = FILE_BYTES } = this.options;
+    const { directory, tag } = this;
+    const onFailure = (error: unknown): void => this.notSettled(error);
+    let made: WriteAheadJournal | undefined;
+    try {
+      made = await WriteAheadJournal.make({ disk, directory, tag, fileBytes, onFailure });
+      await mark.setHasJournal(true);
+      this.journal = made;
+    } catch (error) {
+      this.makeAgainAt = clock.now() + AGAIN_MS;
+      logger.log('warn', 'no journal of small writes can be made', { why: reasonOf(error) });
+      // It stays there, empty: whether the mark is durable is not known.
+      await made?.close();
+    }
+    this.making = undefined;
+  }
+
+  private notSettled(error: unknown): void {
+    const what = 'what is durable in the journal cannot be brought to its files';
+    this.options.logger.log('error', what, { why: reasonOf(error) });
+  }
+}
