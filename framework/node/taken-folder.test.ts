@@ -40,6 +40,21 @@ test('a node whose storage folder is taken away acknowledges nothing more and is
   expect(await it.disk.list('storage-1')).toEqual([]);
 }, 60_000);
 
+test('so is one whose write-ahead log is taken away', async () => {
+  const it = await Observed.start();
+  const topic = await (await it.connect()).createTopic({ logStreams: 8 });
+  await eventually(async () => {
+    await Promise.all(Array.from({ length: 8 }, () => topic.append('x')));
+    expect(await it.disk.list('storage-1')).toContain('write-ahead');
+  });
+  await eventually(async () => {
+    await takeAway(it, 'storage-1/write-ahead').catch(() => {});
+    expect((await it.page('/readyz')).text).toMatch(
+      /taken away from under this node: \/storage-1\/write-ahead.*bring the folder back/,
+    );
+  });
+}, 60_000);
+
 test('a replica whose folder is taken away fails', async () => {
   const it = await Observed.start();
   const topic = await (await it.connect()).createTopic({ logStreams: 2 });

@@ -1,7 +1,7 @@
 import { type Disk, SerialQueue, VarlogError } from '../base/index.ts';
 import { jsonFormat } from './json-value.ts';
 import { StateFile } from './state-file.ts';
-import type { JournalMark } from './write-ahead-disk.ts';
+import type { WriteAheadMark } from './write-ahead-disk.ts';
 
 /** Whose data a folder is to hold. */
 export interface DirectoryOwner {
@@ -15,17 +15,17 @@ export interface DirectoryOwner {
 interface Written extends DirectoryOwner {
   readonly disk: string;
   readonly cluster?: string;
-  /** {@link JOURNAL_FORMAT} while the folder has a journal; otherwise none, and all versions may read the folder. */
+  /** {@link WRITE_AHEAD_FORMAT} while the folder has a write-ahead log; otherwise none, and all versions may read the folder. */
   readonly format?: number;
 }
 
-const JOURNAL_FORMAT = 1;
+const WRITE_AHEAD_FORMAT = 1;
 
 /**
  * Who a data folder is: the node that it belongs to, an identity of its own that it got when it was made, and the
  * cluster that it became part of.
  */
-export class DirectoryIdentity implements JournalMark {
+export class DirectoryIdentity implements WriteAheadMark {
   /** Opens the file as it is on the disk now. */
   private readonly reopen: () => Promise<StateFile<Written>>;
   private file: StateFile<Written>;
@@ -55,7 +55,7 @@ export class DirectoryIdentity implements JournalMark {
     await disk.makeDirectory(directory);
     const path = `${directory}/identity`;
     const open = () =>
-      StateFile.open(disk, path, 'directory identity', jsonFormat<Written>(JOURNAL_FORMAT));
+      StateFile.open(disk, path, 'directory identity', jsonFormat<Written>(WRITE_AHEAD_FORMAT));
     const file = await open();
     const written = file.value;
     if (written === undefined) {
@@ -93,15 +93,15 @@ export class DirectoryIdentity implements JournalMark {
     return this.changes.run(() => this.joinNow(cluster));
   }
 
-  get hasJournal(): boolean {
-    return this.written.format === JOURNAL_FORMAT;
+  get hasWriteAhead(): boolean {
+    return this.written.format === WRITE_AHEAD_FORMAT;
   }
 
-  /** A version that knows no journal refuses the folder while it has one: it would miss what lies there. */
-  setHasJournal(has: boolean): Promise<void> {
+  /** A version that knows no write-ahead log refuses the folder while it has one: it would miss what lies there. */
+  setHasWriteAhead(has: boolean): Promise<void> {
     return this.changes.run(() => {
       const { format: _, ...plain } = this.written;
-      return this.write(has ? { ...plain, format: JOURNAL_FORMAT } : plain);
+      return this.write(has ? { ...plain, format: WRITE_AHEAD_FORMAT } : plain);
     });
   }
 

@@ -11,7 +11,7 @@ const SETTLED_HEADER_BYTES = 3;
 const WRITE = 1;
 const SETTLED = 2;
 
-/** Bytes of a file, from `offset` on; `name` is its path in the folder of the journal. */
+/** Bytes of a file, from `offset` on; `name` is its path in the folder of the write-ahead log. */
 export interface WriteEntry {
   readonly kind: 'write';
   readonly name: Uint8Array;
@@ -54,7 +54,7 @@ export function bytesOf(chunks: readonly Uint8Array[]): number {
 }
 
 /**
- * A block, little endian: checksum of all that follows (uint32), magic (uint32), tag of the journal (uint32), length of the
+ * A block, little endian: checksum of all that follows (uint32), magic (uint32), tag of the write-ahead log (uint32), length of the
  * entries (uint32), number and oldest (uint64 each), entries. An entry: kind (uint8), length of the name (uint16) and, for a
  * write, offset (uint64) and number of bytes (uint32); then the name (UTF-8) and the bytes. With it comes where the bytes of
  * each entry lie in the block.
@@ -105,7 +105,7 @@ export interface BlockSource {
 
 /**
  * The block at `at`, and where it ends; `undefined` where there is none that is whole. Throws `FORMAT_UNKNOWN` for one of a
- * later version and `IDENTITY_MISMATCH` for one of another journal.
+ * later version and `IDENTITY_MISMATCH` for one of another write-ahead log.
  */
 export function decodeBlock(
   bytes: Uint8Array,

@@ -10,21 +10,22 @@ import {
 import { crc32c } from './crc32c.ts';
 import { bytesOf, type WriteEntry } from './write-ahead-block.ts';
 import { WriteAheadFile } from './write-ahead-file.ts';
-import { WriteAheadJournal } from './write-ahead-journal.ts';
-import { replayJournal } from './write-ahead-recovery.ts';
+import { WriteAheadLog } from './write-ahead-log.ts';
+import { replayWriteAhead } from './write-ahead-recovery.ts';
 
+const NAME = 'write-ahead';
 /** Larger writes gain little from being written with others. */
 const WRITE_BYTES_MAX = 16 * 1024;
 const TOGETHER_MIN = 4;
 const FILE_BYTES = 16 * 1024 * 1024;
-/** Where there was no room for the journal, it is tried again after so long. */
+/** Where there was no room for the write-ahead log, it is tried again after so long. */
 const AGAIN_MS = 60_000;
 
-/** Whether a folder has a journal without which its files must not be read. It MUST be known before any of them is. */
-export interface JournalMark {
-  readonly hasJournal: boolean;
+/** Whether a folder has a write-ahead log without which its files must not be read. It MUST be known before any of them is. */
+export interface WriteAheadMark {
+  readonly hasWriteAhead: boolean;
   /** Durable when it resolves. */
-  setHasJournal(has: boolean): Promise<void>;
+  setHasWriteAhead(has: boolean): Promise<void>;
 }
 
 export interface WriteAheadOptions {
@@ -35,16 +36,16 @@ export interface WriteAheadOptions {
   readonly folder: string;
   /** Whose folder it is. */
   readonly label: string;
-  readonly mark: JournalMark;
+  readonly mark: WriteAheadMark;
   /** With so many writes at a time, they go ahead. Default: 4. */
   readonly togetherMin?: number;
-  /** Of each of the two files of the journal. Default: 16 MiB. */
+  /** Of each of the two files of the write-ahead log. Default: 16 MiB. */
   readonly fileBytes?: number;
 }
 
 /**
- * A disk on which small durable writes to many files are durable with one write to a journal, and in their own files
- * later. One at a time is written in its own place, as ever: a journal would cost it twice as much.
+ * A disk on which small durable writes to many files are durable with one write to a write-ahead log, and in their own files
+ * later. One at a time is written in its own place, as ever: going ahead would cost it twice as much.
  *
  * Ahead goes what lies within its file, so that there is room for it, and only from the end of what went ahead before: what
  * is written again after a crash never takes the place of something newer. Whatever else touches a file first brings there
@@ -57,7 +58,7 @@ export class WriteAheadDisk implements Disk {
   private readonly files = new Map<string, WriteAheadFile>();
   private readonly togetherMin: number;
   private underWay = 0;
-  private journal: WriteAheadJournal | undefined;
+  private log: WriteAheadLog | undefined;
   private making: Promise<void> | undefined;
   private makeAgainAt = 0;
   private closed = false;
@@ -65,25 +66,25 @@ export class WriteAheadDisk implements Disk {
   private constructor(options: WriteAheadOptions) {
     this.options = options;
     this.disk = options.disk;
-    this.directory = `${options.folder}/journal`;
+    this.directory = `${options.folder}/${NAME}`;
     this.togetherMin = options.togetherMin ?? TOGETHER_MIN;
   }
 
   /**
-   * Opens the folder: what a crash left in its journal is in the files when this resolves. Throws `CORRUPT` where the
-   * journal is damaged or missing.
+   * Opens the folder: what a crash left in its write-ahead log is in the files when this resolves. Throws `CORRUPT` where the
+   * write-ahead log is damaged or missing.
    */
   static async open(options: WriteAheadOptions): Promise<WriteAheadDisk> {
     const opened = new WriteAheadDisk(options);
     const { disk, folder, logger, mark } = options;
-    if (mark.hasJournal) {
+    if (mark.hasWriteAhead) {
       const { directory, tag } = opened;
-      const missing = await replayJournal({ disk, folder, directory, tag });
+      const missing = await replayWriteAhead({ disk, folder, directory, tag });
       for (const path of missing) {
         const file = disk.pathOf(path);
         logger.log('warn', 'a file is missing to which something was written', { file });
       }
-      await mark.setHasJournal(false);
+      await mark.setHasWriteAhead(false);
     }
     // Not needed any more, or not made to the end.
     await disk.remove(opened.directory);
@@ -91,22 +92,27 @@ export class WriteAheadDisk implements Disk {
   }
 
   /**
-   * Brings everything to its own files, durably, and removes the journal. To be called when nothing else is under way. Where
+   * Brings everything to its own files, durably, and removes the write-ahead log. To be called when nothing else is under way. Where
    * that fails, it is done when the folder is opened the next time.
    */
   async close(): Promise<void> {
     this.closed = true;
     await this.making;
-    const { journal } = this;
-    this.journal = undefined;
+    const { log } = this;
+    this.log = undefined;
     try {
-      await journal?.close();
-      if (journal === undefined) return;
-      await this.options.mark.setHasJournal(false);
+      await log?.close();
+      if (log === undefined) return;
+      await this.options.mark.setHasWriteAhead(false);
       await this.disk.remove(this.directory);
     } catch (error) {
       this.notSettled(error);
     }
+  }
+
+  /** What is to be in the folder while this disk is open. */
+  get holds(): readonly string[] {
+    return this.log === undefined ? [] : [NAME];
   }
 
   pathOf(path: string): string {
@@ -114,6 +120,7 @@ export class WriteAheadDisk implements Disk {
   }
 
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+    if (mode === 'create') await this.settle(path);
     const file = await this.disk.open(path, mode);
     /** Known once it matters. */
     let size: number | undefined;
@@ -198,12 +205,12 @@ export class WriteAheadDisk implements Disk {
     return crc32c(new TextEncoder().encode(this.options.label));
   }
 
-  /** Whether to write ahead is worth it now, and possible. Has the journal made where there is none. */
+  /** Whether to write ahead is worth it now, and possible. Has the write-ahead log made where there is none. */
   private mayGoAhead(path: string, bytes: number): boolean {
-    const { journal, togetherMin } = this;
+    const { log, togetherMin } = this;
     if (bytes > WRITE_BYTES_MAX || !path.startsWith(`${this.options.folder}/`)) return false;
-    if (Math.max(this.underWay, journal?.together ?? 0) < togetherMin) return false;
-    if (journal !== undefined) return true;
+    if (Math.max(this.underWay, log?.together ?? 0) < togetherMin) return false;
+    if (log !== undefined) return true;
     if (!this.closed && this.options.clock.now() >= this.makeAgainAt) this.making ??= this.make();
     return false;
   }
@@ -222,13 +229,13 @@ export class WriteAheadDisk implements Disk {
     offset: number,
     chunks: readonly Uint8Array[],
   ): Promise<void> | undefined {
-    const { journal } = this;
+    const { log } = this;
     const file = this.files.get(path) ?? this.fileAt(path);
     const entry: WriteEntry = { kind: 'write', name: file.name, offset, chunks };
-    if (!journal?.hasRoomFor(entry)) return undefined;
+    if (!log?.hasRoomFor(entry)) return undefined;
     this.files.set(path, file);
     file.end = offset + bytesOf(chunks);
-    return journal.write(file, entry).then((bytes) => file.note(offset, bytes, writer));
+    return log.write(file, entry).then((bytes) => file.note(offset, bytes, writer));
   }
 
   private fileAt(path: string): WriteAheadFile {
@@ -258,7 +265,7 @@ export class WriteAheadDisk implements Disk {
 
   private async settleFile(file: WriteAheadFile): Promise<void> {
     await file.settle();
-    if (this.journal?.has(file)) await this.journal.forget(file);
+    if (this.log?.has(file)) await this.log.forget(file);
     await file.forget();
     if (this.files.get(file.path) === file) this.files.delete(file.path);
   }
@@ -267,14 +274,14 @@ export class WriteAheadDisk implements Disk {
     const { disk, clock, logger, mark, fileBytes = FILE_BYTES } = this.options;
     const { directory, tag } = this;
     const onFailure = (error: unknown): void => this.notSettled(error);
-    let made: WriteAheadJournal | undefined;
+    let made: WriteAheadLog | undefined;
     try {
-      made = await WriteAheadJournal.make({ disk, directory, tag, fileBytes, onFailure });
-      await mark.setHasJournal(true);
-      this.journal = made;
+      made = await WriteAheadLog.make({ disk, directory, tag, fileBytes, onFailure });
+      await mark.setHasWriteAhead(true);
+      this.log = made;
     } catch (error) {
       this.makeAgainAt = clock.now() + AGAIN_MS;
-      logger.log('warn', 'no journal of small writes can be made', { why: reasonOf(error) });
+      logger.log('warn', 'no write-ahead log can be made', { why: reasonOf(error) });
       // It stays there, empty: whether the mark is durable is not known.
       await made?.close();
     }
@@ -282,7 +289,7 @@ export class WriteAheadDisk implements Disk {
   }
 
   private notSettled(error: unknown): void {
-    const what = 'what is durable in the journal cannot be brought to its files';
+    const what = 'what is durable in the write-ahead log cannot be brought to its files';
     this.options.logger.log('error', what, { why: reasonOf(error) });
   }
 }

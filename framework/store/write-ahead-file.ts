@@ -1,14 +1,14 @@
-import { type Disk, type DiskFile, SerialQueue } from '../base/index.ts';
-import type { Journaled } from './write-ahead-journal.ts';
+import { type Disk, type DiskFile, SerialQueue, VarlogError } from '../base/index.ts';
+import type { WrittenAhead } from './write-ahead-log.ts';
 
-/** Durable in the journal, and not in the file. */
+/** Durable in the write-ahead log, and not in the file. */
 interface Piece {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** A file of which the journal has something, or had just now. */
-export class WriteAheadFile implements Journaled {
+/** A file of which the write-ahead log has something, or had just now. */
+export class WriteAheadFile implements WrittenAhead {
   readonly path: string;
   readonly name: Uint8Array;
   /** Where what was written ahead ends. */
@@ -31,7 +31,7 @@ export class WriteAheadFile implements Journaled {
     this.onFreed = onFreed;
   }
 
-  /** Bytes that are durable in the journal: they are the file's from now on. */
+  /** Bytes that are durable in the write-ahead log: they are the file's from now on. */
   note(offset: number, bytes: Uint8Array, writer: DiskFile): void {
     this.pieces.push({ offset, bytes });
     this.writer = writer;
@@ -43,7 +43,7 @@ export class WriteAheadFile implements Journaled {
     return first !== undefined && this.end > offset && first.offset < offset + length;
   }
 
-  /** Brings to the file what it does not have. Not durable there: that it is in the journal. */
+  /** Brings to the file what it does not have. Not durable there: that it is in the write-ahead log. */
   bring(): Promise<void> {
     return this.queue.run(() => this.withFile((file) => this.bringTo(file)));
   }
@@ -52,20 +52,17 @@ export class WriteAheadFile implements Journaled {
     return this.queue.run(async () => {
       this.check();
       if (this.forgotten) return;
-      await this.withFile(async (file) => {
-        await this.bringTo(file);
-        try {
-          await file.sync();
-        } catch (error) {
-          // A sync that follows might succeed, and have made nothing durable of what this one lost.
-          this.failure = error;
-          throw error;
-        }
-      });
+      try {
+        await this.withFile((file) => this.settleIn(file));
+      } catch (error) {
+        if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
+        // Taken away by somebody else. What comes in its place is another file.
+        this.pieces = [];
+      }
     });
   }
 
-  /** The journal has forgotten it. Once this has resolved, the file may be another one, or none. */
+  /** The write-ahead log has forgotten it. Once this has resolved, the file may be another one, or none. */
   forget(): Promise<void> {
     this.forgotten = true;
     return this.queue.settled();
@@ -86,6 +83,17 @@ export class WriteAheadFile implements Journaled {
       if (this.writer === file) this.writer = undefined;
       return file.close();
     });
+  }
+
+  private async settleIn(file: DiskFile): Promise<void> {
+    await this.bringTo(file);
+    try {
+      await file.sync();
+    } catch (error) {
+      // A sync that follows might succeed, and have made nothing durable of what this one lost.
+      this.failure = error;
+      throw error;
+    }
   }
 
   private async bringTo(file: DiskFile): Promise<void> {

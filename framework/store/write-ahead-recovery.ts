@@ -6,15 +6,15 @@ import {
   hasNewerBlock,
   type WriteEntry,
 } from './write-ahead-block.ts';
-import { JOURNAL_FILES } from './write-ahead-journal.ts';
+import { FILE_NAMES } from './write-ahead-log.ts';
 
 const FILES_AT_ONCE = 8;
 
 /**
- * Writes again what a journal has and the files in `folder` may not, durably. Returns the files that are not there any
- * more. Throws `CORRUPT` where the journal is damaged or missing, and changes nothing then.
+ * Writes again what a write-ahead log has and the files in `folder` may not, durably. Returns the files that are not there any
+ * more. Throws `CORRUPT` where the write-ahead log is damaged or missing, and changes nothing then.
  */
-export async function replayJournal(place: {
+export async function replayWriteAhead(place: {
   disk: Disk;
   folder: string;
   directory: string;
@@ -74,7 +74,7 @@ async function blocksOf({
   directory: string;
   tag: number;
 }): Promise<Block[]> {
-  const read = JOURNAL_FILES.map((name) => readFile(disk, `${directory}/${name}`, tag));
+  const read = FILE_NAMES.map((name) => readFile(disk, `${directory}/${name}`, tag));
   const files = await Promise.all(read);
   const all = files.flatMap((it) => it.blocks).sort((a, b) => a.number - b.number);
   const last = all.at(-1);
@@ -89,7 +89,7 @@ async function blocksOf({
   throw damaged(disk.pathOf(directory), `one of the blocks from ${last.oldest} on is missing`);
 }
 
-interface JournalFile {
+interface LogFile {
   readonly source: BlockSource;
   readonly bytes: Uint8Array;
   /** Those at its beginning, each the next one of that before. */
@@ -98,7 +98,7 @@ interface JournalFile {
   readonly end: number;
 }
 
-async function readFile(disk: Disk, path: string, tag: number): Promise<JournalFile> {
+async function readFile(disk: Disk, path: string, tag: number): Promise<LogFile> {
   const source = { path: disk.pathOf(path), tag };
   const bytes = await readWhole(disk, path);
   const blocks: Block[] = [];

@@ -5,7 +5,7 @@ import { type DiskFaults, SimulatedDisk } from '../testing/simulator/disk.ts';
 import { DirectoryIdentity } from './directory-identity.ts';
 import { firstFailure } from './first-failure.fixture.ts';
 import { openLog, type State, seeded, Witness } from './witness.fixture.ts';
-import { type JournalMark, WriteAheadDisk } from './write-ahead-disk.ts';
+import { WriteAheadDisk, type WriteAheadMark } from './write-ahead-disk.ts';
 import { WriteAheadFile } from './write-ahead-file.ts';
 
 const SEEDS = Number(process.env['SEEDS'] ?? 100);
@@ -14,14 +14,14 @@ const LOGS = ['d/a', 'd/b', 'd/c'];
 const SEGMENT_BYTES = 64 * 1024;
 const OWNER = { clusterId: 1, nodeId: 1, kind: 'storage node' };
 
-/** With a small journal, so that its files take many turns, and everything that may goes ahead. */
+/** With a small write-ahead log, so that its files take many turns, and everything that may goes ahead. */
 async function openAhead(
   disk: Disk,
   options: {
     togetherMin?: number;
     fileBytes?: number;
     log?: (event: string) => void;
-    mark?: JournalMark;
+    mark?: WriteAheadMark;
   } = {},
 ): Promise<WriteAheadDisk> {
   const mark = options.mark ?? (await DirectoryIdentity.claim(disk, 'd', OWNER, 'a disk'));
@@ -45,30 +45,31 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = async (file: DiskFile, from = 0, length = 100): Promise<string> =>
   new TextDecoder().decode(await file.read(from, length));
 
-/** A file that has room, on a disk that has a journal. */
+/** A file that has room, on a disk that has a write-ahead log. */
 async function prepared(disk: SimulatedDisk, path = 'd/f') {
   const events: string[] = [];
   const ahead = await openAhead(disk, { log: (event) => events.push(event) });
   const file = await ahead.open(path, 'create');
   await file.writeDurably(0, [bytes('.'.repeat(100))]);
   // It is made beside the first writes.
-  while (!(await disk.list('d/journal')).includes('1')) await file.writeDurably(99, [bytes('.')]);
+  while (!(await disk.list('d/write-ahead')).includes('1'))
+    await file.writeDurably(99, [bytes('.')]);
   for (let i = 0; i < 50; i++) await Promise.resolve();
   const writes: string[] = [];
   disk.onOperation = ({ kind, path: at }) => writes.push(`${kind} ${at}`);
   return { ahead, file, writes, events };
 }
 
-describe('a disk with a journal of small writes', () => {
+describe('a disk with a write-ahead log', () => {
   const tests = diskContract(async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
-    let hasJournal = false;
+    let hasWriteAhead = false;
     const mark = {
-      get hasJournal() {
-        return hasJournal;
+      get hasWriteAhead() {
+        return hasWriteAhead;
       },
-      setHasJournal: async (has: boolean) => {
-        hasJournal = has;
+      setHasWriteAhead: async (has: boolean) => {
+        hasWriteAhead = has;
       },
     };
     return { disk: await openAhead(disk, { mark }), close: async () => {} };
@@ -83,7 +84,7 @@ describe('a disk with a journal of small writes', () => {
     for (const file of files) await file.write(0, [bytes('.'.repeat(100))]);
     writes.length = 0;
     await Promise.all(files.map((it, i) => it.writeDurably(10 * i, [bytes(`file ${i}`)])));
-    expect(writes.filter((it) => it.startsWith('write'))).toEqual(['write d/journal/0']);
+    expect(writes.filter((it) => it.startsWith('write'))).toEqual(['write d/write-ahead/0']);
     for (const [i, file] of files.entries()) expect(await text(file, 10 * i, 6)).toBe(`file ${i}`);
   });
 
@@ -93,7 +94,7 @@ describe('a disk with a journal of small writes', () => {
     const file = await ahead.open('d/f', 'create');
     await file.write(0, [bytes('.'.repeat(100))]);
     for (let i = 0; i < 10; i++) await file.writeDurably(i, [bytes('x')]);
-    expect(await disk.list('d')).not.toContain('journal');
+    expect(await disk.list('d')).not.toContain('write-ahead');
   });
 
   test('after a crash all of it is there, and an older version refuses the folder until then', async () => {
@@ -109,7 +110,7 @@ describe('a disk with a journal of small writes', () => {
     expect(await disk.list('d')).toEqual(['f', 'identity']);
   });
 
-  test('once it is closed, there is no journal', async () => {
+  test('once it is closed, there is no write-ahead log', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { ahead, file } = await prepared(disk);
     await file.writeDurably(0, [bytes('one')]);
@@ -161,16 +162,37 @@ describe('a disk with a journal of small writes', () => {
     await file.writeDurably(98, [bytes('abc')]);
     expect(writes.filter((it) => it.startsWith('write'))).toEqual([
       'write d/f',
-      'write d/journal/0',
+      'write d/write-ahead/0',
     ]);
   });
 
-  test('a file that is removed while the journal settles it is no failure', async () => {
+  test('a file that is removed while the write-ahead log settles it is no failure', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const file = new WriteAheadFile(disk, { path: 'd/f', name: bytes('f') }, () => {});
     await file.forget();
     await expect(file.settle()).resolves.toBeUndefined();
   });
+
+  test.each(['opened', 'moved there'])(
+    'a file that is %s in the place of one that was taken away gets nothing of that',
+    async (how) => {
+      const disk = new SimulatedDisk({ random: seeded(1) });
+      const { ahead, file, events } = await prepared(disk);
+      await file.writeDurably(0, [bytes('old')]);
+      await file.close();
+      await disk.remove('d/f');
+      const path = how === 'opened' ? 'd/f' : 'd/other';
+      const other = await ahead.open(path, 'create');
+      await other.write(3, [bytes('new')]);
+      await other.sync();
+      if (how !== 'opened') await ahead.rename('d/other', 'd/f');
+      await ahead.syncDirectory('d');
+      expect(await text(await ahead.open('d/f', 'existing'))).toBe('\0\0\0new');
+      disk.crash('powerLoss');
+      expect(await text(await (await openAhead(disk)).open('d/f', 'read'))).toBe('\0\0\0new');
+      expect(events).toEqual([]);
+    },
+  );
 
   test('a folder that is moved takes along what was written in it', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
@@ -184,15 +206,15 @@ describe('a disk with a journal of small writes', () => {
     expect(await text(await (await openAhead(disk)).open('d/y/f', 'read'), 0, 4)).toBe('one.');
   });
 
-  test.each([0, 1])('without file %i of the journal nothing is opened', async (which) => {
+  test.each([0, 1])('without file %i of the write-ahead log nothing is opened', async (which) => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { file } = await prepared(disk);
     await file.writeDurably(0, [bytes('one')]);
     disk.crash('powerLoss');
-    disk.loseFile(`d/journal/${which}`);
+    disk.loseFile(`d/write-ahead/${which}`);
     const error = await openAhead(disk).catch((it: unknown) => it);
     expect(error).toMatchObject({ code: 'CORRUPT' });
-    expect((error as VarlogError).message).toContain(`d/journal/${which}`);
+    expect((error as VarlogError).message).toContain(`d/write-ahead/${which}`);
   });
 
   test('damage before the last write is found', async () => {
@@ -200,22 +222,22 @@ describe('a disk with a journal of small writes', () => {
     const { file } = await prepared(disk);
     for (let i = 0; i < 5; i++) await file.writeDurably(i, [bytes('x')]);
     disk.crash('powerLoss');
-    disk.flipBit('d/journal/0', 40);
+    disk.flipBit('d/write-ahead/0', 40);
     await expect(openAhead(disk)).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
-  test('the journal of another folder is refused', async () => {
+  test('the write-ahead log of another folder is refused', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { file } = await prepared(disk);
     await file.writeDurably(0, [bytes('one')]);
     disk.crash('powerLoss');
-    const mark = { hasJournal: true, setHasJournal: async () => {} };
+    const mark = { hasWriteAhead: true, setHasWriteAhead: async () => {} };
     const [clock, logger] = [new ManualClock(), { log: () => {} }];
     const other = { disk, clock, logger, folder: 'd', label: 'another disk', mark };
     await expect(WriteAheadDisk.open(other)).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
   });
 
-  test('where there is no room for a journal, everything is written in its own place', async () => {
+  test('where there is no room for a write-ahead log, everything is written in its own place', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const events: string[] = [];
     const ahead = await openAhead(disk, { log: (event) => events.push(event) });
@@ -226,10 +248,10 @@ describe('a disk with a journal of small writes', () => {
     disk.crash('powerLoss');
     expect(await text(await disk.open('d/f', 'read'), 0, 21)).toBe(`${'x'.repeat(20)}.`);
     expect(await disk.list('d')).toEqual(['f', 'identity']);
-    expect(events).toEqual(['no journal of small writes can be made']);
+    expect(events).toEqual(['no write-ahead log can be made']);
   });
 
-  test('a file that cannot be made durable takes nothing more, and its bytes stay in the journal', async () => {
+  test('a file that cannot be made durable takes nothing more, and its bytes stay in the write-ahead log', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { file, events } = await prepared(disk);
     disk.faults = {
@@ -242,7 +264,9 @@ describe('a disk with a journal of small writes', () => {
       for (let i = 0; i < 20; i++) await Promise.resolve();
     }
     expect(failed).toMatchObject({ code: 'DISK_FAILED' });
-    expect(events).toContain('what is durable in the journal cannot be brought to its files');
+    expect(events).toContain(
+      'what is durable in the write-ahead log cannot be brought to its files',
+    );
     disk.faults = {};
     disk.crash('powerLoss');
     const found = await text(await (await openAhead(disk)).open('d/f', 'read'), 0, written - 1);
@@ -285,7 +309,7 @@ async function liveAndDie(seed: number, faults: DiskFaults = {}): Promise<void> 
     await it?.check(await openLog(ahead, LOGS[i], SEGMENT_BYTES));
 }
 
-describe('logs on a disk with a journal, after a crash', () => {
+describe('logs on a disk with a write-ahead log, after a crash', () => {
   test('what was reported durable is there, and nothing that never was', async () => {
     expect(await firstFailure(SEEDS, liveAndDie)).toBeUndefined();
   }, 120_000);

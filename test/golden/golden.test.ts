@@ -146,8 +146,9 @@ interface Later {
 
 /** The places where a file says of what version it is, or what one must know to read it. */
 function laterIn(path: string, bytes: Uint8Array): Later[] {
-  // A text, which says nothing of itself.
-  if (path === 'id') return [];
+  // Texts, which say nothing of themselves.
+  if (['id', 'd/one', 'd/other'].includes(path)) return [];
+  if (path.includes('/write-ahead/')) return laterBlocks(path, bytes);
   const stateFile = Buffer.from(bytes).toString('latin1', 4, 7) === 'VRS';
   if (!path.endsWith('.segment') && !stateFile) return [leadingNumber(path, 4)];
   if (!path.endsWith('.segment')) {
@@ -174,6 +175,20 @@ function laterIn(path: string, bytes: Uint8Array): Later[] {
         resummed(of, begin, end, (frame) => frame.setUint8(field, to));
       places.push({ path, change });
     }
+    at = end;
+  }
+  return places;
+}
+
+/** The version of a block is the last byte of its magic. */
+function laterBlocks(path: string, bytes: Uint8Array): Later[] {
+  const places: Later[] = [];
+  const view = viewOf(bytes);
+  for (let at = 0; view.getUint32(at + 4, true) !== 0; ) {
+    const [begin, end] = [at, at + 32 + view.getUint32(at + 12, true)];
+    const change: Later['change'] = (of, to) =>
+      resummed(of, begin, end, (block) => block.setUint8(7, to === 0x31 ? 0x32 : to));
+    places.push({ path, change });
     at = end;
   }
   return places;

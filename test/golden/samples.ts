@@ -23,11 +23,13 @@ import { Rules } from '../../framework/smr/rules.ts';
 import { encodeSnapshot } from '../../framework/smr/snapshot-format.ts';
 import { readSnapshot } from '../../framework/smr/snapshot-reader.ts';
 import {
+  DirectoryIdentity,
   type Frame,
   Journal,
   SegmentedLog,
   StateFile,
   type ValueFormat,
+  WriteAheadDisk,
 } from '../../framework/store/index.ts';
 
 /** Something that this package keeps in files: how it is made, and what is read from it. */
@@ -158,6 +160,51 @@ const journal: Sample = {
 
 function openJournal(disk: Disk): Promise<Journal> {
   return Journal.open({ disk, directory: '.', label: 'a journal' });
+}
+
+/** A folder whose process was killed before it brought to two files what it had written ahead. */
+const writeAhead: Sample = {
+  name: 'write-ahead',
+  version: 1,
+  older: [],
+  async write(disk, clock) {
+    const ahead = await openWriteAhead(disk, clock);
+    const [one, other] = [
+      await ahead.open('d/one', 'create'),
+      await ahead.open('d/other', 'create'),
+    ];
+    for (const file of [one, other]) await file.write(0, [bytes('........')]);
+    // The log is made beside the first write, in its own place.
+    await one.writeDurably(0, [bytes('a')]);
+    while (ahead.holds.length === 0) await Promise.resolve();
+    await one.writeDurably(1, [bytes('b'), bytes('cd')]);
+    await other.writeDurably(
+      4,
+      [bytes('not here')].map((it) => it.subarray(0, 4)),
+    );
+    await other.truncate(8);
+    await other.writeDurably(0, [bytes('1234')]);
+  },
+  async read(disk, clock) {
+    const ahead = await openWriteAhead(disk, clock);
+    const found: Record<string, string> = {};
+    for (const name of ['one', 'other']) {
+      const file = await ahead.open(`d/${name}`, 'read');
+      found[name] = text(await file.read(0, 100));
+      await file.close();
+    }
+    await ahead.close();
+    return found;
+  },
+  content: () => ({ one: 'abcd....', other: '1234not ' }),
+};
+
+async function openWriteAhead(disk: Disk, clock: Clock): Promise<WriteAheadDisk> {
+  const owner = { clusterId: 1, nodeId: 1, kind: 'storage node' };
+  const mark = await DirectoryIdentity.claim(disk, 'd', owner, 'a disk');
+  const logger = { log: () => {} };
+  const place = { folder: 'd', label: 'a disk', mark };
+  return WriteAheadDisk.open({ disk, clock, logger, ...place, togetherMin: 1, fileBytes: 1024 });
 }
 
 const state: Sample = {
@@ -487,6 +534,6 @@ const exported: Sample = {
 };
 
 export const samples: readonly Sample[] = [
-  ...[log, journal, state, snapshot, raft, commits],
+  ...[log, journal, writeAhead, state, snapshot, raft, commits],
   ...[batch, exported, machineSnapshot],
 ];

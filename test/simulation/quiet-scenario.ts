@@ -34,6 +34,7 @@ export async function quietScenario(seed: number): Promise<RunReport> {
     const [what, breakIt] = broken[seed % broken.length]!;
     const clients = waiters.map((it) => world.ports(it));
     await world.play(() => fill(world.ports('operator'), topicId, 'before'));
+    await world.play(() => agreed(world.ports('operator'), topicId), 60_000);
     if (isFirst) await breakIt(world);
     let over = false;
     const ended = waiters.map((it, i) => wait(clients[i]!, topicId, WAITING[it]!, () => over));
@@ -83,6 +84,18 @@ async function fill(ports: Ports, topicId: number, text: string): Promise<void> 
   const varlog = await connect(ports);
   for (let i = 0; i < 20; i++) await varlog.topic(topicId).append(text, { timeoutMs: Infinity });
   await varlog.close();
+}
+
+/** Until the cluster has agreed on what its version can do: before, producers are refused. */
+async function agreed(ports: Ports, topicId: number): Promise<void> {
+  const varlog = await connect(ports);
+  const open = () => varlog.topic(topicId).producer({ id: 1 });
+  while ((await open().catch(isRefused)) === undefined) await sleep(ports.clock, 100);
+  await varlog.close();
+}
+
+function isRefused(error: unknown): undefined {
+  must(VarlogError.is(error, 'FAILED_PRECONDITION'), String(error));
 }
 
 /** What a client has, that waits for as long as it takes. */

@@ -18,7 +18,7 @@ export interface StorageNodeOptions extends MemoryLimits {
   recordBytesMax?: number;
   /** A replica's log is freed in files of so many bytes. Default 16 MiB. */
   segmentBytes?: number;
-  /** When small writes go to a journal first, and how large that is. */
+  /** When small writes go to a write-ahead log first, and how large that is. */
   writeAhead?: Pick<WriteAheadOptions, 'togetherMin' | 'fileBytes'>;
   /** How much is remembered of producers. Default: {@link PRODUCER_LIMITS}. */
   producerLimits?: ProducerLimits;

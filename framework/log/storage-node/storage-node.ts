@@ -257,7 +257,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
 
   /** Sees when what must stay on the disk while this node runs is taken away. */
   private watchFolders(disk: DiskGuard): void {
-    const folders = nodeFolders(this.options.directory, this.replicas, (error) => {
+    const folders = nodeFolders(this.options.directory, this.ahead, this.replicas, (error) => {
       // What is closed now would make files in the place of the folder, and be in the way when that is brought back.
       disk.lose(error);
       this.lost = error;

@@ -2,26 +2,26 @@ import { type Disk, type DiskFile, VarlogError } from '../base/index.ts';
 import { type BlockEntry, blockBytes, encodeBlock } from './write-ahead-block.ts';
 
 /** In the order in which they are written first. */
-export const JOURNAL_FILES = ['0', '1'] as const;
+export const FILE_NAMES = ['0', '1'] as const;
 /** Kept free of writes: room for what gives room back. */
 const RESERVE_BYTES_MAX = 64 * 1024;
 /** Of these, the last ones are for blocks without entries. */
 const LEAST_RESERVE_BYTES = 64;
 const SETTLED_AT_ONCE = 2;
 
-/** A file that has entries in the journal. */
-export interface Journaled {
+/** A file that has entries in the write-ahead log. */
+export interface WrittenAhead {
   readonly name: Uint8Array;
-  /** Makes durable in the file itself all that the journal has of it. */
+  /** Makes durable in the file itself all that the write-ahead log has of it. */
   settle(): Promise<void>;
-  /** The journal has nothing of it any more. */
+  /** The write-ahead log has nothing of it any more. */
   freed(): void;
 }
 
-interface WriteAheadJournalOptions {
+interface WriteAheadLogOptions {
   readonly disk: Disk;
   readonly directory: string;
-  /** Stands in every block: whose journal it is. */
+  /** Stands in every block: whose write-ahead log it is. */
   readonly tag: number;
   /** Of each of the two files. */
   readonly fileBytes: number;
@@ -30,14 +30,14 @@ interface WriteAheadJournalOptions {
 }
 
 interface Waiting {
-  readonly of: Journaled | undefined;
+  readonly of: WrittenAhead | undefined;
   /** None: the block is written for what it says of those before. */
   readonly entry: BlockEntry | undefined;
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** One of the two files of the journal. */
+/** One of the two files of the write-ahead log. */
 interface Half {
   readonly file: DiskFile;
   /** Where the next block goes. */
@@ -45,7 +45,7 @@ interface Half {
   /** The number of its first block. */
   first: number;
   /** Files of which it has entries. */
-  readonly has: Set<Journaled>;
+  readonly has: Set<WrittenAhead>;
   /**
    * A full one is `settling`, or `stuck` where that failed, then `settled`, and `free` once a block says so. What is not
    * settled is written again after a crash.
@@ -54,14 +54,14 @@ interface Half {
 }
 
 /**
- * What many files write, made durable by one write (as a file system does that journals data): two files of a fixed size
+ * What many files write, made durable by one write (as a file system journals data): two files of a fixed size
  * are filled in turns, one block after the other, with group commit. While one write is in flight, entries gather. When one
  * file is full, all that it has is settled in its own place, and it is free again. It needs no room on the disk after it
  * was made, and no memory but for what is not settled.
  */
-export class WriteAheadJournal {
+export class WriteAheadLog {
   private readonly halves: readonly [Half, Half];
-  private readonly options: WriteAheadJournalOptions;
+  private readonly options: WriteAheadLogOptions;
   private active: Half;
   private number = 0;
   private waiting: Waiting[] = [];
@@ -73,7 +73,7 @@ export class WriteAheadJournal {
   /** Entries of the last two blocks. */
   private lately: readonly [number, number] = [0, 0];
 
-  private constructor(files: readonly DiskFile[], options: WriteAheadJournalOptions) {
+  private constructor(files: readonly DiskFile[], options: WriteAheadLogOptions) {
     const [first, second] = files.map(
       (file): Half => ({ file, end: 0, first: 1, has: new Set(), state: 'free' }),
     );
@@ -84,19 +84,19 @@ export class WriteAheadJournal {
   }
 
   /** Makes the files. Rejects with `DISK_FULL`, and leaves nothing, where there is no room for them. */
-  static async make(options: WriteAheadJournalOptions): Promise<WriteAheadJournal> {
+  static async make(options: WriteAheadLogOptions): Promise<WriteAheadLog> {
     const { disk, directory, fileBytes } = options;
     const files: DiskFile[] = [];
     try {
       await disk.makeDirectory(directory);
-      for (const name of JOURNAL_FILES) {
+      for (const name of FILE_NAMES) {
         const file = await disk.open(`${directory}/${name}`, 'create');
         files.push(file);
         await file.write(0, [new Uint8Array(fileBytes)]);
         await file.sync();
       }
       await disk.syncDirectory(directory);
-      return new WriteAheadJournal(files, options);
+      return new WriteAheadLog(files, options);
     } catch (error) {
       for (const file of files) await file.close().catch(() => {});
       await disk.remove(directory).catch(() => {});
@@ -120,18 +120,18 @@ export class WriteAheadJournal {
    * Resolves when the entry is durable, with its bytes, which are not the caller's and stay. The caller has asked
    * {@link hasRoomFor}. Rejects with `DISK_FULL` where the disk had no room after all: nothing has changed then.
    */
-  write(of: Journaled, entry: BlockEntry): Promise<Uint8Array> {
+  write(of: WrittenAhead, entry: BlockEntry): Promise<Uint8Array> {
     this.active.has.add(of);
     return this.add({ of, entry });
   }
 
   /** Whether something would be written again to this file after a crash. */
-  has(of: Journaled): boolean {
+  has(of: WrittenAhead): boolean {
     return this.halves.some((it) => it.has.has(of));
   }
 
   /** Resolves when it is durable that nothing is written again of what this file, which is settled, has here. */
-  async forget(of: Journaled): Promise<void> {
+  async forget(of: WrittenAhead): Promise<void> {
     const entry: BlockEntry = { kind: 'settled', name: of.name };
     while (!this.fits(entry, LEAST_RESERVE_BYTES) && this.failure === undefined) {
       await this.writing;
@@ -243,7 +243,7 @@ export class WriteAheadJournal {
   }
 }
 
-async function settleAll(files: Iterable<Journaled>): Promise<void> {
+async function settleAll(files: Iterable<WrittenAhead>): Promise<void> {
   const rest = [...files];
   const settleNext = async (): Promise<void> => {
     for (let it = rest.pop(); it !== undefined; it = rest.pop()) await it.settle();
