@@ -37,6 +37,8 @@ export interface WriteAheadOptions {
   /** Whose folder it is. */
   readonly label: string;
   readonly mark: WriteAheadMark;
+  /** Hears that a file cannot be made durable, maybe again and again. Its bytes stay in the log. */
+  readonly onFailure: (path: string, error: unknown) => void;
   /** With so many writes at a time, they go ahead. Default: 4. */
   readonly togetherMin?: number;
   /** Of each of the two files of the write-ahead log. Default: 16 MiB. */
@@ -158,22 +160,19 @@ export class WriteAheadDisk implements Disk {
         size = undefined;
         await file.truncate(bytes);
       },
-      sync: async () => {
-        this.files.get(path)?.check();
-        await file.sync();
-      },
+      sync: () => file.sync(),
       size: () => file.size(),
       close: () => this.files.get(path)?.close(file) ?? file.close(),
     };
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await Promise.all([this.settle(from), this.settle(to)]);
+    await Promise.all([this.letGo(from), this.letGo(to)]);
     await this.disk.rename(from, to);
   }
 
   async remove(path: string): Promise<void> {
-    await this.settle(path);
+    await this.letGo(path);
     await this.disk.remove(path);
   }
 
@@ -215,10 +214,9 @@ export class WriteAheadDisk implements Disk {
     return false;
   }
 
-  /** Whether this lies behind all that went ahead of the file, and the file is well. */
+  /** Whether this lies behind all that went ahead of the file. */
   private goesBehind(path: string, offset: number): boolean {
     const file = this.files.get(path);
-    file?.check();
     return file === undefined || offset >= file.end;
   }
 
@@ -240,31 +238,49 @@ export class WriteAheadDisk implements Disk {
 
   private fileAt(path: string): WriteAheadFile {
     const name = new TextEncoder().encode(path.slice(this.options.folder.length + 1));
-    const file = new WriteAheadFile(this.disk, { path, name }, () => {
-      if (this.files.get(path) === file) this.files.delete(path);
-    });
+    const file = new WriteAheadFile(
+      this.disk,
+      { path, name },
+      {
+        freed: () => {
+          if (this.files.get(path) === file) this.files.delete(path);
+        },
+        failed: (error) => this.options.onFailure(path, error),
+      },
+    );
     return file;
   }
 
   /** Before something is written where something went ahead. */
   private async settleBehind(path: string, offset: number): Promise<void> {
     const file = this.files.get(path);
-    if (file === undefined) return;
-    file.check();
-    if (offset < file.end) await this.settle(path);
+    if (file !== undefined && offset < file.end) await this.settle(path);
   }
 
-  /** Before a file, or all in a folder, changes in another way than that something is added. */
+  /** Before a file is written in another way than that something is added to it. */
   private async settle(path: string): Promise<void> {
-    if (this.files.size === 0) return;
-    const one = this.files.get(path);
-    const folder = `${path}/`;
-    const all = one ? [one] : [...this.files.values()].filter((it) => it.path.startsWith(folder));
-    await Promise.all(all.map((it) => this.settleFile(it)));
+    const file = this.files.get(path);
+    if (file === undefined) return;
+    await file.settle();
+    await this.forget(file);
   }
 
-  private async settleFile(file: WriteAheadFile): Promise<void> {
-    await file.settle();
+  /** Before a file, or all in a folder, is moved away, replaced or removed. Of one that has failed, nothing is to be kept. */
+  private async letGo(path: string): Promise<void> {
+    if (this.files.size === 0) return;
+    const folder = `${path}/`;
+    const all = [...this.files.values()].filter(
+      (it) => it.path === path || it.path.startsWith(folder),
+    );
+    await Promise.all(
+      all.map(async (it) => {
+        if (!it.hasFailed) await it.settle();
+        await this.forget(it);
+      }),
+    );
+  }
+
+  private async forget(file: WriteAheadFile): Promise<void> {
     if (this.log?.has(file)) await this.log.forget(file);
     await file.forget();
     if (this.files.get(file.path) === file) this.files.delete(file.path);
@@ -276,7 +292,7 @@ export class WriteAheadDisk implements Disk {
     const onFailure = (error: unknown): void => this.notSettled(error);
     let made: WriteAheadLog | undefined;
     try {
-      made = await WriteAheadLog.make({ disk, directory, tag, fileBytes, onFailure });
+      made = await WriteAheadLog.make({ disk, clock, directory, tag, fileBytes, onFailure });
       await mark.setHasWriteAhead(true);
       this.log = made;
     } catch (error) {

@@ -1,10 +1,18 @@
 import { type Disk, type DiskFile, SerialQueue, VarlogError } from '../base/index.ts';
 import type { WrittenAhead } from './write-ahead-log.ts';
 
-/** Durable in the write-ahead log, and not in the file. */
+/** Durable in the write-ahead log. */
 interface Piece {
   readonly offset: number;
   readonly bytes: Uint8Array;
+}
+
+/** Hears what becomes of a file that was written ahead. */
+interface WriteAheadListener {
+  /** Nothing of it is ahead any more. */
+  freed(): void;
+  /** It cannot be made durable. */
+  failed(error: unknown): void;
 }
 
 /** A file of which the write-ahead log has something, or had just now. */
@@ -14,21 +22,28 @@ export class WriteAheadFile implements WrittenAhead {
   /** Where what was written ahead ends. */
   end = 0;
   private readonly disk: Disk;
-  private readonly onFreed: () => void;
+  private readonly listener: WriteAheadListener;
+  /** What is not durable in the file itself, in the order in which it was written. */
   private pieces: Piece[] = [];
+  /** So many of them, the first ones, can be read from the file. */
+  private brought = 0;
   /** Who writes ahead has it open. */
   private writer: DiskFile | undefined;
   /** What is done with the file itself. */
   private readonly queue = new SerialQueue();
-  private failure: unknown;
+  private failed = false;
   /** Nothing is written again to a file of this name. */
   private forgotten = false;
 
-  constructor(disk: Disk, { path, name }: { path: string; name: Uint8Array }, onFreed: () => void) {
+  constructor(
+    disk: Disk,
+    { path, name }: { path: string; name: Uint8Array },
+    listener: WriteAheadListener,
+  ) {
     this.disk = disk;
     this.path = path;
     this.name = name;
-    this.onFreed = onFreed;
+    this.listener = listener;
   }
 
   /** Bytes that are durable in the write-ahead log: they are the file's from now on. */
@@ -37,27 +52,34 @@ export class WriteAheadFile implements WrittenAhead {
     this.writer = writer;
   }
 
-  /** Whether the file itself may not have all that was written from `offset` on. */
+  /** Whether the file itself may not have all that is to be read there. */
   isAhead(offset: number, length: number): boolean {
-    const [first] = this.pieces;
+    const first = this.pieces[this.brought];
     return first !== undefined && this.end > offset && first.offset < offset + length;
   }
 
-  /** Brings to the file what it does not have. Not durable there: that it is in the write-ahead log. */
+  /** Whether it could not be made durable when that was last tried. */
+  get hasFailed(): boolean {
+    return this.failed;
+  }
+
+  /** Has the file read as it is to be. */
   bring(): Promise<void> {
     return this.queue.run(() => this.withFile((file) => this.bringTo(file)));
   }
 
   settle(): Promise<void> {
     return this.queue.run(async () => {
-      this.check();
       if (this.forgotten) return;
       try {
         await this.withFile((file) => this.settleIn(file));
+        this.failed = false;
       } catch (error) {
-        if (!VarlogError.is(error, 'NOT_FOUND')) throw error;
         // Taken away by somebody else. What comes in its place is another file.
-        this.pieces = [];
+        if (VarlogError.is(error, 'NOT_FOUND')) return this.drop(this.pieces.length);
+        this.failed = !VarlogError.is(error, 'DISK_FULL');
+        if (this.failed) this.listener.failed(error);
+        throw error;
       }
     });
   }
@@ -69,12 +91,7 @@ export class WriteAheadFile implements WrittenAhead {
   }
 
   freed(): void {
-    if (this.pieces.length === 0) this.onFreed();
-  }
-
-  /** Rejects where its file could not be made durable. */
-  check(): void {
-    if (this.failure !== undefined) throw this.failure;
+    if (this.pieces.length === 0) this.listener.freed();
   }
 
   /** Closes the file of who wrote ahead, or who may have. */
@@ -87,23 +104,28 @@ export class WriteAheadFile implements WrittenAhead {
 
   private async settleIn(file: DiskFile): Promise<void> {
     await this.bringTo(file);
+    const durable = this.brought;
     try {
       await file.sync();
     } catch (error) {
-      // A sync that follows might succeed, and have made nothing durable of what this one lost.
-      this.failure = error;
+      // All of it is written once more: another sync alone might succeed without what this one lost.
+      this.brought = 0;
       throw error;
     }
+    this.drop(durable);
   }
 
   private async bringTo(file: DiskFile): Promise<void> {
-    while (this.pieces.length > 0) {
-      const { pieces } = this;
-      const count = following(pieces);
-      const chunks = pieces.slice(0, count).map((it) => it.bytes);
-      await file.write(pieces[0]!.offset, chunks);
-      pieces.splice(0, count);
+    while (this.brought < this.pieces.length) {
+      const chunks = following(this.pieces, this.brought);
+      await file.write(this.pieces[this.brought]!.offset, chunks);
+      this.brought += chunks.length;
     }
+  }
+
+  private drop(count: number): void {
+    this.pieces.splice(0, count);
+    this.brought = 0;
   }
 
   private async withFile(work: (file: DiskFile) => Promise<void>): Promise<void> {
@@ -117,13 +139,13 @@ export class WriteAheadFile implements WrittenAhead {
   }
 }
 
-/** How many pieces lie one behind the other. */
-function following(pieces: readonly Piece[]): number {
-  let count = 1;
-  for (let last = pieces[0]!; count < pieces.length; count++) {
-    const next = pieces[count]!;
+/** The bytes from a piece on that lie one behind the other. */
+function following(pieces: readonly Piece[], from: number): Uint8Array[] {
+  const chunks = [pieces[from]!.bytes];
+  for (let i = from + 1; i < pieces.length; i++) {
+    const [last, next] = [pieces[i - 1]!, pieces[i]!];
     if (next.offset !== last.offset + last.bytes.length) break;
-    last = next;
+    chunks.push(next.bytes);
   }
-  return count;
+  return chunks;
 }

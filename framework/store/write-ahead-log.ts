@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, VarlogError } from '../base/index.ts';
+import { type Clock, type Disk, type DiskFile, VarlogError } from '../base/index.ts';
 import { type BlockEntry, blockBytes, encodeBlock } from './write-ahead-block.ts';
 
 /** In the order in which they are written first. */
@@ -8,6 +8,8 @@ const RESERVE_BYTES_MAX = 64 * 1024;
 /** Of these, the last ones are for blocks without entries. */
 const LEAST_RESERVE_BYTES = 64;
 const SETTLED_AT_ONCE = 2;
+/** What could not be settled is tried again after so long, when the room is needed. */
+const AGAIN_MS = 5_000;
 
 /** A file that has entries in the write-ahead log. */
 export interface WrittenAhead {
@@ -20,12 +22,13 @@ export interface WrittenAhead {
 
 interface WriteAheadLogOptions {
   readonly disk: Disk;
+  readonly clock: Clock;
   readonly directory: string;
   /** Stands in every block: whose write-ahead log it is. */
   readonly tag: number;
   /** Of each of the two files. */
   readonly fileBytes: number;
-  /** Hears when something could not be settled. */
+  /** Hears once when something cannot be settled. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -70,6 +73,9 @@ export class WriteAheadLog {
   private settling: Promise<void> = Promise.resolve();
   /** Why it takes nothing any more. */
   private failure: unknown;
+  private settleAgainAt = 0;
+  /** Why the other file could not be settled, when that was last tried. */
+  private stuckBy: unknown;
   /** Entries of the last two blocks. */
   private lately: readonly [number, number] = [0, 0];
 
@@ -130,13 +136,14 @@ export class WriteAheadLog {
     return this.halves.some((it) => it.has.has(of));
   }
 
-  /** Resolves when it is durable that nothing is written again of what this file, which is settled, has here. */
+  /**
+   * Resolves when it is durable that nothing is written again of what this file has here. Rejects where there is no room
+   * for that, and others cannot be settled.
+   */
   async forget(of: WrittenAhead): Promise<void> {
     const entry: BlockEntry = { kind: 'settled', name: of.name };
     while (!this.fits(entry, LEAST_RESERVE_BYTES) && this.failure === undefined) {
-      await this.writing;
-      // Rejects nothing: where the other file cannot be settled, the disk has failed, and says so.
-      if (!this.turn()) await this.settling;
+      await this.makeRoom();
     }
     await this.add({ of, entry });
   }
@@ -157,12 +164,26 @@ export class WriteAheadLog {
     return this.active.end + bytes + reserve <= this.options.fileBytes;
   }
 
+  private get other(): Half {
+    return this.halves[this.active === this.halves[0] ? 1 : 0];
+  }
+
+  private async makeRoom(): Promise<void> {
+    await this.writing;
+    if (this.turn()) return;
+    await this.settling;
+    if (this.other.state !== 'stuck') return;
+    this.settling = this.settle(this.other);
+    await this.settling;
+    if (this.stuckBy !== undefined) throw this.stuckBy;
+  }
+
   /** Goes on with the other file. Whether it could. */
   private turn(): boolean {
-    const { active } = this;
-    const other = this.halves[active === this.halves[0] ? 1 : 0];
+    const { active, other } = this;
     if (this.writing !== undefined) return false;
-    if (other.state === 'stuck') this.settling = this.settle(other);
+    const isDue = this.options.clock.now() >= this.settleAgainAt;
+    if (other.state === 'stuck' && isDue) this.settling = this.settle(other);
     if (other.state !== 'free') return false;
     other.state = 'active';
     other.end = 0;
@@ -181,9 +202,12 @@ export class WriteAheadLog {
       await this.add({ of: undefined, entry: undefined });
     } catch (error) {
       half.state = 'stuck';
-      this.options.onFailure(error);
+      this.settleAgainAt = this.options.clock.now() + AGAIN_MS;
+      if (this.stuckBy === undefined) this.options.onFailure(error);
+      this.stuckBy = error;
       return;
     }
+    this.stuckBy = undefined;
     const had = [...half.has];
     half.has.clear();
     half.state = 'free';

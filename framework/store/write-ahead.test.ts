@@ -12,6 +12,7 @@ const SEEDS = Number(process.env['SEEDS'] ?? 100);
 const LOGS = ['d/a', 'd/b', 'd/c'];
 /** What goes ahead lies in what a log has prepared, and it prepares a few KiB. */
 const SEGMENT_BYTES = 64 * 1024;
+const NOT_SETTLED = 'what is durable in the write-ahead log cannot be brought to its files';
 const OWNER = { clusterId: 1, nodeId: 1, kind: 'storage node' };
 
 /** With a small write-ahead log, so that its files take many turns, and everything that may goes ahead. */
@@ -36,6 +37,7 @@ async function openAhead(
     folder: 'd',
     label,
     mark,
+    onFailure: (path) => options.log?.(`${path} failed`),
     togetherMin,
     fileBytes,
   });
@@ -168,7 +170,11 @@ describe('a disk with a write-ahead log', () => {
 
   test('a file that is removed while the write-ahead log settles it is no failure', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
-    const file = new WriteAheadFile(disk, { path: 'd/f', name: bytes('f') }, () => {});
+    const file = new WriteAheadFile(
+      disk,
+      { path: 'd/f', name: bytes('f') },
+      { freed: () => {}, failed: () => {} },
+    );
     await file.forget();
     await expect(file.settle()).resolves.toBeUndefined();
   });
@@ -233,7 +239,15 @@ describe('a disk with a write-ahead log', () => {
     disk.crash('powerLoss');
     const mark = { hasWriteAhead: true, setHasWriteAhead: async () => {} };
     const [clock, logger] = [new ManualClock(), { log: () => {} }];
-    const other = { disk, clock, logger, folder: 'd', label: 'another disk', mark };
+    const other = {
+      disk,
+      clock,
+      logger,
+      folder: 'd',
+      label: 'another disk',
+      mark,
+      onFailure: () => {},
+    };
     await expect(WriteAheadDisk.open(other)).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
   });
 
@@ -251,26 +265,60 @@ describe('a disk with a write-ahead log', () => {
     expect(events).toEqual(['no write-ahead log can be made']);
   });
 
-  test('a file that cannot be made durable takes nothing more, and its bytes stay in the write-ahead log', async () => {
+  test('a file that cannot be made durable keeps what it has in the write-ahead log', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { file, events } = await prepared(disk);
+    const fails: DiskFaults['fail'] = ({ kind, path }) =>
+      kind === 'sync' && path === 'd/f' ? 'EIO' : undefined;
+    disk.faults = { fail: fails };
+    for (let i = 0; i < 99; i++) {
+      await file.writeDurably(i, [bytes('x')]);
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    }
+    expect(events).toEqual(['d/f failed', NOT_SETTLED]);
+    disk.faults = {};
+    disk.crash('powerLoss');
+    const found = await text(await (await openAhead(disk)).open('d/f', 'read'), 0, 99);
+    expect(found).toBe('x'.repeat(99));
+  });
+
+  test('what a sync lost is written once more before the next one', async () => {
+    const disk = new SimulatedDisk({ random: seeded(1), faults: { afterFailedSync: 'lost' } });
+    const { ahead, file } = await prepared(disk);
+    await file.writeDurably(0, [bytes('one')]);
+    let failed = false;
+    const once: DiskFaults['fail'] = ({ kind, path }) => {
+      if (failed || kind !== 'sync' || path !== 'd/f') return undefined;
+      failed = true;
+      return 'EIO';
+    };
+    disk.faults = { ...disk.faults, fail: once };
+    await expect(file.truncate(50)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await file.truncate(50);
+    await file.sync();
+    await file.close();
+    await ahead.close();
+    disk.crash('powerLoss');
+    expect(await text(await disk.open('d/f', 'read'), 0, 4)).toBe('one.');
+  });
+
+  test('a file that has failed can be put aside', async () => {
+    const disk = new SimulatedDisk({ random: seeded(1) });
+    const { ahead, file } = await prepared(disk);
+    await file.writeDurably(0, [bytes('old')]);
     disk.faults = {
       fail: ({ kind, path }) => (kind === 'sync' && path === 'd/f' ? 'EIO' : undefined),
     };
-    let failed: unknown;
-    let written = 0;
-    for (; failed === undefined && written < 100; written++) {
-      failed = await file.writeDurably(written, [bytes('x')]).catch((error: unknown) => error);
-      for (let i = 0; i < 20; i++) await Promise.resolve();
-    }
-    expect(failed).toMatchObject({ code: 'DISK_FAILED' });
-    expect(events).toContain(
-      'what is durable in the write-ahead log cannot be brought to its files',
-    );
+    await expect(ahead.rename('d/f', 'd/aside')).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await file.close();
+    await ahead.rename('d/f', 'd/aside');
     disk.faults = {};
+    const again = await ahead.open('d/f', 'create');
+    await again.write(0, [bytes('new')]);
+    await again.sync();
+    await ahead.syncDirectory('d');
     disk.crash('powerLoss');
-    const found = await text(await (await openAhead(disk)).open('d/f', 'read'), 0, written - 1);
-    expect(found).toBe('x'.repeat(written - 1));
+    expect(await text(await (await openAhead(disk)).open('d/f', 'read'))).toBe('new');
   });
 });
 

@@ -203,7 +203,7 @@ async function openWriteAhead(disk: Disk, clock: Clock): Promise<WriteAheadDisk>
   const owner = { clusterId: 1, nodeId: 1, kind: 'storage node' };
   const mark = await DirectoryIdentity.claim(disk, 'd', owner, 'a disk');
   const logger = { log: () => {} };
-  const place = { folder: 'd', label: 'a disk', mark };
+  const place = { folder: 'd', label: 'a disk', mark, onFailure: () => {} };
   return WriteAheadDisk.open({ disk, clock, logger, ...place, togetherMin: 1, fileBytes: 1024 });
 }
 

@@ -185,6 +185,14 @@ export class HostedReplicas {
     for (const it of this.open.values()) it.fail(error);
   }
 
+  /** This file cannot be made durable: the replica whose it is fails. */
+  failAt(path: string, error: unknown): void {
+    const { directory } = this;
+    for (const it of this.open.values()) {
+      if (path.startsWith(`${directory}/replicas/${it.logStreamId}/`)) it.fail(error);
+    }
+  }
+
   /** From here on nothing is rebuilt. */
   stopRebuilding(): void {
     this.rebuilder.stop();

@@ -159,6 +159,7 @@ export class StorageNode implements ReplicaNode, ServedNode {
         folder: given.directory,
         label: `storage node ${identity.disk}`,
         mark: identity,
+        onFailure: (path, error) => node?.hosted.failAt(path, error),
       });
       const options = { ...given, ports: { ...given.ports, disk: ahead } };
       trash = await Trash.open(options.ports, options.directory, options.trashKeepMs);
