@@ -46,7 +46,7 @@ const memory = (disk: SimulatedDisk): Ports => ({
   logger: noLogger,
 });
 
-type NodeLimits = MemoryLimits & Pick<StorageNodeOptions, 'recordBytesMax'>;
+type NodeLimits = MemoryLimits & Pick<StorageNodeOptions, 'recordBytesMax' | 'writeAhead'>;
 
 /** Storage nodes on disks in memory, with a metadata repository that decides at once, alone. For tests. */
 export class TestCluster {
@@ -99,8 +99,12 @@ export class TestCluster {
   }
 
   /** With log streams 1, 2, … of topic 1, open on all of these nodes. */
-  static async withLogStreams(nodes: readonly number[], logStreams = 1): Promise<TestCluster> {
-    const cluster = await TestCluster.start(nodes);
+  static async withLogStreams(
+    nodes: readonly number[],
+    logStreams = 1,
+    limits: NodeLimits = {},
+  ): Promise<TestCluster> {
+    const cluster = await TestCluster.start(nodes, limits);
     for (let id = 1; id <= logStreams; id++) {
       cluster.apply({ kind: 'registerLogStream', id, topicId: 1, replicas: [...nodes] });
       await cluster.reopen(id, [...nodes]);

@@ -142,6 +142,28 @@ describe('one replica of three whose disk failed', () => {
     expect(await disk.list('storage/trash')).toEqual([expect.stringMatching(UNFIT)]);
   }, 30_000);
 
+  test('is rebuilt also where what is in the write-ahead log cannot be brought to its files', async () => {
+    const writeAhead = { togetherMin: 1, fileBytes: 1024 };
+    cluster = await TestCluster.withLogStreams([1, 2, 3], 1, { writeAhead });
+    await append(1, 5);
+    const disk = cluster.disks.get(2)!;
+    await eventually(() => disk.files().some(({ path }) => path === 'storage/write-ahead/1'));
+    disk.faults = {
+      fail: ({ kind, path }) =>
+        kind === 'sync' && path.startsWith('storage/replicas/1/records') ? 'EIO' : undefined,
+    };
+    const node = cluster.nodes.get(2)!;
+    let appended = 5;
+    const hasFailed = (): boolean =>
+      node.status.replicas.some(({ failure }) => failure?.includes('EIO') === true);
+    for (; !hasFailed(); appended++) await append(1, 1);
+    disk.faults = {};
+    await eventually(
+      () => cluster.reported(2) === 'learning' && cluster.replica(2).core.end === appended,
+    );
+    expect(await disk.list('storage/trash')).toEqual([expect.stringMatching(UNFIT)]);
+  }, 30_000);
+
   test('is put aside again when it took part since it was rebuilt, also where it cannot be opened', async () => {
     await clusterOf([1, 2, 3]);
     await append(1, 5);
