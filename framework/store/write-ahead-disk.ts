@@ -6,6 +6,7 @@ import {
   type FolderFacts,
   type Logger,
   reasonOf,
+  VarlogError,
 } from '../base/index.ts';
 import { crc32c } from './crc32c.ts';
 import { bytesOf, type WriteEntry } from './write-ahead-block.ts';
@@ -133,8 +134,7 @@ export class WriteAheadDisk implements Disk {
         if (this.mayGoAhead(path, end - offset)) {
           size ??= await file.size();
           if (end <= size && this.goesBehind(path, offset)) {
-            const done = this.writeAhead(path, file, offset, chunks);
-            if (done !== undefined) return await done;
+            if (await this.writeAhead(path, file, offset, chunks)) return;
           }
         }
         await this.settleBehind(path, offset);
@@ -220,20 +220,25 @@ export class WriteAheadDisk implements Disk {
     return file === undefined || offset >= file.end;
   }
 
-  /** `undefined` where there is no room. */
-  private writeAhead(
+  /** Whether that was possible: the log may have no room, and the disk none for what it should have. */
+  private async writeAhead(
     path: string,
     writer: DiskFile,
     offset: number,
     chunks: readonly Uint8Array[],
-  ): Promise<void> | undefined {
+  ): Promise<boolean> {
     const { log } = this;
     const file = this.files.get(path) ?? this.fileAt(path);
     const entry: WriteEntry = { kind: 'write', name: file.name, offset, chunks };
-    if (!log?.hasRoomFor(entry)) return undefined;
+    if (!log?.hasRoomFor(entry)) return false;
     this.files.set(path, file);
-    file.end = offset + bytesOf(chunks);
-    return log.write(file, entry).then((bytes) => file.note(offset, bytes, writer));
+    try {
+      file.note(offset, await log.write(file, entry), writer);
+      return true;
+    } catch (error) {
+      if (VarlogError.is(error, 'DISK_FULL')) return false;
+      throw error;
+    }
   }
 
   private fileAt(path: string): WriteAheadFile {
@@ -296,10 +301,12 @@ export class WriteAheadDisk implements Disk {
       await mark.setHasWriteAhead(true);
       this.log = made;
     } catch (error) {
-      this.makeAgainAt = clock.now() + AGAIN_MS;
       logger.log('warn', 'no write-ahead log can be made', { why: reasonOf(error) });
-      // It stays there, empty: whether the mark is durable is not known.
       await made?.close();
+      // Where the mark may be durable, the log must stay, empty as it is.
+      const isMarked = made !== undefined && !VarlogError.is(error, 'DISK_FULL');
+      this.makeAgainAt = isMarked ? Number.POSITIVE_INFINITY : clock.now() + AGAIN_MS;
+      if (made !== undefined && !isMarked) await disk.remove(directory).catch(() => {});
     }
     this.making = undefined;
   }

@@ -19,8 +19,6 @@ interface WriteAheadListener {
 export class WriteAheadFile implements WrittenAhead {
   readonly path: string;
   readonly name: Uint8Array;
-  /** Where what was written ahead ends. */
-  end = 0;
   private readonly disk: Disk;
   private readonly listener: WriteAheadListener;
   /** What is not durable in the file itself, in the order in which it was written. */
@@ -31,6 +29,7 @@ export class WriteAheadFile implements WrittenAhead {
   private writer: DiskFile | undefined;
   /** What is done with the file itself. */
   private readonly queue = new SerialQueue();
+  private writtenTo = 0;
   private failed = false;
   /** Nothing is written again to a file of this name. */
   private forgotten = false;
@@ -49,13 +48,19 @@ export class WriteAheadFile implements WrittenAhead {
   /** Bytes that are durable in the write-ahead log: they are the file's from now on. */
   note(offset: number, bytes: Uint8Array, writer: DiskFile): void {
     this.pieces.push({ offset, bytes });
+    this.writtenTo = offset + bytes.length;
     this.writer = writer;
   }
 
   /** Whether the file itself may not have all that is to be read there. */
   isAhead(offset: number, length: number): boolean {
     const first = this.pieces[this.brought];
-    return first !== undefined && this.end > offset && first.offset < offset + length;
+    return first !== undefined && this.writtenTo > offset && first.offset < offset + length;
+  }
+
+  /** Where what was written ahead ends. */
+  get end(): number {
+    return this.writtenTo;
   }
 
   /** Whether it could not be made durable when that was last tried. */

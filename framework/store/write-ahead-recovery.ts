@@ -133,7 +133,7 @@ function damaged(path: string, why: string): VarlogError {
   return new VarlogError('CORRUPT', {
     what: `${path} is damaged: ${why}`,
     because: 'it has records that were acknowledged and are not in their own files yet',
-    next: 'bring the file back, or give the node an empty folder: its replicas are built anew from others',
+    next: 'bring the file back; or give the node an empty folder, and replace it by "varlog node replace": its replicas are built anew from others',
     details: { path },
   });
 }

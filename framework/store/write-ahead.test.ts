@@ -265,6 +265,35 @@ describe('a disk with a write-ahead log', () => {
     expect(events).toEqual(['no write-ahead log can be made']);
   });
 
+  test('where the disk has no room for what the log should have, it is written in its own place', async () => {
+    const disk = new SimulatedDisk({ random: seeded(1) });
+    const { file } = await prepared(disk);
+    disk.faults = { fail: ({ path }) => (path === 'd/write-ahead/0' ? 'ENOSPC' : undefined) };
+    await file.writeDurably(0, [bytes('one')]);
+    disk.crash('powerLoss');
+    disk.faults = {};
+    expect(await text(await (await openAhead(disk)).open('d/f', 'read'), 0, 4)).toBe('one.');
+  });
+
+  test.each(['ENOSPC', 'EIO'] as const)(
+    'a log whose mark cannot be written (%s) is not used',
+    async (errno) => {
+      const disk = new SimulatedDisk({ random: seeded(1) });
+      const ahead = await openAhead(disk);
+      const file = await ahead.open('d/f', 'create');
+      await file.write(0, [bytes('.'.repeat(100))]);
+      await file.sync();
+      await disk.syncDirectory('d');
+      disk.faults = { fail: ({ path }) => (path === 'd/identity.new' ? errno : undefined) };
+      for (let i = 0; i < 20; i++) await file.writeDurably(i, [bytes('x')]);
+      expect(await disk.list('d')).toHaveLength(errno === 'EIO' ? 3 : 2);
+      disk.faults = {};
+      disk.crash('powerLoss');
+      const again = await (await openAhead(disk)).open('d/f', 'read');
+      expect(await text(again, 0, 21)).toBe(`${'x'.repeat(20)}.`);
+    },
+  );
+
   test('a file that cannot be made durable keeps what it has in the write-ahead log', async () => {
     const disk = new SimulatedDisk({ random: seeded(1) });
     const { file, events } = await prepared(disk);
