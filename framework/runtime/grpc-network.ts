@@ -24,6 +24,7 @@ import {
   tokenWarning,
 } from './access-tokens.ts';
 import { CLUSTER_HEADER, GrpcChannel } from './grpc-channel.ts';
+import { trackConnections } from './grpc-connections.ts';
 import { servicesOf } from './grpc-server.ts';
 import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
 import { healthHandlers, isHealthPath } from './health.ts';
@@ -32,7 +33,8 @@ import { StreamTaker } from './stream-taker.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 import { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
 
-const SHUT_DOWN_AGAIN_MS = 100;
+/** What was sent before the end has so long to leave; whoever does not take it is not waited for. */
+const LEAVE_MS = 100;
 
 const COMMON: ChannelOptions = {
   // A message over this is refused with `RESOURCE_EXHAUSTED`, at either end.
@@ -120,6 +122,7 @@ export class GrpcNetwork implements Network {
     add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
     widenConnections(server);
+    const breakConnections = trackConnections(server);
     this.warn(address);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
@@ -132,18 +135,14 @@ export class GrpcNetwork implements Network {
       },
       close: () => {
         closing ??= new Promise((resolve) => {
-          // Breaks the connections in this turn's timers phase; forceShutdown knows none without channelz.
-          const shutDown = (): void => {
-            server.drain(bound, 0);
-            server.tryShutdown(() => {
-              hostTimers.clearInterval(again);
-              resolve();
-            });
-          };
-          // A connection that was just made or just failed may not be seen the first time, and would
-          // be waited for without an end.
-          const again = hostTimers.setInterval(shutDown, SHUT_DOWN_AGAIN_MS);
-          shutDown();
+          // Ends them in this turn's timers phase; forceShutdown knows none without channelz.
+          server.drain(bound, 0);
+          // One that is made only now is broken too.
+          const again = hostTimers.setInterval(breakConnections, LEAVE_MS);
+          server.tryShutdown(() => {
+            hostTimers.clearInterval(again);
+            resolve();
+          });
         });
         return closing;
       },
