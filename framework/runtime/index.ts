@@ -22,6 +22,7 @@ export {
 export { type CertificateFacts, certificateFacts } from './certificate.ts';
 export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
+export { trackConnections } from './grpc-connections.ts';
 export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
 export {
   type HttpApp,
@@ -45,4 +46,5 @@ export {
   tcpAddress,
 } from './tcp-address.ts';
 export { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
+export { endInTime, interrupted, toldToEnd } from './told-to-end.ts';
 export { realTracing } from './tracing.ts';
