@@ -74,7 +74,11 @@ export async function serveGrpc(
     close: () =>
       new Promise((resolve) => {
         ending.abort();
-        const force = setTimeout(breakConnections, GRACE_MS);
+        const force = setTimeout(() => {
+          breakConnections();
+          server.forceShutdown();
+          resolve();
+        }, GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();

@@ -135,14 +135,21 @@ export class GrpcNetwork implements Network {
       },
       close: () => {
         closing ??= new Promise((resolve) => {
-          // Ends them in this turn's timers phase; forceShutdown knows none without channelz.
-          server.drain(bound, 0);
-          // One that is made only now is broken too.
-          const again = hostTimers.setInterval(breakConnections, LEAVE_MS);
-          server.tryShutdown(() => {
-            hostTimers.clearInterval(again);
-            resolve();
-          });
+          // Breaks the connections in this turn's timers phase; forceShutdown knows none without channelz.
+          const shutDown = (): void => {
+            server.drain(bound, 0);
+            server.tryShutdown(() => {
+              hostTimers.clearInterval(again);
+              resolve();
+            });
+          };
+          // A connection that was just made or just failed may not be seen the first time, and would
+          // be waited for without an end; so would one whose other side does not close it.
+          const again = hostTimers.setInterval(() => {
+            breakConnections();
+            shutDown();
+          }, LEAVE_MS);
+          shutDown();
         });
         return closing;
       },
