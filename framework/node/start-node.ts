@@ -4,6 +4,8 @@ import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import type { NodeConfig } from './config.ts';
+import type { CredentialFiles } from './credential-files.ts';
+import { CredentialWatch } from './credential-watch.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
 import { certificateOf } from './tls-files.ts';
@@ -25,18 +27,27 @@ export interface VarlogNode {
   close(): Promise<void>;
 }
 
-/** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
-export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
+/**
+ * Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. With `files`, of which its network was made,
+ * it takes over what changes in them.
+ */
+export async function startNode(
+  config: NodeConfig,
+  ports: Ports,
+  files?: CredentialFiles,
+): Promise<VarlogNode> {
   const closers = new Closers();
   const certificate = watchCertificate(config, ports);
   closers.add(() => certificate?.stop());
+  const credentials = files && new CredentialWatch({ ...ports, files, certificate });
+  closers.add(() => credentials?.stop());
   await warnOfOthers(config, ports);
   try {
     const parts = await startRoles(rolesOptions(config, ports));
     closers.add(() => parts.close());
     const notReady = (): string[] => certificate?.notReady() ?? [];
     const { repository, storageNode } = parts;
-    const view = observe({ repository, storageNode, certificate }, notReady);
+    const view = observe({ repository, storageNode, certificate, credentials }, notReady);
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.routes);

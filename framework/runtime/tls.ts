@@ -42,7 +42,7 @@ export function serverCredentials(tls: TlsOptions | undefined): ServerCredential
  * Throws `CONFIG_INVALID` for texts that TLS cannot use as a whole. Node.js itself passes over whatever of an authority it cannot
  * read: with half a file it would trust fewer than it was told, and with another file nobody.
  */
-function checkTls(tls: TlsOptions): void {
+export function checkTls(tls: TlsOptions): void {
   const { certificate, key } = pairOf(tls);
   usable(() => {
     createSecureContext({ cert: certificate ?? undefined, key: key ?? undefined });
