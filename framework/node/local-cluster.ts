@@ -21,7 +21,7 @@ import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
 import { CredentialFiles } from './credential-files.ts';
 import { checkPortsFree } from './free-ports.ts';
-import { startNode } from './start-node.ts';
+import { startWithFiles } from './start-node.ts';
 import { type TlsFiles, tlsFromFiles } from './tls-files.ts';
 import { tokensFromFile } from './token-file.ts';
 
@@ -142,7 +142,7 @@ async function runHere(flags: Record<string, string>): Promise<Running> {
   const files = new CredentialFiles(config);
   const { tls, tokens } = files;
   const ports = realPorts({ directory: config.directory, tls, tokens });
-  const node = await startNode(config, ports, files);
+  const node = await startWithFiles(config, ports, files);
   return {
     processIds: () => [process.pid],
     failure: () => undefined,

@@ -27,14 +27,16 @@ export interface VarlogNode {
   close(): Promise<void>;
 }
 
-/**
- * Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. With `files`, of which its network was made,
- * it takes over what changes in them.
- */
-export async function startNode(
+/** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
+export function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
+  return startWithFiles(config, ports, undefined);
+}
+
+/** The same; takes over what changes in `files`, of which the network of `ports` was made. */
+export async function startWithFiles(
   config: NodeConfig,
   ports: Ports,
-  files?: CredentialFiles,
+  files: CredentialFiles | undefined,
 ): Promise<VarlogNode> {
   const closers = new Closers();
   const certificate = watchCertificate(config, ports);

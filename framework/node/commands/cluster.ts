@@ -8,7 +8,7 @@ import { MISTAKE } from '../exit-code.ts';
 import { NodeFailed } from '../failure-watch.ts';
 import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
-import { startNode } from '../start-node.ts';
+import { startWithFiles } from '../start-node.ts';
 import { type TlsFiles, tlsFilesOf } from '../tls-files.ts';
 import { tuneGarbageCollection } from '../tune-garbage-collection.ts';
 import { atLeast, type Cli } from './cli-context.ts';
@@ -147,7 +147,7 @@ async function serve(flags: Record<string, string>, stop: Promise<void>): Promis
   const files = new CredentialFiles(config);
   const { tls, tokens } = files;
   const ports = realPorts({ directory, logLevel, tls, tokens });
-  const node = await startNode(config, ports, files);
+  const node = await startWithFiles(config, ports, files);
   process.send?.(LISTENING);
   const failure = await Promise.race([stop, node.failed]);
   if (failure === undefined) return node.close();
