@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { handle, Varlog } from 'varlog/log';
-import { startLocalCluster, tlsFromEnvironment, tokensFromFile } from 'varlog/node';
-import { STOP_SIGNALS } from './serving.ts';
+import { startLocalCluster, tlsFromEnvironment, tokensFromFile, toldToEnd } from 'varlog/node';
 
 /**
  * What `npm start` shows: a cluster of three nodes, the key-value store on it in three replicas, the
@@ -14,9 +13,7 @@ const TOPICS = { hello: 1, kv: 2, ledger: 3 };
 
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const interrupted = new Promise<void>((resolve) => {
-  for (const signal of STOP_SIGNALS) process.once(signal, () => resolve());
-});
+const interrupted = toldToEnd();
 
 // What nodes and samples take from the environment, who connects to them has to take as well.
 const tls = tlsFromEnvironment(process.env);

@@ -50,7 +50,7 @@ describe('a process that serves', () => {
     const close = async (): Promise<void> => {
       closed = true;
     };
-    const served = serveUntilStopped({ failed: never, close });
+    const served = serveUntilStopped(async () => ({ failed: never, close }));
     await Promise.resolve();
     expect(closed).toBe(false);
     process.emit(signal as NodeJS.Signals);
@@ -64,7 +64,9 @@ describe('a process that serves', () => {
       closed = true;
     };
     const failed = Promise.reject(new Error('the disk is gone'));
-    await expect(serveUntilStopped({ failed, close })).rejects.toThrow('the disk is gone');
+    await expect(serveUntilStopped(async () => ({ failed, close }))).rejects.toThrow(
+      'the disk is gone',
+    );
     expect(closed).toBe(true);
   });
 });

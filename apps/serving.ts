@@ -1,3 +1,6 @@
+import { VarlogError } from 'varlog/log';
+import { endInTime, toldToEnd } from 'varlog/node';
+
 /** A replica that serves, as its process sees it. */
 export interface Serving {
   /** Rejects when the replica cannot go on: its process should end. */
@@ -24,21 +27,32 @@ export function failureOf(replica: Observed): Promise<never> {
   return failed;
 }
 
-/** By these a process is told to end; a terminal that is closed sends the last one. */
-export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-
-/** Resolves when the process was told to end and the replica is closed. Rejects when the replica failed. */
-export async function serveUntilStopped(replica: Serving): Promise<void> {
-  const stopRequested = new Promise<void>((resolve) => {
-    for (const event of [...STOP_SIGNALS, 'disconnect']) process.once(event, () => resolve());
-    // The process that started this one may have gone while the replica was starting.
-    if (process.send !== undefined && !process.connected) resolve();
-  });
+/**
+ * Runs a replica until the process is told to end, which may be while it starts; `started` tells what is served then.
+ * Rejects when it failed, and with `TIMEOUT` when it did not end within a few seconds: the process should end all the same.
+ */
+export async function serveUntilStopped<R extends Serving>(
+  start: () => Promise<R>,
+  started: (replica: R) => void = () => {},
+): Promise<void> {
+  const stop = toldToEnd();
+  const work = async (): Promise<void> => {
+    const replica = await start();
+    try {
+      started(replica);
+      await Promise.race([stop, replica.failed]);
+    } finally {
+      await replica.close();
+    }
+  };
   try {
-    await Promise.race([stopRequested, replica.failed]);
+    await endInTime(stop, work());
+  } catch (error) {
+    // Once it was said: what hangs would keep the process alive.
+    if (VarlogError.is(error, 'TIMEOUT')) setImmediate(() => process.exit());
+    throw error;
   } finally {
     // The channel to the process that started this one would keep it alive.
     if (process.connected) process.disconnect();
-    await replica.close();
   }
 }

@@ -30,20 +30,22 @@ program
   .action(async (flags: Record<string, string>) => {
     tuneGarbageCollection();
     const tokens = tokensOf(program);
-    const replica = await startKvReplica({
-      grpc: flags['grpc']!,
-      http: flags['http']!,
-      directory: flags['directory']!,
-      tokens,
-      log:
-        flags['raft'] === undefined
-          ? { kind: 'topic', ...topicAddress(flags['varlog']!, flags['topic']) }
-          : { kind: 'raft', ...raftMembers(flags['raft'], flags['member']!) },
+    const start = () =>
+      startKvReplica({
+        grpc: flags['grpc']!,
+        http: flags['http']!,
+        directory: flags['directory']!,
+        tokens,
+        log:
+          flags['raft'] === undefined
+            ? { kind: 'topic', ...topicAddress(flags['varlog']!, flags['topic']) }
+            : { kind: 'raft', ...raftMembers(flags['raft'], flags['member']!) },
+      });
+    await serveUntilStopped(start, ({ http }) => {
+      const isEncrypted = tlsFromEnvironment(process.env) !== undefined;
+      warnOfTokens(tokens, [{ address: flags['grpc']!, isEncrypted }, { address: http }]);
+      console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${http}`);
     });
-    const isEncrypted = tlsFromEnvironment(process.env) !== undefined;
-    warnOfTokens(tokens, [{ address: flags['grpc']!, isEncrypted }, { address: replica.http }]);
-    console.log(`serving gRPC at ${flags['grpc']}, HTTP at ${replica.http}`);
-    await serveUntilStopped(replica);
   });
 
 const withClient = (work: (client: KvClient, ...rest: string[]) => Promise<void>) =>

@@ -1,6 +1,6 @@
 import { type handleServerStreamingCall, type handleUnaryCall, Server } from '@grpc/grpc-js';
 import type { TlsOptions } from 'varlog/log';
-import { type AccessTokens, listenError, serverCredentials } from 'varlog/node';
+import { type AccessTokens, listenError, serverCredentials, trackConnections } from 'varlog/node';
 import { serveCallStream } from './call-stream-server.ts';
 import { askForTokenAsEtcd } from './etcd/authentication.ts';
 import { serveEtcd } from './etcd/etcd-server.ts';
@@ -69,11 +69,13 @@ export async function serveGrpc(
       error === null ? resolve() : reject(listenError(address, error)),
     );
   });
+  const breakConnections = trackConnections(server);
   return {
     close: () =>
       new Promise((resolve) => {
         ending.abort();
         const force = setTimeout(() => {
+          breakConnections();
           server.forceShutdown();
           resolve();
         }, GRACE_MS);

@@ -26,16 +26,18 @@ program
     const tokens = tokensOf(program);
     // Not by the other commands, which need no database: TypeORM takes long to load.
     const { startLedgerReplica } = await import('./replica.ts');
-    const replica = await startLedgerReplica({
-      http: flags['http']!,
-      location:
-        flags['db'] === undefined ? { directory: flags['directory']! } : { url: flags['db'] },
-      log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
-      tokens,
+    const start = () =>
+      startLedgerReplica({
+        http: flags['http']!,
+        location:
+          flags['db'] === undefined ? { directory: flags['directory']! } : { url: flags['db'] },
+        log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
+        tokens,
+      });
+    await serveUntilStopped(start, ({ http }) => {
+      warnOfTokens(tokens, [{ address: http }]);
+      console.log(`serving HTTP at ${http}`);
     });
-    warnOfTokens(tokens, [{ address: replica.http }]);
-    console.log(`serving HTTP at ${replica.http}`);
-    await serveUntilStopped(replica);
   });
 
 program

@@ -9,10 +9,7 @@ const [location, file, http, pauseMs] = process.argv.slice(2) as [string, string
 const slow = new SlowLog({ identity: FILE_LOG });
 slow.pauseMs = Number(pauseMs);
 const log = await fileLog(file, slow);
-const replica = await startLedgerReplica({
-  http,
-  location: JSON.parse(location) as LedgerLocation,
-  log,
-});
-process.stdout.write('serving\n');
-await serveUntilStopped(replica);
+await serveUntilStopped(
+  () => startLedgerReplica({ http, location: JSON.parse(location) as LedgerLocation, log }),
+  () => process.stdout.write('serving\n'),
+);

@@ -42,7 +42,9 @@ describe('the certificate of a node', () => {
     expect(it.endsAt * 1_000 - Date.now()).toBeGreaterThan(DAY_MS);
     await clock.advance(2 * DAY_MS + 1_000);
     expect(logged.at(-1)).toBe('error the certificate of this node has ended');
-    expect(it.notReady()).toEqual([expect.stringMatching(/ended at 2.*restart it with a new one/)]);
+    expect(it.notReady()).toEqual([
+      expect.stringMatching(/ended at 2.*a new one in the same file/),
+    ]);
   });
 
   test('is among the figures of the process', async () => {

@@ -22,13 +22,20 @@ interface Options {
  */
 export class CertificateWatch {
   private readonly options: Options;
-  private readonly facts: CertificateFacts;
+  private facts: CertificateFacts;
   private timer: Timer | undefined;
 
   /** Throws `CONFIG_INVALID` for a certificate that nobody would accept of this node now. */
   constructor(options: Options) {
     this.options = options;
     this.facts = usable(options);
+    this.look();
+  }
+
+  /** Another one is shown from now on. Throws as the constructor, and stays with the one before then. */
+  replace(certificate: string): void {
+    this.facts = usable({ ...this.options, certificate });
+    this.timer?.cancel();
     this.look();
   }
 
@@ -42,7 +49,7 @@ export class CertificateWatch {
     if (this.options.clock.wall() < this.facts.to) return [];
     const since = new Date(this.facts.to).toISOString();
     return [
-      `the certificate of this node ended at ${since}, so it gets no new connections: restart it with a new one`,
+      `the certificate of this node ended at ${since}, so it gets no new connections: give it a new one in the same file`,
     ];
   }
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { VarlogError } from '../base/index.ts';
 import { LARGEST_RECORD_BYTES, Varlog } from '../log/index.ts';
+import { interrupted, toldToEnd } from '../runtime/index.ts';
 import { addCommands } from './command-modules.ts';
 import type { Cli } from './commands/cli-context.ts';
 import { exitCodeOf } from './exit-code.ts';
@@ -129,25 +130,11 @@ function makeCli(program: Command): Cli {
         const { url, id } = { url: undefined, id: undefined, ...argument };
         return askCluster(url, (varlog) => work(varlog.topic(id), output));
       }),
-    stopSignal: () =>
-      new Promise((resolve) => {
-        const stop = (): void => {
-          leaveParent();
-          resolve();
-        };
-        for (const event of [...STOP_SIGNALS, 'disconnect']) process.once(event, stop);
-      }),
-    interrupted: () => {
-      const controller = new AbortController();
-      for (const signal of STOP_SIGNALS) process.once(signal, () => controller.abort());
-      return AbortSignal.any([controller.signal, written]);
-    },
+    toldToEnd,
+    interrupted: () => AbortSignal.any([interrupted(), written]),
   };
   return cli;
 }
-
-/** A terminal that is closed, and a service manager that is told to reload, send SIGHUP: unheard, it would end a node at once. */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Whoever reads the output has seen enough, as `head` has: no error, and nothing to tell anybody. */
 const READER_LEFT = Symbol('the reader of the output left');

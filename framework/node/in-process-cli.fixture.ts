@@ -33,9 +33,9 @@ export async function varlog(
     jest.spyOn(process.stderr, 'write').mockImplementation(keep('err')),
     jest.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as typeof process.stdin),
   ];
-  const { exitCode, connected } = process;
+  const { exitCode, connected, send } = process;
   // It would take leave of whoever runs the tests.
-  Object.assign(process, { connected: false });
+  Object.assign(process, { connected: false, send: undefined });
   const forget = [
     forgetListeners(process, ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']),
     forgetListeners(process.stdout, ['error']),
@@ -46,7 +46,7 @@ export async function varlog(
     await runCli(['node', 'varlog', ...args]);
     return { code: Number(process.exitCode), ...written };
   } finally {
-    Object.assign(process, { exitCode, connected });
+    Object.assign(process, { exitCode, connected, send });
     for (const it of spies) it.mockRestore();
     for (const it of forget) it();
   }

@@ -21,7 +21,8 @@
  *
  * What they send over streams of their own, an `Outbox` lets go once a turn and no faster than it is read; the calls for which
  * they await answers there, a `SequenceMap` keeps by their numbers. What they have to end again, `Closers` end: all of it, also
- * where a part fails.
+ * where a part fails. When to do that, `toldToEnd` says, and `endInTime` waits no longer for it than a supervisor does; a peer
+ * that stands still keeps no server waiting, with `trackConnections`.
  *
  * It does not decide anything about the log: that is in `log` and `raft`.
  */
@@ -33,6 +34,7 @@ export {
   bearerOf,
   callMetadata,
   clientCredentials,
+  endInTime,
   type HttpApp,
   type HttpEnv,
   HttpStatus,
@@ -44,6 +46,8 @@ export {
   stopListening,
   textReply,
   tokenWarning,
+  toldToEnd,
+  trackConnections,
 } from '../runtime/index.ts';
 export { CONFIG_KEYS, type NodeConfig, resolveConfig } from './config.ts';
 export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from './local-cluster.ts';

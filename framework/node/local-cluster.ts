@@ -19,8 +19,9 @@ import { realPorts, type TlsOptions } from '../runtime/index.ts';
 import { decodeJsonValue, readReplaced, replaceFile } from '../store/index.ts';
 import { superviseNode } from './child-node.ts';
 import { resolveConfig } from './config.ts';
+import { CredentialFiles } from './credential-files.ts';
 import { checkPortsFree } from './free-ports.ts';
-import { startNode } from './start-node.ts';
+import { startWithFiles } from './start-node.ts';
 import { type TlsFiles, tlsFromFiles } from './tls-files.ts';
 import { tokensFromFile } from './token-file.ts';
 
@@ -138,10 +139,10 @@ interface Running {
 
 async function runHere(flags: Record<string, string>): Promise<Running> {
   const config = resolveConfig({ flags: { ...flags, logLevel: 'warn' } });
-  const { directory, tokenFile } = config;
-  const tls = tlsFromFiles(config);
-  const ports = realPorts({ directory, tls, tokens: tokensFromFile(tokenFile) });
-  const node = await startNode(config, ports);
+  const files = new CredentialFiles(config);
+  const { tls, tokens } = files;
+  const ports = realPorts({ directory: config.directory, tls, tokens });
+  const node = await startWithFiles(config, ports, files);
   return {
     processIds: () => [process.pid],
     failure: () => undefined,

@@ -19,13 +19,18 @@ export class NodeMetrics {
     repository: MetadataRepository | undefined;
     storageNode: StorageNode | undefined;
     certificate?: { readonly endsAt: number } | undefined;
+    credentials?: { readonly isRefused: boolean } | undefined;
   }) {
     // By default its histogram of the event loop's delay wakes the process a hundred times a second.
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 2_000 });
-    const { repository, storageNode, certificate } = parts;
+    const { repository, storageNode, certificate, credentials } = parts;
     if (certificate !== undefined) {
       const help = 'When the TLS certificate of this node ends, in seconds since 1970';
       this.define('tls_certificate_ends_seconds', help, (set) => set(certificate.endsAt));
+    }
+    if (credentials !== undefined) {
+      const help = '1 while changed files of certificates or access tokens cannot be used';
+      this.define('credentials_refused', help, (set) => set(Number(credentials.isRefused)));
     }
     if (repository !== undefined) {
       defineMember((...it) => this.define(...it), repository);

@@ -9,6 +9,8 @@ export interface NodeParts {
   readonly storageNode: StorageNode | undefined;
   /** Of a process that was given one. */
   readonly certificate?: { readonly endsAt: number } | undefined;
+  /** Of a process that looks at its files again. */
+  readonly credentials?: { readonly isRefused: boolean } | undefined;
 }
 
 /** How a node shows itself to operators. */

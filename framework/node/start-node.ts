@@ -4,6 +4,8 @@ import { type RolesOptions, startRoles } from '../log/roles/index.ts';
 import { serveHttp } from '../runtime/index.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import type { NodeConfig } from './config.ts';
+import type { CredentialFiles } from './credential-files.ts';
+import { CredentialWatch } from './credential-watch.ts';
 import { FailureWatch, type NodeFailed, type Role } from './failure-watch.ts';
 import { type NodeParts, observe } from './observe.ts';
 import { certificateOf } from './tls-files.ts';
@@ -26,17 +28,28 @@ export interface VarlogNode {
 }
 
 /** Starts the roles of `config` at one gRPC address. Fails as a whole or not at all. */
-export async function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
+export function startNode(config: NodeConfig, ports: Ports): Promise<VarlogNode> {
+  return startWithFiles(config, ports, undefined);
+}
+
+/** The same; takes over what changes in `files`, of which the network of `ports` was made. */
+export async function startWithFiles(
+  config: NodeConfig,
+  ports: Ports,
+  files: CredentialFiles | undefined,
+): Promise<VarlogNode> {
   const closers = new Closers();
   const certificate = watchCertificate(config, ports);
   closers.add(() => certificate?.stop());
+  const credentials = files && new CredentialWatch({ ...ports, files, certificate });
+  closers.add(() => credentials?.stop());
   await warnOfOthers(config, ports);
   try {
     const parts = await startRoles(rolesOptions(config, ports));
     closers.add(() => parts.close());
     const notReady = (): string[] => certificate?.notReady() ?? [];
     const { repository, storageNode } = parts;
-    const view = observe({ repository, storageNode, certificate }, notReady);
+    const view = observe({ repository, storageNode, certificate, credentials }, notReady);
     let httpAddress: string | undefined;
     if (config.http !== undefined) {
       const http = await serveHttp(config.http, view.routes);

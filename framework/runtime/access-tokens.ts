@@ -13,13 +13,26 @@ import { isLoopback } from './tcp-address.ts';
 const HEADER = 'authorization';
 const CHARACTERS_MIN = 16;
 
-/** The access tokens of a server, by their hashes: what it keeps lets nobody in. */
+/** Access tokens: those that a server accepts, by their hashes, and the first one, which is shown to others. */
 export class AccessTokens {
-  private readonly hashes: readonly Buffer[];
+  private hashes: readonly Buffer[] = [];
+  /** Private to the class, so that no error or log shows it. */
+  #shown = '';
 
   /** Throws `CONFIG_INVALID` where there is none, or one that {@link checkToken} refuses. */
   constructor(tokens: readonly string[]) {
-    if (tokens.length === 0) {
+    this.change(tokens);
+  }
+
+  /** The first one. */
+  get first(): string {
+    return this.#shown;
+  }
+
+  /** Has these instead, and tells whether they are others. Throws as the constructor, and stays as it was then. */
+  change(tokens: readonly string[]): boolean {
+    const [first] = tokens;
+    if (first === undefined) {
       throw new VarlogError('CONFIG_INVALID', {
         what: 'a list of access tokens is empty',
         because: 'with it, nobody would be let in',
@@ -27,7 +40,11 @@ export class AccessTokens {
       });
     }
     for (const [i, it] of tokens.entries()) checkToken(it, `access token ${i + 1}`);
-    this.hashes = tokens.map(hashOf);
+    const hashes = tokens.map(hashOf);
+    const before = this.hashes;
+    this.hashes = hashes;
+    this.#shown = first;
+    return hashes.length !== before.length || hashes.some((it, i) => !it.equals(before[i]!));
   }
 
   /** Whether this is one of them. It takes as long for every one that is not. */
@@ -61,12 +78,14 @@ export function checkToken(token: string, name: string): void {
 export function callMetadata(token: string | undefined): () => Metadata {
   if (token === undefined) return () => new Metadata();
   checkToken(token, 'the access token');
-  const shown = `Bearer ${token}`;
-  return () => {
-    const metadata = new Metadata();
-    metadata.set(HEADER, shown);
-    return metadata;
-  };
+  return () => metadataWith(token);
+}
+
+/** What a call carries that shows a token. */
+export function metadataWith(token: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set(HEADER, `Bearer ${token}`);
+  return metadata;
 }
 
 /** The token in a header `authorization`. */

@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createServer, connect as dial } from 'node:net';
 import {
   type BidiMethod,
   type Channel,
@@ -172,5 +173,23 @@ describe('gRPC', () => {
     await expect(stream.closed).rejects.toMatchObject({ code: 'CANCELLED' });
     reader.close();
     await stuck.close();
+  });
+
+  test.each([
+    ['said nothing', ''],
+    ['spoke HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'],
+  ])('a server ends though a peer that %s closes nothing', async (_, said) => {
+    const ending = await new GrpcNetwork().serve('127.0.0.1:0', []);
+    const [host, port] = ending.address.split(':');
+    // As a process that stands still: its machine takes what comes, and it never answers.
+    const peer = dial({ host, port: Number(port), allowHalfOpen: true });
+    peer.on('error', () => {});
+    await once(peer, 'connect');
+    if (said !== '') {
+      peer.write(said);
+      await once(peer, 'data');
+    }
+    await ending.close();
+    peer.destroy();
   });
 });

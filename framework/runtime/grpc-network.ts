@@ -2,7 +2,7 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   logVerbosity,
-  type Metadata,
+  Metadata,
   Server,
   setLogVerbosity,
 } from '@grpc/grpc-js';
@@ -20,10 +20,12 @@ import {
   AccessTokens,
   askForToken,
   bearerOf,
-  callMetadata,
+  metadataWith,
   tokenWarning,
 } from './access-tokens.ts';
+import { ChangingTls } from './changing-tls.ts';
 import { CLUSTER_HEADER, GrpcChannel } from './grpc-channel.ts';
+import { trackConnections } from './grpc-connections.ts';
 import { servicesOf } from './grpc-server.ts';
 import { WINDOW_BYTES, widenConnections, widenStreams } from './grpc-windows.ts';
 import { healthHandlers, isHealthPath } from './health.ts';
@@ -32,7 +34,8 @@ import { StreamTaker } from './stream-taker.ts';
 import { listenError, tcpAddress } from './tcp-address.ts';
 import { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
 
-const SHUT_DOWN_AGAIN_MS = 100;
+/** What was sent before the end has so long to leave; whoever does not take it is not waited for. */
+const LEAVE_MS = 100;
 
 const COMMON: ChannelOptions = {
   // A message over this is refused with `RESOURCE_EXHAUSTED`, at either end.
@@ -60,12 +63,12 @@ const CLIENT: ChannelOptions = {
 
 export interface GrpcNetworkOptions {
   /** Default: neither encryption nor authentication. */
-  tls?: TlsOptions | undefined;
+  tls?: TlsOptions | ChangingTls | undefined;
   /**
    * Access tokens: a server lets in only calls that show one of them, and the first one is shown with each call to others.
    * Default: none is asked for, and none is shown.
    */
-  tokens?: readonly string[] | undefined;
+  tokens?: readonly string[] | AccessTokens | undefined;
   /** Hears of tokens that others could read on their way. Default: nobody does. */
   logger?: Logger;
   /** Whether channels to one address share a connection. Default: each has one of its own. */
@@ -75,10 +78,9 @@ export interface GrpcNetworkOptions {
 /** gRPC over TCP. Throws `CONFIG_INVALID` for certificates, keys and tokens that cannot be used. */
 export class GrpcNetwork implements Network {
   private readonly credentials: ChannelCredentials;
-  private readonly tls: TlsOptions | undefined;
+  private readonly tls: ChangingTls | undefined;
   private readonly tokens: AccessTokens | undefined;
   private readonly logger: Logger;
-  private readonly newMetadata: () => Metadata;
   private readonly channelOptions: ChannelOptions;
 
   constructor({
@@ -87,15 +89,15 @@ export class GrpcNetwork implements Network {
     logger = noLogger,
     sharedConnections = false,
   }: GrpcNetworkOptions = {}) {
-    this.tls = tls;
-    this.tokens = tokens && new AccessTokens(tokens);
+    this.tls = tls === undefined || tls instanceof ChangingTls ? tls : new ChangingTls(tls);
+    this.tokens =
+      tokens === undefined || tokens instanceof AccessTokens ? tokens : new AccessTokens(tokens);
     this.logger = logger;
-    this.newMetadata = callMetadata(tokens?.[0]);
     this.channelOptions = {
       ...CLIENT,
       'grpc.use_local_subchannel_pool': sharedConnections ? 0 : 1,
     };
-    this.credentials = clientCredentials(tls);
+    this.credentials = this.tls?.clientCredentials() ?? clientCredentials(undefined);
   }
 
   /** Serves the handlers, and the health check that gRPC defines, for which nobody needs a token. */
@@ -120,6 +122,7 @@ export class GrpcNetwork implements Network {
     add([...handlers, ...healthHandlers]);
     const port = await this.bind(server, address);
     widenConnections(server);
+    const breakConnections = trackConnections(server);
     this.warn(address);
     const bound = `${host}:${port}`;
     let closing: Promise<void> | undefined;
@@ -141,8 +144,11 @@ export class GrpcNetwork implements Network {
             });
           };
           // A connection that was just made or just failed may not be seen the first time, and would
-          // be waited for without an end.
-          const again = hostTimers.setInterval(shutDown, SHUT_DOWN_AGAIN_MS);
+          // be waited for without an end; so would one whose other side does not close it.
+          const again = hostTimers.setInterval(() => {
+            breakConnections();
+            shutDown();
+          }, LEAVE_MS);
           shutDown();
         });
         return closing;
@@ -152,7 +158,7 @@ export class GrpcNetwork implements Network {
 
   connect(address: string, { cluster }: DialOptions = {}): Channel {
     return new GrpcChannel(address, this.credentials, this.channelOptions, () => {
-      const metadata = this.newMetadata();
+      const metadata = this.tokens === undefined ? new Metadata() : metadataWith(this.tokens.first);
       const meant = cluster?.();
       if (meant !== undefined) metadata.set(CLUSTER_HEADER, meant);
       return metadata;
@@ -166,7 +172,7 @@ export class GrpcNetwork implements Network {
   }
 
   private bind(server: Server, address: string): Promise<number> {
-    const credentials = serverCredentials(this.tls);
+    const credentials = this.tls?.serverCredentials() ?? serverCredentials(undefined);
     return new Promise((resolve, reject) => {
       server.bindAsync(address, credentials, (error, port) => {
         if (error === null) resolve(port);

@@ -20,8 +20,10 @@ export {
   tokenWarning,
 } from './access-tokens.ts';
 export { type CertificateFacts, certificateFacts } from './certificate.ts';
+export { ChangingTls } from './changing-tls.ts';
 export { realClock } from './clock.ts';
 export { RealDisk } from './disk.ts';
+export { trackConnections } from './grpc-connections.ts';
 export { GrpcNetwork, type GrpcNetworkOptions } from './grpc-network.ts';
 export {
   type HttpApp,
@@ -44,5 +46,6 @@ export {
   localAddress,
   tcpAddress,
 } from './tcp-address.ts';
-export { clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
+export { checkTls, clientCredentials, serverCredentials, type TlsOptions } from './tls.ts';
+export { endInTime, interrupted, toldToEnd } from './told-to-end.ts';
 export { realTracing } from './tracing.ts';

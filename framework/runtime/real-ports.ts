@@ -1,4 +1,6 @@
 import type { Logger, Ports } from '../base/index.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { ChangingTls } from './changing-tls.ts';
 import { realClock } from './clock.ts';
 import { RealDisk } from './disk.ts';
 import { GrpcNetwork } from './grpc-network.ts';
@@ -16,9 +18,9 @@ export interface RealPortsOptions {
   /** Timers alone do not keep the process alive: for a library inside somebody's program. */
   background?: boolean;
   /** Default: connections are neither encrypted nor authenticated. */
-  tls?: TlsOptions | undefined;
+  tls?: TlsOptions | ChangingTls | undefined;
   /** Access tokens: servers let in who shows one of them, and the first is shown to others. Default: none. */
-  tokens?: readonly string[] | undefined;
+  tokens?: readonly string[] | AccessTokens | undefined;
   /** Whether channels to one address share a connection. Default: each has one of its own. */
   sharedConnections?: boolean;
 }

@@ -69,6 +69,9 @@ describe('TLS', () => {
   test.each<[string, TlsOptions]>([
     ['a certificate without its key', { ca, certificate: node.certificate }],
     ['a text that is no certificate', { ...node, certificate: 'hello' }],
+    ['a text that is no authority', { ...node, ca: 'hello' }],
+    ['half of an authority', { ...node, ca: ca.slice(0, ca.length / 2) }],
+    ['an authority and half of another one', { ...node, ca: ca + ca.slice(0, ca.length / 2) }],
     ['the key of another certificate', { ...node, key: authority.issue('IP:127.0.0.1').key }],
   ])('refuses %s', (_, tls) => {
     expect(() => new GrpcNetwork({ tls })).toThrow(

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { type ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
 import { reasonOf, VarlogError } from '../base/index.ts';
 
@@ -16,6 +18,7 @@ export interface TlsOptions {
 /** What a client shows and trusts. Throws `CONFIG_INVALID` for what is no certificate or key. */
 export function clientCredentials(tls: TlsOptions | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
+  checkTls(tls);
   const { certificate, key } = pairOf(tls);
   return usable(() => credentials.createSsl(Buffer.from(tls.ca), key, certificate));
 }
@@ -23,6 +26,7 @@ export function clientCredentials(tls: TlsOptions | undefined): ChannelCredentia
 /** What a server shows and demands. Throws `CONFIG_INVALID`, also without a certificate and its key. */
 export function serverCredentials(tls: TlsOptions | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
+  checkTls(tls);
   const { certificate, key } = pairOf(tls);
   if (certificate === null || key === null) {
     throw new VarlogError('CONFIG_INVALID', {
@@ -32,6 +36,29 @@ export function serverCredentials(tls: TlsOptions | undefined): ServerCredential
   }
   const pairs = [{ cert_chain: certificate, private_key: key }];
   return usable(() => ServerCredentials.createSsl(Buffer.from(tls.ca), pairs, tls.mutual ?? true));
+}
+
+/**
+ * Throws `CONFIG_INVALID` for texts that TLS cannot use as a whole. Node.js itself passes over whatever of an authority it cannot
+ * read: with half a file it would trust fewer than it was told, and with another file nobody.
+ */
+export function checkTls(tls: TlsOptions): void {
+  const { certificate, key } = pairOf(tls);
+  usable(() => {
+    createSecureContext({ cert: certificate ?? undefined, key: key ?? undefined });
+  });
+  const blocks = tls.ca.split(/(?=-----BEGIN )/).filter((it) => it.includes('-----BEGIN '));
+  try {
+    if (blocks.length === 0) throw new Error('there is no certificate in it');
+    for (const it of blocks) new X509Certificate(it);
+  } catch (cause) {
+    throw new VarlogError('CONFIG_INVALID', {
+      what: 'the authority that TLS is to trust cannot be used',
+      because: reasonOf(cause),
+      next: 'give the certificates of all authorities as PEM text, whole and one after the other',
+      cause,
+    });
+  }
 }
 
 function pairOf({ certificate, key }: TlsOptions): {

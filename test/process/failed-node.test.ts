@@ -48,7 +48,12 @@ test('a server whose only role failed for good ends, and says so in its log and 
 
 test('a mistake in the program ends a server with a line of its log that says so', async () => {
   const [address] = (await freeAddresses(1)) as [string];
-  const mistake = 'setTimeout(() => Promise.reject(new Error("never thought of")), 2_000)';
+  // Once the server is there that is to hear of it.
+  const mistake = `const looks = setInterval(() => {
+    if (process.listenerCount('uncaughtException') === 0) return;
+    clearInterval(looks);
+    Promise.reject(new Error('never thought of'));
+  }, 50)`;
   const flags = {
     listen: address,
     members: `1=${address}`,

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { LocalProcesses, ROOT } from './local-processes.ts';
-import { eventually } from './processes.ts';
+import { freeAddresses } from 'varlog/testing';
+import { LocalProcesses, type Program, ROOT } from './local-processes.ts';
+import { eventually, TestCluster } from './processes.ts';
 
 /** Supervises a process, and takes its time to stop, as whoever closes other things first. */
 const SUPERVISOR = `
@@ -84,3 +87,33 @@ test('a node ends in order when its terminal is closed', async () => {
   process.kill(node.pid, 'SIGHUP');
   expect(await node.ended()).toBe(0);
 });
+
+test('a node ends in order beside one that stands still, also when it is told twice', async () => {
+  await using cluster = await TestCluster.start(2);
+  const [one, other] = cluster.nodes as [Program, Program];
+  other.signal('SIGSTOP');
+  // As from the terminal, and from npx, which passes it on.
+  process.kill(one.pid, 'SIGINT');
+  process.kill(one.pid, 'SIGTERM');
+  expect(await one.ended()).toBe(0);
+  expect(one.output).not.toMatch(/"level":"error"|Warning/);
+}, 60_000);
+
+test('a replica of a service ends in order though a client of it stands still', async () => {
+  await using processes = new LocalProcesses();
+  const [grpc, raft] = (await freeAddresses(2)) as [string, string];
+  const directory = processes.folder('kv');
+  const flags = { grpc, http: '127.0.0.1:0', directory, raft: `1=${raft}` };
+  const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+  const replica = processes.program('apps/kv-store/cli.js', ['serve', ...args]);
+  replica.start();
+  await eventually(async () => expect(replica.output).toContain('serving'));
+  const [host, port] = grpc.split(':');
+  // Its machine takes what comes, and it never answers.
+  const client = connect({ host, port: Number(port), allowHalfOpen: true });
+  client.on('error', () => {});
+  await once(client, 'connect');
+  process.kill(replica.pid, 'SIGTERM');
+  expect(await replica.ended()).toBe(0);
+  client.destroy();
+}, 60_000);

@@ -27,15 +27,17 @@ export function addTransactionCommands(program: Command): void {
     .action(async (flags: Record<string, string>) => {
       tuneGarbageCollection();
       const tokens = tokensOf(program);
-      const replica = await startTransactionReplica({
-        http: flags['http']!,
-        directory: flags['directory']!,
-        log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
-        tokens,
+      const start = () =>
+        startTransactionReplica({
+          http: flags['http']!,
+          directory: flags['directory']!,
+          log: { ...topicAddress(flags['varlog']!, flags['topic']), token: tokens?.[0] },
+          tokens,
+        });
+      await serveUntilStopped(start, ({ http }) => {
+        warnOfTokens(tokens, [{ address: http }]);
+        console.log(`serving HTTP at ${http}`);
       });
-      warnOfTokens(tokens, [{ address: replica.http }]);
-      console.log(`serving HTTP at ${replica.http}`);
-      await serveUntilStopped(replica);
     });
   group
     .command('get <keys...>')

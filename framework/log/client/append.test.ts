@@ -339,6 +339,22 @@ describe('the cluster', () => {
     expect(error).toMatchObject({ code: 'UNREACHABLE' });
   });
 
+  test('is there where a member says that it does not lead, and nothing answers at the others', async () => {
+    const alone = await ports.network.serve('127.0.0.1:0', [
+      handler(Ordering.Members, () =>
+        Promise.reject(new VarlogError('NOT_LEADER', { what: 'this member does not lead' })),
+      ),
+    ]);
+    const gone = await freeAddresses(2);
+    const endpoints = [alone.address, ...gone];
+    const error = await failure(Varlog.connect({ ports, endpoints, timeoutMs: 300 }));
+    await alone.close();
+    expect(error).toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/last: NOT_LEADER: .* until a majority .* is up/),
+    });
+  });
+
   test.each(['DISK_LOST', 'DISK_FAILED'] as const)(
     'is reached although the first member says %s of itself',
     async (code) => {

@@ -181,6 +181,7 @@ export class RepositoryClient {
     const backoff = new Backoff(this.ports.random, 50, 500);
     const start = this.clock.now();
     let last: unknown;
+    let answer: unknown;
     const fates = new Map<string, unknown>();
     if (plan.leaderFirst === true && this.leader !== undefined) {
       this.preferred = Math.max(0, this.addresses.indexOf(this.leader));
@@ -203,6 +204,7 @@ export class RepositoryClient {
           const idempotent = plan.idempotent !== false;
           if (!isOfMember(error, idempotent) && !isElsewhere(error, idempotent)) throw error;
           last = error;
+          if (isAnswer(error)) answer = error;
           this.trouble = error;
           fates.set(address, error);
           this.leader = undefined;
@@ -218,7 +220,7 @@ export class RepositoryClient {
       if (last === undefined) this.preferred = (this.preferred + 1) % this.addresses.length;
       const { reason } = limit.signal;
       if (last === undefined || !VarlogError.is(reason, 'TIMEOUT')) throw reason;
-      throw this.nobodyAnswered(plan, tries, this.clock.now() - start, last);
+      throw this.noSuccess(plan, tries, this.clock.now() - start, answer ?? last);
     }
   }
 
@@ -292,7 +294,8 @@ export class RepositoryClient {
     });
   }
 
-  private nobodyAnswered(plan: CallPlan, tries: number, ms: number, cause: unknown): VarlogError {
+  /** `cause`: the last answer of a member, and where there was none, why. */
+  private noSuccess(plan: CallPlan, tries: number, ms: number, cause: unknown): VarlogError {
     const { what, idempotent } = plan;
     // Each try was refused.
     const outcome = idempotent === false ? { outcome: 'notAppended' as const } : {};
@@ -311,12 +314,17 @@ export class RepositoryClient {
     return new VarlogError('TIMEOUT', {
       what: `${what} did not succeed at ${at}`,
       because: spent,
-      next: 'check with "varlog status" that a majority of the metadata repository is up',
+      next: 'start members until a majority of the metadata repository is up: /readyz of each says what it lacks',
       details: { addresses: this.addresses },
       ...outcome,
       cause,
     });
   }
+}
+
+/** Whether a member said so itself. */
+function isAnswer(error: unknown): boolean {
+  return !VarlogError.is(error, 'UNREACHABLE') && !isUnanswered(error);
 }
 
 /** Whether a call was sent, and may have been carried out all the same. */

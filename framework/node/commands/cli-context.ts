@@ -21,8 +21,8 @@ export interface Cli {
     argument: TopicArgument | undefined,
     work: (topic: Topic, output: Output) => Promise<void>,
   ): Promise<void>;
-  /** Resolves at the first Ctrl-C, SIGTERM or SIGHUP, or when the process that started this one is gone. */
-  stopSignal(): Promise<void>;
+  /** Resolves when this process is told to end: see `runtime`. */
+  toldToEnd(): Promise<void>;
   /** Aborted when the user presses Ctrl-C or closes the terminal, or when nobody reads the output any more. */
   interrupted(): AbortSignal;
 }

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { reasonOf, sleep, VarlogError } from '../../base/index.ts';
-import { jsonLogger, realPorts } from '../../runtime/index.ts';
+import { endInTime, jsonLogger, realPorts } from '../../runtime/index.ts';
 import { LISTENING } from '../child-node.ts';
 import { CONFIG_KEYS, resolveConfig } from '../config.ts';
+import { CredentialFiles } from '../credential-files.ts';
 import { MISTAKE } from '../exit-code.ts';
 import { NodeFailed } from '../failure-watch.ts';
 import { startLocalCluster } from '../local-cluster.ts';
 import type { Output } from '../output.ts';
-import { startNode } from '../start-node.ts';
-import { type TlsFiles, tlsFilesOf, tlsFromFiles } from '../tls-files.ts';
-import { tokensFromFile } from '../token-file.ts';
+import { startWithFiles } from '../start-node.ts';
+import { type TlsFiles, tlsFilesOf } from '../tls-files.ts';
 import { tuneGarbageCollection } from '../tune-garbage-collection.ts';
 import { atLeast, type Cli } from './cli-context.ts';
 
@@ -28,7 +28,18 @@ export function addClusterCommands(program: Command, cli: Cli): void {
       'access tokens, one a line: let in only who shows one of them (VARLOG_TOKEN_FILE)',
     );
   // What clients are given too may have been taken by the program.
-  upCommand.action(() => cli.run((output) => up(upCommand.optsWithGlobals(), cli, output)));
+  upCommand.action(() =>
+    cli.run(
+      (output) => {
+        const stop = cli.toldToEnd();
+        return endInTime(stop, up(upCommand.optsWithGlobals(), stop, output));
+      },
+      (error, output) => {
+        output.error(error);
+        if (VarlogError.is(error, 'TIMEOUT')) leave();
+      },
+    ),
+  );
 
   const server = program
     .command('server')
@@ -38,7 +49,19 @@ export function addClusterCommands(program: Command, cli: Cli): void {
     server.option(`${flag} ${value}`, `${help} (${env})`.trim());
   }
   // Some of them are given to clients too, and then taken by the program.
-  server.action(() => cli.run(() => serve(server.optsWithGlobals(), cli), logEnd));
+  server.action(() => {
+    let event = 'cannot start';
+    return cli.run(
+      () => {
+        const stop = cli.toldToEnd();
+        void stop.then(() => {
+          event = 'did not end in order';
+        });
+        return endInTime(stop, serve(server.optsWithGlobals(), stop));
+      },
+      (error, output) => logEnd(event, error, output),
+    );
+  });
 }
 
 /** A node whose disk is dead is not waited for longer. */
@@ -56,10 +79,10 @@ interface UpFlags extends TlsFiles {
   tokenFile?: string;
 }
 
-async function up(flags: UpFlags, cli: Cli, output: Parameters<Parameters<Cli['run']>[0]>[0]) {
+async function up(flags: UpFlags, stop: Promise<void>, output: Output): Promise<void> {
   tuneGarbageCollection();
   const starting = new AbortController();
-  const stop = cli.stopSignal().then(() => starting.abort(INTERRUPTED));
+  void stop.then(() => starting.abort(INTERRUPTED));
   // There are others among the flags, which are for all commands.
   const { nodes, port, httpPort, directory, logStreams } = flags;
   const { tlsCa, tlsCertificate, tlsKey } = { ...tlsFilesOf(process.env), ...flags };
@@ -111,7 +134,7 @@ function optionsTold({ tlsCa, tlsCertificate, tlsKey, tokenFile }: UpFlags): str
   return files.map(([flag, file]) => (file === undefined ? '' : ` ${flag} ${file}`)).join('');
 }
 
-async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
+async function serve(flags: Record<string, string>, stop: Promise<void>): Promise<void> {
   const { config: file, ...rest } = flags;
   const config = resolveConfig({
     flags: rest,
@@ -120,12 +143,11 @@ async function serve(flags: Record<string, string>, cli: Cli): Promise<void> {
   });
   tuneGarbageCollection();
   endByMistake();
-  const stop = cli.stopSignal();
   const { directory, logLevel } = config;
-  const tls = tlsFromFiles(config);
-  const tokens = tokensFromFile(config.tokenFile);
+  const files = new CredentialFiles(config);
+  const { tls, tokens } = files;
   const ports = realPorts({ directory, logLevel, tls, tokens });
-  const node = await startNode(config, ports);
+  const node = await startWithFiles(config, ports, files);
   process.send?.(LISTENING);
   const failure = await Promise.race([stop, node.failed]);
   if (failure === undefined) return node.close();
@@ -144,14 +166,18 @@ function endByMistake(): void {
   });
 }
 
-/** Why a server cannot start or go on: a line of its log, and for a person who looks on a text too. */
-function logEnd(error: unknown, output: Output): void {
+/** Why a server failed in what `doing` names: a line of its log, and for a person who looks on a text too. */
+function logEnd(doing: string, error: unknown, output: Output): void {
   const isFailure = error instanceof NodeFailed;
-  const event = isFailure ? 'all roles of this node failed: start it again' : 'cannot start';
+  const event = isFailure ? 'all roles of this node failed: start it again' : doing;
   const message = reasonOf(error);
   const code = isFailure ? 'NODE_FAILED' : VarlogError.is(error) ? error.code : 'INTERNAL';
   jsonLogger('error').log('error', event, { code, message });
   if (process.stderr.isTTY) output.error(error);
-  // The disk of a failed node may have left something that never ends.
-  if (isFailure) setImmediate(() => process.exit());
+  if (isFailure || code === 'TIMEOUT') leave();
+}
+
+/** What a dead disk or a part that hangs has left may never end. */
+function leave(): void {
+  setImmediate(() => process.exit());
 }
