@@ -1,6 +1,7 @@
 import { type Disk, type Random, VarlogError } from '../base/index.ts';
 import { jsonFormat, StateFile } from '../store/index.ts';
 import type { Configuration, Raft } from './core/index.ts';
+import { REPLACE_MEMBER } from './stored-values.ts';
 
 const FILE = 'members';
 
@@ -70,7 +71,13 @@ export class DiskIdentity {
     label: string;
   }): Promise<DiskIdentity> {
     const { disk, random, directory, label } = options;
-    const file = await StateFile.open(disk, `${directory}/${FILE}`, label, jsonFormat<Known>());
+    const file = await StateFile.open(
+      disk,
+      `${directory}/${FILE}`,
+      label,
+      jsonFormat<Known>(),
+      REPLACE_MEMBER,
+    );
     if (file.value !== undefined) return new DiskIdentity(file, file.value);
     const known: Known = { incarnation: random.id(), identity: '', generation: '', others: [] };
     await file.write(known);

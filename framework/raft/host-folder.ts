@@ -4,6 +4,8 @@ import { Journal } from '../store/index.ts';
 /** The journal of all groups, in the folder of their host. */
 export const JOURNAL = 'journal';
 const GROUPS = 'groups';
+const REPLACE_MEMBERS =
+  'put the whole folder of the host back as it was last; or replace its members by new ones on an empty folder';
 
 /** Where a host keeps what is a group's own, beside the journal of all of them. */
 export function groupFolderOf(host: string, groupId: string): string {
@@ -29,7 +31,7 @@ export async function openJournalOf(
   const directory = `${host}/${JOURNAL}`;
   // By it the folder is known to be a host's.
   await disk.makeDirectory(directory);
-  return Journal.open({ disk, clock, directory, label });
+  return Journal.open({ disk, clock, directory, label, remedy: REPLACE_MEMBERS });
 }
 
 /** Whether a folder belongs to a host of groups. */

@@ -8,7 +8,7 @@ import {
 } from '../store/index.ts';
 import { type EntryBatch, type HardState, sliceBatch } from './core/index.ts';
 import { DiskIdentity } from './disk-identity.ts';
-import { hardStateFormat } from './stored-values.ts';
+import { hardStateFormat, REPLACE_MEMBER } from './stored-values.ts';
 
 /** Entries as frames: a log of files of its own, or one in a journal that groups share. */
 export type EntryLog = Pick<
@@ -61,8 +61,10 @@ export async function openEntries(options: {
     `${directory}/hard-state`,
     options.label,
     hardStateFormat,
+    REPLACE_MEMBER,
   );
-  const files = { disk, clock, directory: `${directory}/entries`, label, onFailure };
+  const remedy = REPLACE_MEMBER;
+  const files = { disk, clock, directory: `${directory}/entries`, label, remedy, onFailure };
   return begun(options, await SegmentedLog.open(files), () => file);
 }
 
@@ -99,7 +101,7 @@ function withoutVote(directory: string, what: string): VarlogError {
   return new VarlogError('CORRUPT', {
     what: `${directory} ${what}, so how its member voted is forgotten`,
     because: 'a file was deleted, or the folder was put together from copies of different times',
-    next: 'put the whole folder back as it was last; or replace this member by a new one on an empty folder',
+    next: REPLACE_MEMBER,
     details: { path: directory },
   });
 }

@@ -24,6 +24,10 @@ export interface Snapshot extends SnapshotHead {
   readonly checksum: number;
 }
 
+/** What to do about the folder of a member of which something is damaged or missing: one with parts of another time forgets votes. */
+export const REPLACE_MEMBER =
+  'put the whole folder back as it was last; or replace this member by a new one on an empty folder';
+
 const HARD_STATE_BYTES = 16;
 export const SNAPSHOT_HEADER_BYTES = 20;
 

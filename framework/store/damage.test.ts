@@ -121,6 +121,24 @@ test('the error names file, offset and position', async () => {
   expect(disk.openFiles).toBe(0);
 });
 
+test.each<[string, RegExp, (disk: SimulatedDisk, path: string) => void]>([
+  ['a header', /0001\.segment$/, (disk, path) => disk.flipBit(path, 8)],
+  ['a frame', /0001\.segment$/, (disk, path) => disk.flipBit(path, SEGMENT_HEADER_BYTES + 60)],
+  ['a frame of the newest segment', /\.segment$/, (disk, path) => disk.flipBit(path, 4200)],
+  ['a segment that is lost', /0001\.segment$/, (disk, path) => disk.loseFile(path)],
+  ['a state', /state$/, (disk, path) => disk.flipBit(path, 20)],
+  ['a state that is lost', /state$/, (disk, path) => disk.loseFile(path)],
+])('the owner of a log says what is to be done about %s', async (_, name, harm) => {
+  const { disk } = await written('closed');
+  harm(disk, disk.files().findLast((it) => name.test(it.path))!.path);
+  const place = { disk, directory: 'log', label: 'a log', segmentBytes: 8000 };
+  const opened = SegmentedLog.open({ ...place, remedy: 'ask its owner' }).then(readAll);
+  await expect(opened).rejects.toMatchObject({
+    code: 'CORRUPT',
+    message: expect.stringMatching(/; ask its owner\.$/),
+  });
+});
+
 test('an intact frame of an earlier life of the file is not taken for a new one', async () => {
   const disk = new SimulatedDisk({ random: always });
   const log = await open(disk);

@@ -12,6 +12,10 @@ export interface DirectoryOwner {
   readonly kind: string;
 }
 
+/** As where the file is missing: nothing else says whose the folder is. */
+const REMEDY =
+  'bring back the file "identity", or move the folder aside and run "varlog node replace"';
+
 interface Written extends DirectoryOwner {
   readonly disk: string;
   readonly cluster?: string;
@@ -55,7 +59,13 @@ export class DirectoryIdentity implements WriteAheadMark {
     await disk.makeDirectory(directory);
     const path = `${directory}/identity`;
     const open = () =>
-      StateFile.open(disk, path, 'directory identity', jsonFormat<Written>(WRITE_AHEAD_FORMAT));
+      StateFile.open(
+        disk,
+        path,
+        'directory identity',
+        jsonFormat<Written>(WRITE_AHEAD_FORMAT),
+        REMEDY,
+      );
     const file = await open();
     const written = file.value;
     if (written === undefined) {

@@ -48,6 +48,8 @@ export class Journal {
     disk: Disk;
     directory: string;
     label: string;
+    /** As that of a {@link SegmentedLog}. */
+    remedy?: string;
     /** Default 64 MiB. */
     segmentBytes?: number;
     /** Bytes of the newest records that stay in memory. Default 16 MiB. */

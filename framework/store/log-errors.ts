@@ -7,6 +7,9 @@ interface LogName {
   readonly label: string;
 }
 
+/** What to do about damage, where the owner of the files says nothing else: what is stored is the copy of a replica. */
+export const REBUILD = 'rebuild this replica from another one';
+
 const STAYS = ['INVARIANT', 'CORRUPT', 'FORMAT_UNKNOWN'] as const;
 
 /** Writing failed: what it left on the disk is not known. Bugs, damage and unknown formats stay what they are. */

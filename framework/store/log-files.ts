@@ -187,7 +187,7 @@ export class LogFiles {
   async cut(end: number): Promise<void> {
     const keep = Math.max(0, this.indexOf(end));
     const segment = this.segments[keep]!;
-    const at = await boundaryBehind(segment, end);
+    const at = await boundaryBehind(segment, end, this.place);
     assert(at !== undefined, `${end} is the end of a frame of ${segment.path}`);
     if (this.state.durable > end || this.state.newest > segment.first) {
       await this.save({ durable: end, newest: segment.first });
@@ -265,7 +265,7 @@ export class LogFiles {
         }),
       );
       if (stop.stopped === 'invalid' && stop.position <= wanted)
-        throw damaged(segment.shownPath, stop);
+        throw damaged(segment.shownPath, stop, this.place);
       next = found.length === 0 ? last + 1 : frameEnd(found.at(-1)!) + 1;
     }
     return found;
@@ -371,17 +371,25 @@ export class LogFiles {
 }
 
 /** `path`: for people. */
-export function damaged(path: string, at: { offset: number; position: number }): VarlogError {
+export function damaged(
+  path: string,
+  at: { offset: number; position: number },
+  { remedy }: Pick<LogPlace, 'remedy'>,
+): VarlogError {
   return new VarlogError('CORRUPT', {
     what: `${path} is damaged at byte ${at.offset}, where position ${at.position} should be`,
     because: 'it was synced before: this is not the torn end of an interrupted write',
-    next: 'rebuild this replica from another one',
+    next: remedy,
     details: { path, offset: at.offset, position: at.position },
   });
 }
 
 /** Where the frame that ends with `end` ends; `undefined` when no frame does. */
-async function boundaryBehind(segment: Segment, end: number): Promise<WritePosition | undefined> {
+async function boundaryBehind(
+  segment: Segment,
+  end: number,
+  place: LogPlace,
+): Promise<WritePosition | undefined> {
   if (end < segment.first) {
     return emptySegment(segment, segment.first - 1);
   }
@@ -389,7 +397,7 @@ async function boundaryBehind(segment: Segment, end: number): Promise<WritePosit
   const stop = await segment.use((file) =>
     walkFrames(file, segment, start, READ_BYTES_MIN, (frame) => frame.position <= end),
   );
-  if (stop.position <= end) throw damaged(segment.shownPath, stop);
+  if (stop.position <= end) throw damaged(segment.shownPath, stop, place);
   if (stop.position !== end + 1) return undefined;
   const { offset } = stop;
   return { end, offset, checksum: stop.previous ?? segment.tag, size: offset };

@@ -9,6 +9,8 @@ export interface LogPlace {
   readonly directory: string;
   readonly label: string;
   readonly segmentBytes: number;
+  /** What to do where it is damaged, for people. */
+  readonly remedy: string;
   /** Whether the last segment stays open between uses. */
   readonly staysOpen: boolean;
 }

@@ -29,17 +29,17 @@ const PIECE_BYTES = 1024 * 1024;
  * torn end is damage of the very last group that was written.
  */
 export async function openLogFiles(place: LogPlace): Promise<LogFiles> {
-  const { disk, directory, label } = place;
+  const { disk, directory, label, remedy } = place;
   // This also syncs the folder: names that a killed process left must not vanish under what follows.
   const path = `${directory}/state`;
-  const stateFile = await StateFile.open(disk, path, label, logStateFormat);
+  const stateFile = await StateFile.open(disk, path, label, logStateFormat, remedy);
   const state = stateFile.value;
   if (state === undefined) return unmadeLogFiles(place, stateFile);
   const segments = await openSegments(place, state);
   const tail = segments.at(-1)!;
   await tail.pin();
   try {
-    const at = await tail.use((file) => recoverTail(tail, file, state));
+    const at = await tail.use((file) => recoverTail(tail, file, { state, place }));
     if (!place.staysOpen) await tail.unpin();
     return new LogFiles(place, stateFile, segments, at);
   } catch (error) {
@@ -73,7 +73,7 @@ async function refuseFrames(place: LogPlace, path: string): Promise<void> {
   throw new VarlogError('CORRUPT', {
     what: `${directory} has segments but no state file`,
     because: 'a file was deleted, or a copy of the folder is not complete',
-    next: 'rebuild this replica from another one',
+    next: place.remedy,
     details: { path: `${directory}/state`, offset: 0 },
   });
 }
@@ -124,9 +124,9 @@ async function openSegment(
   try {
     const bytes = await file.read(0, SEGMENT_HEADER_BYTES);
     const shownPath = place.disk.pathOf(path);
-    const header = decodeSegmentHeader(bytes, shownPath, place.label);
+    const header = decodeSegmentHeader(bytes, shownPath, place);
     if (header.first !== first || header.generation !== generation) {
-      throw damaged(shownPath, { offset: 0, position: first });
+      throw damaged(shownPath, { offset: 0, position: first }, place);
     }
     const segment = new Segment(place.disk, path, header);
     segment.fileBytes = await file.size();
@@ -137,7 +137,11 @@ async function openSegment(
 }
 
 /** Finds the end of the last segment, makes sure of what is there, and clears what lies after it. */
-async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Promise<WritePosition> {
+async function recoverTail(
+  tail: Segment,
+  file: DiskFile,
+  { state, place }: { state: LogState; place: LogPlace },
+): Promise<WritePosition> {
   let proven = Math.max(state.durable, tail.first - 1);
   let provenOffset = SEGMENT_HEADER_BYTES;
   let unproven: { end: number; endOffset: number }[] = [];
@@ -156,7 +160,7 @@ async function recoverTail(tail: Segment, file: DiskFile, state: LogState): Prom
   });
   const nonZero = await findNonZero(file, stop.offset, size);
   if (stop.position <= proven || (await provenBehind(file, tail, stop, nonZero))) {
-    throw damaged(tail.shownPath, stop);
+    throw damaged(tail.shownPath, stop, place);
   }
   // After a sync that failed, the system may show bytes that are not on the disk, and call them
   // clean. Written again they are dirty again, and the next sync is honest.
@@ -245,12 +249,12 @@ function firstNonZero(bytes: Uint8Array): number | undefined {
   return at < length ? at : undefined;
 }
 
-function missing({ disk, directory: inside }: LogPlace, first: number): VarlogError {
+function missing({ disk, directory: inside, remedy }: LogPlace, first: number): VarlogError {
   const directory = disk.pathOf(inside);
   return new VarlogError('CORRUPT', {
     what: `${directory} lacks the segment with position ${first}`,
     because: 'a file was deleted, or a copy of the folder is not complete',
-    next: 'rebuild this replica from another one',
+    next: remedy,
     details: { path: directory, position: first },
   });
 }

@@ -62,14 +62,14 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version'>): {
 export function decodeSegmentHeader(
   bytes: Uint8Array,
   path: string,
-  label: string,
+  { label, remedy }: { label: string; remedy: string },
 ): SegmentHeader & { tag: number } {
   const view = viewOf(bytes);
   const whole = bytes.length === SEGMENT_HEADER_BYTES && view.getUint32(4, true) === MAGIC;
   if (!whole || crc32c(bytes, 4) !== view.getUint32(0, true)) {
     throw new VarlogError('CORRUPT', {
       what: `the header of ${path} is damaged`,
-      next: 'rebuild this replica from another one',
+      next: remedy,
       details: { path, offset: 0 },
     });
   }

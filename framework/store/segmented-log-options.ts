@@ -13,6 +13,8 @@ export interface SegmentedLogOptions {
   directory: string;
   /** What this log is, for people: `cluster 1 log stream 3 data`. Another one is refused at the next opening. */
   label: string;
+  /** What to do where it is damaged, for people. Default: rebuild this replica from another one. */
+  remedy?: string;
   /** A new file is begun when one has this many bytes. Default 64 MiB. */
   segmentBytes?: number;
   /** Whether its newest file stays open between uses. Default true: a log that is seldom written to needs none. */

@@ -1,7 +1,7 @@
 import { assert, type VarlogError, Waiters } from '../base/index.ts';
 import { type Frame, frameBytes } from './frame.ts';
 import { FullDisk } from './full-disk.ts';
-import { cancelled, closed, failed, trimmed } from './log-errors.ts';
+import { cancelled, closed, failed, REBUILD, trimmed } from './log-errors.ts';
 import type { LogFiles } from './log-files.ts';
 import { openLogFiles } from './recovery.ts';
 import type { DurableListener, SegmentedLogOptions } from './segmented-log-options.ts';
@@ -67,8 +67,10 @@ export class SegmentedLog {
    * `IDENTITY_MISMATCH` when the folder holds another log.
    */
   static async open(options: SegmentedLogOptions): Promise<SegmentedLog> {
-    const { disk, directory, label, segmentBytes = 64 * 1024 * 1024, staysOpen = true } = options;
-    const files = await openLogFiles({ disk, directory, label, segmentBytes, staysOpen });
+    const { disk, directory, label, remedy = REBUILD } = options;
+    const { segmentBytes = 64 * 1024 * 1024, staysOpen = true } = options;
+    const place = { disk, directory, label, remedy, segmentBytes, staysOpen };
+    const files = await openLogFiles(place);
     return new SegmentedLog(options, files);
   }
 

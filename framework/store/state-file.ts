@@ -44,17 +44,19 @@ export class StateFile<T> {
   /**
    * Reads what is there, and removes the remains of an interrupted write. Throws `CORRUPT` when the file
    * is damaged, `FORMAT_UNKNOWN` when a later version wrote it, `IDENTITY_MISMATCH` when it was written under another
-   * label, and whatever `format` throws at its value; the files are left as they are then.
+   * label, and whatever `format` throws at its value; the files are left as they are then. `remedy`: what to do where it is
+   * damaged, for people.
    */
   static async open<T>(
     disk: Disk,
     path: string,
     label: string,
     format: ValueFormat<T>,
+    remedy?: string,
   ): Promise<StateFile<T>> {
     const shown = disk.pathOf(path);
     const value = await readReplaced(disk, path, (bytes) =>
-      format.decode(decode(bytes, shown, label), shown),
+      format.decode(decode(bytes, { path: shown, label, remedy }), shown),
     );
     return new StateFile(disk, path, label, format, value);
   }
@@ -98,7 +100,7 @@ function encode(label: string, value: Uint8Array): Uint8Array[] {
   return value.length === 0 ? [header] : [header, value];
 }
 
-function decode(bytes: Uint8Array, path: string, label: string): Uint8Array {
-  const { valueAt, valueBytes } = checkStateHeader(bytes, crc32c(bytes, 4), { path, label });
+function decode(bytes: Uint8Array, named: Parameters<typeof checkStateHeader>[2]): Uint8Array {
+  const { valueAt, valueBytes } = checkStateHeader(bytes, crc32c(bytes, 4), named);
   return bytes.subarray(valueAt, valueAt + valueBytes);
 }

@@ -1,5 +1,6 @@
 import { type Disk, formatUnknown, VarlogError } from '../base/index.ts';
 import { viewOf } from './frame.ts';
+import { REBUILD } from './log-errors.ts';
 
 /** `VRS` and the version as a digit. */
 const MAGIC = 0x31535256;
@@ -33,7 +34,7 @@ export function valueOffsetOf(bytes: Uint8Array): number {
 export function checkStateHeader(
   bytes: Uint8Array,
   sum: number,
-  { path, label }: { path: string; label: string },
+  { path, label, remedy = REBUILD }: { path: string; label: string; remedy?: string | undefined },
 ): { valueAt: number; valueBytes: number } {
   const view = viewOf(bytes);
   const magic = bytes.length < STATE_HEADER_BYTES ? 0 : view.getUint32(4, true);
@@ -41,7 +42,7 @@ export function checkStateHeader(
   if (!isNamed || sum !== view.getUint32(0, true)) {
     throw new VarlogError('CORRUPT', {
       what: `${path} is damaged`,
-      next: 'rebuild this replica from another one',
+      next: remedy,
       details: { path, offset: 0 },
     });
   }

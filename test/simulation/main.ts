@@ -5,6 +5,7 @@ import { bytesScenario } from './bytes-scenario.ts';
 import { clusterScenario } from './cluster-scenario.ts';
 import { conditionsScenario } from './conditions-scenario.ts';
 import { consumersScenario } from './consumers-scenario.ts';
+import { damagedFilesScenario } from './damaged-files-scenario.ts';
 import { destroyScenario } from './destroy-scenario.ts';
 import { diskScenario } from './disk-scenario.ts';
 import { drainScenario } from './drain-scenario.ts';
@@ -25,8 +26,8 @@ import { timersScenario } from './timers-scenario.ts';
 import { transactionsScenario } from './transactions-scenario.ts';
 import { upgradeScenario } from './upgrade-scenario.ts';
 
-/** `npm run simulate -- [atomic|bytes|cluster|conditions|consumers|destroy|disks|drain|groups|identity|machines|members|producers|quiet|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
- * whole clusters through faults, consumers that are killed, disks that fail, storage nodes that are drained or become uneven, or folders, processes and clusters that are taken for others, hosts of Raft
+/** `npm run simulate -- [atomic|bytes|cluster|conditions|consumers|destroy|disks|drain|files|groups|identity|machines|members|producers|quiet|raft|reads|receipts|retention|rules|shards|speculation|timers|transactions|upgrade] --seeds N [--seed FIRST]`:
+ * whole clusters through faults, consumers that are killed, disks that fail, files that are damaged one by one, storage nodes that are drained or become uneven, or folders, processes and clusters that are taken for others, hosts of Raft
  * groups, groups that are destroyed, members that come and go, producers that retry, atomic appends, appends that expect something, clusters of which something stays broken, groups of pure Raft cores, reads under leases, receipts of appends, topics that keep little, machines over several logs, answers that come before the log has their commands, timers of machines, transactions on replicas, machines that go by new rules, or members that
  * are upgraded one after the other, seed by seed. */
 const { values, positionals } = parseArgs({
@@ -41,6 +42,7 @@ const SCENARIOS = {
   consumers: consumersScenario,
   destroy: destroyScenario,
   disks: diskScenario,
+  files: damagedFilesScenario,
   drain: drainScenario,
   groups: groupsScenario,
   identity: identityScenario,

@@ -59,6 +59,25 @@ test('a topic that ends before what was read from it is another one: nobody wait
   });
 }, 60_000);
 
+test.each(['read', 'tail'] as const)(
+  'a %s of records that two log streams claim ends with what is wrong, and harms nothing else',
+  async (way) => {
+    // As where a copy of the cluster runs beside it, and went on differently.
+    const [first] = cluster.streams.get(1)!.batches;
+    cluster.streams.get(2)!.batches.unshift({ ...first!, llsn: 1 });
+    cluster.streams.get(2)!.batches[1]!.llsn = 3;
+    const { error } = await taken(way === 'read' ? topic.read() : topic.tail({ from: 'start' }));
+    expect(error).toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/record 1 of topic 1 .*another log stream.*stop the copy/),
+    });
+    cluster.streams.get(2)!.batches.shift();
+    const { texts } = await taken(topic.read());
+    expect(texts).toEqual(['1', '2', '3', '4', '5', '6']);
+  },
+  60_000,
+);
+
 describe('a log stream of which no copy can be read', () => {
   const damage = (): void => {
     cluster.beforeReadMessage = (_, logStream) => {

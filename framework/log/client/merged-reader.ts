@@ -1,10 +1,4 @@
-import {
-  assert,
-  type LogStreamId,
-  type Ports,
-  type TopicId,
-  VarlogError,
-} from '../../base/index.ts';
+import { type LogStreamId, type Ports, type TopicId, VarlogError } from '../../base/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { ClientChannels } from './client-channels.ts';
 import type { EntryBatch } from './entry.ts';
@@ -143,6 +137,7 @@ export class MergedReader implements CursorOwner {
   onBatch(cursor: LogStreamCursor): void {
     this.goal = Math.max(this.goal, Math.min(cursor.watermark, this.options.to));
     this.noteHead(cursor);
+    if (this.isClosed) return;
     if (this.heads.has(this.next) || this.next > this.options.to) this.wakeUp();
     else this.stall.check();
     const isNews = this.state === 'catchingUp' ? this.next > this.goal : this.state !== 'live';
@@ -153,6 +148,7 @@ export class MergedReader implements CursorOwner {
     if (this.isClosed) return;
     // It may have come with what is damaged.
     this.noteHead(cursor);
+    if (this.isClosed) return;
     if (this.heads.has(this.next)) this.wakeUp();
     const isDamaged = VarlogError.is(error, 'CORRUPT') && cursor.attempts > CORRUPT_TRIES;
     // What one storage node says of the cluster is about itself: the metadata repository is asked.
@@ -191,8 +187,8 @@ export class MergedReader implements CursorOwner {
     this.seen = Math.max(this.seen, cursor.watermark, glsn ?? 0);
     if (glsn === undefined) return;
     const known = this.heads.get(glsn) ?? cursor;
-    assert(glsn >= this.next && known === cursor, 'a GLSN is in one log stream only');
-    this.heads.set(glsn, cursor);
+    if (glsn >= this.next && known === cursor) this.heads.set(glsn, cursor);
+    else this.close({ error: givenTwice(this.options.topicId, cursor.logStreamId, glsn) });
   }
 
   private wakeUp(): void {
@@ -365,6 +361,17 @@ function gone(at: number): VarlogError {
     because: 'the log stream that held it was removed',
     next: 'read on behind the records of that log stream',
     details: { requested: at },
+  });
+}
+
+/** Of two log streams one may be right: nobody here can tell which. */
+function givenTwice(topicId: TopicId, logStreamId: LogStreamId, at: number): VarlogError {
+  return new VarlogError('CORRUPT', {
+    what: `record ${at} of topic ${topicId} was read from another log stream too, beside log stream ${logStreamId}`,
+    because:
+      'the nodes that answer are not of one cluster: a copy of it runs at some of the addresses',
+    next: 'stop the copy, and begin a new read',
+    details: { topic: topicId, logStream: logStreamId, requested: at },
   });
 }
 

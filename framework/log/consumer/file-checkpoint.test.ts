@@ -25,3 +25,14 @@ describe('a checkpoint in a folder keeps the contract of all checkpoint stores',
     for (const { title, run } of checkpointStoreContract(simulated)) test(title, run);
   });
 });
+
+test('a checkpoint that is damaged is told, with what can be done about it', async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom('damage') });
+  const owner = { log: 'topic 1 of cluster c', consumer: 'mailer', epoch: 1 };
+  await new FileCheckpointStore(disk.mount()).open(owner);
+  disk.flipBit('checkpoint', 20);
+  await expect(new FileCheckpointStore(disk.mount()).open(owner)).rejects.toMatchObject({
+    code: 'CORRUPT',
+    message: expect.stringMatching(/checkpoint is damaged; put back a copy of it; or remove it/),
+  });
+});

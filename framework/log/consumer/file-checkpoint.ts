@@ -4,6 +4,8 @@ import { type CheckpointOwner, type CheckpointStore, checkOwner } from './checkp
 
 const NAME = 'checkpoint';
 const LABEL = 'checkpoint of a consumer';
+const REMEDY =
+  'put back a copy of it; or remove it, and the consumer begins where "from" says, and takes again what it had done';
 
 /** What the file holds. */
 interface Stored extends CheckpointOwner {
@@ -39,6 +41,6 @@ export class FileCheckpointStore implements CheckpointStore {
 
   private async file(): Promise<StateFile<Stored>> {
     await this.disk.makeDirectory('.');
-    return StateFile.open<Stored>(this.disk, NAME, LABEL, jsonFormat<Stored>());
+    return StateFile.open<Stored>(this.disk, NAME, LABEL, jsonFormat<Stored>(), REMEDY);
   }
 }
