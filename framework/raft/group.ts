@@ -149,7 +149,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     checkGroupOptions(options);
     const { groupId, memberId, members, directory } = options;
     const { syncs, journal } = resources;
-    const disk = new DiskGuard(options.ports.disk);
+    // The disk of a host is guarded by the host, which watches its folder.
+    const guard = journal === undefined ? new DiskGuard(options.ports.disk) : undefined;
+    const disk = guard ?? options.ports.disk;
     const ports = { ...options.ports, disk };
     const methods = methodsOf(groupId);
     const { electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
@@ -197,9 +199,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       group.stop(error);
       options.onFailure?.(error);
     };
-    // That of a host is watched by the host.
-    if (journal !== undefined) return group;
-    const watch = watchOwnFolder(directory, { ports, disk, syncs }, (error) => fail(error));
+    if (guard === undefined) return group;
+    const watch = watchOwnFolder(directory, { ports, disk: guard, syncs }, (error) => fail(error));
     group.status$.subscribe({ complete: () => watch.stop() });
     return group;
   }
